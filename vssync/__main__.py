@@ -1,0 +1,5 @@
+"""`python -m vssync` is the program."""
+
+from vssync.cli import main
+
+main()

@@ -1,0 +1,101 @@
+"""Every error a user can meet, as one tree; each branch knows its exit code.
+
+    VssyncError                    1   an error before anything was written
+    |-- ManifestError              1   all problems of the manifest and its files, each with its place
+    |-- ServiceError               1   the service answered with an error, or could not be reached
+    |   |-- NotFound               1   404, or what a dialect says instead
+    |   |-- AccessDenied           1   401 and 403: the credential is wrong or may not do this
+    |   `-- LostReply              1   sent, and no answer came: it may have taken effect
+    |-- Refused                    3   nothing was written, and a person must decide
+    `-- UsageProblem              64   the command line or the environment makes no sense
+
+Messages name the object first, then what is wrong, then the way out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+class VssyncError(Exception):
+    """Something a user can understand and act on; shown as one message without a traceback."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong with the manifest or a file it names. Lines and columns count from 1; 0 is unknown."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = self.file + (f":{self.line}:{self.column}" if self.line else "")
+        hint = f"\n    {self.hint}" if self.hint else ""
+        return f"{place}: {self.message}{hint}"
+
+
+class ManifestError(VssyncError):
+    """Everything wrong with a manifest and its files, in order of place; at least one problem."""
+
+    SHOWN = 20
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        lines = [str(problem) for problem in self.problems[: self.SHOWN]]
+        if (more := len(self.problems) - self.SHOWN) > 0:
+            lines.append(f"and {more:,} more problems ({len(self.problems):,} in all)")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service said of a request that failed; never a header that could hold a secret."""
+
+    method: str
+    path: str
+    status: int = 0
+    code: str = ""
+    message: str = ""
+    request_id: str = ""
+    param: str = ""
+    retry_after: float | None = field(default=None)
+
+
+class ServiceError(VssyncError):
+    """The service refused a request or could not be reached."""
+
+    def __init__(self, message: str, answer: Answer) -> None:
+        super().__init__(message)
+        self.answer = answer
+
+
+class NotFound(ServiceError):
+    """The object does not exist, is not visible yet, or the caller may not see it."""
+
+
+class AccessDenied(ServiceError):
+    """The credential was not accepted, or has no permission."""
+
+
+class LostReply(ServiceError):
+    """A write was sent and its reply never came: look before you send it again."""
+
+
+class Refused(VssyncError):
+    """Nothing was written because a person must decide: a guard, a stale plan, a lock, no confirmation."""
+
+    exit_code = 3
+
+
+class UsageProblem(VssyncError):
+    """The command line or the environment makes no sense."""
+
+    exit_code = 64

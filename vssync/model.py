@@ -1,0 +1,250 @@
+"""The nouns: what the manifest wants and what the service has, as frozen values without behaviour.
+
+Everything above this module speaks in these types. Collections are tuples and mappings nobody changes;
+times are whole seconds since the epoch by the service's clock; sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Scalar = str | int | float | bool
+Attributes = Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How a service splits a text, in tokens; size 0 leaves both to the service ("auto")."""
+
+    size: int = 0
+    overlap: int = 0
+
+    @property
+    def auto(self) -> bool:
+        return self.size == 0
+
+
+AUTO = Chunking()
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A guard's limit: a share of our live files (0..1), or a number of files when `count` is set."""
+
+    share: float = 1.0
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """How much of a store one plan may take away before a person must say so."""
+
+    max_delete: Limit = Limit(share=0.3)
+    max_replace: Limit = Limit(share=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Files in one batch, and batches of one store that may be under way at once."""
+
+    size: int = 100
+    in_flight: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a service can do; each absence has its fallback or a plan-time error."""
+
+    batches: bool = True
+    batch_files: bool = True  # `files[]` with attributes and chunking each
+    list_batches: bool = True
+    attribute_updates: bool = True
+    store_updates: bool = True
+    shares_chunks: bool = False  # equal texts share chunks: the old copy must go before the new one comes
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """Where a manifest is applied, as written; no secrets. Empty means not given."""
+
+    provider: str = "local"
+    region: str = ""
+    project: str = ""
+    compartment: str = ""
+    data_url: str = ""
+    control_url: str = ""
+    auth: str = ""
+    profile: str = ""
+    capabilities: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredFile:
+    """One file a store should hold.
+
+    Exactly one of `path` (relative to the manifest's root) and `file_id` (uploaded elsewhere) is set.
+    `sha256` is empty until the bytes were read, and for a declared `file_id`.
+    """
+
+    key: str
+    filename: str
+    attributes: Attributes
+    chunking: Chunking = AUTO
+    path: str = ""
+    file_id: str = ""
+    size: int = 0
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredStore:
+    """One store the manifest declares; `files` are sorted by key, `skipped` maps a left-out key to why."""
+
+    key: str
+    name: str
+    description: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    expires_after_days: int | None = None
+    prune: bool = True
+    protect: bool = False
+    external: bool = False
+    id: str = ""
+    was: tuple[str, ...] = ()
+    batch: BatchLimits = BatchLimits()
+    guards: Guards = Guards()
+    ignore_attributes: tuple[str, ...] = ()
+    files: tuple[DesiredFile, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A manifest resolved for one environment; `owner` is its name, or name/environment."""
+
+    owner: str
+    service: ServiceSpec
+    stores: tuple[DesiredStore, ...]
+
+
+class FileStatus(StrEnum):
+    """OpenAI spec: a vector store file's status; anything else a service says is UNKNOWN."""
+
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class StoreStatus(StrEnum):
+    """OpenAI spec: a vector store's status; anything else a service says is UNKNOWN."""
+
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class IngestError:
+    """Why a service could not ingest a file: a code ("unsupported_file") and its own words."""
+
+    code: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFile:
+    """A File attached to a store. `chunking` is None where the service reports none."""
+
+    id: str
+    status: FileStatus
+    created_at: int
+    attributes: Attributes = field(default_factory=dict)
+    chunking: Chunking | None = None
+    error: IngestError | None = None
+    usage_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileCounts:
+    """How far a batch's or a store's files are."""
+
+    in_progress: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveBatch:
+    """A file batch; `file_ids` is None when its files were not, or could not be, listed completely."""
+
+    id: str
+    status: FileStatus
+    created_at: int
+    counts: FileCounts = FileCounts()
+    file_ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStore:
+    """A vector store as the service lists it, without its files."""
+
+    id: str
+    name: str
+    status: StoreStatus
+    created_at: int
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    expires_after_days: int | None = None
+    description: str = ""
+    counts: FileCounts = FileCounts()
+    usage_bytes: int = 0
+    last_active_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An uploaded File object (OpenAI's `/files`)."""
+
+    id: str
+    filename: str
+    size: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """One complete listing of a store: its files, its batches under way."""
+
+    files: tuple[LiveFile, ...] = ()
+    batches: tuple[LiveBatch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One complete reading of the live state.
+
+    `stores` are all stores the service lists; `contents` holds, by store id, those this manifest concerns;
+    `uploads` describes, by File id, the unmarked files that were looked at for adoption.
+    """
+
+    now: int
+    stores: tuple[LiveStore, ...] = ()
+    contents: Mapping[str, Contents] = field(default_factory=dict)
+    uploads: Mapping[str, Upload] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """One search result: a chunk's text, its file, and a score in 0..1."""
+
+    score: float
+    filename: str
+    file_id: str
+    key: str
+    attributes: Attributes
+    text: str

@@ -1,0 +1,56 @@
+"""What became of a plan: one outcome for every change, in the past tense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vssync.plan import Action, Plan
+
+
+class Status(StrEnum):
+    """What became of one change."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # a reply was lost, and looking did not settle it
+    SKIPPED = "skipped"  # not tried; `detail` says why
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One change's end. `key` is empty for the store itself, a batch's id for a batch."""
+
+    store: str
+    key: str
+    action: Action
+    status: Status
+    detail: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An upload of ours that no store lists, or that could not be shown to be unlisted."""
+
+    file_id: str
+    detail: str
+    suspected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole of an apply; `seconds` is wall time, `store_ids` the id of each store that exists now."""
+
+    plan: Plan
+    outcomes: tuple[Outcome, ...] = ()
+    orphans: tuple[Orphan, ...] = ()
+    store_ids: tuple[tuple[str, str], ...] = ()
+    seconds: float = 0.0
+    requests: int = 0
+    interrupted: bool = False
+
+    @property
+    def converged(self) -> bool:
+        """Every change is done, so every desired file is completed."""
+        return not self.interrupted and all(outcome.status is Status.DONE for outcome in self.outcomes)
