@@ -1,0 +1,25 @@
+"""The service on a loopback port, for clients that need a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import pytest
+
+from vssync.local import Service
+
+
+@contextmanager
+def on_a_port(service: Service) -> Iterator[str]:
+    waitress = pytest.importorskip("waitress")
+    server = waitress.create_server(service, host="127.0.0.1", port=0, threads=4)
+    thread = Thread(target=server.run)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.effective_port}/v1"
+    finally:
+        server.trigger.pull_trigger(lambda: waitress.wasyncore.close_all(server._map))
+        thread.join()
+        server.task_dispatcher.shutdown()

@@ -1,0 +1,152 @@
+"""What a body may say: each row is refused with a 400 that names the place; the boundaries are accepted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.local.client import Api
+from vssync.local import rules
+from vssync.local.checks import Check
+from vssync.local.errors import ApiError
+
+STATIC = {"max_chunk_size_tokens": 800, "chunk_overlap_tokens": 400}
+EXPIRY = {"anchor": "last_active_at", "days": 1}
+
+
+def static(**sizes: Any) -> dict[str, Any]:
+    return {"type": "static", "static": STATIC | sizes}
+
+
+def one(**more: Any) -> dict[str, Any]:
+    return {"file_id": "file-1", **more}
+
+
+REFUSED: list[tuple[Check, Any, str | None]] = [
+    (rules.new_store, None, None),
+    (rules.new_store, [], None),
+    (rules.new_store, "text", None),
+    (rules.new_store, {"colour": 1}, "colour"),
+    (rules.new_store, {"name": 1}, "name"),
+    (rules.new_store, {"name": None}, "name"),
+    (rules.new_store, {"metadata": {"a": 1}}, "metadata.a"),
+    (rules.new_store, {"metadata": {"a": None}}, "metadata.a"),
+    (rules.new_store, {"metadata": {"a": "x" * 513}}, "metadata.a"),
+    (rules.new_store, {"metadata": {"k" * 65: "x"}}, "metadata"),
+    (rules.new_store, {"metadata": {str(n): "x" for n in range(17)}}, "metadata"),
+    (rules.new_store, {"metadata": []}, "metadata"),
+    (rules.new_store, {"expires_after": EXPIRY | {"days": 0}}, "expires_after.days"),
+    (rules.new_store, {"expires_after": EXPIRY | {"days": 366}}, "expires_after.days"),
+    (rules.new_store, {"expires_after": EXPIRY | {"days": 1.5}}, "expires_after.days"),
+    (rules.new_store, {"expires_after": EXPIRY | {"days": True}}, "expires_after.days"),
+    (rules.new_store, {"expires_after": EXPIRY | {"anchor": "created_at"}}, "expires_after.anchor"),
+    (rules.new_store, {"expires_after": {"days": 1}}, "expires_after.anchor"),
+    (rules.new_store, {"file_ids": ["x"] * 501}, "file_ids"),
+    (rules.new_store, {"file_ids": ["x", 1]}, "file_ids[1]"),
+    (rules.STORE_UPDATE, {"description": "x"}, "description"),
+    (rules.attachment, {}, "file_id"),
+    (rules.attachment, one(file_id=""), "file_id"),
+    (rules.attachment, one(file_ids=[]), "file_ids"),
+    (rules.attachment, one(attributes={"a": None}), "attributes.a"),
+    (rules.attachment, one(attributes={"a": []}), "attributes.a"),
+    (rules.attachment, one(attributes={"a": {}}), "attributes.a"),
+    (rules.attachment, one(attributes={"a": "x" * 513}), "attributes.a"),
+    (rules.attachment, one(attributes={"a": float("inf")}), "attributes.a"),
+    (rules.attachment, one(attributes={"a": 10**400}), "attributes.a"),
+    (rules.attachment, one(attributes={"k" * 65: 1}), "attributes"),
+    (rules.attachment, one(attributes={str(n): n for n in range(17)}), "attributes"),
+    (rules.attachment, one(attributes=[]), "attributes"),
+    (rules.attachment, one(chunking_strategy=None), "chunking_strategy"),
+    (rules.attachment, one(chunking_strategy={}), "chunking_strategy"),
+    (rules.attachment, one(chunking_strategy={"type": "other"}), "chunking_strategy.type"),
+    (rules.attachment, one(chunking_strategy={"type": "auto", "static": STATIC}), "chunking_strategy.static"),
+    (rules.attachment, one(chunking_strategy={"type": "static"}), "chunking_strategy.static"),
+    (
+        rules.attachment,
+        one(chunking_strategy={"type": "static", "static": {"max_chunk_size_tokens": 800}}),
+        "chunking_strategy.static.chunk_overlap_tokens",
+    ),
+    (
+        rules.attachment,
+        one(chunking_strategy=static(max_chunk_size_tokens=99)),
+        "chunking_strategy.static.max_chunk_size_tokens",
+    ),
+    (
+        rules.attachment,
+        one(chunking_strategy=static(max_chunk_size_tokens=4097)),
+        "chunking_strategy.static.max_chunk_size_tokens",
+    ),
+    (
+        rules.attachment,
+        one(chunking_strategy=static(chunk_overlap_tokens=401)),
+        "chunking_strategy.static.chunk_overlap_tokens",
+    ),
+    (
+        rules.attachment,
+        one(chunking_strategy=static(chunk_overlap_tokens=-1)),
+        "chunking_strategy.static.chunk_overlap_tokens",
+    ),
+    (rules.batch, {}, "file_ids"),
+    (rules.batch, {"file_ids": ["x"], "files": [one()]}, "file_ids"),
+    (rules.batch, {"file_ids": []}, "file_ids"),
+    (rules.batch, {"file_ids": ["x"] * 2001}, "file_ids"),
+    (rules.batch, {"files": []}, "files"),
+    (rules.batch, {"files": [one()] * 2001}, "files"),
+    (rules.batch, {"files": [one(), {"file_id": 1}]}, "files[1].file_id"),
+    (rules.batch, {"files": [one(colour=1)]}, "files[0].colour"),
+    (rules.batch, {"files": [one(attributes={"a": None})]}, "files[0].attributes.a"),
+    (rules.ATTRIBUTES, {}, "attributes"),
+    (rules.ATTRIBUTES, {"attributes": {}, "file_id": "x"}, "file_id"),
+    (rules.SEARCH, {}, "query"),
+    (rules.SEARCH, {"query": ""}, "query"),
+    (rules.SEARCH, {"query": []}, "query"),
+    (rules.SEARCH, {"query": ["x", ""]}, "query[1]"),
+    (rules.SEARCH, {"query": "x", "max_num_results": 0}, "max_num_results"),
+    (rules.SEARCH, {"query": "x", "max_num_results": 51}, "max_num_results"),
+    (rules.SEARCH, {"query": "x", "rewrite_query": "yes"}, "rewrite_query"),
+    (rules.SEARCH, {"query": "x", "ranking_options": {"ranker": "mine"}}, "ranking_options.ranker"),
+    (rules.SEARCH, {"query": "x", "ranking_options": {"score_threshold": 2}}, "ranking_options.score_threshold"),
+]
+
+
+@pytest.mark.parametrize(("check", "body", "param"), REFUSED)
+def test_refused(check: Check, body: Any, param: str | None) -> None:
+    with pytest.raises(ApiError) as caught:
+        check(body, "")
+    assert (caught.value.status, caught.value.param) == (400, param)
+
+
+@pytest.mark.parametrize(
+    ("check", "body"),
+    [
+        (rules.new_store, {}),
+        (rules.new_store, {"metadata": {"k" * 64: "x" * 512} | {str(n): "" for n in range(15)}}),
+        (rules.new_store, {"file_ids": ["x"] * 500, "expires_after": EXPIRY | {"days": 365}}),
+        (rules.attachment, one(attributes={"k" * 64: "x" * 512, "b": True, "n": -1, "f": 1.5})),
+        (rules.attachment, one(attributes=None, chunking_strategy=static(max_chunk_size_tokens=4096))),
+        (rules.attachment, one(chunking_strategy=static(max_chunk_size_tokens=100, chunk_overlap_tokens=50))),
+        (rules.batch, {"files": [one()] * 2000}),
+        (rules.batch, {"file_ids": ["x"] * 2000}),
+        (rules.SEARCH, {"query": ["a", "b"], "max_num_results": 50, "ranking_options": {"ranker": "none"}}),
+    ],
+)
+def test_accepted(check: Check, body: Any) -> None:
+    check(body, "")
+
+
+def test_what_was_not_said_is_filled_in() -> None:
+    assert rules.attachment(one(), "") == rules.Attachment("file-1", {}, rules.Chunking(800, 400))
+    assert rules.chunking({"type": "auto"}, "") == rules.Chunking(800, 400)
+    assert rules.chunking(static(), "") == rules.Chunking(800, 400)
+
+
+def test_a_refusal_reaches_the_client_in_one_piece(api: Api) -> None:
+    assert api.post("/vector_stores", {"colour": "red"}, 400) == {
+        "error": {
+            "message": "Unknown parameter 'colour'.",
+            "type": "invalid_request_error",
+            "param": "colour",
+            "code": "unknown_parameter",
+        }
+    }

@@ -1,0 +1,75 @@
+"""File batches: many Files attached by one request, all or none, and cancelled together.
+
+A batch keeps no counts: it is what its files are, so a detached file leaves its batch too.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from vssync.local import rows, storefiles
+from vssync.local.attaching import attach
+from vssync.local.checks import invalid
+from vssync.local.errors import ApiError
+from vssync.local.paging import Page, listing
+from vssync.local.rules import BatchRequest
+from vssync.local.transaction import Transaction, new_id
+
+
+def create(tx: Transaction, store_id: str, body: BatchRequest) -> dict[str, Any]:
+    store = rows.usable_store(tx, store_id)
+    dialect = tx.options.dialect
+    if body.by_files and not dialect.takes_files:
+        raise invalid("files", "this service takes 'file_ids' only", "unknown_parameter")
+    batch_id = new_id("vsfb_")
+    seq = tx.run("insert into batches (id, store, created_at) values (?, ?, ?)", batch_id, store["seq"], tx.now)
+    ignored = body.by_files and dialect.ignores_files
+    attach(tx, store, () if ignored else body.attachments, seq)
+    return get(tx, store_id, batch_id)
+
+
+def get(tx: Transaction, store_id: str, batch_id: str) -> dict[str, Any]:
+    store = rows.store(tx, store_id)
+    return shape(tx, store, rows.batch(tx, store, batch_id))
+
+
+def page(tx: Transaction, store_id: str, page: Page) -> dict[str, Any]:
+    if not tx.options.dialect.lists_batches:
+        raise ApiError(405, "File batches cannot be listed.", code="method_not_allowed")
+    store = rows.store(tx, store_id)
+    return listing(tx, "batches", {"store": store["seq"]}, page, lambda row: shape(tx, store, row))
+
+
+def files(tx: Transaction, store_id: str, batch_id: str, page: Page) -> dict[str, Any]:
+    store = rows.store(tx, store_id)
+    scope = {"batch": rows.batch(tx, store, batch_id)["seq"]}
+    return listing(tx, "store_files", scope, page, storefiles.shaper(tx, store))
+
+
+def cancel(tx: Transaction, store_id: str, batch_id: str) -> dict[str, Any]:
+    """What is not done will not be; what is done stays. All of it stays listed."""
+    store = rows.store(tx, store_id)
+    batch = rows.batch(tx, store, batch_id)
+    if shape(tx, store, batch)["status"] == "in_progress":
+        tx.run("update batches set cancelled = 1 where seq = ?", batch["seq"])
+        tx.run(
+            "update store_files set status = 'cancelled' where batch = ? and status = 'in_progress'",
+            batch["seq"],
+        )
+    elif not tx.options.dialect.cancels_finished:
+        raise ApiError(400, f"File batch '{batch_id}' has already ended.", code="batch_ended")
+    return get(tx, store_id, batch_id)
+
+
+def shape(tx: Transaction, store: sqlite3.Row, row: sqlite3.Row) -> dict[str, Any]:
+    counts, _ = rows.counted(tx, "batch", row["seq"])
+    ended = "cancelled" if row["cancelled"] else "completed"
+    return {
+        "id": row["id"],
+        "object": "vector_store.files_batch",
+        "created_at": row["created_at"],
+        "vector_store_id": store["id"],
+        "status": "in_progress" if counts["in_progress"] else ended,
+        "file_counts": counts,
+    }

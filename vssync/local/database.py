@@ -1,0 +1,169 @@
+"""One SQLite file in one private folder: connections, transactions, and large values as streams.
+
+Writers take the lock at once (`begin immediate`) and wait for each other, in this process or another; readers
+never wait. A killed process loses the transaction it was in and nothing else. Space of deleted files is used
+again; the file itself does not shrink.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vssync.local import schema
+from vssync.local.errors import LocalDataError
+
+PATIENCE = 30  # seconds a writer waits for its turn
+PIECE = 256 << 10
+
+PRAGMAS = (
+    "pragma foreign_keys = on",
+    "pragma synchronous = normal",  # safe against kill; only a power cut may lose the last transactions
+    "pragma journal_size_limit = 67108864",  # one large upload must not leave a large log behind
+)
+
+
+class Database:
+    """A pool of connections. One is lent to one transaction at a time, so threads need no care."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / "service.db"
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._open = True
+        try:
+            private_file(folder, self.path)
+            with self._borrowed() as connection:
+                prepare(connection)
+        except (OSError, sqlite3.Error, LocalDataError) as error:
+            self.close()
+            raise LocalDataError(f"{self.path}: {unusable(error)}") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Everything read inside is of one moment."""
+        with self._borrowed() as connection, within(connection, "begin"):
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        with self._borrowed() as connection, within(connection, "begin immediate"):
+            yield connection
+
+    def stream(self, blob: int) -> BlobStream:
+        """The bytes of a blob, on a connection of their own since they outlive the request."""
+        return BlobStream(self._connect(), blob)
+
+    def close(self) -> None:
+        self._open = False
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+        if not self._open:
+            raise LocalDataError(f"{self.path}: the service is closed")
+        connection = self._lend()
+        try:
+            yield connection
+        finally:
+            self._take_back(connection)
+
+    def _take_back(self, connection: sqlite3.Connection) -> None:
+        self._idle.append(connection)
+        if not self._open:
+            self.close()
+
+    def _lend(self) -> sqlite3.Connection:
+        with suppress(IndexError):
+            return self._idle.pop()
+        return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+        return connection
+
+
+class BlobStream:
+    """Iterates over a blob in pieces and closes its connection at the end, or when told to."""
+
+    def __init__(self, connection: sqlite3.Connection, blob: int):
+        self._connection = connection
+        try:
+            self._blob = connection.blobopen("blobs", "data", blob, readonly=True)
+        except sqlite3.Error:
+            connection.close()
+            raise
+
+    def __iter__(self) -> BlobStream:
+        return self
+
+    def __next__(self) -> bytes:
+        if piece := self._blob.read(PIECE):
+            return piece
+        self.close()
+        raise StopIteration
+
+    def close(self) -> None:
+        with suppress(sqlite3.ProgrammingError):  # closed before
+            self._blob.close()
+        self._connection.close()
+
+
+@contextmanager
+def within(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("commit")
+    except BaseException:
+        if connection.in_transaction:  # SQLite ends it by itself after some errors
+            connection.execute("rollback")
+        raise
+
+
+def unusable(error: Exception) -> str:
+    if isinstance(error, OSError | sqlite3.OperationalError):
+        return f"cannot be opened: {error}"
+    if isinstance(error, LocalDataError):
+        return str(error)
+    return f"is damaged or no database ({error}); move its folder away to start afresh"
+
+
+def private_file(folder: Path, path: Path) -> None:
+    """Uploads may be confidential: folder and file are the owner's alone, and SQLite's side files inherit that."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Create the tables in an empty file, accept our own version, refuse everything else."""
+    if not version(connection):
+        connection.execute("pragma journal_mode = wal")
+        with within(connection, "begin immediate"):
+            if not version(connection):  # another process may have been first
+                create(connection)
+    if (found := version(connection)) != schema.VERSION:
+        raise LocalDataError(f"written by a newer vssync (data version {found}); use that one, or another folder")
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """0 for an empty file. Never writes, so that somebody else's database stays as it is."""
+    (tables,) = connection.execute("select count(*) from sqlite_master").fetchone()
+    (application,) = connection.execute("pragma application_id").fetchone()
+    if tables and application != schema.APPLICATION:
+        raise LocalDataError("another program's database; use another folder")
+    return int(connection.execute("pragma user_version").fetchone()[0])
+
+
+def create(connection: sqlite3.Connection) -> None:
+    for statement in schema.statements():
+        connection.execute(statement)
+    connection.execute(f"pragma application_id = {schema.APPLICATION}")
+    connection.execute(f"pragma user_version = {schema.VERSION}")

@@ -1,0 +1,36 @@
+"""What serves one request: a transaction at a moment, and the upkeep that is due before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from vssync.local import files, ingest
+from vssync.local.database import Database
+from vssync.local.options import Options
+from vssync.local.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    database: Database
+    clock: Callable[[], float]
+    options: Options
+
+    @contextmanager
+    def transaction(self, *, writes: bool) -> Iterator[Transaction]:
+        with (self.database.writing if writes else self.database.reading)() as connection:
+            yield Transaction(connection, int(self.clock()), self.options)
+
+    def upkeep(self, store_id: str | None, *, looks: bool) -> None:
+        """Expired Files go before anybody sees them; a look at a store (or at all) advances ingestion."""
+        with self.transaction(writes=False) as tx:
+            idle = not files.expired(tx) and not (looks and ingest.waiting(tx, store_id, 1))
+        if idle:
+            return
+        with self.transaction(writes=True) as tx:
+            for row in files.expired(tx):
+                files.remove(tx, row)
+            if looks:
+                ingest.advance(tx, store_id)

@@ -1,0 +1,102 @@
+"""A store's files, one at a time or as a listing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from vssync.local import rows, texts
+from vssync.local.attaching import attach, detach
+from vssync.local.paging import Page, listing
+from vssync.local.rules import Attachment
+from vssync.local.transaction import Transaction
+
+
+def create(tx: Transaction, store_id: str, body: Attachment) -> dict[str, Any]:
+    attach(tx, rows.usable_store(tx, store_id), [body])
+    return get(tx, store_id, body.file_id)
+
+
+def get(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
+    store = rows.store(tx, store_id)
+    return shaper(tx, store)(rows.store_file(tx, store, file_id))
+
+
+def page(tx: Transaction, store_id: str, page: Page) -> dict[str, Any]:
+    store = rows.store(tx, store_id)
+    return listing(tx, "store_files", {"store": store["seq"]}, page, shaper(tx, store))
+
+
+def update(tx: Transaction, store_id: str, file_id: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The attributes sent replace all there were."""
+    store = rows.usable_store(tx, store_id)
+    entry = rows.store_file(tx, store, file_id)
+    attributes = json.dumps(body["attributes"])
+    tx.run("update store_files set attributes = ? where seq = ?", attributes, entry["seq"])
+    rows.touch(tx, store)
+    return get(tx, store_id, file_id)
+
+
+def delete(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
+    store = rows.store(tx, store_id)
+    detach(tx, rows.store_file(tx, store, file_id))
+    rows.touch(tx, store)
+    return {"id": file_id, "object": "vector_store.file.deleted", "deleted": True}
+
+
+def content(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
+    """The text a completed file was read as."""
+    entry = rows.store_file(tx, rows.store(tx, store_id), file_id)
+    parts = []
+    if entry["status"] == "completed":
+        parts = [{"type": "text", "text": texts.decode(stored_bytes(tx, file_id))}]
+    if tx.options.dialect.content_pages:
+        kind = "vector_store.file_content.page"
+        return {"object": kind, "data": parts, "has_more": False, "next_page": None}
+    return {
+        "file_id": file_id,
+        "filename": rows.file(tx, file_id)["filename"],
+        "attributes": json.loads(entry["attributes"]),
+        "content": parts,
+    }
+
+
+def stored_bytes(tx: Transaction, file_id: str) -> bytes:
+    stored = tx.one("select data from blobs join files on blob = blobs.seq where id = ?", file_id)
+    return bytes(stored["data"]) if stored else b""
+
+
+def shaper(tx: Transaction, store: sqlite3.Row) -> Callable[[sqlite3.Row], dict[str, Any]]:
+    """How a row of this store looks in an answer."""
+    echoes = tx.options.dialect.echoes_chunking
+
+    def shape(entry: sqlite3.Row) -> dict[str, Any]:
+        return {
+            "id": entry["id"],
+            "object": "vector_store.file",
+            "usage_bytes": entry["usage_bytes"],
+            "created_at": entry["created_at"],
+            "vector_store_id": store["id"],
+            "status": entry["status"],
+            "last_error": last_error(entry),
+            "chunking_strategy": chunking_strategy(entry) if echoes else None,
+            "attributes": json.loads(entry["attributes"]),
+        }
+
+    return shape
+
+
+def last_error(entry: sqlite3.Row) -> dict[str, str] | None:
+    if entry["error_code"] is None:
+        return None
+    return {"code": entry["error_code"], "message": entry["error_message"]}
+
+
+def chunking_strategy(entry: sqlite3.Row) -> dict[str, Any]:
+    sizes = {
+        "max_chunk_size_tokens": entry["chunk_size"],
+        "chunk_overlap_tokens": entry["chunk_overlap"],
+    }
+    return {"type": "static", "static": sizes}

@@ -1,0 +1,83 @@
+"""Which files become text, and how text is cut.
+
+Tokens are an approximation that needs no vocabulary: a word, number or run of signs of up to 7 bytes is one
+token, a longer one a token for each 6 bytes (3 outside ASCII, where vocabularies know fewer words).
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import deque
+from collections.abc import Iterator
+
+CODE = {".c", ".cpp", ".cs", ".css", ".go", ".java", ".js", ".php", ".py", ".rb", ".sh", ".ts"}
+READABLE = CODE | {".html", ".json", ".md", ".tex", ".txt"}
+ACCEPTED = READABLE | {".doc", ".docx", ".pdf", ".pptx"}  # attached, then failed: no parser here
+
+MOST_TOKENS = 5_000_000
+BYTES_PER_TOKEN = 7  # no token weighs more, so a larger file need not be read to know it is too large
+
+# Bounded runs: one endless "word" must not be larger than the smallest chunk.
+PIECE = re.compile(r" ?[^\W\d_]{1,24}|\d{1,3}| ?(?:[^\w\s]|_){1,24}|\s{1,24}")
+MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+class Unreadable(Exception):
+    """The file has no text we can use; `code` is the one the service reports."""
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+def extension(filename: str) -> str:
+    """As written, since upper case is not accepted: `.md`, `.PDF`, or empty."""
+    return filename[filename.rfind(".") :] if "." in filename else ""
+
+
+def check(filename: str, size: int) -> None:
+    """Raise for what can be refused without reading it."""
+    if (found := extension(filename)) not in READABLE:
+        raise Unreadable("unsupported_file", f"Files of type '{found}' cannot be read here.")
+    if size > MOST_TOKENS * BYTES_PER_TOKEN:
+        raise Unreadable("invalid_file", f"The file has more than {MOST_TOKENS:,} tokens.")
+
+
+def decode(content: bytes) -> str:
+    """UTF-8, or UTF-16 with its mark; anything else is not text."""
+    encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise Unreadable("invalid_file", f"The file is not {encoding.upper()} text: {error.reason}.") from None
+    if "\0" in text:
+        raise Unreadable("invalid_file", "The file holds NUL characters; it is not text.")
+    return text
+
+
+def chunks(text: str, size: int, overlap: int) -> Iterator[str]:
+    """Windows of at most `size` tokens, each beginning with at most the last `overlap` of the one before."""
+    window: deque[tuple[int, int]] = deque()  # where each piece begins, and its weight
+    held = total = 0
+    text = text if text.strip() else ""
+    for match in PIECE.finditer(text):
+        tokens = weight(match[0])
+        if held + tokens > size:
+            yield text[window[0][0] : match.start()]
+            while held > overlap:
+                held -= window.popleft()[1]
+        window.append((match.start(), tokens))
+        held += tokens
+        total += tokens
+        if total > MOST_TOKENS:
+            raise Unreadable("invalid_file", f"The file has more than {MOST_TOKENS:,} tokens.")
+    if window:
+        yield text[window[0][0] :]
+
+
+def weight(piece: str) -> int:
+    if piece.isascii():
+        return 1 if len(piece) <= BYTES_PER_TOKEN else -(-len(piece) // 6)
+    length = len(piece.encode())
+    return 1 if length <= BYTES_PER_TOKEN else -(-length // 3)

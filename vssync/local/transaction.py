@@ -1,0 +1,41 @@
+"""What one request works with: a connection inside its transaction, the moment, and the options.
+
+Every function that reads or writes takes one of these first, so none of them opens, commits or looks at a clock.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from vssync.local.errors import ApiError
+from vssync.local.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    connection: sqlite3.Connection
+    now: int  # seconds, as in every `..._at`
+    options: Options
+
+    def one(self, sql: str, *values: Any) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self.connection.execute(sql, values).fetchone()
+        return row
+
+    def all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        return self.connection.execute(sql, values).fetchall()
+
+    def run(self, sql: str, *values: Any) -> int:
+        """Execute, and give the row id an insert made."""
+        return self.connection.execute(sql, values).lastrowid or 0
+
+    def missing(self, what: str) -> ApiError:
+        """The error for an unknown store, store file or batch."""
+        status = 400 if self.options.dialect.misses_with_400 else 404
+        return ApiError(status, f"{what} does not exist.", code="not_found")
+
+
+def new_id(prefix: str) -> str:
+    return prefix + secrets.token_hex(16)

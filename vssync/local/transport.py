@@ -1,0 +1,166 @@
+"""Mounts a WSGI application in an `httpx.Client`: the same requests, no socket, bodies streamed both ways.
+
+httpx's own WSGI transport holds whole requests in memory and cannot carry every path. A connection cut by the
+application raises here what httpx raises for a real one.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+PIECE = 64 << 10
+IN_MEMORY = 1 << 20
+
+
+class LocalTransport(httpx.BaseTransport):
+    """`httpx.Client(transport=LocalTransport(service))`; any thread may use it."""
+
+    def __init__(self, app: WSGIApplication):
+        self._app = app
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        source = RequestBody(request)
+        try:
+            with io.BufferedReader(source, PIECE) as reader, measured(request, reader) as (body, length):
+                head = Head()
+                pieces = self._app(environment(request, body, length), head.start)
+                answer = ResponseBody(pieces, head, request)
+        except ConnectionError as error:
+            raise source.error or httpx.ReadError(str(error), request=request) from error
+        if source.error:  # an application that answered all the same; the client's own failure goes first
+            answer.close()
+            raise source.error
+        return httpx.Response(head.status, headers=head.headers, stream=answer)
+
+
+class RequestBody(io.RawIOBase):
+    """A request's stream as a file. What goes wrong in producing it is kept for the client."""
+
+    def __init__(self, request: httpx.Request):
+        assert isinstance(request.stream, httpx.SyncByteStream)
+        self._pieces = iter(request.stream)
+        self._left = memoryview(b"")
+        self.error: Exception | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        try:
+            while not self._left:
+                self._left = memoryview(next(self._pieces))
+        except StopIteration:
+            return 0
+        except Exception as error:
+            self.error = error
+            raise ConnectionError("the client stopped sending") from error
+        size = min(len(target), len(self._left))
+        target[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
+
+
+class Head:
+    """What the application told `start_response`."""
+
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers: list[tuple[str, str]] = []
+
+    def start(self, status: str, headers: list[tuple[str, str]], _exc_info: Any = None, /) -> Callable[[bytes], object]:
+        self.status = int(status.partition(" ")[0])
+        self.headers = headers
+        return self.write
+
+    def write(self, _piece: bytes) -> None:
+        raise NotImplementedError("write() is WSGI's way of the past")
+
+
+class ResponseBody(httpx.SyncByteStream):
+    """The application's pieces; ends as a broken connection would when it stops too early."""
+
+    def __init__(self, pieces: Iterable[bytes], head: Head, request: httpx.Request):
+        self._pieces = pieces
+        self._head = head
+        self._request = request
+        self._rest = filter(None, iter(pieces))
+        try:
+            self._first = next(self._rest, b"")  # some applications start their response only now
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> Iterator[bytes]:
+        missing = self._promised() - len(self._first)
+        yield self._first
+        try:
+            for piece in self._rest:
+                missing -= len(piece)
+                yield piece
+        except ConnectionError as error:
+            raise httpx.ReadError(str(error), request=self._request) from error
+        if missing > 0:
+            raise httpx.RemoteProtocolError(
+                "the connection was closed before the whole body arrived", request=self._request
+            )
+
+    def _promised(self) -> int:
+        lengths = [value for name, value in self._head.headers if name.lower() == "content-length"]
+        return int(lengths[-1]) if lengths and self._request.method != "HEAD" else 0
+
+    def close(self) -> None:
+        if close := getattr(self._pieces, "close", None):
+            close()
+
+
+@contextmanager
+def measured(request: httpx.Request, reader: IO[bytes] | io.BufferedReader) -> Iterator[tuple[Any, str]]:
+    """WSGI wants the length in advance; a body sent without one is put aside first, as servers do."""
+    length = request.headers.get("content-length", "")
+    if length or "transfer-encoding" not in request.headers:
+        yield reader, length
+        return
+    with SpooledTemporaryFile(IN_MEMORY) as aside:
+        shutil.copyfileobj(reader, aside)
+        length = str(aside.tell())
+        aside.seek(0)
+        yield aside, length
+
+
+def environment(request: httpx.Request, body: Any, length: str) -> WSGIEnvironment:
+    url = request.url
+    headers = {
+        f"HTTP_{name.decode('ascii').upper().replace('-', '_')}": value.decode("latin-1")
+        for name, value in request.headers.raw
+        if name.lower() not in (b"content-type", b"content-length")  # these have their own keys below
+    }
+    return headers | {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": url.path.encode().decode("latin-1"),  # WSGI's form of a decoded path
+        "QUERY_STRING": url.query.decode("ascii"),
+        "CONTENT_TYPE": request.headers.get("content-type", ""),
+        "CONTENT_LENGTH": length,
+        "SERVER_NAME": url.host,
+        "SERVER_PORT": str(url.port or {"http": 80, "https": 443}.get(url.scheme, 0)),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": url.scheme,
+        "wsgi.input": body,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
