@@ -1,0 +1,228 @@
+"""Where requests go and as whom. Which hosts may receive a credential is in `tests/auth/test_hosts.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from vssync.endpoints import KEY_VARIABLES, REALMS, AuthKind, Endpoint, EndpointError, Who, resolve
+from vssync.errors import UsageProblem, VssyncError
+from vssync.model import ServiceSpec
+
+PROJECT = "ocid1.generativeaiproject.oc1..p"
+COMPARTMENT = "ocid1.compartment.oc1..c"
+IAM = [kind for kind in AuthKind if kind not in (AuthKind.NONE, AuthKind.BEARER)]
+
+
+def oci(**fields: Any) -> ServiceSpec:
+    known = {"region": "us-chicago-1", "project": PROJECT, "compartment": COMPARTMENT}
+    return ServiceSpec("oci", **(known | fields))
+
+
+def found(spec: ServiceSpec, environment: Mapping[str, str] | None = None, **who: Any) -> Endpoint:
+    return resolve(spec, Who(**who), environment or {})
+
+
+# -- which addresses a provider has
+
+
+def test_a_local_service_is_in_this_process_whatever_else_is_said() -> None:
+    endpoint = found(ServiceSpec(), {"VSSYNC_API_KEY": "k", "VSSYNC_AUTH": "bearer"}, auth="signing_key")
+    assert endpoint.embedded
+    assert (endpoint.auth, endpoint.data_url, endpoint.control_url) == (
+        AuthKind.NONE,
+        "http://local/v1",
+        "http://local/v1",
+    )
+
+
+def test_a_local_service_with_an_address_is_not_in_this_process() -> None:
+    endpoint = found(ServiceSpec("local", data_url="http://127.0.0.1:8080/v1/"))
+    assert not endpoint.embedded
+    assert (endpoint.auth, endpoint.data_url) == (AuthKind.NONE, "http://127.0.0.1:8080/v1")
+
+
+@pytest.mark.parametrize("kind", IAM)
+def test_oci_splits_its_addresses_by_host_for_iam(kind: AuthKind) -> None:
+    endpoint = found(oci(auth=kind))
+    assert endpoint.data_url == "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com/openai/v1"
+    assert endpoint.control_url == "https://generativeai.us-chicago-1.oci.oraclecloud.com/20231130/openai/v1"
+    assert endpoint.data_headers == {"OpenAI-Project": PROJECT, "opc-compartment-id": COMPARTMENT}
+    assert endpoint.control_headers == {"opc-compartment-id": COMPARTMENT}
+
+
+def test_oci_serves_a_bearer_key_from_one_host() -> None:
+    endpoint = found(oci(auth="bearer", compartment=""))
+    assert endpoint.data_url == "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com/openai/v1"
+    assert endpoint.control_url == "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com/20231130/openai/v1"
+    assert endpoint.data_headers == endpoint.control_headers == {"OpenAI-Project": PROJECT}
+
+
+@pytest.mark.parametrize(
+    ("region", "domain"),
+    [
+        ("eu-frankfurt-1", "oraclecloud.com"),
+        ("us-gov-ashburn-1", "oraclegovcloud.com"),
+        ("uk-gov-london-1", "oraclegovcloud.uk"),
+        ("eu-frankfurt-2", "oraclecloud.eu"),
+        ("ap-dcc-canberra-1", "oraclecloud10.com"),
+        ("xx-brandnew-7", "oraclecloud.com"),
+    ],
+)
+def test_a_region_finds_its_realm(region: str, domain: str) -> None:
+    assert f"generativeai.{region}.oci.{domain}/" in found(oci(region=region)).control_url
+
+
+def test_realms_agree_with_the_oci_package() -> None:
+    regions = pytest.importorskip("oci.regions_definitions")
+    ours = {region: domain for domain, names in REALMS.items() for region in names.split()}
+    theirs = {
+        region: regions.REALMS[regions.REGION_REALMS[region]] for region in ours if region in regions.REGION_REALMS
+    }
+    assert theirs
+    assert theirs == {region: ours[region] for region in theirs}
+
+
+@pytest.mark.parametrize(
+    ("fields", "data", "control", "region"),
+    [
+        # An address of OCI's own leaves the other one to its region.
+        (
+            {"data_url": "https://inference.generativeai.ap-osaka-1.oci.oraclecloud.com/openai/v1", "region": ""},
+            "https://inference.generativeai.ap-osaka-1.oci.oraclecloud.com/openai/v1",
+            "https://generativeai.ap-osaka-1.oci.oraclecloud.com/20231130/openai/v1",
+            "ap-osaka-1",
+        ),
+        # A gateway serves both.
+        ({"data_url": "http://127.0.0.1:1/v1"}, "http://127.0.0.1:1/v1", "http://127.0.0.1:1/v1", "us-chicago-1"),
+        (
+            {"data_url": "http://127.0.0.1:1/d", "control_url": "http://127.0.0.1:1/c", "region": ""},
+            "http://127.0.0.1:1/d",
+            "http://127.0.0.1:1/c",
+            "",
+        ),
+        (
+            {"control_url": "http://localhost:1/c"},
+            "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com/openai/v1",
+            "http://localhost:1/c",
+            "us-chicago-1",
+        ),
+    ],
+)
+def test_addresses_written_out_win(fields: dict[str, str], data: str, control: str, region: str) -> None:
+    endpoint = found(oci(**fields))
+    assert (endpoint.data_url, endpoint.control_url, endpoint.region) == (data, control, region)
+
+
+def test_openai_needs_nothing_but_a_key() -> None:
+    endpoint = found(ServiceSpec("openai", project="proj_1"))
+    assert endpoint.data_url == endpoint.control_url == "https://api.openai.com/v1"
+    assert endpoint.data_headers == endpoint.control_headers == {"OpenAI-Project": "proj_1"}
+    assert endpoint.auth is AuthKind.BEARER
+
+
+# -- who runs it
+
+
+@pytest.mark.parametrize(
+    ("flag", "environment", "written", "expected"),
+    [
+        ("signing_key", {"VSSYNC_AUTH": "bearer"}, "bearer", AuthKind.SIGNING_KEY),
+        (
+            "",
+            {"VSSYNC_AUTH": "security_token", "OCI_CLI_AUTH": "resource_principal"},
+            "bearer",
+            AuthKind.SECURITY_TOKEN,
+        ),
+        ("", {"OCI_CLI_AUTH": "instance_principal"}, "bearer", AuthKind.INSTANCE_PRINCIPAL),
+        ("", {"VSSYNC_AUTH": ""}, "oke_workload_identity", AuthKind.OKE_WORKLOAD_IDENTITY),
+        ("", {}, "", AuthKind.SIGNING_KEY),
+        ("", {"OCI_GENAI_API_KEY": "k"}, "", AuthKind.BEARER),
+        ("", {"OCI_GENAI_API_KEY": " "}, "", AuthKind.SIGNING_KEY),
+        ("", {"OPENAI_API_KEY": "k"}, "", AuthKind.SIGNING_KEY),  # another service's key
+    ],
+)
+def test_auth_comes_from_the_flag_then_the_environment_then_the_manifest(
+    flag: str, environment: dict[str, str], written: str, expected: AuthKind
+) -> None:
+    assert found(oci(auth=written), environment, auth=flag).auth is expected
+
+
+def test_a_profile_asked_for_goes_before_a_key_that_happens_to_be_set() -> None:
+    endpoint = found(oci(), {"OCI_GENAI_API_KEY": "k"}, profile="PROD")
+    assert (endpoint.auth, endpoint.profile) == (AuthKind.SIGNING_KEY, "PROD")
+
+
+@pytest.mark.parametrize(
+    ("provider", "environment", "expected"),
+    [
+        ("compatible", {}, AuthKind.NONE),
+        ("compatible", {"VSSYNC_API_KEY": "k"}, AuthKind.BEARER),
+        ("compatible", {"OPENAI_API_KEY": "k"}, AuthKind.NONE),
+        ("compatible", {"OCI_CLI_AUTH": "instance_principal"}, AuthKind.NONE),  # says nothing about this service
+        ("local", {"VSSYNC_API_KEY": "k"}, AuthKind.BEARER),
+    ],
+)
+def test_a_key_is_used_where_one_is_set_for_the_service(
+    provider: str, environment: dict[str, str], expected: AuthKind
+) -> None:
+    assert found(ServiceSpec(provider, data_url="http://localhost:1/v1"), environment).auth is expected
+
+
+@pytest.mark.parametrize("name", ["profile", "region"])
+def test_profile_and_region_come_from_the_flag_then_the_environment_then_the_manifest(name: str) -> None:
+    variable = {"profile": "OCI_CLI_PROFILE", "region": "OCI_REGION"}[name]
+    spec = oci(**{name: "us-written-1"})
+    assert getattr(found(spec), name) == "us-written-1"
+    assert getattr(found(spec, {variable: "us-variable-1"}), name) == "us-variable-1"
+    assert getattr(found(spec, {variable: "us-variable-1"}, **{name: "us-flag-1"}), name) == "us-flag-1"
+
+
+@pytest.mark.parametrize(
+    ("spec", "environment", "who", "kind", "words"),
+    [
+        (ServiceSpec("azure"), {}, {}, EndpointError, "service.provider: 'azure' is unknown"),
+        (ServiceSpec("compatible"), {}, {}, EndpointError, "service.data_url: missing"),
+        (oci(region=""), {}, {}, EndpointError, "service.region: missing"),
+        (oci(project=""), {}, {}, EndpointError, "service.project: missing"),
+        (oci(compartment=""), {}, {}, EndpointError, "service.compartment: missing"),
+        (oci(project="ocid1\r\nauthorization: x"), {}, {}, EndpointError, "service.project: 'ocid1"),
+        (oci(), {}, {"region": "ord"}, UsageProblem, "--region: 'ord' is not the name of a region"),
+        (oci(), {"OCI_REGION": "us-chicago-1\n"}, {}, UsageProblem, "OCI_REGION: 'us-chicago-1"),
+        (oci(auth="api_key"), {}, {}, EndpointError, "service.auth: `api_key` means two things"),
+        (oci(), {"OCI_CLI_AUTH": "api_key"}, {}, UsageProblem, "OCI_CLI_AUTH: `api_key` means two things"),
+        (oci(), {}, {"auth": "instance_obo_user"}, UsageProblem, "--auth: 'instance_obo_user'"),
+        (oci(auth="none"), {}, {}, EndpointError, "service.auth: 'none' is nothing provider oci takes"),
+        (ServiceSpec("openai"), {}, {"auth": "signing_key"}, UsageProblem, "--auth: 'signing_key'"),
+        (
+            ServiceSpec("openai"),
+            {},
+            {"allow_hosts": ("https://gw/v1",)},
+            UsageProblem,
+            "--allow-host: takes hosts only",
+        ),
+        (ServiceSpec("openai"), {"VSSYNC_ALLOW_HOSTS": "*"}, {}, UsageProblem, "VSSYNC_ALLOW_HOSTS: takes hosts"),
+        (
+            oci(data_url="https://inference.generativeai.ap-osaka-1.oci.oraclecloud.com/openai/v1"),
+            {},
+            {"region": "us-chicago-1"},
+            UsageProblem,
+            "--region: the manifest's service.data_url is in ap-osaka-1",
+        ),
+    ],
+)
+def test_what_makes_no_sense_names_its_place(
+    spec: ServiceSpec, environment: dict[str, str], who: dict[str, Any], kind: type[VssyncError], words: str
+) -> None:
+    with pytest.raises(VssyncError) as caught:
+        found(spec, environment, **who)
+    assert type(caught.value) is kind
+    assert str(caught.value).startswith(words)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("provider", KEY_VARIABLES)
+def test_every_provider_takes_the_general_key_first(provider: str) -> None:
+    assert KEY_VARIABLES[provider][0] == "VSSYNC_API_KEY"

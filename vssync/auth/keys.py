@@ -1,0 +1,53 @@
+"""Private keys in files: which passphrase opens one, and whether it is the kind OCI takes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from vssync.auth.credential import CredentialError
+
+PASSPHRASE = "OCI_CLI_PASSPHRASE"  # the variable of OCI's own command line
+_NOT_A_KEY = "not a private key in PEM form that can be read; `key_file` must not name the public key"
+
+
+def unlock(build: Callable[[bytes | None], Any], path: Path, phrases: Iterable[str]) -> Any:
+    """What `build` makes of the key at `path`, with the first passphrase that opens it, or None if it needs none.
+
+    Raises CredentialError.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from oci.exceptions import InvalidPrivateKey, MissingPrivateKeyPassphrase
+
+    try:
+        return build(None)
+    except MissingPrivateKeyPassphrase:
+        pass
+    except (InvalidPrivateKey, UnsupportedAlgorithm):
+        raise CredentialError(f"{path}: {_NOT_A_KEY}") from None
+    tried = False
+    for phrase in filter(None, phrases):
+        tried = True
+        try:
+            return build(phrase.encode())
+        except InvalidPrivateKey:
+            continue
+    if tried:
+        raise CredentialError(f"{path}: no passphrase given opens it; {PASSPHRASE} is tried first, then `pass_phrase`")
+    raise CredentialError(f"{path}: needs a passphrase; put it into {PASSPHRASE}, or run in a terminal to be asked")
+
+
+def fingerprint(key: Any, path: Path) -> str:
+    """An RSA key's fingerprint as OCI shows it.
+
+    Raises CredentialError for any other kind of key.
+    """
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    if not isinstance(key, RSAPrivateKey):
+        raise CredentialError(f"{path}: not an RSA key; OCI takes no other")
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.md5(public, usedforsecurity=False).digest().hex(":")

@@ -1,0 +1,98 @@
+"""Reads a profile of OCI's configuration file, keeping apart what it says itself and what it inherits.
+
+Every profile inherits from [DEFAULT], which is right for a tenancy and wrong for a session's key or another user's
+token. This module decides nothing about signing.
+"""
+
+from __future__ import annotations
+
+import configparser
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vssync.auth.credential import CredentialError
+
+DEFAULT = "DEFAULT"
+_VARIABLES = ("OCI_CONFIG_FILE", "OCI_CLI_CONFIG_FILE")
+_NONE = "\n"  # the name of a section no file can have, so that [DEFAULT] is read like any other
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One profile: its `own` settings, and those it `inherits`. Neither is shown: a passphrase may be among them."""
+
+    name: str
+    file: Path
+    home: Path
+    own: Mapping[str, str] = field(repr=False)
+    inherited: Mapping[str, str] = field(repr=False)
+
+    def get(self, setting: str) -> str:
+        """A setting, its own or inherited; empty when there is none."""
+        return self.own.get(setting) or self.inherited.get(setting, "")
+
+    def need(self, setting: str, *, own: bool = False) -> str:
+        """A setting that must be there, in the profile itself where `own`.
+
+        Raises CredentialError.
+        """
+        value = self.own.get(setting, "") if own else self.get(setting)
+        if not value:
+            whose = " of its own" if own and self.get(setting) else ""
+            raise CredentialError(f"profile {self.name} of {self.file}: has no `{setting}`{whose}")
+        return value
+
+    def read(self, setting: str, *, own: bool = False) -> tuple[Path, bytes]:
+        """The file a setting names, and its bytes.
+
+        Raises CredentialError.
+        """
+        path = _expand(self.need(setting, own=own), self.home)
+        try:
+            return path, path.read_bytes()
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise CredentialError(
+                f"{path}: {why}; profile {self.name} of {self.file} names it as `{setting}`"
+            ) from None
+
+
+def read_profile(name: str, environment: Mapping[str, str]) -> Profile:
+    """A profile, [DEFAULT] for an empty name, of the file OCI_CONFIG_FILE names, else of ~/.oci/config.
+
+    Raises CredentialError.
+    """
+    home = Path(environment["HOME"]) if environment.get("HOME") else Path.home()
+    named = next((environment[variable] for variable in _VARIABLES if environment.get(variable)), "~/.oci/config")
+    file = _expand(named, home)
+    sections = _sections(file)
+    wanted = name or DEFAULT
+    if wanted not in sections:
+        others = f"it has {', '.join(sections)}" if sections else "it has none"
+        raise CredentialError(f"profile {wanted!a}: not in {file}; {others}; choose with --profile")
+    inherited = {} if wanted == DEFAULT else sections.get(DEFAULT, {})
+    return Profile(wanted, file, home, sections[wanted], inherited)
+
+
+def _sections(file: Path) -> dict[str, dict[str, str]]:
+    parser = configparser.ConfigParser(interpolation=None, default_section=_NONE)
+    try:
+        parser.read_string(file.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise CredentialError(
+            f"{file}: no such file; make one with `oci setup config`, name yours in OCI_CONFIG_FILE, "
+            "or use a bearer key (--auth bearer)"
+        ) from None
+    except OSError as error:
+        raise CredentialError(f"{file}: cannot be read: {error.strerror or type(error).__name__}") from None
+    except (configparser.Error, UnicodeDecodeError) as error:
+        # Their messages quote lines of the file.
+        line = getattr(error, "lineno", None)
+        place = f" (line {line})" if line else ""
+        raise CredentialError(f"{file}: not a configuration file of OCI: {type(error).__name__}{place}") from None
+    return {name: dict(parser[name]) for name in parser.sections()}
+
+
+def _expand(path: str, home: Path) -> Path:
+    return home / path[2:] if path.startswith("~/") else Path(path)

@@ -1,0 +1,132 @@
+"""Signs requests as OCI asks, around any signer with the call convention of the `oci` package.
+
+Retries stand above this flow, so each attempt is signed anew with a fresh date. The digest is of the exact bytes
+that follow, taken in one pass over a body that httpx rewinds for the second; nothing is held in memory. A lock
+guards signing and renewal, which change a signer's inside, and is never held while a request is under way.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from email.utils import formatdate, mktime_tz, parsedate_tz
+
+import httpx
+
+from vssync.auth.credential import Credential, Flow
+from vssync.endpoints import Endpoint
+from vssync.errors import AccessDenied, Answer
+
+SKEW = 300  # seconds: OCI refuses signatures dated further off
+_WITH_BODY = ("POST", "PUT", "PATCH")
+
+
+class Outgoing:
+    """A request in the shape a signer of the `oci` package reads and fills; `headers` are what it signs."""
+
+    __slots__ = ("body", "headers", "method", "path_url", "url")
+
+    def __init__(self, request: httpx.Request, digest: str, date: str) -> None:
+        self.method = request.method
+        self.url = str(request.url)
+        self.path_url = request.url.raw_path.decode("ascii")
+        self.body = None
+        self.headers = {"date": date}
+        if digest:
+            self.headers["content-type"] = request.headers.get("content-type", "application/json")
+            self.headers["content-length"] = request.headers["content-length"]
+            self.headers["x-content-sha256"] = digest
+
+
+Signer = Callable[[Outgoing], object]
+
+
+class Signed(Credential):
+    """Thread-safe. After a 401 `renew`, where there is one, gives a fresh signer, once for all who were refused."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        identity: str,
+        signer: Signer,
+        renew: Callable[[], Signer] | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(endpoint, identity)
+        self._signer = signer
+        self._renew = renew
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._renewals = 0
+
+    def prove(self, request: httpx.Request) -> Flow:
+        """Signs and sends; after a 401 renews and sends once more.
+
+        Raises AccessDenied where a wrong clock explains the 401, and what `renew` raises.
+        """
+        digest = body_digest(request)
+        seen = self._sign(request, digest)
+        response = yield request
+        if response.status_code != 401:
+            return
+        self._check_clock(response)
+        if self._renew:
+            self._renew_once(self._renew, seen)
+            self._sign(request, digest)
+            yield request
+
+    def _sign(self, request: httpx.Request, digest: str) -> int:
+        """Signs in place; gives the number of renewals so far, which tells signers apart."""
+        outgoing = Outgoing(request, digest, formatdate(self._clock(), usegmt=True))
+        names = ("authorization", *outgoing.headers)  # what a signer adds beyond these, it does not sign
+        with self._lock:
+            self._signer(outgoing)
+            seen = self._renewals
+        request.headers.update({name: outgoing.headers[name] for name in names})
+        return seen
+
+    def _renew_once(self, renew: Callable[[], Signer], seen: int) -> None:
+        with self._lock:
+            if self._renewals == seen:  # else another thread has done it since
+                self._signer = renew()
+                self._renewals += 1
+
+    def _check_clock(self, response: httpx.Response) -> None:
+        theirs = _seconds(response.headers.get("date", ""))
+        if theirs is None or abs(behind := theirs - self._clock()) <= SKEW:
+            return
+        request = response.request
+        answer = Answer(request.method, request.url.path, 401, request_id=response.headers.get("opc-request-id", ""))
+        raise AccessDenied(
+            f"clock: this machine's is {abs(behind) / 60:,.0f} minutes {'behind' if behind > 0 else 'ahead of'} the "
+            "service's, which refuses what is signed more than 5 minutes off; set it, as with "
+            "`timedatectl set-ntp true`",
+            answer,
+        )
+
+
+def body_digest(request: httpx.Request) -> str:
+    """SHA-256 of the body as it will be sent, in base64; empty for a method that signs none.
+
+    The body must be one that can be read again: JSON, bytes, a form, or files that can seek.
+    """
+    if request.method not in _WITH_BODY:
+        return ""
+    assert isinstance(request.stream, httpx.SyncByteStream)  # the client is a synchronous one
+    digest = hashlib.sha256()
+    for chunk in request.stream:
+        digest.update(chunk)
+    return base64.b64encode(digest.digest()).decode("ascii")
+
+
+def _seconds(http_date: str) -> int | None:
+    """An HTTP date in seconds since the epoch; None for what is none."""
+    try:
+        parsed = parsedate_tz(http_date)
+        return mktime_tz(parsed) if parsed else None
+    except (ValueError, OverflowError):
+        return None
