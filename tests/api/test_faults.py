@@ -1,0 +1,93 @@
+"""All the shapes in which services say that something went wrong."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from vssync.api import faults
+from vssync.errors import AccessDenied, LostReply, NotFound, ServiceError
+
+REQUEST = httpx.Request("GET", "https://example.com/v1/files", headers={"authorization": "Bearer hush"})
+
+
+def response(status: int, body: object, headers: dict[str, str] | None = None) -> httpx.Response:
+    if isinstance(body, str):
+        return httpx.Response(status, text=body, headers=headers, request=REQUEST)
+    return httpx.Response(status, json=body, headers=headers, request=REQUEST)
+
+
+INNER = {"error": {"code": "unsupported_file", "message": "no docx", "type": "invalid_request_error"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ({"code": "404", "message": "Authorization failed"}, "404", "Authorization failed"),
+        ({"code": "400", "message": json.dumps(INNER)}, "unsupported_file", "no docx"),
+        (INNER, "unsupported_file", "no docx"),
+        (
+            {
+                "error": {
+                    "code": "x",
+                    "message": f"Status Code from provider: 422, Provider response: {json.dumps(INNER)}",
+                }
+            },
+            "unsupported_file",
+            "no docx",
+        ),
+        ({"detail": 1}, "", ""),
+        ([1], "", "[1]"),
+        ({"error": "plain"}, "", "plain"),
+    ],
+)
+def test_every_shape_gives_code_and_message(body: object, code: str, message: str) -> None:
+    answer = faults.answer_of(response(400, body))
+    assert (answer.code, answer.message) == (code, message)
+
+
+def test_a_web_page_is_called_one() -> None:
+    page = response(502, "<html>squid</html>", {"content-type": "text/html; charset=utf-8"})
+    assert "web page" in faults.answer_of(page).message
+
+
+def test_long_words_are_cut() -> None:
+    assert len(faults.answer_of(response(400, "x" * 5000)).message) < 400
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, ServiceError), (401, AccessDenied), (403, AccessDenied), (404, NotFound)]
+)
+def test_each_status_has_its_error(status: int, kind: type[ServiceError]) -> None:
+    error = faults.error_for(faults.answer_of(response(status, {"message": "no"}, {"opc-request-id": "r1"})))
+    assert type(error) is kind
+    assert "r1" in str(error)
+    assert "hush" not in str(error) + repr(error.answer)
+
+
+def test_some_services_say_400_for_what_is_not_there() -> None:
+    answer = faults.answer_of(response(400, {"message": "Vector store vs_1 not found"}))
+    assert isinstance(faults.error_for(answer, lenient_absence=True), NotFound)
+    assert not isinstance(faults.error_for(answer), NotFound)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "3"}, 3.0),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after": "Sat, 01 Aug 2026 00:00:10 GMT", "date": "Sat, 01 Aug 2026 00:00:00 GMT"}, 10.0),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_in_every_form(headers: dict[str, str], seconds: float | None) -> None:
+    assert faults.retry_after(httpx.Headers(headers)) == seconds
+
+
+def test_a_lost_reply_says_that_it_may_have_taken_effect() -> None:
+    error = faults.lost("POST", "/files", "timed out")
+    assert isinstance(error, LostReply)
+    assert "may have taken effect" in str(error)

@@ -1,0 +1,54 @@
+"""Listings are whole or an error, whatever a service does to its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vssync.api.paging import Page, page_of, whole
+from vssync.api.parse import Misshapen
+
+
+def served(ids: list[str], size: int, more: Callable[[bool], bool] = bool) -> Callable[[str], Page]:
+    """A service that pages through ids; `more` bends what it says of there being more."""
+
+    def fetch(cursor: str) -> Page:
+        start = ids.index(cursor) + 1 if cursor else 0
+        rows = [{"id": name} for name in ids[start : start + size]]
+        return page_of({"data": rows, "has_more": more(start + size < len(ids))})
+
+    return fetch
+
+
+@given(st.lists(st.text("abc", min_size=1), unique=True), st.integers(1, 7))
+def test_nothing_is_lost(ids: list[str], size: int) -> None:
+    assert [row["id"] for row in whole(served(ids, size))] == ids
+
+
+def test_more_for_ever_ends_at_an_empty_page() -> None:
+    assert len(whole(served(list("abcde"), 2, more=lambda _: True))) == 5
+
+
+def test_duplicates_across_pages_count_once() -> None:
+    pages = {"": (["a", "b"], True), "b": (["b", "c"], False)}
+
+    def fetch(cursor: str) -> Page:
+        ids, more = pages[cursor]
+        return Page([{"id": name} for name in ids], ids[-1], more)
+
+    assert [row["id"] for row in whole(fetch)] == ["a", "b", "c"]
+
+
+def test_an_ignored_cursor_is_an_error_and_not_a_loop() -> None:
+    with pytest.raises(Misshapen, match="does not advance"):
+        whole(lambda cursor: Page([{"id": "a"}], "a", True))
+
+
+@pytest.mark.parametrize("body", [[], {}, {"data": None}, "text", None])
+def test_what_is_no_listing_is_said_so(body: Any) -> None:
+    with pytest.raises(Misshapen):
+        page_of(body)

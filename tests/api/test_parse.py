@@ -1,0 +1,59 @@
+"""Lenient in, typed out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vssync.api import parse
+from vssync.model import AUTO, Chunking, FileCounts, FileStatus, IngestError, StoreStatus
+
+
+def test_a_bare_object_is_enough() -> None:
+    file = parse.store_file({"id": "file-1"})
+    assert (file.status, file.attributes, file.chunking, file.error) == (FileStatus.UNKNOWN, {}, None, None)
+
+
+@pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": 1}, None, []])
+def test_an_object_without_id_is_misshapen(body: Any) -> None:
+    with pytest.raises(parse.Misshapen):
+        parse.store(body)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "chunking"),
+    [
+        (None, None),
+        ({"type": "other"}, None),
+        ({"type": "auto"}, AUTO),
+        ({"type": "static", "static": {"max_chunk_size_tokens": 400, "chunk_overlap_tokens": 100}}, Chunking(400, 100)),
+        ({"type": "static"}, None),
+        ("auto", None),
+    ],
+)
+def test_chunking_as_reported(strategy: Any, chunking: Chunking | None) -> None:
+    assert parse.store_file({"id": "f", "chunking_strategy": strategy}).chunking == chunking
+
+
+def test_statuses_nobody_knows_yet_are_unknown() -> None:
+    assert parse.store({"id": "v", "status": "hibernating"}).status is StoreStatus.UNKNOWN
+
+
+def test_a_whole_store_file() -> None:
+    file = parse.store_file(
+        {
+            "id": "f",
+            "status": "failed",
+            "created_at": 5.0,
+            "attributes": {"a": 1, "b": True, "c": None, "d": ["x"]},
+            "last_error": {"code": "server_error", "message": "oops"},
+            "surprise": 1,
+        }
+    )
+    assert file.attributes == {"a": 1, "b": True, "d": "['x']"}
+    assert (file.created_at, file.error) == (5, IngestError("server_error", "oops"))
+
+
+def test_counts_may_be_absent() -> None:
+    assert parse.batch({"id": "b", "file_counts": {"total": 3}}).counts == FileCounts(total=3)

@@ -1,0 +1,42 @@
+"""The retry table, row by row."""
+
+from __future__ import annotations
+
+import pytest
+
+from vssync.api.retry import ATTEMPTS, BUDGET, LONGEST, Failure, wait_before
+
+AGAIN, ENDS = True, False
+
+
+@pytest.mark.parametrize(
+    ("failure", "read", "write"),
+    [
+        (Failure(sent=False), AGAIN, AGAIN),
+        (Failure(sent=True), AGAIN, ENDS),
+        (Failure(429), AGAIN, AGAIN),
+        (Failure(409, "IncorrectState"), AGAIN, AGAIN),
+        (Failure(409, "Conflict"), ENDS, ENDS),
+        (Failure(500), AGAIN, ENDS),
+        (Failure(501), ENDS, ENDS),
+        (Failure(503), AGAIN, ENDS),
+        (Failure(400), ENDS, ENDS),
+        (Failure(401), ENDS, ENDS),
+        (Failure(404), ENDS, ENDS),
+    ],
+)
+def test_who_is_sent_again(failure: Failure, read: bool, write: bool) -> None:
+    for idempotent, expected in ((True, read), (False, write)):
+        wait = wait_before(failure, idempotent=idempotent, attempt=1, elapsed=0, dice=0.5)
+        assert (wait is not None) is expected
+
+
+def test_waiting_grows_to_its_longest_and_ends() -> None:
+    waits = [wait_before(Failure(503), idempotent=True, attempt=n, elapsed=0, dice=1.0) for n in range(1, ATTEMPTS + 1)]
+    assert waits == [1, 2, 4, 8, 16, LONGEST, LONGEST, None]
+
+
+@pytest.mark.parametrize(("asked", "elapsed", "wait"), [(7.0, 0, 7.0), (0.0, 0, 0.0), (20.0, BUDGET - 10, None)])
+def test_the_services_own_wish_comes_first_within_the_budget(asked: float, elapsed: float, wait: float | None) -> None:
+    failure = Failure(429, retry_after=asked)
+    assert wait_before(failure, idempotent=False, attempt=1, elapsed=elapsed, dice=0.1) == wait

@@ -1,0 +1,271 @@
+"""The typed client: every endpoint `vssync` uses, model types in and out.
+
+It decides nothing beyond how to ask: what a listing's absence or a failed file means is for its callers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, BinaryIO, TypeVar
+
+from vssync.api import parse
+from vssync.api.ends import from_both_ends
+from vssync.api.limits import Bucket, Clock
+from vssync.api.paging import PAGE, Page, page_of, whole
+from vssync.api.parse import Misshapen
+from vssync.api.send import Call, Plane, Reply, Sender, misshapen
+from vssync.errors import NotFound, ServiceError
+from vssync.model import (
+    Attributes,
+    Chunking,
+    Contents,
+    LiveBatch,
+    LiveFile,
+    LiveStore,
+    SearchHit,
+    Upload,
+)
+
+Typed = TypeVar("Typed")
+PURPOSE = "assistants"
+_CHILD_STATES = ("in_progress",)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a batch to create."""
+
+    file_id: str
+    attributes: Attributes
+    chunking: Chunking
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """A batch as just read, and how many seconds the service asks to wait before the next look."""
+
+    batch: LiveBatch
+    after: float | None
+
+
+class Client:
+    """Thread-safe; every method may raise ServiceError, and writes that are not idempotent LostReply."""
+
+    def __init__(self, sender: Sender, close: Callable[[], None]) -> None:
+        self._sender = sender
+        self._close = close
+        self.clock: Clock = sender.clock
+        self._date: int | None = None
+
+    def close(self) -> None:
+        """Gives connections and the embedded service back."""
+        self._close()
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, retries included."""
+        return self._sender.requests
+
+    @property
+    def throttled(self) -> float:
+        """Seconds this run was asked to pause so far."""
+        return self._sender.limits.throttled
+
+    @property
+    def service_date(self) -> int | None:
+        """The service's clock at its newest answer, in seconds since the epoch; None while it told none."""
+        return self._date
+
+    # -- stores ------------------------------------------------------------------------------------------
+
+    def stores(self) -> tuple[LiveStore, ...]:
+        """All stores, complete."""
+        return self._list("/vector_stores", parse.store, Plane.CONTROL)
+
+    def create_store(self, body: Mapping[str, Any]) -> LiveStore:
+        """A new store with these settings."""
+        return self._read(Call("POST", "/vector_stores", Plane.CONTROL, body=body, idempotent=False), parse.store)
+
+    def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
+        """The store with these settings; name, metadata and expiry only (OpenAI spec)."""
+        return self._read(Call("POST", f"/vector_stores/{store_id}", Plane.CONTROL, body=body), parse.store)
+
+    def store(self, store_id: str) -> LiveStore:
+        """One store; NotFound may also mean that the caller may not see it."""
+        return self._read(Call("GET", f"/vector_stores/{store_id}", Plane.CONTROL), parse.store)
+
+    def delete_store(self, store_id: str) -> None:
+        """Deletes a store; its Files stay (OpenAI spec). One that is gone already is fine."""
+        self._gone(Call("DELETE", f"/vector_stores/{store_id}", Plane.CONTROL))
+
+    def search(self, store_id: str, query: str, most: int) -> tuple[SearchHit, ...]:
+        """The best `most` (1..50) chunks for a question."""
+        call = Call("POST", f"/vector_stores/{store_id}/search", body={"query": query, "max_num_results": most})
+        return self._read(call, lambda body: tuple(parse.hit(row) for row in page_of(body).rows))
+
+    # -- a store's files ---------------------------------------------------------------------------------
+
+    def contents(self, store: LiveStore) -> Contents:
+        """One complete listing of a store: its files, and its batches under way where the service lists them."""
+        return Contents(self.files(store.id, store.counts.total), self.batches(store.id) or ())
+
+    def files(self, store_id: str, expected: int = 0) -> tuple[LiveFile, ...]:
+        """All files of a store, complete: from both ends at once, and from one when that gave fewer than expected."""
+        path = f"/vector_stores/{store_id}/files"
+        try:
+            rows = from_both_ends(self._pages(path, order="asc"), self._pages(path, order="desc"), _at_once)
+            found = tuple(parse.store_file(row) for row in rows)
+        except Misshapen:
+            found = ()
+        return found if found and len(found) >= expected else self._list(path, parse.store_file)
+
+    def ready(self, store_id: str) -> bool:
+        """Whether the store can be used: some services answer 404 for a while after creating it."""
+        try:
+            self._send(Call("GET", f"/vector_stores/{store_id}/files", params={"limit": 1}))
+        except NotFound:
+            return False
+        return True
+
+    def file(self, store_id: str, file_id: str) -> LiveFile:
+        """One file of a store."""
+        return self._read(Call("GET", f"/vector_stores/{store_id}/files/{file_id}"), parse.store_file)
+
+    def attached(self, store_id: str, file_id: str) -> bool:
+        """Whether a store still has this file."""
+        try:
+            self.file(store_id, file_id)
+        except NotFound:
+            return False
+        return True
+
+    def set_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> LiveFile:
+        """Replaces a store file's attributes as a whole."""
+        call = Call("POST", f"/vector_stores/{store_id}/files/{file_id}", body={"attributes": dict(attributes)})
+        return self._read(call, parse.store_file)
+
+    def detach(self, store_id: str, file_id: str) -> None:
+        """Takes a file out of a store; the File stays (OpenAI spec). One that is gone already is fine."""
+        self._gone(Call("DELETE", f"/vector_stores/{store_id}/files/{file_id}"))
+
+    # -- batches -----------------------------------------------------------------------------------------
+
+    def create_batch(self, store_id: str, entries: Sequence[Entry]) -> Polled:
+        """Attaches up to 2,000 files (OpenAI spec), each with its own attributes and chunking."""
+        call = Call(
+            "POST",
+            f"/vector_stores/{store_id}/file_batches",
+            body={"files": [_entry(entry) for entry in entries]},
+            idempotent=False,
+            bucket=Bucket.ATTACH,
+            scope=store_id,
+        )
+        return self._polled(call)
+
+    def batch(self, store_id: str, batch_id: str) -> Polled:
+        """A batch's progress. The id in the answer is not trusted: some services echo another object's."""
+        return self._polled(Call("GET", f"/vector_stores/{store_id}/file_batches/{batch_id}"))
+
+    def batch_files(self, store_id: str, batch_id: str) -> tuple[LiveFile, ...]:
+        """All files of a batch, complete."""
+        return self._list(f"/vector_stores/{store_id}/file_batches/{batch_id}/files", parse.store_file)
+
+    def cancel_batch(self, store_id: str, batch_id: str) -> None:
+        """Asks a batch to stop; what is completed stays, and it may go on for a while."""
+        self._send(Call("POST", f"/vector_stores/{store_id}/file_batches/{batch_id}/cancel"))
+
+    def batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
+        """A store's unfinished batches with their files; None where the service does not list batches."""
+        try:
+            listed = self._list(f"/vector_stores/{store_id}/file_batches", parse.batch)
+        except ServiceError as error:
+            if error.answer.status in (400, 404, 405, 501):
+                return None
+            raise
+        return tuple(self._with_files(store_id, batch) for batch in listed if batch.status in _CHILD_STATES)
+
+    def _with_files(self, store_id: str, batch: LiveBatch) -> LiveBatch:
+        ids = tuple(file.id for file in self.batch_files(store_id, batch.id))
+        return LiveBatch(batch.id, batch.status, batch.created_at, batch.counts, ids)
+
+    # -- uploads -----------------------------------------------------------------------------------------
+
+    def upload(self, handle: BinaryIO, filename: str) -> Upload:
+        """Uploads from the handle's start to its end, without holding the bytes in memory."""
+
+        def parts() -> Mapping[str, tuple[str, BinaryIO, str]]:
+            handle.seek(0)
+            return {"file": (filename, handle, "application/octet-stream")}
+
+        call = Call("POST", "/files", form={"purpose": PURPOSE}, files=parts, idempotent=False, bucket=Bucket.UPLOAD)
+        return self._read(call, parse.upload)
+
+    def uploaded(self, file_id: str) -> Upload:
+        """One File object."""
+        return self._read(Call("GET", f"/files/{file_id}"), parse.upload)
+
+    def delete_upload(self, file_id: str) -> None:
+        """Deletes a File. One that is gone already is fine."""
+        self._gone(Call("DELETE", f"/files/{file_id}"))
+
+    # -- shared ------------------------------------------------------------------------------------------
+
+    def _send(self, call: Call) -> Reply:
+        reply = self._sender.send(call)
+        self._date = reply.date or self._date
+        return reply
+
+    def _read(self, call: Call, read: Callable[[Any], Typed]) -> Typed:
+        reply = self._send(call)
+        try:
+            return read(reply.body)
+        except Misshapen as why:
+            raise misshapen(call, why) from why
+
+    def _gone(self, call: Call) -> None:
+        try:
+            self._send(call)
+        except NotFound:
+            return
+
+    def _polled(self, call: Call) -> Polled:
+        reply = self._send(call)
+        try:
+            return Polled(parse.batch(reply.body), reply.poll_after)
+        except Misshapen as why:
+            raise misshapen(call, why) from why
+
+    def _pages(self, path: str, plane: Plane = Plane.DATA, *, order: str = "asc") -> Callable[[str], Page]:
+        def fetch(cursor: str) -> Page:
+            params: dict[str, str | int] = {"limit": PAGE, "order": order}
+            if cursor:
+                params["after"] = cursor
+            return self._read(Call("GET", path, plane, params), page_of)
+
+        return fetch
+
+    def _list(self, path: str, read: Callable[[parse.Body], Typed], plane: Plane = Plane.DATA) -> tuple[Typed, ...]:
+        """A whole listing from one end; ServiceError when it is misshapen."""
+        try:
+            return tuple(read(row) for row in whole(self._pages(path, plane)))
+        except Misshapen as why:
+            raise misshapen(Call("GET", path, plane), why) from why
+
+
+def _at_once(one: Callable[[], Page], other: Callable[[], Page]) -> tuple[Page, Page]:
+    with ThreadPoolExecutor(1) as thread:
+        ahead = thread.submit(other)
+        return one(), ahead.result()
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    body: dict[str, Any] = {"file_id": entry.file_id, "attributes": dict(entry.attributes)}
+    if not entry.chunking.auto:
+        static = {
+            "max_chunk_size_tokens": entry.chunking.size,
+            "chunk_overlap_tokens": entry.chunking.overlap,
+        }
+        body["chunking_strategy"] = {"type": "static", "static": static}
+    return body

@@ -1,0 +1,56 @@
+"""Listings, read whole or not at all.
+
+A service may repeat a cursor, ignore it, repeat objects across pages or say "more" for ever; SDK pagers then loop
+or stop early. Here a listing ends at an empty page or at `has_more: false`, and anything that does not advance is an
+error: planning from part of a listing would delete what it did not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vssync.api.parse import Misshapen
+
+PAGE = 100  # OpenAI spec: at most 100 objects a page
+MOST_PAGES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: its objects, the cursor behind it, and whether the service says there are more."""
+
+    rows: Sequence[Mapping[str, Any]]
+    cursor: str
+    more: bool
+
+
+def page_of(body: object) -> Page:
+    """Reads a list answer; Misshapen when it is none."""
+    if not isinstance(body, Mapping) or not isinstance(body.get("data"), list):
+        raise Misshapen("a listing without `data`")
+    rows = [row for row in body["data"] if isinstance(row, Mapping)]
+    last = str(rows[-1].get("id", "")) if rows else ""
+    return Page(rows, last, bool(body.get("has_more")) and bool(rows))
+
+
+def whole(fetch: Callable[[str], Page]) -> list[Mapping[str, Any]]:
+    """All objects of a listing, each id once, in the service's order.
+
+    `fetch` takes the cursor to start behind ("" for the first page). Raises Misshapen when a page brings nothing
+    new although more is promised.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    cursor = ""
+    for _ in range(MOST_PAGES):
+        page = fetch(cursor)
+        before = len(found)
+        for row in page.rows:
+            found.setdefault(str(row.get("id", "")), row)
+        if not page.more:
+            return list(found.values())
+        if len(found) == before or page.cursor == cursor:
+            raise Misshapen("a listing that does not advance: a page repeats what the pages before it held")
+        cursor = page.cursor
+    raise Misshapen(f"a listing of over {MOST_PAGES:,} pages")

@@ -1,0 +1,151 @@
+"""JSON of a service to our types: lenient in what it takes, strict in what it gives.
+
+Unknown fields are ignored and unknown statuses become UNKNOWN. A listing whose objects have no id cannot be
+trusted to be complete, so that is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from vssync.model import (
+    AUTO,
+    Attributes,
+    Chunking,
+    FileCounts,
+    FileStatus,
+    IngestError,
+    LiveBatch,
+    LiveFile,
+    LiveStore,
+    Scalar,
+    SearchHit,
+    StoreStatus,
+    Upload,
+)
+
+Body = Mapping[str, Any]
+Word = TypeVar("Word", bound=StrEnum)
+
+
+class Misshapen(Exception):
+    """An answer that cannot be read; `api` turns it into a ServiceError that names the request."""
+
+
+def store(body: Body) -> LiveStore:
+    """A vector store."""
+    store_id = _id(body)
+    expires = body.get("expires_after")
+    return LiveStore(
+        id=store_id,
+        name=_text(body.get("name")),
+        status=_word(StoreStatus, body.get("status")),
+        created_at=_int(body.get("created_at")),
+        metadata={str(k): _text(v) for k, v in _mapping(body.get("metadata")).items()},
+        expires_after_days=_int(expires.get("days")) if isinstance(expires, Mapping) else None,
+        description=_text(body.get("description")),
+        counts=_counts(body.get("file_counts")),
+        usage_bytes=_int(body.get("usage_bytes")),
+        last_active_at=_int(body["last_active_at"]) if body.get("last_active_at") is not None else None,
+    )
+
+
+def store_file(body: Body) -> LiveFile:
+    """A File attached to a store."""
+    return LiveFile(
+        id=_id(body),
+        status=_word(FileStatus, body.get("status")),
+        created_at=_int(body.get("created_at")),
+        attributes=_attributes(body.get("attributes")),
+        chunking=_chunking(body.get("chunking_strategy")),
+        error=_error(body.get("last_error")),
+        usage_bytes=_int(body.get("usage_bytes")),
+    )
+
+
+def batch(body: Body, file_ids: tuple[str, ...] | None = None) -> LiveBatch:
+    """A file batch."""
+    return LiveBatch(
+        id=_id(body),
+        status=_word(FileStatus, body.get("status")),
+        created_at=_int(body.get("created_at")),
+        counts=_counts(body.get("file_counts")),
+        file_ids=file_ids,
+    )
+
+
+def upload(body: Body) -> Upload:
+    """An uploaded File."""
+    return Upload(_id(body), _text(body.get("filename")), _int(body.get("bytes")), _int(body.get("created_at")))
+
+
+def hit(body: Body) -> SearchHit:
+    """One search result; its texts joined."""
+    parts = body.get("content")
+    texts = [_text(part.get("text")) for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
+    attributes = _attributes(body.get("attributes"))
+    return SearchHit(
+        score=float(body.get("score") or 0.0),
+        filename=_text(body.get("filename")),
+        file_id=_text(body.get("file_id")),
+        key=_text(attributes.get("vssync_key")),
+        attributes=attributes,
+        text="\n".join(texts),
+    )
+
+
+def _id(body: Body) -> str:
+    value = body.get("id") if isinstance(body, Mapping) else None
+    if not isinstance(value, str) or not value:
+        raise Misshapen("an object without an id")
+    return value
+
+
+def _word(kind: type[Word], value: object) -> Word:
+    try:
+        return kind(str(value))
+    except ValueError:
+        return kind("unknown")
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _int(value: object) -> int:
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _mapping(value: object) -> Body:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _attributes(value: object) -> Attributes:
+    return {str(k): _scalar(v) for k, v in _mapping(value).items() if v is not None}
+
+
+def _scalar(value: object) -> Scalar:
+    return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+def _chunking(value: object) -> Chunking | None:
+    """`other` and null say nothing of how a text was split."""
+    kind = _mapping(value).get("type")
+    if kind == "auto":
+        return AUTO
+    static = _mapping(_mapping(value).get("static"))
+    if kind != "static" or not static:
+        return None
+    return Chunking(_int(static.get("max_chunk_size_tokens")), _int(static.get("chunk_overlap_tokens")))
+
+
+def _error(value: object) -> IngestError | None:
+    said = _mapping(value)
+    return IngestError(_text(said.get("code")), _text(said.get("message"))) if said else None
+
+
+def _counts(value: object) -> FileCounts:
+    counts = _mapping(value)
+    return FileCounts(**{name: _int(counts.get(name)) for name in FileCounts.__slots__})
