@@ -19,7 +19,8 @@ Digests are the first 16 hex digits of SHA-256 over UTF-8 text in these canonica
     settings    a JSON object, no spaces, sorted keys: name, metadata (ours only), expires (days or null)
 
 `content` is the whole SHA-256 of the bytes, `id` for a File declared by id, `?` for an adopted file nobody
-has read. `origin` is u (we uploaded the File), d (declared) or a (adopted). `tries` counts ingestions since key,
+has read. A key of sixteen zeros is provisional: a copy attached together with others and not yet marked for itself.
+`origin` is u (we uploaded the File), d (declared) or a (adopted). `tries` counts ingestions since key,
 content or chunking last changed. `echo` is the attributes digest of what the service gave back where it
 differs from what was sent.
 """
@@ -30,7 +31,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -44,6 +45,7 @@ STORE_BATCHES = "vssync_batches"
 RESERVED = "vssync_"
 VALUE_LIMIT = 512  # OpenAI spec: an attribute's or metadata value's length
 UNREAD, DECLARED = "?", "id"
+PROVISIONAL = "0" * 16  # the key of a copy that was attached and not yet marked for itself
 
 _HEX16 = r"[0-9a-f]{16}"
 _OWNER = r"[^;\x00-\x1f]{1,140}"
@@ -157,6 +159,16 @@ def mark_for(owner: str, file: DesiredFile, ignore: Collection[str] = (), *, ori
     )
 
 
+def provisional(mark: Mark | Unreadable | None) -> Mark:
+    """The mark many files share until each gets its own: ours, of no key.
+
+    Raises ValueError without a mark to take the owner from.
+    """
+    if not isinstance(mark, Mark):
+        raise ValueError("only a marked file can be attached")
+    return Mark(mark.owner, PROVISIONAL, UNREAD, PROVISIONAL, PROVISIONAL)
+
+
 def marked(file: DesiredFile, mark: Mark) -> dict[str, Scalar]:
     """All attributes to send for a desired file, ours included."""
     return {**with_key(file.attributes, file.key), MARK: str(mark)}
@@ -224,6 +236,21 @@ def normalise(attributes: Attributes, ignore: Collection[str] = ()) -> dict[str,
 def same(left: Scalar | None, right: Scalar | None) -> bool:
     """Whether two normalised values agree in kind and value."""
     return isinstance(left, bool) is isinstance(right, bool) and left == right
+
+
+def hinted(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """The ids of batches under way that a store remembers; nothing depends on their being complete."""
+    return tuple(metadata.get(STORE_BATCHES, "").replace(",", " ").split())
+
+
+def hint_of(batch_ids: Sequence[str]) -> str:
+    """What a store remembers of its batches under way: the newest ids, as many as a value holds."""
+    kept: list[str] = []
+    for batch_id in reversed(batch_ids):
+        if len(",".join([batch_id, *kept])) > VALUE_LIMIT:
+            break
+        kept.insert(0, batch_id)
+    return ",".join(kept)
 
 
 def _name_tag(metadata_key: str) -> str:

@@ -1,0 +1,156 @@
+"""Builders of desired and live values; every argument has a plain default."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from vssync.model import (
+    Capabilities,
+    Chunking,
+    Contents,
+    Desired,
+    DesiredFile,
+    DesiredStore,
+    FileCounts,
+    FileStatus,
+    IngestError,
+    LiveBatch,
+    LiveFile,
+    LiveStore,
+    Scalar,
+    ServiceSpec,
+    Snapshot,
+    StoreStatus,
+    Upload,
+)
+from vssync.ownership import MARK, STORE_OWNER, Mark, Origin, mark_for, marked, read_mark, store_mark_for
+from vssync.plan import FileChange, Options, Plan, StorePlan
+from vssync.planner import make_plan
+
+NOW = 10_000
+OWNER = "kb/prod"
+OLD = Chunking(400, 100)
+NEW = Chunking(800, 400)
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def wanted(
+    key: str = "a.md",
+    content: str = "A",
+    *,
+    attributes: Mapping[str, Scalar] | None = None,
+    chunking: Chunking = NEW,
+    file_id: str = "",
+    filename: str = "",
+) -> DesiredFile:
+    attributes = {"lang": "en"} if attributes is None else attributes
+    place: dict[str, Any] = (
+        {"file_id": file_id} if file_id else {"path": key, "sha256": sha(content), "size": len(content)}
+    )
+    return DesiredFile(key, filename or key.replace("/", "__"), attributes, chunking, **place)
+
+
+def copy(
+    of: DesiredFile | None = None,
+    *,
+    id: str = "f1",
+    status: FileStatus = FileStatus.COMPLETED,
+    at: int = 9_900,
+    owner: str = OWNER,
+    origin: Origin | None = None,
+    tries: int = 1,
+    error: str = "",
+    ignore: tuple[str, ...] = (),
+    live: Mapping[str, Scalar] | None = None,
+    reported: Chunking | None = None,
+) -> LiveFile:
+    """A live copy as an apply of `of` left it; `live` are attributes somebody changed since."""
+    of = of or wanted()
+    origin = origin or (Origin.DECLARED if of.file_id else Origin.UPLOADED)
+    mark = mark_for(owner, of, ignore, origin=origin, tries=tries)
+    attributes = {**marked(of, mark), **(live or {})}
+    return LiveFile(id, status, at, attributes, reported, IngestError(error) if error else None)
+
+
+def with_mark(file: LiveFile, **fields: Any) -> LiveFile:
+    """The same copy with other fields in its mark."""
+    mark = read_mark(file.attributes)
+    assert isinstance(mark, Mark)
+    return replace(file, attributes={**file.attributes, MARK: str(replace(mark, **fields))})
+
+
+def without(file: LiveFile, *names: str) -> LiveFile:
+    """The same copy with attributes taken away."""
+    return replace(file, attributes={name: value for name, value in file.attributes.items() if name not in names})
+
+
+def declared(*files: DesiredFile, key: str = "guide", **fields: Any) -> DesiredStore:
+    return DesiredStore(key=key, name=fields.pop("name", key), files=files, **fields)
+
+
+def live_store(of: DesiredStore | None = None, *, id: str = "vs1", owner: str = OWNER, **fields: Any) -> LiveStore:
+    """A live store as an apply of `of` left it; an empty owner leaves it without a mark."""
+    of = of or declared()
+    mark = {STORE_OWNER: str(store_mark_for(owner, of))} if owner else {}
+    plain: dict[str, Any] = {
+        "name": of.name,
+        "status": StoreStatus.COMPLETED,
+        "created_at": 100,
+        "metadata": {**of.metadata, **mark},
+        "expires_after_days": of.expires_after_days,
+    }
+    return LiveStore(id, **{**plain, **fields})
+
+
+def batch(id: str = "b1", *file_ids: str, status: FileStatus = FileStatus.IN_PROGRESS, **fields: Any) -> LiveBatch:
+    return LiveBatch(id, status, 9_900, FileCounts(total=len(file_ids)), fields.get("listed", file_ids))
+
+
+def plan(
+    stores: DesiredStore | Iterable[DesiredStore] | None = None,
+    live: Iterable[tuple[LiveStore, Contents]] = (),
+    *,
+    uploads: Iterable[Upload] = (),
+    capabilities: Capabilities | None = None,
+    owner: str = OWNER,
+    **options: Any,
+) -> Plan:
+    stores = (stores,) if isinstance(stores, DesiredStore) else tuple(stores or ())
+    live = tuple(live)
+    snapshot = Snapshot(
+        NOW,
+        tuple(store for store, _ in live),
+        {store.id: contents for store, contents in live},
+        {upload.id: upload for upload in uploads},
+    )
+    return make_plan(
+        Desired(owner, ServiceSpec(), stores), snapshot, Options(**options), capabilities or Capabilities()
+    )
+
+
+def plan_store(
+    files: Iterable[DesiredFile] = (),
+    copies: Iterable[LiveFile] = (),
+    *,
+    batches: Iterable[LiveBatch] = (),
+    metadata: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> StorePlan:
+    """The plan of one store that exists and is as it should be, but for its files."""
+    store = declared(*files, **(settings or {}))
+    live = live_store(store)
+    live = replace(live, metadata={**live.metadata, **(metadata or {})})
+    contents = Contents(tuple(copies), tuple(batches))
+    return plan(store, [(live, contents)], **options).stores[0]
+
+
+def said(change: FileChange) -> tuple[str, str, tuple[str, ...]]:
+    """What a change says in short: key, action, reasons."""
+    return change.key, change.action.value, tuple(reason.value for reason in change.reasons)

@@ -1,0 +1,287 @@
+"""The decision table for files: a row for each cell, and no action, reason or note without a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from tests.planner.builders import NOW, OLD, copy, plan_store, said, wanted, with_mark, without
+from vssync.model import (
+    Capabilities,
+    DesiredFile,
+    FileStatus,
+    LiveFile,
+    Upload,
+)
+from vssync.ownership import KEY, MARK, PROVISIONAL, UNREAD, Origin, provisional, read_mark
+from vssync.plan import Action, NoteKind, Reason, StorePlan
+
+A = wanted()
+EXT = wanted("terms.pdf", file_id="ext")
+RECHUNKED = replace(A, chunking=OLD)
+B = wanted(content="B")
+BUSY, FAILED, CANCELLED, ODD = (
+    FileStatus.IN_PROGRESS,
+    FileStatus.FAILED,
+    FileStatus.CANCELLED,
+    FileStatus.UNKNOWN,
+)
+LONG_AGO = NOW - 601
+UNKEYED = replace(copy(), attributes={MARK: str(provisional(read_mark(copy().attributes)))})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One situation of a store, the changes it must give, and the notes."""
+
+    name: str
+    files: tuple[DesiredFile, ...]
+    copies: tuple[LiveFile, ...]
+    changes: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    notes: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def row(name: str, files: Any, copies: Any, *changes: str, notes: str = "", **options: Any) -> Row:
+    """`changes` read "key action reason reason"."""
+    told = []
+    for text in changes:
+        key, action, *reasons = text.split()
+        told.append((key, action, tuple(reasons)))
+    files = (files,) if isinstance(files, DesiredFile) else tuple(files)
+    copies = (copies,) if isinstance(copies, LiveFile) else tuple(copies)
+    return Row(name, files, copies, tuple(told), tuple(notes.split()), options)
+
+
+ROWS = [
+    row("nothing live", A, (), "a.md create missing"),
+    row("as it should be", A, copy()),
+    row("older copy of the same", A, [copy(), copy(id="f2", at=9_950)], "a.md delete superseded"),
+    row("wrong copy beside a right one", A, [copy(), copy(B, id="f2", at=9_950)], "a.md delete superseded"),
+    row("dead copy beside a right one", A, [copy(), copy(id="f2", status=FAILED)], "a.md delete superseded"),
+    row(
+        "manifest's attributes changed", replace(A, attributes={"lang": "de"}), copy(), "a.md update attributes_changed"
+    ),
+    row("somebody changed an attribute", A, copy(live={"lang": "de"}), "a.md update drifted"),
+    row("somebody added an attribute", A, copy(live={"x": 1}), "a.md update drifted"),
+    row("somebody took an attribute", A, without(copy(), "lang"), "a.md update drifted"),
+    row(
+        "true became 1",
+        wanted(attributes={"n": True}),
+        copy(wanted(attributes={"n": True}), live={"n": 1}),
+        "a.md update drifted",
+    ),
+    row(
+        "both changed an attribute",
+        replace(A, attributes={"lang": "de"}),
+        copy(live={"lang": "fr"}),
+        "a.md update attributes_changed drifted",
+    ),
+    row("key edited", A, copy(live={KEY: "b.md"}), "a.md update drifted"),
+    row("key cut away", A, without(copy(), KEY), "a.md update drifted"),
+    row("update and surplus", A, [copy(id="f0", at=1), copy(live={"lang": "de"})], "a.md update drifted"),
+    row("being ingested", A, copy(status=BUSY), "a.md await ingesting"),
+    row("unknown status", A, copy(status=ODD), "a.md await ingesting"),
+    row("ingested with other attributes", A, copy(status=BUSY, live={"x": 1}), "a.md await ingesting drifted"),
+    row("being ingested, old serves", A, [copy(B), copy(id="f2", status=BUSY)], "a.md await ingesting"),
+    row("failed", A, copy(status=FAILED, error="server_error"), "a.md replace ingest_failed"),
+    row("cancelled", A, copy(status=CANCELLED), "a.md replace cancelled"),
+    row("stalled", A, copy(status=BUSY, at=LONG_AGO), "a.md replace stalled"),
+    row("stalled under an unknown status", A, copy(status=ODD, at=LONG_AGO), "a.md replace stalled"),
+    row("refused for good", A, copy(status=FAILED, error="unsupported_file"), "a.md refuse refused"),
+    row("unreadable for good", A, copy(status=FAILED, error="invalid_file"), "a.md refuse refused"),
+    row("tried often enough", A, copy(status=FAILED, tries=3), "a.md refuse refused"),
+    row("stalled often enough", A, copy(status=BUSY, at=LONG_AGO, tries=3), "a.md refuse refused"),
+    row("retried on request", A, copy(status=FAILED, tries=3), "a.md replace ingest_failed", retry_failed=True),
+    row(
+        "refused, surplus goes",
+        A,
+        [copy(B, id="f0", at=1), copy(B, id="f1", at=2), copy(id="f2", status=FAILED, tries=3)],
+        "a.md delete superseded",
+        "a.md refuse refused",
+    ),
+    row("refused content changed", B, copy(status=FAILED, tries=3), "a.md create missing"),
+    row("content changed", B, copy(), "a.md replace content_changed"),
+    row("chunking changed", RECHUNKED, copy(), "a.md replace chunking_changed"),
+    row("both changed", replace(B, chunking=OLD), copy(), "a.md replace content_changed chunking_changed"),
+    row("path became a file_id", EXT, copy(wanted("terms.pdf")), "terms.pdf replace content_changed"),
+    row("file_id became a path", wanted("terms.pdf"), copy(EXT, id="ext"), "terms.pdf replace content_changed"),
+    row("another file_id", EXT, copy(replace(EXT, file_id="other"), id="other"), "terms.pdf replace content_changed"),
+    row("only wrong busy ones", B, copy(status=BUSY), "a.md create missing"),
+    row("only wrong dead ones", B, copy(status=FAILED), "a.md create missing"),
+    row("asked for anew", A, copy(), "a.md replace requested", replace=("guide/a.md",)),
+    row(
+        "asked for anew, on its way",
+        A,
+        [copy(), copy(id="f2", status=BUSY)],
+        "a.md await ingesting",
+        replace=("guide",),
+    ),
+    row("declared", EXT, (), "terms.pdf create missing"),
+    row("declared and attached", EXT, copy(EXT, id="ext")),
+    row("unread content is taken as it is", A, with_mark(copy(), content=UNREAD, origin=Origin.ADOPTED)),
+    row("left the manifest", (), copy(), "a.md delete not_in_manifest"),
+    row("left, prune off", (), copy(), notes="kept", settings={"prune": False}),
+    row("skipped", (), copy(), notes="skipped", settings={"skipped": {"a.md": "empty"}}),
+    row(
+        "attached, never marked for a key", (), UNKEYED, f"~{PROVISIONAL} delete superseded", settings={"prune": False}
+    ),
+    row(
+        "declared and attached, never marked for it",
+        EXT,
+        replace(UNKEYED, id="ext"),
+        "terms.pdf replace content_changed chunking_changed",
+    ),
+    row("moved", wanted("b.md"), copy(), "b.md update moved"),
+    row("moved and drifted", wanted("b.md"), copy(live={"lang": "de"}), "b.md update moved drifted"),
+    row("moved and changed", wanted("b.md", attributes={"lang": "de"}), copy(), "b.md update moved attributes_changed"),
+    row("moved to another extension", wanted("b.txt"), copy(), "a.md delete not_in_manifest", "b.txt create missing"),
+    row("moved, prune off", wanted("b.md"), copy(), "b.md create missing", notes="kept", settings={"prune": False}),
+    row(
+        "two keys left with these bytes",
+        wanted("c.md"),
+        [copy(), copy(wanted("b.md"), id="f2")],
+        "a.md delete not_in_manifest",
+        "b.md delete not_in_manifest",
+        "c.md create missing",
+    ),
+    row(
+        "two keys want what left", [wanted("b.md"), wanted("c.md")], copy(), "b.md update moved", "c.md create missing"
+    ),
+    row("declared under a new key", EXT, copy(replace(EXT, key="old.pdf"), id="ext"), "terms.pdf update moved"),
+    row("erased mark", A, without(copy(), MARK), "a.md create missing", notes="unmanaged"),
+    row("garbled mark", A, copy(live={MARK: "v1;kb"}), "a.md create missing", notes="unmanaged"),
+    row("others' copy", A, copy(owner="kb/dev"), "a.md create missing", notes="foreign"),
+    row("others' copy taken over", A, copy(owner="kb/dev"), "a.md adopt other_owner", adopt_from="kb/dev"),
+    row(
+        "taken over and changed",
+        A,
+        copy(owner="kb/dev", live={"x": 1}),
+        "a.md adopt other_owner drifted",
+        adopt_from="kb/dev",
+    ),
+    row("declared, attached unmarked", EXT, replace(copy(id="ext"), attributes={}), notes="adoptable unmanaged"),
+    row("declared, adopted", EXT, replace(copy(id="ext"), attributes={}), "terms.pdf adopt unmarked", adopt=True),
+    row(
+        "declared, held by another owner",
+        EXT,
+        copy(EXT, id="ext", owner="kb/dev"),
+        "terms.pdf refuse other_owner impossible",
+        notes="foreign",
+    ),
+    row(
+        "declared, attached as another key",
+        [A, EXT],
+        copy(id="ext"),
+        "terms.pdf refuse missing impossible",
+    ),
+    row(
+        "attribute write impossible",
+        A,
+        copy(live={"x": 1}),
+        "a.md refuse drifted impossible",
+        capabilities=Capabilities(attribute_updates=False),
+    ),
+    row(
+        "impossible, surplus goes",
+        A,
+        [copy(id="f0", at=1), copy(live={"x": 1})],
+        "a.md delete superseded",
+        "a.md refuse drifted impossible",
+        capabilities=Capabilities(attribute_updates=False),
+    ),
+    row(
+        "move impossible",
+        wanted("b.md"),
+        copy(),
+        "a.md delete not_in_manifest",
+        "b.md create missing",
+        capabilities=Capabilities(attribute_updates=False),
+    ),
+    row("reported chunking", A, copy(reported=OLD), notes="chunking_report"),
+    row("auto takes any report", replace(A, chunking=OLD), copy(replace(A, chunking=OLD), reported=OLD)),
+]
+
+
+@pytest.mark.parametrize("case", ROWS, ids=lambda case: case.name)
+def test_a_situation_gives_these_changes_and_notes(case: Row) -> None:
+    found = plan_store(case.files, case.copies, **case.options)
+    assert sorted(map(said, found.files)) == sorted(case.changes)
+    assert sorted(note.kind.value for note in found.notes) == sorted(case.notes)
+
+
+def by_name(copy_size: int = 1, **options: Any) -> StorePlan:
+    stranger = replace(copy(id="s1"), attributes={"owner": "team"})
+    upload = Upload("s1", "a.md", copy_size, 9_000)
+    return plan_store([A], [stranger], uploads=[upload], **options)
+
+
+@pytest.mark.parametrize(
+    ("found", "changes", "notes"),
+    [
+        (by_name, [], ["adoptable", "unmanaged"]),
+        (lambda: by_name(adopt=True), [("a.md", "adopt", ("unmarked",))], []),
+        (lambda: by_name(copy_size=2, adopt=True), [("a.md", "create", ("missing",))], ["unmanaged"]),
+        (
+            lambda: by_name(adopt=True, capabilities=Capabilities(attribute_updates=False)),
+            [("a.md", "refuse", ("unmarked", "impossible"))],
+            ["unmanaged"],
+        ),
+    ],
+    ids=["held back", "adopted", "another size", "cannot be marked"],
+)
+def test_a_file_with_our_upload_name_and_size(
+    found: Callable[[], StorePlan], changes: list[Any], notes: list[str]
+) -> None:
+    store = found()
+    assert [said(change) for change in store.files] == changes
+    assert sorted(note.kind.value for note in store.notes) == notes
+
+
+def test_a_file_is_not_adopted_by_name_when_two_would_do() -> None:
+    strangers = [replace(copy(id=name), attributes={}) for name in ("s1", "s2")]
+    uploads = [Upload(name, "a.md", 1, 9_000) for name in ("s1", "s2")]
+    found = plan_store([A], strangers, uploads=uploads, adopt=True)
+    assert [said(change) for change in found.files] == [("a.md", "create", ("missing",))]
+
+
+def test_a_file_with_too_many_attributes_cannot_be_adopted() -> None:
+    stranger = replace(copy(id="ext"), attributes={f"a{n}": n for n in range(15)})
+    (change,) = plan_store([EXT], [stranger], adopt=True).files
+    assert change.action is Action.REFUSE
+    assert "17 attributes" in change.detail
+
+
+FILE_ACTIONS = set(Action) - {Action.CANCEL}
+FILE_REASONS = set(Reason) - {
+    Reason.SETTINGS_CHANGED,
+    Reason.EXPIRED,
+    Reason.UNWANTED,
+    Reason.PROTECTED,
+    Reason.NOT_ALLOWED,
+    Reason.UNMARKED,
+}
+FILE_NOTES = set(NoteKind) - {NoteKind.FOREIGN_BATCH, NoteKind.DESCRIPTION, NoteKind.LEFT_STORE}
+
+
+@pytest.mark.parametrize("action", sorted(FILE_ACTIONS))
+def test_every_action_on_a_file_has_a_row(action: Action) -> None:
+    assert any(action == told for case in ROWS for _, told, _ in case.changes)
+
+
+@pytest.mark.parametrize("reason", sorted(FILE_REASONS))
+def test_every_reason_of_a_file_has_a_row(reason: Reason) -> None:
+    assert any(reason in reasons for case in ROWS for _, _, reasons in case.changes)
+
+
+@pytest.mark.parametrize("kind", sorted(FILE_NOTES))
+def test_every_note_on_files_has_a_row(kind: NoteKind) -> None:
+    assert any(kind in case.notes for case in ROWS)
+
+
+@pytest.mark.parametrize("status", list(FileStatus))
+def test_every_status_has_a_row(status: FileStatus) -> None:
+    assert any(live.status is status for case in ROWS for live in case.copies)

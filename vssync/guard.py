@@ -1,0 +1,102 @@
+"""Guards: how much a plan may take away before a person must say that it is meant.
+
+Pure, and part of planning, so that a reviewer sees a refusal before anybody applies. Each names its numbers and its
+own way out; there is no way to switch all of them off at once.
+"""
+
+from __future__ import annotations
+
+from vssync.model import FileStatus, Limit
+from vssync.plan import Action, FileChange, Options, Plan, Reason, Refusal, StorePlan
+
+FEW = 10  # below that many files a share says nothing
+
+
+def check(plan: Plan) -> tuple[Refusal, ...]:
+    """Why nothing of this plan may be written, store by store; nothing when it may."""
+    return tuple(refusal for store in plan.stores for refusal in _check(store, plan.options))
+
+
+def _check(store: StorePlan, options: Options) -> list[Refusal]:
+    """A store that is deleted on purpose has said so with a flag of its own; its files are not counted again."""
+    if store.change and Reason.PROTECTED in store.change.reasons:
+        return [_protected(store)]
+    if not store.desired:
+        return []
+    return _deleted(store, options) + _replaced(store, options.max_replace or store.desired.guards.max_replace)
+
+
+def _protected(store: StorePlan) -> Refusal:
+    return Refusal(
+        f"{store.key}: the store is protected and would be deleted.",
+        store.key,
+        ("To let it go, apply it once with `protect: false`.", _without(store)),
+    )
+
+
+def _deleted(store: StorePlan, options: Options) -> list[Refusal]:
+    """Three things that look alike: too large a share, most keys leaving, nothing desired. One flag means them all."""
+    assert store.desired
+    limit = options.max_delete or store.desired.guards.max_delete
+    count = sum(Reason.NOT_IN_MANIFEST in change.reasons for change in store.files)
+    emptied = store.wanted == 0 and count > 0
+    leaving = store.owned >= FEW and count * 2 > store.owned
+    over = _over(count, store, limit)
+    if not over and (options.max_delete or not (emptied or leaving)):
+        return []
+    hints = {
+        "The manifest chooses no file for this store.": emptied,
+        "Most of its keys leave: was another manifest of the same name applied to it?": leaving and not emptied,
+        "A build or checkout that did not finish looks like this.": True,
+    }
+    said = tuple(hint for hint, holds in hints.items() if holds)
+    message = f"{_numbers(count, store)} would be deleted ({_share(count, store, limit if over else None)})."
+    return [Refusal(message, store.key, (*said, _meant(f"--max-delete {count}"), _without(store)))]
+
+
+def _replaced(store: StorePlan, limit: Limit) -> list[Refusal]:
+    count = sum(_replaces(change) for change in store.files)
+    if not _over(count, store, limit):
+        return []
+    message = f"{_numbers(count, store)} would be replaced ({_share(count, store, limit)})."
+    return [Refusal(message, store.key, (_meant(f"--max-replace {count}"), _without(store)))]
+
+
+def _replaces(change: FileChange) -> bool:
+    """What works is taken away, and nobody asked for it by name."""
+    works = any(copy.status is FileStatus.COMPLETED for copy in change.drop)
+    return change.action is Action.REPLACE and works and Reason.REQUESTED not in change.reasons
+
+
+def _over(count: int, store: StorePlan, limit: Limit) -> bool:
+    if limit.count is not None:
+        return count > limit.count
+    return store.owned >= FEW and count > limit.share * store.owned
+
+
+def _numbers(count: int, store: StorePlan) -> str:
+    return f"{store.key}: {count:,} of {store.owned:,} live files"
+
+
+def _share(count: int, store: StorePlan, limit: Limit | None) -> str:
+    """The share, with a decimal where it would otherwise read as the limit itself."""
+    share = count / store.owned if store.owned else 1.0
+    whole = f"{share:.0%}"
+    if limit is None:
+        return whole
+    if limit.count is not None:
+        return f"{whole}, limit {_files(limit.count)}"
+    fine = whole == f"{limit.share:.0%}"
+    return f"{share:.1%}, limit {limit.share:.1%}" if fine else f"{whole}, limit {limit.share:.0%}"
+
+
+def _files(count: int) -> str:
+    return f"{count:,} {'file' if count == 1 else 'files'}"
+
+
+def _meant(flag: str) -> str:
+    return f"{'Meant?':<14}vssync plan {flag}"
+
+
+def _without(store: StorePlan) -> str:
+    return f"{f'Only {store.key}?':<14}vssync plan --exclude {store.key}"

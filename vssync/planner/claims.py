@@ -1,0 +1,143 @@
+"""Desired keys of which no copy is live: a copy under a former key, a file without a mark, or a new one.
+
+A declared File that is attached as something else than its key is claimed the same way, other copies or not.
+
+Nothing here writes to a file without a mark unless adoption was asked for; then it is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vssync.model import FileStatus, LiveFile, Upload
+from vssync.ownership import KEY, MARK
+from vssync.plan import Action, Copy, FileChange, Note, NoteKind, Reason
+from vssync.planner.attributes import MOST, fields_between, preserved
+from vssync.planner.copies import Census, Owned, State, Want, age
+from vssync.planner.table import Rules, create, decide, impossible
+
+Left = Mapping[str, Sequence[Owned]]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What became of the missing keys; `moved` are the digests of former keys whose copies live on."""
+
+    changes: tuple[FileChange, ...]
+    notes: tuple[Note, ...]
+    moved: frozenset[str]
+
+
+def claim(missing: Sequence[Want], left: Left, census: Census, uploads: Mapping[str, Upload], rules: Rules) -> Claims:
+    """Decide every missing key, in key order. `left` holds our copies under keys that left the manifest."""
+    former = _former_keys(missing, left, rules)
+    strangers = _strangers(missing, census, uploads)
+    changes: list[FileChange] = []
+    notes: list[Note] = []
+    for want in missing:
+        own = census.ours.get(want.digest, [])
+        if digest := former.get(want.key):
+            changes += decide(want, sorted((*left[digest], *own), key=lambda copy: age(copy.file)), rules)
+        elif (file := strangers.get(want.key)) and not rules.options.adopt:
+            notes.append(Note(NoteKind.ADOPTABLE, want.key, detail=file.id))
+        elif file:
+            changes.append(_adopt(want, file, own, rules))
+        else:
+            changes.append(_blocked(want, census, rules) or create(want, rules))
+    return Claims(tuple(changes), tuple(notes), frozenset(former.values()))
+
+
+def _former_keys(missing: Sequence[Want], left: Left, rules: Rules) -> dict[str, str]:
+    """For each missing key the digest of the one it had: it holds the declared File, or alone has these bytes."""
+    if not missing:
+        return {}
+    holders = {copy.id: digest for digest, copies in left.items() for copy in copies}
+    contents = _movable(left, rules) if rules.store.prune and rules.capabilities.attribute_updates else {}
+    former: dict[str, str] = {}
+    for want in missing:
+        same = contents.get((want.content, want.chunking, _extension(want.key)), [])
+        digest = holders.get(want.file.file_id) if want.file.file_id else (same[0] if len(same) == 1 else None)
+        if digest and digest not in former.values():
+            former[want.key] = digest
+    return former
+
+
+def _movable(left: Left, rules: Rules) -> dict[tuple[str, str, str], list[str]]:
+    """Digests of keys that left, by content, chunking and extension of a completed copy."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for digest, copies in sorted(left.items()):
+        usable = [copy for copy in copies if copy.state(rules.now) is State.OK]
+        for form in sorted({(copy.mark.content, copy.mark.chunking, _extension(copy.key)) for copy in usable}):
+            found.setdefault(form, []).append(digest)
+    return found
+
+
+def _extension(key: str) -> str:
+    """A service goes by the upload's name; a copy whose former key is not known fits no key."""
+    name = key.rpartition("/")[2]
+    return "?" if key.startswith("~") else name.rpartition(".")[2].lower() if "." in name else ""
+
+
+def _strangers(missing: Sequence[Want], census: Census, uploads: Mapping[str, Upload]) -> dict[str, LiveFile]:
+    """For each missing key the file without a mark that must be it: the declared File, or unique by name and size."""
+    by_id = {file.id: file for file in census.unmarked}
+    named: dict[tuple[str, int], list[LiveFile]] = {}
+    for file in census.unmarked:
+        if file.status is FileStatus.COMPLETED and (upload := uploads.get(file.id)):
+            named.setdefault((upload.filename, upload.size), []).append(file)
+    claimants: dict[tuple[str, int], int] = {}
+    for want in missing:
+        claimants[_form(want)] = claimants.get(_form(want), 0) + 1
+    found = {}
+    for want in missing:
+        same = named.get(_form(want), [])
+        unique = same[0] if len(same) == 1 and claimants[_form(want)] == 1 else None
+        stranger = by_id.get(want.file.file_id) if want.file.file_id else unique
+        if stranger:
+            found[want.key] = stranger
+    return found
+
+
+def _form(want: Want) -> tuple[str, int]:
+    return want.file.filename, want.file.size
+
+
+def _adopt(want: Want, file: LiveFile, own: Sequence[Owned], rules: Rules) -> FileChange:
+    """One write adds the mark and sets the manifest's attributes; the content stays as it is."""
+    error = file.error.code if file.error else ""
+    change = FileChange(
+        store=rules.store.key,
+        key=want.key,
+        action=Action.ADOPT,
+        reasons=(Reason.UNMARKED,),
+        desired=want.file,
+        keep=Copy(file.id, file.status, file.created_at, str(file.attributes.get(MARK, "")), error),
+        drop=tuple(copy.evidence for copy in own),
+        fields=fields_between(file.attributes, want.file, rules.ignore),
+        preserve=preserved(file.attributes, rules.ignore),
+        detail="" if want.file.file_id else "name and size agree; nobody has compared the content",
+    )
+    if not rules.capabilities.attribute_updates:
+        return impossible(change, "the service cannot change attributes in place, so it cannot be marked")
+    count = len({*file.attributes, KEY, MARK})
+    if count > MOST:
+        return impossible(change, f"with ours it would carry {count} attributes; {MOST} fit. Remove some of its own")
+    return change
+
+
+def _blocked(want: Want, census: Census, rules: Rules) -> FileChange | None:
+    """A declared File that is attached already, as something else, cannot be attached once more."""
+    file_id = want.file.file_id
+    if not file_id:
+        return None
+    refusal = create(want, rules)
+    for owner, files in sorted(census.foreign.items()):
+        if any(file.id == file_id for file in files):
+            refusal = replace(refusal, reasons=(Reason.OTHER_OWNER,))
+            return impossible(refusal, f"{file_id} is attached by {owner} already")
+    for copies in census.ours.values():
+        for copy in copies:
+            if copy.id == file_id:
+                return impossible(refusal, f"{file_id} is attached as {copy.key} already")
+    return None

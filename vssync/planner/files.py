@@ -1,0 +1,156 @@
+"""All files of one store: every desired key gets a decision, every other live file is deleted, kept or counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vssync.model import Contents, Upload
+from vssync.ownership import MARK, key_digest
+from vssync.plan import Action, FileChange, Note, NoteKind, Reason
+from vssync.planner.claims import claim
+from vssync.planner.copies import Census, Owned, State, Want, take_census
+from vssync.planner.table import Rules, decide, newest
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A store's file decisions, before other stores and live batches have their say."""
+
+    rules: Rules
+    wants: tuple[Want, ...]
+    census: Census
+    changes: tuple[FileChange, ...] = ()
+    notes: tuple[Note, ...] = ()
+    unchanged: int = 0
+
+    @property
+    def dropped(self) -> dict[str, str]:
+        """The key of every copy that goes, by File id."""
+        return {copy.id: change.key for change in self.changes for copy in change.drop}
+
+
+def draft_files(contents: Contents, uploads: Mapping[str, Upload], rules: Rules) -> Draft:
+    """Decide about every file of a store.
+
+    Raises VssyncError for a mark that a newer version wrote.
+    """
+    census = take_census(contents.files, _owners(rules), rules.store.key)
+    wants = _wants(rules)
+    in_scope = [want for want in wants if _in_scope(want.key, rules)]
+    changes: list[FileChange] = []
+    missing, unchanged = [], 0
+    for want in in_scope:
+        copies = census.ours.get(want.digest)
+        if copies is None or _elsewhere(want, copies, census):
+            missing.append(want)
+        elif decided := decide(want, copies, rules):
+            changes += decided
+        else:
+            unchanged += 1
+    left, notes = _left(census, wants, rules)
+    unkeyed = {copy.id: [copy] for copy in census.provisional}
+    claims = claim(missing, {**left, **unkeyed}, census, uploads, rules)
+    changes += claims.changes
+    gone = {digest: copies for digest, copies in left.items() if digest not in claims.moved}
+    changes += _prune(gone, rules)
+    changes += [
+        _unfinished(copy, rules)
+        for copy in census.provisional
+        if copy.id not in claims.moved and rules.scope.whole(rules.store.key)
+    ]
+    kept = (Note(NoteKind.KEPT, count=len(gone)),) if gone and not rules.store.prune else ()
+    counted = (*_strangers(census, changes), *_reports(in_scope, census, rules))
+    return Draft(rules, wants, census, in_order(changes), (*claims.notes, *notes, *kept, *counted), unchanged)
+
+
+def _elsewhere(want: Want, copies: Sequence[Owned], census: Census) -> bool:
+    """Whether the declared File is attached, but not as a copy of this key: then it must be claimed first."""
+    file_id = want.file.file_id
+    return bool(file_id) and file_id in census.attached and all(copy.id != file_id for copy in copies)
+
+
+def undecided(rules: Rules) -> Draft:
+    """A store whose files cannot be planned yet."""
+    return Draft(rules, _wants(rules), Census({}, (), {}))
+
+
+def _wants(rules: Rules) -> tuple[Want, ...]:
+    return tuple(map(Want.of, sorted(rules.store.files, key=lambda file: file.key)))
+
+
+def _owners(rules: Rules) -> tuple[str, ...]:
+    """Whose marks count as ours."""
+    return (rules.owner, rules.options.adopt_from) if rules.options.adopt_from else (rules.owner,)
+
+
+def _in_scope(key: str, rules: Rules) -> bool:
+    scope = rules.scope
+    return not (scope.targets or scope.excludes) or scope.holds(rules.store.key, key)
+
+
+def _left(census: Census, wants: Sequence[Want], rules: Rules) -> tuple[dict[str, list[Owned]], list[Note]]:
+    """Our copies under keys the manifest does not choose, in scope; a skipped key's copies stay, with a note."""
+    desired = {want.digest for want in wants}
+    skipped = {key_digest(key): key for key in rules.store.skipped}
+    notes = [
+        Note(NoteKind.SKIPPED, key, detail=rules.store.skipped[key])
+        for digest, key in sorted(skipped.items(), key=lambda pair: pair[1])
+        if digest in census.ours and _in_scope(key, rules)
+    ]
+    unclaimed = census.ours.keys() - desired - skipped.keys()
+    left = {digest: census.ours[digest] for digest in sorted(unclaimed)}
+    return {digest: copies for digest, copies in left.items() if _in_scope(copies[-1].key, rules)}, notes
+
+
+def _prune(left: Mapping[str, Sequence[Owned]], rules: Rules) -> list[FileChange]:
+    return [delete(rules.store.key, copies) for copies in left.values()] if rules.store.prune else []
+
+
+def delete(store: str, copies: Sequence[Owned]) -> FileChange:
+    """The change for a key that left the manifest."""
+    return FileChange(
+        store=store,
+        key=copies[-1].key,
+        action=Action.DELETE,
+        reasons=(Reason.NOT_IN_MANIFEST,),
+        drop=tuple(copy.evidence for copy in copies),
+    )
+
+
+def _unfinished(copy: Owned, rules: Rules) -> FileChange:
+    """What an apply that died attached, and nobody can tell the key of; it goes whatever `prune` says."""
+    detail = "an apply that did not finish left it"
+    return replace(delete(rules.store.key, [copy]), reasons=(Reason.SUPERSEDED,), detail=detail)
+
+
+def in_order(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
+    """Changes by key; two keys that look alike once garbled are told apart by their copies."""
+    return tuple(sorted(changes, key=lambda change: (change.key, change.action, [copy.id for copy in change.drop])))
+
+
+def _strangers(census: Census, changes: Iterable[FileChange]) -> list[Note]:
+    """Files that carry no mark of ours, counted; those to be adopted are shown as changes."""
+    adopted = {change.keep.id for change in changes if change.action is Action.ADOPT and change.keep}
+    unmanaged = [file for file in census.unmarked if file.id not in adopted]
+    unreadable = sum(MARK in file.attributes for file in unmanaged)
+    detail = f"{unreadable} with a mark that cannot be read" if unreadable else ""
+    notes = [Note(NoteKind.UNMANAGED, count=len(unmanaged), detail=detail)] if unmanaged else []
+    return notes + [
+        Note(NoteKind.FOREIGN, count=len(files), detail=owner) for owner, files in sorted(census.foreign.items())
+    ]
+
+
+def _reports(wants: Iterable[Want], census: Census, rules: Rules) -> list[Note]:
+    """How many right copies are reported with other chunking than asked for; no reason to ingest them again."""
+    count = sum(_reported_otherwise(want, census.ours.get(want.digest, ()), rules) for want in wants)
+    return [Note(NoteKind.CHUNKING_REPORT, count=count)] if count else []
+
+
+def _reported_otherwise(want: Want, copies: Sequence[Owned], rules: Rules) -> bool:
+    """Who asks for `auto` takes any answer."""
+    wanted = want.file.chunking
+    if wanted.auto or not [copy for copy in copies if copy.file.chunking not in (None, wanted)]:
+        return False
+    kept = newest([copy for copy in copies if want.right(copy)], State.OK, rules.now)
+    return kept is not None and kept.file.chunking not in (None, wanted)
