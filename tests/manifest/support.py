@@ -1,0 +1,51 @@
+"""What these tests build with: a folder with a manifest and files, loaded or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from vssync import sources
+from vssync.errors import ManifestError, Problem
+from vssync.model import DesiredFile
+from vssync.sources import Loaded
+
+HEAD = "version: 1\nname: docs\n"
+PAGES = {"docs/intro.md": "intro", "docs/api/call.md": "call", "docs/drafts/idea.md": "idea"}
+
+
+def write(root: Path, files: Mapping[str, str | bytes]) -> Path:
+    """Writes files below a folder and returns it."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return root
+
+
+def load(root: Path, text: str, files: Mapping[str, str | bytes] = PAGES, **options: Any) -> Loaded:
+    """Loads a manifest, whose version and name may be left out, over these files."""
+    text = dedent(text)
+    write(root, {"vssync.yaml": text if "version" in text else HEAD + text, **files})
+    return sources.load(root, **{"workers": 1, **options})
+
+
+def problems(root: Path, text: str, files: Mapping[str, str | bytes] = PAGES, **options: Any) -> tuple[Problem, ...]:
+    """What is wrong with a manifest, in order of place; it must be something."""
+    with pytest.raises(ManifestError) as raised:
+        load(root, text, files, **options)
+    return raised.value.problems
+
+
+def files(loaded: Loaded, store: int = 0) -> dict[str, DesiredFile]:
+    """A store's files by key."""
+    return {file.key: file for file in loaded.desired.stores[store].files}
+
+
+def file_of(root: Path, text: str, **options: Any) -> DesiredFile:
+    """The file docs/intro.md of a manifest's first store."""
+    return files(load(root, text, **options))["docs/intro.md"]

@@ -1,0 +1,318 @@
+"""Each rule of the manifest broken once: the message, its place, and the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.manifest.support import HEAD, PAGES, load, problems, write
+from vssync import sources
+from vssync.errors import ManifestError
+
+STORE = "stores:\n  guide:\n"  # what follows it begins in line 5
+FILES = STORE + "    files:\n"  # what follows it begins in line 6
+ENV = "environments: {dev: {}, prod: {}}\n"  # moves the rest down a line
+
+FORM = [
+    ("a: 1\n" + STORE, (3, 1), "unknown field `a`", "known here: version, name, root"),
+    (STORE + "    chunk: auto\n", (5, 5), "unknown field `chunk` in `stores.guide`", "did you mean `chunking`?"),
+    (STORE + "    prune: no\n", (5, 12), "`stores.guide.prune` must be true or false, not text", "write false"),
+    (STORE + "    name: 12\n", (5, 11), "`stores.guide.name` must be text, not a number", 'write "12"'),
+    (STORE + "    name: [a]\n", (5, 11), "`stores.guide.name` must be text, not a list", "needs quotes"),
+    (STORE + "    skip: empty\n", (5, 11), "`stores.guide.skip` must be a list, not text", "write [empty]"),
+    (STORE + "    skip: [emty]\n", (5, 12), "must be `unsupported`, `empty` or `too_large`, not `emty`", "`empty`?"),
+    ("stores: []\n", (3, 9), "`stores` must be a mapping, not a list", ""),
+    ("stores: {a/b: {}}\n", (3, 10), "the name `a/b` in `stores` is not allowed", "letters, digits"),
+    (f"stores: {{{'a' * 65}: {{}}}}\n", (3, 10), "is not allowed", "at most 64"),
+    (FILES + "      - path: {a,b}\n", (6, 15), "`stores.guide.files[0].path` must be text, not a mapping", "quotes"),
+    (FILES + "      - {}\n", (6, 9), "`stores.guide.files[0]` lacks the field `path`", "write `path: ...`"),
+    (FILES + "      - {file_id: f}\n", (6, 9), "`stores.guide.files[0]` lacks the field `key`", "needs a key"),
+    (FILES + "      - {path: ''}\n", (6, 16), "`stores.guide.files[0].path` is empty", ""),
+    (FILES + "      - docs\n", (6, 9), "`stores.guide.files[0]` must be a mapping, not text", ""),
+    ("service: {provider: ocy}\n" + STORE, (3, 21), "`service.provider` must be `local`, `oci`", "did you mean `oci`?"),
+    ("service: {data_url: example.com}\n" + STORE, (3, 21), "cannot be `example.com`", "begins with https://"),
+    (STORE + "    attributes: {v: 1.10}\n", (5, 21), "1.10 is 1.1", 'write 1.1 for the number, or "1.10" for the text'),
+    (STORE + "    attributes: {v: 010}\n", (5, 21), "010 is 10", 'write 10 for the number, or "010" for the text'),
+    (STORE + "    attributes: {v: 1e3}\n", (5, 21), "1e3 is 1000.0", 'or "1e3" for the text'),
+    (STORE + "    attributes: {v: .inf}\n", (5, 21), "is not a finite number: .inf", 'write ".inf" for the text'),
+    (STORE + "    attributes: {v: .nan}\n", (5, 21), "is not a finite number: .nan", ""),
+    (STORE + "    attributes: {v: 9007199254740993}\n", (5, 21), "at most 9007199254740992 is allowed", ""),
+    (
+        STORE + "    attributes: {v: {a: 1}}\n",
+        (5, 21),
+        "must be text, a number, true or false, not a mapping",
+        "one plain",
+    ),
+    (
+        STORE + "    attributes: {v: [a]}\n",
+        (5, 21),
+        "must be text, a number, true or false, not a list",
+        "one plain value",
+    ),
+    (STORE + "    attributes: {vssync_v: 1}\n", (5, 18), "the name `vssync_v` in", "does not start with `vssync_`"),
+    (STORE + f"    attributes: {{{'k' * 65}: 1}}\n", (5, 18), "has 65 characters; at most 64 are allowed", ""),
+    (STORE + f"    attributes: {{v: {'x' * 513}}}\n", (5, 21), "has 513 characters; at most 512 are allowed", ""),
+    (STORE + "    metadata: {vssync_owner: x}\n", (5, 16), "the name `vssync_owner`", ""),
+    (STORE + "    metadata: {a: 1}\n", (5, 19), "must be text, not a number", 'write "1"'),
+    (
+        STORE + f"    metadata: {{{', '.join(f'k{n}: v' for n in range(11))}}}\n",
+        (5, 15),
+        "has 11 names; at most 10",
+        "",
+    ),
+    (STORE + "    chunking: full\n", (5, 15), "`stores.guide.chunking` must be `auto`, not `full`", ""),
+    (STORE + "    chunking: {max_chunk_size_tokens: 800}\n", (5, 15), "lacks the field `chunk_overlap_tokens`", ""),
+    (
+        STORE + "    chunking: {max_chunk_size_tokens: 99, chunk_overlap_tokens: 0}\n",
+        (5, 39),
+        "is 99; at least 100",
+        "",
+    ),
+    (STORE + "    chunking: {max_chunk_size_tokens: 4097, chunk_overlap_tokens: 0}\n", (5, 39), "at most 4096", ""),
+    (STORE + "    expires_after: {days: 366}\n", (5, 27), "is 366; at most 365 is allowed", ""),
+    (STORE + "    expires_after: {days: 1.5}\n", (5, 27), "must be a whole number", ""),
+    (STORE + "    batch: {size: 0}\n", (5, 19), "is 0; at least 1 is allowed", ""),
+    (STORE + "    guards: {max_delete: 30}\n    guard: 1\n", (6, 5), "unknown field `guard`", "did you mean `guards`?"),
+    (STORE + "    guards: {max_delete: most}\n", (5, 26), "cannot be `most`", "a share such as `30%`, or a number"),
+    (STORE + "    guards: {max_delete: 101%}\n", (5, 26), "cannot be `101%`", "a share"),
+    (STORE + "    extensions: [MD]\n", (5, 18), "cannot be `MD`", "with its dot, in lower case: `.md`"),
+    ("defaults: {id: x}\n" + STORE, (3, 12), "unknown field `id` in `defaults`", ""),
+    ("variables: {a-b: {kind: x}}\n" + STORE, (3, 19), "unknown field `kind` in `variables.a-b`", "known here: type"),
+    ("variables: {v: 1.10}\n" + STORE, (3, 16), "1.10 is 1.1", ""),
+    ("variables: {v: {default: 1.10}}\n" + STORE, (3, 26), "1.10 is 1.1", ""),
+    ("environments: {a/b: {}}\n" + STORE, (3, 16), "the name `a/b` in `environments`", ""),
+    ("environments: {dev: {name: x}}\n" + STORE, (3, 22), "unknown field `name` in `environments.dev`", ""),
+    (
+        "environments: {dev: {stores: {guide: {prune: 1}}}}\n" + STORE,
+        (3, 46),
+        "must be true or false, not a number",
+        "",
+    ),
+    ("environments: {dev: {stores: {guide: {attributes: {v: 1.10}}}}}\n" + STORE, (3, 55), "1.10 is 1.1", ""),
+]
+RULES = [
+    (
+        STORE + "    chunking: {max_chunk_size_tokens: 100, chunk_overlap_tokens: 51}\n",
+        (5, 66),
+        "an overlap of 51 is over half of the chunk size 100",
+        "at most 50 is allowed",
+    ),
+    ("service: {project: '${env}'}\n" + STORE, (3, 20), "not filled in under `service`", "use `environments`"),
+    ("stores: {a: {name: x}, b: {name: x}}\n", (3, 34), "two stores have the live name `x`: `a` and `b`", ""),
+    ("stores: {a: {name: b}, b: {}}\n", (3, 27), "two stores have the live name `b`: `a` and `b`", ""),
+    ("stores: {a: {id: x}, b: {id: x}}\n", (3, 30), "two stores have the id `x`", ""),
+    ("stores: {a: {was: [x]}, b: {was: [x]}}\n", (3, 35), "two stores have the former key `x`", ""),
+    ("stores: {a: {was: [b]}, b: {}}\n", (3, 20), "`b` is a store of this manifest, not a former key", "remove"),
+    (STORE + "    attributes: {by: x}\n    ignore_attributes: [by]\n", (5, 18), "leaves it to others", "remove it"),
+    (FILES + "      - path: /etc/*.md\n", (6, 15), "`/etc/*.md` is an absolute path", "as seen from `root`"),
+    (FILES + "      - path: C:/docs/*.md\n", (6, 15), "`C:/docs/*.md` is an absolute path", ""),
+    (FILES + "      - path: docs/../../x.md\n", (6, 15), "`docs/../../x.md` leaves `root`", "set `root` higher"),
+    (FILES + "      - path: docs/\n", (6, 15), "`docs/` is a folder", "write `docs/**` for every file in it"),
+    (FILES + "      - path: .\n", (6, 15), "`.` is a folder", "write `**` for every file in it"),
+    (FILES + "      - path: .git/config.md\n", (6, 15), "lies in `.git`, which is never read", ""),
+    (FILES + '      - path: "**/a/**/b/**/c/**/d/**/*.md"\n', (6, 15), "has more than 4 `**`", "write fewer"),
+    (FILES + '      - path: "{1..2000}/*.md"\n', (6, 15), "is no pattern", ""),
+    (FILES + "      - {path: docs/**, exclude: [../x]}\n", (6, 35), "`../x` leaves `root`", ""),
+    (
+        FILES + "      - {file_id: f, key: k, optional: true}\n",
+        (6, 30),
+        "an entry with `file_id` has no `optional`",
+        "",
+    ),
+    (FILES + "      - {file_id: f, key: '${path}'}\n", (6, 27), "has no path to make a key from", "in full"),
+    (FILES + "      - {file_id: f, key: null}\n", (6, 27), "`stores.guide.files[0].key` must be text, not null", ""),
+    (FILES + "      - {file_id: f, key: a}\n      - {file_id: f, key: b}\n", (7, 19), "`f` is declared twice", ""),
+    (FILES + "      - {path: docs/**, only: [dev]}\n", (6, 32), "there is no environment `dev`", "declare it under"),
+    (STORE + '    overrides: [{match: "/a"}]\n', (5, 25), "`/a` is an absolute path", ""),
+    (FILES + "      - path: docs/*.txt\n", (6, 15), "`docs/*.txt` matches no file", "or add `optional: true`"),
+    (FILES + "      - path: docs/gone.md\n", (6, 15), "`docs/gone.md` does not exist", "mend it"),
+    (FILES + "      - path: DOCS/*.md\n", (6, 15), "`DOCS/*.md` matches no file", ""),
+    (
+        FILES + "      - path: docs/**\n      - path: docs/*.md\n",
+        (7, 15),
+        "`docs/intro.md` chosen by two entries, also by `stores.guide.files[0]`",
+        "narrow one of them, or use `exclude`",
+    ),
+    (
+        FILES + "      - path: docs/**\n      - path: '**/*.md'\n",
+        (7, 15),
+        "`docs/api/call.md` and 2 more files chosen by two entries",
+        "",
+    ),
+    (
+        FILES + "      - {path: docs/intro.md, key: k}\n      - {path: docs/api/call.md, key: K}\n",
+        (6, 9),
+        "`docs/api/call.md` and `docs/intro.md` have a key that differs only in case, `K`: `k`",
+        "rename one, or give it a `key`",
+    ),
+    (
+        FILES + "      - {path: docs/intro.md, key: k}\n      - {file_id: f, key: k}\n",
+        (7, 9),
+        "have the same key: `k`",
+        "",
+    ),
+    (
+        STORE + f"    attributes: {{{', '.join(f'k{n}: 1' for n in range(15))}}}\n    files: [{{path: docs/**}}]\n",
+        (6, 13),
+        "15 attributes after merging, 14 are allowed",
+        "remove some by null",
+    ),
+    (
+        STORE + "    attributes: {long: '${path}" + "x" * 505 + "'}\n    files: [{path: docs/intro.md}]\n",
+        (5, 24),
+        "the attribute `long` has 518 characters, 512 are allowed (`docs/intro.md`)",
+        "shorten it",
+    ),
+    (
+        f"variables: {{v: {'x' * 300}}}\nstores: {{a: {{name: '${{var.v}}'}}}}\n",
+        (4, 20),
+        "`stores.a.name` has 300 characters; at most 256 are allowed",
+        "",
+    ),
+    (
+        STORE + "    filename: '${dir}'\n    files: [{path: '*.md'}]\n",
+        (0, 0),
+        "the upload name made for it is empty",
+        "",
+    ),
+    (FILES + "      - {path: '*.md', key: '${dir}'}\n", (0, 0), "the key made for it is empty", "mend the template"),
+    ("root: gone\n" + STORE, (3, 7), "the root `gone` is no folder", ""),
+    ("root: ..\n" + STORE, (3, 7), "the root `..` lies outside of", "--allow-outside"),
+    ("include: [gone/*.yaml]\n" + STORE, (3, 11), "the pattern matches no file", ""),
+    ("include: [../*.yaml]\n" + STORE, (3, 11), "`../*.yaml` leaves `root`", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "place", "message", "hint"), [*FORM, *RULES])
+def test_each_rule_broken_once(tmp_path: Path, text: str, place: tuple[int, int], message: str, hint: str) -> None:
+    (problem,) = problems(tmp_path, text, {**PAGES, "top.md": "x"})
+    assert message in problem.message
+    assert hint in problem.hint
+    assert (problem.line, problem.column) == place
+    assert problem.file == (str(tmp_path / "vssync.yaml") if place[0] else "top.md")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x\nstores: {} # version:", "the manifest lacks the field `version`"),
+        ("version: 1\nstores: {}", "the manifest lacks the field `name`"),
+        ("version: 1\nname: x\n", "the manifest lacks the field `stores`"),
+        ("version: 2\nnew: 1", "`version` 2 is newer than the newest known here, 1"),
+        ("version: '1'\nname: x\nstores: {}", "`version` must be 1, not `1`"),
+        ("version: 1\nname: a;b\nstores: {}", "`name` cannot be `a;b`"),
+        ("version: 1\nname: a/b\nstores: {}", "`name` cannot be `a/b`"),
+        ('version: 1\nname: "a\\n"\nstores: {}', "`name` cannot be `a\n`"),
+        ("version: 1\nname: 12\nstores: {}", "`name` must be text, not a number"),
+    ],
+)
+def test_what_every_manifest_begins_with(tmp_path: Path, text: str, message: str) -> None:
+    assert message in problems(tmp_path, text)[0].message
+
+
+@pytest.mark.parametrize(
+    ("env", "text", "message", "hint"),
+    [
+        (None, ENV + STORE, "the manifest has environments, and none was chosen", "give --env; known here: dev, prod"),
+        ("pord", ENV + STORE, "there is no environment `pord`", "did you mean `prod`?"),
+        ("a/b", ENV + STORE, "the environment `a/b` is not a name", "letters, digits"),
+        ("dev", STORE, "no environments are declared, so `dev` is none of them", "leave --env out"),
+        ("pr-1", "environments: {pr-*: {}, 'p*': {}}\n" + STORE, "fits `pr-*` and `p*`", "declare it by name"),
+        (
+            "dev",
+            ENV + FILES + "      - {path: docs/**, only: [dev], not: [prod]}\n",
+            "`only` and `not` exclude each other",
+            "keep one of them",
+        ),
+        ("dev", ENV + FILES + "      - {path: docs/**, not: [staging]}\n", "there is no environment `staging`", ""),
+    ],
+)
+def test_environments_are_chosen_with_care(tmp_path: Path, env: str | None, text: str, message: str, hint: str) -> None:
+    (problem,) = problems(tmp_path, text, env=env)
+    assert message in problem.message
+    assert hint in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "message", "hint"),
+    [
+        ("{default: x}", {"hots": "y"}, "the variable `hots` is given and not declared", "did you mean `host`?"),
+        ("{description: site address}", {}, "the variable `host` has no value", "give --var host=... (site address)"),
+        ("{type: number}", {"host": "many"}, "the variable `host` must be a number, not `many`", ""),
+        ("{type: number}", {"host": "1.10"}, "the variable `host` must be a number, not `1.10`", ""),
+        ("{default: true}", {"host": "yes"}, "the variable `host` must be true or false, not `yes`", ""),
+        ("{type: number, default: x}", {}, "the default of the variable `host` is not a number", ""),
+        ("{default: '${var.a}'}", {}, "`${var.a}` means nothing in a variable's default", "only `${env}` does"),
+        ("{default: '${'}", {}, "a placeholder `${` is not closed", ""),
+    ],
+)
+def test_variables(tmp_path: Path, declared: str, given: dict[str, str], message: str, hint: str) -> None:
+    (problem,) = problems(tmp_path, f"variables: {{host: {declared}}}\n{STORE}", variables=given)
+    assert message in problem.message
+    assert hint in problem.hint
+
+
+def test_what_is_wrong_in_an_environment_is_placed_there(tmp_path: Path) -> None:
+    (problem,) = problems(
+        tmp_path,
+        """\
+        stores: {guide: {files: [{path: docs/**}]}}
+        environments:
+          prod:
+            stores:
+              guide: {name: "${stor}"}
+        """,
+        env="prod",
+    )
+    assert (problem.line, problem.column) == (7, 21)
+
+
+def test_what_is_wrong_in_defaults_is_placed_there(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "defaults:\n  files: [{path: 'gone/${store}/**'}]\nstores: {acme: }\n")
+    assert problem.message == "`gone/acme/**` matches no file"
+    assert (problem.line, problem.column) == (4, 18)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ("stores: {acme: {prun: true}}\n", 1, 17, "unknown field `prun`"),
+        ("stores:\n  acme:\n    name: '${stor}'\n", 3, 11, "`${stor}` is no placeholder"),
+        ("stores: {guide: {}}\n", 1, 10, "the store `guide` is also declared in"),
+        ("stores: {}\nname: x\n", 2, 1, "unknown field `name`"),
+        ("name: [\n", 2, 1, "not YAML"),
+    ],
+)
+def test_what_is_wrong_in_an_included_file_is_placed_there(
+    tmp_path: Path, text: str, line: int, column: int, message: str
+) -> None:
+    (problem, *_) = problems(tmp_path, "include: [more/*.yaml]\n" + STORE, {**PAGES, "more/a.yaml": text})
+    assert message in problem.message
+    assert (problem.file, problem.line, problem.column) == (str(tmp_path / "more/a.yaml"), line, column)
+
+
+def test_everything_wrong_is_reported_together(tmp_path: Path) -> None:
+    text = STORE + "    prun: true\n    chunking: half\n    files: [{path: 1}]\n"
+    assert [problem.line for problem in problems(tmp_path, text)] == [5, 6, 7]
+
+
+def test_a_thousand_problems_are_twenty_and_a_count(tmp_path: Path) -> None:
+    entries = "".join(f"      - path: gone-{number}.md\n" for number in range(1000))
+    with pytest.raises(ManifestError) as raised:
+        load(tmp_path, FILES + entries)
+    lines = str(raised.value).splitlines()
+    assert len([line for line in lines if "does not exist" in line]) == 20
+    assert lines[-1] == "and 980 more problems (1,000 in all)"
+
+
+def test_five_megabytes_of_aliases_are_refused(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "x-a: &a [" + "x," * 1000 + "]\nx-b:\n" + "- *a\n" * 1_000_000 + STORE)
+    assert "aliases add more than 100,000 values" in problem.message
+
+
+@pytest.mark.parametrize("content", [b"name: \xff\n", HEAD.encode("utf-16")])
+def test_a_manifest_is_utf_8(tmp_path: Path, content: bytes) -> None:
+    write(tmp_path, {"vssync.yaml": content})
+    with pytest.raises(ManifestError, match="the manifest is not UTF-8 text"):
+        sources.load(tmp_path)

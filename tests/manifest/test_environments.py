@@ -1,0 +1,160 @@
+"""One manifest, several environments: how they are chosen, merged, and who owns what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.manifest.support import files, load
+from vssync.manifest.merge import merge
+from vssync.model import AUTO, Chunking, DesiredStore
+
+TEXT = """
+service: {provider: oci, region: us-chicago-1, project: p}
+variables: {host: {default: "https://${env}.example.com", description: site}}
+defaults:
+  name: ${store}-${env}
+  attributes: {app: helpdesk, site: "${var.host}"}
+stores:
+  guide:
+    chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}
+    metadata: {team: docs, tier: gold}
+    skip: [empty]
+    files:
+      - {path: docs/intro.md}
+      - {path: docs/api/**, not: [dev]}
+      - {path: docs/drafts/**, only: ["pr-*", dev]}
+  extra: {files: [{path: docs/**}]}
+environments:
+  dev:
+    service: {provider: local}
+    variables: {host: "http://localhost"}
+    stores: {extra: null, guide: {chunking: null, attributes: {app: null}}}
+  prod:
+    defaults: {protect: true, attributes: {app: live}}
+    stores:
+      guide: {name: guide-prod, metadata: {tier: null, zone: eu}, skip: [unsupported], chunking: auto}
+      only-here: {files: [{path: docs/intro.md}]}
+  pr-*: {service: {provider: local}, stores: {extra: null}}
+"""
+
+
+def guide(root: Path, env: str) -> DesiredStore:
+    return next(store for store in load(root, TEXT, env=env).desired.stores if store.key == "guide")
+
+
+SHAPES = {
+    "dev": ("docs/dev", "local", ["guide-dev"], ["docs/drafts/idea.md", "docs/intro.md"]),
+    "prod": (
+        "docs/prod",
+        "oci",
+        ["extra-prod", "guide-prod", "only-here-prod"],
+        ["docs/api/call.md", "docs/intro.md"],
+    ),
+    "pr-12": ("docs/pr-12", "local", ["guide-pr-12"], ["docs/api/call.md", "docs/drafts/idea.md", "docs/intro.md"]),
+}
+
+
+@pytest.mark.parametrize("env", SHAPES)
+def test_an_environment_shapes_everything(tmp_path: Path, env: str) -> None:
+    desired = load(tmp_path, TEXT, env=env).desired
+    names = [store.name for store in desired.stores]
+    keys = [file.key for file in guide(tmp_path, env).files]
+    assert (desired.owner, desired.service.provider, names, keys) == SHAPES[env]
+
+
+def test_the_service_is_replaced_whole(tmp_path: Path) -> None:
+    assert load(tmp_path, TEXT, env="dev").desired.service.region == ""
+    assert load(tmp_path, TEXT, env="prod").desired.service.region == "us-chicago-1"
+
+
+def test_chunking_is_removed_or_replaced_and_metadata_merged(tmp_path: Path) -> None:
+    assert {file.chunking for file in guide(tmp_path, "dev").files} == {AUTO}
+    assert {file.chunking for file in guide(tmp_path, "pr-1").files} == {Chunking(400, 100)}
+    assert guide(tmp_path, "prod").metadata == {"team": "docs", "zone": "eu"}
+
+
+def test_attributes_of_an_environment_replace_and_remove(tmp_path: Path) -> None:
+    assert guide(tmp_path, "dev").files[0].attributes == {"site": "http://localhost"}
+    prod = {"app": "live", "site": "https://prod.example.com"}
+    assert guide(tmp_path, "prod").files[0].attributes == prod
+
+
+def test_variables_given_go_before_those_of_an_environment(tmp_path: Path) -> None:
+    loaded = load(tmp_path, TEXT, env="dev", variables={"host": "http://mine"})
+    assert files(loaded)["docs/intro.md"].attributes["site"] == "http://mine"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "value"),
+    [("number", "3", 3), ("number", "0.5", 0.5), ("boolean", "true", True), ("string", "3", "3")],
+)
+def test_variables_given_have_the_declared_type(tmp_path: Path, kind: str, given: str, value: object) -> None:
+    store = "stores: {a: {attributes: {v: '${var.v}'}, files: [{path: '*.md'}]}}"
+    text = f"variables: {{v: {{type: {kind}}}}}\n{store}"
+    loaded = load(tmp_path, text, {"a.md": "x"}, variables={"v": given}, env=None)
+    assert files(loaded)["a.md"].attributes["v"] == value
+    assert type(files(loaded)["a.md"].attributes["v"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("base", "change", "merged"),
+    [
+        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+        ({"a": "b"}, {"a": None}, {}),
+        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+        ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+        ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+        ({"a": "foo"}, {"a": {"b": {"c": None}}}, {"a": {"b": {}}}),
+        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+        ({"service": {"a": 1}}, {"service": {"b": 2}}, {"service": {"b": 2}}),
+        (
+            {"defaults": {"chunking": {"a": 1}}},
+            {"defaults": {"chunking": {"b": 2}}},
+            {"defaults": {"chunking": {"b": 2}}},
+        ),
+        (
+            {"stores": {"chunking": {"a": 1}}},
+            {"stores": {"chunking": {"b": 2}}},
+            {"stores": {"chunking": {"a": 1, "b": 2}}},
+        ),
+        (
+            {"stores": {"s": {"attributes": {"a": 1}}}},
+            {"stores": {"s": {"attributes": {"a": None}}}},
+            {"stores": {"s": {"attributes": {"a": None}}}},
+        ),
+        (
+            {"stores": {"s": {"metadata": {"a": 1}}}},
+            {"stores": {"s": {"metadata": {"a": None}}}},
+            {"stores": {"s": {"metadata": {}}}},
+        ),
+    ],
+)
+def test_merging_is_a_json_merge_patch_with_exceptions(
+    base: dict[str, object], change: dict[str, object], merged: dict[str, object]
+) -> None:
+    assert merge(base, change) == merged
+
+
+def test_included_files_hold_further_stores(tmp_path: Path) -> None:
+    loaded = load(
+        tmp_path,
+        """
+        include: ["${var.folder}/*.yaml"]
+        variables: {folder: tenants}
+        defaults: {name: "${store}-${env}", files: [{path: docs/intro.md}]}
+        stores: {guide: {}}
+        environments: {dev: {stores: {acme: {name: acme-dev-1}}}}
+        """,
+        {
+            "docs/intro.md": "x",
+            "tenants/acme.yaml": "x-note: free\nstores: {acme: {attributes: {t: acme}}}\n",
+            "tenants/beta.yaml": "stores:\n  beta:\n",
+        },
+        env="dev",
+    )
+    assert [store.name for store in loaded.desired.stores] == ["acme-dev-1", "beta-dev", "guide-dev"]
+    assert files(loaded, 0)["docs/intro.md"].attributes == {"t": "acme"}

@@ -1,0 +1,76 @@
+"""Upload names: what templates make of a path, and what services take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.manifest.support import files, load
+from vssync.manifest.attributes import PATH
+from vssync.manifest.filenames import NoFolder, part, upload_digest, upload_name
+from vssync.manifest.placeholders import split
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "name"),
+    [
+        ("${path}", "docs/guide/intro.md", "docs__guide__intro.md"),
+        ("${path}", "Report.PDF", "Report.pdf"),
+        ("${path}", "docs/größe.md", "docs__größe.md"),
+        ("${path}.txt", "notes/a.rst", "notes__a.rst.txt"),
+        ("${stem}-${digest}${ext}", "docs/a.md", "a-0123456789abcdef.md"),
+        ("${dir.1}: ${name}", "docs/guide/a.md", "guide: a.md"),
+        ("${path}", "LICENSE", "LICENSE"),
+        ("${path}", ".env", ".env"),
+        ("${path}", "x" * 300 + ".MD", "x" * 252 + ".md"),
+        ("${path}", "ü" * 200 + ".md", "ü" * 126 + ".md"),
+    ],
+)
+def test_upload_names(template: str, path: str, name: str) -> None:
+    assert upload_name(split(template), path, "0123456789abcdef") == name
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        ("a/b/c.tar.gz", "ext", ".gz"),
+        ("a/b/c.tar.gz", "stem", "c.tar"),
+        ("a/b/c.md", "dir", "a/b"),
+        ("a/b/c.md", "dir.0", "a"),
+        ("a/b/c.md", "dir.1", "b"),
+        ("c.md", "dir", ""),
+        ("a.d/c", "ext", ""),
+        ("a/.hidden", "stem", ".hidden"),
+    ],
+)
+def test_parts_of_a_path(path: str, name: str, value: str) -> None:
+    assert part(path, name) == value
+
+
+@pytest.mark.parametrize(("path", "name"), [("c.md", "dir.0"), ("a/c.md", "dir.1")])
+def test_folders_that_are_not_there(path: str, name: str) -> None:
+    with pytest.raises(NoFolder, match="they count from 0"):
+        part(path, name)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=400))
+def test_an_upload_name_is_one_short_name(path: str) -> None:
+    name = upload_name(PATH, path, "")
+    assert "/" not in name
+    extension = len(part(path.replace("/", "__"), "ext").encode())
+    assert len(name.encode()) <= max(255, extension + 2)
+
+
+def test_the_digest_is_of_the_owner_and_the_bytes(tmp_path: Path) -> None:
+    text = "stores: {guide: {filename: '${stem}-${digest}${ext}', files: [{path: docs/*}]}}"
+    (file,) = files(load(tmp_path, text)).values()
+    assert file.filename == f"intro-{upload_digest('docs', file.sha256)}.md"
+    assert upload_digest("docs", file.sha256) != upload_digest("other", file.sha256)
+
+
+def test_an_upload_name_decides_whether_an_extension_is_taken(tmp_path: Path) -> None:
+    text = "stores: {guide: {filename: '${path}.txt', files: [{path: '*.rst'}]}}"
+    assert files(load(tmp_path, text, {"a.rst": "x"}))["a.rst"].filename == "a.rst.txt"

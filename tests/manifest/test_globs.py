@@ -1,0 +1,90 @@
+"""Patterns: what they match, where to look for it, and which are refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vssync.manifest.globs import compiled, flaw
+from vssync.manifest.listing import Found, Listing
+
+NAMES = [
+    ".github/a.md",
+    ".hidden.md",
+    "Docs/a.md",
+    "a.md",
+    "a.txt",
+    "docs/.b.md",
+    "docs/a.md",
+    "docs/deep/er/a.md",
+    "docs/größe.md",
+    "we[ird].md",
+]
+LISTING = Listing(Found(name, 1) for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*.md", ["a.md", "we[ird].md"]),
+        ("./*.txt", ["a.txt"]),
+        ("**/*.md", ["Docs/a.md", "a.md", "docs/a.md", "docs/deep/er/a.md", "docs/größe.md", "we[ird].md"]),
+        ("docs/**", ["docs/a.md", "docs/deep/er/a.md", "docs/größe.md"]),
+        ("docs/*", ["docs/a.md", "docs/größe.md"]),
+        ("docs/*/*/a.md", ["docs/deep/er/a.md"]),
+        ("[dD]ocs/?.md", ["Docs/a.md", "docs/a.md"]),
+        ("{Docs,docs}/a.md", ["Docs/a.md", "docs/a.md"]),
+        ("a.{md,txt}", ["a.md", "a.txt"]),
+        ("**/.*.md", [".hidden.md", "docs/.b.md"]),
+        (".github/**", [".github/a.md"]),
+        ("docs/.b.md", ["docs/.b.md"]),
+        ("docs/a.md", ["docs/a.md"]),
+        ("docs/gro\u0308ße.md", ["docs/größe.md"]),
+        ("docs/gr*ße.md", ["docs/größe.md"]),
+        (r"we\[ird].md", ["we[ird].md"]),
+        ("we[[]ird].md", ["we[ird].md"]),
+        ("docs", []),
+        ("DOCS/**", []),
+    ],
+)
+def test_what_a_pattern_matches(pattern: str, names: list[str]) -> None:
+    assert [name for name, _ in LISTING.matching(compiled(pattern))] == names
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder", "start", "literal", "hidden"),
+    [
+        ("docs/**/*.md", "docs", "docs/", False, False),
+        ("docs/a-*.md", "docs", "docs/a-", False, False),
+        ("*.md", "", "", False, False),
+        ("docs/a.md", "docs/a.md", "docs/a.md", True, False),
+        ("docs/.b/**", "docs/.b", "docs/.b/", False, True),
+        ("**/{.a,b}/*", "", "", False, True),
+        ("a.b/**", "a.b", "a.b/", False, False),
+    ],
+)
+def test_where_to_look(pattern: str, folder: str, start: str, literal: bool, hidden: bool) -> None:
+    found = compiled(pattern)
+    assert (found.folder, found.start, found.literal, found.hidden) == (folder, start, literal, hidden)
+
+
+def test_overrides_and_excludes_match_hidden_names_too() -> None:
+    names = [name for name, _ in LISTING.matching(compiled("**/*.md", everything=True))]
+    assert names == [name for name in NAMES if name.endswith(".md")]
+
+
+PIECES = st.sampled_from(
+    ["*", "**", "?", "[a-z]", "[", "]", "{a,b}", "{", "}", "a", "docs", ".", "..", "!", "\\", "é", "~"]
+)
+
+
+@given(st.lists(PIECES, min_size=1, max_size=5).map("/".join) | st.lists(PIECES, min_size=1, max_size=6).map("".join))
+def test_a_pattern_without_flaw_compiles_and_its_start_begins_what_it_matches(pattern: str) -> None:
+    if flaw(pattern) is None:
+        found = compiled(pattern)
+        matched = {name for name, _ in LISTING.matching(found)}
+        assert matched == {name for name in map(str, LISTING_NAMES) if found.matches(name)}
+
+
+LISTING_NAMES = [file.name for file in (Found(name, 1) for name in NAMES)]

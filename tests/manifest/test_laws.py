@@ -1,0 +1,100 @@
+"""Laws over manifests nobody wrote: they load or are refused, and what is rendered renders itself."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.manifest.support import PAGES, load, write
+from tests.manifest.test_environments import TEXT
+from tests.manifest.test_tree import TREES
+from vssync import sources
+from vssync.errors import ManifestError
+from vssync.manifest import rendered
+from vssync.sources.schemas import schema
+
+SCHEMA = schema("manifest.schema.json")
+WORDS = st.sampled_from(
+    [
+        "a",
+        "auto",
+        "docs/**",
+        "**/*.md",
+        "${store}",
+        "${env}",
+        "${path}",
+        "${dir.1}",
+        "${",
+        "$${x}",
+        "${var.v}",
+        "*",
+        "..",
+        "é",
+    ]
+)
+SCALARS = WORDS | st.booleans() | st.none() | st.integers(-2, 400) | st.floats(-1, 500)
+
+
+def likely(rules: Any) -> st.SearchStrategy[Any]:
+    """Values that have the schema's fields, and mostly its types."""
+    if "$ref" in rules:
+        target: Any = SCHEMA
+        for step in rules["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        return likely({**target, **{name: part for name, part in rules.items() if name != "$ref"}})
+    if "properties" in rules:
+        needed = [*rules.get("required", ()), *rules.get("else", {}).get("required", ())]
+        names = st.lists(st.sampled_from(sorted(rules["properties"])), max_size=3)
+        return names.flatmap(
+            lambda some: st.fixed_dictionaries({name: likely(rules["properties"][name]) for name in {*needed, *some}})
+        )
+    if isinstance(rules.get("additionalProperties"), dict):
+        return st.dictionaries(st.sampled_from(["a", "b", "v"]), likely(rules["additionalProperties"]), max_size=2)
+    if "items" in rules:
+        return st.lists(likely(rules["items"]), min_size=1, max_size=2)
+    return st.integers(0, 40).flatmap(lambda luck: right(rules) if luck else SCALARS)
+
+
+def right(rules: Any) -> st.SearchStrategy[Any]:
+    """Values of a plain field's type; texts also with placeholders and patterns."""
+    values: st.SearchStrategy[Any] = st.sampled_from([*rules.get("examples", ()), *rules.get("enum", ())] or ["a", "b"])
+    if "string" in rules.get("type", ()) and not {"enum", "pattern"} & set(rules):
+        values |= WORDS
+    return values | st.booleans() if "boolean" in rules.get("type", ()) else values
+
+
+MANIFESTS = likely(SCHEMA).map(lambda tree: {**tree, "version": 1, "name": "docs"} if isinstance(tree, dict) else tree)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(MANIFESTS | TREES, st.sampled_from([None, "a", "pr-1"]))
+def test_any_tree_loads_or_is_refused(tmp_path: Path, tree: Any, env: str | None) -> None:
+    write(tmp_path, {"vssync.yaml": json.dumps(tree), **PAGES})
+    with suppress(ManifestError):
+        loaded = sources.load(tmp_path, env=env, workers=1)
+        assert loads_again(tmp_path / "again", loaded)
+
+
+def loads_again(folder: Path, loaded: sources.Loaded) -> bool:
+    """Whether a rendered manifest means what it was rendered from; over the same files it may not be refused."""
+    try:
+        again = load(folder, json.dumps(rendered(loaded.manifest)))
+    except ManifestError as error:
+        raise AssertionError("a rendered manifest was refused") from error
+    return again.desired.stores == loaded.desired.stores
+
+
+@pytest.mark.parametrize("env", ["dev", "prod", "pr-7"])
+def test_what_is_rendered_renders_itself(tmp_path: Path, env: str) -> None:
+    loaded = load(tmp_path, TEXT, env=env)
+    text = json.dumps(rendered(loaded.manifest))
+    again = load(tmp_path, text)
+    assert rendered(again.manifest) == rendered(loaded.manifest)
+    assert again.desired.stores == loaded.desired.stores
+    assert again.desired.service == loaded.desired.service

@@ -1,0 +1,166 @@
+"""`${...}` taken apart and put together, and what it stands for."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.manifest.support import file_of, files, load, problems
+from vssync.manifest.placeholders import Ambiguous, Name, Unclosed, escape, join, split
+
+NAMES = st.from_regex(r"[a-z.0-9]{0,8}", fullmatch=True).map(Name)
+LITERALS = st.text(alphabet="ab${}", max_size=6)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", ()),
+        ("plain", ("plain",)),
+        ("${a}", (Name("a"),)),
+        ("x${a}-${b}", ("x", Name("a"), "-", Name("b"))),
+        ("$${a}", ("${a}",)),
+        ("$$${a}", ("$${a}",)),
+        ("$a {b}", ("$a {b}",)),
+    ],
+)
+def test_texts_are_taken_apart(text: str, parts: tuple[object, ...]) -> None:
+    assert split(text) == parts
+
+
+@pytest.mark.parametrize("text", ["${", "a ${b", "${a{b}"])
+def test_an_open_placeholder_is_refused(text: str) -> None:
+    with pytest.raises(Unclosed):
+        split(text)
+
+
+@given(LITERALS)
+def test_an_escaped_text_means_itself(text: str) -> None:
+    assert "".join(str(part) for part in split(escape(text))) == text
+
+
+@given(st.lists(LITERALS | NAMES, max_size=6).map(tuple))
+def test_what_is_joined_is_taken_apart_again(parts: tuple[str | Name, ...]) -> None:
+    try:
+        again = split(join(parts))
+    except Ambiguous:
+        assert any(
+            str(one).endswith("$") and isinstance(next_one, Name)
+            for one, next_one in pairwise(part for part in parts if part)
+        )
+        return
+    assert [part for part in again if isinstance(part, Name)] == [part for part in parts if isinstance(part, Name)]
+    assert join(again) == join(parts)
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("${path}", "docs/intro.md"),
+        ("${dir}", "docs"),
+        ("${dir.0}", "docs"),
+        ("${name}", "intro.md"),
+        ("${stem}${ext}", "intro.md"),
+        ("${store}: ${stem}", "guide: intro"),
+        ("$${path}", "${path}"),
+        ("${var.host}/${path}", "https://h/docs/intro.md"),
+        ("${var.odd}", "${path}"),
+        ("${var.count}", 3),
+        ("n${var.count}", "n3"),
+        ("${var.live}", True),
+        ("is ${var.live}", "is true"),
+    ],
+)
+def test_what_placeholders_of_attributes_stand_for(tmp_path: Path, value: str, meant: object) -> None:
+    found = file_of(
+        tmp_path,
+        f"""
+        variables: {{host: "https://h", count: 3, live: {{type: boolean, default: true}}, odd: "$${{path}}"}}
+        stores: {{guide: {{attributes: {{a: '{value}'}}, files: [{{path: docs/intro.md}}]}}}}
+        """,
+    )
+    assert found.attributes == {"a": meant}
+    assert type(found.attributes["a"]) is type(meant)
+
+
+@pytest.mark.parametrize(
+    ("field", "message", "hint"),
+    [
+        ("name: '${stor}'", "`${stor}` is no placeholder", "did you mean `store`?"),
+        ("name: '${path}'", "`${path}` means nothing here", "it belongs to a single file's"),
+        ("name: '${digest}'", "`${digest}` means nothing here", "it belongs to a single file's"),
+        ("name: '${env}'", "`${env}` has no value", "declare `environments`"),
+        ("name: '${var.hots}'", "`${var.hots}` is not declared", "did you mean `var.host`?"),
+        ("name: 'a${'", "a placeholder `${` is not closed", "write `$${` for the text `${`"),
+        ("attributes: {a: '${digest}'}", "`${digest}` means nothing here", "it belongs to"),
+        ("attributes: {a: '${dir.x}'}", "`${dir.x}` is no placeholder", "did you mean `dir.0`?"),
+        ("attributes: {a: '${var.cash}${path}'}", "a value that ends in `$` stands before a placeholder", "put some"),
+        ("filename: '${1}'", "`${1}` is no placeholder", "write `$${`"),
+    ],
+)
+def test_placeholders_without_meaning(tmp_path: Path, field: str, message: str, hint: str) -> None:
+    (problem,) = problems(tmp_path, f"variables: {{host: h, cash: us$}}\nstores:\n  guide:\n    {field}\n")
+    assert message in problem.message
+    assert hint in problem.hint
+    assert problem.line == 6
+
+
+def test_an_attribute_may_not_ask_for_more_folders_than_there_are(tmp_path: Path) -> None:
+    (problem,) = problems(
+        tmp_path,
+        """\
+        stores:
+          guide:
+            attributes: {area: "${dir.1}"}
+            files: [{path: docs/**}]
+        """,
+    )
+    assert "`${dir.1}` asks for more folders than `docs/intro.md` has (1; they count from 0)" in problem.message
+    assert (problem.line, problem.column) == (5, 24)
+
+
+def test_an_override_may_remove_what_asks_for_too_much(tmp_path: Path) -> None:
+    loaded = load(
+        tmp_path,
+        """
+        stores:
+          guide:
+            attributes: {area: "${dir.1}"}
+            files: [{path: docs/**}]
+            overrides: [{match: docs/*, attributes: {area: null}}]
+        """,
+    )
+    assert {key: file.attributes for key, file in files(loaded).items()} == {
+        "docs/intro.md": {},
+        "docs/api/call.md": {"area": "api"},
+        "docs/drafts/idea.md": {"area": "drafts"},
+    }
+
+
+def test_a_literal_is_plain_text_everywhere(tmp_path: Path) -> None:
+    loaded = load(
+        tmp_path,
+        """
+        variables: {odd: "$${x}"}
+        stores:
+          guide:
+            name: "$${store}"
+            description: "${var.odd}"
+            metadata: {note: "$${a}"}
+            filename: "$${x}-${name}"
+            attributes: {note: "$${a}"}
+            files: [{path: "docs/$${a}.md"}, {file_id: f, key: "$${k}"}]
+        """,
+        {"docs/${a}.md": "x"},
+    )
+    (store,) = loaded.desired.stores
+    assert (store.name, store.description, store.metadata) == ("${store}", "${x}", {"note": "${a}"})
+    assert [(file.key, file.filename) for file in store.files] == [
+        ("${k}", "${k}"),
+        ("docs/${a}.md", "${x}-${a}.md"),
+    ]
+    assert store.files[1].attributes == {"note": "${a}"}

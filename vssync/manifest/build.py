@@ -1,0 +1,199 @@
+"""From the trees of a manifest's files to one typed manifest for one environment.
+
+check       the form of each file, against the schema
+merge       included stores, the environment, `defaults`
+expand      `${env}`, `${store}`, `${var.NAME}`
+rules       what the schema cannot say
+typed       frozen values
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from vssync.errors import ManifestError
+from vssync.manifest import rules
+from vssync.manifest.expand import Expander
+from vssync.manifest.faults import Fault, Path
+from vssync.manifest.globs import compiled
+from vssync.manifest.merge import Tree, inherit
+from vssync.manifest.placeholders import escape, literal
+from vssync.manifest.places import Documents, problems, problems_in
+from vssync.manifest.providers import EXTENSIONS
+from vssync.manifest.schema import VERSION, check
+from vssync.manifest.scope import Scope, environment, in_force, variables
+from vssync.manifest.spec import Entry, Layer, Manifest, Override, StoreSpec
+from vssync.manifest.tree import Document
+from vssync.model import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, ServiceSpec
+
+
+def checked(document: Document, schema: Tree, part: str = "") -> Document:
+    """The document, when its form is right. `part` names a definition of the schema. Raises ManifestError."""
+    if faults := check(document.tree, schema, part):
+        raise ManifestError(problems_in(document, faults))
+    return document
+
+
+def includes(main: Document, env: str | None, given: Mapping[str, str]) -> tuple[tuple[Path, str], ...]:
+    """The patterns of included files, with their paths. Raises ManifestError."""
+    tree, scope = _in_scope(Documents(main), env, given)
+    expander = Expander(scope)
+    found = tuple(
+        (("include", number), expander.text(pattern, ("include", number)))
+        for number, pattern in enumerate(tree.get("include") or ())
+    )
+    _raise(Documents(main), expander.faults)
+    return found
+
+
+def build(documents: Documents, schema: Tree, env: str | None, given: Mapping[str, str]) -> Manifest:
+    """The manifest for one environment; `given` are variables from the command line. Raises ManifestError."""
+    tree, scope = _in_scope(documents, env, given)
+    documents = Documents(documents.main, documents.included, scope.environment)
+    expander = Expander(scope)
+    inherited = inherit(tree)
+    whole = {
+        "version": VERSION,
+        "name": tree["name"],
+        "root": escape(expander.text(tree.get("root") or ".", ("root",))),
+        "service": tree.get("service") or {},
+        "stores": expander.stores(inherited),
+    }
+    _raise(documents, expander.faults)
+    if whole["stores"] != inherited:
+        _raise(documents, check(whole, schema))
+    _raise(documents, rules.check(whole, scope))
+    return _manifest(whole, scope, documents)
+
+
+def _raise(documents: Documents, faults: tuple[Fault, ...] | list[Fault]) -> None:
+    if faults:
+        raise ManifestError(problems(documents, faults))
+
+
+def _in_scope(documents: Documents, env: str | None, given: Mapping[str, str]) -> tuple[dict[str, Any], Scope]:
+    """The merged manifest before anything is filled in, and what will be. Raises ManifestError."""
+    base = dict(documents.main.tree)
+    base["stores"] = _all_stores(documents)
+    declared, faults = environment(base, env)
+    _raise(documents, faults)
+    tree = in_force(base, declared)
+    documents = Documents(documents.main, documents.included, declared)
+    values, faults = variables(tree, given, env or "")
+    _raise(documents, faults)
+    return tree, Scope(env or "", declared, tuple(base.get("environments") or ()), values)
+
+
+def _all_stores(documents: Documents) -> dict[str, Any]:
+    stores = dict(documents.main.tree.get("stores") or {})
+    owners = dict.fromkeys(stores, documents.main)
+    for document in documents.included:
+        twice = [key for key in document.tree["stores"] or () if key in owners]
+        if twice:
+            faults = [
+                Fault(("stores", key), f"the store `{key}` is also declared in {owners[key].file}", at_name=True)
+                for key in twice
+            ]
+            raise ManifestError(problems_in(document, faults))
+        stores.update(document.tree["stores"] or {})
+        owners.update(dict.fromkeys(document.tree["stores"] or (), document))
+    return stores
+
+
+def _manifest(tree: Tree, scope: Scope, documents: Documents) -> Manifest:
+    service = _service(tree["service"])
+    stores = (_store(key, store, service.provider, scope.env) for key, store in tree["stores"].items())
+    return Manifest(
+        name=tree["name"],
+        env=scope.env,
+        root=literal(tree["root"]),
+        service=service,
+        stores=tuple(sorted(stores, key=lambda store: store.settings.key)),
+        tree=tree,
+        documents=documents,
+    )
+
+
+def _service(tree: Tree) -> ServiceSpec:
+    return ServiceSpec(**{name: value for name, value in tree.items() if value is not None})
+
+
+def _store(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
+    path: Path = ("stores", key)
+    extensions = tree.get("extensions")
+    entries = enumerate(tree.get("files") or ())
+    return StoreSpec(
+        settings=_settings(key, tree),
+        layer=_layer(path, tree),
+        entries=tuple(_entry((*path, "files", at), entry) for at, entry in entries if concerns(entry, env)),
+        overrides=tuple(
+            Override(_layer((*path, "overrides", at), override), compiled(literal(override["match"]), everything=True))
+            for at, override in enumerate(tree.get("overrides") or ())
+        ),
+        skip=frozenset(tree.get("skip") or ()),
+        extensions=frozenset(extensions) if extensions else EXTENSIONS[provider],
+    )
+
+
+def _settings(key: str, tree: Tree) -> DesiredStore:
+    expiry = tree.get("expires_after")
+    prune = tree.get("prune")
+    return DesiredStore(
+        key=key,
+        name=literal(tree.get("name") or key),
+        description=literal(tree.get("description") or ""),
+        metadata={name: literal(value) for name, value in (tree.get("metadata") or {}).items() if value is not None},
+        expires_after_days=int(expiry["days"]) if expiry else None,
+        prune=prune is not False,
+        protect=bool(tree.get("protect")),
+        external=bool(tree.get("external")),
+        id=literal(tree.get("id") or ""),
+        was=tuple(tree.get("was") or ()),
+        batch=BatchLimits(**{name: int(value) for name, value in (tree.get("batch") or {}).items() if value}),
+        guards=Guards(
+            **{name: _limit(value) for name, value in (tree.get("guards") or {}).items() if value is not None}
+        ),
+        ignore_attributes=tuple(map(literal, tree.get("ignore_attributes") or ())),
+    )
+
+
+def _limit(value: str | int) -> Limit:
+    return Limit(share=float(value[:-1]) / 100) if isinstance(value, str) else Limit(count=int(value))
+
+
+def concerns(entry: Tree, env: str) -> bool:
+    """Whether an entry belongs to this environment."""
+    only, excluded = entry.get("only"), entry.get("not") or ()
+    fits = only is None or any(fnmatchcase(env, name) for name in only)
+    return fits and not any(fnmatchcase(env, name) for name in excluded)
+
+
+def _entry(path: Path, tree: Tree) -> Entry:
+    return Entry(
+        layer=_layer(path, tree),
+        pattern=compiled(literal(tree["path"])) if "path" in tree else None,
+        exclude=tuple(compiled(literal(pattern), everything=True) for pattern in tree.get("exclude") or ()),
+        optional=bool(tree.get("optional")),
+        file_id=literal(tree.get("file_id") or ""),
+        key=tree.get("key") or "",
+    )
+
+
+def _layer(path: Path, tree: Tree) -> Layer:
+    return Layer(
+        path=path,
+        attributes=tree.get("attributes") or {},
+        chunking=_chunking(tree.get("chunking")),
+        filename=tree.get("filename"),
+        front_matter=tuple(map(literal, tree.get("front_matter") or ())),
+    )
+
+
+def _chunking(tree: Any) -> Chunking | None:
+    if tree is None:
+        return None
+    if tree == "auto":
+        return AUTO
+    return Chunking(int(tree["max_chunk_size_tokens"]), int(tree["chunk_overlap_tokens"]))

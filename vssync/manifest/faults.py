@@ -1,0 +1,34 @@
+"""What is wrong with a manifest, told by where in its tree; `places` turns it into lines and columns.
+
+Lines are looked up only when there is something to place, so everything above speaks in paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong at a path; with `at_name` the place is the field's name rather than its value."""
+
+    path: Path
+    message: str
+    hint: str = ""
+    at_name: bool = False
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """A hint for a word that is not one of the known ones; empty when none is like it."""
+    close = get_close_matches(word, [*known], n=1)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+def dotted(path: Path) -> str:
+    """A path as people write it: stores.guide.files[2].path."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")

@@ -1,0 +1,80 @@
+"""`${...}`: one syntax for what a manifest leaves to be filled in. `$${` is a literal `${`.
+
+A text is parsed into parts, some of them names. Which names mean something where, and what they stand for, is
+decided by the callers: `expand` for a store's own, `attributes` and `filenames` for those of a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A placeholder's name."""
+
+    text: str
+
+
+Parts = tuple[str | Name, ...]
+
+
+class Unclosed(ValueError):
+    """A `${` without its `}`."""
+
+
+class Ambiguous(ValueError):
+    """A text that ends in `$` before a placeholder: together they would read as a literal."""
+
+
+def split(text: str) -> Parts:
+    """The literal texts and names of a text, in order. Raises Unclosed."""
+    if "${" not in text:
+        return (text,) if text else ()
+    parts: list[str | Name] = []
+    literal, at = "", 0
+    for match in _TOKEN.finditer(text):
+        literal += text[at : match.start()]
+        at = match.end()
+        if match.group(1) is None:
+            literal += "${"
+        elif not match.group(2):
+            raise Unclosed(text)
+        else:
+            parts += [literal, Name(match.group(1))] if literal else [Name(match.group(1))]
+            literal = ""
+    literal += text[at:]
+    return (*parts, literal) if literal else tuple(parts)
+
+
+def join(parts: Parts) -> str:
+    """The text that `split` takes apart into these parts, neighbouring literals as one. Raises Ambiguous."""
+    text, literal = "", ""
+    for part in parts:
+        if isinstance(part, str):
+            literal += part
+        elif literal.endswith("$"):
+            raise Ambiguous(literal)
+        else:
+            text += escape(literal) + "${" + part.text + "}"
+            literal = ""
+    return text + escape(literal)
+
+
+def escape(literal: str) -> str:
+    """A literal text as it must be written where placeholders are read."""
+    return literal.replace("${", "$${")
+
+
+def literal(text: str) -> str:
+    """What a text says in which nothing is left to fill in. Raises Unclosed."""
+    return "".join(part for part in split(text) if isinstance(part, str)) if "${" in text else text
+
+
+def fill(parts: Parts, value: Callable[[str], str]) -> str:
+    """The text with every name replaced."""
+    return "".join(part if isinstance(part, str) else value(part.text) for part in parts)

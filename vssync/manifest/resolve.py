@@ -1,0 +1,124 @@
+"""The last step: chosen files and what was read of them become the desired state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from vssync.errors import ManifestError
+from vssync.manifest.attributes import Profile, attributes_of, flaws, giver
+from vssync.manifest.choose import Choice, Chosen
+from vssync.manifest.faults import Fault, Path
+from vssync.manifest.filenames import NoFolder, upload_digest, upload_name
+from vssync.manifest.front_matter import SUFFIXES
+from vssync.manifest.places import problems
+from vssync.manifest.spec import Manifest
+from vssync.model import Attributes, Desired, DesiredFile, Scalar
+
+NOTHING: Attributes = {}
+HINTS = {True: "shorten it, choose fewer files, or remove it by null in an override", False: "remove some by null"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of a file: its SHA-256 (empty when only looked at), size in bytes, front matter."""
+
+    sha256: str = ""
+    size: int = 0
+    fields: Attributes = field(default_factory=dict)
+
+
+def wants_front_matter(choice: Choice) -> bool:
+    """Whether a file's attributes depend on its own front matter."""
+    found = choice.found
+    return found is not None and choice.profile.lifts and found.path.lower().endswith(tuple(SUFFIXES))
+
+
+def resolve(manifest: Manifest, chosen: tuple[Chosen, ...], readings: Mapping[str, Reading]) -> Desired:
+    """The desired state; `readings` are by path, and files that were not read have none. Raises ManifestError."""
+    resolver = _Resolver(manifest, readings)
+    stores = tuple(
+        replace(
+            one.spec.settings,
+            files=tuple(file for choice in one.choices if (file := resolver.file(choice))),
+            skipped=one.skipped,
+        )
+        for one in chosen
+    )
+    resolver.complain()
+    return Desired(manifest.owner, manifest.service, stores)
+
+
+@dataclass(slots=True)
+class _Fault:
+    """What is wrong with an attribute, and the files it concerns."""
+
+    message: str
+    file: str  # the first
+    count: int = 0
+
+
+class _Resolver:
+    """Resolves files one by one; keeps equal attribute maps once, and what is wrong once an attribute."""
+
+    def __init__(self, manifest: Manifest, readings: Mapping[str, Reading]) -> None:
+        self._manifest, self._readings = manifest, readings
+        self._maps: dict[frozenset[tuple[str, type, Scalar]], Attributes] = {}
+        self._faults: dict[tuple[Path, str], _Fault] = {}
+        self._checked: set[int] = set()
+
+    def file(self, choice: Choice) -> DesiredFile | None:
+        """The desired file of a choice; None where something is wrong with it."""
+        found, profile = choice.found, choice.profile
+        path = found.name if found else choice.key
+        reading = self._readings.get(found.path) if found else None
+        fields = reading.fields if reading else NOTHING
+        try:
+            attributes = self._shared(attributes_of(profile, path, fields), profile)
+        except NoFolder as error:
+            self._complain(profile, error.attribute, fields, str(error), path)
+            return None
+        if id(attributes) not in self._checked:
+            self._checked.add(id(attributes))
+            for name, message in flaws(attributes):
+                self._complain(profile, name, fields, message, path)
+        return DesiredFile(
+            key=choice.key,
+            filename=self._filename(choice, path, reading),
+            attributes=attributes,
+            chunking=profile.chunking,
+            path=found.path if found else "",
+            file_id=choice.entry.file_id,
+            size=reading.size if reading else found.size if found else 0,
+            sha256=reading.sha256 if reading else "",
+        )
+
+    def _filename(self, choice: Choice, path: str, reading: Reading | None) -> str:
+        if reading is None or not reading.sha256 or not choice.profile.named_by_content:
+            return choice.filename
+        return upload_name(choice.profile.filename, path, upload_digest(self._manifest.name, reading.sha256))
+
+    def _shared(self, attributes: Attributes, profile: Profile) -> Attributes:
+        """The one map that is kept for all equal ones; kinds count, since 1 equals true."""
+        if attributes is profile.shared:
+            return attributes
+        rows = frozenset((name, type(value), value) for name, value in attributes.items())
+        return self._maps.setdefault(rows, attributes)
+
+    def _complain(self, profile: Profile, name: str, fields: Attributes, message: str, file: str) -> None:
+        path = giver(profile.layers, name, fields) if name else None
+        known = self._faults.setdefault((path or profile.layers[1].path, name), _Fault(message, file))
+        known.count += 1
+
+    def complain(self) -> None:
+        """Raises ManifestError with everything that was wrong."""
+        faults = [
+            Fault(path, f"{fault.message} (`{fault.file}`{_more(fault.count)})", HINTS[bool(name)])
+            for (path, name), fault in self._faults.items()
+        ]
+        if faults:
+            raise ManifestError(problems(self._manifest.documents, faults))
+
+
+def _more(count: int) -> str:
+    return f" and {count - 1:,} more" if count > 1 else ""

@@ -1,0 +1,143 @@
+"""The rules of a manifest that its schema cannot say, all of them here.
+
+    chunking            the overlap is at most half of the size
+    service             holds no placeholders
+    metadata            at most 10 names after merging
+    stores              no two share a live name, a pinned id or a former key; no former key is a present one
+    files, overrides    patterns stay below `root`, hold at most four `**`, and compile
+    files               `only` and `not` exclude each other and name environments that exist
+    files               `file_id` goes without `path`, `exclude`, `optional`, has a key in full, and is named once
+    attributes          none of them is ignored
+
+What needs the files themselves (keys, counts, lengths after filling in) is checked where they are met, in `choose`
+and `attributes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from itertools import chain
+from typing import Any
+
+from vssync.manifest.faults import Fault, Path, dotted, meant
+from vssync.manifest.globs import flaw
+from vssync.manifest.placeholders import Name, literal, split
+from vssync.manifest.scope import Scope
+
+Tree = Mapping[str, Any]
+MOST_METADATA = 10  # of the API's 16; the rest is for vssync
+
+
+def check(tree: Tree, scope: Scope) -> tuple[Fault, ...]:
+    """Every broken rule of a manifest with everything filled in, whose form is right."""
+    stores: Mapping[str, Tree] = tree["stores"]
+    each = chain.from_iterable(_store(("stores", key), store, scope) for key, store in stores.items())
+    return tuple(chain(_service(tree.get("service") or {}), _shared(stores), each))
+
+
+def _service(service: Tree) -> Iterator[Fault]:
+    for name, value in service.items():
+        if isinstance(value, str) and "${" in value:
+            yield Fault(("service", name), "placeholders are not filled in under `service`", "use `environments`")
+
+
+def _shared(stores: Mapping[str, Tree]) -> Iterator[Fault]:
+    names = [(("stores", key, "name"), store.get("name") or key) for key, store in stores.items()]
+    ids = [(("stores", key, "id"), store["id"]) for key, store in stores.items() if store.get("id")]
+    former = [
+        (("stores", key, "was", number), was)
+        for key, store in stores.items()
+        for number, was in enumerate(store.get("was") or ())
+    ]
+    yield from _twice(names, "the live name")
+    yield from _twice(ids, "the id")
+    yield from _twice(former, "the former key")
+    for path, was in former:
+        if was in stores:
+            yield Fault(path, f"`{was}` is a store of this manifest, not a former key", "remove one of the two")
+
+
+def _twice(values: Iterable[tuple[Path, str]], what: str) -> Iterator[Fault]:
+    first: dict[str, Path] = {}
+    for path, value in values:
+        if value in first:
+            yield Fault(path, f"two stores have {what} `{value}`: `{first[value][1]}` and `{path[1]}`")
+        first.setdefault(value, path)
+
+
+def _store(path: Path, store: Tree, scope: Scope) -> Iterator[Fault]:
+    entries, overrides = store.get("files") or (), store.get("overrides") or ()
+    ignored = store.get("ignore_attributes") or ()
+    yield from _metadata(path, store)
+    yield from _layer(path, store, ignored)
+    for number, entry in enumerate(entries):
+        yield from _layer((*path, "files", number), entry, ignored)
+        yield from _entry((*path, "files", number), entry, scope)
+    for number, override in enumerate(overrides):
+        yield from _layer((*path, "overrides", number), override, ignored)
+        yield from _pattern((*path, "overrides", number, "match"), override["match"])
+    yield from _ids(path, entries)
+
+
+def _metadata(path: Path, store: Tree) -> Iterator[Fault]:
+    if (count := len(store.get("metadata") or ())) > MOST_METADATA:
+        message = f"`{dotted(path)}` has {count} metadata names with those of `defaults`; {MOST_METADATA} are allowed"
+        yield Fault((*path, "metadata"), message, "remove some; `null` removes an inherited one")
+
+
+def _layer(path: Path, layer: Tree, ignored: Iterable[str]) -> Iterator[Fault]:
+    chunking = layer.get("chunking")
+    if isinstance(chunking, Mapping):
+        size, overlap = chunking["max_chunk_size_tokens"], chunking["chunk_overlap_tokens"]
+        if overlap * 2 > size:
+            message = f"an overlap of {overlap} is over half of the chunk size {size}"
+            yield Fault((*path, "chunking", "chunk_overlap_tokens"), message, f"at most {int(size) // 2} is allowed")
+    for name in ignored:
+        if (layer.get("attributes") or {}).get(name) is not None:
+            message = f"the attribute `{name}` is set here, and `ignore_attributes` leaves it to others"
+            yield Fault((*path, "attributes", name), message, "remove it from one of the two", at_name=True)
+
+
+def _entry(path: Path, entry: Tree, scope: Scope) -> Iterator[Fault]:
+    if "file_id" in entry:
+        if any(isinstance(part, Name) for part in split(entry["key"] or "")):
+            message = "a File declared by `file_id` has no path to make a key from"
+            yield Fault((*path, "key"), message, "write the key in full")
+        for name in ("path", "exclude", "optional"):
+            if entry.get(name) is not None:
+                message = f"an entry with `file_id` has no `{name}`: nothing is searched for"
+                yield Fault((*path, name), message, "make it an entry of its own", at_name=True)
+    else:
+        yield from _pattern((*path, "path"), entry["path"])
+    for number, pattern in enumerate(entry.get("exclude") or ()):
+        yield from _pattern((*path, "exclude", number), pattern)
+    yield from _environments(path, entry, scope)
+
+
+def _pattern(path: Path, text: str) -> Iterator[Fault]:
+    if found := flaw(literal(text)):
+        yield Fault(path, f"`{text}` {found[0]}", found[1])
+
+
+def _environments(path: Path, entry: Tree, scope: Scope) -> Iterator[Fault]:
+    if entry.get("only") is not None and entry.get("not") is not None:
+        yield Fault((*path, "not"), "`only` and `not` exclude each other", "keep one of them", at_name=True)
+    for field in ("only", "not"):
+        for number, name in enumerate(entry.get(field) or ()):
+            if not any(name == known or fnmatchcase(name, known) for known in scope.environments):
+                yield Fault(
+                    (*path, field, number),
+                    f"there is no environment `{name}`",
+                    meant(name, scope.environments) or "declare it under `environments`",
+                )
+
+
+def _ids(path: Path, entries: Iterable[Tree]) -> Iterator[Fault]:
+    first: dict[str, int] = {}
+    for number, entry in enumerate(entries):
+        if file_id := entry.get("file_id"):
+            if file_id in first:
+                other = dotted((*path, "files", first[file_id]))
+                yield Fault((*path, "files", number, "file_id"), f"`{file_id}` is declared twice, also in `{other}`")
+            first.setdefault(file_id, number)

@@ -1,0 +1,173 @@
+"""Reads manifests and the files they name. A shell: it walks, reads and hashes; what it finds is judged in `manifest`.
+
+Nothing is read outside the git work tree of the manifest unless the person who runs vssync allows it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from vssync import manifest as core
+from vssync.errors import ManifestError, Problem
+from vssync.manifest import Chosen, Document, Documents, Fault, Manifest, Place
+from vssync.model import Desired, DesiredFile
+from vssync.sources.fence import Fence, around
+from vssync.sources.read import Job, read
+from vssync.sources.schemas import schema
+from vssync.sources.walk import walk
+from vssync.sources.write import write
+
+__all__ = ["FILE", "Loaded", "find_manifest", "load", "place", "places", "provenance", "write"]
+
+FILE = "vssync.yaml"
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A manifest and everything it says of its files.
+
+    `root` is absolute, and `DesiredFile.path` relative to it; `file` is the manifest's name as shown to people.
+    """
+
+    desired: Desired
+    root: Path
+    file: str
+    manifest: Manifest
+
+
+def find_manifest(path: Path) -> Path:
+    """A manifest's file, or the `vssync.yaml` of a folder. Raises ManifestError where there is none."""
+    found = path / FILE if path.is_dir() else path
+    if not found.is_file():
+        hint = "`vssync init` writes one; -f says where yours is"
+        raise ManifestError((Problem(str(found), 0, 0, "there is no manifest", hint),))
+    return found
+
+
+def load(
+    path: Path,
+    *,
+    env: str | None = None,
+    variables: Mapping[str, str] = NO_VARIABLES,
+    allow_outside: tuple[Path, ...] = (),
+    hashed: bool = True,
+    workers: int = 4,
+    on_hashed: Callable[[int, int], None] | None = None,
+) -> Loaded:
+    """Reads a manifest and the files it names, resolved for one environment.
+
+    Without `hashed`, files are found and their sizes known, and no SHA-256. `on_hashed` is told how many files and
+    bytes are done. Raises ManifestError with every problem of the stage that failed: the manifest's form, its rules,
+    its files.
+    """
+    found = find_manifest(path)
+    folder = Path(os.path.realpath(found.parent))
+    fence = around(folder, allow_outside)
+    manifest = _manifest(found, folder, fence, env, variables)
+    root = _root(manifest, folder, fence)
+    chosen = core.choose(manifest, walk(str(root), manifest.patterns, fence.within(root)))
+    jobs = _jobs(chosen, manifest.lifted, hashed)
+    readings = read(str(root), jobs, hashed=hashed, workers=workers, progress=on_hashed)
+    return Loaded(core.resolve(manifest, chosen, readings), root, str(found), manifest)
+
+
+def places(loaded: Loaded, paths: Collection[core.Path]) -> dict[core.Path, Place]:
+    """Where values of the resolved manifest are written; one pass over its files for all of them."""
+    return core.places(loaded.manifest.documents, paths)
+
+
+def place(loaded: Loaded, path: core.Path) -> str:
+    """Where one value is written, as people read it: vssync.yaml:12:11."""
+    return str(places(loaded, (path,))[path])
+
+
+def provenance(loaded: Loaded, store: str, file: DesiredFile) -> Mapping[str, core.Path | None]:
+    """By part of a file (`attributes.lang`), the manifest's path that gave it, for `places`; None: front matter."""
+    jobs = [Job(file.path, loaded.manifest.lifted)] if file.path and loaded.manifest.lifted else []
+    readings = read(str(loaded.root), jobs, hashed=False, workers=1)
+    fields = readings[file.path].fields if jobs else {}
+    return core.provenance(loaded.manifest, store, file, fields)
+
+
+def _manifest(found: Path, folder: Path, fence: Fence, env: str | None, variables: Mapping[str, str]) -> Manifest:
+    """The manifest of a file and those it includes."""
+    form = schema("manifest.schema.json")
+    main = core.checked(_document(found, str(found)), form)
+    included = _included(main, folder, fence, form, core.includes(main, env, variables))
+    return core.build(Documents(main, included), form, env, variables)
+
+
+def _document(file: Path, shown: str) -> Document:
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ManifestError((Problem(shown, line, 1, "the manifest is not UTF-8 text", "save it as UTF-8"),)) from None
+    except OSError as error:
+        raise ManifestError((Problem(shown, 0, 0, f"the manifest cannot be read: {error.strerror}"),)) from None
+    return core.parse(text, shown)
+
+
+def _included(
+    main: Document, folder: Path, fence: Fence, form: Mapping[str, Any], patterns: tuple[tuple[core.Path, str], ...]
+) -> tuple[Document, ...]:
+    """The files that `include` names, in the order of their names; every problem in them at once."""
+    faults = [Fault(path, f"`{text}` {flaw[0]}", flaw[1]) for path, text in patterns if (flaw := core.flaw(text))]
+    _raise(main, faults)
+    compiled = [(path, core.compiled(text)) for path, text in patterns]
+    listing = walk(str(folder), [pattern for _, pattern in compiled], fence)
+    matched = {path: [found for _, found in listing.matching(pattern)] for path, pattern in compiled}
+    _raise(main, [Fault(path, "the pattern matches no file") for path, found in matched.items() if not found])
+    shown = os.path.dirname(main.file)
+    documents: dict[str, Document] = {}
+    problems: list[Problem] = []
+    for found in sorted((file for files in matched.values() for file in files), key=lambda file: file.path):
+        name = os.path.join(shown, found.path)
+        if found.trouble:
+            problems.append(Problem(name, 0, 0, found.trouble))
+        elif name != main.file and name not in documents:
+            try:
+                documents[name] = core.checked(_document(folder / found.path, name), form, "included")
+            except ManifestError as error:
+                problems += error.problems
+    if problems:
+        raise ManifestError(tuple(problems))
+    return tuple(documents.values())
+
+
+def _raise(main: Document, faults: list[Fault]) -> None:
+    if faults:
+        raise ManifestError(core.problems(Documents(main), faults))
+
+
+def _root(manifest: Manifest, folder: Path, fence: Fence) -> Path:
+    """The manifest's root, which must be a folder inside the fence."""
+    root = Path(os.path.realpath(folder / manifest.root))
+    fault = None
+    if not fence.holds(root):
+        message = f"the root `{manifest.root}` lies outside of {fence.folders[0]}"
+        fault = Fault(("root",), message, "the person who runs vssync can say --allow-outside DIR")
+    elif not root.is_dir():
+        fault = Fault(("root",), f"the root `{manifest.root}` is no folder")
+    if fault:
+        raise ManifestError(core.problems(manifest.documents, (fault,)))
+    return root
+
+
+def _jobs(chosen: tuple[Chosen, ...], lifted: frozenset[str], hashed: bool) -> tuple[Job, ...]:
+    """What to read, each file once."""
+    jobs: dict[str, Job] = {}
+    for choice in (choice for one in chosen for choice in one.choices):
+        if choice.found is None:
+            continue
+        path = choice.found.path
+        fields = lifted if core.wants_front_matter(choice) else ()
+        if fields or (hashed and path not in jobs):
+            jobs[path] = Job(path, fields)
+    return tuple(jobs.values())

@@ -1,0 +1,112 @@
+"""Reads chosen files: their SHA-256, and the front matter of those that lift any, in one pass.
+
+Streams, so that memory does not depend on sizes. A file that changes while it is read is read once more; if it changes
+again, that is a problem, since nobody could say what would be uploaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from io import RawIOBase
+
+from vssync.errors import ManifestError, Problem
+from vssync.manifest import LONGEST, Reading, front_matter
+
+GROUP = 64  # files handed to a thread at once
+CHUNK = 1024 * 1024  # bytes held of a file
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file to read: its path below the root, and the front matter fields somebody lifts."""
+
+    path: str
+    fields: Collection[str] = ()
+
+
+class Changed(Exception):
+    """The file was not the same before and after it was read."""
+
+
+Result = tuple[Reading, tuple[Problem, ...]]
+
+
+def read(
+    root: str,
+    jobs: Iterable[Job],
+    *,
+    hashed: bool,
+    workers: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Reading]:
+    """Readings by path. `progress` is told how many files and bytes are done. Raises ManifestError."""
+    jobs = tuple(jobs)
+    readings: dict[str, Reading] = {}
+    problems: list[Problem] = []
+    done = 0
+    for job, (reading, wrong) in zip(jobs, _results(root, jobs, hashed, workers), strict=True):
+        readings[job.path] = reading
+        problems += wrong
+        done += reading.size
+        if progress:
+            progress(len(readings), done)
+    if problems:
+        raise ManifestError(tuple(problems))
+    return readings
+
+
+def _results(root: str, jobs: tuple[Job, ...], hashed: bool, workers: int) -> Iterator[Result]:
+    if workers <= 1 or len(jobs) < GROUP:
+        yield from (_one(root, job, hashed) for job in jobs)
+        return
+    groups = [jobs[at : at + GROUP] for at in range(0, len(jobs), GROUP)]
+    with ThreadPoolExecutor(workers, "vssync-read") as threads:
+        for results in threads.map(lambda group: [_one(root, job, hashed) for job in group], groups):
+            yield from results
+
+
+def _one(root: str, job: Job, hashed: bool) -> Result:
+    """Reads one file, a second time where it changed meanwhile."""
+    path = os.path.join(root, job.path)
+    try:
+        try:
+            return _attempt(path, job, hashed)
+        except Changed:
+            return _attempt(path, job, hashed)
+    except Changed:
+        return _wrong(job, "the file changed while it was read, twice", "wait until nobody writes it")
+    except OSError as error:
+        return _wrong(job, f"the file cannot be read: {error.strerror}", "make it readable, or leave it out")
+
+
+def _wrong(job: Job, message: str, hint: str) -> Result:
+    return Reading(), (Problem(job.path, 0, 0, message, hint),)
+
+
+def _attempt(path: str, job: Job, hashed: bool) -> Result:
+    with open(path, "rb", buffering=0) as file:
+        before = os.fstat(file.fileno())
+        head = file.read(CHUNK)
+        digest = _digest(head, file) if hashed else ""
+    if not _same(before, os.stat(path)):
+        raise Changed
+    reading = Reading(digest, before.st_size)
+    if not job.fields:
+        return reading, ()
+    fields, problems = front_matter(head[:LONGEST].decode("utf-8", "ignore"), job.path, job.fields)
+    return replace(reading, fields=fields), problems
+
+
+def _digest(head: bytes, rest: RawIOBase) -> str:
+    digest = hashlib.sha256(head)
+    while chunk := rest.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _same(before: os.stat_result, after: os.stat_result) -> bool:
+    return (before.st_size, before.st_mtime_ns, before.st_ino) == (after.st_size, after.st_mtime_ns, after.st_ino)
