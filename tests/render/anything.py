@@ -1,0 +1,51 @@
+"""Arbitrary values of the plan's types, made from their annotations, so that a new field is covered at once."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from vssync.model import DesiredStore
+from vssync.plan import Plan
+from vssync.report import Report
+
+_SCALARS: dict[Any, st.SearchStrategy[Any]] = {
+    str: st.text(max_size=12) | st.sampled_from(["docs/a.md", "docs/b.md", "keep", "v1;a;b"]),
+    int: st.integers(-5, 10_000_000),
+    bool: st.booleans(),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    types.NoneType: st.none(),
+}
+
+
+@cache
+def arbitrary(kind: Any) -> st.SearchStrategy[Any]:
+    """Any value of an annotated type; in a plan a desired store has no files."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if kind in _SCALARS:
+        return _SCALARS[kind]
+    if origin in (typing.Union, types.UnionType):
+        return st.one_of([arbitrary(arg) for arg in args])
+    if origin is tuple and args[-1] is ...:
+        return st.lists(arbitrary(args[0]), max_size=2).map(tuple)
+    if origin is tuple:
+        return st.tuples(*map(arbitrary, args))
+    if origin is not None and issubclass(origin, Mapping):
+        return st.dictionaries(_SCALARS[str], arbitrary(args[1]), max_size=2)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        parts = {field.name: arbitrary(hints[field.name]) for field in fields(kind)}
+        return st.builds(kind, **parts | ({"files": st.just(())} if kind is DesiredStore else {}))
+    assert issubclass(kind, Enum), f"no strategy for {kind}"
+    return st.sampled_from(list(kind))
+
+
+PLANS: st.SearchStrategy[Plan] = arbitrary(Plan)
+REPORTS: st.SearchStrategy[Report] = arbitrary(Report)

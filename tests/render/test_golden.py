@@ -1,0 +1,35 @@
+"""Whole outputs as people see them, each a file to be read beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.render.samples import PLANS, REPORTS
+from vssync.render import View, plan_markdown, plan_text, report_markdown, report_text, status_text
+
+Golden = Callable[[str, str], None]
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("name", sorted(PLANS))
+def test_a_plan_as_text(name: str, width: int, golden: Golden) -> None:
+    golden(f"{name}-{width}.txt", plan_text(PLANS[name](), View(width=width)))
+
+
+@pytest.mark.parametrize("name", sorted(PLANS))
+def test_a_plan_as_markdown(name: str, golden: Golden) -> None:
+    golden(f"{name}.md", plan_markdown(PLANS[name](), View()))
+
+
+@pytest.mark.parametrize("name", ["small", "everything"])
+def test_a_status(name: str, golden: Golden) -> None:
+    golden(f"{name}-status.txt", status_text(PLANS[name](), View()))
+
+
+@pytest.mark.parametrize("name", sorted(REPORTS))
+def test_a_report(name: str, golden: Golden) -> None:
+    report = REPORTS[name]()
+    golden(f"report-{name}.txt", report_text(report, View()))
+    golden(f"report-{name}.md", report_markdown(report, View()))

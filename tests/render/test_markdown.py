@@ -1,0 +1,115 @@
+"""Comments and summaries: they fit their place, and what a reviewer must not miss is never cut."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.render import samples
+from tests.render.plans import create, deleted, plan, store
+from vssync.plan import Note, NoteKind, Plan, Refusal
+from vssync.render import View, plan_markdown, report_markdown
+from vssync.render.pieces import Piece, assemble, code, fenced, marker
+
+
+@cache
+def huge() -> Plan:
+    """A hundred thousand changes with long names in two hundred stores, a tenth of them deletions, all refused."""
+    folder = "a-long-folder-name/" * 5
+    stores = []
+    for number in range(200):
+        key = f"tenant-{number:03}"
+        gone = [deleted(f"{folder}{n % 9}/gone-{n}.md") for n in range(50)]
+        new = [create(f"{folder}{n % 30}/日本語-{n}.md") for n in range(450)]
+        stores.append(store(*gone, *new, key=key, notes=(Note(NoteKind.UNMANAGED, count=3),)))
+    refusals = tuple(Refusal(f"tenant-{number:03}: 50 of 60 live files would be deleted.") for number in range(40))
+    return plan(*stores, refusals=refusals)
+
+
+@pytest.mark.parametrize(("full", "limit"), [(False, 65_536), (True, 1_048_576)])
+def test_a_huge_plan_fits(full: bool, limit: int) -> None:
+    shown = plan_markdown(huge(), View(full=full))
+    assert len(shown.encode()) < limit
+    assert "**10,000 to delete**" in shown
+    assert "**10,000 files to delete:**" in shown
+    assert "and 100 more stores" in shown
+    assert "tenant-039: 50 of 60" in shown
+    assert shown.count("```") % 2 == 0, "every block of code is closed"
+    assert shown.count("<details") == shown.count("</details>")
+
+
+def test_a_comment_names_two_hundred_deletions_first() -> None:
+    made = plan(store(*(create(f"new/{n}.md") for n in range(300)), *(deleted(f"old/{n}.md") for n in range(150))))
+    shown = plan_markdown(made, View())
+    assert "The first 200 of 450, deletions first" in shown
+    assert shown.count("\n-   guide/old/") == 150
+    assert shown.count("\n+   guide/new/") == 50
+
+
+@pytest.mark.parametrize(("view", "named"), [(View(), 200), (View(full=True), 201)], ids=["comment", "summary"])
+def test_a_summary_names_all(view: View, named: int) -> None:
+    shown = plan_markdown(plan(store(*(create(f"new/{n}.md") for n in range(201)))), view)
+    assert shown.count(".md") == named
+
+
+def test_failures_come_before_names() -> None:
+    shown = report_markdown(samples.mixed(), View())
+    assert shown.index("**Apply:") < shown.index("**Not done:**") < shown.index("Orphans:") < shown.index("<details")
+
+
+def test_the_same_whatever_the_terminal() -> None:
+    views = (View(), View(width=200), View(width=40, color=True), View(quiet=True))
+    assert len({plan_markdown(samples.everything(), view) for view in views}) == 1
+
+
+@pytest.mark.parametrize(
+    ("owner", "line"),
+    [
+        ("support-kb/prod", "<!-- vssync:plan:support-kb/prod -->"),
+        ("a--b", "<!-- vssync:plan:a_-b -->"),
+        ("--> <b>", "<!-- vssync:plan:_-___b_ -->"),
+    ],
+)
+def test_a_comment_is_found_again_by_its_marker(owner: str, line: str) -> None:
+    assert marker("plan", owner) == line
+    assert plan_markdown(plan(owner=owner), View()).splitlines()[0] == line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("guide", "<code>guide</code>"),
+        ("a_b|c", "<code>a&#95;b&#124;c</code>"),
+        ("<b>\n", "<code>&#60;b&#62;&#92;n</code>"),
+    ],
+)
+def test_code(text: str, shown: str) -> None:
+    assert code(text) == shown
+
+
+@pytest.mark.parametrize(("line", "fence"), [("a", "```"), ("``", "```"), ("```", "````"), ("x `````", "``````")])
+def test_no_line_closes_its_fence(line: str, fence: str) -> None:
+    assert fenced([line]).text() == f"{fence}text\n{line}\n{fence}"
+
+
+@given(
+    st.lists(st.lists(st.text(max_size=30).map(lambda text: text.replace("\n", " ")), max_size=20)),
+    st.integers(200, 900),
+)
+def test_pieces_never_outgrow_their_room(pieces: list[list[str]], room: int) -> None:
+    made = [Piece("<", tuple(lines), ">") for lines in pieces]
+    shown = assemble(made, room)
+    assert len(shown.encode()) <= room
+    assert shown.count("<\n") + shown.count("<") >= 0
+    whole = "\n\n".join(piece.text() for piece in made)
+    assert shown == whole or "more line" in shown or "Cut here" in shown
+
+
+def test_a_cut_piece_is_closed_and_says_what_is_missing() -> None:
+    piece = Piece("```text", tuple(f"line {n:03}" for n in range(100)), "```").cut(100)
+    assert piece
+    assert piece.text().endswith("\n... and 93 more lines\n```")
+    assert len(piece.text()) <= 100

@@ -1,0 +1,218 @@
+"""No text of a manifest, a file or a service steers the terminal, the reviewer's page or the CI runner."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from itertools import cycle
+
+import pytest
+from hypothesis import given, settings
+from markdown_it import MarkdownIt  # rich brings it
+from markdown_it.token import Token
+
+from tests.render.anything import PLANS, REPORTS
+from tests.render.plans import copy, create, plan, store, update
+from vssync.model import FileCounts, SearchHit, ServiceSpec
+from vssync.plan import (
+    Action,
+    BatchChange,
+    FieldChange,
+    FileChange,
+    Note,
+    NoteKind,
+    Plan,
+    Reason,
+    Refusal,
+    StoreChange,
+)
+from vssync.render import (
+    View,
+    clean,
+    plan_gitlab,
+    plan_json,
+    plan_markdown,
+    plan_text,
+    report_json,
+    report_markdown,
+    report_text,
+    search_json,
+    search_text,
+    status_text,
+)
+from vssync.report import Orphan, Outcome, Report, Status
+
+# Each holds the word that must not stand outside code.
+NASTY = (
+    "\x1b[31mevil\x1b[0m",
+    "evil\x07\x08\x00\x7f\x9b2J",
+    "\u202eevil\u202c\u2066\u200b\u200f",
+    "\nevil\r\nevil\u2028evil\u2029",
+    "::error::evil",
+    "\n::set-output name=evil::1",
+    "##[error]evil",
+    "@evil evil@example.com",
+    "/close evil",
+    "`evil` ``evil``` ~~~evil",
+    "```\n# evil\n```",
+    "evil|evil\\|evil",
+    "[evil](https://evil.example) ![evil](x) https://evil.example www.evil.example",
+    "<script>evil</script><img src=x onerror=evil>",
+    "</code></details>evil<!-- evil",
+    "--> evil",
+    "# evil\n- evil\n> evil\n***evil***",
+    "&lt;evil&gt; :evil: #1",
+    "evil\ud800",
+    "e\u0301vil evil \U000e0001",
+)
+INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def nasty_plan(text: str) -> Plan:
+    """The text in every place of a plan where foreign text can stand."""
+    keep = copy(text, error=text, mark=text)
+    files = (
+        create(text),
+        create(f"{text}/{text}.md", reuse=text),
+        update(text, FieldChange(text, text, text, drifted=True), was=text, detail=text),
+        FileChange("guide", text, Action.REFUSE, (Reason.REFUSED,), keep=keep, detail=text),
+        FileChange("guide", text, Action.DELETE, (Reason.NOT_IN_MANIFEST,), drop=(keep,)),
+    )
+    own = StoreChange(Action.UPDATE, (Reason.SETTINGS_CHANGED,), (FieldChange(text, None, text),), detail=text)
+    batch = BatchChange(text, Action.CANCEL, (Reason.UNWANTED,), FileCounts(1, 0, 0, 0, 2), (text,), text)
+    notes = tuple(Note(kind, text, 2, text) for kind in NoteKind)
+    made = store(*files, key=text, id=text, name=text, change=own, batches=(batch,), notes=notes, digest=text)
+    new = store(key=f"{text} too", name=text, change=StoreChange(Action.CREATE, (Reason.MISSING,)))
+    service = ServiceSpec(text, text, text, text, f"https://user:evil@{text}/evil")
+    return plan(made, new, owner=text, service=service, refusals=(Refusal(text, text, (text,)), Refusal(text)))
+
+
+def nasty_report(text: str) -> Report:
+    made, states = nasty_plan(text), cycle(Status)
+    ends = tuple(
+        Outcome(each.key, key, action, next(states), text, text)
+        for each in made.stores
+        for key, action in [("", Action.UPDATE), *((file.key, file.action) for file in each.files)]
+    )
+    return Report(made, ends, (Orphan(text, text, suspected=True),), ((text, text),))
+
+
+def hits(text: str) -> tuple[SearchHit, ...]:
+    return (SearchHit(0.5, text, text, text, {text: text}, text), SearchHit(0.4, text, text, "", {}, text))
+
+
+TEXTS: dict[str, Callable[[str, View], str]] = {
+    "plan": lambda text, view: plan_text(nasty_plan(text), view),
+    "status": lambda text, view: status_text(nasty_plan(text), view),
+    "report": lambda text, view: report_text(nasty_report(text), view),
+    "search": lambda text, view: search_text(hits(text), view),
+}
+MARKDOWN: dict[str, Callable[[str], str]] = {
+    "plan": lambda text: plan_markdown(nasty_plan(text), View()),
+    "report": lambda text: report_markdown(nasty_report(text), View()),
+}
+JSON: dict[str, Callable[[str], str]] = {
+    "plan": lambda text: plan_json(nasty_plan(text)),
+    "report": lambda text: report_json(nasty_report(text)),
+    "gitlab": lambda text: plan_gitlab(nasty_plan(text)),
+    "search": lambda text: search_json(hits(text)),
+}
+
+
+def assert_harmless(shown: str) -> None:
+    """Nothing invisible, no line that a CI runner obeys, and text that any stream can encode."""
+    assert not [char for char in shown if char != "\n" and unicodedata.category(char) in INVISIBLE]
+    assert not re.search(r"^\s*::", shown, re.MULTILINE)
+    assert "##[" not in shown
+    shown.encode("utf-8")
+
+
+@pytest.mark.parametrize("text", NASTY, ids=ascii)
+def test_clean_leaves_one_line_that_can_be_read(text: str) -> None:
+    cleaned = clean(text)
+    assert not {unicodedata.category(char) for char in cleaned} & INVISIBLE
+    assert "evil" in cleaned
+    assert clean(cleaned) == cleaned
+
+
+@pytest.mark.parametrize("view", [View(), View(width=60), View(full=True)], ids=["80", "60", "full"])
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("text", NASTY, ids=ascii)
+def test_text_is_harmless(text: str, name: str, view: View) -> None:
+    shown = TEXTS[name](text, view)
+    assert "evil" in shown
+    assert_harmless(shown)
+
+
+@pytest.mark.parametrize("name", JSON)
+@pytest.mark.parametrize("text", NASTY, ids=ascii)
+def test_json_is_harmless_and_means_what_it_did(text: str, name: str) -> None:
+    shown = JSON[name](text)
+    assert_harmless(shown)
+    assert name == "gitlab" or text in set(strings(json.loads(shown)))
+
+
+def strings(it: object) -> Iterator[str]:
+    """Every string in a JSON value."""
+    if isinstance(it, str):
+        yield it
+    elif isinstance(it, dict):
+        yield from it
+        yield from (text for each in it.values() for text in strings(each))
+    elif isinstance(it, list):
+        yield from (text for each in it for text in strings(each))
+
+
+@pytest.mark.parametrize("name", MARKDOWN)
+@pytest.mark.parametrize("text", NASTY, ids=ascii)
+def test_markdown_holds_foreign_text_in_code_only(text: str, name: str) -> None:
+    shown = MARKDOWN[name](text)
+    assert "evil" in shown
+    assert_harmless(shown)
+    for token in MarkdownIt("commonmark").enable("table").parse(shown):
+        assert_in_code(token)
+
+
+_CODE = re.compile(r"<code>[^<>]*</code>")
+_OURS = re.compile(r"<!-- vssync:(plan|report):[\w./-]*(?<!-) -->|</?details( open)?>|</?summary>|<br>|</?code>")
+
+
+def assert_in_code(token: Token) -> None:
+    """HTML is ours, blocks of code may hold anything, and elsewhere nothing foreign stands."""
+    if token.type == "fence":
+        assert token.info in ("text", "diff")
+    elif token.type == "html_block":
+        rest = _CODE.sub("", token.content)
+        assert "evil" not in re.sub(r"<!-- vssync:\w+:[\w./-]* -->", "", rest)
+        assert "<" not in _OURS.sub("", rest)
+    elif token.type == "inline":
+        inside = False
+        for child in token.children or []:
+            if child.type == "html_inline":
+                assert _OURS.fullmatch(child.content)
+                inside = child.content == "<code>" or (inside and child.content != "</code>")
+            assert child.type in ("text", "softbreak", "html_inline", "strong_open", "strong_close")
+            assert inside or "evil" not in child.content
+    else:
+        assert token.type != "code_block"
+        assert "evil" not in token.content
+
+
+@given(PLANS)
+@settings(max_examples=60, deadline=None)
+def test_any_plan_can_be_shown(made: Plan) -> None:
+    for view in (View(), View(width=40), View(full=True), View(quiet=True)):
+        assert_harmless(plan_text(made, view))
+        assert_harmless(status_text(made, view))
+        assert_harmless(plan_markdown(made, view))
+
+
+@given(REPORTS)
+@settings(max_examples=60, deadline=None)
+def test_any_report_can_be_shown(report: Report) -> None:
+    for view in (View(), View(full=True), View(quiet=True)):
+        assert_harmless(report_text(report, view))
+        assert_harmless(report_markdown(report, view))
+    assert_harmless(report_json(report))

@@ -1,0 +1,82 @@
+"""The numbers of a plan agree with what will be done."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.render import samples
+from tests.render.plans import change, create, deleted, desired, plan, replaced, store, update
+from vssync.cost import Cost, cost, counts, new_batches, store_counts
+from vssync.model import BatchLimits, DesiredStore, ServiceSpec
+from vssync.plan import Action, Counts, Plan, Reason
+from vssync.steps import lower
+
+
+@pytest.mark.parametrize(
+    ("action", "counted"),
+    [
+        (Action.CREATE, Counts(add=1)),
+        (Action.UPDATE, Counts(change=1)),
+        (Action.REPLACE, Counts(replace=1)),
+        (Action.DELETE, Counts(delete=1)),
+        (Action.ADOPT, Counts(adopt=1)),
+        (Action.AWAIT, Counts(wait=1)),
+        (Action.REFUSE, Counts(refuse=1)),
+        (Action.CANCEL, Counts()),  # batches only
+    ],
+)
+def test_each_action_counts_once(action: Action, counted: Counts) -> None:
+    assert counts(plan(store(change("a.md", action, Reason.MISSING)))) == counted
+
+
+def test_stores_add_up() -> None:
+    made = samples.everything()
+    whole, parts = counts(made), [store_counts(each) for each in made.stores]
+    assert whole.add == sum(part.add for part in parts) == 3
+    assert whole.unchanged == sum(part.unchanged for part in parts) == 1_200
+
+
+@pytest.mark.parametrize("name", ["small", "everything", "new-stores", "refused", "large"])
+def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
+    made = samples.PLANS[name]()
+    waves = [wave for steps in lower(made) for wave in steps.waves]
+    sent = [put.file.size for wave in waves for put in wave.puts if not put.file_id]
+    found = cost(made)
+    assert (found.bytes, found.uploads, found.batches) == (sum(sent), len(sent), len(waves))
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (plan(), Cost()),
+        (plan(store(update())), Cost(requests=1)),
+        (plan(store(deleted())), Cost(requests=3)),
+        (plan(store(create(desired=desired(file_id="file-7")))), Cost(batches=1, requests=4, seconds=0.2)),
+        (plan(store(create()), service=ServiceSpec()), Cost(1024, 1, 1, 5)),
+        (plan(store(create()), service=ServiceSpec("compatible")), Cost(1024, 1, 1, 5)),
+    ],
+)
+def test_small_costs(made: Plan, expected: Cost) -> None:
+    assert cost(made) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "size", "seconds"),
+    [
+        (2_000, 500, 120),  # uploads, 1,000 a minute
+        (900, 1, 180),  # attach requests, 300 a minute and store
+    ],
+)
+def test_the_tightest_limit_sets_the_time(files: int, size: int, seconds: float) -> None:
+    settings = DesiredStore("guide", "guide", batch=BatchLimits(size))
+    assert cost(plan(store(*(create(f"{n}.md") for n in range(files)), desired=settings))).seconds == seconds
+
+
+def test_attached_files_have_a_limit_of_their_own() -> None:
+    files = [create(f"{n}.md", reuse="file-1") for n in range(4_000)]
+    assert cost(plan(store(*files))).seconds == 120
+
+
+@pytest.mark.parametrize(("files", "batches"), [(0, 0), (1, 1), (100, 1), (101, 2)])
+def test_batches_are_as_few_as_their_size_allows(files: int, batches: int) -> None:
+    assert new_batches(store(*(replaced(f"{n}.md") for n in range(files)))) == batches

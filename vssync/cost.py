@@ -1,0 +1,118 @@
+"""The numbers of a plan: how many changes it makes, and what carrying them out costs.
+
+Estimates for the person who approves a plan. Nothing here may decide what is done or how.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from math import ceil
+
+from vssync.plan import Action, Counts, FileChange, Plan, StorePlan
+
+PUTS = (Action.CREATE, Action.REPLACE)
+PAGE = 100  # OpenAI spec: objects in one page of a listing
+
+# Requests beside the obvious one: a batch is polled about twice, a copy that goes is detached, seen gone and deleted.
+_A_BATCH, _A_DROP, _A_CANCEL = 3, 3, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a service allows in a minute: uploads, attached files, attach requests of one store."""
+
+    uploads: int
+    attached: int
+    attaches: int
+
+
+# OpenAI spec; the embedded service has no limits, and those of a compatible one are not known.
+LIMITS = {provider: Limits(uploads=1000, attached=2000, attaches=300) for provider in ("oci", "openai")}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a plan takes. `batches` are to be created; `seconds` is the time the limits ask for, 0 without limits."""
+
+    bytes: int = 0
+    uploads: int = 0
+    batches: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+
+
+def counts(plan: Plan) -> Counts:
+    """The numbers of a plan's last line: files only, for a store's own change is shown with the store."""
+    return store_counts(*plan.stores)
+
+
+def store_counts(*stores: StorePlan) -> Counts:
+    """The same numbers for some stores."""
+    found = Counter(change.action for store in stores for change in store.files)
+    return Counts(
+        add=found[Action.CREATE],
+        change=found[Action.UPDATE],
+        replace=found[Action.REPLACE],
+        delete=found[Action.DELETE],
+        adopt=found[Action.ADOPT],
+        wait=found[Action.AWAIT],
+        refuse=found[Action.REFUSE],
+        unchanged=sum(store.unchanged for store in stores),
+    )
+
+
+def cost(plan: Plan) -> Cost:
+    """What carrying out a plan takes, under the limits of its provider."""
+    uploads = [size for store in plan.stores for change in store.files if (size := upload_size(change)) is not None]
+    return Cost(
+        bytes=sum(uploads),
+        uploads=len(uploads),
+        batches=sum(new_batches(store) for store in plan.stores),
+        requests=len(uploads) + sum(_requests(store) for store in plan.stores),
+        seconds=_seconds(plan, len(uploads)),
+    )
+
+
+def upload_size(change: FileChange) -> int | None:
+    """The bytes a change uploads; None when it uploads nothing or attaches a File that is there already."""
+    desired = change.desired
+    if change.action not in PUTS or desired is None or desired.file_id or change.reuse:
+        return None
+    return desired.size
+
+
+def puts(store: StorePlan) -> int:
+    """How many files of a store will be attached."""
+    return sum(change.action in PUTS for change in store.files)
+
+
+def new_batches(store: StorePlan) -> int:
+    """How many batches will be created in a store."""
+    return ceil(puts(store) / max(1, store.batch.size))
+
+
+def _requests(store: StorePlan) -> int:
+    """About how many requests a store takes, uploads aside."""
+    attached, batches = puts(store), new_batches(store)
+    writes = sum(change.action in (Action.UPDATE, Action.ADOPT) for change in store.files)
+    waits = sum(change.action is Action.AWAIT for change in store.files)
+    cancels = sum(change.action is Action.CANCEL for change in store.batches)
+    listings = ceil(attached / PAGE) + ceil(waits / PAGE)
+    drops = _A_DROP * sum(_drops(change) for change in store.files)
+    return batches * _A_BATCH + listings + writes + drops + cancels * _A_CANCEL + (store.change is not None)
+
+
+def _drops(change: FileChange) -> int:
+    """How many copies of a key go."""
+    replaced = change.keep if change.action is Action.REPLACE else None
+    return len({copy.id for copy in (*change.drop, replaced) if copy})
+
+
+def _seconds(plan: Plan, uploads: int) -> float:
+    limits = LIMITS.get(plan.service.provider)
+    if limits is None:
+        return 0.0
+    attached = sum(puts(store) for store in plan.stores)
+    attaches = max((new_batches(store) for store in plan.stores), default=0)
+    return 60 * max(uploads / limits.uploads, attached / limits.attached, attaches / limits.attaches)

@@ -1,0 +1,166 @@
+"""Whether the world moved since a plan was saved: every change now found must be one of the saved ones.
+
+What drives execution is compared: ids, marks, digests, attributes, actions. The words of an explanation and how far
+the service is are not: a copy that goes may have been completed meanwhile, and goes all the same. A change that
+writes nothing is always covered, and so is what an interrupted run left undone of a saved change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from vssync.ownership import STORE_BATCHES
+from vssync.plan import Action, BatchChange, FileChange, Plan, Reason, StoreChange, StorePlan
+from vssync.planfile.codec import Codec
+
+_SHOWN = 50  # lines; nobody reads further
+_PLAIN = Codec()
+
+Change = StoreChange | BatchChange | FileChange
+
+
+def stale(saved: Plan, fresh: Plan) -> tuple[str, ...]:
+    """What `fresh` holds and `saved` does not, a line each that names the object and what moved; empty: go on."""
+    if lines := tuple(_elsewhere(saved, fresh)):
+        return lines
+    known = {store.key: store for store in saved.stores}
+    lines = tuple(line for store in fresh.stores for line in _of_store(known.get(store.key), store))
+    more = len(lines) - _SHOWN
+    return (*lines[:_SHOWN], f"and {more:,} more changes") if more > 0 else lines
+
+
+def _elsewhere(saved: Plan, fresh: Plan) -> Iterator[str]:
+    """A plan for another owner or another service has nothing in common with this one."""
+    if saved.owner != fresh.owner:
+        yield f"owner: the plan was saved for {saved.owner}, and the manifest now says {fresh.owner}"
+    if moved := _moved(_PLAIN.encode(saved.service), _PLAIN.encode(fresh.service)):
+        yield f"service: {moved}"
+
+
+def _of_store(saved: StorePlan | None, fresh: StorePlan) -> Iterator[str]:
+    if saved is None:
+        saved = StorePlan(fresh.key, fresh.name, fresh.id)
+    if fresh.id != saved.id and not _new_id(saved) and (fresh.change or fresh.files):
+        yield f"{fresh.key}: the store was {saved.id or 'not live'}, and is {fresh.id or 'not live'} now"
+        return
+    yield from _store_change(saved, fresh)
+    yield from _batches(saved, fresh)
+    yield from _files(saved, fresh)
+
+
+def _new_id(saved: StorePlan) -> bool:
+    """Whether the saved plan itself gives the store an id."""
+    return saved.change is not None and saved.change.action in (Action.CREATE, Action.REPLACE)
+
+
+def _store_change(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
+    if fresh.change is None or fresh.change.action is Action.REFUSE:
+        return
+    if saved.change is None or saved.change.action is not fresh.change.action:
+        yield f"{fresh.key}: {_instead(saved.change, fresh.change)}"
+    elif moved := _moved(_store_evidence(saved), _store_evidence(fresh)):
+        yield f"{fresh.key}: {moved}"
+
+
+def _batches(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
+    """Waiting writes nothing; cancelling must have been reviewed, files and all."""
+    known = {batch.id: set(batch.unwanted) for batch in saved.batches if batch.action is Action.CANCEL}
+    for batch in fresh.batches:
+        if batch.action is Action.CANCEL and not set(batch.unwanted) <= known.get(batch.id, set()):
+            yield f"{_address(fresh, batch.id)}: {_verdict(batch)} is not in the saved plan"
+
+
+def _files(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
+    known: dict[str, list[FileChange]] = {}
+    for change in saved.files:
+        known.setdefault(change.key, []).append(change)
+    for change in fresh.files:
+        candidates = known.get(change.key, [])
+        if not _passive(change) and not any(_covers(candidate, change) for candidate in candidates):
+            yield f"{_address(fresh, change.key)}: {_file_moved(candidates, change)}"
+
+
+def _passive(change: FileChange) -> bool:
+    """Whether a change writes nothing."""
+    return change.action is Action.REFUSE or (change.action is Action.AWAIT and not change.drop and not change.fields)
+
+
+def _covers(saved: FileChange, fresh: FileChange) -> bool:
+    """Whether a saved change allows one found now: the same, less of the same, or what is left of it."""
+    if not _going(fresh) <= _going(saved):
+        return False
+    if fresh.action is Action.AWAIT:
+        return _same(_PLAIN.encode(saved.desired), _PLAIN.encode(fresh.desired))
+    if fresh.action is Action.DELETE and fresh.reasons == (Reason.SUPERSEDED,):
+        return True  # the new copy works already, and these were to go after it
+    return _same(_evidence(saved), _evidence(fresh))
+
+
+def _going(change: FileChange) -> set[str]:
+    """The ids of the copies that go."""
+    replaced = [change.keep] if change.keep and change.action is Action.REPLACE else []
+    return {copy.id for copy in (*change.drop, *replaced)}
+
+
+def _evidence(change: FileChange) -> dict[str, Any]:
+    """What must be the same.
+
+    A File to reuse spares an upload of the very bytes that were reviewed, so it may come and go.
+    """
+    found = {name: value for name, value in _PLAIN.encode(change).items() if name not in ("detail", "drop", "reuse")}
+    if "keep" in found:
+        found["keep"] = {name: value for name, value in found["keep"].items() if name not in ("status", "error")}
+    return found
+
+
+def _store_evidence(store: StorePlan) -> dict[str, Any]:
+    """A store's change and the settings it makes; the hint about batches moves while a run is under way."""
+    change = _PLAIN.encode(store.change)
+    change.pop("detail", None)
+    change.get("metadata", {}).pop(STORE_BATCHES, None)
+    return {"change": change, "settings": _PLAIN.encode(store.desired)}
+
+
+def _file_moved(candidates: list[FileChange], fresh: FileChange) -> str:
+    alike = [candidate for candidate in candidates if candidate.action is fresh.action]
+    if not alike:
+        return _instead(candidates[0] if candidates else None, fresh)
+    more = _going(fresh) - _going(alike[0])
+    return _moved(_evidence(alike[0]), _evidence(fresh)) or f"{', '.join(sorted(more))} would go as well"
+
+
+def _instead(saved: Change | None, fresh: Change) -> str:
+    if saved is None:
+        return f"{_verdict(fresh)} is not in the saved plan"
+    return f"the saved plan says {_verdict(saved)}, and now it is {_verdict(fresh)}"
+
+
+def _verdict(change: Change) -> str:
+    return f"{change.action} ({', '.join(change.reasons)})"
+
+
+def _address(store: StorePlan, key: str) -> str:
+    return f"{store.key}/{key}" if key else store.key
+
+
+def _moved(saved: Any, fresh: Any) -> str:
+    """Where two encoded values differ: "desired.sha256 9f2c... -> 77aa..."; nothing when they do not."""
+    if _same(saved, fresh):
+        return ""
+    from deepdiff import DeepDiff  # takes longer to import than most plans to compare
+
+    tree = DeepDiff(saved, fresh, view="tree")
+    levels = [level for kind in tree.values() for level in kind]
+    found = [(".".join(map(str, level.path(output_format="list"))), level.t1, level.t2) for level in levels]
+    return ", ".join(sorted(f"{path} {_brief(before)} -> {_brief(after)}" for path, before, after in found))
+
+
+def _same(saved: Any, fresh: Any) -> bool:
+    """Whether two encoded values agree in kind and value: 1 is not true."""
+    return bool(saved == fresh) and repr(saved) == repr(fresh)
+
+
+def _brief(value: Any) -> str:
+    text = str(value) if isinstance(value, (str, int, float, bool, dict, list)) else "(none)"
+    return text if len(text) <= 60 else f"{text[:16]}...{text[-16:]}"

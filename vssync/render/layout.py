@@ -1,0 +1,98 @@
+"""Puts rows into columns: a sign, a key, a text, and on the right a size or a count.
+
+Widths are terminal columns. Nothing is wrapped but sentences; what is too long is cut in its middle.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vssync.plan import FieldChange
+from vssync.render import words
+from vssync.render.view import View
+
+KEY, BELOW = 6, 8  # where keys and what is said below them begin
+_RIGHT = 11  # a size and the gap before it
+_TEXT = (28, 44)  # the room of the reason column, at least and at most
+_NARROW = 40  # below that nobody reads columns, so a line may be longer than the screen
+UNLIMITED = 1_000_000
+
+_COLORS = {"+": 32, "+/-": 36, "-/+": 36, "~": 33, "-": 31, "=": 34, "x": 31, ".": 34, "!": 35}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: `left` from `indent` on, `middle` in the reason column, `right` ending at the right margin."""
+
+    left: str
+    middle: str = ""
+    right: str = ""
+    sign: str = ""
+    indent: int = KEY
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The widths of one output: the screen, the right margin, the key column, the reason column."""
+
+    screen: int
+    margin: int
+    key: int
+    text: int
+    color: bool = False
+
+    def show(self, lines: Iterable[Line]) -> list[str]:
+        """The lines as text, without trailing spaces."""
+        return [f"{self._start(line)}{self._rest(line)}".rstrip() for line in lines]
+
+    def _start(self, line: Line) -> str:
+        sign = f"\x1b[{_COLORS[line.sign]}m{line.sign}\x1b[0m" if line.sign and self.color else line.sign
+        return f"  {sign}{' ' * (KEY - 2 - len(line.sign))}" if line.sign else " " * line.indent
+
+    def _rest(self, line: Line) -> str:
+        right = f"{line.right:>{_RIGHT}}" if line.right else ""
+        if line.middle:
+            left = words.pad(words.shorten(line.left, self.key), self.key)
+            room = self.text if right else self.text + _RIGHT
+            return f"{left}  {words.pad(words.shorten(line.middle, room), self.text)}{right}"
+        if right:
+            room = self.margin - line.indent - len(right)
+            return f"{words.pad(words.shorten(line.left, room), room)}{right}"
+        return words.shorten(line.left, self.screen - line.indent)
+
+
+def columns(lines: list[Line], view: View) -> Columns:
+    """Columns as wide as these lines need: 80 where that is enough, never more than the view has."""
+    keys = max((words.cells(line.left) for line in lines if line.middle), default=0)
+    text = max((words.cells(line.middle) for line in lines if line.right), default=0)
+    screen = UNLIMITED if view.full else max(view.width, _NARROW)
+    least, most = _TEXT if screen >= 80 else (0, (screen - KEY - _RIGHT) // 2)
+    text = min(max(text, least), UNLIMITED if view.full else most)
+    margin = min(screen, max(80, KEY + keys + 2 + text + _RIGHT))
+    return Columns(screen, margin, margin - KEY - 2 - text - _RIGHT, text, view.color)
+
+
+def field_lines(fields: tuple[FieldChange, ...], view: View) -> list[str]:
+    """Field changes as aligned lines: `plan      "basic" -> "standard"`."""
+    room = UNLIMITED if view.full else max(view.width, _NARROW) // 4
+    names = [words.shorten(words.clean(field.name), room) for field in fields]
+    widest = max(map(words.cells, names), default=0)
+    return [_field(words.pad(name, widest), field, view) for name, field in zip(names, fields, strict=True)]
+
+
+def _field(name: str, field: FieldChange, view: View) -> str:
+    outside = "  (changed outside vssync)" if field.drifted else ""
+    room = max(view.width, _NARROW) - BELOW - words.cells(name) - len(outside) - len("   -> ")
+    before, after = words.value(field.before), words.value(field.after)
+    if not view.full and words.cells(before) + words.cells(after) > room:
+        half = max(9, room // 2)
+        before, after = words.shorten(before, half), words.shorten(after, half)
+    return f"{name}  {before} -> {after}{outside}"
+
+
+def sentences(text: str, indent: int, view: View) -> list[str]:
+    """A foreign sentence, cleaned already, wrapped between words."""
+    width = UNLIMITED if view.full else max(view.width, _NARROW)
+    return textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False) or [""]

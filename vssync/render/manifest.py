@@ -1,0 +1,91 @@
+"""The manifest in full, as a manifest again, and every file it chooses with what made it so.
+
+The YAML is what vssync reads back to the same stores and files; the files stand below it as comments, and in JSON
+under `x-files`, a name that manifests leave free.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vssync.manifest import Manifest, rendered
+from vssync.model import Chunking, DesiredFile
+from vssync.render import words
+from vssync.render.plain import scalar, visible, yaml_text
+
+_FILES = "x-files"
+_WIDEST = 48  # columns of values; a longer one pushes its place to the right
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A file of a store, and by part (`chunking`, `attributes.lang`) the place that gave it: vssync.yaml:14:9."""
+
+    store: str
+    file: DesiredFile
+    origins: Mapping[str, str]
+
+
+def manifest_yaml(manifest: Manifest, files: tuple[Traced, ...] = ()) -> str:
+    """The resolved manifest as YAML."""
+    blocks = ["\n".join(f"# {line}" for line in _block(traced)) for traced in files]
+    return "\n\n".join([yaml_text(_tree(manifest)), *blocks])
+
+
+def manifest_json(manifest: Manifest, files: tuple[Traced, ...] = ()) -> str:
+    """The resolved manifest as JSON."""
+    listed = {_FILES: [_plain(traced) for traced in files]} if files else {}
+    text = json.dumps(_tree(manifest) | listed, indent=2, ensure_ascii=False)
+    return words.tame_json("\n".join(visible(line, lambda char: json.dumps(char)[1:-1]) for line in text.split("\n")))
+
+
+def _tree(manifest: Manifest) -> dict[str, Any]:
+    """The manifest's fields, with the provider even where nobody wrote it: where things go is never left unsaid."""
+    tree = rendered(manifest)
+    return tree | {"service": {"provider": manifest.service.provider, **tree["service"]}}
+
+
+def _block(traced: Traced) -> Iterator[str]:
+    """A file's address, then its parts in columns: what, its value, where that came from."""
+    rows = list(_rows(traced.file, traced.origins))
+    named = max(words.cells(name) for name, _, _ in rows)
+    valued = max(min(words.cells(value), _WIDEST) for _, value, origin in rows if origin)
+    yield words.clean(f"{traced.store}/{traced.file.key}")
+    for name, value, origin in rows:
+        yield f"  {words.pad(name, named)}  {words.pad(value, valued)}  {origin}".rstrip()
+
+
+def _rows(file: DesiredFile, origins: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    def row(part: str, value: str) -> tuple[str, str, str]:
+        return words.clean(part), value, words.clean(origins.get(part, ""))
+
+    yield ("file_id" if file.file_id else "path", scalar(file.file_id or file.path), words.clean(origins["file"]))
+    if file.path:
+        yield row("filename", scalar(file.filename))
+        yield row("size", words.size(file.size))
+        yield row("sha256", file.sha256)
+    yield row("chunking", _sizes(file.chunking))
+    for name, value in sorted(file.attributes.items()):
+        yield row(f"attributes.{name}", scalar(value))
+
+
+def _sizes(chunking: Chunking) -> str:
+    return "auto" if chunking.auto else f"{chunking.size}/{chunking.overlap}"
+
+
+def _plain(traced: Traced) -> dict[str, Any]:
+    file = traced.file
+    source = {"file_id": file.file_id} if file.file_id else {"path": file.path, "filename": file.filename}
+    content = {} if file.file_id else {"size": file.size, "sha256": file.sha256}
+    sizes = {"max_chunk_size_tokens": file.chunking.size, "chunk_overlap_tokens": file.chunking.overlap}
+    return {
+        "address": f"{traced.store}/{file.key}",
+        **source,
+        **content,
+        "chunking": "auto" if file.chunking.auto else sizes,
+        "attributes": dict(sorted(file.attributes.items())),
+        "from": dict(traced.origins),
+    }

@@ -1,0 +1,219 @@
+"""What is shown of a plan or a report, one row an object, before anybody decides how to lay it out.
+
+Text and Markdown are both made from these rows, so that they cannot disagree. Foreign texts are cleaned here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from vssync.cost import upload_size
+from vssync.plan import Action, BatchChange, Copy, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange
+from vssync.plan import StorePlan as Store
+from vssync.render import words
+from vssync.report import Outcome, Report, Status
+
+STORE = "(the store)"
+_OF_STORE = (NoteKind.DESCRIPTION, NoteKind.LEFT_STORE)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One object: a sign, its key (or "3 files"), why or what became of it, its size, and what is said below it.
+
+    `group` is what rows must share to be counted together: everything but key, size and what is below.
+    """
+
+    sign: str
+    key: str
+    text: str
+    size: int | None = None
+    count: int = 1
+    fields: tuple[FieldChange, ...] = ()
+    below: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> tuple[str, str]:
+        return self.sign, self.text
+
+    @property
+    def variant(self) -> str:
+        """What rows of a group must share to be counted together one level down; exact, so 1 is not true."""
+        return repr((self.fields, self.below))
+
+
+def plan_rows(store: Store) -> tuple[Row, ...]:
+    """The store's own change, its files, its notes."""
+    own = store.change
+    return (
+        *([_store_row(own)] if own and not _bare_create(own) else []),
+        *(_file_row(change) for change in store.files),
+        *(_note_row(note, store) for note in store.notes if note.kind is not NoteKind.FOREIGN_BATCH),
+    )
+
+
+def has_notes(store: Store) -> bool:
+    """Whether anything is to be said of a store beside its changes and batches."""
+    return any(note.kind is not NoteKind.FOREIGN_BATCH for note in store.notes)
+
+
+def _bare_create(change: StoreChange) -> bool:
+    """A store to be created without more to say: its own line says so."""
+    return change.action is Action.CREATE and not change.fields and not change.detail
+
+
+def _store_row(change: StoreChange) -> Row:
+    text = "new store" if change.action is Action.CREATE else words.reason_text(change.reasons)
+    text = "not live" if change.reasons == (Reason.MISSING,) and change.action is Action.REFUSE else text
+    return Row(words.SIGNS[change.action], STORE, text, fields=change.fields, below=_said(change))
+
+
+def _file_row(change: FileChange) -> Row:
+    text = words.reason_text(change.reasons)
+    if change.reuse:
+        text += ", no upload"
+    if change.tries > 1 and change.action is Action.REPLACE:
+        text += f", try {change.tries}"
+    moved = (f"from {words.clean(change.was)}",) if change.was else ()
+    return Row(
+        sign(change),
+        words.clean(change.key),
+        text,
+        size=upload_size(change),
+        fields=change.fields,
+        below=(*moved, *_said(change, change.keep)),
+    )
+
+
+def sign(change: FileChange | StoreChange | BatchChange) -> str:
+    """A change's sign; a replace with a gap has its own."""
+    gap = isinstance(change, FileChange) and change.gap and change.action is Action.REPLACE
+    return words.GAP_SIGN if gap else words.SIGNS[change.action]
+
+
+def _said(change: FileChange | StoreChange, keep: Copy | None = None) -> tuple[str, ...]:
+    """The change's own explanation, and the service's words about a copy that failed."""
+    of_failure = {Reason.REFUSED, Reason.INGEST_FAILED} & set(change.reasons)
+    error = keep.error if keep and of_failure and keep.error not in change.detail else ""
+    return tuple(words.clean(line) for text in (change.detail, error) for line in text.splitlines() if line.strip())
+
+
+def _note_row(note: Note, store: Store) -> Row:
+    detail = f"owner: {note.detail}" if note.kind is NoteKind.FOREIGN and note.detail else note.detail
+    detail = "" if detail == store.id else detail
+    below = tuple(words.clean(line) for line in detail.splitlines() if line.strip())
+    if note.kind in _OF_STORE:
+        second = note.kind is NoteKind.LEFT_STORE and store.desired is not None
+        return Row("", STORE, "a second store, kept" if second else words.NOTES[note.kind], below=below)
+    key = words.clean(note.key) or words.number(note.count, "file")
+    return Row("", key, words.NOTES[note.kind], count=note.count, below=below)
+
+
+def report_rows(store: Store, outcomes: tuple[Outcome, ...]) -> tuple[Row, ...]:
+    """One row for each outcome of a store, those that need a person first."""
+    changes = {change.key: change for change in store.files}
+    order = sorted(outcomes, key=lambda outcome: outcome.status not in (Status.FAILED, Status.UNKNOWN))
+    return tuple(_outcome_row(outcome, changes) for outcome in order)
+
+
+def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange]) -> Row:
+    change = changes.get(outcome.key)
+    bad = outcome.status in (Status.FAILED, Status.UNKNOWN)
+    detail = outcome.detail.splitlines() if bad else []
+    request = [f"request {outcome.request_id}"] if bad and outcome.request_id else []
+    return Row(
+        "!" if bad else sign(change) if change else words.SIGNS[outcome.action],
+        words.clean(outcome.key) or STORE,
+        _became(outcome),
+        size=upload_size(change) if outcome.status is Status.DONE and change else None,
+        below=tuple(words.clean(line) for line in (*detail, *request) if line.strip()),
+    )
+
+
+def _became(outcome: Outcome) -> str:
+    """What became of a change, in a few words."""
+    if outcome.status is Status.DONE:
+        return "created" if outcome.action is Action.CREATE and not outcome.key else words.DONE[outcome.action]
+    if outcome.status is Status.SKIPPED:
+        return words.clean(f"skipped: {outcome.detail}".removesuffix(": "))
+    if outcome.action is Action.REFUSE:
+        return words.DONE[outcome.action]
+    return f"{outcome.action} {'failed' if outcome.status is Status.FAILED else '(outcome unknown)'}"
+
+
+def outcomes_by_store(report: Report) -> dict[str, tuple[Outcome, ...]]:
+    """A report's outcomes, store by store, in the plan's order."""
+    found: dict[str, list[Outcome]] = {store.key: [] for store in report.plan.stores}
+    for outcome in report.outcomes:
+        found.setdefault(outcome.store, []).append(outcome)
+    return {key: tuple(outcomes) for key, outcomes in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A live batch: what it is, then what is said of it."""
+
+    sign: str
+    id: str
+    text: str
+    below: tuple[str, ...] = ()
+    variants: tuple[tuple[str, int, str], ...] = ()  # what changes, in how many files, in which folder
+    after: str = ""
+
+
+def batch_rows(store: Store) -> Iterator[BatchRow]:
+    """The store's batches under way: ours, and others'."""
+    for batch in store.batches:
+        yield _batch_row(store, batch)
+    for note in store.notes:
+        if note.kind is NoteKind.FOREIGN_BATCH:
+            text = f"{words.number(note.count, 'file')}: {words.NOTES[note.kind]}"
+            yield BatchRow("", words.short_id(note.key), text)
+
+
+def _batch_row(store: Store, batch: BatchChange) -> BatchRow:
+    files, row_id = words.number(batch.counts.total, "file"), words.short_id(batch.id)
+    wait = batch.action is Action.AWAIT
+    if wait and not batch.unwanted:
+        return BatchRow(words.SIGNS[batch.action], row_id, f"{files}; every file is wanted as it is: wait")
+    so_far = words.progress(batch.counts)
+    open_files, unwanted = batch.counts.in_progress, len(batch.unwanted)
+    verdict = f"ours; {unwanted:,} of the {open_files:,} {'is' if unwanted == 1 else 'are'} no longer wanted as "
+    verdict += f"{'it is' if unwanted == 1 else 'they are'}: {'wait, then correct' if wait else 'cancel'}"
+    rest = open_files - unwanted
+    return BatchRow(
+        words.SIGNS[batch.action],
+        row_id,
+        f"{files}: {so_far}" if so_far else files,
+        (verdict, *([words.clean(batch.detail)] if batch.detail else [])),
+        _unwanted(store, batch.unwanted),
+        "" if wait or rest < 1 else _again(rest),
+    )
+
+
+def _again(rest: int) -> str:
+    return f"the other {rest:,} {'is' if rest == 1 else 'are'} attached again, without a new upload"
+
+
+def _unwanted(store: Store, keys: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
+    """Why files of a batch are no longer wanted, most files first."""
+    changes = {change.key: change for change in store.files}
+    found = Counter((_why(changes.get(key)), folder(key)) for key in keys)
+    most = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
+    return tuple((why, count, words.clean(where)) for (why, where), count in most)
+
+
+def _why(change: FileChange | None) -> str:
+    if change is None:
+        return words.REASONS[Reason.UNWANTED]
+    moved = [field for field in change.fields if field.name == "chunking"]
+    if moved:
+        return words.clean(f"chunking {moved[0].before} -> {moved[0].after}")
+    return words.reason_text(change.reasons)
+
+
+def folder(key: str) -> str:
+    """A key's folder with its slash, or nothing."""
+    return key[: key.rfind("/") + 1]

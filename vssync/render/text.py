@@ -1,0 +1,195 @@
+"""A plan as a terminal shows it: stores, batches under way, refusals, what it costs, and one line of totals."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from vssync.cost import cost, counts, puts, store_counts
+from vssync.plan import Action, NoteKind, Plan, Refusal
+from vssync.plan import StorePlan as Store
+from vssync.render import words
+from vssync.render.blocks import Block, show
+from vssync.render.layout import BELOW, Line, columns, sentences
+from vssync.render.rows import BatchRow, batch_rows, has_notes, plan_rows
+from vssync.render.view import View
+
+_VARIANTS = 8  # of what changes in a batch
+_VERBS = {
+    Action.CREATE: "to create",
+    Action.UPDATE: "to change",
+    Action.REPLACE: "to replace",
+    Action.DELETE: "to delete",
+    Action.ADOPT: "to adopt",
+    Action.AWAIT: "to wait for",
+    Action.CANCEL: "to cancel",
+    Action.REFUSE: "in need of a person",
+}
+
+
+def plan_text(plan: Plan, view: View) -> str:
+    """A plan for a terminal; `view.quiet` leaves the refusals and the totals."""
+    refused, totals = refusal_lines(plan), total_lines(plan)
+    if view.quiet:
+        return joined([[*refused, totals[-1]]])
+    return joined(
+        [
+            [words.heading(plan.owner, plan.service)],
+            *show(plan_blocks(plan), view),
+            other_stores(plan),
+            *batch_blocks(plan, view),
+            refused,
+            [*legend(plan), *totals],
+        ]
+    )
+
+
+def joined(blocks: list[list[str]]) -> str:
+    """Blocks of lines with an empty line between them."""
+    return words.tame("\n\n".join("\n".join(block) for block in blocks if block))
+
+
+def shown_stores(plan: Plan) -> list[Store]:
+    """The stores of a plan with a change or a note of their own or of their files."""
+    return [store for store in plan.stores if store.change or store.files or has_notes(store)]
+
+
+def plan_blocks(plan: Plan) -> list[Block]:
+    """Each store with something to show, and what will be done in it."""
+    return [Block(store_line(store), plan_rows(store)) for store in shown_stores(plan)]
+
+
+def store_line(store: Store) -> Line:
+    """A store's own line: its key, its id, the files it holds now, or will when it is to be created."""
+    created = store.change is not None and store.change.action is Action.CREATE
+    name = f' as "{words.clean(store.name)}"' if store.name != store.key else ""
+    where = f"to be created{name}" if created else words.short_id(store.id) or "not live"
+    files = words.number(store.wanted if created else store.live, "file")
+    return Line(f"{words.clean(store.key)}  {where}", right=files, indent=0)
+
+
+def other_stores(plan: Plan) -> list[str]:
+    """How many stores are not listed because nothing is to be said of them."""
+    rest = len(plan.stores) - len(shown_stores(plan))
+    return [f"{words.number(rest, 'more store')}: nothing to do."] if rest and rest < len(plan.stores) else []
+
+
+def batch_blocks(plan: Plan, view: View) -> list[list[str]]:
+    """The batches under way, ours and others', store by store."""
+    blocks = []
+    for store in plan.stores:
+        lines = [line for row in batch_rows(store) for line in _batch(row, view)]
+        where = f" in {words.clean(store.key)}" if len(plan.stores) > 1 else ""
+        blocks += [[f"Batches under way{where}", *columns(lines, view).show(lines)]] if lines else []
+    return blocks
+
+
+def _batch(row: BatchRow, view: View) -> list[Line]:
+    below = [part for text in row.below for part in sentences(text, BELOW, view)]
+    variants = [_variant(*variant) for variant in row.variants[:_VARIANTS]]
+    if rest := sum(count for _, count, _ in row.variants[_VARIANTS:]):
+        variants.append(_variant("other changes", rest, ""))
+    return [
+        Line(f"{row.id}   {row.text}", sign=row.sign),
+        *(Line(text, indent=BELOW) for text in below),
+        *variants,
+        *([Line(row.after, indent=BELOW)] if row.after else []),
+    ]
+
+
+def _variant(why: str, count: int, folder: str) -> Line:
+    return Line(f"{words.pad(why, 30)} {words.number(count, 'file'):>15}   {folder}", indent=BELOW + 2)
+
+
+def refusal_lines(plan: Plan) -> list[str]:
+    """Why nothing may be written, and every way out; never cut."""
+    if not plan.refusals:
+        return []
+    return [
+        "! Refused: nothing will be written.",
+        *(line for refusal in plan.refusals for line in refusal_text(refusal)),
+    ]
+
+
+def refusal_text(refusal: Refusal) -> list[str]:
+    """One refusal: what and in which store, then the ways out, indented."""
+    first, *more = refusal.message.splitlines() or [""]
+    about = f"{refusal.store}: " if refusal.store and not first.startswith(f"{refusal.store}:") else ""
+    ways = [line for way in refusal.way_out for line in way.splitlines()]
+    return [words.clean(f"  {about}{first}"), *(words.clean(f"    {line.strip()}") for line in [*more, *ways])]
+
+
+def legend(plan: Plan) -> list[str]:
+    """What a replace with a gap means, where there is one."""
+    gaps = sum(change.gap and change.action is Action.REPLACE for store in plan.stores for change in store.files)
+    if not gaps:
+        return []
+    return [f"{words.GAP_SIGN} the old copy goes first: until the new one works, search misses {them(gaps)}."]
+
+
+def them(count: int) -> str:
+    return "this file" if count == 1 else f"these {count:,} files"
+
+
+def total_lines(plan: Plan) -> list[str]:
+    """What the plan comes to; the last line is the one with the totals."""
+    if plan.empty:
+        return [agreement(plan)]
+    lines = [_stores_line(plan), _batches_line(plan), words.cost_line(cost(plan))]
+    return [*(line for line in lines if line), words.plan_line(counts(plan))]
+
+
+def agreement(plan: Plan) -> str:
+    """That there is nothing to do."""
+    stores = sum(store.desired is not None for store in plan.stores)
+    files = counts(plan).unchanged
+    verb = "is" if files == 1 else "are"
+    return f"No changes. {words.number(files, 'file')} in {words.number(stores, 'store')} {verb} as the manifest says."
+
+
+def _stores_line(plan: Plan) -> str:
+    found = Counter(store.change.action for store in plan.stores if store.change)
+    parts = [f"{found[action]:,} {verb}" for action, verb in _VERBS.items() if found[action]]
+    return f"Stores: {', '.join(parts)}." if parts else ""
+
+
+def _batches_line(plan: Plan) -> str:
+    created, files = cost(plan).batches, sum(puts(store) for store in plan.stores)
+    found = Counter(batch.action for store in plan.stores for batch in store.batches)
+    parts = [f"{created:,} to create ({words.number(files, 'file')})"] if created else []
+    parts += [f"{found[action]:,} {_VERBS[action]}" for action in (Action.CANCEL, Action.AWAIT) if found[action]]
+    return f"Batches: {', '.join(parts)}." if parts else ""
+
+
+def status_text(plan: Plan, view: View) -> str:
+    """Each store: its id, whether it agrees with the manifest, its files, those that are not ours, its digest."""
+    if view.quiet:
+        return joined([total_lines(plan)[-1:]])
+    stores = [_status(store) for store in plan.stores]
+    return joined([[words.heading(plan.owner, plan.service)], *stores, total_lines(plan)[-1:]])
+
+
+def _status(store: Store) -> list[str]:
+    others = sum(note.count for note in store.notes if note.kind in (NoteKind.UNMANAGED, NoteKind.FOREIGN))
+    entries = [
+        ("status", _agreement(store)),
+        ("files", f"{store.live:,} live, {store.wanted:,} in the manifest, {others:,} unmanaged"),
+        ("digest", store.digest),
+    ]
+    head = f"{words.clean(store.key)}  {words.clean(store.id) or 'not live'}"
+    return [head, *(f"  {name:<8}{words.clean(text)}" for name, text in entries if text)]
+
+
+def _agreement(store: Store) -> str:
+    """Whether a store is as the manifest says, or what differs."""
+    found = store_counts(store)
+    parts = [
+        (found.add, "to add"),
+        (found.change, "to change"),
+        (found.replace, "to replace"),
+        (found.delete, "to delete"),
+    ]
+    differ = [f"{count:,} {word}" for count, word in parts if count] + words.rare_parts(found)
+    if store.change:
+        differ.insert(0, f"store {_VERBS[store.change.action]}")
+    agrees = "as the manifest says" if store.desired else words.NOTES[NoteKind.LEFT_STORE]
+    return ", ".join(differ) or agrees

@@ -1,0 +1,16 @@
+"""How a person wants to see something. It changes what is printed and never what is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Columns to print in, colour or not, everything or a summary, only the last lines, the manifest's name."""
+
+    width: int = 80
+    color: bool = False
+    full: bool = False
+    quiet: bool = False
+    manifest: str = "vssync.yaml"
