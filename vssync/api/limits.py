@@ -16,6 +16,12 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None: ...
 
+    def interrupt(self) -> None:
+        """Ends all waiting, and lets nothing new begin."""
+
+    def check(self) -> None:
+        """Raises Interrupted once `interrupt` was called."""
+
 
 class Interrupted(Exception):
     """The run was asked to stop while it waited."""
@@ -32,6 +38,13 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         if self.stop.wait(seconds):
+            raise Interrupted
+
+    def interrupt(self) -> None:
+        self.stop.set()
+
+    def check(self) -> None:
+        if self.stop.is_set():
             raise Interrupted
 
 
@@ -63,6 +76,7 @@ class Limits:
 
     def take(self, bucket: Bucket, scope: str = "") -> None:
         """Waits until one request of this kind may go."""
+        self._clock.check()
         wait = self._reserve(bucket, scope)
         if wait > 0:
             self._clock.sleep(wait)

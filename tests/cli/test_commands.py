@@ -1,0 +1,192 @@
+"""The program as its user runs it: a real process, its streams, its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+MANIFEST = """\
+version: 1
+name: shelf
+stores:
+  docs:
+    files: [{path: "*.md"}]
+"""
+
+
+@dataclass(frozen=True)
+class End:
+    code: int
+    out: str
+    err: str
+
+
+def vssync(folder: Path, *arguments: str, **environment: str) -> End:
+    """Runs the program in a folder, with no terminal."""
+    done = subprocess.run(
+        [sys.executable, "-m", "vssync", *arguments],
+        check=False,
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return End(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "vssync.yaml").write_text(MANIFEST)
+    (tmp_path / "a.md").write_text("# How to stop the machine\nPull the plug.\n")
+    (tmp_path / "b.md").write_text("# How to start it\nPlug it in again.\n")
+    return tmp_path
+
+
+@pytest.fixture
+def applied(folder: Path) -> Path:
+    assert vssync(folder, "apply", "--yes").code == 0
+    return folder
+
+
+def test_the_main_job(folder: Path) -> None:
+    planned = vssync(folder, "plan", "--detailed-exitcode")
+    assert (planned.code, planned.err) == (2, "")
+    assert "Plan: 2 to add, 0 to change, 0 to replace, 0 to delete, 0 unchanged." in planned.out
+    applied = vssync(folder, "apply", "--yes")
+    assert applied.code == 0
+    assert "Apply: 2 added, 0 changed, 0 replaced, 0 deleted, 0 failed" in applied.out
+    again = vssync(folder, "apply", "--yes")
+    assert (again.code, again.err) == (0, "")
+    assert "No changes. 2 files in 1 store are as the manifest says." in again.out
+    assert vssync(folder, "plan", "--detailed-exitcode").code == 0
+
+
+def test_validate_asks_no_service(folder: Path) -> None:
+    end = vssync(folder, "validate")
+    assert (end.code, end.out) == (0, "shelf: valid. 2 files in 1 store.\n")
+    assert not (folder / ".vssync").exists()
+
+
+def test_apply_without_a_terminal_or_yes_is_refused(folder: Path) -> None:
+    end = vssync(folder, "apply")
+    assert end.code == 3
+    assert "--yes" in end.err
+    assert "2 to add" in vssync(folder, "plan").out
+
+
+def test_a_saved_plan_is_shown_as_it_was_and_applied_as_it_is(folder: Path) -> None:
+    planned = vssync(folder, "plan", "--out", "p.json")
+    assert vssync(folder, "show", "p.json").out == planned.out
+    assert vssync(folder, "apply", "p.json").code == 0
+    again = vssync(folder, "apply", "p.json")
+    assert (again.code, "No changes" in again.out) == (0, True)
+
+
+def test_a_stale_plan_is_refused_and_says_what_moved(folder: Path) -> None:
+    vssync(folder, "plan", "--out", "p.json")
+    (folder / "a.md").write_text("edited\n")
+    end = vssync(folder, "apply", "p.json")
+    assert end.code == 3
+    assert "stale" in end.err
+    assert "a.md" in end.err
+
+
+def test_a_saved_plan_takes_no_other_options(folder: Path) -> None:
+    vssync(folder, "plan", "--out", "p.json")
+    end = vssync(folder, "apply", "p.json", "--adopt")
+    assert (end.code, "--adopt" in end.err) == (64, True)
+
+
+def test_a_guard_refuses_in_plan_and_in_apply(tmp_path: Path) -> None:
+    (tmp_path / "vssync.yaml").write_text(MANIFEST)
+    for number in range(12):
+        (tmp_path / f"{number}.md").write_text(f"{number}\n")
+    assert vssync(tmp_path, "apply", "--yes").code == 0
+    for number in range(11):
+        (tmp_path / f"{number}.md").unlink()
+    refused = vssync(tmp_path, "plan", "--out", "p.json")
+    assert refused.code == 3
+    assert "Refused" in refused.out
+    assert vssync(tmp_path, "apply", "--yes").code == 3
+    assert vssync(tmp_path, "apply", "p.json").code == 3
+    assert "12 live" in vssync(tmp_path, "status").out
+    assert vssync(tmp_path, "apply", "--yes", "--max-delete", "11").code == 0
+
+
+def test_search_finds_the_file(applied: Path) -> None:
+    found = vssync(applied, "search", "stopping the machine", "--format", "json")
+    assert json.loads(found.out)[0]["key"] == "a.md"
+    assert "a.md" in vssync(applied, "search", "stop").out
+
+
+def test_search_before_apply_says_what_to_do(folder: Path) -> None:
+    end = vssync(folder, "search", "x")
+    assert (end.code, "vssync apply" in end.err) == (1, True)
+
+
+def test_status_names_the_store(applied: Path) -> None:
+    end = vssync(applied, "status")
+    assert end.code == 0
+    assert "docs" in end.out
+    assert "vs_" in end.out
+
+
+@pytest.mark.parametrize("form", ["json", "markdown"])
+def test_plans_in_other_forms(folder: Path, form: str) -> None:
+    end = vssync(folder, "plan", "--format", form)
+    assert end.code == 0
+    assert "a.md" in end.out
+
+
+def test_an_incomplete_apply_exits_4(folder: Path) -> None:
+    (folder / "bad.md").write_bytes(b"\x80\x81 not text \x82" * 9)
+    end = vssync(folder, "apply", "--yes")
+    assert end.code == 4
+    assert "2 added" in end.out
+    assert "1 failed" in end.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["plan", "--nonsense"], 64, "--nonsense"),
+        (["fly"], 64, "fly"),
+        (["plan", "--var", "x"], 64, "NAME=VALUE"),
+        (["plan", "--max-delete", "many"], 64, "30%"),
+        (["plan", "-f", "elsewhere"], 1, "elsewhere"),
+        (["show", "vssync.yaml"], 1, "vssync.yaml"),
+        (["apply", "absent.json"], 1, "absent.json"),
+        (["search", "x", "--store", "shed"], 64, "docs"),
+        (["plan", "--target", "shed"], 64, "shed"),
+    ],
+)
+def test_bad_calls(folder: Path, arguments: list[str], code: int, words: str) -> None:
+    end = vssync(folder, *arguments)
+    assert end.code == code, end.err
+    assert words in end.err
+    assert "Traceback" not in end.err
+
+
+def test_colour_only_when_asked_for_or_on_a_terminal(folder: Path) -> None:
+    assert "\x1b" not in vssync(folder, "plan").out
+    assert "\x1b" in vssync(folder, "plan", "--color", "always").out
+
+
+def test_a_corrupt_local_database_is_a_clear_error(folder: Path) -> None:
+    local = folder / ".vssync" / "local"
+    local.mkdir(parents=True)
+    vssync(folder, "plan")
+    (database,) = [path for path in local.iterdir() if path.suffix in (".db", ".sqlite", ".sqlite3")]
+    database.write_bytes(b"not a database" * 500)
+    end = vssync(folder, "plan")
+    assert end.code == 1
+    assert ".vssync/local" in end.err
+    assert "Traceback" not in end.err

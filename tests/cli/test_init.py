@@ -1,0 +1,95 @@
+"""`vssync init` as its user runs it: with flags, and asked at a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_commands import vssync
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "handbook").mkdir()
+    (tmp_path / "handbook" / "docs").mkdir()
+    (tmp_path / "handbook" / "docs" / "a.md").write_text("How to begin\n")
+    return tmp_path / "handbook"
+
+
+def answered(folder: Path, *lines: str) -> tuple[int, str]:
+    """Runs `vssync init` on a terminal and types these lines."""
+    ours, theirs = pty.openpty()
+    os.write(ours, "".join(f"{line}\n" for line in lines).encode())
+    end = subprocess.run(
+        [sys.executable, "-m", "vssync", "init"],
+        check=False,
+        cwd=folder,
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    os.close(ours)
+    os.close(theirs)
+    return end.returncode, end.stdout + end.stderr
+
+
+def test_flags_then_the_main_job(folder: Path) -> None:
+    end = vssync(folder, "init", "--yes")
+    assert (end.code, end.err) == (0, "")
+    written, ignored, valid, following = end.out.splitlines()
+    assert (written, ignored) == ("Wrote vssync.yaml.", "Added .vssync/ to .gitignore.")
+    assert valid.startswith("handbook-")
+    assert valid.endswith(": valid. 1 file in 1 store.")
+    assert following == "Next: vssync plan"
+    assert vssync(folder, "apply", "--yes").code == 0
+    assert "a.md" in vssync(folder, "search", "begin").out
+
+
+def test_two_folders_of_one_name_have_two_owners(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "other" / "handbook").mkdir(parents=True)
+    names = {vssync(at, "init", "-y").out.splitlines()[2].split(":")[0] for at in (folder, tmp_path / "other/handbook")}
+    assert len(names) == 2
+
+
+def test_a_second_time_is_refused(folder: Path) -> None:
+    vssync(folder, "init", "--yes")
+    before = (folder / "vssync.yaml").read_text()
+    end = vssync(folder, "init", "--yes", "--provider", "oci")
+    assert (end.code, end.out) == (3, "")
+    assert "vssync.yaml: there is a manifest already" in end.err
+    assert "Move it away" in end.err
+    assert (folder / "vssync.yaml").read_text() == before
+
+
+def test_a_manifest_by_another_name_elsewhere(folder: Path) -> None:
+    end = vssync(folder.parent, "init", "-y", "-f", "handbook/mine.yaml", "--name", "mine")
+    assert end.out.splitlines()[-1] == "Next: vssync plan -f handbook/mine.yaml"
+    assert vssync(folder.parent, "validate", "-f", "handbook/mine.yaml").out == "mine: valid. 1 file in 1 store.\n"
+
+
+def test_what_a_person_must_mend_is_said(folder: Path) -> None:
+    end = vssync(folder, "init", "-y", "--path", "docs/*.md", "--path", "docs/a.*")
+    assert (end.code, (folder / "vssync.yaml").exists()) == (1, True)
+    assert "It needs a change:" in end.err
+    assert "chosen by two entries" in end.err
+
+
+def test_asked_at_a_terminal(folder: Path) -> None:
+    code, shown = answered(folder, "oci", "team-docs", "", "ocid1.project", "", "")
+    assert code == 0, shown
+    text = (folder / "vssync.yaml").read_text()
+    for line in ("name: team-docs", "  provider: oci", "  region: us-chicago-1", "  project: ocid1.project"):
+        assert f"\n{line}" in text
+    assert "docs/**/*.md" in shown
+
+
+def test_answers_may_be_empty_or_patterns(folder: Path) -> None:
+    code, shown = answered(folder, "", "", "docs/a.md more/*.txt")
+    assert code == 0, shown
+    assert "- path: docs/a.md\n      - path: more/*.txt\n        optional: true" in (folder / "vssync.yaml").read_text()

@@ -1,0 +1,65 @@
+"""What no test may touch: the network beyond this machine, the real home, real credentials, real waiting."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class OnlyLoopbackInTests(RuntimeError):
+    """A test tried to reach another machine."""
+
+
+class NoSleepingInTests(RuntimeError):
+    """A test, or what it runs, tried to wait; give it a clock that does not."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-goldens", action="store_true", help="write what is expected anew, to be reviewed as text"
+    )
+
+
+_PRIVATE = ("VSSYNC_", "OCI_", "OPENAI_", "AWS_", "AZURE_")
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX and str(address[0]) not in ("127.0.0.1", "::1", "localhost"):
+            raise OnlyLoopbackInTests(f"connect to {address}")
+        real(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture(autouse=True)
+def no_sleeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = time.sleep
+
+    def sleep(seconds: float) -> None:
+        if sys._getframe(1).f_globals["__name__"] != "subprocess":  # it waits for a process to end in small naps
+            raise NoSleepingInTests(f"{seconds} s")
+        real(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of its own, and no variable that could hold a credential or shape a run."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(_PRIVATE) and name != "VSSYNC_CONTRACT_SPEC":
+            monkeypatch.delenv(name)
+    for name in ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(home))
+    return home

@@ -1,0 +1,109 @@
+"""What several tests build with: a clock that does not wait, a transport that counts and can be asked to fail."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from vssync import workflow
+from vssync.api import Client, Interrupted, connect
+from vssync.endpoints import AuthKind, Endpoint
+from vssync.settings import Settings, embedded
+from vssync.threads import Pool
+from vssync.workflow import Work
+
+
+@dataclass
+class Clock:
+    """Waiting moves it on at once."""
+
+    now: float = 1_000.0
+    waits: list[float] = field(default_factory=list)
+    interrupted: bool = False
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += max(seconds, 0.001)
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+
+    def check(self) -> None:
+        if self.interrupted:
+            raise Interrupted
+
+
+ENDPOINT = Endpoint(
+    provider="local",
+    data_url="http://local/v1",
+    control_url="http://local/v1",
+    data_headers={},
+    control_headers={},
+    auth=AuthKind.NONE,
+    embedded=True,
+)
+
+
+class Recorder(httpx.BaseTransport):
+    """Passes requests on and remembers them; `writes` are those that could change something."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self.inner = inner
+        self.seen: list[tuple[str, str]] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.seen.append((request.method, request.url.path))
+        return self.inner.handle_request(request)
+
+    @property
+    def writes(self) -> list[tuple[str, str]]:
+        return [(method, path) for method, path in self.seen if method != "GET" and not path.endswith("/search")]
+
+
+def client_of(answer: Callable[[httpx.Request], httpx.Response], clock: Clock | None = None) -> Client:
+    """A client whose service is a function."""
+    return connect(ENDPOINT, auth=None, clock=clock or Clock(), workers=1, transport=httpx.MockTransport(answer))
+
+
+_ID = re.compile(r"\b(vs_|file-|vsfb_)([0-9a-f.]+)")
+
+
+class Silent:
+    """A watcher nobody listens to."""
+
+    def begin(self, files: int, size: int, batches: int) -> None: ...
+
+    def uploaded(self, size: int) -> None: ...
+
+    def batched(self) -> None: ...
+
+    def settled(self, count: int) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+@contextmanager
+def open_work(folder: Path, clock: Clock | None = None) -> Iterator[tuple[Work, Recorder]]:
+    """The manifest of a folder and its local service, with every request recorded."""
+    transport, close = embedded(folder / "vssync.yaml")
+    recorder = Recorder(transport)
+    loaded = workflow.load(Settings(manifest=str(folder)))
+    client = connect(ENDPOINT, auth=None, clock=clock or Clock(), workers=1, transport=recorder, close=close)
+    try:
+        with Pool(1) as pool:
+            yield Work(Settings(manifest=str(folder)), loaded, ENDPOINT, client, pool), recorder
+    finally:
+        client.close()
+
+
+def masked(text: str) -> str:
+    """A text without the ids that differ from run to run; nothing in it moves."""
+    return _ID.sub(lambda found: found[1] + re.sub("[0-9a-f]", "0", found[2]), text)

@@ -1,0 +1,135 @@
+"""Attaches uploaded files: one batch where the service has them, and what else works where it has not.
+
+A service may refuse a whole batch for one file, refuse or ignore the form that gives each file its own attributes, or
+have no batches at all. And a reply may be lost: then the files are looked for, never attached again blindly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from vssync.applier.context import StoreRun
+from vssync.applier.loads import Flight, Load, extension, not_taken
+from vssync.applier.polling import until
+from vssync.applier.results import Result, failed
+from vssync.errors import LostReply, ServiceError, VssyncError
+from vssync.model import Attributes
+from vssync.ownership import MARK, provisional, read_mark
+
+_LOOKS = 3  # attempts to attach what a lost reply left missing
+_NO_SUCH_WAY = (404, 405, 501)
+_REJECTED = (400, 404, 413, 415, 422)
+
+
+def attach(at: StoreRun, loads: Sequence[Load], looks: int = _LOOKS) -> list[Flight]:
+    """The flights on which the loads are now; what could not be attached has its result recorded."""
+    loads = _wanted(at, loads)
+    if not loads:
+        return []
+    try:
+        flight = _send(at, loads)
+        at.run.attached(load.file_id for load in loads)
+        return [flight]
+    except LostReply as error:
+        return _look(at, loads, error, looks)
+    except ServiceError as error:
+        if _another_way(at, loads, error):
+            return attach(at, loads, looks)
+        if error.answer.status in _REJECTED and len(loads) > 1:
+            half = len(loads) // 2
+            return attach(at, loads[:half], looks) + attach(at, loads[half:], looks)
+        _reject(at, loads, error)
+        return []
+
+
+def _wanted(at: StoreRun, loads: Sequence[Load]) -> list[Load]:
+    """The loads of kinds that the service has not refused in this run; the others end here."""
+    refused = [load for load in loads if at.run.refused(extension(load.put.file.filename))]
+    for load in refused:
+        _drop(at, load, not_taken(load.put))
+    return [load for load in loads if load not in refused] if refused else list(loads)
+
+
+def _send(at: StoreRun, loads: Sequence[Load]) -> Flight:
+    """One request for all loads in the best way known to work, or a request each where nothing else does."""
+    ways = at.run.ways
+    if ways.batches and ways.batch_files:
+        polled = at.client.create_batch(at.id, [load.entry for load in loads])
+        at.run.watcher.batched()
+        return Flight(tuple(loads), polled.batch.id)
+    if ways.batches and ways.attribute_updates:
+        for _, same in groupby(sorted(loads, key=_chunking), _chunking):
+            _send_alike(at, list(same))
+        return Flight(tuple(loads))
+    for load in loads:
+        at.client.attach(at.id, load.entry)
+    return Flight(tuple(loads))
+
+
+def _chunking(load: Load) -> tuple[int, int]:
+    return load.put.chunking.size, load.put.chunking.overlap
+
+
+def _send_alike(at: StoreRun, loads: list[Load]) -> None:
+    """A batch whose files share one chunking and a provisional mark; each file's own attributes come after it."""
+    shared: Attributes = {MARK: str(provisional(read_mark(loads[0].attributes)))}
+    at.client.create_batch_of(at.id, [load.file_id for load in loads], shared, loads[0].put.chunking)
+    at.run.watcher.batched()
+
+
+def _another_way(at: StoreRun, loads: Sequence[Load], error: ServiceError) -> bool:
+    """Whether the service has just said that it does not know the way tried; then that way is closed for this run."""
+    ways, answer = at.run.ways, error.answer
+    if not ways.batches:
+        return False
+    about_one = any(load.file_id in answer.message for load in loads)
+    if answer.status in _NO_SUCH_WAY and not about_one and at.client.ready(at.id):
+        ways.batches = False
+        return True
+    about_files = answer.param in ("files", "file_ids") or "file_ids" in answer.message
+    if ways.batch_files and answer.status in (400, 422) and about_files and answer.code != "unsupported_file":
+        ways.batch_files = False
+        return True
+    return False
+
+
+def _look(at: StoreRun, loads: Sequence[Load], lost: LostReply, looks: int) -> list[Flight]:
+    """After a lost reply: what is attached flies on, what stays missing for the time of grace is attached again."""
+    wanted = {load.file_id for load in loads}
+
+    def look() -> tuple[frozenset[str], None]:
+        return frozenset(file.id for file in at.client.files(at.id)) & wanted, None
+
+    try:
+        there = until(at.run, look, lambda seen: seen == wanted, lambda seen: seen, patience=at.run.grace)
+    except VssyncError:
+        there, looks = frozenset[str](), 0
+    missing = [load for load in loads if load.file_id not in there]
+    flights = [Flight(tuple(load for load in loads if load.file_id in there))] if there else []
+    if missing and looks:
+        return flights + attach(at, missing, looks - 1)
+    for load in missing:
+        at.result(load.put.key, failed(lost))
+    at.run.watcher.settled(len(missing))
+    return flights
+
+
+def _reject(at: StoreRun, loads: Sequence[Load], error: ServiceError) -> None:
+    """The service refused these files: their uploads go at once, and so does trying more files of a refused kind."""
+    if error.answer.code == "unsupported_file" and len(loads) == 1:
+        at.run.refuse(extension(loads[0].put.file.filename))
+    for load in loads:
+        _drop(at, load, failed(error))
+
+
+def _drop(at: StoreRun, load: Load, result: Result) -> None:
+    """Ends a load; its fresh upload could not be attached anywhere, so nothing can hold it."""
+    if not load.put.file_id:
+        try:
+            at.client.delete_upload(load.file_id)
+        except VssyncError:
+            at.run.throw(load.file_id, f"upload of {load.put.key} that could not be attached")
+        at.run.attached((load.file_id,))
+    at.result(load.put.key, result)
+    at.run.watcher.settled(1)

@@ -1,0 +1,80 @@
+"""The steps beside the waves: cancelled batches, attributes in place, copies to wait for, copies to remove."""
+
+from __future__ import annotations
+
+from vssync.applier import echo
+from vssync.applier.context import StoreRun
+from vssync.applier.polling import ENDED, end_of_batch, until
+from vssync.applier.results import DONE, Result, failed
+from vssync.errors import ServiceError, VssyncError
+from vssync.model import FileStatus, LiveFile
+from vssync.report import Status
+from vssync.steps import AwaitBatch, CancelBatch, Drop, Update, Wait
+
+
+def cancel(at: StoreRun, step: CancelBatch) -> None:
+    """Cancels a batch and waits until it stands still; one that ended meanwhile is fine."""
+    try:
+        try:
+            at.client.cancel_batch(at.id, step.batch_id)
+        except ServiceError:
+            if at.client.batch(at.id, step.batch_id).batch.status not in ENDED:
+                raise
+        _batch_result(at, step.batch_id)
+    except VssyncError as error:
+        at.result(step.batch_id, failed(error))
+
+
+def await_batch(at: StoreRun, step: AwaitBatch) -> None:
+    """Waits until a batch has ended; its files are looked at by the steps that concern them."""
+    try:
+        _batch_result(at, step.batch_id)
+    except VssyncError as error:
+        at.result(step.batch_id, failed(error))
+
+
+def _batch_result(at: StoreRun, batch_id: str) -> None:
+    ended = end_of_batch(at, batch_id).status in ENDED
+    at.result(batch_id, DONE if ended else Result(Status.UNKNOWN, "the batch stands still; plan again later"))
+
+
+def update(at: StoreRun, step: Update) -> None:
+    """Writes a file's attributes as a whole, and what the service made of them into the mark."""
+    try:
+        file = at.client.set_attributes(at.id, step.file_id, step.attributes)
+        echo.settle(at, file, step.attributes)
+        at.result(step.key, DONE)
+    except VssyncError as error:
+        at.result(step.key, failed(error))
+
+
+def wait(at: StoreRun, step: Wait) -> None:
+    """Waits for a right copy; when it is completed its superseded copies go."""
+
+    def look() -> tuple[LiveFile, float | None]:
+        return at.file(step.file_id), None
+
+    try:
+        file = until(at.run, look, lambda file: file.status in ENDED, lambda file: file.status)
+        if file.status is not FileStatus.COMPLETED:
+            why = file.error.code if file.error else f"ingestion {file.status}"
+            at.result(step.key, Result(Status.FAILED, f"{why}; plan again"))
+            return
+        for drop in step.drops:
+            at.detach(drop)
+        at.result(step.key, DONE)
+    except VssyncError as error:
+        at.result(step.key, failed(error))
+
+
+def remove(at: StoreRun, step: Drop) -> None:
+    """Detaches a copy; where another copy of its key is kept, only after reading that one as completed."""
+    try:
+        if step.kept and at.file(step.kept).status is not FileStatus.COMPLETED:
+            why = f"the copy to keep, {step.kept}, is not completed"
+            at.result(step.key, Result(Status.SKIPPED, f"{why}; plan again"))
+            return
+        at.detach(step)
+        at.result(step.key, DONE)
+    except VssyncError as error:
+        at.result(step.key, failed(error))

@@ -1,0 +1,176 @@
+"""What every part of a run shares: the client, threads, results, and the uploads that may have to go."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from vssync.api import Client
+from vssync.applier.results import Result, Results
+from vssync.model import LiveFile
+from vssync.report import Orphan
+from vssync.steps import Drop
+from vssync.threads import Pool
+
+
+class Keyed(Protocol):
+    """A step about one change."""
+
+    @property
+    def key(self) -> str: ...
+
+
+Step = TypeVar("Step", bound=Keyed)
+
+
+class Watcher(Protocol):
+    """Told of progress while a run goes on; must be thread-safe and quick."""
+
+    def begin(self, files: int, size: int, batches: int) -> None:
+        """What there is to do: files to bring in, their bytes, batches to create."""
+
+    def uploaded(self, size: int) -> None:
+        """One more file is uploaded."""
+
+    def batched(self) -> None:
+        """One more batch is under way."""
+
+    def settled(self, count: int) -> None:
+        """So many more files are completed or failed."""
+
+    def say(self, text: str) -> None:
+        """Something worth a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """How often to look, in seconds: growing from `first` to `longest`, unless the service gives a hint."""
+
+    first: float = 0.5
+    longest: float = 10.0
+
+
+@dataclass(slots=True)
+class Ways:
+    """How files can be attached here: as the manifest says, and corrected by what the service refuses in this run."""
+
+    batches: bool = True
+    batch_files: bool = True
+    attribute_updates: bool = True
+
+
+@dataclass(slots=True)
+class Run:
+    """One apply under way."""
+
+    client: Client
+    pool: Pool
+    root: Path
+    watcher: Watcher
+    ways: Ways = field(default_factory=Ways)
+    fail_fast: bool = False
+    results: Results = field(default_factory=Results)
+    pause: Pause = Pause()
+    deadline: float = 600.0  # seconds without progress until a file or batch is given up for this run
+    grace: float = 120.0  # seconds a new object may stay invisible
+    _trash: dict[str, str] = field(default_factory=dict)
+    _loose: dict[str, str] = field(default_factory=dict)
+    _suspects: list[Orphan] = field(default_factory=list)
+    _refused: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def stopping(self) -> bool:
+        """Something failed, and the run was told to end then."""
+        return self.fail_fast and self.results.any_failed()
+
+    def suspect(self, detail: str) -> None:
+        """Remembers an upload that may exist although its reply was lost."""
+        with self._lock:
+            self._suspects.append(Orphan("", detail, suspected=True))
+
+    def suspects(self) -> tuple[Orphan, ...]:
+        """Uploads that may exist."""
+        with self._lock:
+            return tuple(self._suspects)
+
+    def refuse(self, extension: str) -> None:
+        """Remembers a kind of file that this service does not take: no more of them are sent in this run."""
+        with self._lock:
+            self._refused.add(extension)
+
+    def refused(self, extension: str) -> bool:
+        """Whether this service refused such a file in this run."""
+        with self._lock:
+            return extension in self._refused
+
+    def throw(self, file_id: str, why: str) -> None:
+        """Remembers an upload of ours that nothing should hold any more; it goes at the end of the run."""
+        with self._lock:
+            self._trash[file_id] = why
+
+    def trash(self) -> dict[str, str]:
+        """File id to why it should go."""
+        with self._lock:
+            return dict(self._trash)
+
+    def uploaded(self, file_id: str, why: str) -> None:
+        """Remembers a fresh upload until it is attached or discarded: an interrupted run must name it."""
+        with self._lock:
+            self._loose[file_id] = why
+
+    def attached(self, file_ids: Iterable[str]) -> None:
+        """These uploads are in their store, or gone."""
+        with self._lock:
+            for file_id in file_ids:
+                self._loose.pop(file_id, None)
+
+    def left_behind(self) -> tuple[Orphan, ...]:
+        """Uploads that nothing holds when a run ends early."""
+        with self._lock:
+            return tuple(Orphan(file_id, why) for file_id, why in {**self._trash, **self._loose}.items())
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRun:
+    """A run at work on one store: its key in the manifest, its live id, the attributes that others own."""
+
+    run: Run
+    key: str
+    id: str
+    ignore: tuple[str, ...] = ()
+
+    @property
+    def client(self) -> Client:
+        return self.run.client
+
+    def file(self, file_id: str) -> LiveFile:
+        """One file of this store."""
+        return self.client.file(self.id, file_id)
+
+    def result(self, key: str, result: Result) -> None:
+        """Records what became of a change of this store."""
+        self.run.results.add(self.key, key, result)
+
+    def begin(self, key: str) -> None:
+        """Records that requests for a change of this store may be under way."""
+        self.run.results.begin(self.key, key)
+
+    def each(self, function: Callable[[StoreRun, Step], None], steps: Iterable[Step]) -> None:
+        """Runs a function over steps by the run's threads; nothing when the run is to end."""
+
+        def one(step: Step) -> None:
+            if not self.run.stopping:
+                self.begin(step.key)
+                function(self, step)
+
+        self.run.pool.map(one, steps)
+
+    def detach(self, drop: Drop) -> None:
+        """Takes one copy out of the store, and remembers its upload when it is ours."""
+        self.client.detach(self.id, drop.file_id)
+        if drop.uploaded:
+            self.run.throw(drop.file_id, f"replaced or removed copy of {drop.key}")

@@ -1,0 +1,99 @@
+"""Waits for attached files and settles each by its own status: done, retried, or reported in the service's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vssync.applier import echo
+from vssync.applier.attaching import attach
+from vssync.applier.context import StoreRun
+from vssync.applier.loads import Flight, Load, see_gone
+from vssync.applier.polling import ENDED, end_of_batch, until
+from vssync.applier.results import DONE, Result, failed
+from vssync.errors import NotFound, VssyncError
+from vssync.model import FileStatus, LiveFile
+from vssync.ownership import PROVISIONAL, Mark, read_mark
+from vssync.planner.copies import MAX_TRIES, PERMANENT
+from vssync.report import Status
+
+_INVISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
+
+
+def land(at: StoreRun, flight: Flight) -> list[Flight]:
+    """Settles a flight; the flights of what is tried once more."""
+    try:
+        listed = _listed(at, flight)
+    except VssyncError as error:
+        for load in flight.loads:
+            at.result(load.put.key, failed(error))
+        at.run.watcher.settled(len(flight.loads))
+        return []
+    if flight.batch_id and not listed and flight.loads:
+        at.run.ways.batch_files = False  # taken, and ignored: the batch ended without any of its files
+        return attach(at, flight.loads)
+    ends = at.run.pool.map(lambda load: _settle(at, load, listed.get(load.file_id)), flight.loads)
+    return attach(at, [load for load in ends if load])
+
+
+def _listed(at: StoreRun, flight: Flight) -> Mapping[str, LiveFile]:
+    if not flight.batch_id:
+        return {}
+    end_of_batch(at, flight.batch_id)
+    return {file.id: file for file in at.client.batch_files(at.id, flight.batch_id)}
+
+
+def _settle(at: StoreRun, load: Load, file: LiveFile | None) -> Load | None:
+    """One file's end; the load again when it is to be tried once more."""
+    put = load.put
+    try:
+        file = file if file and file.status in ENDED else _ended(at, load.file_id)
+        if file.status is FileStatus.COMPLETED:
+            echo.settle(at, _marked(at, load, file), load.attributes)
+            if not put.gap:
+                for drop in put.drops:
+                    at.detach(drop)
+            at.result(put.key, DONE)
+        elif _worth_another(load, file):
+            at.client.detach(at.id, load.file_id)
+            see_gone(at, load.file_id)
+            return load.again()
+        else:
+            at.result(put.key, _short_of_completed(file))
+    except VssyncError as error:
+        at.result(put.key, failed(error))
+    at.run.watcher.settled(1)
+    return None
+
+
+def _marked(at: StoreRun, load: Load, file: LiveFile) -> LiveFile:
+    """The file with its own attributes: one that was attached together with others has none yet."""
+    mark = read_mark(file.attributes)
+    if isinstance(mark, Mark) and mark.key == PROVISIONAL:
+        return at.client.set_attributes(at.id, load.file_id, load.attributes)
+    return file
+
+
+def _ended(at: StoreRun, file_id: str) -> LiveFile:
+    """A file when it has ended or stood still; a 404 after our own attach is only "not visible yet"."""
+
+    def look() -> tuple[LiveFile, None]:
+        try:
+            return at.file(file_id), None
+        except NotFound:
+            return _INVISIBLE, None
+
+    return until(at.run, look, lambda file: file.status in ENDED, lambda file: file.status)
+
+
+def _worth_another(load: Load, file: LiveFile) -> bool:
+    """Transient failures are tried again; permanent ones and cancelled files are not."""
+    code = file.error.code if file.error else ""
+    return file.status is FileStatus.FAILED and code not in PERMANENT and load.tries < MAX_TRIES
+
+
+def _short_of_completed(file: LiveFile) -> Result:
+    if file.error:
+        return Result(Status.FAILED, f"{file.error.code}: {file.error.message}".strip(": "))
+    if file.status in ENDED:
+        return Result(Status.FAILED, f"ingestion {file.status}")
+    return Result(Status.UNKNOWN, f"still {file.status} when its batch had ended or stood still; plan again later")

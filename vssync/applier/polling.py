@@ -1,0 +1,53 @@
+"""Waits until the service is done with something: one request a look, growing pauses, a deadline without progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+from vssync.applier.context import Run, StoreRun
+from vssync.model import FileStatus, LiveBatch
+
+Seen = TypeVar("Seen")
+ENDED = (FileStatus.COMPLETED, FileStatus.FAILED, FileStatus.CANCELLED)
+
+
+def until(
+    run: Run,
+    look: Callable[[], tuple[Seen, float | None]],
+    done: Callable[[Seen], bool],
+    progress: Callable[[Seen], Hashable],
+    *,
+    patience: float | None = None,
+) -> Seen:
+    """Looks until `done`, or until `progress` has not changed for `patience` seconds; the last thing seen.
+
+    `look` also gives the service's own hint, in seconds, of when to come again.
+    """
+    clock = run.client.clock
+    patience = run.deadline if patience is None else patience
+    moved = clock.monotonic()
+    last: Hashable = None
+    pause = 0.0
+    while True:
+        seen, hint = look()
+        if done(seen):
+            return seen
+        if (now := progress(seen)) != last:
+            last, moved = now, clock.monotonic()
+            pause = run.pause.first if hint is None else hint
+        elif clock.monotonic() - moved > patience:
+            return seen
+        else:
+            pause = min(run.pause.longest, max(hint or 0.0, run.pause.first, pause * 1.5))
+        clock.sleep(pause)
+
+
+def end_of_batch(at: StoreRun, batch_id: str) -> LiveBatch:
+    """The batch when it has ended, or when it stood still for the run's deadline."""
+
+    def look() -> tuple[LiveBatch, float | None]:
+        polled = at.client.batch(at.id, batch_id)
+        return polled.batch, polled.after
+
+    return until(at.run, look, lambda batch: batch.status in ENDED, lambda batch: batch.counts)

@@ -1,0 +1,90 @@
+"""Exit codes in one place: what every kind of end prints on stderr, and the code it exits with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from vssync.errors import ManifestError, VssyncError
+
+DONE, CHANGES, REFUSED, INCOMPLETE, USAGE, BUG = 0, 2, 3, 4, 64, 70
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the same end as Ctrl-C, with its own exit code."""
+
+
+def interrupted() -> int:
+    """The exit code of the signal that ended this run: 130 for SIGINT, 143 for SIGTERM."""
+    return 128 + _signals[-1] if _signals else 130
+
+
+_signals: list[int] = []
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    _signals.append(number)
+    raise Terminated
+
+
+def run(command: Callable[[], object]) -> int:
+    """Runs a click command to its exit code, and says what went wrong."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = command()
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.UsageError as error:
+        error.show()
+        return USAGE
+    except click.ClickException as error:
+        error.show()
+        return 1
+    except ManifestError as error:
+        count = len(error.problems)
+        _say(f"{error}\nvssync: {count:,} problem{'s' if count > 1 else ''}; nothing was done")
+        return error.exit_code
+    except VssyncError as error:
+        _say(f"vssync: {error}")
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("vssync: interrupted")
+        return interrupted()
+    except BrokenPipeError:
+        # The reader of our output left (`| head`): nobody is there to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:
+        _say(f"vssync: a bug: {type(error).__name__}: {error}. The traceback is in {_keep_traceback()}")
+        return BUG
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process. After an interruption at once: threads may still wait for a service's answer."""
+    if code in (130, 143):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _say(text: str) -> None:
+    from vssync.render import clean
+
+    print("\n".join(clean(line) for line in text.split("\n")), file=sys.stderr)
+
+
+def _keep_traceback() -> str:
+    with tempfile.NamedTemporaryFile("w", prefix="vssync-", suffix=".log", delete=False) as log:
+        traceback.print_exc(file=log)
+    return log.name

@@ -1,0 +1,155 @@
+"""Options that several commands share, and how they become Settings, Options and a View."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from vssync.model import Limit
+    from vssync.plan import Options
+    from vssync.render import View
+    from vssync.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_MANIFEST = (
+    click.option(
+        "-f",
+        "--file",
+        "manifest",
+        default=".",
+        envvar="VSSYNC_FILE",
+        show_envvar=True,
+        metavar="PATH",
+        help="The manifest, or a folder with a vssync.yaml.  [default: here]",
+    ),
+    click.option("-e", "--env", envvar="VSSYNC_ENV", show_envvar=True, help="The environment to use."),
+    click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest."),
+    click.option(
+        "--allow-outside",
+        multiple=True,
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="Let the manifest name files in a folder outside its work tree.",
+    ),
+)
+_SERVICE = (
+    click.option("--auth", default="", metavar="KIND", help="How to prove who runs this; see the manifest's `auth`."),
+    click.option("--profile", default="", help="The profile in ~/.oci/config."),
+    click.option("--region", default="", help="The region, instead of the manifest's."),
+    click.option("--allow-host", multiple=True, metavar="HOST", help="Let a credential go to this host."),
+    click.option("--allow-http", multiple=True, metavar="HOST", help="Speak HTTP without TLS to this host."),
+    click.option("--workers", type=click.IntRange(1, 32), help="Threads for requests.  [default: by service]"),
+)
+_SHOWN = (
+    click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True),
+    click.option("--full", is_flag=True, help="A line for every change, however many."),
+    click.option("-q", "--quiet", is_flag=True, help="Only the totals."),
+)
+_CHOICE = (
+    click.option("-t", "--target", "targets", multiple=True, metavar="ADDRESS", help="Only this store or file (glob)."),
+    click.option("--exclude", "excludes", multiple=True, metavar="ADDRESS", help="Not this store or file (glob)."),
+    click.option("--adopt", is_flag=True, help="Take over unmarked stores and files that fit."),
+    click.option("--adopt-from", default="", metavar="OWNER", help="Take over what is marked as another owner's."),
+    click.option("--replace", multiple=True, metavar="ADDRESS", help="Upload again, changed or not (glob)."),
+    click.option("--retry-failed", is_flag=True, help="Try files again that the service refused."),
+    click.option("--allow-gap", is_flag=True, help="Change chunking without a new upload; search misses it meanwhile."),
+    click.option("--allow-store-deletes", is_flag=True, help="Delete stores that left the manifest."),
+    click.option("--allow-store-replace", is_flag=True, help="Replace an expired store; its id changes."),
+    click.option("--delete-unmanaged", type=int, metavar="N", help="A store to delete may hold N files of others."),
+    click.option("--max-delete", metavar="N|P%", help="Files that may be deleted in one store."),
+    click.option("--max-replace", metavar="N|P%", help="Files that may be replaced in one store."),
+)
+
+
+def _adds(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+manifest = _adds(_MANIFEST)
+service = _adds(_SERVICE)
+shown = _adds(_SHOWN)
+choice = _adds(_CHOICE)
+
+
+def settings(given: dict[str, Any]) -> Settings:
+    """Settings from flags and the process's environment."""
+    from vssync.endpoints import Who
+    from vssync.settings import Settings, pairs
+
+    who = Who(
+        auth=given.get("auth", ""),
+        profile=given.get("profile", ""),
+        region=given.get("region", ""),
+        allow_hosts=given.get("allow_host", ()),
+        allow_http=given.get("allow_http", ()),
+    )
+    return Settings(
+        manifest=given["manifest"],
+        env=given["env"],
+        variables=pairs(given["variables"]),
+        workers=given.get("workers"),
+        who=who,
+        allow_outside=given["allow_outside"],
+        environment=dict(os.environ),
+        ask=_ask if sys.stdin.isatty() else None,
+    )
+
+
+def _ask(question: str) -> str:
+    answer: str = click.prompt(question, hide_input=True, err=True)
+    return answer
+
+
+def options(given: dict[str, Any]) -> Options:
+    """What shapes the plan."""
+    from vssync.plan import Options
+
+    plain = ("targets", "excludes", "adopt", "adopt_from", "replace", "retry_failed", "allow_gap")
+    stores = ("allow_store_deletes", "allow_store_replace", "delete_unmanaged")
+    return Options(
+        **{name: given[name] for name in plain + stores},
+        max_delete=limit(given["max_delete"]),
+        max_replace=limit(given["max_replace"]),
+    )
+
+
+def limit(text: str | None) -> Limit | None:
+    """`412` files or `30%`.
+
+    Raises click.BadParameter for anything else.
+    """
+    from vssync.model import Limit
+
+    if text is None:
+        return None
+    number = text.removesuffix("%")
+    if not number.isdecimal() or (text.endswith("%") and int(number) > 100):
+        raise click.BadParameter(f"{text!r} is neither a number of files nor a share such as 30%")
+    return Limit(share=int(number) / 100) if text.endswith("%") else Limit(count=int(number))
+
+
+def view(given: dict[str, Any]) -> View:
+    """How to show things on this stdout: NO_COLOR and pipes are plain (see no-color.org)."""
+    from vssync.render import View
+
+    color = given.get("color", "auto")
+    wanted = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return View(
+        width=max(60, shutil.get_terminal_size((80, 24)).columns),
+        color=wanted if color == "auto" else color == "always",
+        full=given.get("full", False),
+        quiet=given.get("quiet", False),
+    )

@@ -1,0 +1,63 @@
+"""Reads the live state into one snapshot: complete, or an error. It reads only, and decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from vssync.api import Client
+from vssync.errors import NotFound
+from vssync.model import Contents, Desired, FileStatus, LiveBatch, LiveStore, Snapshot
+from vssync.ownership import MARK, Mark, hinted, key_digest, read_mark
+from vssync.plan import Options
+from vssync.planner import match_stores
+from vssync.threads import Pool
+
+
+def observe(client: Client, desired: Desired, options: Options, pool: Pool, *, now: int) -> Snapshot:
+    """One complete reading of everything this manifest concerns.
+
+    `now` serves where the service does not tell its time. Raises ServiceError when any listing fails.
+    """
+    stores = client.stores()
+    ids = match_stores(desired, stores, options).wanted_ids
+    wanted = [store for store in stores if store.id in ids]
+    listings = pool.map(lambda store: _contents(client, store), wanted)
+    contents = {store.id: listing for store, listing in zip(wanted, listings, strict=True)}
+    unnamed = sorted(_candidates(desired, contents))
+    uploads = dict(zip(unnamed, pool.map(client.uploaded, unnamed), strict=True))
+    return Snapshot(client.service_date or now, stores, contents, uploads)
+
+
+def _contents(client: Client, store: LiveStore) -> Contents:
+    """A store's files, and its batches under way: listed where the service lists them, else those it remembers."""
+    files = client.files(store.id, store.counts.total)
+    listed = client.batches(store.id)
+    return Contents(files, _remembered(client, store) if listed is None else listed)
+
+
+def _remembered(client: Client, store: LiveStore) -> tuple[LiveBatch, ...]:
+    """The batches under way that the store's own hint names; what is gone is no concern."""
+    found = []
+    for batch_id in hinted(store.metadata):
+        try:
+            batch = client.batch(store.id, batch_id).batch
+            if batch.status is FileStatus.IN_PROGRESS:
+                ids = tuple(file.id for file in client.batch_files(store.id, batch_id))
+                found.append(replace(batch, id=batch_id, file_ids=ids))
+        except NotFound:
+            continue
+    return tuple(found)
+
+
+def _candidates(desired: Desired, contents: Mapping[str, Contents]) -> Iterator[str]:
+    """Unmarked files that may be adopted: a listing has no file names, so each costs a request.
+
+    None are looked up while every desired file has a copy of ours.
+    """
+    files = [file for content in contents.values() for file in content.files]
+    marks = (read_mark(file.attributes) for file in files)
+    ours = {mark.key for mark in marks if isinstance(mark, Mark) and mark.owner == desired.owner}
+    if all(key_digest(file.key) in ours for store in desired.stores for file in store.files):
+        return
+    yield from (file.id for file in files if MARK not in file.attributes)

@@ -1,0 +1,28 @@
+"""Each verb as a function: it calls the layers below in order and returns a value for somebody else to show.
+
+text -> sources -> Desired --+
+                             +-> planner -> Plan -> guard -> (a person) -> steps -> applier -> Report
+service -> observe -> Snapshot
+"""
+
+from vssync.workflow.applying import apply
+from vssync.workflow.batches import batches, cancel
+from vssync.workflow.planning import load_plan, look, plan, renew, save_plan, settings_of
+from vssync.workflow.searching import search
+from vssync.workflow.work import Work, begin, load
+
+__all__ = [
+    "Work",
+    "apply",
+    "batches",
+    "begin",
+    "cancel",
+    "load",
+    "load_plan",
+    "look",
+    "plan",
+    "renew",
+    "save_plan",
+    "search",
+    "settings_of",
+]

@@ -1,0 +1,52 @@
+"""Live batches: what is under way, whose it is, and what a plan would do about it."""
+
+from __future__ import annotations
+
+from vssync.errors import Refused, VssyncError
+from vssync.model import FileStatus
+from vssync.plan import NoteKind, Options, Plan
+from vssync.planner import make_plan
+from vssync.render import Underway
+from vssync.workflow.planning import look
+from vssync.workflow.work import Work
+
+
+def batches(work: Work, store: str | None = None) -> tuple[Underway, ...]:
+    """The batches under way of the manifest's stores, or of one, oldest first."""
+    options = Options(targets=(store,)) if store else Options()
+    snapshot = look(work, options)
+    plan = make_plan(work.loaded.desired, snapshot, options, work.capabilities)
+    decided = {change.id: change for planned in plan.stores for change in planned.batches}
+    foreign = _foreign(plan)
+    rows = [
+        Underway(
+            store=planned.key,
+            store_id=planned.id,
+            batch=batch,
+            age=snapshot.now - batch.created_at,
+            ours=batch.id not in foreign,
+            change=decided.get(batch.id),
+        )
+        for planned in plan.stores
+        if planned.id in snapshot.contents
+        for batch in sorted(snapshot.contents[planned.id].batches, key=lambda batch: (batch.created_at, batch.id))
+    ]
+    return tuple(rows)
+
+
+def _foreign(plan: Plan) -> set[str]:
+    return {note.key for store in plan.stores for note in store.notes if note.kind is NoteKind.FOREIGN_BATCH}
+
+
+def cancel(work: Work, batch_id: str) -> FileStatus:
+    """Cancels one batch of ours; its state just after. What it completed stays, what it did not the next plan finishes.
+
+    Raises Refused for a batch that is not ours, VssyncError for one that is not under way.
+    """
+    found = next((row for row in batches(work) if row.batch.id == batch_id), None)
+    if found is None:
+        raise VssyncError(f"{batch_id}: no such batch is under way in the manifest's stores; see `vssync batches`")
+    if not found.ours:
+        raise Refused(f"{batch_id}: not ours: not every file in it carries the mark of {work.loaded.desired.owner}.")
+    work.client.cancel_batch(found.store_id, batch_id)
+    return work.client.batch(found.store_id, batch_id).batch.status

@@ -1,0 +1,69 @@
+"""A manifest loaded and its service connected: what every verb begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vssync import auth, settings, sources
+from vssync.api import Client, Clock, SystemClock, connect
+from vssync.endpoints import Endpoint, resolve
+from vssync.model import Capabilities
+from vssync.settings import Settings
+from vssync.sources import Loaded
+from vssync.threads import Pool
+
+Hashed = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A manifest loaded and its service connected."""
+
+    settings: Settings
+    loaded: Loaded
+    endpoint: Endpoint
+    client: Client
+    pool: Pool
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the manifest says the service can do; what it does not say is found out while running."""
+        return Capabilities(**self.loaded.desired.service.capabilities)
+
+
+def load(given: Settings, *, hashed: bool = True, on_hashed: Hashed | None = None) -> Loaded:
+    """The manifest, resolved against the files it names; ManifestError with every problem otherwise."""
+    return sources.load(
+        Path(given.manifest),
+        env=given.env,
+        variables=given.variables,
+        allow_outside=given.allow_outside,
+        hashed=hashed,
+        on_hashed=on_hashed,
+    )
+
+
+@contextmanager
+def begin(given: Settings, loaded: Loaded, *, clock: Clock | None = None) -> Iterator[Work]:
+    """Connects to a loaded manifest's service; closes it on both ways out."""
+    endpoint = resolve(loaded.desired.service, given.who, given.environment)
+    workers = given.threads(endpoint)
+    credential = None if endpoint.embedded else auth.make(endpoint, given.environment, ask=given.ask)
+    transport, close = None, _nothing
+    if endpoint.embedded:
+        transport, close = settings.embedded(sources.find_manifest(Path(given.manifest)))
+    client = connect(
+        endpoint, auth=credential, clock=clock or SystemClock(), workers=workers, transport=transport, close=close
+    )
+    try:
+        with Pool(workers) as pool:
+            yield Work(given, loaded, endpoint, client, pool)
+    finally:
+        client.close()
+
+
+def _nothing() -> None:
+    """Closes nothing."""
