@@ -5,8 +5,10 @@ the `View`. No output ends in a newline, and none can steer the terminal or the 
 """
 
 from vssync.render.found import search_json, search_text
+from vssync.render.inspected import Inspection, LiveCopy, inspection_text
 from vssync.render.machine import plan_gitlab, plan_json, report_json
 from vssync.render.markdown import plan_markdown, report_markdown
+from vssync.render.offline import offline_json, offline_markdown, offline_text
 from vssync.render.reported import report_text
 from vssync.render.text import plan_text, status_text
 from vssync.render.underway import Underway, batches_json, batches_text
@@ -14,13 +16,19 @@ from vssync.render.view import View
 from vssync.render.words import clean, heading, number, size
 
 __all__ = [
+    "Inspection",
+    "LiveCopy",
     "Underway",
     "View",
     "batches_json",
     "batches_text",
     "clean",
     "heading",
+    "inspection_text",
     "number",
+    "offline_json",
+    "offline_markdown",
+    "offline_text",
     "plan_gitlab",
     "plan_json",
     "plan_markdown",

@@ -13,6 +13,7 @@ from vssync.observe import observe
 from vssync.plan import Options, Plan
 from vssync.planner import make_plan
 from vssync.settings import Settings
+from vssync.workflow.evidence import placed
 from vssync.workflow.work import Work
 
 
@@ -30,7 +31,8 @@ def plan(work: Work, options: Options) -> Plan:
         env=given.env or "",
         variables=tuple(sorted(given.variables.items())),
     )
-    return make_plan(work.loaded.desired, look(work, recorded), recorded, work.capabilities)
+    made = make_plan(work.loaded.desired, look(work, recorded), recorded, work.capabilities)
+    return placed(made, work.loaded)
 
 
 def load_plan(path: Path) -> Plan:

@@ -1,0 +1,113 @@
+"""What a person sees who edits a manifest in VS Code, Neovim and others: the YAML language server with our schema."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.editor.server import Server, serving
+from tests.render.test_plain import ODD
+from vssync.render.plain import yaml_text
+
+ROOT = Path(__file__).parent.parent.parent
+MANIFEST = ROOT / "examples/product-docs/vssync.yaml"
+TEXT = MANIFEST.read_text()
+PACKAGE = "yaml-language-server@1"
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The newest server and what it needs, from the registry of npm."""
+    npm = shutil.which("npm")
+    if not (shutil.which("node") and npm):
+        pytest.skip("needs node and npm")
+    folder = tmp_path_factory.mktemp("npm")
+    options = ("--no-audit", "--no-fund", "--fetch-retries", "0", "--fetch-timeout", "20000")
+    command = (npm, "install", "--prefix", folder, "--cache", folder / "cache", *options, PACKAGE)
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        pytest.skip("npm cannot install the YAML language server here")
+    return folder / "node_modules"
+
+
+@pytest.fixture(scope="module")
+def server(packages: Path) -> Iterator[Server]:
+    with serving("node", str(packages / "yaml-language-server/bin/yaml-language-server"), "--stdio") as found:
+        configure(found)
+        yield found
+
+
+def configure(server: Server) -> None:
+    settings = {"validate": True, "hover": True, "completion": True, "schemaStore": {"enable": False}}
+    server.tell("workspace/didChangeConfiguration", {"settings": {"yaml": settings}})
+
+
+def opened(server: Server, text: str, name: str) -> tuple[str, list[dict[str, Any]]]:
+    """Opens a text as a manifest beside the example; its URI and what the server complains about."""
+    uri = (MANIFEST.parent / name).as_uri()
+    document = {"uri": uri, "languageId": "yaml", "version": 1, "text": text}
+    server.tell("textDocument/didOpen", {"textDocument": document})
+    said = server.wait(
+        lambda message: message.get("method") == "textDocument/publishDiagnostics" and message["params"]["uri"] == uri
+    )
+    return uri, said["params"]["diagnostics"]
+
+
+def at(text: str, word: str, after: int = 0) -> dict[str, int]:
+    """The position of a word in a text."""
+    before = text[: text.index(word) + after]
+    return {"line": before.count("\n"), "character": len(before) - before.rfind("\n") - 1}
+
+
+def test_the_example_is_good(server: Server) -> None:
+    assert opened(server, TEXT, "good.yaml")[1] == []
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "words"),
+    [
+        ("front_matter: [title", "front_mater: [title", "front_mater"),
+        ("protect: true", "protect: maybe", "boolean"),
+        ("max_chunk_size_tokens: 400", "max_chunk_size_tokens: 40", "100"),
+        ("provider: local", "provider: locl", "compatible"),
+        ("max_delete: 10%", "max_delete: some", "a share such as `30%`"),
+    ],
+)
+def test_mistakes_are_underlined(server: Server, good: str, bad: str, words: str) -> None:
+    _, complaints = opened(server, TEXT.replace(good, bad, 1), f"{bad.split(':', maxsplit=1)[0]}.yaml")
+    assert [complaint["range"]["start"]["line"] for complaint in complaints] == [at(TEXT, good)["line"]]
+    assert words in complaints[0]["message"]
+
+
+def test_fields_of_a_store_are_offered(server: Server) -> None:
+    text = TEXT.replace("    front_matter:", "    \n    front_matter:", 1)
+    uri, _ = opened(server, text, "fields.yaml")
+    place = at(text, "    \n    front_matter:", after=4)
+    found = server.ask("textDocument/completion", {"textDocument": {"uri": uri}, "position": place})
+    offered = {item["label"] for item in found["items"]}
+    assert {"prune", "protect", "chunking", "expires_after", "guards", "was"} <= offered
+    assert not offered & {"front_matter", "version"}, "what is there already, or belongs elsewhere"
+
+
+def test_hovering_explains_a_field(server: Server) -> None:
+    text = TEXT.replace("    front_matter:", "    prune: false\n    front_matter:", 1)
+    uri, _ = opened(server, text, "hover.yaml")
+    found = server.ask("textDocument/hover", {"textDocument": {"uri": uri}, "position": at(text, "prune", after=2)})
+    assert "Delete our files that left the manifest" in found["contents"]["value"]
+
+
+def test_what_is_rendered_reads_the_same_by_yaml_1_2(packages: Path) -> None:
+    tree = {"values": ODD, "names": {text: number for number, text in enumerate(ODD)}, "numbers": [1, -1, 0.5, 1e-07]}
+    program = "process.stdout.write(JSON.stringify(require('yaml').parse(require('fs').readFileSync(0, 'utf8'))))"
+    text = yaml_text(tree).encode()
+    done = subprocess.run(
+        ["node", "-e", program], input=text, cwd=packages, capture_output=True, check=True, timeout=60
+    )
+    assert json.loads(done.stdout) == tree

@@ -1,0 +1,32 @@
+"""`vssync render`: the manifest as inheritance, environment and variables leave it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vssync.cli import endings, flags
+
+
+@click.command()
+@flags.manifest
+@click.option("--files", is_flag=True, help="Every file, too: attributes, chunking, digest, and what gave it each.")
+@click.option("-t", "--target", "targets", multiple=True, metavar="ADDRESS", help="With --files, only these (glob).")
+@click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+def render(files: bool, targets: tuple[str, ...], form: str, **given: Any) -> int:
+    """Print the resolved manifest: what inheritance, the environment and variables make of it.
+
+    The output is a manifest again, for no environment. `--files` adds comments to it (in JSON, `x-files`).
+    """
+    from vssync import explain, workflow
+    from vssync.cli.progress import hashing
+    from vssync.render.manifest import manifest_json, manifest_yaml
+
+    if targets and not files:
+        raise click.UsageError("--target: chooses files, which only --files shows")
+    with hashing() as on_hashed:
+        loaded = workflow.load(flags.settings(given), hashed=files, on_hashed=on_hashed)
+    traced = explain.explain(loaded, targets) if files else ()
+    click.echo((manifest_json if form == "json" else manifest_yaml)(loaded.manifest, traced), color=True)
+    return endings.DONE

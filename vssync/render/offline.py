@@ -1,0 +1,56 @@
+"""What a manifest says by itself, for a reviewer where no service may be asked: a pull request from a fork."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from vssync.model import Desired, DesiredStore
+from vssync.render import words
+from vssync.render.pieces import Piece, assemble, code, fenced, marker
+from vssync.render.text import joined
+
+_COMMENT = 65_000  # bytes; GitHub takes 65,536 characters
+
+
+def offline_text(desired: Desired, digests: Sequence[str]) -> str:
+    """Each store: its name, how many files of what size, what was left out, its content digest."""
+    stores = [_store(store, digest) for store, digest in zip(desired.stores, digests, strict=True)]
+    last = "No service was asked: this is what the manifest and its files say, not what would change."
+    return joined([[words.heading(desired.owner, desired.service)], *stores, [last]])
+
+
+def offline_markdown(desired: Desired, digests: Sequence[str]) -> str:
+    """The same as a comment on a pull request, replaced by the next one of its kind."""
+    lines = offline_text(desired, digests).split("\n")
+    title = f"{marker('plan', desired.owner)}\n### vssync, offline: {code(lines[0])}"
+    return words.tame(assemble([Piece(title), fenced(lines[2:])], _COMMENT))
+
+
+def offline_json(desired: Desired, digests: Sequence[str]) -> str:
+    """The same for a program."""
+    stores = {
+        store.key: {
+            "name": store.name,
+            "files": len(store.files),
+            "bytes": _bytes(store),
+            "skipped": len(store.skipped),
+            "digest": digest,
+        }
+        for store, digest in zip(desired.stores, digests, strict=True)
+    }
+    found = {"owner": desired.owner, "provider": desired.service.provider, "stores": stores}
+    return words.tame_json(json.dumps(found, indent=2))
+
+
+def _store(store: DesiredStore, digest: str) -> list[str]:
+    skipped = f", {len(store.skipped):,} left out" if store.skipped else ""
+    return [
+        words.clean(store.key if store.key == store.name else f'{store.key}  "{store.name}"'),
+        f"  files   {len(store.files):,}, {words.size(_bytes(store))}{skipped}",
+        f"  digest  {digest}",
+    ]
+
+
+def _bytes(store: DesiredStore) -> int:
+    return sum(file.size for file in store.files)
