@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
-from vssync import workflow
+from vssync import local, workflow
 from vssync.api import Client, Interrupted, connect
 from vssync.endpoints import AuthKind, Endpoint
-from vssync.settings import Settings, embedded
+from vssync.local.faults import World, with_faults
+from vssync.settings import Settings
 from vssync.threads import Pool
 from vssync.workflow import Work
 
@@ -22,7 +23,7 @@ from vssync.workflow import Work
 class Clock:
     """Waiting moves it on at once."""
 
-    now: float = 1_000.0
+    now: float = 1_800_000_000.0
     waits: list[float] = field(default_factory=list)
     interrupted: bool = False
 
@@ -91,15 +92,21 @@ class Silent:
 
 
 @contextmanager
-def open_work(folder: Path, clock: Clock | None = None) -> Iterator[tuple[Work, Recorder]]:
-    """The manifest of a folder and its local service, with every request recorded."""
-    transport, close = embedded(folder / "vssync.yaml")
-    recorder = Recorder(transport)
-    loaded = workflow.load(Settings(manifest=str(folder)))
-    client = connect(ENDPOINT, auth=None, clock=clock or Clock(), workers=1, transport=recorder, close=close)
+def open_work(
+    folder: Path, clock: Clock | None = None, *, faults: Sequence[str] = (), provider: str = "local", workers: int = 1
+) -> Iterator[tuple[Work, Recorder]]:
+    """The manifest of a folder and its local service, misbehaving as told, with every request recorded."""
+    clock = clock or Clock()
+    options = local.Options(dialect=local.dialect(provider))
+    service = local.open_service(folder / ".vssync" / "local", clock=clock.monotonic, options=options)
+    world = World(sleep=clock.sleep, clock=clock.monotonic)
+    recorder = Recorder(local.LocalTransport(with_faults(service, faults, world)))
+    settings = Settings(manifest=str(folder))
+    loaded = workflow.load(settings)
+    client = connect(ENDPOINT, auth=None, clock=clock, workers=workers, transport=recorder, close=service.close)
     try:
-        with Pool(1) as pool:
-            yield Work(Settings(manifest=str(folder)), loaded, ENDPOINT, client, pool), recorder
+        with Pool(workers) as pool:
+            yield Work(settings, loaded, ENDPOINT, client, pool), recorder
     finally:
         client.close()
 

@@ -30,6 +30,8 @@ def attach(at: StoreRun, loads: Sequence[Load], looks: int = _LOOKS) -> list[Fli
     try:
         flight = _send(at, loads)
         at.run.attached(load.file_id for load in loads)
+        for load in loads:
+            at.run.judge(extension(load.put.file.filename), taken=True)
         return [flight]
     except LostReply as error:
         return _look(at, loads, error, looks)
@@ -57,7 +59,8 @@ def _send(at: StoreRun, loads: Sequence[Load]) -> Flight:
     if ways.batches and ways.batch_files:
         polled = at.client.create_batch(at.id, [load.entry for load in loads])
         at.run.watcher.batched()
-        return Flight(tuple(loads), polled.batch.id)
+        # Some services answer with the store's id: then nothing is known of the batch, and its files are looked at.
+        return Flight(tuple(loads), "" if polled.batch.id == at.id else polled.batch.id)
     if ways.batches and ways.attribute_updates:
         for _, same in groupby(sorted(loads, key=_chunking), _chunking):
             _send_alike(at, list(same))
@@ -118,7 +121,7 @@ def _look(at: StoreRun, loads: Sequence[Load], lost: LostReply, looks: int) -> l
 def _reject(at: StoreRun, loads: Sequence[Load], error: ServiceError) -> None:
     """The service refused these files: their uploads go at once, and so does trying more files of a refused kind."""
     if error.answer.code == "unsupported_file" and len(loads) == 1:
-        at.run.refuse(extension(loads[0].put.file.filename))
+        at.run.judge(extension(loads[0].put.file.filename), taken=False)
     for load in loads:
         _drop(at, load, failed(error))
 

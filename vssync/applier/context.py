@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ class Keyed(Protocol):
     def key(self) -> str: ...
 
 
+_ENOUGH = 2  # refusals of a kind, until it is given up for a run
 Step = TypeVar("Step", bound=Keyed)
 
 
@@ -53,6 +55,14 @@ class Pause:
     longest: float = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Waste:
+    """An upload to delete: why, and the store it was detached from, if any."""
+
+    why: str
+    store_id: str = ""
+
+
 @dataclass(slots=True)
 class Ways:
     """How files can be attached here: as the manifest says, and corrected by what the service refuses in this run."""
@@ -76,10 +86,11 @@ class Run:
     pause: Pause = Pause()
     deadline: float = 600.0  # seconds without progress until a file or batch is given up for this run
     grace: float = 120.0  # seconds a new object may stay invisible
-    _trash: dict[str, str] = field(default_factory=dict)
+    _trash: dict[str, Waste] = field(default_factory=dict)
     _loose: dict[str, str] = field(default_factory=dict)
     _suspects: list[Orphan] = field(default_factory=list)
-    _refused: set[str] = field(default_factory=set)
+    _taken: Counter[str] = field(default_factory=Counter)
+    _refused: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -97,23 +108,26 @@ class Run:
         with self._lock:
             return tuple(self._suspects)
 
-    def refuse(self, extension: str) -> None:
-        """Remembers a kind of file that this service does not take: no more of them are sent in this run."""
+    def judge(self, extension: str, *, taken: bool) -> None:
+        """Remembers whether the service took a file of this kind."""
         with self._lock:
-            self._refused.add(extension)
+            (self._taken if taken else self._refused)[extension] += 1
 
     def refused(self, extension: str) -> bool:
-        """Whether this service refused such a file in this run."""
-        with self._lock:
-            return extension in self._refused
+        """Whether no more files of this kind are worth sending in this run.
 
-    def throw(self, file_id: str, why: str) -> None:
+        Services also judge contents, so that one refusal among files that were taken says nothing of the kind.
+        """
+        with self._lock:
+            return self._refused[extension] >= _ENOUGH and not self._taken[extension]
+
+    def throw(self, file_id: str, why: str, store_id: str = "") -> None:
         """Remembers an upload of ours that nothing should hold any more; it goes at the end of the run."""
         with self._lock:
-            self._trash[file_id] = why
+            self._trash[file_id] = Waste(why, store_id)
 
-    def trash(self) -> dict[str, str]:
-        """File id to why it should go."""
+    def trash(self) -> dict[str, Waste]:
+        """What should go, by File id."""
         with self._lock:
             return dict(self._trash)
 
@@ -131,7 +145,8 @@ class Run:
     def left_behind(self) -> tuple[Orphan, ...]:
         """Uploads that nothing holds when a run ends early."""
         with self._lock:
-            return tuple(Orphan(file_id, why) for file_id, why in {**self._trash, **self._loose}.items())
+            waste = {file_id: waste.why for file_id, waste in self._trash.items()}
+            return tuple(Orphan(file_id, why) for file_id, why in {**waste, **self._loose}.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,4 +188,4 @@ class StoreRun:
         """Takes one copy out of the store, and remembers its upload when it is ours."""
         self.client.detach(self.id, drop.file_id)
         if drop.uploaded:
-            self.run.throw(drop.file_id, f"replaced or removed copy of {drop.key}")
+            self.run.throw(drop.file_id, f"replaced or removed copy of {drop.key}", self.id)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 from vssync.applier.context import Run, StoreRun
+from vssync.errors import NotFound
 from vssync.model import FileStatus, LiveBatch
 
 Seen = TypeVar("Seen")
@@ -44,10 +45,17 @@ def until(
 
 
 def end_of_batch(at: StoreRun, batch_id: str) -> LiveBatch:
-    """The batch when it has ended, or when it stood still for the run's deadline."""
+    """The batch when it has ended, or when it stood still for the run's deadline.
+
+    A 404 for a batch of ours means that it is not visible yet.
+    """
+    unseen = LiveBatch(batch_id, FileStatus.UNKNOWN, 0)
 
     def look() -> tuple[LiveBatch, float | None]:
-        polled = at.client.batch(at.id, batch_id)
+        try:
+            polled = at.client.batch(at.id, batch_id)
+        except NotFound:
+            return unseen, None
         return polled.batch, polled.after
 
     return until(at.run, look, lambda batch: batch.status in ENDED, lambda batch: batch.counts)

@@ -7,27 +7,54 @@ fails, the upload stays and is reported as an orphan.
 
 from __future__ import annotations
 
-from vssync.applier.context import Run
+from collections.abc import Mapping
+
+from vssync.applier.context import Run, Waste
+from vssync.applier.polling import until
 from vssync.errors import VssyncError
 from vssync.model import LiveStore
 from vssync.ownership import StoreMark, read_store_mark
 from vssync.report import Orphan
 
+_LATE = 60.0  # seconds a detached file may still be listed
+
 
 def empty_trash(run: Run, owner: str) -> tuple[Orphan, ...]:
-    """Deletes what may go; the rest, as orphans, with why it is still there."""
+    """Deletes what may go; the rest, as orphans, with why it is still there. What another store holds is in use."""
     trash = run.trash()
     if not trash:
         return ()
     try:
-        stores = [store.id for store in run.client.stores() if _of_this_name(store, owner)]
-        listings = run.pool.map(run.client.files, stores)
+        held = until(
+            run, lambda: (_holders(run, owner), None), lambda held: not _ghosts(trash, held), _ids, patience=_LATE
+        )
     except VssyncError as error:
-        return tuple(Orphan(file_id, f"{why}; kept, since {error}") for file_id, why in trash.items())
-    held = {file.id for files in listings for file in files}
-    ends = run.pool.map(lambda pair: _delete(run, *pair), [pair for pair in trash.items() if pair[0] not in held])
-    still = [Orphan(file_id, f"{why}; a store still lists it") for file_id, why in trash.items() if file_id in held]
+        return tuple(Orphan(file_id, f"{waste.why}; kept, since {error}") for file_id, waste in trash.items())
+    ghosts = _ghosts(trash, held)
+    free = [(file_id, waste.why) for file_id, waste in trash.items() if file_id not in held]
+    ends = run.pool.map(lambda pair: _delete(run, *pair), free)
+    still = [Orphan(file_id, f"{trash[file_id].why}; its store still lists it") for file_id in ghosts]
     return (*still, *(orphan for orphan in ends if orphan))
+
+
+def _holders(run: Run, owner: str) -> dict[str, set[str]]:
+    """By File id, the stores of this manifest's name, in all its environments, that list it."""
+    stores = [store for store in run.client.stores() if _of_this_name(store, owner)]
+    listings = run.pool.map(lambda store: run.client.files(store.id, store.counts.total), stores)
+    held: dict[str, set[str]] = {}
+    for store, files in zip(stores, listings, strict=True):
+        for file in files:
+            held.setdefault(file.id, set()).add(store.id)
+    return held
+
+
+def _ghosts(trash: Mapping[str, Waste], held: Mapping[str, set[str]]) -> list[str]:
+    """What is still listed where it was detached: some services are late."""
+    return [file_id for file_id, waste in trash.items() if waste.store_id in held.get(file_id, ())]
+
+
+def _ids(held: Mapping[str, set[str]]) -> frozenset[str]:
+    return frozenset(held)
 
 
 def _of_this_name(store: LiveStore, owner: str) -> bool:
