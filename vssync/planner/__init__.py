@@ -13,6 +13,7 @@ from vssync.guard import check
 from vssync.model import Capabilities, Desired, DesiredStore, Snapshot
 from vssync.plan import Options, Plan
 from vssync.planner.assembly import contents_of, left_plans, store_plan
+from vssync.planner.digest import digest_of
 from vssync.planner.files import Draft, draft_files, undecided
 from vssync.planner.matching import By, Match, Matches, match_stores
 from vssync.planner.scope import Scope
@@ -20,7 +21,7 @@ from vssync.planner.sharing import share_uploads
 from vssync.planner.stores import Decision, Terms, decide_store
 from vssync.planner.table import Rules
 
-__all__ = ["By", "Match", "Matches", "make_plan", "match_stores"]
+__all__ = ["By", "Match", "Matches", "digest_of", "make_plan", "match_stores"]
 
 _COMMON = Capabilities()
 

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import hashlib
 
-from vssync.model import Attributes
+from vssync.model import Attributes, DesiredStore
 from vssync.ownership import attributes_digest
 from vssync.planner.copies import Want
+
+
+def digest_of(store: DesiredStore) -> str:
+    """The content digest of a store whose files were read."""
+    return content_digest(tuple(map(Want.of, sorted(store.files, key=lambda file: file.key))))
 
 
 def content_digest(wants: tuple[Want, ...]) -> str:

@@ -7,6 +7,8 @@ service -> observe -> Snapshot
 
 from vssync.workflow.applying import apply
 from vssync.workflow.batches import batches, cancel
+from vssync.workflow.destroying import destruction
+from vssync.workflow.inspecting import inspect
 from vssync.workflow.planning import load_plan, look, plan, renew, save_plan, settings_of
 from vssync.workflow.searching import search
 from vssync.workflow.work import Work, begin, load
@@ -17,6 +19,8 @@ __all__ = [
     "batches",
     "begin",
     "cancel",
+    "destruction",
+    "inspect",
     "load",
     "load_plan",
     "look",

@@ -31,7 +31,9 @@ def _placed(refusal: Refusal, store: DesiredStore | None, loaded: Loaded) -> Ref
     places = sources.places(loaded, shown)
     lines = [f"{places[path]} {patterns[path]} matches {_files(chosen[path])} today." for path in sorted(shown)]
     if (more := len(patterns) - len(shown)) > 0:
-        lines.append(f"{more:,} more entries match {_files(sum(chosen.values()) - sum(chosen[path] for path in shown))}.")
+        lines.append(
+            f"{more:,} more entries match {_files(sum(chosen.values()) - sum(chosen[path] for path in shown))}."
+        )
     return replace(refusal, way_out=(*lines, *refusal.way_out))
 
 

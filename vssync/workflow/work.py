@@ -27,6 +27,7 @@ class Work:
     endpoint: Endpoint
     client: Client
     pool: Pool
+    credential: auth.Credential | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -56,11 +57,18 @@ def begin(given: Settings, loaded: Loaded, *, clock: Clock | None = None) -> Ite
     if endpoint.embedded:
         transport, close = settings.embedded(sources.find_manifest(Path(given.manifest)))
     client = connect(
-        endpoint, auth=credential, clock=clock or SystemClock(), workers=workers, transport=transport, close=close
+        endpoint,
+        auth=credential,
+        clock=clock or SystemClock(),
+        workers=workers,
+        transport=transport,
+        close=close,
+        limits=given.limits,
+        lists_batches=loaded.desired.service.capabilities.get("list_batches", True),
     )
     try:
         with Pool(workers) as pool:
-            yield Work(given, loaded, endpoint, client, pool)
+            yield Work(given, loaded, endpoint, client, pool, credential)
     finally:
         client.close()
 

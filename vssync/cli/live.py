@@ -1,0 +1,103 @@
+"""The commands about what is live: status, search, batches, cancel, destroy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vssync.cli import endings, flags, shared
+
+
+@click.command()
+@flags.manifest
+@flags.service
+@flags.shown
+@shared.detailed
+@click.argument("address", required=False)
+def status(address: str | None, detailed_exitcode: bool, **given: Any) -> int:
+    """Show each store: its id, its files, and whether it agrees with the manifest.
+
+    With ADDRESS, such as docs/guide/intro.md, show one file from all sides.
+    """
+    from vssync import workflow
+    from vssync.plan import Options
+    from vssync.render import inspection_text, status_text
+
+    with shared.begun(flags.settings(given)) as work:
+        if address and "/" in address:
+            click.echo(inspection_text(workflow.inspect(work, address)))
+            return endings.DONE
+        planned = workflow.plan(work, Options(targets=(address,) if address else ()))
+    click.echo(status_text(planned, flags.view(given)), color=True)
+    return shared.code_of(planned, detailed_exitcode) if detailed_exitcode else endings.DONE
+
+
+@click.command()
+@flags.manifest
+@flags.service
+@flags.shown
+@click.option("-s", "--store", help="Search only this store.  [default: all of the manifest]")
+@click.option("-n", "--most", type=click.IntRange(1, 50), default=5, show_default=True, help="How many results.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.argument("question")
+def search(question: str, store: str | None, most: int, form: str, **given: Any) -> int:
+    """Ask the live stores a question, as an application would."""
+    from vssync import workflow
+    from vssync.render import search_json, search_text
+
+    with shared.begun(flags.settings(given), hashed=False) as work:
+        hits = workflow.search(work, question, most, store)
+    click.echo(search_json(hits) if form == "json" else search_text(hits, flags.view(given)), color=True)
+    return endings.DONE
+
+
+@click.command()
+@flags.manifest
+@flags.service
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.argument("store", required=False)
+def batches(store: str | None, form: str, **given: Any) -> int:
+    """Show the file batches under way, of all stores or of STORE."""
+    from vssync import workflow
+    from vssync.render import batches_json, batches_text
+
+    with shared.begun(flags.settings(given)) as work:
+        rows = workflow.batches(work, store)
+    click.echo(batches_json(rows) if form == "json" else batches_text(rows))
+    return endings.DONE
+
+
+@click.command()
+@flags.manifest
+@flags.service
+@click.argument("batch_id", metavar="ID")
+def cancel(batch_id: str, **given: Any) -> int:
+    """Cancel a file batch of ours that is under way."""
+    from vssync import workflow
+
+    with shared.begun(flags.settings(given)) as work:
+        status = workflow.cancel(work, batch_id)
+    click.echo(f"{batch_id}: asked to stop; it is now {status.replace('_', ' ')}. Plan again to see what is left.")
+    return endings.DONE
+
+
+@click.command()
+@flags.manifest
+@flags.service
+@flags.shown
+@click.option("--confirm", metavar="NAME", help="The manifest's name (name/env), instead of typing it.")
+@click.option("--delete-unmanaged", type=int, metavar="N", help="A store may hold N files of others.")
+def destroy(confirm: str | None, delete_unmanaged: int | None, **given: Any) -> int:
+    """Delete everything this manifest's owner has in the service; protected stores are refused."""
+    from vssync import workflow
+
+    with shared.begun(flags.settings(given), hashed=False) as work:
+        planned = workflow.destruction(work, delete_unmanaged=delete_unmanaged)
+        return shared.carry_out(
+            work,
+            planned,
+            "text",
+            {**given, "fail_fast": False},
+            question=lambda: shared.confirmed(planned.owner, confirm),
+        )

@@ -1,0 +1,22 @@
+"""Taking away everything that one owner has in a service: the manifest planned as if it wanted nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vssync.model import Limit
+from vssync.plan import Options, Plan
+from vssync.workflow.planning import plan
+from vssync.workflow.work import Work
+
+
+def destruction(work: Work, *, delete_unmanaged: int | None = None) -> Plan:
+    """The plan that deletes every store of this owner, and its files in stores that are external.
+
+    A protected store is a refusal in it, and so is one that holds more than `delete_unmanaged` files of others.
+    """
+    desired = work.loaded.desired
+    external = tuple(replace(store, files=(), skipped={}) for store in desired.stores if store.external)
+    nothing = replace(work.loaded, desired=replace(desired, stores=external))
+    options = Options(allow_store_deletes=True, delete_unmanaged=delete_unmanaged, max_delete=Limit(share=1.0))
+    return plan(replace(work, loaded=nothing), options)
