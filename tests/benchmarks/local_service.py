@@ -6,6 +6,7 @@ Uploads small files with one thread and attaches them in batches of 500, each po
 
 from __future__ import annotations
 
+import resource
 import sys
 import tempfile
 import time
@@ -27,6 +28,11 @@ def measured(what: str, count: int) -> Iterator[None]:
     yield
     taken = time.perf_counter() - begin
     sys.stdout.write(f"{what:42} {taken:8.3f} s {count / taken:10,.0f}/s\n")
+
+
+def memory(when: str) -> None:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(f"{'peak memory ' + when:42} {peak:8.0f} MB\n")
 
 
 def repeated(what: str, action: Callable[[], object], count: int = 50) -> None:
@@ -57,8 +63,8 @@ def fill(folder: Path, rows: int) -> None:
             (rows,),
         )
         connection.execute(
-            "insert into store_files (store, id, status, attributes, chunk_size, chunk_overlap, created_at)"
-            ' select (select max(seq) from stores), id, \'completed\', \'{"lang": "en", "n": 1}\', 800, 400, 1'
+            "insert into store_files (store, id, status, attributes, filtered, chunk_size, chunk_overlap, created_at)"
+            " select (select max(seq) from stores), id, 'completed', '{\"lang\": \"en\", \"n\": 1}', '{}', 800, 400, 1"
             " from files where blob = -1"
         )
     database.close()
@@ -69,8 +75,10 @@ def main(count: int = 10_000, rows: int = 100_000) -> None:
         folder = Path(name) / "data"
         with open_service(folder) as service, Api(service) as api:
             store = api.store()
+            memory("before")
             with measured("both together", count):
                 upload_and_attach(api, store, count)
+            memory("after uploading and attaching")
             repeated("search, 3 words", lambda: api.search(store, "manifest vector 77"))
             large = api.store()
             fill(folder, rows)
@@ -81,6 +89,7 @@ def main(count: int = 10_000, rows: int = 100_000) -> None:
             repeated("the same, of a rare status", lambda: api.get(path, limit=100, filter="failed"))
             repeated("the store itself", lambda: api.get(f"/vector_stores/{large}"))
             repeated("GET of one File", lambda: api.get(f"/files/{middle}"), 1000)
+    memory("at its highest, in all")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.local.client import Api, Clock
-from vssync.local import Options, Service, open_service
+from vssync.local import Dialect, LocalTransport, Options, Service, World, open_service, with_faults
 
 
 @pytest.fixture
@@ -38,3 +39,22 @@ def mounted(opened: Callable[..., Service]) -> Iterator[Callable[..., Api]]:
 @pytest.fixture
 def api(mounted: Callable[..., Api]) -> Api:
     return mounted()
+
+
+@pytest.fixture
+def misbehaving(opened: Callable[..., Service], clock: Clock, naps: list[float]) -> Iterator[Callable[..., Api]]:
+    """A client of a service with these faults, in a dialect with these switches."""
+    with ExitStack() as stack:
+
+        def build(*rules: str, seed: int = 0, **switches: Any) -> Api:
+            service = opened(dialect=Dialect(**switches))
+            world = World(naps.append, clock, seed)
+            return stack.enter_context(Api(LocalTransport(with_faults(service, rules, world))))
+
+        yield build
+
+
+@pytest.fixture
+def naps() -> list[float]:
+    """How long faults would have waited."""
+    return []

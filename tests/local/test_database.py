@@ -76,6 +76,12 @@ def newer(path: Path) -> None:
         connection.execute("pragma user_version = 99")
 
 
+def older(path: Path) -> None:
+    open_service(path.parent).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("pragma user_version = 1")
+
+
 def another_program(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("create table theirs (x)")
@@ -91,6 +97,7 @@ def a_folder(path: Path) -> None:
         (not_a_database, "damaged or no database"),
         (cut_in_half, "damaged or no database"),
         (newer, "newer vssync"),
+        (older, "older vssync .* move its folder away"),
         (another_program, "another program's database"),
         (a_folder, "cannot be opened"),
     ],

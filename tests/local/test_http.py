@@ -10,7 +10,7 @@ from wsgiref.validate import validator
 import httpx
 import pytest
 
-from tests.local.client import Api
+from tests.local.client import Api, Clock
 from vssync.local import LocalTransport, Service, open_service
 
 JSON = {"content-type": "application/json"}
@@ -73,8 +73,10 @@ def test_json_with_a_charset_is_json(api: Api) -> None:
     assert api.send("POST", "/vector_stores", content=b'{"name": "x"}', headers=headers)["name"] == "x"
 
 
-def test_answers_carry_an_id_and_a_poll_hint(api: Api) -> None:
+def test_answers_carry_an_id_a_date_and_a_poll_hint(api: Api, clock: Clock) -> None:
+    clock.now = 1_000_000_000
     headers = api.http.get("/files").headers
+    assert headers["date"] == "Sun, 09 Sep 2001 01:46:40 GMT"
     assert headers["x-request-id"].startswith("req_")
     assert headers["openai-poll-after-ms"] == "1"
     assert api.http.get("/nothing").headers["x-request-id"]

@@ -127,3 +127,11 @@ def test_an_application_that_hides_a_failed_upload() -> None:
     for headers in ({"content-length": "5"}, {}):
         with pytest.raises(OSError, match="the disk is gone"):
             get(app, content=broken(), headers=headers)
+
+
+def test_an_application_that_gives_up_waiting_is_a_timeout() -> None:
+    def app(environ: Any, start: Any) -> Iterable[bytes]:
+        raise TimeoutError("no answer came")
+
+    with pytest.raises(httpx.ReadTimeout, match="no answer came"):
+        get(app)

@@ -12,9 +12,11 @@ from typing import Any
 
 import falcon
 
-from vssync.local import batches, files, rules, search, storefiles, stores
+from vssync.local import batches, fate, files, rules, search, storefiles, stores
+from vssync.local.door import Door, Plane
 from vssync.local.engine import Engine
-from vssync.local.incoming import Takes, body, nothing, page, upload
+from vssync.local.errors import ApiError
+from vssync.local.incoming import Takes, body, nothing, page, question, upload
 from vssync.local.outgoing import answer, register_errors
 from vssync.local.paging import Paging
 
@@ -52,15 +54,22 @@ ROUTES = (
     Route("GET", "/v1/vector_stores/{store_id}", stores.get),
     Route("POST", "/v1/vector_stores/{store_id}", stores.update, body(rules.STORE_UPDATE)),
     Route("DELETE", "/v1/vector_stores/{store_id}", stores.delete),
-    Route("POST", "/v1/vector_stores/{store_id}/search", search.search, body(rules.SEARCH)),
+    Route("POST", "/v1/vector_stores/{store_id}/search", search.search, question),
     Route("GET", "/v1/vector_stores/{store_id}/files", storefiles.page, page(STORE_FILES)),
-    Route("POST", "/v1/vector_stores/{store_id}/files", storefiles.create, body(rules.attachment)),
+    Route(
+        "POST", "/v1/vector_stores/{store_id}/files", storefiles.create, body(rules.attachment, rules.LAX.attachment)
+    ),
     Route("GET", "/v1/vector_stores/{store_id}/files/{file_id}", storefiles.get),
-    Route("POST", "/v1/vector_stores/{store_id}/files/{file_id}", storefiles.update, body(rules.ATTRIBUTES)),
+    Route(
+        "POST",
+        "/v1/vector_stores/{store_id}/files/{file_id}",
+        storefiles.update,
+        body(rules.ATTRIBUTES, rules.LAX.update),
+    ),
     Route("DELETE", "/v1/vector_stores/{store_id}/files/{file_id}", storefiles.delete),
     Route("GET", "/v1/vector_stores/{store_id}/files/{file_id}/content", storefiles.content),
     Route("GET", "/v1/vector_stores/{store_id}/file_batches", batches.page, page(OBJECTS)),
-    Route("POST", "/v1/vector_stores/{store_id}/file_batches", batches.create, body(rules.batch)),
+    Route("POST", "/v1/vector_stores/{store_id}/file_batches", batches.create, body(rules.batch, rules.LAX.batch)),
     Route("GET", "/v1/vector_stores/{store_id}/file_batches/{batch_id}", batches.get),
     Route("POST", "/v1/vector_stores/{store_id}/file_batches/{batch_id}/cancel", batches.cancel),
     Route("GET", "/v1/vector_stores/{store_id}/file_batches/{batch_id}/files", batches.files, page(STORE_FILES)),
@@ -68,10 +77,12 @@ ROUTES = (
 
 
 def application(engine: Engine) -> falcon.App[Any, Any]:
-    app: falcon.App[Any, Any] = falcon.App()
+    dialect = engine.options.dialect
+    app: falcon.App[Any, Any] = falcon.App(middleware=[Door(engine)])
     for path in dict.fromkeys(route.path for route in ROUTES):
-        app.add_route(path, Endpoint(engine, path))
-    register_errors(app)
+        if dialect.has_batches or "/file_batches" not in path:
+            app.add_route(path, Endpoint(engine, path))
+    register_errors(app, dialect.errors)
     return app
 
 
@@ -87,15 +98,33 @@ class Endpoint:
 def responder(engine: Engine, route: Route) -> Callable[..., None]:
     def respond(req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
         with route.takes(req, engine) as sent:
+            settle(engine, ids.get("store_id"), req.context.plane)
             engine.upkeep(ids.get("store_id"), looks=route.looks)
-            with engine.transaction(writes=route.writes) as tx:
+            with engine.transaction(writes=route.writes, fates=req.env.get(fate.ENVIRON, fate.usual)) as tx:
                 outcome = route.act(tx, **ids, **sent)
+        if route.act is stores.create:
+            engine.unsettled[outcome["id"]] = engine.options.dialect.unsettled
         if isinstance(outcome, files.Content):
             stream(engine, resp, outcome)
         else:
             answer(resp, outcome)
+            hint(req, resp, engine)
 
     return respond
+
+
+def settle(engine: Engine, store_id: str | None, plane: Plane) -> None:
+    """A new store is known at its own address at once, and elsewhere after a while."""
+    left = engine.unsettled.get(store_id or "", 0)
+    if left and plane is not Plane.CONTROL:
+        engine.unsettled[store_id or ""] = left - 1
+        raise ApiError(404, f"VectorStore {store_id} with status Completed not found", code="not_found")
+
+
+def hint(req: falcon.Request, resp: falcon.Response, engine: Engine) -> None:
+    """Where each look does work there is nothing to wait for; otherwise clients know best."""
+    if not (engine.options.ingest_delay or fate.ENVIRON in req.env):
+        resp.set_header("openai-poll-after-ms", "1")
 
 
 def stream(engine: Engine, resp: falcon.Response, content: files.Content) -> None:

@@ -12,6 +12,7 @@ from vssync.local import rows, storefiles
 from vssync.local.attaching import attach
 from vssync.local.checks import invalid
 from vssync.local.errors import ApiError
+from vssync.local.options import Dialect
 from vssync.local.paging import Page, listing
 from vssync.local.rules import BatchRequest
 from vssync.local.transaction import Transaction, new_id
@@ -19,10 +20,12 @@ from vssync.local.transaction import Transaction, new_id
 
 def create(tx: Transaction, store_id: str, body: BatchRequest) -> dict[str, Any]:
     store = rows.usable_store(tx, store_id)
-    dialect = tx.options.dialect
+    dialect = tx.dialect
     if body.by_files and not dialect.takes_files:
         raise invalid("files", "this service takes 'file_ids' only", "unknown_parameter")
-    batch_id = new_id("vsfb_")
+    if not dialect.lax and len(body.attachments) > dialect.most_files:
+        raise invalid("file_ids", f"it must have between 1 and {dialect.most_files} entries")
+    batch_id = new_id(dialect.batch_ids)
     seq = tx.run("insert into batches (id, store, created_at) values (?, ?, ?)", batch_id, store["seq"], tx.now)
     ignored = body.by_files and dialect.ignores_files
     attach(tx, store, () if ignored else body.attachments, seq)
@@ -35,7 +38,7 @@ def get(tx: Transaction, store_id: str, batch_id: str) -> dict[str, Any]:
 
 
 def page(tx: Transaction, store_id: str, page: Page) -> dict[str, Any]:
-    if not tx.options.dialect.lists_batches:
+    if not tx.dialect.lists_batches:
         raise ApiError(405, "File batches cannot be listed.", code="method_not_allowed")
     store = rows.store(tx, store_id)
     return listing(tx, "batches", {"store": store["seq"]}, page, lambda row: shape(tx, store, row))
@@ -44,7 +47,7 @@ def page(tx: Transaction, store_id: str, page: Page) -> dict[str, Any]:
 def files(tx: Transaction, store_id: str, batch_id: str, page: Page) -> dict[str, Any]:
     store = rows.store(tx, store_id)
     scope = {"batch": rows.batch(tx, store, batch_id)["seq"]}
-    return listing(tx, "store_files", scope, page, storefiles.shaper(tx, store))
+    return listing(tx, "store_files", scope, page, storefiles.shaper(tx, store, listed=True))
 
 
 def cancel(tx: Transaction, store_id: str, batch_id: str) -> dict[str, Any]:
@@ -57,7 +60,7 @@ def cancel(tx: Transaction, store_id: str, batch_id: str) -> dict[str, Any]:
             "update store_files set status = 'cancelled' where batch = ? and status = 'in_progress'",
             batch["seq"],
         )
-    elif not tx.options.dialect.cancels_finished:
+    elif not tx.dialect.cancels_finished:
         raise ApiError(400, f"File batch '{batch_id}' has already ended.", code="batch_ended")
     return get(tx, store_id, batch_id)
 
@@ -71,5 +74,21 @@ def shape(tx: Transaction, store: sqlite3.Row, row: sqlite3.Row) -> dict[str, An
         "created_at": row["created_at"],
         "vector_store_id": store["id"],
         "status": "in_progress" if counts["in_progress"] else ended,
-        "file_counts": counts,
+        "file_counts": told(tx.dialect, counts, cancelled=bool(row["cancelled"])),
     }
+
+
+def told(dialect: Dialect, counts: dict[str, int], *, cancelled: bool) -> dict[str, int]:
+    """The counts as this service tells them: some lag behind, some stop when a batch is cancelled."""
+    late = counts["completed"] % dialect.count_steps if counts["in_progress"] else 0
+    if cancelled and dialect.cancel_keeps_counts:
+        stays = counts["in_progress"] + counts["cancelled"]
+        return {**counts, "in_progress": stays, "cancelled": 0}
+    return {**counts, "in_progress": counts["in_progress"] + late, "completed": counts["completed"] - late}
+
+
+def drop(tx: Transaction) -> None:
+    """What a restart does to batches under way in a service that keeps them in memory."""
+    unfinished = "batch is not null and status = 'in_progress'"
+    tx.run(f"update batches set cancelled = 1 where seq in (select batch from store_files where {unfinished})")
+    tx.run(f"delete from store_files where {unfinished}")

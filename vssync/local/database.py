@@ -149,8 +149,10 @@ def prepare(connection: sqlite3.Connection) -> None:
         with within(connection, "begin immediate"):
             if not version(connection):  # another process may have been first
                 create(connection)
-    if (found := version(connection)) != schema.VERSION:
+    if (found := version(connection)) > schema.VERSION:
         raise LocalDataError(f"written by a newer vssync (data version {found}); use that one, or another folder")
+    if found < schema.VERSION:
+        raise LocalDataError(f"written by an older vssync (data version {found}); move its folder away to start afresh")
 
 
 def version(connection: sqlite3.Connection) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from vssync.local import files, ingest
+from vssync.local import fate, files, ingest
 from vssync.local.database import Database
 from vssync.local.options import Options
 from vssync.local.transaction import Transaction
@@ -17,11 +17,12 @@ class Engine:
     database: Database
     clock: Callable[[], float]
     options: Options
+    unsettled: dict[str, int] = field(default_factory=dict)  # new store to 404s still to be answered about it
 
     @contextmanager
-    def transaction(self, *, writes: bool) -> Iterator[Transaction]:
+    def transaction(self, *, writes: bool, fates: fate.Fates = fate.usual) -> Iterator[Transaction]:
         with (self.database.writing if writes else self.database.reading)() as connection:
-            yield Transaction(connection, int(self.clock()), self.options)
+            yield Transaction(connection, self.clock(), self.options, fates)
 
     def upkeep(self, store_id: str | None, *, looks: bool) -> None:
         """Expired Files go before anybody sees them; a look at a store (or at all) advances ingestion."""

@@ -1,15 +1,17 @@
-"""What can go wrong here: a request that is refused, and a folder that cannot be used.
+"""What can go wrong here: a request that is refused, a folder that cannot be used, options that make no sense.
 
-`ApiError` becomes a response in OpenAI's error shape; `LocalDataError` is for whoever opens the service.
+`ApiError` becomes a response in the dialect's shape (see `shapes`); the others are for whoever opens the service.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 
 class LocalDataError(Exception):
     """The folder of the local service cannot be read or written; the message names it and the way out."""
+
+
+class OptionError(ValueError):
+    """A provider, switch or fault that does not exist or cannot be read; the message names it and the way out."""
 
 
 class ApiError(Exception):
@@ -21,6 +23,6 @@ class ApiError(Exception):
         self.code = code
         self.param = param
 
-    def body(self) -> dict[str, Any]:
-        kind = "server_error" if self.status >= 500 else "invalid_request_error"
-        return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
+    @property
+    def kind(self) -> str:
+        return "server_error" if self.status >= 500 else "invalid_request_error"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +23,19 @@ class Content:
 
 
 def create(tx: Transaction, body: Upload) -> dict[str, Any]:
-    file_id = new_id("file-")
+    file_id = new_id(tx.dialect.file_ids)
     expires_at = None if body.lifetime is None else tx.now + body.lifetime
     tx.run(
         "insert into files (id, blob, filename, bytes, purpose, created_at, expires_at) values (?, ?, ?, ?, ?, ?, ?)",
-        *(file_id, store_bytes(tx, body), body.filename, body.size, body.purpose, tx.now, expires_at),
+        *(file_id, store_bytes(tx, body), stored_name(tx, body.filename), body.size, body.purpose, tx.now, expires_at),
     )
     return get(tx, file_id)
+
+
+def stored_name(tx: Transaction, sent: str) -> str:
+    if tx.dialect.garbles_names:
+        sent = sent.encode().decode("latin-1")
+    return re.sub(r"[^A-Za-z0-9._-]", "", sent) if tx.dialect.plain_names else sent
 
 
 def store_bytes(tx: Transaction, upload: Upload) -> int:
@@ -60,9 +67,10 @@ def delete(tx: Transaction, file_id: str) -> dict[str, Any]:
 
 
 def remove(tx: Transaction, row: sqlite3.Row) -> None:
-    """A File leaves its stores first."""
-    for entry in tx.all("select * from store_files where id = ?", row["id"]):
-        detach(tx, entry)
+    """A File leaves its stores first, in all services but some."""
+    if not tx.dialect.keeps_attached:
+        for entry in tx.all("select * from store_files where id = ?", row["id"]):
+            detach(tx, entry)
     tx.run("delete from files where seq = ?", row["seq"])
     tx.run("delete from blobs where seq = ?1 and not exists (select 1 from files where blob = ?1)", row["blob"])
 

@@ -6,7 +6,7 @@ A missing attribute equals nothing, so `ne` and `nin` hold for it and every othe
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from vssync.local.checks import choice, invalid, record, text, typed
@@ -32,6 +32,13 @@ def predicate(value: Any, where: str, depth: int = DEPTH) -> Predicate:
     if typed(value, where, dict).get("type") in COMPOUNDS:
         return compound(value, where, depth)
     return comparison(value, where)
+
+
+def kinds(value: Mapping[str, Any]) -> Iterator[str]:
+    """The types of a filter that was checked, and of all within it."""
+    yield value["type"]
+    for one in value.get("filters", ()):
+        yield from kinds(one)
 
 
 def compound(value: Any, where: str, depth: int) -> Predicate:

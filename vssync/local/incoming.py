@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import falcon
 
-from vssync.local import paging, uploads
-from vssync.local.checks import Check
+from vssync.local import filters, paging, rules, uploads
+from vssync.local.checks import Check, invalid
 from vssync.local.engine import Engine
 from vssync.local.errors import ApiError
 
@@ -24,8 +24,23 @@ def nothing(_req: falcon.Request, _engine: Engine) -> AbstractContextManager[Sen
     return nullcontext({})
 
 
-def body(check: Check) -> Takes:
-    return lambda req, _engine: nullcontext({"body": check(read_json(req), "")})
+def body(check: Check, lax: Check | None = None) -> Takes:
+    """`lax` is the check of services that do not enforce their limits."""
+
+    def take(req: falcon.Request, engine: Engine) -> AbstractContextManager[Sent]:
+        chosen = lax if lax and engine.options.dialect.lax else check
+        return nullcontext({"body": chosen(read_json(req), "")})
+
+    return take
+
+
+def question(req: falcon.Request, engine: Engine) -> AbstractContextManager[Sent]:
+    sent = read_json(req)
+    checked = rules.SEARCH(sent, "")
+    used = set(filters.kinds(sent["filters"])) if "filters" in checked else set()
+    if not engine.options.dialect.searches_in and (refused := used & {"in", "nin"}):
+        raise invalid("filters", f"'{min(refused)}' is not supported")
+    return nullcontext({"body": checked})
 
 
 def page(accepted: paging.Paging) -> Takes:

@@ -57,7 +57,7 @@ def matches(tx: Transaction, store: int, words: Sequence[str]) -> Iterator[tuple
     terms = [f'"{word}"' for word in words]
     ideal = SATURATION * sum(rarities(tx, name, terms))
     found = tx.connection.execute(
-        f"select chunks.seq, attributes, {name}.rank from {name}"
+        f"select chunks.seq, filtered, {name}.rank from {name}"
         f" join chunks on chunks.seq = {name}.rowid join store_files on store_files.seq = chunks.store_file"
         f" where {name} match ? order by {name}.rank, chunks.seq",
         (" OR ".join(terms),),

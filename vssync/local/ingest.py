@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from vssync.local import index, storefiles, texts
+from vssync.local import index, rows, texts
 from vssync.local.transaction import Transaction
+
+SENTENCES = {  # of failures that were asked for
+    "unsupported_file": "The file type is not supported.",
+    "invalid_file": "The file could not be parsed because it is not valid.",
+}
 
 
 def advance(tx: Transaction, store_id: str | None) -> None:
@@ -22,20 +27,21 @@ def advance(tx: Transaction, store_id: str | None) -> None:
 
 
 def waiting(tx: Transaction, store_id: str | None, most: int) -> list[sqlite3.Row]:
-    """The oldest files in progress. Every look asks for one, so that must cost next to nothing."""
+    """The oldest files whose turn has come. Every look asks for one, so that must cost next to nothing."""
     scope = "and store = (select seq from stores where id = ?)" if store_id else ""
     return tx.all(
         "select store_files.*, filename, bytes from store_files join files on files.id = store_files.id"
-        f" where status = 'in_progress' {scope} order by store_files.seq limit ?",
-        *([store_id] if store_id else []),
-        most,
+        f" where status = 'in_progress' and ready_at <= ? {scope} order by store_files.seq limit ?",
+        *(tx.moment, *([store_id] if store_id else []), most),
     )
 
 
 def ingest(tx: Transaction, entry: sqlite3.Row) -> None:
     try:
-        texts.check(entry["filename"], entry["bytes"])
-        text = texts.decode(storefiles.stored_bytes(tx, entry["id"]))
+        texts.check(entry["filename"], entry["bytes"], tx.dialect.unreadable)
+        if entry["fate"]:
+            raise texts.Unreadable(entry["fate"], SENTENCES.get(entry["fate"], "An internal error occurred."))
+        text = texts.decode(rows.content(tx, entry["id"]))
         pieces = list(texts.chunks(text, entry["chunk_size"], entry["chunk_overlap"]))
     except texts.Unreadable as error:
         fail(tx, entry, error)

@@ -72,7 +72,7 @@ def listing(
     for cursor, name, beyond in ((page.after, "after", True), (page.before, "before", False)):
         if cursor:
             sign = "<" if page.descending == beyond else ">"
-            where[f"seq {sign} ?"] = position(tx, table, scope, cursor, name)
+            where |= beyond_row(tx, table, position(tx, table, scope, cursor, name), sign)
     rows = tx.all(
         f"select * from {table} where {' and '.join(where) or 'true'}"
         f" order by seq {'desc' if descending else 'asc'} limit ?",
@@ -83,13 +83,25 @@ def listing(
     return envelope(shown[::-1] if backwards else shown, has_more=len(rows) > page.limit)
 
 
-def position(tx: Transaction, table: str, scope: Mapping[str, Any], cursor: str, name: str) -> int:
+def beyond_row(tx: Transaction, table: str, seq: int | None, sign: str) -> dict[str, int]:
+    """The condition that a row stands on the far side of this one; none where the cursor is ignored."""
+    if seq is None:
+        return {}
+    if table == "files" and tx.dialect.skips_same_second:
+        row = tx.one("select created_at from files where seq = ?", seq)
+        return {f"created_at {sign} ?": row["created_at"]} if row else {f"seq {sign} ?": seq}
+    return {f"seq {sign} ?": seq}
+
+
+def position(tx: Transaction, table: str, scope: Mapping[str, Any], cursor: str, name: str) -> int | None:
     """Where the cursor stands, or stood until it was deleted."""
     where = " and ".join(f"{column} = ?" for column in ("id", *scope))
     values = (cursor, *scope.values())
     row = tx.one(f"select seq from {table} where {where}", *values) or tx.one(
         f"select seq from gone where {where} and list = ? order by number desc", *values, table
     )
+    if not row and tx.dialect.restarts_unknown_cursor:
+        return None
     if not row:
         raise ApiError(400, f"'{cursor}' is not in this list.", code="invalid_value", param=name)
     return int(row["seq"])

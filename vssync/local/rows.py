@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from typing import Any
 
 from vssync.local.errors import ApiError
 from vssync.local.rules import DAY, STATUSES
@@ -13,6 +15,12 @@ def file(tx: Transaction, file_id: str) -> sqlite3.Row:
     if found := tx.one("select * from files where id = ?", file_id):
         return found
     raise ApiError(404, f"File '{file_id}' does not exist.", code="not_found", param="file_id")
+
+
+def content(tx: Transaction, file_id: str) -> bytes:
+    """The bytes of a File; none where it is gone."""
+    stored = tx.one("select data from blobs join files on blob = blobs.seq where id = ?", file_id)
+    return bytes(stored["data"]) if stored else b""
 
 
 def store(tx: Transaction, store_id: str) -> sqlite3.Row:
@@ -39,7 +47,21 @@ def attached(tx: Transaction, store: sqlite3.Row, file_id: str) -> sqlite3.Row |
     return tx.one("select * from store_files where store = ? and id = ?", store["seq"], file_id)
 
 
+def attributes(tx: Transaction, entry: sqlite3.Row) -> dict[str, Any]:
+    """A store file's attributes as this service tells them."""
+    parse_int = float if tx.dialect.floats else int
+    told: dict[str, Any] = json.loads(entry["attributes"], parse_int=parse_int)
+    return told
+
+
 def batch(tx: Transaction, store: sqlite3.Row, batch_id: str) -> sqlite3.Row:
+    if tx.dialect.checks_ids and not batch_id.startswith(tx.dialect.batch_ids):
+        raise ApiError(
+            400,
+            f"Invalid 'batch_id': '{batch_id}'. Expected an ID that begins with '{tx.dialect.batch_ids}'.",
+            code="invalid_value",
+            param="batch_id",
+        )
     found = tx.one("select * from batches where store = ? and id = ?", store["seq"], batch_id)
     if found:
         return found

@@ -28,6 +28,8 @@ from vssync.local.filters import predicate
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 STATUSES = ("in_progress", "completed", "failed", "cancelled")
 DAY = 86_400
+MOST_IN_BATCH = 2000
+LAX_MOST = 1_000_000  # where no limit is enforced
 BATCH_FILE_LIFETIME = 30 * DAY  # of Files uploaded for the Batch API, unless they say otherwise
 
 
@@ -50,6 +52,15 @@ class Attachment:
 class BatchRequest:
     attachments: tuple[Attachment, ...]
     by_files: bool  # sent as `files` rather than `file_ids`
+
+
+@dataclass(frozen=True, slots=True)
+class Attaching:
+    """The checks of bodies that say how files are attached."""
+
+    attachment: Check
+    batch: Check
+    update: Check
 
 
 def pairs(value: Any, where: str) -> dict[str, Any]:
@@ -83,56 +94,83 @@ def metadata(value: Any, where: str) -> dict[str, str]:
     return {key: text(most=512)(one, f"{where}.{key}") for key, one in found.items()}
 
 
-STATIC = record(
-    {"max_chunk_size_tokens": integer(100, 4096), "chunk_overlap_tokens": integer(0, 4096)},
-    required=("max_chunk_size_tokens", "chunk_overlap_tokens"),
-)
-STRATEGY = tagged(
-    {
-        "auto": record({"type": text()}),
-        "static": record({"type": text(), "static": STATIC}, required=("static",)),
-    }
-)
+def strategy(size: Check, overlap: Check) -> Check:
+    fields = {"max_chunk_size_tokens": size, "chunk_overlap_tokens": overlap}
+    static = record(fields, required=tuple(fields))
+    return tagged(
+        {
+            "auto": record({"type": text()}),
+            "static": record({"type": text(), "static": static}, required=("static",)),
+        }
+    )
+
+
+STRATEGY = strategy(integer(100, 4096), integer(0, 4096))
+LAX_STRATEGY = strategy(integer(1, LAX_MOST), integer(0, LAX_MOST))
 
 
 def chunking(value: Any, where: str) -> Chunking:
-    strategy = STRATEGY(value, where)
+    found = sizes(STRATEGY(value, where))
+    if found.overlap * 2 > found.size:
+        raise invalid(f"{where}.static.chunk_overlap_tokens", "it must not exceed half of the chunk size")
+    return found
+
+
+def sizes(strategy: dict[str, Any]) -> Chunking:
     if strategy["type"] == "auto":
         return Chunking()
-    size, overlap = (strategy["static"][name] for name in ("max_chunk_size_tokens", "chunk_overlap_tokens"))
-    if overlap * 2 > size:
-        raise invalid(f"{where}.static.chunk_overlap_tokens", "it must not exceed half of the chunk size")
-    return Chunking(size, overlap)
+    return Chunking(*(strategy["static"][name] for name in ("max_chunk_size_tokens", "chunk_overlap_tokens")))
+
+
+def lax_attributes(value: Any, where: str) -> dict[str, Any]:
+    """As many and as long as one likes; still no objects or lists."""
+    found = {} if value is None else dict(typed(value, where, dict))
+    for key, one in found.items():
+        typed(one, f"{where}.{key}", str, bool, int, float)
+    return found
+
+
+def lax_chunking(value: Any, where: str) -> Chunking:
+    """Any sizes with an overlap below the size."""
+    found = sizes(LAX_STRATEGY(value, where))
+    if found.overlap >= found.size:
+        raise invalid(f"{where}.static.chunk_overlap_tokens", "it must be smaller than the chunk size")
+    return found
 
 
 FILE = text(least=1)
-INGESTION: dict[str, Check] = {"attributes": attributes, "chunking_strategy": chunking}
-ONE_FILE = record({"file_id": FILE, **INGESTION}, required=("file_id",))
-
-
-def attachment(value: Any, where: str) -> Attachment:
-    said = ONE_FILE(value, where)
-    return attach(said["file_id"], said)
 
 
 def attach(file_id: str, said: dict[str, Any]) -> Attachment:
     return Attachment(file_id, said.get("attributes", {}), said.get("chunking_strategy", Chunking()))
 
 
-BATCH = record(
-    {"file_ids": array(FILE, 1, 2000), "files": array(attachment, 1, 2000), **INGESTION},
-)
+def attaching(attributes: Check, chunking: Check, most: int) -> Attaching:
+    """The checks for given rules of attributes, chunking, and the size of a batch."""
+    ingestion = {"attributes": attributes, "chunking_strategy": chunking}
+    one_file = record({"file_id": FILE, **ingestion}, required=("file_id",))
+
+    def attachment(value: Any, where: str) -> Attachment:
+        said = one_file(value, where)
+        return attach(said["file_id"], said)
+
+    files = record({"file_ids": array(FILE, 1, most), "files": array(attachment, 1, most), **ingestion})
+
+    def batch(value: Any, where: str) -> BatchRequest:
+        """`files` carry their own attributes and chunking; those beside them count for `file_ids` only."""
+        said = files(value, where)
+        if ("file_ids" in said) == ("files" in said):
+            raise invalid("file_ids", "exactly one of 'file_ids' and 'files' must be given")
+        if "files" in said:
+            return BatchRequest(tuple(said["files"]), by_files=True)
+        return BatchRequest(tuple(attach(file_id, said) for file_id in said["file_ids"]), by_files=False)
+
+    return Attaching(attachment, batch, record({"attributes": attributes}, required=("attributes",)))
 
 
-def batch(value: Any, where: str) -> BatchRequest:
-    """`files` carry their own attributes and chunking; those beside them count for `file_ids` only."""
-    said = BATCH(value, where)
-    if ("file_ids" in said) == ("files" in said):
-        raise invalid("file_ids", "exactly one of 'file_ids' and 'files' must be given")
-    if "files" in said:
-        return BatchRequest(tuple(said["files"]), by_files=True)
-    return BatchRequest(tuple(attach(file_id, said) for file_id in said["file_ids"]), by_files=False)
-
+STRICT = attaching(attributes, chunking, MOST_IN_BATCH)
+LAX = attaching(lax_attributes, lax_chunking, LAX_MOST)
+attachment, batch, ATTRIBUTES = STRICT.attachment, STRICT.batch, STRICT.update
 
 STORE_EXPIRY = record({"anchor": choice("last_active_at"), "days": integer(1, 365)}, required=("anchor", "days"))
 NEW_STORE = record(
@@ -153,7 +191,6 @@ def new_store(value: Any, where: str) -> dict[str, Any]:
 
 
 STORE_UPDATE = record({"name": nullable(text()), "metadata": metadata, "expires_after": nullable(STORE_EXPIRY)})
-ATTRIBUTES = record({"attributes": attributes}, required=("attributes",))
 
 UPLOAD_EXPIRY = record(
     {"anchor": choice("created_at"), "seconds": integer(3600, 30 * DAY)}, required=("anchor", "seconds")

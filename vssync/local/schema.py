@@ -2,13 +2,15 @@
 
 `seq` is the order of creation, which every listing follows. Bytes are stored once per content. A store's
 full-text index is a table of its own (see `index`), so that stores do not change each other's scores. `gone`
-remembers where the latest deleted rows stood: clients page on from what they have just deleted.
+remembers where the latest deleted rows stood: clients page on from what they have just deleted. A store file
+names its File without a reference, since some services keep one without the other; searches see its `filtered`
+attributes, and its ingestion waits for `ready_at` and ends as `fate` says, if it says anything.
 """
 
 from __future__ import annotations
 
 APPLICATION = 0x76737379  # "vssy": tells our database from any other SQLite file
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 create table blobs (
@@ -50,15 +52,18 @@ create index batches_store on batches (store, seq);
 create table store_files (
     seq integer primary key autoincrement,
     store integer not null references stores on delete cascade,
-    id text not null references files (id),
+    id text not null,
     batch integer references batches on delete cascade,
     status text not null default 'in_progress',
     error_code text,
     error_message text,
     attributes text not null,
+    filtered text not null,
     chunk_size integer not null,
     chunk_overlap integer not null,
     usage_bytes integer not null default 0,
+    ready_at real not null default 0,
+    fate text not null default '',
     created_at integer not null,
     unique (store, id)
 );

@@ -53,15 +53,15 @@ def found(
 
 def shape(tx: Transaction, chunk: int, score: float) -> dict[str, Any]:
     row = tx.all(
-        "select files.id, filename, attributes, text from chunks"
-        " join store_files on store_files.seq = store_file join files on files.id = store_files.id"
+        "select store_files.id, filename, attributes, text from chunks"
+        " join store_files on store_files.seq = store_file left join files on files.id = store_files.id"
         " where chunks.seq = ?",
         chunk,
     )[0]
     return {
         "file_id": row["id"],
-        "filename": row["filename"],
+        "filename": row["filename"] or "",
         "score": score,
-        "attributes": json.loads(row["attributes"]),
+        "attributes": rows.attributes(tx, row),
         "content": [{"type": "text", "text": row["text"]}],
     }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vssync.local import batches
 from vssync.local.app import application
 from vssync.local.database import Database
 from vssync.local.engine import Engine
@@ -21,7 +22,11 @@ class Service:
 
     def __init__(self, folder: Path, clock: Callable[[], float], options: Options):
         self._database = Database(folder)
-        self._app = application(Engine(self._database, clock, options))
+        engine = Engine(self._database, clock, options)
+        if options.dialect.drops_batches:
+            with engine.transaction(writes=True) as tx:
+                batches.drop(tx)
+        self._app = application(engine)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._app(environ, start_response)

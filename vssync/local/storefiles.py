@@ -7,8 +7,9 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from vssync.local import rows, texts
+from vssync.local import ingest, rows, texts
 from vssync.local.attaching import attach, detach
+from vssync.local.options import Echo
 from vssync.local.paging import Page, listing
 from vssync.local.rules import Attachment
 from vssync.local.transaction import Transaction
@@ -16,6 +17,8 @@ from vssync.local.transaction import Transaction
 
 def create(tx: Transaction, store_id: str, body: Attachment) -> dict[str, Any]:
     attach(tx, rows.usable_store(tx, store_id), [body])
+    if tx.dialect.attaches_at_once:
+        ingest.advance(tx, store_id)
     return get(tx, store_id, body.file_id)
 
 
@@ -26,7 +29,7 @@ def get(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
 
 def page(tx: Transaction, store_id: str, page: Page) -> dict[str, Any]:
     store = rows.store(tx, store_id)
-    return listing(tx, "store_files", {"store": store["seq"]}, page, shaper(tx, store))
+    return listing(tx, "store_files", {"store": store["seq"]}, page, shaper(tx, store, listed=True))
 
 
 def update(tx: Transaction, store_id: str, file_id: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +37,8 @@ def update(tx: Transaction, store_id: str, file_id: str, body: dict[str, Any]) -
     store = rows.usable_store(tx, store_id)
     entry = rows.store_file(tx, store, file_id)
     attributes = json.dumps(body["attributes"])
-    tx.run("update store_files set attributes = ? where seq = ?", attributes, entry["seq"])
+    columns = "attributes = ?1" if tx.dialect.stale_filters else "attributes = ?1, filtered = ?1"
+    tx.run(f"update store_files set {columns} where seq = ?2", attributes, entry["seq"])
     rows.touch(tx, store)
     return get(tx, store_id, file_id)
 
@@ -51,26 +55,21 @@ def content(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
     entry = rows.store_file(tx, rows.store(tx, store_id), file_id)
     parts = []
     if entry["status"] == "completed":
-        parts = [{"type": "text", "text": texts.decode(stored_bytes(tx, file_id))}]
-    if tx.options.dialect.content_pages:
+        parts = [{"type": "text", "text": texts.decode(rows.content(tx, file_id))}]
+    if tx.dialect.content_pages:
         kind = "vector_store.file_content.page"
         return {"object": kind, "data": parts, "has_more": False, "next_page": None}
     return {
         "file_id": file_id,
         "filename": rows.file(tx, file_id)["filename"],
-        "attributes": json.loads(entry["attributes"]),
+        "attributes": rows.attributes(tx, entry),
         "content": parts,
     }
 
 
-def stored_bytes(tx: Transaction, file_id: str) -> bytes:
-    stored = tx.one("select data from blobs join files on blob = blobs.seq where id = ?", file_id)
-    return bytes(stored["data"]) if stored else b""
-
-
-def shaper(tx: Transaction, store: sqlite3.Row) -> Callable[[sqlite3.Row], dict[str, Any]]:
+def shaper(tx: Transaction, store: sqlite3.Row, *, listed: bool = False) -> Callable[[sqlite3.Row], dict[str, Any]]:
     """How a row of this store looks in an answer."""
-    echoes = tx.options.dialect.echoes_chunking
+    forgets = listed and tx.dialect.forgets_errors
 
     def shape(entry: sqlite3.Row) -> dict[str, Any]:
         return {
@@ -80,9 +79,9 @@ def shaper(tx: Transaction, store: sqlite3.Row) -> Callable[[sqlite3.Row], dict[
             "created_at": entry["created_at"],
             "vector_store_id": store["id"],
             "status": entry["status"],
-            "last_error": last_error(entry),
-            "chunking_strategy": chunking_strategy(entry) if echoes else None,
-            "attributes": json.loads(entry["attributes"]),
+            "last_error": None if forgets else last_error(entry),
+            "chunking_strategy": chunking_strategy(entry, tx.dialect.echoes),
+            "attributes": rows.attributes(tx, entry),
         }
 
     return shape
@@ -94,7 +93,11 @@ def last_error(entry: sqlite3.Row) -> dict[str, str] | None:
     return {"code": entry["error_code"], "message": entry["error_message"]}
 
 
-def chunking_strategy(entry: sqlite3.Row) -> dict[str, Any]:
+def chunking_strategy(entry: sqlite3.Row, echoes: Echo) -> dict[str, Any] | None:
+    if echoes is Echo.NULL:
+        return None
+    if echoes is Echo.AUTO and entry["batch"] is not None:
+        return {"type": "auto"}
     sizes = {
         "max_chunk_size_tokens": entry["chunk_size"],
         "chunk_overlap_tokens": entry["chunk_overlap"],

@@ -7,17 +7,18 @@ import sqlite3
 from typing import Any
 
 from vssync.local import index, rows
-from vssync.local.attaching import attach
+from vssync.local.attaching import OWN_SETTINGS, attach
 from vssync.local.paging import Page, listing
 from vssync.local.transaction import Transaction, new_id
 
 
 def create(tx: Transaction, body: dict[str, Any]) -> dict[str, Any]:
-    store_id = new_id("vs_")
+    store_id = new_id(tx.dialect.store_ids)
+    metadata = body.get("metadata", {}) | (OWN_SETTINGS if tx.dialect.settings_in_metadata else {})
     seq = tx.run(
         "insert into stores (id, name, description, metadata, created_at, last_active_at, expires_days)"
         " values (?, ?, ?, ?, ?, ?, ?)",
-        *(store_id, body.get("name", ""), body.get("description"), json.dumps(body.get("metadata", {}))),
+        *(store_id, body.get("name", ""), body.get("description"), json.dumps(metadata)),
         *(tx.now, tx.now, days(body.get("expires_after"))),
     )
     index.create(tx, seq)

@@ -36,9 +36,9 @@ def extension(filename: str) -> str:
     return filename[filename.rfind(".") :] if "." in filename else ""
 
 
-def check(filename: str, size: int) -> None:
+def check(filename: str, size: int, unreadable: tuple[str, ...] = ()) -> None:
     """Raise for what can be refused without reading it."""
-    if (found := extension(filename)) not in READABLE:
+    if (found := extension(filename)) not in READABLE or found in unreadable:
         raise Unreadable("unsupported_file", f"Files of type '{found}' cannot be read here.")
     if size > MOST_TOKENS * BYTES_PER_TOKEN:
         raise Unreadable("invalid_file", f"The file has more than {MOST_TOKENS:,} tokens.")

@@ -10,15 +10,26 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from vssync.local import fate
 from vssync.local.errors import ApiError
-from vssync.local.options import Options
+from vssync.local.options import Dialect, Options
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
     connection: sqlite3.Connection
-    now: int  # seconds, as in every `..._at`
+    moment: float  # seconds, by the service's clock
     options: Options
+    fates: fate.Fates = fate.usual
+
+    @property
+    def now(self) -> int:
+        """As in every `..._at`."""
+        return int(self.moment)
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.options.dialect
 
     def one(self, sql: str, *values: Any) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self.connection.execute(sql, values).fetchone()
@@ -33,7 +44,7 @@ class Transaction:
 
     def missing(self, what: str) -> ApiError:
         """The error for an unknown store, store file or batch."""
-        status = 400 if self.options.dialect.misses_with_400 else 404
+        status = 400 if self.dialect.misses_with_400 else 404
         return ApiError(status, f"{what} does not exist.", code="not_found")
 
 

@@ -38,6 +38,8 @@ class LocalTransport(httpx.BaseTransport):
                 answer = ResponseBody(pieces, head, request)
         except ConnectionError as error:
             raise source.error or httpx.ReadError(str(error), request=request) from error
+        except TimeoutError as error:
+            raise source.error or httpx.ReadTimeout(str(error), request=request) from error
         if source.error:  # an application that answered all the same; the client's own failure goes first
             answer.close()
             raise source.error

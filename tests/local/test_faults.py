@@ -1,0 +1,223 @@
+"""The grammar of faults, which requests a rule picks, and what each kind does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.local.client import Api, Clock, ids
+from vssync.local import OptionError, Service, World, parse, with_faults
+from vssync.local.faults import KINDS
+
+Misbehaving = Callable[..., Api]
+
+
+@pytest.mark.parametrize(
+    ("rule", "complaint"),
+    [
+        ("", "there is no fault ''; take one of status, "),
+        ("nonsense:POST", "nonsense:POST: there is no fault 'nonsense'"),
+        ("status", "a value is missing; write status=CODE"),
+        ("status=", "a value is missing; write status=CODE"),
+        ("status=399", "'399' must be a whole number between 400 and 599"),
+        ("status=600", "must be a whole number between 400 and 599"),
+        ("status=4x0", "must be a whole number"),
+        ("status=503,retry-after", "write retry-after=SECONDS"),
+        ("status=503,after=1", "status takes no after; it takes status=CODE, retry-after=SECONDS"),
+        ("reset-before=1", "reset-before takes no value; it takes nothing"),
+        ("status=503:PUT", "'PUT' is no method; take one of GET, POST, DELETE, or *"),
+        ("status=503:GET:files", "'files' is no path; it begins with /"),
+        ("status=503:GET:/files:0", "'0' says no requests; write 3, 3+, 2-4 or 20%"),
+        ("status=503:GET:/files:4-2", "'4-2' says no requests"),
+        ("status=503:GET:/files:101%", "'101%' says no requests"),
+        ("status=503:GET:/files:1:2", "'1:2' says no requests"),
+    ],
+)
+def test_a_rule_that_makes_no_sense(rule: str, complaint: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        parse(rule)
+    assert complaint in str(caught.value)
+    assert str(caught.value).startswith(f"{rule}: ")
+
+
+PIECES = st.sampled_from(
+    [*KINDS, "=", ",", ":", "file", "value", "retry-after", "5", "503", "GET", "/files", "*", "3+", "%", "é", ""]
+)
+
+
+@given(st.lists(PIECES, max_size=8).map("".join) | st.text())
+def test_any_text_is_a_rule_or_a_complaint_about_it(text: str) -> None:
+    complaint = ""
+    try:
+        parse(text).fault(World())
+    except OptionError as error:
+        complaint = str(error)
+    assert not complaint or complaint.startswith(f"{text}: ")
+
+
+def statuses(api: Api, *requests: str) -> list[int]:
+    return [api.http.request(*request.split()).status_code for request in requests]
+
+
+@pytest.mark.parametrize(
+    ("where", "hit"),
+    [
+        ("", "1111111"),
+        (":*:*", "1111111"),
+        (":GET", "1110111"),
+        (":get:/files", "1010100"),
+        ("::/files", "1011100"),
+        (":GET:/vector_stores/*", "0100000"),
+        (":GET:/vector_stores/**", "0100011"),
+        (":GET:/**/files", "0000011"),
+        (":GET::2", "0100000"),
+        (":GET::2+", "0110111"),
+        (":GET:/files:2-3", "0010100"),
+        ("::/nothing", "0000000"),
+    ],
+)
+def test_which_requests_a_rule_picks(misbehaving: Misbehaving, where: str, hit: str) -> None:
+    api = misbehaving(f"status=418{where}")
+    seen = statuses(
+        api,
+        "GET /files",
+        "GET /vector_stores/vs_1",
+        "GET /files?limit=1",
+        "POST /files",
+        "GET /files",
+        "GET /vector_stores/vs_1/files",
+        "GET /vector_stores/vs_1/file_batches/vsfb_1/files",
+    )
+    assert "".join("1" if status == 418 else "0" for status in seen) == hit
+
+
+def test_a_share_falls_as_the_seed_says(misbehaving: Misbehaving) -> None:
+    def falls(seed: int) -> list[int]:
+        return statuses(misbehaving("status=500:::30%", seed=seed), *["GET /files"] * 100)
+
+    assert falls(1) == falls(1)
+    assert falls(1) != falls(2)
+    assert 15 <= falls(1).count(500) <= 45
+
+
+def test_the_first_rule_stands_nearest_to_the_client(misbehaving: Misbehaving) -> None:
+    api = misbehaving("status=500:GET::1", "status=501:GET::1")
+    assert statuses(api, "GET /files", "GET /files") == [500, 200]
+
+
+def test_no_rules_no_wrapper(opened: Callable[..., Service]) -> None:
+    service = opened()
+    assert with_faults(service, []) is service
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 429, 500, 503, 599])
+def test_a_status_without_and_with_effect(misbehaving: Misbehaving, status: int) -> None:
+    api = misbehaving(f"status={status}:POST:/vector_stores:1", f"status-after={status},retry-after=7:POST::2")
+    refused = api.http.post("/vector_stores", json={"name": "a"})
+    assert (refused.status_code, refused.headers.get("retry-after")) == (status, None)
+    assert not api.get("/vector_stores")["data"]
+    done = api.http.post("/vector_stores", json={"name": "b"})
+    assert (done.status_code, done.headers["retry-after"]) == (status, "7")
+    assert done.json()["error"]["type"] == ("server_error" if status >= 500 else "invalid_request_error")
+    assert [store["name"] for store in api.get("/vector_stores")["data"]] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "stores"), [("reset-before", 0), ("reset-after", 1), ("lost-reply", 1), ("lost-reply=5", 1)]
+)
+def test_a_cut_connection(misbehaving: Misbehaving, rule: str, stores: int) -> None:
+    api = misbehaving(f"{rule}:POST")
+    with pytest.raises(httpx.ReadError):
+        api.http.post("/vector_stores", json={})
+    assert len(api.get("/vector_stores")["data"]) == stores
+
+
+def test_waiting(misbehaving: Misbehaving, naps: list[float]) -> None:
+    api = misbehaving("delay=250:GET", "lost-reply=1500:POST")
+    api.get("/files")
+    with pytest.raises(httpx.ReadError):
+        api.http.post("/vector_stores", json={})
+    assert naps == [0.25, 1.5]
+
+
+def test_a_truncated_body(misbehaving: Misbehaving) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        misbehaving("truncated").http.get("/files")
+
+
+def test_a_web_page_instead_of_json(misbehaving: Misbehaving) -> None:
+    api = misbehaving("not-json:POST", "not-json,status=502:GET:/vector_stores:1")
+    page = api.http.post("/vector_stores", json={})
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html")
+    assert api.http.get("/vector_stores").status_code == 502
+    assert len(api.get("/vector_stores")["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "part"),
+    [
+        (1, '{"code": "404"'),
+        (2, '"message": "{\\"code\\": \\"404\\"'),
+        (3, '{"error": {"code": "not_found"'),
+        (4, "Status Code from provider: 422, Provider response: {"),
+        (5, "upstream connect error"),
+    ],
+)
+def test_shapes_of_errors(misbehaving: Misbehaving, shape: int, part: str) -> None:
+    response = misbehaving(f"error-shape={shape}").http.get("/files/file-none")
+    assert response.status_code == 404
+    assert part in response.text
+    assert misbehaving(f"error-shape={shape}").http.get("/files").status_code == 200
+
+
+def test_a_rate_limit(misbehaving: Misbehaving, clock: Clock) -> None:
+    api = misbehaving("rate-limit=2")
+    assert statuses(api, "GET /files", "GET /files", "GET /files") == [200, 200, 429]
+    assert api.http.get("/files").headers["retry-after"] == "61"
+    clock.now += 61
+    assert statuses(api, "GET /files") == [200]
+
+
+def test_large_bodies_pass_a_wrapper_whole(misbehaving: Misbehaving) -> None:
+    api = misbehaving("delay=1:GET")
+    file = api.upload("big.md", b"x" * 600_000)["id"]
+    assert len(api.http.get(f"/files/{file}/content").content) == 600_000
+
+
+def test_ingestion_may_begin_late(mounted: Callable[..., Api], clock: Clock) -> None:
+    api = mounted(ingest_delay=2.5)
+    store = api.store("a.md")
+    path = f"/vector_stores/{store}"
+    assert "openai-poll-after-ms" not in api.http.get(path).headers
+    clock.now += 2
+    assert api.get(path)["status"] == "in_progress"
+    clock.now += 1
+    assert api.get(path)["status"] == "completed"
+
+
+def test_every_kind_says_what_it_does() -> None:
+    assert all(kind.summary and name == kind.name for name, kind in KINDS.items())
+
+
+def body_of(api: Api, store: str) -> Any:
+    (seen,) = api.get(f"/vector_stores/{store}/files")["data"]
+    return seen["attributes"]
+
+
+def test_attributes_stored_as_something_else(misbehaving: Misbehaving) -> None:
+    api = misbehaving("garbled-attributes:POST:/**/files", "erased-mark:POST:/**/file_batches")
+    store, sent = api.store(), {"lang": "é", "n": 1, "ok": True, "vssync_mark": "v1"}
+    (one, other) = api.files("a.md", "b.md")
+    api.attach(store, one, attributes=sent)
+    assert body_of(api, store) == {"lang": "Ã©Ã©", "n": 2, "ok": "True", "vssync_mark": "v1"}
+    api.delete(f"/vector_stores/{store}/files/{one}")
+    api.post(f"/vector_stores/{store}/file_batches", {"files": [{"file_id": other, "attributes": sent}]})
+    assert body_of(api, store) == {"lang": "é", "n": 1, "ok": True}
+    api.post(f"/vector_stores/{store}/files/{other}", {"attributes": sent})
+    assert body_of(api, store) == sent
+    assert ids(api.get(f"/vector_stores/{store}/files")) == [other]

@@ -1,0 +1,207 @@
+"""`vssync serve` as its user runs it: a real process on a port of its own, and whatever talks to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from vssync.cli.serve import serve
+from vssync.errors import VssyncError
+
+MANIFEST = """\
+version: 1
+name: shelf
+service: {{provider: {provider}, data_url: "{data}", control_url: "{control}"{more}}}
+stores:
+  docs:
+    files: [{{path: "*.md", attributes: {{lang: en}}}}]
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    process: subprocess.Popen[str]
+    said: tuple[str, ...]
+
+    @property
+    def origin(self) -> str:
+        found = re.search(r"http://\S+?:\d+", self.said[0])
+        assert found
+        return found[0]
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """The exit code and what was said on stderr."""
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=20)
+        return self.process.returncode, errors
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "vssync", *arguments]
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[Served]:
+    process = subprocess.Popen(
+        command("serve", "--port", "0", *arguments),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout
+        said: list[str] = []
+        while not said or not said[-1].startswith("export OPENAI_API_KEY"):
+            line = process.stdout.readline()
+            assert line, process.communicate()
+            said.append(line.strip())
+        try:
+            yield Served(process, tuple(said))
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def ran(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        check=False,
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_it_is_and_stops_when_asked(tmp_path: Path, number: int) -> None:
+    with serving(tmp_path) as served:
+        base = f"{served.origin}/v1"
+        assert served.said[-2:] == (f"export OPENAI_BASE_URL={base}", "export OPENAI_API_KEY=none")
+        with httpx.Client() as http:
+            assert http.get(f"{base}/files").json()["data"] == []
+            assert served.stop(number) == (0, "")
+    assert (tmp_path / ".vssync/local/service.db").exists()
+
+
+def test_a_key_is_asked_for_and_not_shown(tmp_path: Path) -> None:
+    with serving(tmp_path, "--api-key", "tell-nobody", "--data", "here") as served:
+        url = f"{served.origin}/v1/files"
+        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic tell-nobody"}):
+            refused = httpx.get(url, headers=headers)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
+        assert httpx.get(url, headers={"authorization": "Bearer tell-nobody"}).status_code == 200
+        assert "tell-nobody" not in "".join(served.said)
+    assert (tmp_path / "here/service.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (
+            ["--host", "0.0.0.0"],
+            64,
+            "--host 0.0.0.0: other machines could read and write everything; add --api-key KEY",
+        ),
+        (["--host", "example.org"], 64, "add --api-key KEY"),
+        (["--provider", "nobody"], 64, "--provider nobody: is no provider; take one of local, openai, oci, compatible"),
+        (["--provider", "oci,lax=maybe"], 64, "lax=maybe: must be one of on, off"),
+        (["--fault", "status"], 64, "--fault status: a value is missing; write status=CODE"),
+        (["--data", "file/below"], 1, "cannot be opened"),
+    ],
+)
+def test_what_it_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, complaint: str
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.chdir(tmp_path)
+    error = CliRunner().invoke(serve, ["--port", "0", *arguments]).exception
+    assert isinstance(error, VssyncError)
+    assert error.exit_code == code
+    assert complaint in str(error)
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        end = ran(tmp_path, "serve", "--port", str(port))
+    assert end.returncode == 1
+    assert f"127.0.0.1:{port}: cannot be listened on: Address already in use; take another --port, or 0" in end.stderr
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    for name in "abc":
+        (tmp_path / f"{name}.md").write_text(f"# How to {name}\nText about {name}.\n")
+    return tmp_path
+
+
+def point(folder: Path, provider: str, data: str, control: str, more: str = "") -> None:
+    text = MANIFEST.format(provider=provider, data=data, control=control, more=more)
+    (folder / "vssync.yaml").write_text(text)
+
+
+def test_a_manifest_can_be_applied_to_it(shelf: Path) -> None:
+    with serving(shelf, "--api-key", "k") as served:
+        url = f"{served.origin}/v1"
+        point(shelf, "local", url, url)
+        applied = ran(shelf, "apply", "--yes", VSSYNC_API_KEY="k")
+        assert applied.returncode == 0, applied.stderr
+        again = ran(shelf, "plan", "--detailed-exitcode", VSSYNC_API_KEY="k")
+        assert (again.returncode, "No changes." in again.stdout) == (0, True)
+
+
+def test_the_two_addresses_of_oci(shelf: Path) -> None:
+    with serving(shelf, "--provider", "oci,unsettled=1", "--api-key", "k") as served:
+        data, control = f"{served.origin}/openai/v1", f"{served.origin}/20231130/openai/v1"
+        assert f"Stores themselves are at {control}." in served.said
+        point(shelf, "oci", data, control, ", region: us-chicago-1, project: ocid1.p, compartment: ocid1.c")
+        applied = ran(shelf, "apply", "--yes", VSSYNC_API_KEY="k")
+        assert applied.returncode == 0, applied.stderr + applied.stdout
+        again = ran(shelf, "plan", "--detailed-exitcode", VSSYNC_API_KEY="k")
+        assert again.returncode == 0, again.stdout
+
+
+def test_faults_over_a_socket(tmp_path: Path) -> None:
+    faults = ("reset-before:POST::1", "lost-reply:POST::2", "truncated:GET:/files:1", "status=429,retry-after=3:GET::2")
+    with ExitStack() as stack:
+        served = stack.enter_context(serving(tmp_path, *(part for fault in faults for part in ("--fault", fault))))
+        http = stack.enter_context(httpx.Client(base_url=f"{served.origin}/v1"))
+        for _ in range(2):
+            with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
+                http.post("/vector_stores", json={})
+        with pytest.raises(httpx.RemoteProtocolError, match="complete message body"):
+            http.get("/files")
+        assert http.get("/files").headers["retry-after"] == "3"
+        assert len(http.get("/vector_stores").json()["data"]) == 1
+        assert served.stop() == (0, "")
+    assert [line for line in served.said if line.startswith("Fault: ")] == [f"Fault: {fault}" for fault in faults]
+
+
+def test_the_openai_sdk_takes_the_printed_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    openai: Any = pytest.importorskip("openai")
+    with serving(tmp_path, "--latency", "5", "--ingest-delay", "3600000") as served:
+        assert "Fault: delay=5" in served.said
+        for line in served.said[-2:]:
+            name, _, value = line.removeprefix("export ").partition("=")
+            monkeypatch.setenv(name, value)
+        with openai.OpenAI(max_retries=0) as client:
+            store = client.vector_stores.create(name="guide").id
+            file = client.vector_stores.files.upload(vector_store_id=store, file=("a.md", b"how to refund")).id
+            (seen,) = client.vector_stores.files.list(store)
+            assert (seen.id, seen.status) == (file, "in_progress")

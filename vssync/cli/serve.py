@@ -1,0 +1,128 @@
+"""`vssync serve`: the local service on a port, for applications and their tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vssync.cli import endings
+
+if TYPE_CHECKING:
+    import socket
+
+    from vssync.local import Options, Service
+
+_PORT = click.IntRange(0, 65535)
+_MS = click.IntRange(0, 86_400_000)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=_PORT, default=8700, show_default=True, help="The port; 0 takes a free one.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".vssync/local"),
+    show_default=True,
+    help="Where uploads and stores are kept.",
+)
+@click.option("--api-key", default="", metavar="KEY", help="Answer only requests that carry this key.")
+@click.option("--latency", type=_MS, metavar="MS", help="Wait so long before each answer.")
+@click.option("--ingest-delay", type=_MS, default=0, metavar="MS", help="Ingest a file so long after it was attached.")
+@click.option("--fault", "faults", multiple=True, metavar="RULE", help="Misbehave; see the guide's list of faults.")
+@click.option(
+    "--provider",
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    help="Whose dialect to speak: local, oci, openai or compatible; with switches, as in `oci,unsettled=0`.",
+)
+def serve(host: str, port: int, data: Path, latency: int | None, faults: tuple[str, ...], **given: Any) -> int:
+    """Put the local service on a port, until Ctrl-C or SIGTERM.
+
+    Any OpenAI SDK can use it, and so can a manifest: service: {provider: local, data_url: http://127.0.0.1:8700/v1}.
+    """
+    from vssync.local import server, with_faults
+
+    options, rules = _options(host, given), _rules(faults, latency)
+    with _opened(data, options) as service, _bound(host, port) as listening:
+        try:
+            click.echo(_greeting(server.address(listening), data, options, rules))
+            server.run(with_faults(service, rules), listening)
+        except KeyboardInterrupt:
+            pass  # being asked to stop is how a server ends well
+    return endings.DONE
+
+
+def _options(host: str, given: dict[str, Any]) -> Options:
+    """Raises UsageProblem for an unknown provider, or an open door."""
+    from vssync.errors import UsageProblem
+    from vssync.local import OptionError, Options, dialect, server
+
+    if not (server.loopback(host) or given["api_key"]):
+        raise UsageProblem(f"--host {host}: other machines could read and write everything; add --api-key KEY")
+    try:
+        spoken = dialect(given["provider"])
+    except OptionError as error:
+        raise UsageProblem(f"--provider {error}") from error
+    return Options(dialect=spoken, api_key=given["api_key"], ingest_delay=given["ingest_delay"] / 1000)
+
+
+def _rules(faults: tuple[str, ...], latency: int | None) -> list[str]:
+    from vssync.errors import UsageProblem
+    from vssync.local import OptionError, parse
+
+    rules = [*([f"delay={latency}"] if latency else []), *faults]
+    for rule in rules:
+        try:
+            parse(rule)
+        except OptionError as error:
+            raise UsageProblem(f"--fault {error}") from error
+    return rules
+
+
+@contextmanager
+def _opened(data: Path, options: Options) -> Iterator[Service]:
+    from vssync.errors import VssyncError
+    from vssync.local import LocalDataError, open_service
+
+    try:
+        service = open_service(data, options=options)
+    except LocalDataError as error:
+        raise VssyncError(str(error)) from error
+    with service:
+        yield service
+
+
+@contextmanager
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    from vssync.errors import VssyncError
+    from vssync.local import server
+
+    try:
+        listening = server.bind(host, port)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise VssyncError(f"{host}:{port}: cannot be listened on: {why}; take another --port, or 0") from error
+    with listening:
+        yield listening
+
+
+def _greeting(url: str, data: Path, options: Options, rules: list[str]) -> str:
+    """The key is not shown: whoever started this knows it."""
+    split = options.dialect.split
+    base = f"{url}/openai/v1" if split else f"{url}/v1"
+    lines = [
+        f"Serving at {base}, with its data in {data}. Ctrl-C stops it.",
+        *([f"Stores themselves are at {url}/20231130/openai/v1."] if split else []),
+        *(f"Fault: {rule}" for rule in rules),
+        "",
+        f"export OPENAI_BASE_URL={base}",
+        f"export OPENAI_API_KEY={'<the key given>' if options.api_key else 'none'}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,153 @@
+"""Faults of the way between client and service: statuses, cut connections, delays, broken bodies."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from vssync.local import shapes
+from vssync.local.errors import ApiError
+from vssync.local.faults.exchange import Answer, Go, Request
+from vssync.local.faults.kind import Fault, Kind, Setting, World, milliseconds, number
+
+PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>The gateway has no answer.</body></html>"
+MINUTE = 60.0
+
+
+def status(_world: World, value: int, retry_after: int) -> Fault:
+    return lambda _request, _go: refused(value, retry_after)
+
+
+def status_after(_world: World, value: int, retry_after: int) -> Fault:
+    def fault(request: Request, go: Go) -> Answer:
+        go(request)
+        return refused(value, retry_after)
+
+    return fault
+
+
+def refused(value: int, retry_after: int) -> Answer:
+    codes = {401: "invalid_api_key", 404: "not_found", 409: "IncorrectState", 429: "rate_limit_exceeded"}
+    answer = Answer.error(value, f"This {value} was asked for.", codes.get(value, "server_error"))
+    return answer if retry_after < 0 else answer.headed("retry-after", str(retry_after))
+
+
+def reset_before(_world: World) -> Fault:
+    def fault(_request: Request, _go: Go) -> Answer:
+        raise ConnectionResetError("the connection was reset before the request took effect")
+
+    return fault
+
+
+def reset_after(world: World) -> Fault:
+    return lost_reply(world, 0)
+
+
+def lost_reply(world: World, value: int) -> Fault:
+    def fault(request: Request, go: Go) -> Answer:
+        go(request)
+        world.sleep(value / 1000)
+        raise ConnectionResetError("the connection was closed and the reply is lost")
+
+    return fault
+
+
+def delay(world: World, value: int) -> Fault:
+    def fault(request: Request, go: Go) -> Answer:
+        world.sleep(value / 1000)
+        return go(request)
+
+    return fault
+
+
+def truncated(_world: World) -> Fault:
+    def fault(request: Request, go: Go) -> Answer:
+        whole = go(request)
+        whole = whole.holding(whole.body)
+        return Answer(whole.status, whole.headers, whole.body[: len(whole.body) // 2])
+
+    return fault
+
+
+def not_json(_world: World, status: int) -> Fault:
+    def fault(request: Request, go: Go) -> Answer:
+        go(request)
+        return Answer(status, (), PAGE).typed("text/html")
+
+    return fault
+
+
+def error_shape(_world: World, value: int) -> Fault:
+    def fault(request: Request, go: Go) -> Answer:
+        answer = go(request)
+        if answer.status < 400:
+            return answer
+        said = (answer.said or {}).get("error", {})
+        error = ApiError(answer.status, said.get("message", "It failed."), code=said.get("code"))
+        body = shapes.OCI[value](error)
+        text = Answer(answer.status, (), str(body).encode()).typed("text/plain")
+        return text if isinstance(body, str) else answer.saying(body)
+
+    return fault
+
+
+@dataclass
+class RateLimit:
+    """At most so many requests within a minute; each further one is told when to come again."""
+
+    world: World
+    value: int
+    taken: deque[float] = field(default_factory=deque)
+
+    def __call__(self, request: Request, go: Go) -> Answer:
+        now = self.world.clock()
+        while self.taken and self.taken[0] <= now - MINUTE:
+            self.taken.popleft()
+        if len(self.taken) >= self.value:
+            return refused(429, int(self.taken[0] + MINUTE - now) + 1)
+        self.taken.append(now)
+        return go(request)
+
+
+CODE = number(400, 599, form="CODE")
+RETRY_AFTER = Setting(number(0, 86_400).read, -1, "SECONDS")
+
+KINDS = (
+    Kind(
+        "status",
+        "answers with this status, and nothing happens",
+        status,
+        settings={"value": CODE, "retry-after": RETRY_AFTER},
+    ),
+    Kind(
+        "status-after",
+        "does what was asked, then answers with this status",
+        status_after,
+        settings={"value": CODE, "retry-after": RETRY_AFTER},
+    ),
+    Kind(
+        "rate-limit",
+        "answers 429 to more than so many requests a minute",
+        RateLimit,
+        settings={"value": number(1, 10**6)},
+    ),
+    Kind("reset-before", "cuts the connection, and nothing happens", reset_before),
+    Kind("reset-after", "does what was asked, then cuts the connection", reset_after),
+    Kind(
+        "lost-reply",
+        "does what was asked, keeps the client waiting so long, then closes without a reply",
+        lost_reply,
+        settings={"value": milliseconds(0)},
+    ),
+    Kind("delay", "waits before it answers", delay, settings={"value": milliseconds()}),
+    Kind("truncated", "sends half of the body, then cuts the connection", truncated),
+    Kind(
+        "not-json",
+        "does what was asked, then answers with a web page",
+        not_json,
+        settings={"status": number(200, 599, 200, "CODE")},
+    ),
+    Kind(
+        "error-shape", "writes errors in this one of OCI's five shapes", error_shape, settings={"value": number(1, 5)}
+    ),
+)

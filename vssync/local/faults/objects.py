@@ -1,0 +1,227 @@
+"""Faults in single objects: wrong ids and counts, late appearance and disappearance, changed attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from vssync.local.faults.exchange import Answer, Go, Request
+from vssync.local.faults.kind import Fault, Kind, World, about_batch, about_store, number, text, writing_attributes
+from vssync.local.faults.listings import entries, showing
+
+Attributes = dict[str, Any]
+
+
+def rewriting(change: Callable[[Any], Any]) -> Fault:
+    """A fault that changes what is said in a successful answer."""
+
+    def fault(request: Request, go: Go) -> Answer:
+        answer = go(request)
+        return answer.saying(change(answer.said)) if answer.status == 200 and answer.said else answer
+
+    return fault
+
+
+def wrong_batch_id(_world: World) -> Fault:
+    return rewriting(lambda said: said | {"id": said.get("vector_store_id"), "object": "vector_store"})
+
+
+def zero_counts(_world: World) -> Fault:
+    def change(said: Any) -> Any:
+        counts = said.get("file_counts")
+        return said | {"file_counts": dict.fromkeys(counts, 0)} if said.get("status") == "in_progress" else said
+
+    return rewriting(change)
+
+
+def wrong_counts(_world: World) -> Fault:
+    """As after a File was deleted that was still attached: counted for good, and not listed."""
+
+    def change(said: Any) -> Any:
+        counts = said["file_counts"]
+        return said | {"file_counts": counts | {name: counts[name] + 1 for name in ("completed", "total")}}
+
+    return rewriting(change)
+
+
+@dataclass
+class Unseen:
+    """What was just created is 404 for a while, itself and everything under it."""
+
+    world: World
+    value: int
+    left: dict[str, int] = field(default_factory=dict)  # path to 404s still to be answered
+
+    def __call__(self, request: Request, go: Go) -> Answer:
+        new = [path for path, left in self.left.items() if left and within(request.path, path)]
+        if request.method == "GET" and new:
+            self.left.update({path: self.left[path] - 1 for path in new})
+            return Answer.error(404, f"No object found with id '{request.parts[-1]}'.", "not_found")
+        return self.others(request, go)
+
+    def others(self, request: Request, go: Go) -> Answer:
+        said, request = request.read()
+        answer = go(request)
+        if request.method == "POST" and answer.status == 200:
+            self.left.update(dict.fromkeys(created(request, said, answer.said), self.value))
+        return answer
+
+
+def within(path: str, parent: str) -> bool:
+    return path == parent or path.startswith(f"{parent}/")
+
+
+def created(request: Request, said: Any, told: Any) -> Iterator[str]:
+    """The paths of what a POST made."""
+    last = request.parts[-1] if request.parts else ""
+    if last in ("files", "vector_stores", "file_batches") and told:
+        yield f"{request.path}/{told['id']}"
+    if last == "file_batches" and said:
+        attached = [*said.get("file_ids", ()), *(one["file_id"] for one in said.get("files", ()))]
+        yield from (f"{request.path.removesuffix('/file_batches')}/files/{one}" for one in attached)
+
+
+@dataclass
+class SlowDelete:
+    """A deletion is confirmed at once and done some requests later."""
+
+    world: World
+    value: int
+    pending: dict[str, int] = field(default_factory=dict)  # path to requests still to come before
+
+    def __call__(self, request: Request, go: Go) -> Answer:
+        there = go(request.other("GET", request.path))
+        if there.status != 200:
+            return there
+        self.pending[request.path] = self.value
+        return deleted(there)
+
+    def others(self, request: Request, go: Go) -> Answer:
+        for path in list(self.pending):
+            self.pending[path] -= 1
+            if self.pending[path] < 0:
+                del self.pending[path]
+                go(request.other("DELETE", path))
+        return go(request)
+
+
+def deleted(there: Answer) -> Answer:
+    said = there.said
+    return Answer.json(200, {"id": said["id"], "object": f"{said['object']}.deleted", "deleted": True})
+
+
+@dataclass
+class Ghosts:
+    """A detached file is gone from every listing, and searches find it for good."""
+
+    world: World
+    hidden: set[str] = field(default_factory=set)  # paths
+
+    def __call__(self, request: Request, go: Go) -> Answer:
+        there = go(request.other("GET", request.path))
+        if there.status != 200 or request.path in self.hidden:
+            return Answer.error(404, f"No file found with id '{request.parts[-1]}'.", "not_found")
+        self.hidden.add(request.path)
+        return deleted(there)
+
+    def others(self, request: Request, go: Go) -> Answer:
+        if request.path in self.hidden:
+            return Answer.error(404, f"No file found with id '{request.parts[-1]}'.", "not_found")
+        said, request = request.read()
+        if request.method == "POST" and request.parts[2:] in (("files",), ("file_batches",)):
+            for path in self.hidden.intersection(created_files(request, said)):
+                self.hidden.remove(path)
+                go(request.other("DELETE", path))
+        answer = go(request)
+        if request.method == "GET" and request.parts[2:3] and request.parts[-1] == "files" and entries(answer):
+            folder = f"/vector_stores/{request.parts[1]}/files"
+            return showing(answer, [one for one in entries(answer) if f"{folder}/{one['id']}" not in self.hidden])
+        return answer
+
+
+def created_files(request: Request, said: Any) -> Iterator[str]:
+    """The paths of the store files a POST would make."""
+    body = said if isinstance(said, dict) else {}
+    attached = [body.get("file_id"), *body.get("file_ids", ()), *(one["file_id"] for one in body.get("files", ()))]
+    yield from (f"/vector_stores/{request.parts[1]}/files/{one}" for one in attached if one)
+
+
+def garbled_attributes(_world: World, keys: str) -> Fault:
+    """Text read in the wrong encoding, numbers off by one, booleans as text."""
+
+    def garble(value: Any) -> Any:
+        if isinstance(value, str):
+            return f"{value}\N{LATIN SMALL LETTER E WITH ACUTE}".encode().decode("latin-1")[:512]
+        return str(value) if isinstance(value, bool) else value + 1
+
+    return storing(lambda sent: {key: garble(one) if chosen(key, keys) else one for key, one in sent.items()})
+
+
+def erased_attributes(_world: World, keys: str) -> Fault:
+    return storing(lambda sent: {key: one for key, one in sent.items() if not chosen(key, keys)})
+
+
+def chosen(key: str, keys: str) -> bool:
+    """Whether a key fits a pattern, or a pattern after `!` does not fit it."""
+    return fnmatchcase(key, keys.removeprefix("!")) != keys.startswith("!")
+
+
+def storing(change: Callable[[Attributes], Attributes]) -> Fault:
+    """A fault that stores other attributes than were sent; the client learns of it when it looks."""
+
+    def fault(request: Request, go: Go) -> Answer:
+        said, request = request.read()
+        if not isinstance(said, dict):
+            return go(request)
+        bodies = [said, *(one for one in said.get("files", ()) if isinstance(one, dict))]
+        for body in bodies:
+            if isinstance(body.get("attributes"), dict):
+                body["attributes"] = change(body["attributes"])
+        return go(request.saying(said))
+
+    return fault
+
+
+def deleting(request: Request) -> bool:
+    return request.method == "DELETE"
+
+
+def detaching(request: Request) -> bool:
+    return deleting(request) and request.parts[2:3] == ("files",)
+
+
+KINDS = (
+    Kind("wrong-batch-id", "gives a batch the id and the type of its store", wrong_batch_id, about_batch),
+    Kind("zero-counts", "gives a batch in progress no counts but 0", zero_counts, about_batch),
+    Kind("wrong-counts", "counts one file more in a store than it has", wrong_counts, about_store),
+    Kind(
+        "unseen",
+        "answers 404 to so many GETs of what was just created",
+        Unseen,
+        settings={"value": number(1, 1000, 1)},
+    ),
+    Kind(
+        "slow-delete",
+        "confirms a deletion and does it so many requests later",
+        SlowDelete,
+        deleting,
+        {"value": number(1, 1000, 3)},
+    ),
+    Kind("ghost-search", "confirms a detachment, and searches still find the file", Ghosts, detaching),
+    Kind(
+        "garbled-attributes",
+        "stores attributes of these names with other values",
+        garbled_attributes,
+        writing_attributes,
+        {"keys": text("!vssync_*", "GLOB")},
+    ),
+    Kind(
+        "erased-mark",
+        "does not store attributes of these names",
+        erased_attributes,
+        writing_attributes,
+        {"keys": text("vssync_*", "GLOB")},
+    ),
+)

@@ -1,0 +1,58 @@
+"""The service on a port, for other programs: one process, a few threads, over waitress.
+
+A fault that cuts a connection needs a server that closes it without a reply when the application raises
+`ConnectionError`, and closes it in the middle when a body is shorter than promised; this one does both.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+THREADS = 8
+MOST_BODY_BYTES = 600 << 20  # above the largest upload, which the service refuses with a sentence of its own
+
+
+def loopback(host: str) -> bool:
+    """Whether only this machine can reach a server on this host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
+def address(listening: socket.socket) -> str:
+    """Where a client on this machine finds it, as a URL without path."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(app: WSGIApplication, listening: socket.socket) -> None:
+    """Serve until KeyboardInterrupt or SystemExit; requests under way are answered first."""
+    import waitress  # type: ignore[import-untyped]  # it ships no types
+
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # short queues and short bodies are no news
+    server = waitress.create_server(
+        app,
+        sockets=[listening],
+        threads=THREADS,
+        ident="vssync",
+        log_socket_errors=False,
+        max_request_body_size=MOST_BODY_BYTES,
+    )
+    try:
+        server.run()
+    finally:
+        server.close()
