@@ -20,7 +20,7 @@ from vssync.render.manifest import manifest_yaml
 from vssync.sources.schemas import schema
 
 ROOT = Path(__file__).parent.parent
-GUIDE = sorted((ROOT / "examples/quickstart/docs").glob("*.md"))
+GUIDE = sorted((ROOT / "examples/quickstart/docs").rglob("*.md"))
 PAGES = [ROOT / "README.md", *GUIDE]
 SCHEMA = schema("manifest.schema.json")
 REFERENCE = (ROOT / "examples/quickstart/docs/manifest-reference.md").read_text()

@@ -17,7 +17,7 @@ from vssync.sources import Loaded
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
-GUIDE = len(list(EXAMPLES.glob("quickstart/docs/*.md")))
+GUIDE = len(list(EXAMPLES.glob("quickstart/docs/**/*.md")))
 # manifest, environment, stores, files
 LOCAL: list[tuple[str, str | None, int, int]] = [
     ("quickstart", None, 1, GUIDE),

@@ -100,7 +100,12 @@ def _requests(store: StorePlan) -> int:
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
     listings = ceil(attached / PAGE) + ceil(waits / PAGE)
     drops = _A_DROP * sum(_drops(change) for change in store.files)
-    return batches * _A_BATCH + listings + writes + drops + cancels * _A_CANCEL + (store.change is not None)
+    return batches * _A_BATCH + listings + writes + drops + cancels * _A_CANCEL + _written(store)
+
+
+def _written(store: StorePlan) -> bool:
+    """Whether the store itself is written."""
+    return store.change is not None and store.change.action is not Action.REFUSE
 
 
 def _drops(change: FileChange) -> int:

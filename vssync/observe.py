@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from vssync.api import Client
-from vssync.errors import NotFound
+from vssync.errors import NotFound, ServiceError
 from vssync.model import Contents, Desired, FileStatus, LiveBatch, LiveStore, Snapshot
 from vssync.ownership import MARK, Mark, hinted, key_digest, read_mark
 from vssync.plan import Options
@@ -31,9 +31,22 @@ def observe(client: Client, desired: Desired, options: Options, pool: Pool, *, n
 
 def _contents(client: Client, store: LiveStore) -> Contents:
     """A store's files, and its batches under way: listed where the service lists them, else those it remembers."""
-    files = client.files(store.id, store.counts.total)
+    try:
+        files = client.files(store.id, store.counts.total)
+    except NotFound as error:
+        raise _unseen(store, error) from error
     listed = client.batches(store.id)
     return Contents(files, _remembered(client, store) if listed is None else listed)
+
+
+def _unseen(store: LiveStore, error: NotFound) -> ServiceError:
+    """A store that a complete listing holds is there: a 404 on its files has another reason than absence."""
+    return ServiceError(
+        f"{store.name} ({store.id}): the service lists this store, but not its files: {error}; either the store is too "
+        "new to be known everywhere (plan again in a minute), or the permission to list its files is missing "
+        "(`vssync doctor`), or somebody has just deleted it",
+        error.answer,
+    )
 
 
 def _remembered(client: Client, store: LiveStore) -> tuple[LiveBatch, ...]:

@@ -26,6 +26,7 @@ class Settings:
     env: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     workers: int | None = None
+    limits: str = ""  # changes to the provider's rate limits, as `uploads=500`
     who: Who = field(default_factory=Who)
     allow_outside: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

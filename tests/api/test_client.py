@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
 
-from tests.support import Clock, client_of
-from vssync.api import Entry
+from tests.support import ENDPOINT, Clock, client_of
+from vssync.api import Client, Entry, connect
+from vssync.api.send import ATTACH, CONNECT, READ, SEARCH, UPLOAD, WRITE
 from vssync.errors import LostReply, NotFound, ServiceError
-from vssync.model import AUTO, Chunking
+from vssync.model import AUTO, Chunking, FileStatus
 
 Answer = httpx.Response | type[Exception]
 
@@ -108,6 +111,119 @@ def test_a_batch_sends_each_files_own_attributes_and_chunking() -> None:
     first, second = json.loads(seen[0].content)["files"]
     assert first == {"file_id": "file-1", "attributes": {"a": 1}}
     assert second["chunking_strategy"]["static"] == {"max_chunk_size_tokens": 400, "chunk_overlap_tokens": 100}
+
+
+STATIC = {"type": "static", "static": {"max_chunk_size_tokens": 400, "chunk_overlap_tokens": 100}}
+
+
+@pytest.mark.parametrize(
+    ("chunking", "strategy"), [(AUTO, {}), (Chunking(400, 100), {"chunking_strategy": STATIC})], ids=["auto", "static"]
+)
+def test_attaching_without_files_in_a_batch(chunking: Chunking, strategy: dict[str, object]) -> None:
+    serve, seen = script(ok(id="vsfb_1", status="in_progress"), ok(id="file-1", status="in_progress"))
+    client = client_of(serve)
+    assert client.create_batch_of("vs_1", ["file-1", "file-2"], {"a": True}, chunking).batch.id == "vsfb_1"
+    assert client.attach("vs_1", Entry("file-1", {"a": 0.5}, chunking)).status is FileStatus.IN_PROGRESS
+    shared, single = (json.loads(request.content) for request in seen)
+    assert shared == {"file_ids": ["file-1", "file-2"], "attributes": {"a": True}, **strategy}
+    assert single == {"file_id": "file-1", "attributes": {"a": 0.5}, **strategy}
+    assert [request.url.path for request in seen] == [
+        "/v1/vector_stores/vs_1/file_batches",
+        "/v1/vector_stores/vs_1/files",
+    ]
+
+
+@pytest.mark.parametrize("answer", [httpx.ReadTimeout, httpx.Response(502)])
+@pytest.mark.parametrize(
+    "attach",
+    [
+        lambda client: client.attach("vs_1", Entry("file-1", {}, AUTO)),
+        lambda client: client.create_batch_of("vs_1", ["file-1"], {}, AUTO),
+        lambda client: client.upload(io.BytesIO(b"x"), "a.md"),
+    ],
+    ids=["attach", "batch", "upload"],
+)
+def test_attaching_is_never_sent_again_blindly(attach: Callable[[Client], object], answer: Answer) -> None:
+    serve, seen = script(answer)
+    with pytest.raises(LostReply):
+        attach(client_of(serve))
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("ask", "seconds"),
+    [
+        (lambda client: client.store("vs_1"), READ),
+        (lambda client: client.search("vs_1", "why", 5), SEARCH),
+        (lambda client: client.create_batch("vs_1", []), ATTACH),
+        (lambda client: client.attach("vs_1", Entry("file-1", {}, AUTO)), ATTACH),
+        (lambda client: client.upload(io.BytesIO(b"x"), "a.md"), UPLOAD),
+    ],
+    ids=["read", "search", "batch", "attach", "upload"],
+)
+def test_each_kind_of_request_has_its_patience(ask: Callable[[Client], object], seconds: float) -> None:
+    serve, seen = script(ok(id="x", data=[]))
+    ask(client_of(serve))
+    assert seen[0].extensions["timeout"] == {"connect": CONNECT, "read": seconds, "write": WRITE, "pool": None}
+
+
+def test_an_empty_store_costs_one_request() -> None:
+    serve, seen = script(ok(data=[], has_more=False))
+    assert client_of(serve).files("vs_1") == ()
+    assert len(seen) == 1
+
+
+def test_fewer_files_than_the_store_counts_are_read_again_from_one_end() -> None:
+    serve, seen = script(ok(data=[], has_more=False), ok(data=[{"id": "file-1"}], has_more=False))
+    assert [file.id for file in client_of(serve).files("vs_1", expected=1)] == ["file-1"]
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "id"),
+    [
+        (httpx.Response(400, headers={"x-request-id": "r1"}), 400, "r1"),
+        (httpx.Response(200, text="<html>", headers={"content-type": "text/html", "opc-request-id": "r2"}), 200, "r2"),
+    ],
+)
+def test_errors_keep_the_request_id(answer: httpx.Response, code: int, id: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        client_of(lambda _: answer).store("vs_1")
+    assert (caught.value.answer.status, caught.value.answer.request_id) == (code, id)
+    assert id in str(caught.value)
+
+
+def test_a_lost_reply_keeps_the_request_id_of_a_500() -> None:
+    serve, _ = script(httpx.Response(500, headers={"opc-request-id": "r3"}))
+    with pytest.raises(LostReply) as caught:
+        client_of(serve).create_store({"name": "x"})
+    assert caught.value.answer.request_id == "r3"
+
+
+@pytest.mark.parametrize(
+    ("hint", "after"), [("1500", 1.5), ("0", 0.0), ("999999999", 60.0), ("soon", None), ("-1", None), ("²", None)]
+)
+def test_the_services_wish_of_when_to_look_again(hint: str, after: float | None) -> None:
+    headers = [(b"openai-poll-after-ms", hint.encode("latin-1"))]
+    serve, _ = script(httpx.Response(200, json={"id": "vsfb_1"}, headers=headers))
+    assert client_of(serve).batch("vs_1", "vsfb_1").after == after
+
+
+def test_the_log_has_requests_and_never_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "vssync")
+    serve, _ = script(
+        httpx.Response(503), httpx.ConnectError, httpx.Response(200, json={"id": "x"}, headers={"x-request-id": "r1"})
+    )
+    place = replace(ENDPOINT, data_headers={"openai-project": "hush"}, control_headers={"authorization": "Bearer hush"})
+    transport = httpx.MockTransport(serve)
+    client = connect(place, auth=None, clock=Clock(), workers=1, transport=transport)
+    client.store("vs_1")
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("vssync")]
+    assert lines[0] == "GET /v1/vector_stores/vs_1 503 0 ms"
+    assert "again in" in lines[1]
+    assert lines[2] == "GET /v1/vector_stores/vs_1 no answer: ConnectError"
+    assert lines[-1] == "GET /v1/vector_stores/vs_1 200 0 ms r1"
+    assert "hush" not in caplog.text
 
 
 def test_an_upload_starts_at_the_files_start_each_time() -> None:

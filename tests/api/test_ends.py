@@ -62,8 +62,10 @@ def test_each_side_reads_about_half() -> None:
     [
         Page([{"id": "a", "created_at": 5}, {"id": "b", "created_at": 4}], "b", True),
         Page([{"id": "a", "created_at": 1}], "", True),
+        Page([{"id": "a", "created_at": "2026-08-01"}], "a", True),
+        Page([{"id": "a"}], "a", True),
     ],
-    ids=["out of order", "repeated cursor"],
+    ids=["out of order", "repeated cursor", "another kind of time", "no time"],
 )
 def test_an_order_that_cannot_be_relied_on_is_said(page: Page) -> None:
     with pytest.raises(Misshapen):

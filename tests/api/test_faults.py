@@ -41,6 +41,8 @@ INNER = {"error": {"code": "unsupported_file", "message": "no docx", "type": "in
         ({"detail": 1}, "", ""),
         ([1], "", "[1]"),
         ({"error": "plain"}, "", "plain"),
+        ("[" * 100_000, "", "the answer is not JSON (text/plain): " + "[" * 300 + "..."),
+        ({"message": "{" * 5000}, "", "{" * 300 + "..."),
     ],
 )
 def test_every_shape_gives_code_and_message(body: object, code: str, message: str) -> None:
@@ -91,3 +93,22 @@ def test_a_lost_reply_says_that_it_may_have_taken_effect() -> None:
     error = faults.lost("POST", "/files", "timed out")
     assert isinstance(error, LostReply)
     assert "may have taken effect" in str(error)
+
+
+def test_the_way_out_follows_what_is_wrong() -> None:
+    error = faults.error_for(faults.answer_of(response(401, {"message": "no"})), way_out="renew it")
+    assert str(error) == "GET /v1/files: 401: no; renew it"
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [("https://b.example/x?token=1", "b.example"), ("/x", "example.com"), ("http://a:b/", "nowhere")],
+)
+def test_a_redirect_names_the_host_only(location: str, host: str) -> None:
+    message = faults.answer_of(response(302, "", {"location": location})).message
+    assert f"redirect to {host}" in message
+    assert "token" not in message
+
+
+def test_a_lost_reply_keeps_the_request_id() -> None:
+    assert faults.lost("POST", "/files", "500", "r1").answer.request_id == "r1"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.api.paging import Page, page_of, whole
+from vssync.api.paging import PAGE, Page, page_of, whole
 from vssync.api.parse import Misshapen
 
 
@@ -48,7 +48,15 @@ def test_an_ignored_cursor_is_an_error_and_not_a_loop() -> None:
         whole(lambda cursor: Page([{"id": "a"}], "a", True))
 
 
-@pytest.mark.parametrize("body", [[], {}, {"data": None}, "text", None])
+@pytest.mark.parametrize(
+    "body", [[], {}, {"data": None}, "text", None, {"data": ["file-1"]}, {"data": [{"id": "a"}, None]}]
+)
 def test_what_is_no_listing_is_said_so(body: Any) -> None:
     with pytest.raises(Misshapen):
         page_of(body)
+
+
+@pytest.mark.parametrize(("rows", "more"), [(0, False), (99, False), (PAGE, True), (PAGE + 1, False)])
+def test_a_service_that_does_not_say_whether_there_is_more(rows: int, more: bool) -> None:
+    """A page filled to the limit may not be the last; one beyond it is all there is."""
+    assert page_of({"data": [{"id": str(number)} for number in range(rows)]}).more is more

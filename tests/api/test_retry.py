@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vssync.api.retry import ATTEMPTS, BUDGET, LONGEST, Failure, wait_before
 
@@ -23,6 +25,12 @@ AGAIN, ENDS = True, False
         (Failure(400), ENDS, ENDS),
         (Failure(401), ENDS, ENDS),
         (Failure(404), ENDS, ENDS),
+        (Failure(408), AGAIN, ENDS),
+        (Failure(429, "rate_limit_exceeded"), AGAIN, AGAIN),
+        (Failure(429, "insufficient_quota"), ENDS, ENDS),
+        (Failure(sent=False, hopeless=True), ENDS, ENDS),
+        (Failure(hopeless=True), ENDS, ENDS),
+        (Failure(stale=True), AGAIN, ENDS),
     ],
 )
 def test_who_is_sent_again(failure: Failure, read: bool, write: bool) -> None:
@@ -40,3 +48,31 @@ def test_waiting_grows_to_its_longest_and_ends() -> None:
 def test_the_services_own_wish_comes_first_within_the_budget(asked: float, elapsed: float, wait: float | None) -> None:
     failure = Failure(429, retry_after=asked)
     assert wait_before(failure, idempotent=False, attempt=1, elapsed=elapsed, dice=0.1) == wait
+
+
+def waits(failure: Failure, *, met: bool) -> list[float | None]:
+    """Until it ends."""
+    found = [wait_before(failure, idempotent=True, attempt=n, elapsed=0, dice=1.0, met=met) for n in range(1, 9)]
+    return found[: found.index(None)]
+
+
+@pytest.mark.parametrize(
+    ("failure", "met", "found"),
+    [
+        (Failure(sent=False), False, [1, 2]),
+        (Failure(sent=True), False, [1, 2]),
+        (Failure(503), False, [1, 2, 4, 8, 16, 30, 30]),
+        (Failure(sent=False), True, [1, 2, 4, 8, 16, 30, 30]),
+        (Failure(stale=True), True, [0, 2, 4, 8, 16, 30, 30]),
+    ],
+)
+def test_an_address_that_never_answered_is_given_up_soon(failure: Failure, met: bool, found: list[float]) -> None:
+    assert waits(failure, met=met) == found
+
+
+@given(st.floats(0, 1), st.integers(1, ATTEMPTS - 1))
+def test_jitter_keeps_between_half_and_all_of_the_backoff(dice: float, attempt: int) -> None:
+    wait = wait_before(Failure(503), idempotent=True, attempt=attempt, elapsed=0, dice=dice)
+    whole = min(LONGEST, 2 ** (attempt - 1))
+    assert wait is not None
+    assert whole / 2 <= wait <= whole

@@ -10,17 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
-from vssync.api import parse
+from vssync.api import lacks, parse
 from vssync.api.ends import from_both_ends
 from vssync.api.limits import Bucket, Clock
 from vssync.api.paging import PAGE, Page, page_of, whole
 from vssync.api.parse import Misshapen
-from vssync.api.send import Call, Plane, Reply, Sender, misshapen
+from vssync.api.send import ATTACH, SEARCH, UPLOAD, Call, Plane, Reply, Sender, misshapen
 from vssync.errors import NotFound, ServiceError
 from vssync.model import (
     Attributes,
     Chunking,
-    Contents,
     LiveBatch,
     LiveFile,
     LiveStore,
@@ -43,6 +42,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Glance:
+    """What one reading request came to: an error or none, and how long it took in seconds, attempts included."""
+
+    error: ServiceError | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Polled:
     """A batch as just read, and how many seconds the service asks to wait before the next look."""
 
@@ -53,9 +60,10 @@ class Polled:
 class Client:
     """Thread-safe; every method may raise ServiceError, and writes that are not idempotent LostReply."""
 
-    def __init__(self, sender: Sender, close: Callable[[], None]) -> None:
+    def __init__(self, sender: Sender, close: Callable[[], None], *, lists_batches: bool = True) -> None:
         self._sender = sender
         self._close = close
+        self._lists_batches = lists_batches
         self.clock: Clock = sender.clock
         self._date: int | None = None
 
@@ -102,14 +110,11 @@ class Client:
 
     def search(self, store_id: str, query: str, most: int) -> tuple[SearchHit, ...]:
         """The best `most` (1..50) chunks for a question."""
-        call = Call("POST", f"/vector_stores/{store_id}/search", body={"query": query, "max_num_results": most})
+        body = {"query": query, "max_num_results": most}
+        call = Call("POST", f"/vector_stores/{store_id}/search", body=body, patience=SEARCH)
         return self._read(call, lambda body: tuple(parse.hit(row) for row in page_of(body).rows))
 
     # -- a store's files ---------------------------------------------------------------------------------
-
-    def contents(self, store: LiveStore) -> Contents:
-        """One complete listing of a store: its files, and its batches under way where the service lists them."""
-        return Contents(self.files(store.id, store.counts.total), self.batches(store.id) or ())
 
     def files(self, store_id: str, expected: int = 0) -> tuple[LiveFile, ...]:
         """All files of a store, complete: from both ends at once, and from one when that gave fewer than expected."""
@@ -118,8 +123,8 @@ class Client:
             rows = from_both_ends(self._pages(path, order="asc"), self._pages(path, order="desc"), _at_once)
             found = tuple(parse.store_file(row) for row in rows)
         except Misshapen:
-            found = ()
-        return found if found and len(found) >= expected else self._list(path, parse.store_file)
+            found = None
+        return self._list(path, parse.store_file) if found is None or len(found) < expected else found
 
     def ready(self, store_id: str) -> bool:
         """Whether the store can be used: some services answer 404 for a while after creating it."""
@@ -150,19 +155,23 @@ class Client:
         """Takes a file out of a store; the File stays (OpenAI spec). One that is gone already is fine."""
         self._gone(Call("DELETE", f"/vector_stores/{store_id}/files/{file_id}"))
 
+    def attach(self, store_id: str, entry: Entry) -> LiveFile:
+        """Attaches one file. A file that is attached already is an error here, and an answer there: look first."""
+        return self._read(_attaching(store_id, "files", _entry(entry), 1), parse.store_file)
+
     # -- batches -----------------------------------------------------------------------------------------
 
     def create_batch(self, store_id: str, entries: Sequence[Entry]) -> Polled:
         """Attaches up to 2,000 files (OpenAI spec), each with its own attributes and chunking."""
-        call = Call(
-            "POST",
-            f"/vector_stores/{store_id}/file_batches",
-            body={"files": [_entry(entry) for entry in entries]},
-            idempotent=False,
-            bucket=Bucket.ATTACH,
-            scope=store_id,
-        )
-        return self._polled(call)
+        body = {"files": [_entry(entry) for entry in entries]}
+        return self._polled(_attaching(store_id, "file_batches", body, len(entries)))
+
+    def create_batch_of(
+        self, store_id: str, file_ids: Sequence[str], attributes: Attributes, chunking: Chunking
+    ) -> Polled:
+        """Attaches files that share attributes and chunking, for services that take no `files`."""
+        body = {"file_ids": list(file_ids), "attributes": dict(attributes), **_strategy(chunking)}
+        return self._polled(_attaching(store_id, "file_batches", body, len(file_ids)))
 
     def batch(self, store_id: str, batch_id: str) -> Polled:
         """A batch's progress. The id in the answer is not trusted: some services echo another object's."""
@@ -178,12 +187,15 @@ class Client:
 
     def batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
         """A store's unfinished batches with their files; None where the service does not list batches."""
+        if not self._lists_batches:
+            return None
         try:
             listed = self._list(f"/vector_stores/{store_id}/file_batches", parse.batch)
         except ServiceError as error:
-            if error.answer.status in (400, 404, 405, 501):
-                return None
-            raise
+            if lacks.on_list(error) is None:
+                raise
+            self._lists_batches = not lacks.for_good(error)
+            return None
         return tuple(self._with_files(store_id, batch) for batch in listed if batch.status in _CHILD_STATES)
 
     def _with_files(self, store_id: str, batch: LiveBatch) -> LiveBatch:
@@ -199,7 +211,15 @@ class Client:
             handle.seek(0)
             return {"file": (filename, handle, "application/octet-stream")}
 
-        call = Call("POST", "/files", form={"purpose": PURPOSE}, files=parts, idempotent=False, bucket=Bucket.UPLOAD)
+        call = Call(
+            "POST",
+            "/files",
+            form={"purpose": PURPOSE},
+            files=parts,
+            idempotent=False,
+            patience=UPLOAD,
+            costs={Bucket.UPLOADS: 1},
+        )
         return self._read(call, parse.upload)
 
     def uploaded(self, file_id: str) -> Upload:
@@ -209,6 +229,18 @@ class Client:
     def delete_upload(self, file_id: str) -> None:
         """Deletes a File. One that is gone already is fine."""
         self._gone(Call("DELETE", f"/files/{file_id}"))
+
+    # -- looking around ----------------------------------------------------------------------------------
+
+    def glance(self, path: str, plane: Plane = Plane.DATA) -> Glance:
+        """Asks for one object of a listing, and raises nothing for what the service says."""
+        begun = self.clock.monotonic()
+        error: ServiceError | None = None
+        try:
+            self._read(Call("GET", path, plane, {"limit": 1}), page_of)
+        except ServiceError as why:
+            error = why
+        return Glance(error, self.clock.monotonic() - begun)
 
     # -- shared ------------------------------------------------------------------------------------------
 
@@ -260,12 +292,25 @@ def _at_once(one: Callable[[], Page], other: Callable[[], Page]) -> tuple[Page, 
         return one(), ahead.result()
 
 
+def _attaching(store_id: str, where: str, body: Mapping[str, Any], files: int) -> Call:
+    return Call(
+        "POST",
+        f"/vector_stores/{store_id}/{where}",
+        body=body,
+        idempotent=False,
+        patience=ATTACH,
+        costs={Bucket.ATTACHES: 1, Bucket.FILES: files},
+        scope=store_id,
+    )
+
+
 def _entry(entry: Entry) -> dict[str, Any]:
-    body: dict[str, Any] = {"file_id": entry.file_id, "attributes": dict(entry.attributes)}
-    if not entry.chunking.auto:
-        static = {
-            "max_chunk_size_tokens": entry.chunking.size,
-            "chunk_overlap_tokens": entry.chunking.overlap,
-        }
-        body["chunking_strategy"] = {"type": "static", "static": static}
-    return body
+    return {"file_id": entry.file_id, "attributes": dict(entry.attributes), **_strategy(entry.chunking)}
+
+
+def _strategy(chunking: Chunking) -> dict[str, Any]:
+    """`auto` is what a service does without a word about it."""
+    if chunking.auto:
+        return {}
+    static = {"max_chunk_size_tokens": chunking.size, "chunk_overlap_tokens": chunking.overlap}
+    return {"chunking_strategy": {"type": "static", "static": static}}

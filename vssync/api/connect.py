@@ -8,9 +8,14 @@ import httpx
 
 from vssync import __version__
 from vssync.api.client import Client
-from vssync.api.limits import PER_MINUTE, Clock, Limits
+from vssync.api.limits import Clock, Limits, rates
 from vssync.api.send import Plane, Sender
 from vssync.endpoints import Endpoint
+from vssync.errors import UsageProblem
+
+# Seconds an idle connection is kept. Common servers close theirs after five: a write that meets a closed one would
+# count as lost.
+_IDLE = 3.0
 
 
 def connect(
@@ -21,17 +26,16 @@ def connect(
     workers: int,
     transport: httpx.BaseTransport | None = None,
     close: Callable[[], None] = lambda: None,
+    limits: str = "",
+    lists_batches: bool = True,
 ) -> Client:
-    """A client for this endpoint. `close` gives back what lies behind `transport`."""
-    # Equal limits: with fewer kept-alive than allowed connections httpcore closes ones that are in use.
-    pool = httpx.Limits(max_connections=workers, max_keepalive_connections=workers)
-    http = httpx.Client(
-        auth=auth,
-        limits=pool,
-        transport=transport,
-        follow_redirects=False,  # a redirect must not carry a credential to another host
-        headers={"user-agent": f"vssync/{__version__}"},
-    )
+    """A client for this endpoint. `close` gives back what lies behind `transport`.
+
+    `limits` changes the provider's rate limits, as `uploads=500,files=0`; with `lists_batches` off no list of batches
+    is asked for. Raises UsageProblem for limits, proxy settings or certificates that make no sense.
+    """
+    per_minute = rates(endpoint.provider, limits)
+    http = _http(auth, workers, transport)
 
     def shut() -> None:
         http.close()
@@ -41,5 +45,29 @@ def connect(
         Plane.DATA: (endpoint.data_url, endpoint.data_headers),
         Plane.CONTROL: (endpoint.control_url, endpoint.control_headers),
     }
-    limits = Limits(clock, PER_MINUTE.get(endpoint.provider, {}))
-    return Client(Sender(http, bases, limits, clock, lenient_absence=endpoint.provider == "compatible"), shut)
+    sender = Sender(http, bases, Limits(clock, per_minute), clock, provider=endpoint.provider)
+    return Client(sender, shut, lists_batches=lists_batches)
+
+
+def _http(auth: httpx.Auth | None, workers: int, transport: httpx.BaseTransport | None) -> httpx.Client:
+    """Proxies and certificates come from the process environment, as httpx reads it."""
+    # Equal limits: with fewer kept-alive than allowed connections httpcore closes ones that are in use.
+    pool = httpx.Limits(max_connections=workers, max_keepalive_connections=workers, keepalive_expiry=_IDLE)
+    try:
+        return httpx.Client(
+            auth=auth,
+            limits=pool,
+            transport=transport,
+            follow_redirects=False,  # a redirect must not carry a credential to another host
+            headers={"user-agent": f"vssync/{__version__}"},
+        )
+    except ImportError:
+        raise UsageProblem("proxy settings: a SOCKS proxy needs another package; pip install 'httpx[socks]'") from None
+    except OSError as error:  # which ssl's own errors are, too
+        raise UsageProblem(
+            f"SSL_CERT_FILE, SSL_CERT_DIR: cannot be used: {error.strerror or error}; name a file of PEM certificates"
+        ) from None
+    except (ValueError, httpx.InvalidURL):  # their messages quote the address, in which a password may stand
+        raise UsageProblem(
+            "proxy settings: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is no address of a proxy; write http://host:port"
+        ) from None

@@ -25,7 +25,7 @@ class _Side:
     def __init__(self, fetch: Fetch, sign: int) -> None:
         self._fetch, self._sign = fetch, sign
         self._cursors = {""}
-        self.last: int | None = None
+        self.last: float | None = None
         self.cursor = ""
         self.ended = False
 
@@ -36,7 +36,9 @@ class _Side:
         """Adds a page and goes on behind it; Misshapen when it is out of order or its cursor was here before."""
         for row in page.rows:
             found[str(row.get("id", ""))] = row
-            created = int(row.get("created_at") or 0)
+            created = row.get("created_at")
+            if not isinstance(created, int | float):
+                raise Misshapen("an object without a time")
             if self.last is not None and created * self._sign < self.last * self._sign:
                 raise Misshapen("a page out of order")
             self.last = created

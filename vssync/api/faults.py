@@ -60,12 +60,12 @@ def _until(moment: str | None, now: str | None) -> float | None:
         return None
 
 
-def error_for(answer: Answer, *, lenient_absence: bool = False) -> ServiceError:
-    """The error to raise for an answer.
+def error_for(answer: Answer, *, lenient_absence: bool = False, way_out: str = "") -> ServiceError:
+    """The error to raise for an answer; `way_out` is what its reader can do.
 
     With `lenient_absence` a 400 that says "not found" counts as absent, as some compatible services answer.
     """
-    text = describe(answer)
+    text = describe(answer) + (f"; {way_out}" if way_out else "")
     if answer.status in (401, 403):
         return AccessDenied(text, answer)
     if answer.status == 404 or (lenient_absence and answer.status == 400 and _GONE.search(answer.message)):
@@ -73,17 +73,25 @@ def error_for(answer: Answer, *, lenient_absence: bool = False) -> ServiceError:
     return ServiceError(text, answer)
 
 
-def lost(method: str, path: str, why: str) -> LostReply:
+def lost(method: str, path: str, why: str, request_id: str = "") -> LostReply:
     """The error for a write whose reply did not come."""
-    return LostReply(f"{method} {path}: {why}; it may have taken effect", Answer(method, path, message=why))
+    answer = Answer(method, path, message=why, request_id=request_id)
+    return LostReply(f"{method} {path}: {why}; it may have taken effect", answer)
 
 
-def unreachable(method: str, url: httpx.URL, cause: Exception) -> ServiceError:
-    """The error for a request that did not reach the service."""
-    why = str(cause) or type(cause).__name__
-    return ServiceError(
-        f"{url.host}: cannot be reached: {why}\n    Look at the address, the network and the proxy settings.",
-        Answer(method, url.path, message=why),
+def unreachable(method: str, url: httpx.URL, why: str, way_out: str) -> ServiceError:
+    """The error for a request that was not answered."""
+    return ServiceError(f"{url.host}: {why}; {way_out}", Answer(method, url.path, message=why))
+
+
+def misread(response: httpx.Response) -> Answer:
+    """What to say of a success whose body is no JSON."""
+    return Answer(
+        method=response.request.method,
+        path=response.request.url.path,
+        status=response.status_code,
+        message=_not_json(response),
+        request_id=request_id(response),
     )
 
 
@@ -96,9 +104,11 @@ def describe(answer: Answer) -> str:
 
 
 def _said(response: httpx.Response) -> dict[str, str]:
+    if response.has_redirect_location:
+        return {"message": _redirect(response)}
     try:
         body = json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"message": _not_json(response)}
     return _unwrap(body, _DEEPEST)
 
@@ -121,9 +131,19 @@ def _nested(message: str) -> dict[str, Any] | None:
     match = _INNER.search(message)
     try:
         body = json.loads(match.group()) if match else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) and ("message" in body or "error" in body) else None
+
+
+def _redirect(response: httpx.Response) -> str:
+    """Only the host of where to: the rest of an address can hold anything."""
+    try:
+        host = response.request.url.join(response.headers["location"]).host
+    except httpx.InvalidURL:
+        host = ""
+    where = host or "nowhere"
+    return f"the answer is a redirect to {where}, and no credential is sent on; put the right address into `service`"
 
 
 def _not_json(response: httpx.Response) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from vssync import cost
+from vssync.errors import UsageProblem
 
 
 class Clock(Protocol):
@@ -49,24 +53,40 @@ class SystemClock:
 
 
 class Bucket(StrEnum):
-    """What a request counts against."""
+    """What a request counts against; the values are the names a user changes limits by."""
 
-    NONE = "none"
-    UPLOAD = "upload"
-    ATTACH = "attach"  # per store
+    REQUESTS = "requests"  # every request
+    UPLOADS = "uploads"
+    ATTACHES = "attaches"  # requests that attach, per store
+    FILES = "files"  # files attached, however many a request
 
 
-# OpenAI spec: 1,000 uploads a minute and user; 300 attach requests a minute and store.
-PER_MINUTE = {
-    "openai": {Bucket.UPLOAD: 1000, Bucket.ATTACH: 300},
-    "oci": {Bucket.UPLOAD: 1000, Bucket.ATTACH: 300},
-}
+Rates = Mapping[Bucket, int]
+
+
+def rates(provider: str, changed: str = "") -> Rates:
+    """How many of each a minute: the provider's own limits, with what `uploads=500,files=0` changes; 0 is unlimited.
+
+    Raises UsageProblem for a name or number that makes no sense.
+    """
+    usual = cost.LIMITS.get(provider)
+    found = (
+        {Bucket.UPLOADS: usual.uploads, Bucket.ATTACHES: usual.attaches, Bucket.FILES: usual.attached} if usual else {}
+    )
+    for part in filter(None, (part.strip() for part in changed.split(","))):
+        name, _, number = part.partition("=")
+        if name not in tuple(Bucket) or not (number.isascii() and number.isdecimal() and len(number) < 10):
+            raise UsageProblem(
+                f"--limits {part}: must be a number a minute, as in {Bucket.UPLOADS}=500; names are {', '.join(Bucket)}"
+            )
+        found[Bucket(name)] = int(number)
+    return found
 
 
 class Limits:
     """Says when a request may go. Thread-safe; waits outside its lock."""
 
-    def __init__(self, clock: Clock, per_minute: dict[Bucket, int]) -> None:
+    def __init__(self, clock: Clock, per_minute: Rates) -> None:
         self._clock = clock
         self._per_minute = per_minute
         self._lock = threading.Lock()
@@ -74,10 +94,10 @@ class Limits:
         self._paused_until = 0.0
         self.throttled = 0.0  # seconds this run was asked to pause
 
-    def take(self, bucket: Bucket, scope: str = "") -> None:
-        """Waits until one request of this kind may go."""
+    def take(self, costs: Mapping[Bucket, int], scope: str = "") -> None:
+        """Waits until a request may go that counts so much against each bucket; `scope` is its store."""
         self._clock.check()
-        wait = self._reserve(bucket, scope)
+        wait = self._reserve(costs, scope)
         if wait > 0:
             self._clock.sleep(wait)
 
@@ -88,15 +108,19 @@ class Limits:
             self.throttled += max(0.0, until - max(self._paused_until, self._clock.monotonic()))
             self._paused_until = max(self._paused_until, until)
 
-    def _reserve(self, bucket: Bucket, scope: str) -> float:
-        """A place in the queue: a bucket holds a second's worth, so short bursts pass at once."""
-        rate = self._per_minute.get(bucket)
+    def _reserve(self, costs: Mapping[Bucket, int], scope: str) -> float:
+        """A place in every queue: a bucket holds a second's worth, so short bursts pass at once."""
         with self._lock:
             now = self._clock.monotonic()
-            start = max(now, self._paused_until)
-            if rate:
-                spacing = 60.0 / rate
-                slot = max(self._next.get((bucket, scope), 0.0), now - 1.0)
-                self._next[bucket, scope] = slot + spacing
-                start = max(start, slot)
-            return start - now
+            starts = [self._book(bucket, amount, scope, now) for bucket, amount in costs.items()]
+            return max(self._paused_until, *starts, now) - now
+
+    def _book(self, bucket: Bucket, amount: int, scope: str, now: float) -> float:
+        """When this bucket lets the request go."""
+        rate = self._per_minute.get(bucket)
+        if not rate:
+            return now
+        line = bucket, scope if bucket is Bucket.ATTACHES else ""
+        slot = max(self._next.get(line, 0.0), now - 1.0)
+        self._next[line] = slot + amount * 60.0 / rate
+        return slot

@@ -30,9 +30,14 @@ def page_of(body: object) -> Page:
     """Reads a list answer; Misshapen when it is none."""
     if not isinstance(body, Mapping) or not isinstance(body.get("data"), list):
         raise Misshapen("a listing without `data`")
-    rows = [row for row in body["data"] if isinstance(row, Mapping)]
+    rows = body["data"]
+    if not all(isinstance(row, Mapping) for row in rows):
+        raise Misshapen("a listing of something else than objects")
     last = str(rows[-1].get("id", "")) if rows else ""
-    return Page(rows, last, bool(body.get("has_more")) and bool(rows))
+    more = body.get("has_more")
+    if more is None:  # a service that does not say: a page filled to the limit may not be the last
+        more = len(rows) == PAGE
+    return Page(rows, last, bool(more) and bool(rows))
 
 
 def whole(fetch: Callable[[str], Page]) -> list[Mapping[str, Any]]:

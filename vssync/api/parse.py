@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from math import isfinite
 from typing import Any, TypeVar
 
 from vssync.model import (
@@ -87,7 +88,7 @@ def hit(body: Body) -> SearchHit:
     texts = [_text(part.get("text")) for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
     attributes = _attributes(body.get("attributes"))
     return SearchHit(
-        score=float(body.get("score") or 0.0),
+        score=_float(body.get("score")),
         filename=_text(body.get("filename")),
         file_id=_text(body.get("file_id")),
         key=_text(attributes.get("vssync_key")),
@@ -115,7 +116,11 @@ def _text(value: object) -> str:
 
 
 def _int(value: object) -> int:
-    return int(value) if isinstance(value, int | float) else 0
+    return int(value) if isinstance(value, int | float) and isfinite(value) else 0
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and isfinite(value) else 0.0
 
 
 def _mapping(value: object) -> Body:

@@ -1,9 +1,14 @@
-"""Sends one request: limits, timeouts, retries, and one kind of error out."""
+"""Sends one request: limits, timeouts, retries, a line in the log, and one kind of error out.
+
+The log has methods, paths, statuses, times and request ids: never a header, a body or a query.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import random
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -12,12 +17,13 @@ from typing import Any
 
 import httpx
 
-from vssync.api import faults
+from vssync.api import faults, hints, wire
 from vssync.api.limits import Bucket, Clock, Limits
 from vssync.api.parse import Misshapen
-from vssync.api.retry import Failure, wait_before
+from vssync.api.retry import ATTEMPTS, Failure, wait_before
 from vssync.errors import Answer, ServiceError
 
+log = logging.getLogger(__name__)
 Files = Mapping[str, tuple[str, Any, str]]
 
 
@@ -28,9 +34,20 @@ class Plane(StrEnum):
     CONTROL = "control"
 
 
+# Seconds without a byte from the service. An upload's whole body may be looked at before it is answered, and a
+# batch of thousands of files checked one by one.
+READ, SEARCH, ATTACH, UPLOAD = 30.0, 60.0, 120.0, 600.0
+CONNECT, WRITE = 10.0, 60.0
+LONGEST_HINT = 60.0  # seconds; what a service says beyond is not believed
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to make. `files` builds the multipart parts anew for each attempt."""
+    """One request to make. `files` builds the multipart parts anew for each attempt.
+
+    `patience` is how many seconds the service may be silent; `costs` is what counts against the rate limits, those of
+    the store `scope` where they are a store's.
+    """
 
     method: str
     path: str
@@ -40,7 +57,8 @@ class Call:
     form: Mapping[str, str] | None = None
     files: Callable[[], Files] | None = None
     idempotent: bool = True
-    bucket: Bucket = Bucket.NONE
+    patience: float = READ
+    costs: Mapping[Bucket, int] = field(default_factory=dict)
     scope: str = ""
 
 
@@ -54,10 +72,6 @@ class Reply:
     request_id: str = ""
 
 
-# Seconds to wait for an answer; connecting and sending have their own.
-_READ, _UPLOAD = 60.0, 600.0
-
-
 class Sender:
     """Thread-safe. `bases` maps each plane to its URL and headers."""
 
@@ -68,11 +82,13 @@ class Sender:
         limits: Limits,
         clock: Clock,
         *,
-        lenient_absence: bool = False,
+        provider: str,
     ) -> None:
         self._http = http
         self._bases = bases
-        self._lenient = lenient_absence
+        self._provider = provider
+        self._met: set[Plane] = set()
+        self._lock = threading.Lock()
         self.limits = limits
         self.clock = clock
         self.requests = 0
@@ -90,30 +106,42 @@ class Sender:
             if isinstance(outcome, Reply):
                 return outcome
             failure, error = outcome
-            elapsed = self.clock.monotonic() - started
             wait = wait_before(
-                failure, idempotent=call.idempotent, attempt=attempt, elapsed=elapsed, dice=random.random()
+                failure,
+                idempotent=call.idempotent,
+                attempt=attempt,
+                elapsed=self.clock.monotonic() - started,
+                dice=random.random(),
+                met=call.plane in self._met,
             )
             if wait is None:
                 raise error
-            if failure.status == 429:
-                self.limits.pause(wait)
-            else:
-                self.clock.sleep(wait)
+            log.debug("%s %s: again in %.1f s, after attempt %d of %d", call.method, call.path, wait, attempt, ATTEMPTS)
+            self._wait(failure, wait)
+
+    def _wait(self, failure: Failure, seconds: float) -> None:
+        if failure.status == 429:
+            self.limits.pause(seconds)
+        else:
+            self.clock.sleep(seconds)
 
     def _attempt(self, call: Call) -> Reply | tuple[Failure, ServiceError]:
-        self.limits.take(call.bucket, call.scope)
-        self.requests += 1
-        request = self._build(call)
+        self.limits.take({Bucket.REQUESTS: 1, **call.costs}, call.scope)
+        with self._lock:
+            self.requests += 1
+        seen = wire.Wire()
+        request = self._build(call, seen)
+        begun = self.clock.monotonic()
         try:
             response = self._http.send(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as cause:
-            return Failure(sent=False), faults.unreachable(call.method, request.url, cause)
-        except (httpx.TransportError, httpx.StreamError) as cause:
-            return Failure(), self._unanswered(call, request, cause)
+        except wire.ERRORS as cause:
+            log.info("%s %s no answer: %s", call.method, request.url.path, type(cause).__name__)
+            failure = seen.failure(cause)
+            return failure, wire.error(request, failure, cause, idempotent=call.idempotent)
+        _note(response, self.clock.monotonic() - begun)
         return self._read(call, response)
 
-    def _build(self, call: Call) -> httpx.Request:
+    def _build(self, call: Call, seen: wire.Wire) -> httpx.Request:
         url, headers = self._bases[call.plane]
         return self._http.build_request(
             call.method,
@@ -123,33 +151,42 @@ class Sender:
             data=call.form,
             files=call.files() if call.files else None,
             headers=headers,
-            timeout=httpx.Timeout(_UPLOAD if call.files else _READ, connect=10.0, pool=None),
+            timeout=httpx.Timeout(call.patience, connect=CONNECT, write=WRITE, pool=None),
+            extensions={"trace": seen},
         )
-
-    def _unanswered(self, call: Call, request: httpx.Request, cause: Exception) -> ServiceError:
-        if call.idempotent:
-            return faults.unreachable(call.method, request.url, cause)
-        return faults.lost(call.method, call.path, str(cause) or type(cause).__name__)
 
     def _read(self, call: Call, response: httpx.Response) -> Reply | tuple[Failure, ServiceError]:
         if response.is_success:
             try:
-                return _reply(response)
-            except ValueError:
-                garbled = faults.describe(faults.answer_of(response))
-                error = ServiceError(garbled, faults.answer_of(response))
-                return Failure(), error if call.idempotent else faults.lost(call.method, call.path, garbled)
+                reply = _reply(response)
+            except (ValueError, RecursionError):
+                failure = Failure(hopeless=call.plane not in self._met)  # else only this answer was cut or garbled
+                return failure, self._error(call, faults.misread(response), ambiguous=True)
+            self._met.add(call.plane)
+            return reply
+        self._met.add(call.plane)
         answer = faults.answer_of(response)
         failure = Failure(answer.status, answer.code, retry_after=answer.retry_after)
-        if failure.ambiguous and not call.idempotent:
-            return failure, faults.lost(call.method, call.path, faults.describe(answer))
-        return failure, faults.error_for(answer, lenient_absence=self._lenient)
+        return failure, self._error(call, answer, ambiguous=failure.ambiguous)
+
+    def _error(self, call: Call, answer: Answer, *, ambiguous: bool) -> ServiceError:
+        if ambiguous and not call.idempotent:
+            return faults.lost(call.method, call.path, faults.describe(answer), answer.request_id)
+        lenient = self._provider == "compatible"
+        return faults.error_for(answer, lenient_absence=lenient, way_out=hints.way_out(self._provider, answer))
 
 
 def misshapen(call: Call, why: Misshapen) -> ServiceError:
     """The error for an answer of the wrong shape."""
     message = f"{call.method} {call.path}: the service answered with {why}"
     return ServiceError(message, Answer(call.method, call.path, message=str(why)))
+
+
+def _note(response: httpx.Response, seconds: float) -> None:
+    quote = faults.request_id(response)
+    request = response.request
+    words = (request.method, request.url.path, response.status_code, round(seconds * 1000), quote and f" {quote}")
+    log.info("%s %s %d %d ms%s", *words)
 
 
 def _reply(response: httpx.Response) -> Reply:
@@ -164,10 +201,10 @@ def _reply(response: httpx.Response) -> Reply:
 def _date(text: str | None) -> int | None:
     try:
         return int(parsedate_to_datetime(text).timestamp()) if text else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
 def _poll_after(text: str | None) -> float | None:
     """OpenAI's SDK honours this hint, in milliseconds."""
-    return int(text) / 1000 if text and text.isdigit() else None
+    return min(int(text) / 1000, LONGEST_HINT) if text and text.isascii() and text.isdecimal() else None

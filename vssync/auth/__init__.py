@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from vssync.auth.bearer import bearer
 from vssync.auth.credential import Credential, CredentialError
 from vssync.auth.iam import iam
+from vssync.auth.signed import Signed
 from vssync.endpoints import AuthKind, Endpoint
 
-__all__ = ["Credential", "CredentialError", "make"]
+__all__ = ["Credential", "CredentialError", "Signed", "make"]
 
 
 def make(

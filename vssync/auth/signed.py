@@ -41,7 +41,7 @@ class Outgoing:
             self.headers["x-content-sha256"] = digest
 
 
-Signer = Callable[[Outgoing], object]
+Signer = Callable[..., object]  # takes an Outgoing, or a request of that package's own
 
 
 class Signed(Credential):
@@ -78,6 +78,11 @@ class Signed(Credential):
             self._renew_once(self._renew, seen)
             self._sign(request, digest)
             yield request
+
+    def lend(self, request: object) -> None:
+        """Signs a request of the `oci` package's own clients, in place."""
+        with self._lock:
+            self._signer(request)
 
     def _sign(self, request: httpx.Request, digest: str) -> int:
         """Signs in place; gives the number of renewals so far, which tells signers apart."""

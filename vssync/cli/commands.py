@@ -8,10 +8,16 @@ from typing import Any, NoReturn
 import click
 
 from vssync import __version__
-from vssync.cli import endings, flags, shared
+from vssync.cli import endings, examples, flags, shared
+from vssync.cli.completion import completion
+from vssync.cli.diff import diff
+from vssync.cli.doctor import doctor
+from vssync.cli.gc import gc
 from vssync.cli.init import init
 from vssync.cli.live import batches, cancel, destroy, search, status
+from vssync.cli.output import output
 from vssync.cli.render import render
+from vssync.cli.schema import schema
 from vssync.cli.serve import serve
 
 
@@ -21,13 +27,14 @@ def cli() -> None:
     """Declare vector stores and their files in a manifest; plan, review and apply the difference."""
 
 
-for command in (init, render, serve, status, search, batches, cancel, destroy):
+JOINING = (init, doctor, render, diff, output, schema, completion, serve, status, search, batches, cancel, destroy, gc)
+for command in JOINING:
     cli.add_command(command)
 
 
 def main() -> NoReturn:
     """The program."""
-    endings.leave(endings.run(lambda: cli.main(standalone_mode=False)))
+    endings.leave(endings.run(lambda: cli.main(prog_name="vssync", standalone_mode=False)))
 
 
 @cli.command()
@@ -48,7 +55,7 @@ def validate(**given: Any) -> int:
 @flags.service
 @flags.choice
 @flags.shown
-@shared.formatted
+@shared.planned_as
 @shared.detailed
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan (JSON).")
 @click.option("--offline", is_flag=True, help="Ask no service: show what the manifest and its files say.")
@@ -60,6 +67,7 @@ def plan(form: str, detailed_exitcode: bool, out: Path | None, offline: bool, **
         return _offline(form, out, given)
     options = flags.options(given)
     with shared.begun(flags.settings(given)) as work:
+        shared.tell_left_over(work)
         planned = workflow.plan(work, options)
     if out:
         workflow.save_plan(planned, out)
@@ -75,8 +83,10 @@ def _offline(form: str, out: Path | None, given: dict[str, Any]) -> int:
     if out:
         raise click.UsageError("--offline makes no plan that could be saved: leave out --out")
     desired = shared.loaded(flags.settings(given)).desired
-    show = {"text": offline_text, "markdown": offline_markdown, "json": offline_json}[form]
-    click.echo(show(desired, [digest_of(store) for store in desired.stores]))
+    show = {"text": offline_text, "markdown": offline_markdown, "json": offline_json}
+    if form not in show:
+        raise click.UsageError(f"--offline makes no plan whose changes could be counted: leave out --format {form}")
+    click.echo(show[form](desired, [digest_of(store) for store in desired.stores]))
     return endings.DONE
 
 
@@ -88,8 +98,9 @@ def _offline(form: str, out: Path | None, given: dict[str, Any]) -> int:
 @shared.formatted
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--fail-fast", is_flag=True, help="Begin nothing new after the first failure.")
+@shared.lock_timeout
 @click.argument("saved", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
-def apply(saved: Path | None, yes: bool, form: str, **given: Any) -> int:
+def apply(saved: Path | None, yes: bool, form: str, lock_timeout: float, **given: Any) -> int:
     """Make the service agree with the manifest.
 
     With PLAN, a file saved by `vssync plan --out`, exactly that plan is applied, and nothing is asked.
@@ -101,14 +112,16 @@ def apply(saved: Path | None, yes: bool, form: str, **given: Any) -> int:
     if reviewed:
         _nothing_else()
         settings = workflow.settings_of(reviewed, settings)
-    with shared.begun(settings) as work:
+    question = None if yes or reviewed else shared.ask
+    with shared.begun(settings) as work, shared.alone(work, lock_timeout) as record:
         planned = workflow.renew(work, reviewed) if reviewed else workflow.plan(work, flags.options(given))
-        return shared.carry_out(work, planned, form, given, question=None if yes or reviewed else shared.ask)
+        given["already"] = workflow.already(reviewed, planned) if reviewed else ()
+        return shared.carry_out(work, planned, form, given, question=question, record=record)
 
 
 @cli.command()
 @flags.shown
-@shared.formatted
+@shared.planned_as
 @shared.detailed
 @click.argument("saved", metavar="PLAN", type=click.Path(path_type=Path))
 def show(saved: Path, form: str, detailed_exitcode: bool, **given: Any) -> int:
@@ -127,11 +140,15 @@ def _nothing_else() -> None:
         "saved",
         "yes",
         "fail_fast",
+        "lock_timeout",
         "form",
         "color",
         "full",
         "quiet",
         "workers",
+        "limits",
+        "verbose",
+        "log_file",
         "auth",
         "profile",
         "allow_host",
@@ -142,3 +159,7 @@ def _nothing_else() -> None:
         given = context.get_parameter_source(name)
         if given is click.core.ParameterSource.COMMANDLINE and name not in looks:
             raise click.UsageError(f"{parameter.opts[0]}: a saved plan is applied with the options it was made with")
+
+
+for name, known in cli.commands.items():
+    known.epilog = examples.epilog(name)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from vssync.cli import completion, logs
+
 if TYPE_CHECKING:
     from vssync.model import Limit
     from vssync.plan import Options
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
     from vssync.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _addressed(*names: str, help: str) -> Callable[[Command], Command]:
+    """An option that takes addresses, completed from the manifest."""
+    return click.option(*names, multiple=True, metavar="ADDRESS", shell_complete=completion.addresses, help=help)
+
 
 _MANIFEST = (
     click.option(
@@ -30,7 +38,14 @@ _MANIFEST = (
         metavar="PATH",
         help="The manifest, or a folder with a vssync.yaml.  [default: here]",
     ),
-    click.option("-e", "--env", envvar="VSSYNC_ENV", show_envvar=True, help="The environment to use."),
+    click.option(
+        "-e",
+        "--env",
+        envvar="VSSYNC_ENV",
+        show_envvar=True,
+        shell_complete=completion.environments,
+        help="The environment to use.",
+    ),
     click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest."),
     click.option(
         "--allow-outside",
@@ -47,6 +62,15 @@ _SERVICE = (
     click.option("--allow-host", multiple=True, metavar="HOST", help="Let a credential go to this host."),
     click.option("--allow-http", multiple=True, metavar="HOST", help="Speak HTTP without TLS to this host."),
     click.option("--workers", type=click.IntRange(1, 32), help="Threads for requests.  [default: by service]"),
+    click.option(
+        "--limits",
+        default="",
+        metavar="NAME=N,...",
+        envvar="VSSYNC_LIMITS",
+        show_envvar=True,
+        help="At most N a minute of requests, uploads, attaches (a store), files; 0: no limit.  [default: by provider]",
+    ),
+    *logs.OPTIONS,
 )
 _SHOWN = (
     click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True),
@@ -54,11 +78,11 @@ _SHOWN = (
     click.option("-q", "--quiet", is_flag=True, help="Only the totals."),
 )
 _CHOICE = (
-    click.option("-t", "--target", "targets", multiple=True, metavar="ADDRESS", help="Only this store or file (glob)."),
-    click.option("--exclude", "excludes", multiple=True, metavar="ADDRESS", help="Not this store or file (glob)."),
+    _addressed("-t", "--target", "targets", help="Only this store or file (glob)."),
+    _addressed("--exclude", "excludes", help="Not this store or file (glob)."),
     click.option("--adopt", is_flag=True, help="Take over unmarked stores and files that fit."),
     click.option("--adopt-from", default="", metavar="OWNER", help="Take over what is marked as another owner's."),
-    click.option("--replace", multiple=True, metavar="ADDRESS", help="Upload again, changed or not (glob)."),
+    _addressed("--replace", help="Upload again, changed or not (glob)."),
     click.option("--retry-failed", is_flag=True, help="Try files again that the service refused."),
     click.option("--allow-gap", is_flag=True, help="Change chunking without a new upload; search misses it meanwhile."),
     click.option("--allow-store-deletes", is_flag=True, help="Delete stores that left the manifest."),
@@ -101,6 +125,7 @@ def settings(given: dict[str, Any]) -> Settings:
         env=given["env"],
         variables=pairs(given["variables"]),
         workers=given.get("workers"),
+        limits=given.get("limits", ""),
         who=who,
         allow_outside=given["allow_outside"],
         environment=dict(os.environ),

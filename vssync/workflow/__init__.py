@@ -5,6 +5,7 @@ text -> sources -> Desired --+
 service -> observe -> Snapshot
 """
 
+from vssync.planfile import already
 from vssync.workflow.applying import apply
 from vssync.workflow.batches import batches, cancel
 from vssync.workflow.destroying import destruction
@@ -15,6 +16,7 @@ from vssync.workflow.work import Work, begin, load
 
 __all__ = [
     "Work",
+    "already",
     "apply",
     "batches",
     "begin",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vssync.model import Limit
-from vssync.plan import Options, Plan
+from vssync.plan import Action, Options, Plan, Reason, Refusal, StorePlan
 from vssync.workflow.planning import plan
 from vssync.workflow.work import Work
 
@@ -19,4 +19,17 @@ def destruction(work: Work, *, delete_unmanaged: int | None = None) -> Plan:
     external = tuple(replace(store, files=(), skipped={}) for store in desired.stores if store.external)
     nothing = replace(work.loaded, desired=replace(desired, stores=external))
     options = Options(allow_store_deletes=True, delete_unmanaged=delete_unmanaged, max_delete=Limit(share=1.0))
-    return plan(replace(work, loaded=nothing), options)
+    planned = plan(replace(work, loaded=nothing), options)
+    return replace(planned, refusals=tuple(_kept(store) for store in planned.stores if _refused(store)))
+
+
+def _refused(store: StorePlan) -> bool:
+    return store.change is not None and store.change.action is Action.REFUSE
+
+
+def _kept(store: StorePlan) -> Refusal:
+    """All or nothing: where one store must stay, a person decides first."""
+    assert store.change
+    if Reason.PROTECTED in store.change.reasons:
+        return Refusal("the store is protected.", store.key, ("To let it go, apply it once with `protect: false`.",))
+    return Refusal(f"{store.change.detail}.", store.key)

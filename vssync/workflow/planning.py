@@ -31,8 +31,11 @@ def plan(work: Work, options: Options) -> Plan:
         env=given.env or "",
         variables=tuple(sorted(given.variables.items())),
     )
-    made = make_plan(work.loaded.desired, look(work, recorded), recorded, work.capabilities)
-    return placed(made, work.loaded)
+    return _made(work, recorded, look(work, recorded))
+
+
+def _made(work: Work, options: Options, live: Snapshot, fulfilled: frozenset[tuple[str, str]] = frozenset()) -> Plan:
+    return placed(make_plan(work.loaded.desired, live, options, work.capabilities, fulfilled), work.loaded)
 
 
 def load_plan(path: Path) -> Plan:
@@ -65,11 +68,15 @@ def settings_of(saved: Plan, given: Settings) -> Settings:
 
 
 def renew(work: Work, saved: Plan) -> Plan:
-    """The plan as of now, when it holds nothing that the saved one did not.
+    """The plan as of now, when it holds nothing that the saved one did not, and nothing done of it already.
 
     Raises Refused, naming what moved, when it does.
     """
-    fresh = plan(work, saved.options)
+    options = saved.options
+    live = look(work, options)
+    fresh = _made(work, options, live)
+    if done := planfile.fulfilled(saved, fresh):
+        fresh = _made(work, options, live, done)
     if moved := planfile.stale(saved, fresh):
         lines = "\n".join(f"  {line}" for line in moved)
         raise Refused(

@@ -1,0 +1,33 @@
+"""What services refuse most has a way out, by provider."""
+
+from __future__ import annotations
+
+import pytest
+
+from vssync.api.hints import way_out
+from vssync.errors import Answer
+
+
+@pytest.mark.parametrize(
+    ("provider", "status", "code", "message", "said"),
+    [
+        ("oci", 400, "", "Invalid OpenAI project", "service.project"),
+        ("oci", 400, "", "Compartment ID must be provided", "service.project"),
+        ("oci", 401, "NotAuthenticated", "", "another region"),
+        ("oci", 403, "", "", "policy"),
+        ("oci", 404, "NotAuthorizedOrNotFound", "", "doctor"),
+        ("oci", 404, "404", "Authorization failed or requested resource not found.", "doctor"),
+        ("oci", 404, "", "No such File.", ""),
+        ("openai", 401, "invalid_api_key", "", "doctor"),
+        ("openai", 429, "insufficient_quota", "", "billing"),
+        ("openai", 429, "rate_limit_exceeded", "", ""),
+        ("openai", 400, "", "Invalid project", ""),
+        ("compatible", 403, "", "", "ask"),
+        ("compatible", 407, "", "", "HTTPS_PROXY"),
+        ("openai", 500, "", "", ""),
+    ],
+)
+def test_the_way_out(provider: str, status: int, code: str, message: str, said: str) -> None:
+    found = way_out(provider, Answer("GET", "/files", status, code, message))
+    assert said in found
+    assert bool(said) == bool(found)

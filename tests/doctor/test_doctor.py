@@ -1,0 +1,224 @@
+"""What the whole examination says of each kind of service, and of what is wrong with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from email.utils import formatdate
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.doctor.test_trial import COMPARTMENT, KEY, PROJECT, USUAL, service_of
+from tests.local.serving import on_a_port
+from tests.support import Clock, client_of
+from vssync import workflow
+from vssync.api import connect
+from vssync.doctor import Diagnosis, Finding, Verdict, examine, reading, text
+from vssync.doctor.finding import failed, ok, warning
+from vssync.doctor.reading import region_of
+from vssync.local import Options, dialect, open_service
+from vssync.settings import Settings
+
+
+def manifest(folder: Path, service: str) -> None:
+    (folder / "a.md").write_text("hello\n")
+    (folder / "vssync.yaml").write_text(
+        f"version: 1\nname: shelf\nservice: {service}\nstores: {{docs: {{files: [{{path: '*.md'}}]}}}}\n"
+    )
+
+
+def examined(folder: Path, *, write: bool = False, **environment: str) -> tuple[Diagnosis, dict[str, Finding]]:
+    settings = Settings(manifest=str(folder), environment=environment)
+    told: list[Finding] = []
+    loaded = workflow.load(settings, hashed=False)
+    diagnosis = examine(settings, loaded, told.append, write=write, clock=Clock())
+    assert KEY not in "\n".join(text(finding, 80) for finding in told)
+    return diagnosis, {finding.topic: finding for finding in told}
+
+
+def verdicts(findings: dict[str, Finding]) -> dict[str, str]:
+    return {topic: str(finding.verdict) for topic, finding in findings.items() if finding.verdict is not Verdict.OK}
+
+
+def test_the_embedded_service_is_well(tmp_path: Path) -> None:
+    manifest(tmp_path, "{provider: local}")
+    diagnosis, findings = examined(tmp_path, write=True)
+    assert (diagnosis.capabilities, diagnosis.left, verdicts(findings)) == (USUAL, False, {})
+
+
+@pytest.mark.parametrize(
+    ("provider", "warned"),
+    [("openai", {"list batches": "warning"}), ("compatible", {"list batches": "warning"}), ("oci", {})],
+)
+def test_each_provider_over_a_port(tmp_path: Path, provider: str, warned: dict[str, str]) -> None:
+    with service_of(tmp_path, provider) as service, on_a_port(service) as url:
+        base = url.removesuffix("/v1")
+        split = f"data_url: '{base}/openai/v1', control_url: '{base}/20231130/openai/v1', region: us-chicago-1"
+        place = split if provider == "oci" else f"data_url: '{url}'"
+        manifest(tmp_path, f"{{provider: {provider}, {place}, project: '{PROJECT}', compartment: '{COMPARTMENT}'}}")
+        make_store(tmp_path)
+        diagnosis, findings = examined(tmp_path, write=True, VSSYNC_API_KEY=KEY)
+    assert diagnosis.capabilities is not None
+    assert {
+        topic: verdict for topic, verdict in verdicts(findings).items() if topic in ("connection", "list batches")
+    } == warned
+    assert findings["identity"].said == "bearer key from VSSYNC_API_KEY"
+    assert findings["credential"].said == "accepted"
+    assert findings["project"].verdict is Verdict.OK
+    assert findings["clock"].verdict is Verdict.OK
+    assert "127.0.0.1" in findings["connection"].said
+
+
+def make_store(folder: Path) -> None:
+    settings = Settings(manifest=str(folder), environment={"VSSYNC_API_KEY": KEY})
+    with workflow.begin(settings, workflow.load(settings, hashed=False), clock=Clock()) as work:
+        work.client.create_store({"name": "docs"})
+
+
+def test_a_wrong_key_is_one_failure_with_a_way_out(tmp_path: Path) -> None:
+    live = open_service(tmp_path / "live", options=Options(api_key="right", dialect=dialect("openai")))
+    with live as service, on_a_port(service) as url:
+        manifest(tmp_path, f"{{provider: openai, data_url: '{url}'}}")
+        diagnosis, findings = examined(tmp_path, write=True, VSSYNC_API_KEY=KEY)
+    assert verdicts(findings) == {"credential": "failed"}
+    assert diagnosis.capabilities is None
+
+
+@pytest.mark.parametrize(
+    ("service", "environment", "topic", "said"),
+    [
+        ("{provider: compatible}", {}, "service", "data_url"),
+        ("{provider: compatible, data_url: 'https://elsewhere.example/v1'}", {}, "service", "--allow-host"),
+        ("{provider: openai}", {}, "credential", "OPENAI_API_KEY"),
+        (
+            "{provider: openai, data_url: 'http://127.0.0.1:1/v1'}",
+            {"VSSYNC_API_KEY": KEY},
+            "connection",
+            "cannot be reached",
+        ),
+    ],
+)
+def test_what_cannot_begin_says_why(
+    tmp_path: Path, service: str, environment: dict[str, str], topic: str, said: str
+) -> None:
+    manifest(tmp_path, service)
+    _, findings = examined(tmp_path, write=True, **environment)
+    assert verdicts(findings) == {topic: "failed"}
+    assert said in findings[topic].said
+
+
+def oci(folder: Path, answer: Callable[[httpx.Request], httpx.Response], project: str = PROJECT) -> dict[str, Finding]:
+    """What the reading probes say of an OCI whose service is a function."""
+    manifest(folder, f"{{provider: oci, region: us-chicago-1, project: '{project}', compartment: '{COMPARTMENT}'}}")
+    settings = Settings(manifest=str(folder), environment={"VSSYNC_API_KEY": KEY})
+    loaded = workflow.load(settings, hashed=False)
+    told: list[Finding] = []
+    with workflow.begin(settings, loaded, clock=Clock()) as work:
+        reading.look(replace(work, client=client_of(answer)), told.append, 1785542400.0)
+    return {finding.topic: finding for finding in told}
+
+
+STORE = {"id": "vs_1", "name": "docs", "created_at": 1, "status": "completed"}
+DATE = {"date": "Sat, 01 Aug 2026 00:00:00 GMT"}
+
+
+def hidden(request: httpx.Request) -> httpx.Response:
+    """Lists a store, and answers 404 for everything in it."""
+    if "/vector_stores/" in request.url.path:
+        return httpx.Response(404, headers=DATE, json={"code": "404", "message": "Authorization failed or not found."})
+    rows = [STORE] if request.url.path.endswith("/vector_stores") else []
+    return httpx.Response(200, headers=DATE, json={"data": rows, "has_more": False})
+
+
+def test_a_listed_store_that_answers_404_is_a_permission(tmp_path: Path) -> None:
+    findings = oci(tmp_path, hidden)
+    assert findings["list files"].verdict is Verdict.FAILED
+    assert any(
+        line.startswith("Allow any-user to manage generative-ai-family") for line in findings["list files"].way_out
+    )
+    assert f"in compartment id {COMPARTMENT} where ALL" in "\n".join(findings["list files"].way_out)
+
+
+def test_a_new_store_that_answers_404_is_only_new(tmp_path: Path) -> None:
+    def new(request: httpx.Request) -> httpx.Response:
+        answer = hidden(request)
+        rows = [{**STORE, "created_at": 1785542390}] if answer.json().get("data") else []
+        return httpx.Response(200, headers=DATE, json={"data": rows}) if answer.status_code == 200 else answer
+
+    assert oci(tmp_path, new)["list files"].verdict is Verdict.WARNING
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "topic"),
+    [
+        (401, "The required information to complete authentication was not provided.", "credential"),
+        (400, "Invalid OpenAI project", "project"),
+    ],
+)
+def test_a_refusal_of_the_data_address(tmp_path: Path, status: int, message: str, topic: str) -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, headers=DATE, json={"code": str(status), "message": message})
+
+    finding = oci(tmp_path, refuse)[topic]
+    assert finding.verdict is Verdict.FAILED
+    assert message in finding.said
+
+
+def test_a_project_of_another_region_is_seen_in_its_ocid(tmp_path: Path) -> None:
+    finding = oci(tmp_path, hidden, PROJECT.replace("us-chicago-1", "ap-osaka-1"))["project"]
+    assert finding.verdict is Verdict.FAILED
+    assert "ap-osaka-1" in finding.said
+
+
+@pytest.mark.parametrize(
+    ("ocid", "region"),
+    [(PROJECT, "us-chicago-1"), ("ocid1.x.oc1.ord.aaaa", ""), ("ocid1.x.oc1..aaaa", ""), ("proj_1", "")],
+)
+def test_the_region_of_an_ocid(ocid: str, region: str) -> None:
+    assert region_of(ocid) == region
+
+
+@pytest.mark.parametrize(
+    ("off", "verdict"), [(0, Verdict.OK), (-59, Verdict.OK), (200, Verdict.WARNING), (-4000, Verdict.WARNING)]
+)
+def test_the_clock_is_compared(tmp_path: Path, off: int, verdict: Verdict) -> None:
+    def shifted(request: httpx.Request) -> httpx.Response:
+        answer = hidden(request)
+        answer.headers["date"] = formatdate(1785542400 + off, usegmt=True)
+        return answer
+
+    assert oci(tmp_path, shifted)["clock"].verdict is verdict
+
+
+def test_the_other_address_is_offered_when_it_lists_stores(tmp_path: Path) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/v1"):
+            return hidden(request)
+        return httpx.Response(404)
+
+    manifest(
+        tmp_path, "{provider: compatible, data_url: 'http://localhost:1/v1', control_url: 'http://localhost:1/v2'}"
+    )
+    settings = Settings(manifest=str(tmp_path))
+    told: list[Finding] = []
+    with workflow.begin(settings, workflow.load(settings), clock=Clock()) as work:
+        client = connect(work.endpoint, auth=None, clock=Clock(), workers=1, transport=httpx.MockTransport(answer))
+        assert reading.look(replace(work, client=client), told.append, 0.0) is None
+    assert "control_url: http://localhost:1/v1" in " ".join(told[-1].way_out)
+
+
+def test_lines_to_copy_are_not_broken_and_nothing_steers_the_terminal() -> None:
+    statement = "Allow group GROUP to manage generative-ai-family in compartment id " + "x" * 60
+    shown = text(failed("project", "\x1b[31mno " * 12, statement), 60)
+    assert statement in shown
+    assert "\x1b" not in shown
+    assert all(len(line) <= 63 for line in shown.splitlines() if statement not in line)
+
+
+@pytest.mark.parametrize(
+    ("finding", "word"), [(ok("a", "b"), "ok"), (warning("a", "b"), "warning"), (failed("a", "b"), "failed")]
+)
+def test_each_line_begins_with_its_verdict(finding: Finding, word: str) -> None:
+    assert text(finding, 80).split() == [word, "a", "b"]

@@ -1,0 +1,62 @@
+"""The guide's page of each provider: its manifests find their endpoints, its policy lines are those doctor prints."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vssync.api.limits import Bucket, rates
+from vssync.doctor import policies
+from vssync.endpoints import KEY_VARIABLES, Who, resolve
+from vssync.manifest import Documents, build, checked, parse
+from vssync.model import Capabilities
+from vssync.sources.schemas import schema
+
+FOLDER = Path(__file__).parents[2] / "examples/quickstart/docs/providers"
+PAGES = {path.stem: path.read_text() for path in FOLDER.glob("*.md")}
+SCHEMA = schema("manifest.schema.json")
+MANIFESTS = [
+    (provider, text)
+    for provider, page in PAGES.items()
+    for text in re.findall(r"^```yaml\n(version:.*?)^```$", page, re.MULTILINE | re.DOTALL)
+]
+
+
+def test_every_provider_has_a_page() -> None:
+    assert set(PAGES) == set(KEY_VARIABLES)
+    assert {provider for provider, _ in MANIFESTS} == set(PAGES)
+
+
+@pytest.mark.parametrize(("page", "text"), MANIFESTS)
+def test_each_manifest_finds_its_endpoint(page: str, text: str) -> None:
+    service = build(Documents(checked(parse(text, "vssync.yaml"), SCHEMA)), SCHEMA, None, {}).service
+    endpoint = resolve(service, Who(allow_hosts=("vectors.example.com",)), {"VSSYNC_API_KEY": "k"})
+    assert endpoint.provider == service.provider
+    assert page in (service.provider, "local")
+    Capabilities(**service.capabilities)
+
+
+def test_the_policy_lines_are_those_doctor_prints() -> None:
+    shown = re.findall(r"^Allow .*$", PAGES["oci"], re.MULTILINE)
+    assert sorted(shown) == sorted({policies.statement(kind, "") for kind in policies.KINDS})
+
+
+@pytest.mark.parametrize("provider", ["oci", "openai"])
+def test_the_limits_named_are_the_ones_kept(provider: str) -> None:
+    found = rates(provider)
+    page = re.sub(r"\s+", " ", PAGES[provider])
+    assert f"{found[Bucket.UPLOADS]:,} uploads a minute" in page
+    assert f"{found[Bucket.ATTACHES]} attaching requests a minute and store" in page
+    assert re.search(rf"{found[Bucket.FILES]:,} (attached )?files a minute", page)
+
+
+def test_every_capability_is_explained() -> None:
+    assert set(re.findall(r"^\| `(\w+): ", PAGES["compatible"], re.MULTILINE)) == set(Capabilities.__slots__)
+
+
+@pytest.mark.parametrize("provider", ["oci", "openai"])
+def test_each_page_says_that_nothing_ran_live(provider: str) -> None:
+    assert "**Nothing on this page has run against" in PAGES[provider]
+    assert "| **not verified** |" in PAGES[provider]

@@ -1,0 +1,181 @@
+"""A trial finds what a service is capable of, says what to commit, and leaves nothing behind, however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support import Clock
+from vssync.api import Client, connect
+from vssync.api.send import Call
+from vssync.doctor import Finding, Verdict, snippet, trial
+from vssync.endpoints import AuthKind, Endpoint
+from vssync.local import LocalTransport, Options, Service, dialect, open_service
+
+PROJECT, COMPARTMENT = "ocid1.generativeaiproject.oc1.us-chicago-1.aaaa", "ocid1.compartment.oc1..bbbb"
+KEY = "sk-not-shown"
+
+
+def service_of(tmp_path: Path, spoken: str) -> Service:
+    return open_service(tmp_path / "live", options=Options(dialect=dialect(spoken)))
+
+
+def client_for(service: Service, provider: str, transport: httpx.BaseTransport | None = None) -> Client:
+    data, control = ("/openai/v1", "/20231130/openai/v1") if provider == "oci" else ("/v1", "/v1")
+    headers = {"openai-project": PROJECT, "opc-compartment-id": COMPARTMENT, "authorization": f"Bearer {KEY}"}
+    place = Endpoint(provider, f"http://local{data}", f"http://local{control}", headers, headers, AuthKind.NONE)
+    return connect(place, auth=None, clock=Clock(), workers=1, transport=transport or LocalTransport(service))
+
+
+def tried(service: Service, provider: str) -> tuple[dict[str, bool], dict[str, Finding]]:
+    """What a trial found out, and its findings by topic. Nothing of it is left."""
+    told: list[Finding] = []
+    client = client_for(service, provider)
+    found, left = trial.run(client, told.append)
+    assert not left
+    assert client.stores() == ()
+    assert uploads(client) == 0
+    return dict(found), {finding.topic: finding for finding in told}
+
+
+def uploads(client: Client) -> int:
+    return len(client._sender.send(Call("GET", "/files")).body["data"])
+
+
+USUAL = {
+    "list_batches": True,
+    "batch_files": True,
+    "batches": True,
+    "attribute_updates": True,
+    "store_updates": True,
+    "shares_chunks": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("provider", "spoken", "differing"),
+    [
+        ("local", "local", {}),
+        ("openai", "openai", {"list_batches": False}),
+        ("oci", "oci", {}),
+        ("compatible", "compatible", {"list_batches": False, "batch_files": False, "shares_chunks": True}),
+        (
+            "compatible",
+            "compatible,ignores-files=off,takes-files=off",
+            {"list_batches": False, "batch_files": False, "shares_chunks": True},
+        ),
+        ("compatible", "local,has-batches=off", {"list_batches": False, "batch_files": False, "batches": False}),
+        ("compatible", "local,takes-files=off", {"batch_files": False}),
+    ],
+)
+def test_a_trial_finds_what_the_service_is_capable_of(
+    tmp_path: Path, provider: str, spoken: str, differing: dict[str, bool]
+) -> None:
+    with service_of(tmp_path, spoken) as service:
+        found, _ = tried(service, provider)
+    assert found == {**USUAL, **differing}
+
+
+@pytest.mark.parametrize(
+    ("spoken", "topic", "said"),
+    [
+        ("local,echoes=null", "chunking", "not reported"),
+        ("local,ignores-chunking=on", "chunking", "reported as 800/400"),
+        ("compatible", "chunking", "reported as auto"),
+        ("local", "attributes", "as they were sent"),
+        ("local,shares-chunks=on", "equal texts", "share"),
+    ],
+)
+def test_what_comes_back_otherwise_is_said(tmp_path: Path, spoken: str, topic: str, said: str) -> None:
+    with service_of(tmp_path, spoken) as service:
+        _, findings = tried(service, "compatible")
+    assert said in findings[topic].said
+
+
+def test_a_service_without_attributes_cannot_be_used(tmp_path: Path) -> None:
+    with service_of(tmp_path, "local,takes-attributes=off") as service:
+        _, findings = tried(service, "compatible")
+    assert findings["trial"].verdict is Verdict.FAILED
+    assert "attributes" in findings["trial"].said
+
+
+class Cut(httpx.BaseTransport):
+    """Does something instead of the n-th request that fits."""
+
+    def __init__(
+        self,
+        service: Service,
+        fits: Callable[[httpx.Request], bool],
+        at: int,
+        act: Callable[[httpx.Request], httpx.Response],
+    ):
+        self.inner, self.fits, self.left, self.act = LocalTransport(service), fits, at, act
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if self.fits(request):
+            self.left -= 1
+            if self.left == 0:
+                return self.act(request)
+        return self.inner.handle_request(request)
+
+
+def interrupt(_: httpx.Request) -> httpx.Response:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("at", range(2, 27, 3))
+def test_ctrl_c_at_any_request_leaves_nothing(tmp_path: Path, at: int) -> None:
+    with service_of(tmp_path, "local") as service:
+        client = client_for(service, "local", Cut(service, lambda _: True, at, interrupt))
+        told: list[Finding] = []
+        with pytest.raises(KeyboardInterrupt):
+            trial.run(client, told.append)
+        assert client.stores() == ()
+        assert uploads(client) == 0
+        assert told[-1].topic == "clean up"
+
+
+def test_a_store_whose_reply_was_lost_is_found_by_its_name(tmp_path: Path) -> None:
+    with service_of(tmp_path, "local") as service:
+        inner = LocalTransport(service)
+
+        def lose(request: httpx.Request) -> httpx.Response:
+            inner.handle_request(request).read()
+            raise httpx.ReadError("gone")
+
+        client = client_for(service, "local", Cut(service, lambda r: r.method == "POST", 1, lose))
+        told: list[Finding] = []
+        found, left = trial.run(client, told.append)
+        assert (found, left, client.stores()) == ({}, False, ())
+        assert [finding.topic for finding in told] == ["trial", "clean up"]
+
+
+def test_what_cannot_be_removed_is_named(tmp_path: Path) -> None:
+    def refuse(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(403, json={"error": {"message": "no"}})
+
+    with service_of(tmp_path, "local") as service:
+        client = client_for(service, "local", Cut(service, lambda r: r.method == "DELETE", 3, refuse))
+        told: list[Finding] = []
+        _, left = trial.run(client, told.append)
+        assert left
+        assert uploads(client) == 1
+    assert (told[-1].verdict, told[-1].topic) == (Verdict.FAILED, "clean up")
+    assert any("file-" in line and "403" in line for line in told[-1].way_out)
+
+
+@pytest.mark.parametrize(
+    ("found", "stated", "shown"),
+    [
+        (USUAL, {}, "Capabilities: as the manifest says."),
+        ({**USUAL, "list_batches": False}, {}, "  capabilities:\n    list_batches: false"),
+        ({**USUAL, "list_batches": False}, {"list_batches": False}, "as the manifest says"),
+        ({**USUAL, "shares_chunks": True}, {"list_batches": False}, "otherwise of list_batches"),
+        (USUAL, {"list_batches": False}, "otherwise of list_batches. Under `service`: remove them."),
+    ],
+)
+def test_the_snippet_says_what_to_commit(found: dict[str, bool], stated: dict[str, bool], shown: str) -> None:
+    assert shown in snippet(found, stated)

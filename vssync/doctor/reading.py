@@ -1,0 +1,171 @@
+"""Probes that only read: addresses, credential, project, listings, clock, and permissions that answer 404.
+
+A probe that makes no sense where an earlier one failed is left out, so that one cause gives one line.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from vssync.api import Glance, Plane
+from vssync.api.lacks import on_list
+from vssync.doctor import policies
+from vssync.doctor.finding import Finding, Tell, failed, ok, warning
+from vssync.endpoints import AuthKind
+from vssync.errors import AccessDenied, ServiceError
+from vssync.model import LiveStore
+from vssync.plan import Options
+from vssync.planner import match_stores
+from vssync.workflow import Work
+
+_SKEW, _WORTH_SAYING = 300, 60  # seconds: from where signatures are refused, from where it is worth a line
+_NEW = 120  # seconds for which a new store may be unknown at the data address
+_LOOKED_AT = 5  # stores of ours whose files are asked for
+
+
+def look(work: Work, tell: Tell, now: float) -> tuple[LiveStore, ...] | None:
+    """All stores, once everything was looked at; None where they cannot be listed. `now` is this machine's clock."""
+    glances = {
+        Plane.CONTROL: work.client.glance("/vector_stores", Plane.CONTROL),
+        Plane.DATA: work.client.glance("/files"),
+    }
+    for finding in _connections(work, glances):
+        tell(finding)
+    if all(_unanswered(glance) for glance in glances.values()):
+        return None
+    tell(_credential(work, glances))
+    for extra in (_project(work, glances[Plane.DATA]), _clock(work, now)):
+        if extra:
+            tell(extra)
+    stores = _stores(work, glances[Plane.CONTROL], tell)
+    if stores:
+        _files(work, stores, tell)
+    return stores
+
+
+def ours(work: Work, stores: tuple[LiveStore, ...]) -> dict[str, LiveStore]:
+    """The live stores that the manifest's keys name."""
+    by_id = {store.id: store for store in stores}
+    ids = match_stores(work.loaded.desired, stores, Options()).ids
+    return {key: by_id[store_id] for key, store_id in ids.items() if store_id in by_id}
+
+
+def _unanswered(glance: Glance) -> bool:
+    """No answer came, or one that is not the service's."""
+    return glance.error is not None and glance.error.answer.status in (0, 200)
+
+
+def _connections(work: Work, glances: dict[Plane, Glance]) -> list[Finding]:
+    """One line a host: its name resolves, its certificate is trusted, and the service speaks behind it."""
+    if work.endpoint.embedded:
+        return [ok("connection", "in this process")]
+    urls = {Plane.CONTROL: urlsplit(work.endpoint.control_url), Plane.DATA: urlsplit(work.endpoint.data_url)}
+    found: dict[str, Finding] = {}
+    for plane, glance in glances.items():
+        url = urls[plane]
+        how = "over TLS" if url.scheme == "https" else "without TLS"
+        fine = ok("connection", f"{url.netloc}: answers {how} in {glance.seconds * 1000:,.0f} ms")
+        if url.netloc not in found or _unanswered(glance):
+            found[url.netloc] = failed("connection", str(glance.error)) if _unanswered(glance) else fine
+    return list(found.values())
+
+
+def _credential(work: Work, glances: dict[Plane, Glance]) -> Finding:
+    denied = [str(glance.error) for glance in glances.values() if isinstance(glance.error, AccessDenied)]
+    if not denied:
+        return ok("credential", "accepted" if work.credential else "none needed")
+    return failed("credential", denied[0], *_permission(work))
+
+
+def _permission(work: Work) -> tuple[str, ...]:
+    """What to put into a policy, where there are policies."""
+    if work.endpoint.provider != "oci":
+        return ()
+    compartment = work.loaded.desired.service.compartment
+    return ("A policy must say:", policies.statement(work.endpoint.auth, compartment), policies.DELAY)
+
+
+def _project(work: Work, glance: Glance) -> Finding | None:
+    """The data address wants the project; another region's is refused in misleading words."""
+    project = work.loaded.desired.service.project
+    if not project or _unanswered(glance) or isinstance(glance.error, AccessDenied):
+        return None
+    there = region_of(project)
+    if there and work.endpoint.region and there != work.endpoint.region:
+        way_out = f"Name a project of {work.endpoint.region}, or the region of this one."
+        return failed("project", f"its OCID is of region {there}, and the endpoint of {work.endpoint.region}", way_out)
+    if glance.error:
+        return failed("project", str(glance.error), *_permission(work))
+    return ok("project", f"accepted: {project}")
+
+
+def region_of(ocid: str) -> str:
+    """The region an OCID names in full; empty where it names none, or by a short key."""
+    parts = ocid.split(".")
+    return parts[3] if len(parts) > 4 and "-" in parts[3] else ""
+
+
+def _clock(work: Work, now: float) -> Finding | None:
+    theirs = work.client.service_date
+    if work.endpoint.embedded or theirs is None:
+        return None
+    off = abs(now - theirs)
+    said = f"this machine's is {off:,.0f} s {'ahead of' if now > theirs else 'behind'} the service's"
+    if off <= _WORTH_SAYING:
+        return ok("clock", f"within {off:,.0f} s of the service's")
+    signed = work.endpoint.auth not in (AuthKind.NONE, AuthKind.BEARER)
+    verdict = failed if signed and off > _SKEW else warning
+    return verdict("clock", said, "Set it, as with `timedatectl set-ntp true`.")
+
+
+def _stores(work: Work, glance: Glance, tell: Tell) -> tuple[LiveStore, ...] | None:
+    """The listing, and whether the other address serves it, too: sources disagree about OCI's."""
+    two = work.endpoint.control_url != work.endpoint.data_url
+    elsewhere = two and work.client.glance("/vector_stores").error is None
+    if isinstance(glance.error, AccessDenied) or _unanswered(glance):
+        return None
+    try:
+        stores = work.client.stores()
+    except ServiceError as error:
+        hint = (f"The data address lists stores: set `control_url: {work.endpoint.data_url}`.",) if elsewhere else ()
+        tell(failed("list stores", str(error), *hint, *_permission(work)))
+        return None
+    known = len(ours(work, stores))
+    also = "; the data address lists them, too" if elsewhere else ""
+    tell(ok("list stores", f"{len(stores):,} listed, {known:,} of this manifest's {_declared(work):,}{also}"))
+    return stores
+
+
+def _declared(work: Work) -> int:
+    return len(work.loaded.desired.stores)
+
+
+def _files(work: Work, stores: tuple[LiveStore, ...], tell: Tell) -> None:
+    """What is listed and answers 404 all the same is new, or hidden by a missing permission."""
+    mine = ours(work, stores)
+    for key, store in list(mine.items())[:_LOOKED_AT]:
+        tell(_readable(work, key, store))
+    asked = next(iter(mine.values()), stores[0])
+    tell(_batches(work, asked))
+
+
+def _readable(work: Work, key: str, store: LiveStore) -> Finding:
+    try:
+        if work.client.ready(store.id):
+            return ok("list files", f"{key} ({store.id}): its files can be listed")
+    except ServiceError as error:
+        return failed("list files", f"{key}: {error}", *_permission(work))
+    said = f"{key} ({store.id}): listed as a store, and 404 for its files"
+    if (work.client.service_date or 0) - store.created_at < _NEW:
+        return warning("list files", said, "It is new: come again in a minute.")
+    return failed("list files", said, "A missing permission answers 404 as well.", *_permission(work))
+
+
+def _batches(work: Work, store: LiveStore) -> Finding:
+    error = work.client.glance(f"/vector_stores/{store.id}/file_batches").error
+    if error is None:
+        return ok("list batches", "supported")
+    if on_list(error) is None:
+        return failed("list batches", str(error), *_permission(work))
+    said = f"not supported, or not permitted ({error.answer.status}): batches are known by the store's own notes only"
+    return warning("list batches", said, "Say `list_batches: false` under `service.capabilities`, to save requests.")

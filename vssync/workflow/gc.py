@@ -1,0 +1,113 @@
+"""Finding and deleting orphans: uploads of ours that no store holds.
+
+An upload is *proven* ours by this machine's journal, or by an upload name with a digest of our name and its bytes;
+it is *suspected* when only its name and size fit. Nothing here asks a person: listing and deleting are two calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from vssync.api import Client
+from vssync.api.parse import upload
+from vssync.applier import Writes, holders
+from vssync.errors import NotFound, VssyncError
+from vssync.journal import Journal, Kept
+from vssync.manifest import upload_digest
+from vssync.model import Desired, Upload
+from vssync.report import Orphan
+from vssync.workflow.work import Work
+
+SPARED = 24 * 3600  # seconds; a younger upload may be one that another machine is about to attach
+_SAME_CLOCK = 300  # seconds by which a service's clock may differ from ours
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What upload names and sizes say: `proven` names hold a digest, `forms` are (name, size) the manifest uploads."""
+
+    proven: Collection[str] = field(default_factory=frozenset)
+    forms: Collection[tuple[str, int]] = field(default_factory=frozenset)
+
+
+def orphans(work: Work, record: Journal, *, suspected: bool = False) -> tuple[Orphan, ...]:
+    """Uploads of ours that no store of this manifest's name holds; with `suspected` also those that only look so.
+
+    Nothing is written to the service. Raises ServiceError when any listing fails.
+    """
+    owner = work.loaded.desired.owner
+    held = holders(work.client, work.pool, owner)
+    there = [_there(work.client, kept) for kept in record.past.kept if kept.file_id not in held]
+    found = {orphan.file_id: orphan for orphan in there if orphan}
+    record.forget({kept.file_id for kept in record.past.kept} - set(found))
+    known = _known(work.loaded.desired)
+    if known.proven or suspected:
+        elsewhere = _held_by_anyone(work) if suspected else frozenset[str]()
+        free = [file for file in _uploads(work.client) if file.id not in found and file.id not in held]
+        now = work.client.service_date or max((file.created_at for file in free), default=0)
+        for orphan in _by_name(free, known, record, now):
+            if not orphan.suspected or (suspected and orphan.file_id not in elsewhere):
+                found[orphan.file_id] = orphan
+    return tuple(sorted(found.values(), key=lambda orphan: (orphan.suspected, orphan.detail, orphan.file_id)))
+
+
+def collect(work: Work, record: Journal, found: Collection[Orphan]) -> tuple[Orphan, ...]:
+    """Deletes these uploads; those that are still there, with why."""
+    writes = Writes(work.client, record)
+
+    def delete(orphan: Orphan) -> Orphan | None:
+        try:
+            writes.delete_upload(orphan.file_id)
+        except VssyncError as error:
+            return Orphan(orphan.file_id, f"{orphan.detail}; {error}", orphan.suspected)
+        return None
+
+    left = tuple(orphan for orphan in work.pool.map(delete, found) if orphan)
+    if any(orphan.suspected for orphan in found):
+        record.forget_maybe()
+    record.end({orphan.file_id for orphan in left})
+    return left
+
+
+def _there(client: Client, kept: Kept) -> Orphan | None:
+    """The orphan, unless somebody has deleted it."""
+    try:
+        found = client.uploaded(kept.file_id)
+    except NotFound:
+        return None
+    return Orphan(kept.file_id, f"{found.filename}, {found.size:,} bytes: uploaded by an earlier run of this machine")
+
+
+def _known(desired: Desired) -> Known:
+    name = desired.owner.split("/")[0]
+    files = [file for store in desired.stores for file in store.files if file.sha256]
+    proven = {file.filename for file in files if upload_digest(name, file.sha256) in file.filename}
+    return Known(proven, {(file.filename, file.size) for file in files})
+
+
+def _by_name(free: Collection[Upload], known: Known, record: Journal, now: int) -> Iterator[Orphan]:
+    """Uploads whose name says that they are ours; a dead run that lost one explains a young one."""
+    lost = {(write.name, write.size): at for write, at in record.past.maybe}
+    for file in free:
+        form = (file.filename, file.size)
+        explained = form in lost and file.created_at >= lost[form] - _SAME_CLOCK
+        if not explained and now - file.created_at < SPARED:
+            continue
+        if file.filename in known.proven:
+            yield Orphan(file.id, f"{file.filename}, {file.size:,} bytes: its name holds our digest")
+        elif explained:
+            yield Orphan(file.id, f"{file.filename}, {file.size:,} bytes: an earlier run got no answer", suspected=True)
+        elif form in known.forms:
+            yield Orphan(file.id, f"{file.filename}, {file.size:,} bytes: named and sized as ours", suspected=True)
+
+
+def _held_by_anyone(work: Work) -> frozenset[str]:
+    """What any store of the service holds: a name and a size prove nothing, so what is in use is not suspected."""
+    listings = work.pool.map(lambda store: work.client.files(store.id, store.counts.total), work.client.stores())
+    return frozenset(file.id for files in listings for file in files)
+
+
+def _uploads(client: Client) -> tuple[Upload, ...]:
+    """Every File of the service, whoever's: only this command asks for so much."""
+    return client._list("/files", upload)
