@@ -177,7 +177,10 @@ RULES = [
         "",
     ),
     (FILES + "      - {path: '*.md', key: '${dir}'}\n", (0, 0), "the key made for it is empty", "mend the template"),
-    ("root: gone\n" + STORE, (3, 7), "the root `gone` is no folder", ""),
+    ("root: gone\n" + STORE, (3, 7), "the root `gone` is no folder", "name one that exists"),
+    ('root: "a\\0b"\n' + STORE, (3, 7), "is no folder", ""),
+    (f"root: {'a' * 300}\n" + STORE, (3, 7), "is no folder", ""),
+    (f"root: {'a/' * 5000}\n" + STORE, (3, 7), "is no folder", ""),
     ("root: ..\n" + STORE, (3, 7), "the root `..` lies outside of", "--allow-outside"),
     ("include: [gone/*.yaml]\n" + STORE, (3, 11), "the pattern matches no file", ""),
     ("include: [../*.yaml]\n" + STORE, (3, 11), "`../*.yaml` leaves `root`", ""),
@@ -186,7 +189,8 @@ RULES = [
 
 @pytest.mark.parametrize(("text", "place", "message", "hint"), [*FORM, *RULES])
 def test_each_rule_broken_once(tmp_path: Path, text: str, place: tuple[int, int], message: str, hint: str) -> None:
-    (problem,) = problems(tmp_path, text, {**PAGES, "top.md": "x"})
+    env = "dev" if text.startswith("environments: {dev:") else None
+    (problem,) = problems(tmp_path, text, {**PAGES, "top.md": "x"}, env=env)
     assert message in problem.message
     assert hint in problem.hint
     assert (problem.line, problem.column) == place
@@ -239,6 +243,7 @@ def test_environments_are_chosen_with_care(tmp_path: Path, env: str | None, text
     [
         ("{default: x}", {"hots": "y"}, "the variable `hots` is given and not declared", "did you mean `host`?"),
         ("{description: site address}", {}, "the variable `host` has no value", "give --var host=... (site address)"),
+        ("", {"host": "\udcff"}, "the value given for the variable `host` is not UTF-8 text", ""),
         ("{type: number}", {"host": "many"}, "the variable `host` must be a number, not `many`", ""),
         ("{type: number}", {"host": "1.10"}, "the variable `host` must be a number, not `1.10`", ""),
         ("{default: true}", {"host": "yes"}, "the variable `host` must be true or false, not `yes`", ""),
@@ -292,7 +297,7 @@ def test_what_is_wrong_in_an_included_file_is_placed_there(
     assert (problem.file, problem.line, problem.column) == (str(tmp_path / "more/a.yaml"), line, column)
 
 
-def test_everything_wrong_is_reported_together(tmp_path: Path) -> None:
+def test_everything_wrong_in_one_store_is_reported_together(tmp_path: Path) -> None:
     text = STORE + "    prun: true\n    chunking: half\n    files: [{path: 1}]\n"
     assert [problem.line for problem in problems(tmp_path, text)] == [5, 6, 7]
 

@@ -79,6 +79,21 @@ def test_an_inner_level_goes_before_an_outer_lift(tmp_path: Path) -> None:
     assert found["b.md"].attributes == {"title": "Hello", "weight": 3}
 
 
+@pytest.mark.parametrize(("path", "wrong"), [("b.md", False), ("'*.md'", True)])
+def test_a_field_matters_in_the_stores_that_lift_it(tmp_path: Path, path: str, wrong: bool) -> None:
+    text = f"""
+    stores:
+      one: {{front_matter: [title], files: [{{path: a.md}}]}}
+      two: {{front_matter: [tags], files: [{{path: {path}}}]}}
+    """
+    pages = {"a.md": "---\ntitle: x\ntags: {a: 1}\n---\n", "b.md": PAGE}
+    if wrong:
+        (problem,) = problems(tmp_path, text, pages)
+        assert (problem.file, problem.line) == ("a.md", 3)
+    else:
+        assert files(load(tmp_path, text, pages))["a.md"].attributes == {"title": "x"}
+
+
 def test_a_bad_document_is_a_problem_of_the_load(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, STORE, {"docs/a.md": "---\ntitle: {a: 1}\n---\n"})
     assert (problem.file, problem.line, problem.column) == ("docs/a.md", 2, 8)

@@ -69,6 +69,21 @@ def test_where_to_look(pattern: str, folder: str, start: str, literal: bool, hid
     assert (found.folder, found.start, found.literal, found.hidden) == (folder, start, literal, hidden)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "wrong"),
+    [
+        ("c:/docs/*.md", True),
+        ("C:\\docs", True),
+        ("/docs", True),
+        ("./c:/docs/*.md", False),
+        ("c: d/*.md", False),
+        ("c:d.md", False),
+    ],
+)
+def test_only_a_drive_or_a_slash_makes_a_pattern_absolute(pattern: str, wrong: bool) -> None:
+    assert (flaw(pattern) == ("is an absolute path", "write it as seen from `root`")) == wrong
+
+
 def test_overrides_and_excludes_match_hidden_names_too() -> None:
     names = [name for name, _ in LISTING.matching(compiled("**/*.md", everything=True))]
     assert names == [name for name in NAMES if name.endswith(".md")]

@@ -73,5 +73,38 @@ def test_where_each_part_of_a_file_came_from(tmp_path: Path) -> None:
     assert found["docs/api/call.md"] == {**shared, "attributes.part": 17}
 
 
+ENTRIES = """\
+stores:
+  guide:
+    attributes: {title: none}
+    front_matter: [title]
+    files:
+      - {path: "docs/*.md", exclude: [docs/b.md]}
+      - {path: docs/b.md}
+      - {path: docs/c.txt, exclude: ["**/*.txt"], optional: true}
+      - {path: "**/*.txt"}
+      - {file_id: docs/b.md, key: declared.pdf}
+      - {path: docs/gro\u0308ss.html}
+"""
+
+
+def test_every_file_has_its_entry(tmp_path: Path) -> None:
+    front = "---\ntitle: x\n---\n"
+    loaded = load(
+        tmp_path, ENTRIES, dict.fromkeys(("docs/a.md", "docs/b.md", "docs/c.txt", "docs/gr\u00f6ss.html"), front)
+    )
+    origins = {key: sources.provenance(loaded, "guide", file) for key, file in files(loaded).items()}
+    lines = {key: _line(loaded, parts["file"]) for key, parts in origins.items()}
+    assert lines == {
+        "docs/a.md": 8,
+        "docs/b.md": 9,
+        "docs/c.txt": 11,
+        "declared.pdf": 12,
+        "docs/gr\u00f6ss.html": 13,
+    }
+    lifted = [key for key, parts in origins.items() if parts["attributes.title"] is None]
+    assert lifted == ["docs/a.md", "docs/b.md"]
+
+
 def _line(loaded: sources.Loaded, path: ManifestPath | None) -> int | None:
     return sources.places(loaded, [path])[path].line if path else None

@@ -150,6 +150,30 @@ def test_bad_json_is_one_message(text: str, message: str) -> None:
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        (r'{"a": "\ud800"}', [(1, 8)]),
+        (r'{"a": "\uDFFF"}', [(1, 8)]),
+        ('{\n  "\\ude00": "x",\n "b": ["\\ud83d\\u0041"]}', [(2, 4), (3, 9)]),
+        (r'{"a": "\ud83d\ud83d\ude00"}', [(1, 8)]),
+    ],
+)
+def test_half_a_character_is_refused_at_its_place(text: str, places: list[tuple[int, int]]) -> None:
+    with pytest.raises(ManifestError, match="is half a character") as raised:
+        parse(text, "m.json")
+    assert [(problem.line, problem.column) for problem in raised.value.problems] == places
+    with pytest.raises(ManifestError, match="not YAML"):
+        parse(text, "m.yaml")
+
+
+@given(st.lists(st.sampled_from(["\\", "u", "d83d", "de00", "ud800", "x"]), max_size=8).map("".join))
+def test_every_text_of_a_json_manifest_can_be_written(text: str) -> None:
+    with suppress(ManifestError):
+        value = parse('{"a": "' + text + '"}', "m.json").tree["a"]
+        assert value.encode("utf-8", "ignore") == value.encode()
+
+
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
 TREES: st.SearchStrategy[Any] = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)

@@ -9,15 +9,15 @@ places            paths of a manifest -> file, line, column
 
 from vssync.manifest.build import build, checked, includes
 from vssync.manifest.choose import Choice, Chosen, choose
-from vssync.manifest.faults import Fault, Path
+from vssync.manifest.faults import Fault, Path, alongside
 from vssync.manifest.filenames import upload_digest
 from vssync.manifest.front_matter import LONGEST, front_matter
 from vssync.manifest.globs import Pattern, compiled, flaw
 from vssync.manifest.listing import Found, Listing
 from vssync.manifest.places import Documents, Place, places, problems
-from vssync.manifest.provenance import provenance
+from vssync.manifest.provenance import lifted, provenance
 from vssync.manifest.rendered import rendered
-from vssync.manifest.resolve import Reading, resolve, wants_front_matter
+from vssync.manifest.resolve import Reading, resolve, wanted
 from vssync.manifest.spec import Manifest
 from vssync.manifest.tree import Document, parse
 
@@ -35,6 +35,7 @@ __all__ = [
     "Pattern",
     "Place",
     "Reading",
+    "alongside",
     "build",
     "checked",
     "choose",
@@ -42,6 +43,7 @@ __all__ = [
     "flaw",
     "front_matter",
     "includes",
+    "lifted",
     "parse",
     "places",
     "problems",
@@ -49,5 +51,5 @@ __all__ = [
     "rendered",
     "resolve",
     "upload_digest",
-    "wants_front_matter",
+    "wanted",
 ]

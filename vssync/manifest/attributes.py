@@ -31,17 +31,17 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What the levels over some files say together. `shared` are their attributes where no file changes them."""
+    """What the levels over some files say together.
+
+    `shared` are their attributes where no file changes them; `lifts` all front matter fields that some level lifts.
+    """
 
     layers: tuple[Layer, ...]
     levels: tuple[Level, ...]
     chunking: Chunking
     filename: Parts
     shared: Attributes | None
-
-    @property
-    def lifts(self) -> bool:
-        return any(level.lifts for level in self.levels)
+    lifts: frozenset[str]
 
     @property
     def named_by_content(self) -> bool:
@@ -62,6 +62,7 @@ def profile(layers: tuple[Layer, ...]) -> Profile:
         chunking=named[-1] if named else AUTO,
         filename=split(filenames[-1]) if filenames else PATH,
         shared=dict(_present(alone)) if alone is not None and constant else None,
+        lifts=frozenset(name for level in levels for name in level.lifts),
     )
 
 

@@ -5,35 +5,55 @@ merge       included stores, the environment, `defaults`
 expand      `${env}`, `${store}`, `${var.NAME}`
 rules       what the schema cannot say
 typed       frozen values
+
+What is wrong in one store, entry or override does not hide what is wrong elsewhere: it is taken out, and the rest goes
+on. What is wrong with the frame (environments, variables, includes, a field of the manifest itself) ends it at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from vssync.errors import ManifestError
+from vssync.errors import ManifestError, Problem
 from vssync.manifest import rules
 from vssync.manifest.expand import Expander
-from vssync.manifest.faults import Fault, Path
+from vssync.manifest.faults import Fault, Path, alongside
 from vssync.manifest.globs import compiled
 from vssync.manifest.merge import Tree, inherit
 from vssync.manifest.placeholders import escape, literal
 from vssync.manifest.places import Documents, problems, problems_in
-from vssync.manifest.providers import EXTENSIONS
+from vssync.manifest.providers import EXTENSIONS, REASONS
 from vssync.manifest.schema import VERSION, check
 from vssync.manifest.scope import Scope, environment, in_force, variables
-from vssync.manifest.spec import Entry, Layer, Manifest, Override, StoreSpec
+from vssync.manifest.sound import doubtful, sound
+from vssync.manifest.spec import Entries, Entry, Layer, Manifest, Override, StoreSpec
 from vssync.manifest.tree import Document
 from vssync.model import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, ServiceSpec
 
+SHORTEST: dict[str | int, int] = {"service": 1, "defaults": 2, "stores": 3}  # paths into parts that can be taken out
+
 
 def checked(document: Document, schema: Tree, part: str = "") -> Document:
-    """The document, when its form is right. `part` names a definition of the schema. Raises ManifestError."""
-    if faults := check(document.tree, schema, part):
-        raise ManifestError(problems_in(document, faults))
-    return document
+    """The document with everything that is wrong with its form. `part` names a definition of the schema.
+
+    Raises ManifestError where so much is wrong that nothing else can be checked.
+    """
+    faults = check(document.tree, schema, part)
+    if not faults:
+        return document
+    problems = problems_in(document, faults)
+    if not all(_inside(fault.path) for fault in faults):
+        raise ManifestError(problems)
+    return replace(document, problems=problems)
+
+
+def _inside(path: Path) -> bool:
+    """Whether a path leads into a store, `defaults` or `service`, whatever environment it is in."""
+    within = path[2:] if path[:1] == ("environments",) else path
+    return bool(within) and len(within) >= SHORTEST.get(within[0], len(within) + 1)
 
 
 def includes(main: Document, env: str | None, given: Mapping[str, str]) -> tuple[tuple[Path, str], ...]:
@@ -49,8 +69,12 @@ def includes(main: Document, env: str | None, given: Mapping[str, str]) -> tuple
 
 
 def build(documents: Documents, schema: Tree, env: str | None, given: Mapping[str, str]) -> Manifest:
-    """The manifest for one environment; `given` are variables from the command line. Raises ManifestError."""
-    tree, scope = _in_scope(documents, env, given)
+    """The manifest for one environment, with its problems; `given` are variables from the command line.
+
+    Raises ManifestError where so much is wrong that nothing else can be checked.
+    """
+    with alongside(documents.problems):
+        tree, scope = _in_scope(documents, env, given)
     documents = Documents(documents.main, documents.included, scope.environment)
     expander = Expander(scope)
     inherited = inherit(tree)
@@ -61,11 +85,29 @@ def build(documents: Documents, schema: Tree, env: str | None, given: Mapping[st
         "service": tree.get("service") or {},
         "stores": expander.stores(inherited),
     }
-    _raise(documents, expander.faults)
-    if whole["stores"] != inherited:
-        _raise(documents, check(whole, schema))
-    _raise(documents, rules.check(whole, scope))
-    return _manifest(whole, scope, documents)
+    unfilled = tuple(expander.faults)
+    again = documents.problems or unfilled or whole["stores"] != inherited
+    misfit = check(whole, schema) if again else ()
+    fit = sound(whole, _paths(unfilled, misfit))
+    broken = rules.check(fit, scope)
+    wrong = _joined(documents.problems, *(problems(documents, faults) for faults in (unfilled, misfit, broken)))
+    unclear = doubtful(_paths(unfilled, misfit, broken))
+    return _manifest(sound(fit, _paths(broken)), scope, documents, wrong, unclear)
+
+
+def _paths(*groups: tuple[Fault, ...]) -> tuple[Path, ...]:
+    return tuple(fault.path for faults in groups for fault in faults)
+
+
+def _joined(*groups: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """All problems, without those at the place of one in an earlier group: they repeat it, or follow from it."""
+    places: set[tuple[str, int, int]] = set()
+    joined: list[Problem] = []
+    for group in groups:
+        new = [problem for problem in group if (problem.file, problem.line, problem.column) not in places]
+        places.update((problem.file, problem.line, problem.column) for problem in new)
+        joined += new
+    return tuple(joined)
 
 
 def _raise(documents: Documents, faults: tuple[Fault, ...] | list[Fault]) -> None:
@@ -102,7 +144,9 @@ def _all_stores(documents: Documents) -> dict[str, Any]:
     return stores
 
 
-def _manifest(tree: Tree, scope: Scope, documents: Documents) -> Manifest:
+def _manifest(
+    tree: Tree, scope: Scope, documents: Documents, wrong: tuple[Problem, ...], unclear: Collection[str]
+) -> Manifest:
     service = _service(tree["service"])
     stores = (_store(key, store, service.provider, scope.env) for key, store in tree["stores"].items())
     return Manifest(
@@ -110,9 +154,13 @@ def _manifest(tree: Tree, scope: Scope, documents: Documents) -> Manifest:
         env=scope.env,
         root=literal(tree["root"]),
         service=service,
-        stores=tuple(sorted(stores, key=lambda store: store.settings.key)),
+        stores=tuple(
+            replace(store, doubtful=True, skip=REASONS, extensions=None) if store.settings.key in unclear else store
+            for store in sorted(stores, key=lambda store: store.settings.key)
+        ),
         tree=tree,
         documents=documents,
+        problems=wrong,
     )
 
 
@@ -127,7 +175,7 @@ def _store(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
     return StoreSpec(
         settings=_settings(key, tree),
         layer=_layer(path, tree),
-        entries=tuple(_entry((*path, "files", at), entry) for at, entry in entries if concerns(entry, env)),
+        entries=Entries(_entry((*path, "files", at), entry) for at, entry in entries if concerns(entry, env)),
         overrides=tuple(
             Override(_layer((*path, "overrides", at), override), compiled(literal(override["match"]), everything=True))
             for at, override in enumerate(tree.get("overrides") or ())

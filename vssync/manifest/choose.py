@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from vssync.errors import ManifestError, Problem
+from vssync.errors import Problem
 from vssync.manifest.attributes import PATH, Profile, profile
 from vssync.manifest.faults import Fault, dotted
 from vssync.manifest.filenames import NoFolder, extension, part, upload_name
@@ -41,15 +41,13 @@ class Chosen:
     skipped: Mapping[str, str]
 
 
-def choose(manifest: Manifest, listing: Listing) -> tuple[Chosen, ...]:
-    """Every store's files. Raises ManifestError with everything wrong in all of them."""
+def choose(manifest: Manifest, listing: Listing) -> tuple[tuple[Chosen, ...], tuple[Problem, ...]]:
+    """Every store's files that can be taken, and everything wrong in all of them."""
     choosers = [_Chooser(manifest.service.provider, spec) for spec in manifest.stores]
     chosen = tuple(chooser.choose(listing) for chooser in choosers)
     faults = [fault for chooser in choosers for fault in chooser.faults]
     found = [problem for chooser in choosers for problem in chooser.problems]
-    if faults or found:
-        raise ManifestError((*problems(manifest.documents, faults), *found))
-    return chosen
+    return chosen, (*problems(manifest.documents, faults), *found) if faults else tuple(found)
 
 
 class _Chooser:

@@ -5,9 +5,12 @@ Lines are looked up only when there is something to place, so everything above s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+
+from vssync.errors import ManifestError, Problem
 
 Path = tuple[str | int, ...]
 
@@ -20,6 +23,15 @@ class Fault:
     message: str
     hint: str = ""
     at_name: bool = False
+
+
+@contextmanager
+def alongside(problems: tuple[Problem, ...]) -> Iterator[None]:
+    """Lets whatever goes wrong inside be reported together with these problems."""
+    try:
+        yield
+    except ManifestError as error:
+        raise ManifestError((*problems, *error.problems)) from None
 
 
 def meant(word: str, known: Iterable[str]) -> str:

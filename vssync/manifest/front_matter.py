@@ -20,8 +20,13 @@ from vssync.model import Attributes, Scalar
 from vssync.ownership import VALUE_LIMIT
 
 LONGEST = 65_536  # bytes of a file in which its front matter must end
-SUFFIXES = frozenset((".md", ".markdown", ".mdx"))
+SUFFIXES = (".md", ".markdown", ".mdx")
 _FENCED = re.compile(r"(?s)\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
+
+
+def may_hold(path: str) -> bool:
+    """Whether a file of this name is one that may have front matter."""
+    return path.lower().endswith(SUFFIXES)
 
 
 def front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[Attributes, tuple[Problem, ...]]:

@@ -39,7 +39,7 @@ class Pattern:
 def flaw(text: str) -> tuple[str, str] | None:
     """What is wrong with a pattern, and the way out; None for a good one."""
     parts = text.split("/")
-    if text.startswith("/") or re.match(r"[A-Za-z]:", text):
+    if text.startswith("/") or re.match(r"[A-Za-z]:[/\\]", text):
         return "is an absolute path", "write it as seen from `root`"
     if ".." in parts:
         return "leaves `root`", "set `root` higher, inside the git work tree"

@@ -12,6 +12,7 @@ from typing import Any
 from vssync.manifest.faults import Path
 
 Tree = Mapping[str, Any]
+OWN = ("id", "was", "external")  # fields of one store, never of several
 
 
 def merge(base: Tree, change: Tree, at: Path = ()) -> dict[str, Any]:
@@ -47,8 +48,8 @@ def _is_whole(path: Path) -> bool:
 
 
 def inherit(tree: Tree) -> dict[str, dict[str, Any]]:
-    """Every store of a merged manifest, laid over its `defaults`."""
-    defaults = tree.get("defaults") or {}
+    """Every store of a merged manifest, laid over its `defaults`, of which some fields are never taken."""
+    defaults = {name: value for name, value in (tree.get("defaults") or {}).items() if name not in OWN}
     stores = tree.get("stores") or {}
     return {
         key: merge(merge({}, defaults, ("stores", key)), store or {}, ("stores", key)) for key, store in stores.items()

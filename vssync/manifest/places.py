@@ -27,6 +27,11 @@ class Documents:
     included: tuple[Document, ...] = ()
     environment: str = ""
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is known to be wrong with them."""
+        return tuple(problem for document in (self.main, *self.included) for problem in document.problems)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -7,7 +7,8 @@ from unicodedata import normalize
 
 from vssync.manifest.attributes import giver
 from vssync.manifest.faults import Path
-from vssync.manifest.spec import Entry, Layer, Manifest, StoreSpec
+from vssync.manifest.front_matter import may_hold
+from vssync.manifest.spec import Layer, Manifest
 from vssync.model import Attributes, DesiredFile
 
 
@@ -16,8 +17,7 @@ def provenance(manifest: Manifest, store: str, file: DesiredFile, fields: Attrib
 
     `fields` is the file's own front matter, which None stands for; a part nobody wrote is left out.
     """
-    spec = next(spec for spec in manifest.stores if spec.settings.key == store)
-    layers = _layers(spec, file)
+    layers = _layers(manifest, store, file)
     found: dict[str, Path | None] = {"file": layers[1].path}
     for layer in layers:
         for part in ("chunking", "filename"):
@@ -28,15 +28,15 @@ def provenance(manifest: Manifest, store: str, file: DesiredFile, fields: Attrib
     return found
 
 
-def _layers(spec: StoreSpec, file: DesiredFile) -> tuple[Layer, ...]:
+def lifted(manifest: Manifest, store: str, file: DesiredFile) -> frozenset[str]:
+    """The fields of a file's own front matter that some level over it lifts."""
+    layers = _layers(manifest, store, file) if may_hold(file.path) else ()
+    return frozenset(name for layer in layers for name in layer.front_matter)
+
+
+def _layers(manifest: Manifest, store: str, file: DesiredFile) -> tuple[Layer, ...]:
+    spec = next(spec for spec in manifest.stores if spec.settings.key == store)
     name = normalize("NFC", file.path or file.key)
-    entry = next(entry for entry in spec.entries if _chose(entry, name, file))
-    over = (override.layer for override in spec.overrides if override.pattern.matches(name))
-    return (spec.layer, entry.layer, *over)
-
-
-def _chose(entry: Entry, name: str, file: DesiredFile) -> bool:
-    if file.file_id:
-        return entry.file_id == file.file_id
-    chosen = entry.pattern is not None and entry.pattern.matches(name)
-    return bool(chosen) and not any(exclude.matches(name) for exclude in entry.exclude)
+    patterns = ((override.pattern, override.layer) for override in spec.overrides)
+    over = (layer for pattern, layer in patterns if name.startswith(pattern.start) and pattern.matches(name))
+    return (spec.layer, spec.entries.origin(name, file.file_id).layer, *over)

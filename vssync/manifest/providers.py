@@ -10,4 +10,5 @@ EXTENSIONS: dict[str, frozenset[str] | None] = {  # None: any
     "oci": frozenset((".pdf", ".md", ".txt")),
     "compatible": None,
 }
+REASONS = frozenset(("unsupported", "empty", "too_large"))  # why a file may be left out
 LARGEST = 512 * 1024 * 1024  # bytes; OpenAI spec, the limit of one upload to /files

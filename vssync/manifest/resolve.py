@@ -10,7 +10,7 @@ from vssync.manifest.attributes import Profile, attributes_of, flaws, giver
 from vssync.manifest.choose import Choice, Chosen
 from vssync.manifest.faults import Fault, Path
 from vssync.manifest.filenames import NoFolder, upload_digest, upload_name
-from vssync.manifest.front_matter import SUFFIXES
+from vssync.manifest.front_matter import may_hold
 from vssync.manifest.places import problems
 from vssync.manifest.spec import Manifest
 from vssync.model import Attributes, Desired, DesiredFile, Scalar
@@ -28,14 +28,16 @@ class Reading:
     fields: Attributes = field(default_factory=dict)
 
 
-def wants_front_matter(choice: Choice) -> bool:
-    """Whether a file's attributes depend on its own front matter."""
-    found = choice.found
-    return found is not None and choice.profile.lifts and found.path.lower().endswith(tuple(SUFFIXES))
+def wanted(choice: Choice) -> frozenset[str]:
+    """The fields of a file's own front matter that its attributes depend on."""
+    return choice.profile.lifts if choice.found and may_hold(choice.found.path) else frozenset()
 
 
 def resolve(manifest: Manifest, chosen: tuple[Chosen, ...], readings: Mapping[str, Reading]) -> Desired:
-    """The desired state; `readings` are by path, and files that were not read have none. Raises ManifestError."""
+    """The desired state; `readings` are by path, and files that were not read have none. Raises ManifestError.
+
+    Doubtful stores are left out.
+    """
     resolver = _Resolver(manifest, readings)
     stores = tuple(
         replace(
@@ -44,6 +46,7 @@ def resolve(manifest: Manifest, chosen: tuple[Chosen, ...], readings: Mapping[st
             skipped=one.skipped,
         )
         for one in chosen
+        if not one.spec.doubtful
     )
     resolver.complain()
     return Desired(manifest.owner, manifest.service, stores)
@@ -72,6 +75,8 @@ class _Resolver:
         found, profile = choice.found, choice.profile
         path = found.name if found else choice.key
         reading = self._readings.get(found.path) if found else None
+        if reading is None and wanted(choice):
+            return None  # what is wrong with it is known
         fields = reading.fields if reading else NOTHING
         try:
             attributes = self._shared(attributes_of(profile, path, fields), profile)

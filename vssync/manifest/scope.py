@@ -93,6 +93,8 @@ def _type_of(value: object) -> str:
 def _given(name: str, text: str, declaration: Mapping[str, Any]) -> Scalar | Fault:
     kind = _type(declaration)
     value: Scalar | None = text
+    if text != text.encode("utf-8", "ignore").decode():
+        return Fault(("variables", name), f"the value given for the variable `{name}` is not UTF-8 text", at_name=True)
     if kind == "boolean":
         value = {"true": True, "false": False}.get(text)
     elif kind == "number":

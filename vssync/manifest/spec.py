@@ -5,11 +5,11 @@ Texts of a layer (`filename`, attribute values, `key`) may still hold placeholde
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
+from vssync.errors import Problem
 from vssync.manifest.faults import Path
 from vssync.manifest.globs import Pattern
 from vssync.manifest.places import Documents
@@ -41,6 +41,38 @@ class Entry:
     file_id: str = ""
     key: str = ""
 
+    def chooses(self, name: str) -> bool:
+        """Whether it chooses the file of this name."""
+        pattern = self.pattern
+        if pattern is None or not name.startswith(pattern.start) or not pattern.matches(name):
+            return False
+        return not any(exclude.matches(name) for exclude in self.exclude)
+
+
+class Entries:
+    """A store's entries in their order, which know without asking all of them which one chose a file."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._all = tuple(entries)
+        self._declared = {entry.file_id: entry for entry in self._all if entry.file_id}
+        self._searching = tuple(entry for entry in self._all if entry.pattern and not entry.pattern.literal)
+        named = ((entry.pattern.start, entry) for entry in self._all if entry.pattern and entry.pattern.literal)
+        self._named = {name: entry for name, entry in named if entry.chooses(name)}
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._all)
+
+    def __getitem__(self, number: int) -> Entry:
+        return self._all[number]
+
+    def origin(self, name: str, file_id: str) -> Entry:
+        """The entry that chose a file by its name, or declared it by its id. It must be one of theirs."""
+        if file_id:
+            return self._declared[file_id]
+        if named := self._named.get(name):
+            return named
+        return next(entry for entry in self._searching if entry.chooses(name))
+
 
 @dataclass(frozen=True, slots=True)
 class Override:
@@ -54,21 +86,17 @@ class Override:
 class StoreSpec:
     """One store: `settings` without files, and how its files are chosen and adjusted.
 
-    `extensions` is None where the service takes any.
+    `extensions` is None where the service takes any. Of a `doubtful` store nobody can say what
+    it skips and what becomes of its files, since that is written wrong; which files it means is known.
     """
 
     settings: DesiredStore
     layer: Layer
-    entries: tuple[Entry, ...] = ()
+    entries: Entries = field(default_factory=Entries)
     overrides: tuple[Override, ...] = ()
     skip: frozenset[str] = frozenset()
     extensions: frozenset[str] | None = None
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """All levels of the store."""
-        entries = tuple(entry.layer for entry in self.entries)
-        return (self.layer, *entries, *(override.layer for override in self.overrides))
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +104,8 @@ class Manifest:
     """A manifest for one environment.
 
     `tree` is what it says in full, with defaults, environment and variables filled in: a manifest again.
-    `documents` are the texts it came from, for places.
+    `documents` are the texts it came from, for places. With `problems`, it is what is left when the wrong parts are
+    taken out: good for finding more of them, and nothing else.
     """
 
     name: str
@@ -86,6 +115,7 @@ class Manifest:
     stores: tuple[StoreSpec, ...]
     tree: Mapping[str, Any]
     documents: Documents
+    problems: tuple[Problem, ...] = ()
 
     @property
     def owner(self) -> str:
@@ -95,9 +125,3 @@ class Manifest:
     def patterns(self) -> tuple[Pattern, ...]:
         """Every pattern that chooses files, in the order of the manifest."""
         return tuple(entry.pattern for store in self.stores for entry in store.entries if entry.pattern)
-
-    @property
-    def lifted(self) -> frozenset[str]:
-        """Every front matter field that some layer lifts."""
-        layers = chain.from_iterable(store.layers for store in self.stores)
-        return frozenset(chain.from_iterable(layer.front_matter for layer in layers))

@@ -8,6 +8,8 @@ schema. Aliased values are shared, so nobody may change a tree.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,9 @@ from vssync.manifest.yaml_errors import syntax_problem
 
 DEEPEST = 50
 MOST_ALIASED = 100_000  # values that aliases may add, all together
+_ESCAPE = re.compile(  # in JSON's strings; a character beyond U+FFFF is written as two halves
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML built without libyaml has the slow one only
 WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -29,11 +34,15 @@ WORDS: dict[str, bool | None] = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file of a manifest: its name as shown to people, its text, and the values it holds."""
+    """One file of a manifest: its name as shown to people, its text, and the values it holds.
+
+    `problems` say what is wrong inside of its stores, `defaults` and `service`; the rest has the right form.
+    """
 
     file: str
     text: str
     tree: Any
+    problems: tuple[Problem, ...] = ()
 
 
 def parse(text: str, file: str) -> Document:
@@ -204,7 +213,18 @@ def _from_json(text: str, file: str) -> Any:
         raise ManifestError((Problem(file, 0, 0, str(error)),)) from None
     if _is_deep(tree):
         raise too_deep
+    if halves := tuple(_halves(text, file)):
+        raise ManifestError(halves)
     return tree
+
+
+def _halves(text: str, file: str) -> Iterator[Problem]:
+    """A problem for each escape that is half a character, which no file and no request can hold."""
+    for found in _ESCAPE.finditer(text):
+        if found["half"]:
+            before = text[: found.start()]
+            line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+            yield Problem(file, line, column, f"`{found[0]}` is half a character", "write both halves, or neither")
 
 
 def _is_deep(tree: Any) -> bool:

@@ -63,18 +63,26 @@ def load(
     """Reads a manifest and the files it names, resolved for one environment.
 
     Without `hashed`, files are found and their sizes known, and no SHA-256. `on_hashed` is told how many files and
-    bytes are done. Raises ManifestError with every problem of the stage that failed: the manifest's form, its rules,
-    its files.
+    bytes are done. Raises ManifestError with every problem of the manifest and its files, but those that cannot be told
+    from what follows from another.
     """
     found = find_manifest(path)
     folder = Path(os.path.realpath(found.parent))
     fence = around(folder, allow_outside)
     manifest = _manifest(found, folder, fence, env, variables)
-    root = _root(manifest, folder, fence)
-    chosen = core.choose(manifest, walk(str(root), manifest.patterns, fence.within(root)))
-    jobs = _jobs(chosen, manifest.lifted, hashed)
-    readings = read(str(root), jobs, hashed=hashed, workers=workers, progress=on_hashed)
-    return Loaded(core.resolve(manifest, chosen, readings), root, str(found), manifest)
+    with core.alongside(manifest.problems):
+        root = _root(manifest, folder, fence)
+        listing = walk(str(root), manifest.patterns, fence.within(root))
+    chosen, unfit = core.choose(manifest, listing)
+    hashed = hashed and not (manifest.problems or unfit)
+    jobs = _jobs(chosen, hashed)
+    readings, unread = read(str(root), jobs, hashed=hashed, workers=workers, progress=on_hashed)
+    problems = (*manifest.problems, *unfit, *unread)
+    with core.alongside(problems):
+        desired = core.resolve(manifest, chosen, readings)
+    if problems:
+        raise ManifestError(problems)
+    return Loaded(desired, root, str(found), manifest)
 
 
 def places(loaded: Loaded, paths: Collection[core.Path]) -> dict[core.Path, Place]:
@@ -89,17 +97,20 @@ def place(loaded: Loaded, path: core.Path) -> str:
 
 def provenance(loaded: Loaded, store: str, file: DesiredFile) -> Mapping[str, core.Path | None]:
     """By part of a file (`attributes.lang`), the manifest's path that gave it, for `places`; None: front matter."""
-    jobs = [Job(file.path, loaded.manifest.lifted)] if file.path and loaded.manifest.lifted else []
-    readings = read(str(loaded.root), jobs, hashed=False, workers=1)
-    fields = readings[file.path].fields if jobs else {}
-    return core.provenance(loaded.manifest, store, file, fields)
+    lifted = core.lifted(loaded.manifest, store, file)
+    jobs = [Job(file.path, lifted)] if lifted else []
+    readings, problems = read(str(loaded.root), jobs, hashed=False, workers=1)
+    if problems:
+        raise ManifestError(problems)
+    return core.provenance(loaded.manifest, store, file, readings[file.path].fields if jobs else {})
 
 
 def _manifest(found: Path, folder: Path, fence: Fence, env: str | None, variables: Mapping[str, str]) -> Manifest:
     """The manifest of a file and those it includes."""
     form = schema("manifest.schema.json")
     main = core.checked(_document(found, str(found)), form)
-    included = _included(main, folder, fence, form, core.includes(main, env, variables))
+    with core.alongside(main.problems):
+        included = _included(main, folder, fence, form, core.includes(main, env, variables))
     return core.build(Documents(main, included), form, env, variables)
 
 
@@ -137,7 +148,7 @@ def _included(
             except ManifestError as error:
                 problems += error.problems
     if problems:
-        raise ManifestError(tuple(problems))
+        raise ManifestError((*problems, *(problem for found in documents.values() for problem in found.problems)))
     return tuple(documents.values())
 
 
@@ -148,26 +159,23 @@ def _raise(main: Document, faults: list[Fault]) -> None:
 
 def _root(manifest: Manifest, folder: Path, fence: Fence) -> Path:
     """The manifest's root, which must be a folder inside the fence."""
-    root = Path(os.path.realpath(folder / manifest.root))
-    fault = None
-    if not fence.holds(root):
+    root = None if "\0" in manifest.root else Path(os.path.realpath(folder / manifest.root))
+    if root is not None and not fence.holds(root):
         message = f"the root `{manifest.root}` lies outside of {fence.folders[0]}"
         fault = Fault(("root",), message, "the person who runs vssync can say --allow-outside DIR")
-    elif not root.is_dir():
-        fault = Fault(("root",), f"the root `{manifest.root}` is no folder")
-    if fault:
-        raise ManifestError(core.problems(manifest.documents, (fault,)))
-    return root
+    elif root is None or not os.path.isdir(root):
+        fault = Fault(("root",), f"the root `{manifest.root}` is no folder", "paths start at it; name one that exists")
+    else:
+        return root
+    raise ManifestError(core.problems(manifest.documents, (fault,)))
 
 
-def _jobs(chosen: tuple[Chosen, ...], lifted: frozenset[str], hashed: bool) -> tuple[Job, ...]:
+def _jobs(chosen: tuple[Chosen, ...], hashed: bool) -> tuple[Job, ...]:
     """What to read, each file once."""
-    jobs: dict[str, Job] = {}
+    fields: dict[str, frozenset[str]] = {}
     for choice in (choice for one in chosen for choice in one.choices):
-        if choice.found is None:
-            continue
-        path = choice.found.path
-        fields = lifted if core.wants_front_matter(choice) else ()
-        if fields or (hashed and path not in jobs):
-            jobs[path] = Job(path, fields)
-    return tuple(jobs.values())
+        wanted = core.wanted(choice)
+        if choice.found and (wanted or hashed):
+            known = fields.get(choice.found.path)
+            fields[choice.found.path] = known | wanted if known else wanted
+    return tuple(Job(path, wanted) for path, wanted in fields.items())

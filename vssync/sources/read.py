@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import RawIOBase
 
-from vssync.errors import ManifestError, Problem
+from vssync.errors import Problem
 from vssync.manifest import LONGEST, Reading, front_matter
 
 GROUP = 64  # files handed to a thread at once
@@ -42,21 +42,21 @@ def read(
     hashed: bool,
     workers: int,
     progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Reading]:
-    """Readings by path. `progress` is told how many files and bytes are done. Raises ManifestError."""
+) -> tuple[dict[str, Reading], tuple[Problem, ...]]:
+    """Readings by path, of all files but those with problems. `progress` is told how many files and bytes are done."""
     jobs = tuple(jobs)
     readings: dict[str, Reading] = {}
     problems: list[Problem] = []
-    done = 0
-    for job, (reading, wrong) in zip(jobs, _results(root, jobs, hashed, workers), strict=True):
-        readings[job.path] = reading
-        problems += wrong
-        done += reading.size
+    size = 0
+    for count, (job, (reading, wrong)) in enumerate(zip(jobs, _results(root, jobs, hashed, workers), strict=True), 1):
+        if wrong:
+            problems += wrong
+        else:
+            readings[job.path] = reading
+        size += reading.size
         if progress:
-            progress(len(readings), done)
-    if problems:
-        raise ManifestError(tuple(problems))
-    return readings
+            progress(count, size)
+    return readings, tuple(problems)
 
 
 def _results(root: str, jobs: tuple[Job, ...], hashed: bool, workers: int) -> Iterator[Result]:
