@@ -90,3 +90,23 @@ def test_deleting_a_store_on_purpose_is_not_counted_file_by_file() -> None:
 def test_both_guards_of_every_store_speak() -> None:
     made = plan(20, gone=8, changed=11)
     assert ["deleted" in refusal.message for refusal in made.refusals] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "env", "command"),
+    [
+        ("", "", "vssync plan --max-delete 4"),
+        (".", "", "vssync plan --max-delete 4"),
+        ("my docs/kb.yaml", "prod", "vssync plan -f 'my docs/kb.yaml' -e prod --max-delete 4"),
+    ],
+)
+def test_the_way_out_can_be_typed(manifest: str, env: str, command: str) -> None:
+    (refusal,) = plan(10, gone=4, manifest=manifest, env=env).refusals
+    assert f"Meant?        {command}" in refusal.way_out
+
+
+def test_a_long_key_keeps_its_distance() -> None:
+    live = live_store(declared(key="tenant-handbook"))
+    live = replace(live, metadata={**live.metadata, STORE_PROTECT: "true"})
+    (refusal,) = make((), [(live, Contents())], allow_store_deletes=True).refusals
+    assert refusal.way_out[-1] == "Only tenant-handbook?  vssync plan --exclude tenant-handbook"

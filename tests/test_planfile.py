@@ -17,9 +17,10 @@ from tests.render import samples
 from tests.render.anything import PLANS
 from tests.render.plans import MARK, OCI, SHA, change, copy, create, deleted, desired, plan, replaced, store, update
 from vssync.errors import VssyncError
-from vssync.model import Attributes, Chunking, DesiredStore, FileCounts, FileStatus, Scalar
+from vssync.model import Attributes, Chunking, DesiredFile, DesiredStore, FileCounts, FileStatus, Scalar
+from vssync.ownership import Origin, mark_for
 from vssync.plan import Action, BatchChange, FieldChange, FileChange, Plan, Reason, StoreChange
-from vssync.planfile import FORMAT, dump, load, stale
+from vssync.planfile import FORMAT, already, dump, fulfilled, load, stale
 
 SCHEMA = json.loads((Path(__file__).parent.parent / "schemas" / "plan.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
@@ -171,6 +172,14 @@ def busy(key: str = "docs/a.md", **given: Any) -> FileChange:
     return change(key, Action.AWAIT, Reason.INGESTING, **{"keep": copy("file-9"), **given})
 
 
+def failed(id: str, old: str = "") -> FileChange:
+    """A right copy whose ingestion failed, beside one that serves."""
+    serving = (copy(old),) if old else ()
+    dead = copy(id, status=FileStatus.FAILED)
+    keep = serving[0] if serving else None
+    return replaced("docs/a.md", Reason.INGEST_FAILED, keep=keep, drop=(*serving, dead), reuse=id, tries=2)
+
+
 def superseded(*ids: str, key: str = "docs/a.md") -> FileChange:
     return change(key, Action.DELETE, Reason.SUPERSEDED, keep=copy("file-9"), drop=tuple(copy(id) for id in ids))
 
@@ -178,6 +187,10 @@ def superseded(*ids: str, key: str = "docs/a.md") -> FileChange:
 def renamed(hint: str = "", **metadata: str) -> StoreChange:
     batches = {"vssync_batches": hint} if hint else {}
     return StoreChange(Action.UPDATE, (Reason.SETTINGS_CHANGED,), metadata={**metadata, **batches})
+
+
+def mark_of(file: DesiredFile) -> str:
+    return str(mark_for("support-kb/prod", file, origin=Origin.UPLOADED))
 
 
 NEW_STORE = StoreChange(Action.CREATE, (Reason.MISSING,))
@@ -191,6 +204,8 @@ NEW_STORE = StoreChange(Action.CREATE, (Reason.MISSING,))
         pytest.param(store(replaced()), store(busy(drop=(copy("file-1"),))), id="the old copy still to go"),
         pytest.param(store(replaced()), store(superseded("file-1")), id="the new copy works, the old one is there"),
         pytest.param(store(deleted(drop=(copy("a"), copy("b")))), store(deleted(drop=(copy("b"),))), id="one gone"),
+        pytest.param(store(create()), store(failed("file-9")), id="the next try of what was created"),
+        pytest.param(store(replaced()), store(failed("file-9", "file-1")), id="the next try of a replacement"),
         pytest.param(store(), store(busy()), id="waiting writes nothing"),
         pytest.param(store(), store(change("x.md", Action.REFUSE, Reason.REFUSED)), id="refusing writes nothing"),
         pytest.param(store(create(), id="", change=NEW_STORE), store(create(), id="vs_9"), id="the store was created"),
@@ -209,6 +224,47 @@ def test_what_may_go_on(saved: Any, fresh: Any) -> None:
 
 
 OTHER = desired(sha256="77" * 32)
+
+
+@pytest.mark.parametrize(
+    ("saved", "fresh", "addresses"),
+    [
+        (store(create(), update("b.md")), store(update("b.md")), ("guide/docs/a.md",)),
+        (store(create()), store(busy()), ()),
+        (store(create()), store(superseded("file-1")), ()),
+        (store(change("x.md", Action.REFUSE, Reason.REFUSED)), store(), ()),
+        (store(busy()), store(), ()),
+        (store(change=NEW_STORE, id=""), store(), ("guide",)),
+        (store(batches=samples.batches()), store(), (f"guide/{samples.batches()[0].id}",)),
+        (store(superseded("a"), superseded("b")), store(), ("guide/docs/a.md",)),
+    ],
+)
+def test_what_is_already_so_is_addressed(saved: Any, fresh: Any, addresses: tuple[str, ...]) -> None:
+    assert already(plan(saved), plan(fresh)) == addresses
+
+
+REQUESTED = replaced("docs/a.md", Reason.REQUESTED)
+LATER = copy("file-2", mark=mark_of(desired()))
+
+
+@pytest.mark.parametrize(
+    ("saved", "found", "done"),
+    [
+        pytest.param(REQUESTED, replace(REQUESTED, keep=LATER), True, id="a later copy of these bytes"),
+        pytest.param(REQUESTED, REQUESTED, False, id="nothing was done"),
+        pytest.param(create(), replace(REQUESTED, keep=LATER), True, id="it was missing when it was asked for"),
+        pytest.param(REQUESTED, replace(REQUESTED, keep=replace(LATER, id="file-1", created_at=9)), True, id="again"),
+        pytest.param(REQUESTED, replace(REQUESTED, keep=copy("file-2")), False, id="a later copy of other chunking"),
+        pytest.param(REQUESTED, replace(REQUESTED, keep=replace(LATER, mark="v1;")), False, id="an unreadable mark"),
+        pytest.param(
+            REQUESTED, replace(REQUESTED, keep=replace(LATER, status=FileStatus.FAILED)), False, id="it failed"
+        ),
+        pytest.param(update("b.md"), replace(REQUESTED, keep=LATER), False, id="nobody reviewed it"),
+        pytest.param(replaced(), replaced(keep=LATER), False, id="nobody asked for it"),
+    ],
+)
+def test_a_replacement_asked_for_is_done_once(saved: FileChange, found: FileChange, done: bool) -> None:
+    assert fulfilled(plan(store(saved)), plan(store(found))) == ({("guide", "docs/a.md")} if done else set())
 
 
 @pytest.mark.parametrize(

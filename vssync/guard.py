@@ -6,6 +6,8 @@ own way out; there is no way to switch all of them off at once.
 
 from __future__ import annotations
 
+import shlex
+
 from vssync.model import FileStatus, Limit
 from vssync.plan import Action, FileChange, Options, Plan, Reason, Refusal, StorePlan
 
@@ -20,17 +22,17 @@ def check(plan: Plan) -> tuple[Refusal, ...]:
 def _check(store: StorePlan, options: Options) -> list[Refusal]:
     """A store that is deleted on purpose has said so with a flag of its own; its files are not counted again."""
     if store.change and Reason.PROTECTED in store.change.reasons:
-        return [_protected(store)]
+        return [_protected(store, options)]
     if not store.desired:
         return []
-    return _deleted(store, options) + _replaced(store, options.max_replace or store.desired.guards.max_replace)
+    return _deleted(store, options) + _replaced(store, options)
 
 
-def _protected(store: StorePlan) -> Refusal:
+def _protected(store: StorePlan, options: Options) -> Refusal:
     return Refusal(
         f"{store.key}: the store is protected and would be deleted.",
         store.key,
-        ("To let it go, apply it once with `protect: false`.", _without(store)),
+        ("To let it go, apply it once with `protect: false`.", *_ways(store, options)),
     )
 
 
@@ -51,15 +53,17 @@ def _deleted(store: StorePlan, options: Options) -> list[Refusal]:
     }
     said = tuple(hint for hint, holds in hints.items() if holds)
     message = f"{_numbers(count, store)} would be deleted ({_share(count, store, limit if over else None)})."
-    return [Refusal(message, store.key, (*said, _meant(f"--max-delete {count}"), _without(store)))]
+    return [Refusal(message, store.key, (*said, *_ways(store, options, f"--max-delete {count}")))]
 
 
-def _replaced(store: StorePlan, limit: Limit) -> list[Refusal]:
+def _replaced(store: StorePlan, options: Options) -> list[Refusal]:
+    assert store.desired
+    limit = options.max_replace or store.desired.guards.max_replace
     count = sum(_replaces(change) for change in store.files)
     if not _over(count, store, limit):
         return []
     message = f"{_numbers(count, store)} would be replaced ({_share(count, store, limit)})."
-    return [Refusal(message, store.key, (_meant(f"--max-replace {count}"), _without(store)))]
+    return [Refusal(message, store.key, _ways(store, options, f"--max-replace {count}"))]
 
 
 def _replaces(change: FileChange) -> bool:
@@ -94,9 +98,17 @@ def _files(count: int) -> str:
     return f"{count:,} {'file' if count == 1 else 'files'}"
 
 
-def _meant(flag: str) -> str:
-    return f"{'Meant?':<14}vssync plan {flag}"
+def _ways(store: StorePlan, options: Options, flag: str = "") -> tuple[str, ...]:
+    """The commands that go on, as they can be typed: the flag that says it is meant, and the plan without the store."""
+    key = store.key.partition("@")[0]  # of several stores of one key, none can be addressed alone
+    named = {"Meant?": flag} if flag else {}
+    named[f"Only {key}?"] = f"--exclude {key}"
+    width = max(14, *(len(name) + 2 for name in named))
+    return tuple(f"{name:<{width}}{_command(options)} {given}" for name, given in named.items())
 
 
-def _without(store: StorePlan) -> str:
-    return f"{f'Only {store.key}?':<14}vssync plan --exclude {store.key}"
+def _command(options: Options) -> str:
+    """The command that planned this, without what shaped it further."""
+    manifest = f" -f {shlex.quote(options.manifest)}" if options.manifest not in ("", ".") else ""
+    env = f" -e {shlex.quote(options.env)}" if options.env else ""
+    return f"vssync plan{manifest}{env}"

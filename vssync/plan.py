@@ -73,6 +73,7 @@ class NoteKind(StrEnum):
     FOREIGN = "foreign"  # another owner's, counted
     FOREIGN_BATCH = "foreign_batch"
     ADOPTABLE = "adoptable"  # would be adopted with --adopt; the create is held back
+    UNREAD = "unread"  # adopted, and nobody has compared the content
     CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than we asked for
     DESCRIPTION = "description"  # cannot be changed in place
     LEFT_STORE = "left_store"  # a store of ours left the manifest and is kept

@@ -40,7 +40,10 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole of an apply; `seconds` is wall time, `store_ids` the id of each store that exists now."""
+    """The whole of an apply; `seconds` is wall time, `store_ids` the id of each store that exists now.
+
+    `already` are the addresses of a saved plan's changes that were not needed any more when it was applied.
+    """
 
     plan: Plan
     outcomes: tuple[Outcome, ...] = ()
@@ -49,6 +52,8 @@ class Report:
     seconds: float = 0.0
     requests: int = 0
     interrupted: bool = False
+    throttled: float = 0.0  # seconds of it in which the service asked to pause
+    already: tuple[str, ...] = ()
 
     @property
     def converged(self) -> bool:

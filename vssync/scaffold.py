@@ -103,6 +103,9 @@ def suggested_name(folder: str, suffix: str) -> str:
     return f"{words or STORE}-{suffix}"
 
 
+NAMED = "letters, digits, `.`, `-` and `_` only, at most 64 of them"
+
+
 def is_name(text: str) -> bool:
     """Whether a text can be an owner's name."""
     return LABEL.fullmatch(text) is not None

@@ -59,7 +59,7 @@ def _meant(name: str) -> bool:
 def draft(path: Path, name: str, provider: str, service: Mapping[str, str], entries: tuple[Entry, ...]) -> Draft:
     """What the manifest at this path is to say. Raises UsageProblem for a name or a pattern that cannot be."""
     if not scaffold.is_name(name):
-        raise UsageProblem(f"--name {name}: letters, digits, `.`, `-` and `_` only, at most 64 of them")
+        raise UsageProblem(f"--name {name}: {scaffold.NAMED}")
     for entry in entries:
         if wrong := flaw(entry.path):
             raise UsageProblem(f"--path {entry.path}: {wrong[0]}; {wrong[1] or 'write another'}")

@@ -93,3 +93,10 @@ def test_answers_may_be_empty_or_patterns(folder: Path) -> None:
     code, shown = answered(folder, "", "", "docs/a.md more/*.txt")
     assert code == 0, shown
     assert "- path: docs/a.md\n      - path: more/*.txt\n        optional: true" in (folder / "vssync.yaml").read_text()
+
+
+def test_a_name_that_cannot_be_is_asked_for_again(folder: Path) -> None:
+    code, said = answered(folder, "local", "my shelf", "shelf", "")
+    assert code == 0
+    assert "letters, digits, `.`, `-` and `_` only" in said
+    assert "shelf: valid. 1 file in 1 store." in said

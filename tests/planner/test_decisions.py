@@ -45,6 +45,9 @@ class Row:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+ADOPTED = with_mark(copy(), content=UNREAD, origin=Origin.ADOPTED)
+
+
 def row(name: str, files: Any, copies: Any, *changes: str, notes: str = "", **options: Any) -> Row:
     """`changes` read "key action reason reason"."""
     told = []
@@ -122,7 +125,8 @@ ROWS = [
     ),
     row("declared", EXT, (), "terms.pdf create missing"),
     row("declared and attached", EXT, copy(EXT, id="ext")),
-    row("unread content is taken as it is", A, with_mark(copy(), content=UNREAD, origin=Origin.ADOPTED)),
+    row("unread content is taken as it is", A, ADOPTED, notes="unread"),
+    row("unread content is brought in anew", A, ADOPTED, "a.md replace requested", replace=("guide/a.md",)),
     row("left the manifest", (), copy(), "a.md delete not_in_manifest"),
     row("left, prune off", (), copy(), notes="kept", settings={"prune": False}),
     row("skipped", (), copy(), notes="skipped", settings={"skipped": {"a.md": "empty"}}),

@@ -64,6 +64,12 @@ def test_a_live_key_and_a_desired_one_are_both_addresses(address: str) -> None:
     assert changed(two_stores(targets=(address,))) == [address]
 
 
+def test_a_store_that_left_the_manifest_can_be_excluded() -> None:
+    live = (live_store(declared(key="old")), Contents())
+    kept = plan(declared(), [live], excludes=("old",), allow_store_deletes=True)
+    assert [(store.key, store.change and store.change.action) for store in kept.stores] == [("guide", "create")]
+
+
 def test_a_move_needs_both_keys_in_scope() -> None:
     store = declared(wanted("b.md"))
     live = [(live_store(store), Contents((copy(wanted("a.md")),)))]

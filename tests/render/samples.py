@@ -88,6 +88,7 @@ def everything(unwanted: int = 331) -> Plan:
         Note(NoteKind.FOREIGN, count=2, detail="other/prod"),
         Note(NoteKind.FOREIGN_BATCH, "vsfb_ord_c410m5xkc3p9w8z1b6r4t0n29d2f", 12),
         Note(NoteKind.ADOPTABLE, "docs/there.md", detail="file-9"),
+        Note(NoteKind.UNREAD, count=5, detail="an edit of such a file is not noticed"),
         Note(NoteKind.CHUNKING_REPORT, count=4),
         Note(NoteKind.DESCRIPTION, detail='live "Help", wanted "Public help pages"'),
     )
@@ -209,7 +210,9 @@ def mixed() -> Report:
         *(Outcome(end.store, end.key, end.action, Status.SKIPPED, "not tried") for end in done if end.store == "faq"),
     )
     orphans = (Orphan("file-abc", "uploaded as docs__c.md", suspected=True), Orphan("file-abd", "a listing failed"))
-    return Report(made, ends, orphans, (("guide", "vs_9"),), 200.4, 31, interrupted=True)
+    return Report(
+        made, ends, orphans, (("guide", "vs_9"),), 200.4, 31, interrupted=True, throttled=61.5, already=("faq/old.md",)
+    )
 
 
 def large_report() -> Report:

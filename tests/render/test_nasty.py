@@ -96,7 +96,7 @@ def nasty_report(text: str) -> Report:
         for each in made.stores
         for key, action in [("", Action.UPDATE), *((file.key, file.action) for file in each.files)]
     )
-    return Report(made, ends, (Orphan(text, text, suspected=True),), ((text, text),))
+    return Report(made, ends, (Orphan(text, text, suspected=True),), ((text, text),), already=(text,))
 
 
 def hits(text: str) -> tuple[SearchHit, ...]:

@@ -12,7 +12,7 @@ from tests.render import samples
 from tests.render.plans import change, create, deleted, plan, replaced, store, update
 from vssync.model import SearchHit
 from vssync.plan import Action, Counts, FieldChange, FileChange, Note, NoteKind, Plan, Reason, Refusal
-from vssync.render import View, plan_text, report_text, search_text, status_text
+from vssync.render import View, already_text, plan_text, report_text, search_text, status_text
 from vssync.render.groups import by_folder
 from vssync.render.rows import Row
 from vssync.render.words import cells
@@ -57,6 +57,28 @@ def test_quiet_leaves_refusals_and_totals() -> None:
     assert lines[-1].startswith("Plan: 1 to add")
     assert not [line for line in lines if "zeta" in line]
     assert report_text(samples.all_done(), View(quiet=True)).startswith("Apply: 1 added")
+
+
+def test_what_was_already_so_is_a_count_and_the_first_addresses() -> None:
+    already = tuple(f"guide/{n}.md" for n in range(25))
+    lines = already_text(already, View()).splitlines()
+    assert lines[:2] == ["Skipped: 25 changes of the saved plan are already so.", "      guide/0.md"]
+    assert (len(lines), lines[-1]) == (22, "      and 5 more")
+    assert len(already_text(already, View(full=True)).splitlines()) == 26
+    assert already_text(already[:1], View(quiet=True)) == "Skipped: 1 change of the saved plan is already so."
+
+
+def test_status_counts_what_nobody_compared() -> None:
+    noted = plan(store(notes=(Note(NoteKind.UNREAD, count=2), Note(NoteKind.UNMANAGED, count=3))))
+    assert "10 live, 10 in the manifest, 3 unmanaged, 2 not compared since adoption" in status_text(noted, View())
+
+
+def test_only_a_file_that_works_can_be_missed() -> None:
+    works = replaced("works.md", Reason.CHUNKING_CHANGED, gap=True)
+    never = replaced("never.md", Reason.INGEST_CANCELLED, gap=True, keep=None)
+    shown = plan_text(plan(store(works, never)), View())
+    assert re.findall(r"(\S+) +(\S+\.md)", shown) == [("-/+", "works.md"), ("+/-", "never.md")]
+    assert "search misses this file." in shown
 
 
 def test_the_last_line_of_a_report_to_the_letter() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,6 +14,7 @@ from vssync.cli import endings, examples, flags, shared
 from vssync.cli.completion import completion
 from vssync.cli.diff import diff
 from vssync.cli.doctor import doctor
+from vssync.cli.dump import dump
 from vssync.cli.gc import gc
 from vssync.cli.init import init
 from vssync.cli.live import batches, cancel, destroy, search, status
@@ -27,13 +30,31 @@ def cli() -> None:
     """Declare vector stores and their files in a manifest; plan, review and apply the difference."""
 
 
-JOINING = (init, doctor, render, diff, output, schema, completion, serve, status, search, batches, cancel, destroy, gc)
+JOINING = (
+    init,
+    doctor,
+    render,
+    dump,
+    diff,
+    output,
+    schema,
+    completion,
+    serve,
+    status,
+    search,
+    batches,
+    cancel,
+    destroy,
+    gc,
+)
 for command in JOINING:
     cli.add_command(command)
 
 
 def main() -> NoReturn:
     """The program."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows few letters is no bug of ours
     endings.leave(endings.run(lambda: cli.main(prog_name="vssync", standalone_mode=False)))
 
 

@@ -54,14 +54,15 @@ def _draft(path: Path, given: dict[str, Any], *, asking: bool) -> Draft:
     """What the manifest is to say, by flags, then answers, then what the folder suggests."""
     from vssync import scaffold, start
 
-    def answer(flag: str, question: str, usual: str, kind: click.Choice[str] | None = None) -> str:
+    def answer(flag: str, question: str, usual: str, kind: Any = None) -> str:
         if given[flag] or not asking:
             return given[flag] or usual
         told: str = click.prompt(question, default=usual, type=kind, err=True)
         return told
 
     provider = answer("provider", "Provider", "local", _PROVIDERS)
-    name = answer("name", "Name", scaffold.suggested_name(path.resolve().parent.name, secrets.token_hex(3)))
+    suggested = scaffold.suggested_name(path.resolve().parent.name, secrets.token_hex(3))
+    name = answer("name", "Name", suggested, _name)
     service = {
         field.name: answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
         for field in scaffold.FIELDS[provider]
@@ -70,6 +71,15 @@ def _draft(path: Path, given: dict[str, Any], *, asking: bool) -> Draft:
     if asking and not given["paths"]:
         entries = _asked(entries)
     return start.draft(path, name, provider, service, entries)
+
+
+def _name(told: str) -> str:
+    """A name that was told, checked at once so that it is asked for again."""
+    from vssync import scaffold
+
+    if not scaffold.is_name(told):
+        raise click.BadParameter(scaffold.NAMED)
+    return told
 
 
 def _asked(found: tuple[Entry, ...]) -> tuple[Entry, ...]:

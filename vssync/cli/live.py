@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from vssync.cli import endings, flags, shared
+from vssync.cli import completion, endings, flags, shared
 
 
 @click.command()
@@ -14,7 +14,7 @@ from vssync.cli import endings, flags, shared
 @flags.service
 @flags.shown
 @shared.detailed
-@click.argument("address", required=False)
+@click.argument("address", required=False, shell_complete=completion.addresses)
 def status(address: str | None, detailed_exitcode: bool, **given: Any) -> int:
     """Show each store: its id, its files, and whether it agrees with the manifest.
 
@@ -37,7 +37,12 @@ def status(address: str | None, detailed_exitcode: bool, **given: Any) -> int:
 @flags.manifest
 @flags.service
 @flags.shown
-@click.option("-s", "--store", help="Search only this store.  [default: all of the manifest]")
+@click.option(
+    "-s",
+    "--store",
+    shell_complete=completion.stores,
+    help="Search only this store.  [default: all of the manifest]",
+)
 @click.option("-n", "--most", type=click.IntRange(1, 50), default=5, show_default=True, help="How many results.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.argument("question")
@@ -56,7 +61,7 @@ def search(question: str, store: str | None, most: int, form: str, **given: Any)
 @flags.manifest
 @flags.service
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.argument("store", required=False)
+@click.argument("store", required=False, shell_complete=completion.stores)
 def batches(store: str | None, form: str, **given: Any) -> int:
     """Show the file batches under way, of all stores or of STORE."""
     from vssync import workflow

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from vssync.applier import Watcher
-from vssync.render import clean, size
+from vssync.render import clean, number, size
 
 _EVERY = 5.0  # seconds between plain lines
 _FEW = 200  # files that are hashed before anybody would look
@@ -90,8 +90,7 @@ class Lines(Tally):
     def begin(self, files: int, size_: int, batches: int) -> None:
         super().begin(files, size_, batches)
         if files:
-            word = "batch" if batches == 1 else "batches"
-            self.say(f"Applying: {files:,} files, {size(size_)}, {batches:,} {word}.")
+            self.say(f"Applying: {number(files, 'file')}, {size(size_)}, {number(batches, 'batch')}.")
 
     def _moved(self) -> None:
         if time.monotonic() < self._next:

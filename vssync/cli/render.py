@@ -6,13 +6,21 @@ from typing import Any
 
 import click
 
-from vssync.cli import endings, flags
+from vssync.cli import completion, endings, flags
 
 
 @click.command()
 @flags.manifest
 @click.option("--files", is_flag=True, help="Every file, too: attributes, chunking, digest, and what gave it each.")
-@click.option("-t", "--target", "targets", multiple=True, metavar="ADDRESS", help="With --files, only these (glob).")
+@click.option(
+    "-t",
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="ADDRESS",
+    shell_complete=completion.addresses,
+    help="With --files, only these (glob).",
+)
 @click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 def render(files: bool, targets: tuple[str, ...], form: str, **given: Any) -> int:
     """Print the resolved manifest: what inheritance, the environment and variables make of it.

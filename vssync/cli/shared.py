@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ import click
 from vssync.cli import endings, flags
 
 if TYPE_CHECKING:
+    from vssync.journal import Journal
     from vssync.plan import Plan
     from vssync.settings import Settings
     from vssync.sources import Loaded
@@ -19,7 +21,22 @@ if TYPE_CHECKING:
 
 FORMATS = click.Choice(["text", "json", "markdown"])
 detailed = click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
+lock_timeout = click.option(
+    "--lock-timeout",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait so long for another run of this manifest on this machine.  [default: not at all]",
+)
 formatted = click.option("--format", "form", type=FORMATS, default="text", show_default=True)
+planned_as = click.option(
+    "--format",
+    "form",
+    type=click.Choice([*FORMATS.choices, "gitlab"]),
+    default="text",
+    show_default=True,
+    help="markdown: for a comment, or with --full for a job's summary; gitlab: for GitLab's plan report.",
+)
 
 
 @contextmanager
@@ -29,6 +46,24 @@ def begun(settings: Settings, *, hashed: bool = True) -> Iterator[Work]:
 
     with workflow.begin(settings, loaded(settings, hashed=hashed)) as work:
         yield work
+
+
+@contextmanager
+def alone(work: Work, seconds: float) -> Iterator[Journal]:
+    """The journal, while nobody else of this machine applies this manifest; whom it waits for is said aloud."""
+    from vssync.workflow.applying import alone as locked
+
+    with locked(work, seconds, lambda who: click.echo(f"Waiting for {who}.", err=True)) as record:
+        yield record
+
+
+def tell_left_over(work: Work) -> None:
+    """Says what a run that was cut off left: on the screen only, since a plan holds nothing known to one machine."""
+    from vssync.render import clean
+    from vssync.workflow.applying import left_over
+
+    for line in left_over(work).splitlines():
+        click.echo(clean(line), err=True)
 
 
 def loaded(settings: Settings, *, hashed: bool = True) -> Loaded:
@@ -42,11 +77,12 @@ def loaded(settings: Settings, *, hashed: bool = True) -> Loaded:
 
 def shown(planned: Plan, form: str, given: dict[str, Any]) -> str:
     """A plan in the form asked for."""
-    from vssync.render import plan_json, plan_markdown, plan_text
+    from vssync.render import plan_gitlab, plan_json, plan_markdown, plan_text
 
-    if form == "json":
-        return plan_json(planned)
-    return (plan_markdown if form == "markdown" else plan_text)(planned, flags.view(given))
+    for_people = {"text": plan_text, "markdown": plan_markdown}
+    if form in for_people:
+        return for_people[form](planned, flags.view(given))
+    return plan_gitlab(planned) if form == "gitlab" else plan_json(planned)
 
 
 def code_of(planned: Plan, detailed: bool) -> int:
@@ -57,27 +93,42 @@ def code_of(planned: Plan, detailed: bool) -> int:
 
 
 def carry_out(
-    work: Work, planned: Plan, form: str, given: dict[str, Any], *, question: Callable[[], None] | None
+    work: Work,
+    planned: Plan,
+    form: str,
+    given: dict[str, Any],
+    *,
+    question: Callable[[], None] | None,
+    record: Journal | None = None,
 ) -> int:
-    """Shows the plan, asks, runs it, shows the report."""
+    """Shows the plan, asks, runs it, shows the report. `record` is the journal of a lock that is held.
+
+    `given["already"]` are the addresses of a saved plan's changes that are not needed any more.
+    """
     from vssync import workflow
     from vssync.cli.progress import watching
-    from vssync.render import report_json, report_markdown, report_text
+    from vssync.render import already_text, report_json, report_markdown, report_text
 
+    already: tuple[str, ...] = given.get("already", ())
     if form == "text" or planned.refusals:
         click.echo(shown(planned, form, given), color=True)
     if planned.refusals or (planned.empty and form == "text"):
+        if already and not planned.refusals:
+            click.echo(f"\n{already_text(already, flags.view(given))}")
         return code_of(planned, detailed=False)
     if question:
+        if form != "text":
+            click.echo(shown(planned, "text", given), err=True)
         question()
     if form == "text":
         click.echo()
     with watching() as watcher:
-        report = workflow.apply(work, planned, watcher, fail_fast=given["fail_fast"])
+        report = workflow.apply(work, planned, watcher, fail_fast=given["fail_fast"], record=record)
+    report = replace(report, already=already)
     show = {"text": report_text, "markdown": report_markdown}.get(form)
     click.echo(show(report, flags.view(given)) if show else report_json(report), color=True)
     if report.interrupted:
-        return endings.interrupted()
+        endings.leave(endings.interrupted())
     return endings.DONE if report.converged else endings.INCOMPLETE
 
 

@@ -15,10 +15,11 @@ from vssync.cost import cost, counts
 from vssync.errors import VssyncError
 from vssync.plan import Plan
 from vssync.planfile.codec import Codec, Object, Wrong
+from vssync.planfile.resume import already, fulfilled
 from vssync.planfile.stale import stale
 from vssync.planfile.tables import Tables
 
-__all__ = ["FORMAT", "dump", "load", "stale"]
+__all__ = ["FORMAT", "already", "dump", "fulfilled", "load", "stale"]
 
 FORMAT = 1
 _DERIVED = ("format", "counts", "cost", *Tables.NAMES)

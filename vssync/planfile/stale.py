@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from vssync.model import FileStatus
 from vssync.ownership import STORE_BATCHES
 from vssync.plan import Action, BatchChange, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.planfile.codec import Codec
 
+_DEATHS = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
 _SHOWN = 50  # lines; nobody reads further
 _PLAIN = Codec()
 
@@ -64,10 +66,11 @@ def _store_change(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
 
 
 def _batches(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
-    """Waiting writes nothing; cancelling must have been reviewed, files and all."""
+    """Waiting writes nothing; cancelling must have been reviewed, files and all, or is a part of another try."""
     known = {batch.id: set(batch.unwanted) for batch in saved.batches if batch.action is Action.CANCEL}
+    retried = {change.key for change in fresh.files if _retries(change)}
     for batch in fresh.batches:
-        if batch.action is Action.CANCEL and not set(batch.unwanted) <= known.get(batch.id, set()):
+        if batch.action is Action.CANCEL and not set(batch.unwanted) <= known.get(batch.id, retried):
             yield f"{_address(fresh, batch.id)}: {_verdict(batch)} is not in the saved plan"
 
 
@@ -77,24 +80,40 @@ def _files(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
         known.setdefault(change.key, []).append(change)
     for change in fresh.files:
         candidates = known.get(change.key, [])
-        if not _passive(change) and not any(_covers(candidate, change) for candidate in candidates):
+        if not passive(change) and not any(_covers(candidate, change) for candidate in candidates):
             yield f"{_address(fresh, change.key)}: {_file_moved(candidates, change)}"
 
 
-def _passive(change: FileChange) -> bool:
+def passive(change: FileChange) -> bool:
     """Whether a change writes nothing."""
     return change.action is Action.REFUSE or (change.action is Action.AWAIT and not change.drop and not change.fields)
 
 
 def _covers(saved: FileChange, fresh: FileChange) -> bool:
     """Whether a saved change allows one found now: the same, less of the same, or what is left of it."""
-    if not _going(fresh) <= _going(saved):
+    if not _going(fresh) <= _going(saved) | _failed(fresh):
         return False
     if fresh.action is Action.AWAIT:
         return _same(_PLAIN.encode(saved.desired), _PLAIN.encode(fresh.desired))
     if fresh.action is Action.DELETE and fresh.reasons == (Reason.SUPERSEDED,):
         return True  # the new copy works already, and these were to go after it
+    if _tried(saved, fresh):
+        return _same(_PLAIN.encode(saved.desired), _PLAIN.encode(fresh.desired))
     return _same(_evidence(saved), _evidence(fresh))
+
+
+def _tried(saved: FileChange, fresh: FileChange) -> bool:
+    """Whether what is found is only the next try of what was reviewed: its File is there, and its ingestion failed."""
+    return _retries(fresh) and saved.action in (Action.CREATE, Action.REPLACE)
+
+
+def _failed(fresh: FileChange) -> set[str]:
+    """Copies that serve nobody, and that only an apply of what is wanted now can have made."""
+    return {copy.id for copy in fresh.drop if copy.status is not FileStatus.COMPLETED} if _retries(fresh) else set()
+
+
+def _retries(change: FileChange) -> bool:
+    return change.action is Action.REPLACE and bool(change.reasons) and set(change.reasons) <= _DEATHS
 
 
 def _going(change: FileChange) -> set[str]:
@@ -116,9 +135,8 @@ def _evidence(change: FileChange) -> dict[str, Any]:
 
 def _store_evidence(store: StorePlan) -> dict[str, Any]:
     """A store's change and the settings it makes; the hint about batches moves while a run is under way."""
-    change = _PLAIN.encode(store.change)
-    change.pop("detail", None)
-    change.get("metadata", {}).pop(STORE_BATCHES, None)
+    change = {name: value for name, value in _PLAIN.encode(store.change).items() if name != "detail"}
+    change["metadata"] = {name: value for name, value in change.get("metadata", {}).items() if name != STORE_BATCHES}
     return {"change": change, "settings": _PLAIN.encode(store.desired)}
 
 

@@ -7,10 +7,12 @@ Values in, values out: it reads no clock, file or network, and the same inputs i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from vssync.guard import check
-from vssync.model import Capabilities, Desired, DesiredStore, Snapshot
+from vssync.model import Capabilities, Desired, DesiredStore, LiveStore, Snapshot
+from vssync.ownership import StoreMark, read_store_mark
 from vssync.plan import Options, Plan
 from vssync.planner.assembly import contents_of, left_plans, store_plan
 from vssync.planner.digest import digest_of
@@ -26,19 +28,28 @@ __all__ = ["By", "Match", "Matches", "digest_of", "make_plan", "match_stores"]
 _COMMON = Capabilities()
 
 
-def make_plan(desired: Desired, snapshot: Snapshot, options: Options, capabilities: Capabilities = _COMMON) -> Plan:
+def make_plan(
+    desired: Desired,
+    snapshot: Snapshot,
+    options: Options,
+    capabilities: Capabilities = _COMMON,
+    fulfilled: frozenset[tuple[str, str]] = frozenset(),
+) -> Plan:
     """The plan that makes the live state what the manifest says, with the guards' refusals in it.
 
-    The snapshot holds the contents of every store in `match_stores(...).wanted_ids`. Raises Refused for a store of
+    The snapshot holds the contents of every store in `match_stores(...).wanted_ids`; `fulfilled` are files, by store
+    and key, whose `--replace` was done by an earlier apply of the same saved plan.
+
+    Raises Refused for a store of
     another owner and for two live stores of ours with one key, UsageProblem for an address that meets nothing,
     VssyncError for a mark that a newer version wrote.
     """
     matches = match_stores(desired, snapshot.stores, options)
-    terms = Terms(desired.owner, options, capabilities, Scope.of(options), snapshot)
+    terms = Terms(desired.owner, options, capabilities, replace(Scope.of(options), fulfilled=fulfilled), snapshot)
     stores = {store.key: store for store in desired.stores if store.key in matches.found}
     decisions = {key: decide_store(stores[key], match, terms) for key, match in sorted(matches.found.items())}
     drafts = share_uploads([_draft(stores[key], decision, terms) for key, decision in decisions.items()])
-    _check_addresses(desired, drafts, matches, terms.scope)
+    _check_addresses(desired, drafts, snapshot.stores, terms.scope)
     planned = [store_plan(draft, decisions[draft.rules.store.key], terms) for draft in drafts]
     planned += left_plans(matches, decisions, terms)
     plan = Plan(desired.owner, desired.service, tuple(sorted(planned, key=lambda store: store.key)), options)
@@ -52,13 +63,14 @@ def _draft(store: DesiredStore, decision: Decision, terms: Terms) -> Draft:
     return draft_files(contents_of(decision, terms), terms.snapshot.uploads, rules)
 
 
-def _check_addresses(desired: Desired, drafts: tuple[Draft, ...], matches: Matches, scope: Scope) -> None:
-    """An address may name what is desired, what is skipped, and what is live under our mark."""
+def _check_addresses(desired: Desired, drafts: tuple[Draft, ...], live: Iterable[LiveStore], scope: Scope) -> None:
+    """An address may name what is desired, what is skipped, and what is live under our mark, in scope or not."""
     if not (scope.targets or scope.excludes or scope.replaced):
         return
     known = {store.key: {*store.skipped, *(file.key for file in store.files)} for store in desired.stores}
     for draft in drafts:
         known[draft.rules.store.key].update(copies[-1].key for copies in draft.census.ours.values())
-    for key, _ in matches.left:
-        known.setdefault(key, set())
+    for mark in (read_store_mark(store.metadata) for store in live):
+        if isinstance(mark, StoreMark) and mark.owner == desired.owner:
+            known.setdefault(mark.key, set())
     scope.check(known)

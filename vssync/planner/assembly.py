@@ -45,7 +45,7 @@ def store_plan(draft: Draft, decision: Decision, terms: Terms) -> StorePlan:
         notes=(*decision.notes, *_leftover_notes(decision, terms), *draft.notes, *live.notes),
         unchanged=draft.unchanged,
         owned=len(draft.census.ours),
-        live=len(contents.files),
+        live=decision.live.counts.total if decision.live and decision.held else len(contents.files),
         wanted=len(store.files),
         digest=content_digest(draft.wants),
     )

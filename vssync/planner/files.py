@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.model import Contents, Upload
-from vssync.ownership import MARK, key_digest
+from vssync.ownership import MARK, UNREAD, key_digest
 from vssync.plan import Action, FileChange, Note, NoteKind, Reason
 from vssync.planner.claims import claim
 from vssync.planner.copies import Census, Owned, State, Want, take_census
@@ -60,7 +60,7 @@ def draft_files(contents: Contents, uploads: Mapping[str, Upload], rules: Rules)
         if copy.id not in claims.moved and rules.scope.whole(rules.store.key)
     ]
     kept = (Note(NoteKind.KEPT, count=len(gone)),) if gone and not rules.store.prune else ()
-    counted = (*_strangers(census, changes), *_reports(in_scope, census, rules))
+    counted = (*_strangers(census, changes), *_unread(in_scope, census, changes), *_reports(in_scope, census, rules))
     return Draft(rules, wants, census, in_order(changes), (*claims.notes, *notes, *kept, *counted), unchanged)
 
 
@@ -139,6 +139,15 @@ def _strangers(census: Census, changes: Iterable[FileChange]) -> list[Note]:
     return notes + [
         Note(NoteKind.FOREIGN, count=len(files), detail=owner) for owner, files in sorted(census.foreign.items())
     ]
+
+
+def _unread(wants: Iterable[Want], census: Census, changes: Iterable[FileChange]) -> list[Note]:
+    """How many adopted copies stay whose content nobody has compared: an edit of such a file goes unnoticed."""
+    going = {copy.id for change in changes for copy in change.drop}
+    copies = (copy for want in wants for copy in census.ours.get(want.digest, ()))
+    count = sum(copy.mark.content == UNREAD and copy.id not in going for copy in copies)
+    detail = "an edit of such a file is not noticed; --replace ADDRESS brings it in anew"
+    return [Note(NoteKind.UNREAD, count=count, detail=detail)] if count else []
 
 
 def _reports(wants: Iterable[Want], census: Census, rules: Rules) -> list[Note]:

@@ -172,7 +172,8 @@ class _Finder:
         if owner not in ("", self.desired.owner, self.options.adopt_from):
             raise Refused(
                 f"{store.key}: the live store {live.name} ({live.id}) belongs to {owner}. "
-                f"Give this one another name, or take the store over with --adopt-from {owner}."
+                f"Give this one another {'`id:`' if store.id else 'name'}, or take the store over with "
+                f"--adopt-from {owner}."
             )
 
 

@@ -46,11 +46,12 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What `--target`, `--exclude` and `--replace` say together."""
+    """What `--target`, `--exclude` and `--replace` say together; `fulfilled` are keys replaced already, by store."""
 
     targets: tuple[Address, ...] = ()
     excludes: tuple[Address, ...] = ()
     replaced: tuple[Address, ...] = ()
+    fulfilled: frozenset[tuple[str, str]] = frozenset()
 
     @classmethod
     def of(cls, options: Options) -> Scope:
@@ -79,8 +80,8 @@ class Scope:
         return aimed and not any(address.holds(store, key) for address in self.excludes)
 
     def requested(self, store: str, key: str) -> bool:
-        """Whether `--replace` names the key."""
-        return any(address.holds(store, key) for address in self.replaced)
+        """Whether `--replace` names the key, and it was not done yet."""
+        return (store, key) not in self.fulfilled and any(address.holds(store, key) for address in self.replaced)
 
     def check(self, known: Mapping[str, Iterable[str]]) -> None:
         """Raise UsageProblem naming an address that meets nothing; `known` holds the keys of every store."""

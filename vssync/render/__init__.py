@@ -9,7 +9,7 @@ from vssync.render.inspected import Inspection, LiveCopy, inspection_text
 from vssync.render.machine import plan_gitlab, plan_json, report_json
 from vssync.render.markdown import plan_markdown, report_markdown
 from vssync.render.offline import offline_json, offline_markdown, offline_text
-from vssync.render.reported import report_text
+from vssync.render.reported import already_text, report_text
 from vssync.render.text import plan_text, status_text
 from vssync.render.underway import Underway, batches_json, batches_text
 from vssync.render.view import View
@@ -20,6 +20,7 @@ __all__ = [
     "LiveCopy",
     "Underway",
     "View",
+    "already_text",
     "batches_json",
     "batches_text",
     "clean",

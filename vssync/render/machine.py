@@ -39,8 +39,10 @@ def report_json(report: Report, _view: View | None = None) -> str:
         "interrupted": report.interrupted,
         "seconds": round(report.seconds, 3),
         "requests": report.requests,
+        "throttled": round(report.throttled, 3),
         "stores": dict(report.store_ids),
         "counts": {status.value: sum(outcome.status is status for outcome in report.outcomes) for status in Status},
+        "already": list(report.already),
         "outcomes": [_outcome(outcome) for outcome in report.outcomes],
         "orphans": [
             {"file_id": orphan.file_id, "detail": orphan.detail, "suspected": orphan.suspected}

@@ -17,7 +17,7 @@ from vssync.render.blocks import Block, fitting, tally
 from vssync.render.groups import ALL, by_folder, lines_of
 from vssync.render.layout import Line, columns
 from vssync.render.pieces import Piece, assemble, code, fenced, folded, marker
-from vssync.render.reported import apply_line, end_lines, orphan_lines, report_blocks
+from vssync.render.reported import already_lines, apply_line, end_lines, orphan_lines, report_blocks
 from vssync.render.rows import Row
 from vssync.render.text import batch_blocks, legend, plan_blocks, refusal_lines, shown_stores, total_lines
 from vssync.render.view import View
@@ -60,6 +60,7 @@ def report_markdown(report: Report, view: View) -> str:
             _title("report", report.plan),
             Piece("\n\n".join([*end_lines(report)[:-1], f"**{apply_line(report)}**"])),
             *([fenced(columns(lines, view).show(lines), before="**Not done:**\n\n")] if lines else []),
+            *([fenced(already)] if (already := already_lines(report.already, view)) else []),
             *([fenced(orphans)] if orphans else []),
         ],
         _folds(blocks, view),

@@ -22,7 +22,7 @@ class Piece:
     after: str = ""
 
     def text(self) -> str:
-        return "\n".join(part for part in (self.before, *self.lines, self.after) if part)
+        return "\n".join([*filter(None, [self.before]), *self.lines, *filter(None, [self.after])])
 
     def cut(self, room: int) -> Piece | None:
         """The piece in at most `room` bytes, saying how many lines are missing; None when not even one fits."""

@@ -14,7 +14,7 @@ from vssync.render.text import joined
 from vssync.render.view import View
 from vssync.report import Orphan, Report, Status
 
-_ORPHANS = 40
+_ORPHANS, _ALREADY = 40, 20
 
 
 def report_text(report: Report, view: View) -> str:
@@ -22,7 +22,15 @@ def report_text(report: Report, view: View) -> str:
     if view.quiet:
         return joined([end_lines(report)])
     heading = words.heading(report.plan.owner, report.plan.service)
-    return joined([[heading], *show(report_blocks(report), view), orphan_lines(report, view), end_lines(report)])
+    return joined(
+        [
+            [heading],
+            *show(report_blocks(report), view),
+            already_lines(report.already, view),
+            orphan_lines(report, view),
+            end_lines(report),
+        ]
+    )
 
 
 def report_blocks(report: Report) -> list[Block]:
@@ -35,6 +43,24 @@ def report_blocks(report: Report) -> list[Block]:
             head = f"{words.clean(key)}  {words.short_id(ids.get(key, store.id))}".rstrip()
             blocks.append(Block(Line(head, indent=0), report_rows(store, outcomes)))
     return blocks
+
+
+def already_text(addresses: tuple[str, ...], view: View) -> str:
+    """What of a saved plan was not needed any more, where nothing else is left to report."""
+    return joined([already_lines(addresses, view)])
+
+
+def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
+    """How many changes of a saved plan were skipped because it is so already, and the first of them."""
+    if not addresses:
+        return []
+    shown = addresses if view.full else addresses[:_ALREADY]
+    lines = [Line(words.clean(address)) for address in shown]
+    if rest := len(addresses) - len(shown):
+        lines.append(Line(f"and {rest:,} more"))
+    are = "is" if len(addresses) == 1 else "are"
+    head = f"Skipped: {words.number(len(addresses), 'change')} of the saved plan {are} already so."
+    return [head, *([] if view.quiet else columns(lines, view).show(lines))]
 
 
 def orphan_lines(report: Report, view: View) -> list[str]:
@@ -56,9 +82,10 @@ def _orphan(orphan: Orphan, view: View) -> list[Line]:
 
 
 def end_lines(report: Report) -> list[str]:
-    """That the run was interrupted, if it was, and what it came to."""
+    """That the run was interrupted or held back, if it was, and what it came to."""
     broken = ["Interrupted: what was not reached is skipped. Apply again to go on."] if report.interrupted else []
-    return [*broken, apply_line(report)]
+    held = [f"The service asked to slow down: for {words.elapsed(report.throttled)} nothing was sent."]
+    return [*broken, *(held if report.throttled >= 1 else []), apply_line(report)]
 
 
 def apply_line(report: Report) -> str:

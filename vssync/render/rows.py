@@ -89,8 +89,12 @@ def _file_row(change: FileChange) -> Row:
 
 def sign(change: FileChange | StoreChange | BatchChange) -> str:
     """A change's sign; a replace with a gap has its own."""
-    gap = isinstance(change, FileChange) and change.gap and change.action is Action.REPLACE
-    return words.GAP_SIGN if gap else words.SIGNS[change.action]
+    return words.GAP_SIGN if isinstance(change, FileChange) and has_gap(change) else words.SIGNS[change.action]
+
+
+def has_gap(change: FileChange) -> bool:
+    """Whether search misses a file for a while that it finds now; a copy that never worked is not missed."""
+    return change.gap and change.keep is not None and change.action is Action.REPLACE
 
 
 def _said(change: FileChange | StoreChange, keep: Copy | None = None) -> tuple[str, ...]:

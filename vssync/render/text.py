@@ -10,7 +10,7 @@ from vssync.plan import StorePlan as Store
 from vssync.render import words
 from vssync.render.blocks import Block, show
 from vssync.render.layout import BELOW, Line, columns, sentences
-from vssync.render.rows import BatchRow, batch_rows, has_notes, plan_rows
+from vssync.render.rows import BatchRow, batch_rows, has_gap, has_notes, plan_rows
 from vssync.render.view import View
 
 _VARIANTS = 8  # of what changes in a batch
@@ -120,7 +120,7 @@ def refusal_text(refusal: Refusal) -> list[str]:
 
 def legend(plan: Plan) -> list[str]:
     """What a replace with a gap means, where there is one."""
-    gaps = sum(change.gap and change.action is Action.REPLACE for store in plan.stores for change in store.files)
+    gaps = sum(has_gap(change) for store in plan.stores for change in store.files)
     if not gaps:
         return []
     return [f"{words.GAP_SIGN} the old copy goes first: until the new one works, search misses {them(gaps)}."]
@@ -169,14 +169,20 @@ def status_text(plan: Plan, view: View) -> str:
 
 
 def _status(store: Store) -> list[str]:
-    others = sum(note.count for note in store.notes if note.kind in (NoteKind.UNMANAGED, NoteKind.FOREIGN))
+    others = _noted(store, NoteKind.UNMANAGED, NoteKind.FOREIGN)
+    unread = _noted(store, NoteKind.UNREAD)
+    compared = f", {unread:,} {words.NOTES[NoteKind.UNREAD]}" if unread else ""
     entries = [
         ("status", _agreement(store)),
-        ("files", f"{store.live:,} live, {store.wanted:,} in the manifest, {others:,} unmanaged"),
+        ("files", f"{store.live:,} live, {store.wanted:,} in the manifest, {others:,} unmanaged{compared}"),
         ("digest", store.digest),
     ]
     head = f"{words.clean(store.key)}  {words.clean(store.id) or 'not live'}"
     return [head, *(f"  {name:<8}{words.clean(text)}" for name, text in entries if text)]
+
+
+def _noted(store: Store, *kinds: NoteKind) -> int:
+    return sum(note.count for note in store.notes if note.kind in kinds)
 
 
 def _agreement(store: Store) -> str:

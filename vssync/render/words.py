@@ -60,6 +60,7 @@ NOTES = {
     NoteKind.FOREIGN: "another owner's, left alone",
     NoteKind.FOREIGN_BATCH: "not ours, left alone",
     NoteKind.ADOPTABLE: "held back, waits for --adopt",
+    NoteKind.UNREAD: "not compared since adoption",
     NoteKind.CHUNKING_REPORT: "other chunking reported",
     NoteKind.DESCRIPTION: "description cannot change",
     NoteKind.LEFT_STORE: "left the manifest, kept",

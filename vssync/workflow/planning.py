@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +38,21 @@ def plan(work: Work, options: Options) -> Plan:
 
 
 def _made(work: Work, options: Options, live: Snapshot, fulfilled: frozenset[tuple[str, str]] = frozenset()) -> Plan:
-    return placed(make_plan(work.loaded.desired, live, options, work.capabilities, fulfilled), work.loaded)
+    with _uncollected():
+        made = make_plan(work.loaded.desired, live, options, work.capabilities, fulfilled)
+    return placed(made, work.loaded)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Planning makes many objects and no cycles: with 100,000 files the collector would take a fifth of the time."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def load_plan(path: Path) -> Plan:

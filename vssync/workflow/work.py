@@ -10,12 +10,22 @@ from pathlib import Path
 from vssync import auth, settings, sources
 from vssync.api import Client, Clock, SystemClock, connect
 from vssync.endpoints import Endpoint, resolve
-from vssync.model import Capabilities
+from vssync.model import Capabilities, ServiceSpec
 from vssync.settings import Settings
 from vssync.sources import Loaded
 from vssync.threads import Pool
 
 Hashed = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A service connected, with or without a manifest."""
+
+    endpoint: Endpoint
+    client: Client
+    pool: Pool
+    credential: auth.Credential | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +60,19 @@ def load(given: Settings, *, hashed: bool = True, on_hashed: Hashed | None = Non
 @contextmanager
 def begin(given: Settings, loaded: Loaded, *, clock: Clock | None = None) -> Iterator[Work]:
     """Connects to a loaded manifest's service; closes it on both ways out."""
-    endpoint = resolve(loaded.desired.service, given.who, given.environment)
+    with connected(given, loaded.desired.service, Path(given.manifest), clock=clock) as line:
+        yield Work(given, loaded, line.endpoint, line.client, line.pool, line.credential)
+
+
+@contextmanager
+def connected(given: Settings, service: ServiceSpec, beside: Path, *, clock: Clock | None = None) -> Iterator[Line]:
+    """Connects to a service; the embedded one is that of the manifest, or of the folder, `beside`."""
+    endpoint = resolve(service, given.who, given.environment)
     workers = given.threads(endpoint)
     credential = None if endpoint.embedded else auth.make(endpoint, given.environment, ask=given.ask)
     transport, close = None, _nothing
     if endpoint.embedded:
-        transport, close = settings.embedded(sources.find_manifest(Path(given.manifest)))
+        transport, close = settings.embedded(beside / sources.FILE if beside.is_dir() else beside)
     client = connect(
         endpoint,
         auth=credential,
@@ -64,11 +81,11 @@ def begin(given: Settings, loaded: Loaded, *, clock: Clock | None = None) -> Ite
         transport=transport,
         close=close,
         limits=given.limits,
-        lists_batches=loaded.desired.service.capabilities.get("list_batches", True),
+        lists_batches=service.capabilities.get("list_batches", True),
     )
     try:
         with Pool(workers) as pool:
-            yield Work(given, loaded, endpoint, client, pool, credential)
+            yield Line(endpoint, client, pool, credential)
     finally:
         client.close()
 
