@@ -77,6 +77,14 @@ def test_a_change_takes_few_bytes() -> None:
     assert statistics.median(map(len, lines)) <= 400
 
 
+def test_an_update_does_not_say_its_content_twice() -> None:
+    sha = "ab" * 32
+    live = copy("file-1", mark=MARK.replace(SHA, sha))
+    made = plan(store(update("a.md", keep=live, desired=desired("a.md", sha256=sha))))
+    assert dump(made).count(sha) == 1
+    assert load(dump(made)) == made
+
+
 def real_changes() -> Plan:
     """Digests, ids and marks as long as real ones, half of them replaces, which say most."""
     owner, files = "support-kb/prod", []

@@ -75,6 +75,7 @@ class Tables:
         }
 
     def _pack_change(self, change: Object) -> Object:
+        sha256 = change.get("desired", {}).get("sha256", "")
         if "desired" in change:
             change["desired"] = self._pack_desired(change["desired"], change["key"])
         for name, table in (("fields", self.fields), ("preserve", self.attributes)):
@@ -82,7 +83,7 @@ class Tables:
                 change[name] = table.number(change[name])
         if "drop" in change:
             change["drop"] = ["keep" if copy == change.get("keep") else copy for copy in change["drop"]]
-        return self._pack_key(change)
+        return self._pack_key(_each_copy(change, lambda copy: _pack_mark(copy, sha256)))
 
     def _unpack_change(self, change: Object) -> Object:
         change = self._unpack_key(change)
@@ -93,7 +94,9 @@ class Tables:
                 change[name] = table.row(change[name])
         if isinstance(change.get("drop"), list):
             change["drop"] = [change.get("keep") if copy == "keep" else copy for copy in change["drop"]]
-        return change
+        desired = change.get("desired")
+        sha256 = desired.get("sha256", "") if isinstance(desired, dict) else ""
+        return _each_copy(change, lambda copy: _unpack_mark(copy, sha256))
 
     def _pack_desired(self, desired: Object, key: str) -> Object:
         usual = _usual(key, "file_id" in desired)
@@ -151,6 +154,30 @@ def _pack_copy(copy: Object) -> Object:
 
 def _unpack_copy(copy: Object) -> Object:
     return dict([_COMPLETED]) | copy
+
+
+def _each_copy(change: Object, repack: Repack) -> Object:
+    """The change with its copies repacked."""
+    if isinstance(change.get("keep"), dict):
+        change["keep"] = repack(change["keep"])
+    if isinstance(change.get("drop"), list):
+        change["drop"] = [repack(copy) if isinstance(copy, dict) else copy for copy in change["drop"]]
+    return change
+
+
+def _pack_mark(copy: Object, sha256: str) -> Object:
+    """The content in a mark is mostly the one to send, which the change says already: the mark is cut around it."""
+    parts = copy.get("mark", "").split(sha256) if sha256 else []
+    return copy | {"mark": parts} if len(parts) == 2 else copy
+
+
+def _unpack_mark(copy: Object, sha256: object) -> Object:
+    parts = copy.get("mark")
+    if not isinstance(parts, list):
+        return copy
+    if not isinstance(sha256, str) or len(parts) != 2 or not all(isinstance(part, str) for part in parts):
+        raise Wrong("a mark is a text, or what stands before and after the content")
+    return copy | {"mark": sha256.join(parts)}
 
 
 def _usual(key: str, declared: bool) -> dict[str, str]:
