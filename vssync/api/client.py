@@ -226,6 +226,15 @@ class Client:
         """One File object."""
         return self._read(Call("GET", f"/files/{file_id}"), parse.upload)
 
+    def download(self, file_id: str) -> bytes:
+        """A File's bytes, in memory. Many services give back none that were uploaded for stores."""
+        body: bytes = self._send(Call("GET", f"/files/{file_id}/content", patience=UPLOAD, raw=True)).body
+        return body
+
+    def text(self, store_id: str, file_id: str) -> str:
+        """A store file as the service read it: text, whatever was uploaded."""
+        return self._read(Call("GET", f"/vector_stores/{store_id}/files/{file_id}/content"), parse.text)
+
     def delete_upload(self, file_id: str) -> None:
         """Deletes a File. One that is gone already is fine."""
         self._gone(Call("DELETE", f"/files/{file_id}"))

@@ -97,6 +97,14 @@ def hit(body: Body) -> SearchHit:
     )
 
 
+def text(body: Body) -> str:
+    """A file's text, its parts joined; older services call the parts `content`. Raises Misshapen without any list."""
+    parts = _mapping(body).get("data", _mapping(body).get("content"))
+    if not isinstance(parts, list):
+        raise Misshapen("a file's content without its parts")
+    return "".join(_text(part.get("text")) for part in parts if isinstance(part, Mapping))
+
+
 def _id(body: Body) -> str:
     value = body.get("id") if isinstance(body, Mapping) else None
     if not isinstance(value, str) or not value:

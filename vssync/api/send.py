@@ -60,6 +60,7 @@ class Call:
     patience: float = READ
     costs: Mapping[Bucket, int] = field(default_factory=dict)
     scope: str = ""
+    raw: bool = False  # the answer is a file's bytes, not JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ class Sender:
     def _read(self, call: Call, response: httpx.Response) -> Reply | tuple[Failure, ServiceError]:
         if response.is_success:
             try:
-                reply = _reply(response)
+                reply = _reply(response, raw=call.raw)
             except (ValueError, RecursionError):
                 failure = Failure(hopeless=call.plane not in self._met)  # else only this answer was cut or garbled
                 return failure, self._error(call, faults.misread(response), ambiguous=True)
@@ -189,9 +190,10 @@ def _note(response: httpx.Response, seconds: float) -> None:
     log.info("%s %s %d %d ms%s", *words)
 
 
-def _reply(response: httpx.Response) -> Reply:
+def _reply(response: httpx.Response, *, raw: bool) -> Reply:
+    parsed = json.loads(response.content) if response.content and not raw else {}
     return Reply(
-        body=json.loads(response.content) if response.content else {},
+        body=response.content if raw else parsed,
         date=_date(response.headers.get("date")),
         poll_after=_poll_after(response.headers.get("openai-poll-after-ms")),
         request_id=faults.request_id(response),

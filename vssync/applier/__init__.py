@@ -5,26 +5,38 @@ Stores go side by side; within a store the order of `steps` is kept. Every chang
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
 from vssync.api import Interrupted
 from vssync.applier import changes, removal, stores
 from vssync.applier.context import Run, StoreRun, Watcher, Ways
+from vssync.applier.holders import holders
 from vssync.applier.results import DONE, Result, failed
+from vssync.applier.uploads import Form, Uploads
 from vssync.applier.waves import run_waves
+from vssync.applier.writes import Writes
 from vssync.errors import VssyncError
+from vssync.journal import Doing
 from vssync.plan import Plan
 from vssync.report import Orphan, Report, Status
 from vssync.steps import StoreSteps, lower
-from vssync.threads import Pool
 
-__all__ = ["Run", "Watcher", "Ways", "apply"]
+__all__ = ["Run", "Watcher", "Ways", "Writes", "apply", "holders"]
 _STORES = 4  # at once
+_LAST = 2.0  # seconds that what is in flight gets when a run is interrupted
 
 
 def apply(run: Run, plan: Plan) -> Report:
-    """Carries a plan out, and reports what became of every change; raises nothing for what a service does."""
+    """Carries a plan out, and reports what became of every change.
+
+    Raises ServiceError, before anything is written, when what an earlier run left cannot be looked for; nothing for
+    what a service does later.
+    """
     clock = run.client.clock
     started = clock.monotonic()
     program = lower(plan)
+    _look_back(run, plan.owner, program)
     _announce(run, program)
     ids: list[tuple[str, str]] = []
     orphans: tuple[Orphan, ...] = ()
@@ -34,16 +46,55 @@ def apply(run: Run, plan: Plan) -> Report:
         orphans = removal.empty_trash(run, plan.owner)
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
-        orphans = run.left_behind()
-    return Report(
+        orphans = _cut_short(run)
+    report = Report(
         plan=plan,
         outcomes=run.results.outcomes(plan),
-        orphans=orphans + run.suspects(),
+        orphans=orphans + run.suspects() + _unused(run),
         store_ids=tuple(sorted(ids)),
         seconds=clock.monotonic() - started,
         requests=run.client.requests,
         interrupted=interrupted,
+        throttled=run.client.throttled,
     )
+    run.writes.journal.end({orphan.file_id for orphan in report.orphans} if report.converged else None)
+    return report
+
+
+def _look_back(run: Run, owner: str, program: tuple[StoreSteps, ...]) -> None:
+    """Finds what need not be uploaded: what earlier runs left unattached, and what several stores of this one want."""
+    journal = run.writes.journal
+    spare = journal.past.kept
+    if spare:
+        held = holders(run.client, run.pool, owner)
+        journal.forget(held)
+        spare = tuple(kept for kept in spare if kept.file_id not in held)
+    wanted = Counter(form for store in program for form in _forms(store))
+    run.uploads = Uploads(spare, [form for form, stores_ in wanted.items() if stores_ > 1])
+
+
+def _forms(store: StoreSteps) -> set[Form]:
+    """What a store wants uploaded."""
+    puts = (put for wave in store.waves for put in wave.puts if not put.file_id)
+    return {(put.file.sha256, put.file.filename) for put in puts}
+
+
+def _unused(run: Run) -> tuple[Orphan, ...]:
+    """Uploads of earlier runs that this one had no use for; `vssync gc` is where they go."""
+    return tuple(Orphan(kept.file_id, f"upload of {kept.name}, of an earlier run") for kept in run.uploads.unused())
+
+
+def _cut_short(run: Run) -> tuple[Orphan, ...]:
+    """Gives what is in flight a moment to end, unless a second signal comes; what nothing is known to hold."""
+    run.client.clock.interrupt()
+    try:
+        under_way = run.writes.journal.idle(_LAST)
+    except KeyboardInterrupt:
+        under_way = run.writes.journal.idle(0)
+    for write in under_way:
+        if write.doing is Doing.UPLOAD:
+            run.suspect(f"upload of {write.name}, {write.size} bytes: under way when the run was interrupted")
+    return run.left_behind()
 
 
 def _announce(run: Run, program: tuple[StoreSteps, ...]) -> None:
@@ -54,12 +105,19 @@ def _announce(run: Run, program: tuple[StoreSteps, ...]) -> None:
 
 def _each_store(run: Run, program: tuple[StoreSteps, ...], ids: list[tuple[str, str]]) -> None:
     """Stores side by side, since most of a run is waiting; their requests share one pool. One worker goes plainly."""
-    with Pool(1 if run.pool.workers == 1 else min(_STORES, len(program) or 1)) as side_by_side:
-        try:
-            side_by_side.map(lambda store: _store(run, store, ids), program)
-        except KeyboardInterrupt:
-            run.client.clock.interrupt()  # before the threads are waited for: what is in flight ends, nothing begins
-            raise
+    if run.pool.workers == 1:
+        for store in program:
+            _store(run, store, ids)
+        return
+    threads = ThreadPoolExecutor(min(_STORES, len(program) or 1), "vssync-store")
+    try:
+        for ended in [threads.submit(_store, run, store, ids) for store in program]:
+            ended.result()
+    except (KeyboardInterrupt, Interrupted):
+        run.client.clock.interrupt()  # what is in flight ends, nothing begins, and nobody waits for a slow answer
+        threads.shutdown(wait=False, cancel_futures=True)
+        raise
+    threads.shutdown()
 
 
 def _store(run: Run, store: StoreSteps, ids: list[tuple[str, str]]) -> None:
@@ -96,7 +154,7 @@ def _tear_down(run: Run, store: StoreSteps) -> None:
         run.results.add(store.key, "", Result(Status.SKIPPED, "the store is kept, since not everything else was done"))
         return
     try:
-        run.client.delete_store(store.store_id)
+        run.writes.delete_store(store.store_id)
     except VssyncError as error:
         run.results.add(store.key, "", failed(error))
     else:

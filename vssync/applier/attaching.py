@@ -43,6 +43,10 @@ def attach(at: StoreRun, loads: Sequence[Load], looks: int = _LOOKS) -> list[Fli
             return attach(at, loads[:half], looks) + attach(at, loads[half:], looks)
         _reject(at, loads, error)
         return []
+    except VssyncError as error:  # the journal cannot be written: nothing was sent
+        for load in loads:
+            _drop(at, load, failed(error))
+        return []
 
 
 def _wanted(at: StoreRun, loads: Sequence[Load]) -> list[Load]:
@@ -57,7 +61,7 @@ def _send(at: StoreRun, loads: Sequence[Load]) -> Flight:
     """One request for all loads in the best way known to work, or a request each where nothing else does."""
     ways = at.run.ways
     if ways.batches and ways.batch_files:
-        polled = at.client.create_batch(at.id, [load.entry for load in loads])
+        polled = at.writes.create_batch(at.id, [load.entry for load in loads])
         at.run.watcher.batched()
         # Some services answer with the store's id: then nothing is known of the batch, and its files are looked at.
         return Flight(tuple(loads), "" if polled.batch.id == at.id else polled.batch.id)
@@ -66,7 +70,7 @@ def _send(at: StoreRun, loads: Sequence[Load]) -> Flight:
             _send_alike(at, list(same))
         return Flight(tuple(loads))
     for load in loads:
-        at.client.attach(at.id, load.entry)
+        at.writes.attach(at.id, load.entry)
     return Flight(tuple(loads))
 
 
@@ -77,7 +81,7 @@ def _chunking(load: Load) -> tuple[int, int]:
 def _send_alike(at: StoreRun, loads: list[Load]) -> None:
     """A batch whose files share one chunking and a provisional mark; each file's own attributes come after it."""
     shared: Attributes = {MARK: str(provisional(read_mark(loads[0].attributes)))}
-    at.client.create_batch_of(at.id, [load.file_id for load in loads], shared, loads[0].put.chunking)
+    at.writes.create_batch_of(at.id, [load.file_id for load in loads], shared, loads[0].put.chunking)
     at.run.watcher.batched()
 
 
@@ -100,14 +104,19 @@ def _another_way(at: StoreRun, loads: Sequence[Load], error: ServiceError) -> bo
 def _look(at: StoreRun, loads: Sequence[Load], lost: LostReply, looks: int) -> list[Flight]:
     """After a lost reply: what is attached flies on, what stays missing for the time of grace is attached again."""
     wanted = {load.file_id for load in loads}
+    one_request = at.run.ways.batches and at.run.ways.batch_files  # then one file tells of all
 
-    def look() -> tuple[frozenset[str], None]:
-        return frozenset(file.id for file in at.client.files(at.id)) & wanted, None
+    def seen() -> set[str]:
+        return wanted.intersection(file.id for file in at.client.files(at.id))
+
+    def whole() -> tuple[bool, None]:
+        return at.client.attached(at.id, loads[0].file_id) if one_request else seen() == wanted, None
 
     try:
-        there = until(at.run, look, lambda seen: seen == wanted, lambda seen: seen, patience=at.run.grace)
+        until(at.run, whole, bool, bool, patience=at.run.grace)
+        there = seen()
     except VssyncError:
-        there, looks = frozenset[str](), 0
+        there, looks = set[str](), 0
     missing = [load for load in loads if load.file_id not in there]
     flights = [Flight(tuple(load for load in loads if load.file_id in there))] if there else []
     if missing and looks:
@@ -127,10 +136,12 @@ def _reject(at: StoreRun, loads: Sequence[Load], error: ServiceError) -> None:
 
 
 def _drop(at: StoreRun, load: Load, result: Result) -> None:
-    """Ends a load; its fresh upload could not be attached anywhere, so nothing can hold it."""
+    """Ends a load. Its fresh upload goes at once where no other store of this run took it, else after a look."""
     if not load.put.file_id:
         try:
-            at.client.delete_upload(load.file_id)
+            if not at.run.uploads.withdraw(load.file_id):
+                raise VssyncError("another store may hold it")
+            at.writes.delete_upload(load.file_id)
         except VssyncError:
             at.run.throw(load.file_id, f"upload of {load.put.key} that could not be attached")
         at.run.attached((load.file_id,))

@@ -16,7 +16,7 @@ def cancel(at: StoreRun, step: CancelBatch) -> None:
     """Cancels a batch and waits until it stands still; one that ended meanwhile is fine."""
     try:
         try:
-            at.client.cancel_batch(at.id, step.batch_id)
+            at.writes.cancel_batch(at.id, step.batch_id)
         except ServiceError:
             if at.client.batch(at.id, step.batch_id).batch.status not in ENDED:
                 raise
@@ -41,7 +41,7 @@ def _batch_result(at: StoreRun, batch_id: str) -> None:
 def update(at: StoreRun, step: Update) -> None:
     """Writes a file's attributes as a whole, and what the service made of them into the mark."""
     try:
-        file = at.client.set_attributes(at.id, step.file_id, step.attributes)
+        file = at.writes.set_attributes(at.id, step.file_id, step.attributes)
         echo.settle(at, file, step.attributes)
         at.result(step.key, DONE)
     except VssyncError as error:

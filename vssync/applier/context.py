@@ -11,6 +11,8 @@ from typing import Protocol, TypeVar
 
 from vssync.api import Client
 from vssync.applier.results import Result, Results
+from vssync.applier.uploads import Uploads
+from vssync.applier.writes import Writes
 from vssync.model import LiveFile
 from vssync.report import Orphan
 from vssync.steps import Drop
@@ -70,6 +72,7 @@ class Ways:
     batches: bool = True
     batch_files: bool = True
     attribute_updates: bool = True
+    store_updates: bool = True
 
 
 @dataclass(slots=True)
@@ -77,6 +80,7 @@ class Run:
     """One apply under way."""
 
     client: Client
+    writes: Writes
     pool: Pool
     root: Path
     watcher: Watcher
@@ -86,6 +90,7 @@ class Run:
     pause: Pause = Pause()
     deadline: float = 600.0  # seconds without progress until a file or batch is given up for this run
     grace: float = 120.0  # seconds a new object may stay invisible
+    uploads: Uploads = field(default_factory=Uploads)
     _trash: dict[str, Waste] = field(default_factory=dict)
     _loose: dict[str, str] = field(default_factory=dict)
     _suspects: list[Orphan] = field(default_factory=list)
@@ -162,6 +167,10 @@ class StoreRun:
     def client(self) -> Client:
         return self.run.client
 
+    @property
+    def writes(self) -> Writes:
+        return self.run.writes
+
     def file(self, file_id: str) -> LiveFile:
         """One file of this store."""
         return self.client.file(self.id, file_id)
@@ -186,6 +195,6 @@ class StoreRun:
 
     def detach(self, drop: Drop) -> None:
         """Takes one copy out of the store, and remembers its upload when it is ours."""
-        self.client.detach(self.id, drop.file_id)
+        self.writes.detach(self.id, drop.file_id, ours=drop.uploaded)
         if drop.uploaded:
             self.run.throw(drop.file_id, f"replaced or removed copy of {drop.key}", self.id)

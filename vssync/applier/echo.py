@@ -20,4 +20,4 @@ def settle(at: StoreRun, file: LiveFile, sent: Attributes) -> None:
     mark = read_mark(sent)
     if not isinstance(mark, Mark) or attributes_digest(file.attributes) == attributes_digest(sent):
         return
-    at.client.set_attributes(at.id, file.id, {**sent, MARK: str(with_echo(mark, file.attributes, at.ignore))})
+    at.writes.set_attributes(at.id, file.id, {**sent, MARK: str(with_echo(mark, file.attributes, at.ignore))})

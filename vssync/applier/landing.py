@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from vssync.applier import echo
 from vssync.applier.attaching import attach
 from vssync.applier.context import StoreRun
-from vssync.applier.loads import Flight, Load, see_gone
+from vssync.applier.loads import Flight, Load, ours, see_gone
 from vssync.applier.polling import ENDED, end_of_batch, until
 from vssync.applier.results import DONE, Result, failed
 from vssync.errors import NotFound, VssyncError
@@ -16,6 +16,7 @@ from vssync.ownership import PROVISIONAL, Mark, read_mark
 from vssync.planner.copies import MAX_TRIES, PERMANENT
 from vssync.report import Status
 
+_PAGE = 100  # files a request lists
 _INVISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
@@ -36,8 +37,10 @@ def land(at: StoreRun, flight: Flight) -> list[Flight]:
 
 
 def _listed(at: StoreRun, flight: Flight) -> Mapping[str, LiveFile]:
+    """The flight's files as far as one listing tells: its batch's, or the store's where that is fewer requests."""
     if not flight.batch_id:
-        return {}
+        short = len(flight.loads) > 1 and at.client.store(at.id).counts.total <= _PAGE * len(flight.loads)
+        return {file.id: file for file in at.client.files(at.id)} if short else {}
     end_of_batch(at, flight.batch_id)
     return {file.id: file for file in at.client.batch_files(at.id, flight.batch_id)}
 
@@ -54,7 +57,7 @@ def _settle(at: StoreRun, load: Load, file: LiveFile | None) -> Load | None:
                     at.detach(drop)
             at.result(put.key, DONE)
         elif _worth_another(load, file):
-            at.client.detach(at.id, load.file_id)
+            at.writes.detach(at.id, load.file_id, ours=ours(put), file=put.file)
             see_gone(at, load.file_id)
             return load.again()
         else:
@@ -69,7 +72,7 @@ def _marked(at: StoreRun, load: Load, file: LiveFile) -> LiveFile:
     """The file with its own attributes: one that was attached together with others has none yet."""
     mark = read_mark(file.attributes)
     if isinstance(mark, Mark) and mark.key == PROVISIONAL:
-        return at.client.set_attributes(at.id, load.file_id, load.attributes)
+        return at.writes.set_attributes(at.id, load.file_id, load.attributes)
     return file
 
 

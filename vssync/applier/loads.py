@@ -6,16 +6,15 @@ from dataclasses import dataclass, replace
 
 from vssync.api import Entry
 from vssync.applier.context import StoreRun
-from vssync.applier.files import unchanged
 from vssync.applier.polling import until
 from vssync.applier.results import Result, failed
-from vssync.errors import LostReply, VssyncError
+from vssync.errors import LostReply, NotFound, VssyncError
 from vssync.model import Attributes
-from vssync.ownership import MARK, Mark, read_mark
+from vssync.ownership import MARK, Mark, Origin, read_mark
 from vssync.report import Status
 from vssync.steps import Put
 
-_SENDS = 3  # of one upload, when replies are lost
+_SENDS = 5  # of one upload, when replies are lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,12 @@ class Flight:
     batch_id: str = ""
 
 
+def ours(put: Put) -> bool:
+    """Whether the put's File is an upload of ours, as its mark says; one that was declared or adopted is not."""
+    mark = read_mark(put.attributes)
+    return isinstance(mark, Mark) and mark.origin is Origin.UPLOADED
+
+
 def extension(filename: str) -> str:
     """What a service judges a file by."""
     return filename[filename.rfind(".") :].lower() if "." in filename else ""
@@ -71,7 +76,7 @@ def load(at: StoreRun, put: Put) -> Load | None:
     uploaded = ""
     try:
         if not put.file_id:
-            uploaded = _upload(at, put)
+            uploaded = _obtained(at, put)
         if put.gap:
             _make_room(at, put)
     except VssyncError as error:
@@ -87,33 +92,55 @@ def _fail(at: StoreRun, put: Put, result: Result) -> None:
     at.run.watcher.settled(1)
 
 
+def _obtained(at: StoreRun, put: Put) -> str:
+    form = (put.file.sha256, put.file.filename)
+    file_id = at.run.uploads.obtain(at.id, form, lambda spare: _usable(at, put, spare), lambda: _upload(at, put))
+    at.run.watcher.uploaded(put.file.size)
+    return file_id
+
+
+def _usable(at: StoreRun, put: Put, file_id: str) -> bool:
+    """Whether an upload of an earlier run is still there, as it was made."""
+    try:
+        found = at.client.uploaded(file_id)
+    except NotFound:
+        return False
+    if found.size != put.file.size or not found.created_at:
+        return False
+    at.run.uploaded(file_id, f"upload of {put.key} that was not attached yet")
+    return True
+
+
 def _upload(at: StoreRun, put: Put) -> str:
     """The new File's id. A lost reply cannot be looked up by content, so the file is sent again and that is said."""
-    for sends in range(1, _SENDS + 1):
-        uploaded = ""
+    sends = 1
+    while True:
         try:
-            with unchanged(at.run.root, put.file) as handle:
-                uploaded = at.client.upload(handle, put.file.filename).id
-                at.run.uploaded(uploaded, f"upload of {put.key} that was not attached yet")
+            return _sent(at, put)
         except LostReply as error:
             at.run.suspect(f"upload of {put.key} as {put.file.filename}, {put.file.size} bytes: {error}")
             if sends == _SENDS:
                 raise
-        except VssyncError:
-            if uploaded:
-                at.run.throw(uploaded, f"upload of {put.key} that was not used")
-            raise
-        else:
-            at.run.watcher.uploaded(put.file.size)
-            break
-    return uploaded
+        sends += 1
+
+
+def _sent(at: StoreRun, put: Put) -> str:
+    made: list[str] = []
+    try:
+        file_id = at.writes.upload(at.run.root, put.file, made.append)
+    except VssyncError:
+        for file_id in made:
+            at.run.throw(file_id, f"upload of {put.key} that was not used")
+        raise
+    at.run.uploaded(file_id, f"upload of {put.key} that was not attached yet")
+    return file_id
 
 
 def _make_room(at: StoreRun, put: Put) -> None:
     """Detaches what must go first, and sees it gone: attaching too early is ignored as "already attached"."""
     for drop in put.drops:
         if drop.file_id == put.file_id:
-            at.client.detach(at.id, drop.file_id)
+            at.writes.detach(at.id, drop.file_id, ours=ours(put), file=put.file)
         else:
             at.detach(drop)
         see_gone(at, drop.file_id)

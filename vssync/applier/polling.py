@@ -40,7 +40,7 @@ def until(
         elif clock.monotonic() - moved > patience:
             return seen
         else:
-            pause = min(run.pause.longest, max(hint or 0.0, run.pause.first, pause * 1.5))
+            pause = min(run.pause.longest, max(hint or 0.0, run.pause.first, pause * 2))
         clock.sleep(pause)
 
 

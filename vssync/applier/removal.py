@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vssync.applier.context import Run, Waste
+from vssync.applier.holders import holders
 from vssync.applier.polling import until
 from vssync.errors import VssyncError
-from vssync.model import LiveStore
-from vssync.ownership import StoreMark, read_store_mark
 from vssync.report import Orphan
 
 _LATE = 60.0  # seconds a detached file may still be listed
@@ -26,7 +25,11 @@ def empty_trash(run: Run, owner: str) -> tuple[Orphan, ...]:
         return ()
     try:
         held = until(
-            run, lambda: (_holders(run, owner), None), lambda held: not _ghosts(trash, held), _ids, patience=_LATE
+            run,
+            lambda: (holders(run.client, run.pool, owner), None),
+            lambda held: not _ghosts(trash, held),
+            _ids,
+            patience=_LATE,
         )
     except VssyncError as error:
         return tuple(Orphan(file_id, f"{waste.why}; kept, since {error}") for file_id, waste in trash.items())
@@ -37,37 +40,18 @@ def empty_trash(run: Run, owner: str) -> tuple[Orphan, ...]:
     return (*still, *(orphan for orphan in ends if orphan))
 
 
-def _holders(run: Run, owner: str) -> dict[str, set[str]]:
-    """By File id, the stores of this manifest's name, in all its environments, that list it."""
-    stores = [store for store in run.client.stores() if _of_this_name(store, owner)]
-    listings = run.pool.map(lambda store: run.client.files(store.id, store.counts.total), stores)
-    held: dict[str, set[str]] = {}
-    for store, files in zip(stores, listings, strict=True):
-        for file in files:
-            held.setdefault(file.id, set()).add(store.id)
-    return held
-
-
-def _ghosts(trash: Mapping[str, Waste], held: Mapping[str, set[str]]) -> list[str]:
+def _ghosts(trash: Mapping[str, Waste], held: Mapping[str, frozenset[str]]) -> list[str]:
     """What is still listed where it was detached: some services are late."""
     return [file_id for file_id, waste in trash.items() if waste.store_id in held.get(file_id, ())]
 
 
-def _ids(held: Mapping[str, set[str]]) -> frozenset[str]:
+def _ids(held: Mapping[str, frozenset[str]]) -> frozenset[str]:
     return frozenset(held)
-
-
-def _of_this_name(store: LiveStore, owner: str) -> bool:
-    """Marks of all environments of a name count; so does one that cannot be read, to be safe."""
-    mark = read_store_mark(store.metadata)
-    return mark is not None and (
-        not isinstance(mark, StoreMark) or mark.owner.split("/")[0] == owner.split("/", maxsplit=1)[0]
-    )
 
 
 def _delete(run: Run, file_id: str, why: str) -> Orphan | None:
     try:
-        run.client.delete_upload(file_id)
+        run.writes.delete_upload(file_id)
     except VssyncError as error:
         return Orphan(file_id, f"{why}; {error}")
     return None

@@ -24,7 +24,7 @@ def set_up(run: Run, store: StoreSteps) -> str:
         return store.store_id
     if change.action in (Action.CREATE, Action.REPLACE):
         return _create(run, settings, change)
-    run.client.update_store(store.store_id, _settings(settings, change))
+    run.writes.update_store(store.store_id, _settings(settings, change))
     return store.store_id
 
 
@@ -44,7 +44,7 @@ def _create(run: Run, settings: DesiredStore, change: StoreChange) -> str:
 def _created(run: Run, body: Mapping[str, Any]) -> str:
     """The new store's id. After a lost reply it is looked for by its mark: there must never be two."""
     try:
-        return run.client.create_store(body).id
+        return run.writes.create_store(body)
     except LostReply:
         mark = body["metadata"][STORE_OWNER]
 
@@ -53,7 +53,7 @@ def _created(run: Run, body: Mapping[str, Any]) -> str:
 
         if found := until(run, look, bool, bool, patience=run.grace):
             return found[-1]
-        return run.client.create_store(body).id
+        return run.writes.create_store(body)
 
 
 def _settings(settings: DesiredStore, change: StoreChange) -> dict[str, Any]:

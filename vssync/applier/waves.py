@@ -10,6 +10,7 @@ from collections import deque
 
 from vssync.applier.attaching import attach
 from vssync.applier.context import StoreRun
+from vssync.applier.hint import Hint
 from vssync.applier.landing import land
 from vssync.applier.loads import Flight, load
 from vssync.steps import StoreSteps
@@ -18,12 +19,20 @@ from vssync.steps import StoreSteps
 def run_waves(at: StoreRun, store: StoreSteps) -> None:
     """All waves of a store, at most `in_flight` batches at once."""
     flying: deque[Flight] = deque()
+    hint = Hint(at)
+
+    def land_one() -> None:
+        flying.extend(land(at, flying.popleft()))
+        hint.say(flight.batch_id for flight in flying)
+
     for wave in store.waves:
         if at.run.stopping:
             break
         while len(flying) >= store.in_flight:
-            flying.extend(land(at, flying.popleft()))
+            land_one()
         loads = at.run.pool.map(lambda put: load(at, put), wave.puts)
         flying.extend(attach(at, [found for found in loads if found]))
+        hint.say(flight.batch_id for flight in flying)
     while flying:
-        flying.extend(land(at, flying.popleft()))
+        land_one()
+    hint.end()

@@ -26,7 +26,7 @@ def apply(
         raise Refused("; ".join(refusal.message for refusal in planned.refusals))
     with nullcontext(record) if record else alone(work) as journal_:
         can = work.capabilities
-        ways = applier.Ways(can.batches, can.batch_files, can.attribute_updates)
+        ways = applier.Ways(can.batches, can.batch_files, can.attribute_updates, can.store_updates)
         writes = applier.Writes(work.client, journal_)
         run = applier.Run(work.client, writes, work.pool, work.loaded.root, watcher, ways, fail_fast)
         return applier.apply(run, planned)

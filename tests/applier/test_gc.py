@@ -1,0 +1,104 @@
+"""`gc`: what it calls an orphan, what it spares, and what it never touches."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from tests.applier.world import Place, killed, live
+from vssync.errors import ServiceError
+from vssync.manifest import upload_digest
+
+MANIFEST = """\
+version: 1
+name: tidy
+stores:
+  docs: {files: [{path: "*.md"}]}
+  named:
+    filename: ${stem}-${digest}.md
+    files: [{path: named/*.md}]
+"""
+FILES = {"a.md": "# a\n", "named/b.md": "# b\n"}
+DAY = 24 * 3600.0
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    place.write({"vssync.yaml": MANIFEST, **FILES})
+    assert place.apply().converged
+    return place
+
+
+def upload(place: Place, name: str, text: str) -> str:
+    with place.work() as work:
+        return work.client.upload(io.BytesIO(text.encode()), name).id
+
+
+def digest_name(place: Place) -> str:
+    with place.work() as work:
+        (file,) = work.loaded.desired.stores[1].files
+        assert upload_digest("tidy", file.sha256) in file.filename
+        return file.filename
+
+
+def found(place: Place, *, suspected: bool = False) -> set[str]:
+    return {orphan.file_id for orphan in place.gc(suspected=suspected)}
+
+
+def test_nothing_is_an_orphan_of_a_store_that_is_right(place: Place) -> None:
+    place.clock.now += 2 * DAY
+    assert found(place, suspected=True) == set()
+
+
+def test_a_name_with_our_digest_proves_an_upload_once_it_is_a_day_old(place: Place) -> None:
+    ours = upload(place, digest_name(place), "# b\n")
+    upload(place, "b-0123456789abcdef.md", "# b\n")
+    assert found(place) == set()
+    place.clock.now += DAY + 1
+    assert found(place) == {ours}
+
+
+def test_a_name_and_a_size_are_only_a_suspicion(place: Place) -> None:
+    alike = upload(place, "a.md", "# b\n")
+    upload(place, "a.md", "# longer\n")
+    upload(place, "b.md", "# a\n")
+    assert found(place, suspected=True) == set()
+    place.clock.now += DAY + 1
+    assert found(place) == set()
+    assert found(place, suspected=True) == {alike}
+    with place.work() as work:
+        other = work.client.create_store({"name": "somebody's"})
+        work.client.attach(other.id, entry(alike))
+    assert found(place, suspected=True) == set()
+
+
+def entry(file_id: str):  # type: ignore[no-untyped-def]  # one line, for one test
+    from vssync.api import Entry
+    from vssync.model import AUTO
+
+    return Entry(file_id, {}, AUTO)
+
+
+def test_what_a_dead_run_explains_is_not_spared(place: Place) -> None:
+    place.write({"c.md": "# c\n"})
+    assert killed(place, lambda seen: seen[-1] == ("POST", "/v1/files"))
+    (lost,) = live(place).loose
+    assert found(place) == set()
+    assert found(place, suspected=True) == {lost}
+    assert place.gc(suspected=True, delete=True) == ()
+    assert live(place).loose == set()
+
+
+def test_nothing_is_called_an_orphan_when_a_listing_fails(place: Place) -> None:
+    place.write({"c.md": "# c\n", "d.md": "# d\n"})
+    assert killed(place, lambda seen: seen.count(("POST", "/v1/files")) == 2)
+    from vssync.workflow.applying import alone
+    from vssync.workflow.gc import orphans
+
+    faults = ("status=403:GET:/vector_stores/*/files",)
+    with place.work(faults=faults) as work, alone(work) as record, pytest.raises(ServiceError):
+        orphans(work, record)
+    assert len(found(place)) == 1

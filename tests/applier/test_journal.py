@@ -1,0 +1,169 @@
+"""The journal: a line before and after each write, readable however it was cut off, and small when all is well."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.applier.world import Counting, Place, killed, live
+from vssync.errors import UsageProblem, VssyncError
+from vssync.journal import lines
+from vssync.journal.lines import Doing, Ended, Write, fold, row
+from vssync.report import Status
+
+MANIFEST = "version: 1\nname: noted\nstores:\n  docs:\n    batch: {size: 2}\n    files: [{path: '*.md'}]\n"
+FILES = {f"{number}.md": f"# {number}\n" for number in range(5)}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    place.write({"vssync.yaml": MANIFEST, **FILES})
+    return place
+
+
+def text(place: Place) -> bytes:
+    (path,) = place.state.glob("*/journal.jsonl")
+    return path.read_bytes()
+
+
+def uploads(seen: list[tuple[str, str]]) -> int:
+    return sum(path == "/v1/files" and method == "POST" for method, path in seen)
+
+
+def counted(place: Place) -> Counting:
+    """An apply's requests."""
+    found: list[Counting] = []
+
+    def wrap(inner: Any) -> Counting:
+        found.append(Counting(inner))
+        return found[0]
+
+    assert place.apply(wrap).converged
+    return found[0]
+
+
+def test_every_write_has_a_line_before_it_and_one_after_it(place: Place) -> None:
+    place.save()
+    seen = counted(place).seen
+    last = max(number for number, (method, _) in enumerate(seen, 1) if method != "GET")
+    place.back()
+    assert killed(place, lambda sent: len(sent) == last)
+    found = [json.loads(line) for line in text(place).splitlines()]
+    writes = [method for method, _ in seen[:last] if method != "GET"]
+    assert sum("write" in line for line in found) == len(writes)
+    assert sum(line.get("how") == "done" for line in found) == len(writes) - 1
+
+
+def test_what_was_uploaded_is_not_uploaded_again(place: Place) -> None:
+    assert killed(place, lambda seen: uploads(seen) == 4)
+    assert "An apply was cut off" in place.left_over()
+    assert "3 files that may not be attached" in place.left_over()
+    assert uploads(counted(place).seen) == 2
+    assert place.left_over() == ""
+    assert len(live(place).loose) == 1  # its reply never came, so nothing proves what it is
+
+
+def test_an_upload_of_an_earlier_run_that_nothing_needs_any_more_is_reported_and_left_to_gc(place: Place) -> None:
+    assert killed(place, lambda seen: uploads(seen) == 4)
+    place.write({"2.md": "# another\n"})
+    report = place.apply()
+    assert report.converged
+    assert {orphan.file_id for orphan in report.orphans} <= live(place).loose
+    assert [orphan.detail for orphan in report.orphans] == ["upload of 2.md, of an earlier run"]
+    assert [orphan.file_id for orphan in place.gc()] == [orphan.file_id for orphan in report.orphans]
+    assert place.gc(delete=True) == ()
+    assert place.gc() == ()
+
+
+def test_a_run_that_ended_well_leaves_an_empty_journal_of_its_owner_alone(place: Place) -> None:
+    place.apply()
+    assert text(place) == b""
+    (folder,) = place.state.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o077 for path in folder.glob("journal*")} == {0}
+
+
+def test_a_journal_that_is_cut_at_any_byte_is_the_whole_lines_before(place: Place) -> None:
+    killed(place, lambda seen: len(seen) == 12)
+    whole = text(place)
+    for cut in range(len(whole)):
+        assert fold(whole[:cut]) == fold(whole[: whole.rfind(b"\n", 0, cut) + 1])
+
+
+@given(st.binary(max_size=80))
+def test_nothing_makes_a_journal_unreadable(noise: bytes) -> None:
+    good = row({"run": "1-a", "at": 1, "kept": "file-1", "name": "a", "size": 1, "sha256": ""})
+    assert "file-1" in fold(noise + b"\n" + good).kept
+
+
+IDS = st.sampled_from(["file-1", "file-2", "file-3"])
+WRITES = st.builds(Write, st.sampled_from(Doing), files=st.tuples(IDS), name=st.text(max_size=3), ours=st.booleans())
+
+
+@given(st.lists(st.tuples(WRITES, st.sampled_from([None, *Ended]), IDS), max_size=12), st.booleans())
+@settings(deadline=None)
+def test_fewer_lines_come_to_the_same(story: list[tuple[Write, Ended | None, str]], end: bool) -> None:
+    found = lines.Fold()
+    found.take({"run": "r", "began": 1, "pid": 2, "host": "h"})
+    for number, (write, how, made) in enumerate(story):
+        found.take(lines.before("r", number, 5, write))
+        if how:
+            found.take(lines.after("r", number, how, made if write.doing is Doing.UPLOAD else ""))
+    if end:
+        found.take({"run": "r", "ended": 9})
+    short = fold(b"".join(map(row, found.lines())))
+    assert short.past() == found.past()
+    assert (found.past().broken == ()) is end
+
+
+def test_a_state_folder_in_the_checkout_or_open_to_others_is_not_used(place: Place) -> None:
+    place.apply()
+    (own,) = place.state.iterdir()
+    own.chmod(0o777)
+    with pytest.raises(VssyncError, match="others may write to this state folder"):
+        place.apply()
+    with pytest.raises(UsageProblem, match="lies in the manifest's own folder"):
+        Inside(place.base).apply()
+
+
+class Inside(Place):
+    """A place whose state folder is part of the checkout."""
+
+    @property
+    def state(self) -> Path:
+        return self.docs / "state"
+
+
+def test_a_full_disk_ends_the_run_before_the_next_write_and_it_can_go_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, room = os.fsync, iter(range(7))
+
+    def fsync(handle: int) -> None:
+        if next(room, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    report = place.apply()
+    assert not report.converged
+    assert any("No space left on device; make room" in outcome.detail for outcome in report.outcomes)
+    assert {outcome.status for outcome in report.outcomes if outcome.key} == {Status.FAILED}
+    monkeypatch.setattr(os, "fsync", real)
+    assert place.apply().converged
+    assert list(place.plan().changes()) == []
+
+
+def test_a_state_folder_that_cannot_be_written_stops_everything(place: Place) -> None:
+    place.state.write_text("a file where the folder belongs")
+    with pytest.raises(VssyncError, match="VSSYNC_STATE_DIR"):
+        place.apply()
+    assert live(place).stores == {}

@@ -1,0 +1,179 @@
+"""A manifest, its local service and its state folder, for runs that are cut off, watched or disturbed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support import ENDPOINT, Clock, Silent
+from vssync import local, workflow
+from vssync.api import connect
+from vssync.applier import Watcher
+from vssync.journal import Past
+from vssync.local.faults import World, with_faults
+from vssync.model import FileStatus, LiveFile, Upload
+from vssync.ownership import KEY
+from vssync.plan import Options, Plan
+from vssync.report import Orphan, Report
+from vssync.settings import Settings
+from vssync.threads import Pool
+from vssync.workflow import Work
+from vssync.workflow.applying import alone, left_over
+from vssync.workflow.gc import collect, orphans
+
+Seen = list[tuple[str, str]]
+Wrap = Callable[[httpx.BaseTransport], httpx.BaseTransport]
+
+
+class Counting(httpx.BaseTransport):
+    """Remembers requests, and calls `then` with them when the last took effect and before its reply is read."""
+
+    def __init__(self, inner: httpx.BaseTransport, then: Callable[[Seen], None] = lambda _seen: None) -> None:
+        self.inner, self.then = inner, then
+        self.seen: Seen = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self.inner.handle_request(request)
+        self.seen.append((request.method, request.url.path))
+        self.then(self.seen)
+        return response
+
+
+@dataclass
+class Place:
+    """Everything of one test: `docs` holds the manifest and the service's files, `state` the journal."""
+
+    base: Path
+    clock: Clock = field(default_factory=Clock)
+    provider: str = "local"
+    ingest_delay: float = 0.0
+
+    @property
+    def docs(self) -> Path:
+        return self.base / "docs"
+
+    @property
+    def state(self) -> Path:
+        return self.base / "state"
+
+    def write(self, files: dict[str, str | None]) -> None:
+        """Lays files into the manifest's folder; None takes one away."""
+        for name, text in files.items():
+            path = self.docs / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text) if text is not None else path.unlink()
+
+    @contextmanager
+    def work(
+        self, wrap: Wrap | None = None, *, faults: Sequence[str] = (), workers: int = 1, seed: int = 0
+    ) -> Iterator[Work]:
+        options = local.Options(dialect=local.dialect(self.provider), ingest_delay=self.ingest_delay)
+        service = local.open_service(self.docs / ".vssync" / "local", clock=self.clock.monotonic, options=options)
+        world = World(sleep=self.clock.sleep, clock=self.clock.monotonic, seed=seed)
+        transport: httpx.BaseTransport = local.LocalTransport(with_faults(service, faults, world))
+        settings = Settings(manifest=str(self.docs), environment={"VSSYNC_STATE_DIR": str(self.state)})
+        loaded = workflow.load(settings)
+        transport = wrap(transport) if wrap else transport
+        client = connect(
+            ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=transport, close=service.close
+        )
+        try:
+            with Pool(workers) as pool:
+                yield Work(settings, loaded, ENDPOINT, client, pool)
+        finally:
+            client.close()
+
+    def plan(self) -> Plan:
+        with self.work() as work:
+            return workflow.plan(work, Options())
+
+    def apply(self, wrap: Wrap | None = None, *, watcher: Watcher | None = None, **more: Any) -> Report:
+        with self.work(wrap, **more) as work:
+            return workflow.apply(work, workflow.plan(work, Options()), watcher or Silent())
+
+    def left_over(self) -> str:
+        with self.work() as work:
+            return left_over(work)
+
+    def gc(self, *, suspected: bool = False, delete: bool = False) -> tuple[Orphan, ...]:
+        with self.work() as work, alone(work) as record:
+            found = orphans(work, record, suspected=suspected)
+            return collect(work, record, found) if delete else found
+
+    def past(self) -> Past:
+        with self.work() as work, alone(work) as record:
+            return record.past
+
+    def save(self) -> None:
+        """Remembers how everything is, for `back`."""
+        saved = self.base / "saved"
+        for part in ("docs", "state"):
+            if (self.base / part).exists():
+                shutil.copytree(self.base / part, saved / part)
+
+    def back(self) -> None:
+        """Everything as it was saved, at the same place."""
+        for part in ("docs", "state"):
+            shutil.rmtree(self.base / part, ignore_errors=True)
+            if (self.base / "saved" / part).exists():
+                shutil.copytree(self.base / "saved" / part, self.base / part)
+        self.clock = Clock()
+
+
+@dataclass(frozen=True)
+class Live:
+    """What the service holds: by store name its files, and all uploads."""
+
+    stores: dict[str, tuple[LiveFile, ...]]
+    uploads: tuple[Upload, ...]
+
+    @property
+    def loose(self) -> set[str]:
+        held = {file.id for files in self.stores.values() for file in files}
+        return {upload.id for upload in self.uploads} - held
+
+    def completed(self) -> set[tuple[str, str]]:
+        """Store and key of every completed copy."""
+        done = FileStatus.COMPLETED
+        copies = ((name, file) for name, files in self.stores.items() for file in files)
+        return {(name, str(file.attributes.get(KEY))) for name, file in copies if file.status is done}
+
+
+def live(place: Place) -> Live:
+    from vssync.workflow.gc import _uploads
+
+    with place.work() as work:
+        stores = work.client.stores()
+        assert len({store.name for store in stores}) == len(stores), "a store was made twice"
+        return Live({store.name: work.client.files(store.id) for store in stores}, _uploads(work.client))
+
+
+def killed(place: Place, when: Callable[[Seen], bool], **more: Any) -> bool:
+    """Applies in a process of its own, which is killed when a request took effect that `when` picks; whether it was."""
+
+    def die(seen: Seen) -> None:
+        if when(seen):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if not child:
+        try:
+            place.apply(lambda inner: Counting(inner, die), **more)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc(file=sys.stderr)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)

@@ -1,0 +1,99 @@
+"""Shells complete what the manifest at hand says, and nothing where it cannot be read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.shell_completion import get_completion_class
+
+from vssync.cli.commands import cli
+from vssync.cli.completion import VARIABLE
+
+MANIFEST = """\
+version: 1
+name: shelf
+environments: {dev: {}, prod: {}, pr-*: {}}
+stores:
+  docs: {files: [{path: "*.md"}]}
+  more: {}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "vssync.yaml").write_text(MANIFEST)
+    for name in ("a.md", "b.md"):
+        (tmp_path / name).write_text("text\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def completed(*words: str) -> list[str]:
+    """What a shell offers for the last of these words."""
+    kind = get_completion_class("bash")
+    assert kind is not None
+    return [found.value for found in kind(cli, {}, "vssync", VARIABLE).get_completions(list(words[:-1]), words[-1])]
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("com", ["completion"]),
+        ("plan --det", ["--detailed-exitcode"]),
+        ("plan -e ", ["dev", "prod"]),
+        ("plan -e d", ["dev"]),
+        ("plan -e dev -t ", ["docs", "more"]),
+        ("plan -e dev -t docs/", ["docs/a.md", "docs/b.md"]),
+        ("apply -e dev --replace docs/b", ["docs/b.md"]),
+        ("status -e dev mo", ["more"]),
+        ("search -e dev -s d", ["docs"]),
+        ("render -e dev -t docs/a", ["docs/a.md"]),
+        ("plan -t docs/", []),  # no environment was chosen, so nobody knows the files
+        ("plan -f nowhere -e ", []),
+    ],
+)
+def test_names_come_from_the_manifest(folder: Path, line: str, offered: list[str]) -> None:
+    assert completed(*line.split(" ")) == offered
+
+
+@pytest.mark.parametrize("broken", ["stores: [", "", "- a\n", "environments: none\n", "\udcff"])
+def test_a_broken_manifest_completes_nothing(folder: Path, broken: str) -> None:
+    (folder / "vssync.yaml").write_bytes(os.fsencode(broken))
+    assert completed("plan", "-e", "") == []
+    assert completed("plan", "-t", "") == []
+
+
+def run(*arguments: str, **environment: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "vssync", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_asks_the_program(folder: Path, shell: str) -> None:
+    assert f"{VARIABLE}={shell}_complete" in run("completion", shell)
+
+
+def test_bash_takes_the_script_and_the_program_answers_it(folder: Path) -> None:
+    script = run("completion", "bash")
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    asked = {VARIABLE: "bash_complete", "COMP_WORDS": "vssync plan -e p", "COMP_CWORD": "3"}
+    assert run(**asked) == "plain,prod\n"
+
+
+@pytest.mark.parametrize("which", ["manifest", "plan", "report"])
+def test_schemas_are_printed_as_they_ship(which: str) -> None:
+    shipped = Path(__file__).parent.parent.parent / f"schemas/{which}.schema.json"
+    printed = run("schema", which)
+    assert printed == shipped.read_text()
+    assert json.loads(printed)["title"]

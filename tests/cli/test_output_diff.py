@@ -1,0 +1,49 @@
+"""`vssync output` and `vssync diff` as their users run them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_commands import vssync
+
+MANIFEST = """\
+version: 1
+name: kb
+environments: {dev: {}, prod: {stores: {docs: {attributes: {tier: gold}}}}, copy: {}}
+stores:
+  docs: {name: "docs-${env}", files: [{path: "*.md"}]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "vssync.yaml").write_text(MANIFEST)
+    (tmp_path / "a.md").write_text("# Stop\nPull the plug.\n")
+    return tmp_path
+
+
+def test_applications_find_their_stores(folder: Path) -> None:
+    before = vssync(folder, "output", "-e", "dev")
+    assert (before.code, before.out) == (1, "")
+    assert "docs: the store does not exist yet" in before.err
+    assert vssync(folder, "apply", "--yes", "-e", "dev").code == 0
+    told = json.loads(vssync(folder, "output", "-e", "dev", "--format", "json").out)["stores"]["docs"]
+    assert vssync(folder, "output", "docs", "--format", "id", "-e", "dev").out == f"{told['id']}\n"
+    assert (told["name"], told["current"]) == ("docs-dev", True)
+    (folder / "a.md").write_text("changed\n")
+    assert "differs from the manifest" in vssync(folder, "output", "-e", "dev").out
+
+
+def test_two_environments_side_by_side(folder: Path) -> None:
+    end = vssync(folder, "diff", "dev", "prod", "--detailed-exitcode")
+    assert (end.code, end.err) == (2, "")
+    assert 'attributes.tier  (none) -> "gold"' in end.out
+    assert "Same content: 0 of 1 store." in end.out
+    copy = json.loads(vssync(folder, "diff", "dev", "copy", "--format", "json").out)
+    assert copy["stores"]["docs"]["same_content"]
+    assert vssync(folder, "diff", "dev", "dev", "--detailed-exitcode").code == 0
+    assert vssync(folder, "diff", "dev", "nowhere").code == 1
+    assert vssync(folder, "diff", "-e", "dev", "dev", "prod").code == 64

@@ -1,0 +1,196 @@
+"""What is written is valid and means exactly what was found; what files share is said once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vssync import dump
+from vssync.dump.factoring import factored, plain
+from vssync.dump.proof import means
+from vssync.dump.rows import rows_of, unfinished
+from vssync.dump.seen import Omitted, Row, Seen, Sure, Taken
+from vssync.dump.text import manifest_text
+from vssync.manifest import Found
+from vssync.model import (
+    AUTO,
+    Attributes,
+    Chunking,
+    FileStatus,
+    IngestError,
+    LiveFile,
+    LiveStore,
+    ServiceSpec,
+    StoreStatus,
+)
+from vssync.sources.schemas import schema
+
+SCHEMA = schema("manifest.schema.json")
+SMALL, LARGE = Chunking(200, 50), Chunking(800, 400)
+STORE = LiveStore("vs_1", "kb", StoreStatus.COMPLETED, 1)
+
+
+def row(
+    path: str = "a.md", *, file_id: str = "", chunking: Chunking = AUTO, filename: str = "${path}", **given: Any
+) -> Row:
+    attributes: Attributes = given
+    return Row(path, "" if file_id else path, file_id, filename, attributes, chunking, Sure.BYTES)
+
+
+def taken(*rows: Row, **given: Any) -> Taken:
+    return Taken(**{"owner": "kb", "key": "kb", "store": STORE, "service": ServiceSpec(), "rows": rows, **given})
+
+
+def written(*rows: Row, others: tuple[str, ...] = (), **given: Any) -> str:
+    local = [Found(path, 1) for path in (*(row.path for row in rows if row.path), *others)]
+    return dump.manifest(taken(*rows, **given), local, SCHEMA)
+
+
+def test_what_all_share_is_said_at_the_store() -> None:
+    text = written(row("d/a.md", lang="en", chunking=LARGE), row("d/b.md", lang="en", chunking=LARGE))
+    assert text.count("lang: en") == text.count("max_chunk_size_tokens") == 1
+    assert "      # 2 files: the same bytes\n      - path: d/**/*.md\n" in text
+
+
+def test_what_a_folder_shares_is_said_in_one_override() -> None:
+    rows = [row(f"d/{folder}/{name}.md", kind=folder) for folder in ("api", "guide") for name in "ab"]
+    text = written(*rows)
+    assert "- path: d/**/*.md" in text
+    assert "- match: d/api/**/*.md\n        attributes:\n          kind: api" in text
+    assert text.count("attributes:") == 2
+
+
+def test_values_of_other_kinds_are_not_the_same() -> None:
+    text = written(row("d/a.md", flag=True), row("d/b.md", flag=1))
+    assert "flag: true" in text
+    assert "flag: 1" in text
+
+
+def test_a_pattern_never_chooses_a_file_that_is_not_in_the_store() -> None:
+    text = written(row("d/a.md"), row("d/b.md"), others=("d/c.md",))
+    assert "- path: d/a.md" in text
+    assert "*" not in text.split("files:")[-1]
+
+
+def test_settings_and_service_are_kept() -> None:
+    store = LiveStore("vs_1", "kb", StoreStatus.COMPLETED, 1, expires_after_days=7, description="Help")
+    text = written(
+        store=store,
+        pinned=True,
+        metadata={"team": "docs"},
+        service=ServiceSpec("openai", capabilities={"batches": False}),
+    )
+    for line in ("id: vs_1", "description: Help", "team: docs", "days: 7", "provider: openai", "batches: false"):
+        assert f" {line}\n" in text
+    assert text.endswith("    files: []\n")
+
+
+def test_the_store_of_another_manifest_says_so() -> None:
+    marked = LiveStore("vs_1", "kb", StoreStatus.COMPLETED, 1, {"vssync_owner": f"v1;old/prod;kb;{'0' * 16}"})
+    assert "# It is old/prod's" in written(row(), store=marked)
+
+
+def test_what_was_left_out_is_told() -> None:
+    left = tuple(Omitted(f"f{number}", "x.pdf", "its ingestion failed") for number in range(70))
+    text = written(row(), omitted=left)
+    assert "# Left out: 70 files of the store." in text
+    assert "#   f0 (x.pdf): its ingestion failed\n" in text
+    assert text.endswith("#   and 6 more\n")
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "why"),
+    [
+        (FileStatus.FAILED, IngestError("unsupported_file"), "its ingestion failed (unsupported_file)"),
+        (FileStatus.CANCELLED, None, "its ingestion cancelled"),
+        (FileStatus.IN_PROGRESS, None, "is being ingested; dump again when it is completed"),
+    ],
+)
+def test_unfinished_files(status: FileStatus, error: IngestError | None, why: str) -> None:
+    assert unfinished(LiveFile("f1", status, 1, error=error)).why == why
+
+
+@pytest.mark.parametrize(
+    ("attributes", "why"),
+    [
+        ({f"a{number}": 1 for number in range(15)}, "carries 15 attributes"),
+        ({"n": 2**60}, "a manifest cannot have its attributes"),
+        ({"x" * 65: "1"}, "a manifest cannot have its attributes"),
+        ({"x": "$" + "{" * 512}, "a manifest cannot have its attributes"),
+    ],
+)
+def test_what_a_manifest_cannot_say_is_left_out_with_its_reason(attributes: dict[str, Any], why: str) -> None:
+    rows, omitted = rows_of([Seen("f1", "a.md", 1, attributes)], {}, SCHEMA, {})
+    assert rows == ()
+    assert omitted[0].why.startswith(why)
+
+
+@pytest.mark.parametrize("reported", [None, AUTO, Chunking(50, 10), Chunking(5000, 1), Chunking(800, 700)])
+def test_chunking_that_no_manifest_may_ask_for_is_left_to_the_service(reported: Chunking | None) -> None:
+    rows, _ = rows_of([Seen("f1", "a.md", 1, chunking=reported)], {}, SCHEMA, {})
+    assert rows[0].chunking == AUTO
+
+
+VALUES = st.one_of(
+    st.booleans(),
+    st.integers(-3, 3),
+    st.sampled_from([0.5, 2.5e-07, "${x}", "yes", "1.10", "", "a\nb", "\x1b[2J", "::x"]),
+)
+ATTRIBUTES: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from(["lang", "kind", "n o", "#"]), VALUES, max_size=3
+)
+CHUNKINGS = st.sampled_from([AUTO, SMALL, LARGE])
+PATHS = st.builds(
+    "{}{}.{}".format,
+    st.sampled_from(["", "d/", "d/e/", "${x}/", "[a]/", "x y/"]),
+    st.sampled_from("abc$"),
+    st.sampled_from(["md", "txt"]),
+)
+
+
+@st.composite
+def stores(draw: st.DrawFn) -> tuple[tuple[Row, ...], list[Found]]:
+    paths = draw(st.lists(PATHS, unique=True, max_size=10))
+    rows = []
+    for path in paths:
+        by_id = draw(st.booleans())
+        attributes, chunking = draw(ATTRIBUTES), draw(CHUNKINGS)
+        template = "${path}" if by_id else draw(st.sampled_from(["${path}", "${name}"]))
+        rows.append(
+            Row(
+                path,
+                "" if by_id else path,
+                f"file-{path}" if by_id else "",
+                template,
+                attributes,
+                chunking,
+                Sure.SIZE,
+                "a\nb",
+            )
+        )
+    others = draw(st.lists(PATHS.filter(lambda path: path not in paths), unique=True, max_size=3))
+    local = [Found(path, 1) for path in (*(row.path for row in rows if row.path), *others)]
+    return tuple(rows), local
+
+
+@settings(deadline=None)
+@given(stores())
+def test_both_forms_mean_exactly_what_was_found(made: tuple[tuple[Row, ...], list[Found]]) -> None:
+    rows, local = made
+    whole = taken(*rows)
+    for layout in (factored(rows, [found.name for found in local]), plain(rows)):
+        text = manifest_text(whole, layout)
+        assert means(text, rows, local, SCHEMA)
+        assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_the_proof_sees_a_difference() -> None:
+    text = manifest_text(taken(row(lang="en")), plain((row(lang="en"),)))
+    local = [Found("a.md", 1)]
+    assert means(text, (row(lang="en"),), local, SCHEMA)
+    for other in (row(lang="de"), row(lang=True), row("b.md", lang="en"), row(lang="en", chunking=SMALL)):
+        assert not means(text, (other,), local, SCHEMA)
+    assert not means(text, (row(lang="en"),), [], SCHEMA)

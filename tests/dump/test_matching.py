@@ -1,0 +1,79 @@
+"""Which local file a live one is, and how sure that is: a table."""
+
+from __future__ import annotations
+
+import pytest
+
+from vssync.dump.matching import Match, Verdict, candidates, matches, template_for
+from vssync.dump.seen import Seen, Sure
+from vssync.manifest import Found
+
+SAME, TEXT, OTHER = Verdict(Sure.BYTES), Verdict(Sure.TEXT), Verdict(other=True)
+
+
+def live(id: str = "f1", name: str = "a.md", size: int = 5) -> Seen:
+    return Seen(id, name, size)
+
+
+@pytest.mark.parametrize(
+    ("seen", "local", "possible"),
+    [
+        ((live(),), ("a.md",), {"f1": ("a.md",)}),
+        ((live(),), ("docs/a.md",), {"f1": ("docs/a.md",)}),  # by its last name
+        ((live(name="docs__a.md"),), ("docs/a.md",), {"f1": ("docs/a.md",)}),  # by its whole path
+        ((live(),), ("a.md", "docs/a.md"), {"f1": ("a.md", "docs/a.md")}),
+        ((live(),), ("b.md",), {}),
+        ((live(name="A.md"),), ("a.md",), {}),
+        ((live(), live("f2")), ("a.md",), {}),  # nobody could tell the two apart
+        ((live(), live("f2", size=6)), ("a.md",), {"f1": ("a.md",)}),
+        ((live(name="a.exe"),), ("a.exe",), {}),  # no manifest for this provider may choose it
+    ],
+)
+def test_candidates(seen: tuple[Seen, ...], local: tuple[str, ...], possible: dict[str, tuple[str, ...]]) -> None:
+    assert candidates(seen, [Found(path, 5) for path in local], "openai") == possible
+
+
+def test_an_empty_file_or_one_in_trouble_is_no_candidate() -> None:
+    assert candidates([live(size=0)], [Found("a.md", 0)], "local") == {}
+    assert candidates([live()], [Found("a.md", 5, "is a link that leads nowhere")], "local") == {}
+
+
+@pytest.mark.parametrize(
+    ("paths", "verdicts", "match"),
+    [
+        (("a.md",), {}, Match("a.md", "${path}", Sure.SIZE)),
+        (("d/a.md",), {"d/a.md": SAME}, Match("d/a.md", "${name}", Sure.BYTES)),
+        (("a.md",), {"a.md": TEXT}, Match("a.md", "${path}", Sure.TEXT)),
+        (("a.md",), {"a.md": OTHER}, None),
+        (("a.md", "d/a.md"), {}, None),
+        (("a.md", "d/a.md"), {"a.md": OTHER}, Match("d/a.md", "${name}", Sure.SIZE)),
+        (("a.md", "d/a.md"), {"d/a.md": SAME}, Match("d/a.md", "${name}", Sure.BYTES)),
+        (("a.md", "d/a.md"), {"a.md": SAME, "d/a.md": SAME}, None),
+        (("a.md", "d/a.md"), {"a.md": SAME, "d/a.md": TEXT}, Match("a.md", "${path}", Sure.BYTES)),
+    ],
+)
+def test_content_goes_before_names(paths: tuple[str, ...], verdicts: dict[str, Verdict], match: Match | None) -> None:
+    judged = {("f1", path): verdict for path, verdict in verdicts.items()}
+    assert matches([live()], {"f1": paths}, judged).get("f1") == match
+
+
+def test_two_live_files_never_share_a_local_one() -> None:
+    possible = {"f1": ("a.md",), "f2": ("a.md",)}
+    assert matches([live(), live("f2")], possible, {("f1", "a.md"): SAME}) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "filename", "template"),
+    [
+        ("a.md", "a.md", "${path}"),
+        ("d/a.md", "d__a.md", "${path}"),
+        ("d/a.md", "a.md", "${name}"),
+        ("d/a.md", "other.md", "other.md"),
+        ("d/a.md", "${x}.md", "$${x}.md"),
+        ("d/A.MD", "A.MD", ""),  # extensions are lowered on upload
+        ("d/a.md", "x/a.md", ""),
+        ("d/a.md", "", ""),
+    ],
+)
+def test_templates(path: str, filename: str, template: str) -> None:
+    assert template_for(path, filename) == template

@@ -1,0 +1,51 @@
+"""A cover matches every wanted name once and no other, whatever the folders and names."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vssync.dump.patterns import cover, literal
+from vssync.manifest.globs import compiled, flaw
+
+DOCS = ("docs/a.md", "docs/b.md", "docs/api/c.md", "docs/api/d.html", "top.md")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "known", "patterns"),
+    [
+        (("docs/a.md", "docs/b.md", "docs/api/c.md"), (), ["docs/**/*.md"]),
+        (("docs/api/c.md", "docs/api/d.html"), (), ["docs/api/**/*.{html,md}"]),
+        (("docs/a.md", "docs/b.md"), ("docs/api/c.md",), ["docs/*.md"]),
+        (("docs/a.md", "docs/api/c.md"), ("docs/b.md",), ["docs/a.md", "docs/api/c.md"]),
+        (("docs/a.md",), (), ["docs/a.md"]),
+        (("x/LICENSE", "x/NOTICE"), (), ["x/LICENSE", "x/NOTICE"]),
+        (("a/.b.md", "a/c.md"), (), ["a/.b.md", "a/c.md"]),
+        (("a[1]/x.md", "a[1]/y.md"), ("a1/x.md",), [r"a\[1\]/**/*.md"]),
+        (DOCS, ("other.txt",), ["**/*.{html,md}"]),
+    ],
+)
+def test_covers(wanted: tuple[str, ...], known: tuple[str, ...], patterns: list[str]) -> None:
+    found = list(cover(wanted, (*wanted, *known)))
+    assert [pattern for pattern, _ in found] == patterns
+    assert sorted(name for _, names in found for name in names) == sorted(wanted)
+
+
+NAMES = st.text("ab.-[]{}*?!$c: ", min_size=1, max_size=5).filter(lambda name: name.strip(".") and name == name.strip())
+PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
+
+
+@given(st.sets(PATHS, min_size=1, max_size=12), st.sets(PATHS, max_size=8))
+def test_each_wanted_name_is_matched_once_and_no_other(wanted: set[str], others: set[str]) -> None:
+    known = wanted | others
+    hits = [name for pattern, _ in cover(wanted, known) for name in known if compiled(pattern).matches(name)]
+    assert sorted(hits) == sorted(wanted)
+
+
+@given(PATHS)
+def test_a_literal_is_a_pattern_that_means_itself(path: str) -> None:
+    pattern = literal(path)
+    assert flaw(pattern) is None
+    assert compiled(pattern).matches(path)
+    assert not compiled(pattern).matches(f"{path}x")

@@ -1,0 +1,220 @@
+"""A store made by hand becomes a manifest; adopting it changes nothing but marks, and then nothing is left to do."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_commands import vssync
+from tests.support import ENDPOINT, Clock, Silent, open_work
+from vssync import local, workflow
+from vssync.api import Client, Entry, connect
+from vssync.errors import Refused, UsageProblem
+from vssync.local.faults import World, with_faults
+from vssync.model import AUTO, Attributes, ServiceSpec
+from vssync.plan import Action, Options
+from vssync.threads import Pool
+from vssync.workflow.dumping import Order, dumped
+from vssync.workflow.work import Line
+
+CLOSED = ("status=403:GET:/files/*/content",)
+SHUT = (*CLOSED, "status=403:GET:/vector_stores/*/files/*/content")
+FILES: Mapping[str, tuple[bytes, Attributes]] = {
+    "intro.md": (b"# Intro\nHello.\n", {"lang": "en", "kind": "guide"}),
+    "start.md": (b"# Start\nGo.\n", {"lang": "en", "kind": "guide"}),
+    "faq.txt": (b"Why? Because.\n", {"lang": "en"}),
+}
+
+
+@contextmanager
+def line_to(folder: Path, faults: Sequence[str] = ()) -> Iterator[Line]:
+    clock = Clock()
+    service = local.open_service(folder / ".vssync/local", clock=clock.monotonic)
+    transport = local.LocalTransport(with_faults(service, faults, World(sleep=clock.sleep, clock=clock.monotonic)))
+    client = connect(ENDPOINT, auth=None, clock=clock, workers=1, transport=transport, close=service.close)
+    try:
+        with Pool(1) as pool:
+            yield Line(ENDPOINT, client, pool)
+    finally:
+        client.close()
+
+
+def put(client: Client, store: str, name: str, content: bytes, attributes: Attributes) -> None:
+    upload = client.upload(io.BytesIO(content), name)
+    client.attach(store, Entry(upload.id, attributes, AUTO))
+    client.files(store)  # the local service works when somebody looks
+
+
+def made_by_hand(folder: Path, files: Mapping[str, tuple[bytes, Attributes]] = FILES, **settings: Any) -> None:
+    with line_to(folder) as line:
+        store = line.client.create_store({"name": "help", **settings})
+        for name, (content, attributes) in files.items():
+            put(line.client, store.id, name, content, attributes)
+
+
+def written(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+def take(folder: Path, faults: Sequence[str] = (), store: str = "help", **given: Path) -> str:
+    """Dumps into the folder's manifest."""
+    with line_to(folder, faults) as line:
+        text = dumped(line, ServiceSpec(), Order(store, "kb", folder / "vssync.yaml", **given))
+    (folder / "vssync.yaml").write_text(text)
+    return text
+
+
+def adopts_and_converges(folder: Path, files: int = len(FILES)) -> None:
+    with open_work(folder) as (work, recorder):
+        planned = workflow.plan(work, Options(adopt=True))
+        assert {change.action for change in planned.changes()} == {Action.ADOPT}
+        assert sum(len(store.files) for store in planned.stores) == files
+        assert workflow.apply(work, planned, Silent()).converged
+        assert not [path for method, path in recorder.writes if method == "DELETE" or path.endswith("/files")]
+    with open_work(folder) as (work, recorder):
+        assert workflow.plan(work, Options()).empty
+        assert recorder.writes == []
+
+
+def local_copies(**changed: bytes) -> dict[str, bytes]:
+    return {f"docs/{name}": changed.get(name.split(".")[0], content) for name, (content, _) in FILES.items()}
+
+
+def test_by_id(tmp_path: Path) -> None:
+    made_by_hand(tmp_path, metadata={"team": "docs"})
+    text = take(tmp_path)
+    assert "#   3 files: by id" in text
+    assert text.count("- file_id:") == 3
+    assert text.count("lang: en") == 1
+    adopts_and_converges(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("faults", "sure"),
+    [((), "the same bytes"), (CLOSED, "the same text, as the service read it"), (SHUT, "by name and size")],
+)
+def test_by_local_path(tmp_path: Path, faults: Sequence[str], sure: str) -> None:
+    made_by_hand(tmp_path)
+    written(tmp_path, local_copies())
+    text = take(tmp_path, faults, match=tmp_path / "docs")
+    assert f"#   3 files: {sure}" in text
+    plain = text.replace('"', "")
+    assert "- path: docs/**/*.{md,txt}" in plain
+    assert "filename: ${name}" in plain
+    adopts_and_converges(tmp_path)
+
+
+def test_a_file_with_other_content_stays_by_id(tmp_path: Path) -> None:
+    made_by_hand(tmp_path)
+    written(tmp_path, local_copies(intro=b"# Intro\nHallo.\n"))
+    text = take(tmp_path, match=tmp_path)
+    assert "#   2 files: the same bytes\n#   1 file: by id\n" in text
+    assert "- path: docs/intro.md" not in text
+    adopts_and_converges(tmp_path)
+
+
+def test_downloads(tmp_path: Path) -> None:
+    made_by_hand(tmp_path)
+    take(tmp_path, download=tmp_path / "docs")
+    assert (tmp_path / "docs/intro.md").read_bytes() == FILES["intro.md"][0]
+    adopts_and_converges(tmp_path)
+
+
+def test_what_cannot_be_downloaded_stays_by_id(tmp_path: Path) -> None:
+    made_by_hand(tmp_path)
+    text = take(tmp_path, CLOSED, download=tmp_path / "docs")
+    assert text.count("# not downloaded: the service does not give its content") == 3
+    assert not list(tmp_path.glob("docs/*"))
+    adopts_and_converges(tmp_path)
+
+
+def test_downloads_overwrite_nothing(tmp_path: Path) -> None:
+    made_by_hand(tmp_path)
+    written(tmp_path, {"docs/intro.md": b"mine"})
+    with pytest.raises(Refused, match=r"intro\.md: is there already"):
+        take(tmp_path, download=tmp_path / "docs")
+    assert (tmp_path / "docs/intro.md").read_bytes() == b"mine"
+
+
+def test_a_hostile_name_stays_in_the_folder(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    made_by_hand(
+        work, {"../../evil.md": (b"one", {}), ".git__hooks.md": (b"three", {}), "a\nb: ${x}.md": (b"four!", {})}
+    )
+    take(work, download=work / "docs")
+    inside = {path.relative_to(work).as_posix() for path in work.rglob("*.md")}
+    assert not list(tmp_path.glob("*.md"))
+    assert all(path.startswith("docs/") for path in inside)
+    adopts_and_converges(work, 3)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    work, outside = tmp_path / "work", tmp_path / "outside"
+    work.mkdir()
+    outside.mkdir()
+    made_by_hand(work)
+    (work / "docs").mkdir()
+    (work / "docs/intro.md").symlink_to(outside / "intro.md")
+    with pytest.raises(Refused, match="leads out of"):
+        take(work, download=work / "docs")
+    assert list(outside.iterdir()) == []
+
+
+def test_two_files_of_one_name_and_size_stay_by_id(tmp_path: Path) -> None:
+    with line_to(tmp_path) as line:
+        store = line.client.create_store({"name": "help"})
+        for content in (b"one", b"two"):
+            put(line.client, store.id, "a.md", content, {})
+    written(tmp_path, {"a.md": b"one"})
+    assert take(tmp_path, match=tmp_path).count("- file_id:") == 2
+    adopts_and_converges(tmp_path, 2)
+
+
+def test_stores_of_one_name_are_told_apart_by_id(tmp_path: Path) -> None:
+    made_by_hand(tmp_path)
+    made_by_hand(tmp_path, {})
+    with line_to(tmp_path) as line:
+        ids = [store.id for store in line.client.stores()]
+        full = next(store.id for store in line.client.stores() if store.counts.total)
+    with pytest.raises(UsageProblem, match="several stores") as error:
+        take(tmp_path)
+    assert all(store_id in str(error.value) for store_id in ids)
+    assert f"id: {full}" in take(tmp_path, store=full)
+    adopts_and_converges(tmp_path)
+
+
+def test_a_folder_outside_is_refused(tmp_path: Path) -> None:
+    made_by_hand(tmp_path)
+    with pytest.raises(UsageProblem, match="lies outside"):
+        take(tmp_path, match=tmp_path.parent)
+
+
+def test_a_store_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    made_by_hand(tmp_path)
+    with pytest.raises(UsageProblem, match=r"no such store; it has help \(vs_"):
+        take(tmp_path, store="nothing")
+
+
+def test_the_command(tmp_path: Path) -> None:
+    made_by_hand(tmp_path)
+    first = vssync(tmp_path, "dump", "--provider", "local", "--store", "help", "-o", "vssync.yaml", "--name", "kb")
+    assert (first.code, first.out) == (0, "Wrote vssync.yaml.\nNext: vssync plan --adopt -f vssync.yaml\n")
+    assert (
+        "Plan: 0 to add, 0 to change, 0 to replace, 0 to delete, 0 unchanged, 3 to adopt."
+        in vssync(tmp_path, "plan", "--adopt").out
+    )
+    assert vssync(tmp_path, "dump", "--store", "help", "-o", "vssync.yaml").code == 3
+    assert vssync(tmp_path, "dump", "--store", "help").out.count("file_id") == 3
+    assert vssync(tmp_path, "dump", "--store", "help", "--project", "x").code == 64
+    assert vssync(tmp_path, "apply", "--adopt", "--yes").code == 0
+    assert vssync(tmp_path, "plan", "--detailed-exitcode").code == 0
+    assert json.loads(vssync(tmp_path, "output", "--format", "json").out)["stores"]["help"]["current"]

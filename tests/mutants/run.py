@@ -1,0 +1,174 @@
+"""Puts known bugs into a copy of the program, one at a time, and shows that some test catches each.
+
+    python tests/mutants/run.py [NAME]...
+
+Not part of the suite: it takes minutes. Exits 1 when a bug survives, or when its text is not found any more.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+QUICK = ("tests/applier/test_applying.py", "tests/test_faults.py", "tests/test_drift.py")
+CRASH = ("tests/test_crash.py",)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug: in `path` every `right` becomes `wrong`; some of `tests` must fail."""
+
+    name: str
+    path: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...] = QUICK
+
+
+MUTANTS = (
+    Mutant(
+        "drop-the-mark-check",
+        "vssync/planner/matching.py",
+        "mark.owner ==",
+        "mark.owner !=",
+        ("tests/planner", *QUICK),
+    ),
+    Mutant("detach-before-attach", "vssync/steps/lowering.py", "gap=bool(first)", "gap=True"),
+    Mutant("blind-post-retry", "vssync/api/retry.py", "failure.ambiguous and idempotent", "failure.ambiguous"),
+    Mutant(
+        "a-404-after-attaching-is-a-failure",
+        "vssync/applier/landing.py",
+        "except NotFound:",
+        "except ZeroDivisionError:",
+    ),
+    Mutant("forget-pagination", "vssync/api/paging.py", "bool(more) and bool(rows)", "False", ("tests/api", *QUICK)),
+    Mutant("delete-what-others-hold", "vssync/applier/removal.py", "if file_id not in held", "if True"),
+    Mutant(
+        "remove-without-reading-the-kept-copy",
+        "vssync/applier/landing.py",
+        "if file.status is FileStatus.COMPLETED:",
+        "if True:",
+    ),
+    Mutant(
+        "batch-is-done-so-its-files-are",
+        "vssync/applier/landing.py",
+        "file if file and file.status in ENDED else _ended(at, load.file_id)",
+        "file or LiveFile(load.file_id, FileStatus.COMPLETED, 0, load.attributes)",
+    ),
+    Mutant(
+        "second-store-after-a-lost-reply",
+        "vssync/applier/stores.py",
+        "if found := until(run, look, bool, bool, patience=run.grace):",
+        "if found := []:",
+    ),
+    Mutant(
+        "attach-again-blindly",
+        "vssync/applier/attaching.py",
+        "missing = [load for load in loads if load.file_id not in there]",
+        "missing = list(loads)",
+    ),
+    Mutant(
+        "trust-the-batch-id",
+        "vssync/applier/attaching.py",
+        '"" if polled.batch.id == at.id else polled.batch.id',
+        "polled.batch.id",
+    ),
+    Mutant("forget-the-echo", "vssync/applier/echo.py", "at.writes.set_attributes(", "(lambda *_: None)("),
+    Mutant(
+        "no-line-before-a-write",
+        "vssync/journal/record.py",
+        "self._add(before(self.run, self._number, _now(), write))",
+        "self._fold.take(before(self.run, self._number, _now(), write))",
+        ("tests/applier/test_journal.py", *CRASH),
+    ),
+    Mutant(
+        "take-an-upload-that-a-store-holds",
+        "vssync/applier/__init__.py",
+        "if kept.file_id not in held",
+        "if True",
+        ("tests/applier/test_journal.py", *CRASH),
+    ),
+    Mutant(
+        "forget-what-was-detached",
+        "vssync/journal/lines.py",
+        "write.doing is Doing.DETACH and write.ours",
+        "False",
+        CRASH,
+    ),
+    Mutant(
+        "gc-without-looking",
+        "vssync/workflow/gc.py",
+        "held = holders(work.client, work.pool, owner)",
+        "held = dict[str, frozenset[str]]()",
+        ("tests/applier/test_gc.py", "tests/applier/test_journal.py", *CRASH),
+    ),
+    Mutant(
+        "gc-spares-nothing", "vssync/workflow/gc.py", "SPARED = 24 * 3600", "SPARED = 0", ("tests/applier/test_gc.py",)
+    ),
+    Mutant(
+        "one-pause-for-one-thread-only",
+        "vssync/api/limits.py",
+        "self._paused_until = max(self._paused_until, until)",
+        "self._paused_until = 0.0",
+        ("tests/api", *QUICK),
+    ),
+    Mutant(
+        "upload-shared-with-a-store-twice",
+        "vssync/applier/uploads.py",
+        "if store_id not in stores",
+        "if stores",
+    ),
+)
+
+
+@contextmanager
+def copied() -> Iterator[Path]:
+    """The working tree without what is large or secret, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="vssync-mutant-") as folder:
+        for part in ("vssync", "tests", "schemas", "examples", "pyproject.toml", "README.md"):
+            source, target = ROOT / part, Path(folder, part)
+            skipped = shutil.ignore_patterns("__pycache__", ".vssync")
+            shutil.copytree(source, target, ignore=skipped) if source.is_dir() else shutil.copy(source, target)
+        yield Path(folder)
+
+
+def caught(tree: Path, mutant: Mutant) -> str:
+    """The first test that fails with the bug in; empty when none does."""
+    path = tree / mutant.path
+    text = path.read_text()
+    if mutant.right not in text:
+        sys.exit(f"{mutant.name}: `{mutant.right}` stands no more in {mutant.path}; say anew what is to be broken")
+    path.write_text(text.replace(mutant.right, mutant.wrong))
+    try:
+        run = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests]
+        environment = {**os.environ, "PYTHONPATH": str(tree)}
+        end = subprocess.run(run, cwd=tree, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    except subprocess.TimeoutExpired:
+        return "no end within ten minutes"
+    finally:
+        path.write_text(text)
+    return next((line for line in end.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))), "")
+
+
+def main(names: list[str]) -> int:
+    survived = []
+    with copied() as tree:
+        for mutant in MUTANTS:
+            if not names or mutant.name in names:
+                found = caught(tree, mutant)
+                print(f"{mutant.name:40} {found or 'SURVIVED'}"[:150], flush=True)
+                survived += [] if found else [mutant.name]
+    print(f"{len(survived)} survived" + (f": {', '.join(survived)}" if survived else ""))
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,124 @@
+"""A stranger's pull request: whatever its manifest and names say, it reads, sends and writes nothing it should not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from tests.review.runner import Runner
+from tests.review.test_github import RUN
+
+SECRET = "the-secret-of-the-runner"
+HEAD = "version: 1\nname: kb\n"
+FILES = "stores: {docs: {files: [{path: '**/*.md', optional: true}]}}\n"
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    made = Runner(tmp_path)
+    (made.checkout / ".git").mkdir()
+    (made.checkout / "a.md").write_text("harmless\n")
+    (tmp_path / "secret.md").write_text(SECRET)
+    return made
+
+
+def attacks(runner: Runner, manifest: str, mode: str = "offline") -> tuple[int, str]:
+    """The exit code, and everything a stranger could read afterwards: log, summary, comment, artifact."""
+    (runner.checkout / "vssync.yaml").write_text(manifest)
+    end = runner.run(RUN, MODE=mode, COMMENT="7", VSSYNC_API_KEY=SECRET)
+    told = [path.read_text() for path in runner.out.glob("*")]
+    return end.code, "\n".join([end.log, end.summary, *told])
+
+
+@pytest.mark.parametrize("mode", ["offline", "plan"])
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        HEAD + "stores: {docs: {files: [{path: ../secret.md}]}}\n",
+        HEAD + "stores: {docs: {files: [{path: /etc/passwd}]}}\n",
+        HEAD + "stores: {docs: {files: [{path: 'x/../../secret.md'}]}}\n",
+        HEAD + "root: ..\n" + FILES,
+        HEAD + "root: /\n" + FILES,
+        HEAD + "include: [../*.yaml]\n" + FILES,
+        HEAD + "stores: {docs: {files: [{path: .git/config}]}}\n",
+    ],
+)
+def test_nothing_outside_of_the_checkout_is_read(runner: Runner, manifest: str, mode: str) -> None:
+    code, told = attacks(runner, manifest, mode)
+    assert code == 1
+    assert SECRET not in told
+    assert "root:x:0:0" not in told
+
+
+@pytest.mark.parametrize("link", ["link.md", "folder"])
+def test_links_do_not_lead_out(runner: Runner, link: str) -> None:
+    target = runner.checkout.parent if link == "folder" else runner.checkout.parent / "secret.md"
+    (runner.checkout / link).symlink_to(target)
+    code, told = attacks(
+        runner, HEAD + f"stores: {{docs: {{files: [{{path: '{link}{'/**' if link == 'folder' else ''}'}}]}}}}\n"
+    )
+    assert code == 1
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        "{provider: compatible, data_url: 'https://evil.example.com/v1'}",
+        "{provider: openai, data_url: 'https://evil.example.com/v1'}",
+        "{provider: local, data_url: 'https://evil.example.com/v1'}",
+        "{provider: compatible, data_url: 'http://169.254.169.254/latest'}",
+        "{provider: compatible, data_url: 'https://api.openai.com@evil.example.com/v1'}",
+        "{provider: oci, region: 'evil.example.com/#', project: p, compartment: c, auth: bearer}",
+    ],
+)
+def test_no_credential_goes_to_a_host_of_the_manifest(runner: Runner, service: str) -> None:
+    code, told = attacks(runner, f"{HEAD}service: {service}\n{FILES}", "plan")
+    assert code == 1
+    assert SECRET not in told
+    assert not re.search(r"connect|resolve|timed out", told), "it was not even tried"
+
+
+NAMES = [
+    "::add-mask::x.md",
+    "::error::owned.md",
+    "##[error]owned.md",
+    "-->\n<script>alert(1)</script>.md",
+    "```\n# Approved by @octocat\n```.md",
+    "</code><img src=x onerror=alert(1)>.md",
+    "@octocat fixes #1 ![x](https:evil).md",
+    "\x1b[2Jcleared.md",
+    "\u202etxt.md",
+    "$(touch pwned)`touch pwned`.md",
+]
+
+
+@pytest.mark.parametrize("mode", ["offline", "plan"])
+def test_no_name_writes_into_the_comment_or_the_runner(runner: Runner, mode: str) -> None:
+    for name in NAMES:
+        place = runner.checkout / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("text\n")
+    code, told = attacks(runner, HEAD + FILES, mode)
+    assert code == 0, told
+    stopped = told.split("::stop-commands::")
+    assert not re.search(r"^\s*::(?!stop-commands|[0-9a-f]{32}::)|^##\[", "".join(stopped[:1]), re.MULTILINE)
+    comment = (runner.out / "plan.md").read_text()
+    assert mode == "offline" or "script" in comment, "the names are there, as code"
+    html = MarkdownIt("commonmark").render(comment)
+    outside = re.sub(r"<code[^>]*>.*?</code>", "", html, flags=re.DOTALL)
+    assert not re.search(r"<script|<img|onerror|@octocat|Approved|\x1b|\u202e", outside)
+    assert comment.count("<!-- vssync:") == 1
+    assert not list(runner.checkout.rglob("pwned"))
+
+
+@pytest.mark.parametrize("mode", ["offline", "plan"])
+def test_what_an_error_prints_is_no_command_of_the_runner(runner: Runner, mode: str) -> None:
+    (runner.checkout / "::add-mask::a.yaml").write_text("stores: [\n")
+    _, told = attacks(runner, HEAD + "include: ['*add-mask*.yaml']\n", mode)
+    token = re.search(r"::stop-commands::([0-9a-f]{32})\n(.*)\n::\1::", told, re.DOTALL)
+    assert token
+    assert "::add-mask::" not in told.replace(token[2], "")

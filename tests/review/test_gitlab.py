@@ -1,0 +1,139 @@
+"""The GitLab template: its scripts run against a stubbed `curl`, with the real program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.review.runner import ROOT, End, Runner
+
+TEMPLATE: dict[str, Any] = yaml.safe_load((ROOT / "examples/gitlab/vssync.gitlab-ci.yml").read_text())
+CURL = """\
+#!/usr/bin/env bash
+set -euo pipefail
+url= out= method=GET
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -o) out=$2 && shift ;;
+        -X) method=$2 && shift ;;
+        -H | --data-binary) shift ;;
+        http*) url=$1 ;;
+    esac
+    shift
+done
+echo "$method $url" >>"$GH_STATE/log"
+[ "$method" = GET ] || { cat >"$GH_STATE/body" && exit; }
+case "$url" in
+    */user) echo '{"id": 5}' ;;
+    */notes*) cat "$GH_STATE/comments.json" ;;
+    */merge_requests) cat "$GH_STATE/pulls.json" ;;
+    */pipelines) cat "$GH_STATE/runs.json" ;;
+    */jobs\\?*) echo '[{"name": "other", "id": 60}, {"name": "vssync:plan", "id": 50}]' ;;
+    */jobs/50/artifacts/.vssync-plan/plan.json) cp "$GH_STATE/plan.json" "$out" ;;
+    *) exit 22 ;;
+esac
+"""
+MERGED = {"iid": 3, "state": "merged", "source_project_id": 1, "sha": "a" * 40}
+PIPELINE = {"id": 8, "sha": "a" * 40, "status": "success"}
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    made = Runner(tmp_path)
+    curl = tmp_path / "tools/curl"
+    curl.write_text(CURL)
+    curl.chmod(0o755)
+    made.environment |= {
+        "CI_API_V4_URL": "https://gitlab.example.com/api/v4",
+        "CI_PROJECT_ID": "1",
+        "CI_MERGE_REQUEST_IID": "3",
+        "CI_COMMIT_SHA": "5" * 40,
+        "VSSYNC_MANIFEST": ".",
+        "VSSYNC_ENVIRONMENT": "",
+        "VSSYNC_GITLAB_TOKEN": "glpat-x",
+    }
+    (made.checkout / "vssync.yaml").write_text("version: 1\nname: kb\nstores: {docs: {files: [{path: a.md}]}}\n")
+    (made.checkout / "a.md").write_text("text\n")
+    return made
+
+
+def job(runner: Runner, name: str) -> End:
+    (script,) = TEMPLATE[name]["script"]
+    return runner.run(script)
+
+
+def planned(runner: Runner) -> Path:
+    assert job(runner, "vssync:plan").code == 0
+    kept = runner.state / "plan.json"
+    kept.write_text((runner.checkout / ".vssync-plan/plan.json").read_text())
+    runner.knows(pulls=[MERGED], runs=[PIPELINE])
+    return kept
+
+
+def test_plan_then_apply_that_plan(runner: Runner) -> None:
+    planned(runner)
+    notes = "https://gitlab.example.com/api/v4/projects/1/merge_requests/3/notes"
+    assert runner.asked[-1] == f"POST {notes}"
+    assert "1 to add" in json.loads(runner.body)["body"]
+    assert json.loads((runner.checkout / ".vssync-plan/plan-gitlab.json").read_text()) == {
+        "create": 1,
+        "update": 0,
+        "delete": 0,
+    }
+    end = job(runner, "vssync:apply")
+    assert end.code == 0, end.log
+    assert job(runner, "vssync:drift").code == 0
+    (runner.checkout / "a.md").write_text("changed\n")
+    assert job(runner, "vssync:drift").code == 2
+
+
+def test_one_note_is_kept_up_to_date(runner: Runner) -> None:
+    planned(runner)
+    body = json.loads(runner.body)["body"]
+    runner.knows(comments=[{"id": 1, "author": {"id": 6}, "body": body}, {"id": 2, "author": {"id": 5}, "body": body}])
+    assert job(runner, "vssync:plan").code == 0
+    assert runner.asked[-1].startswith("PUT ")
+    assert runner.asked[-1].endswith("/notes/2")
+
+
+@pytest.mark.parametrize(
+    ("pulls", "runs", "says"),
+    [
+        ([], [PIPELINE], "no plan was reviewed"),
+        ([{**MERGED, "source_project_id": 2}], [PIPELINE], "no plan was reviewed"),
+        ([{**MERGED, "state": "opened"}], [PIPELINE], "no plan was reviewed"),
+        ([MERGED], [{**PIPELINE, "sha": "b" * 40}], "no successful pipeline"),
+        ([MERGED], [{**PIPELINE, "status": "failed"}], "no successful pipeline"),
+    ],
+)
+def test_only_a_reviewed_plan_is_applied(runner: Runner, pulls: list[Any], runs: list[Any], says: str) -> None:
+    planned(runner)
+    runner.knows(pulls=pulls, runs=runs)
+    end = job(runner, "vssync:apply")
+    assert end.code == 1
+    assert says in end.log
+
+
+def test_other_options_are_refused(runner: Runner) -> None:
+    path = planned(runner)
+    plan = json.loads(path.read_text())
+    path.write_text(json.dumps({**plan, "options": {**plan["options"], "max_delete": {"share": 1.0}}}))
+    assert job(runner, "vssync:apply").code == 3
+
+
+def test_a_broken_manifest_fails_with_its_own_code(runner: Runner) -> None:
+    (runner.checkout / "vssync.yaml").write_text("version: 1\n")
+    assert job(runner, "vssync:plan").code == 1
+    assert runner.asked == []
+
+
+def test_a_fork_asks_no_service(runner: Runner) -> None:
+    end = job(runner, "vssync:offline")
+    assert end.code == 0
+    assert "No service was asked" in end.log
+    assert not (runner.checkout / ".vssync").exists()
+    assert runner.asked == []

@@ -1,0 +1,39 @@
+"""Workflows and scripts pass linters with security rules, where these are installed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.review.runner import ACTION, ROOT
+
+BESIDE = str(Path(sys.executable).parent)
+
+
+def linter(name: str) -> str:
+    """The program beside this Python, or on the path; the test is skipped without it."""
+    found = shutil.which(name, path=BESIDE) or shutil.which(name)
+    if not found:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+@pytest.mark.parametrize("folder", [".github", "examples/github/vssync.yml"])
+def test_workflows_pass_zizmor(folder: str) -> None:
+    done = subprocess.run(
+        [linter("zizmor"), "--offline", "--no-progress", str(ROOT / folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("script", sorted(ACTION.glob("*.sh")), ids=lambda path: path.name)
+def test_scripts_pass_shellcheck(script: Path) -> None:
+    done = subprocess.run([linter("shellcheck"), "-x", str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,105 @@
+"""The tutorials are done as a reader does them: files written, commands run in order, shown output compared.
+
+A `text` block after commands is what the last of them prints, or the end of it; ids and digests differ from run to run.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support import masked
+from tests.test_docs import BLOCK, ROOT
+
+GUIDE = ROOT / "examples/quickstart/docs"
+PAGES = ("take-over-a-store.md", "environments-and-tenants.md")
+NAMED = re.compile(r"`([\w./-]+\.(?:md|yaml|py))`[^`]*:\n*$")
+
+
+def run(words: list[str], folder: Path, **environment: str) -> str:
+    done = subprocess.run(
+        words, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[dict[str, str]]:
+    """The local service while a script uses it, as the variables it prints."""
+    words = [sys.executable, "-u", "-m", "vssync", "serve", "--port", "0"]
+    with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout
+        told: dict[str, str] = {}
+        while len(told) < 2:
+            if (line := service.stdout.readline().strip()).startswith("export "):
+                name, value = line.removeprefix("export ").split("=", 1)
+                told[name] = value
+        try:
+            yield told
+        finally:
+            service.send_signal(signal.SIGINT)
+
+
+def stable(text: str) -> str:
+    return re.sub(r"digest [0-9a-f]{16}", "digest -", masked(text)).strip()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_tutorial_works_as_written(name: str, tmp_path: Path) -> None:
+    page, folder, printed, shown = (GUIDE / name).read_text(), tmp_path, "", 0
+    for block in BLOCK.finditer(page):
+        language, text = block.groups()
+        if language == "console":
+            for command in text.replace("$ ", "").splitlines():
+                words = shlex.split(command)
+                if words[0] == "cd":
+                    folder = folder / words[1]
+                else:
+                    printed = run([sys.executable, "-m", *words] if words[0] == "vssync" else words, folder)
+        elif language == "text":
+            shown += 1
+            assert stable(printed).endswith(stable(text))
+        elif found := NAMED.search(page[: block.start()]) or re.search(
+            r"`([\w./-]+\.yaml)`[^`]*\n*$", page[: block.start()]
+        ):
+            (folder / found[1]).write_text(text)
+            if language == "python":
+                with served(folder) as told:
+                    run([sys.executable, found[1]], folder, **told)
+    assert shown > 0
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    rows = re.findall(r"^\| (.+) \| (`tests/.+`) \|$", (GUIDE / "promises.md").read_text(), re.MULTILINE)
+    assert len(rows) > 10
+    missing = [path for _, paths in rows for path in re.findall(r"`([^`]+)`", paths) if not (ROOT / path).exists()]
+    assert missing == []
+
+
+def texts() -> Iterator[str]:
+    """Every text the program's source holds, with `{}` for what is filled in."""
+    for path in (ROOT / "vssync").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+MESSAGES = re.findall(r"^## (.+)$", (GUIDE / "troubleshooting.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_every_message_of_troubleshooting_is_one_of_the_program(message: str) -> None:
+    assert any(message in text for text in texts())

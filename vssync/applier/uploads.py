@@ -1,0 +1,69 @@
+"""Files that can be taken instead of uploading the same bytes under the same name again.
+
+There are two kinds: what an earlier run of this machine uploaded and no store holds, as its journal proves; and what
+this run uploaded for another store. A File attaches once to a store, so no store gets one twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+
+from vssync.journal import Kept
+
+Form = tuple[str, str]  # sha256, upload name
+
+
+class Uploads:
+    """Thread-safe. `spare` are unheld uploads of earlier runs, `shared` the forms that several stores want now."""
+
+    def __init__(self, spare: Iterable[Kept] = (), shared: Iterable[Form] = ()) -> None:
+        self._lock = threading.Lock()
+        self._spare = {kept.file_id: kept for kept in spare}
+        self._turns = {form: threading.Lock() for form in shared}
+        self._users: dict[Form, dict[str, set[str]]] = {form: {} for form in self._turns}
+
+    def obtain(self, store_id: str, form: Form, usable: Callable[[str], bool], send: Callable[[], str]) -> str:
+        """The File for a store: one that is there already, or what `send` makes.
+
+        A spare one is taken when it is still `usable`. Of a shared form one thread sends while the others wait.
+        """
+        with self._turn(form):
+            file_id = self._of_another_store(store_id, form) or self._spare_one(form, usable) or send()
+            if form in self._users:
+                with self._lock:
+                    self._users[form].setdefault(file_id, set()).add(store_id)
+            return file_id
+
+    def withdraw(self, file_id: str) -> bool:
+        """Offers a File to no other store any more; whether only one store took it."""
+        with self._lock:
+            users = [takers.pop(file_id) for takers in self._users.values() if file_id in takers]
+        return all(len(stores) == 1 for stores in users)
+
+    def unused(self) -> tuple[Kept, ...]:
+        """Uploads of earlier runs that nothing took."""
+        with self._lock:
+            return tuple(self._spare.values())
+
+    def _turn(self, form: Form) -> AbstractContextManager[object]:
+        return self._turns.get(form, nullcontext())
+
+    def _of_another_store(self, store_id: str, form: Form) -> str:
+        with self._lock:
+            offers = self._users.get(form, {})
+            return next((file_id for file_id, stores in offers.items() if store_id not in stores), "")
+
+    def _spare_one(self, form: Form, usable: Callable[[str], bool]) -> str:
+        while found := self._take(form):
+            if usable(found):
+                return found
+        return ""
+
+    def _take(self, form: Form) -> str:
+        with self._lock:
+            fitting = (file_id for file_id, kept in self._spare.items() if (kept.sha256, kept.name) == form)
+            if found := next(fitting, ""):
+                del self._spare[found]
+            return found

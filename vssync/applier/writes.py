@@ -1,0 +1,84 @@
+"""Every write of a run: it has a line in the journal before it is sent, and one after it was answered.
+
+The rest of the applier reads through the client and writes only here, so that no write can be without its lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vssync.api import Client, Entry, Interrupted, Polled
+from vssync.applier.files import unchanged
+from vssync.journal import Doing, Journal, Write
+from vssync.model import Attributes, Chunking, DesiredFile, LiveFile
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """The client's writes, raising what it raises, and VssyncError when the journal cannot be written."""
+
+    client: Client
+    journal: Journal
+
+    def _noted(self, write: Write) -> AbstractContextManager[Callable[[str], None]]:
+        return self.journal.around(write, unsent=Interrupted)
+
+    def upload(self, root: Path, file: DesiredFile, on_made: Callable[[str], None]) -> str:
+        """The id of the new File, of which `on_made` is told even when the file turns out to have changed."""
+        write = Write(Doing.UPLOAD, name=file.filename, size=file.size, sha256=file.sha256)
+        with self._noted(write) as made, unchanged(root, file) as handle:
+            file_id = self.client.upload(handle, file.filename).id
+            made(file_id)
+            on_made(file_id)
+        return file_id
+
+    def delete_upload(self, file_id: str) -> None:
+        with self._noted(Write(Doing.DELETE_UPLOAD, files=(file_id,))):
+            self.client.delete_upload(file_id)
+
+    def create_batch(self, store_id: str, entries: Sequence[Entry]) -> Polled:
+        with self._noted(Write(Doing.ATTACH, store_id, tuple(entry.file_id for entry in entries))) as made:
+            polled = self.client.create_batch(store_id, entries)
+            made(polled.batch.id)
+        return polled
+
+    def create_batch_of(self, store_id: str, file_ids: Sequence[str], shared: Attributes, chunking: Chunking) -> None:
+        with self._noted(Write(Doing.ATTACH, store_id, tuple(file_ids))) as made:
+            made(self.client.create_batch_of(store_id, file_ids, shared, chunking).batch.id)
+
+    def attach(self, store_id: str, entry: Entry) -> None:
+        with self._noted(Write(Doing.ATTACH, store_id, (entry.file_id,))):
+            self.client.attach(store_id, entry)
+
+    def detach(self, store_id: str, file_id: str, *, ours: bool, file: DesiredFile | None = None) -> None:
+        """With `ours` it is an upload of ours, which nothing may hold from now on; `file` is what it was made from."""
+        name, size, sha256 = (file.filename, file.size, file.sha256) if file else ("", 0, "")
+        with self._noted(Write(Doing.DETACH, store_id, (file_id,), name, size, sha256, ours)):
+            self.client.detach(store_id, file_id)
+
+    def set_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> LiveFile:
+        with self._noted(Write(Doing.ATTRIBUTES, store_id, (file_id,))):
+            return self.client.set_attributes(store_id, file_id, attributes)
+
+    def cancel_batch(self, store_id: str, batch_id: str) -> None:
+        with self._noted(Write(Doing.CANCEL, store_id, name=batch_id)):
+            self.client.cancel_batch(store_id, batch_id)
+
+    def create_store(self, body: Mapping[str, Any]) -> str:
+        """The id of the new store."""
+        with self._noted(Write(Doing.CREATE_STORE, name=str(body["name"]))) as made:
+            store_id = self.client.create_store(body).id
+            made(store_id)
+        return store_id
+
+    def update_store(self, store_id: str, body: Mapping[str, Any]) -> None:
+        with self._noted(Write(Doing.UPDATE_STORE, store_id)):
+            self.client.update_store(store_id, body)
+
+    def delete_store(self, store_id: str) -> None:
+        with self._noted(Write(Doing.DELETE_STORE, store_id)):
+            self.client.delete_store(store_id)

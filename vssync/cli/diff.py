@@ -1,0 +1,31 @@
+"""`vssync diff`: two environments of the manifest side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vssync.cli import completion, endings, flags, shared
+
+
+@click.command()
+@flags.manifest
+@flags.shown
+@shared.detailed
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.argument("left", metavar="A", shell_complete=completion.environments)
+@click.argument("right", metavar="B", shell_complete=completion.environments)
+def diff(left: str, right: str, form: str, detailed_exitcode: bool, **given: Any) -> int:
+    """Show in what the environments A and B of the manifest differ; no service is asked.
+
+    Settings by name, files by key. Stores with equal content digests hold the same knowledge.
+    """
+    from vssync.compare import compare, comparison_json, comparison_text
+
+    if click.get_current_context().get_parameter_source("env") is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("--env: diff compares the two environments it is given")
+    sides = [shared.loaded(flags.settings({**given, "env": env})).desired for env in (left, right)]
+    found = compare(sides[0], sides[1], (left, right))
+    click.echo(comparison_json(found) if form == "json" else comparison_text(found, flags.view(given)), color=True)
+    return endings.CHANGES if detailed_exitcode and not found.same else endings.DONE

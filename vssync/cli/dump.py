@@ -1,0 +1,78 @@
+"""`vssync dump`: the manifest of a store that exists already."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vssync.cli import endings, flags
+
+if TYPE_CHECKING:
+    from vssync.model import ServiceSpec
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@flags.manifest
+@flags.service
+@click.option("-s", "--store", required=True, metavar="NAME|ID", help="The store to take.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the manifest here.  [default: stdout]"
+)
+@click.option("--match", type=_FOLDER, metavar="DIR", help="Look for the store's files in this folder.")
+@click.option("--download", type=_FOLDER, metavar="DIR", help="Fetch contents that are not local into this folder.")
+@click.option("--name", help="The owner's name.  [default: the store's, with a random end]")
+@click.option(
+    "--provider", type=click.Choice(["local", "oci", "openai", "compatible"]), help="Use no manifest's service."
+)
+@click.option("--project", default="", help="With --provider oci: the OCID of the project.")
+@click.option("--compartment", default="", help="With --provider oci: the OCID of its compartment.")
+@click.option("--data-url", default="", help="With --provider compatible: the service's base URL.")
+def dump(store: str, out: Path | None, match: Path | None, download: Path | None, **given: Any) -> int:
+    """Write the manifest of an existing store, to be taken over by `vssync apply --adopt`.
+
+    Files stand by id, or by local path where their name and size agree; comments say how sure that is. The service is
+    that of the manifest here, or of --provider. Nothing is changed in it.
+    """
+    from vssync import scaffold, sources
+    from vssync.errors import Refused, VssyncError
+    from vssync.workflow.dumping import Order, dumped
+    from vssync.workflow.work import connected
+
+    if out and (out.is_symlink() or out.exists()):
+        raise Refused(f"{out}: is there already, and nothing was written. Move it away, or name another.")
+    place = out or Path(sources.FILE)
+    owner = given["name"] or scaffold.suggested_name(store, secrets.token_hex(3))
+    if not scaffold.is_name(owner):
+        raise click.UsageError(f"--name {owner}: letters, digits, `.`, `-` and `_` only, at most 64 of them")
+    service, beside = _service(given, place)
+    with connected(flags.settings(given), service, beside) as line:
+        text = dumped(line, service, Order(store, owner, place, match, download))
+    if out is None:
+        click.echo(text, nl=False)
+        return endings.DONE
+    try:
+        sources.write(out, text)
+    except OSError as error:
+        raise VssyncError(f"{out}: cannot be written: {error.strerror}") from error
+    click.echo(f"Wrote {out}.\nNext: vssync plan --adopt -f {out}")
+    return endings.DONE
+
+
+def _service(given: dict[str, Any], place: Path) -> tuple[ServiceSpec, Path]:
+    """Which service to ask, and what the embedded one lies beside."""
+    from vssync import workflow
+    from vssync.model import ServiceSpec
+
+    fields = ("project", "compartment", "data_url")
+    if given["provider"]:
+        told = {name: given[name] for name in fields}
+        return ServiceSpec(given["provider"], region=given["region"], **told), place.parent
+    if wrong := next((name for name in fields if given[name]), None):
+        raise click.UsageError(f"--{wrong.replace('_', '-')}: goes with --provider")
+    settings = flags.settings(given)
+    return workflow.load(settings, hashed=False).desired.service, Path(settings.manifest)

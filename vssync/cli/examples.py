@@ -1,0 +1,87 @@
+"""What each command's `--help` ends with: a few commands to copy, and what each is for.
+
+One table, so that a test can see that every command has some and that all of them parse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "init": (
+        ("vssync init", "ask, and write vssync.yaml here"),
+        ("vssync init --yes --path 'docs/**/*.md'", "ask nothing"),
+        ("vssync init -f kb --provider openai", "in the folder kb, for OpenAI"),
+    ),
+    "validate": (
+        ("vssync validate", "the manifest of this folder"),
+        ("vssync validate -f kb/vssync.yaml -e prod", "another, in one environment"),
+    ),
+    "plan": (
+        ("vssync plan", "what apply would do"),
+        ("vssync plan --out p.json", "and keep it, to be applied after a review"),
+        ("vssync plan -t 'docs/guide/*' --full", "only these files, a line for every change"),
+        ("vssync plan --offline --format markdown", "without a service or a credential"),
+    ),
+    "apply": (
+        ("vssync apply", "show the plan, ask, carry it out"),
+        ("vssync apply p.json", "exactly the plan that was reviewed"),
+        ("vssync apply --yes -e dev", "ask nothing, in one environment"),
+    ),
+    "show": (("vssync show p.json", "as plan printed it"), ("vssync show p.json --format markdown", "for a comment")),
+    "status": (
+        ("vssync status", "every store: its id, its files, whether it agrees"),
+        ("vssync status docs/guide/intro.md", "one file from all sides"),
+    ),
+    "search": (
+        ("vssync search 'how do I reset my password'", "in all stores of the manifest"),
+        ("vssync search -s docs -n 1 --format json refunds", "the best chunk of one store"),
+    ),
+    "batches": (("vssync batches", "of all stores"), ("vssync batches docs --format json", "of one")),
+    "cancel": (("vssync cancel vsfb_123", "an id that `vssync batches` shows"),),
+    "destroy": (
+        ("vssync destroy -e pr-12", "show what goes, ask for its name"),
+        ("vssync destroy -e pr-12 --confirm kb/pr-12", "without a terminal"),
+    ),
+    "gc": (
+        ("vssync gc", "list uploads of ours that no store holds"),
+        ("vssync gc --suspected --yes", "delete them, and those that only look like ours"),
+    ),
+    "doctor": (("vssync doctor", "read only"), ("vssync doctor --write", "try a scratch store, too")),
+    "render": (
+        ("vssync render -e prod", "the manifest as prod sees it"),
+        ("vssync render --files -t docs/intro.md", "one file, and what gave it each value"),
+    ),
+    "serve": (
+        ("vssync serve", "on port 8700, until Ctrl-C"),
+        ("vssync serve --provider oci --fault delay=200", "as another service, slowly"),
+    ),
+    "dump": (
+        ("vssync dump --store support-docs", "to stdout, every file by its id"),
+        ("vssync dump --store vs_123 -o kb/vssync.yaml --match kb", "by local path where one fits"),
+        ("vssync dump --store support-docs --provider openai --download docs", "and fetch the contents"),
+    ),
+    "diff": (
+        ("vssync diff staging prod", "settings, and files by key"),
+        ("vssync diff staging prod --detailed-exitcode", "exit with 2 when they differ"),
+    ),
+    "output": (
+        ("vssync output -e prod", "each store's id, name and content digest"),
+        ("vssync output docs --format id", "the id alone"),
+        ("vssync output --format dotenv > stores.env", "for an application"),
+        ('vssync output --format github >> "$GITHUB_OUTPUT"', "for the next steps of a job"),
+    ),
+    "schema": (("vssync schema manifest", "for an editor"), ("vssync schema plan", "for a program")),
+    "completion": (
+        ('eval "$(vssync completion bash)"', "in ~/.bashrc"),
+        ('eval "$(vssync completion zsh)"', "in ~/.zshrc"),
+        ("vssync completion fish > ~/.config/fish/completions/vssync.fish", "once"),
+    ),
+}
+
+
+def epilog(command: str) -> str:
+    """The examples of a command as the last lines of its help; empty for one without."""
+    rows = EXAMPLES.get(command, ())
+    lines = [line for example, meaning in rows for line in (f"  {example}", f"      {meaning}")]
+    return "\n".join(["\b", "Examples:", *lines]) if rows else ""

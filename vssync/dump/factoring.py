@@ -1,0 +1,168 @@
+"""Says once what many files have in common: at the store, at an entry, in an override.
+
+`plain` says everything of each file; `factored` says the same in fewer lines. That both mean the same files is shown
+by `proof`, not believed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vssync.dump.patterns import cover, literal
+from vssync.dump.seen import PATH, Row
+from vssync.manifest.placeholders import escape
+from vssync.model import AUTO, Attributes, Chunking, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What a store, an entry or an override says; None says nothing."""
+
+    attributes: Attributes = field(default_factory=dict)
+    chunking: Chunking | None = None
+    filename: str | None = None
+
+    @property
+    def silent(self) -> bool:
+        return not self.attributes and self.chunking is None and self.filename is None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One of `files`: a pattern or path, or a File's id with its key, and the files it stands for."""
+
+    rows: tuple[Row, ...]
+    level: Level = Level()
+    path: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A store's levels: its own, its entries, its overrides (by pattern)."""
+
+    level: Level
+    entries: tuple[Entry, ...]
+    overrides: tuple[tuple[str, Level], ...] = ()
+
+
+def plain(rows: tuple[Row, ...]) -> Layout:
+    """An entry for each file, saying all of it."""
+    return Layout(Level(), tuple(_single(row, Level()) for row in rows))
+
+
+def factored(rows: tuple[Row, ...], known: Collection[str]) -> Layout:
+    """As few entries as are exact. `known` are the names of all local files that patterns could match."""
+    store = _less(_shared(rows, usual=True), Level())
+    by_path = {row.path: row for row in rows if row.path and row.key == row.path}
+    entries = [
+        _entry(pattern, tuple(by_path[name] for name in names), store)
+        for pattern, names in (cover(by_path, known) if by_path else ())
+    ]
+    entries += [_single(row, store) for row in rows if not row.path or row.key != row.path]
+    return Layout(store, tuple(entries), tuple(_overrides(entries, store, [row.key for row in rows])))
+
+
+def _entry(pattern: str, rows: tuple[Row, ...], store: Level) -> Entry:
+    return _many(pattern, rows, store) if len(rows) > 1 else _single(rows[0], store)
+
+
+def _many(pattern: str, rows: tuple[Row, ...], store: Level) -> Entry:
+    return Entry(rows, _less(_shared(rows, usual=False), store), pattern)
+
+
+def _single(row: Row, store: Level) -> Entry:
+    level = _less(_of(row), store)
+    if row.file_id:
+        return Entry((row,), Level(level.attributes, level.chunking), key=row.key)
+    return Entry((row,), level, literal(row.path), "" if row.key == row.path else row.key)
+
+
+def _overrides(entries: Iterable[Entry], store: Level, keys: Collection[str]) -> Iterator[tuple[str, Level]]:
+    """What is left to say of files under entries of many."""
+    left: dict[Hashable, list[tuple[Row, Level]]] = {}
+    for entry in (entry for entry in entries if len(entry.rows) > 1):
+        for row in entry.rows:
+            level = _less(_of(row), _joined(store, entry.level))
+            if not level.silent:
+                left.setdefault(_identity(level), []).append((row, level))
+    for members in left.values():
+        for pattern, _ in cover([row.key for row, _ in members], keys):
+            yield pattern, members[0][1]
+
+
+def _of(row: Row) -> Level:
+    return Level(row.attributes, row.chunking, None if row.file_id else row.filename)
+
+
+def _shared(rows: tuple[Row, ...], *, usual: bool) -> Level:
+    """What all files have in common; with `usual`, the commonest chunking and upload name, which inner levels alter."""
+    counted = Counter(pair for row in rows for pair in _typed(row.attributes))
+    shared = {name: value for (name, _, value), count in counted.items() if count == len(rows)}
+    pick = _commonest if usual else _only
+    chunking = pick([row.chunking for row in rows])
+    return Level(shared, chunking, pick([row.filename for row in rows if not row.file_id]))
+
+
+def _only(values: list[Any]) -> Any:
+    return values[0] if len(set(values)) == 1 else None
+
+
+def _commonest(values: list[Any]) -> Any:
+    return max(sorted(set(values), key=repr), key=Counter(values).__getitem__) if values else None
+
+
+def _less(level: Level, outer: Level) -> Level:
+    """What a level says beyond an outer one; what nobody said is `auto`, and the path as the upload name."""
+    known = set(_typed(outer.attributes))
+    attributes = {name: value for name, kind, value in _typed(level.attributes) if (name, kind, value) not in known}
+    chunking = None if level.chunking == (outer.chunking or AUTO) else level.chunking
+    return Level(attributes, chunking, None if level.filename == (outer.filename or PATH) else level.filename)
+
+
+def _joined(outer: Level, inner: Level) -> Level:
+    return Level(
+        {**outer.attributes, **inner.attributes}, inner.chunking or outer.chunking, inner.filename or outer.filename
+    )
+
+
+def _typed(attributes: Attributes) -> tuple[tuple[str, str, Scalar], ...]:
+    """Kinds count: `true` is not 1."""
+    return tuple((name, type(value).__name__, value) for name, value in attributes.items())
+
+
+def _identity(level: Level) -> Hashable:
+    return (tuple(sorted(_typed(level.attributes), key=repr)), level.chunking, level.filename)
+
+
+def tree_of(level: Level) -> dict[str, Any]:
+    """A level as a manifest says it."""
+    told: dict[str, Any] = {}
+    if level.filename is not None:
+        told["filename"] = level.filename
+    if level.chunking is not None:
+        told["chunking"] = _sizes(level.chunking)
+    if level.attributes:
+        told["attributes"] = {name: _said(value) for name, value in sorted(level.attributes.items())}
+    return told
+
+
+def _sizes(chunking: Chunking) -> str | dict[str, int]:
+    if chunking.auto:
+        return "auto"
+    return {"max_chunk_size_tokens": chunking.size, "chunk_overlap_tokens": chunking.overlap}
+
+
+def _said(value: Scalar) -> Scalar:
+    return escape(value) if isinstance(value, str) else value
+
+
+def entry_tree(entry: Entry) -> dict[str, Any]:
+    """An entry as a manifest says it."""
+    (first, *_) = entry.rows
+    chosen: Mapping[str, Any] = {"file_id": escape(first.file_id)} if first.file_id else {"path": entry.path}
+    key = {"key": escape(entry.key)} if entry.key else {}
+    return {**chosen, **key, **tree_of(entry.level)}

@@ -1,0 +1,220 @@
+"""The lines of a journal, and what they come to when read again. Pure.
+
+Each line is a JSON object of one of these forms; a run's id stands in `run`, seconds since the epoch in `at`:
+
+    began   {"run", "began", "pid", "host"}
+    before  {"run", "at", "write": number, "doing", ...what is about to be sent}
+    after   {"run", "end": number, "how": "done" | "failed" | "unknown", "id": what it made}
+    ended   {"run", "ended"}: the run came to its own end, whatever it had done
+    kept    {"run", "at", "kept": File id, "name", "size", "sha256"}: all that is left of older lines
+
+A process can die at any byte. So a line that cannot be read is as good as unwritten, and a write without its `after`
+may have taken effect.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Doing(StrEnum):
+    """What a write does."""
+
+    UPLOAD = "upload"
+    DELETE_UPLOAD = "delete_upload"
+    ATTACH = "attach"
+    DETACH = "detach"
+    ATTRIBUTES = "attributes"
+    CREATE_STORE = "create_store"
+    UPDATE_STORE = "update_store"
+    DELETE_STORE = "delete_store"
+    CANCEL = "cancel"
+
+
+class Ended(StrEnum):
+    """How a write ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What is about to be sent. `files` are the Files it concerns; with `ours` a detached one is an upload of ours."""
+
+    doing: Doing
+    store: str = ""
+    files: tuple[str, ...] = ()
+    name: str = ""
+    size: int = 0
+    sha256: str = ""
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An upload of ours that a store may or may not hold. Without `sha256` nobody knows its bytes any more."""
+
+    file_id: str
+    name: str
+    size: int
+    sha256: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A run that did not come to its own end: how many writes it saw done, and those whose end nobody knows."""
+
+    run: str
+    began: int
+    pid: int
+    host: str
+    done: int = 0
+    unknown: tuple[Write, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What earlier runs left: uploads that may be held by nothing, uploads that may exist since when they were sent,
+    runs that were cut off."""
+
+    kept: tuple[Kept, ...] = ()
+    maybe: tuple[tuple[Write, int], ...] = ()
+    broken: tuple[Broken, ...] = ()
+
+
+@dataclass(slots=True)
+class Fold:
+    """Takes lines one by one and keeps what still matters of them."""
+
+    kept: dict[str, Kept] = field(default_factory=dict)
+    began: dict[str, dict[str, Any]] = field(default_factory=dict)
+    done: dict[str, int] = field(default_factory=dict)
+    under_way: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+
+    def take(self, line: Mapping[str, Any]) -> None:
+        """One line more. Raises KeyError, TypeError or ValueError for one that is none of ours."""
+        run = str(line["run"])
+        if "write" in line:
+            self._before(run, line)
+        elif "end" in line:
+            self._after(run, line)
+        elif "kept" in line:
+            self.kept[line["kept"]] = _kept(line["kept"], line)
+        elif "began" in line:
+            self.began[run], self.done[run] = dict(line), int(line.get("done", 0))
+        elif "ended" in line:
+            self._ended()
+        else:
+            raise ValueError("no line of a journal")
+
+    def forget(self, file_ids: frozenset[str]) -> None:
+        """These uploads are held by a store, or gone."""
+        for file_id in file_ids:
+            self.kept.pop(file_id, None)
+
+    def forget_maybe(self) -> None:
+        """Nobody needs to be told again of uploads that may exist."""
+        self.under_way = {key: line for key, line in self.under_way.items() if line["doing"] != Doing.UPLOAD}
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The fewest lines that come to the same."""
+        for line in self.began.values():
+            yield {**line, "done": self.done.get(line["run"], 0)}
+        for kept in self.kept.values():
+            known = {"kept": kept.file_id, "name": kept.name, "size": kept.size, "sha256": kept.sha256}
+            yield {"run": "", "at": kept.at, **known}
+        yield from self.under_way.values()
+
+    def past(self) -> Past:
+        """What the lines came to, with every run in them over."""
+        writes = {run: [_write(line) for key, line in self.under_way.items() if key[0] == run] for run in self.began}
+        broken = [
+            Broken(run, int(line["began"]), int(line["pid"]), str(line["host"]), self.done[run], tuple(writes[run]))
+            for run, line in self.began.items()
+        ]
+        maybe = [(_write(line), int(line["at"])) for line in self.under_way.values() if line["doing"] == Doing.UPLOAD]
+        return Past(tuple(self.kept.values()), tuple(maybe), tuple(broken))
+
+    def _before(self, run: str, line: Mapping[str, Any]) -> None:
+        write = _write(line)
+        self.under_way[run, int(line["write"])] = dict(line)
+        if write.doing is Doing.DETACH and write.ours:
+            for file_id in write.files:
+                self.kept.setdefault(file_id, Kept(file_id, write.name, write.size, "", int(line["at"])))
+
+    def _after(self, run: str, line: Mapping[str, Any]) -> None:
+        how, number = Ended(line["how"]), int(line["end"])
+        before = self.under_way[run, number]
+        if how is Ended.UNKNOWN:
+            return
+        del self.under_way[run, number]
+        if how is Ended.FAILED and (made := str(line.get("id", ""))):  # it exists, and is not what was to be sent
+            self.kept[made] = _kept(made, {**before, "sha256": ""})
+        if how is Ended.DONE:
+            self._done(run, _write(before), str(line.get("id", "")), before)
+
+    def _done(self, run: str, write: Write, made: str, before: Mapping[str, Any]) -> None:
+        self.done[run] = self.done.get(run, 0) + 1
+        if write.doing is Doing.UPLOAD:
+            self.kept[made] = _kept(made, before)
+        elif write.doing is Doing.DELETE_UPLOAD:
+            self.forget(frozenset(write.files))
+
+    def _ended(self) -> None:
+        """A run that came to its end planned anew what those before it left; uploads that may exist stay."""
+        self.began.clear()
+        self.done.clear()
+        self.under_way = {key: line for key, line in self.under_way.items() if line["doing"] == Doing.UPLOAD}
+
+
+def fold(text: bytes) -> Fold:
+    """What a journal's bytes come to; what is torn or strange in them counts as unwritten."""
+    found = Fold()
+    for row in text.split(b"\n")[:-1]:  # what follows the last line end was cut off while it was written
+        try:
+            found.take(json.loads(row))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+    return found
+
+
+def row(line: Mapping[str, Any]) -> bytes:
+    """A line's bytes, its end included."""
+    return json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+
+
+def before(run: str, number: int, at: int, write: Write) -> dict[str, Any]:
+    """The line before a write; what is empty is left out."""
+    what = {"store": write.store, "files": list(write.files), "name": write.name, "size": write.size}
+    more = {"sha256": write.sha256, "ours": write.ours}
+    said = {name: value for name, value in {**what, **more}.items() if value}
+    return {"run": run, "at": at, "write": number, "doing": write.doing.value, **said}
+
+
+def after(run: str, number: int, how: Ended, made: str = "") -> dict[str, Any]:
+    """The line after a write."""
+    return {"run": run, "end": number, "how": how.value, **({"id": made} if made else {})}
+
+
+def _write(line: Mapping[str, Any]) -> Write:
+    return Write(
+        doing=Doing(line["doing"]),
+        store=str(line.get("store", "")),
+        files=tuple(map(str, line.get("files", ()))),
+        name=str(line.get("name", "")),
+        size=int(line.get("size", 0)),
+        sha256=str(line.get("sha256", "")),
+        ours=bool(line.get("ours")),
+    )
+
+
+def _kept(file_id: object, line: Mapping[str, Any]) -> Kept:
+    sizes = int(line.get("size", 0))
+    return Kept(str(file_id), str(line.get("name", "")), sizes, str(line.get("sha256", "")), int(line["at"]))

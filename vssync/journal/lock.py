@@ -1,0 +1,79 @@
+"""One run at a time on this machine, for one owner and service. The system frees the lock of a process that died."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from vssync.errors import Refused
+from vssync.journal.place import prepared, unusable
+
+_HOLDER = "holder.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock: process, machine, and since when in seconds since the epoch."""
+
+    pid: int
+    host: str
+    since: int
+
+    def __str__(self) -> str:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
+        return f"process {self.pid} on {self.host}, since {when}"
+
+
+@contextmanager
+def alone(folder: Path, timeout: float = 0.0, waiting: Callable[[str], None] = lambda _who: None) -> Iterator[None]:
+    """Holds the folder's lock; `waiting` is told who has it when it has to be waited for.
+
+    Raises Refused when it is not free after `timeout` seconds, VssyncError when the folder cannot be written.
+    """
+    lock = FileLock(prepared(folder) / "lock", mode=0o600, thread_local=False)
+    try:
+        _acquire(lock, folder, timeout, waiting)
+        _sign(folder)
+    except OSError as error:
+        raise unusable(folder, error) from error
+    try:
+        yield
+    finally:
+        (folder / _HOLDER).unlink(missing_ok=True)
+        lock.release()
+
+
+def _acquire(lock: FileLock, folder: Path, timeout: float, waiting: Callable[[str], None]) -> None:
+    try:
+        lock.acquire(timeout=0)
+        return
+    except Timeout:
+        if timeout > 0:
+            waiting(_who(folder))
+    try:
+        lock.acquire(timeout=timeout, poll_interval=0.1)
+    except Timeout:
+        raise Refused(
+            f"locked: {_who(folder)}, is at work for this manifest. Nothing was written. Wait for it, or give "
+            "--lock-timeout SECONDS."
+        ) from None
+
+
+def _sign(folder: Path) -> None:
+    me = Holder(os.getpid(), socket.gethostname(), int(time.time()))
+    (folder / _HOLDER).write_text(json.dumps(asdict(me)))
+
+
+def _who(folder: Path) -> str:
+    try:
+        return str(Holder(**json.loads((folder / _HOLDER).read_text())))
+    except (OSError, ValueError, TypeError):
+        return "another process"

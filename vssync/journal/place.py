@@ -1,0 +1,68 @@
+"""Where the journal lives: in the state folder of the person who runs this, by service and owner.
+
+Never in the checkout: a journal names Files that may be deleted, and a checkout is text that anybody may propose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from platformdirs import user_state_path
+
+from vssync.endpoints import Endpoint
+from vssync.errors import UsageProblem, VssyncError
+
+VARIABLE = "VSSYNC_STATE_DIR"
+_PROJECTS = ("OpenAI-Project", "opc-compartment-id")  # one address serves many of these
+_OTHERS_MAY_WRITE = 0o022
+
+
+def folder_for(endpoint: Endpoint, owner: str, manifest: Path, environment: Mapping[str, str]) -> Path:
+    """The folder for what this owner does to this service; it need not exist.
+
+    `manifest` is the manifest's own folder, in which the embedded service lives. Raises UsageProblem for a state
+    folder inside it.
+    """
+    here = str(manifest.resolve()) if endpoint.embedded else ""
+    projects = [endpoint.data_headers.get(name, "") for name in _PROJECTS]
+    identity = "\n".join([endpoint.provider, endpoint.data_url, endpoint.control_url, *projects, here, owner])
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "-", owner)[:40].strip(".-")
+    return _base(environment, manifest) / f"{readable}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+
+
+def _base(environment: Mapping[str, str], manifest: Path) -> Path:
+    given = environment.get(VARIABLE, "")
+    if not given:
+        return user_state_path("vssync", appauthor=False)
+    base = Path(given).expanduser()
+    if not base.is_absolute():
+        raise UsageProblem(f"{VARIABLE}={given}: must be an absolute path")
+    if base.resolve().is_relative_to(manifest.resolve()):
+        raise UsageProblem(
+            f"{VARIABLE}={given}: lies in the manifest's own folder, which others may write; name one outside"
+        )
+    return base
+
+
+def prepared(folder: Path) -> Path:
+    """The folder, made where it is missing, for its owner only.
+
+    Raises VssyncError when it cannot be made or others may write to it.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except OSError as error:
+        raise unusable(folder, error) from error
+    if os.name == "posix" and (status.st_mode & _OTHERS_MAY_WRITE or status.st_uid != os.geteuid()):
+        raise VssyncError(f"{folder}: others may write to this state folder; chmod 700 it, or name another: {VARIABLE}")
+    return folder
+
+
+def unusable(path: Path, error: OSError) -> VssyncError:
+    """The error for a state folder that cannot be used."""
+    return VssyncError(f"{path}: cannot be written: {error.strerror}; make room, or name a folder that can: {VARIABLE}")
