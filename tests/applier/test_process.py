@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+pytestmark = pytest.mark.slow  # real processes and signals
+
 STORES = "stores:\n  docs:\n    batch: {{size: {size}}}\n    files: [{{path: '*.md'}}]\n"
 
 

@@ -24,7 +24,10 @@ from vssync.cli.schema import schema
 from vssync.cli.serve import serve
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_HELP = ["-h", "--help"]
+
+
+@click.group(context_settings={"help_option_names": _HELP, "max_content_width": 100})
 @click.version_option(__version__, prog_name="vssync")
 def cli() -> None:
     """Declare vector stores and their files in a manifest; plan, review and apply the difference."""
@@ -184,3 +187,4 @@ def _nothing_else() -> None:
 
 for name, known in cli.commands.items():
     known.epilog = examples.epilog(name)
+    known.context_settings = {**known.context_settings, "help_option_names": _HELP}  # also when it stands alone
