@@ -23,7 +23,6 @@ from vssync.cli.render import render
 from vssync.cli.schema import schema
 from vssync.cli.serve import serve
 
-
 _HELP = ["-h", "--help"]
 
 
