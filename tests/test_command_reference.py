@@ -41,12 +41,8 @@ def _prose(text: str) -> str:
 
 
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:
-    for parameter in command.get_params(context):
-        if (
-            isinstance(parameter, click.Option)
-            and parameter.name != "help"
-            and (record := parameter.get_help_record(context))
-        ):
+    for parameter in command.params:  # without `--help`, which click adds by itself
+        if isinstance(parameter, click.Option) and (record := parameter.get_help_record(context)):
             names, meaning = (_cell(text) for text in record)
             yield f"| `{names}` | {meaning} |"
 
