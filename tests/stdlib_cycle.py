@@ -19,7 +19,7 @@ from pathlib import Path
 
 from vssync import workflow
 from vssync.applier import Watcher
-from vssync.cli.progress import Lines
+from vssync.cli.progress.lines import lines
 from vssync.plan import Action, Options, Plan
 from vssync.report import Report
 from vssync.settings import Settings
@@ -123,8 +123,5 @@ def cycle(root: Path, say: Callable[[str], None], watcher: Watcher) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        cycle(Path(sys.argv[1]), print, Lines())
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            cycle(Path(folder), print, Lines())
+    with tempfile.TemporaryDirectory() as folder, lines() as watcher:
+        cycle(Path(sys.argv[1] if len(sys.argv) > 1 else folder), print, watcher)

@@ -70,11 +70,12 @@ class Answer:
 
 
 class ServiceError(VssyncError):
-    """The service refused a request or could not be reached."""
+    """The service refused a request or could not be reached; `attempts` is how often the request was sent."""
 
     def __init__(self, message: str, answer: Answer) -> None:
         super().__init__(message)
         self.answer = answer
+        self.attempts = 1
 
 
 class NotFound(ServiceError):

@@ -19,7 +19,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One change's end. `key` is empty for the store itself, a batch's id for a batch."""
+    """One change's end. `key` is empty for the store itself, a batch's id for a batch.
+
+    `attempts` counts how often it was tried, 0 for never; `seconds` are from its first request to its end.
+    """
 
     store: str
     key: str
@@ -27,6 +30,8 @@ class Outcome:
     status: Status
     detail: str = ""
     request_id: str = ""
+    attempts: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,8 @@ class Report:
     orphans: tuple[Orphan, ...] = ()
     store_ids: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
-    requests: int = 0
+    requests: int = 0  # all that were sent
+    repeated: int = 0  # those of them that an earlier answer, or none, made necessary
     interrupted: bool = False
     throttled: float = 0.0  # seconds of it in which the service asked to pause
     already: tuple[str, ...] = ()

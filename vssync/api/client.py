@@ -66,6 +66,7 @@ class Client:
         self._lists_batches = lists_batches
         self.clock: Clock = sender.clock
         self._date: int | None = None
+        self._listed = 0
 
     def close(self) -> None:
         """Gives connections and the embedded service back."""
@@ -77,9 +78,24 @@ class Client:
         return self._sender.requests
 
     @property
+    def repeated(self) -> int:
+        """Requests sent again so far, since an earlier answer, or none, made it necessary."""
+        return self._sender.repeated
+
+    @property
     def throttled(self) -> float:
         """Seconds this run was asked to pause so far."""
         return self._sender.limits.throttled
+
+    @property
+    def held(self) -> float:
+        """Seconds from now until the service may be asked again; 0 for at once."""
+        return self._sender.limits.held
+
+    @property
+    def listed(self) -> int:
+        """Objects that listings have given so far, those met from both ends counted twice."""
+        return self._listed
 
     @property
     def service_date(self) -> int | None:
@@ -283,7 +299,9 @@ class Client:
             params: dict[str, str | int] = {"limit": PAGE, "order": order}
             if cursor:
                 params["after"] = cursor
-            return self._read(Call("GET", path, plane, params), page_of)
+            page = self._read(Call("GET", path, plane, params), page_of)
+            self._listed += len(page.rows)
+            return page
 
         return fetch
 

@@ -108,6 +108,11 @@ class Limits:
             self.throttled += max(0.0, until - max(self._paused_until, self._clock.monotonic()))
             self._paused_until = max(self._paused_until, until)
 
+    @property
+    def held(self) -> float:
+        """Seconds from now in which nothing may be sent, since the service asked for it."""
+        return max(0.0, self._paused_until - self._clock.monotonic())
+
     def _reserve(self, costs: Mapping[Bucket, int], scope: str) -> float:
         """A place in every queue: a bucket holds a second's worth, so short bursts pass at once."""
         with self._lock:

@@ -93,6 +93,7 @@ class Sender:
         self.limits = limits
         self.clock = clock
         self.requests = 0
+        self.repeated = 0
 
     def send(self, call: Call) -> Reply:
         """The reply, after as many attempts as the retry table allows.
@@ -116,9 +117,12 @@ class Sender:
                 met=call.plane in self._met,
             )
             if wait is None:
+                error.attempts = attempt
                 raise error
             log.debug("%s %s: again in %.1f s, after attempt %d of %d", call.method, call.path, wait, attempt, ATTEMPTS)
             self._wait(failure, wait)
+            with self._lock:
+                self.repeated += 1
 
     def _wait(self, failure: Failure, seconds: float) -> None:
         if failure.status == 429:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from vssync.api import Interrupted
 from vssync.applier import changes, removal, stores
-from vssync.applier.context import Run, StoreRun, Watcher, Ways
+from vssync.applier.context import Run, StoreRun, Todo, Watcher, Ways
 from vssync.applier.holders import holders
 from vssync.applier.results import DONE, Result, failed
 from vssync.applier.uploads import Form, Uploads
@@ -22,7 +22,7 @@ from vssync.plan import Plan
 from vssync.report import Orphan, Report, Status
 from vssync.steps import StoreSteps, lower
 
-__all__ = ["Run", "Watcher", "Ways", "Writes", "apply", "holders"]
+__all__ = ["Run", "Todo", "Watcher", "Ways", "Writes", "apply", "holders"]
 _STORES = 4  # at once
 _LAST = 2.0  # seconds that what is in flight gets when a run is interrupted
 
@@ -37,7 +37,7 @@ def apply(run: Run, plan: Plan) -> Report:
     started = clock.monotonic()
     program = lower(plan)
     _look_back(run, plan.owner, program)
-    _announce(run, program)
+    run.watcher.begin([_todo(store) for store in program], lambda: run.client.held)
     ids: list[tuple[str, str]] = []
     orphans: tuple[Orphan, ...] = ()
     interrupted = False
@@ -54,6 +54,7 @@ def apply(run: Run, plan: Plan) -> Report:
         store_ids=tuple(sorted(ids)),
         seconds=clock.monotonic() - started,
         requests=run.client.requests,
+        repeated=run.client.repeated,
         interrupted=interrupted,
         throttled=run.client.throttled,
     )
@@ -97,10 +98,15 @@ def _cut_short(run: Run) -> tuple[Orphan, ...]:
     return run.left_behind()
 
 
-def _announce(run: Run, program: tuple[StoreSteps, ...]) -> None:
-    waves = [wave for store in program for wave in store.waves]
-    puts = [put for wave in waves for put in wave.puts]
-    run.watcher.begin(len(puts), sum(put.file.size for put in puts if not put.file_id), len(waves))
+def _todo(store: StoreSteps) -> Todo:
+    puts = [put for wave in store.waves for put in wave.puts]
+    beside = (store.cancels, store.updates, store.waits, store.awaited, store.removes)
+    return Todo(
+        store.key,
+        size=sum(put.file.size for put in puts if not put.file_id),
+        batches=len(store.waves),
+        changes=len(puts) + sum(map(len, beside)),
+    )
 
 
 def _each_store(run: Run, program: tuple[StoreSteps, ...], ids: list[tuple[str, str]]) -> None:

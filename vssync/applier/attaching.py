@@ -62,7 +62,7 @@ def _send(at: StoreRun, loads: Sequence[Load]) -> Flight:
     ways = at.run.ways
     if ways.batches and ways.batch_files:
         polled = at.writes.create_batch(at.id, [load.entry for load in loads])
-        at.run.watcher.batched()
+        at.run.watcher.batched(at.key)
         # Some services answer with the store's id: then nothing is known of the batch, and its files are looked at.
         return Flight(tuple(loads), "" if polled.batch.id == at.id else polled.batch.id)
     if ways.batches and ways.attribute_updates:
@@ -82,7 +82,7 @@ def _send_alike(at: StoreRun, loads: list[Load]) -> None:
     """A batch whose files share one chunking and a provisional mark; each file's own attributes come after it."""
     shared: Attributes = {MARK: str(provisional(read_mark(loads[0].attributes)))}
     at.writes.create_batch_of(at.id, [load.file_id for load in loads], shared, loads[0].put.chunking)
-    at.run.watcher.batched()
+    at.run.watcher.batched(at.key)
 
 
 def _another_way(at: StoreRun, loads: Sequence[Load], error: ServiceError) -> bool:
@@ -120,10 +120,12 @@ def _look(at: StoreRun, loads: Sequence[Load], lost: LostReply, looks: int) -> l
     missing = [load for load in loads if load.file_id not in there]
     flights = [Flight(tuple(load for load in loads if load.file_id in there))] if there else []
     if missing and looks:
+        for load in missing:
+            at.again(load.put.key)
         return flights + attach(at, missing, looks - 1)
     for load in missing:
         at.result(load.put.key, failed(lost))
-    at.run.watcher.settled(len(missing))
+    at.settled(len(missing))
     return flights
 
 
@@ -146,4 +148,4 @@ def _drop(at: StoreRun, load: Load, result: Result) -> None:
             at.run.throw(load.file_id, f"upload of {load.put.key} that could not be attached")
         at.run.attached((load.file_id,))
     at.result(load.put.key, result)
-    at.run.watcher.settled(1)
+    at.settled()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -30,23 +30,30 @@ _ENOUGH = 2  # refusals of a kind, until it is given up for a run
 Step = TypeVar("Step", bound=Keyed)
 
 
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What a run has to do in a store: bytes of files to upload, batches to create, changes in all."""
+
+    store: str
+    size: int
+    batches: int
+    changes: int
+
+
 class Watcher(Protocol):
-    """Told of progress while a run goes on; must be thread-safe and quick."""
+    """Told of progress while a run goes on, by the store's key; must be thread-safe and quick."""
 
-    def begin(self, files: int, size: int, batches: int) -> None:
-        """What there is to do: files to bring in, their bytes, batches to create."""
+    def begin(self, todo: Sequence[Todo], held: Callable[[], float]) -> None:
+        """What there is to do; `held` tells for how many seconds the service wants to be left alone from now on."""
 
-    def uploaded(self, size: int) -> None:
-        """One more file is uploaded."""
+    def uploaded(self, store: str, size: int) -> None:
+        """One more file is uploaded; its bytes."""
 
-    def batched(self) -> None:
+    def batched(self, store: str) -> None:
         """One more batch is under way."""
 
-    def settled(self, count: int) -> None:
-        """So many more files are completed or failed."""
-
-    def say(self, text: str) -> None:
-        """Something worth a line."""
+    def settled(self, store: str, count: int) -> None:
+        """So many more changes came to an end, good or bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class Run:
     watcher: Watcher
     ways: Ways = field(default_factory=Ways)
     fail_fast: bool = False
-    results: Results = field(default_factory=Results)
+    results: Results = field(init=False)
     pause: Pause = Pause()
     deadline: float = 600.0  # seconds without progress until a file or batch is given up for this run
     grace: float = 120.0  # seconds a new object may stay invisible
@@ -97,6 +104,9 @@ class Run:
     _taken: Counter[str] = field(default_factory=Counter)
     _refused: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.results = Results(self.client.clock.monotonic)
 
     @property
     def stopping(self) -> bool:
@@ -183,6 +193,14 @@ class StoreRun:
         """Records that requests for a change of this store may be under way."""
         self.run.results.begin(self.key, key)
 
+    def again(self, key: str) -> None:
+        """Records that a change of this store is tried once more."""
+        self.run.results.again(self.key, key)
+
+    def settled(self, count: int = 1) -> None:
+        """Tells who watches that so many more changes of this store came to an end, good or bad."""
+        self.run.watcher.settled(self.key, count)
+
     def each(self, function: Callable[[StoreRun, Step], None], steps: Iterable[Step]) -> None:
         """Runs a function over steps by the run's threads; nothing when the run is to end."""
 
@@ -190,6 +208,7 @@ class StoreRun:
             if not self.run.stopping:
                 self.begin(step.key)
                 function(self, step)
+                self.settled()
 
         self.run.pool.map(one, steps)
 

@@ -27,7 +27,7 @@ def land(at: StoreRun, flight: Flight) -> list[Flight]:
     except VssyncError as error:
         for load in flight.loads:
             at.result(load.put.key, failed(error))
-        at.run.watcher.settled(len(flight.loads))
+        at.settled(len(flight.loads))
         return []
     if flight.batch_id and not listed and flight.loads:
         at.run.ways.batch_files = False  # taken, and ignored: the batch ended without any of its files
@@ -59,12 +59,13 @@ def _settle(at: StoreRun, load: Load, file: LiveFile | None) -> Load | None:
         elif _worth_another(load, file):
             at.writes.detach(at.id, load.file_id, ours=ours(put), file=put.file)
             see_gone(at, load.file_id)
+            at.again(put.key)
             return load.again()
         else:
             at.result(put.key, _short_of_completed(file))
     except VssyncError as error:
         at.result(put.key, failed(error))
-    at.run.watcher.settled(1)
+    at.settled()
     return None
 
 

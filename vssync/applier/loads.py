@@ -69,10 +69,10 @@ def not_taken(put: Put) -> Result:
 
 def load(at: StoreRun, put: Put) -> Load | None:
     """The put with its File, uploaded where there is none; None when that failed, with its result recorded."""
-    at.begin(put.key)
     if at.run.refused(extension(put.file.filename)):
         _fail(at, put, not_taken(put))
         return None
+    at.begin(put.key)
     uploaded = ""
     try:
         if not put.file_id:
@@ -89,13 +89,13 @@ def load(at: StoreRun, put: Put) -> Load | None:
 
 def _fail(at: StoreRun, put: Put, result: Result) -> None:
     at.result(put.key, result)
-    at.run.watcher.settled(1)
+    at.settled()
 
 
 def _obtained(at: StoreRun, put: Put) -> str:
     form = (put.file.sha256, put.file.filename)
     file_id = at.run.uploads.obtain(at.id, form, lambda spare: _usable(at, put, spare), lambda: _upload(at, put))
-    at.run.watcher.uploaded(put.file.size)
+    at.run.watcher.uploaded(at.key, put.file.size)
     return file_id
 
 
@@ -122,6 +122,7 @@ def _upload(at: StoreRun, put: Put) -> str:
             if sends == _SENDS:
                 raise
         sends += 1
+        at.again(put.key)
 
 
 def _sent(at: StoreRun, put: Put) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from vssync.errors import LostReply, VssyncError
@@ -20,6 +21,7 @@ class Result:
     status: Status
     detail: str = ""
     request_id: str = ""
+    attempts: int = 1  # of the request that ended it
 
 
 DONE = Result(Status.DONE)
@@ -31,38 +33,61 @@ def failed(error: VssyncError) -> Result:
     """The result of an error: unknown when the reply was lost."""
     status = Status.UNKNOWN if isinstance(error, LostReply) else Status.FAILED
     answer = getattr(error, "answer", None)
-    return Result(status, str(error), answer.request_id if answer else "")
+    return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
+
+
+@dataclass(slots=True)
+class _Course:
+    """A change on its way: when it began, in monotonic seconds, how often it was tried, how it ended so far."""
+
+    begun: float
+    attempts: int
+    result: Result | None = None
+    ended: float | None = None
 
 
 class Results:
-    """Thread-safe; addressed by store key and file key ("" for the store itself, a batch's id for a batch)."""
+    """Thread-safe; addressed by store key and file key ("" for the store itself, a batch's id for a batch).
 
-    def __init__(self) -> None:
+    `now` gives monotonic seconds.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self._lock = threading.Lock()
-        self._found: dict[tuple[str, str], Result] = {}
-        self._begun: set[tuple[str, str]] = set()
+        self._courses: dict[tuple[str, str], _Course] = {}
+        self._failed = False
 
     def begin(self, store: str, key: str) -> None:
-        """Records that requests for a change may be under way."""
+        """Records that requests for a change may be under way; only the first of several counts."""
         with self._lock:
-            self._begun.add((store, key))
+            self._courses.setdefault((store, key), _Course(self._now(), attempts=1))
+
+    def again(self, store: str, key: str) -> None:
+        """Records that a change is tried once more."""
+        with self._lock:
+            self._courses[store, key].attempts += 1
 
     def add(self, store: str, key: str, result: Result) -> None:
         """Records a result; the worst of several for one change stays."""
         with self._lock:
-            known = self._found.get((store, key))
-            if known is None or _WORST_FIRST.index(result.status) < _WORST_FIRST.index(known.status):
-                self._found[store, key] = result
+            course = self._courses.setdefault((store, key), _Course(self._now(), attempts=0))
+            course.ended = self._now()
+            if course.attempts:
+                course.attempts = max(course.attempts, result.attempts)
+            if course.result is None or _badness(result) < _badness(course.result):
+                course.result = result
+                self._failed = self._failed or result.status is Status.FAILED
 
     def all_done(self, store: str) -> bool:
         """Whether everything tried so far in a store was done."""
         with self._lock:
-            return all(found.status is Status.DONE for (key, _), found in self._found.items() if key == store)
+            mine = [course.result for (key, _), course in self._courses.items() if key == store]
+        return all(result.status is Status.DONE for result in mine if result)
 
     def any_failed(self) -> bool:
         """Whether anything failed so far."""
-        with self._lock:
-            return any(found.status is Status.FAILED for found in self._found.values())
+        return self._failed
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
         """One outcome for every change of the plan; what has no result was not tried."""
@@ -78,6 +103,13 @@ class Results:
     def _outcome(self, store: str, key: str, action: Action, detail: str) -> Outcome:
         if action is Action.REFUSE:
             return Outcome(store, key, action, Status.FAILED, detail or "needs a person")
-        ended = _CUT_SHORT if (store, key) in self._begun else _NOT_TRIED
-        found = self._found.get((store, key), ended)
-        return Outcome(store, key, action, found.status, found.detail, found.request_id)
+        course = self._courses.get((store, key))
+        if course is None:
+            return Outcome(store, key, action, _NOT_TRIED.status, _NOT_TRIED.detail)
+        found = course.result or _CUT_SHORT
+        seconds = (self._now() if course.ended is None else course.ended) - course.begun
+        return Outcome(store, key, action, found.status, found.detail, found.request_id, course.attempts, seconds)
+
+
+def _badness(result: Result) -> int:
+    return _WORST_FIRST.index(result.status)

@@ -91,7 +91,7 @@ def plan(form: str, detailed_exitcode: bool, out: Path | None, offline: bool, **
     options = flags.options(given)
     with shared.begun(flags.settings(given)) as work:
         shared.tell_left_over(work)
-        planned = workflow.plan(work, options)
+        planned = shared.planned(work, lambda: workflow.plan(work, options))
     if out:
         workflow.save_plan(planned, out)
     click.echo(shared.shown(planned, form, given), color=True)
@@ -137,7 +137,9 @@ def apply(saved: Path | None, yes: bool, form: str, lock_timeout: float, **given
         settings = workflow.settings_of(reviewed, settings)
     question = None if yes or reviewed else shared.ask
     with shared.begun(settings) as work, shared.alone(work, lock_timeout) as record:
-        planned = workflow.renew(work, reviewed) if reviewed else workflow.plan(work, flags.options(given))
+        planned = shared.planned(
+            work, lambda: workflow.renew(work, reviewed) if reviewed else workflow.plan(work, flags.options(given))
+        )
         given["already"] = workflow.already(reviewed, planned) if reviewed else ()
         return shared.carry_out(work, planned, form, given, question=question, record=record)
 

@@ -28,7 +28,8 @@ def status(address: str | None, detailed_exitcode: bool, **given: Any) -> int:
         if address and "/" in address:
             click.echo(inspection_text(workflow.inspect(work, address)))
             return endings.DONE
-        planned = workflow.plan(work, Options(targets=(address,) if address else ()))
+        options = Options(targets=(address,) if address else ())
+        planned = shared.planned(work, lambda: workflow.plan(work, options))
     click.echo(status_text(planned, flags.view(given)), color=True)
     return shared.code_of(planned, detailed_exitcode) if detailed_exitcode else endings.DONE
 
@@ -98,7 +99,7 @@ def destroy(confirm: str | None, delete_unmanaged: int | None, **given: Any) -> 
     from vssync import workflow
 
     with shared.begun(flags.settings(given), hashed=False) as work:
-        planned = workflow.destruction(work, delete_unmanaged=delete_unmanaged)
+        planned = shared.planned(work, lambda: workflow.destruction(work, delete_unmanaged=delete_unmanaged))
         return shared.carry_out(
             work,
             planned,

@@ -27,7 +27,8 @@ def output(store: str | None, form: str, **given: Any) -> int:
     from vssync.plan import Options
 
     with shared.begun(flags.settings(given)) as work:
-        planned = workflow.plan(work, Options(targets=(store,) if store else ()))
+        options = Options(targets=(store,) if store else ())
+        planned = shared.planned(work, lambda: workflow.plan(work, options))
     show = {
         "text": rendered.output_text,
         "json": rendered.output_json,

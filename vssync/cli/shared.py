@@ -48,6 +48,14 @@ def begun(settings: Settings, *, hashed: bool = True) -> Iterator[Work]:
         yield work
 
 
+def planned(work: Work, make: Callable[[], Plan]) -> Plan:
+    """A plan made while a terminal is told how much of the service is read."""
+    from vssync.cli.progress import reading
+
+    with reading(lambda: work.client.listed):
+        return make()
+
+
 @contextmanager
 def alone(work: Work, seconds: float) -> Iterator[Journal]:
     """The journal, while nobody else of this machine applies this manifest; whom it waits for is said aloud."""

@@ -13,7 +13,7 @@ from vssync.render.reported import already_text, report_text
 from vssync.render.text import plan_text, status_text
 from vssync.render.underway import Underway, batches_json, batches_text
 from vssync.render.view import View
-from vssync.render.words import clean, heading, number, size
+from vssync.render.words import clean, elapsed, heading, number, size
 
 __all__ = [
     "Inspection",
@@ -24,6 +24,7 @@ __all__ = [
     "batches_json",
     "batches_text",
     "clean",
+    "elapsed",
     "heading",
     "inspection_text",
     "number",

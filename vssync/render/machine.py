@@ -39,6 +39,7 @@ def report_json(report: Report, _view: View | None = None) -> str:
         "interrupted": report.interrupted,
         "seconds": round(report.seconds, 3),
         "requests": report.requests,
+        "repeated": report.repeated,
         "throttled": round(report.throttled, 3),
         "stores": dict(report.store_ids),
         "counts": {status.value: sum(outcome.status is status for outcome in report.outcomes) for status in Status},
@@ -52,8 +53,13 @@ def report_json(report: Report, _view: View | None = None) -> str:
     return words.tame_json(json.dumps(found, indent=2))
 
 
-def _outcome(outcome: Outcome) -> dict[str, str]:
+def _outcome(outcome: Outcome) -> dict[str, object]:
     """An outcome without what is empty, but the key, which is empty for the store itself."""
-    optional = {"detail": outcome.detail, "request_id": outcome.request_id}
     named = {"store": outcome.store, "key": outcome.key, "action": outcome.action.value, "status": outcome.status.value}
-    return named | {name: text for name, text in optional.items() if text}
+    optional: dict[str, object] = {
+        "detail": outcome.detail,
+        "request_id": outcome.request_id,
+        "attempts": outcome.attempts,
+        "seconds": round(outcome.seconds, 3),
+    }
+    return named | {name: found for name, found in optional.items() if found}

@@ -82,10 +82,11 @@ def _orphan(orphan: Orphan, view: View) -> list[Line]:
 
 
 def end_lines(report: Report) -> list[str]:
-    """That the run was interrupted or held back, if it was, and what it came to."""
+    """That the run was interrupted, held back or had to send again, if it was so, and what it came to."""
     broken = ["Interrupted: what was not reached is skipped. Apply again to go on."] if report.interrupted else []
     held = [f"The service asked to slow down: for {words.elapsed(report.throttled)} nothing was sent."]
-    return [*broken, *(held if report.throttled >= 1 else []), apply_line(report)]
+    sent = [f"{report.repeated:,} of {words.number(report.requests, 'request')} had to be sent again."]
+    return [*broken, *(held if report.throttled >= 1 else []), *(sent if report.repeated else []), apply_line(report)]
 
 
 def apply_line(report: Report) -> str:

@@ -138,13 +138,15 @@ def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange]) -> Row:
 
 def _became(outcome: Outcome) -> str:
     """What became of a change, in a few words."""
+    tries = f" after {outcome.attempts} attempts" if outcome.attempts > 1 else ""
     if outcome.status is Status.DONE:
-        return "created" if outcome.action is Action.CREATE and not outcome.key else words.DONE[outcome.action]
+        done = "created" if outcome.action is Action.CREATE and not outcome.key else words.DONE[outcome.action]
+        return done + tries
     if outcome.status is Status.SKIPPED:
         return words.clean(f"skipped: {outcome.detail}".removesuffix(": "))
     if outcome.action is Action.REFUSE:
         return words.DONE[outcome.action]
-    return f"{outcome.action} {'failed' if outcome.status is Status.FAILED else '(outcome unknown)'}"
+    return f"{outcome.action} {'failed' if outcome.status is Status.FAILED else '(outcome unknown)'}{tries}"
 
 
 def outcomes_by_store(report: Report) -> dict[str, tuple[Outcome, ...]]:

@@ -1,0 +1,185 @@
+"""Progress: what a log and a terminal are told while a run goes on, and that it ends at what there was to do."""
+
+from __future__ import annotations
+
+import io
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.applier.world import Place
+from vssync.applier import Todo
+from vssync.cli.progress import bars
+from vssync.cli.progress.bars import Bars
+from vssync.cli.progress.counts import overwriting
+from vssync.cli.progress.lines import Lines
+from vssync.cli.progress.tally import Tally
+from vssync.cli.progress.ticking import ticking
+
+GUIDE = Todo("guide", size=3_000_000, batches=2, changes=100)
+FAQ = Todo("faq", size=1_000_000, batches=1, changes=20)
+
+
+@dataclass
+class Log:
+    """Lines written by a clock of its own."""
+
+    now: float = 0.0
+    said: list[str] = field(default_factory=list)
+
+    def lines(self) -> Lines:
+        return Lines(say=self.said.append, now=lambda: self.now)
+
+
+def test_a_log_is_told_how_far_a_run_is_and_how_long_it_takes() -> None:
+    log, held = Log(), [0.0]
+    lines = log.lines()
+    lines.begin([GUIDE, FAQ], lambda: held[0])
+    lines.uploaded("guide", 500_000)
+    lines.batched("guide")
+    log.now = 5.0
+    lines.tick()
+    lines.settled("guide", 30)
+    log.now, held[0] = 10.0, 42.0
+    lines.tick()
+    assert log.said == [
+        "Applying: 120 changes, 3.8 MB to upload.",
+        "  0 of 120 changes done, 488.3 KB of 3.8 MB uploaded, batch 1 of 3",
+        "  30 of 120 changes done, 488.3 KB of 3.8 MB uploaded, batch 1 of 3; 3.0 a second, 30 s left; "
+        "the service asks to wait 42 s",
+    ]
+
+
+def test_a_log_is_told_once_a_minute_that_nothing_moves() -> None:
+    log = Log()
+    lines = log.lines()
+    lines.begin([GUIDE], lambda: 0.0)
+    for _ in range(25):
+        log.now += 5.0
+        lines.tick()
+    assert len(log.said) == 1 + 1 + 2
+
+
+def test_a_log_is_not_told_of_what_there_is_not() -> None:
+    log = Log()
+    lines = log.lines()
+    lines.begin([Todo("guide", size=0, batches=0, changes=3)], lambda: 0.0)
+    log.now = 5.0
+    lines.settled("guide", 1)
+    lines.tick()
+    assert log.said[1:] == ["  1 of 3 changes done; 0.2 a second, 10 s left"]
+
+
+@pytest.fixture
+def drawn() -> Bars:
+    shown = Bars(Console(file=io.StringIO(), width=80))
+    shown.begin([GUIDE, FAQ], lambda: 0.0)
+    return shown
+
+
+def rows(shown: Bars) -> list[str]:
+    """What a terminal shows at this moment."""
+    paper = io.StringIO()
+    Console(file=paper, width=shown.progress.console.width, color_system=None).print(shown.progress.get_renderable())
+    return [line.rstrip() for line in paper.getvalue().splitlines() if line.strip()]
+
+
+def test_a_terminal_has_a_row_for_each_amount_and_for_each_store_at_work(drawn: Bars) -> None:
+    shown = drawn
+    assert [row.split()[0] for row in rows(shown)] == ["bytes", "batches", "changes"]
+    shown.uploaded("guide", 1_500_000)
+    shown.batched("guide")
+    shown.settled("guide", 40)
+    shown.settled("faq", 5)
+    found = rows(shown)
+    assert [row.split()[0] for row in found] == ["bytes", "batches", "changes", "guide", "faq"]
+    for text, row in zip(["1.4 MB of 3.8 MB", "1 of 3", "45 of 120", "40 of 100", "5 of 20"], found, strict=True):
+        assert text in row
+    shown.settled("faq", 15)
+    assert [row.split()[0] for row in rows(shown)] == ["bytes", "batches", "changes", "guide"]
+
+
+@pytest.mark.parametrize("name", ["a" * 60, "\x1b[31mred[bold]"])
+def test_a_store_name_breaks_no_row(name: str) -> None:
+    shown = Bars(Console(file=io.StringIO(), width=80))
+    shown.begin([Todo(name, 10**12, 1_000, 100_000), FAQ], lambda: 0.0)
+    shown.uploaded(name, 123_456_789_012)
+    shown.settled(name, 99_999)
+    assert len(rows(shown)) == 4
+    assert "\x1b" not in "".join(rows(shown))
+
+
+def test_a_narrow_terminal_has_the_numbers_whole() -> None:
+    shown = Bars(Console(file=io.StringIO(), width=50))
+    shown.begin([GUIDE, FAQ], lambda: 0.0)
+    shown.uploaded("guide", 1_500_000)
+    assert [row.split("  ")[0] for row in rows(shown)[:1]] == ["bytes"]
+    assert "1.4 MB of 3.8 MB" in rows(shown)[0]
+    assert all(len(row) <= 50 and "…" not in row for row in rows(shown))
+
+
+def test_while_the_service_asks_for_it_a_terminal_says_how_long_is_waited() -> None:
+    shown = Bars(Console(file=io.StringIO(), width=80))
+    shown.begin([GUIDE], lambda: 42.0)
+    assert "waits 42 s" in rows(shown)[-1]
+
+
+def test_bars_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = io.StringIO()
+    monkeypatch.setattr(bars, "Console", lambda stderr: Console(file=paper, force_terminal=True, width=80))
+    with bars.bars() as watcher:
+        watcher.begin([GUIDE], lambda: 0.0)
+        watcher.settled("guide", 100)
+    assert paper.getvalue().endswith("\x1b[2K") or "\x1b[2K" in paper.getvalue()[-40:]
+
+
+def test_what_a_listing_gave_is_written_over_and_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = io.StringIO()
+    monkeypatch.setattr("sys.stderr", paper)
+    with overwriting() as write:
+        write("Reading the service: 1,200 objects")
+    assert paper.getvalue() == "\rReading the service: 1,200 objects\x1b[K\r\x1b[K"
+
+
+def test_ticks_come_while_something_goes_on() -> None:
+    ticked = threading.Event()
+    with ticking(0.0, ticked.set):
+        assert ticked.wait(30)
+    assert not any(thread.name == "vssync-progress" for thread in threading.enumerate())
+
+
+MANIFEST = """\
+version: 1
+name: counted
+defaults: {batch: {size: 3, in_flight: 2}, guards: {max_delete: 100%, max_replace: 100%}}
+stores:
+  docs: {files: [{path: "*.md"}]}
+  twin: {attributes: {rank: 1}, files: [{path: "*.md"}]}
+"""
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        (),
+        ("status=429:::20%",),
+        ("fails-once,file=3.md",),
+        ("stuck-in-progress,file=2.md",),
+        ("fails=invalid_file,file=4.md",),
+    ],
+)
+def test_the_tally_ends_at_what_there_was_to_do(tmp_path: Path, faults: tuple[str, ...]) -> None:
+    place = Place(tmp_path)
+    place.write({"vssync.yaml": MANIFEST, **{f"{number}.md": f"# {number}\n" for number in range(8)}})
+    _ends_whole(place, faults)
+    place.write({"0.md": "# better\n", "1.md": None, "vssync.yaml": MANIFEST.replace("rank: 1", "rank: 2")})
+    _ends_whole(place, faults)
+
+
+def _ends_whole(place: Place, faults: tuple[str, ...]) -> None:
+    tally = Tally()
+    place.apply(faults=faults, watcher=tally)
+    assert tally.whole.changes == tally.whole.todo.changes > 0

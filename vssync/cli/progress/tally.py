@@ -1,0 +1,62 @@
+"""How far a run is, in all and store by store. Counts only; how it looks is for those who show it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from vssync.applier import Todo
+
+
+@dataclass(slots=True)
+class Count:
+    """How much of what there is to do is done."""
+
+    todo: Todo
+    size: int = 0
+    batches: int = 0
+    changes: int = 0
+
+    def add(self, *, size: int = 0, batches: int = 0, changes: int = 0) -> None:
+        self.size += size
+        self.batches += batches
+        self.changes += changes
+
+
+def _at_once() -> float:
+    return 0.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """A watcher that counts; `held` tells for how many seconds the service wants to be left alone. Thread-safe."""
+
+    whole: Count = field(default_factory=lambda: Count(Todo("", 0, 0, 0)))
+    stores: dict[str, Count] = field(default_factory=dict)
+    held: Callable[[], float] = _at_once
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self, todo: Sequence[Todo], held: Callable[[], float]) -> None:
+        self.held = held
+        self.stores = {each.store: Count(each) for each in todo}
+        sizes = sum(each.size for each in todo)
+        self.whole = Count(Todo("", sizes, sum(each.batches for each in todo), sum(each.changes for each in todo)))
+
+    def uploaded(self, store: str, size: int) -> None:
+        self._add(store, size=size)
+
+    def batched(self, store: str) -> None:
+        self._add(store, batches=1)
+
+    def settled(self, store: str, count: int) -> None:
+        self._add(store, changes=count)
+
+    def _add(self, store: str, **more: int) -> None:
+        with self._lock:
+            self.whole.add(**more)
+            self.stores[store].add(**more)
+            self._moved(self.stores[store])
+
+    def _moved(self, store: Count) -> None:
+        """Something of a store is done; called by one thread at a time."""
