@@ -89,6 +89,8 @@ class Silent:
 
     def settled(self, store: str, count: int) -> None: ...
 
+    def say(self, text: str) -> None: ...
+
 
 @contextmanager
 def open_work(

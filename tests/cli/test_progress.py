@@ -31,7 +31,7 @@ class Log:
     said: list[str] = field(default_factory=list)
 
     def lines(self) -> Lines:
-        return Lines(say=self.said.append, now=lambda: self.now)
+        return Lines(write=self.said.append, now=lambda: self.now)
 
 
 def test_a_log_is_told_how_far_a_run_is_and_how_long_it_takes() -> None:
@@ -125,6 +125,13 @@ def test_while_the_service_asks_for_it_a_terminal_says_how_long_is_waited() -> N
     shown = Bars(Console(file=io.StringIO(), width=80))
     shown.begin([GUIDE], lambda: 42.0)
     assert "waits 42 s" in rows(shown)[-1]
+
+
+def test_a_word_in_between_is_cleaned_and_breaks_no_row() -> None:
+    paper = io.StringIO()
+    shown = Bars(Console(file=paper, width=80))
+    shown.say("docs: \x1b[31m[red]other chunking")
+    assert paper.getvalue() == "docs: \\x1b[31m[red]other chunking\n"
 
 
 def test_bars_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:

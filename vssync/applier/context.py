@@ -55,6 +55,9 @@ class Watcher(Protocol):
     def settled(self, store: str, count: int) -> None:
         """So many more changes came to an end, good or bad."""
 
+    def say(self, text: str) -> None:
+        """Something worth a line."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
@@ -62,6 +63,7 @@ class Bars(Tally):
             _Left(self),
         )
         self.progress = Progress(*columns, console=console, transient=True)
+        self.write = partial(self.progress.console.print, markup=False, highlight=False)
         self._rows: dict[tuple[str, str], TaskID] = {}
 
     def begin(self, todo: Sequence[Todo], held: Callable[[], float]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,15 +16,10 @@ EVERY = 5.0  # seconds between lines
 _STILL = 12  # ticks without a line, after which one says that nothing moved: some CI systems end a silent job
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 @dataclass(slots=True)
 class Lines(Tally):
     """Says how far a run is whenever it is asked to `tick`."""
 
-    say: Callable[[str], None] = _say
     now: Callable[[], float] = time.monotonic
     _begun: float = 0.0
     _said: str = ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from vssync.applier import Todo
+from vssync.render import clean
 
 
 @dataclass(slots=True)
@@ -28,6 +30,10 @@ def _at_once() -> float:
     return 0.0
 
 
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 @dataclass(slots=True)
 class Tally:
     """A watcher that counts; `held` tells for how many seconds the service wants to be left alone. Thread-safe."""
@@ -35,6 +41,7 @@ class Tally:
     whole: Count = field(default_factory=lambda: Count(Todo("", 0, 0, 0)))
     stores: dict[str, Count] = field(default_factory=dict)
     held: Callable[[], float] = _at_once
+    write: Callable[[str], object] = _to_stderr
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, todo: Sequence[Todo], held: Callable[[], float]) -> None:
@@ -51,6 +58,9 @@ class Tally:
 
     def settled(self, store: str, count: int) -> None:
         self._add(store, changes=count)
+
+    def say(self, text: str) -> None:
+        self.write(clean(text))
 
     def _add(self, store: str, **more: int) -> None:
         with self._lock:
