@@ -81,7 +81,7 @@ def listed_after_deletion(api: Api) -> Any:
 
 def retried_post(api: Api) -> Any:
     for _ in range(2):
-        with pytest.raises(httpx.ReadError):
+        with pytest.raises(httpx.RemoteProtocolError):
             api.upload("a.md")
     return len(api.get("/files")["data"])
 
