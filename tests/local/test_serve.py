@@ -123,6 +123,8 @@ def test_a_key_is_asked_for_and_not_shown(tmp_path: Path) -> None:
         (["--provider", "oci,lax=maybe"], 64, "lax=maybe: must be one of on, off"),
         (["--fault", "status"], 64, "--fault status: a value is missing; write status=CODE"),
         (["--data", "file/below"], 1, "cannot be opened"),
+        (["--host", "192.0.2.1", "--api-key", "k"], 1, "192.0.2.1:0: cannot be listened on: Cannot assign requested"),
+        (["--host", "192.0.2.1", "--api-key", "k"], 1, "; take another --host"),
     ],
 )
 def test_what_it_refuses(
@@ -170,6 +172,7 @@ def test_the_two_addresses_of_oci(shelf: Path) -> None:
     with serving(shelf, "--provider", "oci,unsettled=1", "--api-key", "k") as served:
         data, control = f"{served.origin}/openai/v1", f"{served.origin}/20231130/openai/v1"
         assert f"Stores themselves are at {control}." in served.said
+        assert "export OPENAI_PROJECT_ID=none" in served.said
         point(shelf, "oci", data, control, ", region: us-chicago-1, project: ocid1.p, compartment: ocid1.c")
         applied = ran(shelf, "apply", "--yes", VSSYNC_API_KEY="k")
         assert applied.returncode == 0, applied.stderr + applied.stdout
