@@ -206,6 +206,13 @@ def test_ingestion_may_begin_late(mounted: Callable[..., Api], clock: Clock) -> 
     assert api.get(path)["status"] == "completed"
 
 
+def test_a_type_that_is_refused_is_not_recommended(misbehaving: Misbehaving) -> None:
+    api = misbehaving("refused-type")
+    message = api.attach(api.store(), api.files("a.md")[0], 400)["error"]["message"]
+    assert "has the type '.md', which cannot be searched; use one of .c, " in message
+    assert " .md," not in message
+
+
 def test_every_kind_says_what_it_does() -> None:
     assert all(kind.summary and name == kind.name for name, kind in KINDS.items())
 

@@ -192,6 +192,15 @@ def test_a_well_behaved_service_does_none_of_it(
     assert calm != seen
 
 
+def test_a_deletion_that_shows_later_is_confirmed_as_any_other(misbehaving: Misbehaving, api: Api) -> None:
+    def confirmed(api: Api) -> list[str]:
+        store = f"/vector_stores/{api.store('a.md')}"
+        (file,) = ids(api.get(f"{store}/files"))
+        return [api.delete(path)["object"] for path in (f"{store}/files/{file}", f"/files/{file}", store)]
+
+    assert confirmed(misbehaving("slow-delete=9")) == confirmed(api)
+
+
 def test_ties_come_in_any_order(misbehaving: Misbehaving) -> None:
     api = misbehaving("ties")
     files = api.files(*(f"{n}.md" for n in range(6)))

@@ -37,7 +37,9 @@ class Dialect:
 
     # Addresses and words
     split: bool = False  # stores and everything else at two addresses; project and compartment in headers
-    unsettled: int = 0  # so many requests about a new store's files are answered 404
+    unsettled: int = 0  # so many requests about what a new store holds are answered 404
+    creating_seconds: int = 0  # so long a new store is in progress, and what it holds is answered 404
+    propagating_seconds: int = 0  # so much longer what it holds is answered 404
     errors: Errors = Errors.OPENAI
     misses_with_400: bool = False  # unknown stores, store files and batches; otherwise 404
     checks_ids: bool = False  # a batch id of the wrong form is a 400 that says so

@@ -68,6 +68,11 @@ def batch(tx: Transaction, store: sqlite3.Row, batch_id: str) -> sqlite3.Row:
     raise tx.missing(f"File batch '{batch_id}' in vector store '{store['id']}'")
 
 
+def age(tx: Transaction, store: sqlite3.Row) -> float:
+    """Seconds since a store was created."""
+    return tx.moment - float(store["created_at"])
+
+
 def expires_at(store: sqlite3.Row) -> int | None:
     if store["expires_days"] is None:
         return None

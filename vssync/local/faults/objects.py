@@ -109,7 +109,8 @@ class SlowDelete:
 
 def deleted(there: Answer) -> Answer:
     said = there.said
-    return Answer.json(200, {"id": said["id"], "object": f"{said['object']}.deleted", "deleted": True})
+    kind = said["object"] if said["object"] == "file" else f"{said['object']}.deleted"
+    return Answer.json(200, {"id": said["id"], "object": kind, "deleted": True})
 
 
 @dataclass
