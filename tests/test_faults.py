@@ -117,6 +117,7 @@ def test_one_apply_under_a_fault_converges(folder: Path, fault: str) -> None:
         "local,has-batches=off,lists-batches=off",
         "local,echoes=null",
         "local,floats=on",
+        "local,null-attributes=on",
         "local,reattaches=on",
         "local,misses-with-400=on,errors=bare",
         "local,count-steps=10",

@@ -203,6 +203,11 @@ def name_back(api: Api) -> Any:
     return api.upload("übung.md")["filename"]
 
 
+def no_attributes_back(api: Api) -> Any:
+    ((seen,),) = each(api, f"/vector_stores/{api.store('a.md')}", "attributes")
+    return seen
+
+
 def numbers_back(api: Api) -> Any:
     store = api.store()
     api.attach(store, api.files("a.md")[0], attributes={"n": 1, "b": True})

@@ -24,6 +24,7 @@ from tests.local.scenes import (
     listed_after_deletion,
     name_back,
     new_store,
+    no_attributes_back,
     numbers_back,
     poisoned,
     polled_batch,
@@ -168,6 +169,7 @@ SURPRISES: list[tuple[str, list[str], dict[str, Any], Scene, Any]] = [
     ),
     ("names come back garbled", [], {"garbles_names": True}, name_back, "Ã¼bung.md"),
     ("names lose their accents", [], {"plain_names": True}, name_back, "bung.md"),
+    ("no attributes come back as null", [], {"null_attributes": True}, no_attributes_back, None),
     ("integers come back as floats", [], {"floats": True}, numbers_back, ({"n": 1.0, "b": True}, float)),
 ]
 

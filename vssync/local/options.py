@@ -74,6 +74,7 @@ class Dialect:
     # What comes back
     echoes: Echo = Echo.STATIC
     floats: bool = False  # integers among attributes
+    null_attributes: bool = False  # where there are none; otherwise an empty object
     garbles_names: bool = False  # UTF-8 file names read as Latin-1
     plain_names: bool = False  # file names lose what is not a plain ASCII letter, digit or `.-_`
     forgets_errors: bool = False  # listings have no `last_error`
