@@ -206,6 +206,21 @@ def test_ingestion_may_begin_late(mounted: Callable[..., Api], clock: Clock) -> 
     assert api.get(path)["status"] == "completed"
 
 
+@pytest.mark.parametrize("kind", ["unseen", "slow-delete", "ghost-search", "garbled-attributes", "erased-mark"])
+def test_what_makes_no_sense_is_refused_as_ever(misbehaving: Misbehaving, kind: str) -> None:
+    api = misbehaving(kind)
+    (file,) = api.files("a.md")
+    path = f"/vector_stores/{api.store()}"
+    wrong: list[dict[str, Any]] = [{"attributes": {"a": None}}, {"attributes": {"a": []}}, {"attributes": 1}]
+    bodies: list[Any] = [None, [], {"file_ids": 1}, {"files": 1}, {"files": [1]}, {"files": [{}]}]
+    for body in (*bodies, *({"files": [{"file_id": file, **one}]} for one in wrong)):
+        api.post(f"{path}/file_batches", body, 400)
+    for content in (b"[" * 100_000, b'{"files": [{"attributes": {"a": "\\ud800"}}]}'):
+        api.send("POST", f"{path}/file_batches", 400, content=content, headers={"content-type": "application/json"})
+    for nothing in ("files", "file_batches", f"files/{file}/content"):
+        api.delete(f"{path}/{nothing}", 405)
+
+
 def test_a_type_that_is_refused_is_not_recommended(misbehaving: Misbehaving) -> None:
     api = misbehaving("refused-type")
     message = api.attach(api.store(), api.files("a.md")[0], 400)["error"]["message"]
