@@ -126,10 +126,12 @@ def test_one_apply_under_a_fault_converges(folder: Path, fault: str) -> None:
         "local,has-batches=off,lists-batches=off",
         "local,echoes=null",
         "local,floats=on",
+        "local,null-attributes=on",
         "local,reattaches=on",
         "local,misses-with-400=on,errors=bare",
         "local,count-steps=10",
         "local,unsettled=3",
+        "local,creating-seconds=45,propagating-seconds=20",
     ],
 )
 def test_every_way_of_a_service_is_lived_with(folder: Path, provider: str) -> None:

@@ -81,7 +81,7 @@ def listed_after_deletion(api: Api) -> Any:
 
 def retried_post(api: Api) -> Any:
     for _ in range(2):
-        with pytest.raises(httpx.ReadError):
+        with pytest.raises(httpx.RemoteProtocolError):
             api.upload("a.md")
     return len(api.get("/files")["data"])
 
@@ -201,6 +201,11 @@ def extra_routes(api: Api) -> Any:
 
 def name_back(api: Api) -> Any:
     return api.upload("übung.md")["filename"]
+
+
+def no_attributes_back(api: Api) -> Any:
+    ((seen,),) = each(api, f"/vector_stores/{api.store('a.md')}", "attributes")
+    return seen
 
 
 def numbers_back(api: Api) -> Any:

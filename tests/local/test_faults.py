@@ -128,11 +128,17 @@ def test_a_status_without_and_with_effect(misbehaving: Misbehaving, status: int)
 
 
 @pytest.mark.parametrize(
-    ("rule", "stores"), [("reset-before", 0), ("reset-after", 1), ("lost-reply", 1), ("lost-reply=5", 1)]
+    ("rule", "stores", "error"),
+    [
+        ("reset-before", 0, httpx.ReadError),
+        ("reset-after", 1, httpx.ReadError),
+        ("lost-reply", 1, httpx.RemoteProtocolError),
+        ("lost-reply=5", 1, httpx.RemoteProtocolError),
+    ],
 )
-def test_a_cut_connection(misbehaving: Misbehaving, rule: str, stores: int) -> None:
+def test_a_cut_connection(misbehaving: Misbehaving, rule: str, stores: int, error: type[Exception]) -> None:
     api = misbehaving(f"{rule}:POST")
-    with pytest.raises(httpx.ReadError):
+    with pytest.raises(error):
         api.http.post("/vector_stores", json={})
     assert len(api.get("/vector_stores")["data"]) == stores
 
@@ -140,7 +146,7 @@ def test_a_cut_connection(misbehaving: Misbehaving, rule: str, stores: int) -> N
 def test_waiting(misbehaving: Misbehaving, naps: list[float]) -> None:
     api = misbehaving("delay=250:GET", "lost-reply=1500:POST")
     api.get("/files")
-    with pytest.raises(httpx.ReadError):
+    with pytest.raises(httpx.RemoteProtocolError):
         api.http.post("/vector_stores", json={})
     assert naps == [0.25, 1.5]
 
@@ -198,6 +204,28 @@ def test_ingestion_may_begin_late(mounted: Callable[..., Api], clock: Clock) -> 
     assert api.get(path)["status"] == "in_progress"
     clock.now += 1
     assert api.get(path)["status"] == "completed"
+
+
+@pytest.mark.parametrize("kind", ["unseen", "slow-delete", "ghost-search", "garbled-attributes", "erased-mark"])
+def test_what_makes_no_sense_is_refused_as_ever(misbehaving: Misbehaving, kind: str) -> None:
+    api = misbehaving(kind)
+    (file,) = api.files("a.md")
+    path = f"/vector_stores/{api.store()}"
+    wrong: list[dict[str, Any]] = [{"attributes": {"a": None}}, {"attributes": {"a": []}}, {"attributes": 1}]
+    bodies: list[Any] = [None, [], {"file_ids": 1}, {"files": 1}, {"files": [1]}, {"files": [{}]}]
+    for body in (*bodies, *({"files": [{"file_id": file, **one}]} for one in wrong)):
+        api.post(f"{path}/file_batches", body, 400)
+    for content in (b"[" * 100_000, b'{"files": [{"attributes": {"a": "\\ud800"}}]}'):
+        api.send("POST", f"{path}/file_batches", 400, content=content, headers={"content-type": "application/json"})
+    for nothing in ("files", "file_batches", f"files/{file}/content"):
+        api.delete(f"{path}/{nothing}", 405)
+
+
+def test_a_type_that_is_refused_is_not_recommended(misbehaving: Misbehaving) -> None:
+    api = misbehaving("refused-type")
+    message = api.attach(api.store(), api.files("a.md")[0], 400)["error"]["message"]
+    assert "has the type '.md', which cannot be searched; use one of .c, " in message
+    assert " .md," not in message
 
 
 def test_every_kind_says_what_it_does() -> None:

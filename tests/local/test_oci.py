@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.local.client import ids
+from tests.local.client import Clock, ids
 from vssync.local import DIALECTS, LocalTransport, Service
 
 DATA, CONTROL = "http://127.0.0.1/openai/v1", "http://127.0.0.1/20231130/openai/v1"
@@ -68,7 +69,30 @@ def test_a_new_store_is_known_at_its_own_address_first(http: httpx.Client) -> No
     assert http.get(f"{CONTROL}/vector_stores/{store['id']}").status_code == 200
     early = [http.get(f"{DATA}/vector_stores/{store['id']}/files") for _ in range(3)]
     assert [one.status_code for one in early] == [404, 404, 200]
+    assert http.get(f"{DATA}/vector_stores/vs_none/files").status_code == 404
     assert "with status Completed not found" in early[0].json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status", "inside"),
+    [
+        (0, "in_progress", 404),
+        (44, "in_progress", 404),
+        (45, "completed", 404),
+        (64, "completed", 404),
+        (65, "completed", 200),
+    ],
+)
+def test_a_new_store_takes_its_time(
+    opened: Callable[..., Service], clock: Clock, seconds: int, status: str, inside: int
+) -> None:
+    slow = replace(DIALECTS["oci"], unsettled=0, creating_seconds=45, propagating_seconds=20)
+    with httpx.Client(transport=LocalTransport(opened(dialect=slow)), headers=ALL) as http:
+        store = http.post(f"{CONTROL}/vector_stores", json={}).json()
+        assert store["status"] == "in_progress"
+        clock.now += seconds
+        assert http.get(f"{CONTROL}/vector_stores/{store['id']}").json()["status"] == status
+        assert http.get(f"{DATA}/vector_stores/{store['id']}/files").status_code == inside
 
 
 @pytest.fixture

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import operator
+import re
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -65,6 +69,8 @@ def test_files(client: Any) -> None:
     assert client.files.retrieve(file.id) == file
     assert client.files.wait_for_processing(file.id) == file
     assert client.files.content(file.id).read() == b"text"
+    with pytest.deprecated_call():
+        assert client.files.retrieve_content(file.id) == "text"
     with client.files.with_streaming_response.content(file.id) as response:
         assert b"".join(response.iter_bytes()) == b"text"
     others = upload(client, *NAMES)
@@ -189,6 +195,8 @@ def test_files_and_stores_over_a_socket(service: Service) -> None:
         assert await client.files.retrieve(file.id) == file
         assert await client.files.wait_for_processing(file.id) == file
         assert len((await client.files.content(file.id)).content) == 800_000
+        with pytest.deprecated_call():
+            assert len(await client.files.retrieve_content(file.id)) == 800_000
         assert [found.id async for found in client.files.list(limit=1)] == [file.id]
         store = await client.vector_stores.create(name="s", file_ids=[file.id])
         assert (await client.vector_stores.retrieve(store.id)).status == "completed"
@@ -237,3 +245,21 @@ def test_file_batches_over_a_socket(service: Service, naps: list[float]) -> None
 
     over_a_socket(service, use)
     assert set(naps) == {0.001}
+
+
+@pytest.mark.parametrize(
+    ("place", "written"),
+    [
+        ("files", r"client\.files"),
+        ("vector_stores", r"client\.vector_stores"),
+        ("vector_stores.files", r"(?<!client\.)files"),
+        ("vector_stores.file_batches", "batches"),
+    ],
+)
+def test_no_method_of_the_sdk_is_left_out(client: Any, place: str, written: str) -> None:
+    """A newer SDK may bring methods that no test above calls, alone or awaited."""
+    resource = operator.attrgetter(place)(client)
+    methods = [name for name, _ in inspect.getmembers(resource, inspect.ismethod) if not name.startswith("_")]
+    alone, awaited = Path(__file__).read_text().split("\ndef over_a_socket(")
+    called = [[name for name in methods if re.search(rf"{written}\.{name}\(", text)] for text in (alone, awaited)]
+    assert called == [methods, methods]

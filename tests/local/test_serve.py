@@ -123,6 +123,8 @@ def test_a_key_is_asked_for_and_not_shown(tmp_path: Path) -> None:
         (["--provider", "oci,lax=maybe"], 64, "lax=maybe: must be one of on, off"),
         (["--fault", "status"], 64, "--fault status: a value is missing; write status=CODE"),
         (["--data", "file/below"], 1, "cannot be opened"),
+        (["--host", "192.0.2.1", "--api-key", "k"], 1, "192.0.2.1:0: cannot be listened on: Cannot assign requested"),
+        (["--host", "192.0.2.1", "--api-key", "k"], 1, "; take another --host"),
     ],
 )
 def test_what_it_refuses(
@@ -170,6 +172,7 @@ def test_the_two_addresses_of_oci(shelf: Path) -> None:
     with serving(shelf, "--provider", "oci,unsettled=1", "--api-key", "k") as served:
         data, control = f"{served.origin}/openai/v1", f"{served.origin}/20231130/openai/v1"
         assert f"Stores themselves are at {control}." in served.said
+        assert "export OPENAI_PROJECT_ID=none" in served.said
         point(shelf, "oci", data, control, ", region: us-chicago-1, project: ocid1.p, compartment: ocid1.c")
         applied = ran(shelf, "apply", "--yes", VSSYNC_API_KEY="k")
         assert applied.returncode == 0, applied.stderr + applied.stdout
@@ -178,17 +181,22 @@ def test_the_two_addresses_of_oci(shelf: Path) -> None:
 
 
 def test_faults_over_a_socket(tmp_path: Path) -> None:
-    faults = ("reset-before:POST::1", "lost-reply:POST::2", "truncated:GET:/files:1", "status=429,retry-after=3:GET::2")
+    faults = (
+        *("reset-before:POST::1", "reset-after:POST::2", "lost-reply:POST::3"),
+        *("truncated:GET:/files:1", "status=429,retry-after=3:GET::2"),
+    )
     with ExitStack() as stack:
         served = stack.enter_context(serving(tmp_path, *(part for fault in faults for part in ("--fault", fault))))
         http = stack.enter_context(httpx.Client(base_url=f"{served.origin}/v1"))
         for _ in range(2):
-            with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
+            with pytest.raises(httpx.ReadError):
                 http.post("/vector_stores", json={})
+        with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
+            http.post("/vector_stores", json={})
         with pytest.raises(httpx.RemoteProtocolError, match="complete message body"):
             http.get("/files")
         assert http.get("/files").headers["retry-after"] == "3"
-        assert len(http.get("/vector_stores").json()["data"]) == 1
+        assert len(http.get("/vector_stores").json()["data"]) == 2
         assert served.stop() == (0, "")
     assert [line for line in served.said if line.startswith("Fault: ")] == [f"Fault: {fault}" for fault in faults]
 

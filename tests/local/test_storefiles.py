@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -130,7 +131,7 @@ def test_deleting_a_file_detaches_it_everywhere(api: Api) -> None:
         assert api.get(f"/vector_stores/{store}")["file_counts"] == counts()
 
 
-def test_content_is_the_text_that_was_read(api: Api) -> None:
+def test_content_is_what_was_read(api: Api) -> None:
     store = api.store("b.pdf")
     (failed,) = ids(api.get(f"/vector_stores/{store}/files"))
     file = api.upload("a.md", "\ufeffsome téxt".encode())["id"]
@@ -140,6 +141,21 @@ def test_content_is_the_text_that_was_read(api: Api) -> None:
         "data": [{"type": "text", "text": "some téxt"}]
     }
     assert api.get(f"/vector_stores/{store}/files/{failed}/content") == page | {"data": []}
+
+
+def test_content_comes_in_the_chunks_that_were_asked_for(api: Api) -> None:
+    store = api.store()
+    (file,) = api.files("a.md", content=" ".join(f"w{n}" for n in range(150)).encode())
+    static = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 50}}
+    api.attach(store, file, chunking_strategy=static)
+    api.get(f"/vector_stores/{store}")
+    parts = [part["text"].split() for part in api.get(f"/vector_stores/{store}/files/{file}/content")["data"]]
+    assert len(parts) > 2
+    for one, following in pairwise(parts):
+        shared = one[one.index(following[0]) :]
+        assert len(shared) > 10
+        assert following[: len(shared)] == shared
+    assert parts[-1][-1] == "w149"
 
 
 def test_unknown_ids(api: Api) -> None:

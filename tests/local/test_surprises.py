@@ -24,6 +24,7 @@ from tests.local.scenes import (
     listed_after_deletion,
     name_back,
     new_store,
+    no_attributes_back,
     numbers_back,
     poisoned,
     polled_batch,
@@ -168,6 +169,7 @@ SURPRISES: list[tuple[str, list[str], dict[str, Any], Scene, Any]] = [
     ),
     ("names come back garbled", [], {"garbles_names": True}, name_back, "Ã¼bung.md"),
     ("names lose their accents", [], {"plain_names": True}, name_back, "bung.md"),
+    ("no attributes come back as null", [], {"null_attributes": True}, no_attributes_back, None),
     ("integers come back as floats", [], {"floats": True}, numbers_back, ({"n": 1.0, "b": True}, float)),
 ]
 
@@ -190,6 +192,15 @@ def test_a_well_behaved_service_does_none_of_it(
     except (Exception, pytest.fail.Exception) as error:
         calm = error
     assert calm != seen
+
+
+def test_a_deletion_that_shows_later_is_confirmed_as_any_other(misbehaving: Misbehaving, api: Api) -> None:
+    def confirmed(api: Api) -> list[str]:
+        store = f"/vector_stores/{api.store('a.md')}"
+        (file,) = ids(api.get(f"{store}/files"))
+        return [api.delete(path)["object"] for path in (f"{store}/files/{file}", f"/files/{file}", store)]
+
+    assert confirmed(misbehaving("slow-delete=9")) == confirmed(api)
 
 
 def test_ties_come_in_any_order(misbehaving: Misbehaving) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,8 +108,10 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
     try:
         listening = server.bind(host, port)
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise VssyncError(f"{host}:{port}: cannot be listened on: {why}; take another --port, or 0") from error
+        code = error.errno or 0
+        why = os.strerror(code) if code > 0 else "no such host"  # looking up a name fails with numbers below 0
+        other = "--port, or 0" if code > 0 and code != errno.EADDRNOTAVAIL else "--host"
+        raise VssyncError(f"{host}:{port}: cannot be listened on: {why}; take another {other}") from error
     with listening:
         yield listening
 
@@ -123,6 +126,7 @@ def _greeting(url: str, data: Path, options: Options, rules: list[str]) -> str:
         *(f"Fault: {rule}" for rule in rules),
         "",
         f"export OPENAI_BASE_URL={base}",
+        *(["export OPENAI_PROJECT_ID=none"] if split else []),  # any will do, but none at all is refused
         f"export OPENAI_API_KEY={'<the key given>' if options.api_key else 'none'}",
     ]
     return "\n".join(lines)

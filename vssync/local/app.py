@@ -13,7 +13,7 @@ from typing import Any
 import falcon
 
 from vssync.local import batches, fate, files, rules, search, storefiles, stores
-from vssync.local.door import Door, Plane
+from vssync.local.door import Door
 from vssync.local.engine import Engine
 from vssync.local.errors import ApiError
 from vssync.local.incoming import Takes, body, nothing, page, question, upload
@@ -33,6 +33,11 @@ class Route:
     @property
     def writes(self) -> bool:
         return self.verb != "GET"
+
+    @property
+    def inside(self) -> bool:
+        """Whether it is about what a store holds, rather than the store."""
+        return self.path.startswith("/v1/vector_stores/{store_id}/")
 
     @property
     def looks(self) -> bool:
@@ -98,7 +103,8 @@ class Endpoint:
 def responder(engine: Engine, route: Route) -> Callable[..., None]:
     def respond(req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
         with route.takes(req, engine) as sent:
-            settle(engine, ids.get("store_id"), req.context.plane)
+            if route.inside:
+                settle(engine, ids["store_id"])
             engine.upkeep(ids.get("store_id"), looks=route.looks)
             with engine.transaction(writes=route.writes, fates=req.env.get(fate.ENVIRON, fate.usual)) as tx:
                 outcome = route.act(tx, **ids, **sent)
@@ -113,11 +119,12 @@ def responder(engine: Engine, route: Route) -> Callable[..., None]:
     return respond
 
 
-def settle(engine: Engine, store_id: str | None, plane: Plane) -> None:
-    """A new store is known at its own address at once, and elsewhere after a while."""
-    left = engine.unsettled.get(store_id or "", 0)
-    if left and plane is not Plane.CONTROL:
-        engine.unsettled[store_id or ""] = left - 1
+def settle(engine: Engine, store_id: str) -> None:
+    """A new store is known by itself at once, and what it holds after so many requests and so many seconds."""
+    left = engine.unsettled.get(store_id, 0)
+    if left:
+        engine.unsettled[store_id] = left - 1
+    if left or engine.propagating(store_id):
         raise ApiError(404, f"VectorStore {store_id} with status Completed not found", code="not_found")
 
 

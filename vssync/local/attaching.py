@@ -57,8 +57,8 @@ def accepted_name(tx: Transaction, one: Attachment) -> str | None:
         return None
     name = str(rows.file(tx, one.file_id)["filename"])
     refused = tx.fates(one.file_id, name).refused
-    accepted = texts.ACCEPTED.difference(tx.dialect.refuses)
     found = texts.extension(name)
+    accepted = texts.ACCEPTED.difference(tx.dialect.refuses, [found] if refused else ())
     if refused or (found not in accepted and not tx.dialect.accepts_any_type):
         raise ApiError(
             400,

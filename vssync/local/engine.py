@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from vssync.local import fate, files, ingest
+from vssync.local import fate, files, ingest, rows
 from vssync.local.database import Database
 from vssync.local.options import Options
 from vssync.local.transaction import Transaction
@@ -23,6 +23,14 @@ class Engine:
     def transaction(self, *, writes: bool, fates: fate.Fates = fate.usual) -> Iterator[Transaction]:
         with (self.database.writing if writes else self.database.reading)() as connection:
             yield Transaction(connection, self.clock(), self.options, fates)
+
+    def propagating(self, store_id: str) -> bool:
+        """Whether a store is too new for what it holds to be known, where that takes time."""
+        dialect = self.options.dialect
+        if not (dialect.creating_seconds or dialect.propagating_seconds):
+            return False
+        with self.transaction(writes=False) as tx:
+            return rows.age(tx, rows.store(tx, store_id)) < dialect.creating_seconds + dialect.propagating_seconds
 
     def upkeep(self, store_id: str | None, *, looks: bool) -> None:
         """Expired Files go before anybody sees them; a look at a store (or at all) advances ingestion."""

@@ -28,9 +28,9 @@ def drop(tx: Transaction, store: int) -> None:
     tx.run(f"drop table {table(store)}")
 
 
-def add(tx: Transaction, store: int, store_file: int, texts: Sequence[str]) -> None:
+def add(tx: Transaction, store: int, store_file: int, pieces: Sequence[str]) -> None:
     tx.connection.executemany(
-        "insert into chunks (store_file, text) values (?, ?)", [(store_file, text) for text in texts]
+        "insert into chunks (store_file, text) values (?, ?)", [(store_file, piece) for piece in pieces]
     )
     tx.run(
         f"insert into {table(store)} (rowid, text) select seq, text from chunks where store_file = ?",
@@ -45,6 +45,11 @@ def remove(tx: Transaction, store: int, store_file: int) -> None:
         store_file,
     )
     tx.run("delete from chunks where store_file = ?", store_file)
+
+
+def texts(tx: Transaction, store_file: int) -> list[str]:
+    """A file's chunks, in its order."""
+    return [row["text"] for row in tx.all("select text from chunks where store_file = ? order by seq", store_file)]
 
 
 def matches(tx: Transaction, store: int, words: Sequence[str]) -> Iterator[tuple[int, str, float]]:

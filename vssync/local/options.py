@@ -37,7 +37,9 @@ class Dialect:
 
     # Addresses and words
     split: bool = False  # stores and everything else at two addresses; project and compartment in headers
-    unsettled: int = 0  # so many requests about a new store's files are answered 404
+    unsettled: int = 0  # so many requests about what a new store holds are answered 404
+    creating_seconds: int = 0  # so long a new store is in progress, and what it holds is answered 404
+    propagating_seconds: int = 0  # so much longer what it holds is answered 404
     errors: Errors = Errors.OPENAI
     misses_with_400: bool = False  # unknown stores, store files and batches; otherwise 404
     checks_ids: bool = False  # a batch id of the wrong form is a 400 that says so
@@ -72,6 +74,7 @@ class Dialect:
     # What comes back
     echoes: Echo = Echo.STATIC
     floats: bool = False  # integers among attributes
+    null_attributes: bool = False  # where there are none; otherwise an empty object
     garbles_names: bool = False  # UTF-8 file names read as Latin-1
     plain_names: bool = False  # file names lose what is not a plain ASCII letter, digit or `.-_`
     forgets_errors: bool = False  # listings have no `last_error`

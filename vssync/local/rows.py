@@ -47,11 +47,11 @@ def attached(tx: Transaction, store: sqlite3.Row, file_id: str) -> sqlite3.Row |
     return tx.one("select * from store_files where store = ? and id = ?", store["seq"], file_id)
 
 
-def attributes(tx: Transaction, entry: sqlite3.Row) -> dict[str, Any]:
+def attributes(tx: Transaction, entry: sqlite3.Row) -> dict[str, Any] | None:
     """A store file's attributes as this service tells them."""
     parse_int = float if tx.dialect.floats else int
     told: dict[str, Any] = json.loads(entry["attributes"], parse_int=parse_int)
-    return told
+    return None if tx.dialect.null_attributes and not told else told
 
 
 def batch(tx: Transaction, store: sqlite3.Row, batch_id: str) -> sqlite3.Row:
@@ -66,6 +66,11 @@ def batch(tx: Transaction, store: sqlite3.Row, batch_id: str) -> sqlite3.Row:
     if found:
         return found
     raise tx.missing(f"File batch '{batch_id}' in vector store '{store['id']}'")
+
+
+def age(tx: Transaction, store: sqlite3.Row) -> float:
+    """Seconds since a store was created."""
+    return tx.moment - float(store["created_at"])
 
 
 def expires_at(store: sqlite3.Row) -> int | None:

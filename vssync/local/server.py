@@ -1,7 +1,8 @@
 """The service on a port, for other programs: one process, a few threads, over waitress.
 
 A fault that cuts a connection needs a server that closes it without a reply when the application raises
-`ConnectionError`, and closes it in the middle when a body is shorter than promised; this one does both.
+`ConnectionError`, and closes it in the middle when a body is shorter than promised; this one does both. A reset
+it leaves to us.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+import struct
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 THREADS = 8
 MOST_BODY_BYTES = 600 << 20  # above the largest upload, which the service refuses with a sentence of its own
@@ -39,13 +42,27 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def resetting(app: WSGIApplication) -> WSGIApplication:
+    """Makes a close that follows `ConnectionResetError` a real reset, which clients can tell from an end."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            return app(environ, start_response)
+        except ConnectionResetError:
+            connection = environ["waitress.client_disconnected"].__self__  # the one way to it that waitress offers
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raise
+
+    return application
+
+
 def run(app: WSGIApplication, listening: socket.socket) -> None:
     """Serve until KeyboardInterrupt or SystemExit; requests under way are answered first."""
     import waitress  # type: ignore[import-untyped]  # it ships no types
 
     logging.getLogger("waitress").setLevel(logging.ERROR)  # short queues and short bodies are no news
     server = waitress.create_server(
-        app,
+        resetting(app),
         sockets=[listening],
         threads=THREADS,
         ident="vssync",

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from vssync.local import ingest, rows, texts
+from vssync.local import index, ingest, rows
 from vssync.local.attaching import attach, detach
 from vssync.local.options import Echo
 from vssync.local.paging import Page, listing
@@ -51,11 +51,9 @@ def delete(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
 
 
 def content(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
-    """The text a completed file was read as."""
+    """The chunks a file was cut into; none unless it is completed."""
     entry = rows.store_file(tx, rows.store(tx, store_id), file_id)
-    parts = []
-    if entry["status"] == "completed":
-        parts = [{"type": "text", "text": texts.decode(rows.content(tx, file_id))}]
+    parts = [{"type": "text", "text": text} for text in index.texts(tx, entry["seq"])]
     if tx.dialect.content_pages:
         kind = "vector_store.file_content.page"
         return {"object": kind, "data": parts, "has_more": False, "next_page": None}

@@ -64,7 +64,8 @@ def delete(tx: Transaction, store_id: str) -> dict[str, Any]:
 
 def shape(tx: Transaction, row: sqlite3.Row) -> dict[str, Any]:
     counts, used = rows.counted(tx, "store", row["seq"])
-    working = "in_progress" if counts["in_progress"] else "completed"
+    creating = rows.age(tx, row) < tx.dialect.creating_seconds
+    working = "in_progress" if creating or counts["in_progress"] else "completed"
     policy = row["expires_days"] and {"anchor": "last_active_at", "days": row["expires_days"]}
     return {
         "id": row["id"],

@@ -37,13 +37,19 @@ class LocalTransport(httpx.BaseTransport):
                 pieces = self._app(environment(request, body, length), head.start)
                 answer = ResponseBody(pieces, head, request)
         except ConnectionError as error:
-            raise source.error or httpx.ReadError(str(error), request=request) from error
+            raise source.error or lost(error, request) from error
         except TimeoutError as error:
             raise source.error or httpx.ReadTimeout(str(error), request=request) from error
         if source.error:  # an application that answered all the same; the client's own failure goes first
             answer.close()
             raise source.error
         return httpx.Response(head.status, headers=head.headers, stream=answer)
+
+
+def lost(error: ConnectionError, request: httpx.Request) -> httpx.TransportError:
+    """As on a socket: a reset is an error in reading, any other end breaks the protocol."""
+    kind = httpx.ReadError if isinstance(error, ConnectionResetError) else httpx.RemoteProtocolError
+    return kind(str(error), request=request)
 
 
 class RequestBody(io.RawIOBase):
@@ -111,7 +117,7 @@ class ResponseBody(httpx.SyncByteStream):
                 missing -= len(piece)
                 yield piece
         except ConnectionError as error:
-            raise httpx.ReadError(str(error), request=self._request) from error
+            raise lost(error, self._request) from error
         if missing > 0:
             raise httpx.RemoteProtocolError(
                 "the connection was closed before the whole body arrived", request=self._request

@@ -39,15 +39,19 @@ def reset_before(_world: World) -> Fault:
     return fault
 
 
-def reset_after(world: World) -> Fault:
-    return lost_reply(world, 0)
+def reset_after(_world: World) -> Fault:
+    def fault(request: Request, go: Go) -> Answer:
+        go(request)
+        raise ConnectionResetError("the connection was reset after the request took effect")
+
+    return fault
 
 
 def lost_reply(world: World, value: int) -> Fault:
     def fault(request: Request, go: Go) -> Answer:
         go(request)
         world.sleep(value / 1000)
-        raise ConnectionResetError("the connection was closed and the reply is lost")
+        raise ConnectionAbortedError("the connection was closed without a reply")
 
     return fault
 
@@ -131,11 +135,11 @@ KINDS = (
         RateLimit,
         settings={"value": number(1, 10**6)},
     ),
-    Kind("reset-before", "cuts the connection, and nothing happens", reset_before),
-    Kind("reset-after", "does what was asked, then cuts the connection", reset_after),
+    Kind("reset-before", "resets the connection, and nothing happens", reset_before),
+    Kind("reset-after", "does what was asked, then resets the connection", reset_after),
     Kind(
         "lost-reply",
-        "does what was asked, keeps the client waiting so long, then closes without a reply",
+        "does what was asked, keeps the client waiting so long, then closes the connection without a reply",
         lost_reply,
         settings={"value": milliseconds(0)},
     ),

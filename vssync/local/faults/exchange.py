@@ -74,7 +74,7 @@ class Request:
         unread = self.changed(**{"wsgi.input": io.BytesIO(body)})
         try:
             return json.loads(body), unread
-        except ValueError:
+        except (ValueError, RecursionError):
             return None, unread
 
     def saying(self, said: Any) -> Request:

@@ -78,9 +78,8 @@ def created(request: Request, said: Any, told: Any) -> Iterator[str]:
     last = request.parts[-1] if request.parts else ""
     if last in ("files", "vector_stores", "file_batches") and told:
         yield f"{request.path}/{told['id']}"
-    if last == "file_batches" and said:
-        attached = [*said.get("file_ids", ()), *(one["file_id"] for one in said.get("files", ()))]
-        yield from (f"{request.path.removesuffix('/file_batches')}/files/{one}" for one in attached)
+    if last == "file_batches":
+        yield from created_files(request, said)
 
 
 @dataclass
@@ -109,7 +108,8 @@ class SlowDelete:
 
 def deleted(there: Answer) -> Answer:
     said = there.said
-    return Answer.json(200, {"id": said["id"], "object": f"{said['object']}.deleted", "deleted": True})
+    kind = said["object"] if said["object"] == "file" else f"{said['object']}.deleted"
+    return Answer.json(200, {"id": said["id"], "object": kind, "deleted": True})
 
 
 @dataclass
@@ -144,8 +144,18 @@ class Ghosts:
 def created_files(request: Request, said: Any) -> Iterator[str]:
     """The paths of the store files a POST would make."""
     body = said if isinstance(said, dict) else {}
-    attached = [body.get("file_id"), *body.get("file_ids", ()), *(one["file_id"] for one in body.get("files", ()))]
-    yield from (f"/vector_stores/{request.parts[1]}/files/{one}" for one in attached if one)
+    attached = [body.get("file_id"), *listed(body, "file_ids"), *(one.get("file_id") for one in each_file(body))]
+    yield from (f"/vector_stores/{request.parts[1]}/files/{one}" for one in attached)
+
+
+def listed(body: dict[str, Any], name: str) -> list[Any]:
+    """A list in a body that the service has not checked yet."""
+    found = body.get(name)
+    return found if isinstance(found, list) else []
+
+
+def each_file(body: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in listed(body, "files") if isinstance(one, dict)]
 
 
 def garbled_attributes(_world: World, keys: str) -> Fault:
@@ -153,8 +163,11 @@ def garbled_attributes(_world: World, keys: str) -> Fault:
 
     def garble(value: Any) -> Any:
         if isinstance(value, str):
-            return f"{value}\N{LATIN SMALL LETTER E WITH ACUTE}".encode().decode("latin-1")[:512]
-        return str(value) if isinstance(value, bool) else value + 1
+            sent = f"{value}\N{LATIN SMALL LETTER E WITH ACUTE}".encode("utf-8", "surrogatepass")
+            return sent.decode("latin-1")[:512]
+        if isinstance(value, bool):
+            return str(value)
+        return value + 1 if isinstance(value, int | float) else value
 
     return storing(lambda sent: {key: garble(one) if chosen(key, keys) else one for key, one in sent.items()})
 
@@ -175,8 +188,7 @@ def storing(change: Callable[[Attributes], Attributes]) -> Fault:
         said, request = request.read()
         if not isinstance(said, dict):
             return go(request)
-        bodies = [said, *(one for one in said.get("files", ()) if isinstance(one, dict))]
-        for body in bodies:
+        for body in [said, *each_file(said)]:
             if isinstance(body.get("attributes"), dict):
                 body["attributes"] = change(body["attributes"])
         return go(request.saying(said))
@@ -185,11 +197,12 @@ def storing(change: Callable[[Attributes], Attributes]) -> Fault:
 
 
 def deleting(request: Request) -> bool:
-    return request.method == "DELETE"
+    """A File, a store, or a file of a store: nothing else can be deleted."""
+    return detaching(request) or (request.method == "DELETE" and len(request.parts) == 2)
 
 
 def detaching(request: Request) -> bool:
-    return deleting(request) and request.parts[2:3] == ("files",)
+    return request.method == "DELETE" and len(request.parts) == 4 and request.parts[2] == "files"
 
 
 KINDS = (
