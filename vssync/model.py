@@ -57,6 +57,7 @@ class BatchLimits:
 class Capabilities:
     """What a service can do; each absence has its fallback or a plan-time error."""
 
+    attributes: bool = True  # of store files; the marks are among them, so nothing can be owned without
     batches: bool = True
     batch_files: bool = True  # `files[]` with attributes and chunking each
     list_batches: bool = True

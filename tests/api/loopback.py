@@ -38,7 +38,8 @@ class Got:
     method: str
     target: str
     headers: dict[str, str]
-    connection: int
+    body: bytes = b""
+    connection: int = 0
 
 
 @dataclass
@@ -52,8 +53,15 @@ Answering = Callable[[Got], Sent]
 
 
 @contextmanager
-def listening(answer: Answering, certificate: Path | None = None) -> Iterator[Loopback]:
-    """Answers each request by the function; over TLS with a certificate and its key in one file."""
+def listening(answer: Answering, certificate: Path | None = None, *, proxy: bool = False) -> Iterator[Loopback]:
+    """Answers each request by the function; over TLS with a certificate and its key in one file.
+
+    A `proxy` speaks TLS only inside of the tunnels that clients ask for, and stands for every host they lead to.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if certificate:
+        context.load_cert_chain(certificate)
+    over_tls = certificate is not None and not proxy
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -65,9 +73,9 @@ def listening(answer: Answering, certificate: Path | None = None) -> Iterator[Lo
                 self.number = place.connections
 
         def reply(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length", 0)))
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            got = Got(self.command, self.path, headers, self.number)
+            got = Got(self.command, self.path, headers, body, self.number)
             with lock:
                 place.got.append(got)
             sent = answer(got)
@@ -83,6 +91,18 @@ def listening(answer: Answering, certificate: Path | None = None) -> Iterator[Lo
 
         do_GET = do_POST = do_DELETE = reply  # noqa: N815  # the names http.server looks for
 
+        def do_CONNECT(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            super().finish()
+            self.connection = context.wrap_socket(self.connection, server_side=True)
+            self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
+            self.close_connection = False
+
+        def finish(self) -> None:
+            super().finish()
+            self.connection.close()
+
         def log_message(self, format: str, *args: Any) -> None:
             """Says nothing."""
 
@@ -94,11 +114,9 @@ def listening(answer: Answering, certificate: Path | None = None) -> Iterator[Lo
 
     lock = threading.Lock()
     server = Server(("127.0.0.1", 0), Handler)
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
+    if over_tls:
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    scheme = "https" if certificate else "http"
+    scheme = "https" if over_tls else "http"
     place = Loopback(f"{scheme}://127.0.0.1:{server.server_address[1]}/v1")
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -110,24 +128,25 @@ def listening(answer: Answering, certificate: Path | None = None) -> Iterator[Lo
         server.server_close()
 
 
-def self_signed(folder: Path) -> Path:
-    """A certificate for this machine that nobody vouches for, with its key, in one file."""
+def self_signed(folder: Path, *hosts: str, subject: str = "loopback") -> Path:
+    """A certificate for this machine and other hosts that nobody vouches for, with its key, in one file."""
     pytest.importorskip("cryptography")
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-    key = generate_private_key(SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
+    key = generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)])
+    names = [x509.IPAddress(ip_address("127.0.0.1")), *map(x509.DNSName, hosts)]
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, SHA256())
     )
     path = folder / "certificate.pem"
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     path.write_bytes(certificate.public_bytes(Encoding.PEM) + secret)
     return path

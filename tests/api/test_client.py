@@ -14,7 +14,7 @@ import pytest
 from tests.support import ENDPOINT, Clock, client_of
 from vssync.api import Client, Entry, connect
 from vssync.api.send import ATTACH, CONNECT, READ, SEARCH, UPLOAD, WRITE
-from vssync.errors import LostReply, NotFound, ServiceError
+from vssync.errors import AccessDenied, LostReply, NotFound, ServiceError
 from vssync.model import AUTO, Chunking, FileStatus
 
 Answer = httpx.Response | type[Exception]
@@ -79,11 +79,27 @@ def test_a_garbled_answer_to_a_creating_write_is_a_lost_reply() -> None:
 
 
 def test_deleting_what_is_gone_is_fine() -> None:
-    serve, _ = script(httpx.Response(404), httpx.Response(404), httpx.Response(404))
+    serve, _ = script(*[httpx.Response(404) for _ in range(6)])
     client = client_of(serve)
     client.detach("vs_1", "file-1")
     client.delete_upload("file-1")
     client.delete_store("vs_1")
+
+
+@pytest.mark.parametrize(
+    "delete",
+    [
+        lambda client: client.detach("vs_1", "file-1"),
+        lambda client: client.delete_upload("file-1"),
+        lambda client: client.delete_store("vs_1"),
+    ],
+)
+def test_what_answers_404_to_its_deletion_and_can_be_read_is_not_gone(delete: Callable[[Client], None]) -> None:
+    serve, seen = script(httpx.Response(404), ok(id="x"))
+    with pytest.raises(AccessDenied, match=r"404.*may see it and not delete it"):
+        delete(client_of(serve))
+    assert [request.method for request in seen] == ["DELETE", "GET"]
+    assert seen[0].url == seen[1].url
 
 
 @pytest.mark.parametrize("status", [404, 405])

@@ -24,10 +24,29 @@ from vssync.errors import Answer
         ("openai", 400, "", "Invalid project", ""),
         ("compatible", 403, "", "", "ask"),
         ("compatible", 407, "", "", "HTTPS_PROXY"),
+        ("compatible", 400, "", "Unknown parameter 'attributes'.", "mark"),
+        ("compatible", 422, "", "unknown field chunking_strategy", "chunking: auto"),
+        ("compatible", 405, "", "", ""),
         ("openai", 500, "", "", ""),
     ],
 )
 def test_the_way_out(provider: str, status: int, code: str, message: str, said: str) -> None:
     found = way_out(provider, Answer("GET", "/files", status, code, message))
+    assert said in found
+    assert bool(said) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v1/vector_stores/vs_1/files/file-1", "`attribute_updates: false`"),
+        ("/v1/vector_stores/vs_1", "`store_updates: false`"),
+        ("/v1/vector_stores", "`external`"),
+        ("/v1/vector_stores/vs_1/files", ""),
+        ("/v1/files", ""),
+    ],
+)
+def test_a_write_that_a_service_never_takes_names_the_capability(path: str, said: str) -> None:
+    found = way_out("compatible", Answer("POST", path, 405))
     assert said in found
     assert bool(said) == bool(found)

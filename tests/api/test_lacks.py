@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import ENDPOINT, Clock
 from vssync.api import Entry, connect
-from vssync.api.lacks import Lack, for_good, on_create, on_list
+from vssync.api.lacks import Lack, for_good, on_create, on_list, on_update
 from vssync.errors import Answer, ServiceError
 from vssync.local import LocalTransport, Options, dialect, open_service
 from vssync.model import AUTO, Capabilities
@@ -32,7 +32,10 @@ def refusal(status: int, message: str = "", code: str = "", param: str = "") -> 
         (refusal(400, "Unknown parameter: 'files'."), Lack.BATCH_FILES),
         (refusal(400, "file_ids", code="unsupported_file"), None),
         (refusal(400, "files have the type .docx"), None),
+        (refusal(400, "Unknown parameter 'attributes'."), Lack.ATTRIBUTES),
+        (refusal(422, "Unknown field: files[0].attributes"), Lack.ATTRIBUTES),
         (refusal(400, "attributes: too many"), None),
+        (refusal(400, "Unknown value for attributes"), None),
         (refusal(500), None),
         (refusal(429), None),
         (refusal(0), None),
@@ -57,6 +60,11 @@ def test_what_refusing_a_batch_tells(error: ServiceError, lack: Lack | None) -> 
 )
 def test_what_refusing_a_list_tells(status: int, lack: Lack | None, good: bool) -> None:
     assert (on_list(refusal(status)), for_good(refusal(status))) == (lack, good)
+
+
+@pytest.mark.parametrize(("status", "tells"), [(405, True), (501, True), (404, False), (500, False)])
+def test_what_refusing_new_attributes_tells(status: int, *, tells: bool) -> None:
+    assert on_update(refusal(status)) is (Lack.ATTRIBUTE_UPDATES if tells else None)
 
 
 def test_each_lack_is_a_capability() -> None:

@@ -177,3 +177,13 @@ def test_an_address_that_answered_once_is_given_more_attempts() -> None:
 def test_a_name_dns_cannot_spell_is_an_error_of_the_address() -> None:
     with client_at("http://a..b/v1") as client, pytest.raises(ServiceError, match="no such host"):
         client.store("vs_1")
+
+
+def test_an_address_that_does_not_speak_tls_is_said_to() -> None:
+    with (
+        listening(lambda _: said(id="vs_1")) as place,
+        client_at(place.url.replace("http:", "https:")) as client,
+        pytest.raises(ServiceError, match=r"no TLS connection to be had: .*; look at the address, its port"),
+    ):
+        client.store("vs_1")
+    assert place.got == []

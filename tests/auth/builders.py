@@ -6,19 +6,17 @@ import base64
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import MD5, SHA256, Hash
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -28,6 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from tests.api import loopback
+from tests.api.loopback import Got, Sent
 from vssync.endpoints import AuthKind, Endpoint
 
 TENANCY, USER = "ocid1.tenancy.oc1..aaaa", "ocid1.user.oc1..bbbb"
@@ -99,17 +99,7 @@ def endpoint(
     return Endpoint("oci", url, url, {}, {}, auth, **fields)
 
 
-@dataclass(frozen=True)
-class Seen:
-    """One request as it came over the wire."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-def verify(seen: Seen, key: RSAPrivateKey) -> str:
+def verify(seen: Got, key: RSAPrivateKey | RSAPublicKey) -> str:
     """Checks a signature by OCI's published rules, from what was received alone; gives the id of its key."""
     scheme, _, rest = seen.headers["authorization"].partition(" ")
     fields = dict(re.findall(r'(\w+)="([^"]*)"', rest))
@@ -121,9 +111,10 @@ def verify(seen: Seen, key: RSAPrivateKey) -> str:
         assert seen.headers["x-content-sha256"] == base64.b64encode(hashlib.sha256(seen.body).digest()).decode()
         assert int(seen.headers["content-length"]) == len(seen.body)
     assert set(names) == expected
-    known = {**seen.headers, "(request-target)": f"{seen.method.lower()} {seen.path}"}
+    known = {**seen.headers, "(request-target)": f"{seen.method.lower()} {seen.target}"}
     text = "\n".join(f"{name}: {known[name]}" for name in names).encode("ascii")
-    key.public_key().verify(base64.b64decode(fields["signature"]), text, PKCS1v15(), SHA256())
+    public = key if isinstance(key, RSAPublicKey) else key.public_key()
+    public.verify(base64.b64decode(fields["signature"]), text, PKCS1v15(), SHA256())
     return str(fields["keyId"])
 
 
@@ -133,34 +124,16 @@ class Service:
 
     url: str
     statuses: list[int] = field(default_factory=list)
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[Got] = field(default_factory=list)
 
 
 @contextmanager
 def listening() -> Iterator[Service]:
     """A service that listens as long as the context lasts."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            service.seen.append(Seen(self.command, self.path, headers, body))
-            self.send_response(service.statuses.pop(0) if service.statuses else 200)
-            self.send_header("content-length", "0")
-            self.end_headers()
+    def answer(_: Got) -> Sent:
+        return Sent(service.statuses.pop(0) if service.statuses else 200)
 
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815  # the names http.server looks for
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    service = Service(f"http://127.0.0.1:{server.server_address[1]}/openai/v1")
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with loopback.listening(answer) as place:
+        service = Service(place.url, seen=place.got)
         yield service
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

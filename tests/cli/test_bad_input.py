@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -205,6 +206,21 @@ def test_doctor_says_it_all_and_exits_with_1(tmp_path: Path) -> None:
     assert end.code == 1
     assert "failed   credential" in end.out
     assert KEY not in end.out + end.err
+
+
+def test_doctor_gives_it_all_to_a_program_in_one_document(tmp_path: Path) -> None:
+    with open_service(tmp_path / "live", options=Options(api_key="right")) as service, on_a_port(service) as url:
+        folder = manifest(tmp_path, f"provider: openai, data_url: '{url}'")
+        wrong = vssync(folder, "doctor", "--format", "json", OPENAI_API_KEY=KEY)
+        right = vssync(folder, "doctor", "--format", "json", "--write", OPENAI_API_KEY="right")
+    assert (wrong.code, right.code, wrong.err, right.err) == (1, 0, "", "")
+    assert KEY not in wrong.out
+    found, well = json.loads(wrong.out), json.loads(right.out)
+    assert (found["complete"], found["owner"], found["provider"]) == (True, "shelf", "openai")
+    assert (found["capabilities"], well["capabilities"]["attributes"]) == (None, True)
+    denied = next(finding for finding in found["findings"] if finding["status"] == "failed")
+    assert (denied["check"], "401" in denied["text"], denied["way_out"]) == ("credential", True, [])
+    assert {finding["status"] for finding in well["findings"]} == {"ok"}
 
 
 def test_doctor_prints_what_to_commit(tmp_path: Path) -> None:

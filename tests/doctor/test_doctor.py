@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
@@ -15,7 +16,7 @@ from tests.local.serving import on_a_port
 from tests.support import Clock, client_of
 from vssync import workflow
 from vssync.api import connect
-from vssync.doctor import Diagnosis, Finding, Verdict, examine, reading, text
+from vssync.doctor import Diagnosis, Finding, Verdict, document, examine, reading, text
 from vssync.doctor.finding import failed, ok, warning
 from vssync.doctor.reading import region_of
 from vssync.local import Options, dialect, open_service
@@ -215,6 +216,16 @@ def test_lines_to_copy_are_not_broken_and_nothing_steers_the_terminal() -> None:
     assert statement in shown
     assert "\x1b" not in shown
     assert all(len(line) <= 63 for line in shown.splitlines() if statement not in line)
+
+
+def test_a_document_of_an_examination_that_was_cut_short_says_so(tmp_path: Path) -> None:
+    manifest(tmp_path, "{provider: local}")
+    loaded = workflow.load(Settings(manifest=str(tmp_path)), hashed=False)
+    found = json.loads(document(loaded, [failed("clean up", "left \x1b[31m##[error]", "upload f-1")], None))
+    assert (found["complete"], found["capabilities"]) == (False, None)
+    (finding,) = found["findings"]
+    assert (finding["check"], finding["status"], finding["way_out"]) == ("clean up", "failed", ["upload f-1"])
+    assert "\x1b" not in finding["text"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from vssync.api import Client, connect
 from vssync.api.send import Call
 from vssync.doctor import Finding, Verdict, snippet, trial
 from vssync.endpoints import AuthKind, Endpoint
-from vssync.local import LocalTransport, Options, Service, dialect, open_service
+from vssync.local import LocalTransport, Options, Service, dialect, open_service, with_faults
 
 PROJECT, COMPARTMENT = "ocid1.generativeaiproject.oc1.us-chicago-1.aaaa", "ocid1.compartment.oc1..bbbb"
 KEY = "sk-not-shown"
@@ -46,6 +46,7 @@ def uploads(client: Client) -> int:
 
 
 USUAL = {
+    "attributes": True,
     "list_batches": True,
     "batch_files": True,
     "batches": True,
@@ -95,11 +96,26 @@ def test_what_comes_back_otherwise_is_said(tmp_path: Path, spoken: str, topic: s
     assert said in findings[topic].said
 
 
-def test_a_service_without_attributes_cannot_be_used(tmp_path: Path) -> None:
-    with service_of(tmp_path, "local,takes-attributes=off") as service:
-        _, findings = tried(service, "compatible")
-    assert findings["trial"].verdict is Verdict.FAILED
-    assert "attributes" in findings["trial"].said
+@pytest.mark.parametrize(
+    ("spoken", "faults", "found", "verdict", "said"),
+    [
+        ("local,takes-attributes=off", (), False, Verdict.FAILED, "refused"),
+        ("local,takes-attributes=off,has-batches=off", (), False, Verdict.FAILED, "refused"),
+        ("local", ("erased-mark,keys=*",), False, Verdict.FAILED, "lost"),
+        ("local", ("erased-mark,keys=*:POST:/**/file_batches",), True, Verdict.WARNING, "sent again"),
+    ],
+)
+def test_a_service_without_attributes_cannot_be_used(
+    tmp_path: Path, *, spoken: str, faults: tuple[str, ...], found: bool, verdict: Verdict, said: str
+) -> None:
+    with service_of(tmp_path, spoken) as service:
+        told: list[Finding] = []
+        client = client_for(service, "compatible", LocalTransport(with_faults(service, faults)))
+        capabilities, left = trial.run(client, told.append)
+    finding = next(finding for finding in told if finding.topic == "attributes")
+    assert (capabilities["attributes"], finding.verdict, left) == (found, verdict, False)
+    assert said in finding.said
+    assert ("attributes: false" in snippet(capabilities, {})) is not found
 
 
 class Cut(httpx.BaseTransport):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 
 import pytest
@@ -20,6 +20,7 @@ def on_a_port(service: Service) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.effective_port}/v1"
     finally:
-        server.trigger.pull_trigger(lambda: waitress.wasyncore.close_all(server._map))
+        with suppress(OSError):  # a worker may wake the loop first: then it is closed before we wake it
+            server.trigger.pull_trigger(lambda: waitress.wasyncore.close_all(server._map))
         thread.join()
         server.task_dispatcher.shutdown()

@@ -16,6 +16,7 @@ pytest.importorskip("cryptography")
 
 from cryptography.exceptions import InvalidSignature
 
+from tests.api.loopback import Got
 from tests.auth import builders as b
 from vssync import auth
 from vssync.local import DIALECTS, LocalTransport, Service
@@ -41,13 +42,13 @@ class Verified:
         return self.app({**environ, "wsgi.input": io.BytesIO(seen.body)}, start_response)
 
 
-def received(environ: Any) -> b.Seen:
+def received(environ: Any) -> Got:
     headers = {name[5:].lower().replace("_", "-"): value for name, value in environ.items() if name.startswith("HTTP_")}
     for name in ("content-type", "content-length"):
         headers[name] = environ[name.upper().replace("-", "_")]
     query = f"?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else ""
     body = environ["wsgi.input"].read(int(headers["content-length"] or 0))
-    return b.Seen(environ["REQUEST_METHOD"], environ["PATH_INFO"] + query, headers, body)
+    return Got(environ["REQUEST_METHOD"], environ["PATH_INFO"] + query, headers, body)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api import lacks, parse
@@ -16,7 +16,7 @@ from vssync.api.limits import Bucket, Clock
 from vssync.api.paging import PAGE, Page, page_of, whole
 from vssync.api.parse import Misshapen
 from vssync.api.send import ATTACH, SEARCH, UPLOAD, Call, Plane, Reply, Sender, misshapen
-from vssync.errors import NotFound, ServiceError
+from vssync.errors import AccessDenied, NotFound, ServiceError
 from vssync.model import (
     Attributes,
     Chunking,
@@ -156,11 +156,7 @@ class Client:
 
     def attached(self, store_id: str, file_id: str) -> bool:
         """Whether a store still has this file."""
-        try:
-            self.file(store_id, file_id)
-        except NotFound:
-            return False
-        return True
+        return self._there(Call("GET", f"/vector_stores/{store_id}/files/{file_id}"))
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> LiveFile:
         """Replaces a store file's attributes as a whole."""
@@ -282,10 +278,20 @@ class Client:
             raise misshapen(call, why) from why
 
     def _gone(self, call: Call) -> None:
+        """Deletes. A 404 is as good, unless the object can still be read: services hide a missing permission so."""
         try:
             self._send(call)
+        except NotFound as refused:
+            if self._there(call):
+                why = "it can be read all the same, so this identity may see it and not delete it"
+                raise AccessDenied(f"{refused}; {why}", refused.answer) from None
+
+    def _there(self, call: Call) -> bool:
+        try:
+            self._send(replace(call, method="GET"))
         except NotFound:
-            return
+            return False
+        return True
 
     def _polled(self, call: Call) -> Polled:
         reply = self._send(call)

@@ -16,6 +16,7 @@ from vssync.errors import AccessDenied, Answer, LostReply, NotFound, ServiceErro
 _INNER = re.compile(r"\{.*\}", re.DOTALL)
 _GONE = re.compile(r"not found|no file found|does not exist|no such", re.IGNORECASE)
 _REQUEST_IDS = ("opc-request-id", "x-request-id", "apim-request-id")
+LOOK = "look at the address, its port and the proxy settings"
 _SHOWN = 300
 _DEEPEST = 3
 
@@ -149,7 +150,7 @@ def _redirect(response: httpx.Response) -> str:
 def _not_json(response: httpx.Response) -> str:
     kind = response.headers.get("content-type", "no content type").split(";")[0]
     if "html" in kind:
-        return "the answer is a web page, not JSON: a proxy or another server answered"
+        return f"the answer is a web page, not JSON: a proxy or another server answered; {LOOK}"
     return f"the answer is not JSON ({kind}): {_cut(response.text.strip())}" if response.content else "empty answer"
 
 

@@ -16,6 +16,8 @@ from vssync.errors import ServiceError
 class Lack(StrEnum):
     """What a service refused to know; the values are the manifest's `capabilities`."""
 
+    ATTRIBUTES = "attributes"
+    ATTRIBUTE_UPDATES = "attribute_updates"
     BATCHES = "batches"
     BATCH_FILES = "batch_files"
     LIST_BATCHES = "list_batches"
@@ -24,11 +26,12 @@ class Lack(StrEnum):
 _NO_SUCH_ROUTE = (404, 405, 501)
 _BAD_FORM = (400, 422)
 _ABOUT_ONE_FILE = ("unsupported_file", "invalid_file", "file_already_attached")
+_NO_ATTRIBUTES = re.compile(r"\bunknown (?:parameter|field)\W+(?:files\b\W*\d*\W*)?attributes\b", re.IGNORECASE)
 _FORM = re.compile(r"\bfile_ids\b|\bunknown (?:parameter|field)\W+files\b", re.IGNORECASE)
 
 
 def on_create(error: ServiceError, file_ids: Iterable[str] = ()) -> Lack | None:
-    """What refusing a batch with `files` of these ids tells of the service.
+    """What refusing to attach files of these ids, in a batch with `files` or one by one, tells of the service.
 
     A 404 tells BATCHES only of a store that is known to be there: look at it (`Client.ready`) before you believe it.
     """
@@ -37,8 +40,15 @@ def on_create(error: ServiceError, file_ids: Iterable[str] = ()) -> Lack | None:
         return None
     if answer.status in _NO_SUCH_ROUTE:
         return Lack.BATCHES
+    if answer.status in _BAD_FORM and _NO_ATTRIBUTES.search(answer.message):
+        return Lack.ATTRIBUTES
     about_form = answer.param in ("files", "file_ids") or _FORM.search(answer.message)
     return Lack.BATCH_FILES if answer.status in _BAD_FORM and about_form else None
+
+
+def on_update(error: ServiceError) -> Lack | None:
+    """What refusing to change a store file's attributes tells; a 404 may also mean that the file is not there."""
+    return Lack.ATTRIBUTE_UPDATES if for_good(error) else None
 
 
 def on_list(error: ServiceError) -> Lack | None:

@@ -64,6 +64,8 @@ def _reading(cause: Exception) -> tuple[str, str]:
         )
     if isinstance(cause, UnicodeError) or any(isinstance(link, socket.gaierror) for link in _chain(cause)):
         return f"no such host: {_words(cause)}", "look at the region, the address and your DNS"
+    if any(isinstance(link, ssl.SSLError) for link in _chain(cause)):
+        return f"no TLS connection to be had: {_words(cause)}", faults.LOOK
     return f"cannot be reached: {_words(cause)}", "look at the address, the network and the proxy settings"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from vssync.api.lacks import Lack, on_create
 from vssync.applier.context import StoreRun
 from vssync.applier.loads import Flight, Load, extension, not_taken
 from vssync.applier.polling import until
@@ -18,7 +19,6 @@ from vssync.model import Attributes
 from vssync.ownership import MARK, provisional, read_mark
 
 _LOOKS = 3  # attempts to attach what a lost reply left missing
-_NO_SUCH_WAY = (404, 405, 501)
 _REJECTED = (400, 404, 413, 415, 422)
 
 
@@ -36,9 +36,10 @@ def attach(at: StoreRun, loads: Sequence[Load], looks: int = _LOOKS) -> list[Fli
     except LostReply as error:
         return _look(at, loads, error, looks)
     except ServiceError as error:
-        if _another_way(at, loads, error):
+        lack = on_create(error, [load.file_id for load in loads])
+        if _another_way(at, lack):
             return attach(at, loads, looks)
-        if error.answer.status in _REJECTED and len(loads) > 1:
+        if error.answer.status in _REJECTED and len(loads) > 1 and lack is not Lack.ATTRIBUTES:
             half = len(loads) // 2
             return attach(at, loads[:half], looks) + attach(at, loads[half:], looks)
         _reject(at, loads, error)
@@ -85,20 +86,19 @@ def _send_alike(at: StoreRun, loads: list[Load]) -> None:
     at.run.watcher.batched(at.key)
 
 
-def _another_way(at: StoreRun, loads: Sequence[Load], error: ServiceError) -> bool:
-    """Whether the service has just said that it does not know the way tried; then that way is closed for this run."""
-    ways, answer = at.run.ways, error.answer
-    if not ways.batches:
-        return False
-    about_one = any(load.file_id in answer.message for load in loads)
-    if answer.status in _NO_SUCH_WAY and not about_one and at.client.ready(at.id):
+def _another_way(at: StoreRun, lack: Lack | None) -> bool:
+    """Closes, for this run, a way that the service has just said it lacks; whether another one is left to try."""
+    ways = at.run.ways
+    if lack is Lack.BATCHES and ways.batches and at.client.ready(at.id):
         ways.batches = False
-        return True
-    about_files = answer.param in ("files", "file_ids") or "file_ids" in answer.message
-    if ways.batch_files and answer.status in (400, 422) and about_files and answer.code != "unsupported_file":
+    elif lack is Lack.BATCH_FILES and ways.batches and ways.batch_files:
         ways.batch_files = False
-        return True
-    return False
+    elif lack is Lack.ATTRIBUTES:
+        ways.attributes = False
+        return False
+    else:
+        return False
+    return True
 
 
 def _look(at: StoreRun, loads: Sequence[Load], lost: LostReply, looks: int) -> list[Flight]:

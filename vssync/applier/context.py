@@ -83,6 +83,7 @@ class Ways:
     batch_files: bool = True
     attribute_updates: bool = True
     store_updates: bool = True
+    attributes: bool = True
 
 
 @dataclass(slots=True)
@@ -106,6 +107,7 @@ class Run:
     _suspects: list[Orphan] = field(default_factory=list)
     _taken: Counter[str] = field(default_factory=Counter)
     _refused: Counter[str] = field(default_factory=Counter)
+    _said: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -138,6 +140,14 @@ class Run:
         """
         with self._lock:
             return self._refused[extension] >= _ENOUGH and not self._taken[extension]
+
+    def say_once(self, text: str) -> None:
+        """Tells the watcher what would be true of many files."""
+        with self._lock:
+            fresh = text not in self._said
+            self._said.add(text)
+        if fresh:
+            self.watcher.say(text)
 
     def throw(self, file_id: str, why: str, store_id: str = "") -> None:
         """Remembers an upload of ours that nothing should hold any more; it goes at the end of the run."""

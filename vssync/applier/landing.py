@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
+from vssync.api.lacks import on_update
 from vssync.applier import echo
 from vssync.applier.attaching import attach
 from vssync.applier.context import StoreRun
 from vssync.applier.loads import Flight, Load, ours, see_gone
 from vssync.applier.polling import ENDED, end_of_batch, until
 from vssync.applier.results import DONE, Result, failed
-from vssync.errors import NotFound, VssyncError
+from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.model import FileStatus, LiveFile
 from vssync.ownership import PROVISIONAL, Mark, read_mark
 from vssync.planner.copies import MAX_TRIES, PERMANENT
 from vssync.report import Status
+from vssync.steps import Drop, Put
 
 _PAGE = 100  # files a request lists
 _INVISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
@@ -51,30 +54,68 @@ def _settle(at: StoreRun, load: Load, file: LiveFile | None) -> Load | None:
     try:
         file = file if file and file.status in ENDED else _ended(at, load.file_id)
         if file.status is FileStatus.COMPLETED:
-            echo.settle(at, _marked(at, load, file), load.attributes)
+            marked = _marked(at, load, file)
+            if marked is None:
+                return _taken_out(at, load)
+            echo.settle(at, marked, load.attributes)
+            _compare_chunking(at, put, file)
             if not put.gap:
                 for drop in put.drops:
                     at.detach(drop)
             at.result(put.key, DONE)
         elif _worth_another(load, file):
-            at.writes.detach(at.id, load.file_id, ours=ours(put), file=put.file)
-            see_gone(at, load.file_id)
-            at.again(put.key)
-            return load.again()
+            return _taken_out(at, load).again()
         else:
             at.result(put.key, _short_of_completed(file))
+    except echo.Unmarked as error:
+        _given_up(at, load, error)
     except VssyncError as error:
         at.result(put.key, failed(error))
     at.settled()
     return None
 
 
-def _marked(at: StoreRun, load: Load, file: LiveFile) -> LiveFile:
-    """The file with its own attributes: one that was attached together with others has none yet."""
+def _marked(at: StoreRun, load: Load, file: LiveFile) -> LiveFile | None:
+    """The file with its own attributes, which one attached together with others gets only now.
+
+    None where the service turns out to change no attributes: such a file must be attached by itself.
+    """
     mark = read_mark(file.attributes)
-    if isinstance(mark, Mark) and mark.key == PROVISIONAL:
+    if not (isinstance(mark, Mark) and mark.key == PROVISIONAL):
+        return file
+    try:
         return at.writes.set_attributes(at.id, load.file_id, load.attributes)
-    return file
+    except ServiceError as error:
+        if on_update(error) is None:
+            raise
+        at.run.ways.attribute_updates = False
+        return None
+
+
+def _compare_chunking(at: StoreRun, put: Put, file: LiveFile) -> None:
+    """Other chunking is never worth another ingestion, which would bring the same; a person should know."""
+    if not put.chunking.auto and file.chunking not in (None, put.chunking):
+        at.run.say_once(f"{at.key}: the service reports other chunking than asked for; the next plan counts the files")
+
+
+def _taken_out(at: StoreRun, load: Load) -> Load:
+    """The load with its File out of the store, ready to be attached once more."""
+    at.writes.detach(at.id, load.file_id, ours=ours(load.put), file=load.put.file)
+    see_gone(at, load.file_id)
+    at.again(load.put.key)
+    return load
+
+
+def _given_up(at: StoreRun, load: Load, error: VssyncError) -> None:
+    """A copy that carries no mark is taken out while this run knows whose it is, and no more are brought in.
+
+    Where the old copy went first it stays: unmarked it is still found by those who search.
+    """
+    at.run.ways.attributes = False
+    at.result(load.put.key, failed(error))
+    if not load.put.gap:
+        with suppress(VssyncError):
+            at.detach(Drop(load.put.key, load.file_id, ours(load.put)))
 
 
 def _ended(at: StoreRun, file_id: str) -> LiveFile:

@@ -26,7 +26,7 @@ def run_waves(at: StoreRun, store: StoreSteps) -> None:
         hint.say(flight.batch_id for flight in flying)
 
     for wave in store.waves:
-        if at.run.stopping:
+        if at.run.stopping or not at.run.ways.attributes:
             break
         while len(flying) >= store.in_flight:
             land_one()

@@ -35,7 +35,7 @@ def iam(endpoint: Endpoint, environment: Mapping[str, str], ask: Ask | None) -> 
     """
     _require_package(endpoint.auth)
     if endpoint.auth in _WHERE:
-        return _federated(endpoint)
+        return federated(endpoint)
     profile = read_profile(endpoint.profile, environment)
     phrases = _phrases(environment, ask)
     # A profile with a session of its own is one, whatever else it inherits that looks like a user's key.
@@ -101,8 +101,11 @@ def _session(endpoint: Endpoint, profile: Profile, phrases: Phrases) -> Signed:
     return Signed(endpoint, f"session of profile {profile.name} in {profile.file}", read(), read)
 
 
-def _federated(endpoint: Endpoint) -> Signed:
-    """A signer that gets its token from where it runs. It renews an old one when called, inside our lock."""
+def federated(endpoint: Endpoint, build: Callable[[AuthKind], Any] | None = None) -> Signed:
+    """A signer, as that package builds it, that gets its token from where it runs.
+
+    Some kinds renew an old token when they are called, which is inside our lock; all of them after a 401.
+    """
     kind = endpoint.auth
 
     def guarded(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -116,7 +119,7 @@ def _federated(endpoint: Endpoint) -> Signed:
 
         return speak
 
-    signer = guarded(_build)(kind)
+    signer = guarded(build or _build)(kind)
     sign = guarded(signer)
 
     def renew() -> Signer:
@@ -132,8 +135,8 @@ def _build(kind: AuthKind) -> Any:
 
     if kind is AuthKind.RESOURCE_PRINCIPAL:
         return signers.get_resource_principals_signer()
+    # The package's own strategy takes minutes to find out that this is no instance, or no pod of the right kind.
+    patience = RetryStrategyBuilder(max_attempts=3, total_elapsed_time_seconds=30).get_retry_strategy()
     if kind is AuthKind.OKE_WORKLOAD_IDENTITY:
-        return signers.get_oke_workload_identity_resource_principal_signer()
-    # The package's own strategy takes minutes to find out that this is no instance.
-    patience = RetryStrategyBuilder(max_attempts=3, total_elapsed_time_seconds=30)
-    return signers.InstancePrincipalsSecurityTokenSigner(retry_strategy=patience.get_retry_strategy())
+        return signers.get_oke_workload_identity_resource_principal_signer(retry_strategy=patience)
+    return signers.InstancePrincipalsSecurityTokenSigner(retry_strategy=patience)

@@ -4,8 +4,8 @@ It writes nothing but the scratch store of a trial that was asked for, shows no 
 other commands: what it finds out goes into the manifest by a person's hand.
 """
 
-from vssync.doctor.examine import Diagnosis, examine
+from vssync.doctor.examine import Diagnosis, document, examine
 from vssync.doctor.finding import Finding, Verdict, text
 from vssync.doctor.trial import snippet
 
-__all__ = ["Diagnosis", "Finding", "Verdict", "examine", "snippet", "text"]
+__all__ = ["Diagnosis", "Finding", "Verdict", "document", "examine", "snippet", "text"]

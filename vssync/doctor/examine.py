@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from vssync import workflow
 from vssync.api import Clock
 from vssync.doctor import reading, tenancy, trial
-from vssync.doctor.finding import Finding, Tell, Verdict, failed, ok
+from vssync.doctor.finding import Finding, Tell, Verdict, failed, ok, plain
 from vssync.endpoints import AuthKind, Endpoint, resolve
 from vssync.errors import VssyncError
+from vssync.render.words import tame_json
 from vssync.settings import Settings
 from vssync.sources import Loaded
 from vssync.workflow import Work
 
 _UNSIGNED = (AuthKind.NONE, AuthKind.BEARER)
+
+
+FORMAT = 1  # of the document
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,19 @@ def examine(
         tried = _at_work(work, noted, write=write) if work else None
     found, left = tried or (None, False)
     return Diagnosis(Verdict.FAILED in verdicts, found, left)
+
+
+def document(loaded: Loaded, findings: Sequence[Finding], diagnosis: Diagnosis | None) -> str:
+    """Everything found as JSON, for programs; without a diagnosis, the examination was cut short."""
+    found = {
+        "format": FORMAT,
+        "owner": loaded.desired.owner,
+        "provider": loaded.desired.service.provider,
+        "complete": diagnosis is not None,
+        "findings": [plain(finding) for finding in findings],
+        "capabilities": dict(diagnosis.capabilities) if diagnosis and diagnosis.capabilities is not None else None,
+    }
+    return tame_json(json.dumps(found, indent=2))
 
 
 def _connected(given: Settings, loaded: Loaded, tell: Tell, stack: ExitStack, clock: Clock | None) -> Work | None:

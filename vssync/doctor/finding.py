@@ -46,6 +46,16 @@ def failed(topic: str, said: str, *way_out: str) -> Finding:
     return Finding(Verdict.FAILED, topic, said, way_out)
 
 
+def plain(finding: Finding) -> dict[str, object]:
+    """A finding for programs."""
+    return {
+        "check": finding.topic,
+        "status": finding.verdict,
+        "text": clean(finding.said),
+        "way_out": [clean(line) for line in finding.way_out],
+    }
+
+
 _VERDICT, _TOPIC = 9, 14
 
 

@@ -13,7 +13,8 @@ from vssync.api.lacks import Lack, on_create, on_list
 from vssync.doctor.finding import Finding, Tell, failed, ok, warning
 from vssync.doctor.scratch import Scratch
 from vssync.errors import NotFound, ServiceError, VssyncError
-from vssync.model import Attributes, Capabilities, Chunking, FileStatus, Scalar
+from vssync.model import Attributes, Capabilities, Chunking, FileStatus, LiveFile, Scalar
+from vssync.ownership import NEEDED
 
 CHUNKING = Chunking(200, 50)
 # What services are known to bend: other alphabets, fractions, large numbers, booleans, the empty and the longest text.
@@ -57,7 +58,10 @@ def run(client: Client, tell: Tell) -> tuple[Mapping[str, bool], bool]:
     try:
         _tries(trial)
     except VssyncError as error:
-        tell(failed("trial", str(error)))
+        if isinstance(error, ServiceError) and on_create(error) is Lack.ATTRIBUTES:
+            trial.learn("attributes", False, failed("attributes", f"refused: {error}"))
+        else:
+            tell(failed("trial", str(error)))
     finally:
         clean = trial.scratch.clean(tell)
     return trial.found, not clean
@@ -72,7 +76,7 @@ def _tries(trial: _Trial) -> None:
     live = trial.scratch.ended(first[0])
     trial.scratch.ended(first[1])
     _echo(trial, live.chunking)
-    if _round_trip(trial, live.attributes):
+    if _round_trip(trial, live):
         _update_file(trial, first[0])
     _update_store(trial)
     _cancel(trial)
@@ -144,18 +148,31 @@ def _sizes(chunking: Chunking) -> str:
     return "auto" if chunking.auto else f"{chunking.size}/{chunking.overlap}"
 
 
-def _round_trip(trial: _Trial, live: Attributes) -> bool:
-    """Whether attributes can be used at all."""
-    if not live:
-        trial.tell(failed("attributes", "lost: vssync cannot mark its files here, so it cannot be used"))
+def _round_trip(trial: _Trial, live: LiveFile) -> bool:
+    """Whether attributes can be used at all: sent while attaching, or else by an update."""
+    kept = live.attributes or _sent_later(trial, live.id)
+    if not kept:
+        trial.learn("attributes", False, failed("attributes", f"lost: {NEEDED}, so vssync cannot be used here"))
         return False
-    bent = [name for name, sent in ATTRIBUTES.items() if not same(sent, live.get(name))]
+    bent = [name for name, sent in ATTRIBUTES.items() if not same(sent, kept.get(name))]
     if bent:
-        said = ", ".join(f"{name} as {_short(live.get(name))}" for name in bent)
-        trial.tell(warning("attributes", f"come back changed: {said}"))
+        said = ", ".join(f"{name} as {_short(kept.get(name))}" for name in bent)
+        finding = warning("attributes", f"come back changed: {said}")
+    elif not live.attributes:
+        finding = warning("attributes", "lost while attaching, kept when sent again: a request more a file")
     else:
-        trial.tell(ok("attributes", "come back as they were sent"))
+        finding = ok("attributes", "come back as they were sent")
+    trial.learn("attributes", True, finding)
     return True
+
+
+def _sent_later(trial: _Trial, file_id: str) -> Attributes:
+    """What an update keeps of attributes that attaching lost."""
+    try:
+        trial.client.set_attributes(trial.store, file_id, ATTRIBUTES)
+    except ServiceError:
+        return {}
+    return trial.client.file(trial.store, file_id).attributes
 
 
 def same(sent: Scalar, back: Scalar | None) -> bool:

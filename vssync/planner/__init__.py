@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from vssync.errors import VssyncError
 from vssync.guard import check
 from vssync.model import Capabilities, Desired, DesiredStore, LiveStore, Snapshot
-from vssync.ownership import StoreMark, read_store_mark
+from vssync.ownership import NEEDED, StoreMark, read_store_mark
 from vssync.plan import Options, Plan
 from vssync.planner.assembly import contents_of, left_plans, store_plan
 from vssync.planner.digest import digest_of
@@ -26,6 +27,10 @@ from vssync.planner.table import Rules
 __all__ = ["By", "Match", "Matches", "digest_of", "make_plan", "match_stores"]
 
 _COMMON = Capabilities()
+_UNMARKABLE = (
+    f"service.capabilities: says `attributes: false`, and {NEEDED}; use a service that keeps attributes, or take the "
+    "line out if `vssync doctor --write` finds that this one does"
+)
 
 
 def make_plan(
@@ -42,8 +47,10 @@ def make_plan(
 
     Raises Refused for a store of
     another owner and for two live stores of ours with one key, UsageProblem for an address that meets nothing,
-    VssyncError for a mark that a newer version wrote.
+    VssyncError for a mark that a newer version wrote, and for a service where no file can carry one.
     """
+    if not capabilities.attributes:
+        raise VssyncError(_UNMARKABLE)
     matches = match_stores(desired, snapshot.stores, options)
     terms = Terms(desired.owner, options, capabilities, replace(Scope.of(options), fulfilled=fulfilled), snapshot)
     stores = {store.key: store for store in desired.stores if store.key in matches.found}
