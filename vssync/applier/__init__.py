@@ -38,6 +38,7 @@ def apply(run: Run, plan: Plan) -> Report:
     started = clock.monotonic()
     program = lower(plan)
     _look_back(run, plan.owner, program)
+    run.writes.journal.begin()
     _announce(run, program)
     ids: list[tuple[str, str]] = []
     orphans: tuple[Orphan, ...] = ()

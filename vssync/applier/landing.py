@@ -51,6 +51,7 @@ def _settle(at: StoreRun, load: Load, file: LiveFile | None) -> Load | None:
     try:
         file = file if file and file.status in ENDED else _ended(at, load.file_id)
         if file.status is FileStatus.COMPLETED:
+            at.writes.journal.held(load.file_id)
             echo.settle(at, _marked(at, load, file), load.attributes)
             if not put.gap:
                 for drop in put.drops:
