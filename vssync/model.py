@@ -209,12 +209,13 @@ class LiveStore:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An uploaded File object (OpenAI's `/files`)."""
+    """An uploaded File object (OpenAI's `/files`); without `purpose` the service did not say."""
 
     id: str
     filename: str
     size: int
     created_at: int
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)

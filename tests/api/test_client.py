@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 import httpx
 import pytest
@@ -253,3 +254,18 @@ def test_the_services_clock_is_kept() -> None:
     client = client_of(serve)
     client.store("v")
     assert client.service_date == 1785542400
+
+
+def test_uploads_are_read_newest_first_and_no_further_than_asked() -> None:
+    pages = [ok(data=[{"id": f"file-{n}", "purpose": "assistants"}], has_more=True) for n in range(2)]
+    serve, seen = script(*pages)
+    assert [file.id for file in islice(client_of(serve).uploads(), 2)] == ["file-0", "file-1"]
+    assert [request.url.params.get("order") for request in seen] == ["desc", "desc"]
+
+
+def test_uploads_for_another_purpose_are_none_of_ours() -> None:
+    rows = [{"id": f"file-{purpose}", "purpose": purpose} for purpose in ("batch", "assistants", None)]
+    serve, _ = script(ok(data=rows, has_more=False))
+    assert [file.id for file in client_of(serve).uploads()] == ["file-assistants", "file-None"]
+    with pytest.raises(ServiceError, match="GET /files: the service answered with"):
+        list(client_of(lambda _request: ok(oops=1)).uploads())

@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.applier.world import Counting, Place, killed, live
+from tests.support import Silent
+from vssync import workflow
 from vssync.errors import UsageProblem, VssyncError
 from vssync.journal import lines
 from vssync.journal.lines import Doing, Ended, Write, fold, row
+from vssync.model import FileStatus
 from vssync.report import Status
+from vssync.workflow.applying import alone
 
 MANIFEST = "version: 1\nname: noted\nstores:\n  docs:\n    batch: {size: 2}\n    files: [{path: '*.md'}]\n"
 FILES = {f"{number}.md": f"# {number}\n" for number in range(5)}
@@ -91,6 +95,22 @@ def test_a_run_that_ended_well_leaves_an_empty_journal_of_its_owner_alone(place:
     assert {path.stat().st_mode & 0o077 for path in folder.glob("journal*")} == {0}
 
 
+def test_other_verbs_write_lines_too_and_leave_the_apply_that_was_cut_off(place: Place) -> None:
+    place.ingest_delay = 3600.0
+    assert killed(place, lambda seen: seen[-1][1].endswith("/file_batches") and seen[-1][0] == "POST")
+    with place.work() as work:
+        (row,) = workflow.batches(work)
+        with alone(work) as record:
+            assert workflow.cancel(work, row.batch.id, record) is FileStatus.CANCELLED
+    said = [json.loads(line) for line in text(place).splitlines()]
+    assert [line["name"] for line in said if line.get("doing") == "cancel"] == [row.batch.id]
+    place.gc(delete=True)
+    assert "An apply was cut off" in place.left_over()
+    with place.work() as work:
+        assert workflow.apply(work, workflow.destruction(work), Silent()).converged
+    assert place.left_over() == ""
+
+
 def test_a_journal_that_is_cut_at_any_byte_is_the_whole_lines_before(place: Place) -> None:
     killed(place, lambda seen: len(seen) == 12)
     whole = text(place)
@@ -104,24 +124,65 @@ def test_nothing_makes_a_journal_unreadable(noise: bytes) -> None:
     assert "file-1" in fold(noise + b"\n" + good).kept
 
 
-IDS = st.sampled_from(["file-1", "file-2", "file-3"])
-WRITES = st.builds(Write, st.sampled_from(Doing), files=st.tuples(IDS), name=st.text(max_size=3), ours=st.booleans())
+IDS = st.sampled_from(["file-1", "file-2"])
+RUNS = st.sampled_from(["r", "s"])
+ABOUT_FILES = st.sampled_from([Doing.UPLOAD, Doing.DETACH, Doing.DELETE_UPLOAD])
+WRITES = st.builds(Write, st.one_of(ABOUT_FILES, st.sampled_from(Doing)), files=st.tuples(IDS), ours=st.booleans())
+NUMBERS = st.integers(1, 3)
+Event = tuple[dict[str, Any], ...]
 
 
-@given(st.lists(st.tuples(WRITES, st.sampled_from([None, *Ended]), IDS), max_size=12), st.booleans())
-@settings(deadline=None)
-def test_fewer_lines_come_to_the_same(story: list[tuple[Write, Ended | None, str]], end: bool) -> None:
-    found = lines.Fold()
-    found.take({"run": "r", "began": 1, "pid": 2, "host": "h"})
-    for number, (write, how, made) in enumerate(story):
-        found.take(lines.before("r", number, 5, write))
-        if how:
-            found.take(lines.after("r", number, how, made if write.doing is Doing.UPLOAD else ""))
-    if end:
-        found.take({"run": "r", "ended": 9})
-    short = fold(b"".join(map(row, found.lines())))
-    assert short.past() == found.past()
-    assert (found.past().broken == ()) is end
+def sent(run: str, number: int, write: Write, *how: Ended, made: str = "") -> Event:
+    """A write's line before it, and the one after it where its end is known."""
+    return lines.before(run, number, 5, write), *(lines.after(run, number, end, made) for end in how)
+
+
+EVENTS = st.one_of(
+    st.builds(lambda run: ({"run": run, "began": 1, "pid": 2, "host": "h"},), RUNS),
+    st.builds(lambda run: ({"run": run, "ended": 9},), RUNS),
+    st.builds(sent, RUNS, NUMBERS, WRITES),
+    st.builds(sent, RUNS, NUMBERS, WRITES, st.sampled_from(Ended), made=IDS),
+    st.builds(lambda *said: (lines.after(*said),), RUNS, NUMBERS, st.sampled_from(Ended), IDS),
+)
+OURS = {doing: Write(doing, files=("file-1",), ours=True) for doing in Doing}
+FORGOTTEN = [sent("r", 1, OURS[Doing.DETACH], Ended.UNKNOWN), sent("r", 2, OURS[Doing.DELETE_UPLOAD], Ended.DONE)]
+
+
+@given(st.lists(EVENTS, max_size=8), st.one_of(st.just(1.0), st.floats(0, 1)))
+@example(FORGOTTEN, 1.0)
+@settings(deadline=None, max_examples=300)
+def test_lines_dropped_at_any_time_change_nothing_that_is_read(story: list[Event], share: float) -> None:
+    """Cut off at any byte, rewritten with what still matters, and gone on with."""
+    whole = b"".join(row(line) for event in story for line in event)
+    cut = round(share * len(whole))
+    first, rest = whole[:cut], whole[whole.rfind(b"\n", 0, cut) + 1 :]
+    read = first[: first.rfind(b"\n") + 1]
+    short = b"".join(map(row, fold(first).lines()))
+    assert fold(short).past() == fold(first).past() == fold(read).past()
+    assert fold(short + rest).past() == fold(read + rest).past()
+    assert b"".join(map(row, fold(short).lines())) == short
+
+
+def test_a_journal_that_is_kept_for_ever_stays_small() -> None:
+    """Runs that never come to their end, and replies that never come."""
+    found, sizes = lines.Fold(), []
+    for number in range(3000):
+        found.take({"run": f"r{number}", "began": number, "pid": 2, "host": "h"})
+        for doing in (Doing.UPLOAD, Doing.ATTACH):
+            found.take(lines.before(f"r{number}", doing is Doing.UPLOAD, number, Write(doing, files=("file-1",))))
+        if number in (1500, 2999):
+            sizes.append(sum(len(row(line)) for line in found.lines()))
+    assert sizes[0] == sizes[1]
+    assert [run.began for run in found.past().broken] == list(range(2990, 3000))
+    assert ("r2999", 1) in found.under_way
+
+
+def test_what_a_store_was_seen_to_hold_takes_no_room(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are dropped as soon as they can be; a run is cut off at the last upload, with 8 batches of 2 in flight."""
+    monkeypatch.setattr("vssync.journal.record.MOST", 0)
+    place.write({f"{number}.md": f"# {number}\n" for number in range(40)})
+    assert killed(place, lambda seen: seen.count(("POST", "/v1/files")) == 40)
+    assert len(place.past().kept) <= 8 * 2 + 1
 
 
 def test_a_state_folder_in_the_checkout_or_open_to_others_is_not_used(place: Place) -> None:

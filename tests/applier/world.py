@@ -150,12 +150,10 @@ class Live:
 
 
 def live(place: Place) -> Live:
-    from vssync.workflow.gc import _uploads
-
     with place.work() as work:
         stores = work.client.stores()
         assert len({store.name for store in stores}) == len(stores), "a store was made twice"
-        return Live({store.name: work.client.files(store.id) for store in stores}, _uploads(work.client))
+        return Live({store.name: work.client.files(store.id) for store in stores}, tuple(work.client.uploads()))
 
 
 def killed(place: Place, when: Callable[[Seen], bool], **more: Any) -> bool:

@@ -5,7 +5,7 @@ It decides nothing beyond how to ask: what a listing's absence or a failed file 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeVar
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 from vssync.api import lacks, parse
 from vssync.api.ends import from_both_ends
 from vssync.api.limits import Bucket, Clock
-from vssync.api.paging import PAGE, Page, page_of, whole
+from vssync.api.paging import PAGE, Page, one_by_one, page_of, whole
 from vssync.api.parse import Misshapen
 from vssync.api.send import ATTACH, SEARCH, UPLOAD, Call, Plane, Reply, Sender, misshapen
 from vssync.errors import AccessDenied, NotFound, ServiceError
@@ -237,6 +237,17 @@ class Client:
     def uploaded(self, file_id: str) -> Upload:
         """One File object."""
         return self._read(Call("GET", f"/files/{file_id}"), parse.upload)
+
+    def uploads(self) -> Iterator[Upload]:
+        """All Files for the purpose that ours have, whoever's, newest first; each page is asked for when it is needed.
+
+        Complete for who reads to the end. Raises ServiceError on the way, when a page fails or is misshapen.
+        """
+        try:
+            found = map(parse.upload, one_by_one(self._pages("/files", order="desc")))
+            yield from (file for file in found if file.purpose in (PURPOSE, ""))
+        except Misshapen as why:
+            raise misshapen(Call("GET", "/files"), why) from why
 
     def download(self, file_id: str) -> bytes:
         """A File's bytes, in memory. Many services give back none that were uploaded for stores."""

@@ -7,7 +7,7 @@ error: planning from part of a listing would delete what it did not see.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,15 +46,22 @@ def whole(fetch: Callable[[str], Page]) -> list[Mapping[str, Any]]:
     `fetch` takes the cursor to start behind ("" for the first page). Raises Misshapen when a page brings nothing
     new although more is promised.
     """
-    found: dict[str, Mapping[str, Any]] = {}
+    return list(one_by_one(fetch))
+
+
+def one_by_one(fetch: Callable[[str], Page]) -> Iterator[Mapping[str, Any]]:
+    """The same, with each page fetched when it is needed: complete only for who reads it to the end."""
+    found: set[str] = set()
     cursor = ""
     for _ in range(MOST_PAGES):
         page = fetch(cursor)
         before = len(found)
         for row in page.rows:
-            found.setdefault(str(row.get("id", "")), row)
+            if (object_id := str(row.get("id", ""))) not in found:
+                found.add(object_id)
+                yield row
         if not page.more:
-            return list(found.values())
+            return
         if len(found) == before or page.cursor == cursor:
             raise Misshapen("a listing that does not advance: a page repeats what the pages before it held")
         cursor = page.cursor

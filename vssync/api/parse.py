@@ -79,7 +79,8 @@ def batch(body: Body, file_ids: tuple[str, ...] | None = None) -> LiveBatch:
 
 def upload(body: Body) -> Upload:
     """An uploaded File."""
-    return Upload(_id(body), _text(body.get("filename")), _int(body.get("bytes")), _int(body.get("created_at")))
+    size, created_at = _int(body.get("bytes")), _int(body.get("created_at"))
+    return Upload(_id(body), _text(body.get("filename")), size, created_at, _text(body.get("purpose")))
 
 
 def hit(body: Body) -> SearchHit:

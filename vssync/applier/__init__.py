@@ -6,6 +6,7 @@ Stores go side by side; within a store the order of `steps` is kept. Every chang
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from vssync.api import Interrupted
@@ -37,6 +38,7 @@ def apply(run: Run, plan: Plan) -> Report:
     started = clock.monotonic()
     program = lower(plan)
     _look_back(run, plan.owner, program)
+    run.writes.journal.begin()
     run.watcher.begin([_todo(store) for store in program], lambda: run.client.held)
     ids: list[tuple[str, str]] = []
     orphans: tuple[Orphan, ...] = ()
@@ -63,7 +65,7 @@ def apply(run: Run, plan: Plan) -> Report:
 
 
 def _look_back(run: Run, owner: str, program: tuple[StoreSteps, ...]) -> None:
-    """Finds what need not be uploaded: what earlier runs left unattached, and what several stores of this one want."""
+    """Finds what need not be uploaded: what earlier runs left unattached, and what this one wants more than once."""
     journal = run.writes.journal
     spare = journal.past.kept
     if spare:
@@ -71,13 +73,13 @@ def _look_back(run: Run, owner: str, program: tuple[StoreSteps, ...]) -> None:
         journal.forget(held)
         spare = tuple(kept for kept in spare if kept.file_id not in held)
     wanted = Counter(form for store in program for form in _forms(store))
-    run.uploads = Uploads(spare, [form for form, stores_ in wanted.items() if stores_ > 1])
+    run.uploads = Uploads(spare, [form for form, times in wanted.items() if times > 1], owner)
 
 
-def _forms(store: StoreSteps) -> set[Form]:
+def _forms(store: StoreSteps) -> Iterator[Form]:
     """What a store wants uploaded."""
     puts = (put for wave in store.waves for put in wave.puts if not put.file_id)
-    return {(put.file.sha256, put.file.filename) for put in puts}
+    return ((put.file.sha256, put.file.filename) for put in puts)
 
 
 def _unused(run: Run) -> tuple[Orphan, ...]:

@@ -57,6 +57,7 @@ def _settle(at: StoreRun, load: Load, file: LiveFile | None) -> Load | None:
             marked = _marked(at, load, file)
             if marked is None:
                 return _taken_out(at, load)
+            at.writes.journal.held(load.file_id)
             echo.settle(at, marked, load.attributes)
             _compare_chunking(at, put, file)
             if not put.gap:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from vssync.api import Entry
+from vssync.applier import lost
 from vssync.applier.context import StoreRun
 from vssync.applier.polling import until
 from vssync.applier.results import Result, failed
@@ -112,7 +113,7 @@ def _usable(at: StoreRun, put: Put, file_id: str) -> bool:
 
 
 def _upload(at: StoreRun, put: Put) -> str:
-    """The new File's id. A lost reply cannot be looked up by content, so the file is sent again and that is said."""
+    """The new File's id. What a lost reply made and no name proves is sent again, and that is said."""
     sends = 1
     while True:
         try:
@@ -127,8 +128,9 @@ def _upload(at: StoreRun, put: Put) -> str:
 
 def _sent(at: StoreRun, put: Put) -> str:
     made: list[str] = []
+    asked = at.client.service_date
     try:
-        file_id = at.writes.upload(at.run.root, put.file, made.append)
+        file_id = at.writes.upload(at.run.root, put.file, made.append, lambda why: lost.find(at, put.file, asked, why))
     except VssyncError:
         for file_id in made:
             at.run.throw(file_id, f"upload of {put.key} that was not used")

@@ -11,15 +11,22 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 from vssync.journal import Kept
+from vssync.manifest import upload_digest
+from vssync.model import DesiredFile
 
 Form = tuple[str, str]  # sha256, upload name
 
 
 class Uploads:
-    """Thread-safe. `spare` are unheld uploads of earlier runs, `shared` the forms that several stores want now."""
+    """Thread-safe. `spare` are unheld uploads of earlier runs, `shared` the forms that are wanted more than once now.
 
-    def __init__(self, spare: Iterable[Kept] = (), shared: Iterable[Form] = ()) -> None:
+    `owner` is whose uploads they are.
+    """
+
+    def __init__(self, spare: Iterable[Kept] = (), shared: Iterable[Form] = (), owner: str = "") -> None:
         self._lock = threading.Lock()
+        self._name = owner.split("/", maxsplit=1)[0]
+        self._had: set[str] = set()
         self._spare = {kept.file_id: kept for kept in spare}
         self._turns = {form: threading.Lock() for form in shared}
         self._users: dict[Form, dict[str, set[str]]] = {form: {} for form in self._turns}
@@ -31,10 +38,20 @@ class Uploads:
         """
         with self._turn(form):
             file_id = self._of_another_store(store_id, form) or self._spare_one(form, usable) or send()
-            if form in self._users:
-                with self._lock:
+            with self._lock:
+                self._had.add(file_id)
+                if form in self._users:
                     self._users[form].setdefault(file_id, set()).add(store_id)
             return file_id
+
+    def has(self, file_id: str) -> bool:
+        """Whether this run uploaded or took a File."""
+        with self._lock:
+            return file_id in self._had
+
+    def proves(self, file: DesiredFile) -> bool:
+        """Whether a file's upload name says whose it is and what it holds, so that no other File has it."""
+        return upload_digest(self._name, file.sha256) in file.filename
 
     def withdraw(self, file_id: str) -> bool:
         """Offers a File to no other store any more; whether only one store took it."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from vssync.api import Client, Entry, Interrupted, Polled
 from vssync.applier.files import unchanged
+from vssync.errors import LostReply
 from vssync.journal import Doing, Journal, Write
 from vssync.model import Attributes, Chunking, DesiredFile, LiveFile
 
@@ -27,11 +28,19 @@ class Writes:
     def _noted(self, write: Write) -> AbstractContextManager[Callable[[str], None]]:
         return self.journal.around(write, unsent=Interrupted)
 
-    def upload(self, root: Path, file: DesiredFile, on_made: Callable[[str], None]) -> str:
-        """The id of the new File, of which `on_made` is told even when the file turns out to have changed."""
+    def upload(
+        self, root: Path, file: DesiredFile, on_made: Callable[[str], None], on_lost: Callable[[LostReply], str]
+    ) -> str:
+        """The id of the new File, of which `on_made` is told even when the file turns out to have changed.
+
+        `on_lost` is asked for it when the reply was lost, and raises the error when it does not know.
+        """
         write = Write(Doing.UPLOAD, name=file.filename, size=file.size, sha256=file.sha256)
         with self._noted(write) as made, unchanged(root, file) as handle:
-            file_id = self.client.upload(handle, file.filename).id
+            try:
+                file_id = self.client.upload(handle, file.filename).id
+            except LostReply as error:
+                file_id = on_lost(error)
             made(file_id)
             on_made(file_id)
         return file_id

@@ -77,13 +77,14 @@ def batches(store: str | None, form: str, **given: Any) -> int:
 @click.command()
 @flags.manifest
 @flags.service
+@shared.lock_timeout
 @click.argument("batch_id", metavar="ID")
-def cancel(batch_id: str, **given: Any) -> int:
+def cancel(batch_id: str, lock_timeout: float, **given: Any) -> int:
     """Cancel a file batch of ours that is under way."""
     from vssync import workflow
 
-    with shared.begun(flags.settings(given)) as work:
-        status = workflow.cancel(work, batch_id)
+    with shared.begun(flags.settings(given)) as work, shared.alone(work, lock_timeout) as record:
+        status = workflow.cancel(work, batch_id, record)
     click.echo(f"{batch_id}: asked to stop; it is now {status.replace('_', ' ')}. Plan again to see what is left.")
     return endings.DONE
 
@@ -94,11 +95,13 @@ def cancel(batch_id: str, **given: Any) -> int:
 @flags.shown
 @click.option("--confirm", metavar="NAME", help="The manifest's name (name/env), instead of typing it.")
 @click.option("--delete-unmanaged", type=int, metavar="N", help="A store may hold N files of others.")
-def destroy(confirm: str | None, delete_unmanaged: int | None, **given: Any) -> int:
+@shared.lock_timeout
+def destroy(confirm: str | None, delete_unmanaged: int | None, lock_timeout: float, **given: Any) -> int:
     """Delete everything this manifest's owner has in the service; protected stores are refused."""
     from vssync import workflow
 
-    with shared.begun(flags.settings(given), hashed=False) as work:
+    begun = shared.begun(flags.settings(given), hashed=False)
+    with begun as work, shared.alone(work, lock_timeout) as record:
         planned = shared.planned(work, lambda: workflow.destruction(work, delete_unmanaged=delete_unmanaged))
         return shared.carry_out(
             work,
@@ -106,4 +109,5 @@ def destroy(confirm: str | None, delete_unmanaged: int | None, **given: Any) -> 
             "text",
             {**given, "fail_fast": False},
             question=lambda: shared.confirmed(planned.owner, confirm),
+            record=record,
         )

@@ -1,4 +1,8 @@
-"""The store and files of a trial, remembered from before they are made until they are seen removed."""
+"""The store and files of a trial, remembered from before they are made until they are seen removed.
+
+No journal is kept of them: a trial belongs to no manifest, so no later run could go on with it or take its place.
+Killed, it leaves a store that expires within a day, and at most a few Files whose names say what made them.
+"""
 
 from __future__ import annotations
 

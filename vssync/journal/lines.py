@@ -9,7 +9,11 @@ Each line is a JSON object of one of these forms; a run's id stands in `run`, se
     kept    {"run", "at", "kept": File id, "name", "size", "sha256"}: all that is left of older lines
 
 A process can die at any byte. So a line that cannot be read is as good as unwritten, and a write without its `after`
-may have taken effect.
+may have taken effect. Written anew, a `began` says how many were `done`, and a `before` is `again`: what it means for
+Files is said by the `kept` lines.
+
+However long it is kept, a journal holds no more than the uploads that no store is known to hold, the last runs that
+were cut off, and the last writes whose end nobody knows.
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+_RUNS = 10  # that were cut off, one after the other, and are remembered
+_UNKNOWN = 1_000  # writes of earlier runs whose end nobody knows
 
 
 class Doing(StrEnum):
@@ -108,7 +115,7 @@ class Fold:
         elif "kept" in line:
             self.kept[line["kept"]] = _kept(line["kept"], line)
         elif "began" in line:
-            self.began[run], self.done[run] = dict(line), int(line.get("done", 0))
+            self._began(run, line)
         elif "ended" in line:
             self._ended()
         else:
@@ -130,7 +137,8 @@ class Fold:
         for kept in self.kept.values():
             known = {"kept": kept.file_id, "name": kept.name, "size": kept.size, "sha256": kept.sha256}
             yield {"run": "", "at": kept.at, **known}
-        yield from self.under_way.values()
+        for line in self.under_way.values():
+            yield {**line, "again": True}
 
     def past(self) -> Past:
         """What the lines came to, with every run in them over."""
@@ -142,10 +150,17 @@ class Fold:
         maybe = [(_write(line), int(line["at"])) for line in self.under_way.values() if line["doing"] == Doing.UPLOAD]
         return Past(tuple(self.kept.values()), tuple(maybe), tuple(broken))
 
+    def _began(self, run: str, line: Mapping[str, Any]) -> None:
+        """A run that never ends is followed by another; of too many only the last are remembered."""
+        self.began[run], self.done[run] = dict(line), int(line.get("done", 0))
+        for old in list(self.began)[:-_RUNS]:
+            del self.began[old], self.done[old]
+        self.under_way = dict(list(self.under_way.items())[-_UNKNOWN:])
+
     def _before(self, run: str, line: Mapping[str, Any]) -> None:
         write = _write(line)
         self.under_way[run, int(line["write"])] = dict(line)
-        if write.doing is Doing.DETACH and write.ours:
+        if write.doing is Doing.DETACH and write.ours and not line.get("again"):
             for file_id in write.files:
                 self.kept.setdefault(file_id, Kept(file_id, write.name, write.size, "", int(line["at"])))
 

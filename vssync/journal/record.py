@@ -50,7 +50,7 @@ class Journal:
         self._flying: dict[int, Write] = {}
         self._fold = _read(self._path)
         self._number = 0
-        self._begun = False
+        self._applies = self._begun = False
         self._wrong: OSError | None = None
         self.run = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.past = self._fold.past()
@@ -76,6 +76,10 @@ class Journal:
             raise
         self._after(number, Ended.DONE, *made)
 
+    def begin(self) -> None:
+        """This run is an apply: when it is cut off, the next plan says so. It is written down with the first write."""
+        self._applies = True
+
     def idle(self, patience: float) -> tuple[Write, ...]:
         """Waits until no write is under way, at most `patience` seconds; those that still are."""
         with self._changed:
@@ -87,6 +91,11 @@ class Journal:
         with self._lock:
             self._fold.forget(frozenset(file_ids))
             self._try(self._compact)
+
+    def held(self, file_id: str) -> None:
+        """A store was seen to hold this upload: its lines go when lines are next dropped."""
+        with self._lock:
+            self._fold.forget(frozenset({file_id}))
 
     def end(self, keep: Collection[str] | None = None) -> None:
         """The run came to its own end. Of its uploads only those to `keep` are remembered; without, all are."""
@@ -110,7 +119,7 @@ class Journal:
     def _before(self, write: Write) -> int:
         with self._lock:
             self._number += 1
-            if not self._begun:
+            if self._applies and not self._begun:
                 began = {"run": self.run, "began": _now(), "pid": os.getpid(), "host": socket.gethostname()}
                 self._add(began)
                 self._begun = True
@@ -160,7 +169,18 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, self._path)
+        _settle(self._path.parent)
         return self._path.open("ab")
+
+
+def _settle(folder: Path) -> None:
+    """A rename is on the disk only when its folder is."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _now() -> int:

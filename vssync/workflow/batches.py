@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from vssync.applier import Writes
 from vssync.errors import Refused, VssyncError
+from vssync.journal import Journal
 from vssync.model import FileStatus
 from vssync.plan import NoteKind, Options, Plan
 from vssync.planner import make_plan
@@ -38,7 +40,7 @@ def _foreign(plan: Plan) -> set[str]:
     return {note.key for store in plan.stores for note in store.notes if note.kind is NoteKind.FOREIGN_BATCH}
 
 
-def cancel(work: Work, batch_id: str) -> FileStatus:
+def cancel(work: Work, batch_id: str, record: Journal) -> FileStatus:
     """Cancels one batch of ours; its state just after. What it completed stays, what it did not the next plan finishes.
 
     Raises Refused for a batch that is not ours, VssyncError for one that is not under way.
@@ -48,5 +50,5 @@ def cancel(work: Work, batch_id: str) -> FileStatus:
         raise VssyncError(f"{batch_id}: no such batch is under way in the manifest's stores; see `vssync batches`")
     if not found.ours:
         raise Refused(f"{batch_id}: not ours: not every file in it carries the mark of {work.loaded.desired.owner}.")
-    work.client.cancel_batch(found.store_id, batch_id)
+    Writes(work.client, record).cancel_batch(found.store_id, batch_id)
     return work.client.batch(found.store_id, batch_id).batch.status

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from vssync.api import Client
-from vssync.api.parse import upload
 from vssync.applier import Writes, holders
 from vssync.errors import NotFound, VssyncError
 from vssync.journal import Journal, Kept
@@ -44,7 +43,7 @@ def orphans(work: Work, record: Journal, *, suspected: bool = False) -> tuple[Or
     known = _known(work.loaded.desired)
     if known.proven or suspected:
         elsewhere = _held_by_anyone(work) if suspected else frozenset[str]()
-        free = [file for file in _uploads(work.client) if file.id not in found and file.id not in held]
+        free = [file for file in work.client.uploads() if file.id not in found and file.id not in held]
         now = work.client.service_date or max((file.created_at for file in free), default=0)
         for orphan in _by_name(free, known, record, now):
             if not orphan.suspected or (suspected and orphan.file_id not in elsewhere):
@@ -106,8 +105,3 @@ def _held_by_anyone(work: Work) -> frozenset[str]:
     """What any store of the service holds: a name and a size prove nothing, so what is in use is not suspected."""
     listings = work.pool.map(lambda store: work.client.files(store.id, store.counts.total), work.client.stores())
     return frozenset(file.id for files in listings for file in files)
-
-
-def _uploads(client: Client) -> tuple[Upload, ...]:
-    """Every File of the service, whoever's: only this command asks for so much."""
-    return client._list("/files", upload)
