@@ -8,7 +8,7 @@ from tests.render import samples
 from tests.render.plans import change, create, deleted, desired, plan, replaced, store, update
 from vssync.cost import Cost, cost, counts, new_batches, store_counts
 from vssync.model import BatchLimits, DesiredStore, ServiceSpec
-from vssync.plan import Action, Counts, Plan, Reason
+from vssync.plan import Action, Counts, FieldChange, Plan, Reason
 from vssync.steps import lower
 
 
@@ -51,6 +51,10 @@ def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
         (plan(), Cost()),
         (plan(store(update())), Cost(requests=1)),
         (plan(store(deleted())), Cost(requests=3)),
+        (
+            plan(store(change("a.md", Action.AWAIT, Reason.INGESTING, fields=(FieldChange("a", 1, 2),)))),
+            Cost(requests=2),
+        ),
         (plan(store(create(desired=desired(file_id="file-7")))), Cost(batches=1, requests=4, seconds=0.2)),
         (plan(store(create()), service=ServiceSpec()), Cost(1024, 1, 1, 5)),
         (plan(store(create()), service=ServiceSpec("compatible")), Cost(1024, 1, 1, 5)),

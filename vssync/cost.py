@@ -95,12 +95,17 @@ def new_batches(store: StorePlan) -> int:
 def _requests(store: StorePlan) -> int:
     """About how many requests a store takes, uploads aside."""
     attached, batches = puts(store), new_batches(store)
-    writes = sum(change.action in (Action.UPDATE, Action.ADOPT) for change in store.files)
+    writes = sum(_writes(change) for change in store.files)
     waits = sum(change.action is Action.AWAIT for change in store.files)
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
     listings = ceil(attached / PAGE) + ceil(waits / PAGE)
     drops = _A_DROP * sum(_drops(change) for change in store.files)
     return batches * _A_BATCH + listings + writes + drops + cancels * _A_CANCEL + _written(store)
+
+
+def _writes(change: FileChange) -> bool:
+    """Whether attributes are written, which a file that is being ingested need not wait for."""
+    return change.action in (Action.UPDATE, Action.ADOPT) or (change.action is Action.AWAIT and bool(change.fields))
 
 
 def _written(store: StorePlan) -> bool:

@@ -26,7 +26,7 @@ def status(address: str | None, detailed_exitcode: bool, **given: Any) -> int:
 
     with shared.begun(flags.settings(given)) as work:
         if address and "/" in address:
-            click.echo(inspection_text(workflow.inspect(work, address)))
+            click.echo(inspection_text(workflow.inspect(work, address), work.loaded.desired))
             return endings.DONE
         planned = workflow.plan(work, Options(targets=(address,) if address else ()))
     click.echo(status_text(planned, flags.view(given)), color=True)
@@ -69,7 +69,7 @@ def batches(store: str | None, form: str, **given: Any) -> int:
 
     with shared.begun(flags.settings(given)) as work:
         rows = workflow.batches(work, store)
-    click.echo(batches_json(rows) if form == "json" else batches_text(rows))
+    click.echo(batches_json(rows) if form == "json" else batches_text(rows, work.loaded.desired))
     return endings.DONE
 
 

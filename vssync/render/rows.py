@@ -181,7 +181,8 @@ def _batch_row(store: Store, batch: BatchChange) -> BatchRow:
     files, row_id = words.number(batch.counts.total, "file"), words.short_id(batch.id)
     wait = batch.action is Action.AWAIT
     if wait and not batch.unwanted:
-        return BatchRow(words.SIGNS[batch.action], row_id, f"{files}; every file is wanted as it is: wait")
+        as_it_is = "" if _corrected(store) else " as it is"
+        return BatchRow(words.SIGNS[batch.action], row_id, f"{files}; every file is wanted{as_it_is}: wait")
     so_far = words.progress(batch.counts)
     open_files, unwanted = batch.counts.in_progress, len(batch.unwanted)
     verdict = f"ours; {unwanted:,} of the {open_files:,} {'is' if unwanted == 1 else 'are'} no longer wanted as "
@@ -195,6 +196,11 @@ def _batch_row(store: Store, batch: BatchChange) -> BatchRow:
         _unwanted(store, batch.unwanted),
         "" if wait or rest < 1 else _again(rest),
     )
+
+
+def _corrected(store: Store) -> bool:
+    """Whether attributes of files that are being ingested are put right meanwhile."""
+    return any(change.action is Action.AWAIT and change.fields for change in store.files)
 
 
 def _again(rest: int) -> str:
@@ -212,6 +218,8 @@ def _unwanted(store: Store, keys: tuple[str, ...]) -> tuple[tuple[str, int, str]
 def _why(change: FileChange | None) -> str:
     if change is None:
         return words.REASONS[Reason.UNWANTED]
+    if change.action is Action.CREATE:
+        return "another version is wanted"
     moved = [field for field in change.fields if field.name == "chunking"]
     if moved:
         return words.clean(f"chunking {moved[0].before} -> {moved[0].after}")
