@@ -127,8 +127,9 @@ def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange]) -> Row:
     bad = outcome.status in (Status.FAILED, Status.UNKNOWN)
     detail = outcome.detail.splitlines() if bad else []
     request = [f"request {outcome.request_id}"] if bad and outcome.request_id else []
+    done = sign(change) if change else words.SIGNS[outcome.action]
     return Row(
-        "!" if bad else sign(change) if change else words.SIGNS[outcome.action],
+        "!" if bad else "" if outcome.status is Status.SKIPPED else done,
         words.clean(outcome.key) or STORE,
         _became(outcome),
         size=upload_size(change) if outcome.status is Status.DONE and change else None,
@@ -141,7 +142,7 @@ def _became(outcome: Outcome) -> str:
     if outcome.status is Status.DONE:
         return "created" if outcome.action is Action.CREATE and not outcome.key else words.DONE[outcome.action]
     if outcome.status is Status.SKIPPED:
-        return words.clean(f"skipped: {outcome.detail}".removesuffix(": "))
+        return words.clean(f"{outcome.action} skipped: {outcome.detail}".removesuffix(": "))
     if outcome.action is Action.REFUSE:
         return words.DONE[outcome.action]
     return f"{outcome.action} {'failed' if outcome.status is Status.FAILED else '(outcome unknown)'}"
