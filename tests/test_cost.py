@@ -64,6 +64,15 @@ def test_small_costs(made: Plan, expected: Cost) -> None:
     assert cost(made) == expected
 
 
+def test_what_two_stores_want_is_uploaded_once() -> None:
+    """Under one upload name; the same bytes twice in one store are two uploads, since a File attaches once to it."""
+    twice = [desired(key, filename="a.md", size=7) for key in ("a.md", "b.md")]
+    first = store(*(create(file.key, desired=file) for file in twice))
+    other = store(create("a.md", desired=twice[0]), create("c.md", desired=desired("c.md", size=5)), key="other")
+    found = cost(plan(first, other))
+    assert (found.uploads, found.bytes) == (3, 19)
+
+
 @pytest.mark.parametrize(
     ("files", "size", "seconds"),
     [

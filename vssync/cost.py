@@ -64,14 +64,24 @@ def store_counts(*stores: StorePlan) -> Counts:
 
 def cost(plan: Plan) -> Cost:
     """What carrying out a plan takes, under the limits of its provider."""
-    uploads = [size for store in plan.stores for change in store.files if (size := upload_size(change)) is not None]
+    sent = _sent(plan)
+    uploads = sent.total()
     return Cost(
-        bytes=sum(uploads),
-        uploads=len(uploads),
+        bytes=sum(size * times for (*_, size), times in sent.items()),
+        uploads=uploads,
         batches=sum(new_batches(store) for store in plan.stores),
-        requests=len(uploads) + sum(_requests(store) for store in plan.stores),
-        seconds=_seconds(plan, len(uploads)),
+        requests=uploads + sum(_requests(store) for store in plan.stores),
+        seconds=_seconds(plan, uploads),
     )
+
+
+def _sent(plan: Plan) -> Counter[tuple[str, str, int]]:
+    """Uploads by bytes, upload name and size: what several stores want goes out as often as one of them needs it."""
+    sent = Counter[tuple[str, str, int]]()
+    for store in plan.stores:
+        files = (change.desired for change in store.files if change.desired and upload_size(change) is not None)
+        sent |= Counter((file.sha256, file.filename, file.size) for file in files)
+    return sent
 
 
 def upload_size(change: FileChange) -> int | None:
