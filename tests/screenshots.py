@@ -47,9 +47,10 @@ def outputs() -> dict[str, str]:
 
 def picture(name: str, text: str) -> str:
     """A terminal window as SVG."""
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="standard")
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="256")
     console.print(Text.from_ansi(f"$ vssync {name}\n\n{masked(text).rstrip()}"))
     svg = console.export_svg(title=f"vssync {name}", unique_id=f"vssync-{name}")
+    svg = re.sub(r"@font-face \{.*?\n    \}\n", "", svg, flags=re.DOTALL)  # fetched from elsewhere, where anything is
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
 

@@ -8,7 +8,7 @@ from tests.render import samples
 from tests.render.plans import change, create, deleted, desired, plan, replaced, store, update
 from vssync.cost import Cost, cost, counts, new_batches, store_counts
 from vssync.model import BatchLimits, DesiredStore, ServiceSpec
-from vssync.plan import Action, Counts, Plan, Reason
+from vssync.plan import Action, Counts, FieldChange, Plan, Reason
 from vssync.steps import lower
 
 
@@ -51,6 +51,10 @@ def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
         (plan(), Cost()),
         (plan(store(update())), Cost(requests=1)),
         (plan(store(deleted())), Cost(requests=3)),
+        (
+            plan(store(change("a.md", Action.AWAIT, Reason.INGESTING, fields=(FieldChange("a", 1, 2),)))),
+            Cost(requests=2),
+        ),
         (plan(store(create(desired=desired(file_id="file-7")))), Cost(batches=1, requests=4, seconds=0.2)),
         (plan(store(create()), service=ServiceSpec()), Cost(1024, 1, 1, 5)),
         (plan(store(create()), service=ServiceSpec("compatible")), Cost(1024, 1, 1, 5)),
@@ -58,6 +62,15 @@ def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
 )
 def test_small_costs(made: Plan, expected: Cost) -> None:
     assert cost(made) == expected
+
+
+def test_what_two_stores_want_is_uploaded_once() -> None:
+    """Under one upload name; the same bytes twice in one store are two uploads, since a File attaches once to it."""
+    twice = [desired(key, filename="a.md", size=7) for key in ("a.md", "b.md")]
+    first = store(*(create(file.key, desired=file) for file in twice))
+    other = store(create("a.md", desired=twice[0]), create("c.md", desired=desired("c.md", size=5)), key="other")
+    found = cost(plan(first, other))
+    assert (found.uploads, found.bytes) == (3, 19)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The README shows what is really printed, and its commands are the ones that work.
 
-A block after `<!-- prints: COMMAND -->` is that command's output, one after `<!-- file: PATH -->` a file of the tests;
-`pytest --update-goldens` writes them anew. Ids and times differ from run to run and are not compared.
+A block after `<!-- prints: COMMAND -->` is that command's output; `pytest --update-goldens` writes them anew. Ids and
+times differ from run to run and are not compared.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.support import masked
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-BLOCK = re.compile(r"<!-- (prints|file): ([^\n]+) -->\n\n?```\w+\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"<!-- prints: ([^\n]+) -->\n\n?```\w+\n(.*?)```", re.DOTALL)
 SET_UP = "python3 -m venv .venv && .venv/bin/pip install -q -e "
 COMMANDS = [
     SET_UP + ". && .venv/bin/vssync apply --yes -f examples/quickstart",
@@ -42,9 +42,9 @@ def test_blocks_are_what_is_printed(tmp_path: Path, request: pytest.FixtureReque
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns(".vssync"))
     readme = README.read_text()
     blocks = BLOCK.findall(readme)
-    assert {kind for kind, _, _ in blocks} == {"prints", "file"}
-    for kind, what, shown in blocks:
-        real = printed(what, tmp_path) if kind == "prints" else (ROOT / what).read_text()
+    assert len(blocks) == 2
+    for what, shown in blocks:
+        real = printed(what, tmp_path)
         if request.config.getoption("--update-goldens"):
             README.write_text(README.read_text().replace(shown, real))
         else:

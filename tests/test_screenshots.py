@@ -28,6 +28,8 @@ def test_the_picture_is_of_the_real_output(name: str, drawn: dict[str, str], req
         path.write_text(drawn[name])
     assert words(path.read_text()) == words(drawn[name])
     assert ElementTree.fromstring(path.read_text()).tag.endswith("svg")
+    assert "url(http" not in path.read_text(), "a picture that fetches nothing"
+    assert f"(examples/screenshots/{name}.svg)" in (screenshots.ROOT / "README.md").read_text()
 
 
 def test_the_pictures_show_the_main_lines(drawn: dict[str, str]) -> None:

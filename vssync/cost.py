@@ -64,14 +64,24 @@ def store_counts(*stores: StorePlan) -> Counts:
 
 def cost(plan: Plan) -> Cost:
     """What carrying out a plan takes, under the limits of its provider."""
-    uploads = [size for store in plan.stores for change in store.files if (size := upload_size(change)) is not None]
+    sent = _sent(plan)
+    uploads = sent.total()
     return Cost(
-        bytes=sum(uploads),
-        uploads=len(uploads),
+        bytes=sum(size * times for (*_, size), times in sent.items()),
+        uploads=uploads,
         batches=sum(new_batches(store) for store in plan.stores),
-        requests=len(uploads) + sum(_requests(store) for store in plan.stores),
-        seconds=_seconds(plan, len(uploads)),
+        requests=uploads + sum(_requests(store) for store in plan.stores),
+        seconds=_seconds(plan, uploads),
     )
+
+
+def _sent(plan: Plan) -> Counter[tuple[str, str, int]]:
+    """Uploads by bytes, upload name and size: what several stores want goes out as often as one of them needs it."""
+    sent = Counter[tuple[str, str, int]]()
+    for store in plan.stores:
+        files = (change.desired for change in store.files if change.desired and upload_size(change) is not None)
+        sent |= Counter((file.sha256, file.filename, file.size) for file in files)
+    return sent
 
 
 def upload_size(change: FileChange) -> int | None:
@@ -95,12 +105,17 @@ def new_batches(store: StorePlan) -> int:
 def _requests(store: StorePlan) -> int:
     """About how many requests a store takes, uploads aside."""
     attached, batches = puts(store), new_batches(store)
-    writes = sum(change.action in (Action.UPDATE, Action.ADOPT) for change in store.files)
+    writes = sum(_writes(change) for change in store.files)
     waits = sum(change.action is Action.AWAIT for change in store.files)
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
     listings = ceil(attached / PAGE) + ceil(waits / PAGE)
     drops = _A_DROP * sum(_drops(change) for change in store.files)
     return batches * _A_BATCH + listings + writes + drops + cancels * _A_CANCEL + _written(store)
+
+
+def _writes(change: FileChange) -> bool:
+    """Whether attributes are written, which a file that is being ingested need not wait for."""
+    return change.action in (Action.UPDATE, Action.ADOPT) or (change.action is Action.AWAIT and bool(change.fields))
 
 
 def _written(store: StorePlan) -> bool:

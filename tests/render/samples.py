@@ -167,7 +167,8 @@ def large() -> Plan:
 def many_stores() -> Plan:
     """More stores than a screen has lines."""
     stores = [
-        store(*(create(f"{n}.md") for n in range(10 + number)), key=f"tenant-{number:03}") for number in range(100)
+        store(*(create(f"{tenant}/{n}.md") for n in range(10 + tenant)), key=f"tenant-{tenant:03}")
+        for tenant in range(100)
     ]
     return plan(*stores)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.render import samples
 from tests.render.plans import create, deleted, plan, store
-from vssync.plan import Note, NoteKind, Plan, Refusal
+from vssync.plan import Action, Note, NoteKind, Plan, Reason, Refusal, StoreChange
 from vssync.render import View, plan_markdown, report_markdown
 from vssync.render.pieces import Piece, assemble, code, fenced, marker
 
@@ -39,6 +39,19 @@ def test_a_huge_plan_fits(full: bool, limit: int) -> None:
     assert "tenant-039: 50 of 60" in shown
     assert shown.count("```") % 2 == 0, "every block of code is closed"
     assert shown.count("<details") == shown.count("</details>")
+
+
+@pytest.mark.parametrize("action", [Action.DELETE, Action.REPLACE])
+def test_a_store_that_goes_is_bold(action: Action) -> None:
+    shown = plan_markdown(plan(store(change=StoreChange(action, (Reason.EXPIRED,)))), View())
+    assert f"Stores: **1 to {action}**." in shown
+    assert f"| **store to {action}** |" in shown
+
+
+@pytest.mark.parametrize(("stores", "folded"), [(20, False), (21, True)])
+def test_a_long_table_of_stores_is_folded_away(stores: int, folded: bool) -> None:
+    shown = plan_markdown(plan(*(store(create(), key=f"store-{n:02}") for n in range(stores))), View())
+    assert ("<details><summary>21 stores</summary>\n\n| store |" in shown) is folded
 
 
 def test_a_comment_names_two_hundred_deletions_first() -> None:

@@ -14,8 +14,19 @@ from markdown_it import MarkdownIt  # rich brings it
 from markdown_it.token import Token
 
 from tests.render.anything import PLANS, REPORTS
-from tests.render.plans import copy, create, plan, store, update
-from vssync.model import FileCounts, SearchHit, ServiceSpec
+from tests.render.plans import copy, create, desired, plan, store, update
+from vssync.model import (
+    AUTO,
+    Desired,
+    DesiredStore,
+    FileCounts,
+    FileStatus,
+    IngestError,
+    LiveBatch,
+    LiveFile,
+    SearchHit,
+    ServiceSpec,
+)
 from vssync.plan import (
     Action,
     BatchChange,
@@ -29,8 +40,17 @@ from vssync.plan import (
     StoreChange,
 )
 from vssync.render import (
+    Inspection,
+    LiveCopy,
+    Underway,
     View,
+    batches_json,
+    batches_text,
     clean,
+    inspection_text,
+    offline_json,
+    offline_markdown,
+    offline_text,
     plan_gitlab,
     plan_json,
     plan_markdown,
@@ -103,21 +123,48 @@ def hits(text: str) -> tuple[SearchHit, ...]:
     return (SearchHit(0.5, text, text, text, {text: text}, text), SearchHit(0.4, text, text, "", {}, text))
 
 
+def manifest(text: str) -> Desired:
+    file = desired(text, attributes={text: text}, filename=text)
+    made = DesiredStore(text, text, files=(file,), skipped={text: text})
+    return Desired(text, ServiceSpec(text, text, text, text, f"https://user:evil@{text}/evil"), (made,))
+
+
+def inspected(text: str) -> Inspection:
+    """A file that the service says nasty things of."""
+    made = manifest(text)
+    live = LiveFile(text, FileStatus.FAILED, 1, {text: text}, AUTO, IngestError(text, text))
+    return Inspection(
+        text, text, made.stores[0].files[0], (LiveCopy(live, None, text),), nasty_plan(text).stores[0].files
+    )
+
+
+def underway(text: str) -> tuple[Underway, ...]:
+    batch = LiveBatch(text, FileStatus.IN_PROGRESS, 1, FileCounts(1, 0, 0, 0, 1), (text,))
+    change = BatchChange(text, Action.CANCEL, (Reason.UNWANTED,), batch.counts, (text,), text)
+    return (Underway(text, text, batch, 1, ours=True, change=change), Underway(text, text, batch, 1, ours=False))
+
+
 TEXTS: dict[str, Callable[[str, View], str]] = {
     "plan": lambda text, view: plan_text(nasty_plan(text), view),
     "status": lambda text, view: status_text(nasty_plan(text), view),
     "report": lambda text, view: report_text(nasty_report(text), view),
     "search": lambda text, view: search_text(hits(text), view),
+    "inspection": lambda text, _view: inspection_text(inspected(text), manifest(text)),
+    "batches": lambda text, _view: batches_text(underway(text), manifest(text)),
+    "offline": lambda text, _view: offline_text(manifest(text), ["9f2c"]),
 }
 MARKDOWN: dict[str, Callable[[str], str]] = {
     "plan": lambda text: plan_markdown(nasty_plan(text), View()),
     "report": lambda text: report_markdown(nasty_report(text), View()),
+    "offline": lambda text: offline_markdown(manifest(text), ["9f2c"]),
 }
 JSON: dict[str, Callable[[str], str]] = {
     "plan": lambda text: plan_json(nasty_plan(text)),
     "report": lambda text: report_json(nasty_report(text)),
     "gitlab": lambda text: plan_gitlab(nasty_plan(text)),
     "search": lambda text: search_json(hits(text)),
+    "batches": lambda text: batches_json(underway(text)),
+    "offline": lambda text: offline_json(manifest(text), ["9f2c"]),
 }
 
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from tests.render import samples
 from tests.render.plans import change, create, deleted, plan, replaced, store, update
-from vssync.model import SearchHit
-from vssync.plan import Action, Counts, FieldChange, FileChange, Note, NoteKind, Plan, Reason, Refusal
+from vssync.model import FileCounts, SearchHit
+from vssync.plan import Action, BatchChange, Counts, FieldChange, FileChange, Note, NoteKind, Plan, Reason, Refusal
 from vssync.render import View, already_text, plan_text, report_text, search_text, status_text
 from vssync.render.groups import by_folder
+from vssync.render.layout import COLORS
 from vssync.render.rows import Row
 from vssync.render.words import cells
 from vssync.report import Report
@@ -89,8 +90,22 @@ def test_the_last_line_of_a_report_to_the_letter() -> None:
 def test_colour_is_on_signs_only_and_changes_nothing_else() -> None:
     plain, colored = (plan_text(samples.everything(), View(color=color)) for color in (False, True))
     assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
-    painted = re.findall(r"\x1b\[\d+m(.*?)\x1b\[0m", colored)
+    painted = re.findall(r"\x1b\[1;38;5;\d+m(.*?)\x1b\[0m", colored)
     assert set(painted) == {"+", "~", "+/-", "-/+", "-", "=", "x", ".", "!"}
+
+
+@pytest.mark.parametrize("sign", COLORS)
+def test_a_sign_can_be_read_on_white_and_on_black(sign: str) -> None:
+    light = luminance(COLORS[sign])
+    assert min(1.05 / (light + 0.05), (light + 0.05) / 0.05) > 4
+
+
+def luminance(color: int) -> float:
+    """Of one of the 216 colours of xterm's cube, as WCAG 2 defines it."""
+    steps = (0, 95, 135, 175, 215, 255)
+    parts = [steps[(color - 16) // place % 6] / 255 for place in (36, 6, 1)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @pytest.mark.parametrize(("changes", "single"), [(40, True), (41, False)])
@@ -126,6 +141,30 @@ def test_what_differs_in_its_reason_is_not_counted_together() -> None:
         ("20", "chunking changed"),
         ("21", "another owner's"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (change("a.md", Action.AWAIT, Reason.INGESTING), "every file is wanted as it is: wait"),
+        (
+            change("a.md", Action.AWAIT, Reason.ATTRIBUTES_CHANGED, fields=(FieldChange("n", 1, 2),)),
+            "every file is wanted: wait",
+        ),
+    ],
+    ids=["right", "with other attributes"],
+)
+def test_a_batch_that_is_waited_for(file: FileChange, said: str) -> None:
+    batch = BatchChange("vsfb_1", Action.AWAIT, (Reason.INGESTING,), FileCounts(in_progress=5, total=5))
+    shown = plan_text(plan(store(file, batches=(batch,))), View()).splitlines()
+    assert f"  .   vsfb_1   5 files; {said}" in shown
+
+
+def test_a_file_that_changed_while_it_was_ingested() -> None:
+    counts = FileCounts(in_progress=1, total=1)
+    batch = BatchChange("vsfb_1", Action.CANCEL, (Reason.UNWANTED,), counts, ("docs/a.md",))
+    shown = plan_text(plan(store(create("docs/a.md"), batches=(batch,))), View())
+    assert re.search(r"^ +another version is wanted +1 file   docs/$", shown, re.MULTILINE)
 
 
 def test_full_lists_all_and_cuts_nothing() -> None:

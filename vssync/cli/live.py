@@ -26,7 +26,7 @@ def status(address: str | None, detailed_exitcode: bool, **given: Any) -> int:
 
     with shared.begun(flags.settings(given)) as work:
         if address and "/" in address:
-            click.echo(inspection_text(workflow.inspect(work, address)))
+            click.echo(inspection_text(workflow.inspect(work, address), work.loaded.desired))
             return endings.DONE
         options = Options(targets=(address,) if address else ())
         planned = shared.planned(work, lambda: workflow.plan(work, options))
@@ -70,7 +70,7 @@ def batches(store: str | None, form: str, **given: Any) -> int:
 
     with shared.begun(flags.settings(given)) as work:
         rows = workflow.batches(work, store)
-    click.echo(batches_json(rows) if form == "json" else batches_text(rows))
+    click.echo(batches_json(rows) if form == "json" else batches_text(rows, work.loaded.desired))
     return endings.DONE
 
 

@@ -145,7 +145,12 @@ def _file_moved(candidates: list[FileChange], fresh: FileChange) -> str:
     if not alike:
         return _instead(candidates[0] if candidates else None, fresh)
     more = _going(fresh) - _going(alike[0])
-    return _moved(_evidence(alike[0]), _evidence(fresh)) or f"{', '.join(sorted(more))} would go as well"
+    moved = _moved(_evidence(alike[0]), _evidence(fresh)) or f"{', '.join(sorted(more))} would go as well"
+    return f"the file's bytes changed: {moved}" if _bytes(alike[0]) != _bytes(fresh) else moved
+
+
+def _bytes(change: FileChange) -> str:
+    return change.desired.sha256 if change.desired else ""
 
 
 def _instead(saved: Change | None, fresh: Change) -> str:

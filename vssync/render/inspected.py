@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vssync.model import Chunking, DesiredFile, LiveFile, Scalar
+from vssync.model import Chunking, Desired, DesiredFile, LiveFile, Scalar
 from vssync.ownership import RESERVED, Mark, Unreadable
 from vssync.plan import FileChange
 from vssync.render import words
@@ -32,16 +32,17 @@ class Inspection:
     changes: tuple[FileChange, ...]
 
 
-def inspection_text(found: Inspection) -> str:
+def inspection_text(found: Inspection, desired: Desired) -> str:
     """A block for the manifest, one for each live copy, one for what a plan would do."""
     blocks = [
+        [words.heading(desired.owner, desired.service)],
         [words.clean(found.address)],
         _block("manifest", _desired(found)),
         *(_block("live", _copy(copy)) for copy in found.copies),
         _block("plan", [("", line) for line in _decisions(found)]),
     ]
     if not found.copies:
-        blocks.insert(2, ["live", "  no copy of ours"])
+        blocks.insert(3, ["live", "  no copy of ours"])
     return words.tame("\n\n".join("\n".join(block) for block in blocks))
 
 

@@ -19,7 +19,8 @@ _TEXT = (28, 44)  # the room of the reason column, at least and at most
 _NARROW = 40  # below that nobody reads columns, so a line may be longer than the screen
 UNLIMITED = 1_000_000
 
-_COLORS = {"+": 32, "+/-": 36, "-/+": 36, "~": 33, "-": 31, "=": 34, "x": 31, ".": 34, "!": 35}
+# Of the 256 colours, whose look no theme changes, those that can be read on white as on black.
+COLORS = {"+": 28, "+/-": 31, "-/+": 31, "~": 130, "-": 161, "=": 63, "x": 161, ".": 63, "!": 161}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Columns:
         return [f"{self._start(line)}{self._rest(line)}".rstrip() for line in lines]
 
     def _start(self, line: Line) -> str:
-        sign = f"\x1b[{_COLORS[line.sign]}m{line.sign}\x1b[0m" if line.sign and self.color else line.sign
+        sign = f"\x1b[1;38;5;{COLORS[line.sign]}m{line.sign}\x1b[0m" if line.sign and self.color else line.sign
         return f"  {sign}{' ' * (KEY - 2 - len(line.sign))}" if line.sign else " " * line.indent
 
     def _rest(self, line: Line) -> str:

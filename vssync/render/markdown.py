@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 
-from vssync.cost import counts, store_counts
+from vssync.cost import store_counts
 from vssync.plan import Action, Plan
 from vssync.plan import StorePlan as Store
 from vssync.render import words
@@ -19,7 +19,7 @@ from vssync.render.layout import Line, columns
 from vssync.render.pieces import Piece, assemble, code, fenced, folded, marker
 from vssync.render.reported import already_lines, apply_line, end_lines, orphan_lines, report_blocks
 from vssync.render.rows import Row
-from vssync.render.text import batch_blocks, legend, plan_blocks, refusal_lines, shown_stores, total_lines
+from vssync.render.text import batch_blocks, legend, plan_blocks, refusal_lines, shown_stores, store_verb, total_lines
 from vssync.render.view import View
 from vssync.report import Report
 
@@ -27,6 +27,7 @@ _COMMENT, _SUMMARY = 65_000, 1_000_000  # bytes; GitHub takes 65,536 characters,
 _WIDTH = 100
 _NAMES = 200
 _STORES, _FOLDERS = 100, 20
+_UNFOLDED = 20  # stores: a longer table would push what follows out of sight
 _OPEN = 40  # so few rows need not be unfolded
 
 
@@ -79,9 +80,8 @@ def _title(kind: str, plan: Plan) -> Piece:
 
 def _totals(plan: Plan) -> str:
     """The last line of the text first, its deletions in bold; the other totals below it."""
-    *others, last = total_lines(plan)
-    first = last if plan.empty else words.plan_line(counts(plan), bold_delete=True)
-    return "\n\n".join([first, "<br>\n".join([*others, *legend(plan)])]).strip()
+    *others, last = total_lines(plan, bold=True)
+    return "\n\n".join([last, "<br>\n".join([*others, *legend(plan)])]).strip()
 
 
 def _refused(plan: Plan) -> list[Piece]:
@@ -90,7 +90,7 @@ def _refused(plan: Plan) -> list[Piece]:
 
 
 def _table(plan: Plan) -> list[Piece]:
-    """The stores with something to show; of very many, those with most deletions, and the rest as one row."""
+    """The stores with something to show, folded away when many; of very many, those with most deletions first."""
     stores = shown_stores(plan)
     if len(stores) > _STORES:
         stores = sorted(stores, key=lambda store: -store_counts(store).delete)
@@ -102,14 +102,19 @@ def _table(plan: Plan) -> list[Piece]:
         rows.append(_cells(f"and {words.number(len(rest), 'more store')}", "", tuple(rest)))
     head = "| store | id | to add | to change | to replace | to delete | also | unchanged |"
     head += "\n|---|---|--:|--:|--:|--:|---|--:|"
-    return [Piece(head, tuple(rows))] if rows else []
+    if len(rows) <= _UNFOLDED:
+        return [Piece(head, tuple(rows))] if rows else []
+    summary = f"<details><summary>{words.number(len(stores), 'store')}</summary>\n\n"
+    return [Piece(summary + head, tuple(rows), "\n</details>")]
 
 
 def _cells(name: str, id: str, stores: tuple[Store, ...]) -> str:
     found = store_counts(*stores)
     delete = f"**{found.delete:,}**" if found.delete else "0"
     files = [f"{found.add:,}", f"{found.change:,}", f"{found.replace:,}", delete]
-    return f"| {' | '.join([name, id, *files, ', '.join(words.rare_parts(found)), f'{found.unchanged:,}'])} |"
+    own = [store_verb(store, bold=True) for store in stores[:1] if len(stores) == 1]
+    also = ", ".join(filter(None, [*own, *words.rare_parts(found)]))
+    return f"| {' | '.join([name, id, *files, also, f'{found.unchanged:,}'])} |"
 
 
 def _deletions(plan: Plan) -> list[Piece]:
@@ -154,7 +159,7 @@ def _fold(block: Block, view: View, *, opened: bool) -> Piece:
     lines = lines_of(block.rows, ALL, view)
     # A diff's colours need the sign at the very left.
     shown = [line[2:] for line in columns(lines, view).show(lines)]
-    return folded(f"{code(block.head.left)} {tally([block])}", shown, opened=opened)
+    return folded(f"{code(block.head.left)}: {tally([block])}".removesuffix(": "), shown, opened=opened)
 
 
 def _names(blocks: list[Block]) -> list[str]:

@@ -127,8 +127,9 @@ def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange]) -> Row:
     bad = outcome.status in (Status.FAILED, Status.UNKNOWN)
     detail = outcome.detail.splitlines() if bad else []
     request = [f"request {outcome.request_id}"] if bad and outcome.request_id else []
+    done = sign(change) if change else words.SIGNS[outcome.action]
     return Row(
-        "!" if bad else sign(change) if change else words.SIGNS[outcome.action],
+        "!" if bad else "" if outcome.status is Status.SKIPPED else done,
         words.clean(outcome.key) or STORE,
         _became(outcome),
         size=upload_size(change) if outcome.status is Status.DONE and change else None,
@@ -143,7 +144,7 @@ def _became(outcome: Outcome) -> str:
         done = "created" if outcome.action is Action.CREATE and not outcome.key else words.DONE[outcome.action]
         return done + tries
     if outcome.status is Status.SKIPPED:
-        return words.clean(f"skipped: {outcome.detail}".removesuffix(": "))
+        return words.clean(f"{outcome.action} skipped: {outcome.detail}".removesuffix(": "))
     if outcome.action is Action.REFUSE:
         return words.DONE[outcome.action]
     return f"{outcome.action} {'failed' if outcome.status is Status.FAILED else '(outcome unknown)'}{tries}"
@@ -183,7 +184,8 @@ def _batch_row(store: Store, batch: BatchChange) -> BatchRow:
     files, row_id = words.number(batch.counts.total, "file"), words.short_id(batch.id)
     wait = batch.action is Action.AWAIT
     if wait and not batch.unwanted:
-        return BatchRow(words.SIGNS[batch.action], row_id, f"{files}; every file is wanted as it is: wait")
+        as_it_is = "" if _corrected(store) else " as it is"
+        return BatchRow(words.SIGNS[batch.action], row_id, f"{files}; every file is wanted{as_it_is}: wait")
     so_far = words.progress(batch.counts)
     open_files, unwanted = batch.counts.in_progress, len(batch.unwanted)
     verdict = f"ours; {unwanted:,} of the {open_files:,} {'is' if unwanted == 1 else 'are'} no longer wanted as "
@@ -197,6 +199,11 @@ def _batch_row(store: Store, batch: BatchChange) -> BatchRow:
         _unwanted(store, batch.unwanted),
         "" if wait or rest < 1 else _again(rest),
     )
+
+
+def _corrected(store: Store) -> bool:
+    """Whether attributes of files that are being ingested are put right meanwhile."""
+    return any(change.action is Action.AWAIT and change.fields for change in store.files)
 
 
 def _again(rest: int) -> str:
@@ -214,6 +221,8 @@ def _unwanted(store: Store, keys: tuple[str, ...]) -> tuple[tuple[str, int, str]
 def _why(change: FileChange | None) -> str:
     if change is None:
         return words.REASONS[Reason.UNWANTED]
+    if change.action is Action.CREATE:
+        return "another version is wanted"
     moved = [field for field in change.fields if field.name == "chunking"]
     if moved:
         return words.clean(f"chunking {moved[0].before} -> {moved[0].after}")

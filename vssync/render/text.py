@@ -24,6 +24,7 @@ _VERBS = {
     Action.CANCEL: "to cancel",
     Action.REFUSE: "in need of a person",
 }
+_GOING = (Action.DELETE, Action.REPLACE)  # of a store: what applications hold of it works no more
 
 
 def plan_text(plan: Plan, view: View) -> str:
@@ -130,12 +131,12 @@ def them(count: int) -> str:
     return "this file" if count == 1 else f"these {count:,} files"
 
 
-def total_lines(plan: Plan) -> list[str]:
-    """What the plan comes to; the last line is the one with the totals."""
+def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
+    """What the plan comes to, with what goes in Markdown's bold if asked; the last line is the one with the totals."""
     if plan.empty:
         return [agreement(plan)]
-    lines = [_stores_line(plan), _batches_line(plan), words.cost_line(cost(plan))]
-    return [*(line for line in lines if line), words.plan_line(counts(plan))]
+    lines = [_stores_line(plan, bold=bold), _batches_line(plan), words.cost_line(cost(plan))]
+    return [*(line for line in lines if line), words.plan_line(counts(plan), bold_delete=bold)]
 
 
 def agreement(plan: Plan) -> str:
@@ -146,10 +147,11 @@ def agreement(plan: Plan) -> str:
     return f"No changes. {words.number(files, 'file')} in {words.number(stores, 'store')} {verb} as the manifest says."
 
 
-def _stores_line(plan: Plan) -> str:
+def _stores_line(plan: Plan, *, bold: bool) -> str:
     found = Counter(store.change.action for store in plan.stores if store.change)
-    parts = [f"{found[action]:,} {verb}" for action, verb in _VERBS.items() if found[action]]
-    return f"Stores: {', '.join(parts)}." if parts else ""
+    parts = [(action, f"{found[action]:,} {verb}") for action, verb in _VERBS.items() if found[action]]
+    said = [f"**{part}**" if bold and action in _GOING else part for action, part in parts]
+    return f"Stores: {', '.join(said)}." if parts else ""
 
 
 def _batches_line(plan: Plan) -> str:
@@ -181,6 +183,14 @@ def _status(store: Store) -> list[str]:
     return [head, *(f"  {name:<8}{words.clean(text)}" for name, text in entries if text)]
 
 
+def store_verb(store: Store, *, bold: bool = False) -> str:
+    """What becomes of the store itself: "store to change"; nothing where it stays as it is."""
+    if store.change is None:
+        return ""
+    said = f"store {_VERBS[store.change.action]}"
+    return f"**{said}**" if bold and store.change.action in _GOING else said
+
+
 def _noted(store: Store, *kinds: NoteKind) -> int:
     return sum(note.count for note in store.notes if note.kind in kinds)
 
@@ -194,8 +204,6 @@ def _agreement(store: Store) -> str:
         (found.replace, "to replace"),
         (found.delete, "to delete"),
     ]
-    differ = [f"{count:,} {word}" for count, word in parts if count] + words.rare_parts(found)
-    if store.change:
-        differ.insert(0, f"store {_VERBS[store.change.action]}")
+    differ = [store_verb(store), *(f"{count:,} {word}" for count, word in parts if count), *words.rare_parts(found)]
     agrees = "as the manifest says" if store.desired else words.NOTES[NoteKind.LEFT_STORE]
-    return ", ".join(differ) or agrees
+    return ", ".join(filter(None, differ)) or agrees

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from vssync.model import LiveBatch
+from vssync.model import Desired, LiveBatch
 from vssync.plan import Action, BatchChange
 from vssync.render import words
 
@@ -30,11 +30,10 @@ class Underway:
         return _DECISIONS.get(self.change.action, "") if self.change else "nothing to wait for"
 
 
-def batches_text(rows: tuple[Underway, ...]) -> str:
+def batches_text(rows: tuple[Underway, ...], desired: Desired) -> str:
     """A paragraph a batch, its whole id first: it is what `vssync cancel` takes."""
-    if not rows:
-        return "No batches under way."
-    return words.tame("\n".join(line for row in rows for line in _lines(row)))
+    found = [line for row in rows for line in _lines(row)] or ["No batches under way."]
+    return words.tame("\n".join([words.heading(desired.owner, desired.service), "", *found]))
 
 
 def _lines(row: Underway) -> list[str]:

@@ -96,7 +96,5 @@ def renew(work: Work, saved: Plan) -> Plan:
         fresh = _made(work, options, live, done)
     if moved := planfile.stale(saved, fresh):
         lines = "\n".join(f"  {line}" for line in moved)
-        raise Refused(
-            f"The plan is stale: the manifest or the service changed since it was made.\n{lines}\nPlan again."
-        )
+        raise Refused(f"The plan is stale: something moved since it was made.\n{lines}\nPlan again.")
     return fresh
