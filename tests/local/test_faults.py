@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -219,6 +221,30 @@ def test_what_makes_no_sense_is_refused_as_ever(misbehaving: Misbehaving, kind: 
         api.send("POST", f"{path}/file_batches", 400, content=content, headers={"content-type": "application/json"})
     for nothing in ("files", "file_batches", f"files/{file}/content"):
         api.delete(f"{path}/{nothing}", 405)
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads take turns as often as they can, so that what they share is met half done."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("restless")
+@pytest.mark.parametrize("rule", ["slow-delete=1", "unseen=1", "rate-limit=9999"])
+def test_threads_share_a_fault(misbehaving: Misbehaving, rule: str) -> None:
+    api = misbehaving(rule)
+
+    def work(_number: int) -> None:
+        (file,) = api.files("a.md")
+        statuses(api, f"GET /files/{file}")
+        api.get(f"/files/{file}")
+        api.delete(f"/files/{file}")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(60)))
 
 
 def test_a_type_that_is_refused_is_not_recommended(misbehaving: Misbehaving) -> None:

@@ -38,6 +38,8 @@ def test_a_store_may_begin_with_files(api: Api) -> None:
     assert (seen["status"], seen["file_counts"]) == ("completed", counts(completed=1, failed=1))
     assert seen["usage_bytes"] == len("some text")
     assert api.get(f"/vector_stores/{store['id']}/files/{files[0]}")["chunking_strategy"] == chunking
+    later = api.attach(store["id"], api.files("later.md")[0])
+    assert later["chunking_strategy"]["static"]["max_chunk_size_tokens"] == 800
 
 
 def test_a_store_with_an_unknown_file_is_not_created(api: Api) -> None:

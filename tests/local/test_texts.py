@@ -46,6 +46,15 @@ def test_text_without_words_is_cut_too(text: str) -> None:
     assert all(tokens(piece) <= 100 for piece in texts.chunks(text, 100, 50))
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 10, 40])
+def test_windows_smaller_than_a_word_hold_one(size: int) -> None:
+    text = "an extraordinarily long word, " * 20
+    chunks = list(texts.chunks(text, size, size - 1))
+    assert max(map(tokens, chunks)) <= max(size, tokens("extraordinarily"))
+    assert len(chunks) > 1
+    assert (text.startswith(chunks[0]), text.endswith(chunks[-1])) == (True, True)
+
+
 @pytest.mark.parametrize("text", ["", " ", "\n\t" * 5000])
 def test_blank_text_has_no_chunks(text: str) -> None:
     assert list(texts.chunks(text, 100, 50)) == []

@@ -57,15 +57,18 @@ def decode(content: bytes) -> str:
 
 
 def chunks(text: str, size: int, overlap: int) -> Iterator[str]:
-    """Windows of at most `size` tokens, each beginning with at most the last `overlap` of the one before."""
+    """Windows of at most `size` tokens, each beginning with at most the last `overlap` of the one before.
+
+    Below 100 tokens, which some services take, a single long word may be larger than a window.
+    """
     window: deque[tuple[int, int]] = deque()  # where each piece begins, and its weight
     held = total = 0
     text = text if text.strip() else ""
     for match in PIECE.finditer(text):
         tokens = weight(match[0])
-        if held + tokens > size:
+        if window and held + tokens > size:
             yield text[window[0][0] : match.start()]
-            while held > overlap:
+            while window and (held > overlap or held + tokens > size):
                 held -= window.popleft()[1]
         window.append((match.start(), tokens))
         held += tokens

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from threading import Lock
 
 from vssync.local import shapes
 from vssync.local.errors import ApiError
@@ -102,15 +103,22 @@ class RateLimit:
     world: World
     value: int
     taken: deque[float] = field(default_factory=deque)
+    lock: Lock = field(default_factory=Lock)
 
     def __call__(self, request: Request, go: Go) -> Answer:
+        wait = self.take()
+        return refused(429, int(wait) + 1) if wait else go(request)
+
+    def take(self) -> float:
+        """Seconds until a request may come; none where this one may."""
         now = self.world.clock()
-        while self.taken and self.taken[0] <= now - MINUTE:
-            self.taken.popleft()
-        if len(self.taken) >= self.value:
-            return refused(429, int(self.taken[0] + MINUTE - now) + 1)
-        self.taken.append(now)
-        return go(request)
+        with self.lock:
+            while self.taken and self.taken[0] <= now - MINUTE:
+                self.taken.popleft()
+            if len(self.taken) >= self.value:
+                return self.taken[0] + MINUTE - now
+            self.taken.append(now)
+        return 0
 
 
 CODE = number(400, 599, form="CODE")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from threading import Lock
 from typing import Any
 
 from vssync.local.faults.exchange import Answer, Go, Request
@@ -53,19 +54,25 @@ class Unseen:
     world: World
     value: int
     left: dict[str, int] = field(default_factory=dict)  # path to 404s still to be answered
+    lock: Lock = field(default_factory=Lock)
 
     def __call__(self, request: Request, go: Go) -> Answer:
-        new = [path for path, left in self.left.items() if left and within(request.path, path)]
-        if request.method == "GET" and new:
-            self.left.update({path: self.left[path] - 1 for path in new})
+        if request.method == "GET" and self.hides(request.path):
             return Answer.error(404, f"No object found with id '{request.parts[-1]}'.", "not_found")
         return self.others(request, go)
+
+    def hides(self, path: str) -> bool:
+        with self.lock:
+            new = [one for one, left in self.left.items() if left and within(path, one)]
+            self.left.update({one: self.left[one] - 1 for one in new})
+        return bool(new)
 
     def others(self, request: Request, go: Go) -> Answer:
         said, request = request.read()
         answer = go(request)
         if request.method == "POST" and answer.status == 200:
-            self.left.update(dict.fromkeys(created(request, said, answer.said), self.value))
+            with self.lock:
+                self.left.update(dict.fromkeys(created(request, said, answer.said), self.value))
         return answer
 
 
@@ -89,21 +96,27 @@ class SlowDelete:
     world: World
     value: int
     pending: dict[str, int] = field(default_factory=dict)  # path to requests still to come before
+    lock: Lock = field(default_factory=Lock)
 
     def __call__(self, request: Request, go: Go) -> Answer:
         there = go(request.other("GET", request.path))
         if there.status != 200:
             return there
-        self.pending[request.path] = self.value
+        with self.lock:
+            self.pending[request.path] = self.value
         return deleted(there)
 
     def others(self, request: Request, go: Go) -> Answer:
-        for path in list(self.pending):
-            self.pending[path] -= 1
-            if self.pending[path] < 0:
-                del self.pending[path]
-                go(request.other("DELETE", path))
+        for path in self.due():
+            go(request.other("DELETE", path))
         return go(request)
+
+    def due(self) -> list[str]:
+        """What is to be deleted before this request."""
+        with self.lock:
+            due = [path for path, left in self.pending.items() if not left]
+            self.pending = {path: left - 1 for path, left in self.pending.items() if left}
+        return due
 
 
 def deleted(there: Answer) -> Answer:
@@ -132,7 +145,7 @@ class Ghosts:
         said, request = request.read()
         if request.method == "POST" and request.parts[2:] in (("files",), ("file_batches",)):
             for path in self.hidden.intersection(created_files(request, said)):
-                self.hidden.remove(path)
+                self.hidden.discard(path)
                 go(request.other("DELETE", path))
         answer = go(request)
         if request.method == "GET" and request.parts[2:3] and request.parts[-1] == "files" and entries(answer):
