@@ -94,6 +94,10 @@ class Sender:
         self.clock = clock
         self.requests = 0
 
+    def close(self) -> None:
+        """Closes every connection."""
+        self._http.close()
+
     def send(self, call: Call) -> Reply:
         """The reply, after as many attempts as the retry table allows.
 
