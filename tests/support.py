@@ -104,12 +104,13 @@ def open_work(
     recorder = Recorder(local.LocalTransport(with_faults(service, faults, world)))
     settings = Settings(manifest=str(folder))
     loaded = workflow.load(settings)
-    client = connect(ENDPOINT, auth=None, clock=clock, workers=workers, transport=recorder, close=service.close)
+    client = connect(ENDPOINT, auth=None, clock=clock, workers=workers, transport=recorder)
     try:
         with Pool(workers) as pool:
             yield Work(settings, loaded, ENDPOINT, client, pool), recorder
     finally:
         client.close()
+        service.close()
 
 
 def masked(text: str) -> str:

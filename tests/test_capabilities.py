@@ -124,6 +124,13 @@ def test_attributes_that_are_lost_end_the_run_and_leave_nothing(
     assert uploaded == sum(method == "DELETE" and path.startswith("/v1/files/") for method, path in recorder.seen)
 
 
+def test_refused_attributes_are_blamed_on_no_single_file(folder: Path) -> None:
+    states(folder)
+    _, report, recorder = run(folder, "local,takes-attributes=off")
+    assert sum(path.endswith("/file_batches") for _, path in recorder.writes) == 1
+    assert {outcome.status for outcome in report.outcomes if outcome.key} == {Status.FAILED}
+
+
 class Forgetful(httpx.BaseTransport):
     """Answers an update of attributes with success, and keeps the old ones."""
 

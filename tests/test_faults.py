@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 
 from tests.support import Clock, Silent, open_work
 from vssync import workflow
+from vssync.api import Entry
 from vssync.errors import ServiceError
 from vssync.local.faults import KINDS
-from vssync.model import FileStatus
+from vssync.model import AUTO, FileStatus
 from vssync.ownership import KEY
 from vssync.plan import Options
 from vssync.report import Report, Status
@@ -177,6 +179,21 @@ def test_attributes_that_come_back_otherwise_are_remembered_and_not_fought_over(
     with open_work(folder, clock, faults=("garbled-attributes,keys=label",)) as (work, recorder):
         assert list(workflow.plan(work, Options()).changes()) == []
         assert recorder.writes == []
+
+
+def test_a_strange_file_whose_upload_is_gone_stops_no_plan(folder: Path) -> None:
+    clock, spoken = Clock(), "local,keeps-attached=on"
+    apply(folder, clock, provider=spoken)
+    with open_work(folder, clock, provider=spoken) as (work, _):
+        store = work.client.stores()[0].id
+        ghost = work.client.upload(io.BytesIO(b"x"), "new.md").id
+        work.client.attach(store, Entry(ghost, {}, AUTO))
+        work.client.delete_upload(ghost)
+    edit(folder)
+    assert apply(folder, clock, provider=spoken).converged
+    with open_work(folder, clock, provider=spoken) as (work, _):
+        assert work.client.attached(store, ghost)
+        assert workflow.plan(work, Options()).empty
 
 
 def test_a_listing_that_cannot_be_trusted_stops_everything(folder: Path) -> None:

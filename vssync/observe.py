@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from vssync.api import Client
 from vssync.errors import NotFound, ServiceError
-from vssync.model import Contents, Desired, FileStatus, LiveBatch, LiveStore, Snapshot
+from vssync.model import Contents, Desired, FileStatus, LiveBatch, LiveStore, Snapshot, Upload
 from vssync.ownership import MARK, Mark, hinted, key_digest, read_mark
 from vssync.plan import Options
 from vssync.planner import match_stores
@@ -25,8 +25,16 @@ def observe(client: Client, desired: Desired, options: Options, pool: Pool, *, n
     listings = pool.map(lambda store: _contents(client, store), wanted)
     contents = {store.id: listing for store, listing in zip(wanted, listings, strict=True)}
     unnamed = sorted(_candidates(desired, contents))
-    uploads = dict(zip(unnamed, pool.map(client.uploaded, unnamed), strict=True))
-    return Snapshot(client.service_date or now, stores, contents, uploads)
+    uploads = pool.map(lambda file_id: _upload(client, file_id), unnamed)
+    return Snapshot(client.service_date or now, stores, contents, {found.id: found for found in uploads if found})
+
+
+def _upload(client: Client, file_id: str) -> Upload | None:
+    """The File behind a store file; None when somebody deleted it, which some services let stay attached."""
+    try:
+        return replace(client.uploaded(file_id), id=file_id)
+    except NotFound:
+        return None
 
 
 def _contents(client: Client, store: LiveStore) -> Contents:

@@ -51,8 +51,8 @@ def pairs(texts: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def embedded(manifest: Path) -> tuple[httpx.BaseTransport, Callable[[], None]]:
-    """The local service beside a manifest, as a transport, and what closes it."""
+def embedded(manifest: Path) -> httpx.BaseTransport:
+    """The local service beside a manifest, as a transport that closes it."""
     from vssync.local import LocalDataError, LocalTransport, open_service
 
     folder = manifest.parent / ".vssync" / "local"
@@ -60,4 +60,4 @@ def embedded(manifest: Path) -> tuple[httpx.BaseTransport, Callable[[], None]]:
         service = open_service(folder)
     except LocalDataError as error:
         raise VssyncError(str(error)) from error
-    return LocalTransport(service), service.close
+    return LocalTransport(service, service.close)

@@ -84,14 +84,13 @@ class Place:
         settings = Settings(manifest=str(self.docs), environment={"VSSYNC_STATE_DIR": str(self.state)})
         loaded = workflow.load(settings)
         transport = wrap(transport) if wrap else transport
-        client = connect(
-            ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=transport, close=service.close
-        )
+        client = connect(ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=transport)
         try:
             with Pool(workers) as pool:
                 yield Work(settings, loaded, ENDPOINT, client, pool)
         finally:
             client.close()
+            service.close()
 
     def plan(self) -> Plan:
         with self.work() as work:

@@ -37,12 +37,13 @@ def line_to(folder: Path, faults: Sequence[str] = ()) -> Iterator[Line]:
     clock = Clock()
     service = local.open_service(folder / ".vssync/local", clock=clock.monotonic)
     transport = local.LocalTransport(with_faults(service, faults, World(sleep=clock.sleep, clock=clock.monotonic)))
-    client = connect(ENDPOINT, auth=None, clock=clock, workers=1, transport=transport, close=service.close)
+    client = connect(ENDPOINT, auth=None, clock=clock, workers=1, transport=transport)
     try:
         with Pool(1) as pool:
             yield Line(ENDPOINT, client, pool)
     finally:
         client.close()
+        service.close()
 
 
 def put(client: Client, store: str, name: str, content: bytes, attributes: Attributes) -> None:

@@ -60,9 +60,8 @@ class Polled:
 class Client:
     """Thread-safe; every method may raise ServiceError, and writes that are not idempotent LostReply."""
 
-    def __init__(self, sender: Sender, close: Callable[[], None], *, lists_batches: bool = True) -> None:
+    def __init__(self, sender: Sender, *, lists_batches: bool = True) -> None:
         self._sender = sender
-        self._close = close
         self._lists_batches = lists_batches
         self.clock: Clock = sender.clock
         self._date: int | None = None
@@ -70,7 +69,7 @@ class Client:
 
     def close(self) -> None:
         """Gives connections and the embedded service back."""
-        self._close()
+        self._sender.close()
 
     @property
     def requests(self) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import httpx
 
 from vssync import __version__
@@ -25,28 +23,22 @@ def connect(
     clock: Clock,
     workers: int,
     transport: httpx.BaseTransport | None = None,
-    close: Callable[[], None] = lambda: None,
     limits: str = "",
     lists_batches: bool = True,
 ) -> Client:
-    """A client for this endpoint. `close` gives back what lies behind `transport`.
+    """A client for this endpoint, over the network where it gets no `transport`; it closes the one it gets.
 
     `limits` changes the provider's rate limits, as `uploads=500,files=0`; with `lists_batches` off no list of batches
     is asked for. Raises UsageProblem for limits, proxy settings or certificates that make no sense.
     """
     per_minute = rates(endpoint.provider, limits)
-    http = _http(auth, workers, transport)
-
-    def shut() -> None:
-        http.close()
-        close()
-
     bases = {
         Plane.DATA: (endpoint.data_url, endpoint.data_headers),
         Plane.CONTROL: (endpoint.control_url, endpoint.control_headers),
     }
+    http = _http(auth, workers, transport)
     sender = Sender(http, bases, Limits(clock, per_minute), clock, provider=endpoint.provider)
-    return Client(sender, shut, lists_batches=lists_batches)
+    return Client(sender, lists_batches=lists_batches)
 
 
 def _http(auth: httpx.Auth | None, workers: int, transport: httpx.BaseTransport | None) -> httpx.Client:

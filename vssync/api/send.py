@@ -95,6 +95,10 @@ class Sender:
         self.requests = 0
         self.repeated = 0
 
+    def close(self) -> None:
+        """Closes every connection."""
+        self._http.close()
+
     def send(self, call: Call) -> Reply:
         """The reply, after as many attempts as the retry table allows.
 

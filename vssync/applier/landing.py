@@ -56,7 +56,7 @@ def _settle(at: StoreRun, load: Load, file: LiveFile | None) -> Load | None:
         if file.status is FileStatus.COMPLETED:
             marked = _marked(at, load, file)
             if marked is None:
-                return _taken_out(at, load)
+                return _taken_out(at, load).again()
             at.writes.journal.held(load.file_id)
             echo.settle(at, marked, load.attributes)
             _compare_chunking(at, put, file)
@@ -87,7 +87,7 @@ def _marked(at: StoreRun, load: Load, file: LiveFile) -> LiveFile | None:
     try:
         return at.writes.set_attributes(at.id, load.file_id, load.attributes)
     except ServiceError as error:
-        if on_update(error) is None:
+        if on_update(error) is None or load.tries >= MAX_TRIES:
             raise
         at.run.ways.attribute_updates = False
         return None

@@ -24,10 +24,15 @@ IN_MEMORY = 1 << 20
 
 
 class LocalTransport(httpx.BaseTransport):
-    """`httpx.Client(transport=LocalTransport(service))`; any thread may use it."""
+    """`httpx.Client(transport=LocalTransport(service))`; any thread may use it. `on_close` goes with its end."""
 
-    def __init__(self, app: WSGIApplication):
+    def __init__(self, app: WSGIApplication, on_close: Callable[[], None] | None = None):
         self._app = app
+        self._on_close = on_close
+
+    def close(self) -> None:
+        if self._on_close:
+            self._on_close()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         source = RequestBody(request)

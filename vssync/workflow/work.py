@@ -70,16 +70,13 @@ def connected(given: Settings, service: ServiceSpec, beside: Path, *, clock: Clo
     endpoint = resolve(service, given.who, given.environment)
     workers = given.threads(endpoint)
     credential = None if endpoint.embedded else auth.make(endpoint, given.environment, ask=given.ask)
-    transport, close = None, _nothing
-    if endpoint.embedded:
-        transport, close = settings.embedded(beside / sources.FILE if beside.is_dir() else beside)
+    manifest = beside / sources.FILE if beside.is_dir() else beside
     client = connect(
         endpoint,
         auth=credential,
         clock=clock or SystemClock(),
         workers=workers,
-        transport=transport,
-        close=close,
+        transport=settings.embedded(manifest) if endpoint.embedded else None,
         limits=given.limits,
         lists_batches=service.capabilities.get("list_batches", True),
     )
@@ -88,7 +85,3 @@ def connected(given: Settings, service: ServiceSpec, beside: Path, *, clock: Clo
             yield Line(endpoint, client, pool, credential)
     finally:
         client.close()
-
-
-def _nothing() -> None:
-    """Closes nothing."""
