@@ -52,7 +52,7 @@ def planned(work: Work, make: Callable[[], Plan]) -> Plan:
     """A plan made while a terminal is told how much of the service is read."""
     from vssync.cli.progress import reading
 
-    with reading(lambda: work.client.listed):
+    with reading(lambda: work.client.listed, lambda: work.client.repeated):
         return make()
 
 

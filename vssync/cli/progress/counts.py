@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from vssync.cli.progress.ticking import ticking
-from vssync.render import size
+from vssync.render import number, size
 
 _FEW = 200  # files that are hashed before anybody would look
 _SOON = 1.0  # seconds that a reading may take without a word
@@ -41,10 +41,15 @@ def hashing() -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def reading(listed: Callable[[], int]) -> Iterator[None]:
-    """Says how much a service has told so far, on a terminal, when it takes a while."""
+def reading(listed: Callable[[], int], repeated: Callable[[], int]) -> Iterator[None]:
+    """Says how much a service has told so far, and how often it had to be asked again, when it takes a while."""
     if not sys.stderr.isatty():
         yield
         return
-    with overwriting() as write, ticking(_SOON, lambda: write(f"Reading the service: {listed():,} objects")):
+
+    def tick() -> None:
+        again = f", {number(repeated(), 'request')} sent again" if repeated() else ""
+        write(f"Reading the service: {number(listed(), 'object')}{again}")
+
+    with overwriting() as write, ticking(_SOON, tick):
         yield
