@@ -80,11 +80,24 @@ def test_the_tutorial_works_as_written(name: str, tmp_path: Path) -> None:
     assert shown > 0
 
 
+def test_the_programs_against_the_local_service_work_as_written(tmp_path: Path) -> None:
+    programs = [
+        text for language, text in BLOCK.findall((GUIDE / "local-service.md").read_text()) if language == "python"
+    ]
+    (tmp_path / "intro.md").write_text("# Refunds\n\nA refund takes a week.\n")
+    with served(tmp_path) as told:
+        printed = [run([sys.executable, "-c", program], tmp_path, **told) for program in programs]
+    assert [text.split()[-1:] for text in printed] == [["intro.md"], []]
+
+
 def test_every_promise_names_tests_that_exist() -> None:
-    rows = re.findall(r"^\| (.+) \| (`tests/.+`) \|$", (GUIDE / "promises.md").read_text(), re.MULTILINE)
-    assert len(rows) > 10
-    missing = [path for _, paths in rows for path in re.findall(r"`([^`]+)`", paths) if not (ROOT / path).exists()]
-    assert missing == []
+    """A whole file, or one test of it."""
+    page = (GUIDE / "promises.md").read_text()
+    promised = re.findall(r"^\| .+ \| (`tests/.+`) \|$", page, re.MULTILINE)
+    assert len(promised) > 10
+    for named in re.findall(r"`(tests/[^`]+)`", page):
+        path, _, test = named.partition("::")
+        assert f"def {test or 'test_'}" in (ROOT / path).read_text(), named
 
 
 def texts() -> Iterator[str]:

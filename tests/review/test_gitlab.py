@@ -30,6 +30,7 @@ echo "$method $url" >>"$GH_STATE/log"
 case "$url" in
     */user) echo '{"id": 5}' ;;
     */notes*) cat "$GH_STATE/comments.json" ;;
+    */issues\\?*) cat "$GH_STATE/issues.json" ;;
     */merge_requests) cat "$GH_STATE/pulls.json" ;;
     */pipelines) cat "$GH_STATE/runs.json" ;;
     */jobs\\?*) echo '[{"name": "other", "id": 60}, {"name": "vssync:plan", "id": 50}]' ;;
@@ -54,6 +55,7 @@ def runner(tmp_path: Path) -> Runner:
         "CI_COMMIT_SHA": "5" * 40,
         "VSSYNC_MANIFEST": ".",
         "VSSYNC_ENVIRONMENT": "",
+        "VSSYNC_VARIABLES": "",
         "VSSYNC_GITLAB_TOKEN": "glpat-x",
     }
     (made.checkout / "vssync.yaml").write_text("version: 1\nname: kb\nstores: {docs: {files: [{path: a.md}]}}\n")
@@ -61,13 +63,15 @@ def runner(tmp_path: Path) -> Runner:
     return made
 
 
-def job(runner: Runner, name: str) -> End:
+def job(runner: Runner, name: str, **environment: str) -> End:
+    """A job's script behind what all jobs begin with, in one shell, but for installing."""
+    *_installing, common = TEMPLATE[".vssync"]["before_script"]
     (script,) = TEMPLATE[name]["script"]
-    return runner.run(script)
+    return runner.run(f"{common}\n{script}", **environment)
 
 
-def planned(runner: Runner) -> Path:
-    assert job(runner, "vssync:plan").code == 0
+def planned(runner: Runner, **environment: str) -> Path:
+    assert job(runner, "vssync:plan", **environment).code == 0
     kept = runner.state / "plan.json"
     kept.write_text((runner.checkout / ".vssync-plan/plan.json").read_text())
     runner.knows(pulls=[MERGED], runs=[PIPELINE])
@@ -80,15 +84,12 @@ def test_plan_then_apply_that_plan(runner: Runner) -> None:
     assert runner.asked[-1] == f"POST {notes}"
     assert "1 to add" in json.loads(runner.body)["body"]
     assert json.loads((runner.checkout / ".vssync-plan/plan-gitlab.json").read_text()) == {
-        "create": 1,
+        "create": 2,
         "update": 0,
         "delete": 0,
     }
     end = job(runner, "vssync:apply")
     assert end.code == 0, end.log
-    assert job(runner, "vssync:drift").code == 0
-    (runner.checkout / "a.md").write_text("changed\n")
-    assert job(runner, "vssync:drift").code == 2
 
 
 def test_one_note_is_kept_up_to_date(runner: Runner) -> None:
@@ -111,7 +112,6 @@ def test_one_note_is_kept_up_to_date(runner: Runner) -> None:
     ],
 )
 def test_only_a_reviewed_plan_is_applied(runner: Runner, pulls: list[Any], runs: list[Any], says: str) -> None:
-    planned(runner)
     runner.knows(pulls=pulls, runs=runs)
     end = job(runner, "vssync:apply")
     assert end.code == 1
@@ -123,6 +123,54 @@ def test_other_options_are_refused(runner: Runner) -> None:
     plan = json.loads(path.read_text())
     path.write_text(json.dumps({**plan, "options": {**plan["options"], "max_delete": {"share": 1.0}}}))
     assert job(runner, "vssync:apply").code == 3
+
+
+GUARDED = """\
+version: 1
+name: kb
+variables: {lang: {description: of all texts}}
+stores: {docs: {attributes: {lang: "${var.lang}"}, files: [{path: "*.md"}]}}
+"""
+
+
+def test_a_label_raises_a_guard_and_variables_are_passed_on(runner: Runner) -> None:
+    """The plan made under a label is applied only while the merge request has it."""
+    lang = {"VSSYNC_VARIABLES": "lang=en\n"}
+    (runner.checkout / "vssync.yaml").write_text(GUARDED)
+    for number in range(12):
+        (runner.checkout / f"{number}.md").write_text(f"{number}\n")
+    planned(runner, **lang)
+    assert job(runner, "vssync:apply", **lang).code == 0
+    for number in range(6):
+        (runner.checkout / f"{number}.md").unlink()
+    refused = job(runner, "vssync:plan", **lang)
+    assert refused.code == 3
+    assert "--max-delete 6" in json.loads(runner.body)["body"]
+    assert json.loads((runner.checkout / ".vssync-plan/plan-gitlab.json").read_text())["delete"] == 6
+    planned(runner, **lang, CI_MERGE_REQUEST_LABELS="docs,vssync/max-delete=50%")
+    assert job(runner, "vssync:apply", **lang).code == 3
+    runner.knows(pulls=[{**MERGED, "labels": ["docs", "vssync/max-delete=50%"]}])
+    assert job(runner, "vssync:apply").code == 3
+    end = job(runner, "vssync:apply", **lang)
+    assert end.code == 0, end.log
+
+
+def test_drift_opens_updates_and_closes_one_issue(runner: Runner) -> None:
+    issues = "https://gitlab.example.com/api/v4/projects/1/issues"
+    assert job(runner, "vssync:drift").code == 2
+    assert runner.asked[-1] == f"POST {issues}"
+    issue = json.loads(runner.body)
+    assert issue["description"].startswith("<!-- vssync:drift:kb -->\n")
+    runner.knows(issues=[{"iid": 7, "author": {"id": 5}, "description": issue["description"]}])
+    assert job(runner, "vssync:drift").code == 2
+    assert runner.asked[-1] == f"PUT {issues}/7"
+    planned(runner)
+    assert job(runner, "vssync:apply").code == 0
+    assert job(runner, "vssync:drift").code == 0
+    assert json.loads(runner.body) == {"state_event": "close"}
+    runner.knows(issues=[])
+    assert job(runner, "vssync:drift").code == 0
+    assert runner.asked[-1].startswith("GET ")
 
 
 def test_a_broken_manifest_fails_with_its_own_code(runner: Runner) -> None:

@@ -188,4 +188,5 @@ def _nothing_else() -> None:
 
 for name, known in cli.commands.items():
     known.epilog = examples.epilog(name)
+    known.short_help = " ".join((known.help or "").partition("\n\n")[0].split())  # whole: click would cut it
     known.context_settings = {**known.context_settings, "help_option_names": _HELP}  # also when it stands alone

@@ -31,7 +31,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 )
 @click.option("--project", default="", help="With --provider oci: the OCID of the project.")
 @click.option("--compartment", default="", help="With --provider oci: the OCID of its compartment.")
-@click.option("--data-url", default="", help="With --provider compatible: the service's base URL.")
+@click.option("--data-url", default="", help="With --provider: its base URL; required for `compatible`.")
+@click.option("--control-url", default="", help="With --provider: where stores themselves are, if elsewhere.")
 def dump(store: str, out: Path | None, match: Path | None, download: Path | None, **given: Any) -> int:
     """Write the manifest of an existing store, to be taken over by `vssync apply --adopt`.
 
@@ -43,6 +44,7 @@ def dump(store: str, out: Path | None, match: Path | None, download: Path | None
     from vssync.workflow.dumping import Order, dumped
     from vssync.workflow.work import connected
 
+    out = None if out == Path("-") else out
     if out and (out.is_symlink() or out.exists()):
         raise Refused(f"{out}: is there already, and nothing was written. Move it away, or name another.")
     place = out or Path(sources.FILE)
@@ -68,7 +70,7 @@ def _service(given: dict[str, Any], place: Path) -> tuple[ServiceSpec, Path]:
     from vssync import workflow
     from vssync.model import ServiceSpec
 
-    fields = ("project", "compartment", "data_url")
+    fields = ("project", "compartment", "data_url", "control_url")
     if given["provider"]:
         told = {name: given[name] for name in fields}
         return ServiceSpec(given["provider"], region=given["region"], **told), place.parent

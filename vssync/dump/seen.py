@@ -58,7 +58,10 @@ class Omitted:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A whole store, ready to be written down. `pinned` where its name alone would not find it."""
+    """A whole store, ready to be written down.
+
+    `pinned` where its name alone would not find it; `untold` counts the files whose chunking nobody was told.
+    """
 
     owner: str
     key: str
@@ -68,3 +71,4 @@ class Taken:
     omitted: tuple[Omitted, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     pinned: bool = False
+    untold: int = 0

@@ -50,6 +50,9 @@ def _header(taken: Taken) -> Iterator[str]:
     yield "# `vssync plan --adopt` shows what would be taken over. Nothing is uploaded or deleted by that."
     for sure, count in sorted(Counter(row.sure for row in taken.rows).items(), reverse=True):
         yield f"#   {words.number(count, 'file')}: {SURE[sure]}"
+    if taken.untold:
+        yield f"# The service does not tell the chunking of {words.number(taken.untold, 'file')}: it stands here as"
+        yield "# `auto`, by which their next upload is cut. Write under `chunking` what you know better."
     mark = read_store_mark(taken.store.metadata)
     if isinstance(mark, StoreMark):
         owner = words.clean(mark.owner)

@@ -82,6 +82,7 @@ def dumped(line: Line, service: ServiceSpec, order: Order) -> str:
         omitted=omitted,
         metadata=_metadata(store),
         pinned=not store.name or sum(other.name == store.name for other in stores) > 1,
+        untold=sum(file.chunking is None for file in found),
     )
     own = Found(order.manifest.name, 1)  # a pattern could choose it, too
     return dump.manifest(taken, (*_local(folders, order), own), form)

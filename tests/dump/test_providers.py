@@ -1,0 +1,68 @@
+"""A store that another program filled is taken over from a stand-in of each provider, over a port."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from tests.doctor.test_trial import COMPARTMENT, PROJECT, service_of
+from tests.local.serving import on_a_port
+from tests.support import Clock, Silent
+from vssync import workflow
+from vssync.api import Entry
+from vssync.model import Chunking, ServiceSpec
+from vssync.plan import Action, Options
+from vssync.settings import Settings
+from vssync.workflow.dumping import Order, dumped
+from vssync.workflow.work import Line, connected
+
+PAGES = {"intro.md": b"# Intro\nHello.\n", "start.md": b"# Start\nGo.\n"}
+
+
+def spec(provider: str, url: str) -> ServiceSpec:
+    base = url.removesuffix("/v1")
+    if provider != "oci":
+        return ServiceSpec(provider, data_url=url)
+    data, control = f"{base}/openai/v1", f"{base}/20231130/openai/v1"
+    return ServiceSpec("oci", "us-chicago-1", PROJECT, COMPARTMENT, data_url=data, control_url=control, auth="bearer")
+
+
+def fill(line: Line) -> None:
+    """What a script leaves: attributes, chunking of its own, no mark."""
+    store = line.client.create_store({"name": "help"})
+    for number, (name, content) in enumerate(PAGES.items()):
+        upload = line.client.upload(io.BytesIO(content), name)
+        line.client.attach(store.id, Entry(upload.id, {"lang": "en", "n": number}, Chunking(400, 100)))
+    line.client.files(store.id)  # the local service works when somebody looks
+
+
+@pytest.mark.parametrize(
+    ("provider", "spoken", "chunking"),
+    [
+        ("openai", "openai", "max_chunk_size_tokens: 400"),
+        ("compatible", "compatible", "max_chunk_size_tokens: 400"),
+        ("oci", "oci,unsettled=0", "# The service does not tell the chunking of 2 files"),
+    ],
+)
+def test_it_is_taken_over_and_then_as_the_manifest_says(
+    tmp_path: Path, provider: str, spoken: str, chunking: str
+) -> None:
+    settings = Settings(manifest=str(tmp_path), workers=1, environment={"VSSYNC_API_KEY": "k"})
+    (tmp_path / "docs").mkdir()
+    for name, content in PAGES.items():
+        (tmp_path / "docs" / name).write_bytes(content)
+    with service_of(tmp_path, spoken) as service, on_a_port(service) as url:
+        wanted = spec(provider, url)
+        with connected(settings, wanted, tmp_path, clock=Clock()) as line:
+            fill(line)
+            text = dumped(line, wanted, Order("help", "kb", tmp_path / "vssync.yaml", match=tmp_path / "docs"))
+        (tmp_path / "vssync.yaml").write_text(text)
+        with workflow.begin(settings, workflow.load(settings), clock=Clock()) as work:
+            planned = workflow.plan(work, Options(adopt=True))
+            assert {change.action for change in planned.changes()} == {Action.ADOPT}
+            assert workflow.apply(work, planned, Silent()).converged
+            assert workflow.plan(work, Options()).empty
+    assert "docs/**/*.md" in text
+    assert chunking in text
