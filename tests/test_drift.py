@@ -132,6 +132,19 @@ def test_an_erased_mark_makes_the_file_theirs_and_holds_the_create_back(folder: 
     quiet(folder)
 
 
+def test_an_edit_of_an_adopted_file_brings_it_in_anew_and_leaves_the_upload_of_others(folder: Path) -> None:
+    test_an_erased_mark_makes_the_file_theirs_and_holds_the_create_back(folder)
+    with open_work(folder) as (work, _):
+        adopted = live(work)[1]["a.md"].id
+    (folder / "a.md").write_text((folder / "a.md").read_text().swapcase())
+    plan, report = apply(folder)
+    assert [(change.key, change.action) for change in plan.stores[0].files] == [("a.md", Action.REPLACE)]
+    assert report.converged
+    with open_work(folder) as (work, _):
+        assert work.client.uploaded(adopted).id == adopted
+    quiet(folder)
+
+
 def test_a_file_the_service_cannot_read_fails_every_time_and_the_rest_is_done(folder: Path) -> None:
     (folder / "bad.md").write_bytes(b"\x80\x81 not text \x82" * 9)
     (folder / "d.md").write_text("# d\n")

@@ -9,12 +9,24 @@ import pytest
 
 from tests.planner.builders import OWNER, batch, copy, declared, live_store, plan, wanted, with_mark, without
 from vssync.model import BatchLimits, Contents, FileStatus, LiveFile, StoreStatus, Upload
-from vssync.ownership import KEY, MARK, UNREAD, Mark, Origin, attributes_digest, key_digest, mark_for, marked, read_mark
+from vssync.ownership import (
+    KEY,
+    MARK,
+    Mark,
+    Origin,
+    attributes_digest,
+    key_digest,
+    mark_for,
+    marked,
+    presumed_content_of,
+    read_mark,
+)
 from vssync.plan import Action, FileChange, Plan, Reason, StorePlan
 from vssync.steps import AwaitBatch, CancelBatch, Drop, Put, StoreSteps, Update, Wait, lower
 
 A = wanted()
 B = wanted(content="B")
+PRESUMED = presumed_content_of(A)
 EXT = wanted("terms.pdf", file_id="ext")
 BUSY, FAILED = FileStatus.IN_PROGRESS, FileStatus.FAILED
 
@@ -83,8 +95,8 @@ def test_what_serves_stays_until_the_file_attached_again_is_completed() -> None:
 
 
 def test_an_adopted_file_attached_again_stays_adopted_and_unread() -> None:
-    (put,) = puts(steps([A], [with_mark(copy(status=FAILED), content=UNREAD, origin=Origin.ADOPTED)]))
-    assert (mark_of(put).origin, mark_of(put).content) == (Origin.ADOPTED, UNREAD)
+    (put,) = puts(steps([A], [with_mark(copy(status=FAILED), content=PRESUMED, origin=Origin.ADOPTED)]))
+    assert (mark_of(put).origin, mark_of(put).content) == (Origin.ADOPTED, PRESUMED)
 
 
 def test_a_declared_file_is_attached_by_its_id() -> None:
@@ -93,7 +105,7 @@ def test_a_declared_file_is_attached_by_its_id() -> None:
 
 
 def test_an_update_keeps_what_the_mark_knows_of_the_content() -> None:
-    live = with_mark(copy(live={"lang": "de"}), content=UNREAD, origin=Origin.ADOPTED, tries=2, echo="0" * 16)
+    live = with_mark(copy(live={"lang": "de"}), content=PRESUMED, origin=Origin.ADOPTED, tries=2, echo="0" * 16)
     (update,) = steps([A], [live]).updates
     old = read_mark(live.attributes)
     assert isinstance(old, Mark)
@@ -115,7 +127,7 @@ def test_a_takeover_writes_our_name() -> None:
     assert mark_of(update) == mark_for(OWNER, A, origin=Origin.UPLOADED)
 
 
-@pytest.mark.parametrize(("file", "origin", "content"), [(A, Origin.ADOPTED, UNREAD), (EXT, Origin.DECLARED, "id")])
+@pytest.mark.parametrize(("file", "origin", "content"), [(A, Origin.ADOPTED, PRESUMED), (EXT, Origin.DECLARED, "id")])
 def test_adoption_adds_a_mark_that_does_not_claim_too_much(file: Any, origin: Origin, content: str) -> None:
     stranger = without(copy(id="ext"), MARK, KEY)
     lowered = steps([file], [stranger], adopt=True, uploads=[Upload("ext", "a.md", 1, 1)])

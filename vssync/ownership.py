@@ -18,8 +18,10 @@ Digests are the first 16 hex digits of SHA-256 over UTF-8 text in these canonica
                 `vssync_mark` and ignored attributes left out
     settings    a JSON object, no spaces, sorted keys: name, metadata (ours only), expires (days or null)
 
-`content` is the whole SHA-256 of the bytes, `id` for a File declared by id, `?` for an adopted file nobody
-has read. A key of sixteen zeros is provisional: a copy attached together with others and not yet marked for itself.
+`content` is the whole SHA-256 of the bytes, `id` for a File declared by id. For an adopted file, which nobody has
+read, it is `?` and the SHA-256 of the manifest's file when it was adopted: what the upload is taken for until that file
+is edited. A key of sixteen zeros, with `?` alone for its content, is provisional: a copy attached together with others
+and not yet marked for itself.
 `origin` is u (we uploaded the File), d (declared) or a (adopted). `tries` counts ingestions since key,
 content or chunking last changed. `echo` is the attributes digest of what the service gave back where it
 differs from what was sent.
@@ -51,7 +53,7 @@ PROVISIONAL = "0" * 16  # the key of a copy that was attached and not yet marked
 _HEX16 = r"[0-9a-f]{16}"
 _OWNER = r"[^;\x00-\x1f]{1,140}"
 _FILE_MARK = re.compile(
-    rf"v1;({_OWNER});({_HEX16});([0-9a-f]{{64}}|id|\?);({_HEX16});({_HEX16});([uda]);([0-9]{{1,4}})(?:;({_HEX16}))?"
+    rf"v1;({_OWNER});({_HEX16});(\??[0-9a-f]{{64}}|id|\?);({_HEX16});({_HEX16});([uda]);([0-9]{{1,4}})(?:;({_HEX16}))?"
 )
 _STORE_MARK = re.compile(rf"v1;({_OWNER});([^;]{{1,140}});({_HEX16})(?:;((?:[0-9a-f]{{8}})*))?")
 _VERSION = re.compile(r"v([0-9]{1,6});")
@@ -90,6 +92,11 @@ class Mark:
             str(self.tries),
         ]
         return ";".join([*parts, self.echo] if self.echo else parts)
+
+    @property
+    def unread(self) -> bool:
+        """Nobody has compared the content: the file was adopted by name and size."""
+        return self.content.startswith(UNREAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +197,11 @@ def store_mark_for(owner: str, store: DesiredStore) -> StoreMark:
 def content_of(file: DesiredFile) -> str:
     """A desired file's content as a mark says it."""
     return DECLARED if file.file_id else file.sha256
+
+
+def presumed_content_of(file: DesiredFile) -> str:
+    """The content of an upload that is taken for a desired file's and was not read, as a mark says it."""
+    return f"{UNREAD}{file.sha256}"
 
 
 def with_key(attributes: Attributes, key: str) -> dict[str, Scalar]:

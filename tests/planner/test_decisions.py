@@ -16,7 +16,7 @@ from vssync.model import (
     LiveFile,
     Upload,
 )
-from vssync.ownership import KEY, MARK, PROVISIONAL, UNREAD, Origin, provisional, read_mark
+from vssync.ownership import KEY, MARK, PROVISIONAL, Origin, presumed_content_of, provisional, read_mark
 from vssync.plan import Action, NoteKind, Reason, StorePlan
 
 A = wanted()
@@ -45,7 +45,7 @@ class Row:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-ADOPTED = with_mark(copy(), content=UNREAD, origin=Origin.ADOPTED)
+ADOPTED = with_mark(copy(), content=presumed_content_of(A), origin=Origin.ADOPTED)
 
 
 def row(name: str, files: Any, copies: Any, *changes: str, notes: str = "", **options: Any) -> Row:
@@ -126,6 +126,7 @@ ROWS = [
     row("declared", EXT, (), "terms.pdf create missing"),
     row("declared and attached", EXT, copy(EXT, id="ext")),
     row("unread content is taken as it is", A, ADOPTED, notes="unread"),
+    row("an edit after adoption is seen", B, ADOPTED, "a.md replace content_changed"),
     row("unread content is brought in anew", A, ADOPTED, "a.md replace requested", replace=("guide/a.md",)),
     row("left the manifest", (), copy(), "a.md delete not_in_manifest"),
     row("left, prune off", (), copy(), notes="kept", settings={"prune": False}),

@@ -16,7 +16,7 @@ from tests.planner.builders import OLD, copy, live_store, plan, wanted, with_mar
 from tests.planner.builders import declared as store_of
 from tests.planner.service import Files, effects
 from vssync.model import Capabilities, Contents, DesiredFile, FileStatus, IngestError, LiveFile
-from vssync.ownership import KEY, MARK, UNREAD
+from vssync.ownership import KEY, MARK, presumed_content_of
 from vssync.plan import Action, Plan
 from vssync.steps import lower
 
@@ -44,7 +44,7 @@ def variants(file: DesiredFile) -> Iterator[LiveFile]:
     yield copy(file, live={"lang": "de"})
     yield copy(file, status=FAILED, tries=3)
     yield copy(file, status=FileStatus.IN_PROGRESS, live={KEY: "edited"})
-    yield with_mark(copy(), content=UNREAD)
+    yield with_mark(copy(), content=presumed_content_of(wanted()))
     yield copy(file, owner="kb/dev")
     yield without(copy(file), MARK)
 

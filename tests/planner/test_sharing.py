@@ -9,7 +9,7 @@ import pytest
 
 from tests.planner.builders import OWNER, copy, declared, live_store, plan, wanted, with_mark
 from vssync.model import Contents, DesiredFile, FileStatus, LiveFile
-from vssync.ownership import UNREAD, Origin
+from vssync.ownership import Origin, presumed_content_of
 
 A = wanted()
 
@@ -30,7 +30,7 @@ def reused(copies: list[LiveFile], files: tuple[DesiredFile, ...] = (A,), **opti
         ([copy(status=FileStatus.IN_PROGRESS)], ""),
         ([copy(wanted(content="B"))], ""),
         ([copy(origin=Origin.ADOPTED)], ""),
-        ([with_mark(copy(), content=UNREAD)], ""),
+        ([with_mark(copy(), content=presumed_content_of(wanted()))], ""),
         ([copy(owner="kb/dev")], ""),
         ([], ""),
     ],

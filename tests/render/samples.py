@@ -88,7 +88,7 @@ def everything(unwanted: int = 331) -> Plan:
         Note(NoteKind.FOREIGN, count=2, detail="other/prod"),
         Note(NoteKind.FOREIGN_BATCH, "vsfb_ord_c410m5xkc3p9w8z1b6r4t0n29d2f", 12),
         Note(NoteKind.ADOPTABLE, "docs/there.md", detail="file-9"),
-        Note(NoteKind.UNREAD, count=5, detail="an edit of such a file is not noticed"),
+        Note(NoteKind.UNREAD, count=5, detail="taken for what name and size said"),
         Note(NoteKind.CHUNKING_REPORT, count=4),
         Note(NoteKind.DESCRIPTION, detail='live "Help", wanted "Public help pages"'),
     )

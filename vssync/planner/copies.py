@@ -16,12 +16,12 @@ from vssync.ownership import (
     KEY,
     MARK,
     PROVISIONAL,
-    UNREAD,
     Mark,
     Unreadable,
     chunking_digest,
     content_of,
     key_digest,
+    presumed_content_of,
     read_mark,
 )
 from vssync.plan import Copy
@@ -99,10 +99,10 @@ class Want:
         return self.file.key
 
     def same_content(self, copy: Owned) -> bool:
-        """A copy nobody has read counts as the same: it was adopted by name and size, and was shown as unread."""
+        """A copy nobody has read is what it was taken for when it was adopted by name and size, and shown as unread."""
         if self.file.file_id:
             return copy.mark.content == self.content and copy.id == self.file.file_id
-        return copy.mark.content in (self.content, UNREAD)
+        return copy.mark.content in (self.content, presumed_content_of(self.file))
 
     def right(self, copy: Owned) -> bool:
         return copy.mark.chunking == self.chunking and self.same_content(copy)

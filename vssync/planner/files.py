@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.model import Contents, Upload
-from vssync.ownership import MARK, UNREAD, key_digest
+from vssync.ownership import MARK, key_digest
 from vssync.plan import Action, FileChange, Note, NoteKind, Reason
 from vssync.planner.claims import claim
 from vssync.planner.copies import Census, Owned, State, Want, take_census
@@ -142,11 +142,11 @@ def _strangers(census: Census, changes: Iterable[FileChange]) -> list[Note]:
 
 
 def _unread(wants: Iterable[Want], census: Census, changes: Iterable[FileChange]) -> list[Note]:
-    """How many adopted copies stay whose content nobody has compared: an edit of such a file goes unnoticed."""
+    """How many adopted copies stay whose content nobody has compared."""
     going = {copy.id for change in changes for copy in change.drop}
     copies = (copy for want in wants for copy in census.ours.get(want.digest, ()))
-    count = sum(copy.mark.content == UNREAD and copy.id not in going for copy in copies)
-    detail = "an edit of such a file is not noticed; --replace ADDRESS brings it in anew"
+    count = sum(copy.mark.unread and copy.id not in going for copy in copies)
+    detail = "taken for what name and size said; --replace ADDRESS brings such a file in anew"
     return [Note(NoteKind.UNREAD, count=count, detail=detail)] if count else []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vssync.model import Chunking, Desired, DesiredFile, LiveFile, Scalar
-from vssync.ownership import RESERVED, Mark, Unreadable
+from vssync.ownership import DECLARED, RESERVED, UNREAD, Mark, Unreadable
 from vssync.plan import FileChange
 from vssync.render import words
 
@@ -83,7 +83,8 @@ def _copy(copy: LiveCopy) -> list[tuple[str, str]]:
 def _mark(mark: Mark | Unreadable | None) -> list[tuple[str, str]]:
     if not isinstance(mark, Mark):
         return [("mark", "unreadable")]
-    content = {"?": "nobody has compared it", "id": "the declared File"}.get(mark.content, mark.content)
+    content = "the declared File" if mark.content == DECLARED else mark.content
+    content = f"nobody has compared it; taken for {content.removeprefix(UNREAD)}" if mark.unread else content
     return [
         ("mark owner", words.clean(mark.owner)),
         ("mark content", content),

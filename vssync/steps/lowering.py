@@ -8,7 +8,7 @@ from typing import assert_never
 
 from vssync.batches import partition
 from vssync.model import DesiredFile, Scalar
-from vssync.ownership import MARK, UNREAD, Mark, Origin, mark_for, marked, read_mark
+from vssync.ownership import MARK, Mark, Origin, mark_for, marked, presumed_content_of, read_mark
 from vssync.plan import Action, Copy, FileChange, Plan, StorePlan
 from vssync.steps.types import AwaitBatch, CancelBatch, Drop, Put, StoreSteps, Update, Wait, Wave
 
@@ -116,7 +116,7 @@ def _update(owner: str, store: StorePlan, change: FileChange) -> Update:
     if old := _mark(change.keep):
         mark = replace(mark, content=old.content, chunking=old.chunking, origin=old.origin, tries=old.tries)
     elif not file.file_id:
-        mark = replace(mark, content=UNREAD)
+        mark = replace(mark, content=presumed_content_of(file))
     return Update(change.key, change.keep.id, _attributes(change, mark))
 
 
