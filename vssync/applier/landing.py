@@ -23,33 +23,47 @@ _INVISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 def land(at: StoreRun, flight: Flight) -> list[Flight]:
     """Settles a flight; the flights of what is tried once more."""
     try:
-        listed = _listed(at, flight)
+        listed, stuck = _listed(at, flight)
     except VssyncError as error:
         for load in flight.loads:
             at.result(load.put.key, failed(error))
         at.settled(len(flight.loads))
         return []
-    if flight.batch_id and not listed and flight.loads:
+    if flight.batch_id and flight.loads and not listed and not stuck:
         at.run.ways.batch_files = False  # taken, and ignored: the batch ended without any of its files
         return attach(at, flight.loads)
-    ends = at.run.pool.map(lambda load: _settle(at, load, listed.get(load.file_id)), flight.loads)
+    by = at.client.clock.monotonic() + (0.0 if stuck else at.run.deadline)
+    ends = at.run.pool.map(lambda load: _settle(at, load, listed.get(load.file_id), by), flight.loads)
     return attach(at, [load for load in ends if load])
 
 
-def _listed(at: StoreRun, flight: Flight) -> Mapping[str, LiveFile]:
-    """The flight's files as far as one listing tells: its batch's, or the store's where that is fewer requests."""
-    if not flight.batch_id:
-        short = len(flight.loads) > 1 and at.client.store(at.id).counts.total <= _PAGE * len(flight.loads)
-        return {file.id: file for file in at.client.files(at.id)} if short else {}
-    end_of_batch(at, flight.batch_id)
-    return {file.id: file for file in at.client.batch_files(at.id, flight.batch_id)}
+def _listed(at: StoreRun, flight: Flight) -> tuple[Mapping[str, LiveFile], bool]:
+    """The flight's files as far as one listing tells, and whether nothing moved among them for the run's deadline.
+
+    The listing is the batch's, or the store's where that is fewer requests than to look at each file.
+    """
+    if flight.batch_id:
+        stuck = end_of_batch(at, flight.batch_id).status not in ENDED
+        return {file.id: file for file in at.client.batch_files(at.id, flight.batch_id)}, stuck
+    if len(flight.loads) == 1 or at.client.store(at.id).counts.total > _PAGE * len(flight.loads):
+        return {}, False
+    ids = {load.file_id for load in flight.loads}
+
+    def look() -> tuple[Mapping[str, LiveFile], None]:
+        return {file.id: file for file in at.client.files(at.id) if file.id in ids}, None
+
+    def ended(files: Mapping[str, LiveFile]) -> int:
+        return sum(file.status in ENDED for file in files.values())
+
+    listed = until(at.run, look, lambda files: ended(files) == len(ids), ended)
+    return listed, ended(listed) < len(ids)
 
 
-def _settle(at: StoreRun, load: Load, file: LiveFile | None) -> Load | None:
-    """One file's end; the load again when it is to be tried once more."""
+def _settle(at: StoreRun, load: Load, file: LiveFile | None, by: float) -> Load | None:
+    """One file's end, waited for until the time `by`; the load again when it is to be tried once more."""
     put = load.put
     try:
-        file = file if file and file.status in ENDED else _ended(at, load.file_id)
+        file = file if file and file.status in ENDED else _ended(at, load.file_id, by)
         if file.status is FileStatus.COMPLETED:
             echo.settle(at, _marked(at, load, file), load.attributes)
             if not put.gap:
@@ -57,6 +71,8 @@ def _settle(at: StoreRun, load: Load, file: LiveFile | None) -> Load | None:
                     at.detach(drop)
             at.result(put.key, DONE)
         elif _worth_another(load, file):
+            if not put.file_id:
+                at.run.uploaded(load.file_id, f"upload of {put.key} that was to be attached again")
             at.writes.detach(at.id, load.file_id, ours=ours(put), file=put.file)
             see_gone(at, load.file_id)
             at.again(put.key)
@@ -77,7 +93,7 @@ def _marked(at: StoreRun, load: Load, file: LiveFile) -> LiveFile:
     return file
 
 
-def _ended(at: StoreRun, file_id: str) -> LiveFile:
+def _ended(at: StoreRun, file_id: str, by: float) -> LiveFile:
     """A file when it has ended or stood still; a 404 after our own attach is only "not visible yet"."""
 
     def look() -> tuple[LiveFile, None]:
@@ -86,7 +102,8 @@ def _ended(at: StoreRun, file_id: str) -> LiveFile:
         except NotFound:
             return _INVISIBLE, None
 
-    return until(at.run, look, lambda file: file.status in ENDED, lambda file: file.status)
+    patience = max(0.0, by - at.client.clock.monotonic())
+    return until(at.run, look, lambda file: file.status in ENDED, lambda file: file.status, patience=patience)
 
 
 def _worth_another(load: Load, file: LiveFile) -> bool:

@@ -23,7 +23,8 @@ def until(
 ) -> Seen:
     """Looks until `done`, or until `progress` has not changed for `patience` seconds; the last thing seen.
 
-    `look` also gives the service's own hint, in seconds, of when to come again.
+    `look` also gives the service's own hint, in seconds, of when to come again: never sooner, and at that time as long
+    as there is progress.
     """
     clock = run.client.clock
     patience = run.deadline if patience is None else patience
@@ -34,14 +35,13 @@ def until(
         seen, hint = look()
         if done(seen):
             return seen
+        pause = min(run.pause.longest, max(run.pause.first, pause * 2))
         if (now := progress(seen)) != last:
             last, moved = now, clock.monotonic()
-            pause = run.pause.first if hint is None else hint
+            pause = pause if hint is None else hint
         elif clock.monotonic() - moved > patience:
             return seen
-        else:
-            pause = min(run.pause.longest, max(hint or 0.0, run.pause.first, pause * 2))
-        clock.sleep(pause)
+        clock.sleep(max(pause, hint or 0.0))
 
 
 def end_of_batch(at: StoreRun, batch_id: str) -> LiveBatch:
