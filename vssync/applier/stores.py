@@ -49,9 +49,13 @@ def _uploads_in(run: Run, store_id: str, change: StoreChange) -> tuple[str, ...]
     except VssyncError as error:
         run.suspect(f"uploads of the expired store {store_id}, which could not be listed: {error}")
         return ()
-    marks = ((file.id, read_mark(file.attributes)) for file in files if isinstance(owner, StoreMark))
-    mine = ((file_id, mark) for file_id, mark in marks if isinstance(mark, Mark) and mark.owner == owner.owner)
-    return tuple(file_id for file_id, mark in mine if mark.origin is Origin.UPLOADED)
+    return tuple(file.id for file in files if _uploaded_by(owner, read_mark(file.attributes)))
+
+
+def _uploaded_by(owner: object, mark: object) -> bool:
+    if not (isinstance(owner, StoreMark) and isinstance(mark, Mark)):
+        return False
+    return mark.owner == owner.owner and mark.origin is Origin.UPLOADED
 
 
 def _create(run: Run, settings: DesiredStore, change: StoreChange) -> str:
