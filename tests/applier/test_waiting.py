@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from tests.applier.test_attaching import ALONE, MANIFEST, applied, count, undone
-from tests.applier.world import Place
+from tests.applier.world import Place, killed
 from tests.support import Clock, Silent, client_of
 from vssync.applier import Run
 from vssync.applier.polling import until
@@ -86,3 +86,19 @@ def test_a_look_is_one_request_however_many_files(place: Place, provider: str, l
 def _ids(seen: Sequence[tuple[str, str]]) -> set[str]:
     last = {path.rpartition("/")[2] for _, path in seen}
     return {word for word in last if word.startswith("file-")}
+
+
+@pytest.mark.parametrize("provider", ["local", "local,lists-batches=off", ALONE])
+def test_what_an_earlier_run_left_under_way_is_waited_for_together(place: Place, provider: str) -> None:
+    place.provider, place.ingest_delay = provider, 3600.0
+    last = "/files" if provider == ALONE else "/file_batches"
+    enough = len(FILES) if provider == ALONE else 1
+    assert killed(place, lambda seen: count([one for one in seen if "vector_stores" in one[1]], "POST", last) == enough)
+    before = place.clock.now
+    report, seen = applied(place)
+    assert undone(report).keys() >= set(FILES)
+    assert set(undone(report).values()) == {Status.UNKNOWN}
+    assert 600 < place.clock.now - before < 1300
+    assert len([method for method, _ in seen if method != "GET"]) == 0
+    place.clock.now += 3600
+    assert applied(place)[0].converged

@@ -149,8 +149,9 @@ def _files(at: StoreRun, store: StoreSteps) -> None:
     at.each(changes.cancel, store.cancels)
     run_waves(at, store)
     at.each(changes.update, store.updates)
-    at.each(changes.wait, store.waits)
     at.each(changes.await_batch, store.awaited)
+    if store.waits and not at.run.stopping:
+        changes.wait(at, store.waits)
     at.each(changes.remove, store.removes)
 
 

@@ -8,16 +8,12 @@ from vssync.applier import echo
 from vssync.applier.attaching import attach
 from vssync.applier.context import StoreRun
 from vssync.applier.loads import Flight, Load, ours, see_gone
-from vssync.applier.polling import ENDED, end_of_batch, until
-from vssync.applier.results import DONE, Result, failed
-from vssync.errors import NotFound, VssyncError
+from vssync.applier.polling import ENDED, end_of_batch, end_of_file, files_ended, give_up
+from vssync.applier.results import DONE, failed, short_of_completed
+from vssync.errors import VssyncError
 from vssync.model import FileStatus, LiveFile
 from vssync.ownership import PROVISIONAL, Mark, read_mark
 from vssync.planner.copies import MAX_TRIES, PERMANENT
-from vssync.report import Status
-
-_PAGE = 100  # files a request lists
-_INVISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
 def land(at: StoreRun, flight: Flight) -> list[Flight]:
@@ -32,7 +28,7 @@ def land(at: StoreRun, flight: Flight) -> list[Flight]:
     if flight.batch_id and flight.loads and not listed and not stuck:
         at.run.ways.batch_files = False  # taken, and ignored: the batch ended without any of its files
         return attach(at, flight.loads)
-    by = at.client.clock.monotonic() + (0.0 if stuck else at.run.deadline)
+    by = give_up(at, stuck=stuck)
     ends = at.run.pool.map(lambda load: _settle(at, load, listed.get(load.file_id), by), flight.loads)
     return attach(at, [load for load in ends if load])
 
@@ -40,30 +36,19 @@ def land(at: StoreRun, flight: Flight) -> list[Flight]:
 def _listed(at: StoreRun, flight: Flight) -> tuple[Mapping[str, LiveFile], bool]:
     """The flight's files as far as one listing tells, and whether nothing moved among them for the run's deadline.
 
-    The listing is the batch's, or the store's where that is fewer requests than to look at each file.
+    The listing is its batch's, or the store's.
     """
     if flight.batch_id:
         stuck = end_of_batch(at, flight.batch_id).status not in ENDED
         return {file.id: file for file in at.client.batch_files(at.id, flight.batch_id)}, stuck
-    if len(flight.loads) == 1 or at.client.store(at.id).counts.total > _PAGE * len(flight.loads):
-        return {}, False
-    ids = {load.file_id for load in flight.loads}
-
-    def look() -> tuple[Mapping[str, LiveFile], None]:
-        return {file.id: file for file in at.client.files(at.id) if file.id in ids}, None
-
-    def ended(files: Mapping[str, LiveFile]) -> int:
-        return sum(file.status in ENDED for file in files.values())
-
-    listed = until(at.run, look, lambda files: ended(files) == len(ids), ended)
-    return listed, ended(listed) < len(ids)
+    return files_ended(at, {load.file_id for load in flight.loads})
 
 
 def _settle(at: StoreRun, load: Load, file: LiveFile | None, by: float) -> Load | None:
     """One file's end, waited for until the time `by`; the load again when it is to be tried once more."""
     put = load.put
     try:
-        file = file if file and file.status in ENDED else _ended(at, load.file_id, by)
+        file = file if file and file.status in ENDED else end_of_file(at, load.file_id, by)
         if file.status is FileStatus.COMPLETED:
             echo.settle(at, _marked(at, load, file), load.attributes)
             if not put.gap:
@@ -78,7 +63,7 @@ def _settle(at: StoreRun, load: Load, file: LiveFile | None, by: float) -> Load 
             at.again(put.key)
             return load.again()
         else:
-            at.result(put.key, _short_of_completed(file))
+            at.result(put.key, short_of_completed(file))
     except VssyncError as error:
         at.result(put.key, failed(error))
     at.settled()
@@ -93,28 +78,7 @@ def _marked(at: StoreRun, load: Load, file: LiveFile) -> LiveFile:
     return file
 
 
-def _ended(at: StoreRun, file_id: str, by: float) -> LiveFile:
-    """A file when it has ended or stood still; a 404 after our own attach is only "not visible yet"."""
-
-    def look() -> tuple[LiveFile, None]:
-        try:
-            return at.file(file_id), None
-        except NotFound:
-            return _INVISIBLE, None
-
-    patience = max(0.0, by - at.client.clock.monotonic())
-    return until(at.run, look, lambda file: file.status in ENDED, lambda file: file.status, patience=patience)
-
-
 def _worth_another(load: Load, file: LiveFile) -> bool:
     """Transient failures are tried again; permanent ones and cancelled files are not."""
     code = file.error.code if file.error else ""
     return file.status is FileStatus.FAILED and code not in PERMANENT and load.tries < MAX_TRIES
-
-
-def _short_of_completed(file: LiveFile) -> Result:
-    if file.error:
-        return Result(Status.FAILED, f"{file.error.code}: {file.error.message}".strip(": "))
-    if file.status in ENDED:
-        return Result(Status.FAILED, f"ingestion {file.status}")
-    return Result(Status.UNKNOWN, f"still {file.status} when its batch had ended or stood still; plan again later")
