@@ -86,6 +86,17 @@ def test_no_upload_is_deleted_while_a_store_of_this_name_cannot_be_listed(place:
     assert live(place).loose == set()
 
 
+def test_destroying_an_environment_spares_the_other_ones(place: Place) -> None:
+    kept = upload(live(place), "guide-dev", "2.md")
+    with place.work() as work:
+        assert workflow.apply(work, workflow.destruction(work), Silent()).converged
+    after = live(place)
+    assert sizes(after) == {"guide-prod": 13, "faq-prod": 3}
+    assert (kept in {each.id for each in after.uploads}, after.loose) == (True, set())
+    place.env = "prod"
+    assert list(place.plan().changes()) == []
+
+
 @pytest.mark.parametrize(
     ("options", "guide", "faq"),
     [

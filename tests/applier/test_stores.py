@@ -75,6 +75,16 @@ def test_uploads_of_an_expired_store_that_cannot_be_listed_are_spoken_of(place: 
     assert [(orphan.suspected, old in orphan.detail) for orphan in report.orphans] == [(True, True)]
 
 
+def test_an_expired_store_that_left_the_manifest_takes_its_uploads_along(place: Place) -> None:
+    expired(place)
+    place.write({"vssync.yaml": MANIFEST.replace("docs:", "other:")})
+    report = apply(place, Options(allow_store_deletes=True))
+    assert (report.converged, report.orphans) == (True, ())
+    found = live(place)
+    assert {name: len(files) for name, files in found.stores.items()} == {"other": len(FILES)}
+    assert (len(found.uploads), found.loose) == (len(FILES), set())
+
+
 def test_an_upload_of_an_expired_store_that_another_store_holds_stays(place: Place) -> None:
     place.write({"vssync.yaml": MANIFEST + "  twin: {files: [{path: '*.md'}]}\n"})
     expired_id = dict(place.apply().store_ids)["docs"]

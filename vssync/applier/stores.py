@@ -31,23 +31,23 @@ def set_up(run: Run, store: StoreSteps) -> str:
 
 
 def take_down(run: Run, store: StoreSteps) -> None:
-    """Deletes a store. What was uploaded for one that another replaces goes as well, once nothing holds it.
+    """Deletes a store. What was uploaded for one that the plan did not look into goes as well, once nothing holds it.
 
     Raises VssyncError when it is still there.
     """
-    uploads = _uploads_in(run, store.store_id, store.setup) if store.setup else ()
+    uploads = () if store.removes else _uploads_in(run, store.store_id)
     run.writes.delete_store(store.store_id)
     for file_id in uploads:
-        run.throw(file_id, f"upload of {store.key}'s expired store", store.store_id)
+        run.throw(file_id, f"upload in {store.key}'s deleted store", store.store_id)
 
 
-def _uploads_in(run: Run, store_id: str, change: StoreChange) -> tuple[str, ...]:
+def _uploads_in(run: Run, store_id: str) -> tuple[str, ...]:
     """Our own uploads in an expired store, which no plan looks into; some services do not list one any more."""
-    owner = read_store_mark(change.metadata)
     try:
+        owner = read_store_mark(run.client.store(store_id).metadata)
         files = run.client.files(store_id)
     except VssyncError as error:
-        run.suspect(f"uploads of the expired store {store_id}, which could not be listed: {error}")
+        run.suspect(f"uploads in the store {store_id}, which could not be listed before it was deleted: {error}")
         return ()
     return tuple(file.id for file in files if _uploaded_by(owner, read_mark(file.attributes)))
 
