@@ -108,3 +108,15 @@ def test_what_is_attached_already_is_not_attached_twice_nor_deleted(place: Place
 def test_a_store_whose_batches_cannot_be_listed_gets_its_files(place: Place) -> None:
     report, _ = applied(place, f"status=403:GET:{BATCHES}")
     assert report.converged
+
+
+@pytest.mark.parametrize("provider", ["local", ALONE, "local,takes-files=off"])
+@pytest.mark.parametrize("fault", ["fails=invalid_file,file=07.md", "stuck-in-progress,file=07.md"])
+def test_a_copy_that_is_not_completed_replaces_nothing(place: Place, provider: str, fault: str) -> None:
+    place.provider = provider
+    assert place.apply().converged
+    old = {file.id for file in live(place).stores["docs"]}
+    place.write({"07.md": "# 7, better\n"})
+    report, _ = applied(place, fault)
+    assert undone(report) == {"07.md": Status.FAILED if "fails" in fault else Status.UNKNOWN}
+    assert old <= {file.id for file in live(place).stores["docs"]}
