@@ -94,14 +94,22 @@ def test_uploads_that_could_not_be_attached_are_named_and_taken_by_the_next_run(
     assert (again.converged, count(seen, "POST", "/v1/files"), live(place).loose) == (True, 0, set())
 
 
-@pytest.mark.parametrize("grace", [3, 60])  # looks, of which the longer outlast the time of grace
-def test_what_is_attached_already_is_not_attached_twice_nor_deleted(place: Place, grace: int) -> None:
-    place.provider = ALONE
-    report, seen = applied(
-        place, "lost-reply:POST:/vector_stores/*/files:7", f"unseen={grace}:POST:/vector_stores/*/files:7"
-    )
-    assert report.converged
+@pytest.mark.parametrize(
+    ("provider", "fault", "attempts"),
+    [
+        ("local", f"status-after=429:POST:{BATCHES}:1", 2),  # done, and said to be refused: it is sent again
+        (ALONE, "status-after=429:POST:/vector_stores/*/files:7", 66),  # after one batch, which nobody knows there
+        (ALONE, "lost-reply:POST:/vector_stores/*/files:7", 64),
+    ],
+)
+def test_what_is_attached_already_is_neither_attached_twice_nor_deleted(
+    place: Place, provider: str, fault: str, attempts: int
+) -> None:
+    place.provider = provider
+    report, seen = applied(place, fault)
+    assert (report.converged, report.orphans) == (True, ())
     assert count(seen, "DELETE", "") == 0
+    assert sum(method == "POST" and path.count("/") == 4 for method, path in seen) == attempts
     assert len(live(place).stores["docs"]) == 64
 
 

@@ -94,8 +94,8 @@ MUTANTS = (
     Mutant(
         "already-attached-is-a-refusal",
         "vssync/applier/attaching.py",
-        'code == "file_already_attached" or',
-        "not code and",
+        'return code == "file_already_attached"',
+        "return False",
         ("tests/applier/test_attaching.py",),
     ),
     Mutant(

@@ -62,8 +62,8 @@ def _refused(at: StoreRun, loads: Sequence[Load], error: ServiceError, looks: in
     try:
         if _another_way(at, loads, error):
             return attach(at, loads, looks)
-        if len(loads) == 1 and _already(at, loads[0], error):
-            return [_aloft(at, Flight(tuple(loads)))]
+        if _already(at, loads, error):
+            return _look(at, loads, error, looks)
     except ServiceError as why:
         _leave(at, loads, why)
         return []
@@ -77,10 +77,12 @@ def _refused(at: StoreRun, loads: Sequence[Load], error: ServiceError, looks: in
     return []
 
 
-def _already(at: StoreRun, load: Load, error: ServiceError) -> bool:
-    """Whether the store has the file, in whatever words it says so: "already attached" is an answer."""
+def _already(at: StoreRun, loads: Sequence[Load], error: ServiceError) -> bool:
+    """Whether the store has such a file, in whatever words it says so: "already attached" is an answer."""
     code = error.answer.code
-    return code == "file_already_attached" or (code != "unsupported_file" and at.client.attached(at.id, load.file_id))
+    if len(loads) > 1 or code in ("file_already_attached", "unsupported_file"):
+        return code == "file_already_attached"
+    return at.client.attached(at.id, loads[0].file_id)
 
 
 def _leave(at: StoreRun, loads: Sequence[Load], error: VssyncError) -> None:
@@ -142,7 +144,7 @@ def _another_way(at: StoreRun, loads: Sequence[Load], error: ServiceError) -> bo
     return False
 
 
-def _look(at: StoreRun, loads: Sequence[Load], lost: LostReply, looks: int) -> list[Flight]:
+def _look(at: StoreRun, loads: Sequence[Load], lost: ServiceError, looks: int) -> list[Flight]:
     """After a lost reply: what is attached flies on, what stays missing for the time of grace is attached again."""
     wanted = {load.file_id for load in loads}
     one_request = len(loads) == 1 or (at.run.ways.batches and at.run.ways.batch_files)  # then one file tells of all
