@@ -6,7 +6,9 @@ The process is a real one, and so is the SIGKILL. It is forked from this one, wh
 from __future__ import annotations
 
 import io
+import itertools
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -14,6 +16,7 @@ import httpx
 import pytest
 
 from tests.applier.world import Counting, Live, Place, Seen, killed, live
+from tests.support import masked
 from vssync.api import Entry
 from vssync.model import AUTO
 from vssync.ownership import KEY
@@ -154,3 +157,67 @@ def test_killed_again_and_again_with_threads(scene: Scene, seed: int) -> None:
     dice = random.Random(seed)
     points = [dice.randint(1, scene.requests) for _ in range(dice.randint(1, 4))]
     survives(scene, *points, workers=dice.choice([1, 4]))
+
+
+class Forgetful(httpx.BaseTransport):
+    """Lets one write take effect and loses its reply."""
+
+    def __init__(self, inner: httpx.BaseTransport, number: int) -> None:
+        self.inner, self.number = inner, number
+        self.writes: list[str] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self.inner.handle_request(request)
+        if request.method != "GET":
+            self.writes.append(f"{request.method} {masked(request.url.path)}")
+            if len(self.writes) == self.number:
+                raise httpx.ReadError("the reply is lost")
+        return response
+
+
+def forgets(place: Place, number: int) -> str:
+    """Applies while the reply to the write of this number is lost, and says which that was; "" when there are less."""
+    transports: list[Forgetful] = []
+
+    def wrap(inner: httpx.BaseTransport) -> Forgetful:
+        transports.append(Forgetful(inner, number))
+        return transports[0]
+
+    report = place.apply(wrap)
+    assert report.converged, report.outcomes
+    after, writes = live(place), transports[0].writes
+    lost = writes[number - 1] if len(writes) >= number else ""
+    suspected = [orphan for orphan in report.orphans if orphan.suspected]
+    assert len(after.loose) == len(report.orphans) == len(suspected) == (lost == "POST /v1/files")
+    copies = [(store, file.attributes.get(KEY)) for store, files in after.stores.items() for file in files]
+    assert len(copies) == len(set(copies))
+    return lost
+
+
+SLOW_WAYS = ("local,takes-files=off", "local,has-batches=off,lists-batches=off")
+
+
+@pytest.mark.parametrize("provider", ["local", *(pytest.param(way, marks=pytest.mark.slow) for way in SLOW_WAYS)])
+def test_the_reply_to_any_write_may_be_lost(scene: Scene, provider: str) -> None:
+    place, kinds = scene.place, set[str]()
+    for number in itertools.count(1):
+        place.back()
+        place.clock.now += 7200 if "has-batches=off" in provider else 0  # what nobody can cancel is ingested
+        place.provider = provider
+        lost = forgets(place, number)
+        assert theirs(live(place)) == theirs(scene.before)
+        assert list(place.plan().changes()) == []
+        if not lost:
+            break
+        kinds.add(re.sub(r"(file-|vs_|vsfb_)0+", r"\1", lost))
+    assert kinds >= {
+        "POST /v1/files",
+        "POST /v1/vector_stores",
+        "POST /v1/vector_stores/vs_",
+        "POST /v1/vector_stores/vs_/files/file-",
+        "DELETE /v1/vector_stores/vs_/files/file-",
+        "DELETE /v1/files/file-",
+    }
+    cancelled = {"POST /v1/vector_stores/vs_/file_batches", "POST /v1/vector_stores/vs_/file_batches/vsfb_/cancel"}
+    attached = {"POST /v1/vector_stores/vs_/files"}
+    assert kinds >= (attached if "has-batches=off" in provider else cancelled)

@@ -57,6 +57,7 @@ class Place:
     clock: Clock = field(default_factory=Clock)
     provider: str = "local"
     ingest_delay: float = 0.0
+    env: str | None = None
 
     @property
     def docs(self) -> Path:
@@ -81,7 +82,7 @@ class Place:
         service = local.open_service(self.docs / ".vssync" / "local", clock=self.clock.monotonic, options=options)
         world = World(sleep=self.clock.sleep, clock=self.clock.monotonic, seed=seed)
         transport: httpx.BaseTransport = local.LocalTransport(with_faults(service, faults, world))
-        settings = Settings(manifest=str(self.docs), environment={"VSSYNC_STATE_DIR": str(self.state)})
+        settings = Settings(manifest=str(self.docs), env=self.env, environment={"VSSYNC_STATE_DIR": str(self.state)})
         loaded = workflow.load(settings)
         transport = wrap(transport) if wrap else transport
         client = connect(ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=transport)

@@ -45,7 +45,7 @@ def apply(run: Run, plan: Plan) -> Report:
     interrupted = False
     try:
         _each_store(run, program, ids)
-        orphans = removal.empty_trash(run, plan.owner)
+        orphans = removal.empty_trash(run, plan.owner) + run.loose()
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
         orphans = _cut_short(run)
@@ -121,7 +121,7 @@ def _each_store(run: Run, program: tuple[StoreSteps, ...], ids: list[tuple[str, 
     try:
         for ended in [threads.submit(_store, run, store, ids) for store in program]:
             ended.result()
-    except (KeyboardInterrupt, Interrupted):
+    except BaseException:  # a signal, or a bug: either way the other stores must not go on alone
         run.client.clock.interrupt()  # what is in flight ends, nothing begins, and nobody waits for a slow answer
         threads.shutdown(wait=False, cancel_futures=True)
         raise
@@ -151,18 +151,19 @@ def _files(at: StoreRun, store: StoreSteps) -> None:
     at.each(changes.cancel, store.cancels)
     run_waves(at, store)
     at.each(changes.update, store.updates)
-    at.each(changes.wait, store.waits)
     at.each(changes.await_batch, store.awaited)
+    if store.waits and not at.run.stopping:
+        changes.wait(at, store.waits)
     at.each(changes.remove, store.removes)
 
 
 def _tear_down(run: Run, store: StoreSteps) -> None:
     """Deletes a store that is not wanted any more, or that another replaced, once everything else is done."""
-    if not run.results.all_done(store.key):
+    if run.stopping or not run.results.all_done(store.key):
         run.results.add(store.key, "", Result(Status.SKIPPED, "the store is kept, since not everything else was done"))
         return
     try:
-        run.writes.delete_store(store.store_id)
+        stores.take_down(run, store)
     except VssyncError as error:
         run.results.add(store.key, "", failed(error))
     else:

@@ -27,27 +27,71 @@ def attach(at: StoreRun, loads: Sequence[Load], looks: int = _LOOKS) -> list[Fli
     loads = _wanted(at, loads)
     if not loads:
         return []
+    if len(loads) > 1 and at.run.ways.one_by_one:
+        return _one_by_one(at, loads, looks)
     try:
         flight = _send(at, loads)
-        at.run.attached(load.file_id for load in loads)
-        for load in loads:
-            at.run.judge(extension(load.put.file.filename), taken=True)
-        return [flight]
     except LostReply as error:
         return _look(at, loads, error, looks)
     except ServiceError as error:
-        lack = on_create(error, [load.file_id for load in loads])
-        if _another_way(at, lack):
-            return attach(at, loads, looks)
-        if error.answer.status in _REJECTED and len(loads) > 1 and lack is not Lack.ATTRIBUTES:
-            half = len(loads) // 2
-            return attach(at, loads[:half], looks) + attach(at, loads[half:], looks)
-        _reject(at, loads, error)
-        return []
+        return _refused(at, loads, error, looks)
     except VssyncError as error:  # the journal cannot be written: nothing was sent
         for load in loads:
             _drop(at, load, failed(error))
         return []
+    return [_aloft(at, flight)]
+
+
+def _aloft(at: StoreRun, flight: Flight) -> Flight:
+    """Notes that the service took these files."""
+    at.run.attached(load.file_id for load in flight.loads)
+    for load in flight.loads:
+        at.run.judge(extension(load.put.file.filename), taken=True)
+    return flight
+
+
+def _one_by_one(at: StoreRun, loads: Sequence[Load], looks: int) -> list[Flight]:
+    """A request each: what one is answered says nothing of the others. Together again they cost one listing a look."""
+    flights = at.run.pool.map(lambda load: attach(at, [load], looks), loads)
+    there = tuple(load for found in flights for flight in found for load in flight.loads)
+    return [Flight(there)] if there else []
+
+
+def _refused(at: StoreRun, loads: Sequence[Load], error: ServiceError, looks: int) -> list[Flight]:
+    """Another way, the halves of what cannot go together, or the end of the one that is not taken."""
+    lack = on_create(error, [load.file_id for load in loads])
+    try:
+        if _another_way(at, lack):
+            return attach(at, loads, looks)
+        if _already(at, loads, error):
+            return _look(at, loads, error, looks)
+    except ServiceError as why:
+        _leave(at, loads, why)
+        return []
+    if error.answer.status not in _REJECTED:  # it says nothing of these files: the next run takes their uploads
+        _leave(at, loads, error)
+        return []
+    if len(loads) > 1 and lack is not Lack.ATTRIBUTES:
+        half = len(loads) // 2
+        return attach(at, loads[:half], looks) + attach(at, loads[half:], looks)
+    for load in loads:
+        _reject(at, load, error)
+    return []
+
+
+def _already(at: StoreRun, loads: Sequence[Load], error: ServiceError) -> bool:
+    """Whether the store has such a file, in whatever words it says so: "already attached" is an answer."""
+    code = error.answer.code
+    if len(loads) > 1 or code in ("file_already_attached", "unsupported_file"):
+        return code == "file_already_attached"
+    return at.client.attached(at.id, loads[0].file_id)
+
+
+def _leave(at: StoreRun, loads: Sequence[Load], error: VssyncError) -> None:
+    """Ends loads whose uploads stay as they are, to be named: they may be attached, and are good for the next run."""
+    for load in loads:
+        at.result(load.put.key, failed(error))
+    at.settled(len(loads))
 
 
 def _wanted(at: StoreRun, loads: Sequence[Load]) -> list[Load]:
@@ -59,7 +103,7 @@ def _wanted(at: StoreRun, loads: Sequence[Load]) -> list[Load]:
 
 
 def _send(at: StoreRun, loads: Sequence[Load]) -> Flight:
-    """One request for all loads in the best way known to work, or a request each where nothing else does."""
+    """One request for all loads in the best way known to work; only one load where each needs its own."""
     ways = at.run.ways
     if ways.batches and ways.batch_files:
         polled = at.writes.create_batch(at.id, [load.entry for load in loads])
@@ -70,9 +114,9 @@ def _send(at: StoreRun, loads: Sequence[Load]) -> Flight:
         for _, same in groupby(sorted(loads, key=_chunking), _chunking):
             _send_alike(at, list(same))
         return Flight(tuple(loads))
-    for load in loads:
-        at.writes.attach(at.id, load.entry)
-    return Flight(tuple(loads))
+    (load,) = loads
+    at.writes.attach(at.id, load.entry)
+    return Flight((load,))
 
 
 def _chunking(load: Load) -> tuple[int, int]:
@@ -101,10 +145,10 @@ def _another_way(at: StoreRun, lack: Lack | None) -> bool:
     return True
 
 
-def _look(at: StoreRun, loads: Sequence[Load], lost: LostReply, looks: int) -> list[Flight]:
+def _look(at: StoreRun, loads: Sequence[Load], lost: ServiceError, looks: int) -> list[Flight]:
     """After a lost reply: what is attached flies on, what stays missing for the time of grace is attached again."""
     wanted = {load.file_id for load in loads}
-    one_request = at.run.ways.batches and at.run.ways.batch_files  # then one file tells of all
+    one_request = len(loads) == 1 or (at.run.ways.batches and at.run.ways.batch_files)  # then one file tells of all
 
     def seen() -> set[str]:
         return wanted.intersection(file.id for file in at.client.files(at.id))
@@ -118,23 +162,20 @@ def _look(at: StoreRun, loads: Sequence[Load], lost: LostReply, looks: int) -> l
     except VssyncError:
         there, looks = set[str](), 0
     missing = [load for load in loads if load.file_id not in there]
-    flights = [Flight(tuple(load for load in loads if load.file_id in there))] if there else []
+    flights = [_aloft(at, Flight(tuple(load for load in loads if load.file_id in there)))] if there else []
     if missing and looks:
         for load in missing:
             at.again(load.put.key)
         return flights + attach(at, missing, looks - 1)
-    for load in missing:
-        at.result(load.put.key, failed(lost))
-    at.settled(len(missing))
+    _leave(at, missing, lost)
     return flights
 
 
-def _reject(at: StoreRun, loads: Sequence[Load], error: ServiceError) -> None:
-    """The service refused these files: their uploads go at once, and so does trying more files of a refused kind."""
-    if error.answer.code == "unsupported_file" and len(loads) == 1:
-        at.run.judge(extension(loads[0].put.file.filename), taken=False)
-    for load in loads:
-        _drop(at, load, failed(error))
+def _reject(at: StoreRun, load: Load, error: ServiceError) -> None:
+    """The service refused this file: its upload goes at once, and so does trying more files of a refused kind."""
+    if error.answer.code == "unsupported_file":
+        at.run.judge(extension(load.put.file.filename), taken=False)
+    _drop(at, load, failed(error))
 
 
 def _drop(at: StoreRun, load: Load, result: Result) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vssync.applier import echo
 from vssync.applier.context import StoreRun
-from vssync.applier.polling import ENDED, end_of_batch, until
-from vssync.applier.results import DONE, Result, failed
+from vssync.applier.polling import ENDED, end_of_batch, end_of_file, files_ended, give_up
+from vssync.applier.results import DONE, Result, failed, short_of_completed
 from vssync.errors import ServiceError, VssyncError
 from vssync.model import FileStatus, LiveFile
 from vssync.report import Status
@@ -48,23 +50,31 @@ def update(at: StoreRun, step: Update) -> None:
         at.result(step.key, failed(error))
 
 
-def wait(at: StoreRun, step: Wait) -> None:
-    """Waits for a right copy; when it is completed its superseded copies go."""
-
-    def look() -> tuple[LiveFile, float | None]:
-        return at.file(step.file_id), None
-
+def wait(at: StoreRun, steps: Sequence[Wait]) -> None:
+    """Waits for right copies; when one is completed its superseded copies go."""
     try:
-        file = until(at.run, look, lambda file: file.status in ENDED, lambda file: file.status)
-        if file.status is not FileStatus.COMPLETED:
-            why = file.error.code if file.error else f"ingestion {file.status}"
-            at.result(step.key, Result(Status.FAILED, f"{why}; plan again"))
-            return
-        for drop in step.drops:
-            at.detach(drop)
-        at.result(step.key, DONE)
-    except VssyncError as error:
-        at.result(step.key, failed(error))
+        listed, stuck = files_ended(at, {step.file_id for step in steps})
+    except VssyncError:
+        listed, stuck = {}, False  # each is looked at, and has its own error then
+    by = give_up(at, stuck=stuck)
+
+    def settle(at: StoreRun, step: Wait) -> None:
+        try:
+            file = listed.get(step.file_id)
+            _settle(at, step, file if file and file.status in ENDED else end_of_file(at, step.file_id, by))
+        except VssyncError as error:
+            at.result(step.key, failed(error))
+
+    at.each(settle, steps)
+
+
+def _settle(at: StoreRun, step: Wait, file: LiveFile) -> None:
+    if file.status is not FileStatus.COMPLETED:
+        at.result(step.key, short_of_completed(file))
+        return
+    for drop in step.drops:
+        at.detach(drop)
+    at.result(step.key, DONE)
 
 
 def remove(at: StoreRun, step: Drop) -> None:

@@ -85,6 +85,11 @@ class Ways:
     store_updates: bool = True
     attributes: bool = True
 
+    @property
+    def one_by_one(self) -> bool:
+        """Whether each file needs a request of its own."""
+        return not (self.batches and (self.batch_files or self.attribute_updates))
+
 
 @dataclass(slots=True)
 class Run:
@@ -170,11 +175,14 @@ class Run:
             for file_id in file_ids:
                 self._loose.pop(file_id, None)
 
+    def loose(self) -> tuple[Orphan, ...]:
+        """Uploads that no store is known to hold, but for those thrown away."""
+        with self._lock:
+            return tuple(Orphan(file_id, why) for file_id, why in self._loose.items() if file_id not in self._trash)
+
     def left_behind(self) -> tuple[Orphan, ...]:
         """Uploads that nothing holds when a run ends early."""
-        with self._lock:
-            waste = {file_id: waste.why for file_id, waste in self._trash.items()}
-            return tuple(Orphan(file_id, why) for file_id, why in {**waste, **self._loose}.items())
+        return tuple(Orphan(file_id, waste.why) for file_id, waste in self.trash().items()) + self.loose()
 
 
 @dataclass(frozen=True, slots=True)

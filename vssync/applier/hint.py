@@ -41,8 +41,14 @@ class Hint:
         """Asked once a store, and only when there is a batch to speak of."""
         if self._wanted is None:
             ways = self._at.run.ways
-            self._wanted = ways.store_updates and ways.batches and self._at.client.batches(self._at.id) is None
+            self._wanted = ways.store_updates and ways.batches and self._lists_none()
         return self._wanted
+
+    def _lists_none(self) -> bool:
+        try:
+            return self._at.client.batches(self._at.id) is None
+        except VssyncError:
+            return False
 
     def _write(self, batch_ids: tuple[str, ...]) -> None:
         """What others keep in the store's metadata goes along as it is: a write replaces the whole map."""

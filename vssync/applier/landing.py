@@ -10,49 +10,48 @@ from vssync.applier import echo
 from vssync.applier.attaching import attach
 from vssync.applier.context import StoreRun
 from vssync.applier.loads import Flight, Load, ours, see_gone
-from vssync.applier.polling import ENDED, end_of_batch, until
-from vssync.applier.results import DONE, Result, failed
-from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.applier.polling import ENDED, end_of_batch, end_of_file, files_ended, give_up
+from vssync.applier.results import DONE, failed, short_of_completed
+from vssync.errors import ServiceError, VssyncError
 from vssync.model import FileStatus, LiveFile
 from vssync.ownership import PROVISIONAL, Mark, read_mark
 from vssync.planner.copies import MAX_TRIES, PERMANENT
-from vssync.report import Status
 from vssync.steps import Drop, Put
-
-_PAGE = 100  # files a request lists
-_INVISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
 def land(at: StoreRun, flight: Flight) -> list[Flight]:
     """Settles a flight; the flights of what is tried once more."""
     try:
-        listed = _listed(at, flight)
+        listed, stuck = _listed(at, flight)
     except VssyncError as error:
         for load in flight.loads:
             at.result(load.put.key, failed(error))
         at.settled(len(flight.loads))
         return []
-    if flight.batch_id and not listed and flight.loads:
+    if flight.batch_id and flight.loads and not listed and not stuck:
         at.run.ways.batch_files = False  # taken, and ignored: the batch ended without any of its files
         return attach(at, flight.loads)
-    ends = at.run.pool.map(lambda load: _settle(at, load, listed.get(load.file_id)), flight.loads)
+    by = give_up(at, stuck=stuck)
+    ends = at.run.pool.map(lambda load: _settle(at, load, listed.get(load.file_id), by), flight.loads)
     return attach(at, [load for load in ends if load])
 
 
-def _listed(at: StoreRun, flight: Flight) -> Mapping[str, LiveFile]:
-    """The flight's files as far as one listing tells: its batch's, or the store's where that is fewer requests."""
-    if not flight.batch_id:
-        short = len(flight.loads) > 1 and at.client.store(at.id).counts.total <= _PAGE * len(flight.loads)
-        return {file.id: file for file in at.client.files(at.id)} if short else {}
-    end_of_batch(at, flight.batch_id)
-    return {file.id: file for file in at.client.batch_files(at.id, flight.batch_id)}
+def _listed(at: StoreRun, flight: Flight) -> tuple[Mapping[str, LiveFile], bool]:
+    """The flight's files as far as one listing tells, and whether nothing moved among them for the run's deadline.
+
+    The listing is its batch's, or the store's.
+    """
+    if flight.batch_id:
+        stuck = end_of_batch(at, flight.batch_id).status not in ENDED
+        return {file.id: file for file in at.client.batch_files(at.id, flight.batch_id)}, stuck
+    return files_ended(at, {load.file_id for load in flight.loads})
 
 
-def _settle(at: StoreRun, load: Load, file: LiveFile | None) -> Load | None:
-    """One file's end; the load again when it is to be tried once more."""
+def _settle(at: StoreRun, load: Load, file: LiveFile | None, by: float) -> Load | None:
+    """One file's end, waited for until the time `by`; the load again when it is to be tried once more."""
     put = load.put
     try:
-        file = file if file and file.status in ENDED else _ended(at, load.file_id)
+        file = file if file and file.status in ENDED else end_of_file(at, load.file_id, by)
         if file.status is FileStatus.COMPLETED:
             marked = _marked(at, load, file)
             if marked is None:
@@ -67,7 +66,7 @@ def _settle(at: StoreRun, load: Load, file: LiveFile | None) -> Load | None:
         elif _worth_another(load, file):
             return _taken_out(at, load).again()
         else:
-            at.result(put.key, _short_of_completed(file))
+            at.result(put.key, short_of_completed(file))
     except echo.Unmarked as error:
         _given_up(at, load, error)
     except VssyncError as error:
@@ -101,6 +100,8 @@ def _compare_chunking(at: StoreRun, put: Put, file: LiveFile) -> None:
 
 def _taken_out(at: StoreRun, load: Load) -> Load:
     """The load with its File out of the store, ready to be attached once more."""
+    if not load.put.file_id:
+        at.run.uploaded(load.file_id, f"upload of {load.put.key} that was to be attached again")
     at.writes.detach(at.id, load.file_id, ours=ours(load.put), file=load.put.file)
     see_gone(at, load.file_id)
     at.again(load.put.key)
@@ -119,27 +120,7 @@ def _given_up(at: StoreRun, load: Load, error: VssyncError) -> None:
             at.detach(Drop(load.put.key, load.file_id, ours(load.put)))
 
 
-def _ended(at: StoreRun, file_id: str) -> LiveFile:
-    """A file when it has ended or stood still; a 404 after our own attach is only "not visible yet"."""
-
-    def look() -> tuple[LiveFile, None]:
-        try:
-            return at.file(file_id), None
-        except NotFound:
-            return _INVISIBLE, None
-
-    return until(at.run, look, lambda file: file.status in ENDED, lambda file: file.status)
-
-
 def _worth_another(load: Load, file: LiveFile) -> bool:
     """Transient failures are tried again; permanent ones and cancelled files are not."""
     code = file.error.code if file.error else ""
     return file.status is FileStatus.FAILED and code not in PERMANENT and load.tries < MAX_TRIES
-
-
-def _short_of_completed(file: LiveFile) -> Result:
-    if file.error:
-        return Result(Status.FAILED, f"{file.error.code}: {file.error.message}".strip(": "))
-    if file.status in ENDED:
-        return Result(Status.FAILED, f"ingestion {file.status}")
-    return Result(Status.UNKNOWN, f"still {file.status} when its batch had ended or stood still; plan again later")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import TypeVar
 
 from vssync.applier.context import Run, StoreRun
 from vssync.errors import NotFound
-from vssync.model import FileStatus, LiveBatch
+from vssync.model import FileStatus, LiveBatch, LiveFile
 
 Seen = TypeVar("Seen")
 ENDED = (FileStatus.COMPLETED, FileStatus.FAILED, FileStatus.CANCELLED)
+_PAGE = 100  # files a request lists
+_INVISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
 def until(
@@ -23,7 +25,8 @@ def until(
 ) -> Seen:
     """Looks until `done`, or until `progress` has not changed for `patience` seconds; the last thing seen.
 
-    `look` also gives the service's own hint, in seconds, of when to come again.
+    `look` also gives the service's own hint, in seconds, of when to come again: never sooner, and at that time as long
+    as there is progress.
     """
     clock = run.client.clock
     patience = run.deadline if patience is None else patience
@@ -34,14 +37,13 @@ def until(
         seen, hint = look()
         if done(seen):
             return seen
+        pause = min(run.pause.longest, max(run.pause.first, pause * 2))
         if (now := progress(seen)) != last:
             last, moved = now, clock.monotonic()
-            pause = run.pause.first if hint is None else hint
+            pause = pause if hint is None else hint
         elif clock.monotonic() - moved > patience:
             return seen
-        else:
-            pause = min(run.pause.longest, max(hint or 0.0, run.pause.first, pause * 2))
-        clock.sleep(pause)
+        clock.sleep(max(pause, hint or 0.0))
 
 
 def end_of_batch(at: StoreRun, batch_id: str) -> LiveBatch:
@@ -59,3 +61,39 @@ def end_of_batch(at: StoreRun, batch_id: str) -> LiveBatch:
         return polled.batch, polled.after
 
     return until(at.run, look, lambda batch: batch.status in ENDED, lambda batch: batch.counts)
+
+
+def files_ended(at: StoreRun, file_ids: Collection[str]) -> tuple[Mapping[str, LiveFile], bool]:
+    """The files once all have ended, or nothing moved among them for the run's deadline; and whether it is the latter.
+
+    The store is listed where that is fewer requests a look than to read each file; else nothing is known of them yet.
+    """
+    if len(file_ids) < 2 or at.client.store(at.id).counts.total > _PAGE * len(file_ids):
+        return {}, False
+
+    def look() -> tuple[Mapping[str, LiveFile], None]:
+        return {file.id: file for file in at.client.files(at.id) if file.id in file_ids}, None
+
+    def ended(files: Mapping[str, LiveFile]) -> int:
+        return sum(file.status in ENDED for file in files.values())
+
+    listed = until(at.run, look, lambda files: ended(files) == len(file_ids), ended)
+    return listed, ended(listed) < len(file_ids)
+
+
+def give_up(at: StoreRun, *, stuck: bool) -> float:
+    """The time until which files that go together are waited for from now on: not again when nothing moves."""
+    return at.client.clock.monotonic() + (0.0 if stuck else at.run.deadline)
+
+
+def end_of_file(at: StoreRun, file_id: str, by: float) -> LiveFile:
+    """A file when it has ended, or at the time `by`; a 404 after our own attach is only "not visible yet"."""
+
+    def look() -> tuple[LiveFile, None]:
+        try:
+            return at.file(file_id), None
+        except NotFound:
+            return _INVISIBLE, None
+
+    patience = max(0.0, by - at.client.clock.monotonic())
+    return until(at.run, look, lambda file: file.status in ENDED, lambda file: file.status, patience=patience)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vssync.errors import LostReply, VssyncError
+from vssync.model import FileStatus, LiveFile
 from vssync.plan import Action, Plan, StorePlan
 from vssync.report import Outcome, Status
 
@@ -34,6 +35,15 @@ def failed(error: VssyncError) -> Result:
     status = Status.UNKNOWN if isinstance(error, LostReply) else Status.FAILED
     answer = getattr(error, "answer", None)
     return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
+
+
+def short_of_completed(file: LiveFile) -> Result:
+    """The result of a file that ended otherwise, or not at all as long as it was waited for."""
+    if file.error:
+        return Result(Status.FAILED, f"{file.error.code}: {file.error.message}".strip(": "))
+    if file.status in (FileStatus.FAILED, FileStatus.CANCELLED):
+        return Result(Status.FAILED, f"ingestion {file.status}")
+    return Result(Status.UNKNOWN, f"still {file.status} when its batch had ended or stood still; plan again later")
 
 
 @dataclass(slots=True)

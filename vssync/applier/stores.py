@@ -8,10 +8,12 @@ from typing import Any
 from vssync.applier.context import Run
 from vssync.applier.polling import until
 from vssync.errors import LostReply, VssyncError
-from vssync.model import DesiredStore
-from vssync.ownership import STORE_OWNER
+from vssync.model import DesiredStore, StoreStatus
+from vssync.ownership import STORE_OWNER, Mark, Origin, StoreMark, read_mark, read_store_mark
 from vssync.plan import Action, StoreChange
 from vssync.steps import StoreSteps
+
+_SENDS = 3  # of a create, when replies are lost and no store is to be seen
 
 
 def set_up(run: Run, store: StoreSteps) -> str:
@@ -26,6 +28,34 @@ def set_up(run: Run, store: StoreSteps) -> str:
         return _create(run, settings, change)
     run.writes.update_store(store.store_id, _settings(settings, change))
     return store.store_id
+
+
+def take_down(run: Run, store: StoreSteps) -> None:
+    """Deletes a store. What was uploaded for one that the plan did not look into goes as well, once nothing holds it.
+
+    Raises VssyncError when it is still there.
+    """
+    uploads = () if store.removes else _uploads_in(run, store.store_id)
+    run.writes.delete_store(store.store_id)
+    for file_id in uploads:
+        run.throw(file_id, f"upload in {store.key}'s deleted store", store.store_id)
+
+
+def _uploads_in(run: Run, store_id: str) -> tuple[str, ...]:
+    """Our own uploads in an expired store, which no plan looks into; some services do not list one any more."""
+    try:
+        owner = read_store_mark(run.client.store(store_id).metadata)
+        files = run.client.files(store_id)
+    except VssyncError as error:
+        run.suspect(f"uploads in the store {store_id}, which could not be listed before it was deleted: {error}")
+        return ()
+    return tuple(file.id for file in files if _uploaded_by(owner, read_mark(file.attributes)))
+
+
+def _uploaded_by(owner: object, mark: object) -> bool:
+    if not (isinstance(owner, StoreMark) and isinstance(mark, Mark)):
+        return False
+    return mark.owner == owner.owner and mark.origin is Origin.UPLOADED
 
 
 def _create(run: Run, settings: DesiredStore, change: StoreChange) -> str:
@@ -43,17 +73,23 @@ def _create(run: Run, settings: DesiredStore, change: StoreChange) -> str:
 
 def _created(run: Run, body: Mapping[str, Any]) -> str:
     """The new store's id. After a lost reply it is looked for by its mark: there must never be two."""
-    try:
-        return run.writes.create_store(body)
-    except LostReply:
-        mark = body["metadata"][STORE_OWNER]
+    mark = body["metadata"][STORE_OWNER]
+    sends = 1
+    while True:
+        try:
+            return run.writes.create_store(body)
+        except LostReply:
+            if found := until(run, lambda: (_with_mark(run, mark), None), bool, bool, patience=run.grace):
+                return found
+            if sends == _SENDS:
+                raise
+        sends += 1
 
-        def look() -> tuple[list[str], None]:
-            return [store.id for store in run.client.stores() if store.metadata.get(STORE_OWNER) == mark], None
 
-        if found := until(run, look, bool, bool, patience=run.grace):
-            return found[-1]
-        return run.writes.create_store(body)
+def _with_mark(run: Run, mark: str) -> str:
+    """The store with this mark, if any; an expired one is that which the new one replaces."""
+    usable = (store for store in run.client.stores() if store.status is not StoreStatus.EXPIRED)
+    return next((store.id for store in usable if store.metadata.get(STORE_OWNER) == mark), "")
 
 
 def _settings(settings: DesiredStore, change: StoreChange) -> dict[str, Any]:

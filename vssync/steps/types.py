@@ -6,8 +6,8 @@ The order within a store, and its reason:
     cancels   what a superseded batch still ingests would only have to be removed again
     waves     new copies; a wave's old copies go when its new ones were read as completed
     updates   attributes in place; independent of the waves
+    awaited   batches under way end before their files are looked at, and before what is not wanted of them is removed
     waits     right copies the service is still at work on; their superseded copies go afterwards
-    awaited   batches under way end before what is not wanted of them is removed
     removes   copies nobody waits for, each after its kept copy was read as completed
     teardown  a store goes when nothing of it is wanted
 """
@@ -116,7 +116,7 @@ class StoreSteps:
     cancels: tuple[CancelBatch, ...] = ()
     waves: tuple[Wave, ...] = ()
     updates: tuple[Update, ...] = ()
-    waits: tuple[Wait, ...] = ()
     awaited: tuple[AwaitBatch, ...] = ()
+    waits: tuple[Wait, ...] = ()
     removes: tuple[Drop, ...] = ()
     teardown: StoreChange | None = None

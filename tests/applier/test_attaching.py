@@ -1,0 +1,130 @@
+"""Files that a service will not take cost little and harm no other; what was uploaded for nothing is named or goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.applier.world import Counting, Place, Seen, live
+from vssync.report import Report, Status
+
+MANIFEST = """\
+version: 1
+name: picky
+stores:
+  docs: {batch: {size: 64}, files: [{path: "*.md"}]}
+"""
+FILES = {f"{number:02}.md": f"# {number}\n" for number in range(64)}
+ALONE = "local,has-batches=off,lists-batches=off"
+BATCHES = "/vector_stores/*/file_batches"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    place.write({"vssync.yaml": MANIFEST, **FILES})
+    return place
+
+
+def applied(place: Place, *faults: str) -> tuple[Report, Seen]:
+    found: list[Counting] = []
+
+    def wrap(inner: httpx.BaseTransport) -> Counting:
+        found.append(Counting(inner))
+        return found[0]
+
+    return place.apply(wrap, faults=faults), found[0].seen
+
+
+def count(seen: Seen, method: str, end: str) -> int:
+    return sum(one == method and path.endswith(end) for one, path in seen)
+
+
+def undone(report: Report) -> dict[str, Status]:
+    return {outcome.key: outcome.status for outcome in report.outcomes if outcome.status is not Status.DONE}
+
+
+@pytest.mark.parametrize(
+    ("bad", "batches"),
+    [
+        ((), 1),
+        (("37.md",), 1 + 2 * 6),  # twice the logarithm of 64
+        (("00.md", "63.md"), 1 + 2 + 2 * 2 * 5),
+        (("05.md", "37.md", "60.md"), 1 + 2 + 2 * 5 + 2 + 2 * 2 * 4),
+    ],
+)
+def test_a_bad_file_is_found_by_halves(place: Place, bad: tuple[str, ...], batches: int) -> None:
+    report, seen = applied(place, *(f"refused-type,file={name}" for name in bad))
+    assert undone(report) == dict.fromkeys(bad, Status.FAILED)
+    assert count(seen, "POST", "/file_batches") == batches
+    assert count(seen, "POST", "/v1/files") == 64
+    assert (len(live(place).stores["docs"]), live(place).loose) == (64 - len(bad), set())
+    goes = [at for at, (method, path) in enumerate(seen) if method == "DELETE" and path.startswith("/v1/files/")]
+    lands = [at for at, (method, path) in enumerate(seen) if method == "GET" and "/file_batches/" in path]
+    assert len(goes) == len(bad)
+    assert all(at < lands[0] for at in goes)  # at once, not at the end
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_without_batches_a_bad_file_is_alone(place: Place, workers: int) -> None:
+    place.provider = ALONE
+    report = place.apply(faults=("refused-type,file=37.md",), workers=workers)
+    assert undone(report) == {"37.md": Status.FAILED}
+    assert (len(live(place).stores["docs"]), live(place).loose) == (63, set())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        f"status=503:POST:{BATCHES}",  # perhaps taken, and never seen
+        f"status=401:POST:{BATCHES}",
+        f"status=429:POST:{BATCHES}",
+        f"reset-before:POST:{BATCHES}",
+    ],
+)
+def test_uploads_that_could_not_be_attached_are_named_and_taken_by_the_next_run(place: Place, fault: str) -> None:
+    report, seen = applied(place, fault)
+    assert set(undone(report)) == set(FILES)
+    assert {orphan.file_id for orphan in report.orphans} == live(place).loose
+    assert len(report.orphans) == 64
+    assert count(seen, "DELETE", "") == 0
+    again, seen = applied(place)
+    assert (again.converged, count(seen, "POST", "/v1/files"), live(place).loose) == (True, 0, set())
+
+
+@pytest.mark.parametrize(
+    ("provider", "fault", "attempts"),
+    [
+        ("local", f"status-after=429:POST:{BATCHES}:1", 2),  # done, and said to be refused: it is sent again
+        (ALONE, "status-after=429:POST:/vector_stores/*/files:7", 66),  # after one batch, which nobody knows there
+        (ALONE, "lost-reply:POST:/vector_stores/*/files:7", 64),
+    ],
+)
+def test_what_is_attached_already_is_neither_attached_twice_nor_deleted(
+    place: Place, provider: str, fault: str, attempts: int
+) -> None:
+    place.provider = provider
+    report, seen = applied(place, fault)
+    assert (report.converged, report.orphans) == (True, ())
+    assert count(seen, "DELETE", "") == 0
+    assert sum(method == "POST" and path.count("/") == 4 for method, path in seen) == attempts
+    assert len(live(place).stores["docs"]) == 64
+
+
+def test_a_store_whose_batches_cannot_be_listed_gets_its_files(place: Place) -> None:
+    report, _ = applied(place, f"status=403:GET:{BATCHES}")
+    assert report.converged
+
+
+@pytest.mark.parametrize("provider", ["local", ALONE, "local,takes-files=off"])
+@pytest.mark.parametrize("fault", ["fails=invalid_file,file=07.md", "stuck-in-progress,file=07.md"])
+def test_a_copy_that_is_not_completed_replaces_nothing(place: Place, provider: str, fault: str) -> None:
+    place.provider = provider
+    assert place.apply().converged
+    old = {file.id for file in live(place).stores["docs"]}
+    place.write({"07.md": "# 7, better\n"})
+    report, _ = applied(place, fault)
+    assert undone(report) == {"07.md": Status.FAILED if "fails" in fault else Status.UNKNOWN}
+    assert old <= {file.id for file in live(place).stores["docs"]}

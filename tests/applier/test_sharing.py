@@ -1,0 +1,114 @@
+"""Environments that share a project and its uploads: none takes away what another one's store holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.applier.world import Live, Place, live
+from tests.support import Silent
+from vssync import workflow
+from vssync.api import Entry
+from vssync.model import AUTO
+from vssync.ownership import KEY
+from vssync.plan import Options
+from vssync.report import Report
+
+MANIFEST = """\
+version: 1
+name: kb
+defaults: {name: "${store}-${env}", guards: {max_delete: 100%, max_replace: 100%}}
+stores:
+  guide: {files: [{path: "*.md"}]}
+  faq: {files: [{path: "1*.md"}]}
+environments: {dev: {}, prod: {}}
+"""
+FILES = {f"{number}.md": f"# {number}\n" for number in range(12)}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Both environments as they should be; prod's guide also holds dev's upload of 2.md, put there by somebody."""
+    place = Place(tmp_path)
+    place.write({"vssync.yaml": MANIFEST, **FILES})
+    for place.env in ("prod", "dev"):
+        assert place.apply().converged
+    with place.work() as work:
+        stores = {store.name: store.id for store in work.client.stores()}
+        theirs = upload(live(place), "guide-dev", "2.md")
+        work.client.attach(stores["guide-prod"], Entry(theirs, {"by": "hand"}, AUTO))
+    return place
+
+
+def upload(found: Live, store: str, key: str) -> str:
+    (file_id,) = [file.id for file in found.stores[store] if file.attributes.get(KEY) == key]
+    return file_id
+
+
+def apply(place: Place, *faults: str, **options: tuple[str, ...]) -> Report:
+    with place.work(faults=faults) as work:
+        return workflow.apply(work, workflow.plan(work, Options(**options)), Silent())  # type: ignore[arg-type]
+
+
+def sizes(found: Live) -> dict[str, int]:
+    return {name: len(files) for name, files in found.stores.items()}
+
+
+def test_an_upload_that_another_environment_holds_stays(place: Place) -> None:
+    before = live(place)
+    held, free = upload(before, "guide-dev", "2.md"), upload(before, "guide-dev", "3.md")
+    place.write({"2.md": "# 2, better\n", "3.md": None})
+    report = apply(place)
+    assert (report.converged, report.orphans) == (True, ())
+    after = live(place)
+    assert sizes(after) == {"guide-prod": 13, "faq-prod": 3, "guide-dev": 11, "faq-dev": 3}
+    uploads = {each.id for each in after.uploads}
+    assert (held in uploads, free in uploads, after.loose) == (True, False, set())
+
+
+@pytest.mark.parametrize(
+    "fault", ["status=403:GET:/vector_stores", "status=404:GET:{store}/files", "endless-pages:GET:{store}/files"]
+)
+def test_no_upload_is_deleted_while_a_store_of_this_name_cannot_be_listed(place: Place, fault: str) -> None:
+    with place.work() as work:
+        (prod,) = [store.id for store in work.client.stores() if store.name == "guide-prod"]
+    gone = upload(live(place), "guide-dev", "3.md")
+    place.write({"3.md": None})
+    rule = fault.format(store=f"/vector_stores/{prod}")
+    with place.work() as work:
+        planned = workflow.plan(work, Options())
+    with place.work(faults=(rule,)) as work:
+        report = workflow.apply(work, planned, Silent())
+    assert [orphan.file_id for orphan in report.orphans] == [gone]
+    assert live(place).loose == {gone}
+    assert [orphan.file_id for orphan in place.gc(delete=True)] == []
+    assert live(place).loose == set()
+
+
+def test_destroying_an_environment_spares_the_other_ones(place: Place) -> None:
+    kept = upload(live(place), "guide-dev", "2.md")
+    with place.work() as work:
+        assert workflow.apply(work, workflow.destruction(work), Silent()).converged
+    after = live(place)
+    assert sizes(after) == {"guide-prod": 13, "faq-prod": 3}
+    assert (kept in {each.id for each in after.uploads}, after.loose) == (True, set())
+    place.env = "prod"
+    assert list(place.plan().changes()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "guide", "faq"),
+    [
+        ({"targets": ("guide/11.md",)}, 11, 3),
+        ({"targets": ("faq",)}, 12, 2),
+        ({"excludes": ("guide",)}, 12, 2),
+        ({"targets": ("guide",)}, 10, 3),
+    ],
+)
+def test_what_was_not_asked_for_stays(place: Place, options: dict[str, tuple[str, ...]], guide: int, faq: int) -> None:
+    place.write({"11.md": None, "3.md": None})
+    assert apply(place, **options).orphans == ()
+    after = live(place)
+    assert sizes(after) == {"guide-prod": 13, "faq-prod": 3, "guide-dev": guide, "faq-dev": faq}
+    assert after.loose == set()

@@ -1,0 +1,127 @@
+"""Stores that come and go: an expired one is replaced, one that left is deleted, and never are there two."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.applier.world import Place, live
+from tests.support import Silent
+from vssync import workflow
+from vssync.plan import Options
+from vssync.report import Report, Status
+
+MANIFEST = """\
+version: 1
+name: mortal
+defaults: {guards: {max_delete: 100%, max_replace: 100%}}
+stores:
+  docs: {expires_after: {days: 1}, files: [{path: "*.md"}]}
+"""
+FILES = {f"{number}.md": f"# {number}\n" for number in range(4)}
+REPLACE = Options(allow_store_replace=True)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    place.write({"vssync.yaml": MANIFEST, **FILES})
+    return place
+
+
+def apply(place: Place, options: Options, *faults: str) -> Report:
+    with place.work(faults=faults) as work:
+        return workflow.apply(work, workflow.plan(work, options), Silent())
+
+
+def expired(place: Place) -> str:
+    """The id of a store that was filled and then left alone for too long."""
+    (only,) = place.apply().store_ids
+    place.clock.now += 3 * 24 * 3600
+    return only[1]
+
+
+@pytest.mark.parametrize("provider", ["local", "local,unsettled=9", "local,has-batches=off,lists-batches=off"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "",
+        "lost-reply:POST:/vector_stores:1",
+        "reset-before:POST:/vector_stores:1-2",
+        "reset-after:POST:/vector_stores:1",
+        "lost-reply:DELETE:/vector_stores/*:1",
+        "unseen=9:POST:/vector_stores",
+    ],
+)
+def test_an_expired_store_is_replaced_once_and_leaves_nothing(place: Place, provider: str, fault: str) -> None:
+    place.provider = provider
+    old = expired(place)
+    report = apply(place, REPLACE, *filter(None, [fault]))
+    assert (report.converged, report.orphans) == (True, ())
+    (new,) = report.store_ids
+    assert new[1] != old
+    found = live(place)  # which finds each store once
+    assert [len(files) for files in found.stores.values()] == [len(FILES)]
+    assert (len(found.uploads), found.loose) == (len(FILES), set())
+    assert list(place.plan().changes()) == []
+
+
+def test_uploads_of_an_expired_store_that_cannot_be_listed_are_spoken_of(place: Place) -> None:
+    old = expired(place)
+    report = apply(place, REPLACE, f"status=404:GET:/vector_stores/{old}/files")
+    assert report.converged
+    assert [(orphan.suspected, old in orphan.detail) for orphan in report.orphans] == [(True, True)]
+
+
+def test_an_expired_store_that_left_the_manifest_takes_its_uploads_along(place: Place) -> None:
+    expired(place)
+    place.write({"vssync.yaml": MANIFEST.replace("docs:", "other:")})
+    report = apply(place, Options(allow_store_deletes=True))
+    assert (report.converged, report.orphans) == (True, ())
+    found = live(place)
+    assert {name: len(files) for name, files in found.stores.items()} == {"other": len(FILES)}
+    assert (len(found.uploads), found.loose) == (len(FILES), set())
+
+
+def test_an_upload_of_an_expired_store_that_another_store_holds_stays(place: Place) -> None:
+    place.write({"vssync.yaml": MANIFEST + "  twin: {files: [{path: '*.md'}]}\n"})
+    expired_id = dict(place.apply().store_ids)["docs"]
+    place.clock.now += 3 * 24 * 3600
+    assert apply(place, REPLACE).converged
+    found = live(place)
+    assert expired_id not in found.stores
+    assert {name: len(files) for name, files in found.stores.items()} == {"docs": len(FILES), "twin": len(FILES)}
+
+
+class Meeting(Silent):
+    """Lets the store `docs` fail while the work on `old` is under way, and not before or after."""
+
+    def __init__(self) -> None:
+        self.begun, self.failed = threading.Event(), threading.Event()
+
+    def uploaded(self, store: str, size: int) -> None:
+        assert self.begun.wait(10)
+
+    def settled(self, store: str, count: int) -> None:
+        if store == "docs":
+            self.failed.set()
+        elif not self.begun.is_set():
+            self.begun.set()
+            assert self.failed.wait(10)
+
+
+def test_fail_fast_deletes_no_store_after_a_failure_elsewhere(place: Place) -> None:
+    old = "  old: {files: [{path: 'old/*.txt'}]}\n"
+    place.write({"vssync.yaml": MANIFEST + old, "old/1.txt": "1\n", "old/2.txt": "2\n"})
+    assert place.apply().converged
+    place.write({"vssync.yaml": MANIFEST, "bad.md": "# bad\n"})
+    with place.work(faults=("refused-type,file=bad.md",), workers=4) as work:
+        planned = workflow.plan(work, Options(allow_store_deletes=True))
+        report = workflow.apply(work, planned, Meeting(), fail_fast=True)
+    states = {(outcome.store, outcome.key): outcome.status for outcome in report.outcomes}
+    assert (states["docs", "bad.md"], states["old", ""]) == (Status.FAILED, Status.SKIPPED)
+    assert set(live(place).stores) == {"docs", "old"}
+    assert apply(place, Options(allow_store_deletes=True)).converged
+    assert set(live(place).stores) == {"docs"}

@@ -1,0 +1,104 @@
+"""How long and how often a run waits: for what hangs no longer than it must, for what moves no oftener than useful."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.applier.test_attaching import ALONE, MANIFEST, applied, count, undone
+from tests.applier.world import Place, killed
+from tests.support import Clock, Silent, client_of
+from vssync.applier import Run
+from vssync.applier.polling import until
+from vssync.report import Status
+from vssync.threads import Pool
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    place.write({"vssync.yaml": MANIFEST, **FILES})
+    return place
+
+
+def pauses(states: Sequence[int], hints: Sequence[float | None], patience: float = 600.0) -> list[float]:
+    """Seconds between looks at what is in these states one after the other; the last one is its end."""
+    clock = Clock()
+    with Pool(1) as pool:
+        run = Run(client_of(cast(Any, None), clock), cast(Any, None), pool, Path(), Silent())
+        looks = iter(zip(states, hints, strict=True))
+        until(run, lambda: next(looks), lambda state: state == states[-1], lambda state: state, patience=patience)
+    return clock.waits
+
+
+FILES = {f"{number:02}.md": f"# {number}\n" for number in range(12)}
+NONE = [None] * 9
+
+
+@pytest.mark.parametrize(
+    ("states", "hints", "expected"),
+    [
+        ([0], [None], []),
+        ([0, 0, 0, 0, 0, 0, 0, 1], NONE[:8], [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]),
+        ([0, 1, 2, 3, 4, 5, 6, 7], NONE[:8], [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]),  # also while it moves
+        ([0, 1, 2, 3], [0.001] * 4, [0.001] * 3),  # the service knows better
+        ([0, 0, 0, 1], [0.001] * 4, [0.001, 0.5, 1.0]),  # and is not pestered when it was wrong
+        ([0, 0, 0, 1], [30.0] * 4, [30.0] * 3),
+    ],
+)
+def test_looks_come_at_growing_intervals_unless_the_service_has_a_wish(
+    states: Sequence[int], hints: Sequence[float | None], expected: list[float]
+) -> None:
+    assert pauses(states, hints) == expected
+
+
+def test_what_stands_still_is_given_up() -> None:
+    waits = pauses([0] * 99 + [1], [None] * 100, patience=60.0)
+    assert 60 < sum(waits) < 75
+
+
+@pytest.mark.parametrize("provider", ["local", ALONE, "local,takes-files=off"])
+@pytest.mark.parametrize("fault", ["stuck-in-progress", "stuck-in-progress,file=0*.md"])
+def test_many_files_that_hang_take_no_longer_than_one(place: Place, provider: str, fault: str) -> None:
+    place.provider = provider
+    before = place.clock.now
+    report, _ = applied(place, fault)
+    hanging = [name for name in FILES if "," not in fault or name.startswith("0")]
+    assert undone(report) == dict.fromkeys(hanging, Status.UNKNOWN)
+    assert 600 < place.clock.now - before < 700
+
+
+@pytest.mark.parametrize(
+    ("provider", "looks", "most"),
+    [("local", "/file_batches/", 40), (ALONE, "/files", 80), ("local,takes-files=off", "/files", 80)],
+)
+def test_a_look_is_one_request_however_many_files(place: Place, provider: str, looks: str, most: int) -> None:
+    place.provider = provider
+    report, seen = applied(place, "late-ingestion=300000")  # five minutes
+    assert report.converged
+    assert 20 < sum(method == "GET" and looks in path for method, path in seen) < most
+    assert sum(count(seen, "GET", f"/files/{file_id}") for file_id in _ids(seen)) == 0
+
+
+def _ids(seen: Sequence[tuple[str, str]]) -> set[str]:
+    last = {path.rpartition("/")[2] for _, path in seen}
+    return {word for word in last if word.startswith("file-")}
+
+
+@pytest.mark.parametrize("provider", ["local", "local,lists-batches=off", ALONE])
+def test_what_an_earlier_run_left_under_way_is_waited_for_together(place: Place, provider: str) -> None:
+    place.provider, place.ingest_delay = provider, 3600.0
+    last = "/files" if provider == ALONE else "/file_batches"
+    enough = len(FILES) if provider == ALONE else 1
+    assert killed(place, lambda seen: count([one for one in seen if "vector_stores" in one[1]], "POST", last) == enough)
+    before = place.clock.now
+    report, seen = applied(place)
+    assert undone(report).keys() >= set(FILES)
+    assert set(undone(report).values()) == {Status.UNKNOWN}
+    assert 600 < place.clock.now - before < 1300
+    assert len([method for method, _ in seen if method != "GET"]) == 0
+    place.clock.now += 3600
+    assert applied(place)[0].converged
