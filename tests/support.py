@@ -88,7 +88,8 @@ class Silent:
 
     def settled(self, count: int) -> None: ...
 
-    def say(self, text: str) -> None: ...
+    def end(self) -> bool:
+        return False
 
 
 @contextmanager

@@ -45,8 +45,8 @@ class Watcher(Protocol):
     def settled(self, count: int) -> None:
         """So many more files are completed or failed."""
 
-    def say(self, text: str) -> None:
-        """Something worth a line."""
+    def end(self) -> bool:
+        """The run is ending, and must not be interrupted any more; whether a person is tired of waiting for that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from vssync.applier import Watcher
+from vssync.cli import signals
 from vssync.render import clean, number, size
 
 _EVERY = 5.0  # seconds between plain lines
@@ -72,6 +73,9 @@ class Tally:
         with self._lock:
             self.settled_files += count
         self._moved()
+
+    def end(self) -> bool:
+        return signals.heard.end()
 
     def say(self, text: str) -> None:
         print(clean(text), file=sys.stderr, flush=True)
