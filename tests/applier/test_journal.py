@@ -210,7 +210,7 @@ def test_a_disk_that_takes_no_more_is_said_and_what_it_took_is_read(tmp_path: Pa
     record = Journal(tmp_path / "state")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
-    sent = []
+    sent: list[str] = []
 
     def send() -> None:
         with record.around(Write(Doing.UPLOAD, name=f"{len(sent)}.md")) as made:
