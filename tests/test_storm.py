@@ -98,7 +98,7 @@ SOON = 10  # seeds of every run of the tests; the others take minutes
 def test_every_storm_is_weathered(tmp_path: Path, ideal: int, seed: int) -> None:
     place = fresh(tmp_path)
     calls, failed = weather(place, STORM, seed)
-    assert failed > ideal * 0.01
+    assert failed > ideal * 0.02  # of 4.9% on average; by chance one seed in fifty has less than 3%
     assert calls - failed <= 1.15 * ideal
     assert list(place.plan().changes()) == []
     assert len(live(place).stores["docs"]) == FILES - 20 + 10

@@ -101,6 +101,15 @@ def test_two_new_stores_share_each_upload(place: Place, workers: int) -> None:
     assert (len(live(place).uploads), live(place).loose) == (len(FILES), set())
 
 
+def test_an_upload_that_leaves_one_store_stays_in_the_other(place: Place) -> None:
+    place.write({"vssync.yaml": TWO})
+    assert place.apply().converged
+    place.write({"vssync.yaml": TWO.replace('docs: {files: [{path: "*.md"}]}', 'docs: {files: [{path: "[1-9].md"}]}')})
+    assert place.apply().converged
+    assert [len(files) for files in live(place).stores.values()] == [len(FILES) - 1, len(FILES)]
+    assert list(place.plan().changes()) == []
+
+
 def test_a_shared_upload_stays_while_another_store_holds_it(place: Place) -> None:
     place.write({"vssync.yaml": TWO})
     report = place.apply(faults=("refused-type,file=3.md:POST:/vector_stores/*/file_batches:1-3",))

@@ -83,11 +83,13 @@ def test_only_the_first_signal_raises_and_the_rest_are_counted() -> None:
 
 
 def test_nobody_waits_for_threads_that_wait_for_a_service() -> None:
-    gate, ended = threading.Event(), []
+    gate, begun, ended = threading.Event(), threading.Event(), []
 
     def ask(number: int) -> None:
         if number:
+            begun.wait(10)
             raise KeyboardInterrupt
+        begun.set()
         ended.append(gate.wait(10))
 
     with pytest.raises(KeyboardInterrupt), Pool(2) as pool:

@@ -128,6 +128,7 @@ MUTANTS = (
         "vssync/applier/uploads.py",
         "if store_id not in stores",
         "if stores",
+        LOST,
     ),
     Mutant(
         "take-for-lost-what-the-store-holds",
@@ -229,7 +230,8 @@ def caught(tree: Path, mutant: Mutant) -> str:
         return "no end within ten minutes"
     finally:
         path.write_text(text)
-    return next((line for line in end.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))), "")
+    said = [line for line in end.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return "" if end.returncode == 0 else next(iter(said), f"the tests ended with code {end.returncode}")
 
 
 def main(names: list[str]) -> int:
