@@ -91,6 +91,9 @@ class Silent:
 
     def say(self, text: str) -> None: ...
 
+    def end(self) -> bool:
+        return False
+
 
 @contextmanager
 def open_work(

@@ -30,7 +30,7 @@ KINDS = (
     "lost-reply",
     "status-after=502",
 )
-STORM = (*(f"{kind}:*:*:0.7%" for kind in KINDS), "stale-listing:GET:/vector_stores/*/files:5%")
+STORM = (*(f"{kind}:*:*:0.7%" for kind in KINDS), "stale-listing:*:*:5%")
 
 
 class Seeing(httpx.BaseTransport):
@@ -89,14 +89,16 @@ def ideal(tmp_path_factory: pytest.TempPathFactory) -> int:
     return calls
 
 
-pytestmark = pytest.mark.slow
+SOON = 10  # seeds of every run of the tests; the others take minutes
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=[] if seed < SOON else [pytest.mark.slow]) for seed in range(200)]
+)
 def test_every_storm_is_weathered(tmp_path: Path, ideal: int, seed: int) -> None:
     place = fresh(tmp_path)
     calls, failed = weather(place, STORM, seed)
-    assert failed > ideal * 0.01
+    assert failed > ideal * 0.02  # of 4.9% on average; by chance one seed in fifty has less than 3%
     assert calls - failed <= 1.15 * ideal
     assert list(place.plan().changes()) == []
     assert len(live(place).stores["docs"]) == FILES - 20 + 10

@@ -12,7 +12,7 @@ Got = TypeVar("Got")
 
 
 class Pool:
-    """A bounded set of threads; a context manager that waits for them."""
+    """A bounded set of threads; a context manager that waits for them, unless a person interrupts."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
@@ -37,4 +37,4 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._threads:
-            self._threads.shutdown(wait=True, cancel_futures=True)
+            self._threads.shutdown(wait=kind is not KeyboardInterrupt, cancel_futures=True)

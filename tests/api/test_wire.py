@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import httpx
@@ -172,6 +172,24 @@ def test_an_address_that_answered_once_is_given_more_attempts() -> None:
     with pytest.raises(ServiceError):
         client.store("vs_1")
     assert len(clock.waits) == 7
+
+
+def test_a_network_that_is_gone_is_waited_for_once_and_not_by_every_request() -> None:
+    """Or else a run of thousands of files would end after days; when the network is back, all is as before."""
+    clock = Clock()
+    there = True
+
+    def now_and_then(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"id": "vs_1"}) if there else unresolved(request)
+
+    client = client_of(now_and_then, clock)
+    counts = []
+    for there in (True, False, False, False, True, False):
+        before = len(clock.waits)
+        with nullcontext() if there else pytest.raises(ServiceError, match="no such host"):
+            client.store("vs_1")
+        counts.append(len(clock.waits) - before)
+    assert counts == [0, 7, 0, 0, 0, 7]
 
 
 def test_a_name_dns_cannot_spell_is_an_error_of_the_address() -> None:

@@ -101,6 +101,15 @@ def test_two_new_stores_share_each_upload(place: Place, workers: int) -> None:
     assert (len(live(place).uploads), live(place).loose) == (len(FILES), set())
 
 
+def test_an_upload_that_leaves_one_store_stays_in_the_other(place: Place) -> None:
+    place.write({"vssync.yaml": TWO})
+    assert place.apply().converged
+    place.write({"vssync.yaml": TWO.replace('docs: {files: [{path: "*.md"}]}', 'docs: {files: [{path: "[1-9].md"}]}')})
+    assert place.apply().converged
+    assert [len(files) for files in live(place).stores.values()] == [len(FILES) - 1, len(FILES)]
+    assert list(place.plan().changes()) == []
+
+
 def test_a_shared_upload_stays_while_another_store_holds_it(place: Place) -> None:
     place.write({"vssync.yaml": TWO})
     report = place.apply(faults=("refused-type,file=3.md:POST:/vector_stores/*/file_batches:1-3",))
@@ -175,3 +184,28 @@ def test_a_clock_that_jumps_between_runs_loses_nothing(place: Place, jump: float
     assert list(place.plan().changes()) == []
     place.gc(suspected=True, delete=True)
     assert len(live(place).stores["docs"]) == len(FILES)
+
+
+def test_a_file_that_is_not_visible_yet_is_waited_for(place: Place) -> None:
+    place.provider = "local,has-batches=off,lists-batches=off"
+    place.ingest_delay = 5.0
+    assert place.apply(faults=("status=404:GET:/vector_stores/*/files/*:1-3",)).converged
+    assert list(place.plan().changes()) == []
+
+
+class Lagging(httpx.BaseTransport):
+    """A batch that is done says of its files that they are not."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self.inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self.inner.handle_request(request)
+        if "/file_batches/" in request.url.path and request.url.path.endswith("/files"):
+            return httpx.Response(200, content=response.read().replace(b'"completed"', b'"in_progress"'))
+        return response
+
+
+def test_a_batch_that_is_done_does_not_speak_for_its_files(place: Place) -> None:
+    assert place.apply(Lagging).converged
+    assert place.apply().converged

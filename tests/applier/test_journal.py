@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.applier.world import Counting, Place, killed, live
 from tests.support import Silent
 from vssync import workflow
 from vssync.errors import UsageProblem, VssyncError
-from vssync.journal import lines
+from vssync.journal import Journal, lines, past
 from vssync.journal.lines import Doing, Ended, Write, fold, row
 from vssync.model import FileStatus
 from vssync.report import Status
@@ -201,6 +202,33 @@ class Inside(Place):
     @property
     def state(self) -> Path:
         return self.docs / "state"
+
+
+@pytest.mark.parametrize("room", range(900, 1010, 10))  # a torn line, or a whole one
+def test_a_disk_that_takes_no_more_is_said_and_what_it_took_is_read(tmp_path: Path, room: int) -> None:
+    """The system's own refusal, not ours."""
+    record = Journal(tmp_path / "state")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    sent: list[str] = []
+
+    def send() -> None:
+        with record.around(Write(Doing.UPLOAD, name=f"{len(sent)}.md")) as made:
+            sent.append(f"file-{len(sent)}")
+            made(sent[-1])
+        send()
+
+    try:
+        with pytest.raises(VssyncError, match="File too large; make room"):
+            send()
+        record.end()
+        record.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    found = past(tmp_path / "state")
+    assert len(sent) > 3
+    assert len(found.kept) + len(found.maybe) in (len(sent), len(sent) + 1)  # or one whose line came, and was not sent
+    Journal(tmp_path / "state").close()
 
 
 def test_a_full_disk_ends_the_run_before_the_next_write_and_it_can_go_on(

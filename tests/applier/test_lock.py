@@ -7,11 +7,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from vssync import workflow
+from vssync.cli import endings
+from vssync.cli.commands import cli
 from vssync.errors import Refused
 from vssync.journal import alone
+from vssync.settings import Settings
+from vssync.workflow.applying import alone as alone_at
 
 HOLD = """\
 import sys
@@ -65,3 +71,62 @@ def test_the_second_waits_as_long_as_it_is_told(tmp_path: Path, holder: subproce
         holder.stdin.close()
         assert second.stdout.read() == "in\n"
         assert second.wait() == 0
+
+
+COMMANDS = (
+    ["apply", "--yes"],
+    ["gc"],
+    ["cancel", "vsfb_1"],
+    ["destroy", "--confirm", "locked"],
+)
+
+
+@pytest.fixture
+def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
+    """Another process at work for the manifest of a folder."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "vssync.yaml").write_text("version: 1\nname: locked\nstores: {docs: {}}\n")
+    monkeypatch.chdir(tmp_path / "docs")
+    monkeypatch.setenv("VSSYNC_STATE_DIR", str(tmp_path / "state"))
+    settings = Settings(manifest=".", environment=os.environ)
+    with workflow.begin(settings, workflow.load(settings)) as work, alone_at(work):
+        pass
+    (folder,) = (tmp_path / "state").iterdir()
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_every_command_that_writes_is_refused_meanwhile(
+    at_work: subprocess.Popen[str], command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(command) == 3
+    assert f"vssync: locked: process {at_work.pid} on {os.uname().nodename}, since 20" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ends", ["well", "killed"])
+def test_a_command_waits_as_long_as_it_is_told_and_says_for_whom(
+    at_work: subprocess.Popen[str], ends: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one ends as soon as somebody is said to wait for it."""
+    said: list[str] = []
+
+    def echo(text: str = "", **how: Any) -> None:
+        said.append(text)
+        if text.startswith("Waiting for process"):
+            assert at_work.stdin
+            at_work.kill() if ends == "killed" else at_work.stdin.close()
+            at_work.wait()
+
+    monkeypatch.setattr("click.echo", echo)
+    assert run(["apply", "--yes", "--lock-timeout", "60"]) == 0
+    assert said[0].startswith(f"Waiting for process {at_work.pid} on {os.uname().nodename}, since 20")
+    assert "(the store)                        created" in said[-1]
+
+
+def run(command: list[str]) -> int:
+    return endings.run(lambda: cli.main(command, prog_name="vssync", standalone_mode=False))

@@ -17,6 +17,8 @@ import pytest
 
 pytestmark = pytest.mark.slow  # real processes and signals
 
+# A shell lets what runs in the background ignore Ctrl-C, these tests perhaps, and so the program would.
+HEARING = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); from vssync.cli import main; main()"
 STORES = "stores:\n  docs:\n    batch: {{size: {size}}}\n    files: [{{path: '*.md'}}]\n"
 
 
@@ -43,7 +45,7 @@ def serve(folder: Path, *options: str) -> Iterator[str]:
 
 def start(folder: Path, state: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "VSSYNC_STATE_DIR": str(state)}
-    command = [sys.executable, "-m", "vssync", *arguments]
+    command = [sys.executable, "-c", HEARING, *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
@@ -65,11 +67,11 @@ def until_journal(state: Path, lines: int) -> None:
     raise AssertionError("the run did not come so far")
 
 
-def select_nothing() -> None:
-    """A hundredth of a second, as the tests forbid sleeping."""
+def select_nothing(seconds: float = 0.01) -> None:
+    """A moment, as the tests forbid sleeping."""
     import select
 
-    select.select([], [], [], 0.01)
+    select.select([], [], [], seconds)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -86,7 +88,7 @@ def test_one_signal_ends_a_run_with_a_true_report(tmp_path: Path, number: signal
             out, err = process.communicate(timeout=30)
             assert time.monotonic() - begun < 10  # two seconds of grace; the machine may be slow
         assert process.returncode == code, err
-        assert "Interrupted: what was not reached is skipped" in out
+        assert "Interrupted: what was not reached is skipped" in out, err
         assert "suspected" in out
         assert "under way when the run was interrupted" in " ".join(out.split())
     with serve(tmp_path / "data") as url:
@@ -106,6 +108,21 @@ def test_a_second_signal_reports_at_once(tmp_path: Path) -> None:
             out, err = process.communicate(timeout=30)
         assert (process.returncode, "Traceback" in err) == (130, False)
         assert "Interrupted" in out + err
+
+
+def test_an_impatient_person_gets_the_report_too(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with serve(tmp_path / "data", "--fault", "delay=60000:POST:/files:5+") as url:
+        folder = manifest(tmp_path / "docs", url, 20)
+        with start(folder, state, "apply", "--yes", "--workers", "4") as process:
+            until_journal(state, 8)
+            for _ in range(12):
+                if process.poll() is None:
+                    process.send_signal(signal.SIGINT)
+                select_nothing(0.002)
+            out, err = process.communicate(timeout=30)
+        assert (process.returncode, err.count("Traceback")) == (130, 0)
+        assert "Interrupted: what was not reached is skipped" in out, err
 
 
 def test_two_machines_at_once_leave_what_the_next_plan_repairs(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@
     anything else                              an error                     an error
 
 Eight attempts within ten minutes, one second doubling to thirty, with jitter; a service's own `Retry-After` comes
-first. An address that never gave an answer in this run is probably a wrong one, so it gets three attempts only.
+first. An address that never gave an answer in this run is probably a wrong one, so it gets three attempts only. One
+that a request did not reach in all its attempts gets one for each further request, until it answers again.
 """
 
 from __future__ import annotations
@@ -44,10 +45,15 @@ class Failure:
         return (self.status == 0 and self.sent) or self.status == 408 or (self.status >= 500 and self.status != 501)
 
     @property
+    def unreached(self) -> bool:
+        """The request went nowhere: no name, no network, nobody who listens."""
+        return self.status == 0 and not self.sent
+
+    @property
     def rejected(self) -> bool:
         """The service did nothing, and asks to come again."""
         return (
-            (self.status == 0 and not self.sent)
+            self.unreached
             or (self.status == 429 and self.code not in _SPENT)
             or (self.status == 409 and self.code == "IncorrectState")
         )

@@ -89,6 +89,7 @@ class Sender:
         self._bases = bases
         self._provider = provider
         self._met: set[Plane] = set()
+        self._gone: set[Plane] = set()  # where the last request was given up without ever reaching the service
         self._lock = threading.Lock()
         self.limits = limits
         self.clock = clock
@@ -120,7 +121,8 @@ class Sender:
                 dice=random.random(),
                 met=call.plane in self._met,
             )
-            if wait is None:
+            if wait is None or (call.plane in self._gone and failure.unreached):
+                self._gone |= {call.plane} if failure.unreached else set()
                 error.attempts = attempt
                 raise error
             log.debug("%s %s: again in %.1f s, after attempt %d of %d", call.method, call.path, wait, attempt, ATTEMPTS)
@@ -148,6 +150,7 @@ class Sender:
             failure = seen.failure(cause)
             return failure, wire.error(request, failure, cause, idempotent=call.idempotent)
         _note(response, self.clock.monotonic() - begun)
+        self._gone.discard(call.plane)
         return self._read(call, response)
 
     def _build(self, call: Call, seen: wire.Wire) -> httpx.Request:

@@ -25,7 +25,7 @@ from vssync.steps import StoreSteps, lower
 
 __all__ = ["Run", "Todo", "Watcher", "Ways", "Writes", "apply", "holders"]
 _STORES = 4  # at once
-_LAST = 2.0  # seconds that what is in flight gets when a run is interrupted
+LAST, LOOKS = 2.0, 40  # seconds that what is in flight gets when a run is interrupted, and how often that is looked at
 
 
 def apply(run: Run, plan: Plan) -> Report:
@@ -34,8 +34,7 @@ def apply(run: Run, plan: Plan) -> Report:
     Raises ServiceError, before anything is written, when what an earlier run left cannot be looked for; nothing for
     what a service does later.
     """
-    clock = run.client.clock
-    started = clock.monotonic()
+    started = run.client.clock.monotonic()
     program = lower(plan)
     _look_back(run, plan.owner, program)
     run.writes.journal.begin()
@@ -49,12 +48,26 @@ def apply(run: Run, plan: Plan) -> Report:
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
         orphans = _cut_short(run)
+    run.watcher.end()
+    return _report(run, plan, store_ids=tuple(sorted(ids)), orphans=orphans, started=started, interrupted=interrupted)
+
+
+def _report(
+    run: Run,
+    plan: Plan,
+    *,
+    store_ids: tuple[tuple[str, str], ...],
+    orphans: tuple[Orphan, ...],
+    started: float,
+    interrupted: bool,
+) -> Report:
+    """What became of everything; the journal keeps what of it the next run needs."""
     report = Report(
         plan=plan,
         outcomes=run.results.outcomes(plan),
         orphans=orphans + run.suspects() + _unused(run),
-        store_ids=tuple(sorted(ids)),
-        seconds=clock.monotonic() - started,
+        store_ids=store_ids,
+        seconds=run.client.clock.monotonic() - started,
         requests=run.client.requests,
         repeated=run.client.repeated,
         interrupted=interrupted,
@@ -90,14 +103,13 @@ def _unused(run: Run) -> tuple[Orphan, ...]:
 def _cut_short(run: Run) -> tuple[Orphan, ...]:
     """Gives what is in flight a moment to end, unless a second signal comes; what nothing is known to hold."""
     run.client.clock.interrupt()
-    try:
-        under_way = run.writes.journal.idle(_LAST)
-    except KeyboardInterrupt:
-        under_way = run.writes.journal.idle(0)
-    for write in under_way:
-        if write.doing is Doing.UPLOAD:
-            run.suspect(f"upload of {write.name}, {write.size} bytes: under way when the run was interrupted")
-    return run.left_behind()
+    for _ in range(LOOKS):
+        if run.watcher.end() or not run.writes.journal.idle(LAST / LOOKS):
+            break
+    why = "under way when the run was interrupted"
+    lost = [write for write in run.writes.journal.idle(0) if write.doing is Doing.UPLOAD]
+    suspects = [Orphan("", f"upload of {write.name}, {write.size} bytes: {why}", suspected=True) for write in lost]
+    return (*run.left_behind(), *suspects)
 
 
 def _todo(store: StoreSteps) -> Todo:

@@ -58,6 +58,9 @@ class Watcher(Protocol):
     def say(self, text: str) -> None:
         """Something worth a line."""
 
+    def end(self) -> bool:
+        """The run is ending, and must not be interrupted any more; whether a person is tired of waiting for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from vssync import __version__
-from vssync.cli import endings, examples, flags, shared
+from vssync.cli import endings, examples, flags, shared, signals
 from vssync.cli.completion import completion
 from vssync.cli.diff import diff
 from vssync.cli.doctor import doctor
@@ -57,7 +57,12 @@ def main() -> NoReturn:
     """The program."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows few letters is no bug of ours
-    endings.leave(endings.run(lambda: cli.main(prog_name="vssync", standalone_mode=False)))
+    signals.heard.listen()
+    try:
+        code = endings.run(lambda: cli.main(prog_name="vssync", standalone_mode=False))
+    except KeyboardInterrupt:  # a second signal, when the first took long to be answered
+        code = signals.heard.code()
+    endings.leave(code)
 
 
 @cli.command()

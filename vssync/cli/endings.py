@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from types import FrameType
 from typing import NoReturn
 
 import click
 
+from vssync.cli import signals
 from vssync.errors import ManifestError, VssyncError
 
 DONE, CHANGES, REFUSED, INCOMPLETE, USAGE, BUG = 0, 2, 3, 4, 64, 70
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: the same end as Ctrl-C, with its own exit code."""
-
-
-def interrupted() -> int:
-    """The exit code of the signal that ended this run: 130 for SIGINT, 143 for SIGTERM."""
-    return 128 + _signals[-1] if _signals else 130
-
-
-_signals: list[int] = []
-
-
-def _terminate(number: int, _frame: FrameType | None) -> None:
-    _signals.append(number)
-    raise Terminated
-
-
 def run(command: Callable[[], object]) -> int:
     """Runs a click command to its exit code, and says what went wrong."""
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         code = command()
         sys.stdout.flush()
@@ -58,8 +39,9 @@ def run(command: Callable[[], object]) -> int:
         _say(f"vssync: {error}")
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
+        signals.heard.end()
         _say("vssync: interrupted")
-        return interrupted()
+        return signals.heard.code()
     except BrokenPipeError:
         # The reader of our output left (`| head`): nobody is there to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vssync.cli import endings, flags
+from vssync.cli import endings, flags, signals
 
 if TYPE_CHECKING:
     from vssync.journal import Journal
@@ -136,7 +136,7 @@ def carry_out(
     show = {"text": report_text, "markdown": report_markdown}.get(form)
     click.echo(show(report, flags.view(given)) if show else report_json(report), color=True)
     if report.interrupted:
-        endings.leave(endings.interrupted())
+        endings.leave(signals.heard.code())
     return endings.DONE if report.converged else endings.INCOMPLETE
 
 

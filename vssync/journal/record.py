@@ -9,8 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from vssync.errors import LostReply, VssyncError
 from vssync.journal.lines import Ended, Fold, Past, Write, after, before, fold, row
@@ -140,8 +141,9 @@ class Journal:
 
     def _add(self, line: Mapping[str, Any]) -> None:
         def put() -> None:
-            self._file.write(row(line))
-            self._file.flush()
+            left = row(line)
+            while left:
+                left = left[self._file.write(left) :]
             os.fsync(self._file.fileno())
 
         self._try(put)
@@ -161,8 +163,11 @@ class Journal:
         self._smallest = self._file.tell()
         old.close()
 
-    def _rewritten(self) -> BinaryIO:
-        """The journal with the lines that still matter, in place by a rename, at its end."""
+    def _rewritten(self) -> FileIO:
+        """The journal with the lines that still matter, in place by a rename, at its end.
+
+        Without a buffer: one that a full disk did not take would be written once more on closing.
+        """
         beside = self._path.with_suffix(".new")
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.writelines(row(line) for line in self._fold.lines())
@@ -170,7 +175,7 @@ class Journal:
             os.fsync(file.fileno())
         os.replace(beside, self._path)
         _settle(self._path.parent)
-        return self._path.open("ab")
+        return self._path.open("ab", buffering=0)
 
 
 def _settle(folder: Path) -> None:

@@ -13,7 +13,7 @@ def words(past: Past) -> str:
     """A few lines, or nothing where every run came to its own end and left nothing."""
     lines = [_run(run) for run in past.broken[-1:]]
     if (older := len(past.broken) - 1) > 0:
-        lines.append(f"So {'was' if older == 1 else 'were'} {older} before it.")
+        lines.append(f"{older} more {'was' if older == 1 else 'were'} cut off before it.")
     if past.broken and past.kept:
         lines.append(
             f"It had uploaded {_files(len(past.kept))} that may not be attached; `vssync apply` takes those it can use,"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from vssync.applier import Todo
+from vssync.cli import signals
 from vssync.render import clean
 
 
@@ -58,6 +59,9 @@ class Tally:
 
     def settled(self, store: str, count: int) -> None:
         self._add(store, changes=count)
+
+    def end(self) -> bool:
+        return signals.heard.end()
 
     def say(self, text: str) -> None:
         self.write(clean(text))

@@ -1,0 +1,98 @@
+"""A person or a machine asks a run to stop: how long it takes at most, and that it always reports."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.applier.world import Counting, Place, Seen, live
+from tests.support import Clock, Silent
+from vssync.cli.signals import Signals
+from vssync.journal import Journal, Write
+from vssync.report import Status
+from vssync.threads import Pool
+
+MANIFEST = "version: 1\nname: busy\nstores:\n  docs:\n    batch: {size: 3}\n    files: [{path: '*.md'}]\n"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    place.write({"vssync.yaml": MANIFEST, **{f"{number}.md": f"# {number}\n" for number in range(8)}})
+    return place
+
+
+def at_the_fifth_upload(inner: httpx.BaseTransport) -> Counting:
+    """Ctrl-C while the reply is awaited."""
+
+    def press(seen: Seen) -> None:
+        if seen[-1] == ("POST", "/v1/files") and seen.count(seen[-1]) == 5:
+            raise KeyboardInterrupt
+
+    return Counting(inner, press)
+
+
+class Tired(Silent):
+    """Somebody who presses Ctrl-C again while the end is waited for."""
+
+    def __init__(self, after: int) -> None:
+        self.looks = iter(range(after))
+
+    def end(self) -> bool:
+        return next(self.looks, None) is None
+
+
+@pytest.mark.parametrize(("watcher", "waited"), [(Silent(), 2.0), (Tired(1), 0.05), (Tired(0), 0.0)])
+def test_what_is_in_flight_gets_two_seconds_and_the_report_is_true(
+    place: Place, monkeypatch: pytest.MonkeyPatch, watcher: Silent, waited: float
+) -> None:
+    real, waits = Journal.idle, []
+
+    def idle(self: Journal, patience: float) -> tuple[Write, ...]:
+        waits.append(patience)
+        return real(self, 0)
+
+    monkeypatch.setattr(Journal, "idle", idle)
+    report = place.apply(at_the_fifth_upload, watcher=watcher)
+    assert sum(waits) == pytest.approx(waited)
+    assert report.interrupted
+    states = [outcome.status for outcome in report.outcomes if outcome.key]
+    assert states == [Status.UNKNOWN] * 5 + [Status.SKIPPED] * 3  # three attached, one uploaded, one being uploaded
+    suspects = [orphan.detail for orphan in report.orphans if orphan.suspected]
+    assert suspects == ["upload of 4.md, 4 bytes: under way when the run was interrupted"]
+    place.clock = Clock()
+    assert {orphan.file_id for orphan in report.orphans if orphan.file_id} < live(place).loose
+    assert place.apply().converged
+
+
+def test_only_the_first_signal_raises_and_the_rest_are_counted() -> None:
+    now = iter([10.0, 10.9, 12.0, 20.0])
+    heard = Signals(lambda: next(now))
+    with pytest.raises(KeyboardInterrupt):
+        heard.hear(signal.SIGTERM, None)
+    heard.hear(signal.SIGINT, None)  # at once: what the first interrupted is coming to its end
+    with pytest.raises(KeyboardInterrupt):
+        heard.hear(signal.SIGINT, None)
+    assert heard.end()
+    heard.hear(signal.SIGINT, None)
+    assert heard.code() == 143
+
+
+def test_nobody_waits_for_threads_that_wait_for_a_service() -> None:
+    gate, begun, ended = threading.Event(), threading.Event(), []
+
+    def ask(number: int) -> None:
+        if number:
+            begun.wait(10)
+            raise KeyboardInterrupt
+        begun.set()
+        ended.append(gate.wait(10))
+
+    with pytest.raises(KeyboardInterrupt), Pool(2) as pool:
+        pool.map(ask, [1, 0])
+    assert ended == []
+    gate.set()
