@@ -71,6 +71,24 @@ def test_many_files_that_hang_take_no_longer_than_one(place: Place, provider: st
     assert 600 < place.clock.now - before < 700
 
 
+def test_batches_that_hang_together_are_given_up_together(place: Place) -> None:
+    place.write({"vssync.yaml": MANIFEST.replace("size: 64", "size: 2, in_flight: 8")})
+    before = place.clock.now
+    report, _ = applied(place, "stuck-in-progress")
+    assert set(undone(report)) == set(FILES)
+    assert 600 < place.clock.now - before < 600 + 6 * 80
+
+
+def test_a_batch_that_had_to_wait_for_others_is_not_given_up_for_it(place: Place) -> None:
+    place.write({"vssync.yaml": MANIFEST.replace("size: 64", "size: 2, in_flight: 8")})
+    turns = [
+        f"late-ingestion={500_000 * (turn + 1)}:POST:/vector_stores/*/file_batches:{turn + 1}" for turn in range(6)
+    ]
+    before = place.clock.now
+    assert applied(place, *turns)[0].converged
+    assert place.clock.now - before > 3000
+
+
 @pytest.mark.parametrize(
     ("provider", "looks", "most"),
     [("local", "/file_batches/", 40), (ALONE, "/files", 80), ("local,takes-files=off", "/files", 80)],

@@ -7,6 +7,7 @@ have no batches at all. And a reply may be lost: then the files are looked for, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from vssync.api.lacks import Lack, on_create
@@ -47,14 +48,14 @@ def _aloft(at: StoreRun, flight: Flight) -> Flight:
     at.run.attached(load.file_id for load in flight.loads)
     for load in flight.loads:
         at.run.judge(extension(load.put.file.filename), taken=True)
-    return flight
+    return replace(flight, sent=at.client.clock.monotonic())
 
 
 def _one_by_one(at: StoreRun, loads: Sequence[Load], looks: int) -> list[Flight]:
     """A request each: what one is answered says nothing of the others. Together again they cost one listing a look."""
     flights = at.run.pool.map(lambda load: attach(at, [load], looks), loads)
     there = tuple(load for found in flights for flight in found for load in flight.loads)
-    return [Flight(there)] if there else []
+    return [Flight(there, sent=at.client.clock.monotonic())] if there else []
 
 
 def _refused(at: StoreRun, loads: Sequence[Load], error: ServiceError, looks: int) -> list[Flight]:

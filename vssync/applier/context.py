@@ -188,6 +188,13 @@ class Run:
         return tuple(Orphan(file_id, waste.why) for file_id, waste in self.trash().items()) + self.loose()
 
 
+@dataclass(slots=True)
+class Pace:
+    """When files of a store were last seen to come to an end, in monotonic seconds."""
+
+    moved: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class StoreRun:
     """A run at work on one store: its key in the manifest, its live id, the attributes that others own."""
@@ -196,6 +203,7 @@ class StoreRun:
     key: str
     id: str
     ignore: tuple[str, ...] = ()
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def client(self) -> Client:

@@ -31,6 +31,8 @@ def land(at: StoreRun, flight: Flight) -> list[Flight]:
     if flight.batch_id and flight.loads and not listed and not stuck:
         at.run.ways.batch_files = False  # taken, and ignored: the batch ended without any of its files
         return attach(at, flight.loads)
+    if not stuck:
+        at.pace.moved = at.client.clock.monotonic()
     by = give_up(at, stuck=stuck)
     ends = at.run.pool.map(lambda load: _settle(at, load, listed.get(load.file_id), by), flight.loads)
     return attach(at, [load for load in ends if load])
@@ -41,10 +43,11 @@ def _listed(at: StoreRun, flight: Flight) -> tuple[Mapping[str, LiveFile], bool]
 
     The listing is its batch's, or the store's.
     """
+    since = max(flight.sent, at.pace.moved)
     if flight.batch_id:
-        stuck = end_of_batch(at, flight.batch_id).status not in ENDED
+        stuck = end_of_batch(at, flight.batch_id, since).status not in ENDED
         return {file.id: file for file in at.client.batch_files(at.id, flight.batch_id)}, stuck
-    return files_ended(at, {load.file_id for load in flight.loads})
+    return files_ended(at, {load.file_id for load in flight.loads}, since)
 
 
 def _settle(at: StoreRun, load: Load, file: LiveFile | None, by: float) -> Load | None:

@@ -45,10 +45,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """Loads on their way; without a batch each is looked at by itself."""
+    """Loads on their way, since the monotonic second `sent`; without a batch each is looked at by itself."""
 
     loads: tuple[Load, ...]
     batch_id: str = ""
+    sent: float = 0.0
 
 
 def ours(put: Put) -> bool:

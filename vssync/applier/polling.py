@@ -12,6 +12,7 @@ from vssync.model import FileStatus, LiveBatch, LiveFile
 Seen = TypeVar("Seen")
 ENDED = (FileStatus.COMPLETED, FileStatus.FAILED, FileStatus.CANCELLED)
 _PAGE = 100  # files a request lists
+_LEAST = 60.0  # seconds without progress, however long the same is said of others
 _INVISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
@@ -22,23 +23,28 @@ def until(
     progress: Callable[[Seen], Hashable],
     *,
     patience: float | None = None,
+    since: float | None = None,
 ) -> Seen:
     """Looks until `done`, or until `progress` has not changed for `patience` seconds; the last thing seen.
 
     `look` also gives the service's own hint, in seconds, of when to come again: never sooner, and at that time as long
-    as there is progress.
+    as there is progress. `since` is the monotonic second from which on nothing is known to have moved: then there is
+    less to wait for, but never less than a minute.
     """
     clock = run.client.clock
     patience = run.deadline if patience is None else patience
     last: Hashable = None
-    waited = pause = 0.0  # not by the clock: a machine that slept meanwhile has not looked for so long
+    # Not by the clock: a machine that slept meanwhile has not looked for so long.
+    waited = 0.0 if since is None else min(clock.monotonic() - since, max(0.0, patience - _LEAST))
+    pause = 0.0
     while True:
         seen, hint = look()
         if done(seen):
             return seen
         pause = min(run.pause.longest, max(run.pause.first, pause * 2))
         if (now := progress(seen)) != last:
-            last, waited = now, 0.0
+            waited = waited if last is None else 0.0
+            last = now
             pause = pause if hint is None else hint
         elif waited > patience:
             return seen
@@ -47,8 +53,8 @@ def until(
         waited += wait
 
 
-def end_of_batch(at: StoreRun, batch_id: str) -> LiveBatch:
-    """The batch when it has ended, or when it stood still for the run's deadline.
+def end_of_batch(at: StoreRun, batch_id: str, since: float | None = None) -> LiveBatch:
+    """The batch when it has ended, or when it stood still for the run's deadline, which began at `since`.
 
     A 404 for a batch of ours means that it is not visible yet.
     """
@@ -61,10 +67,12 @@ def end_of_batch(at: StoreRun, batch_id: str) -> LiveBatch:
             return unseen, None
         return polled.batch, polled.after
 
-    return until(at.run, look, lambda batch: batch.status in ENDED, lambda batch: batch.counts)
+    return until(at.run, look, lambda batch: batch.status in ENDED, lambda batch: batch.counts, since=since)
 
 
-def files_ended(at: StoreRun, file_ids: Collection[str]) -> tuple[Mapping[str, LiveFile], bool]:
+def files_ended(
+    at: StoreRun, file_ids: Collection[str], since: float | None = None
+) -> tuple[Mapping[str, LiveFile], bool]:
     """The files once all have ended, or nothing moved among them for the run's deadline; and whether it is the latter.
 
     The store is listed where that is fewer requests a look than to read each file; else nothing is known of them yet.
@@ -78,7 +86,7 @@ def files_ended(at: StoreRun, file_ids: Collection[str]) -> tuple[Mapping[str, L
     def ended(files: Mapping[str, LiveFile]) -> int:
         return sum(file.status in ENDED for file in files.values())
 
-    listed = until(at.run, look, lambda files: ended(files) == len(file_ids), ended)
+    listed = until(at.run, look, lambda files: ended(files) == len(file_ids), ended, since=since)
     return listed, ended(listed) < len(file_ids)
 
 
