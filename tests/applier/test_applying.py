@@ -11,6 +11,7 @@ import pytest
 from tests.applier.world import Counting, Place, Seen, killed, live
 from tests.support import masked
 from vssync.ownership import KEY, STORE_BATCHES
+from vssync.plan import Action
 from vssync.report import Status
 
 MANIFEST = """\
@@ -209,3 +210,30 @@ class Lagging(httpx.BaseTransport):
 def test_a_batch_that_is_done_does_not_speak_for_its_files(place: Place) -> None:
     assert place.apply(Lagging).converged
     assert place.apply().converged
+
+
+def test_what_was_completed_before_its_batch_could_be_cancelled_stays_where_it_is(place: Place) -> None:
+    from tests.support import Silent
+    from vssync import workflow
+    from vssync.plan import Options
+
+    place.write({"vssync.yaml": MANIFEST.replace("size: 3", "size: 8")})
+    place.ingest_delay = 300.0
+    assert killed(place, lambda seen: any(path.endswith("/file_batches") and method == "POST" for method, path in seen))
+    place.write({f"{number}.md": "# better\n" * number for number in range(1, 6)})
+    counted: list[Counting] = []
+
+    def wrap(inner: httpx.BaseTransport) -> Counting:
+        counted.append(Counting(inner))
+        return counted[0]
+
+    with place.work(wrap) as work:
+        planned = workflow.plan(work, Options())
+        assert [batch.action for batch in planned.stores[0].batches] == [Action.CANCEL]
+        wanted = {file.id for file in live(place).stores["docs"] if file.attributes[KEY] in ("0.md", "6.md", "7.md")}
+        place.clock.now += 400
+        report = workflow.apply(work, planned, Silent())
+    assert (report.converged, len(wanted)) == (True, 3)
+    gone = {path.rpartition("/")[2] for method, path in counted[0].seen if method == "DELETE"}
+    assert (len(gone), gone & wanted) == (5, set())
+    assert list(place.plan().changes()) == []

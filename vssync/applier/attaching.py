@@ -25,6 +25,8 @@ _REJECTED = (400, 404, 413, 415, 422)
 
 def attach(at: StoreRun, loads: Sequence[Load], looks: int = _LOOKS) -> list[Flight]:
     """The flights on which the loads are now; what could not be attached has its result recorded."""
+    if arrived := tuple(load for load in loads if load.arrived):
+        return [_aloft(at, Flight(arrived)), *attach(at, [load for load in loads if not load.arrived], looks)]
     loads = _wanted(at, loads)
     if not loads:
         return []

@@ -10,7 +10,7 @@ from vssync.applier.context import StoreRun
 from vssync.applier.polling import until
 from vssync.applier.results import Result, failed
 from vssync.errors import LostReply, NotFound, VssyncError
-from vssync.model import Attributes
+from vssync.model import Attributes, FileStatus
 from vssync.ownership import MARK, Mark, Origin, read_mark
 from vssync.report import Status
 from vssync.steps import Put
@@ -20,11 +20,15 @@ _SENDS = 5  # of one upload, when replies are lost
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A put with its File; `attributes` are the put's, but for the tries in the mark."""
+    """A put with its File; `attributes` are the put's, but for the tries in the mark.
+
+    One that `arrived` is attached and completed already.
+    """
 
     put: Put
     file_id: str
     attributes: Attributes
+    arrived: bool = False
 
     @property
     def entry(self) -> Entry:
@@ -40,7 +44,9 @@ class Load:
         mark = read_mark(self.attributes)
         if not isinstance(mark, Mark):
             return self
-        return replace(self, attributes={**self.attributes, MARK: str(replace(mark, tries=mark.tries + 1))})
+        return replace(
+            self, arrived=False, attributes={**self.attributes, MARK: str(replace(mark, tries=mark.tries + 1))}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,8 @@ def load(at: StoreRun, put: Put) -> Load | None:
     at.begin(put.key)
     uploaded = ""
     try:
+        if put.unfinished and _arrived(at, put):
+            return Load(put, put.file_id, put.attributes, arrived=True)
         if not put.file_id:
             uploaded = _obtained(at, put)
         if put.gap:
@@ -87,6 +95,18 @@ def load(at: StoreRun, put: Put) -> Load | None:
         _fail(at, put, failed(error))
         return None
     return Load(put, put.file_id or uploaded, put.attributes)
+
+
+def _arrived(at: StoreRun, put: Put) -> bool:
+    """Whether a File was completed since the plan, made as is wanted now: a batch can be cancelled too late."""
+    try:
+        file = at.file(put.file_id)
+    except NotFound:
+        return False
+    made, wanted = read_mark(file.attributes), read_mark(put.attributes)
+    if file.status is not FileStatus.COMPLETED or not (isinstance(made, Mark) and isinstance(wanted, Mark)):
+        return False
+    return (made.key, made.content, made.chunking) == (wanted.key, wanted.content, wanted.chunking)
 
 
 def _fail(at: StoreRun, put: Put, result: Result) -> None:

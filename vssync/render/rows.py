@@ -126,7 +126,7 @@ def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange]) -> Row:
     change = changes.get(outcome.key)
     bad = outcome.status in (Status.FAILED, Status.UNKNOWN)
     detail = outcome.detail.splitlines() if bad else []
-    request = [f"request {outcome.request_id}"] if bad and outcome.request_id else []
+    request = [f"request {outcome.request_id}"] if bad and outcome.request_id not in outcome.detail else []
     done = sign(change) if change else words.SIGNS[outcome.action]
     return Row(
         "!" if bad else "" if outcome.status is Status.SKIPPED else done,

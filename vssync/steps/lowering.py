@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from vssync.batches import partition
-from vssync.model import DesiredFile, Scalar
+from vssync.model import DesiredFile, FileStatus, Scalar
 from vssync.ownership import MARK, Mark, Origin, mark_for, marked, presumed_content_of, read_mark
 from vssync.plan import Action, Copy, FileChange, Plan, StorePlan
 from vssync.steps.types import AwaitBatch, CancelBatch, Drop, Put, StoreSteps, Update, Wait, Wave
@@ -91,6 +91,7 @@ def _put(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
         file_id=attached,
         drops=tuple(_drop(owner, change.key, copy, again=attached) for copy in first or later),
         gap=bool(first),
+        unfinished=any(copy.id == attached and copy.status is not FileStatus.COMPLETED for copy in first),
     )
     yield put
     if first:

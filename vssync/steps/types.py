@@ -37,7 +37,8 @@ class Drop:
 class Put:
     """A file to bring into a store: upload (or take `file_id`), attach, wait until completed, then drop the old.
 
-    `attributes` is the whole map to send, mark included. With `gap` the drops go before the attach.
+    `attributes` is the whole map to send, mark included. With `gap` the drops go before the attach. `unfinished` says
+    that the File was attached when planned, and not completed: it may be by now, and is then not touched.
     """
 
     key: str
@@ -47,6 +48,7 @@ class Put:
     file_id: str = ""
     drops: tuple[Drop, ...] = ()
     gap: bool = False
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
