@@ -112,6 +112,20 @@ def test_a_store_name_breaks_no_row(name: str) -> None:
     assert "\x1b" not in "".join(rows(shown))
 
 
+def test_uploads_that_go_in_the_end_have_a_row_and_a_word_of_their_own(drawn: Bars) -> None:
+    log = Log()
+    lines = log.lines()
+    lines.begin([Todo("guide", size=0, batches=0, changes=3)], lambda: 0.0)
+    for watcher in (drawn, lines):
+        watcher.settled("guide", 3)
+        watcher.clear(2)
+        watcher.cleared()
+    lines.tick()
+    assert log.said[1:] == ["  3 of 3 changes done, 1 of 2 old uploads deleted"]
+    (row,) = [row for row in rows(drawn) if row.startswith("cleanup")]
+    assert "1 of 2 old uploads" in row
+
+
 def test_a_narrow_terminal_has_the_numbers_whole() -> None:
     shown = Bars(Console(file=io.StringIO(), width=50))
     shown.begin([GUIDE, FAQ], lambda: 0.0)

@@ -55,6 +55,12 @@ class Watcher(Protocol):
     def settled(self, store: str, count: int) -> None:
         """So many more changes came to an end, good or bad."""
 
+    def clear(self, uploads: int) -> None:
+        """All changes came to an end; so many uploads that they left over are to be deleted."""
+
+    def cleared(self) -> None:
+        """One more of those uploads is deleted, or was not to be."""
+
     def say(self, text: str) -> None:
         """Something worth a line."""
 

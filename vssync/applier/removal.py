@@ -35,6 +35,7 @@ def empty_trash(run: Run, owner: str) -> tuple[Orphan, ...]:
         return tuple(Orphan(file_id, f"{waste.why}; kept, since {error}") for file_id, waste in trash.items())
     ghosts = _ghosts(trash, held)
     free = [(file_id, waste.why) for file_id, waste in trash.items() if file_id not in held]
+    run.watcher.clear(len(free))
     ends = run.pool.map(lambda pair: _delete(run, *pair), free)
     still = [Orphan(file_id, f"{trash[file_id].why}; its store still lists it") for file_id in ghosts]
     return (*still, *(orphan for orphan in ends if orphan))
@@ -54,4 +55,6 @@ def _delete(run: Run, file_id: str, why: str) -> Orphan | None:
         run.writes.delete_upload(file_id)
     except VssyncError as error:
         return Orphan(file_id, f"{why}; {error}")
+    finally:
+        run.watcher.cleared()
     return None

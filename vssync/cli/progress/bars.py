@@ -13,7 +13,7 @@ from rich.text import Text
 
 from vssync.applier import Todo, Watcher
 from vssync.cli.progress.tally import Count, Tally
-from vssync.render import clean, elapsed, size
+from vssync.render import clean, elapsed, number, size
 
 _NAME, _BAR = 14, 20  # columns
 _WIDE = 78  # columns that all of a row takes; a narrower terminal has neither bars nor stores
@@ -65,11 +65,22 @@ class Bars(Tally):
         self.progress = Progress(*columns, console=console, transient=True)
         self.write = partial(self.progress.console.print, markup=False, highlight=False)
         self._rows: dict[tuple[str, str], TaskID] = {}
+        self._clearing = TaskID(0)
 
     def begin(self, todo: Sequence[Todo], held: Callable[[], float]) -> None:
         super().begin(todo, held)
         for unit in _AMOUNTS:
             self._row("", unit, self.whole.todo)
+
+    def clear(self, uploads: int) -> None:
+        super().clear(uploads)
+        if uploads:
+            self._clearing = self.progress.add_task("cleanup", total=uploads, unit="uploads", store="", note="")
+
+    def cleared(self) -> None:
+        super().cleared()
+        note = f"{self.gone:,} of {number(self.waste, 'old upload')}"
+        self.progress.update(self._clearing, completed=self.gone, note=note)
 
     def _row(self, store: str, unit: str, todo: Todo) -> None:
         if total := _AMOUNTS[unit](todo):

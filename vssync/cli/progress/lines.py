@@ -47,6 +47,8 @@ class Lines(Tally):
             parts.append(f"{size(count.size)} of {size(todo.size)} uploaded")
         if todo.batches:
             parts.append(f"batch {count.batches:,} of {max(count.batches, todo.batches):,}")
+        if self.waste:
+            parts.append(f"{self.gone:,} of {number(self.waste, 'old upload')} deleted")
         return ", ".join(parts)
 
     def _rate(self) -> str:

@@ -42,6 +42,8 @@ class Tally:
     whole: Count = field(default_factory=lambda: Count(Todo("", 0, 0, 0)))
     stores: dict[str, Count] = field(default_factory=dict)
     held: Callable[[], float] = _at_once
+    waste: int = 0  # uploads to delete in the end
+    gone: int = 0  # of them
     write: Callable[[str], object] = _to_stderr
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -59,6 +61,13 @@ class Tally:
 
     def settled(self, store: str, count: int) -> None:
         self._add(store, changes=count)
+
+    def clear(self, uploads: int) -> None:
+        self.waste = uploads
+
+    def cleared(self) -> None:
+        with self._lock:
+            self.gone += 1
 
     def end(self) -> bool:
         return signals.heard.end()
