@@ -128,10 +128,10 @@ def test_uploads_that_go_in_the_end_have_a_row_and_a_word_of_their_own(drawn: Ba
 
 def test_a_narrow_terminal_has_the_numbers_whole() -> None:
     shown = Bars(Console(file=io.StringIO(), width=50))
-    shown.begin([GUIDE, FAQ], lambda: 0.0)
-    shown.uploaded("guide", 1_500_000)
+    shown.begin([Todo("guide", 123_000_000_000, 1_000, 100_000), FAQ], lambda: 0.0)
+    shown.uploaded("guide", 61_500_000_000)
     assert [row.split("  ")[0] for row in rows(shown)[:1]] == ["bytes"]
-    assert "1.4 MB of 3.8 MB" in rows(shown)[0]
+    assert "57.3 GB of 114.6 GB" in rows(shown)[0]
     assert all(len(row) <= 50 and "…" not in row for row in rows(shown))
 
 

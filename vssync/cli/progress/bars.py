@@ -16,7 +16,7 @@ from vssync.cli.progress.tally import Count, Tally
 from vssync.render import clean, elapsed, number, size
 
 _NAME, _BAR = 14, 20  # columns
-_WIDE = 78  # columns that all of a row takes; a narrower terminal has neither bars nor stores
+_WIDE = 78  # columns that all of a row takes; a narrower terminal has the numbers only
 _AMOUNTS: dict[str, Callable[[Count | Todo], int]] = {
     "bytes": lambda count: count.size,
     "batches": lambda count: count.batches,
@@ -59,7 +59,7 @@ class Bars(Tally):
             *([BarColumn(bar_width=_BAR)] if self._wide else []),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True)),
-            _Speed(table_column=Column(no_wrap=True)),
+            *([_Speed(table_column=Column(no_wrap=True))] if self._wide else []),
             _Left(self),
         )
         self.progress = Progress(*columns, console=console, transient=True)
