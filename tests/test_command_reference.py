@@ -12,18 +12,49 @@ import pytest
 from vssync.cli.commands import cli
 from vssync.cli.examples import EXAMPLES
 
-PAGE = Path(__file__).parent.parent / "examples/quickstart/docs/command-reference.md"
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "vssync"
+PAGE = ROOT / "examples/quickstart/docs/command-reference.md"
 INTRO = """\
 # Command reference
 
 Every command, its options and some examples, as `vssync COMMAND --help` shows them. Results go to stdout, progress and
 messages to stderr; the exit codes are in [ownership and safety](ownership-and-safety.md#exit-codes). `-h` and `--help`
-go with each."""
+go with each. [Variables of the environment](#variables-of-the-environment) stand at the end."""
+VARIABLES = {
+    "VSSYNC_FILE": "the manifest, as `--file`",
+    "VSSYNC_ENV": "the manifest's environment, as `--env`",
+    "VSSYNC_API_KEY": "a bearer key, for any provider; without it the provider's own variable is looked at",
+    "VSSYNC_AUTH": "how to prove who runs this, as `--auth`",
+    "VSSYNC_ALLOW_HOSTS": "hosts that may get a credential, as `--allow-host`; several with commas between",
+    "VSSYNC_LIMITS": "limits of requests a minute, as `--limits`",
+    "VSSYNC_STATE_DIR": "the absolute path of the folder for journals and locks; by default, `vssync` in the user's "
+    "state folder, which is `~/.local/state` on Linux",
+    "OPENAI_API_KEY": "a bearer key for `openai`",
+    "OCI_GENAI_API_KEY": "a bearer key for `oci`",
+    "OCI_CLI_AUTH": "with `oci`, as `VSSYNC_AUTH`, which goes before",
+    "OCI_CLI_PROFILE": "the profile of the OCI configuration file, as `--profile`",
+    "OCI_REGION": "the OCI region, as `--region`",
+    "OCI_CONFIG_FILE": "the OCI configuration file; by default `~/.oci/config`",
+    "OCI_CLI_CONFIG_FILE": "the same, as OCI's command line calls it",
+    "OCI_CLI_PASSPHRASE": "the passphrase of the signing key",
+    "NO_COLOR": "any value: no colour, as `--color never`",
+}
 
 
 def reference() -> str:
     """The whole page."""
-    return "\n\n".join([INTRO, *(_section(name, command) for name, command in sorted(cli.commands.items()))]) + "\n"
+    return (
+        "\n\n".join([INTRO, *(_section(name, command) for name, command in sorted(cli.commands.items())), _variables()])
+        + "\n"
+    )
+
+
+def _variables() -> str:
+    """What is read from the environment besides what the libraries read: proxies, certificates, the terminal."""
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
+    head = "A flag goes before its variable, and a variable before the manifest."
+    return "\n".join(["## Variables of the environment", "", head, "", "| variable | meaning |", "|---|---|", *rows])
 
 
 def _section(name: str, command: click.Command) -> str:
@@ -59,3 +90,10 @@ def test_the_page_is_what_the_program_says(request: pytest.FixtureRequest) -> No
 
 def test_every_command_has_a_section() -> None:
     assert re.findall(r"^## vssync (\w+)$", reference(), re.MULTILINE) == sorted(cli.commands)
+
+
+def test_every_variable_is_told() -> None:
+    """Whatever looks like the name of one in the code, however it is read."""
+    texts = [path.read_text() for path in PACKAGE.rglob("*.py")]
+    found = {name for text in texts for name in re.findall(r"\"((?:VSSYNC|OCI|OPENAI|NO)_[A-Z_]+)\"", text)}
+    assert found == set(VARIABLES)

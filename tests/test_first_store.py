@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.program import program
 from tests.support import masked
 
 PAGE = Path(__file__).parent.parent / "examples/quickstart/docs/first-store.md"
@@ -35,7 +35,7 @@ def run(command: str, folder: Path) -> str:
         return ""
     answer = ["--yes"] if words[1:] == ["apply"] else []
     done = subprocess.run(
-        [sys.executable, "-m", *words, *answer], cwd=folder, capture_output=True, text=True, check=True, timeout=60
+        [program(), *words[1:], *answer], cwd=folder, capture_output=True, text=True, check=True, timeout=60
     )
     return done.stdout
 

@@ -9,20 +9,28 @@ import pytest
 
 from tests.planner.builders import copy, declared, live_store, wanted
 from tests.planner.builders import plan as make
-from vssync.model import Contents, Guards, Limit
+from vssync.model import Contents, DesiredStore, Guards, Limit
 from vssync.ownership import STORE_PROTECT
 from vssync.plan import Plan
 
 LOOSE = Guards(Limit(1.0), Limit(1.0))
 
 
-def plan(live: int, *, gone: int = 0, changed: int = 0, guards: Guards | None = None, **options: Any) -> Plan:
+def plan(
+    live: int,
+    *,
+    gone: int = 0,
+    changed: int = 0,
+    guards: Guards | None = None,
+    others: tuple[DesiredStore, ...] = (),
+    **options: Any,
+) -> Plan:
     """A store `acme` of `live` files, of which some left the manifest and some have other content."""
     files = [wanted(f"{n:03}.md", str(n)) for n in range(live)]
     copies = tuple(copy(file, id=f"f{n}") for n, file in enumerate(files))
     wants = [replace(file, sha256="0" * 64) if n < changed else file for n, file in enumerate(files[: live - gone])]
     store = declared(*wants, key="acme", guards=guards or Guards())
-    return make(store, [(live_store(store), Contents(copies))], **options)
+    return make((store, *others), [(live_store(store), Contents(copies))], **options)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +71,6 @@ def test_a_guard_counts_our_files_and_says_its_numbers(made: Plan, message: str)
         (plan(10, gone=6), "another manifest of the same name"),
         (plan(10, gone=4), "did not finish"),
         (plan(10, gone=4), "Meant?        vssync plan --max-delete 4"),
-        (plan(10, gone=4), "Only acme?    vssync plan --exclude acme"),
         (plan(10, changed=6), "Meant?        vssync plan --max-replace 6"),
     ],
 )
@@ -71,6 +78,13 @@ def test_a_refusal_says_what_it_looks_like_and_the_way_out(made: Plan, hint: str
     (refusal,) = made.refusals
     assert refusal.store == "acme"
     assert any(hint in line for line in refusal.way_out)
+
+
+def test_a_store_is_left_out_only_where_there_are_others() -> None:
+    (alone,) = plan(10, gone=4).refusals
+    assert not any("--exclude" in line for line in alone.way_out)
+    (refusal,) = plan(10, gone=4, others=(declared(key="other"),)).refusals
+    assert refusal.way_out[-1] == "Only acme?    vssync plan --exclude acme"
 
 
 def test_a_protected_store_is_never_deleted() -> None:
@@ -93,20 +107,23 @@ def test_both_guards_of_every_store_speak() -> None:
 
 
 @pytest.mark.parametrize(
-    ("manifest", "env", "command"),
+    ("options", "command"),
     [
-        ("", "", "vssync plan --max-delete 4"),
-        (".", "", "vssync plan --max-delete 4"),
-        ("my docs/kb.yaml", "prod", "vssync plan -f 'my docs/kb.yaml' -e prod --max-delete 4"),
+        ({}, "vssync plan --max-delete 4"),
+        ({"manifest": "."}, "vssync plan --max-delete 4"),
+        (
+            {"manifest": "my docs/kb.yaml", "env": "prod", "variables": (("site", "a b"),)},
+            "vssync plan -f 'my docs/kb.yaml' -e prod --var 'site=a b' --max-delete 4",
+        ),
     ],
 )
-def test_the_way_out_can_be_typed(manifest: str, env: str, command: str) -> None:
-    (refusal,) = plan(10, gone=4, manifest=manifest, env=env).refusals
+def test_the_way_out_can_be_typed(options: dict[str, Any], command: str) -> None:
+    (refusal,) = plan(10, gone=4, **options).refusals
     assert f"Meant?        {command}" in refusal.way_out
 
 
 def test_a_long_key_keeps_its_distance() -> None:
     live = live_store(declared(key="tenant-handbook"))
     live = replace(live, metadata={**live.metadata, STORE_PROTECT: "true"})
-    (refusal,) = make((), [(live, Contents())], allow_store_deletes=True).refusals
+    (refusal,) = make(declared(key="other"), [(live, Contents())], allow_store_deletes=True).refusals
     assert refusal.way_out[-1] == "Only tenant-handbook?  vssync plan --exclude tenant-handbook"

@@ -100,3 +100,9 @@ def test_a_foreign_name_begins_no_line_and_steers_nothing(form: object) -> None:
 def test_a_shell_reads_a_dotenv_value_as_text() -> None:
     line = output.output_dotenv(plan(store(name="it's $(id) `id`"))).splitlines()[1]
     assert shlex.split(line) == ["VECTOR_STORE_DOCS_NAME=it's $(id) `id`"]
+
+
+def test_an_apostrophe_is_written_as_every_reader_of_dotenv_files_takes_it() -> None:
+    assert (
+        output.output_dotenv(plan(store(name="what's new"))).splitlines()[1] == 'VECTOR_STORE_DOCS_NAME="what\'s new"'
+    )

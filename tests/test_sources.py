@@ -175,7 +175,7 @@ def inside(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("link", "target", "message"),
     [
-        ("docs/l.md", "../../outside/secret.md", "leads out of the manifest's root by a link"),
+        ("docs/l.md", "../../outside/secret.md", "leads by a link out of the manifest's root"),
         ("docs/l.md", "nowhere.md", "is a link that leads nowhere"),
         ("docs/l.md", "l.md", "cannot be looked at"),
     ],
@@ -193,7 +193,7 @@ def test_bad_links_are_problems_when_chosen(inside: Path, outside: Path, link: s
 def test_a_folder_link_leads_nobody_out(inside: Path, outside: Path, path: str) -> None:
     (inside / "docs/out").symlink_to(outside)
     (problem,) = problems(inside, f"stores: {{guide: {{files: [{{path: '{path}'}}]}}}}", {})
-    assert "leads out of the manifest's root by a link" in problem.message
+    assert "leads by a link out of the manifest's root" in problem.message
 
 
 def test_links_inside_are_followed_to_files_and_not_to_folders(inside: Path) -> None:
@@ -231,7 +231,34 @@ def test_an_included_file_may_not_be_a_link_out(inside: Path, outside: Path) -> 
     write(outside, {"more.yaml": "stores: {x: {}}"})
     (inside / "more.yaml").symlink_to(outside / "more.yaml")
     (problem,) = problems(inside, "include: [more.yaml]\nstores: {}", {})
-    assert "leads out of the manifest's root by a link" in problem.message
+    assert "leads by a link out of the manifest's root" in problem.message
+
+
+def test_the_manifest_itself_may_not_be_a_link_out(inside: Path, outside: Path) -> None:
+    """An error about it would print what it holds; a folder that is a link leads out of a work tree just so."""
+    write(inside, {".git/HEAD": ""})
+    write(outside, {"vssync.yaml": "secret: 1\n"})
+    (inside / "vssync.yaml").symlink_to(outside / "vssync.yaml")
+    (inside / "kb").symlink_to(outside)
+    for path in (inside, inside / "kb", inside / "kb/vssync.yaml"):
+        with pytest.raises(ManifestError) as raised:
+            sources.load(path)
+        assert "the manifest leads by a link out of" in str(raised.value)
+        assert "secret" not in str(raised.value)
+        with pytest.raises(ManifestError, match="unknown field `secret`"):
+            sources.load(path, allow_outside=(outside,))
+
+
+@pytest.mark.parametrize("never", [".git", ".vssync"])
+def test_no_link_leads_to_what_is_never_read(inside: Path, never: str) -> None:
+    """A checkout's `.git/config` can hold a credential."""
+    write(inside, {f"{never}/config.md": "secret", "docs/b.md": "b"})
+    (inside / "docs/l.md").symlink_to(f"../{never}/config.md")
+    (inside / "docs/folder").symlink_to(f"../{never}")
+    for path in ("docs/l.md", "docs/folder/*.md", "docs/folder/config.md"):
+        (problem,) = problems(inside, f"stores: {{guide: {{files: [{{path: '{path}'}}]}}}}", {})
+        assert "into .git or .vssync" in problem.message
+    assert "lies outside of" in problems(inside, f"root: {never}\nstores: {{}}", {})[0].message
 
 
 def test_a_fence_looks_at_real_paths(tmp_path: Path) -> None:

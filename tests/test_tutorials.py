@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.program import program
 from tests.support import masked
 from tests.test_docs import BLOCK, ROOT
 
@@ -66,7 +67,7 @@ def test_the_tutorial_works_as_written(name: str, tmp_path: Path) -> None:
                 if words[0] == "cd":
                     folder = folder / words[1]
                 else:
-                    printed = run([sys.executable, "-m", *words] if words[0] == "vssync" else words, folder)
+                    printed = run([program(), *words[1:]] if words[0] == "vssync" else words, folder)
         elif language == "text":
             shown += 1
             assert stable(printed).endswith(stable(text))
@@ -86,7 +87,7 @@ def test_the_programs_against_the_local_service_work_as_written(tmp_path: Path) 
     ]
     (tmp_path / "intro.md").write_text("# Refunds\n\nA refund takes a week.\n")
     with served(tmp_path) as told:
-        printed = [run([sys.executable, "-c", program], tmp_path, **told) for program in programs]
+        printed = [run([sys.executable, "-c", text], tmp_path, **told) for text in programs]
     assert [text.split()[-1:] for text in printed] == [["intro.md"], []]
 
 

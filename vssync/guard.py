@@ -16,35 +16,35 @@ FEW = 10  # below that many files a share says nothing
 
 def check(plan: Plan) -> tuple[Refusal, ...]:
     """Why nothing of this plan may be written, store by store; nothing when it may."""
-    return tuple(refusal for store in plan.stores for refusal in _check(store, plan.options))
+    return tuple(refusal for store in plan.stores for refusal in _check(store, plan))
 
 
-def _check(store: StorePlan, options: Options) -> list[Refusal]:
+def _check(store: StorePlan, plan: Plan) -> list[Refusal]:
     """A store that is deleted on purpose has said so with a flag of its own; its files are not counted again."""
     if store.change and Reason.PROTECTED in store.change.reasons:
-        return [_protected(store, options)]
+        return [_protected(store, plan)]
     if not store.desired:
         return []
-    return _deleted(store, options) + _replaced(store, options)
+    return _deleted(store, plan) + _replaced(store, plan)
 
 
-def _protected(store: StorePlan, options: Options) -> Refusal:
+def _protected(store: StorePlan, plan: Plan) -> Refusal:
     return Refusal(
         f"{store.key}: the store is protected and would be deleted.",
         store.key,
-        ("To let it go, apply it once with `protect: false`.", *_ways(store, options)),
+        ("To let it go, apply it once with `protect: false`.", *_ways(store, plan)),
     )
 
 
-def _deleted(store: StorePlan, options: Options) -> list[Refusal]:
+def _deleted(store: StorePlan, plan: Plan) -> list[Refusal]:
     """Three things that look alike: too large a share, most keys leaving, nothing desired. One flag means them all."""
     assert store.desired
-    limit = options.max_delete or store.desired.guards.max_delete
+    limit = plan.options.max_delete or store.desired.guards.max_delete
     count = sum(Reason.NOT_IN_MANIFEST in change.reasons for change in store.files)
     emptied = store.wanted == 0 and count > 0
     leaving = store.owned >= FEW and count * 2 > store.owned
     over = _over(count, store, limit)
-    if not over and (options.max_delete or not (emptied or leaving)):
+    if not over and (plan.options.max_delete or not (emptied or leaving)):
         return []
     hints = {
         "The manifest chooses no file for this store.": emptied,
@@ -53,17 +53,17 @@ def _deleted(store: StorePlan, options: Options) -> list[Refusal]:
     }
     said = tuple(hint for hint, holds in hints.items() if holds)
     message = f"{_numbers(count, store)} would be deleted ({_share(count, store, limit if over else None)})."
-    return [Refusal(message, store.key, (*said, *_ways(store, options, f"--max-delete {count}")))]
+    return [Refusal(message, store.key, (*said, *_ways(store, plan, f"--max-delete {count}")))]
 
 
-def _replaced(store: StorePlan, options: Options) -> list[Refusal]:
+def _replaced(store: StorePlan, plan: Plan) -> list[Refusal]:
     assert store.desired
-    limit = options.max_replace or store.desired.guards.max_replace
+    limit = plan.options.max_replace or store.desired.guards.max_replace
     count = sum(_replaces(change) for change in store.files)
     if not _over(count, store, limit):
         return []
     message = f"{_numbers(count, store)} would be replaced ({_share(count, store, limit)})."
-    return [Refusal(message, store.key, _ways(store, options, f"--max-replace {count}"))]
+    return [Refusal(message, store.key, _ways(store, plan, f"--max-replace {count}"))]
 
 
 def _replaces(change: FileChange) -> bool:
@@ -98,17 +98,19 @@ def _files(count: int) -> str:
     return f"{count:,} {'file' if count == 1 else 'files'}"
 
 
-def _ways(store: StorePlan, options: Options, flag: str = "") -> tuple[str, ...]:
-    """The commands that go on, as they can be typed: the flag that says it is meant, and the plan without the store."""
+def _ways(store: StorePlan, plan: Plan, flag: str = "") -> tuple[str, ...]:
+    """The commands that go on, as they can be typed: the flag that says it is meant, the plan of the other stores."""
     key = store.key.partition("@")[0]  # of several stores of one key, none can be addressed alone
     named = {"Meant?": flag} if flag else {}
-    named[f"Only {key}?"] = f"--exclude {key}"
-    width = max(14, *(len(name) + 2 for name in named))
-    return tuple(f"{name:<{width}}{_command(options)} {given}" for name, given in named.items())
+    if any(other.key.partition("@")[0] != key for other in plan.stores):
+        named[f"Only {key}?"] = f"--exclude {key}"
+    width = max([14, *(len(name) + 2 for name in named)])
+    return tuple(f"{name:<{width}}{_command(plan.options)} {given}" for name, given in named.items())
 
 
 def _command(options: Options) -> str:
     """The command that planned this, without what shaped it further."""
     manifest = f" -f {shlex.quote(options.manifest)}" if options.manifest not in ("", ".") else ""
     env = f" -e {shlex.quote(options.env)}" if options.env else ""
-    return f"vssync plan{manifest}{env}"
+    variables = "".join(f" --var {shlex.quote(f'{name}={value}')}" for name, value in options.variables)
+    return f"vssync plan{manifest}{env}{variables}"

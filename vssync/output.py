@@ -83,8 +83,13 @@ def output_id(plan: Plan) -> str:
 
 
 def output_dotenv(plan: Plan) -> str:
-    """`VECTOR_STORE_<KEY>_ID=...` and its like, for a shell, a container or a dotenv file."""
-    return _assignments(plan, lambda key, part: f"VECTOR_STORE_{key}_{part}".upper(), quote)
+    """`VECTOR_STORE_<KEY>_ID=...` and its like, for a shell or a dotenv file."""
+    return _assignments(plan, lambda key, part: f"VECTOR_STORE_{key}_{part}".upper(), _quoted)
+
+
+def _quoted(text: str) -> str:
+    """A value for a shell, written as readers of dotenv files take it, too, but where no one way suits both."""
+    return f'"{text}"' if "'" in text and not re.search(r'[\\"$`!]', text) else quote(text)
 
 
 def output_github(plan: Plan) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.loopback import Got, Sent, listening, said, self_signed
 from tests.auth.builders import PAST, pem, rsa, section, token, write_home
-from tests.cli.test_commands import End, vssync
+from tests.cli.test_commands import End, started, vssync
 from tests.local.serving import on_a_port
 from vssync.local import Options, dialect, open_service
 
@@ -68,7 +68,7 @@ def test_before_any_request(
 def test_the_oci_extra_is_not_installed(tmp_path: Path) -> None:
     (tmp_path / "stub/oci").mkdir(parents=True)
     (tmp_path / "stub/oci/__init__.py").write_text("raise ImportError('no oci here')\n")
-    end = vssync(manifest(tmp_path, OCI), "plan", PYTHONPATH=str(tmp_path / "stub"))
+    end = started(manifest(tmp_path, OCI), "plan", PYTHONPATH=str(tmp_path / "stub"))
     one_message(end, 1, "pip install 'vssync[oci]'")
 
 

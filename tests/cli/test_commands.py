@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.program import STARTED, program
 
 MANIFEST = """\
 version: 1
@@ -29,8 +30,18 @@ class End:
 
 def vssync(folder: Path, *arguments: str, **environment: str) -> End:
     """Runs the program in a folder, with no terminal."""
+    return ended([program(), *arguments], folder, **environment)
+
+
+def started(folder: Path, *arguments: str, **environment: str) -> End:
+    """The same, as its user starts it."""
+    return ended([*STARTED, *arguments], folder, **environment)
+
+
+def ended(command: list[str], folder: Path, **environment: str) -> End:
+    """How a command ended in a folder."""
     done = subprocess.run(
-        [sys.executable, "-m", "vssync", *arguments],
+        command,
         check=False,
         cwd=folder,
         env={**os.environ, **environment},
@@ -57,16 +68,16 @@ def applied(folder: Path) -> Path:
 
 
 def test_the_main_job(folder: Path) -> None:
-    planned = vssync(folder, "plan", "--detailed-exitcode")
+    planned = started(folder, "plan", "--detailed-exitcode")
     assert (planned.code, planned.err) == (2, "")
     assert "Plan: 2 to add, 0 to change, 0 to replace, 0 to delete, 0 unchanged." in planned.out
-    applied = vssync(folder, "apply", "--yes")
+    applied = started(folder, "apply", "--yes")
     assert applied.code == 0
     assert "Apply: 2 added, 0 changed, 0 replaced, 0 deleted, 0 failed" in applied.out
-    again = vssync(folder, "apply", "--yes")
+    again = started(folder, "apply", "--yes")
     assert (again.code, again.err) == (0, "")
     assert "No changes. 2 files in 1 store are as the manifest says." in again.out
-    assert vssync(folder, "plan", "--detailed-exitcode").code == 0
+    assert started(folder, "plan", "--detailed-exitcode").code == 0
 
 
 def test_validate_asks_no_service(folder: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from click.shell_completion import get_completion_class
 
+from tests.program import program
 from vssync.cli.commands import cli
 from vssync.cli.completion import VARIABLE
 
@@ -70,7 +70,7 @@ def test_a_broken_manifest_completes_nothing(folder: Path, broken: str) -> None:
 
 def run(*arguments: str, **environment: str) -> str:
     return subprocess.run(
-        [sys.executable, "-m", "vssync", *arguments],
+        [program(), *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.cli.test_commands import vssync
+from tests.cli.test_commands import started
 
 MANIFEST = """\
 version: 1
@@ -23,16 +23,16 @@ def test_another_folder_locale_hash_seed_time_zone_and_machine(tmp_path: Path) -
     (here / "vssync.yaml").write_text(MANIFEST)
     for name in NAMES:
         (here / name).write_text(name)
-    assert vssync(here, "apply", "--yes").code == 0
+    assert started(here, "apply", "--yes").code == 0
     for name in NAMES[::2]:
         (here / name).write_text("edited")
     (here / "sub" / "2.md").unlink()
     (here / "new.md").write_text("new")
     shutil.copytree(here, there)
-    first = vssync(here, "plan", "--format", "json", PYTHONHASHSEED="1", LC_ALL="C", TZ="UTC")
+    first = started(here, "plan", "--format", "json", PYTHONHASHSEED="1", LC_ALL="C", TZ="UTC")
     other = {"PYTHONHASHSEED": "2", "LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR", "TZ": "Asia/Tokyo"}
-    second = vssync(there, "plan", "--format", "json", VSSYNC_STATE_DIR=str(tmp_path / "state"), **other)
+    second = started(there, "plan", "--format", "json", VSSYNC_STATE_DIR=str(tmp_path / "state"), **other)
     assert (first.code, first.out.count('"action"')) == (0, 6)
     assert second.out == first.out
-    texts = [vssync(folder, "plan", **given).out for folder, given in ((here, {"LC_ALL": "C"}), (there, other))]
+    texts = [started(folder, "plan", **given).out for folder, given in ((here, {"LC_ALL": "C"}), (there, other))]
     assert texts[0] == texts[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_commands import End, vssync
+from tests.cli.test_commands import End, started, vssync
 
 MANIFEST = """\
 version: 1
@@ -89,5 +89,5 @@ def test_a_saved_plan_that_is_done_says_so_and_ends_with_0(tmp_path: Path) -> No
 def test_a_terminal_that_lacks_letters_gets_escapes(tmp_path: Path) -> None:
     (tmp_path / "vssync.yaml").write_text(MANIFEST)
     (tmp_path / "日.md").write_text("a\n")
-    end = vssync(tmp_path, "plan", PYTHONIOENCODING="latin-1")
+    end = started(tmp_path, "plan", PYTHONIOENCODING="latin-1")
     assert (end.code, "\\u65e5.md" in end.out) == (0, True)

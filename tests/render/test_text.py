@@ -52,6 +52,16 @@ def test_nothing_to_do(made: Plan, line: str) -> None:
     assert plan_text(made, View(quiet=True)) == line
 
 
+def test_totals_are_broken_at_a_comma_on_a_terminal_and_one_line_elsewhere() -> None:
+    whole = SMALL.splitlines()[-1]
+    for quiet in (False, True):
+        lines = plan_text(samples.small(), View(width=60, terminal=True, quiet=quiet)).splitlines()[-2:]
+        assert lines == ["Plan: 1 to add, 1 to change, 1 to replace, 0 to delete,", "      1,202 unchanged."]
+        assert plan_text(samples.small(), View(width=60, quiet=quiet)).splitlines()[-1] == whole
+    above, below = report_text(samples.all_done(), View(width=60, terminal=True)).splitlines()[-2:]
+    assert (above[:14], above[-1], below[:8]) == ("Apply: 1 added", ",", "       0")
+
+
 def test_quiet_leaves_refusals_and_totals() -> None:
     lines = plan_text(samples.refused(), View(quiet=True)).splitlines()
     assert lines[0] == "! Refused: nothing will be written."

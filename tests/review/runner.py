@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.program import program
 
 ROOT = Path(__file__).parent.parent.parent
 ACTION = ROOT / ".github/actions/vssync"
@@ -52,7 +53,7 @@ class Runner:
         for made in (self.checkout, self.state, tools, folder / "temp"):
             made.mkdir()
         _program(tools / "gh", GH)
-        _program(tools / "vssync", f'#!/usr/bin/env bash\nexec "{sys.executable}" -m vssync "$@"\n')
+        (tools / "vssync").symlink_to(program())
         self.environment = {
             **os.environ,
             "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",

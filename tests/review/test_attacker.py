@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.review.runner import Runner
+from tests.review.runner import ACTION, Runner
 from tests.review.test_github import RUN
 
 SECRET = "the-secret-of-the-runner"
@@ -51,6 +51,26 @@ def test_nothing_outside_of_the_checkout_is_read(runner: Runner, manifest: str, 
     assert code == 1
     assert SECRET not in told
     assert "root:x:0:0" not in told
+
+
+def test_a_manifest_that_is_a_link_is_not_read(runner: Runner) -> None:
+    (runner.checkout.parent / "secret.md").write_text(f"{SECRET}: 1\n")
+    (runner.checkout / "vssync.yaml").symlink_to("../secret.md")
+    end = runner.run(RUN, MODE="offline")
+    assert end.code == 1
+    assert SECRET not in end.log + end.summary
+
+
+def test_no_program_of_the_checkout_is_run_while_installing(runner: Runner, tmp_path: Path) -> None:
+    """Python's `-m` looks into the folder it is started in first; the credential is in the environment by then."""
+    for name in ("venv", "argparse", "subprocess", "logging"):
+        (runner.checkout / f"{name}.py").write_text("open('pwned', 'w')\n")
+    action = tmp_path / "action"
+    action.mkdir()
+    script = f"sed 's/ -m venv / -m venv --without-pip /' '{ACTION}/install.sh' | bash || true"
+    runner.run(script, GITHUB_ACTION_PATH=str(action), GITHUB_PATH="/dev/null", PYTHONPATH="")
+    assert (tmp_path / "temp/vssync/bin/python3").exists()
+    assert not (runner.checkout / "pwned").exists()
 
 
 @pytest.mark.parametrize("link", ["link.md", "folder"])

@@ -171,10 +171,12 @@ def view(given: dict[str, Any]) -> View:
     from vssync.render import View
 
     color = given.get("color", "auto")
-    wanted = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    terminal = sys.stdout.isatty()
+    wanted = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return View(
         width=max(60, shutil.get_terminal_size((80, 24)).columns),
         color=wanted if color == "auto" else color == "always",
+        terminal=terminal,
         full=given.get("full", False),
         quiet=given.get("quiet", False),
     )

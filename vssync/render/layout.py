@@ -1,6 +1,7 @@
 """Puts rows into columns: a sign, a key, a text, and on the right a size or a count.
 
-Widths are terminal columns. Nothing is wrapped but sentences; what is too long is cut in its middle.
+Widths are terminal columns. Nothing is wrapped but sentences, and totals on a terminal; what else is too long is cut
+in its middle.
 """
 
 from __future__ import annotations
@@ -97,3 +98,15 @@ def sentences(text: str, indent: int, view: View) -> list[str]:
     """A foreign sentence, cleaned already, wrapped between words."""
     width = UNLIMITED if view.full else max(view.width, _NARROW)
     return textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False) or [""]
+
+
+def fitted(totals: list[str], view: View) -> list[str]:
+    """Lines of totals; on a terminal, one that is too long goes on below its first number, broken at a comma."""
+    return [line for total in totals for line in (_broken(total, view) if view.terminal else [total])]
+
+
+def _broken(total: str, view: View) -> list[str]:
+    whole = total.replace(" ", "\0").replace(",\0", ", ")  # the only spaces left are where it may be broken
+    below = " " * (total.find(" ") + 1)
+    lines = textwrap.wrap(whole, view.width, subsequent_indent=below, break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\0", " ") for line in lines]

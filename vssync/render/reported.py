@@ -8,7 +8,7 @@ from vssync.plan import Action
 from vssync.plan import StorePlan as Store
 from vssync.render import words
 from vssync.render.blocks import Block, show
-from vssync.render.layout import BELOW, KEY, Line, columns, sentences
+from vssync.render.layout import BELOW, KEY, Line, columns, fitted, sentences
 from vssync.render.rows import outcomes_by_store, report_rows
 from vssync.render.text import joined
 from vssync.render.view import View
@@ -20,7 +20,7 @@ _ORPHANS, _ALREADY = 40, 20
 def report_text(report: Report, view: View) -> str:
     """A report for a terminal; `view.quiet` leaves the totals."""
     if view.quiet:
-        return joined([end_lines(report)])
+        return joined([fitted(end_lines(report), view)])
     heading = words.heading(report.plan.owner, report.plan.service)
     return joined(
         [
@@ -28,7 +28,7 @@ def report_text(report: Report, view: View) -> str:
             *show(report_blocks(report), view),
             already_lines(report.already, view),
             orphan_lines(report, view),
-            end_lines(report),
+            fitted(end_lines(report), view),
         ]
     )
 

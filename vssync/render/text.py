@@ -9,7 +9,7 @@ from vssync.plan import Action, NoteKind, Plan, Refusal
 from vssync.plan import StorePlan as Store
 from vssync.render import words
 from vssync.render.blocks import Block, show
-from vssync.render.layout import BELOW, Line, columns, sentences
+from vssync.render.layout import BELOW, Line, columns, fitted, sentences
 from vssync.render.rows import BatchRow, batch_rows, has_gap, has_notes, plan_rows
 from vssync.render.view import View
 
@@ -31,7 +31,7 @@ def plan_text(plan: Plan, view: View) -> str:
     """A plan for a terminal; `view.quiet` leaves the refusals and the totals."""
     refused, totals = refusal_lines(plan), total_lines(plan)
     if view.quiet:
-        return joined([[*refused, totals[-1]]])
+        return joined([[*refused, *fitted(totals[-1:], view)]])
     return joined(
         [
             [words.heading(plan.owner, plan.service)],
@@ -39,7 +39,7 @@ def plan_text(plan: Plan, view: View) -> str:
             other_stores(plan),
             *batch_blocks(plan, view),
             refused,
-            [*legend(plan), *totals],
+            [*legend(plan), *fitted(totals, view)],
         ]
     )
 
@@ -165,9 +165,9 @@ def _batches_line(plan: Plan) -> str:
 def status_text(plan: Plan, view: View) -> str:
     """Each store: its id, whether it agrees with the manifest, its files, those that are not ours, its digest."""
     if view.quiet:
-        return joined([total_lines(plan)[-1:]])
+        return joined([fitted(total_lines(plan)[-1:], view)])
     stores = [_status(store) for store in plan.stores]
-    return joined([[words.heading(plan.owner, plan.service)], *stores, total_lines(plan)[-1:]])
+    return joined([[words.heading(plan.owner, plan.service)], *stores, fitted(total_lines(plan)[-1:], view)])
 
 
 def _status(store: Store) -> list[str]:

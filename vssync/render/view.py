@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Columns to print in, colour or not, everything or a summary, only the last lines, the manifest's name."""
+    """Columns to print in, colour or not, everything or a summary, only the last lines, the manifest's name.
+
+    On a `terminal` totals may take a second line; elsewhere a program may look for them, and they stay one line.
+    """
 
     width: int = 80
     color: bool = False
+    terminal: bool = False
     full: bool = False
     quiet: bool = False
     manifest: str = "vssync.yaml"

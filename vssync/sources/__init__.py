@@ -25,6 +25,7 @@ from vssync.sources.write import write
 __all__ = ["FILE", "Loaded", "find_manifest", "load", "place", "places", "provenance", "write"]
 
 FILE = "vssync.yaml"
+_ALLOW = "the person who runs vssync can say --allow-outside DIR"
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -68,7 +69,7 @@ def load(
     """
     found = find_manifest(path)
     folder = Path(os.path.realpath(found.parent))
-    fence = around(folder, allow_outside)
+    fence = _fence(found, allow_outside)
     manifest = _manifest(found, folder, fence, env, variables)
     with core.alongside(manifest.problems):
         root = _root(manifest, folder, fence)
@@ -103,6 +104,15 @@ def provenance(loaded: Loaded, store: str, file: DesiredFile) -> Mapping[str, co
     if problems:
         raise ManifestError(problems)
     return core.provenance(loaded.manifest, store, file, readings[file.path].fields if jobs else {})
+
+
+def _fence(found: Path, allowed: tuple[Path, ...]) -> Fence:
+    """What may be read; the manifest itself lies inside, or the person who runs this has allowed where it is."""
+    fence = around(found.parent, allowed)
+    if fence.holds(found):
+        return fence
+    message = f"the manifest leads by a link out of {fence.folders[0]}, or into its .git or .vssync"
+    raise ManifestError((Problem(str(found), 0, 0, message, _ALLOW),))
 
 
 def _manifest(found: Path, folder: Path, fence: Fence, env: str | None, variables: Mapping[str, str]) -> Manifest:
@@ -161,8 +171,8 @@ def _root(manifest: Manifest, folder: Path, fence: Fence) -> Path:
     """The manifest's root, which must be a folder inside the fence."""
     root = None if "\0" in manifest.root else Path(os.path.realpath(folder / manifest.root))
     if root is not None and not fence.holds(root):
-        message = f"the root `{manifest.root}` lies outside of {fence.folders[0]}"
-        fault = Fault(("root",), message, "the person who runs vssync can say --allow-outside DIR")
+        message = f"the root `{manifest.root}` lies outside of {fence.folders[0]}, or in its .git or .vssync"
+        fault = Fault(("root",), message, _ALLOW)
     elif root is None or not os.path.isdir(root):
         fault = Fault(("root",), f"the root `{manifest.root}` is no folder", "paths start at it; name one that exists")
     else:

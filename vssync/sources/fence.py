@@ -1,7 +1,8 @@
 """What a manifest may read: the git work tree it lies in (its own folder where there is none), and nothing else.
 
-A manifest may come from a stranger's pull request. Everything it names is looked at by its real path, links followed;
-only the person who runs vssync can allow more.
+A manifest may come from a stranger's pull request. Everything it names, and the manifest itself, is looked at by its
+real path, links followed; only the person who runs vssync can allow more. `.git`, which can hold a credential, and
+`.vssync` are never read, by no link either.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from vssync.manifest.globs import NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,10 @@ class Fence:
     def holds(self, path: Path | str) -> bool:
         """Whether a path, links followed, lies inside."""
         real = Path(os.path.realpath(path))
-        return any(real.is_relative_to(folder) for folder in self.folders)
+        return any(
+            real.is_relative_to(folder) and not set(NEVER).intersection(real.relative_to(folder).parts)
+            for folder in self.folders
+        )
 
     def within(self, folder: Path) -> Fence:
         """The fence around one folder of this one, with what else was allowed."""
@@ -28,6 +34,12 @@ class Fence:
 
 
 def around(folder: Path, allowed: tuple[Path, ...]) -> Fence:
-    """The fence of a manifest in this real folder; `allowed` are folders its user allows beyond."""
-    tree = next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
-    return Fence((tree, *(Path(os.path.realpath(path)) for path in allowed)))
+    """The fence of a manifest in this folder; `allowed` are folders its user allows beyond.
+
+    The work tree is first looked for on the way as typed: a folder that is a link may be a stranger's too.
+    """
+    real = Path(os.path.realpath(folder))
+    typed = Path(os.path.abspath(folder))
+    parents = (typed, *typed.parents, real, *real.parents)
+    tree = next((parent for parent in parents if (parent / ".git").exists()), real)
+    return Fence(tuple(Path(os.path.realpath(path)) for path in (tree, *allowed)))

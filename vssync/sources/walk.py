@@ -113,7 +113,10 @@ class _Walker:
             return Found(path, 0, f"cannot be looked at: {_words(error)}")
 
 
-OUTSIDE = ("leads out of the manifest's root by a link", "The person who runs vssync can say --allow-outside DIR")
+OUTSIDE = (
+    "leads by a link out of the manifest's root, or into .git or .vssync",
+    "The person who runs vssync can say --allow-outside DIR",
+)
 DANGLING = "is a link that leads nowhere"
 
 

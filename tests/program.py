@@ -1,0 +1,108 @@
+"""The program, for tests that start it often: one process has it loaded, and forks for every call.
+
+Each call is a process of its own, with its caller's streams, folder, variables and exit code; only reading the
+program's modules, half a second of each start, is done once. Where there is no /proc, or what the interpreter makes of
+its environment matters (locale, hash seed), it is started as its user starts it: `STARTED`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import gc
+import importlib
+import os
+import pkgutil
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO
+
+STARTED = (sys.executable, "-m", "vssync")
+_STUB = """\
+#!/usr/bin/env bash
+exec 3<&0 4>&1 5>&2  # its own streams are others while it tells and is told
+mkfifo "{folder}/$$" && echo $$ >"{folder}/calls" && read -r code <"{folder}/$$" && exit "$code"
+"""
+
+
+@functools.cache
+def program() -> str:
+    """The path of a program that does what `STARTED` does."""
+    folder = Path(tempfile.mkdtemp(prefix="program-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    stub = folder / "vssync"
+    if not Path("/proc/self/fd").exists():
+        stub.write_text(f'#!/usr/bin/env bash\nexec "{sys.executable}" -m vssync "$@"\n')
+    else:
+        stub.write_text(_STUB.format(folder=folder))
+        _start(folder)
+    stub.chmod(0o755)
+    return str(stub)
+
+
+def _start(folder: Path) -> None:
+    os.mkfifo(folder / "calls")
+    command = [sys.executable, "-m", "tests.program", str(folder)]
+    process = subprocess.Popen(command, cwd=Path(__file__).parent.parent)
+    calls = os.open(folder / "calls", os.O_WRONLY)  # while it is open, the process waits for calls
+
+    def end() -> None:
+        os.close(calls)
+        process.wait()
+
+    atexit.register(end)
+
+
+def _serve(folder: Path) -> None:
+    """Forks for every process id it reads, until nobody can write one any more."""
+    package = importlib.import_module("vssync")
+    for module in pkgutil.walk_packages(package.__path__, "vssync."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    gc.freeze()
+    with (folder / "calls").open() as calls:
+        for line in calls:
+            if os.fork() == 0:
+                _answer(folder, int(line))
+                return
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+def _answer(folder: Path, caller: int) -> None:
+    """In a child: runs the program in a child of its own, and tells the caller how that ended."""
+    child = os.fork()
+    if child == 0:
+        _become(Path(f"/proc/{caller}"))
+        return
+    _, status = os.waitpid(child, 0)
+    (folder / str(caller)).write_text(f"{os.waitstatus_to_exitcode(status) % 256}\n")
+    (folder / str(caller)).unlink()
+    os._exit(0)
+
+
+def _become(caller: Path) -> None:
+    """Takes the caller's streams, folder, variables and arguments, and is the program."""
+    sys.stdin, sys.stdout, sys.stderr = (_stream(caller, number) for number in range(3))
+    os.chdir(caller / "cwd")
+    variables = (caller / "environ").read_bytes().split(b"\0")[:-1]
+    os.environb.clear()
+    os.environb.update(dict(variable.split(b"=", 1) for variable in variables))
+    _bash, _stub, *arguments = (caller / "cmdline").read_bytes().split(b"\0")[:-1]
+    sys.argv = ["vssync", *map(os.fsdecode, arguments)]
+    importlib.import_module("vssync.cli").main()
+
+
+def _stream(caller: Path, number: int) -> IO[str]:
+    given = os.open(caller / "fd" / str(3 + number), (os.O_WRONLY | os.O_APPEND) if number else os.O_RDONLY)
+    os.dup2(given, number)
+    os.close(given)
+    errors = "backslashreplace" if number == 2 else "strict"
+    return open(number, "w" if number else "r", encoding="utf-8", errors=errors, closefd=False)
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))
