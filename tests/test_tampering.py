@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from vssync.planfile import dump, load, stale
 from vssync.planfile.stale import passive
 
 VALUES: tuple[Any, ...] = (None, True, 99, "*", "delete", [])
-MORE = {
+MORE: dict[str, list[Any]] = {
     "adopt": [True],
     "adopt_from": ["other"],
     "targets": [["guide/*"], ["guide/0.md"]],
@@ -62,26 +63,34 @@ def writes(made: Plan) -> set[str]:
 
 
 def _changes(store: StorePlan) -> Iterator[object]:
-    yield from filter(None, (store.change, *store.batches))
+    yield from (it for it in (store.change, *store.batches) if it)
     yield from (change for change in store.files if not passive(change))
 
 
-def edits(whole: Any, inside: Any) -> Iterator[None]:
+def _steps(inside: Any) -> list[Any]:
+    if isinstance(inside, dict):
+        return list(inside)
+    return list(range(len(inside))) if isinstance(inside, list) else []
+
+
+def edits(inside: Any) -> Iterator[None]:
     """Each value of a JSON document edited in place, one at a time."""
-    steps = list(inside) if isinstance(inside, dict) else [*range(len(inside))] if isinstance(inside, list) else []
-    for step in steps:
+    for step in _steps(inside):
         right = inside[step]
         for wrong in VALUES:
             inside[step] = wrong
             yield
         inside[step] = right
-        yield from edits(whole, right)
-    if inside is whole:
-        for name, values in MORE.items():
-            for wrong in values:
-                whole["options"] = {name: wrong}
-                yield
-        whole["options"] = {}
+        yield from edits(right)
+
+
+def more_options(whole: dict[str, Any]) -> Iterator[None]:
+    """Each option given that was not."""
+    for name, values in MORE.items():
+        for wrong in values:
+            whole["options"] = {name: wrong}
+            yield
+    whole["options"] = {}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +113,7 @@ def test_one_edit_of_a_saved_plan_makes_nothing_more_happen(reviewed: Plan) -> N
     """As `apply` does it: planned again with the options of the file, refused when stale or by a guard."""
     allowed, applied = writes(reviewed), 0
     whole = json.loads(dump(reviewed))
-    for _edited in edits(whole, whole):
+    for _edited in chain(edits(whole), more_options(whole)):
         try:
             saved = load(json.dumps(whole))
             fresh = planned(saved.options)
