@@ -10,11 +10,11 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.program import program
 from tests.support import masked
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +34,7 @@ def same(text: str) -> str:
 
 def printed(command: str, folder: Path) -> str:
     words = [word for word in shlex.split(command) if word != "vssync"]
-    run = [sys.executable, "-m", "vssync", *words]
+    run = [program(), *words]
     return subprocess.run(run, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout
 
 

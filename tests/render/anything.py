@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from vssync.model import DesiredStore
 from vssync.plan import Plan
-from vssync.report import Report
+from vssync.report import Outcome, Report
 
 _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=12) | st.sampled_from(["docs/a.md", "docs/b.md", "keep", "v1;a;b"]),
@@ -23,11 +23,15 @@ _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     float: st.floats(allow_nan=False, allow_infinity=False),
     types.NoneType: st.none(),
 }
+_NARROWER: dict[type, dict[str, st.SearchStrategy[Any]]] = {
+    DesiredStore: {"files": st.just(())},  # as in every plan
+    Outcome: {"attempts": st.integers(0, 9)},  # a count
+}
 
 
 @cache
 def arbitrary(kind: Any) -> st.SearchStrategy[Any]:
-    """Any value of an annotated type; in a plan a desired store has no files."""
+    """Any value of an annotated type that can come about."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if kind in _SCALARS:
         return _SCALARS[kind]
@@ -42,7 +46,7 @@ def arbitrary(kind: Any) -> st.SearchStrategy[Any]:
     if isinstance(kind, type) and is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         parts = {field.name: arbitrary(hints[field.name]) for field in fields(kind)}
-        return st.builds(kind, **parts | ({"files": st.just(())} if kind is DesiredStore else {}))
+        return st.builds(kind, **parts | _NARROWER.get(kind, {}))
     assert issubclass(kind, Enum), f"no strategy for {kind}"
     return st.sampled_from(list(kind))
 

@@ -155,6 +155,7 @@ def test_plan_line(counts: Counts, text: str) -> None:
         (Cost(21_914, 2, 1, 10, 0.2), "Cost: 21.4 KB in 2 uploads, about 10 requests, under a minute."),
         (Cost(10, 1, 1, 1), "Cost: 10 bytes in 1 upload, about 1 request."),
         (Cost(requests=3), "Cost: about 3 requests."),
+        (Cost(), "Cost: nothing is sent."),
     ],
 )
 def test_cost_line(cost: Cost, text: str) -> None:

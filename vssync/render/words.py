@@ -164,6 +164,8 @@ def elapsed(seconds: float) -> str:
 
 def cost_line(cost: Cost) -> str:
     """What carrying out the plan takes, in one sentence."""
+    if not cost.requests:
+        return "Cost: nothing is sent."
     parts = [f"{size(cost.bytes)} in {number(cost.uploads, 'upload')}"] if cost.uploads else []
     parts.append(f"about {number(cost.requests, 'request')}")
     parts += [estimate(cost.seconds)] if cost.seconds else []
