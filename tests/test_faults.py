@@ -45,6 +45,7 @@ CONVERGES = [
     f"status-after=502:POST:{BATCHES}:2",
     f"reset-before:POST:{BATCHES}:2",
     f"not-json:POST:{BATCHES}:1",
+    f"invalid-project:POST:{BATCHES}:1",
     "truncated:GET:*:3",
     "not-json:GET:*:4",
     "duplicates",

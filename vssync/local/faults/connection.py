@@ -89,10 +89,6 @@ def invalid_project(_world: World) -> Fault:
     return lambda request, go: go(request.refused(error))
 
 
-def names_project(request: Request) -> bool:
-    return bool(request.environ.get("HTTP_OPENAI_PROJECT"))
-
-
 def error_shape(_world: World, value: int) -> Fault:
     return lambda request, go: go(request.changed(**{shapes.ENVIRON: value}))
 
@@ -162,9 +158,8 @@ KINDS = (
     ),
     Kind(
         "invalid-project",
-        "refuses the project a request names, as OCI does one of another region, and a new one for some seconds",
+        "refuses the project, as OCI does one of another region, and a new one for some seconds",
         invalid_project,
-        names_project,
     ),
     Kind(
         "error-shape", "writes errors in this one of OCI's five shapes", error_shape, settings={"value": number(1, 5)}
