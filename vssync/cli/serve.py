@@ -34,6 +34,14 @@ _MS = click.IntRange(0, 86_400_000)
 )
 @click.option("--api-key", default="", metavar="KEY", help="Answer only requests that carry this key.")
 @click.option("--latency", type=_MS, metavar="MS", help="Wait so long before each answer.")
+@click.option(
+    "--keep-alive",
+    type=click.IntRange(1, 86_400),
+    default=120,
+    show_default=True,
+    metavar="SECONDS",
+    help="Close a connection that was idle for so long.",
+)
 @click.option("--ingest-delay", type=_MS, default=0, metavar="MS", help="Ingest a file so long after it was attached.")
 @click.option("--fault", "faults", multiple=True, metavar="RULE", help="Misbehave; see the guide's list of faults.")
 @click.option(
@@ -43,7 +51,9 @@ _MS = click.IntRange(0, 86_400_000)
     metavar="NAME",
     help="Whose dialect to speak: local, oci, openai or compatible; with switches, as in `oci,unsettled=0`.",
 )
-def serve(host: str, port: int, data: Path, latency: int | None, faults: tuple[str, ...], **given: Any) -> int:
+def serve(
+    host: str, port: int, data: Path, latency: int | None, keep_alive: int, faults: tuple[str, ...], **given: Any
+) -> int:
     """Put the local service on a port, until Ctrl-C or SIGTERM.
 
     Any OpenAI SDK can use it, and so can a manifest: service: {provider: local, data_url: http://127.0.0.1:8700/v1}.
@@ -54,7 +64,7 @@ def serve(host: str, port: int, data: Path, latency: int | None, faults: tuple[s
     with _opened(data, options) as service, _bound(host, port) as listening:
         try:
             click.echo(_greeting(server.address(listening), data, options, rules))
-            server.run(with_faults(service, rules), listening)
+            server.run(with_faults(service, rules), listening, keep_alive=keep_alive)
         except KeyboardInterrupt:
             pass  # being asked to stop is how a server ends well
     return endings.DONE
