@@ -182,6 +182,17 @@ def test_attributes_that_come_back_otherwise_are_remembered_and_not_fought_over(
         assert recorder.writes == []
 
 
+@pytest.mark.parametrize("fault", ["lost-metadata", "lost-metadata:POST:/vector_stores:1"])
+def test_a_store_that_loses_its_mark_is_used_once_it_is_declared(folder: Path, fault: str) -> None:
+    clock = Clock()
+    store, *files = apply(folder, clock, (fault,)).outcomes
+    assert (store.status, {file.status for file in files}) == (Status.FAILED, {Status.SKIPPED})
+    live_id, *_ = re.findall(r"declare this one with `id: (\S+)` and `external: true`", store.detail)
+    (folder / "vssync.yaml").write_text(MANIFEST.replace("docs:", f"docs:\n    id: {live_id}\n    external: true"))
+    assert apply(folder, clock, (fault,)).converged
+    settled(folder, clock)
+
+
 def test_a_strange_file_whose_upload_is_gone_stops_no_plan(folder: Path) -> None:
     clock, spoken = Clock(), "local,keeps-attached=on"
     apply(folder, clock, provider=spoken)

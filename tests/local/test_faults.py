@@ -250,7 +250,9 @@ def test_ingestion_may_begin_late(mounted: Callable[..., Api], clock: Clock) -> 
     assert api.get(path)["status"] == "completed"
 
 
-@pytest.mark.parametrize("kind", ["unseen", "slow-delete", "ghost-search", "garbled-attributes", "erased-mark"])
+@pytest.mark.parametrize(
+    "kind", ["unseen", "slow-delete", "ghost-search", "garbled-attributes", "erased-mark", "lost-metadata"]
+)
 def test_what_makes_no_sense_is_refused_as_ever(misbehaving: Misbehaving, kind: str) -> None:
     api = misbehaving(kind)
     (file,) = api.files("a.md")

@@ -51,9 +51,7 @@ _MS = click.IntRange(0, 86_400_000)
     metavar="NAME",
     help="Whose dialect to speak: local, oci, openai or compatible; with switches, as in `oci,unsettled=0`.",
 )
-def serve(
-    host: str, port: int, data: Path, latency: int | None, keep_alive: int, faults: tuple[str, ...], **given: Any
-) -> int:
+def serve(host: str, port: int, data: Path, latency: int | None, faults: tuple[str, ...], **given: Any) -> int:
     """Put the local service on a port, until Ctrl-C or SIGTERM.
 
     Any OpenAI SDK can use it, and so can a manifest: service: {provider: local, data_url: http://127.0.0.1:8700/v1}.
@@ -64,7 +62,7 @@ def serve(
     with _opened(data, options) as service, _bound(host, port) as listening:
         try:
             click.echo(_greeting(server.address(listening), data, options, rules))
-            server.run(with_faults(service, rules), listening, keep_alive=keep_alive)
+            server.run(with_faults(service, rules), listening, keep_alive=given["keep_alive"])
         except KeyboardInterrupt:
             pass  # being asked to stop is how a server ends well
     return endings.DONE

@@ -216,6 +216,18 @@ def storing(change: Callable[[Attributes], Attributes]) -> Fault:
     return fault
 
 
+def lost_metadata(_world: World) -> Fault:
+    def fault(request: Request, go: Go) -> Answer:
+        said, request = request.read()
+        return go(request.saying({**said, "metadata": {}}) if isinstance(said, dict) else request)
+
+    return fault
+
+
+def writing_store(request: Request) -> bool:
+    return request.method == "POST" and request.parts[:1] == ("vector_stores",) and len(request.parts) < 3
+
+
 def deleting(request: Request) -> bool:
     """A File, a store, or a file of a store: nothing else can be deleted."""
     return detaching(request) or (request.method == "DELETE" and len(request.parts) == 2)
@@ -249,6 +261,12 @@ KINDS = (
         garbled_attributes,
         writing_attributes,
         {"keys": text("!vssync_*", "GLOB")},
+    ),
+    Kind(
+        "lost-metadata",
+        "takes metadata of a store, and stores none",
+        lost_metadata,
+        writing_store,
     ),
     Kind(
         "erased-mark",
