@@ -45,6 +45,7 @@ CONVERGES = [
     f"status-after=502:POST:{BATCHES}:2",
     f"reset-before:POST:{BATCHES}:2",
     f"not-json:POST:{BATCHES}:1",
+    f"invalid-project:POST:{BATCHES}:1",
     "truncated:GET:*:3",
     "not-json:GET:*:4",
     "duplicates",
@@ -179,6 +180,17 @@ def test_attributes_that_come_back_otherwise_are_remembered_and_not_fought_over(
     with open_work(folder, clock, faults=("garbled-attributes,keys=label",)) as (work, recorder):
         assert list(workflow.plan(work, Options()).changes()) == []
         assert recorder.writes == []
+
+
+@pytest.mark.parametrize("fault", ["lost-metadata", "lost-metadata:POST:/vector_stores:1"])
+def test_a_store_that_loses_its_mark_is_used_once_it_is_declared(folder: Path, fault: str) -> None:
+    clock = Clock()
+    store, *files = apply(folder, clock, (fault,)).outcomes
+    assert (store.status, {file.status for file in files}) == (Status.FAILED, {Status.SKIPPED})
+    live_id, *_ = re.findall(r"declare this one with `id: (\S+)` and `external: true`", store.detail)
+    (folder / "vssync.yaml").write_text(MANIFEST.replace("docs:", f"docs:\n    id: {live_id}\n    external: true"))
+    assert apply(folder, clock, (fault,)).converged
+    settled(folder, clock)
 
 
 def test_a_strange_file_whose_upload_is_gone_stops_no_plan(folder: Path) -> None:

@@ -48,6 +48,7 @@ RESERVED = "vssync_"
 VALUE_LIMIT = 512  # OpenAI spec: an attribute's or metadata value's length
 UNREAD, DECLARED = "?", "id"
 NEEDED = "without attributes no file can carry the mark that says whose it is"
+MARKED = "without metadata no store can carry the mark that says whose it is"
 PROVISIONAL = "0" * 16  # the key of a copy that was attached and not yet marked for itself
 
 _HEX16 = r"[0-9a-f]{16}"

@@ -125,3 +125,11 @@ def test_fail_fast_deletes_no_store_after_a_failure_elsewhere(place: Place) -> N
     assert set(live(place).stores) == {"docs", "old"}
     assert apply(place, Options(allow_store_deletes=True)).converged
     assert set(live(place).stores) == {"docs"}
+
+
+def test_an_adopted_store_that_loses_its_mark_is_not_taken_for_ours(place: Place) -> None:
+    with place.work() as work:
+        work.client.create_store({"name": "docs"})
+    report = apply(place, Options(adopt=True), "lost-metadata:POST:/vector_stores/*")
+    assert [outcome.status for outcome in report.outcomes] == [Status.FAILED, *[Status.SKIPPED] * len(FILES)]
+    assert "the service lost the metadata of" in report.outcomes[0].detail

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.local.client import Api, Clock, ids
-from vssync.local import OptionError, Service, World, parse, with_faults
+from vssync.local import LocalTransport, OptionError, Service, World, dialect, parse, with_faults
 from vssync.local.faults import KINDS
+from vssync.local.options import Errors
 
 Misbehaving = Callable[..., Api]
 
@@ -125,7 +126,8 @@ def test_a_status_without_and_with_effect(misbehaving: Misbehaving, status: int)
     assert not api.get("/vector_stores")["data"]
     done = api.http.post("/vector_stores", json={"name": "b"})
     assert (done.status_code, done.headers["retry-after"]) == (status, "7")
-    assert done.json()["error"]["type"] == ("server_error" if status >= 500 else "invalid_request_error")
+    kinds = {429: "requests", **dict.fromkeys((500, 503, 599), "server_error")}
+    assert done.json()["error"]["type"] == kinds.get(status, "invalid_request_error")
     assert [store["name"] for store in api.get("/vector_stores")["data"]] == ["b"]
 
 
@@ -183,6 +185,46 @@ def test_shapes_of_errors(misbehaving: Misbehaving, shape: int, part: str) -> No
     assert misbehaving(f"error-shape={shape}").http.get("/files").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("provider", "rule", "path", "said"),
+    [
+        ("openai", "status=429", "/v1/files", '"type": "requests", "param": null, "code": "rate_limit_exceeded"'),
+        ("compatible", "status=429", "/v1/files", '{"error": {"message": "This 429 was asked for."}}'),
+        ("oci", "status=429", "/openai/v1/files", '{"error": {"code": "rate_limit_exceeded"'),
+        ("oci", "status=429", "/20231130/openai/v1/vector_stores", '{"code": "429", "message": "This 429'),
+        ("oci", "status=409", "/20231130/openai/v1/vector_stores", '{"code": "IncorrectState", "message": "This 409'),
+        ("oci", "status=503", "/openai/v1/files", "upstream connect error"),
+        ("oci", "status-after=503", "/openai/v1/files", "upstream connect error"),
+        ("oci", "error-shape=1 status=503", "/openai/v1/files", '{"code": "503", "message": "This 503'),
+        ("oci", "invalid-project", "/openai/v1/files", '"message": "Invalid OpenAI project"'),
+    ],
+)
+def test_errors_are_of_the_providers_shape(
+    opened: Callable[..., Service], provider: str, rule: str, path: str, said: str
+) -> None:
+    faulty = with_faults(opened(dialect=dialect(provider)), rule.split())
+    headers = {"authorization": "Bearer key", "openai-project": "ocid1.project"}
+    with httpx.Client(transport=LocalTransport(faulty), headers=headers) as http:
+        answer = http.get(f"http://local{path}")
+    assert said in answer.text
+    assert ("opc-request-id" in answer.headers) is (provider == "oci")
+
+
+def test_what_a_fault_hides_is_missing_in_the_providers_words(misbehaving: Misbehaving) -> None:
+    api = misbehaving("unseen", "poisoned-page:::2", errors=Errors.BARE)
+    file = api.upload("picture.svg")["id"]
+    assert api.get(f"/files/{file}", 404) == {"error": {"message": f"No object found with id '{file}'."}}
+    assert api.get("/files", 200)["data"]
+    assert list(api.get("/files", 500)["error"]) == ["message"]
+
+
+def test_a_refused_request_meets_no_further_fault(misbehaving: Misbehaving) -> None:
+    api = misbehaving("status=503:GET:/files:1", "slow-delete=1")
+    (file,) = api.files("a.md")
+    api.delete(f"/files/{file}")
+    assert statuses(api, *["GET /files"] * 3, f"GET /files/{file}") == [503, 200, 200, 404]
+
+
 def test_a_rate_limit(misbehaving: Misbehaving, clock: Clock) -> None:
     api = misbehaving("rate-limit=2")
     assert statuses(api, "GET /files", "GET /files", "GET /files") == [200, 200, 429]
@@ -208,7 +250,9 @@ def test_ingestion_may_begin_late(mounted: Callable[..., Api], clock: Clock) -> 
     assert api.get(path)["status"] == "completed"
 
 
-@pytest.mark.parametrize("kind", ["unseen", "slow-delete", "ghost-search", "garbled-attributes", "erased-mark"])
+@pytest.mark.parametrize(
+    "kind", ["unseen", "slow-delete", "ghost-search", "garbled-attributes", "erased-mark", "lost-metadata"]
+)
 def test_what_makes_no_sense_is_refused_as_ever(misbehaving: Misbehaving, kind: str) -> None:
     api = misbehaving(kind)
     (file,) = api.files("a.md")

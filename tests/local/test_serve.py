@@ -213,3 +213,13 @@ def test_the_openai_sdk_takes_the_printed_variables(tmp_path: Path, monkeypatch:
             file = client.vector_stores.files.upload(vector_store_id=store, file=("a.md", b"how to refund")).id
             (seen,) = client.vector_stores.files.list(store)
             assert (seen.id, seen.status) == (file, "in_progress")
+
+
+def test_an_idle_connection_is_closed_when_asked(tmp_path: Path) -> None:
+    with serving(tmp_path, "--keep-alive", "1") as served:
+        host, port = served.origin.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as idle:
+            idle.sendall(b"GET /v1/files HTTP/1.1\r\nHost: here\r\n\r\n")
+            heard = b"".join(iter(lambda: idle.recv(4096), b""))  # which ends only where the server closes
+    assert heard.startswith(b"HTTP/1.1 200 OK")
+    assert b"connection: close" not in heard.lower()

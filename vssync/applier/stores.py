@@ -1,4 +1,7 @@
-"""Makes stores what they should be, and waits until a new one can be used."""
+"""Makes stores what they should be, and waits until a new one can be used.
+
+Each is looked at once after it was written: without its mark it would be nobody's, and the next plan would adopt it.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import Any
 from vssync.applier.context import Run
 from vssync.applier.polling import until
 from vssync.errors import LostReply, VssyncError
-from vssync.model import DesiredStore, StoreStatus
-from vssync.ownership import STORE_OWNER, Mark, Origin, StoreMark, read_mark, read_store_mark
+from vssync.model import DesiredStore, LiveStore, StoreStatus
+from vssync.ownership import MARKED, STORE_OWNER, Mark, Origin, StoreMark, read_mark, read_store_mark
 from vssync.plan import Action, StoreChange
 from vssync.steps import StoreSteps
 
@@ -26,7 +29,7 @@ def set_up(run: Run, store: StoreSteps) -> str:
         return store.store_id
     if change.action in (Action.CREATE, Action.REPLACE):
         return _create(run, settings, change)
-    run.writes.update_store(store.store_id, _settings(settings, change))
+    _owned(run, settings.key, run.writes.update_store(store.store_id, _settings(settings, change)), change)
     return store.store_id
 
 
@@ -64,15 +67,26 @@ def _create(run: Run, settings: DesiredStore, change: StoreChange) -> str:
         body["description"] = settings.description
     if body["expires_after"] is None:
         del body["expires_after"]
-    store_id = _created(run, body)
-    ready = until(run, lambda: (run.client.ready(store_id), None), bool, lambda ready: ready)
+    live = _created(run, body)
+    ready = until(run, lambda: (run.client.ready(live.id), None), bool, lambda ready: ready)
     if not ready:
-        raise VssyncError(f"{settings.key}: the new store {store_id} does not answer yet; apply again later")
-    return store_id
+        raise VssyncError(f"{settings.key}: the new store {live.id} does not answer yet; apply again later")
+    _owned(run, settings.key, live, change)
+    return live.id
 
 
-def _created(run: Run, body: Mapping[str, Any]) -> str:
-    """The new store's id. After a lost reply it is looked for by its mark: there must never be two."""
+def _owned(run: Run, key: str, live: LiveStore, change: StoreChange) -> None:
+    """Raises VssyncError for a store that was written and carries no mark; an answer may leave metadata out."""
+    mark = change.metadata[STORE_OWNER]
+    if mark != (live.metadata.get(STORE_OWNER) or run.client.store(live.id).metadata.get(STORE_OWNER)):
+        raise VssyncError(
+            f"{key}: the service lost the metadata of {live.id}; {MARKED}: declare this one with `id: {live.id}` and "
+            "`external: true`"
+        )
+
+
+def _created(run: Run, body: Mapping[str, Any]) -> LiveStore:
+    """The new store. After a lost reply it is looked for by its mark: there must never be two."""
     mark = body["metadata"][STORE_OWNER]
     sends = 1
     while True:
@@ -86,10 +100,10 @@ def _created(run: Run, body: Mapping[str, Any]) -> str:
         sends += 1
 
 
-def _with_mark(run: Run, mark: str) -> str:
+def _with_mark(run: Run, mark: str) -> LiveStore | None:
     """The store with this mark, if any; an expired one is that which the new one replaces."""
     usable = (store for store in run.client.stores() if store.status is not StoreStatus.EXPIRED)
-    return next((store.id for store in usable if store.metadata.get(STORE_OWNER) == mark), "")
+    return next((store for store in usable if store.metadata.get(STORE_OWNER) == mark), None)
 
 
 def _settings(settings: DesiredStore, change: StoreChange) -> dict[str, Any]:

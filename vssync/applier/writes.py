@@ -15,7 +15,7 @@ from vssync.api import Client, Entry, Interrupted, Polled
 from vssync.applier.files import unchanged
 from vssync.errors import LostReply
 from vssync.journal import Doing, Journal, Write
-from vssync.model import Attributes, Chunking, DesiredFile, LiveFile
+from vssync.model import Attributes, Chunking, DesiredFile, LiveFile, LiveStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +77,15 @@ class Writes:
         with self._noted(Write(Doing.CANCEL, store_id, name=batch_id)):
             self.client.cancel_batch(store_id, batch_id)
 
-    def create_store(self, body: Mapping[str, Any]) -> str:
-        """The id of the new store."""
+    def create_store(self, body: Mapping[str, Any]) -> LiveStore:
         with self._noted(Write(Doing.CREATE_STORE, name=str(body["name"]))) as made:
-            store_id = self.client.create_store(body).id
-            made(store_id)
-        return store_id
+            live = self.client.create_store(body)
+            made(live.id)
+        return live
 
-    def update_store(self, store_id: str, body: Mapping[str, Any]) -> None:
+    def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
         with self._noted(Write(Doing.UPDATE_STORE, store_id)):
-            self.client.update_store(store_id, body)
+            return self.client.update_store(store_id, body)
 
     def delete_store(self, store_id: str) -> None:
         with self._noted(Write(Doing.DELETE_STORE, store_id)):

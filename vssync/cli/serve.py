@@ -34,6 +34,14 @@ _MS = click.IntRange(0, 86_400_000)
 )
 @click.option("--api-key", default="", metavar="KEY", help="Answer only requests that carry this key.")
 @click.option("--latency", type=_MS, metavar="MS", help="Wait so long before each answer.")
+@click.option(
+    "--keep-alive",
+    type=click.IntRange(1, 86_400),
+    default=120,
+    show_default=True,
+    metavar="SECONDS",
+    help="Close a connection that was idle for so long.",
+)
 @click.option("--ingest-delay", type=_MS, default=0, metavar="MS", help="Ingest a file so long after it was attached.")
 @click.option("--fault", "faults", multiple=True, metavar="RULE", help="Misbehave; see the guide's list of faults.")
 @click.option(
@@ -54,7 +62,7 @@ def serve(host: str, port: int, data: Path, latency: int | None, faults: tuple[s
     with _opened(data, options) as service, _bound(host, port) as listening:
         try:
             click.echo(_greeting(server.address(listening), data, options, rules))
-            server.run(with_faults(service, rules), listening)
+            server.run(with_faults(service, rules), listening, keep_alive=given["keep_alive"])
         except KeyboardInterrupt:
             pass  # being asked to stop is how a server ends well
     return endings.DONE

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from vssync.api import Glance, Plane
 from vssync.api.lacks import on_list
 from vssync.doctor import policies
-from vssync.doctor.finding import Finding, Tell, failed, ok, warning
+from vssync.doctor.finding import Finding, Tell, Verdict, failed, ok, warning
 from vssync.endpoints import AuthKind
 from vssync.errors import AccessDenied, ServiceError
 from vssync.model import LiveStore
@@ -34,9 +34,12 @@ def look(work: Work, tell: Tell, now: float) -> tuple[LiveStore, ...] | None:
     if all(_unanswered(glance) for glance in glances.values()):
         return None
     tell(_credential(work, glances))
-    for extra in (_project(work, glances[Plane.DATA]), _clock(work, now)):
+    project = _project(work, glances[Plane.DATA])
+    for extra in (project, _clock(work, now)):
         if extra:
             tell(extra)
+    if project and project.verdict is Verdict.FAILED and _one_cause(glances):
+        return None
     stores = _stores(work, glances[Plane.CONTROL], tell)
     if stores:
         _files(work, stores, tell)
@@ -55,6 +58,12 @@ def _unanswered(glance: Glance) -> bool:
     return glance.error is not None and glance.error.answer.status in (0, 200)
 
 
+def _one_cause(glances: dict[Plane, Glance]) -> bool:
+    """Whether both addresses refuse in the same words."""
+    errors = [glance.error for glance in glances.values()]
+    return all(errors) and len({(error.answer.status, error.answer.message) for error in errors if error}) == 1
+
+
 def _connections(work: Work, glances: dict[Plane, Glance]) -> list[Finding]:
     """One line a host: its name resolves, its certificate is trusted, and the service speaks behind it."""
     if work.endpoint.embedded:
@@ -71,15 +80,15 @@ def _connections(work: Work, glances: dict[Plane, Glance]) -> list[Finding]:
 
 
 def _credential(work: Work, glances: dict[Plane, Glance]) -> Finding:
-    denied = [str(glance.error) for glance in glances.values() if isinstance(glance.error, AccessDenied)]
+    denied = [glance.error for glance in glances.values() if isinstance(glance.error, AccessDenied)]
     if not denied:
         return ok("credential", "accepted" if work.credential else "none needed")
-    return failed("credential", denied[0], *_permission(work))
+    return failed("credential", str(denied[0]), *_permission(work, denied[0].answer.status))
 
 
-def _permission(work: Work) -> tuple[str, ...]:
-    """What to put into a policy, where there are policies."""
-    if work.endpoint.provider != "oci":
+def _permission(work: Work, status: int) -> tuple[str, ...]:
+    """What to put into a policy, where there are policies and one may be missing."""
+    if work.endpoint.provider != "oci" or status not in (403, 404):
         return ()
     compartment = work.loaded.desired.service.compartment
     return ("A policy must say:", policies.statement(work.endpoint.auth, compartment), policies.DELAY)
@@ -95,7 +104,7 @@ def _project(work: Work, glance: Glance) -> Finding | None:
         way_out = f"Name a project of {work.endpoint.region}, or the region of this one."
         return failed("project", f"its OCID is of region {there}, and the endpoint of {work.endpoint.region}", way_out)
     if glance.error:
-        return failed("project", str(glance.error), *_permission(work))
+        return failed("project", str(glance.error), *_permission(work, glance.error.answer.status))
     return ok("project", f"accepted: {project}")
 
 
@@ -128,7 +137,7 @@ def _stores(work: Work, glance: Glance, tell: Tell) -> tuple[LiveStore, ...] | N
         stores = work.client.stores()
     except ServiceError as error:
         hint = (f"The data address lists stores: set `control_url: {work.endpoint.data_url}`.",) if elsewhere else ()
-        tell(failed("list stores", str(error), *hint, *_permission(work)))
+        tell(failed("list stores", str(error), *hint, *_permission(work, error.answer.status)))
         return None
     known = len(ours(work, stores))
     also = "; the data address lists them, too" if elsewhere else ""
@@ -154,11 +163,11 @@ def _readable(work: Work, key: str, store: LiveStore) -> Finding:
         if work.client.ready(store.id):
             return ok("list files", f"{key} ({store.id}): its files can be listed")
     except ServiceError as error:
-        return failed("list files", f"{key}: {error}", *_permission(work))
+        return failed("list files", f"{key}: {error}", *_permission(work, error.answer.status))
     said = f"{key} ({store.id}): listed as a store, and 404 for its files"
     if (work.client.service_date or 0) - store.created_at < _NEW:
         return warning("list files", said, "It is new: come again in a minute.")
-    return failed("list files", said, "A missing permission answers 404 as well.", *_permission(work))
+    return failed("list files", said, "A missing permission answers 404 as well.", *_permission(work, 404))
 
 
 def _batches(work: Work, store: LiveStore) -> Finding:
@@ -166,6 +175,6 @@ def _batches(work: Work, store: LiveStore) -> Finding:
     if error is None:
         return ok("list batches", "supported")
     if on_list(error) is None:
-        return failed("list batches", str(error), *_permission(work))
+        return failed("list batches", str(error), *_permission(work, error.answer.status))
     said = f"not supported, or not permitted ({error.answer.status}): batches are known by the store's own notes only"
     return warning("list batches", said, "Say `list_batches: false` under `service.capabilities`, to save requests.")

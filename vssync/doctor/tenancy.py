@@ -66,8 +66,9 @@ def _try(work: Work, tell: Tell, topic: str, ask: Callable[[], Iterable[Finding]
             tell(finding)
     except oci.exceptions.ServiceError as error:
         statement = policies.statement(work.endpoint.auth, work.loaded.desired.service.compartment)
-        said = f"cannot be read: {error.status} {error.code}; request id {error.request_id}"
-        tell(warning(topic, said, "A missing permission answers 404. A policy must say:", statement))
+        missing = ("A missing permission answers 404. A policy must say:", statement) if error.status == 404 else ()
+        code = f" {error.code}" if error.code else ""
+        tell(warning(topic, f"cannot be read: {error.status}{code}; request id {error.request_id}", *missing))
     except Exception as error:
         tell(warning(topic, f"cannot be read: {type(error).__name__}"))
 

@@ -14,7 +14,7 @@ from vssync.doctor.finding import Finding, Tell, failed, ok, warning
 from vssync.doctor.scratch import Scratch
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.model import Attributes, Capabilities, Chunking, FileStatus, LiveFile, Scalar
-from vssync.ownership import NEEDED
+from vssync.ownership import MARKED, NEEDED
 
 CHUNKING = Chunking(200, 50)
 # What services are known to bend: other alphabets, fractions, large numbers, booleans, the empty and the longest text.
@@ -200,6 +200,8 @@ def _update_store(trial: _Trial) -> None:
     """Sends the live metadata along: some services keep their own settings there."""
     try:
         live = trial.client.store(trial.store)
+        if not live.metadata:
+            trial.tell(warning("metadata", f"lost: {MARKED}", "Make stores there, and declare each `external`."))
         trial.client.update_store(trial.store, {"metadata": {**live.metadata, "tried": "yes"}})
         kept = trial.client.store(trial.store).metadata.get("tried") == "yes"
     except ServiceError as error:

@@ -16,7 +16,7 @@ from typing import Any
 import falcon
 
 from vssync.local.engine import Engine
-from vssync.local.errors import ApiError
+from vssync.local.errors import REFUSAL, ApiError
 from vssync.local.options import Errors
 
 
@@ -41,6 +41,8 @@ class Door:
         """Raises ApiError for what must not come in; afterwards every path begins with `/v1`."""
         options = self._engine.options
         req.context.plane = plane(req.path, req.host) if options.dialect.split else Plane.BOTH
+        if refusal := req.env.get(REFUSAL):
+            raise refusal
         bearer = bearer_key(req)
         if options.dialect.split and not (bearer or named(req)):
             raise ApiError(401, "The required information to complete authentication was not provided.")

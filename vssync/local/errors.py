@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+REFUSAL = "vssync.refusal"  # in the WSGI environment: the ApiError that whoever wraps the service wants answered
+
 
 class LocalDataError(Exception):
     """The folder of the local service cannot be read or written; the message names it and the way out."""
@@ -25,4 +27,6 @@ class ApiError(Exception):
 
     @property
     def kind(self) -> str:
+        if self.status == 429:
+            return "requests"  # what OpenAI counts there; "tokens" is its other kind
         return "server_error" if self.status >= 500 else "invalid_request_error"

@@ -27,7 +27,9 @@ def register_errors(app: falcon.App[Any, Any], style: Errors) -> None:
 
     def api_error(req: falcon.Request, resp: falcon.Response, error: ApiError, _ids: Any) -> None:
         resp.status = error.status
-        body = shapes.body(error, style, control=req.context.get("plane") is Plane.CONTROL)
+        shape = shapes.OCI.get(req.env.get(shapes.ENVIRON, 0))
+        control = req.context.get("plane") is Plane.CONTROL
+        body = shape(error) if shape else shapes.body(error, style, control=control)
         if isinstance(body, str):
             resp.content_type, resp.data = falcon.MEDIA_TEXT, body.encode()
         else:

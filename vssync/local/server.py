@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 THREADS = 8
+KEEP_ALIVE = 120  # seconds that a connection may be idle before the server closes it
 MOST_BODY_BYTES = 600 << 20  # above the largest upload, which the service refuses with a sentence of its own
 
 
@@ -56,7 +57,7 @@ def resetting(app: WSGIApplication) -> WSGIApplication:
     return application
 
 
-def run(app: WSGIApplication, listening: socket.socket) -> None:
+def run(app: WSGIApplication, listening: socket.socket, *, keep_alive: int = KEEP_ALIVE) -> None:
     """Serve until KeyboardInterrupt or SystemExit; requests under way are answered first."""
     import waitress  # type: ignore[import-untyped]  # it ships no types
 
@@ -67,6 +68,8 @@ def run(app: WSGIApplication, listening: socket.socket) -> None:
         threads=THREADS,
         ident="vssync",
         log_socket_errors=False,
+        channel_timeout=keep_alive,
+        cleanup_interval=min(30, keep_alive),  # seconds between looks for idle connections
         max_request_body_size=MOST_BODY_BYTES,
     )
     try:

@@ -10,6 +10,7 @@ from vssync.local.errors import ApiError
 from vssync.local.options import Errors
 
 Body = str | dict[str, Any]
+ENVIRON = "vssync.error_shape"  # in the WSGI environment: the one of OCI's shapes that an error is written in
 HIDDEN = "Authorization failed or requested resource not found."
 
 
@@ -32,7 +33,8 @@ def oci_shape(error: ApiError, *, control: bool) -> int:
 
 
 def plain(error: ApiError) -> Body:
-    return {"code": str(error.status), "message": HIDDEN if error.status == 404 else str(error)}
+    code = error.code if error.status == 409 and error.code else str(error.status)
+    return {"code": code, "message": HIDDEN if error.status == 404 else str(error)}
 
 
 def nested(error: ApiError) -> Body:

@@ -16,20 +16,22 @@ MINUTE = 60.0
 
 
 def status(_world: World, value: int, retry_after: int) -> Fault:
-    return lambda _request, _go: refused(value, retry_after)
+    return lambda request, go: refused(request, go, value, retry_after)
 
 
 def status_after(_world: World, value: int, retry_after: int) -> Fault:
     def fault(request: Request, go: Go) -> Answer:
         go(request)
-        return refused(value, retry_after)
+        return refused(request, go, value, retry_after)
 
     return fault
 
 
-def refused(value: int, retry_after: int) -> Answer:
+def refused(request: Request, go: Go, value: int, retry_after: int) -> Answer:
+    """The service's own answer of this status; a negative number of seconds stands for no header."""
     codes = {401: "invalid_api_key", 404: "not_found", 409: "IncorrectState", 429: "rate_limit_exceeded"}
-    answer = Answer.error(value, f"This {value} was asked for.", codes.get(value, "server_error"))
+    code = codes.get(value, "server_error" if value >= 500 else "invalid_request")
+    answer = go(request.refused(ApiError(value, f"This {value} was asked for.", code=code)))
     return answer if retry_after < 0 else answer.headed("retry-after", str(retry_after))
 
 
@@ -82,18 +84,13 @@ def not_json(_world: World, status: int) -> Fault:
     return fault
 
 
-def error_shape(_world: World, value: int) -> Fault:
-    def fault(request: Request, go: Go) -> Answer:
-        answer = go(request)
-        if answer.status < 400:
-            return answer
-        said = (answer.said or {}).get("error", {})
-        error = ApiError(answer.status, said.get("message", "It failed."), code=said.get("code"))
-        body = shapes.OCI[value](error)
-        text = Answer(answer.status, (), str(body).encode()).typed("text/plain")
-        return text if isinstance(body, str) else answer.saying(body)
+def invalid_project(_world: World) -> Fault:
+    error = ApiError(400, "Invalid OpenAI project", code="invalid_request")
+    return lambda request, go: go(request.refused(error))
 
-    return fault
+
+def error_shape(_world: World, value: int) -> Fault:
+    return lambda request, go: go(request.changed(**{shapes.ENVIRON: value}))
 
 
 @dataclass
@@ -107,7 +104,7 @@ class RateLimit:
 
     def __call__(self, request: Request, go: Go) -> Answer:
         wait = self.take()
-        return refused(429, int(wait) + 1) if wait else go(request)
+        return refused(request, go, 429, int(wait) + 1) if wait else go(request)
 
     def take(self) -> float:
         """Seconds until a request may come; none where this one may."""
@@ -158,6 +155,11 @@ KINDS = (
         "does what was asked, then answers with a web page",
         not_json,
         settings={"status": number(200, 599, 200, "CODE")},
+    ),
+    Kind(
+        "invalid-project",
+        "refuses the project, as OCI does one of another region, and a new one for some seconds",
+        invalid_project,
     ),
     Kind(
         "error-shape", "writes errors in this one of OCI's five shapes", error_shape, settings={"value": number(1, 5)}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from vssync.local import fate
+from vssync.local.errors import REFUSAL, ApiError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -66,6 +67,14 @@ class Request:
         """The same, with what is to become of files it attaches."""
         return self.changed(**{fate.ENVIRON: fates})
 
+    def refused(self, error: ApiError) -> Request:
+        """The same, which the service answers with this error, in its own shape; no further fault looks at it."""
+        return self.changed(**{REFUSAL: error})
+
+    @property
+    def is_refused(self) -> bool:
+        return REFUSAL in self.environ
+
     def read(self) -> tuple[Any, Request]:
         """The JSON body, None where there is none, and a request that still has it."""
         if not self.environ.get("CONTENT_TYPE", "").lower().startswith(JSON):
@@ -92,12 +101,6 @@ class Answer:
     @staticmethod
     def json(status: int, said: Any, **headers: str) -> Answer:
         return Answer(status, tuple(headers.items()), json.dumps(said).encode()).typed(JSON)
-
-    @staticmethod
-    def error(status: int, message: str, code: str) -> Answer:
-        """An error in OpenAI's shape."""
-        kind = "server_error" if status >= 500 else "invalid_request_error"
-        return Answer.json(status, {"error": {"message": message, "type": kind, "param": None, "code": code}})
 
     @property
     def said(self) -> Any:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import Any
 
+from vssync.local.errors import ApiError
 from vssync.local.faults.exchange import Answer, Go, Request
 from vssync.local.faults.kind import Fault, Kind, World, listing, number, text
 
@@ -118,7 +119,8 @@ def poisoned_page(_world: World, file: str) -> Fault:
     def fault(request: Request, go: Go) -> Answer:
         answer = go(request)
         if any(fnmatchcase(filename(request, go, one), file) for one in entries(answer)):
-            return Answer.error(500, "The server had an error while processing your request.", "server_error")
+            error = ApiError(500, "The server had an error while processing your request.", code="server_error")
+            return go(request.refused(error))
         return answer
 
     return fault

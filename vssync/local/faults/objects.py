@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from threading import Lock
 from typing import Any
 
+from vssync.local.errors import ApiError
 from vssync.local.faults.exchange import Answer, Go, Request
 from vssync.local.faults.kind import Fault, Kind, World, about_batch, about_store, number, text, writing_attributes
 from vssync.local.faults.listings import entries, showing
@@ -58,7 +59,7 @@ class Unseen:
 
     def __call__(self, request: Request, go: Go) -> Answer:
         if request.method == "GET" and self.hides(request.path):
-            return Answer.error(404, f"No object found with id '{request.parts[-1]}'.", "not_found")
+            return missing(request, go, "object")
         return self.others(request, go)
 
     def hides(self, path: str) -> bool:
@@ -74,6 +75,12 @@ class Unseen:
             with self.lock:
                 self.left.update(dict.fromkeys(created(request, said, answer.said), self.value))
         return answer
+
+
+def missing(request: Request, go: Go, what: str) -> Answer:
+    """The service's own answer to a request for what is not there."""
+    message = f"No {what} found with id '{request.parts[-1]}'."
+    return go(request.refused(ApiError(404, message, code="not_found")))
 
 
 def within(path: str, parent: str) -> bool:
@@ -135,13 +142,13 @@ class Ghosts:
     def __call__(self, request: Request, go: Go) -> Answer:
         there = go(request.other("GET", request.path))
         if there.status != 200 or request.path in self.hidden:
-            return Answer.error(404, f"No file found with id '{request.parts[-1]}'.", "not_found")
+            return missing(request, go, "file")
         self.hidden.add(request.path)
         return deleted(there)
 
     def others(self, request: Request, go: Go) -> Answer:
         if request.path in self.hidden:
-            return Answer.error(404, f"No file found with id '{request.parts[-1]}'.", "not_found")
+            return missing(request, go, "file")
         said, request = request.read()
         if request.method == "POST" and request.parts[2:] in (("files",), ("file_batches",)):
             for path in self.hidden.intersection(created_files(request, said)):
@@ -209,6 +216,18 @@ def storing(change: Callable[[Attributes], Attributes]) -> Fault:
     return fault
 
 
+def lost_metadata(_world: World) -> Fault:
+    def fault(request: Request, go: Go) -> Answer:
+        said, request = request.read()
+        return go(request.saying({**said, "metadata": {}}) if isinstance(said, dict) else request)
+
+    return fault
+
+
+def writing_store(request: Request) -> bool:
+    return request.method == "POST" and request.parts[:1] == ("vector_stores",) and len(request.parts) < 3
+
+
 def deleting(request: Request) -> bool:
     """A File, a store, or a file of a store: nothing else can be deleted."""
     return detaching(request) or (request.method == "DELETE" and len(request.parts) == 2)
@@ -242,6 +261,12 @@ KINDS = (
         garbled_attributes,
         writing_attributes,
         {"keys": text("!vssync_*", "GLOB")},
+    ),
+    Kind(
+        "lost-metadata",
+        "takes metadata of a store, and stores none",
+        lost_metadata,
+        writing_store,
     ),
     Kind(
         "erased-mark",
