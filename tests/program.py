@@ -8,6 +8,7 @@ its environment matters (locale, hash seed), it is started as its user starts it
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import gc
 import importlib
@@ -24,7 +25,10 @@ STARTED = (sys.executable, "-m", "vssync")
 _STUB = """\
 #!/usr/bin/env bash
 exec 3<&0 4>&1 5>&2  # its own streams are others while it tells and is told
-mkfifo "{folder}/$$" && echo $$ >"{folder}/calls" && read -r code <"{folder}/$$" && exit "$code"
+mkfifo "{folder}/$$" && exec 6<>"{folder}/$$" && echo $$ >"{folder}/calls"
+read -r -t 300 -u 6 code && exit "$code"
+echo "the test's program is gone, or did not end in five minutes" >&5
+exit 99
 """
 
 
@@ -47,7 +51,7 @@ def _start(folder: Path) -> None:
     os.mkfifo(folder / "calls")
     command = [sys.executable, "-m", "tests.program", str(folder)]
     process = subprocess.Popen(command, cwd=Path(__file__).parent.parent)
-    calls = os.open(folder / "calls", os.O_WRONLY)  # while it is open, the process waits for calls
+    calls = os.open(folder / "calls", os.O_RDWR)  # while it is open, the process waits for calls
 
     def end() -> None:
         os.close(calls)
@@ -79,8 +83,10 @@ def _answer(folder: Path, caller: int) -> None:
         _become(Path(f"/proc/{caller}"))
         return
     _, status = os.waitpid(child, 0)
-    (folder / str(caller)).write_text(f"{os.waitstatus_to_exitcode(status) % 256}\n")
-    (folder / str(caller)).unlink()
+    with contextlib.suppress(OSError):  # a caller that was killed waits no more
+        told = os.open(folder / str(caller), os.O_WRONLY | os.O_NONBLOCK)
+        os.write(told, f"{os.waitstatus_to_exitcode(status) % 256}\n".encode())
+        (folder / str(caller)).unlink()
     os._exit(0)
 
 
