@@ -52,10 +52,16 @@ def pairs(texts: tuple[str, ...]) -> dict[str, str]:
 
 
 def embedded(manifest: Path) -> httpx.BaseTransport:
-    """The local service beside a manifest, as a transport that closes it."""
+    """The local service beside a manifest, as a transport that closes it.
+
+    Raises VssyncError for a folder that cannot be used, or that a link leads out of the manifest's: a checkout is text
+    that anybody may propose.
+    """
     from vssync.local import LocalDataError, LocalTransport, open_service
 
     folder = manifest.parent / ".vssync" / "local"
+    if not folder.resolve().is_relative_to(manifest.parent.resolve()):
+        raise VssyncError(f"{folder}: leads out of the manifest's folder; remove the link")
     try:
         service = open_service(folder)
     except LocalDataError as error:

@@ -61,6 +61,17 @@ def test_a_manifest_that_is_a_link_is_not_read(runner: Runner) -> None:
     assert SECRET not in end.log + end.summary
 
 
+@pytest.mark.parametrize("link", [".vssync", ".vssync/local"])
+def test_the_local_service_keeps_nothing_outside_of_the_checkout(runner: Runner, tmp_path: Path, link: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (runner.checkout / link).parent.mkdir(exist_ok=True)
+    (runner.checkout / link).symlink_to(outside)
+    code, told = attacks(runner, HEAD + FILES, "plan")
+    assert (code, list(outside.iterdir())) == (1, [])
+    assert "leads out of the manifest's folder" in told
+
+
 def test_no_program_of_the_checkout_is_run_while_installing(runner: Runner, tmp_path: Path) -> None:
     """Python's `-m` looks into the folder it is started in first; the credential is in the environment by then."""
     for name in ("venv", "argparse", "subprocess", "logging"):

@@ -10,7 +10,7 @@ from vssync.cli import completion, endings, flags, shared
 
 
 @click.command()
-@flags.manifest
+@flags.environments
 @flags.shown
 @shared.detailed
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -23,8 +23,6 @@ def diff(left: str, right: str, form: str, detailed_exitcode: bool, **given: Any
     """
     from vssync.compare import compare, comparison_json, comparison_text
 
-    if click.get_current_context().get_parameter_source("env") is click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError("--env: diff compares the two environments it is given")
     sides = [shared.loaded(flags.settings({**given, "env": env})).desired for env in (left, right)]
     found = compare(sides[0], sides[1], (left, right))
     click.echo(comparison_json(found) if form == "json" else comparison_text(found, flags.view(given)), color=True)

@@ -27,6 +27,14 @@ def _addressed(*names: str, help: str) -> Callable[[Command], Command]:
     return click.option(*names, multiple=True, metavar="ADDRESS", shell_complete=completion.addresses, help=help)
 
 
+_ENVIRONMENT = click.option(
+    "-e",
+    "--env",
+    envvar="VSSYNC_ENV",
+    show_envvar=True,
+    shell_complete=completion.environments,
+    help="The environment to use.",
+)
 _MANIFEST = (
     click.option(
         "-f",
@@ -37,14 +45,6 @@ _MANIFEST = (
         show_envvar=True,
         metavar="PATH",
         help="The manifest, or a folder with a vssync.yaml.  [default: here]",
-    ),
-    click.option(
-        "-e",
-        "--env",
-        envvar="VSSYNC_ENV",
-        show_envvar=True,
-        shell_complete=completion.environments,
-        help="The environment to use.",
     ),
     click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest."),
     click.option(
@@ -102,7 +102,8 @@ def _adds(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Comman
     return add
 
 
-manifest = _adds(_MANIFEST)
+manifest = _adds((_MANIFEST[0], _ENVIRONMENT, *_MANIFEST[1:]))
+environments = _adds(_MANIFEST)
 service = _adds(_SERVICE)
 shown = _adds(_SHOWN)
 choice = _adds(_CHOICE)
