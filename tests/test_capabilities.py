@@ -189,6 +189,18 @@ def test_stores_that_cannot_change_are_refused_by_the_plan_or_fail_by_name(folde
     assert (refused.action, "cannot change a store" in refused.detail) == (Action.REFUSE, True)
 
 
+@pytest.mark.parametrize("fault", ["erased-mark,keys=lang", "garbled-attributes"])
+def test_attributes_that_are_bent_are_said_once_and_noted_by_every_plan(folder: Path, fault: str) -> None:
+    states(folder)
+    told = Told()
+    _, report, _ = run(folder, "local", fault, told=told)
+    assert report.converged
+    assert told.said == ["docs: the service reports other attributes than were sent; the next plan counts the files"]
+    again = planned(folder, "local", fault)
+    assert again.empty
+    assert [(note.kind, note.count) for note in again.stores[0].notes] == [(NoteKind.ATTRIBUTES_REPORT, 3)]
+
+
 @pytest.mark.parametrize("spoken", ["local,ignores-chunking=on", "local,ignores-chunking=on,has-batches=off"])
 def test_other_chunking_is_said_once_and_noted_by_every_plan(folder: Path, spoken: str) -> None:
     states(folder)

@@ -75,6 +75,7 @@ class NoteKind(StrEnum):
     ADOPTABLE = "adoptable"  # would be adopted with --adopt; the create is held back
     UNREAD = "unread"  # adopted, and nobody has compared the content
     CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than we asked for
+    ATTRIBUTES_REPORT = "attributes_report"  # the service gives back other attributes than we sent
     DESCRIPTION = "description"  # cannot be changed in place
     LEFT_STORE = "left_store"  # a store of ours left the manifest and is kept
 

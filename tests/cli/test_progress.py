@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tests.applier.world import Place
 from vssync.applier import Todo
-from vssync.cli.progress import bars
+from vssync.cli.progress import bars, counts
 from vssync.cli.progress.bars import Bars
 from vssync.cli.progress.counts import overwriting
 from vssync.cli.progress.lines import Lines
@@ -61,6 +61,22 @@ def test_a_log_is_told_once_a_minute_that_nothing_moves() -> None:
         log.now += 5.0
         lines.tick()
     assert len(log.said) == 1 + 1 + 2
+
+
+def test_a_log_is_told_how_much_is_read_and_why_something_is_sent_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(counts, "_SELDOM", 0.001)
+    told = threading.Event()
+
+    def why() -> str:
+        told.set()
+        return "status 503"
+
+    with counts.reading(lambda: 1_200, lambda: 3, why):
+        assert told.wait(20)
+    first, *_ = capsys.readouterr().err.splitlines()
+    assert first == "Reading the service: 1,200 objects, 3 requests sent again (status 503)"
 
 
 def test_a_log_is_not_told_of_what_there_is_not() -> None:

@@ -118,6 +118,16 @@ def test_a_service_without_attributes_cannot_be_used(
     assert ("attributes: false" in snippet(capabilities, {})) is not found
 
 
+def test_lost_metadata_is_said(tmp_path: Path) -> None:
+    with service_of(tmp_path, "local") as service:
+        told: list[Finding] = []
+        client = client_for(service, "compatible", LocalTransport(with_faults(service, ["lost-metadata"])))
+        trial.run(client, told.append)
+    finding = next(finding for finding in told if finding.topic == "metadata")
+    assert finding.verdict is Verdict.WARNING
+    assert "external" in finding.way_out[0]
+
+
 class Cut(httpx.BaseTransport):
     """Does something instead of the n-th request that fits."""
 

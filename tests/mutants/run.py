@@ -81,6 +81,13 @@ MUTANTS = (
         ("tests/applier/test_stores.py",),
     ),
     Mutant(
+        "a-store-that-was-written-is-ours",
+        "vssync/applier/stores.py",
+        "if mark != (live",
+        "if not mark and (live",
+        ("tests/applier/test_stores.py",),
+    ),
+    Mutant(
         "forget-the-uploads-of-a-replaced-store",
         "vssync/applier/stores.py",
         "() if store.removes else",
@@ -233,7 +240,7 @@ MUTANTS = (
     Mutant(
         "a-night-is-time-without-progress",
         "vssync/applier/polling.py",
-        "waited += pause",
+        "waited += wait",
         "waited = clock.monotonic() - 1_800_000_000.0",
         ("tests/applier/test_disasters.py",),
     ),

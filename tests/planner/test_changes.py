@@ -8,7 +8,7 @@ import pytest
 
 from tests.planner.builders import NOW, OLD, copy, plan_store, wanted
 from vssync.model import AUTO, Capabilities, Chunking, FileStatus
-from vssync.plan import FieldChange, FileChange
+from vssync.plan import FieldChange, FileChange, NoteKind
 
 A = wanted()
 EXT = wanted("terms.pdf", file_id="ext")
@@ -134,7 +134,8 @@ def test_the_echo_of_a_service_is_no_drift() -> None:
 
     garbled = copy(live={"lang": "EN"})
     echoed = with_mark(garbled, echo=attributes_digest(garbled.attributes))
-    assert plan_store([A], [echoed]).unchanged == 1
+    same = plan_store([A], [echoed])
+    assert (same.unchanged, [(note.kind, note.count) for note in same.notes]) == (1, [(NoteKind.ATTRIBUTES_REPORT, 1)])
     assert only([A], [replace(echoed, attributes={**echoed.attributes, "lang": "x"})]).reasons == ("drifted",)
     assert only([wanted(attributes={"lang": "de"})], [echoed]).reasons == ("attributes_changed",)
 

@@ -16,7 +16,16 @@ from vssync.model import (
     LiveFile,
     Upload,
 )
-from vssync.ownership import KEY, MARK, PROVISIONAL, Origin, presumed_content_of, provisional, read_mark
+from vssync.ownership import (
+    KEY,
+    MARK,
+    PROVISIONAL,
+    Origin,
+    attributes_digest,
+    presumed_content_of,
+    provisional,
+    read_mark,
+)
 from vssync.plan import Action, NoteKind, Reason, StorePlan
 
 A = wanted()
@@ -59,6 +68,7 @@ def row(name: str, files: Any, copies: Any, *changes: str, notes: str = "", **op
     return Row(name, files, copies, tuple(told), tuple(notes.split()), options)
 
 
+BENT = with_mark(copy(live={"lang": "EN"}), echo=attributes_digest(copy(live={"lang": "EN"}).attributes))
 ROWS = [
     row("nothing live", A, (), "a.md create missing"),
     row("as it should be", A, copy()),
@@ -207,6 +217,7 @@ ROWS = [
         capabilities=Capabilities(attribute_updates=False),
     ),
     row("reported chunking", A, copy(reported=OLD), notes="chunking_report"),
+    row("bent attributes", A, BENT, notes="attributes_report"),
     row("auto takes any report", replace(A, chunking=OLD), copy(replace(A, chunking=OLD), reported=OLD)),
 ]
 

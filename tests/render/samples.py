@@ -90,6 +90,7 @@ def everything(unwanted: int = 331) -> Plan:
         Note(NoteKind.ADOPTABLE, "docs/there.md", detail="file-9"),
         Note(NoteKind.UNREAD, count=5, detail="taken for what name and size said"),
         Note(NoteKind.CHUNKING_REPORT, count=4),
+        Note(NoteKind.ATTRIBUTES_REPORT, count=2, detail="searches filter by what the service made of them"),
         Note(NoteKind.DESCRIPTION, detail='live "Help", wanted "Public help pages"'),
     )
     settings = (FieldChange("name", "guide", "guide-prod"), FieldChange("metadata.team", None, "docs"))

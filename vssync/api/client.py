@@ -82,6 +82,11 @@ class Client:
         return self._sender.repeated
 
     @property
+    def trouble(self) -> str:
+        """Why the latest of them was sent again, in a few words."""
+        return self._sender.trouble
+
+    @property
     def throttled(self) -> float:
         """Seconds this run was asked to pause so far."""
         return self._sender.limits.throttled

@@ -95,6 +95,7 @@ class Sender:
         self.clock = clock
         self.requests = 0
         self.repeated = 0
+        self.trouble = ""
 
     def close(self) -> None:
         """Closes every connection."""
@@ -126,6 +127,7 @@ class Sender:
                 error.attempts = attempt
                 raise error
             log.debug("%s %s: again in %.1f s, after attempt %d of %d", call.method, call.path, wait, attempt, ATTEMPTS)
+            self.trouble = f"status {failure.status}" if failure.status else "no answer"
             self._wait(failure, wait)
             with self._lock:
                 self.repeated += 1

@@ -31,7 +31,12 @@ def settle(at: StoreRun, file: LiveFile, sent: Attributes) -> None:
     if file.attributes.get(MARK) != sent[MARK]:
         file = _sent_again(at, file.id, sent)
     if attributes_digest(file.attributes) != attributes_digest(sent):
-        at.writes.set_attributes(at.id, file.id, {**sent, MARK: str(with_echo(mark, file.attributes, at.ignore))})
+        noted = with_echo(mark, file.attributes, at.ignore)
+        at.writes.set_attributes(at.id, file.id, {**sent, MARK: str(noted)})
+        if noted.echo:
+            at.run.say_once(
+                f"{at.key}: the service reports other attributes than were sent; the next plan counts the files"
+            )
 
 
 def _sent_again(at: StoreRun, file_id: str, sent: Attributes) -> LiveFile:

@@ -49,10 +49,10 @@ def begun(settings: Settings, *, hashed: bool = True) -> Iterator[Work]:
 
 
 def planned(work: Work, make: Callable[[], Plan]) -> Plan:
-    """A plan made while a terminal is told how much of the service is read."""
+    """A plan, made while it is said how much of the service is read."""
     from vssync.cli.progress import reading
 
-    with reading(lambda: work.client.listed, lambda: work.client.repeated):
+    with reading(lambda: work.client.listed, lambda: work.client.repeated, lambda: work.client.trouble):
         return make()
 
 

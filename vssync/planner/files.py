@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.model import Contents, Upload
-from vssync.ownership import MARK, key_digest
+from vssync.ownership import MARK, attributes_digest, key_digest
 from vssync.plan import Action, FileChange, Note, NoteKind, Reason
 from vssync.planner.claims import claim
 from vssync.planner.copies import Census, Owned, State, Want, take_census
@@ -151,9 +151,20 @@ def _unread(wants: Iterable[Want], census: Census, changes: Iterable[FileChange]
 
 
 def _reports(wants: Iterable[Want], census: Census, rules: Rules) -> list[Note]:
-    """How many right copies are reported with other chunking than asked for; no reason to ingest them again."""
-    count = sum(_reported_otherwise(want, census.ours.get(want.digest, ()), rules) for want in wants)
-    return [Note(NoteKind.CHUNKING_REPORT, count=count)] if count else []
+    """How many right copies are reported otherwise than asked for; to ask again would bring the same."""
+    pairs = [(want, census.ours.get(want.digest, ())) for want in wants]
+    chunked = sum(_reported_otherwise(want, copies, rules) for want, copies in pairs)
+    bent = sum(any(_bent(copy, rules) for copy in copies) for _, copies in pairs)
+    detail = "searches filter by what the service made of them; `vssync doctor --write` shows what that is"
+    return [
+        *([Note(NoteKind.CHUNKING_REPORT, count=chunked)] if chunked else []),
+        *([Note(NoteKind.ATTRIBUTES_REPORT, count=bent, detail=detail)] if bent else []),
+    ]
+
+
+def _bent(copy: Owned, rules: Rules) -> bool:
+    """The service keeps other attributes than it was sent, as we noticed when we sent them."""
+    return bool(copy.mark.echo) and attributes_digest(copy.file.attributes, rules.ignore) == copy.mark.echo
 
 
 def _reported_otherwise(want: Want, copies: Sequence[Owned], rules: Rules) -> bool:

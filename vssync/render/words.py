@@ -62,6 +62,7 @@ NOTES = {
     NoteKind.ADOPTABLE: "held back, waits for --adopt",
     NoteKind.UNREAD: "not compared since adoption",
     NoteKind.CHUNKING_REPORT: "other chunking reported",
+    NoteKind.ATTRIBUTES_REPORT: "other attributes reported",
     NoteKind.DESCRIPTION: "description cannot change",
     NoteKind.LEFT_STORE: "left the manifest, kept",
 }

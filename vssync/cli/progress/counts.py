@@ -1,16 +1,19 @@
-"""One growing line on a terminal while there is only one thing to count: files read here, objects listed there."""
+"""What is told while there is only one thing to count: files read here, objects listed there.
+
+A terminal gets one growing line, a log one every ten seconds of a reading: a job without a word looks hung.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from vssync.cli.progress.ticking import ticking
 from vssync.render import number, size
 
 _FEW = 200  # files that are hashed before anybody would look
-_SOON = 1.0  # seconds that a reading may take without a word
+_SOON, _SELDOM = 1.0, 10.0  # seconds that a reading may take without a word, on a terminal and in a log
 
 
 @contextmanager
@@ -41,15 +44,18 @@ def hashing() -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def reading(listed: Callable[[], int], repeated: Callable[[], int]) -> Iterator[None]:
-    """Says how much a service has told so far, and how often it had to be asked again, when it takes a while."""
-    if not sys.stderr.isatty():
-        yield
-        return
+def reading(listed: Callable[[], int], repeated: Callable[[], int], why: Callable[[], str]) -> Iterator[None]:
+    """Says how much a service has told so far, how often it had to be asked again, and why, when it takes a while."""
+    terminal = sys.stderr.isatty()
 
     def tick() -> None:
-        again = f", {number(repeated(), 'request')} sent again" if repeated() else ""
+        again = f", {number(repeated(), 'request')} sent again ({why()})" if repeated() else ""
         write(f"Reading the service: {number(listed(), 'object')}{again}")
 
-    with overwriting() as write, ticking(_SOON, tick):
+    how = overwriting() if terminal else nullcontext(_line)
+    with how as write, ticking(_SOON if terminal else _SELDOM, tick):
         yield
+
+
+def _line(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
