@@ -29,5 +29,9 @@ class Fence:
 
 def around(folder: Path, allowed: tuple[Path, ...]) -> Fence:
     """The fence of a manifest in this real folder; `allowed` are folders its user allows beyond."""
-    tree = next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
-    return Fence((tree, *(Path(os.path.realpath(path)) for path in allowed)))
+    return Fence((work_tree(folder), *(Path(os.path.realpath(path)) for path in allowed)))
+
+
+def work_tree(folder: Path) -> Path:
+    """The git work tree that a real folder lies in; the folder itself where there is none."""
+    return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
