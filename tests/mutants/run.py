@@ -233,8 +233,8 @@ MUTANTS = (
     Mutant(
         "a-night-is-time-without-progress",
         "vssync/applier/polling.py",
-        "waited += pause",
-        "waited = clock.monotonic() - 1_800_000_000.0",
+        "clock.sleep(wait)\n        waited += wait",
+        "before = clock.monotonic()\n        clock.sleep(wait)\n        waited += clock.monotonic() - before",
         ("tests/applier/test_disasters.py",),
     ),
 )
