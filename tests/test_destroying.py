@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import Silent, open_work
 from vssync import workflow
-from vssync.api.client import Entry
+from vssync.api import Entry
 from vssync.model import AUTO
 from vssync.plan import Options, Plan
 

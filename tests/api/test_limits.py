@@ -100,6 +100,25 @@ def openai(clock: Clock, limits: str = "") -> Client:
     return connect(place, auth=None, clock=clock, workers=1, transport=transport, limits=limits)
 
 
+class Told(Clock):
+    """While somebody waits for the first time, another thread is told to wait longer."""
+
+    limits: Limits
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if len(self.waits) == 1:
+            self.limits.pause(20.0)
+
+
+def test_what_waits_for_its_turn_is_held_back_by_what_the_service_says_meanwhile() -> None:
+    clock = Told()
+    clock.limits = Limits(clock, {Bucket.UPLOADS: 6})
+    for _ in range(2):
+        clock.limits.take({Bucket.UPLOADS: 1})
+    assert clock.waits == [9.0, 20.0]
+
+
 @pytest.mark.parametrize(("limits", "seconds"), [("", 0), ("requests=60", 6), ("uploads=60", 2), ("attaches=60", 1)])
 def test_each_request_counts_against_its_own(limits: str, seconds: float) -> None:
     clock = Clock()

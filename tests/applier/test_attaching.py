@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import httpx
@@ -128,3 +129,27 @@ def test_a_copy_that_is_not_completed_replaces_nothing(place: Place, provider: s
     report, _ = applied(place, fault)
     assert undone(report) == {"07.md": Status.FAILED if "fails" in fault else Status.UNKNOWN}
     assert old <= {file.id for file in live(place).stores["docs"]}
+
+
+@pytest.mark.parametrize("files", [1, 3])
+@pytest.mark.parametrize("provider", [ALONE, "local,takes-files=off"])
+def test_two_stores_that_learn_at_once_what_the_service_lacks_both_go_another_way(
+    place: Place, provider: str, files: int
+) -> None:
+    place.provider = provider
+    place.write(dict.fromkeys(list(FILES)[files:]))
+    place.write({"vssync.yaml": MANIFEST + '  more: {files: [{path: "*.md"}]}\n'})
+    both = threading.Barrier(2, timeout=20)
+
+    def wrap(inner: httpx.BaseTransport) -> Counting:
+        def meet(seen: Seen) -> None:
+            if seen[-1][0] == "POST" and seen[-1][1].endswith("/file_batches") and not met:
+                both.wait()
+                met.append(True)
+
+        met: list[bool] = []
+        return Counting(inner, meet)
+
+    report = place.apply(wrap, workers=4)
+    assert undone(report) == {}
+    assert {name: len(found) for name, found in live(place).stores.items()} == {"docs": files, "more": files}

@@ -6,6 +6,10 @@ import errno
 import json
 import os
 import resource
+import socket
+import stat
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +21,8 @@ from tests.applier.world import Counting, Place, killed, live
 from tests.support import Silent
 from vssync import workflow
 from vssync.errors import UsageProblem, VssyncError
-from vssync.journal import Journal, lines, past
-from vssync.journal.lines import Doing, Ended, Write, fold, row
+from vssync.journal import Journal, Kept, Past, lines, past, words
+from vssync.journal.lines import Broken, Doing, Ended, Write, fold, row
 from vssync.model import FileStatus
 from vssync.report import Status
 from vssync.workflow.applying import alone
@@ -88,11 +92,41 @@ def test_an_upload_of_an_earlier_run_that_nothing_needs_any_more_is_reported_and
     assert place.gc() == ()
 
 
+def test_a_copy_that_an_earlier_run_took_out_is_named_as_such(place: Place) -> None:
+    assert place.apply().converged
+    place.write({"2.md": "# another\n"})
+    assert killed(place, lambda seen: seen[-1][0] == "DELETE")
+    report = place.apply()
+    assert [orphan.detail for orphan in report.orphans] == ["upload that an earlier run took out of its store"]
+    assert {orphan.file_id for orphan in report.orphans} == live(place).loose
+
+
+def test_of_an_apply_at_work_only_that_is_said() -> None:
+    kept, lost = Kept("file_1", "1.md", 3, "", 0), Write(Doing.UPLOAD, name="2.md", size=3)
+    at_work = Broken("run", 0, os.getpid(), socket.gethostname(), 1, (lost,))
+    dead = replace(at_work, host="elsewhere")
+    assert words(Past((kept,), ((lost, 0),), (dead, at_work))).splitlines() == [
+        f"An apply is at work: process {os.getpid()} on {at_work.host}, begun {moment(0)}, 1 write so far."
+    ]
+    assert words(Past((kept,), ((lost, 0),), (at_work, dead))).splitlines() == [
+        f"An apply was cut off: process {os.getpid()} on elsewhere, begun {moment(0)}, after 1 write and 1 whose end "
+        "nobody knows. Apply again to go on.",
+        "1 more was cut off before it.",
+        "It had uploaded 1 file that may not be attached; `vssync apply` takes those it can use, `vssync gc` lists the "
+        "rest.",
+        "1 file may have been uploaded without an answer: `vssync gc --suspected`.",
+    ]
+
+
+def moment(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
 def test_a_run_that_ended_well_leaves_an_empty_journal_of_its_owner_alone(place: Place) -> None:
     place.apply()
     assert text(place) == b""
     (folder,) = place.state.iterdir()
-    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in (folder, place.state)} == {0o700}
     assert {path.stat().st_mode & 0o077 for path in folder.glob("journal*")} == {0}
 
 
@@ -192,7 +226,7 @@ def test_a_state_folder_in_the_checkout_or_open_to_others_is_not_used(place: Pla
     own.chmod(0o777)
     with pytest.raises(VssyncError, match="others may write to this state folder"):
         place.apply()
-    with pytest.raises(UsageProblem, match="lies in the manifest's own folder"):
+    with pytest.raises(UsageProblem, match="lies in the manifest's checkout"):
         Inside(place.base).apply()
 
 
@@ -249,6 +283,27 @@ def test_a_full_disk_ends_the_run_before_the_next_write_and_it_can_go_on(
     monkeypatch.setattr(os, "fsync", real)
     assert place.apply().converged
     assert list(place.plan().changes()) == []
+
+
+def test_a_file_system_that_flushes_no_folders_is_no_reason_not_to_apply(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert place.apply().converged
+
+
+def test_a_state_folder_anywhere_in_the_checkout_is_refused(place: Place) -> None:
+    (place.base / ".git").mkdir()
+    with pytest.raises(UsageProblem, match="lies in the manifest's checkout"):
+        place.apply()
+    assert not place.state.exists()
 
 
 def test_a_state_folder_that_cannot_be_written_stops_everything(place: Place) -> None:

@@ -86,7 +86,10 @@ def test_a_log_is_not_told_of_what_there_is_not() -> None:
     log.now = 5.0
     lines.settled("guide", 1)
     lines.tick()
-    assert log.said[1:] == ["  1 of 3 changes done; 0.2 a second, 10 s left"]
+    log.now = 10.0
+    lines.settled("guide", 2)
+    lines.tick()
+    assert log.said[1:] == ["  1 of 3 changes done; 0.2 a second, 10 s left", "  3 of 3 changes done"]
 
 
 @pytest.fixture

@@ -112,8 +112,15 @@ MUTANTS = (
         "a-deadline-for-each-file-of-a-batch",
         "vssync/applier/polling.py",
         "(0.0 if stuck else at.run.deadline)",
-        "2.0**40",
+        "at.run.deadline",
         ("tests/applier/test_waiting.py",),
+    ),
+    Mutant(
+        "what-another-store-learned-meanwhile-was-tried",
+        "vssync/applier/attaching.py",
+        "ways = replace(at.run.ways)",
+        "ways = at.run.ways",
+        ("tests/applier/test_attaching.py",),
     ),
     Mutant(
         "attach-again-blindly",
@@ -240,8 +247,8 @@ MUTANTS = (
     Mutant(
         "a-night-is-time-without-progress",
         "vssync/applier/polling.py",
-        "waited += wait",
-        "waited = clock.monotonic() - 1_800_000_000.0",
+        "clock.sleep(wait)\n        waited += wait",
+        "before = clock.monotonic()\n        clock.sleep(wait)\n        waited += clock.monotonic() - before",
         ("tests/applier/test_disasters.py",),
     ),
 )
@@ -262,8 +269,6 @@ def caught(tree: Path, mutant: Mutant) -> str:
     """The first test that fails with the bug in; empty when none does."""
     path = tree / mutant.path
     text = path.read_text()
-    if mutant.right not in text:
-        sys.exit(f"{mutant.name}: `{mutant.right}` stands no more in {mutant.path}; say anew what is to be broken")
     path.write_text(text.replace(mutant.right, mutant.wrong))
     try:
         run = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests]
@@ -279,6 +284,9 @@ def caught(tree: Path, mutant: Mutant) -> str:
 
 def main(names: list[str]) -> int:
     survived = []
+    for mutant in MUTANTS:  # at once: nobody should wait for minutes to hear of it
+        if mutant.right not in (ROOT / mutant.path).read_text():
+            sys.exit(f"{mutant.name}: `{mutant.right}` stands no more in {mutant.path}; say anew what is to be broken")
     with copied() as tree:
         for mutant in MUTANTS:
             if not names or mutant.name in names:

@@ -17,7 +17,7 @@ from vssync.render.groups import by_folder
 from vssync.render.layout import COLORS
 from vssync.render.rows import Row
 from vssync.render.words import cells
-from vssync.report import Report
+from vssync.report import Report, Status
 
 SMALL = """\
 support-kb, prod: oci us-chicago-1
@@ -168,6 +168,20 @@ def test_a_batch_that_is_waited_for(file: FileChange, said: str) -> None:
     batch = BatchChange("vsfb_1", Action.AWAIT, (Reason.INGESTING,), FileCounts(in_progress=5, total=5))
     shown = plan_text(plan(store(file, batches=(batch,))), View()).splitlines()
     assert f"  .   vsfb_1   5 files; {said}" in shown
+
+
+def test_batches_are_counted_apart_from_files_in_a_report() -> None:
+    counts = FileCounts(in_progress=15, total=15)
+    batches = tuple(BatchChange(f"vsfb_{n}", Action.AWAIT, (Reason.INGESTING,), counts) for n in range(3))
+    made = plan(store(*(change(f"docs/{n}.md", Action.AWAIT, Reason.INGESTING) for n in range(45)), batches=batches))
+    shown = report_text(Report(made, samples.outcomes(made)), View()).splitlines()
+    assert [line.split() for line in shown if line[:4] == "  . "] == [
+        [".", "45", "files", "waited", "for"],
+        [".", "3", "batches", "waited", "for"],
+    ]
+    assert not [line for line in shown if "./" in line]
+    late = report_text(Report(made, samples.outcomes(made, Status.UNKNOWN, "stands still")), View())
+    assert re.search(r"^ +stands still +3 batches$", late, re.MULTILINE)
 
 
 def test_a_file_that_changed_while_it_was_ingested() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api import lacks, parse
@@ -16,6 +16,7 @@ from vssync.api.limits import Bucket, Clock
 from vssync.api.paging import PAGE, Page, one_by_one, page_of, whole
 from vssync.api.parse import Misshapen
 from vssync.api.send import ATTACH, SEARCH, UPLOAD, Call, Plane, Reply, Sender, misshapen
+from vssync.api.values import Entry, Glance, Polled
 from vssync.errors import AccessDenied, NotFound, ServiceError
 from vssync.model import (
     Attributes,
@@ -30,31 +31,6 @@ from vssync.model import (
 Typed = TypeVar("Typed")
 PURPOSE = "assistants"
 _CHILD_STATES = ("in_progress",)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of a batch to create."""
-
-    file_id: str
-    attributes: Attributes
-    chunking: Chunking
-
-
-@dataclass(frozen=True, slots=True)
-class Glance:
-    """What one reading request came to: an error or none, and how long it took in seconds, attempts included."""
-
-    error: ServiceError | None
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Polled:
-    """A batch as just read, and how many seconds the service asks to wait before the next look."""
-
-    batch: LiveBatch
-    after: float | None
 
 
 class Client:

@@ -98,8 +98,9 @@ class Limits:
         """Waits until a request may go that counts so much against each bucket; `scope` is its store."""
         self._clock.check()
         wait = self._reserve(costs, scope)
-        if wait > 0:
+        while wait > 0:
             self._clock.sleep(wait)
+            wait = self.held  # another thread may have been told to wait meanwhile
 
     def pause(self, seconds: float) -> None:
         """Holds every thread's next request back: a 429 concerns the run, not the thread that met it."""

@@ -18,7 +18,7 @@ from vssync.applier.uploads import Form, Uploads
 from vssync.applier.waves import run_waves
 from vssync.applier.writes import Writes
 from vssync.errors import VssyncError
-from vssync.journal import Doing
+from vssync.journal import Doing, Kept
 from vssync.plan import Plan
 from vssync.report import Orphan, Report, Status
 from vssync.steps import StoreSteps, lower
@@ -97,7 +97,13 @@ def _forms(store: StoreSteps) -> Iterator[Form]:
 
 def _unused(run: Run) -> tuple[Orphan, ...]:
     """Uploads of earlier runs that this one had no use for; `vssync gc` is where they go."""
-    return tuple(Orphan(kept.file_id, f"upload of {kept.name}, of an earlier run") for kept in run.uploads.unused())
+    return tuple(Orphan(kept.file_id, _from_before(kept)) for kept in run.uploads.unused())
+
+
+def _from_before(kept: Kept) -> str:
+    if not kept.name:
+        return "upload that an earlier run took out of its store"
+    return f"upload of {kept.name}, of an earlier run"
 
 
 def _cut_short(run: Run) -> tuple[Orphan, ...]:

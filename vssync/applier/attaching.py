@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from vssync.api.lacks import Lack, on_create
-from vssync.applier.context import StoreRun
+from vssync.applier.context import StoreRun, Ways
 from vssync.applier.loads import Flight, Load, extension, not_taken
 from vssync.applier.polling import until
 from vssync.applier.results import Result, failed
@@ -30,14 +30,15 @@ def attach(at: StoreRun, loads: Sequence[Load], looks: int = _LOOKS) -> list[Fli
     loads = _wanted(at, loads)
     if not loads:
         return []
-    if len(loads) > 1 and at.run.ways.one_by_one:
+    ways = replace(at.run.ways)  # as they are known now: other stores may close one meanwhile
+    if len(loads) > 1 and ways.one_by_one:
         return _one_by_one(at, loads, looks)
     try:
-        flight = _send(at, loads)
+        flight = _send(at, loads, ways)
     except LostReply as error:
         return _look(at, loads, error, looks)
     except ServiceError as error:
-        return _refused(at, loads, error, looks)
+        return _refused(at, loads, error, looks, ways)
     except VssyncError as error:  # the journal cannot be written: nothing was sent
         for load in loads:
             _drop(at, load, failed(error))
@@ -60,11 +61,11 @@ def _one_by_one(at: StoreRun, loads: Sequence[Load], looks: int) -> list[Flight]
     return [Flight(there, sent=at.client.clock.monotonic())] if there else []
 
 
-def _refused(at: StoreRun, loads: Sequence[Load], error: ServiceError, looks: int) -> list[Flight]:
+def _refused(at: StoreRun, loads: Sequence[Load], error: ServiceError, looks: int, tried: Ways) -> list[Flight]:
     """Another way, the halves of what cannot go together, or the end of the one that is not taken."""
     lack = on_create(error, [load.file_id for load in loads])
     try:
-        if _another_way(at, lack):
+        if _another_way(at, lack, tried):
             return attach(at, loads, looks)
         if _already(at, loads, error):
             return _look(at, loads, error, looks)
@@ -105,9 +106,8 @@ def _wanted(at: StoreRun, loads: Sequence[Load]) -> list[Load]:
     return [load for load in loads if load not in refused] if refused else list(loads)
 
 
-def _send(at: StoreRun, loads: Sequence[Load]) -> Flight:
-    """One request for all loads in the best way known to work; only one load where each needs its own."""
-    ways = at.run.ways
+def _send(at: StoreRun, loads: Sequence[Load], ways: Ways) -> Flight:
+    """One request for all loads in the best of these ways; only one load where each needs its own."""
     if ways.batches and ways.batch_files:
         polled = at.writes.create_batch(at.id, [load.entry for load in loads])
         at.run.watcher.batched(at.key)
@@ -133,12 +133,12 @@ def _send_alike(at: StoreRun, loads: list[Load]) -> None:
     at.run.watcher.batched(at.key)
 
 
-def _another_way(at: StoreRun, lack: Lack | None) -> bool:
-    """Closes, for this run, a way that the service has just said it lacks; whether another one is left to try."""
+def _another_way(at: StoreRun, lack: Lack | None, tried: Ways) -> bool:
+    """Closes, for this run, a way that was tried and that the service lacks; whether another one is left to try."""
     ways = at.run.ways
-    if lack is Lack.BATCHES and ways.batches and at.client.ready(at.id):
+    if lack is Lack.BATCHES and tried.batches and at.client.ready(at.id):
         ways.batches = False
-    elif lack is Lack.BATCH_FILES and ways.batches and ways.batch_files:
+    elif lack is Lack.BATCH_FILES and tried.batches and tried.batch_files:
         ways.batch_files = False
     elif lack is Lack.ATTRIBUTES:
         ways.attributes = False

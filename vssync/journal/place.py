@@ -21,40 +21,41 @@ _PROJECTS = ("OpenAI-Project", "opc-compartment-id")  # one address serves many 
 _OTHERS_MAY_WRITE = 0o022
 
 
-def folder_for(endpoint: Endpoint, owner: str, manifest: Path, environment: Mapping[str, str]) -> Path:
+def folder_for(endpoint: Endpoint, owner: str, manifest: Path, checkout: Path, environment: Mapping[str, str]) -> Path:
     """The folder for what this owner does to this service; it need not exist.
 
-    `manifest` is the manifest's own folder, in which the embedded service lives. Raises UsageProblem for a state
-    folder inside it.
+    `manifest` is the manifest's own folder, in which the embedded service lives, and `checkout` the work tree around
+    it. Raises UsageProblem for a state folder inside that.
     """
     here = str(manifest.resolve()) if endpoint.embedded else ""
     projects = [endpoint.data_headers.get(name, "") for name in _PROJECTS]
     identity = "\n".join([endpoint.provider, endpoint.data_url, endpoint.control_url, *projects, here, owner])
     readable = re.sub(r"[^A-Za-z0-9.-]+", "-", owner)[:40].strip(".-")
-    return _base(environment, manifest) / f"{readable}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+    return _base(environment, checkout) / f"{readable}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
 
-def _base(environment: Mapping[str, str], manifest: Path) -> Path:
+def _base(environment: Mapping[str, str], checkout: Path) -> Path:
     given = environment.get(VARIABLE, "")
     if not given:
         return user_state_path("vssync", appauthor=False)
     base = Path(given).expanduser()
     if not base.is_absolute():
         raise UsageProblem(f"{VARIABLE}={given}: must be an absolute path")
-    if base.resolve().is_relative_to(manifest.resolve()):
+    if base.resolve().is_relative_to(checkout.resolve()):
         raise UsageProblem(
-            f"{VARIABLE}={given}: lies in the manifest's own folder, which others may write; name one outside"
+            f"{VARIABLE}={given}: lies in the manifest's checkout, which others may write; name one outside"
         )
     return base
 
 
 def prepared(folder: Path) -> Path:
-    """The folder, made where it is missing, for its owner only.
+    """The folder, made where it is missing, for its owner only; so is the one that holds it.
 
     Raises VssyncError when it cannot be made or others may write to it.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.stat()
     except OSError as error:
         raise unusable(folder, error) from error

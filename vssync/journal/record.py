@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -179,11 +179,12 @@ class Journal:
 
 
 def _settle(folder: Path) -> None:
-    """A rename is on the disk only when its folder is."""
+    """A rename is on the disk only when its folder is; some file systems do not let a folder be asked for that."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(handle)
+            with suppress(OSError):
+                os.fsync(handle)
         finally:
             os.close(handle)
 

@@ -10,27 +10,29 @@ from vssync.journal.lines import Broken, Past
 
 
 def words(past: Past) -> str:
-    """A few lines, or nothing where every run came to its own end and left nothing."""
-    lines = [_run(run) for run in past.broken[-1:]]
-    if (older := len(past.broken) - 1) > 0:
+    """A few lines, or nothing where every run came to its own end."""
+    if not past.broken:
+        return ""
+    last = past.broken[-1]
+    who = f"process {last.pid} on {last.host}, begun {_time(last.began)}"
+    if _alive(last):  # what it uploaded is on its way
+        return f"An apply is at work: {who}, {_writes(last.done)} so far."
+    unknown = f" and {len(last.unknown):,} whose end nobody knows" if last.unknown else ""
+    lines = [f"An apply was cut off: {who}, after {_writes(last.done)}{unknown}. Apply again to go on."]
+    if older := len(past.broken) - 1:
         lines.append(f"{older} more {'was' if older == 1 else 'were'} cut off before it.")
-    if past.broken and past.kept:
+    if past.kept:
         lines.append(
             f"It had uploaded {_files(len(past.kept))} that may not be attached; `vssync apply` takes those it can use,"
             " `vssync gc` lists the rest."
         )
-    if past.broken and past.maybe:
+    if past.maybe:
         lines.append(f"{_files(len(past.maybe))} may have been uploaded without an answer: `vssync gc --suspected`.")
     return "\n".join(lines)
 
 
-def _run(run: Broken) -> str:
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.began))
-    who = f"process {run.pid} on {run.host}, begun {when}"
-    if _alive(run):
-        return f"An apply is at work: {who}, {_writes(run.done)} so far."
-    unknown = f", and {len(run.unknown):,} of which nobody knows" if run.unknown else ""
-    return f"An apply was cut off: {who}, after {_writes(run.done)}{unknown}. Apply again to go on."
+def _time(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def _alive(run: Broken) -> bool:

@@ -57,7 +57,7 @@ def _group(group: list[Row], detail: Detail, view: View) -> list[Line]:
         return [line for row in group for line in _single(row, view)]
     total = sum(row.size or 0 for row in group)
     first = group[0]
-    head = Line(words.number(_files(group), "file"), first.text, words.size(total) if total else "", first.sign)
+    head = Line(words.number(_files(group), first.noun), first.text, words.size(total) if total else "", first.sign)
     return [head, *(_variants(group, detail, view) if detail.variants else [])]
 
 
@@ -75,7 +75,7 @@ def _variant(rows: list[Row], detail: Detail, view: View) -> list[Line]:
     explained = _explained(rows[0], view)
     if not explained:
         return _folders(rows, detail.folders, BELOW)
-    first = Line(explained[0].left, right=words.number(_files(rows), "file"), indent=BELOW)
+    first = Line(explained[0].left, right=words.number(_files(rows), rows[0].noun), indent=BELOW)
     return [first, *explained[1:], *_folders(rows, detail.folders, BELOW + 2)]
 
 
@@ -88,11 +88,14 @@ def _others(rows: list[Row], detail: Detail) -> list[Line]:
         left = f"others, such as: {rows[0].below[0]}"
     else:
         return _folders(rows, detail.folders, BELOW)
-    first = Line(left, right=words.number(_files(rows), "file"), indent=BELOW)
+    first = Line(left, right=words.number(_files(rows), rows[0].noun), indent=BELOW)
     return [first, *_folders(rows, detail.folders, BELOW + 2)]
 
 
 def _folders(rows: list[Row], most: int, indent: int) -> list[Line]:
+    """How many files there are in which folder; batches lie in none."""
+    if rows[0].noun != "file":
+        return []
     return [
         Line(name or "./", right=words.number(files, "file"), indent=indent) for name, files in by_folder(rows, most)
     ]

@@ -23,7 +23,7 @@ _OF_STORE = (NoteKind.DESCRIPTION, NoteKind.LEFT_STORE)
 class Row:
     """One object: a sign, its key (or "3 files"), why or what became of it, its size, and what is said below it.
 
-    `group` is what rows must share to be counted together: everything but key, size and what is below.
+    `noun` says what it is. `group` is what rows must share to be counted together: all but key, size, what is below.
     """
 
     sign: str
@@ -33,10 +33,11 @@ class Row:
     count: int = 1
     fields: tuple[FieldChange, ...] = ()
     below: tuple[str, ...] = ()
+    noun: str = "file"
 
     @property
-    def group(self) -> tuple[str, str]:
-        return self.sign, self.text
+    def group(self) -> tuple[str, str, str]:
+        return self.sign, self.text, self.noun
 
     @property
     def variant(self) -> str:
@@ -118,11 +119,12 @@ def _note_row(note: Note, store: Store) -> Row:
 def report_rows(store: Store, outcomes: tuple[Outcome, ...]) -> tuple[Row, ...]:
     """One row for each outcome of a store, those that need a person first."""
     changes = {change.key: change for change in store.files}
+    batches = {batch.id for batch in store.batches}
     order = sorted(outcomes, key=lambda outcome: outcome.status not in (Status.FAILED, Status.UNKNOWN))
-    return tuple(_outcome_row(outcome, changes) for outcome in order)
+    return tuple(_outcome_row(outcome, changes, "batch" if outcome.key in batches else "file") for outcome in order)
 
 
-def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange]) -> Row:
+def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str) -> Row:
     change = changes.get(outcome.key)
     bad = outcome.status in (Status.FAILED, Status.UNKNOWN)
     detail = outcome.detail.splitlines() if bad else []
@@ -134,6 +136,7 @@ def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange]) -> Row:
         _became(outcome),
         size=upload_size(change) if outcome.status is Status.DONE and change else None,
         below=tuple(words.clean(line) for line in (*detail, *request) if line.strip()),
+        noun=noun,
     )
 
 

@@ -16,13 +16,13 @@ from vssync import manifest as core
 from vssync.errors import ManifestError, Problem
 from vssync.manifest import Chosen, Document, Documents, Fault, Manifest, Place
 from vssync.model import Desired, DesiredFile
-from vssync.sources.fence import Fence, around
+from vssync.sources.fence import Fence, around, work_tree
 from vssync.sources.read import Job, read
 from vssync.sources.schemas import schema
 from vssync.sources.walk import walk
 from vssync.sources.write import write
 
-__all__ = ["FILE", "Loaded", "find_manifest", "load", "place", "places", "provenance", "write"]
+__all__ = ["FILE", "Loaded", "find_manifest", "load", "place", "places", "provenance", "work_tree", "write"]
 
 FILE = "vssync.yaml"
 _ALLOW = "the person who runs vssync can say --allow-outside DIR"

@@ -34,12 +34,16 @@ class Fence:
 
 
 def around(folder: Path, allowed: tuple[Path, ...]) -> Fence:
-    """The fence of a manifest in this folder; `allowed` are folders its user allows beyond.
+    """The fence of a manifest in this folder; `allowed` are folders its user allows beyond."""
+    return Fence((work_tree(folder), *(Path(os.path.realpath(path)) for path in allowed)))
 
-    The work tree is first looked for on the way as typed: a folder that is a link may be a stranger's too.
+
+def work_tree(folder: Path) -> Path:
+    """The git work tree that a folder lies in, without links; the folder itself where there is none.
+
+    It is first looked for on the way as typed: a folder that is a link may be a stranger's too.
     """
     real = Path(os.path.realpath(folder))
     typed = Path(os.path.abspath(folder))
     parents = (typed, *typed.parents, real, *real.parents)
-    tree = next((parent for parent in parents if (parent / ".git").exists()), real)
-    return Fence(tuple(Path(os.path.realpath(path)) for path in (tree, *allowed)))
+    return Path(os.path.realpath(next((parent for parent in parents if (parent / ".git").exists()), real)))

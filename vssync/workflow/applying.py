@@ -54,4 +54,5 @@ def left_over(work: Work) -> str:
 
 def _folder(work: Work) -> Path:
     manifest = sources.find_manifest(Path(work.settings.manifest)).parent
-    return journal.folder_for(work.endpoint, work.loaded.desired.owner, manifest, work.settings.environment)
+    checkout = sources.work_tree(manifest.resolve())
+    return journal.folder_for(work.endpoint, work.loaded.desired.owner, manifest, checkout, work.settings.environment)

@@ -55,7 +55,8 @@ class Lines(Tally):
         """How fast, for how much longer, and whether the service holds us back."""
         done, passed = self.whole.changes, self.now() - self._begun
         rate = done / passed if passed else 0.0
-        left = f"; {rate:,.1f} a second, {elapsed((self.whole.todo.changes - done) / rate)} left" if rate else ""
+        todo = self.whole.todo.changes - done
+        left = f"; {rate:,.1f} a second, {elapsed(todo / rate)} left" if rate and todo > 0 else ""
         return left + (f"; the service asks to wait {elapsed(held)}" if (held := self.held()) >= 1 else "")
 
 
