@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from vssync.render.groups import by_folder
 from vssync.render.layout import COLORS
 from vssync.render.rows import Row
 from vssync.render.words import cells
-from vssync.report import Report, Status
+from vssync.report import Orphan, Report, Status
 
 SMALL = """\
 support-kb, prod: oci us-chicago-1
@@ -168,6 +169,12 @@ def test_a_batch_that_is_waited_for(file: FileChange, said: str) -> None:
     batch = BatchChange("vsfb_1", Action.AWAIT, (Reason.INGESTING,), FileCounts(in_progress=5, total=5))
     shown = plan_text(plan(store(file, batches=(batch,))), View()).splitlines()
     assert f"  .   vsfb_1   5 files; {said}" in shown
+
+
+def test_an_upload_whose_id_nobody_knows_stands_where_the_ids_do() -> None:
+    orphans = (Orphan("file_1", "one"), Orphan("", "two", suspected=True))
+    shown = report_text(replace(samples.all_done(), orphans=orphans), View()).splitlines()
+    assert shown[shown.index("      file_1") + 1 :][:3] == ["        one", "      suspected", "        two"]
 
 
 def test_batches_are_counted_apart_from_files_in_a_report() -> None:

@@ -76,9 +76,9 @@ def orphan_lines(report: Report, view: View) -> list[str]:
 
 
 def _orphan(orphan: Orphan, view: View) -> list[Line]:
-    suspected = "  suspected" if orphan.suspected else ""
+    head = "  ".join(filter(None, [words.clean(orphan.file_id), "suspected" if orphan.suspected else ""]))
     said = sentences(words.clean(orphan.detail), BELOW, view) if orphan.detail else []
-    return [Line(f"{words.clean(orphan.file_id)}{suspected}", indent=KEY), *(Line(text, indent=BELOW) for text in said)]
+    return [Line(head, indent=KEY), *(Line(text, indent=BELOW) for text in said)]
 
 
 def end_lines(report: Report) -> list[str]:
