@@ -174,6 +174,10 @@ def test_stores_that_cannot_be_made_are_to_be_external(folder: Path, fault: str,
     assert [outcome.status for outcome in report.outcomes] == [Status.FAILED, *[Status.SKIPPED] * 3]
     assert said in report.outcomes[0].detail
     assert not [call for call in recorder.writes if call != ("POST", "/v1/vector_stores")]
+    states(folder, "store_creates: false")
+    change = planned(folder).stores[0].change
+    assert change is not None
+    assert (change.action, said in change.detail) == (Action.REFUSE, True)
 
 
 def test_stores_that_cannot_change_are_refused_by_the_plan_or_fail_by_name(folder: Path) -> None:

@@ -62,6 +62,7 @@ class Capabilities:
     batch_files: bool = True  # `files[]` with attributes and chunking each
     list_batches: bool = True
     attribute_updates: bool = True
+    store_creates: bool = True
     store_updates: bool = True
     shares_chunks: bool = False  # equal texts share chunks: the old copy must go before the new one comes
 

@@ -118,6 +118,16 @@ def test_a_service_without_attributes_cannot_be_used(
     assert ("attributes: false" in snippet(capabilities, {})) is not found
 
 
+def test_a_service_that_makes_no_stores_is_said(tmp_path: Path) -> None:
+    with service_of(tmp_path, "local") as service:
+        transport = LocalTransport(with_faults(service, ["status=405:POST:/vector_stores"]))
+        client = client_for(service, "local", transport)
+        told: list[Finding] = []
+        found, left = trial.run(client, told.append)
+    assert (dict(found), left) == ({"store_creates": False}, False)
+    assert [finding.topic for finding in told if finding.verdict is Verdict.FAILED] == ["create store"]
+
+
 def test_lost_metadata_is_said(tmp_path: Path) -> None:
     with service_of(tmp_path, "local") as service:
         told: list[Finding] = []

@@ -91,6 +91,14 @@ ROWS = [
     ),
     ("garbled mark", GUIDE, [live_store(metadata={STORE_OWNER: "v1;"})], {"adopt": True}, "adopt unmarked", "vs1"),
     (
+        "cannot be made",
+        GUIDE,
+        [],
+        {"capabilities": Capabilities(store_creates=False)},
+        "refuse missing impossible",
+        "",
+    ),
+    (
         "cannot be updated",
         declared(name="new"),
         [live_store()],

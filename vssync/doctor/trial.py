@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from vssync.api import Client, Entry
-from vssync.api.lacks import Lack, on_create, on_list
+from vssync.api.lacks import Lack, for_good, on_create, on_list
 from vssync.doctor.finding import Finding, Tell, failed, ok, warning
 from vssync.doctor.scratch import Scratch
 from vssync.errors import NotFound, ServiceError, VssyncError
@@ -60,6 +60,8 @@ def run(client: Client, tell: Tell) -> tuple[Mapping[str, bool], bool]:
     except VssyncError as error:
         if isinstance(error, ServiceError) and on_create(error) is Lack.ATTRIBUTES:
             trial.learn("attributes", False, failed("attributes", f"refused: {error}"))
+        elif isinstance(error, ServiceError) and not trial.store and for_good(error):
+            trial.learn("store_creates", False, failed("create store", str(error)))
         else:
             tell(failed("trial", str(error)))
     finally:

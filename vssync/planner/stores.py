@@ -73,7 +73,7 @@ def decide_store(store: DesiredStore, match: Match, terms: Terms) -> Decision:
             None, (Reason.MISSING,), f"no store {name} {what}; it must be there before its files can be managed"
         )
     change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_metadata(store, {}, None, terms.owner))
-    return Decision(change=change, fresh=True)
+    return _fresh(Decision(change=change, fresh=True), terms)
 
 
 def delete_store(live: LiveStore, others: int, options: Options) -> StoreChange | None:
@@ -142,7 +142,16 @@ def _expired(store: DesiredStore, live: LiveStore, match: Match, terms: Terms) -
         metadata=_metadata(store, live.metadata, _mark(live), terms.owner),
         detail=f"{live.id} is expired; the id changes",
     )
-    return Decision(live, change, leftovers=match.expired[:-1], fresh=True)
+    return _fresh(Decision(live, change, leftovers=match.expired[:-1], fresh=True), terms)
+
+
+def _fresh(decision: Decision, terms: Terms) -> Decision:
+    """The decision to make a store, where the service makes any."""
+    if terms.capabilities.store_creates or decision.change is None:
+        return decision
+    reasons = (*decision.change.reasons, Reason.IMPOSSIBLE)
+    way_out = "make it there, and declare it `external`"
+    return _refuse(decision.live, reasons, f"the service creates no stores (`store_creates: false`); {way_out}")
 
 
 def _refuse(live: LiveStore | None, reasons: tuple[Reason, ...], detail: str) -> Decision:
