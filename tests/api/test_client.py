@@ -103,6 +103,12 @@ def test_what_answers_404_to_its_deletion_and_can_be_read_is_not_gone(delete: Ca
     assert seen[0].url == seen[1].url
 
 
+def test_a_deletion_that_was_sent_twice_is_not_taken_for_forbidden() -> None:
+    serve, seen = script(httpx.Response(503), httpx.Response(404), ok(id="x"))
+    client_of(serve).delete_upload("file-1")
+    assert [request.method for request in seen] == ["DELETE", "DELETE"]
+
+
 @pytest.mark.parametrize("status", [404, 405])
 def test_a_service_without_a_list_of_batches(status: int) -> None:
     serve, _ = script(httpx.Response(status))

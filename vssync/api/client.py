@@ -269,11 +269,14 @@ class Client:
             raise misshapen(call, why) from why
 
     def _gone(self, call: Call) -> None:
-        """Deletes. A 404 is as good, unless the object can still be read: services hide a missing permission so."""
+        """Deletes. A 404 is as good, unless the object can still be read: services hide a missing permission so.
+
+        After an attempt that may have deleted it, what is read may be what was there before.
+        """
         try:
             self._send(call)
         except NotFound as refused:
-            if self._there(call):
+            if refused.attempts == 1 and self._there(call):
                 why = "it can be read all the same, so this identity may see it and not delete it"
                 raise AccessDenied(f"{refused}; {why}", refused.answer) from None
 
