@@ -87,6 +87,7 @@ def test_a_trial_finds_what_the_service_is_capable_of(
         ("local,ignores-chunking=on", "chunking", "reported as 800/400"),
         ("compatible", "chunking", "reported as auto"),
         ("local", "attributes", "as they were sent"),
+        ("local", "update file", "change in place"),
         ("local,shares-chunks=on", "equal texts", "share"),
     ],
 )
@@ -116,6 +117,13 @@ def test_a_service_without_attributes_cannot_be_used(
     assert (capabilities["attributes"], finding.verdict, left) == (found, verdict, False)
     assert said in finding.said
     assert ("attributes: false" in snippet(capabilities, {})) is not found
+
+
+def test_values_that_are_bent_say_nothing_of_updates(tmp_path: Path) -> None:
+    with service_of(tmp_path, "local") as service:
+        transport = LocalTransport(with_faults(service, ["garbled-attributes"]))
+        capabilities, _ = trial.run(client_for(service, "compatible", transport), lambda _finding: None)
+    assert capabilities["attribute_updates"]
 
 
 def test_a_service_that_makes_no_stores_is_said(tmp_path: Path) -> None:
