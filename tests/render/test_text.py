@@ -18,7 +18,7 @@ from vssync.render.groups import by_folder
 from vssync.render.layout import COLORS
 from vssync.render.rows import Row
 from vssync.render.words import cells
-from vssync.report import Orphan, Report, Status
+from vssync.report import Orphan, Outcome, Report, Status
 
 SMALL = """\
 support-kb, prod: oci us-chicago-1
@@ -304,3 +304,15 @@ def test_every_action_of_a_file_is_told_in_a_report() -> None:
     for word in ("changed", "added", "replaced", "deleted", "adopted", "waited for", "cancelled", "needs a person"):
         assert word in shown
     assert {change.action for each in made.stores for change in each.files} == set(Action) - {Action.CANCEL}
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_what_many_files_failed_of_is_told_whole(width: int) -> None:
+    why = "POST http://127.0.0.1:8943/v1/files: cannot be reached: [Errno 111] Connection refused; look at the network"
+    made = samples.large()
+    failed = tuple(
+        Outcome("guide", change.key, change.action, Status.FAILED, why if number % 90 else f"{number}: {why}")
+        for number, change in enumerate(made.stores[0].files[:100])
+    )
+    said = re.sub(r" {2,}[\d,]+ files?$", "", report_text(Report(made, failed), View(width)), flags=re.MULTILINE)
+    assert " ".join(said.split()).count(why) == 2

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from vssync.render import words
-from vssync.render.layout import BELOW, UNLIMITED, Line, field_lines, sentences
+from vssync.render.layout import BELOW, UNLIMITED, Line, beside, field_lines, sentences
 from vssync.render.rows import Row, folder
 from vssync.render.view import View
 
@@ -46,9 +46,9 @@ def _single(row: Row, view: View) -> list[Line]:
     return [Line(row.key, row.text, size, row.sign), *_explained(row, view)]
 
 
-def _explained(row: Row, view: View) -> list[Line]:
+def _explained(row: Row, view: View, wrap: Callable[[str, int, View], list[str]] = sentences) -> list[Line]:
     """What is said below a row."""
-    said = [line for text in row.below for line in sentences(text, BELOW, view)]
+    said = [line for text in row.below for line in wrap(text, BELOW, view)]
     return [Line(text, indent=BELOW) for text in [*field_lines(row.fields, view), *said]]
 
 
@@ -68,28 +68,30 @@ def _variants(group: list[Row], detail: Detail, view: View) -> list[Line]:
     shown = [variant for variant in variants[: detail.variants] if len(variant) > 1]
     rest = [row for variant in variants[len(shown) :] for row in variant]
     lines = [line for variant in shown for line in _variant(variant, detail, view)]
-    return lines + (_others(rest, detail) if rest else [])
+    return lines + (_others(rest, detail, view) if rest else [])
 
 
 def _variant(rows: list[Row], detail: Detail, view: View) -> list[Line]:
-    explained = _explained(rows[0], view)
-    if not explained:
+    explained = _explained(rows[0], view, beside)
+    return _counted(rows, [line.left for line in explained], detail)
+
+
+def _counted(rows: list[Row], said: list[str], detail: Detail) -> list[Line]:
+    """What is said of rows, how many there are, and in which folders."""
+    if not said:
         return _folders(rows, detail.folders, BELOW)
-    first = Line(explained[0].left, right=words.number(_files(rows), rows[0].noun), indent=BELOW)
-    return [first, *explained[1:], *_folders(rows, detail.folders, BELOW + 2)]
+    first = Line(said[0], right=words.number(_files(rows), rows[0].noun), indent=BELOW)
+    more = [Line(text, indent=BELOW) for text in said[1:]]
+    return [first, *more, *_folders(rows, detail.folders, BELOW + 2)]
 
 
-def _others(rows: list[Row], detail: Detail) -> list[Line]:
+def _others(rows: list[Row], detail: Detail, view: View) -> list[Line]:
     """Rows whose changes differ from file to file: the names of their fields, or one explanation as an example."""
     names = sorted({words.clean(field.name) for row in rows for field in row.fields})
     if names:
-        left = f"{words.listed(names[:4])}{', ...' if names[4:] else ''}: other values"
-    elif rows[0].below:
-        left = f"others, such as: {rows[0].below[0]}"
-    else:
-        return _folders(rows, detail.folders, BELOW)
-    first = Line(left, right=words.number(_files(rows), rows[0].noun), indent=BELOW)
-    return [first, *_folders(rows, detail.folders, BELOW + 2)]
+        return _counted(rows, [f"{words.listed(names[:4])}{', ...' if names[4:] else ''}: other values"], detail)
+    example = beside(f"others, such as: {rows[0].below[0]}", BELOW, view) if rows[0].below else []
+    return _counted(rows, example, detail)
 
 
 def _folders(rows: list[Row], most: int, indent: int) -> list[Line]:

@@ -100,6 +100,12 @@ def sentences(text: str, indent: int, view: View) -> list[str]:
     return textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False) or [""]
 
 
+def beside(text: str, indent: int, view: View) -> list[str]:
+    """The same as `sentences`, with room for a count at the right margin, wherever that will be."""
+    width = UNLIMITED if view.full else min(max(view.width, _NARROW), 80)
+    return textwrap.wrap(text, max(20, width - indent - _RIGHT), break_on_hyphens=False) or [""]
+
+
 def fitted(totals: list[str], view: View) -> list[str]:
     """Lines of totals; on a terminal, one that is too long goes on below its first number, broken at a comma."""
     return [line for total in totals for line in (_broken(total, view) if view.terminal else [total])]
