@@ -168,6 +168,6 @@ def test_the_rendered_files_of_the_guide_are_what_is_printed(tmp_path: Path) -> 
     for name in ("docs/guide/a.md", "docs/faq.md", "docs/api/errors.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("text\n")
-    loaded = sources.load(tmp_path, workers=1)
+    loaded = sources.load(tmp_path)
     printed = manifest_yaml(loaded.manifest, explain(loaded, ("guide/docs/api/errors.md",)))
     assert printed.replace(f"{tmp_path}/", "").endswith(f"\n\n{shown.rstrip()}")

@@ -54,7 +54,7 @@ stores:
 def loaded(tmp_path: Path) -> sources.Loaded:
     for name, text in {"vssync.yaml": MAIN, "more.yaml": MORE, "ab.md": "---\ntitle: On ab\n---\n"}.items():
         (tmp_path / name).write_text(text)
-    return sources.load(tmp_path, env="dev", workers=1)
+    return sources.load(tmp_path, env="dev")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_files_as_text_leave_a_manifest(loaded: sources.Loaded) -> None:
 def test_files_as_json_leave_a_manifest(loaded: sources.Loaded, tmp_path: Path) -> None:
     text = manifest_json(loaded.manifest, explain(loaded))
     (tmp_path / "again.json").write_text(text)
-    assert sources.load(tmp_path / "again.json", workers=1).desired.stores == loaded.desired.stores
+    assert sources.load(tmp_path / "again.json").desired.stores == loaded.desired.stores
     first, declared, _ = json.loads(text)["x-files"]
     assert first["attributes"] == {
         "a": "default", "b": "environment", "c": "entry", "d": "ab", "e": True, "title": "On ab",

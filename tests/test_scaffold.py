@@ -32,7 +32,7 @@ def begun(root: Path, provider: str = "local", paths: tuple[str, ...] = ()) -> L
     path = start.place(root)
     entries = tuple(map(Entry, paths)) or scaffold.proposed(start.survey(root), provider)
     start.write(path, start.draft(path, "shelf-1a2b3c", provider, {}, entries))
-    return sources.load(root, hashed=False, workers=1)
+    return sources.load(root, hashed=False)
 
 
 def keys(loaded: Loaded) -> list[str]:

@@ -37,10 +37,13 @@ def test_files_may_stay_unread(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_many_files_by_several_threads_are_what_one_reads(tmp_path: Path, workers: int) -> None:
+def test_many_files_by_several_threads_are_what_one_reads(
+    tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vssync.sources._READERS", workers)
     told: list[tuple[int, int]] = []
     pages = {f"docs/{number:03}.md": f"page {number}" for number in range(300)}
-    loaded = load(tmp_path, ALL, pages, workers=workers, on_hashed=lambda done, size: told.append((done, size)))
+    loaded = load(tmp_path, ALL, pages, on_hashed=lambda done, size: told.append((done, size)))
     assert {key: file.sha256 for key, file in files(loaded).items()} == {
         key: hashlib.sha256(text.encode()).hexdigest() for key, text in pages.items()
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from vssync.errors import UsageProblem, VssyncError
@@ -53,7 +53,7 @@ class Endpoint:
     """A service, resolved and allowed. URLs have no trailing slash; headers hold no secret.
 
     `control_url` serves the stores themselves, `data_url` everything else. An `embedded` service runs in this
-    process. `profile` is empty for OCI's default one.
+    process. `profile` is empty for OCI's default one. `lists_batches` is what the manifest states of the service.
     """
 
     provider: str
@@ -65,6 +65,7 @@ class Endpoint:
     profile: str = ""
     region: str = ""
     embedded: bool = False
+    lists_batches: bool = True
 
 
 # Where a bearer key may come from, by provider; the first that is set.
@@ -169,7 +170,7 @@ def resolve(spec: ServiceSpec, who: Who, environment: Mapping[str, str]) -> Endp
     if spec.provider not in _KINDS:
         raise EndpointError(f"service.provider: {spec.provider!a} is unknown; take one of {', '.join(_KINDS)}")
     if spec.provider == "local" and not spec.data_url:
-        return _EMBEDDED
+        return replace(_EMBEDDED, lists_batches=spec.capabilities.get("list_batches", True))
     auth = _auth(spec, who, environment)
     data, control, region = _oci_place(spec, who, environment, auth) if spec.provider == "oci" else _place(spec)
     _check_hosts(spec.provider, who, environment, {"data_url": data, "control_url": control})
@@ -184,6 +185,7 @@ def resolve(spec: ServiceSpec, who: Who, environment: Mapping[str, str]) -> Endp
         auth=auth,
         profile="" if auth in (AuthKind.NONE, AuthKind.BEARER) else profile.value,
         region=region,
+        lists_batches=spec.capabilities.get("list_batches", True),
     )
 
 

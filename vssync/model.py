@@ -167,7 +167,6 @@ class LiveFile:
     attributes: Attributes = field(default_factory=dict)
     chunking: Chunking | None = None
     error: IngestError | None = None
-    usage_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +203,6 @@ class LiveStore:
     expires_after_days: int | None = None
     description: str = ""
     counts: FileCounts = FileCounts()
-    usage_bytes: int = 0
-    last_active_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ import httpx
 from vssync.endpoints import Endpoint, Who
 from vssync.errors import UsageProblem, VssyncError
 
-MOST_WORKERS = 32  # above that one connection pool no longer pays
 _WORKERS, _EMBEDDED_WORKERS = 16, 2  # more threads do not make a service in this process faster
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -86,7 +87,8 @@ def test_the_stand_ins_are_understood(tmp_path: Path, spoken: str, lack: Lack) -
 def asked(status: int, *, lists_batches: bool = True) -> int:
     """How many requests two stores' batches cost."""
     transport = httpx.MockTransport(lambda _: httpx.Response(status))
-    client = connect(ENDPOINT, auth=None, clock=Clock(), workers=1, transport=transport, lists_batches=lists_batches)
+    endpoint = replace(ENDPOINT, lists_batches=lists_batches)
+    client = connect(endpoint, auth=None, clock=Clock(), workers=1, transport=transport)
     assert client.batches("vs_1") is None
     assert client.batches("vs_2") is None
     return client.requests

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.applier.world import Place, killed, live
+from vssync.api import Entry
 from vssync.errors import ServiceError
 from vssync.manifest import upload_digest
+from vssync.model import AUTO
 
 MANIFEST = """\
 version: 1
@@ -71,15 +73,8 @@ def test_a_name_and_a_size_are_only_a_suspicion(place: Place) -> None:
     assert found(place, suspected=True) == {alike}
     with place.work() as work:
         other = work.client.create_store({"name": "somebody's"})
-        work.client.attach(other.id, entry(alike))
+        work.client.attach(other.id, Entry(alike, {}, AUTO))
     assert found(place, suspected=True) == set()
-
-
-def entry(file_id: str):  # type: ignore[no-untyped-def]  # one line, for one test
-    from vssync.api import Entry
-    from vssync.model import AUTO
-
-    return Entry(file_id, {}, AUTO)
 
 
 def test_what_a_dead_run_explains_is_not_spared(place: Place) -> None:

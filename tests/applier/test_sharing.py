@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,9 +47,9 @@ def upload(found: Live, store: str, key: str) -> str:
     return file_id
 
 
-def apply(place: Place, *faults: str, **options: tuple[str, ...]) -> Report:
+def apply(place: Place, *faults: str, **options: Any) -> Report:
     with place.work(faults=faults) as work:
-        return workflow.apply(work, workflow.plan(work, Options(**options)), Silent())  # type: ignore[arg-type]
+        return workflow.apply(work, workflow.plan(work, Options(**options)), Silent())
 
 
 def sizes(found: Live) -> dict[str, int]:

@@ -31,7 +31,7 @@ def load(root: Path, text: str, files: Mapping[str, str | bytes] = PAGES, **opti
     """Loads a manifest, whose version and name may be left out, over these files."""
     text = dedent(text)
     write(root, {"vssync.yaml": text if "version" in text else HEAD + text, **files})
-    return sources.load(root, **{"workers": 1, **options})
+    return sources.load(root, **options)
 
 
 def problems(root: Path, text: str, files: Mapping[str, str | bytes] = PAGES, **options: Any) -> tuple[Problem, ...]:

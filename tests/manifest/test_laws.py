@@ -77,7 +77,7 @@ MANIFESTS = likely(SCHEMA).map(lambda tree: {**tree, "version": 1, "name": "docs
 def test_any_tree_loads_or_is_refused(tmp_path: Path, tree: Any, env: str | None) -> None:
     write(tmp_path, {"vssync.yaml": json.dumps(tree), **PAGES})
     with suppress(ManifestError):
-        loaded = sources.load(tmp_path, env=env, workers=1)
+        loaded = sources.load(tmp_path, env=env)
         assert loads_again(tmp_path / "again", loaded)
 
 

@@ -24,12 +24,11 @@ def connect(
     workers: int,
     transport: httpx.BaseTransport | None = None,
     limits: str = "",
-    lists_batches: bool = True,
 ) -> Client:
     """A client for this endpoint, over the network where it gets no `transport`; it closes the one it gets.
 
-    `limits` changes the provider's rate limits, as `uploads=500,files=0`; with `lists_batches` off no list of batches
-    is asked for. Raises UsageProblem for limits, proxy settings or certificates that make no sense.
+    `limits` changes the provider's rate limits, as `uploads=500,files=0`. Raises UsageProblem for limits, proxy
+    settings or certificates that make no sense.
     """
     per_minute = rates(endpoint.provider, limits)
     bases = {
@@ -38,7 +37,7 @@ def connect(
     }
     http = _http(auth, workers, transport)
     sender = Sender(http, bases, Limits(clock, per_minute), clock, provider=endpoint.provider)
-    return Client(sender, lists_batches=lists_batches)
+    return Client(sender, lists_batches=endpoint.lists_batches)
 
 
 def _http(auth: httpx.Auth | None, workers: int, transport: httpx.BaseTransport | None) -> httpx.Client:

@@ -48,8 +48,6 @@ def store(body: Body) -> LiveStore:
         expires_after_days=_int(expires.get("days")) if isinstance(expires, Mapping) else None,
         description=_text(body.get("description")),
         counts=_counts(body.get("file_counts")),
-        usage_bytes=_int(body.get("usage_bytes")),
-        last_active_at=_int(body["last_active_at"]) if body.get("last_active_at") is not None else None,
     )
 
 
@@ -62,7 +60,6 @@ def store_file(body: Body) -> LiveFile:
         attributes=_attributes(body.get("attributes")),
         chunking=_chunking(body.get("chunking_strategy")),
         error=_error(body.get("last_error")),
-        usage_bytes=_int(body.get("usage_bytes")),
     )
 
 

@@ -61,6 +61,7 @@ _SERVICE = (
     click.option("--region", default="", help="The region, instead of the manifest's."),
     click.option("--allow-host", multiple=True, metavar="HOST", help="Let a credential go to this host."),
     click.option("--allow-http", multiple=True, metavar="HOST", help="Speak HTTP without TLS to this host."),
+    # Above 32 one pool of connections no longer pays.
     click.option("--workers", type=click.IntRange(1, 32), help="Threads for requests.  [default: by service]"),
     click.option(
         "--limits",

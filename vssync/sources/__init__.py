@@ -25,6 +25,7 @@ from vssync.sources.write import write
 __all__ = ["FILE", "Loaded", "find_manifest", "load", "place", "places", "provenance", "work_tree", "write"]
 
 FILE = "vssync.yaml"
+_READERS = 4  # threads
 _ALLOW = "the person who runs vssync can say --allow-outside DIR"
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
@@ -58,7 +59,6 @@ def load(
     variables: Mapping[str, str] = NO_VARIABLES,
     allow_outside: tuple[Path, ...] = (),
     hashed: bool = True,
-    workers: int = 4,
     on_hashed: Callable[[int, int], None] | None = None,
 ) -> Loaded:
     """Reads a manifest and the files it names, resolved for one environment.
@@ -77,7 +77,7 @@ def load(
     chosen, unfit = core.choose(manifest, listing)
     hashed = hashed and not (manifest.problems or unfit)
     jobs = _jobs(chosen, hashed)
-    readings, unread = read(str(root), jobs, hashed=hashed, workers=workers, progress=on_hashed)
+    readings, unread = read(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
     problems = (*manifest.problems, *unfit, *unread)
     with core.alongside(problems):
         desired = core.resolve(manifest, chosen, readings)

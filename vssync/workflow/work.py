@@ -78,7 +78,6 @@ def connected(given: Settings, service: ServiceSpec, beside: Path, *, clock: Clo
         workers=workers,
         transport=settings.embedded(manifest) if endpoint.embedded else None,
         limits=given.limits,
-        lists_batches=service.capabilities.get("list_batches", True),
     )
     try:
         with Pool(workers) as pool:
