@@ -79,3 +79,12 @@ def test_json_holds_everything() -> None:
 def test_foreign_names_steer_no_terminal() -> None:
     text = comparison_text(between((store(file("a\x1b[2J\n::error::.md")),), (store(),)), WIDE)
     assert all(line.isprintable() and not line.startswith("::") for line in text.split("\n"))
+
+
+def test_names_of_files_keep_to_the_width() -> None:
+    keys = [f"docs/chapter-{number}/page.md" for number in range(9)]
+    found = between((store(*(file(key) for key in keys)),), (store(*(file(key, sha256="2") for key in keys)),))
+    text = comparison_text(found, View(width=80))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "9 files: docs/chapter-0/page.md, docs/chapter-1/page.md," in text
+    assert " ".join(text.split()).count("docs/chapter-") == 5

@@ -16,7 +16,7 @@ from vssync.ownership import normalise, same
 from vssync.plan import FieldChange
 from vssync.planner import digest_of
 from vssync.render import View, words
-from vssync.render.layout import field_lines
+from vssync.render.layout import BELOW, field_lines, sentences
 
 _SHOWN = 5  # files of one kind, unless everything is asked for
 Fields = tuple[FieldChange, ...]
@@ -156,14 +156,19 @@ def _store(pair: StorePair, found: Comparison, view: View) -> Iterator[str]:
     by_fields = sorted(pair.changed, key=lambda row: repr(row[1]))
     for fields, rows in groupby(by_fields, key=lambda row: row[1]):
         keys = tuple(key for key, _ in rows)
-        yield f"  ~   {words.number(len(keys), 'file')}: {', '.join(_some(keys, view))}"
+        yield from _listed("~", words.number(len(keys), "file"), keys, view)
         yield from (f"    {line}" for line in _indented(fields, view))
 
 
 def _only(keys: tuple[str, ...], sign: str, side: str, view: View) -> Iterator[str]:
     if keys:
-        listed = ", ".join(_some(keys, view))
-        yield f"  {sign}   {words.number(len(keys), 'file')} only in {words.clean(side)}: {listed}"
+        yield from _listed(sign, f"{words.number(len(keys), 'file')} only in {words.clean(side)}", keys, view)
+
+
+def _listed(sign: str, what: str, keys: tuple[str, ...], view: View) -> Iterator[str]:
+    first, *more = sentences(f"{what}: {', '.join(_some(keys, view))}", BELOW, view)
+    yield f"  {sign}   {first}"
+    yield from (f"{' ' * BELOW}{line}" for line in more)
 
 
 def _some(keys: tuple[str, ...], view: View) -> list[str]:
