@@ -89,7 +89,9 @@ def test_a_log_is_not_told_of_what_there_is_not() -> None:
     log.now = 10.0
     lines.settled("guide", 2)
     lines.tick()
-    assert log.said[1:] == ["  1 of 3 changes done; 0.2 a second, 10 s left", "  3 of 3 changes done"]
+    first, *more = log.said
+    assert first == "Applying: 3 changes."
+    assert more == ["  1 of 3 changes done; 0.2 a second, 10 s left", "  3 of 3 changes done"]
 
 
 @pytest.fixture

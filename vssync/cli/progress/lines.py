@@ -30,7 +30,8 @@ class Lines(Tally):
         self._begun = self.now()
         whole = self.whole.todo
         if whole.changes:
-            self.say(f"Applying: {number(whole.changes, 'change')}, {size(whole.size)} to upload.")
+            uploads = f", {size(whole.size)} to upload" if whole.size else ""
+            self.say(f"Applying: {number(whole.changes, 'change')}{uploads}.")
 
     def tick(self) -> None:
         """One line, unless it would be the one before again."""
