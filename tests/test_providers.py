@@ -35,7 +35,8 @@ def change(folder: Path) -> None:
     (folder / "docs/1.md").write_text("# Page 1\nOther words.\n")
     (folder / "docs/2.md").unlink()
     text = (folder / "vssync.yaml").read_text()
-    (folder / "vssync.yaml").write_text(text.replace("public: true", "public: false").replace("400", "300"))
+    text = text.replace("public: true", "public: false").replace("size_tokens: 400", "size_tokens: 300")
+    (folder / "vssync.yaml").write_text(text)
 
 
 def settle(folder: Path) -> int:
