@@ -264,11 +264,12 @@ def test_a_file_is_not_adopted_by_name_when_two_would_do() -> None:
     assert [said(change) for change in found.files] == [("a.md", "create", ("missing",))]
 
 
-def test_a_file_with_too_many_attributes_cannot_be_adopted() -> None:
+@pytest.mark.parametrize(("others", "action"), [((), Action.ADOPT), (tuple(f"a{n}" for n in range(15)), Action.REFUSE)])
+def test_an_adopted_file_must_have_room_for_what_others_own(others: tuple[str, ...], action: Action) -> None:
     stranger = replace(copy(id="ext"), attributes={f"a{n}": n for n in range(15)})
-    (change,) = plan_store([EXT], [stranger], adopt=True).files
-    assert change.action is Action.REFUSE
-    assert "17 attributes" in change.detail
+    (change,) = plan_store([EXT], [stranger], settings={"ignore_attributes": others}, adopt=True).files
+    assert change.action is action
+    assert ("18 attributes, 15 of them others'" in change.detail) is (action is Action.REFUSE)
 
 
 FILE_ACTIONS = set(Action) - {Action.CANCEL}

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.model import FileStatus, LiveFile, Upload
-from vssync.ownership import KEY, MARK
+from vssync.ownership import MARK
 from vssync.plan import Action, Copy, FileChange, Note, NoteKind, Reason
-from vssync.planner.attributes import MOST, fields_between, preserved
+from vssync.planner.attributes import fields_between, preserved
 from vssync.planner.copies import Census, Owned, State, Want, age
-from vssync.planner.table import Rules, create, decide, impossible
+from vssync.planner.table import Rules, create, decide, impossible, within_limits
 
 Left = Mapping[str, Sequence[Owned]]
 
@@ -120,10 +120,7 @@ def _adopt(want: Want, file: LiveFile, own: Sequence[Owned], rules: Rules) -> Fi
     )
     if not rules.capabilities.attribute_updates:
         return impossible(change, "the service cannot change attributes in place, so it cannot be marked")
-    count = len({*file.attributes, KEY, MARK})
-    if count > MOST:
-        return impossible(change, f"with ours it would carry {count} attributes; {MOST} fit. Remove some of its own")
-    return change
+    return within_limits(change)
 
 
 def _blocked(want: Want, census: Census, rules: Rules) -> FileChange | None:

@@ -112,6 +112,15 @@ def impossible(change: FileChange, detail: str) -> FileChange:
     return replace(change, action=Action.REFUSE, reasons=(*change.reasons, Reason.IMPOSSIBLE), drop=(), detail=detail)
 
 
+def within_limits(change: FileChange) -> FileChange:
+    """The change, refused where it would write more attributes than a file may carry."""
+    assert change.desired
+    count = len({*change.desired.attributes, *change.preserve}) + 2
+    if count <= MOST:
+        return change
+    return impossible(change, f"it would carry {count} attributes, {len(change.preserve)} of them others'; {MOST} fit")
+
+
 def _anew(want: Want, busy: Owned | None, copies: Sequence[Owned], rules: Rules) -> FileChange:
     """A copy that is on its way already is what was asked for."""
     if busy:
@@ -150,7 +159,7 @@ def _update(want: Want, kept: Owned, rules: Rules) -> FileChange | None:
     )
     if not rules.capabilities.attribute_updates:
         return impossible(change, "the service cannot change attributes in place; --replace brings the file in anew")
-    return _within_limits(change)
+    return within_limits(change)
 
 
 def _why(difference: Difference, moved: bool) -> tuple[Reason, ...]:
@@ -231,7 +240,7 @@ def _bring(
     serving = newest(copies, State.OK, rules.now)
     same_file = any(copy.id == attached for copy in copies)
     left_serving = any(copy.file.status is FileStatus.COMPLETED and copy.id != attached for copy in copies)
-    return _within_limits(
+    return within_limits(
         FileChange(
             store=rules.store.key,
             key=want.key,
@@ -256,15 +265,6 @@ def _superseded(want: Want, kept: Owned | None, others: tuple[Copy, ...], rules:
         keep=kept.evidence if kept else None,
         drop=others,
     )
-
-
-def _within_limits(change: FileChange) -> FileChange:
-    """Refuse by name a write of more attributes than a file may carry."""
-    assert change.desired
-    count = len({*change.desired.attributes, *change.preserve}) + 2
-    if count <= MOST:
-        return change
-    return impossible(change, f"it would carry {count} attributes, {len(change.preserve)} of them others'; {MOST} fit")
 
 
 def _chunking_field(serving: Owned, want: Want) -> tuple[FieldChange, ...]:
