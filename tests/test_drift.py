@@ -73,6 +73,17 @@ def test_other_peoples_files_are_counted_and_left(folder: Path) -> None:
         assert work.client.file(store_id, theirs).attributes == {"owner": "them"}
 
 
+def test_a_file_is_adopted_although_another_store_has_its_key(folder: Path) -> None:
+    with open_work(folder) as (work, _):
+        other = work.client.create_store({"name": "more"})
+        theirs = work.client.upload(io.BytesIO(b"# a\n"), "a.md").id
+        work.client.attach(other.id, Entry(theirs, {}, AUTO))
+    (folder / "vssync.yaml").write_text(MANIFEST + '  more:\n    files: [{path: "a.md"}]\n')
+    with open_work(folder) as (work, _):
+        (change,) = workflow.plan(work, Options(adopt=True)).stores[1].files
+        assert (change.key, change.action, change.keep and change.keep.id) == ("a.md", Action.ADOPT, theirs)
+
+
 def test_a_changed_attribute_is_drift_and_put_right(folder: Path) -> None:
     with open_work(folder) as (work, _):
         store_id, files = live(work)
