@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from vssync.batches import Around, Decisions, decide
 from vssync.model import Contents, LiveStore, StoreStatus
-from vssync.ownership import STORE_BATCHES
+from vssync.ownership import hinted
 from vssync.plan import Action, Note, NoteKind, StorePlan
 from vssync.planner.copies import take_census
 from vssync.planner.digest import content_digest
@@ -96,10 +96,9 @@ def _decide_batches(draft: Draft, live: LiveStore | None, contents: Contents) ->
     """Batches are nobody's while only a part of the store is in scope: what they hold may not be judged."""
     if live is None or not draft.rules.scope.whole(draft.rules.store.key):
         return Decisions()
-    hint = live.metadata.get(STORE_BATCHES, "").replace(",", " ").split()
     around = Around(
         files={file.id: file for file in contents.files},
-        hint=hint,
+        hint=hinted(live.metadata),
         ours=draft.census.our_ids,
         unwanted=draft.dropped,
         again={file.keep.id for file in draft.changes if file.action is Action.AWAIT and file.keep},
