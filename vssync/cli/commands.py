@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from vssync import __version__
-from vssync.cli import endings, examples, flags, shared, signals
+from vssync.cli import endings, examples, flags, shared, signals, streams
 from vssync.cli.completion import completion
 from vssync.cli.diff import diff
 from vssync.cli.doctor import doctor
@@ -55,8 +53,7 @@ for command in JOINING:
 
 def main() -> NoReturn:
     """The program."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows few letters is no bug of ours
+    streams.open_all()
     signals.heard.listen()
     try:
         code = endings.run(lambda: cli.main(prog_name="vssync", standalone_mode=False))

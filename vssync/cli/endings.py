@@ -42,10 +42,6 @@ def run(command: Callable[[], object]) -> int:
         signals.heard.end()
         _say("vssync: interrupted")
         return signals.heard.code()
-    except BrokenPipeError:
-        # The reader of our output left (`| head`): nobody is there to be told.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     except Exception as error:
         _say(f"vssync: a bug: {type(error).__name__}: {error}. The traceback is in {_keep_traceback()}")
         return BUG

@@ -1,0 +1,52 @@
+"""What becomes of a command whose output nobody takes: it goes on, and its exit code stays true."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_commands import MANIFEST, ended, vssync
+from tests.program import STARTED
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "vssync.yaml").write_text(MANIFEST)
+    (tmp_path / "a.md").write_text("# A\n")
+    return tmp_path
+
+
+@pytest.fixture
+def left() -> Iterator[int]:
+    """A pipe whose reader has left."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+@pytest.mark.parametrize(("command", "code"), [("plan --detailed-exitcode", 2), ("apply --yes", 0), ("plan --no", 64)])
+def test_a_reader_that_leaves_changes_nothing(folder: Path, left: int, command: str, code: int) -> None:
+    end = subprocess.run([*STARTED, *command.split()], cwd=folder, stdout=left, stderr=left, check=False, timeout=60)
+    assert end.returncode == code
+    assert vssync(folder, "plan", "--detailed-exitcode").code == (0 if "apply" in command else 2)
+
+
+@pytest.mark.parametrize(
+    ("streams", "code", "said"),
+    [
+        (">/dev/full", 1, "vssync: standard output: cannot be written: No space left on device\n"),
+        ("2>/dev/full", 0, ""),
+        (">&- 2>&-", 0, ""),
+    ],
+)
+def test_only_results_that_are_lost_are_an_error(folder: Path, streams: str, code: int, said: str) -> None:
+    if "full" in streams and not Path("/dev/full").exists():
+        pytest.skip("no device here is always full")
+    end = ended(["sh", "-c", f'exec "$@" {streams}', "sh", *STARTED, "apply", "--yes"], folder)
+    assert (end.code, end.err) == (code, said)
+    assert vssync(folder, "plan", "--detailed-exitcode").code == (2 if code else 0)

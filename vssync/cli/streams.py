@@ -1,0 +1,47 @@
+"""Standard output and error. A reader that leaves, as `| head` does, is no error: the command goes on, and its exit
+code stays true.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any, TextIO
+
+from vssync.errors import VssyncError
+
+
+class _Stream(io.FileIO):
+    """Takes what nobody reads any more for written. `told` tells whether a full disk is an error, which it is once."""
+
+    def __init__(self, number: int, *, told: bool) -> None:
+        super().__init__(number, "w", closefd=False)
+        self._told = told
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            pass
+        except OSError as error:
+            if self._told:
+                self._told = False
+                raise VssyncError(f"standard output: cannot be written: {error.strerror}") from error
+        return memoryview(data).nbytes
+
+
+def open_all() -> None:
+    """Replaces both streams of this process; one that is no file of the system's stays as it is."""
+    sys.stdout = _opened(sys.stdout, told=True)
+    sys.stderr = _opened(sys.stderr, told=False)
+
+
+def _opened(stream: TextIO | None, *, told: bool) -> TextIO:
+    """The stream, heedless; a letter that its encoding lacks is no bug of ours either."""
+    if stream is None:  # it was closed before we began
+        return open(os.devnull, "w", encoding="utf-8")
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    buffer = io.BufferedWriter(_Stream(stream.fileno(), told=told))
+    return io.TextIOWrapper(buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering)
