@@ -41,7 +41,7 @@ def test_a_reader_that_leaves_changes_nothing(folder: Path, left: int, command: 
     [
         (">/dev/full", 1, "vssync: standard output: cannot be written: No space left on device\n"),
         ("2>/dev/full", 0, ""),
-        (">&- 2>&-", 0, ""),
+        ("<&- >&- 2>&-", 0, ""),
     ],
 )
 def test_only_results_that_are_lost_are_an_error(folder: Path, streams: str, code: int, said: str) -> None:

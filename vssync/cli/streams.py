@@ -1,5 +1,6 @@
-"""Standard output and error. A reader that leaves, as `| head` does, is no error: the command goes on, and its exit
-code stays true.
+"""Standard input, output and error, any of which may be closed before we begin.
+
+A reader that leaves, as `| head` does, is no error: the command goes on, and its exit code stays true.
 """
 
 from __future__ import annotations
@@ -32,15 +33,16 @@ class _Stream(io.FileIO):
 
 
 def open_all() -> None:
-    """Replaces both streams of this process; one that is no file of the system's stays as it is."""
+    """Makes this process's streams so; one that is no file of the system's stays as it is."""
+    sys.stdin = sys.stdin or os.fdopen(os.open(os.devnull, os.O_RDONLY))
     sys.stdout = _opened(sys.stdout, told=True)
     sys.stderr = _opened(sys.stderr, told=False)
 
 
 def _opened(stream: TextIO | None, *, told: bool) -> TextIO:
     """The stream, heedless; a letter that its encoding lacks is no bug of ours either."""
-    if stream is None:  # it was closed before we began
-        return open(os.devnull, "w", encoding="utf-8")
+    if stream is None:
+        return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     buffer = io.BufferedWriter(_Stream(stream.fileno(), told=told))
