@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from vssync.api import Glance, Plane
 from vssync.api.lacks import on_list
+from vssync.api.paths import at
 from vssync.doctor import policies
 from vssync.doctor.finding import Finding, Tell, Verdict, failed, ok, warning
 from vssync.endpoints import AuthKind
@@ -173,7 +174,7 @@ def _readable(work: Work, key: str, store: LiveStore) -> Finding:
 
 
 def _batches(work: Work, store: LiveStore) -> Finding:
-    error = work.client.glance(f"/vector_stores/{store.id}/file_batches").error
+    error = work.client.glance(at("vector_stores", store.id, "file_batches")).error
     if error is None:
         return ok("list batches", "supported")
     if on_list(error) is None:
