@@ -109,6 +109,17 @@ def test_a_deletion_that_was_sent_twice_is_not_taken_for_forbidden() -> None:
     assert [request.method for request in seen] == ["DELETE", "DELETE"]
 
 
+@pytest.mark.parametrize("odd", ["../../../files/file-9", "..", "x/../..", "a?b", "a#b", "a%2Fb", "a\nb", "\ud800"])
+def test_no_id_leads_to_another_objects_address(odd: str) -> None:
+    serve, seen = script(ok(), ok())
+    client = client_of(serve)
+    client.detach("vs_1", odd)
+    client.delete_upload(odd)
+    of_store, of_files = (request.url.raw_path.decode().split("/") for request in seen)
+    assert (of_store[:5], len(of_store)) == (["", "v1", "vector_stores", "vs_1", "files"], 6)
+    assert (of_files[:3], len(of_files)) == (["", "v1", "files"], 4)
+
+
 @pytest.mark.parametrize("status", [404, 405])
 def test_a_service_without_a_list_of_batches(status: int) -> None:
     serve, _ = script(httpx.Response(status))

@@ -82,6 +82,7 @@ def test_some_services_say_400_for_what_is_not_there() -> None:
         ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
         ({"retry-after": "Sat, 01 Aug 2026 00:00:10 GMT", "date": "Sat, 01 Aug 2026 00:00:00 GMT"}, 10.0),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": f"Sat, 01 Aug {'9' * 20} 00:00:10 GMT", "date": "Sat, 01 Aug 2026 00:00:00 GMT"}, None),
         ({}, None),
     ],
 )

@@ -59,7 +59,7 @@ def test_counts_may_be_absent() -> None:
     assert parse.batch({"id": "b", "file_counts": {"total": 3}}).counts == FileCounts(total=3)
 
 
-@pytest.mark.parametrize("odd", [float("nan"), float("inf"), "5", None, [], {}])
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), pytest.param(10**400, id="huge"), "5", None, [], {}])
 def test_numbers_that_are_none_count_as_nothing(odd: Any) -> None:
     assert parse.store({"id": "v", "created_at": odd, "usage_bytes": odd}).created_at == 0
     assert parse.hit({"score": odd}).score == 0.0

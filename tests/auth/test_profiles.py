@@ -85,6 +85,18 @@ def test_a_file_from_another_editor_is_read(tmp_path: Path) -> None:
         ({"A": b.section(), "B": {}}, KEY, "", "profile 'DEFAULT': not in {oci}/config; it has A, B; choose"),
         ({}, KEY, "P", "profile 'P': not in {oci}/config; it has none"),
         ({"DEFAULT": b.section(user="")}, KEY, "", "profile DEFAULT of {oci}/config: has no `user`"),
+        (
+            {"DEFAULT": b.section(user="ocid1.us\u200ber")},
+            KEY,
+            "",
+            "profile DEFAULT of {oci}/config: its `user` holds a",
+        ),
+        (
+            {"DEFAULT": b.section(tenancy="mine # or not")},
+            KEY,
+            "",
+            "profile DEFAULT of {oci}/config: its `tenancy` holds",
+        ),
         ({"DEFAULT": b.section(key_file="")}, KEY, "", "profile DEFAULT of {oci}/config: has no `key_file`"),
         ({"DEFAULT": b.section(key_file="~/.oci/no")}, KEY, "", "{oci}/no: No such file or directory; profile DEFAULT"),
         ({"DEFAULT": b.section(key_file="~/.oci")}, KEY, "", "{oci}: Is a directory; profile DEFAULT of {oci}/config"),

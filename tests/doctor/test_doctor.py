@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
@@ -110,14 +111,23 @@ def test_what_cannot_begin_says_why(
     assert said in findings[topic].said
 
 
-def oci(folder: Path, answer: Callable[[httpx.Request], httpx.Response], project: str = PROJECT) -> dict[str, Finding]:
+NOW = 1785542400.0
+
+
+def oci(
+    folder: Path,
+    answer: Callable[[httpx.Request], httpx.Response],
+    project: str = PROJECT,
+    clock: Clock | None = None,
+) -> dict[str, Finding]:
     """What the reading probes say of an OCI whose service is a function."""
+    clock = clock or Clock(NOW)
     manifest(folder, f"{{provider: oci, region: us-chicago-1, project: '{project}', compartment: '{COMPARTMENT}'}}")
     settings = Settings(manifest=str(folder), environment={"VSSYNC_API_KEY": KEY})
     loaded = workflow.load(settings, hashed=False)
     told: list[Finding] = []
     with workflow.begin(settings, loaded, clock=Clock()) as work:
-        reading.look(replace(work, client=client_of(answer)), told.append, 1785542400.0)
+        reading.look(replace(work, client=client_of(answer, clock)), told.append, clock.monotonic)
     return {finding.topic: finding for finding in told}
 
 
@@ -188,10 +198,26 @@ def test_the_region_of_an_ocid(ocid: str, region: str) -> None:
 def test_the_clock_is_compared(tmp_path: Path, off: int, verdict: Verdict) -> None:
     def shifted(request: httpx.Request) -> httpx.Response:
         answer = hidden(request)
-        answer.headers["date"] = formatdate(1785542400 + off, usegmt=True)
+        answer.headers["date"] = formatdate(NOW + off, usegmt=True)
         return answer
 
     assert oci(tmp_path, shifted)["clock"].verdict is verdict
+
+
+@pytest.mark.parametrize("patient", ["/vector_stores", "/files"])
+def test_time_spent_on_retries_is_no_fault_of_the_clock(tmp_path: Path, patient: str) -> None:
+    clock, asked = Clock(NOW), set[str]()
+
+    def throttled(request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if path.endswith(patient) and path not in asked:
+            asked.add(path)
+            return httpx.Response(429, headers={"retry-after": "400"})
+        answer = hidden(request)
+        answer.headers["date"] = formatdate(clock.now, usegmt=True)
+        return answer
+
+    assert oci(tmp_path, throttled, clock=clock)["clock"].verdict is Verdict.OK
 
 
 def test_the_other_address_is_offered_when_it_lists_stores(tmp_path: Path) -> None:
@@ -207,7 +233,7 @@ def test_the_other_address_is_offered_when_it_lists_stores(tmp_path: Path) -> No
     told: list[Finding] = []
     with workflow.begin(settings, workflow.load(settings), clock=Clock()) as work:
         client = connect(work.endpoint, auth=None, clock=Clock(), workers=1, transport=httpx.MockTransport(answer))
-        assert reading.look(replace(work, client=client), told.append, 0.0) is None
+        assert reading.look(replace(work, client=client), told.append, time.time) is None
     assert "control_url: http://localhost:1/v1" in " ".join(told[-1].way_out)
 
 

@@ -261,7 +261,10 @@ def test_a_dialect_by_name_with_switches(text: str, expected: Dialect) -> None:
         ("azure", "azure: is no provider; take one of local, openai, oci, compatible"),
         ("local,speed=1", "speed: is no switch of a provider; take one of split, "),
         ("local,lax", "lax=: must be one of on, off"),
-        ("local,count-steps=x", "count-steps=x: must be a whole number"),
+        ("local,count-steps=x", "count-steps=x: must be a whole number from 1"),
+        ("local,count-steps=0", "count-steps=0: must be a whole number from 1"),
+        ("local,most-files=0", "most-files=0: must be a whole number from 1"),
+        ("oci,unsettled=-1", "unsettled=-1: must be a whole number from 0"),
         ("local,errors=loud", "errors=loud: must be one of openai, bare, oci"),
     ],
 )

@@ -225,6 +225,34 @@ def test_a_refused_request_meets_no_further_fault(misbehaving: Misbehaving) -> N
     assert statuses(api, *["GET /files"] * 3, f"GET /files/{file}") == [503, 200, 200, 404]
 
 
+@pytest.mark.parametrize("kind", ["slow-delete=1", "ghost-search"])
+@pytest.mark.parametrize(("spoilt", "status"), [("not-json,status=502", 502), ("not-json", 200), ("status=409", 409)])
+def test_a_deletion_meets_other_faults_too(misbehaving: Misbehaving, kind: str, spoilt: str, status: int) -> None:
+    api = misbehaving(kind, f"{spoilt}:DELETE::1")
+    store = api.store("a.md")
+    (file,) = ids(api.get(f"/vector_stores/{store}/files"))
+    path = f"/vector_stores/{store}/files/{file}"
+    assert statuses(api, f"DELETE {path}", *[f"GET {path}"] * 3) == [status, 200, 200, 200]
+
+
+def test_what_a_fault_asks_meets_no_other_fault(misbehaving: Misbehaving) -> None:
+    api = misbehaving("slow-delete=1", "poisoned-page", "duplicates", "wrong-counts")
+    store = api.store("a.md", "b.md")
+    other, file = ids(api.get(f"/vector_stores/{store}/files"))
+    api.delete(f"/vector_stores/{store}/files/{file}")
+    api.get("/files")
+    assert api.get(f"/vector_stores/{store}")["file_counts"]["total"] == 2
+    assert ids(api.get(f"/vector_stores/{store}/files")) == [other]
+
+
+def test_an_id_in_another_alphabet_is_found_by_faults(misbehaving: Misbehaving) -> None:
+    api = misbehaving("poisoned-page,file=*.svg", "unseen", phantom_files=True)
+    store = api.store()
+    api.post(f"/vector_stores/{store}/files", {"file_id": "日本"})
+    path = f"/vector_stores/{store}/files"
+    assert statuses(api, *[f"GET {path}/日本"] * 2, f"GET {path}") == [404, 200, 200]
+
+
 def test_a_rate_limit(misbehaving: Misbehaving, clock: Clock) -> None:
     api = misbehaving("rate-limit=2")
     assert statuses(api, "GET /files", "GET /files", "GET /files") == [200, 200, 429]

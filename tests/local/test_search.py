@@ -181,6 +181,7 @@ def nested(depth: int) -> dict[str, Any]:
         (compare("eq", "a", [1]), "filters.value"),
         (compare("in", "a", 1), "filters.value"),
         (compare("in", "a", [None]), "filters.value"),
+        (compare("nin", "a", ["b", True]), "filters.value"),
         ({"type": "and", "filters": {}}, "filters.filters"),
         ({"type": "and", "filters": [compare("eq", "a", {})]}, "filters.filters[0].value"),
         ({"type": "and", "filters": [], "key": "a"}, "filters.key"),

@@ -15,6 +15,7 @@ from vssync.api.ends import from_both_ends
 from vssync.api.limits import Bucket, Clock
 from vssync.api.paging import PAGE, Page, one_by_one, page_of, whole
 from vssync.api.parse import Misshapen
+from vssync.api.paths import at
 from vssync.api.send import ATTACH, SEARCH, UPLOAD, Call, Plane, Reply, Sender, misshapen
 from vssync.api.values import Entry, Glance, Polled
 from vssync.errors import AccessDenied, NotFound, ServiceError
@@ -94,27 +95,27 @@ class Client:
 
     def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
         """The store with these settings; name, metadata and expiry only (OpenAI spec)."""
-        return self._read(Call("POST", f"/vector_stores/{store_id}", Plane.CONTROL, body=body), parse.store)
+        return self._read(Call("POST", at("vector_stores", store_id), Plane.CONTROL, body=body), parse.store)
 
     def store(self, store_id: str) -> LiveStore:
         """One store; NotFound may also mean that the caller may not see it."""
-        return self._read(Call("GET", f"/vector_stores/{store_id}", Plane.CONTROL), parse.store)
+        return self._read(Call("GET", at("vector_stores", store_id), Plane.CONTROL), parse.store)
 
     def delete_store(self, store_id: str) -> None:
         """Deletes a store; its Files stay (OpenAI spec). One that is gone already is fine."""
-        self._gone(Call("DELETE", f"/vector_stores/{store_id}", Plane.CONTROL))
+        self._gone(Call("DELETE", at("vector_stores", store_id), Plane.CONTROL))
 
     def search(self, store_id: str, query: str, most: int) -> tuple[SearchHit, ...]:
         """The best `most` (1..50) chunks for a question."""
         body = {"query": query, "max_num_results": most}
-        call = Call("POST", f"/vector_stores/{store_id}/search", body=body, patience=SEARCH)
+        call = Call("POST", at("vector_stores", store_id, "search"), body=body, patience=SEARCH)
         return self._read(call, lambda body: tuple(parse.hit(row) for row in page_of(body).rows))
 
     # -- a store's files ---------------------------------------------------------------------------------
 
     def files(self, store_id: str, expected: int = 0) -> tuple[LiveFile, ...]:
         """All files of a store, complete: from both ends at once, and from one when that gave fewer than expected."""
-        path = f"/vector_stores/{store_id}/files"
+        path = at("vector_stores", store_id, "files")
         try:
             rows = from_both_ends(self._pages(path, order="asc"), self._pages(path, order="desc"), _at_once)
             found = tuple(parse.store_file(row) for row in rows)
@@ -125,27 +126,27 @@ class Client:
     def ready(self, store_id: str) -> bool:
         """Whether the store can be used: some services answer 404 for a while after creating it."""
         try:
-            self._send(Call("GET", f"/vector_stores/{store_id}/files", params={"limit": 1}))
+            self._send(Call("GET", at("vector_stores", store_id, "files"), params={"limit": 1}))
         except NotFound:
             return False
         return True
 
     def file(self, store_id: str, file_id: str) -> LiveFile:
         """One file of a store."""
-        return self._read(Call("GET", f"/vector_stores/{store_id}/files/{file_id}"), parse.store_file)
+        return self._read(Call("GET", at("vector_stores", store_id, "files", file_id)), parse.store_file)
 
     def attached(self, store_id: str, file_id: str) -> bool:
         """Whether a store still has this file."""
-        return self._there(Call("GET", f"/vector_stores/{store_id}/files/{file_id}"))
+        return self._there(Call("GET", at("vector_stores", store_id, "files", file_id)))
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> LiveFile:
         """Replaces a store file's attributes as a whole."""
-        call = Call("POST", f"/vector_stores/{store_id}/files/{file_id}", body={"attributes": dict(attributes)})
+        call = Call("POST", at("vector_stores", store_id, "files", file_id), body={"attributes": dict(attributes)})
         return self._read(call, parse.store_file)
 
     def detach(self, store_id: str, file_id: str) -> None:
         """Takes a file out of a store; the File stays (OpenAI spec). One that is gone already is fine."""
-        self._gone(Call("DELETE", f"/vector_stores/{store_id}/files/{file_id}"))
+        self._gone(Call("DELETE", at("vector_stores", store_id, "files", file_id)))
 
     def attach(self, store_id: str, entry: Entry) -> LiveFile:
         """Attaches one file. A file that is attached already is an error here, and an answer there: look first."""
@@ -167,22 +168,22 @@ class Client:
 
     def batch(self, store_id: str, batch_id: str) -> Polled:
         """A batch's progress. The id in the answer is not trusted: some services echo another object's."""
-        return self._polled(Call("GET", f"/vector_stores/{store_id}/file_batches/{batch_id}"))
+        return self._polled(Call("GET", at("vector_stores", store_id, "file_batches", batch_id)))
 
     def batch_files(self, store_id: str, batch_id: str) -> tuple[LiveFile, ...]:
         """All files of a batch, complete."""
-        return self._list(f"/vector_stores/{store_id}/file_batches/{batch_id}/files", parse.store_file)
+        return self._list(at("vector_stores", store_id, "file_batches", batch_id, "files"), parse.store_file)
 
     def cancel_batch(self, store_id: str, batch_id: str) -> None:
         """Asks a batch to stop; what is completed stays, and it may go on for a while."""
-        self._send(Call("POST", f"/vector_stores/{store_id}/file_batches/{batch_id}/cancel"))
+        self._send(Call("POST", at("vector_stores", store_id, "file_batches", batch_id, "cancel")))
 
     def batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
         """A store's unfinished batches with their files; None where the service does not list batches."""
         if not self._lists_batches:
             return None
         try:
-            listed = self._list(f"/vector_stores/{store_id}/file_batches", parse.batch)
+            listed = self._list(at("vector_stores", store_id, "file_batches"), parse.batch)
         except ServiceError as error:
             if lacks.on_list(error) is None:
                 raise
@@ -216,7 +217,7 @@ class Client:
 
     def uploaded(self, file_id: str) -> Upload:
         """One File object."""
-        return self._read(Call("GET", f"/files/{file_id}"), parse.upload)
+        return self._read(Call("GET", at("files", file_id)), parse.upload)
 
     def uploads(self) -> Iterator[Upload]:
         """All Files for the purpose that ours have, whoever's, newest first; each page is asked for when it is needed.
@@ -231,16 +232,16 @@ class Client:
 
     def download(self, file_id: str) -> bytes:
         """A File's bytes, in memory. Many services give back none that were uploaded for stores."""
-        body: bytes = self._send(Call("GET", f"/files/{file_id}/content", patience=UPLOAD, raw=True)).body
+        body: bytes = self._send(Call("GET", at("files", file_id, "content"), patience=UPLOAD, raw=True)).body
         return body
 
     def text(self, store_id: str, file_id: str) -> str:
         """A store file as the service read it: text, whatever was uploaded."""
-        return self._read(Call("GET", f"/vector_stores/{store_id}/files/{file_id}/content"), parse.text)
+        return self._read(Call("GET", at("vector_stores", store_id, "files", file_id, "content")), parse.text)
 
     def delete_upload(self, file_id: str) -> None:
         """Deletes a File. One that is gone already is fine."""
-        self._gone(Call("DELETE", f"/files/{file_id}"))
+        self._gone(Call("DELETE", at("files", file_id)))
 
     # -- looking around ----------------------------------------------------------------------------------
 
@@ -322,7 +323,7 @@ def _at_once(one: Callable[[], Page], other: Callable[[], Page]) -> tuple[Page, 
 def _attaching(store_id: str, where: str, body: Mapping[str, Any], files: int) -> Call:
     return Call(
         "POST",
-        f"/vector_stores/{store_id}/{where}",
+        at("vector_stores", store_id, where),
         body=body,
         idempotent=False,
         patience=ATTACH,

@@ -57,7 +57,7 @@ def _until(moment: str | None, now: str | None) -> float | None:
 
     try:
         return max(0.0, (parsedate_to_datetime(moment or "") - parsedate_to_datetime(now or "")).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

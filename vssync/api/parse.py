@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from math import isfinite
 from typing import Any, TypeVar
 
 from vssync.model import (
@@ -29,6 +28,7 @@ from vssync.model import (
 
 Body = Mapping[str, Any]
 Word = TypeVar("Word", bound=StrEnum)
+_MOST = 2**53  # no time, size or count comes near; JSON holds infinities and numbers of any length
 
 
 class Misshapen(Exception):
@@ -122,11 +122,11 @@ def _text(value: object) -> str:
 
 
 def _int(value: object) -> int:
-    return int(value) if isinstance(value, int | float) and isfinite(value) else 0
+    return int(_float(value))
 
 
 def _float(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and isfinite(value) else 0.0
+    return float(value) if isinstance(value, int | float) and abs(value) < _MOST else 0.0
 
 
 def _mapping(value: object) -> Body:

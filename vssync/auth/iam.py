@@ -69,7 +69,7 @@ def _phrases(environment: Mapping[str, str], ask: Ask | None) -> Phrases:
 def _signing_key(endpoint: Endpoint, profile: Profile, phrases: Phrases) -> Signed:
     from oci.signer import Signer as KeySigner
 
-    tenancy, user, claimed = (profile.need(setting) for setting in ("tenancy", "user", "fingerprint"))
+    tenancy, user, claimed = (profile.identifier(setting) for setting in ("tenancy", "user", "fingerprint"))
     path, pem = profile.read("key_file")
     signer = unlock(
         lambda phrase: KeySigner(tenancy, user, claimed, None, phrase, pem),

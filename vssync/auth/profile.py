@@ -7,6 +7,7 @@ token. This module decides nothing about signing.
 from __future__ import annotations
 
 import configparser
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from vssync.auth.credential import CredentialError
 
 DEFAULT = "DEFAULT"
 _VARIABLES = ("OCI_CONFIG_FILE", "OCI_CLI_CONFIG_FILE")
+_IDENTIFIER = re.compile(r"[\x21-\x7e]+")
 _NONE = "\n"  # the name of a section no file can have, so that [DEFAULT] is read like any other
 
 
@@ -41,6 +43,19 @@ class Profile:
         if not value:
             whose = " of its own" if own and self.get(setting) else ""
             raise CredentialError(f"profile {self.name} of {self.file}: has no `{setting}`{whose}")
+        return value
+
+    def identifier(self, setting: str) -> str:
+        """A setting that must be there and goes into a header, as an OCID.
+
+        Raises CredentialError.
+        """
+        value = self.need(setting)
+        if not _IDENTIFIER.fullmatch(value):
+            raise CredentialError(
+                f"profile {self.name} of {self.file}: its `{setting}` holds a character no identifier has, as a space "
+                "or one that does not show"
+            )
         return value
 
     def read(self, setting: str, *, own: bool = False) -> tuple[Path, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from vssync.local import Options, Service
 
+_KEY = re.compile(r"[\x21-\x7e]*")  # what a header can carry
 _PORT = click.IntRange(0, 65535)
 _MS = click.IntRange(0, 86_400_000)
 
@@ -69,12 +71,14 @@ def serve(host: str, port: int, data: Path, latency: int | None, faults: tuple[s
 
 
 def _options(host: str, given: dict[str, Any]) -> Options:
-    """Raises UsageProblem for an unknown provider, or an open door."""
+    """Raises UsageProblem for an unknown provider, an open door, or one that no key fits."""
     from vssync.errors import UsageProblem
     from vssync.local import OptionError, Options, dialect, server
 
     if not (server.loopback(host) or given["api_key"]):
         raise UsageProblem(f"--host {host}: other machines could read and write everything; add --api-key KEY")
+    if not _KEY.fullmatch(given["api_key"]):
+        raise UsageProblem("--api-key: no client can send it; take one of plain ASCII, without spaces")
     try:
         spoken = dialect(given["provider"])
     except OptionError as error:

@@ -94,7 +94,7 @@ def _addresses(endpoint: Endpoint, tell: Tell) -> None:
 
 def _at_work(work: Work, tell: Tell, *, write: bool) -> tuple[Mapping[str, bool], bool] | None:
     """What a trial found and whether it left something; None where none was made."""
-    stores = reading.look(work, tell, time.time())
+    stores = reading.look(work, tell, time.time)
     if work.endpoint.provider == "oci" and work.endpoint.auth not in _UNSIGNED:
         tenancy.look(work, stores or (), tell, time.time())
     return trial.run(work.client, tell) if write and stores is not None else None

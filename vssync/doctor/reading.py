@@ -5,10 +5,12 @@ A probe that makes no sense where an earlier one failed is left out, so that one
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from vssync.api import Glance, Plane
 from vssync.api.lacks import on_list
+from vssync.api.paths import at
 from vssync.doctor import policies
 from vssync.doctor.finding import Finding, Tell, Verdict, failed, ok, warning
 from vssync.endpoints import AuthKind
@@ -23,19 +25,21 @@ _NEW = 120  # seconds for which a new store may be unknown at the data address
 _LOOKED_AT = 5  # stores of ours whose files are asked for
 
 
-def look(work: Work, tell: Tell, now: float) -> tuple[LiveStore, ...] | None:
+def look(work: Work, tell: Tell, now: Callable[[], float]) -> tuple[LiveStore, ...] | None:
     """All stores, once everything was looked at; None where they cannot be listed. `now` is this machine's clock."""
-    glances = {
-        Plane.CONTROL: work.client.glance("/vector_stores", Plane.CONTROL),
-        Plane.DATA: work.client.glance("/files"),
-    }
+    glances: dict[Plane, Glance] = {}
+    ahead: float | None = None  # seconds, of this machine's clock, at an answer's arrival: a glance can take minutes
+    for plane, path in ((Plane.CONTROL, "/vector_stores"), (Plane.DATA, "/files")):
+        glances[plane] = work.client.glance(path, plane)
+        if not glances[plane].error and work.client.service_date is not None:
+            ahead = now() - work.client.service_date
     for finding in _connections(work, glances):
         tell(finding)
     if all(_unanswered(glance) for glance in glances.values()):
         return None
     tell(_credential(work, glances))
     project = _project(work, glances[Plane.DATA])
-    for extra in (project, _clock(work, now)):
+    for extra in (project, _clock(work, ahead)):
         if extra:
             tell(extra)
     if project and project.verdict is Verdict.FAILED and _one_cause(glances):
@@ -114,12 +118,11 @@ def region_of(ocid: str) -> str:
     return parts[3] if len(parts) > 4 and "-" in parts[3] else ""
 
 
-def _clock(work: Work, now: float) -> Finding | None:
-    theirs = work.client.service_date
-    if work.endpoint.embedded or theirs is None:
+def _clock(work: Work, ahead: float | None) -> Finding | None:
+    if work.endpoint.embedded or ahead is None:
         return None
-    off = abs(now - theirs)
-    said = f"this machine's is {off:,.0f} s {'ahead of' if now > theirs else 'behind'} the service's"
+    off = abs(ahead)
+    said = f"this machine's is {off:,.0f} s {'ahead of' if ahead > 0 else 'behind'} the service's"
     if off <= _WORTH_SAYING:
         return ok("clock", f"within {off:,.0f} s of the service's")
     signed = work.endpoint.auth not in (AuthKind.NONE, AuthKind.BEARER)
@@ -171,7 +174,7 @@ def _readable(work: Work, key: str, store: LiveStore) -> Finding:
 
 
 def _batches(work: Work, store: LiveStore) -> Finding:
-    error = work.client.glance(f"/vector_stores/{store.id}/file_batches").error
+    error = work.client.glance(at("vector_stores", store.id, "file_batches")).error
     if error is None:
         return ok("list batches", "supported")
     if on_list(error) is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from vssync.api import Client, Entry
 from vssync.api.lacks import Lack, for_good, on_create, on_list
+from vssync.api.paths import at
 from vssync.doctor.finding import Finding, Tell, failed, ok, warning
 from vssync.doctor.scratch import Scratch
 from vssync.errors import NotFound, ServiceError, VssyncError
@@ -86,7 +87,7 @@ def _tries(trial: _Trial) -> None:
 
 
 def _list_batches(trial: _Trial) -> None:
-    error = trial.client.glance(f"/vector_stores/{trial.store}/file_batches").error
+    error = trial.client.glance(at("vector_stores", trial.store, "file_batches")).error
     if error and on_list(error) is None:
         raise error
     finding = warning("list batches", f"not supported ({error.answer.status})") if error else ok("list batches", "work")

@@ -54,18 +54,15 @@ def comparison(value: Any, where: str) -> Predicate:
     said = COMPARISON(value, where)
     kind, key, wanted = said["type"], said["key"], said["value"]
     several = kind in ("in", "nin")
-    if several != isinstance(wanted, list) or not all(map(plain, wanted if several else [wanted])):
+    options = wanted if several else [wanted]
+    allowed = (str, int, float) if several else (str, int, float, bool)
+    if several != isinstance(wanted, list) or not all(type(one) in allowed for one in options):
         expected = "an array of strings and numbers" if several else "a string, a number or a boolean"
         raise invalid(f"{where}.value", f"'{kind}' needs {expected}", "invalid_type")
     if kind in ORDERINGS:
         return lambda found: key in found and ordered(ORDERINGS[kind], found[key], wanted)
-    options = wanted if several else [wanted]
     negated = kind in ("ne", "nin")
     return lambda found: negated != (key in found and any(same(found[key], one) for one in options))
-
-
-def plain(value: Any) -> bool:
-    return isinstance(value, str | int | float)
 
 
 def same(found: Any, wanted: Any) -> bool:

@@ -170,8 +170,9 @@ def value(name: str, said: str, default: Any) -> Any:
     if isinstance(default, bool):
         return chosen(name, said, {"on": True, "off": False})
     if isinstance(default, int):
-        if not (said.isascii() and said.isdecimal() and len(said) < 9):
-            raise OptionError(f"{name}={said}: must be a whole number")
+        least = min(default, 1)  # what counts from 1 makes no sense at 0
+        if not (said.isascii() and said.isdecimal() and len(said) < 9 and int(said) >= least):
+            raise OptionError(f"{name}={said}: must be a whole number from {least}")
         return int(said)
     if isinstance(default, StrEnum):
         return chosen(name, said, {one.value: one for one in type(default)})

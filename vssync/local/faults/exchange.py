@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BASES = ("/20231130/openai/v1", "/openai/v1", "/v1")
 JSON = "application/json"
+ASIDE = "vssync.aside"  # in the WSGI environment: a fault's own request, and no client's
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Request:
 
     @staticmethod
     def of(environ: WSGIEnvironment) -> Request:
-        full = environ["PATH_INFO"]
+        full = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")  # from WSGI's form of a decoded path
         base = next((base for base in BASES if full == base or full.startswith(f"{base}/")), "")
         query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
         return Request(environ["REQUEST_METHOD"], base, full.removeprefix(base), query, environ)
@@ -53,14 +54,14 @@ class Request:
         return self.changed(QUERY_STRING=urlencode(query))
 
     def other(self, method: str, path: str) -> Request:
-        """Another request without a body, from the same client to the same address."""
+        """Another request without a body, as the same client to the same address; no further fault looks at it."""
         return self.changed(
             REQUEST_METHOD=method,
-            PATH_INFO=self.base + path,
+            PATH_INFO=(self.base + path).encode().decode("latin-1"),
             QUERY_STRING="",
             CONTENT_TYPE="",
             CONTENT_LENGTH="",
-            **{"wsgi.input": io.BytesIO()},
+            **{"wsgi.input": io.BytesIO(), ASIDE: True},
         )
 
     def fated(self, fates: fate.Fates) -> Request:
@@ -72,8 +73,9 @@ class Request:
         return self.changed(**{REFUSAL: error})
 
     @property
-    def is_refused(self) -> bool:
-        return REFUSAL in self.environ
+    def is_settled(self) -> bool:
+        """Whether no further fault looks at it."""
+        return REFUSAL in self.environ or ASIDE in self.environ
 
     def read(self) -> tuple[Any, Request]:
         """The JSON body, None where there is none, and a request that still has it."""

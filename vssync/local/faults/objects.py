@@ -106,8 +106,8 @@ class SlowDelete:
     lock: Lock = field(default_factory=Lock)
 
     def __call__(self, request: Request, go: Go) -> Answer:
-        there = go(request.other("GET", request.path))
-        if there.status != 200:
+        there = go(request.changed(REQUEST_METHOD="GET"))
+        if not readable(there):
             return there
         with self.lock:
             self.pending[request.path] = self.value
@@ -126,6 +126,11 @@ class SlowDelete:
         return due
 
 
+def readable(there: Answer) -> bool:
+    """Whether an object is there, and no other fault spoilt the answer that says so."""
+    return there.status == 200 and bool(there.said)
+
+
 def deleted(there: Answer) -> Answer:
     said = there.said
     kind = said["object"] if said["object"] == "file" else f"{said['object']}.deleted"
@@ -140,9 +145,11 @@ class Ghosts:
     hidden: set[str] = field(default_factory=set)  # paths
 
     def __call__(self, request: Request, go: Go) -> Answer:
-        there = go(request.other("GET", request.path))
-        if there.status != 200 or request.path in self.hidden:
+        if request.path in self.hidden:
             return missing(request, go, "file")
+        there = go(request.changed(REQUEST_METHOD="GET"))
+        if not readable(there):
+            return there
         self.hidden.add(request.path)
         return deleted(there)
 

@@ -64,7 +64,7 @@ class Faulty:
 
 
 def through(step: Fault, go: Go) -> Go:
-    return lambda request: go(request) if request.is_refused else step(request, go)
+    return lambda request: go(request) if request.is_settled else step(request, go)
 
 
 def with_faults(app: WSGIApplication, rules: Sequence[str | Rule], world: World | None = None) -> WSGIApplication:
