@@ -132,6 +132,12 @@ def test_an_erased_mark_makes_the_file_theirs_and_holds_the_create_back(folder: 
     quiet(folder)
 
 
+def test_an_erased_mark_is_noticed_beside_a_store_of_the_same_keys(folder: Path) -> None:
+    (folder / "vssync.yaml").write_text(MANIFEST + '  more: {files: [{path: "*.md"}]}\n')
+    apply(folder)
+    test_an_erased_mark_makes_the_file_theirs_and_holds_the_create_back(folder)
+
+
 def test_an_edit_of_an_adopted_file_brings_it_in_anew_and_leaves_the_upload_of_others(folder: Path) -> None:
     test_an_erased_mark_makes_the_file_theirs_and_holds_the_create_back(folder)
     with open_work(folder) as (work, _):

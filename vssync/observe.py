@@ -10,7 +10,7 @@ from vssync.errors import NotFound, ServiceError
 from vssync.model import Contents, Desired, FileStatus, LiveBatch, LiveStore, Snapshot, Upload
 from vssync.ownership import MARK, Mark, hinted, key_digest, read_mark
 from vssync.plan import Options
-from vssync.planner import match_stores
+from vssync.planner import Match, Matches, match_stores
 from vssync.threads import Pool
 
 
@@ -20,11 +20,12 @@ def observe(client: Client, desired: Desired, options: Options, pool: Pool, *, n
     `now` serves where the service does not tell its time. Raises ServiceError when any listing fails.
     """
     stores = client.stores()
-    ids = match_stores(desired, stores, options).wanted_ids
+    matches = match_stores(desired, stores, options)
+    ids = matches.wanted_ids
     wanted = [store for store in stores if store.id in ids]
     listings = pool.map(lambda store: _contents(client, store), wanted)
     contents = {store.id: listing for store, listing in zip(wanted, listings, strict=True)}
-    unnamed = sorted(_candidates(desired, contents))
+    unnamed = sorted(set(_candidates(desired, matches, contents)))
     uploads = pool.map(lambda file_id: _upload(client, file_id), unnamed)
     return Snapshot(client.service_date or now, stores, contents, {found.id: found for found in uploads if found})
 
@@ -71,14 +72,15 @@ def _remembered(client: Client, store: LiveStore) -> tuple[LiveBatch, ...]:
     return tuple(found)
 
 
-def _candidates(desired: Desired, contents: Mapping[str, Contents]) -> Iterator[str]:
+def _candidates(desired: Desired, matches: Matches, contents: Mapping[str, Contents]) -> Iterator[str]:
     """Unmarked files that may be adopted: a listing has no file names, so each costs a request.
 
-    None are looked up while every desired file has a copy of ours.
+    None of a store are looked up while every file that it should hold has a copy of ours there.
     """
-    files = [file for content in contents.values() for file in content.files]
-    marks = (read_mark(file.attributes) for file in files)
-    ours = {mark.key for mark in marks if isinstance(mark, Mark) and mark.owner == desired.owner}
-    if all(key_digest(file.key) in ours for store in desired.stores for file in store.files):
-        return
-    yield from (file.id for file in files if MARK not in file.attributes)
+    for store in desired.stores:
+        for live in matches.found.get(store.key, Match()).live:
+            files = contents[live.id].files
+            marks = (read_mark(file.attributes) for file in files)
+            ours = {mark.key for mark in marks if isinstance(mark, Mark) and mark.owner == desired.owner}
+            if any(key_digest(file.key) not in ours for file in store.files):
+                yield from (file.id for file in files if MARK not in file.attributes)
