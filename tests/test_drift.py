@@ -73,17 +73,6 @@ def test_other_peoples_files_are_counted_and_left(folder: Path) -> None:
         assert work.client.file(store_id, theirs).attributes == {"owner": "them"}
 
 
-def test_a_file_is_adopted_although_another_store_has_its_key(folder: Path) -> None:
-    with open_work(folder) as (work, _):
-        other = work.client.create_store({"name": "more"})
-        theirs = work.client.upload(io.BytesIO(b"# a\n"), "a.md").id
-        work.client.attach(other.id, Entry(theirs, {}, AUTO))
-    (folder / "vssync.yaml").write_text(MANIFEST + '  more:\n    files: [{path: "a.md"}]\n')
-    with open_work(folder) as (work, _):
-        (change,) = workflow.plan(work, Options(adopt=True)).stores[1].files
-        assert (change.key, change.action, change.keep and change.keep.id) == ("a.md", Action.ADOPT, theirs)
-
-
 def test_a_changed_attribute_is_drift_and_put_right(folder: Path) -> None:
     with open_work(folder) as (work, _):
         store_id, files = live(work)
@@ -141,6 +130,12 @@ def test_an_erased_mark_makes_the_file_theirs_and_holds_the_create_back(folder: 
         assert [change.action for change in adopting.stores[0].files] == [Action.ADOPT]
         assert workflow.apply(work, adopting, Silent()).converged
     quiet(folder)
+
+
+def test_an_erased_mark_is_noticed_beside_a_store_of_the_same_keys(folder: Path) -> None:
+    (folder / "vssync.yaml").write_text(MANIFEST + '  more: {files: [{path: "*.md"}]}\n')
+    apply(folder)
+    test_an_erased_mark_makes_the_file_theirs_and_holds_the_create_back(folder)
 
 
 def test_an_edit_of_an_adopted_file_brings_it_in_anew_and_leaves_the_upload_of_others(folder: Path) -> None:

@@ -40,7 +40,14 @@ def plan(
         (plan(10, gone=4), "acme: 4 of 10 live files would be deleted (40%, limit 30%)."),
         (plan(9, gone=4), ""),
         (plan(430, gone=412), "acme: 412 of 430 live files would be deleted (96%, limit 30%)."),
-        (plan(1000, gone=301), "acme: 301 of 1,000 live files would be deleted (30.1%, limit 30.0%)."),
+        (plan(1000, gone=301), "acme: 301 of 1,000 live files would be deleted (30.1%, limit 30%)."),
+        (plan(100, gone=29, max_delete=Limit(share=0.29)), ""),
+        (plan(1000, gone=333, max_delete=Limit(share=33.3 / 100)), ""),
+        (
+            plan(2000, gone=667, max_delete=Limit(share=33.3 / 100)),
+            "acme: 667 of 2,000 live files would be deleted (33.4%, limit 33.3%).",
+        ),
+        (plan(5000, gone=1501), "acme: 1,501 of 5,000 live files would be deleted (30.02%, limit 30%)."),
         (plan(10, gone=4, max_delete=Limit(count=4)), ""),
         (
             plan(10, gone=4, max_delete=Limit(count=3)),

@@ -75,7 +75,12 @@ def _replaces(change: FileChange) -> bool:
 def _over(count: int, store: StorePlan, limit: Limit) -> bool:
     if limit.count is not None:
         return count > limit.count
-    return store.owned >= FEW and count > limit.share * store.owned
+    return store.owned >= FEW and count > _exact(limit.share * store.owned)
+
+
+def _exact(number: float) -> float:
+    """A multiple of a written percentage, which a float may miss: 29% of 100 is not 28.999999999999996."""
+    return round(number, 6)
 
 
 def _numbers(count: int, store: StorePlan) -> str:
@@ -83,15 +88,15 @@ def _numbers(count: int, store: StorePlan) -> str:
 
 
 def _share(count: int, store: StorePlan, limit: Limit | None) -> str:
-    """The share, with a decimal where it would otherwise read as the limit itself."""
-    share = count / store.owned if store.owned else 1.0
-    whole = f"{share:.0%}"
+    """The share, with as many decimals as it takes to read as more than the limit."""
+    share = 100 * count / store.owned if store.owned else 100.0
     if limit is None:
-        return whole
+        return f"{share:.0f}%"
     if limit.count is not None:
-        return f"{whole}, limit {_files(limit.count)}"
-    fine = whole == f"{limit.share:.0%}"
-    return f"{share:.1%}, limit {limit.share:.1%}" if fine else f"{whole}, limit {limit.share:.0%}"
+        return f"{share:.0f}%, limit {_files(limit.count)}"
+    most = _exact(100 * limit.share)
+    shown = next((text for digits in range(6) if float(text := f"{share:.{digits}f}") > most), f"{share}")
+    return f"{shown}%, limit {most:g}%"
 
 
 def _files(count: int) -> str:

@@ -10,7 +10,7 @@ from vssync.errors import NotFound, ServiceError
 from vssync.model import Contents, Desired, FileStatus, LiveBatch, LiveStore, Snapshot, Upload
 from vssync.ownership import MARK, Mark, hinted, key_digest, read_mark
 from vssync.plan import Options
-from vssync.planner import Matches, match_stores
+from vssync.planner import Match, Matches, match_stores
 from vssync.threads import Pool
 
 
@@ -75,12 +75,12 @@ def _remembered(client: Client, store: LiveStore) -> tuple[LiveBatch, ...]:
 def _candidates(desired: Desired, matches: Matches, contents: Mapping[str, Contents]) -> Iterator[str]:
     """Unmarked files that may be adopted: a listing has no file names, so each costs a request.
 
-    None of a store is looked up while every file desired there has a copy of ours.
+    None of a store is looked up while every file that it should hold has a copy of ours there.
     """
     for store in desired.stores:
-        for live in matches.found[store.key].live if store.key in matches.found else ():
+        for live in matches.found.get(store.key, Match()).live:
             files = contents[live.id].files
             marks = (read_mark(file.attributes) for file in files)
             ours = {mark.key for mark in marks if isinstance(mark, Mark) and mark.owner == desired.owner}
-            if not all(key_digest(file.key) in ours for file in store.files):
+            if any(key_digest(file.key) not in ours for file in store.files):
                 yield from (file.id for file in files if MARK not in file.attributes)

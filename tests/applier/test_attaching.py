@@ -95,6 +95,18 @@ def test_uploads_that_could_not_be_attached_are_named_and_taken_by_the_next_run(
     assert (again.converged, count(seen, "POST", "/v1/files"), live(place).loose) == (True, 0, set())
 
 
+@pytest.mark.parametrize("provider", ["local", ALONE])
+def test_a_store_that_is_gone_is_not_taken_for_files_that_are_not_wanted(place: Place, provider: str) -> None:
+    """What is uploaded is good for the next run, and looking for a culprit would cost thousands of requests."""
+    place.provider = provider
+    gone = ("status=404:POST:/vector_stores/*/file*", "status=404:GET:/vector_stores/*/files:2+")
+    report, seen = applied(place, *gone)
+    assert (set(undone(report)), len(report.orphans)) == (set(FILES), 64)
+    assert count(seen, "POST", "/file_batches") == 1
+    assert count(seen, "DELETE", "") == 0
+    assert applied(place)[0].converged
+
+
 @pytest.mark.parametrize(
     ("provider", "fault", "attempts"),
     [

@@ -95,6 +95,17 @@ def test_an_upload_of_an_expired_store_that_another_store_holds_stays(place: Pla
     assert {name: len(files) for name, files in found.stores.items()} == {"docs": len(FILES), "twin": len(FILES)}
 
 
+def test_an_expired_store_stays_while_its_files_could_not_be_brought_in(place: Place) -> None:
+    """What the first store learns of the service keeps the second from trying: that is not "everything is done"."""
+    place.write({"vssync.yaml": MANIFEST + "  twin: {expires_after: {days: 1}, files: [{path: '*.md'}]}\n"})
+    old = {store_id for _, store_id in place.apply().store_ids}
+    place.clock.now += 3 * 24 * 3600
+    report = apply(place, REPLACE, "erased-mark")
+    kept = [outcome.store for outcome in report.outcomes if "the store is kept" in outcome.detail]
+    with place.work() as work:
+        assert (kept, old - {store.id for store in work.client.stores()}) == (["docs", "twin"], set())
+
+
 class Meeting(Silent):
     """Lets the store `docs` fail while the work on `old` is under way, and not before or after."""
 

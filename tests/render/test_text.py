@@ -208,6 +208,20 @@ def test_full_lists_all_and_cuts_nothing() -> None:
     ).replace("_77e0...", "").replace("_c410...", "")
 
 
+RECHUNKED = change("a.md", Action.REPLACE, Reason.CHUNKING_CHANGED, Reason.ATTRIBUTES_CHANGED, reuse="file-1")
+
+
+@pytest.mark.parametrize(
+    ("file", "width", "said"),
+    [
+        (deleted("old.md"), 60, "not in the manifest"),
+        (RECHUNKED, 80, "chunking and attributes changed, no upload"),
+    ],
+)
+def test_a_reason_is_not_cut_where_there_is_room(file: FileChange, width: int, said: str) -> None:
+    assert said in plan_text(plan(store(file)), View(width=width))
+
+
 @given(
     st.lists(
         st.tuples(

@@ -177,7 +177,8 @@ def _files(at: StoreRun, store: StoreSteps) -> None:
 
 def _tear_down(run: Run, store: StoreSteps) -> None:
     """Deletes a store that is not wanted any more, or that another replaced, once everything else is done."""
-    if run.stopping or not run.results.all_done(store.key):
+    puts = [put.key for wave in store.waves for put in wave.puts]
+    if run.stopping or not run.results.all_done(store.key, puts):
         run.results.add(store.key, "", Result(Status.SKIPPED, "the store is kept, since not everything else was done"))
         return
     try:

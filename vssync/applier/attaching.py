@@ -65,6 +65,9 @@ def _refused(at: StoreRun, loads: Sequence[Load], error: ServiceError, looks: in
     """Another way, the halves of what cannot go together, or the end of the one that is not taken."""
     lack = on_create(error, [load.file_id for load in loads])
     try:
+        if lack is Lack.BATCHES and not at.client.ready(at.id):  # the store is gone: that says nothing of these files
+            _leave(at, loads, error)
+            return []
         if _another_way(at, lack, tried):
             return attach(at, loads, looks)
         if _already(at, loads, error):
@@ -136,7 +139,7 @@ def _send_alike(at: StoreRun, loads: list[Load]) -> None:
 def _another_way(at: StoreRun, lack: Lack | None, tried: Ways) -> bool:
     """Closes, for this run, a way that was tried and that the service lacks; whether another one is left to try."""
     ways = at.run.ways
-    if lack is Lack.BATCHES and tried.batches and at.client.ready(at.id):
+    if lack is Lack.BATCHES and tried.batches:
         ways.batches = False
     elif lack is Lack.BATCH_FILES and tried.batches and tried.batch_files:
         ways.batch_files = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from vssync.errors import LostReply, VssyncError
@@ -89,11 +89,11 @@ class Results:
                 course.result = result
                 self._failed = self._failed or result.status is Status.FAILED
 
-    def all_done(self, store: str) -> bool:
-        """Whether everything tried so far in a store was done."""
+    def all_done(self, store: str, puts: Collection[str]) -> bool:
+        """Whether everything tried so far in a store was done, and these of its files were tried."""
         with self._lock:
-            mine = [course.result for (key, _), course in self._courses.items() if key == store]
-        return all(result.status is Status.DONE for result in mine if result)
+            mine = {file: course.result for (key, file), course in self._courses.items() if key == store}
+        return mine.keys() >= set(puts) and all(result.status is Status.DONE for result in mine.values() if result)
 
     def any_failed(self) -> bool:
         """Whether anything failed so far."""

@@ -125,7 +125,8 @@ def _anew(want: Want, busy: Owned | None, copies: Sequence[Owned], rules: Rules)
     """A copy that is on its way already is what was asked for."""
     if busy:
         return _wait(want, busy, copies, rules)
-    return _bring(want, Action.REPLACE, (Reason.REQUESTED,), copies, rules)
+    change = _bring(want, Action.REPLACE, (Reason.REQUESTED,), copies, rules)
+    return _with_attributes(change, want, newest(copies, State.OK, rules.now), rules)
 
 
 def _settle(want: Want, kept: Owned, copies: Sequence[Owned], rules: Rules) -> tuple[FileChange, ...]:
@@ -223,7 +224,16 @@ def _replace(want: Want, serving: Owned, copies: Sequence[Owned], rules: Rules) 
         reasons = (*reasons, Reason.CHUNKING_CHANGED)
     in_place = same_content and (rules.options.allow_gap or rules.capabilities.shares_chunks)
     change = _bring(want, Action.REPLACE, reasons, copies, rules, reuse=serving if in_place else None)
-    return replace(change, fields=_chunking_field(serving, want)) if rechunked else change
+    change = replace(change, fields=_chunking_field(serving, want)) if rechunked else change
+    return _with_attributes(change, want, serving, rules)
+
+
+def _with_attributes(change: FileChange, want: Want, serving: Owned | None, rules: Rules) -> FileChange:
+    """The new copy has the manifest's attributes: an edit that goes with the old one must be seen before it goes."""
+    if serving is None or serving.mark.key != want.digest:
+        return change
+    found = compare(want.file, serving, rules.ignore)
+    return replace(change, reasons=(*change.reasons, *found.reasons), fields=(*change.fields, *found.fields))
 
 
 def _bring(

@@ -68,7 +68,7 @@ class Columns:
 def columns(lines: list[Line], view: View) -> Columns:
     """Columns as wide as these lines need: 80 where that is enough, never more than the view has."""
     keys = max((words.cells(line.left) for line in lines if line.middle), default=0)
-    text = max((words.cells(line.middle) for line in lines if line.right), default=0)
+    text = max((words.cells(line.middle) - (0 if line.right else _RIGHT) for line in lines), default=0)
     screen = UNLIMITED if view.full else max(view.width, _NARROW)
     least, most = _TEXT if screen >= 80 else (0, (screen - KEY - _RIGHT) // 2)
     text = min(max(text, least), UNLIMITED if view.full else most)
