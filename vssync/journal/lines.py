@@ -53,7 +53,10 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What is about to be sent. `files` are the Files it concerns; with `ours` a detached one is an upload of ours."""
+    """What is about to be sent. `files` are the Files it concerns; with `ours` a detached one is an upload of ours.
+
+    An upload that is deleted has `name` and `size` where they are what it was found by.
+    """
 
     doing: Doing
     store: str = ""
@@ -128,10 +131,6 @@ class Fold:
         for file_id in file_ids:
             self.kept.pop(file_id, None)
 
-    def forget_maybe(self) -> None:
-        """Nobody needs to be told again of uploads that may exist."""
-        self.under_way = {key: sent for key, sent in self.under_way.items() if sent[0].doing is not Doing.UPLOAD}
-
     def lines(self) -> Iterator[dict[str, Any]]:
         """The fewest lines that come to the same."""
         for run in self.began.values():
@@ -184,6 +183,14 @@ class Fold:
             self.kept[made] = Kept(made, write.name, write.size, write.sha256, at)
         elif write.doing is Doing.DELETE_UPLOAD:
             self.forget(frozenset(write.files))
+            self._settle(write)
+
+    def _settle(self, deleted: Write) -> None:
+        """What was found by name and size and is gone was one of the uploads that may exist; the others may still."""
+        form = (Doing.UPLOAD, deleted.name, deleted.size)
+        alike = (key for key, (sent, _) in self.under_way.items() if (sent.doing, sent.name, sent.size) == form)
+        if found := next(alike, None):
+            del self.under_way[found]
 
     def _ended(self) -> None:
         """A run that came to its end planned anew what those before it left; uploads that may exist stay."""
