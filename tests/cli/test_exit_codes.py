@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_commands import End, started, vssync
+from tests.cli.test_commands import End, ended, started, vssync
+from tests.program import STARTED
 
 MANIFEST = """\
 version: 1
@@ -91,3 +92,21 @@ def test_a_terminal_that_lacks_letters_gets_escapes(tmp_path: Path) -> None:
     (tmp_path / "日.md").write_text("a\n")
     end = started(tmp_path, "plan", PYTHONIOENCODING="latin-1")
     assert (end.code, "\\u65e5.md" in end.out) == (0, True)
+
+
+needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk here")
+
+
+@pytest.mark.parametrize(
+    ("streams", "code", "said"),
+    [
+        pytest.param(">/dev/full", 4, "cannot be written: No space left on device; make room", marks=needs_full),
+        pytest.param("--log-file /dev/full", 0, "/dev/full: the log ends here: [Errno 28]", marks=needs_full),
+        ("<&- >&- 2>&-", 0, ""),
+    ],
+)
+def test_streams_that_take_nothing_are_no_bug(folder: Path, streams: str, code: int, said: str) -> None:
+    end = ended(["bash", "-c", f'"$@" {streams}', "bash", *STARTED, "plan", "--exclude", "docs/*.md"], folder)
+    assert end.code == code, end
+    assert said in end.err
+    assert len(end.err.splitlines()) == bool(said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -55,6 +56,8 @@ for command in JOINING:
 
 def main() -> NoReturn:
     """The program."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # who started us may have closed them
+        setattr(sys, name, getattr(sys, name) or os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows few letters is no bug of ours
     signals.heard.listen()

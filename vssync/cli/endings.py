@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -47,6 +48,9 @@ def run(command: Callable[[], object]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _say(f"vssync: the output cannot be written: {error.strerror}; make room")
+            return INCOMPLETE
         _say(f"vssync: a bug: {type(error).__name__}: {error}. The traceback is in {_keep_traceback()}")
         return BUG
 
