@@ -36,11 +36,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """An upload of ours that no store lists, or that could not be shown to be unlisted."""
+    """An upload of ours that no store lists, or that could not be shown to be unlisted.
+
+    `name` and `size` are told where they are what it was found by.
+    """
 
     file_id: str
     detail: str
     suspected: bool = False
+    name: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

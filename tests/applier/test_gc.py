@@ -87,6 +87,18 @@ def test_what_a_dead_run_explains_is_not_spared(place: Place) -> None:
     assert live(place).loose == set()
 
 
+@pytest.mark.parametrize("fault", ["status=403:DELETE:/files/*:1", "short-pages=1:GET:/files only-page:GET:/files"])
+def test_what_was_not_deleted_or_not_listed_is_not_forgotten(place: Place, fault: str) -> None:
+    for name in ("c.md", "d.md"):
+        place.write({name: f"# {name}\n"})
+        assert killed(place, lambda seen: seen[-1] == ("POST", "/v1/files"))
+    place.gc(suspected=True, delete=True, faults=fault.split())
+    (left,) = live(place).loose
+    assert found(place, suspected=True) == {left}
+    assert place.gc(suspected=True, delete=True) == ()
+    assert (live(place).loose, place.past().maybe) == (set(), ())
+
+
 def test_nothing_is_called_an_orphan_when_a_listing_fails(place: Place) -> None:
     place.write({"c.md": "# c\n", "d.md": "# d\n"})
     assert killed(place, lambda seen: seen.count(("POST", "/v1/files")) == 2)

@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from tests.applier.world import Counting, Place, killed, live
 from tests.support import Silent
 from vssync import workflow
+from vssync.endpoints import Who, resolve
 from vssync.errors import UsageProblem, VssyncError
-from vssync.journal import Journal, Kept, Past, lines, past, words
+from vssync.journal import Journal, Kept, Past, folder_for, lines, past, words
 from vssync.journal.lines import Broken, Doing, Ended, Write, fold, row
-from vssync.model import FileStatus
+from vssync.model import FileStatus, ServiceSpec
 from vssync.report import Status
 from vssync.workflow.applying import alone
 
@@ -73,7 +74,7 @@ def test_every_write_has_a_line_before_it_and_one_after_it(place: Place) -> None
 
 def test_what_was_uploaded_is_not_uploaded_again(place: Place) -> None:
     assert killed(place, lambda seen: uploads(seen) == 4)
-    assert "An apply was cut off" in place.left_over()
+    assert "A run was cut off" in place.left_over()
     assert "3 files that may not be attached" in place.left_over()
     assert uploads(counted(place).seen) == 2
     assert place.left_over() == ""
@@ -106,11 +107,11 @@ def test_of_an_apply_at_work_only_that_is_said() -> None:
     at_work = Broken("run", 0, os.getpid(), socket.gethostname(), 1, (lost,))
     dead = replace(at_work, host="elsewhere")
     assert words(Past((kept,), ((lost, 0),), (dead, at_work))).splitlines() == [
-        f"An apply is at work: process {os.getpid()} on {at_work.host}, begun {moment(0)}, 1 write so far."
+        f"A run is at work: process {os.getpid()} on {at_work.host}, begun {moment(0)}, 1 write so far."
     ]
     assert words(Past((kept,), ((lost, 0),), (at_work, dead))).splitlines() == [
-        f"An apply was cut off: process {os.getpid()} on elsewhere, begun {moment(0)}, after 1 write and 1 whose end "
-        "nobody knows. Apply again to go on.",
+        f"A run was cut off: process {os.getpid()} on elsewhere, begun {moment(0)}, after 1 write and 1 whose end "
+        "nobody knows. Run it again to go on.",
         "1 more was cut off before it.",
         "It had uploaded 1 file that may not be attached; `vssync apply` takes those it can use, `vssync gc` lists the "
         "rest.",
@@ -140,7 +141,7 @@ def test_other_verbs_write_lines_too_and_leave_the_apply_that_was_cut_off(place:
     said = [json.loads(line) for line in text(place).splitlines()]
     assert [line["name"] for line in said if line.get("doing") == "cancel"] == [row.batch.id]
     place.gc(delete=True)
-    assert "An apply was cut off" in place.left_over()
+    assert "A run was cut off" in place.left_over()
     with place.work() as work:
         assert workflow.apply(work, workflow.destruction(work), Silent()).converged
     assert place.left_over() == ""
@@ -157,6 +158,33 @@ def test_a_journal_that_is_cut_at_any_byte_is_the_whole_lines_before(place: Plac
 def test_nothing_makes_a_journal_unreadable(noise: bytes) -> None:
     good = row({"run": "1-a", "at": 1, "kept": "file-1", "name": "a", "size": 1, "sha256": ""})
     assert "file-1" in fold(noise + b"\n" + good).kept
+
+
+NEWER = {"run": "r", "began": 5, "pid": 2, "machine": "h", "format": 2}  # of a version to come
+
+
+@pytest.mark.parametrize(
+    "strange", [NEWER, {**NEWER, "host": "h", "began": "now"}, {**NEWER, "host": "h", "pid": 1e999}]
+)
+def test_a_line_of_another_version_is_as_good_as_unwritten(place: Place, strange: dict[str, Any]) -> None:
+    place.apply()
+    (path,) = place.state.glob("*/journal.jsonl")
+    path.write_bytes(row(strange))
+    assert place.left_over() == ""
+    assert place.apply().converged
+
+
+def test_whatever_byte_of_a_journal_is_lost_or_another_it_can_be_read() -> None:
+    write = Write(Doing.UPLOAD, name="a.md", size=5, sha256="ab")
+    detach = Write(Doing.DETACH, "vs", ("file-2",), ours=True)
+    began = {"run": "r", "began": 1795282344, "pid": 2, "host": "h"}
+    sent = [lines.before("r", 1, 1795282345, write), lines.after("r", 1, Ended.DONE, "file-1")]
+    whole = b"".join(map(row, [began, *sent, lines.before("r", 2, 1795282346, detach)]))
+    for at in range(len(whole)):
+        for other in (b"", b"0", b"9", b"e", b'"', b"{", b"-", b"x", b"\xff", b"\n"):
+            found = fold(whole[:at] + other + whole[at + 1 :])
+            words(found.past())
+            assert fold(b"".join(map(row, found.lines()))).past() == found.past()
 
 
 IDS = st.sampled_from(["file-1", "file-2"])
@@ -304,6 +332,18 @@ def test_a_state_folder_anywhere_in_the_checkout_is_refused(place: Place) -> Non
     with pytest.raises(UsageProblem, match="lies in the manifest's checkout"):
         place.apply()
     assert not place.state.exists()
+
+
+def test_a_home_that_is_a_checkout_is_no_place_for_it_and_one_without_git_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    endpoint = resolve(ServiceSpec("local"), Who(), {})
+    assert folder_for(endpoint, "kb", tmp_path, tmp_path, {}).is_relative_to(tmp_path)
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(UsageProblem, match=r"this state folder lies in the manifest's checkout.*VSSYNC_STATE_DIR"):
+        folder_for(endpoint, "kb", tmp_path, tmp_path, {})
 
 
 def test_a_state_folder_that_cannot_be_written_stops_everything(place: Place) -> None:

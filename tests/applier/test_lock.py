@@ -53,6 +53,13 @@ def test_the_second_is_refused_and_told_who_is_at_work(tmp_path: Path, holder: s
         pass
 
 
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[]", b'{"pid": 1}', b'{"pid": 1, "host": "h", "since": 1e999}'])
+def test_who_holds_it_may_not_be_told(tmp_path: Path, holder: subprocess.Popen[str], text: bytes) -> None:
+    (tmp_path / "state" / "holder.json").write_bytes(text)
+    with pytest.raises(Refused, match="locked: another process, unknown which, is at work"), alone(tmp_path / "state"):
+        pass
+
+
 def test_a_killed_process_holds_no_lock(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     holder.kill()
     holder.wait()

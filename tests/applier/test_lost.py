@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.applier.world import Place, live
+from tests.applier.world import Counting, Place, Seen, live
+from vssync.api import Interrupted
 from vssync.report import Report
 
 MANIFEST = """\
@@ -50,6 +51,16 @@ def test_a_name_with_our_digest_is_found_and_not_sent_twice(place: Place) -> Non
     assert live(place).loose == set()
     assert place.past().maybe == ()
     assert list(place.plan().changes()) == []
+
+
+def test_a_look_that_was_interrupted_leaves_an_upload_that_may_exist(place: Place) -> None:
+    def stop(seen: Seen) -> None:
+        if seen[-1] == ("GET", "/v1/files"):
+            raise Interrupted
+
+    assert suspected(place.apply(lambda inner: Counting(inner, stop), faults=(LOST,))) == [True]
+    (upload,) = (upload for upload in live(place).uploads if upload.id in live(place).loose)
+    assert [write.name for write, _ in place.past().maybe] == [upload.filename]
 
 
 def test_another_name_is_sent_again(place: Place) -> None:

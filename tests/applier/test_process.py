@@ -152,6 +152,6 @@ def test_a_second_apply_on_one_machine_is_refused(tmp_path: Path) -> None:
             code, _, err = run(folder, state, "apply", "--yes")
             assert code == 3
             assert f"locked: process {first.pid} on {socket.gethostname()}" in err
-            assert f"An apply is at work: process {first.pid}" in run(folder, state, "plan")[2]
+            assert f"A run is at work: process {first.pid}" in run(folder, state, "plan")[2]
             first.kill()
-        assert "An apply was cut off" in run(folder, state, "plan")[2]
+        assert "A run was cut off" in run(folder, state, "plan")[2]

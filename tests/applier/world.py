@@ -105,8 +105,8 @@ class Place:
         with self.work() as work:
             return left_over(work)
 
-    def gc(self, *, suspected: bool = False, delete: bool = False) -> tuple[Orphan, ...]:
-        with self.work() as work, alone(work) as record:
+    def gc(self, *, suspected: bool = False, delete: bool = False, faults: Sequence[str] = ()) -> tuple[Orphan, ...]:
+        with self.work(faults=faults) as work, alone(work) as record:
             found = orphans(work, record, suspected=suspected)
             return collect(work, record, found) if delete else found
 

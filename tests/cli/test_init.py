@@ -70,6 +70,8 @@ def test_a_second_time_is_refused(folder: Path) -> None:
 def test_a_manifest_by_another_name_elsewhere(folder: Path) -> None:
     end = vssync(folder.parent, "init", "-y", "-f", "handbook/mine.yaml", "--name", "mine")
     assert end.out.splitlines()[-1] == "Next: vssync plan -f handbook/mine.yaml"
+    spaced = vssync(folder.parent, "init", "-y", "-f", "handbook/my own.yaml")
+    assert spaced.out.splitlines()[-1] == "Next: vssync plan -f 'handbook/my own.yaml'"
     assert vssync(folder.parent, "validate", "-f", "handbook/mine.yaml").out == "mine: valid. 1 file in 1 store.\n"
 
 

@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 from tests.render import samples
 from tests.render.plans import change, create, deleted, plan, replaced, store, update
 from vssync.model import FileCounts, SearchHit
-from vssync.plan import Action, BatchChange, Counts, FieldChange, FileChange, Note, NoteKind, Plan, Reason, Refusal
+from vssync.plan import (
+    Action,
+    BatchChange,
+    Counts,
+    FieldChange,
+    FileChange,
+    Note,
+    NoteKind,
+    Plan,
+    Reason,
+    Refusal,
+    StoreChange,
+)
 from vssync.render import View, already_text, plan_text, report_text, search_text, status_text
 from vssync.render.groups import by_folder
 from vssync.render.layout import COLORS
@@ -189,6 +201,15 @@ def test_batches_are_counted_apart_from_files_in_a_report() -> None:
     assert not [line for line in shown if "./" in line]
     late = report_text(Report(made, samples.outcomes(made, Status.UNKNOWN, "stands still")), View())
     assert re.search(r"^ +stands still +3 batches$", late, re.MULTILINE)
+
+
+def test_a_store_is_counted_apart_from_its_files() -> None:
+    gone = StoreChange(Action.DELETE, (Reason.NOT_IN_MANIFEST,))
+    made = plan(store(*(deleted(f"docs/{n}.md") for n in range(45)), change=gone))
+    for shown in (plan_text(made, View()), report_text(Report(made, samples.outcomes(made)), View())):
+        signed = [line.split()[:3] for line in shown.splitlines() if line[:4] == "  - "]
+        assert signed == [["-", "45", "files"], ["-", "(the", "store)"]]
+        assert "./" not in shown
 
 
 def test_a_file_that_changed_while_it_was_ingested() -> None:

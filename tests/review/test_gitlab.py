@@ -29,8 +29,8 @@ echo "$method $url" >>"$GH_STATE/log"
 [ "$method" = GET ] || { cat >"$GH_STATE/body" && exit; }
 case "$url" in
     */user) echo '{"id": 5}' ;;
-    */notes*) cat "$GH_STATE/comments.json" ;;
-    */issues\\?*) cat "$GH_STATE/issues.json" ;;
+    */notes\\?*sort=asc*) cat "$GH_STATE/comments.json" ;;
+    */issues\\?*scope=created_by_me*) cat "$GH_STATE/issues.json" ;;
     */merge_requests) cat "$GH_STATE/pulls.json" ;;
     */pipelines) cat "$GH_STATE/runs.json" ;;
     */jobs\\?*) echo '[{"name": "other", "id": 60}, {"name": "vssync:plan", "id": 50}]' ;;

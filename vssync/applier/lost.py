@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
+from vssync.api import Interrupted
 from vssync.applier.context import StoreRun
 from vssync.applier.polling import until
 from vssync.errors import LostReply, VssyncError
@@ -34,7 +35,7 @@ def find(at: StoreRun, file: DesiredFile, asked: int | None, error: LostReply) -
 
     try:
         file_id = until(at.run, look, bool, bool, patience=_LISTED)
-    except VssyncError:
+    except (VssyncError, Interrupted):
         raise error from None
     if not file_id:
         raise error

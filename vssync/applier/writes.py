@@ -45,8 +45,9 @@ class Writes:
             on_made(file_id)
         return file_id
 
-    def delete_upload(self, file_id: str) -> None:
-        with self._noted(Write(Doing.DELETE_UPLOAD, files=(file_id,))):
+    def delete_upload(self, file_id: str, name: str = "", size: int = 0) -> None:
+        """`name` and `size` are those of an upload that was found by them."""
+        with self._noted(Write(Doing.DELETE_UPLOAD, files=(file_id,), name=name, size=size)):
             self.client.delete_upload(file_id)
 
     def create_batch(self, store_id: str, entries: Sequence[Entry]) -> Polled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -61,7 +62,7 @@ def dump(store: str, out: Path | None, match: Path | None, download: Path | None
         sources.write(out, text)
     except OSError as error:
         raise VssyncError(f"{out}: cannot be written: {error.strerror}") from error
-    click.echo(f"Wrote {out}.\nNext: vssync plan --adopt -f {out}")
+    click.echo(f"Wrote {out}.\nNext: vssync plan --adopt -f {quote(str(out))}")
     return endings.DONE
 
 

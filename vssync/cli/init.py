@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -110,6 +111,6 @@ def _checked(path: Path) -> int:
         return error.exit_code
     files = sum(len(store.files) for store in desired.stores)
     click.echo(f"{desired.owner}: valid. {number(files, 'file')} in {number(len(desired.stores), 'store')}.")
-    where = "" if str(path) == "vssync.yaml" else f" -f {path}"
+    where = "" if str(path) == "vssync.yaml" else f" -f {quote(str(path))}"
     click.echo(f"Next: vssync plan{where}")
     return endings.DONE

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -20,6 +21,14 @@ class _Stderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(self.format(record), err=True)
+
+
+class _File(logging.FileHandler):
+    """Says once that nothing more can be written: a run is worth more than its log."""
+
+    def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        logging.getLogger(_OURS).removeHandler(self)
+        click.echo(f"vssync: {self.baseFilename}: the log ends here: {sys.exc_info()[1]}", err=True)
 
 
 class _OneLine(logging.Formatter):
@@ -41,7 +50,7 @@ def _to_file(_context: click.Context, option: click.Parameter, path: Path | None
         return
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))  # names of files and stores are in it
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = _File(path, encoding="utf-8")
     except OSError as error:
         raise click.BadParameter(f"{path}: cannot be written: {error.strerror}", param=option) from error
     handler.setLevel(logging.DEBUG)

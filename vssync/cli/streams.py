@@ -13,6 +13,12 @@ from typing import Any, TextIO
 from vssync.errors import VssyncError
 
 
+class OutputLost(VssyncError):
+    """Results could not be written. What was done until then is done."""
+
+    exit_code = 4
+
+
 class _Stream(io.FileIO):
     """Takes what nobody reads any more for written. `told` tells whether a full disk is an error, which it is once."""
 
@@ -28,7 +34,7 @@ class _Stream(io.FileIO):
         except OSError as error:
             if self._told:
                 self._told = False
-                raise VssyncError(f"standard output: cannot be written: {error.strerror}") from error
+                raise OutputLost(f"standard output: cannot be written: {error.strerror}; make room") from error
         return memoryview(data).nbytes
 
 

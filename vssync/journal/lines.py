@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 _RUNS = 10  # that were cut off, one after the other, and are remembered
 _UNKNOWN = 1_000  # writes of earlier runs whose end nobody knows
+_MOMENTS = range(1 << 36)  # seconds since the epoch, until the year 4147
 
 
 class Doing(StrEnum):
@@ -52,7 +53,10 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What is about to be sent. `files` are the Files it concerns; with `ours` a detached one is an upload of ours."""
+    """What is about to be sent. `files` are the Files it concerns; with `ours` a detached one is an upload of ours.
+
+    An upload that is deleted has `name` and `size` where they are what it was found by.
+    """
 
     doing: Doing
     store: str = ""
@@ -101,19 +105,20 @@ class Fold:
     """Takes lines one by one and keeps what still matters of them."""
 
     kept: dict[str, Kept] = field(default_factory=dict)
-    began: dict[str, dict[str, Any]] = field(default_factory=dict)
+    began: dict[str, Broken] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
-    under_way: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    under_way: dict[tuple[str, int], tuple[Write, int]] = field(default_factory=dict)
 
     def take(self, line: Mapping[str, Any]) -> None:
-        """One line more. Raises KeyError, TypeError or ValueError for one that is none of ours."""
+        """One line more. Raises KeyError, TypeError or ValueError for one that is none of ours; it changes nothing."""
         run = str(line["run"])
         if "write" in line:
             self._before(run, line)
         elif "end" in line:
             self._after(run, line)
         elif "kept" in line:
-            self.kept[line["kept"]] = _kept(line["kept"], line)
+            kept = _kept(line)
+            self.kept[kept.file_id] = kept
         elif "began" in line:
             self._began(run, line)
         elif "ended" in line:
@@ -126,67 +131,72 @@ class Fold:
         for file_id in file_ids:
             self.kept.pop(file_id, None)
 
-    def forget_maybe(self) -> None:
-        """Nobody needs to be told again of uploads that may exist."""
-        self.under_way = {key: line for key, line in self.under_way.items() if line["doing"] != Doing.UPLOAD}
-
     def lines(self) -> Iterator[dict[str, Any]]:
         """The fewest lines that come to the same."""
-        for line in self.began.values():
-            yield {**line, "done": self.done.get(line["run"], 0)}
+        for run in self.began.values():
+            began = {"run": run.run, "began": run.began, "pid": run.pid, "host": run.host}
+            yield {**began, "done": self.done[run.run]}
         for kept in self.kept.values():
             known = {"kept": kept.file_id, "name": kept.name, "size": kept.size, "sha256": kept.sha256}
             yield {"run": "", "at": kept.at, **known}
-        for line in self.under_way.values():
-            yield {**line, "again": True}
+        for (name, number), (write, at) in self.under_way.items():
+            yield {**before(name, number, at, write), "again": True}
 
     def past(self) -> Past:
         """What the lines came to, with every run in them over."""
-        writes = {run: [_write(line) for key, line in self.under_way.items() if key[0] == run] for run in self.began}
-        broken = [
-            Broken(run, int(line["began"]), int(line["pid"]), str(line["host"]), self.done[run], tuple(writes[run]))
-            for run, line in self.began.items()
-        ]
-        maybe = [(_write(line), int(line["at"])) for line in self.under_way.values() if line["doing"] == Doing.UPLOAD]
+        lost = {run: tuple(write for key, (write, _) in self.under_way.items() if key[0] == run) for run in self.began}
+        broken = [replace(began, done=self.done[run], unknown=lost[run]) for run, began in self.began.items()]
+        maybe = [sent for sent in self.under_way.values() if sent[0].doing is Doing.UPLOAD]
         return Past(tuple(self.kept.values()), tuple(maybe), tuple(broken))
 
     def _began(self, run: str, line: Mapping[str, Any]) -> None:
         """A run that never ends is followed by another; of too many only the last are remembered."""
-        self.began[run], self.done[run] = dict(line), int(line.get("done", 0))
+        begun = Broken(run, _moment(line["began"]), int(line["pid"]), str(line["host"]))
+        self.done[run] = int(line.get("done", 0))
+        self.began[run] = begun
         for old in list(self.began)[:-_RUNS]:
             del self.began[old], self.done[old]
         self.under_way = dict(list(self.under_way.items())[-_UNKNOWN:])
 
     def _before(self, run: str, line: Mapping[str, Any]) -> None:
-        write = _write(line)
-        self.under_way[run, int(line["write"])] = dict(line)
+        write, at = _write(line), _moment(line["at"])
+        self.under_way[run, int(line["write"])] = write, at
         if write.doing is Doing.DETACH and write.ours and not line.get("again"):
             for file_id in write.files:
-                self.kept.setdefault(file_id, Kept(file_id, write.name, write.size, "", int(line["at"])))
+                self.kept.setdefault(file_id, Kept(file_id, write.name, write.size, "", at))
 
     def _after(self, run: str, line: Mapping[str, Any]) -> None:
         how, number = Ended(line["how"]), int(line["end"])
-        before = self.under_way[run, number]
+        write, at = self.under_way[run, number]
         if how is Ended.UNKNOWN:
             return
         del self.under_way[run, number]
-        if how is Ended.FAILED and (made := str(line.get("id", ""))):  # it exists, and is not what was to be sent
-            self.kept[made] = _kept(made, {**before, "sha256": ""})
+        made = str(line.get("id", ""))
+        if how is Ended.FAILED and made:  # it exists, and is not what was to be sent
+            self.kept[made] = Kept(made, write.name, write.size, "", at)
         if how is Ended.DONE:
-            self._done(run, _write(before), str(line.get("id", "")), before)
+            self._done(run, write, made, at)
 
-    def _done(self, run: str, write: Write, made: str, before: Mapping[str, Any]) -> None:
+    def _done(self, run: str, write: Write, made: str, at: int) -> None:
         self.done[run] = self.done.get(run, 0) + 1
         if write.doing is Doing.UPLOAD:
-            self.kept[made] = _kept(made, before)
+            self.kept[made] = Kept(made, write.name, write.size, write.sha256, at)
         elif write.doing is Doing.DELETE_UPLOAD:
             self.forget(frozenset(write.files))
+            self._settle(write)
+
+    def _settle(self, deleted: Write) -> None:
+        """What was found by name and size and is gone was one of the uploads that may exist; the others may still."""
+        form = (Doing.UPLOAD, deleted.name, deleted.size)
+        alike = (key for key, (sent, _) in self.under_way.items() if (sent.doing, sent.name, sent.size) == form)
+        if found := next(alike, None):
+            del self.under_way[found]
 
     def _ended(self) -> None:
         """A run that came to its end planned anew what those before it left; uploads that may exist stay."""
         self.began.clear()
         self.done.clear()
-        self.under_way = {key: line for key, line in self.under_way.items() if line["doing"] == Doing.UPLOAD}
+        self.under_way = {key: sent for key, sent in self.under_way.items() if sent[0].doing is Doing.UPLOAD}
 
 
 def fold(text: bytes) -> Fold:
@@ -195,7 +205,7 @@ def fold(text: bytes) -> Fold:
     for row in text.split(b"\n")[:-1]:  # what follows the last line end was cut off while it was written
         try:
             found.take(json.loads(row))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     return found
 
@@ -230,6 +240,13 @@ def _write(line: Mapping[str, Any]) -> Write:
     )
 
 
-def _kept(file_id: object, line: Mapping[str, Any]) -> Kept:
-    sizes = int(line.get("size", 0))
-    return Kept(str(file_id), str(line.get("name", "")), sizes, str(line.get("sha256", "")), int(line["at"]))
+def _kept(line: Mapping[str, Any]) -> Kept:
+    size, sha256 = int(line.get("size", 0)), str(line.get("sha256", ""))
+    return Kept(str(line["kept"]), str(line.get("name", "")), size, sha256, _moment(line["at"]))
+
+
+def _moment(seconds: Any) -> int:
+    """Seconds since the epoch; ValueError for what no calendar has."""
+    if (found := int(seconds)) not in _MOMENTS:
+        raise ValueError("no moment")
+    return found

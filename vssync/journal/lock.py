@@ -75,5 +75,5 @@ def _sign(folder: Path) -> None:
 def _who(folder: Path) -> str:
     try:
         return str(Holder(**json.loads((folder / _HOLDER).read_text())))
-    except (OSError, ValueError, TypeError):
-        return "another process"
+    except (OSError, ValueError, TypeError, OverflowError):
+        return "another process, unknown which"

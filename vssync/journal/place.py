@@ -35,15 +35,16 @@ def folder_for(endpoint: Endpoint, owner: str, manifest: Path, checkout: Path, e
 
 
 def _base(environment: Mapping[str, str], checkout: Path) -> Path:
+    """The usual folder is a home's: without git, a manifest may lie beside it, in the home itself."""
     given = environment.get(VARIABLE, "")
-    if not given:
-        return user_state_path("vssync", appauthor=False)
-    base = Path(given).expanduser()
+    base = Path(given).expanduser() if given else user_state_path("vssync", appauthor=False)
     if not base.is_absolute():
         raise UsageProblem(f"{VARIABLE}={given}: must be an absolute path")
-    if base.resolve().is_relative_to(checkout.resolve()):
+    inside = base.resolve().is_relative_to(checkout.resolve())
+    if inside and (given or (checkout / ".git").exists()):
         raise UsageProblem(
-            f"{VARIABLE}={given}: lies in the manifest's checkout, which others may write; name one outside"
+            f"{base}: this state folder lies in the manifest's checkout, which others may write; name one outside: "
+            f"{VARIABLE}"
         )
     return base
 

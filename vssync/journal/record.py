@@ -107,12 +107,6 @@ class Journal:
                 self._fold.forget(frozenset(self._fold.kept) - frozenset(keep))
             self._try(self._compact)
 
-    def forget_maybe(self) -> None:
-        """Uploads of earlier runs that may exist were looked for."""
-        with self._lock:
-            self._fold.forget_maybe()
-            self._try(self._compact)
-
     def close(self) -> None:
         """Gives the file back."""
         self._file.close()

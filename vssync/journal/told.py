@@ -16,9 +16,9 @@ def words(past: Past) -> str:
     last = past.broken[-1]
     who = f"process {last.pid} on {last.host}, begun {_time(last.began)}"
     if _alive(last):  # what it uploaded is on its way
-        return f"An apply is at work: {who}, {_writes(last.done)} so far."
+        return f"A run is at work: {who}, {_writes(last.done)} so far."
     unknown = f" and {len(last.unknown):,} whose end nobody knows" if last.unknown else ""
-    lines = [f"An apply was cut off: {who}, after {_writes(last.done)}{unknown}. Apply again to go on."]
+    lines = [f"A run was cut off: {who}, after {_writes(last.done)}{unknown}. Run it again to go on."]
     if older := len(past.broken) - 1:
         lines.append(f"{older} more {'was' if older == 1 else 'were'} cut off before it.")
     if past.kept:

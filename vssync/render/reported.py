@@ -83,7 +83,9 @@ def _orphan(orphan: Orphan, view: View) -> list[Line]:
 
 def end_lines(report: Report) -> list[str]:
     """That the run was interrupted, held back or had to send again, if it was so, and what it came to."""
-    broken = ["Interrupted: what was not reached is skipped. Apply again to go on."] if report.interrupted else []
+    broken = (
+        ["Interrupted: what was not reached is skipped. Run the command again to go on."] if report.interrupted else []
+    )
     held = [f"The service asked to slow down: for {words.elapsed(report.throttled)} nothing was sent."]
     sent = [f"{report.repeated:,} of {words.number(report.requests, 'request')} had to be sent again."]
     return [*broken, *(held if report.throttled >= 1 else []), *(sent if report.repeated else []), apply_line(report)]

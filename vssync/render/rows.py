@@ -68,7 +68,7 @@ def _bare_create(change: StoreChange) -> bool:
 def _store_row(change: StoreChange) -> Row:
     text = "new store" if change.action is Action.CREATE else words.reason_text(change.reasons)
     text = "not live" if change.reasons == (Reason.MISSING,) and change.action is Action.REFUSE else text
-    return Row(words.SIGNS[change.action], STORE, text, fields=change.fields, below=_said(change))
+    return Row(words.SIGNS[change.action], STORE, text, fields=change.fields, below=_said(change), noun="store")
 
 
 def _file_row(change: FileChange) -> Row:
@@ -111,7 +111,8 @@ def _note_row(note: Note, store: Store) -> Row:
     below = tuple(words.clean(line) for line in detail.splitlines() if line.strip())
     if note.kind in _OF_STORE:
         second = note.kind is NoteKind.LEFT_STORE and store.desired is not None
-        return Row("", STORE, "a second store, kept" if second else words.NOTES[note.kind], below=below)
+        text = "a second store, kept" if second else words.NOTES[note.kind]
+        return Row("", STORE, text, below=below, noun="store")
     key = words.clean(note.key) or words.number(note.count, "file")
     return Row("", key, words.NOTES[note.kind], count=note.count, below=below)
 
@@ -119,9 +120,9 @@ def _note_row(note: Note, store: Store) -> Row:
 def report_rows(store: Store, outcomes: tuple[Outcome, ...]) -> tuple[Row, ...]:
     """One row for each outcome of a store, those that need a person first."""
     changes = {change.key: change for change in store.files}
-    batches = {batch.id for batch in store.batches}
+    nouns = {"": "store"} | {batch.id: "batch" for batch in store.batches}
     order = sorted(outcomes, key=lambda outcome: outcome.status not in (Status.FAILED, Status.UNKNOWN))
-    return tuple(_outcome_row(outcome, changes, "batch" if outcome.key in batches else "file") for outcome in order)
+    return tuple(_outcome_row(outcome, changes, nouns.get(outcome.key, "file")) for outcome in order)
 
 
 def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str) -> Row:

@@ -7,7 +7,7 @@ it is *suspected* when only its name and size fit. Nothing here asks a person: l
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vssync.api import Client
 from vssync.applier import Writes, holders
@@ -57,14 +57,12 @@ def collect(work: Work, record: Journal, found: Collection[Orphan]) -> tuple[Orp
 
     def delete(orphan: Orphan) -> Orphan | None:
         try:
-            writes.delete_upload(orphan.file_id)
+            writes.delete_upload(orphan.file_id, orphan.name, orphan.size)
         except VssyncError as error:
-            return Orphan(orphan.file_id, f"{orphan.detail}; {error}", orphan.suspected)
+            return replace(orphan, detail=f"{orphan.detail}; {error}")
         return None
 
     left = tuple(orphan for orphan in work.pool.map(delete, found) if orphan)
-    if any(orphan.suspected for orphan in found):
-        record.forget_maybe()
     record.end({orphan.file_id for orphan in left})
     return left
 
@@ -93,12 +91,13 @@ def _by_name(free: Collection[Upload], known: Known, record: Journal, now: int) 
         explained = form in lost and file.created_at >= lost[form] - _SAME_CLOCK
         if not explained and now - file.created_at < SPARED:
             continue
+        told = f"{file.filename}, {file.size:,} bytes"
         if file.filename in known.proven:
-            yield Orphan(file.id, f"{file.filename}, {file.size:,} bytes: its name holds our digest")
+            yield Orphan(file.id, f"{told}: its name holds our digest", False, *form)
         elif explained:
-            yield Orphan(file.id, f"{file.filename}, {file.size:,} bytes: an earlier run got no answer", suspected=True)
+            yield Orphan(file.id, f"{told}: an earlier run got no answer", True, *form)
         elif form in known.forms:
-            yield Orphan(file.id, f"{file.filename}, {file.size:,} bytes: named and sized as ours", suspected=True)
+            yield Orphan(file.id, f"{told}: named and sized as ours", True, *form)
 
 
 def _held_by_anyone(work: Work) -> frozenset[str]:
