@@ -6,10 +6,16 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A machine that is busy for a moment has proved no law wrong.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 class OnlyLoopbackInTests(RuntimeError):
@@ -24,9 +30,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-goldens", action="store_true", help="write what is expected anew, to be reviewed as text"
     )
-
-
-_PRIVATE = ("VSSYNC_", "OCI_", "OPENAI_", "AWS_", "AZURE_")
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +56,30 @@ def no_sleeping(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", sleep)
 
 
+_PRIVATE = ("VSSYNC_", "OCI_", "OPENAI_", "AWS_", "AZURE_", "KUBERNETES_")
+_SCREEN = ("COLUMNS", "TERM", "TTY_INTERACTIVE")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No variable that could hold a credential or shape a run, also for what the tests of a file share.
+
+    HOME stays until a test begins: npm has its registry there.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name in _SCREEN or (name.startswith(_PRIVATE) and name != "VSSYNC_CONTRACT_SPEC"):
+                patch.delenv(name)
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home of its own, and no variable that could hold a credential or shape a run."""
+    """A home of its own, and no proxy on the way to this machine."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(_PRIVATE) and name != "VSSYNC_CONTRACT_SPEC":
+        if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     for name in ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(home))

@@ -22,6 +22,11 @@ from pathlib import Path
 from typing import IO
 
 STARTED = (sys.executable, "-m", "vssync")
+# What a shell runs in the background ignores Ctrl-C, perhaps these tests, and so the program would.
+HEARING = (
+    *(sys.executable, "-c"),
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); from vssync.cli import main; main()",
+)
 _STUB = """\
 #!/usr/bin/env bash
 exec 3<&0 4>&1 5>&2  # its own streams are others while it tells and is told

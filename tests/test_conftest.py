@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.conftest import NoSleepingInTests, OnlyLoopbackInTests
 
@@ -20,6 +21,19 @@ def test_nobody_waits() -> None:
         time.sleep(1)
 
 
-def test_the_real_home_and_credentials_are_hidden(own_home: Path) -> None:
+@pytest.fixture(scope="module")
+def shared() -> dict[str, str]:
+    """The variables that the tests of a file begin with."""
+    return dict(os.environ)
+
+
+def test_the_real_home_and_credentials_are_hidden(shared: dict[str, str], own_home: Path) -> None:
     assert Path.home() == own_home
-    assert not [name for name in os.environ if name.startswith(("OPENAI_", "OCI_"))]
+    assert Path(shared["XDG_STATE_HOME"]).parent == own_home.parent
+    shaping = ("OPENAI_", "OCI_", "VSSYNC_ENV", "VSSYNC_STATE_DIR", "KUBERNETES_", "COLUMNS", "TERM")
+    assert not [name for name in shared if name.startswith(shaping)]
+    assert not [name for name in os.environ if name.lower().endswith("_proxy")]
+
+
+def test_no_law_is_broken_by_a_slow_machine() -> None:
+    assert settings().deadline is None

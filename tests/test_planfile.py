@@ -27,7 +27,7 @@ VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 
 
 @given(PLANS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_plan_survives_its_file(made: Plan) -> None:
     text = dump(made)
     again = load(text)
@@ -342,7 +342,7 @@ def test_a_long_list_of_moves_ends_in_a_number() -> None:
 
 
 @given(PLANS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_nothing_is_stale_against_itself_once_saved(made: Plan) -> None:
     keys = [each.key for each in made.stores]
     if len(set(keys)) == len(keys):

@@ -9,7 +9,6 @@ import ast
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,7 +48,7 @@ def served(folder: Path) -> Iterator[dict[str, str]]:
         try:
             yield told
         finally:
-            service.send_signal(signal.SIGINT)
+            service.terminate()
 
 
 def stable(text: str) -> str:

@@ -151,7 +151,7 @@ def test_two_stores_that_learn_at_once_what_the_service_lacks_both_go_another_wa
     place.provider = provider
     place.write(dict.fromkeys(list(FILES)[files:]))
     place.write({"vssync.yaml": MANIFEST + '  more: {files: [{path: "*.md"}]}\n'})
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=60)
 
     def wrap(inner: httpx.BaseTransport) -> Counting:
         def meet(seen: Seen) -> None:

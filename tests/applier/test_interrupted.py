@@ -87,10 +87,10 @@ def test_nobody_waits_for_threads_that_wait_for_a_service() -> None:
 
     def ask(number: int) -> None:
         if number:
-            begun.wait(10)
+            begun.wait(60)
             raise KeyboardInterrupt
         begun.set()
-        ended.append(gate.wait(10))
+        ended.append(gate.wait(60))
 
     with pytest.raises(KeyboardInterrupt), Pool(2) as pool:
         pool.map(ask, [1, 0])

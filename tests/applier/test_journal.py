@@ -213,7 +213,7 @@ FORGOTTEN = [sent("r", 1, OURS[Doing.DETACH], Ended.UNKNOWN), sent("r", 2, OURS[
 
 @given(st.lists(EVENTS, max_size=8), st.one_of(st.just(1.0), st.floats(0, 1)))
 @example(FORGOTTEN, 1.0)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_lines_dropped_at_any_time_change_nothing_that_is_read(story: list[Event], share: float) -> None:
     """Cut off at any byte, rewritten with what still matters, and gone on with."""
     whole = b"".join(row(line) for event in story for line in event)

@@ -15,10 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.program import HEARING
+
 pytestmark = pytest.mark.slow  # real processes and signals
 
-# A shell lets what runs in the background ignore Ctrl-C, these tests perhaps, and so the program would.
-HEARING = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); from vssync.cli import main; main()"
 STORES = "stores:\n  docs:\n    batch: {{size: {size}}}\n    files: [{{path: '*.md'}}]\n"
 
 
@@ -45,10 +45,15 @@ def serve(folder: Path, *options: str) -> Iterator[str]:
 
 def start(folder: Path, state: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "VSSYNC_STATE_DIR": str(state)}
-    command = [sys.executable, "-c", HEARING, *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+        [*HEARING, *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
     )
 
 

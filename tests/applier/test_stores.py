@@ -113,14 +113,14 @@ class Meeting(Silent):
         self.begun, self.failed = threading.Event(), threading.Event()
 
     def uploaded(self, store: str, size: int) -> None:
-        assert self.begun.wait(10)
+        assert self.begun.wait(60)
 
     def settled(self, store: str, count: int) -> None:
         if store == "docs":
             self.failed.set()
         elif not self.begun.is_set():
             self.begun.set()
-            assert self.failed.wait(10)
+            assert self.failed.wait(60)
 
 
 def test_fail_fast_deletes_no_store_after_a_failure_elsewhere(place: Place) -> None:

@@ -134,7 +134,7 @@ def test_what_renewal_says_reaches_the_caller() -> None:
 def test_all_who_were_refused_together_share_one_renewal() -> None:
     """Every request is on its way before any is refused; a lock held meanwhile would keep the others from starting."""
     renewals: list[str] = []
-    together = threading.Barrier(8, timeout=10)
+    together = threading.Barrier(8, timeout=60)
 
     def renew() -> Signer:
         renewals.append("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vssync import dump
@@ -176,7 +176,6 @@ def stores(draw: st.DrawFn) -> tuple[tuple[Row, ...], list[Found]]:
     return tuple(rows), local
 
 
-@settings(deadline=None)
 @given(stores())
 def test_both_forms_mean_exactly_what_was_found(made: tuple[tuple[Row, ...], list[Found]]) -> None:
     rows, local = made

@@ -112,5 +112,5 @@ class Model(RuleBasedStateMachine):
         assert set(ids(self.api.get("/files"))) == set(self.words)
 
 
-Model.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+Model.TestCase.settings = settings(max_examples=15, stateful_step_count=25)
 TestModel = Model.TestCase

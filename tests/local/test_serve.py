@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,9 +17,11 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from tests.program import HEARING
 from vssync.cli.serve import serve
 from vssync.errors import VssyncError
 
+PATIENCE = 60.0  # seconds; a machine may be busy with other things
 MANIFEST = """\
 version: 1
 name: shelf
@@ -45,18 +46,14 @@ class Served:
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """The exit code and what was said on stderr."""
         self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=20)
+        _, errors = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, errors
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "vssync", *arguments]
 
 
 @contextmanager
 def serving(folder: Path, *arguments: str) -> Iterator[Served]:
     process = subprocess.Popen(
-        command("serve", "--port", "0", *arguments),
+        [*HEARING, "serve", "--port", "0", *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -78,13 +75,13 @@ def serving(folder: Path, *arguments: str) -> Iterator[Served]:
 
 def ran(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*arguments),
+        [*HEARING, *arguments],
         check=False,
         cwd=folder,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 
@@ -93,7 +90,7 @@ def test_it_says_where_it_is_and_stops_when_asked(tmp_path: Path, number: int) -
     with serving(tmp_path) as served:
         base = f"{served.origin}/v1"
         assert served.said[-2:] == (f"export OPENAI_BASE_URL={base}", "export OPENAI_API_KEY=none")
-        with httpx.Client() as http:
+        with httpx.Client(timeout=PATIENCE) as http:
             assert http.get(f"{base}/files").json()["data"] == []
             assert served.stop(number) == (0, "")
     assert (tmp_path / ".vssync/local/service.db").exists()
@@ -103,9 +100,10 @@ def test_a_key_is_asked_for_and_not_shown(tmp_path: Path) -> None:
     with serving(tmp_path, "--api-key", "tell-nobody", "--data", "here") as served:
         url = f"{served.origin}/v1/files"
         for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic tell-nobody"}):
-            refused = httpx.get(url, headers=headers)
+            refused = httpx.get(url, headers=headers, timeout=PATIENCE)
             assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
-        assert httpx.get(url, headers={"authorization": "Bearer tell-nobody"}).status_code == 200
+        right = {"authorization": "Bearer tell-nobody"}
+        assert httpx.get(url, headers=right, timeout=PATIENCE).status_code == 200
         assert "tell-nobody" not in "".join(served.said)
     assert (tmp_path / "here/service.db").exists()
 
@@ -189,7 +187,7 @@ def test_faults_over_a_socket(tmp_path: Path) -> None:
     )
     with ExitStack() as stack:
         served = stack.enter_context(serving(tmp_path, *(part for fault in faults for part in ("--fault", fault))))
-        http = stack.enter_context(httpx.Client(base_url=f"{served.origin}/v1"))
+        http = stack.enter_context(httpx.Client(base_url=f"{served.origin}/v1", timeout=PATIENCE))
         for _ in range(2):
             with pytest.raises(httpx.ReadError):
                 http.post("/vector_stores", json={})
@@ -220,7 +218,7 @@ def test_the_openai_sdk_takes_the_printed_variables(tmp_path: Path, monkeypatch:
 def test_an_idle_connection_is_closed_when_asked(tmp_path: Path) -> None:
     with serving(tmp_path, "--keep-alive", "1") as served:
         host, port = served.origin.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=20) as idle:
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as idle:
             idle.sendall(b"GET /v1/files HTTP/1.1\r\nHost: here\r\n\r\n")
             heard = b"".join(iter(lambda: idle.recv(4096), b""))  # which ends only where the server closes
     assert heard.startswith(b"HTTP/1.1 200 OK")

@@ -75,9 +75,9 @@ MANIFESTS = likely(SCHEMA).map(lambda tree: {**tree, "version": 1, "name": "docs
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(MANIFESTS | TREES, st.sampled_from([None, "a", "pr-1"]))
 def test_any_tree_loads_or_is_refused(tmp_path: Path, tree: Any, env: str | None) -> None:
-    write(tmp_path, {"vssync.yaml": json.dumps(tree), **PAGES})
+    folder = write(tmp_path / "once", {"vssync.yaml": json.dumps(tree), **PAGES})
     with suppress(ManifestError):
-        loaded = sources.load(tmp_path, env=env)
+        loaded = sources.load(folder, env=env)
         assert loads_again(tmp_path / "again", loaded)
 
 

@@ -23,7 +23,7 @@ VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 
 
 @given(REPORTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_report_fits_the_schema(report: Report) -> None:
     jsonschema.Draft7Validator.check_schema(SCHEMA)
     found = json.loads(report_json(report))

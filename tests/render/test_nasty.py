@@ -248,7 +248,7 @@ def assert_in_code(token: Token) -> None:
 
 
 @given(PLANS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_plan_can_be_shown(made: Plan) -> None:
     for view in (View(), View(width=40), View(full=True), View(quiet=True)):
         assert_harmless(plan_text(made, view))
@@ -257,7 +257,7 @@ def test_any_plan_can_be_shown(made: Plan) -> None:
 
 
 @given(REPORTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_report_can_be_shown(report: Report) -> None:
     for view in (View(), View(full=True), View(quiet=True)):
         assert_harmless(report_text(report, view))

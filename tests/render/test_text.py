@@ -252,7 +252,6 @@ def test_a_reason_is_not_cut_where_there_is_room(file: FileChange, width: int, s
     ),
     st.integers(80, 200),
 )
-@settings(deadline=None)
 def test_no_line_of_a_change_is_wider_than_the_screen(names: list[tuple[str, int]], width: int) -> None:
     makers = (create, replaced, update, deleted)
     field = FieldChange("a" * 30, "x" * 300, "y" * 300, drifted=True)
@@ -278,7 +277,7 @@ def test_folders_lose_no_file(folders: list[str], most: int) -> None:
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 60)), max_size=400),
     st.sampled_from([View(), View(width=60), View(full=True)]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_groups_lose_no_file(changes: list[tuple[int, int]], view: View) -> None:
     """Whatever is folded away is a number on a line with its sign."""
     files = [

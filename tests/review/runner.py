@@ -68,6 +68,7 @@ class Runner:
             "GITHUB_WORKFLOW_REF": "acme/kb/.github/workflows/kb.yml@refs/heads/main",
             "RUNNER_TEMP": str(folder / "temp"),
             "MANIFEST": ".",
+            **dict.fromkeys(("ENVIRONMENT", "VARIABLES", "LABELS", "COMMENT"), ""),  # as the action leaves them
             "ARTIFACT": "vssync-plan-default",
         }
         self.knows(comments=[], issues=[], pulls=[], runs={"workflow_runs": []})

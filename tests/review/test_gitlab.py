@@ -52,6 +52,7 @@ def runner(tmp_path: Path) -> Runner:
         "CI_API_V4_URL": "https://gitlab.example.com/api/v4",
         "CI_PROJECT_ID": "1",
         "CI_MERGE_REQUEST_IID": "3",
+        "CI_MERGE_REQUEST_LABELS": "",
         "CI_COMMIT_SHA": "5" * 40,
         "VSSYNC_MANIFEST": ".",
         "VSSYNC_ENVIRONMENT": "",
