@@ -45,9 +45,9 @@ def make_plan(
     The snapshot holds the contents of every store in `match_stores(...).wanted_ids`; `fulfilled` are files, by store
     and key, whose `--replace` was done by an earlier apply of the same saved plan.
 
-    Raises Refused for a store of
-    another owner and for two live stores of ours with one key, UsageProblem for an address that meets nothing,
-    VssyncError for a mark that a newer version wrote, and for a service where no file can carry one.
+    Raises Refused for a store of another owner and for two live stores of ours with one key, UsageProblem for an
+    address that meets nothing, VssyncError for a mark that a newer version wrote, and for a service where no file can
+    carry one.
     """
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
