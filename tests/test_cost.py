@@ -64,6 +64,21 @@ def test_small_costs(made: Plan, expected: Cost) -> None:
     assert cost(made) == expected
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({}, Cost(512, 2, 1, 2 + 3 + 1, 0.2)),
+        ({"batch_files": False}, Cost(512, 2, 1, 2 + 3 + 2 + 1, 0.2)),  # each file's attributes by themselves
+        ({"batches": False}, Cost(512, 2, 0, 2 + 2 + 1, 0.4)),
+        ({"batch_files": False, "attribute_updates": False}, Cost(512, 2, 0, 2 + 2 + 1, 0.4)),
+        ({"batches": False, "unheard_of": True}, Cost(512, 2, 0, 2 + 2 + 1, 0.4)),
+    ],
+)
+def test_what_the_service_lacks_has_its_price(capabilities: dict[str, bool], expected: Cost) -> None:
+    files = [create(key, size=256) for key in ("a.md", "b.md")]
+    assert cost(plan(store(*files), service=ServiceSpec("openai", capabilities=capabilities))) == expected
+
+
 def test_what_two_stores_want_is_uploaded_once() -> None:
     """Under one upload name; the same bytes twice in one store are two uploads, since a File attaches once to it."""
     twice = [desired(key, filename="a.md", size=7) for key in ("a.md", "b.md")]

@@ -6,9 +6,10 @@ Estimates for the person who approves a plan. Nothing here may decide what is do
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import ceil
 
+from vssync.model import Capabilities, ServiceSpec
 from vssync.plan import Action, Counts, FileChange, Plan, StorePlan
 
 PUTS = (Action.CREATE, Action.REPLACE)
@@ -66,13 +67,20 @@ def cost(plan: Plan) -> Cost:
     """What carrying out a plan takes, under the limits of its provider."""
     sent = _sent(plan)
     uploads = sent.total()
+    can = _stated(plan.service)
     return Cost(
         bytes=sum(size * times for (*_, size), times in sent.items()),
         uploads=uploads,
-        batches=sum(new_batches(store) for store in plan.stores),
-        requests=uploads + sum(_requests(store) for store in plan.stores),
-        seconds=_seconds(plan, uploads),
+        batches=0 if can.one_by_one else sum(new_batches(store) for store in plan.stores),
+        requests=uploads + sum(_requests(store, can) for store in plan.stores),
+        seconds=_seconds(plan, uploads, can),
     )
+
+
+def _stated(service: ServiceSpec) -> Capabilities:
+    """What the manifest says that the service can do; a plan file may hold words that are not known here."""
+    known = {field.name for field in fields(Capabilities)}
+    return Capabilities(**{name: can for name, can in service.capabilities.items() if name in known})
 
 
 def _sent(plan: Plan) -> Counter[tuple[str, str, int]]:
@@ -98,19 +106,20 @@ def puts(store: StorePlan) -> int:
 
 
 def new_batches(store: StorePlan) -> int:
-    """How many batches will be created in a store."""
+    """How many batches will be created in a store, where the service has them."""
     return ceil(puts(store) / max(1, store.batch.size))
 
 
-def _requests(store: StorePlan) -> int:
+def _requests(store: StorePlan, can: Capabilities) -> int:
     """About how many requests a store takes, uploads aside."""
-    attached, batches = puts(store), new_batches(store)
+    attached = puts(store)
+    attaches = attached if can.one_by_one else new_batches(store) * _A_BATCH + (0 if can.batch_files else attached)
     writes = sum(_writes(change) for change in store.files)
     waits = sum(change.action is Action.AWAIT for change in store.files)
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
     listings = ceil(attached / PAGE) + ceil(waits / PAGE)
     drops = _A_DROP * sum(_drops(change) for change in store.files)
-    return batches * _A_BATCH + listings + writes + drops + cancels * _A_CANCEL + _written(store)
+    return attaches + listings + writes + drops + cancels * _A_CANCEL + _written(store)
 
 
 def _writes(change: FileChange) -> bool:
@@ -129,10 +138,10 @@ def _drops(change: FileChange) -> int:
     return len({copy.id for copy in (*change.drop, replaced) if copy})
 
 
-def _seconds(plan: Plan, uploads: int) -> float:
+def _seconds(plan: Plan, uploads: int, can: Capabilities) -> float:
     limits = LIMITS.get(plan.service.provider)
     if limits is None:
         return 0.0
     attached = sum(puts(store) for store in plan.stores)
-    attaches = max((new_batches(store) for store in plan.stores), default=0)
+    attaches = max((puts(store) if can.one_by_one else new_batches(store) for store in plan.stores), default=0)
     return 60 * max(uploads / limits.uploads, attached / limits.attached, attaches / limits.attaches)

@@ -66,6 +66,11 @@ class Capabilities:
     store_updates: bool = True
     shares_chunks: bool = False  # equal texts share chunks: the old copy must go before the new one comes
 
+    @property
+    def one_by_one(self) -> bool:
+        """Whether each file is attached by a request of its own."""
+        return not (self.batches and (self.batch_files or self.attribute_updates))
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:

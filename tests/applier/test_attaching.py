@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.applier.world import Counting, Place, Seen, live
+from tests.support import Silent
+from vssync.applier import Todo
 from vssync.report import Report, Status
 
 MANIFEST = """\
@@ -165,3 +168,20 @@ def test_two_stores_that_learn_at_once_what_the_service_lacks_both_go_another_wa
     report = place.apply(wrap, workers=4)
     assert undone(report) == {}
     assert {name: len(found) for name, found in live(place).stores.items()} == {"docs": files, "more": files}
+
+
+class Told(Silent):
+    """Keeps what a run says that there is to do."""
+
+    todo: Sequence[Todo] = ()
+
+    def begin(self, todo: Sequence[Todo], held: Callable[[], float]) -> None:
+        self.todo = todo
+
+
+@pytest.mark.parametrize(("capabilities", "batches"), [("{}", 1), ("{batches: false}", 0)])
+def test_batches_are_announced_where_there_will_be_some(place: Place, capabilities: str, batches: int) -> None:
+    place.write({"vssync.yaml": f"{MANIFEST}service: {{capabilities: {capabilities}}}\n"})
+    told = Told()
+    assert place.apply(watcher=told).converged
+    assert [(todo.changes, todo.batches) for todo in told.todo] == [(64, batches)]

@@ -38,7 +38,7 @@ def apply(run: Run, plan: Plan) -> Report:
     program = lower(plan)
     _look_back(run, plan.owner, program)
     run.writes.journal.begin()
-    run.watcher.begin([_todo(store) for store in program], lambda: run.client.held)
+    run.watcher.begin([_todo(store, run.ways) for store in program], lambda: run.client.held)
     ids: list[tuple[str, str]] = []
     orphans: tuple[Orphan, ...] = ()
     interrupted = False
@@ -118,13 +118,13 @@ def _cut_short(run: Run) -> tuple[Orphan, ...]:
     return (*run.left_behind(), *suspects)
 
 
-def _todo(store: StoreSteps) -> Todo:
+def _todo(store: StoreSteps, ways: Ways) -> Todo:
     puts = [put for wave in store.waves for put in wave.puts]
     beside = (store.cancels, store.updates, store.waits, store.awaited, store.removes)
     return Todo(
         store.key,
         size=sum(put.file.size for put in puts if not put.file_id),
-        batches=len(store.waves),
+        batches=0 if ways.one_by_one else len(store.waves),
         changes=len(puts) + sum(map(len, beside)),
     )
 
