@@ -346,6 +346,22 @@ def test_a_file_that_went_away_is_a_problem(inside: Path, monkeypatch: pytest.Mo
     assert "the file cannot be read: No such file" in problems(inside, ALL, {})[0].message
 
 
+def test_what_is_no_file_is_written_into_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR)
+    try:
+        sources.write(pipe, "new\n")
+        assert (os.read(reader, 9), pipe.is_fifo()) == (b"new\n", True)
+    finally:
+        os.close(reader)
+
+
+def test_an_error_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"'.*/none/p\.json'$"):
+        sources.write(tmp_path / "none" / "p.json", "new\n")
+
+
 def test_text_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = write(tmp_path, {"plan.json": "old"}) / "plan.json"
     sources.write(path, "new\n")

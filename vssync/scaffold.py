@@ -213,7 +213,7 @@ _TEXT = """\
 version: 1
 
 # The owner of everything this manifest creates, written on each live object. Keep it: under another name, what exists
-# would belong to somebody else. Its end is random, so that no two manifests are called alike.
+# would belong to somebody else. No two manifests of one service may be called alike.
 name: {name}
 
 # {about}

@@ -197,6 +197,14 @@ def test_a_name_dns_cannot_spell_is_an_error_of_the_address() -> None:
         client.store("vs_1")
 
 
+def test_an_address_where_nobody_listens_is_named_with_its_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with client_at(f"http://127.0.0.1:{port}/v1") as client, pytest.raises(ServiceError) as caught:
+        client.stores()
+    assert str(caught.value).startswith(f"127.0.0.1:{port}: cannot be reached: ")
+
+
 def test_an_address_that_does_not_speak_tls_is_said_to() -> None:
     with (
         listening(lambda _: said(id="vs_1")) as place,

@@ -55,6 +55,12 @@ def test_what_all_share_is_said_at_the_store() -> None:
     assert "      # 2 files: the same bytes\n      - path: d/**/*.md\n" in text
 
 
+def test_an_upload_name_that_is_one_files_own_is_no_other_files() -> None:
+    rows = [row(f"got/{name}.md", filename=f"docs__{name}.md") for name in "ab"]
+    assert written(*rows, others=("got/c.md",)).partition("files:")[0].count("filename") == 0
+    assert 'filename: "${name}"' in written(*rows, *(row(f"{name}.md", filename="${name}") for name in "cd"))
+
+
 def test_what_a_folder_shares_is_said_in_one_override() -> None:
     rows = [row(f"d/{folder}/{name}.md", kind=folder) for folder in ("api", "guide") for name in "ab"]
     text = written(*rows)

@@ -82,7 +82,7 @@ def lost(method: str, path: str, why: str, request_id: str = "") -> LostReply:
 
 def unreachable(method: str, url: httpx.URL, why: str, way_out: str) -> ServiceError:
     """The error for a request that was not answered."""
-    return ServiceError(f"{url.host}: {why}; {way_out}", Answer(method, url.path, message=why))
+    return ServiceError(f"{url.netloc.decode()}: {why}; {way_out}", Answer(method, url.path, message=why))
 
 
 def misread(response: httpx.Response) -> Answer:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vssync.dump.patterns import cover, literal
-from vssync.dump.seen import PATH, Row
+from vssync.dump.seen import PATH, TEMPLATES, Row
 from vssync.manifest.placeholders import escape
 from vssync.model import AUTO, Attributes, Chunking, Scalar
 
@@ -99,12 +99,16 @@ def _of(row: Row) -> Level:
 
 
 def _shared(rows: tuple[Row, ...], *, usual: bool) -> Level:
-    """What all files have in common; with `usual`, the commonest chunking and upload name, which inner levels alter."""
+    """What all files have in common; with `usual`, the commonest chunking and upload name, which inner levels alter.
+
+    A name that is one file's own is not usual: files to come would be uploaded under it.
+    """
     counted = Counter(pair for row in rows for pair in _typed(row.attributes))
     shared = {name: value for (name, _, value), count in counted.items() if count == len(rows)}
     pick = _commonest if usual else _only
     chunking = pick([row.chunking for row in rows])
-    return Level(shared, chunking, pick([row.filename for row in rows if not row.file_id]))
+    names = [row.filename for row in rows if not row.file_id]
+    return Level(shared, chunking, pick([name for name in names if not usual or name in TEMPLATES]))
 
 
 def _only(values: list[Any]) -> Any:

@@ -11,13 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from vssync.dump.seen import PATH, Seen, Sure
+from vssync.dump.seen import TEMPLATES, Seen, Sure
 from vssync.manifest import Found
 from vssync.manifest.filenames import extension, upload_name
 from vssync.manifest.placeholders import escape, split
 from vssync.manifest.providers import EXTENSIONS, LARGEST
-
-_TEMPLATES = (PATH, "${name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ def candidates(seen: Iterable[Seen], local: Iterable[Found], provider: str) -> d
     forms: dict[tuple[str, int], list[str]] = {}
     for found in local:
         if not found.trouble and readable(found, provider):
-            for name in {upload_name(split(template), found.name, "") for template in _TEMPLATES}:
+            for name in {upload_name(split(template), found.name, "") for template in TEMPLATES}:
                 forms.setdefault((name, found.size), []).append(found.name)
     live = tuple(seen)
     single = unique(live)
@@ -88,7 +86,7 @@ def matches(
 def template_for(path: str, filename: str) -> str:
     """What to write as `filename`, so that this path is uploaded under this name; empty where nothing does."""
     literal = escape(filename)
-    for template in (*_TEMPLATES, literal) if filename else _TEMPLATES:
+    for template in (*TEMPLATES, literal) if filename else TEMPLATES:
         if upload_name(split(template), path, "") == filename:
             return template
     return ""

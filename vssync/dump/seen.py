@@ -9,6 +9,7 @@ from enum import IntEnum
 from vssync.model import AUTO, Attributes, Chunking, LiveStore, ServiceSpec
 
 PATH = "${path}"  # a manifest's usual upload name
+TEMPLATES = (PATH, "${name}")  # upload names that suit any file
 
 
 class Sure(IntEnum):
