@@ -56,6 +56,7 @@ def undone(report: Report) -> dict[str, Status]:
         ((), 1),
         (("37.md",), 1 + 2 * 6),  # twice the logarithm of 64
         (("00.md", "63.md"), 1 + 2 + 2 * 2 * 5),
+        (("00.md", "01.md", "02.md"), 1 + 2 * 5 + 2 * 2),  # the first of their kind do not speak for it
         (("05.md", "37.md", "60.md"), 1 + 2 + 2 * 5 + 2 + 2 * 2 * 4),
     ],
 )
@@ -69,6 +70,13 @@ def test_a_bad_file_is_found_by_halves(place: Place, bad: tuple[str, ...], batch
     lands = [at for at, (method, path) in enumerate(seen) if method == "GET" and "/file_batches/" in path]
     assert len(goes) == len(bad)
     assert all(at < lands[0] for at in goes)  # at once, not at the end
+
+
+def test_a_kind_that_is_not_taken_is_not_halved_to_the_end(place: Place) -> None:
+    report, seen = applied(place, "refused-type,file=*.md")
+    assert set(undone(report)) == set(FILES)
+    assert count(seen, "POST", "/file_batches") == 1 + 2 * 3 + 2 + 4 + 8  # eight are found, other halves tried once
+    assert live(place).loose == set()
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -27,7 +27,6 @@ def attach(at: StoreRun, loads: Sequence[Load], looks: int = _LOOKS) -> list[Fli
     """The flights on which the loads are now; what could not be attached has its result recorded."""
     if arrived := tuple(load for load in loads if load.arrived):
         return [_aloft(at, Flight(arrived)), *attach(at, [load for load in loads if not load.arrived], looks)]
-    loads = _wanted(at, loads)
     if not loads:
         return []
     ways = replace(at.run.ways)  # as they are known now: other stores may close one meanwhile
@@ -79,6 +78,8 @@ def _refused(at: StoreRun, loads: Sequence[Load], error: ServiceError, looks: in
         _leave(at, loads, error)
         return []
     if len(loads) > 1 and lack is not Lack.ATTRIBUTES:
+        if len(wanted := _wanted(at, loads)) < len(loads):
+            return attach(at, wanted, looks)
         half = len(loads) // 2
         return attach(at, loads[:half], looks) + attach(at, loads[half:], looks)
     for load in loads:
@@ -102,7 +103,10 @@ def _leave(at: StoreRun, loads: Sequence[Load], error: VssyncError) -> None:
 
 
 def _wanted(at: StoreRun, loads: Sequence[Load]) -> list[Load]:
-    """The loads of kinds that the service has not refused in this run; the others end here."""
+    """Of loads refused together, those of kinds that were not refused alone; the others end here, and are not halved.
+
+    Bad files that come first must not speak for their kind, so each half is tried once before its files end here.
+    """
     refused = [load for load in loads if at.run.refused(extension(load.put.file.filename))]
     for load in refused:
         _drop(at, load, not_taken(load.put))

@@ -26,7 +26,7 @@ class Keyed(Protocol):
     def key(self) -> str: ...
 
 
-_ENOUGH = 2  # refusals of a kind, until it is given up for a run
+_ENOUGH = 8  # refusals of a kind, none of which was taken, until it is given up for a run
 Step = TypeVar("Step", bound=Keyed)
 
 
@@ -150,7 +150,7 @@ class Run:
     def refused(self, extension: str) -> bool:
         """Whether no more files of this kind are worth sending in this run.
 
-        Services also judge contents, so that one refusal among files that were taken says nothing of the kind.
+        Services also judge contents, so that a few refusals, or any among files that were taken, say nothing of it.
         """
         with self._lock:
             return self._refused[extension] >= _ENOUGH and not self._taken[extension]
