@@ -75,7 +75,7 @@ def test_every_write_has_a_line_before_it_and_one_after_it(place: Place) -> None
 def test_what_was_uploaded_is_not_uploaded_again(place: Place) -> None:
     assert killed(place, lambda seen: uploads(seen) == 4)
     assert "A run was cut off" in place.left_over()
-    assert "3 files that may not be attached" in place.left_over()
+    assert "perhaps not attached: 3 files;" in place.left_over()
     assert uploads(counted(place).seen) == 2
     assert place.left_over() == ""
     assert len(live(place).loose) == 1  # its reply never came, so nothing proves what it is
@@ -113,7 +113,7 @@ def test_of_an_apply_at_work_only_that_is_said() -> None:
         f"A run was cut off: process {os.getpid()} on elsewhere, begun {moment(0)}, after 1 write and 1 whose end "
         "nobody knows. Run it again to go on.",
         "1 more was cut off before it.",
-        "It had uploaded 1 file that may not be attached; `vssync apply` takes those it can use, `vssync gc` lists the "
+        "Uploaded, and perhaps not attached: 1 file; `vssync apply` takes those it can use, `vssync gc` lists the "
         "rest.",
         "1 file may have been uploaded without an answer: `vssync gc --suspected`.",
     ]
