@@ -23,7 +23,7 @@ def words(past: Past) -> str:
         lines.append(f"{older} more {'was' if older == 1 else 'were'} cut off before it.")
     if past.kept:
         lines.append(
-            f"It had uploaded {_files(len(past.kept))} that may not be attached; `vssync apply` takes those it can use,"
+            f"Uploaded, and perhaps not attached: {_files(len(past.kept))}; `vssync apply` takes those it can use,"
             " `vssync gc` lists the rest."
         )
     if past.maybe:
