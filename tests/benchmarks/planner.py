@@ -1,6 +1,6 @@
 """How fast planning is: `python -m tests.benchmarks.planner [files]`. Reports, asserts nothing.
 
-One store of so many files, planned four times: as it should be, all to create, all to update, all to delete. Each plan
+One store of so many files, planned five times: as it should be, all to create, to update, to move, to delete. Each plan
 is rendered, saved and loaded. The first is planned with the collector of cycles running as well.
 """
 
@@ -58,6 +58,7 @@ def main() -> None:
     cases = {
         "to create": planned(files, ()),
         "to update": planned(desired(count, lang="en"), live),
+        "to move": planned(tuple(replace(file, key=f"new/{file.key}") for file in files), live),
         "to delete": planned((), live),
     }
     for name, plan in cases.items():

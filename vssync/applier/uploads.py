@@ -27,7 +27,9 @@ class Uploads:
         self._lock = threading.Lock()
         self._name = owner.split("/", maxsplit=1)[0]
         self._had: set[str] = set()
-        self._spare = {kept.file_id: kept for kept in spare}
+        self._spare: dict[Form, list[Kept]] = {}
+        for kept in spare:
+            self._spare.setdefault((kept.sha256, kept.name), []).append(kept)
         self._turns = {form: threading.Lock() for form in shared}
         self._users: dict[Form, dict[str, set[str]]] = {form: {} for form in self._turns}
 
@@ -62,7 +64,7 @@ class Uploads:
     def unused(self) -> tuple[Kept, ...]:
         """Uploads of earlier runs that nothing took."""
         with self._lock:
-            return tuple(self._spare.values())
+            return tuple(kept for alike in self._spare.values() for kept in alike)
 
     def _turn(self, form: Form) -> AbstractContextManager[object]:
         return self._turns.get(form, nullcontext())
@@ -80,7 +82,5 @@ class Uploads:
 
     def _take(self, form: Form) -> str:
         with self._lock:
-            fitting = (file_id for file_id, kept in self._spare.items() if (kept.sha256, kept.name) == form)
-            if found := next(fitting, ""):
-                del self._spare[found]
-            return found
+            alike = self._spare.get(form)
+            return alike.pop(0).file_id if alike else ""

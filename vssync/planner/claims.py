@@ -55,11 +55,13 @@ def _former_keys(missing: Sequence[Want], left: Left, rules: Rules) -> dict[str,
     holders = {copy.id: digest for digest, copies in left.items() for copy in copies}
     contents = _movable(left, rules) if rules.store.prune and rules.capabilities.attribute_updates else {}
     former: dict[str, str] = {}
+    taken: set[str] = set()
     for want in missing:
         same = contents.get((want.content, want.chunking, _extension(want.key)), [])
         digest = holders.get(want.file.file_id) if want.file.file_id else (same[0] if len(same) == 1 else None)
-        if digest and digest not in former.values():
+        if digest and digest not in taken:
             former[want.key] = digest
+            taken.add(digest)
     return former
 
 
@@ -126,7 +128,7 @@ def _adopt(want: Want, file: LiveFile, own: Sequence[Owned], rules: Rules) -> Fi
 def _blocked(want: Want, census: Census, rules: Rules) -> FileChange | None:
     """A declared File that is attached already, as something else, cannot be attached once more."""
     file_id = want.file.file_id
-    if not file_id:
+    if file_id not in census.attached:
         return None
     refusal = create(want, rules)
     for owner, files in sorted(census.foreign.items()):
