@@ -10,7 +10,7 @@ import itertools
 import random
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 import pytest
@@ -199,11 +199,10 @@ SLOW_WAYS = ("local,takes-files=off", "local,has-batches=off,lists-batches=off")
 
 @pytest.mark.parametrize("provider", ["local", *(pytest.param(way, marks=pytest.mark.slow) for way in SLOW_WAYS)])
 def test_the_reply_to_any_write_may_be_lost(scene: Scene, provider: str) -> None:
-    place, kinds = scene.place, set[str]()
+    place, kinds = replace(scene.place, provider=provider), set[str]()
     for number in itertools.count(1):
         place.back()
         place.clock.now += 7200 if "has-batches=off" in provider else 0  # what nobody can cancel is ingested
-        place.provider = provider
         lost = forgets(place, number)
         assert theirs(live(place)) == theirs(scene.before)
         assert list(place.plan().changes()) == []
