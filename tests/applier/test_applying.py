@@ -151,6 +151,15 @@ def test_batches_under_way_are_noted_where_the_service_lists_none(place: Place) 
         assert STORE_BATCHES not in work.client.stores()[0].metadata
 
 
+def test_an_external_store_gets_no_note(place: Place) -> None:
+    place.provider = "local,lists-batches=off"
+    with place.work() as work:
+        made = work.client.create_store({"name": "docs", "metadata": {"team": "theirs"}})
+    place.write({"vssync.yaml": MANIFEST.replace("docs: {", "docs: {external: true, ")})
+    updates = [path for method, path in requests(place) if method == "POST" and path.endswith(made.id)]
+    assert updates == []
+
+
 def test_a_service_that_lists_batches_gets_no_note(place: Place) -> None:
     updates = [path for method, path in requests(place) if method == "POST" and path.rpartition("/")[2][:3] == "vs_"]
     assert updates == []

@@ -77,6 +77,20 @@ def test_a_name_and_a_size_are_only_a_suspicion(place: Place) -> None:
     assert found(place, suspected=True) == set()
 
 
+def test_what_an_external_store_holds_is_no_orphan(place: Place) -> None:
+    """Whether the name or the journal of a dead run says that it is ours; nor is what another environment's holds."""
+    place.write({"vssync.yaml": MANIFEST.replace("  named:", "  named:\n    external: true"), "named/c.md": "# c\n"})
+    with place.work() as work:
+        (named,) = [store for store in work.client.stores() if store.name == "named"]
+        work.client.update_store(named.id, {"metadata": {}})
+    assert killed(place, lambda seen: seen[-1][0] == "POST" and seen[-1][1].endswith("/file_batches"))
+    place.clock.now += 2 * DAY
+    assert found(place, suspected=True) == found(place) == set()
+    with place.work() as work:
+        work.client.update_store(named.id, {"name": "of another environment"})
+    assert found(place) == set()
+
+
 def test_what_a_dead_run_explains_is_not_spared(place: Place) -> None:
     place.write({"c.md": "# c\n"})
     assert killed(place, lambda seen: seen[-1] == ("POST", "/v1/files"))

@@ -87,6 +87,21 @@ def test_no_upload_is_deleted_while_a_store_of_this_name_cannot_be_listed(place:
     assert live(place).loose == set()
 
 
+def test_an_upload_that_an_external_store_holds_stays(tmp_path: Path) -> None:
+    """It carries no mark of ours, and is ours to look into all the same, in scope or not."""
+    place = Place(tmp_path)
+    with_external = "stores:\n  theirs: {external: true, prune: false, files: [{path: '*.md'}]}\n"
+    place.write({"vssync.yaml": MANIFEST.replace("stores:\n", with_external), **FILES})
+    place.env = "dev"
+    with place.work() as work:
+        work.client.create_store({"name": "theirs-dev"})
+    assert apply(place).converged
+    place.write({"3.md": None, "4.md": None})
+    for options in ({"targets": ("guide/3.md",)}, {}):
+        assert apply(place, **options).converged
+    assert sizes(live(place)) == {"theirs-dev": 12, "guide-dev": 10, "faq-dev": 3}
+
+
 def test_destroying_an_environment_spares_the_other_ones(place: Place) -> None:
     kept = upload(live(place), "guide-dev", "2.md")
     with place.work() as work:

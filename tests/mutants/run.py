@@ -159,7 +159,7 @@ MUTANTS = (
     Mutant(
         "gc-without-looking",
         "vssync/workflow/gc.py",
-        "held = holders(work.client, work.pool, owner)",
+        "held = holders(work.client, work.pool, owner, declared(work.loaded.desired))",
         "held = dict[str, frozenset[str]]()",
         ("tests/applier/test_gc.py", "tests/applier/test_journal.py", *CRASH),
     ),

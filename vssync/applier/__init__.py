@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from vssync.api import Interrupted
 from vssync.applier import changes, removal, stores
 from vssync.applier.context import Run, StoreRun, Todo, Watcher, Ways
-from vssync.applier.holders import holders
+from vssync.applier.holders import declared, holders
 from vssync.applier.results import DONE, Result, failed
 from vssync.applier.uploads import Form, Uploads
 from vssync.applier.waves import run_waves
@@ -23,7 +23,7 @@ from vssync.plan import Plan
 from vssync.report import Orphan, Report, Status
 from vssync.steps import StoreSteps, lower
 
-__all__ = ["Run", "Todo", "Watcher", "Ways", "Writes", "apply", "holders"]
+__all__ = ["Run", "Todo", "Watcher", "Ways", "Writes", "apply", "declared", "holders"]
 _STORES = 4  # at once
 LAST, LOOKS = 2.0, 40  # seconds that what is in flight gets when a run is interrupted, and how often that is looked at
 
@@ -82,7 +82,7 @@ def _look_back(run: Run, owner: str, program: tuple[StoreSteps, ...]) -> None:
     journal = run.writes.journal
     spare = journal.past.kept
     if spare:
-        held = holders(run.client, run.pool, owner)
+        held = holders(run.client, run.pool, owner, run.declared)
         journal.forget(held)
         spare = tuple(kept for kept in spare if kept.file_id not in held)
     wanted = Counter(form for store in program for form in _forms(store))

@@ -111,6 +111,7 @@ class Run:
     watcher: Watcher
     ways: Ways = field(default_factory=Ways)
     fail_fast: bool = False
+    declared: frozenset[str] = frozenset()  # ids and names of the manifest's stores, for those without its mark
     results: Results = field(init=False)
     pause: Pause = Pause()
     deadline: float = 600.0  # seconds without progress until a file or batch is given up for this run

@@ -16,11 +16,14 @@ EVERY = 5.0  # seconds between two notes of a store, but for the last
 
 
 class Hint:
-    """One store's note; only where the service lists no batches and its stores can be updated safely."""
+    """One store's note; only where the service lists no batches and its stores can be updated safely.
 
-    def __init__(self, at: StoreRun) -> None:
+    None is written into a store that is not `ours`: an external one's metadata is somebody else's.
+    """
+
+    def __init__(self, at: StoreRun, *, ours: bool) -> None:
         self._at = at
-        self._wanted: bool | None = None
+        self._wanted: bool | None = None if ours else False
         self._said: tuple[str, ...] = ()
         self._next = 0.0
 

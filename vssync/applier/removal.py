@@ -26,7 +26,7 @@ def empty_trash(run: Run, owner: str) -> tuple[Orphan, ...]:
     try:
         held = until(
             run,
-            lambda: (holders(run.client, run.pool, owner), None),
+            lambda: (holders(run.client, run.pool, owner, run.declared), None),
             lambda held: not _ghosts(trash, held),
             _ids,
             patience=_LATE,

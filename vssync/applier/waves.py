@@ -19,7 +19,7 @@ from vssync.steps import StoreSteps
 def run_waves(at: StoreRun, store: StoreSteps) -> None:
     """All waves of a store, at most `in_flight` batches at once."""
     flying: deque[Flight] = deque()
-    hint = Hint(at)
+    hint = Hint(at, ours=store.settings is not None and not store.settings.external)
 
     def land_one() -> None:
         flying.extend(land(at, flying.popleft()))

@@ -134,7 +134,7 @@ def _expired(store: DesiredStore, live: LiveStore, match: Match, terms: Terms) -
     if not terms.options.allow_store_replace:
         detail = f"{live.id} is expired; a new store has a new id: --allow-store-replace"
         return _refuse(live, (Reason.EXPIRED, Reason.NOT_ALLOWED), detail)
-    if live.metadata.get(STORE_PROTECT) or store.protect:
+    if store.protect:  # what the store itself says could not be taken back: an expired one takes no writes
         return _refuse(live, (Reason.EXPIRED, Reason.PROTECTED), f"{live.id} is expired and protected")
     change = StoreChange(
         Action.REPLACE,

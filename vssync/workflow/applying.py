@@ -28,7 +28,8 @@ def apply(
         can = work.capabilities
         ways = applier.Ways(can.batches, can.batch_files, can.attribute_updates, can.store_updates)
         writes = applier.Writes(work.client, journal_)
-        run = applier.Run(work.client, writes, work.pool, work.loaded.root, watcher, ways, fail_fast)
+        named = applier.declared(work.loaded.desired)
+        run = applier.Run(work.client, writes, work.pool, work.loaded.root, watcher, ways, fail_fast, named)
         return applier.apply(run, planned)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from vssync.api import Client
-from vssync.applier import Writes, holders
+from vssync.applier import Writes, declared, holders
 from vssync.errors import NotFound, VssyncError
 from vssync.journal import Journal, Kept
 from vssync.manifest import upload_digest
@@ -36,17 +36,17 @@ def orphans(work: Work, record: Journal, *, suspected: bool = False) -> tuple[Or
     Nothing is written to the service. Raises ServiceError when any listing fails.
     """
     owner = work.loaded.desired.owner
-    held = holders(work.client, work.pool, owner)
+    held = holders(work.client, work.pool, owner, declared(work.loaded.desired))
     there = [_there(work.client, kept) for kept in record.past.kept if kept.file_id not in held]
     found = {orphan.file_id: orphan for orphan in there if orphan}
     record.forget({kept.file_id for kept in record.past.kept} - set(found))
     known = _known(work.loaded.desired)
     if known.proven or suspected:
-        elsewhere = _held_by_anyone(work) if suspected else frozenset[str]()
+        elsewhere = _held_by_anyone(work)
         free = [file for file in work.client.uploads() if file.id not in found and file.id not in held]
         now = work.client.service_date or max((file.created_at for file in free), default=0)
         for orphan in _by_name(free, known, record, now):
-            if not orphan.suspected or (suspected and orphan.file_id not in elsewhere):
+            if orphan.file_id not in elsewhere and (suspected or not orphan.suspected):
                 found[orphan.file_id] = orphan
     return tuple(sorted(found.values(), key=lambda orphan: (orphan.suspected, orphan.detail, orphan.file_id)))
 
@@ -101,6 +101,6 @@ def _by_name(free: Collection[Upload], known: Known, record: Journal, now: int) 
 
 
 def _held_by_anyone(work: Work) -> frozenset[str]:
-    """What any store of the service holds: a name and a size prove nothing, so what is in use is not suspected."""
+    """What any store of the service holds: a name does not tell the environment, so what is in use is no orphan."""
     listings = work.pool.map(lambda store: work.client.files(store.id, store.counts.total), work.client.stores())
     return frozenset(file.id for files in listings for file in files)
