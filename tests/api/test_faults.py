@@ -7,7 +7,8 @@ import json
 import httpx
 import pytest
 
-from vssync.api import faults
+from vssync.api import faults, wire
+from vssync.api.retry import Failure
 from vssync.errors import AccessDenied, LostReply, NotFound, ServiceError
 
 REQUEST = httpx.Request("GET", "https://example.com/v1/files", headers={"authorization": "Bearer hush"})
@@ -42,12 +43,33 @@ INNER = {"error": {"code": "unsupported_file", "message": "no docx", "type": "in
         ([1], "", "[1]"),
         ({"error": "plain"}, "", "plain"),
         ("[" * 100_000, "", "the answer is not JSON (text/plain): " + "[" * 300 + "..."),
-        ({"message": "{" * 5000}, "", "{" * 300 + "..."),
+        ({"message": "{" * 1_000_000}, "", "{" * 300 + "..."),
+        ({"code": "x" * 5000, "message": json.dumps({"message": "in"})}, "x" * 300 + "...", "in"),
     ],
 )
 def test_every_shape_gives_code_and_message(body: object, code: str, message: str) -> None:
     answer = faults.answer_of(response(400, body))
     assert (answer.code, answer.message) == (code, message)
+
+
+KEY, TOKEN = "sk-of-the-runner", "eyJhbGciOi.J9"
+SIGNATURE = f'Signature version="1",keyId="ST${TOKEN}",algorithm="rsa-sha256"'
+
+
+@pytest.mark.parametrize(
+    ("proof", "secret", "shown"),
+    [(f"Bearer {KEY}", KEY, "***"), (SIGNATURE, TOKEN, "***"), ("Bearer none", "none", "none")],
+)
+def test_a_key_that_the_service_quotes_is_hidden(proof: str, secret: str, shown: str) -> None:
+    request = httpx.Request("GET", "https://example.com/v1/files", headers={"authorization": proof})
+    quoting = {"x-request-id": secret, "content-type": f"text/{secret}"}
+    for body in (json.dumps({"error": {"message": f"bad key: {secret}", "param": secret}}), f"bad key: {secret}"):
+        answer = faults.answer_of(httpx.Response(401, text=body, headers=quoting, request=request))
+        assert f"bad key: {shown}" in answer.message
+        assert answer.request_id == shown
+        assert shown == secret or secret not in repr(answer)
+    lost = wire.error(request, Failure(), httpx.RemoteProtocolError(f"illegal header line: {secret}"), idempotent=True)
+    assert f"line: {shown};" in str(lost)
 
 
 def test_a_web_page_is_called_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -12,7 +13,7 @@ import pytest
 
 from tests.api.loopback import Answering, Got, Loopback, Sent, listening, said, self_signed
 from tests.support import Clock, client_of
-from vssync.api import Client, connect
+from vssync.api import Client, connect, send
 from vssync.auth import make
 from vssync.endpoints import AuthKind, Endpoint
 from vssync.errors import LostReply, ServiceError, UsageProblem
@@ -195,6 +196,35 @@ def test_a_network_that_is_gone_is_waited_for_once_and_not_by_every_request() ->
 def test_a_name_dns_cannot_spell_is_an_error_of_the_address() -> None:
     with client_at("http://a..b/v1") as client, pytest.raises(ServiceError, match="no such host"):
         client.store("vs_1")
+
+
+@pytest.mark.parametrize(
+    ("most", "longest", "why"), [(1 << 20, 600.0, "larger than 1 MB"), (64 << 20, -1.0, "too slowly")]
+)
+def test_an_answer_without_end_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, most: int, longest: float, why: str
+) -> None:
+    monkeypatch.setattr(send, "MOST_JSON", most)
+    monkeypatch.setattr(send, "LONGEST_JSON", longest)
+    packed = gzip.compress(b" " * 2_000_000)
+    clock = Clock()
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(packed))
+
+    client = client_of(answer, clock)
+    with pytest.raises(ServiceError, match=why):
+        client.store("vs_1")
+    with pytest.raises(LostReply, match=why):
+        client.create_store({"name": "x"})
+    assert clock.waits == []
+
+
+def test_an_answer_may_be_packed() -> None:
+    packed = gzip.compress(b'{"id": "vs_1", "name": "K\xc3\xb6ln"}')
+    headers = {"content-encoding": "gzip"}
+    client = client_of(lambda _: httpx.Response(200, headers=headers, stream=httpx.ByteStream(packed)))
+    assert client.store("vs_1").name == "Köln"
 
 
 def test_an_address_where_nobody_listens_is_named_with_its_port() -> None:

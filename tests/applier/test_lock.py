@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from vssync import workflow
 from vssync.cli import endings
 from vssync.cli.commands import cli
-from vssync.errors import Refused
+from vssync.errors import Refused, VssyncError
 from vssync.journal import alone
 from vssync.settings import Settings
 from vssync.workflow.applying import alone as alone_at
@@ -58,6 +59,18 @@ def test_who_holds_it_may_not_be_told(tmp_path: Path, holder: subprocess.Popen[s
     (tmp_path / "state" / "holder.json").write_bytes(text)
     with pytest.raises(Refused, match="locked: another process, unknown which, is at work"), alone(tmp_path / "state"):
         pass
+
+
+def test_a_folder_that_takes_no_locks_is_not_called_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As some network file systems."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with pytest.raises(VssyncError, match=r"No locks available.*VSSYNC_STATE_DIR") as caught, alone(tmp_path / "state"):
+        pass
+    assert not isinstance(caught.value, Refused)
 
 
 def test_a_killed_process_holds_no_lock(tmp_path: Path, holder: subprocess.Popen[str]) -> None:

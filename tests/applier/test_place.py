@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,15 @@ def test_a_home_that_is_a_checkout_is_no_place_for_it_and_one_without_git_is(
     (tmp_path / ".git").mkdir()
     with pytest.raises(UsageProblem, match=r"this state folder lies in the manifest's checkout.*VSSYNC_STATE_DIR"):
         folder_for(endpoint, "kb", tmp_path, tmp_path, {})
+
+
+@pytest.mark.parametrize("environment", [{}, {"VSSYNC_STATE_DIR": "~/state"}, {"VSSYNC_STATE_DIR": "~nobody-x/state"}])
+def test_a_user_without_a_home_is_told_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    for variable in ("HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    endpoint = resolve(ServiceSpec("local"), Who(), {})
+    with pytest.raises(UsageProblem, match="VSSYNC_STATE_DIR"):
+        folder_for(endpoint, "kb", tmp_path, tmp_path, environment)

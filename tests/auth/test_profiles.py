@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 
 from tests.auth import builders as b
 from vssync import auth
+from vssync.auth.credential import CredentialError
+from vssync.auth.profile import read_profile
 from vssync.auth.signed import Signed
 from vssync.endpoints import AuthKind
 from vssync.errors import VssyncError
@@ -327,3 +330,14 @@ def test_no_text_of_any_object_holds_a_secret(tmp_path: Path, kind: AuthKind, pr
     shown = [text for each in objects for text in (repr(each), str(each))]
     assert f"profile {profile} in {tmp_path}/.oci/config" in repr(credential)
     assert not [secret for secret in secrets for text in shown if secret in text]
+
+
+def test_a_user_without_a_home_has_no_profile_unless_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Path(b.write_home(tmp_path, {"DEFAULT": b.section()})["HOME"]) / ".oci/config"
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    with pytest.raises(CredentialError, match=r"^/\.oci/config: no such file.*OCI_CONFIG_FILE"):
+        read_profile("", {})
+    assert read_profile("", {"OCI_CONFIG_FILE": str(file)}).file == file

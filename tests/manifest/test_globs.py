@@ -52,6 +52,10 @@ def test_what_a_pattern_matches(pattern: str, names: list[str]) -> None:
     assert [name for name, _ in LISTING.matching(compiled(pattern))] == names
 
 
+def test_no_pattern_of_many_stars_takes_for_ever() -> None:
+    assert not compiled("*a" * 20 + "b").matches("a" * 250)
+
+
 @pytest.mark.parametrize(
     ("pattern", "folder", "start", "literal", "hidden"),
     [

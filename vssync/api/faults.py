@@ -13,11 +13,11 @@ import httpx
 
 from vssync.errors import AccessDenied, Answer, LostReply, NotFound, ServiceError
 
-_INNER = re.compile(r"\{.*\}", re.DOTALL)
 _GONE = re.compile(r"not found|no file found|does not exist|no such", re.IGNORECASE)
 _REQUEST_IDS = ("opc-request-id", "x-request-id", "apim-request-id")
 LOOK = "look at the address, its port and the proxy settings"
 _SHOWN = 300
+_SECRET = 8  # letters; what is shorter, as the `none` of a local service, is none
 _DEEPEST = 3
 
 
@@ -38,7 +38,17 @@ def answer_of(response: httpx.Response) -> Answer:
 
 def request_id(response: httpx.Response) -> str:
     """The id under which the service's operators find this request; empty when it gave none."""
-    return next((response.headers[name] for name in _REQUEST_IDS if name in response.headers), "")
+    found = next((response.headers[name] for name in _REQUEST_IDS if name in response.headers), "")
+    return hidden(response.request, found)
+
+
+def hidden(request: httpx.Request, text: str) -> str:
+    """A service's text without what the request proved itself with: some quote the key that they refuse."""
+    proof = request.headers.get("authorization", "").partition(" ")[2]
+    for secret in (proof, *re.split(r'["$]', proof)):  # a signature's parts are quoted, and `ST$` begins a token
+        if len(secret) >= _SECRET:
+            text = text.replace(secret, "***")
+    return text
 
 
 def retry_after(headers: httpx.Headers) -> float | None:
@@ -108,7 +118,7 @@ def _said(response: httpx.Response) -> dict[str, str]:
     if response.has_redirect_location:
         return {"message": _redirect(response)}
     try:
-        body = json.loads(response.content)
+        body = json.loads(hidden(response.request, response.text))
     except (ValueError, RecursionError):
         return {"message": _not_json(response)}
     return _unwrap(body, _DEEPEST)
@@ -122,16 +132,16 @@ def _unwrap(body: Any, depth: int) -> dict[str, str]:
     if not isinstance(inner, dict):
         return {"message": _cut(str(inner))}
     said = {name: str(inner[name]) for name in ("code", "message", "param") if inner.get(name) is not None}
+    short = {name: _cut(text) for name, text in said.items()}
     if depth and (nested := _nested(said.get("message", ""))):
-        return {**said, **_unwrap(nested, depth - 1)}
-    return {name: _cut(text) for name, text in said.items()}
+        return {**short, **_unwrap(nested, depth - 1)}
+    return short
 
 
 def _nested(message: str) -> dict[str, Any] | None:
     """A JSON document inside a message, where it says something of an error."""
-    match = _INNER.search(message)
     try:
-        body = json.loads(match.group()) if match else None
+        body = json.loads("{" + message.partition("{")[2].rpartition("}")[0] + "}")
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) and ("message" in body or "error" in body) else None
@@ -151,7 +161,10 @@ def _not_json(response: httpx.Response) -> str:
     kind = response.headers.get("content-type", "no content type").split(";")[0]
     if "html" in kind:
         return f"the answer is a web page, not JSON: a proxy or another server answered; {LOOK}"
-    return f"the answer is not JSON ({kind}): {_cut(response.text.strip())}" if response.content else "empty answer"
+    if not response.content:
+        return "empty answer"
+    kind, said = (_cut(hidden(response.request, text)) for text in (kind, response.text.strip()))
+    return f"the answer is not JSON ({kind}): {said}"
 
 
 def _cut(text: str) -> str:

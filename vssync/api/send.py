@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from math import inf
 from typing import Any
 
 import httpx
@@ -38,6 +39,8 @@ class Plane(StrEnum):
 # batch of thousands of files checked one by one.
 READ, SEARCH, ATTACH, UPLOAD = 30.0, 60.0, 120.0, 600.0
 CONNECT, WRITE = 10.0, 60.0
+# The largest answers: bytes of JSON or of a file, and the seconds for JSON to come in. A service may never end one.
+MOST_JSON, MOST_FILE, LONGEST_JSON = 64 << 20, 1 << 30, 600.0
 LONGEST_HINT = 60.0  # seconds; what a service says beyond is not believed
 
 
@@ -146,7 +149,9 @@ class Sender:
         request = self._build(call, seen)
         begun = self.clock.monotonic()
         try:
-            response = self._http.send(request)
+            streamed = self._http.send(request, stream=True)
+            most, longest = (MOST_FILE, inf) if call.raw else (MOST_JSON, LONGEST_JSON)
+            response = wire.received(streamed, most, lambda: self.clock.monotonic() - begun > longest)
         except wire.ERRORS as cause:
             log.info("%s %s no answer: %s", call.method, request.url.path, type(cause).__name__)
             failure = seen.failure(cause)

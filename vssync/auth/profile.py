@@ -78,7 +78,7 @@ def read_profile(name: str, environment: Mapping[str, str]) -> Profile:
 
     Raises CredentialError.
     """
-    home = Path(environment["HOME"]) if environment.get("HOME") else Path.home()
+    home = _home(environment)
     named = next((environment[variable] for variable in _VARIABLES if environment.get(variable)), "~/.oci/config")
     file = _expand(named, home)
     sections = _sections(file)
@@ -88,6 +88,13 @@ def read_profile(name: str, environment: Mapping[str, str]) -> Profile:
         raise CredentialError(f"profile {wanted!a}: not in {file}; {others}; choose with --profile")
     inherited = {} if wanted == DEFAULT else sections.get(DEFAULT, {})
     return Profile(wanted, file, home, sections[wanted], inherited)
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    try:
+        return Path(environment["HOME"]) if environment.get("HOME") else Path.home()
+    except RuntimeError:
+        return Path("/")  # what containers set for a user that no list names
 
 
 def _sections(file: Path) -> dict[str, dict[str, str]]:

@@ -43,7 +43,7 @@ def run(command: Callable[[], object]) -> int:
         _say("vssync: interrupted")
         return signals.heard.code()
     except Exception as error:
-        _say(f"vssync: a bug: {type(error).__name__}: {error}. The traceback is in {_keep_traceback()}")
+        _say(f"vssync: a bug: {type(error).__name__}: {error}. {_keep_traceback()}")
         return BUG
 
 
@@ -57,12 +57,17 @@ def leave(code: int) -> NoReturn:
 
 
 def _say(text: str) -> None:
-    from vssync.render import clean
+    from vssync.render.words import clean, tame
 
-    print("\n".join(clean(line) for line in text.split("\n")), file=sys.stderr)
+    print(tame("\n".join(clean(line) for line in text.split("\n"))), file=sys.stderr)
 
 
 def _keep_traceback() -> str:
-    with tempfile.NamedTemporaryFile("w", prefix="vssync-", suffix=".log", delete=False) as log:
-        traceback.print_exc(file=log)
-    return log.name
+    """Where the traceback is: in a file, or right here where no folder takes one."""
+    told = traceback.format_exc().rstrip()
+    try:
+        with tempfile.NamedTemporaryFile("wb", prefix="vssync-", suffix=".log", delete=False) as log:
+            log.write(told.encode("utf-8", "backslashreplace"))
+    except OSError:
+        return f"No file can be made for its traceback:\n{told}"
+    return f"The traceback is in {log.name}"

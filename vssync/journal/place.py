@@ -37,7 +37,12 @@ def folder_for(endpoint: Endpoint, owner: str, manifest: Path, checkout: Path, e
 def _base(environment: Mapping[str, str], checkout: Path) -> Path:
     """The usual folder is a home's: without git, a manifest may lie beside it, in the home itself."""
     given = environment.get(VARIABLE, "")
-    base = Path(given).expanduser() if given else user_state_path("vssync", appauthor=False)
+    try:
+        base = Path(given).expanduser() if given else user_state_path("vssync", appauthor=False)
+    except RuntimeError:  # a container's user may be one that no list names
+        raise UsageProblem(
+            f"HOME: not set, and this user has no home to keep state in; set it, or {VARIABLE}"
+        ) from None
     if not base.is_absolute():
         raise UsageProblem(f"{VARIABLE}={given}: must be an absolute path")
     inside = base.resolve().is_relative_to(checkout.resolve())
