@@ -102,6 +102,16 @@ def test_an_upload_that_an_external_store_holds_stays(tmp_path: Path) -> None:
     assert sizes(live(place)) == {"theirs-dev": 12, "guide-dev": 10, "faq-dev": 3}
 
 
+@pytest.mark.parametrize("provider", ["local,keeps-attached=on", "local,keeps-attached=on,phantom-files=on"])
+def test_a_file_that_was_deleted_and_is_still_listed_is_not_reused(place: Place, provider: str) -> None:
+    place.provider = provider
+    with place.work() as work:
+        work.client.delete_upload(upload(live(place), "guide-dev", "5.md"))
+    place.write({"vssync.yaml": MANIFEST.replace("1*.md", "[15]*.md")})
+    assert apply(place).converged
+    assert upload(live(place), "faq-dev", "5.md") in {each.id for each in live(place).uploads}
+
+
 def test_destroying_an_environment_spares_the_other_ones(place: Place) -> None:
     kept = upload(live(place), "guide-dev", "2.md")
     with place.work() as work:

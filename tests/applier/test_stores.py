@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.applier.world import Place, live
+from tests.applier.world import Place, Seen, killed, live
 from tests.support import Silent
 from vssync import workflow
 from vssync.plan import Options
@@ -83,6 +83,18 @@ def test_an_expired_store_that_left_the_manifest_takes_its_uploads_along(place: 
     found = live(place)
     assert {name: len(files) for name, files in found.stores.items()} == {"other": len(FILES)}
     assert (len(found.uploads), found.loose) == (len(FILES), set())
+
+
+def test_uploads_of_an_expired_store_are_not_forgotten_when_a_run_dies_over_it(place: Place) -> None:
+    old = expired(place)
+    place.write({"3.md": None})
+
+    def deleted(seen: Seen) -> bool:
+        return seen[-1] == ("DELETE", f"/v1/vector_stores/{old}")
+
+    assert killed(place, deleted, options=REPLACE)
+    gone = live(place).loose
+    assert (len(gone), {orphan.file_id for orphan in place.gc()}) == (len(FILES), gone)
 
 
 def test_an_upload_of_an_expired_store_that_another_store_holds_stays(place: Place) -> None:

@@ -31,6 +31,7 @@ from vssync.workflow import Work
 from vssync.workflow.applying import alone, left_over
 from vssync.workflow.gc import collect, orphans
 
+PLAIN = Options()
 Seen = list[tuple[str, str]]
 Wrap = Callable[[httpx.BaseTransport], httpx.BaseTransport]
 
@@ -97,9 +98,11 @@ class Place:
         with self.work() as work:
             return workflow.plan(work, Options())
 
-    def apply(self, wrap: Wrap | None = None, *, watcher: Watcher | None = None, **more: Any) -> Report:
+    def apply(
+        self, wrap: Wrap | None = None, *, watcher: Watcher | None = None, options: Options = PLAIN, **more: Any
+    ) -> Report:
         with self.work(wrap, **more) as work:
-            return workflow.apply(work, workflow.plan(work, Options()), watcher or Silent())
+            return workflow.apply(work, workflow.plan(work, options), watcher or Silent())
 
     def left_over(self) -> str:
         with self.work() as work:

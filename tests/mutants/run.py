@@ -152,8 +152,8 @@ MUTANTS = (
     Mutant(
         "forget-what-was-detached",
         "vssync/journal/lines.py",
-        "write.doing is Doing.DETACH and write.ours",
-        "False",
+        "if write.ours and not",
+        "if False and not",
         CRASH,
     ),
     Mutant(

@@ -85,6 +85,8 @@ def load(at: StoreRun, put: Put) -> Load | None:
     try:
         if put.unfinished and _arrived(at, put):
             return Load(put, put.file_id, put.attributes, arrived=True)
+        if put.file_id and not put.file.file_id and not _exists(at, put.file_id):
+            put = _anew(put)
         if not put.file_id:
             uploaded = _obtained(at, put)
         if put.gap:
@@ -107,6 +109,24 @@ def _arrived(at: StoreRun, put: Put) -> bool:
     if file.status is not FileStatus.COMPLETED or not (isinstance(made, Mark) and isinstance(wanted, Mark)):
         return False
     return (made.key, made.content, made.chunking) == (wanted.key, wanted.content, wanted.chunking)
+
+
+def _exists(at: StoreRun, file_id: str) -> bool:
+    """Whether a File is there: some services list one as attached that somebody deleted."""
+    try:
+        at.client.uploaded(file_id)
+    except NotFound:
+        return False
+    return True
+
+
+def _anew(put: Put) -> Put:
+    """The put with an upload of its own in place of the File that it was to reuse, and a mark that says so."""
+    mark = read_mark(put.attributes)
+    if not isinstance(mark, Mark):
+        return put
+    mark = replace(mark, content=put.file.sha256, origin=Origin.UPLOADED)
+    return replace(put, file_id="", attributes={**put.attributes, MARK: str(mark)})
 
 
 def _fail(at: StoreRun, put: Put, result: Result) -> None:

@@ -39,7 +39,7 @@ def take_down(run: Run, store: StoreSteps) -> None:
     Raises VssyncError when it is still there.
     """
     uploads = () if store.removes else _uploads_in(run, store.store_id)
-    run.writes.delete_store(store.store_id)
+    run.writes.delete_store(store.store_id, uploads)
     for file_id in uploads:
         run.throw(file_id, f"upload in {store.key}'s deleted store", store.store_id)
 

@@ -88,6 +88,7 @@ class Writes:
         with self._noted(Write(Doing.UPDATE_STORE, store_id)):
             return self.client.update_store(store_id, body)
 
-    def delete_store(self, store_id: str) -> None:
-        with self._noted(Write(Doing.DELETE_STORE, store_id)):
+    def delete_store(self, store_id: str, uploads: tuple[str, ...] = ()) -> None:
+        """`uploads` are those of ours that are taken out with it."""
+        with self._noted(Write(Doing.DELETE_STORE, store_id, uploads, ours=bool(uploads))):
             self.client.delete_store(store_id)

@@ -53,7 +53,7 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What is about to be sent. `files` are the Files it concerns; with `ours` a detached one is an upload of ours.
+    """What is about to be sent. `files` are the Files it concerns; with `ours`, uploads of ours that leave their store.
 
     An upload that is deleted has `name` and `size` where they are what it was found by.
     """
@@ -161,7 +161,7 @@ class Fold:
     def _before(self, run: str, line: Mapping[str, Any]) -> None:
         write, at = _write(line), _moment(line["at"])
         self.under_way[run, int(line["write"])] = write, at
-        if write.doing is Doing.DETACH and write.ours and not line.get("again"):
+        if write.ours and not line.get("again"):
             for file_id in write.files:
                 self.kept.setdefault(file_id, Kept(file_id, write.name, write.size, "", at))
 
