@@ -72,7 +72,8 @@ def remove(tx: Transaction, row: sqlite3.Row) -> None:
         for entry in tx.all("select * from store_files where id = ?", row["id"]):
             detach(tx, entry)
     tx.run("delete from files where seq = ?", row["seq"])
-    tx.run("delete from blobs where seq = ?1 and not exists (select 1 from files where blob = ?1)", row["blob"])
+    unused = "not exists (select 1 from files where files.blob = blobs.seq)"
+    tx.run(f"delete from blobs where seq = ? and {unused}", row["blob"])
 
 
 def expired(tx: Transaction) -> list[sqlite3.Row]:

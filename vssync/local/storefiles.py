@@ -37,8 +37,9 @@ def update(tx: Transaction, store_id: str, file_id: str, body: dict[str, Any]) -
     store = rows.usable_store(tx, store_id)
     entry = rows.store_file(tx, store, file_id)
     attributes = json.dumps(body["attributes"])
-    columns = "attributes = ?1" if tx.dialect.stale_filters else "attributes = ?1, filtered = ?1"
-    tx.run(f"update store_files set {columns} where seq = ?2", attributes, entry["seq"])
+    columns = ("attributes",) if tx.dialect.stale_filters else ("attributes", "filtered")
+    for column in columns:
+        tx.run(f"update store_files set {column} = ? where seq = ?", attributes, entry["seq"])
     rows.touch(tx, store)
     return get(tx, store_id, file_id)
 
