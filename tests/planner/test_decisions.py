@@ -270,6 +270,13 @@ def test_a_file_with_our_upload_name_and_size(
     assert sorted(note.kind.value for note in store.notes) == notes
 
 
+def test_a_declared_file_is_not_adopted_by_name_for_another_key() -> None:
+    stranger = replace(copy(id="ext"), attributes={})
+    uploads = [Upload("ext", "a.md", A.size, 9_000)]
+    found = plan_store([A, EXT], [stranger], uploads=uploads, adopt=True)
+    assert [said(change)[:2] for change in found.files] == [("a.md", "create"), ("terms.pdf", "adopt")]
+
+
 def test_a_file_is_not_adopted_by_name_when_two_would_do() -> None:
     strangers = [replace(copy(id=name), attributes={}) for name in ("s1", "s2")]
     uploads = [Upload(name, "a.md", 1, 9_000) for name in ("s1", "s2")]

@@ -37,7 +37,8 @@ def await_batch(at: StoreRun, step: AwaitBatch) -> None:
 
 def _batch_result(at: StoreRun, batch_id: str) -> None:
     ended = end_of_batch(at, batch_id).status in ENDED
-    at.result(batch_id, DONE if ended else Result(Status.UNKNOWN, "the batch stands still; plan again later"))
+    still = f"the batch stands still; plan again later, or give it up: vssync cancel {batch_id}"
+    at.result(batch_id, DONE if ended else Result(Status.UNKNOWN, still))
 
 
 def update(at: StoreRun, step: Update) -> None:

@@ -84,9 +84,11 @@ def _extension(key: str) -> str:
 def _strangers(missing: Sequence[Want], census: Census, uploads: Mapping[str, Upload]) -> dict[str, LiveFile]:
     """For each missing key the file without a mark that must be it: the declared File, or unique by name and size."""
     by_id = {file.id: file for file in census.unmarked}
+    declared = {want.file.file_id for want in missing}
     named: dict[tuple[str, int], list[LiveFile]] = {}
     for file in census.unmarked:
-        if file.status is FileStatus.COMPLETED and (upload := uploads.get(file.id)):
+        free = file.status is FileStatus.COMPLETED and file.id not in declared
+        if free and (upload := uploads.get(file.id)):
             named.setdefault((upload.filename, upload.size), []).append(file)
     claimants: dict[tuple[str, int], int] = {}
     for want in missing:
