@@ -43,6 +43,10 @@ def test_one_file_is_attached_once_per_store() -> None:
     assert reused([copy()], (A, replace(A, key="b.md"))) == ["f1", ""]
 
 
+def test_a_file_that_is_declared_for_one_key_is_not_reused_for_another() -> None:
+    assert reused([copy()], (A, replace(A, key="b.md", sha256="", file_id="f1"))) == ["", ""]
+
+
 def test_another_upload_name_needs_another_upload() -> None:
     assert reused([copy()], (replace(A, filename="other.md"),)) == [""]
 

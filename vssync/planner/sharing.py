@@ -53,7 +53,7 @@ def _offers(draft: Draft, needed: set[Form]) -> Iterator[tuple[Form, str]]:
 
 
 def _reusing(draft: Draft, offers: dict[Form, list[str]]) -> Draft:
-    attached = set(draft.census.attached)
+    attached = {*draft.census.attached, *(want.file.file_id for want in draft.wants)}
     changes = []
     for change in draft.changes:
         candidates = offers.get(_form(change), ()) if _uploads(change) else ()
