@@ -118,8 +118,8 @@ MUTANTS = (
     Mutant(
         "what-another-store-learned-meanwhile-was-tried",
         "vssync/applier/attaching.py",
-        "ways = replace(at.run.ways)",
-        "ways = at.run.ways",
+        "return _refused(at, loads, error, looks, ways)",
+        "return _refused(at, loads, error, looks, at.run.ways)",
         ("tests/applier/test_attaching.py",),
     ),
     Mutant(

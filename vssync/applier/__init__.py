@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from vssync.api import Interrupted
 from vssync.applier import changes, removal, stores
-from vssync.applier.context import Run, StoreRun, Todo, Watcher, Ways
+from vssync.applier.context import Run, StoreRun, Todo, Watcher
 from vssync.applier.holders import declared, holders
 from vssync.applier.results import DONE, Result, failed
 from vssync.applier.uploads import Form, Uploads
@@ -19,11 +19,12 @@ from vssync.applier.waves import run_waves
 from vssync.applier.writes import Writes
 from vssync.errors import VssyncError
 from vssync.journal import Doing, Kept
+from vssync.model import Capabilities
 from vssync.plan import Plan
 from vssync.report import Orphan, Report, Status
 from vssync.steps import StoreSteps, lower
 
-__all__ = ["Run", "Todo", "Watcher", "Ways", "Writes", "apply", "declared", "holders"]
+__all__ = ["Run", "Todo", "Watcher", "Writes", "apply", "declared", "holders"]
 _STORES = 4  # at once
 LAST, LOOKS = 2.0, 40  # seconds that what is in flight gets when a run is interrupted, and how often that is looked at
 
@@ -118,7 +119,7 @@ def _cut_short(run: Run) -> tuple[Orphan, ...]:
     return (*run.left_behind(), *suspects)
 
 
-def _todo(store: StoreSteps, ways: Ways) -> Todo:
+def _todo(store: StoreSteps, ways: Capabilities) -> Todo:
     puts = [put for wave in store.waves for put in wave.puts]
     beside = (store.cancels, store.updates, store.waits, store.awaited, store.removes)
     return Todo(

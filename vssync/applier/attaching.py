@@ -11,12 +11,12 @@ from dataclasses import replace
 from itertools import groupby
 
 from vssync.api.lacks import Lack, on_create
-from vssync.applier.context import StoreRun, Ways
+from vssync.applier.context import StoreRun
 from vssync.applier.loads import Flight, Load, extension, not_taken
 from vssync.applier.polling import until
 from vssync.applier.results import Result, failed
 from vssync.errors import LostReply, ServiceError, VssyncError
-from vssync.model import Attributes
+from vssync.model import Attributes, Capabilities
 from vssync.ownership import MARK, provisional, read_mark
 
 _LOOKS = 3  # attempts to attach what a lost reply left missing
@@ -29,7 +29,7 @@ def attach(at: StoreRun, loads: Sequence[Load], looks: int = _LOOKS) -> list[Fli
         return [_aloft(at, Flight(arrived)), *attach(at, [load for load in loads if not load.arrived], looks)]
     if not loads:
         return []
-    ways = replace(at.run.ways)  # as they are known now: other stores may close one meanwhile
+    ways = at.run.ways  # as they are known now: other stores may close one meanwhile
     if len(loads) > 1 and ways.one_by_one:
         return _one_by_one(at, loads, looks)
     try:
@@ -60,7 +60,7 @@ def _one_by_one(at: StoreRun, loads: Sequence[Load], looks: int) -> list[Flight]
     return [Flight(there, sent=at.client.clock.monotonic())] if there else []
 
 
-def _refused(at: StoreRun, loads: Sequence[Load], error: ServiceError, looks: int, tried: Ways) -> list[Flight]:
+def _refused(at: StoreRun, loads: Sequence[Load], error: ServiceError, looks: int, tried: Capabilities) -> list[Flight]:
     """Another way, the halves of what cannot go together, or the end of the one that is not taken."""
     lack = on_create(error, [load.file_id for load in loads])
     try:
@@ -113,7 +113,7 @@ def _wanted(at: StoreRun, loads: Sequence[Load]) -> list[Load]:
     return [load for load in loads if load not in refused] if refused else list(loads)
 
 
-def _send(at: StoreRun, loads: Sequence[Load], ways: Ways) -> Flight:
+def _send(at: StoreRun, loads: Sequence[Load], ways: Capabilities) -> Flight:
     """One request for all loads in the best of these ways; only one load where each needs its own."""
     if ways.batches and ways.batch_files:
         polled = at.writes.create_batch(at.id, [load.entry for load in loads])
@@ -140,19 +140,17 @@ def _send_alike(at: StoreRun, loads: list[Load]) -> None:
     at.run.watcher.batched(at.key)
 
 
-def _another_way(at: StoreRun, lack: Lack | None, tried: Ways) -> bool:
+def _another_way(at: StoreRun, lack: Lack | None, tried: Capabilities) -> bool:
     """Closes, for this run, a way that was tried and that the service lacks; whether another one is left to try."""
-    ways = at.run.ways
-    if lack is Lack.BATCHES and tried.batches:
-        ways.batches = False
-    elif lack is Lack.BATCH_FILES and tried.batches and tried.batch_files:
-        ways.batch_files = False
-    elif lack is Lack.ATTRIBUTES:
-        ways.attributes = False
+    was_tried = {
+        Lack.BATCHES: tried.batches,
+        Lack.BATCH_FILES: tried.batches and tried.batch_files,
+        Lack.ATTRIBUTES: True,
+    }
+    if lack is None or not was_tried.get(lack):
         return False
-    else:
-        return False
-    return True
+    at.run.lacks(lack)
+    return lack is not Lack.ATTRIBUTES
 
 
 def _look(at: StoreRun, loads: Sequence[Load], lost: ServiceError, looks: int) -> list[Flight]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from vssync.api import Client
+from vssync.api.lacks import Lack
 from vssync.applier.results import Result, Results
 from vssync.applier.uploads import Uploads
 from vssync.applier.writes import Writes
-from vssync.model import LiveFile
+from vssync.model import Capabilities, LiveFile
 from vssync.report import Orphan
 from vssync.steps import Drop
 from vssync.threads import Pool
@@ -85,22 +86,6 @@ class Waste:
 
 
 @dataclass(slots=True)
-class Ways:
-    """How files can be attached here: as the manifest says, and corrected by what the service refuses in this run."""
-
-    batches: bool = True
-    batch_files: bool = True
-    attribute_updates: bool = True
-    store_updates: bool = True
-    attributes: bool = True
-
-    @property
-    def one_by_one(self) -> bool:
-        """Whether each file needs a request of its own."""
-        return not (self.batches and (self.batch_files or self.attribute_updates))
-
-
-@dataclass(slots=True)
 class Run:
     """One apply under way."""
 
@@ -109,7 +94,7 @@ class Run:
     pool: Pool
     root: Path
     watcher: Watcher
-    ways: Ways = field(default_factory=Ways)
+    ways: Capabilities = field(default_factory=Capabilities)  # as stated, and less what the service refuses
     fail_fast: bool = False
     declared: frozenset[str] = frozenset()  # ids and names of the manifest's stores, for those without its mark
     results: Results = field(init=False)
@@ -132,6 +117,11 @@ class Run:
     def stopping(self) -> bool:
         """Something failed, and the run was told to end then."""
         return self.fail_fast and self.results.any_failed()
+
+    def lacks(self, lack: Lack) -> None:
+        """Closes a way for this run, since the service refused it."""
+        with self._lock:
+            self.ways = replace(self.ways, **{lack.value: False})
 
     def suspect(self, detail: str) -> None:
         """Remembers an upload that may exist although its reply was lost."""

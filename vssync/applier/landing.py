@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
-from vssync.api.lacks import on_update
+from vssync.api.lacks import Lack, on_update
 from vssync.applier import echo
 from vssync.applier.attaching import attach
 from vssync.applier.context import StoreRun
@@ -29,7 +29,7 @@ def land(at: StoreRun, flight: Flight) -> list[Flight]:
         at.settled(len(flight.loads))
         return []
     if flight.batch_id and flight.loads and not listed and not stuck:
-        at.run.ways.batch_files = False  # taken, and ignored: the batch ended without any of its files
+        at.run.lacks(Lack.BATCH_FILES)  # taken, and ignored: the batch ended without any of its files
         return attach(at, flight.loads)
     if not stuck:
         at.pace.moved = at.client.clock.monotonic()
@@ -91,7 +91,7 @@ def _marked(at: StoreRun, load: Load, file: LiveFile) -> LiveFile | None:
     except ServiceError as error:
         if on_update(error) is None or load.tries >= MAX_TRIES:
             raise
-        at.run.ways.attribute_updates = False
+        at.run.lacks(Lack.ATTRIBUTE_UPDATES)
         return None
 
 
@@ -116,7 +116,7 @@ def _given_up(at: StoreRun, load: Load, error: VssyncError) -> None:
 
     Where the old copy went first it stays: unmarked it is still found by those who search.
     """
-    at.run.ways.attributes = False
+    at.run.lacks(Lack.ATTRIBUTES)
     at.result(load.put.key, failed(error))
     if not load.put.gap:
         with suppress(VssyncError):

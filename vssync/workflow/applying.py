@@ -25,11 +25,10 @@ def apply(
     if planned.refusals:
         raise Refused("; ".join(refusal.message for refusal in planned.refusals))
     with nullcontext(record) if record else alone(work) as journal_:
-        can = work.capabilities
-        ways = applier.Ways(can.batches, can.batch_files, can.attribute_updates, can.store_updates)
         writes = applier.Writes(work.client, journal_)
         named = applier.declared(work.loaded.desired)
-        run = applier.Run(work.client, writes, work.pool, work.loaded.root, watcher, ways, fail_fast, named)
+        can = work.capabilities
+        run = applier.Run(work.client, writes, work.pool, work.loaded.root, watcher, can, fail_fast, named)
         return applier.apply(run, planned)
 
 
