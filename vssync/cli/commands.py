@@ -27,7 +27,7 @@ _HELP = ["-h", "--help"]
 @click.group(context_settings={"help_option_names": _HELP, "max_content_width": 100})
 @click.version_option(__version__, prog_name="vssync")
 def cli() -> None:
-    """Declare vector stores and their files in a manifest; plan, review and apply the difference."""
+    """Manage vector stores from a YAML manifest: plan, review and apply changes."""
 
 
 JOINING = (
@@ -65,7 +65,7 @@ def main() -> NoReturn:
 @cli.command()
 @flags.manifest
 def validate(**given: Any) -> int:
-    """Check the manifest and the files it names; no service is asked."""
+    """Check the manifest and the files it names, without contacting a service."""
     from vssync import workflow
     from vssync.render import number
 
@@ -82,10 +82,12 @@ def validate(**given: Any) -> int:
 @flags.shown
 @shared.planned_as
 @shared.detailed
-@click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan (JSON).")
-@click.option("--offline", is_flag=True, help="Ask no service: show what the manifest and its files say.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan to this file, as JSON."
+)
+@click.option("--offline", is_flag=True, help="Contact no service; show what the manifest declares.")
 def plan(form: str, detailed_exitcode: bool, out: Path | None, offline: bool, **given: Any) -> int:
-    """Show what apply would do; nothing is written."""
+    """Show what apply would do, without writing anything."""
     from vssync import workflow
 
     if offline:
@@ -121,14 +123,14 @@ def _offline(form: str, out: Path | None, given: dict[str, Any]) -> int:
 @flags.choice
 @flags.shown
 @shared.formatted
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--fail-fast", is_flag=True, help="Begin nothing new after the first failure.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--fail-fast", is_flag=True, help="Start nothing new after the first failure.")
 @shared.lock_timeout
 @click.argument("saved", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
 def apply(saved: Path | None, yes: bool, form: str, lock_timeout: float, **given: Any) -> int:
     """Make the service agree with the manifest.
 
-    With PLAN, a file saved by `vssync plan --out`, exactly that plan is applied, and nothing is asked.
+    With PLAN, a file saved by `vssync plan --out`, carry out that plan and no other, without asking.
     """
     from vssync import workflow
 
@@ -152,7 +154,7 @@ def apply(saved: Path | None, yes: bool, form: str, lock_timeout: float, **given
 @shared.detailed
 @click.argument("saved", metavar="PLAN", type=click.Path(path_type=Path))
 def show(saved: Path, form: str, detailed_exitcode: bool, **given: Any) -> int:
-    """Show a plan saved by `vssync plan --out`, as plan did."""
+    """Show a plan that `vssync plan --out` saved."""
     from vssync import workflow
 
     planned = workflow.load_plan(saved)

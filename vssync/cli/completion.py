@@ -22,7 +22,10 @@ VARIABLE = "_VSSYNC_COMPLETE"
 @click.command()
 @click.argument("shell", metavar="bash|zsh|fish", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> int:
-    """Print the script by which a shell completes commands, options, environments, stores and addresses."""
+    """Print a completion script for your shell.
+
+    It completes commands, options, environments, stores and the addresses of files.
+    """
     from click.shell_completion import get_completion_class
 
     kind = get_completion_class(shell)

@@ -17,9 +17,9 @@ from vssync.cli import completion, endings, flags, shared
 @click.argument("left", metavar="A", shell_complete=completion.environments)
 @click.argument("right", metavar="B", shell_complete=completion.environments)
 def diff(left: str, right: str, form: str, detailed_exitcode: bool, **given: Any) -> int:
-    """Show in what the environments A and B of the manifest differ; no service is asked.
+    """Compare two environments of the manifest, A and B, without contacting a service.
 
-    Settings by name, files by key. Stores with equal content digests hold the same knowledge.
+    Settings are compared by name and files by key. Stores with equal content digests have the same content.
     """
     from vssync.compare import compare, comparison_json, comparison_text
 

@@ -12,12 +12,12 @@ from vssync.cli import endings, flags
 @click.command()
 @flags.manifest
 @flags.service
-@click.option("--write", is_flag=True, help="Try a scratch store with files, too; it is removed again.")
+@click.option("--write", is_flag=True, help="Also try writing: make a scratch store with files, then remove it.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def doctor(write: bool, form: str, **given: Any) -> int:
-    """Look at the service, the credential and what they allow, and say what to mend.
+    """Check the service, the credential and its permissions, and say what to fix.
 
-    Reads only, but for --write, which also prints the `capabilities` of the service for the manifest.
+    Without --write it only reads. With --write it also prints the service's `capabilities`, to put into the manifest.
     """
     from vssync import workflow
     from vssync.doctor import Diagnosis, Finding, document, examine, snippet, text

@@ -20,25 +20,29 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.command()
 @flags.manifest
 @flags.service
-@click.option("-s", "--store", required=True, metavar="NAME|ID", help="The store to take.")
+@click.option("-s", "--store", required=True, metavar="NAME|ID", help="The name or id of the store.")
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the manifest here.  [default: stdout]"
 )
 @click.option("--match", type=_FOLDER, metavar="DIR", help="Look for the store's files in this folder.")
-@click.option("--download", type=_FOLDER, metavar="DIR", help="Fetch contents that are not local into this folder.")
-@click.option("--name", help="The owner's name.  [default: the store's, with a random end]")
 @click.option(
-    "--provider", type=click.Choice(["local", "oci", "openai", "compatible"]), help="Use no manifest's service."
+    "--download", type=_FOLDER, metavar="DIR", help="Download files that have no local match into this folder."
+)
+@click.option("--name", help="The name of the manifest.  [default: the store's, with a random suffix]")
+@click.option(
+    "--provider",
+    type=click.Choice(["local", "oci", "openai", "compatible"]),
+    help="Use this service, not the manifest's.",
 )
 @click.option("--project", default="", help="With --provider oci: the OCID of the project.")
 @click.option("--compartment", default="", help="With --provider oci: the OCID of its compartment.")
 @click.option("--data-url", default="", help="With --provider: its base URL; required for `compatible`.")
-@click.option("--control-url", default="", help="With --provider: where stores themselves are, if elsewhere.")
+@click.option("--control-url", default="", help="With --provider: the base URL of stores themselves, if it differs.")
 def dump(store: str, out: Path | None, match: Path | None, download: Path | None, **given: Any) -> int:
-    """Write the manifest of an existing store, to be taken over by `vssync apply --adopt`.
+    """Write a manifest for an existing store, ready for `vssync apply --adopt`.
 
-    Files stand by id, or by local path where their name and size agree; comments say how sure that is. The service is
-    that of the manifest here, or of --provider. Nothing is changed in it.
+    Files are listed by local path where one file matches, and by id otherwise; comments say how certain each match is.
+    The store is looked up in the manifest's service, or in the one that --provider names. Nothing is changed there.
     """
     from vssync import scaffold, sources
     from vssync.errors import Refused, VssyncError

@@ -9,60 +9,66 @@ from collections.abc import Mapping
 
 EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "init": (
-        ("vssync init", "ask, and write vssync.yaml here"),
+        ("vssync init", "ask, then write vssync.yaml here"),
         ("vssync init --yes --path 'docs/**/*.md'", "ask nothing"),
         ("vssync init -f kb --provider openai", "in the folder kb, for OpenAI"),
     ),
     "validate": (
         ("vssync validate", "the manifest of this folder"),
-        ("vssync validate -f kb/vssync.yaml -e prod", "another, in one environment"),
+        ("vssync validate -f kb/vssync.yaml -e prod", "another manifest, in one environment"),
     ),
     "plan": (
         ("vssync plan", "what apply would do"),
-        ("vssync plan --out p.json", "and keep it, to be applied after a review"),
-        ("vssync plan -t 'docs/guide/*' --full", "only these files, a line for every change"),
+        ("vssync plan --out p.json", "the same, saved to be applied after a review"),
+        ("vssync plan -t 'docs/guide/*' --full", "only these files, with a line for every change"),
         ("vssync plan --offline --format markdown", "without a service or a credential"),
     ),
     "apply": (
         ("vssync apply", "show the plan, ask, carry it out"),
-        ("vssync apply p.json", "exactly the plan that was reviewed"),
+        ("vssync apply p.json", "carry out exactly the plan that was reviewed"),
         ("vssync apply --yes -e dev", "ask nothing, in one environment"),
     ),
-    "show": (("vssync show p.json", "as plan printed it"), ("vssync show p.json --format markdown", "for a comment")),
+    "show": (
+        ("vssync show p.json", "as plan printed it"),
+        ("vssync show p.json --format markdown", "as Markdown, for a comment"),
+    ),
     "status": (
         ("vssync status", "every store: its id, its files, whether it agrees"),
-        ("vssync status docs/guide/intro.md", "one file from all sides"),
+        ("vssync status docs/guide/intro.md", "one file: declared, live, planned"),
     ),
     "search": (
         ("vssync search 'how do I reset my password'", "in all stores of the manifest"),
         ("vssync search -s docs -n 1 --format json refunds", "the best chunk of one store"),
     ),
-    "batches": (("vssync batches", "of all stores"), ("vssync batches docs --format json", "of one")),
+    "batches": (("vssync batches", "in all stores"), ("vssync batches docs --format json", "in one store, as JSON")),
     "cancel": (("vssync cancel vsfb_123", "an id that `vssync batches` shows"),),
     "destroy": (
-        ("vssync destroy -e pr-12", "show what goes, ask for its name"),
-        ("vssync destroy -e pr-12 --confirm kb/pr-12", "without a terminal"),
+        ("vssync destroy -e pr-12", "show what would be deleted, ask for the name"),
+        ("vssync destroy -e pr-12 --confirm kb/pr-12", "the same without a terminal"),
     ),
     "gc": (
-        ("vssync gc", "list uploads of ours that no store holds"),
-        ("vssync gc --suspected --yes", "delete them, and those that only look like ours"),
+        ("vssync gc", "list orphaned uploads"),
+        ("vssync gc --suspected --yes", "delete them, and those that only look like vssync's"),
     ),
-    "doctor": (("vssync doctor", "read only"), ("vssync doctor --write", "try a scratch store, too")),
+    "doctor": (("vssync doctor", "only read"), ("vssync doctor --write", "also try a scratch store")),
     "render": (
         ("vssync render -e prod", "the manifest as prod sees it"),
-        ("vssync render --files -t docs/intro.md", "one file, and what gave it each value"),
+        ("vssync render --files -t docs/intro.md", "one file, and where each of its values comes from"),
     ),
     "serve": (
         ("vssync serve", "on port 8700, until Ctrl-C"),
-        ("vssync serve --provider oci --fault delay=200", "as another service, slowly"),
+        ("vssync serve --provider oci --fault delay=200", "as OCI, with each answer delayed by 200 ms"),
     ),
     "dump": (
         ("vssync dump --store support-docs", "to stdout, every file by its id"),
-        ("vssync dump --store vs_123 -o kb/vssync.yaml --match kb", "by local path where one fits"),
-        ("vssync dump --store support-docs --provider openai --download docs", "and fetch the contents"),
+        ("vssync dump --store vs_123 -o kb/vssync.yaml --match kb", "by local path where one matches"),
+        (
+            "vssync dump --store support-docs --provider openai --download docs",
+            "from OpenAI, with the files downloaded",
+        ),
     ),
     "diff": (
-        ("vssync diff staging prod", "settings, and files by key"),
+        ("vssync diff staging prod", "what differs"),
         ("vssync diff staging prod --detailed-exitcode", "exit with 2 when they differ"),
     ),
     "output": (
@@ -75,7 +81,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "completion": (
         ('eval "$(vssync completion bash)"', "in ~/.bashrc"),
         ('eval "$(vssync completion zsh)"', "in ~/.zshrc"),
-        ("vssync completion fish > ~/.config/fish/completions/vssync.fish", "once"),
+        ("vssync completion fish > ~/.config/fish/completions/vssync.fish", "run this once"),
     ),
 }
 

@@ -44,7 +44,7 @@ _MANIFEST = (
         envvar="VSSYNC_FILE",
         show_envvar=True,
         metavar="PATH",
-        help="The manifest, or a folder with a vssync.yaml.  [default: here]",
+        help="The manifest, or a folder with a vssync.yaml.  [default: the current folder]",
     ),
     click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest."),
     click.option(
@@ -52,45 +52,67 @@ _MANIFEST = (
         multiple=True,
         metavar="DIR",
         type=click.Path(path_type=Path),
-        help="Let the manifest name files in a folder outside its work tree.",
+        help="Allow the manifest to name files in this folder outside its work tree.",
     ),
 )
 _SERVICE = (
-    click.option("--auth", default="", metavar="KIND", help="How to prove who runs this; see the manifest's `auth`."),
-    click.option("--profile", default="", help="The profile in ~/.oci/config."),
-    click.option("--region", default="", help="The region, instead of the manifest's."),
-    click.option("--allow-host", multiple=True, metavar="HOST", help="Let a credential go to this host."),
-    click.option("--allow-http", multiple=True, metavar="HOST", help="Speak HTTP without TLS to this host."),
+    click.option(
+        "--auth", default="", metavar="KIND", help="The kind of credential, instead of the manifest's `auth`."
+    ),
+    click.option("--profile", default="", metavar="NAME", help="The profile to use from ~/.oci/config."),
+    click.option("--region", default="", metavar="NAME", help="The region to use instead of the manifest's."),
+    click.option("--allow-host", multiple=True, metavar="HOST", help="Allow sending a credential to this host."),
+    click.option("--allow-http", multiple=True, metavar="HOST", help="Allow plain HTTP to this host."),
     # Above 32 one pool of connections no longer pays.
-    click.option("--workers", type=click.IntRange(1, 32), help="Threads for requests.  [default: by service]"),
+    click.option(
+        "--workers", type=click.IntRange(1, 32), metavar="N", help="Requests to run in parallel.  [default: by service]"
+    ),
     click.option(
         "--limits",
         default="",
         metavar="NAME=N,...",
         envvar="VSSYNC_LIMITS",
         show_envvar=True,
-        help="At most N a minute of requests, uploads, attaches (a store), files; 0: no limit.  [default: by provider]",
+        help="Limits per minute: requests, uploads, attaches (per store), files; 0 lifts one.  [default: by provider]",
     ),
     *logs.OPTIONS,
 )
 _SHOWN = (
-    click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True),
-    click.option("--full", is_flag=True, help="A line for every change, however many."),
-    click.option("-q", "--quiet", is_flag=True, help="Only the totals."),
+    click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="When to use colour.",
+    ),
+    click.option("--full", is_flag=True, help="Print a line for every change, however many there are."),
+    click.option("-q", "--quiet", is_flag=True, help="Print only the totals."),
 )
 _CHOICE = (
-    _addressed("-t", "--target", "targets", help="Only this store or file (glob)."),
-    _addressed("--exclude", "excludes", help="Not this store or file (glob)."),
-    click.option("--adopt", is_flag=True, help="Take over unmarked stores and files that fit."),
-    click.option("--adopt-from", default="", metavar="OWNER", help="Take over what is marked as another owner's."),
-    _addressed("--replace", help="Upload again, changed or not (glob)."),
-    click.option("--retry-failed", is_flag=True, help="Try files again that the service refused."),
-    click.option("--allow-gap", is_flag=True, help="Change chunking without a new upload; search misses it meanwhile."),
-    click.option("--allow-store-deletes", is_flag=True, help="Delete stores that left the manifest."),
-    click.option("--allow-store-replace", is_flag=True, help="Replace an expired store; its id changes."),
-    click.option("--delete-unmanaged", type=int, metavar="N", help="A store to delete may hold N files of others."),
-    click.option("--max-delete", metavar="N|P%", help="Files that may be deleted in one store."),
-    click.option("--max-replace", metavar="N|P%", help="Files that may be replaced in one store."),
+    _addressed("-t", "--target", "targets", help="Plan only this store or file (glob)."),
+    _addressed("--exclude", "excludes", help="Leave out this store or file (glob)."),
+    click.option("--adopt", is_flag=True, help="Take over unmarked stores and files that match the manifest."),
+    click.option(
+        "--adopt-from", default="", metavar="OWNER", help="Take over stores and files that bear this owner's mark."
+    ),
+    _addressed("--replace", help="Upload this store or file again, changed or not (glob)."),
+    click.option("--retry-failed", is_flag=True, help="Retry files that the service refused."),
+    click.option(
+        "--allow-gap", is_flag=True, help="Change chunking without a new upload; search misses the file meanwhile."
+    ),
+    click.option(
+        "--allow-store-deletes", is_flag=True, help="Allow deleting stores that are no longer in the manifest."
+    ),
+    click.option("--allow-store-replace", is_flag=True, help="Allow replacing expired stores; their ids change."),
+    click.option(
+        "--delete-unmanaged", type=int, metavar="N", help="Allow deleting stores with up to N unmanaged files."
+    ),
+    click.option(
+        "--max-delete", metavar="N|P%", help="How many files of a store may be deleted.  [default: its `guards`]"
+    ),
+    click.option(
+        "--max-replace", metavar="N|P%", help="How many files of a store may be replaced.  [default: its `guards`]"
+    ),
 )
 
 

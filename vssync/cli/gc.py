@@ -13,13 +13,13 @@ from vssync.cli import endings, flags, shared
 @flags.manifest
 @flags.service
 @shared.lock_timeout
-@click.option("--suspected", is_flag=True, help="Also uploads that only look like ours, by name and size.")
+@click.option("--suspected", is_flag=True, help="Include uploads that only look like vssync's, by name and size.")
 @click.option("-y", "--yes", is_flag=True, help="Delete them.  [default: list them]")
 def gc(suspected: bool, yes: bool, lock_timeout: float, **given: Any) -> int:
-    """List uploads of ours that no store holds, as interrupted runs leave them; with --yes, delete them.
+    """List orphaned uploads, such as interrupted runs leave behind; with --yes, delete them.
 
-    Ours is what this machine's journal or a digest in its name proves. What is younger than a day is spared unless
-    an interrupted run of this machine explains it.
+    An upload is orphaned when no store holds it, and vssync's own when this machine's journal or a digest in its name
+    proves it. One younger than a day is spared, unless an interrupted run on this machine left it.
     """
     from vssync.render import clean, number
     from vssync.workflow import gc as work_of_gc

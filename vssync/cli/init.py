@@ -28,18 +28,20 @@ _PROVIDERS = click.Choice(["local", "oci", "openai", "compatible"])
     metavar="PATH",
     envvar="VSSYNC_FILE",
     show_envvar=True,
-    help="The manifest to write, or its folder.  [default: here]",
+    help="The manifest to write, or its folder.  [default: the current folder]",
 )
-@click.option("--name", help="The owner's name.  [default: the folder's, with a random end]")
-@click.option("--provider", type=_PROVIDERS, help="Which kind of service.  [default: local]")
-@click.option("--path", "paths", multiple=True, metavar="GLOB", help="Files to hold.  [default: the documents found]")
+@click.option("--name", help="The name of the manifest.  [default: the folder's, with a random suffix]")
+@click.option("--provider", type=_PROVIDERS, help="The kind of service.  [default: local]")
+@click.option(
+    "--path", "paths", multiple=True, metavar="GLOB", help="Files to include.  [default: the documents found]"
+)
 @click.option("--region", help="For oci: the region.")
 @click.option("--project", help="For oci: the OCID of the Generative AI project.")
 @click.option("--compartment", help="For oci: the OCID of the project's compartment.")
 @click.option("--data-url", help="For compatible: the service's base URL.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask; also where there is no terminal.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, and use the defaults; implied without a terminal.")
 def init(manifest: Path, yes: bool, **given: Any) -> int:
-    """Write a manifest for the documents of a folder, with comments. Nothing is ever overwritten."""
+    """Write a commented manifest for the documents in a folder; existing files are not overwritten."""
     from vssync import start
 
     path = start.place(manifest)

@@ -16,9 +16,9 @@ from vssync.cli import completion, endings, flags, shared
 @shared.detailed
 @click.argument("address", required=False, shell_complete=completion.addresses)
 def status(address: str | None, detailed_exitcode: bool, **given: Any) -> int:
-    """Show each store: its id, its files, and whether it agrees with the manifest.
+    """Show the id and files of each store, and whether it agrees with the manifest.
 
-    With ADDRESS, such as docs/guide/intro.md, show one file from all sides.
+    With the ADDRESS of a file, such as docs/guide/intro.md, show that file: as declared, as live, as planned.
     """
     from vssync import workflow
     from vssync.plan import Options
@@ -42,13 +42,21 @@ def status(address: str | None, detailed_exitcode: bool, **given: Any) -> int:
     "-s",
     "--store",
     shell_complete=completion.stores,
-    help="Search only this store.  [default: all of the manifest]",
+    help="Search only this store.  [default: all of them]",
 )
-@click.option("-n", "--most", type=click.IntRange(1, 50), default=5, show_default=True, help="How many results.")
+@click.option(
+    "-n",
+    "--most",
+    type=click.IntRange(1, 50),
+    metavar="N",
+    default=5,
+    show_default=True,
+    help="The number of results at most.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.argument("question")
 def search(question: str, store: str | None, most: int, form: str, **given: Any) -> int:
-    """Ask the live stores a question, as an application would."""
+    """Search the live stores, as an application would."""
     from vssync import workflow
     from vssync.render import search_json, search_text
 
@@ -64,7 +72,7 @@ def search(question: str, store: str | None, most: int, form: str, **given: Any)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.argument("store", required=False, shell_complete=completion.stores)
 def batches(store: str | None, form: str, **given: Any) -> int:
-    """Show the file batches under way, of all stores or of STORE."""
+    """List the file batches in progress, in all stores or in STORE."""
     from vssync import workflow
     from vssync.render import batches_json, batches_text
 
@@ -80,7 +88,7 @@ def batches(store: str | None, form: str, **given: Any) -> int:
 @shared.lock_timeout
 @click.argument("batch_id", metavar="ID")
 def cancel(batch_id: str, lock_timeout: float, **given: Any) -> int:
-    """Cancel a file batch of ours that is under way."""
+    """Cancel a file batch in progress whose files this manifest owns."""
     from vssync import workflow
 
     with shared.begun(flags.settings(given)) as work, shared.alone(work, lock_timeout) as record:
@@ -93,11 +101,11 @@ def cancel(batch_id: str, lock_timeout: float, **given: Any) -> int:
 @flags.manifest
 @flags.service
 @flags.shown
-@click.option("--confirm", metavar="NAME", help="The manifest's name (name/env), instead of typing it.")
-@click.option("--delete-unmanaged", type=int, metavar="N", help="A store may hold N files of others.")
+@click.option("--confirm", metavar="NAME", help="The manifest's name (name/env), given here instead of at the prompt.")
+@click.option("--delete-unmanaged", type=int, metavar="N", help="Allow deleting stores with up to N unmanaged files.")
 @shared.lock_timeout
 def destroy(confirm: str | None, delete_unmanaged: int | None, lock_timeout: float, **given: Any) -> int:
-    """Delete everything this manifest's owner has in the service; protected stores are refused."""
+    """Delete all that this manifest owns in the service; refused if a store is protected."""
     from vssync import workflow
 
     begun = shared.begun(flags.settings(given), hashed=False)

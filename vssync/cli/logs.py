@@ -71,7 +71,7 @@ OPTIONS = (
         count=True,
         expose_value=False,
         callback=_to_stderr,
-        help="Log each request to stderr; -vv also what is waited for.",
+        help="Log each request to stderr; -vv also logs retries.",
     ),
     click.option(
         "--log-file",
@@ -79,6 +79,6 @@ OPTIONS = (
         callback=_to_file,
         metavar="PATH",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Log requests to a file, which is added to.",
+        help="Append a log of the requests to this file.",
     ),
 )

@@ -17,10 +17,10 @@ _FORMATS = click.Choice(["text", "json", "dotenv", "github", "id"])
 @click.option("--format", "form", type=_FORMATS, default="text", show_default=True)
 @click.argument("store", required=False, shell_complete=completion.stores)
 def output(store: str | None, form: str, **given: Any) -> int:
-    """Print each store's id, name and content digest, of all stores or of STORE.
+    """Print the id, name and content digest of every store, or of STORE.
 
-    Equal digests mean that two stores are to hold the same files, attributes and chunking. A store that does not
-    exist yet is an error.
+    Stores with equal digests are declared with the same files, attributes and chunking. A store that does not exist yet
+    is an error.
     """
     from vssync import output as rendered
     from vssync import workflow

@@ -11,7 +11,9 @@ from vssync.cli import completion, endings, flags
 
 @click.command()
 @flags.manifest
-@click.option("--files", is_flag=True, help="Every file, too: attributes, chunking, digest, and what gave it each.")
+@click.option(
+    "--files", is_flag=True, help="Also list each file: its attributes, chunking and digest, and where they come from."
+)
 @click.option(
     "-t",
     "--target",
@@ -19,13 +21,13 @@ from vssync.cli import completion, endings, flags
     multiple=True,
     metavar="ADDRESS",
     shell_complete=completion.addresses,
-    help="With --files, only these (glob).",
+    help="With --files, list only these (glob).",
 )
 @click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 def render(files: bool, targets: tuple[str, ...], form: str, **given: Any) -> int:
-    """Print the resolved manifest: what inheritance, the environment and variables make of it.
+    """Print the resolved manifest: with inheritance, the environment and variables applied.
 
-    The output is a manifest again, for no environment. `--files` adds comments to it (in JSON, `x-files`).
+    The output is a valid manifest that has no environments. `--files` adds comments to it (in JSON, `x-files`).
     """
     from vssync import explain, workflow
     from vssync.cli.progress import hashing

@@ -26,37 +26,39 @@ _MS = click.IntRange(0, 86_400_000)
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=_PORT, default=8700, show_default=True, help="The port; 0 takes a free one.")
+@click.option("--port", type=_PORT, default=8700, show_default=True, help="The port to listen on; 0 picks a free one.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(".vssync/local"),
     show_default=True,
-    help="Where uploads and stores are kept.",
+    help="The folder for uploads and stores.",
 )
-@click.option("--api-key", default="", metavar="KEY", help="Answer only requests that carry this key.")
-@click.option("--latency", type=_MS, metavar="MS", help="Wait so long before each answer.")
+@click.option("--api-key", default="", metavar="KEY", help="Require this key in every request.")
+@click.option("--latency", type=_MS, metavar="MS", help="Delay every answer by this long.")
 @click.option(
     "--keep-alive",
     type=click.IntRange(1, 86_400),
     default=120,
     show_default=True,
     metavar="SECONDS",
-    help="Close a connection that was idle for so long.",
+    help="Close connections that are idle for this long.",
 )
-@click.option("--ingest-delay", type=_MS, default=0, metavar="MS", help="Ingest a file so long after it was attached.")
-@click.option("--fault", "faults", multiple=True, metavar="RULE", help="Misbehave; see the guide's list of faults.")
+@click.option(
+    "--ingest-delay", type=_MS, default=0, metavar="MS", help="Ingest files this long after they are attached."
+)
+@click.option("--fault", "faults", multiple=True, metavar="RULE", help="Inject a fault; the guide lists them.")
 @click.option(
     "--provider",
     default="local",
     show_default=True,
     metavar="NAME",
-    help="Whose dialect to speak: local, oci, openai or compatible; with switches, as in `oci,unsettled=0`.",
+    help="The dialect to speak: local, oci, openai or compatible, and switches, as in `oci,unsettled=0`.",
 )
 def serve(host: str, port: int, data: Path, latency: int | None, faults: tuple[str, ...], **given: Any) -> int:
-    """Put the local service on a port, until Ctrl-C or SIGTERM.
+    """Serve the local service on a port until Ctrl-C or SIGTERM.
 
-    Any OpenAI SDK can use it, and so can a manifest: service: {provider: local, data_url: http://127.0.0.1:8700/v1}.
+    OpenAI's SDKs can use it, and so can a manifest: service: {provider: local, data_url: http://127.0.0.1:8700/v1}.
     """
     from vssync.local import server, with_faults
 

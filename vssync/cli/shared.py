@@ -26,7 +26,7 @@ lock_timeout = click.option(
     type=click.FloatRange(0),
     default=0.0,
     metavar="SECONDS",
-    help="Wait so long for another run of this manifest on this machine.  [default: not at all]",
+    help="How long to wait for another run on this machine to end.  [default: 0]",
 )
 formatted = click.option("--format", "form", type=FORMATS, default="text", show_default=True)
 planned_as = click.option(
