@@ -18,25 +18,25 @@ PAGE = ROOT / "examples/quickstart/docs/command-reference.md"
 INTRO = """\
 # Command reference
 
-Every command, its options and some examples, as `vssync COMMAND --help` shows them. Results go to stdout, progress and
-messages to stderr; the exit codes are in [ownership and safety](ownership-and-safety.md#exit-codes). `-h` and `--help`
-go with each. [Variables of the environment](#variables-of-the-environment) stand at the end."""
+Every command with its options and examples, as `vssync COMMAND --help` shows them. Results go to stdout, progress and
+messages to stderr. See also the [exit codes](ownership-and-safety.md#exit-codes) and, at the end of this page, the
+[environment variables](#environment-variables)."""
 VARIABLES = {
     "VSSYNC_FILE": "the manifest, as `--file`",
     "VSSYNC_ENV": "the manifest's environment, as `--env`",
-    "VSSYNC_API_KEY": "a bearer key, for any provider; without it the provider's own variable is looked at",
-    "VSSYNC_AUTH": "how to prove who runs this, as `--auth`",
-    "VSSYNC_ALLOW_HOSTS": "hosts that may get a credential, as `--allow-host`; several with commas between",
-    "VSSYNC_LIMITS": "limits of requests a minute, as `--limits`",
+    "VSSYNC_API_KEY": "a bearer key, for any provider; without it the provider's own variable is used",
+    "VSSYNC_AUTH": "how to authenticate, as `--auth`",
+    "VSSYNC_ALLOW_HOSTS": "hosts that may get a credential, as `--allow-host`, separated by commas",
+    "VSSYNC_LIMITS": "limits for each minute, as `--limits`",
     "VSSYNC_STATE_DIR": "the absolute path of the folder for journals and locks; by default, `vssync` in the user's "
     "state folder, which is `~/.local/state` on Linux",
     "OPENAI_API_KEY": "a bearer key for `openai`",
     "OCI_GENAI_API_KEY": "a bearer key for `oci`",
-    "OCI_CLI_AUTH": "with `oci`, as `VSSYNC_AUTH`, which goes before",
+    "OCI_CLI_AUTH": "with `oci`, as `VSSYNC_AUTH`, which takes precedence",
     "OCI_CLI_PROFILE": "the profile of the OCI configuration file, as `--profile`",
     "OCI_REGION": "the OCI region, as `--region`",
     "OCI_CONFIG_FILE": "the OCI configuration file; by default `~/.oci/config`",
-    "OCI_CLI_CONFIG_FILE": "the same, as OCI's command line calls it",
+    "OCI_CLI_CONFIG_FILE": "the same, under the name that OCI's command line uses",
     "OCI_CLI_PASSPHRASE": "the passphrase of the signing key",
     "NO_COLOR": "any value: no colour, as `--color never`",
 }
@@ -53,8 +53,8 @@ def reference() -> str:
 def _variables() -> str:
     """What is read from the environment besides what the libraries read: proxies, certificates, the terminal."""
     rows = [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
-    head = "A flag goes before its variable, and a variable before the manifest."
-    return "\n".join(["## Variables of the environment", "", head, "", "| variable | meaning |", "|---|---|", *rows])
+    head = "A flag takes precedence over its variable, and a variable over the manifest."
+    return "\n".join(["## Environment variables", "", head, "", "| variable | meaning |", "|---|---|", *rows])
 
 
 def _section(name: str, command: click.Command) -> str:
