@@ -18,16 +18,16 @@ PAGE = ROOT / "examples/quickstart/docs/command-reference.md"
 INTRO = """\
 # Command reference
 
-Every command, its options and some examples, as `vssync COMMAND --help` shows them. Results go to stdout, progress and
-messages to stderr; the exit codes are in [ownership and safety](ownership-and-safety.md#exit-codes). `-h` and `--help`
-work with each of them. The [environment variables](#environment-variables) are at the end."""
+Every command with its options and examples, as `vssync COMMAND --help` shows them. Results go to stdout, progress and
+messages to stderr. See also the [exit codes](ownership-and-safety.md#exit-codes) and, at the end of this page, the
+[environment variables](#environment-variables)."""
 VARIABLES = {
     "VSSYNC_FILE": "the manifest, as `--file`",
     "VSSYNC_ENV": "the manifest's environment, as `--env`",
-    "VSSYNC_API_KEY": "a bearer key, for any provider; without it, the provider's own variable is read",
-    "VSSYNC_AUTH": "the kind of credential, as `--auth`",
-    "VSSYNC_ALLOW_HOSTS": "hosts that a credential may be sent to, as `--allow-host`; several are separated by commas",
-    "VSSYNC_LIMITS": "limits of requests a minute, as `--limits`",
+    "VSSYNC_API_KEY": "a bearer key, for any provider; without it the provider's own variable is used",
+    "VSSYNC_AUTH": "how to authenticate, as `--auth`",
+    "VSSYNC_ALLOW_HOSTS": "hosts that may get a credential, as `--allow-host`, separated by commas",
+    "VSSYNC_LIMITS": "limits for each minute, as `--limits`",
     "VSSYNC_STATE_DIR": "the absolute path of the folder for journals and locks; by default, `vssync` in the user's "
     "state folder, which is `~/.local/state` on Linux",
     "OPENAI_API_KEY": "a bearer key for `openai`",

@@ -49,10 +49,12 @@ COMMANDS = named(
 LINKS = [
     (page, link) for page in PAGES for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()) if "://" not in link
 ]
+OWN = re.compile(r"https://github\.com/vssync/vssync/(?:blob|tree)/main/([^)\s]+)")
+FILES = [(page, path) for page in PAGES for path in OWN.findall(page.read_text())]
 
 
 def test_there_is_something_to_check() -> None:
-    assert min(len(MANIFESTS), len(INCLUDED), len(COMMANDS), len(LINKS)) > 0
+    assert min(len(MANIFESTS), len(INCLUDED), len(COMMANDS), len(LINKS), len(FILES)) > 0
 
 
 @pytest.mark.parametrize("text", MANIFESTS)
@@ -84,6 +86,11 @@ def test_links_lead_somewhere(page: Path, link: str) -> None:
     target = page.parent / path if path else page
     assert target.exists()
     assert not anchor or anchor in headings(target.read_text())
+
+
+@pytest.mark.parametrize(("page", "path"), FILES, ids=lambda value: value.name if isinstance(value, Path) else value)
+def test_links_to_other_files_of_the_repository_lead_somewhere(page: Path, path: str) -> None:
+    assert (ROOT / path).exists()
 
 
 def headings(text: str) -> set[str]:

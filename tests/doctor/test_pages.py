@@ -48,7 +48,7 @@ def test_the_limits_named_are_the_ones_kept(provider: str) -> None:
     found = rates(provider)
     page = re.sub(r"\s+", " ", PAGES[provider])
     assert f"{found[Bucket.UPLOADS]:,} uploads a minute" in page
-    assert f"{found[Bucket.ATTACHES]} attaching requests a minute and store" in page
+    assert f"{found[Bucket.ATTACHES]} attach requests a minute for each store" in page
     assert re.search(rf"{found[Bucket.FILES]:,} (attached )?files a minute", page)
 
 
