@@ -30,10 +30,6 @@ def link_to_a_device(path: Path, _victim: Path) -> None:
     path.symlink_to("/dev/null")
 
 
-def hard_link(path: Path, victim: Path) -> None:
-    path.hardlink_to(victim)
-
-
 def folder(path: Path, _victim: Path) -> None:
     path.mkdir()
 
@@ -69,13 +65,12 @@ NO_FILE = [
     (link, "a link"),
     (link_to_nothing, "a link"),
     (link_to_a_device, "a link"),
-    (hard_link, "a hard link"),
     (folder, "a folder"),
     (fifo, "a FIFO"),
     (unix_socket, "a socket"),
     (device, "a device"),
 ]
-NO_FOLDER = [(plant, found) for plant, found in NO_FILE if found not in ("a folder", "a hard link")]
+NO_FOLDER = [(plant, found) for plant, found in NO_FILE if found != "a folder"]
 PLACES = [
     *((f".vssync/local/service.db{suffix}", *kind) for suffix in ("", "-wal", "-shm", "-journal") for kind in NO_FILE),
     *((name, *kind) for name in (".vssync", ".vssync/local") for kind in (*NO_FOLDER, (file, "a file"))),
@@ -111,6 +106,18 @@ def test_anything_else_in_its_place_is_named_and_left(
     assert str(raised.value) == (
         f"{checkout / name}: is {found}; the local service needs {wanted} of its own there; remove it"
     )
+    assert unharmed(checkout)
+
+
+@pytest.mark.parametrize("name", ["service.db", "service.db-wal", "service.db-shm", "service.db-journal"])
+def test_a_second_name_of_a_file_is_refused(checkout: Path, name: str) -> None:
+    """It may be another project's database, and SQLite damages one that it opens by two names."""
+    data = checkout / ".vssync/local"
+    data.mkdir(parents=True)
+    (data / name).hardlink_to(checkout.parent / "victim")
+    with pytest.raises(LocalDataError) as raised:
+        open_service(data)
+    assert str(raised.value) == f"{data / name}: has a second name (a hard link); put a copy in its place"
     assert unharmed(checkout)
 
 

@@ -66,7 +66,8 @@ def check_file(path: Path) -> bool:
     if not (status := looked_at(path)):
         return False
     refuse_unless(stat.S_ISREG(status.st_mode), path, KINDS[stat.S_IFMT(status.st_mode)], "a file")
-    refuse_unless(status.st_nlink == 1, path, "a hard link", "a file")
+    if status.st_nlink > 1:
+        raise LocalDataError(f"{path}: has a second name (a hard link); put a copy in its place")
     return True
 
 
