@@ -142,6 +142,25 @@ def test_the_work_tree_may_ignore_it_already(tmp_path: Path) -> None:
     assert not (tmp_path / "docs" / ".gitignore").exists()
 
 
+@pytest.mark.parametrize("kind", ["link", "dangling link", "FIFO", "folder"])
+def test_a_gitignore_that_git_does_not_read_is_not_written(tmp_path: Path, kind: str) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "checkout"
+    folder.mkdir()
+    if kind == "link":
+        outside.write_text(".vssync/\n")
+    if kind == "FIFO":
+        os.mkfifo(folder / ".gitignore")
+    elif kind == "folder":
+        (folder / ".gitignore").mkdir()
+    else:
+        (folder / ".gitignore").symlink_to(outside)
+    found = kind.removeprefix("dangling ")
+    with pytest.raises(VssyncError, match=rf"\.gitignore: is a {found}, which git does not read; nothing was written"):
+        begun(folder)
+    assert not (folder / "vssync.yaml").exists()
+    assert not outside.exists() or outside.read_text() == ".vssync/\n"
+
+
 def test_a_manifest_is_never_overwritten(tmp_path: Path) -> None:
     grown(tmp_path, {"vssync.yaml": "mine"})
     with pytest.raises(Refused, match=r"vssync\.yaml: there is a manifest already"):

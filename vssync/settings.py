@@ -50,19 +50,15 @@ def pairs(texts: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def embedded(manifest: Path) -> httpx.BaseTransport:
+def embedded(manifest: Path, *, create: bool = False) -> httpx.BaseTransport:
     """The local service beside a manifest, as a transport that closes it.
 
-    Raises VssyncError for a folder that cannot be used, or that a link leads out of the manifest's: a checkout is text
-    that anybody may propose.
+    Its folder is made now with `create`, otherwise by the first write. Raises VssyncError for one that cannot be used.
     """
     from vssync.local import LocalDataError, LocalTransport, open_service
 
-    folder = manifest.parent / ".vssync" / "local"
-    if not folder.resolve().is_relative_to(manifest.parent.resolve()):
-        raise VssyncError(f"{folder}: leads out of the manifest's folder; remove the link")
     try:
-        service = open_service(folder)
+        service = open_service(manifest.parent / ".vssync" / "local", create=create)
     except LocalDataError as error:
         raise VssyncError(str(error)) from error
     return LocalTransport(service, service.close)

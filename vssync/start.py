@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from vssync.errors import Refused, UsageProblem, VssyncError
 from vssync.manifest import Found, compiled, flaw
 from vssync.scaffold import Draft, Entry, Seen
 from vssync.sources.fence import around
+from vssync.sources.kinds import kind
 from vssync.sources.walk import walk
 
 GITIGNORE = ".gitignore"
@@ -70,23 +72,22 @@ def draft(path: Path, name: str, provider: str, service: Mapping[str, str], entr
 
 
 def write(path: Path, what: Draft) -> Path | None:
-    """Writes the manifest, and the line that git needs; returns the .gitignore that has it now and had not before."""
+    """Writes the manifest, and the line that git needs; returns the .gitignore that has it now and had not before.
+
+    Raises VssyncError, before anything is written, for a .gitignore that leads elsewhere or is none.
+    """
+    ignore = path.parent / GITIGNORE
     try:
+        said = any(_says(parent / GITIGNORE) for parent in _up_to_work_tree(path.parent))
+        text = None if said else _text(ignore)
         sources.write(path, scaffold.manifest_text(what))
-        return _ignore(path.parent)
+        if text is None:
+            return None
+        with ignore.open("a", encoding="utf-8", newline="\n") as file:
+            file.write((scaffold.ignoring(text) or text)[len(text) :])
+        return ignore
     except OSError as error:
         raise VssyncError(f"{error.filename or path}: cannot be written: {error.strerror}") from error
-
-
-def _ignore(folder: Path) -> Path | None:
-    if any(_says(parent / GITIGNORE) for parent in _up_to_work_tree(folder)):
-        return None
-    path = folder / GITIGNORE
-    text = _text(path)
-    if added := scaffold.ignoring(text):
-        with path.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(added[len(text) :])
-    return path
 
 
 def _up_to_work_tree(folder: Path) -> Iterator[Path]:
@@ -97,8 +98,15 @@ def _up_to_work_tree(folder: Path) -> Iterator[Path]:
 
 
 def _says(path: Path) -> bool:
-    return path.is_file() and scaffold.ignoring(_text(path)) is None
+    """Whether git is told there already; it follows no link to a .gitignore."""
+    return path.is_file() and not path.is_symlink() and scaffold.ignoring(_text(path)) is None
 
 
 def _text(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "surrogateescape") if path.is_file() else ""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return ""
+    if not stat.S_ISREG(mode):
+        raise VssyncError(f"{path}: is {kind(mode)}, which git does not read; nothing was written; remove it first")
+    return path.read_bytes().decode("utf-8", "surrogateescape")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import pwd
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from vssync.endpoints import Who, resolve
-from vssync.errors import UsageProblem
-from vssync.journal import folder_for
+from vssync.errors import UsageProblem, VssyncError
+from vssync.journal import Journal, alone, folder_for, past
 from vssync.model import ServiceSpec
 
 
@@ -35,3 +37,58 @@ def test_a_user_without_a_home_is_told_what_to_set(
     endpoint = resolve(ServiceSpec("local"), Who(), {})
     with pytest.raises(UsageProblem, match="VSSYNC_STATE_DIR"):
         folder_for(endpoint, "kb", tmp_path, tmp_path, environment)
+
+
+@pytest.mark.parametrize("linked", ["state", "state/below"])
+def test_a_link_does_not_lead_a_state_folder_out_of_the_checkout(tmp_path: Path, linked: str) -> None:
+    """The checkout may have brought the link; where its user keeps links elsewhere is the user's own affair."""
+    checkout, outside = tmp_path / "checkout", tmp_path / "outside"
+    (checkout / linked).parent.mkdir(parents=True)
+    outside.mkdir()
+    (checkout / linked).symlink_to(outside)
+    (tmp_path / "own").symlink_to(outside)
+    endpoint = resolve(ServiceSpec("local"), Who(), {})
+    with pytest.raises(UsageProblem, match="lies in the manifest's checkout"):
+        folder_for(endpoint, "kb", checkout, checkout, {"VSSYNC_STATE_DIR": str(checkout / linked)})
+    folder = folder_for(endpoint, "kb", checkout, checkout, {"VSSYNC_STATE_DIR": str(tmp_path / "own")})
+    with alone(folder):
+        Journal(folder).close()
+    assert past(folder).broken == ()
+
+
+def fifo(path: Path, _victim: Path) -> None:
+    os.mkfifo(path)
+
+
+def link(path: Path, victim: Path) -> None:
+    path.symlink_to(victim)
+
+
+def folder(path: Path, _victim: Path) -> None:
+    path.mkdir()
+
+
+FILES = ["lock", "holder.json", "journal.jsonl", "journal.new"]
+
+
+@pytest.mark.parametrize("use", [past, Journal, lambda folder: alone(folder).__enter__()])
+@pytest.mark.parametrize(
+    ("name", "plant", "found"),
+    [
+        *((name, *kind) for name in FILES for kind in ((fifo, "a FIFO"), (link, "a link"), (folder, "a folder"))),
+        *(("", *kind) for kind in ((fifo, "a FIFO"), (link, "a link"))),
+    ],
+)
+def test_a_state_folder_holds_files_of_its_own_only(
+    tmp_path: Path, name: str, plant: Callable[[Path, Path], None], found: str, use: Callable[[Path], object]
+) -> None:
+    """It is read without waiting for anybody, and nothing is written elsewhere."""
+    victim, state = tmp_path / "victim", tmp_path / "state" / "kb-1"
+    victim.mkdir()
+    (state / name).parent.mkdir(parents=True, mode=0o700)
+    plant(state / name, victim)
+    with pytest.raises(VssyncError) as raised:
+        use(state)
+    wanted = "a file" if name else "a folder"
+    assert str(raised.value) == f"{state / name}: is {found}; vssync needs {wanted} of its own there; remove it"
+    assert list(victim.iterdir()) == []

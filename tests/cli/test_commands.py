@@ -194,9 +194,7 @@ def test_colour_only_when_asked_for_or_on_a_terminal(folder: Path) -> None:
 def test_a_corrupt_local_database_is_a_clear_error(folder: Path) -> None:
     local = folder / ".vssync" / "local"
     local.mkdir(parents=True)
-    vssync(folder, "plan")
-    (database,) = [path for path in local.iterdir() if path.suffix in (".db", ".sqlite", ".sqlite3")]
-    database.write_bytes(b"not a database" * 500)
+    (local / "service.db").write_bytes(b"not a database" * 500)
     end = vssync(folder, "plan")
     assert end.code == 1
     assert ".vssync/local" in end.err

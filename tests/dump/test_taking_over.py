@@ -15,11 +15,13 @@ from tests.cli.test_commands import vssync
 from tests.support import ENDPOINT, Clock, Silent, open_work
 from vssync import local, workflow
 from vssync.api import Client, Entry, connect
+from vssync.dump.seen import Seen
 from vssync.errors import Refused, UsageProblem
 from vssync.local.faults import World, with_faults
 from vssync.model import AUTO, Attributes, ServiceSpec
 from vssync.plan import Action, Options
 from vssync.threads import Pool
+from vssync.workflow.contents import Into, Reader, downloaded
 from vssync.workflow.dumping import Order, dumped
 from vssync.workflow.work import Line
 
@@ -167,6 +169,20 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (work / "docs/intro.md").symlink_to(outside / "intro.md")
     with pytest.raises(Refused, match="leads out of"):
         take(work, download=work / "docs")
+    assert list(outside.iterdir()) == []
+
+
+def test_no_folder_is_made_behind_a_link(tmp_path: Path) -> None:
+    work, outside = tmp_path / "work", tmp_path / "outside"
+    work.mkdir()
+    outside.mkdir()
+    made_by_hand(work, {"a.md": (b"one", {})})
+    (work / "guide").symlink_to(outside)
+    with line_to(work) as line:
+        (upload,) = line.client.uploads()
+        seen = Seen(upload.id, "a.md", upload.size, key="guide/more/a.md")
+        with pytest.raises(Refused, match=r"guide/more/a\.md: leads out of"):
+            downloaded(Reader(line.client, ""), (seen,), (), Into(work, "", "local"))
     assert list(outside.iterdir()) == []
 
 

@@ -219,7 +219,7 @@ def test_an_idle_connection_is_closed_when_asked(tmp_path: Path) -> None:
     with serving(tmp_path, "--keep-alive", "1") as served:
         host, port = served.origin.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=PATIENCE) as idle:
-            idle.sendall(b"GET /v1/files HTTP/1.1\r\nHost: here\r\n\r\n")
+            idle.sendall(b"GET /v1/files HTTP/1.1\r\nHost: localhost\r\n\r\n")
             heard = b"".join(iter(lambda: idle.recv(4096), b""))  # which ends only where the server closes
     assert heard.startswith(b"HTTP/1.1 200 OK")
     assert b"connection: close" not in heard.lower()

@@ -13,6 +13,7 @@ from tests.review.test_github import RUN
 
 SECRET = "the-secret-of-the-runner"
 HEAD = "version: 1\nname: kb\n"
+DATABASE = ("/service.db", "/service.db-wal", "/service.db-journal")
 FILES = "stores: {docs: {files: [{path: '**/*.md', optional: true}]}}\n"
 
 
@@ -61,15 +62,22 @@ def test_a_manifest_that_is_a_link_is_not_read(runner: Runner) -> None:
     assert SECRET not in end.log + end.summary
 
 
-@pytest.mark.parametrize("link", [".vssync", ".vssync/local"])
-def test_the_local_service_keeps_nothing_outside_of_the_checkout(runner: Runner, tmp_path: Path, link: str) -> None:
+@pytest.mark.parametrize("name", [".vssync", *(f".vssync/local{below}" for below in ("", *DATABASE))])
+def test_the_local_service_keeps_nothing_outside_of_the_checkout(runner: Runner, tmp_path: Path, name: str) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
-    (runner.checkout / link).parent.mkdir(exist_ok=True)
-    (runner.checkout / link).symlink_to(outside)
+    link = runner.checkout / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(outside / link.name if "service.db" in name else outside)
     code, told = attacks(runner, HEAD + FILES, "plan")
     assert (code, list(outside.iterdir())) == (1, [])
-    assert "leads out of the manifest's folder" in told
+    assert f"{name}: is a link; the local service needs" in told
+
+
+def test_a_plan_leaves_a_checkout_as_it_is(runner: Runner) -> None:
+    """Without a local service there, one that is empty is planned for."""
+    code, _ = attacks(runner, HEAD + FILES, "plan")
+    assert (code, (runner.checkout / ".vssync").exists()) == (0, False)
 
 
 def test_no_program_of_the_checkout_is_run_while_installing(runner: Runner, tmp_path: Path) -> None:

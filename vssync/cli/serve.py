@@ -60,13 +60,16 @@ def serve(host: str, port: int, data: Path, latency: int | None, faults: tuple[s
 
     OpenAI's SDKs can use it, and so can a manifest: service: {provider: local, data_url: http://127.0.0.1:8700/v1}.
     """
-    from vssync.local import server, with_faults
+    from vssync.local import callers, server, with_faults
 
     options, rules = _options(host, given), _rules(faults, latency)
     with _opened(data, options) as service, _bound(host, port) as listening:
         try:
             click.echo(_greeting(server.address(listening), data, options, rules))
-            server.run(with_faults(service, rules), listening, keep_alive=given["keep_alive"])
+            app = with_faults(service, rules)
+            if callers.loopback(host):  # elsewhere the key decides
+                app = callers.guarded(app, service, listening.getsockname()[1])
+            server.run(app, listening, keep_alive=given["keep_alive"])
         except KeyboardInterrupt:
             pass  # being asked to stop is how a server ends well
     return endings.DONE
@@ -75,9 +78,9 @@ def serve(host: str, port: int, data: Path, latency: int | None, faults: tuple[s
 def _options(host: str, given: dict[str, Any]) -> Options:
     """Raises UsageProblem for an unknown provider, an open door, or one that no key fits."""
     from vssync.errors import UsageProblem
-    from vssync.local import OptionError, Options, dialect, server
+    from vssync.local import OptionError, Options, callers, dialect
 
-    if not (server.loopback(host) or given["api_key"]):
+    if not (callers.loopback(host) or given["api_key"]):
         raise UsageProblem(f"--host {host}: other machines could read and write everything; add --api-key KEY")
     if not _KEY.fullmatch(given["api_key"]):
         raise UsageProblem("--api-key: no client can send it; take one of plain ASCII, without spaces")

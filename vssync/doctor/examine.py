@@ -49,7 +49,7 @@ def examine(
         tell(finding)
 
     with ExitStack() as stack:
-        work = _connected(given, loaded, noted, stack, clock)
+        work = _connected(given, loaded, noted, stack, write=write, clock=clock)
         tried = _at_work(work, noted, write=write) if work else None
     found, left = tried or (None, False)
     return Diagnosis(Verdict.FAILED in verdicts, found, left)
@@ -68,13 +68,18 @@ def document(loaded: Loaded, findings: Sequence[Finding], diagnosis: Diagnosis |
     return tame_json(json.dumps(found, indent=2))
 
 
-def _connected(given: Settings, loaded: Loaded, tell: Tell, stack: ExitStack, clock: Clock | None) -> Work | None:
+def _connected(
+    given: Settings, loaded: Loaded, tell: Tell, stack: ExitStack, *, write: bool, clock: Clock | None
+) -> Work | None:
     """The service connected; None, and told why, where it cannot be."""
     topic = "service"
     try:
-        _addresses(resolve(loaded.desired.service, given.who, given.environment), tell)
-        topic = "credential"
+        endpoint = resolve(loaded.desired.service, given.who, given.environment)
+        _addresses(endpoint, tell)
+        topic = "service" if endpoint.embedded else "credential"
         work = stack.enter_context(workflow.begin(given, loaded, clock=clock))
+        if write:
+            workflow.prepare(work)
     except VssyncError as error:
         tell(failed(topic, str(error)))
         return None

@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from platformdirs import user_state_path
 
 from vssync.endpoints import Endpoint
 from vssync.errors import UsageProblem, VssyncError
+from vssync.sources.kinds import kind
 
 VARIABLE = "VSSYNC_STATE_DIR"
 _PROJECTS = ("OpenAI-Project", "opc-compartment-id")  # one address serves many of these
@@ -45,7 +47,8 @@ def _base(environment: Mapping[str, str], checkout: Path) -> Path:
         ) from None
     if not base.is_absolute():
         raise UsageProblem(f"{VARIABLE}={given}: must be an absolute path")
-    inside = base.resolve().is_relative_to(checkout.resolve())
+    real = checkout.resolve()
+    inside = any(part.resolve().is_relative_to(real) for part in (base, *base.parents))  # also where a link leads out
     if inside and (given or (checkout / ".git").exists()):
         raise UsageProblem(
             f"{base}: this state folder lies in the manifest's checkout, which others may write; name one outside: "
@@ -57,8 +60,9 @@ def _base(environment: Mapping[str, str], checkout: Path) -> Path:
 def prepared(folder: Path) -> Path:
     """The folder, made where it is missing, for its owner only; so is the one that holds it.
 
-    Raises VssyncError when it cannot be made or others may write to it.
+    Raises VssyncError when it cannot be made, others may write to it, or it holds what is not vssync's.
     """
+    check(folder)
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -68,6 +72,33 @@ def prepared(folder: Path) -> Path:
     if os.name == "posix" and (status.st_mode & _OTHERS_MAY_WRITE or status.st_uid != os.geteuid()):
         raise VssyncError(f"{folder}: others may write to this state folder; chmod 700 it, or name another: {VARIABLE}")
     return folder
+
+
+def check(folder: Path) -> None:
+    """Raises VssyncError where the folder, or anything in it, is not vssync's own; it need not exist.
+
+    What holds it is its user's, who may keep it behind a link.
+    """
+    _must_be(stat.S_ISDIR, folder, "a folder")
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise VssyncError(
+            f"{folder}: cannot be read: {error.strerror}; make it readable, or name another: {VARIABLE}"
+        ) from error
+    for name in names:
+        _must_be(stat.S_ISREG, folder / name, "a file")
+
+
+def _must_be(fine: Callable[[int], bool], path: Path, wanted: str) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except OSError:  # gone meanwhile; any other error is that of opening it
+        return
+    if not fine(mode):
+        raise VssyncError(f"{path}: is {kind(mode)}; vssync needs {wanted} of its own there; remove it")
 
 
 def unusable(path: Path, error: OSError) -> VssyncError:

@@ -15,7 +15,7 @@ from typing import Any
 
 from vssync.errors import LostReply, VssyncError
 from vssync.journal.lines import Ended, Fold, Past, Write, after, before, fold, row
-from vssync.journal.place import prepared, unusable
+from vssync.journal.place import check, prepared, unusable
 
 _NAME = "journal.jsonl"
 MOST = 8 << 20  # bytes; beyond, lines that no longer matter are dropped while the run goes on
@@ -26,6 +26,7 @@ def past(folder: Path) -> Past:
 
     Raises VssyncError when there is one that cannot be read.
     """
+    check(folder)
     return _read(folder / _NAME).past()
 
 
@@ -163,7 +164,8 @@ class Journal:
         Without a buffer: one that a full disk did not take would be written once more on closing.
         """
         beside = self._path.with_suffix(".new")
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        beside.unlink(missing_ok=True)  # of a run that was cut off
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.writelines(row(line) for line in self._fold.lines())
             file.flush()
             os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """One SQLite file in one private folder: connections, transactions, and large values as streams.
 
+Whoever only reads makes no file: until the first write there may be none, and then the service is empty.
 Writers take the lock at once (`begin immediate`) and wait for each other, in this process or another; readers
 never wait. A killed process loses the transaction it was in and nothing else. Space of deleted files is used
 again; the file itself does not shrink.
@@ -7,14 +8,13 @@ again; the file itself does not shrink.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from vssync.local import schema
+from vssync.local import private, schema
 from vssync.local.errors import LocalDataError
 
 PATIENCE = 30  # seconds a writer waits for its turn
@@ -22,6 +22,7 @@ PIECE = 256 << 10
 
 PRAGMAS = (
     "pragma foreign_keys = on",
+    "pragma trusted_schema = off",  # a database may come with a checkout, and its tables from anybody
     "pragma synchronous = normal",  # safe against kill; only a power cut may lose the last transactions
     "pragma journal_size_limit = 67108864",  # one large upload must not leave a large log behind
 )
@@ -30,26 +31,23 @@ PRAGMAS = (
 class Database:
     """A pool of connections. One is lent to one transaction at a time, so threads need no care."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *, create: bool = True):
         self.path = folder / "service.db"
         self._idle: deque[sqlite3.Connection] = deque()
         self._open = True
-        try:
-            private_file(folder, self.path)
-            with self._borrowed() as connection:
-                prepare(connection)
-        except (OSError, sqlite3.Error, LocalDataError) as error:
-            self.close()
-            raise LocalDataError(f"{self.path}: {unusable(error)}") from error
+        self._ready = False
+        if self._there() or create:
+            self._make_ready()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Everything read inside is of one moment."""
-        with self._borrowed() as connection, within(connection, "begin"):
+        with self._borrowed() if self._there() else empty() as connection, within(connection, "begin"):
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
+        self._make_ready()
         with self._borrowed() as connection, within(connection, "begin immediate"):
             yield connection
 
@@ -62,10 +60,33 @@ class Database:
         while self._idle:
             self._idle.pop().close()
 
-    @contextmanager
-    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+    def _there(self) -> bool:
+        """Whether there is a database; another process may have made it meanwhile."""
+        self._check_open()
+        if not self._ready and private.is_there(self.path):
+            self._make_ready()
+        return self._ready
+
+    def _make_ready(self) -> None:
+        """Makes the database where it is missing, and finds out whether it is ours."""
+        self._check_open()
+        if self._ready:
+            return
+        private.is_there(self.path)
+        try:
+            private.make(self.path)
+            with closing(connected(self.path)) as connection:
+                prepare(connection)
+        except (OSError, sqlite3.Error, LocalDataError) as error:
+            raise LocalDataError(f"{self.path}: {unusable(error)}") from error
+        self._ready = True
+
+    def _check_open(self) -> None:
         if not self._open:
             raise LocalDataError(f"{self.path}: the service is closed")
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
         connection = self._lend()
         try:
             yield connection
@@ -83,15 +104,8 @@ class Database:
         return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
-        connection.row_factory = sqlite3.Row
-        try:
-            for pragma in PRAGMAS:
-                connection.execute(pragma)
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
+        private.is_there(self.path)
+        return connected(self.path)
 
 
 class BlobStream:
@@ -120,6 +134,26 @@ class BlobStream:
         self._connection.close()
 
 
+def connected(database: Path | str) -> sqlite3.Connection:
+    connection = sqlite3.connect(database, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    try:
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def empty() -> Iterator[sqlite3.Connection]:
+    """What a service holds to which nothing was ever written."""
+    with closing(connected(":memory:")) as connection:
+        prepare(connection)
+        yield connection
+
+
 @contextmanager
 def within(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
     connection.execute(begin)
@@ -138,12 +172,6 @@ def unusable(error: Exception) -> str:
     if isinstance(error, LocalDataError):
         return str(error)
     return f"is damaged or no database ({error}); move its folder away to start afresh"
-
-
-def private_file(folder: Path, path: Path) -> None:
-    """Uploads may be confidential: folder and file are the owner's alone, and SQLite's side files inherit that."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def prepare(connection: sqlite3.Connection) -> None:

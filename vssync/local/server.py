@@ -7,7 +7,6 @@ it leaves to us.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import socket
 import struct
@@ -20,14 +19,6 @@ if TYPE_CHECKING:
 THREADS = 8
 KEEP_ALIVE = 120  # seconds that a connection may be idle before the server closes it
 MOST_BODY_BYTES = 600 << 20  # above the largest upload, which the service refuses with a sentence of its own
-
-
-def loopback(host: str) -> bool:
-    """Whether only this machine can reach a server on this host."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def bind(host: str, port: int) -> socket.socket:

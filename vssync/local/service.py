@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Service:
     """Any number of threads may call it, and any number of processes may open the same folder."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float], options: Options):
-        self._database = Database(folder)
+    def __init__(self, folder: Path, clock: Callable[[], float], options: Options, *, create: bool = True):
+        self._database = Database(folder, create=create)
         engine = Engine(self._database, clock, options)
         if options.dialect.drops_batches:
             with engine.transaction(writes=True) as tx:
@@ -42,6 +42,11 @@ class Service:
         self.close()
 
 
-def open_service(folder: Path, *, clock: Callable[[], float] = time.time, options: Options | None = None) -> Service:
-    """Open the data in `folder`, which is created if it is not there. Raises `LocalDataError`."""
-    return Service(folder, clock, options or Options())
+def open_service(
+    folder: Path, *, clock: Callable[[], float] = time.time, options: Options | None = None, create: bool = True
+) -> Service:
+    """Opens the data in `folder`. Raises `LocalDataError`.
+
+    What is missing is created, at once or, without `create`, by the first request that writes.
+    """
+    return Service(folder, clock, options or Options(), create=create)

@@ -12,7 +12,7 @@ from vssync.workflow.destroying import destruction
 from vssync.workflow.inspecting import inspect
 from vssync.workflow.planning import load_plan, look, plan, renew, save_plan, settings_of
 from vssync.workflow.searching import search
-from vssync.workflow.work import Work, begin, load
+from vssync.workflow.work import Work, begin, load, prepare
 
 __all__ = [
     "Work",
@@ -27,6 +27,7 @@ __all__ = [
     "load_plan",
     "look",
     "plan",
+    "prepare",
     "renew",
     "save_plan",
     "search",

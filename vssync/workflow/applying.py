@@ -12,7 +12,7 @@ from vssync.errors import Refused
 from vssync.journal import Journal
 from vssync.plan import Plan
 from vssync.report import Report
-from vssync.workflow.work import Work
+from vssync.workflow.work import Work, prepare
 
 
 def apply(
@@ -20,10 +20,13 @@ def apply(
 ) -> Report:
     """Carries a plan out. `record` is the journal of a lock that is held already; without, the lock is taken here.
 
-    Raises Refused for a plan that must not be carried out, and while another process applies this manifest.
+    Raises Refused for a plan that must not be carried out, and while another process applies this manifest; VssyncError
+    where the embedded service cannot be written.
     """
     if planned.refusals:
         raise Refused("; ".join(refusal.message for refusal in planned.refusals))
+    if not planned.empty:
+        prepare(work)
     with nullcontext(record) if record else alone(work) as journal_:
         writes = applier.Writes(work.client, journal_)
         named = applier.declared(work.loaded.desired)

@@ -115,11 +115,11 @@ def _save(root: Path, path: str, content: bytes) -> None:
     """A new file below the root, links followed; one with the same bytes is as good."""
     place = root / path
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
         if not Path(os.path.realpath(place)).is_relative_to(os.path.realpath(root)):
             raise Refused(f"{place}: leads out of {root}; choose another --download folder")
+        place.parent.mkdir(parents=True, exist_ok=True)
         if place.exists():
-            if place.read_bytes() != content:
+            if not place.is_file() or place.read_bytes() != content:
                 raise Refused(f"{place}: is there already, with other content; choose another --download folder")
             return
         with place.open("xb") as handle:

@@ -70,13 +70,12 @@ def connected(given: Settings, service: ServiceSpec, beside: Path, *, clock: Clo
     endpoint = resolve(service, given.who, given.environment)
     workers = given.threads(endpoint)
     credential = None if endpoint.embedded else auth.make(endpoint, given.environment, ask=given.ask)
-    manifest = beside / sources.FILE if beside.is_dir() else beside
     client = connect(
         endpoint,
         auth=credential,
         clock=clock or SystemClock(),
         workers=workers,
-        transport=settings.embedded(manifest) if endpoint.embedded else None,
+        transport=settings.embedded(_manifest(beside)) if endpoint.embedded else None,
         limits=given.limits,
     )
     try:
@@ -84,3 +83,13 @@ def connected(given: Settings, service: ServiceSpec, beside: Path, *, clock: Clo
             yield Line(endpoint, client, pool, credential)
     finally:
         client.close()
+
+
+def prepare(work: Work) -> None:
+    """Makes room for the first write; VssyncError where the embedded service's folder cannot be made."""
+    if work.endpoint.embedded:
+        settings.embedded(_manifest(Path(work.settings.manifest)), create=True).close()
+
+
+def _manifest(beside: Path) -> Path:
+    return beside / sources.FILE if beside.is_dir() else beside

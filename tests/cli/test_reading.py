@@ -1,0 +1,91 @@
+"""Commands that only read leave a checkout as they found it: there is no local service until something is written."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.cli.test_commands import vssync
+from vssync.cli.commands import cli
+from vssync.errors import VssyncError
+
+MANIFEST = "version: 1\nname: kb\nstores: {docs: {files: [{path: '*.md'}]}}\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout/vssync.yaml").write_text(MANIFEST)
+    (tmp_path / "checkout/a.md").write_text("text\n")
+    return tmp_path / "checkout"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["validate"], 0),
+        (["render"], 0),
+        (["plan"], 0),
+        (["plan", "--offline"], 0),
+        (["plan", "--out", "../plan.json", "--detailed-exitcode"], 2),
+        (["status"], 0),
+        (["status", "docs/a.md"], 0),
+        (["search", "text"], 1),
+        (["batches"], 0),
+        (["cancel", "batch_1"], 1),
+        (["output"], 1),
+        (["gc"], 0),
+        (["gc", "--yes"], 0),
+        (["doctor"], 0),
+        (["dump", "--store", "docs"], 64),
+        (["dump", "--provider", "local", "--store", "docs"], 64),
+        (["apply"], 3),
+        (["destroy", "--confirm", "kb"], 0),
+    ],
+)
+def test_nothing_is_created(checkout: Path, arguments: list[str], code: int) -> None:
+    end = vssync(checkout, *arguments)
+    assert end.code == code, end
+    assert {path.name for path in checkout.iterdir()} == {"vssync.yaml", "a.md"}
+
+
+def test_show_creates_nothing(checkout: Path) -> None:
+    """A plan is made in one checkout, looked at in another, and applied in the first."""
+    saved = str(checkout.parent / "plan.json")
+    assert vssync(checkout, "plan", "--out", saved).code == 0
+    assert "1 to add" in vssync(checkout, "show", saved).out
+    assert {path.name for path in checkout.iterdir()} == {"vssync.yaml", "a.md"}
+    assert vssync(checkout, "apply", saved).code == 0
+    assert (checkout / ".vssync/local/service.db").is_file()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_before_anything_is_sent(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(database: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(database.parent))
+
+    monkeypatch.setattr("vssync.local.private.make", make)
+    monkeypatch.setenv("VSSYNC_STATE_DIR", str(checkout.parent / "state"))
+    for arguments in (["apply", "--yes"], ["doctor", "--write"]):
+        end = CliRunner().invoke(cli, [*arguments, "-f", str(checkout)], standalone_mode=False)
+        told = end.output if end.exception is None else str(end.exception)
+        assert end.return_value == 1 if end.exception is None else isinstance(end.exception, VssyncError)
+        assert "cannot be opened: [Errno 13] Permission denied" in " ".join(told.split())
+    assert vssync(checkout, "plan").code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["plan"], ["apply", "--yes"], ["doctor"], ["serve", "--port", "0"]], ids=" ".join
+)
+@pytest.mark.parametrize("name", [".vssync", ".vssync/local", ".vssync/local/service.db"])
+def test_a_fifo_in_its_place_holds_nobody_up(checkout: Path, name: str, arguments: list[str]) -> None:
+    (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(checkout / name)
+    end = vssync(checkout, *arguments)
+    assert end.code == 1
+    assert f"{name}: is a FIFO; the local service needs" in " ".join((end.out + end.err).split())
