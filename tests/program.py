@@ -104,7 +104,7 @@ def _become(caller: Path) -> None:
     os.environb.update(dict(variable.split(b"=", 1) for variable in variables))
     _bash, _stub, *arguments = (caller / "cmdline").read_bytes().split(b"\0")[:-1]
     sys.argv = ["vssync", *map(os.fsdecode, arguments)]
-    importlib.import_module("vssync.cli").main()
+    importlib.import_module("vssync.cli.main").main()
 
 
 def _stream(caller: Path, number: int) -> IO[str]:

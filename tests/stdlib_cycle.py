@@ -17,12 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vssync import workflow
-from vssync.applier import Watcher
+from vssync.applier.context import Watcher
 from vssync.cli.progress.lines import lines
-from vssync.plan import Action, Options, Plan
-from vssync.report import Report
-from vssync.settings import Settings
+from vssync.commands.apply import apply_plan
+from vssync.commands.plan import make_plan_now
+from vssync.commands.session import Settings, load_manifest, open_session
+from vssync.model.plan import Action, Options, Plan
+from vssync.model.report import Report
 
 MANIFEST = """\
 version: 1
@@ -102,9 +103,9 @@ def edit(root: Path) -> None:
 def run(root: Path, watcher: Watcher) -> tuple[Plan, Report | None]:
     """Plans, and applies what there is to apply."""
     settings = Settings(manifest=str(root))
-    with workflow.begin(settings, workflow.load(settings)) as work:
-        plan = workflow.plan(work, Options())
-        return plan, None if plan.empty else workflow.apply(work, plan, watcher)
+    with open_session(settings, load_manifest(settings)) as work:
+        plan = make_plan_now(work, Options())
+        return plan, None if plan.empty else apply_plan(work, plan, watcher)
 
 
 def actions(plan: Plan) -> Counter[Action]:

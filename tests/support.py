@@ -10,14 +10,18 @@ from pathlib import Path
 
 import httpx
 
-from vssync import local, workflow
-from vssync.api import Client, Interrupted, connect
-from vssync.applier import Todo
+from vssync.api.client import Client
+from vssync.api.connect import connect
+from vssync.api.rate_limit import Interrupted
+from vssync.applier.context import StoreWorkload
+from vssync.commands.session import Session, Settings, load_manifest
 from vssync.endpoints import AuthKind, Endpoint
-from vssync.local.faults import World, with_faults
-from vssync.settings import Settings
+from vssync.local import app
+from vssync.local.dialects import LocalOptions, dialect
+from vssync.local.faults.kind import World
+from vssync.local.faults.rules import with_faults
+from vssync.local.transport import LocalTransport
 from vssync.threads import Pool
-from vssync.workflow import Work
 
 
 @dataclass
@@ -81,7 +85,7 @@ _ID = re.compile(r"\b(vs_|file-|vsfb_)([0-9a-f.]+)")
 class Silent:
     """A watcher nobody listens to."""
 
-    def begin(self, todo: Sequence[Todo], held: Callable[[], float]) -> None: ...
+    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None: ...
 
     def uploaded(self, store: str, size: int) -> None: ...
 
@@ -102,19 +106,19 @@ class Silent:
 @contextmanager
 def open_work(
     folder: Path, clock: Clock | None = None, *, faults: Sequence[str] = (), provider: str = "local", workers: int = 1
-) -> Iterator[tuple[Work, Recorder]]:
+) -> Iterator[tuple[Session, Recorder]]:
     """The manifest of a folder and its local service, misbehaving as told, with every request recorded."""
     clock = clock or Clock()
-    options = local.Options(dialect=local.dialect(provider))
-    service = local.open_service(folder / ".vssync" / "local", clock=clock.monotonic, options=options)
+    options = LocalOptions(dialect=dialect(provider))
+    service = app.open_service(folder / ".vssync" / "local", clock=clock.monotonic, options=options)
     world = World(sleep=clock.sleep, clock=clock.monotonic)
-    recorder = Recorder(local.LocalTransport(with_faults(service, faults, world)))
+    recorder = Recorder(LocalTransport(with_faults(service, faults, world)))
     settings = Settings(manifest=str(folder))
-    loaded = workflow.load(settings)
+    loaded = load_manifest(settings)
     client = connect(ENDPOINT, auth=None, clock=clock, workers=workers, transport=recorder)
     try:
         with Pool(workers) as pool:
-            yield Work(settings, loaded, ENDPOINT, client, pool), recorder
+            yield Session(settings, loaded, ENDPOINT, client, pool), recorder
     finally:
         client.close()
         service.close()

@@ -1,5 +1,7 @@
 """The guards of conftest.py guard."""
 
+from __future__ import annotations
+
 import os
 import socket
 import time

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from vssync.endpoints import KEY_VARIABLES, REALMS, AuthKind, Endpoint, EndpointError, Who, resolve
+from vssync.endpoints import KEY_VARIABLES, REALMS, AuthKind, Caller, Endpoint, EndpointError, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
-from vssync.model import ServiceSpec
+from vssync.model.state import ServiceSpec
 
 PROJECT = "ocid1.generativeaiproject.oc1..p"
 COMPARTMENT = "ocid1.compartment.oc1..c"
@@ -22,7 +22,7 @@ def oci(**fields: Any) -> ServiceSpec:
 
 
 def found(spec: ServiceSpec, environment: Mapping[str, str] | None = None, **who: Any) -> Endpoint:
-    return resolve(spec, Who(**who), environment or {})
+    return resolve_endpoint(spec, Caller(**who), environment or {})
 
 
 # -- which addresses a provider has

@@ -1,5 +1,7 @@
 """`python -m vssync` is the program."""
 
-from vssync.cli import main
+from __future__ import annotations
+
+from vssync.cli.main import main
 
 main()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from vssync.errors import UsageProblem, VssyncError
-from vssync.model import ServiceSpec
+from vssync.model.state import ServiceSpec
 
 
 class EndpointError(VssyncError):
@@ -34,7 +34,7 @@ class AuthKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
+class Caller:
     """Who runs vssync and whom they trust, from flags; empty means not given.
 
     `allow_hosts` are hosts, with or without a port, that may receive credentials and documents; `allow_http` the
@@ -128,7 +128,7 @@ _PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class _Sourced:
     """A value and where it came from, so that a complaint names the place to change."""
 
     value: str
@@ -161,7 +161,7 @@ class _Address:
         return self.host == "localhost" or (ip is not None and ip.is_loopback)
 
 
-def resolve(spec: ServiceSpec, who: Who, environment: Mapping[str, str]) -> Endpoint:
+def resolve_endpoint(spec: ServiceSpec, who: Caller, environment: Mapping[str, str]) -> Endpoint:
     """The endpoint of a manifest's service, for the person who runs it.
 
     Raises EndpointError where the manifest is at fault or names a host nobody allowed, UsageProblem where a flag
@@ -172,7 +172,7 @@ def resolve(spec: ServiceSpec, who: Who, environment: Mapping[str, str]) -> Endp
     if spec.provider == "local" and not spec.data_url:
         return replace(_EMBEDDED, lists_batches=spec.capabilities.get("list_batches", True))
     auth = _auth(spec, who, environment)
-    data, control, region = _oci_place(spec, who, environment, auth) if spec.provider == "oci" else _place(spec)
+    data, control, region = _oci_urls(spec, who, environment, auth) if spec.provider == "oci" else _urls(spec)
     _check_hosts(spec.provider, who, environment, {"data_url": data, "control_url": control})
     data_headers, control_headers = _headers(spec, same_host=data.host == control.host, iam=auth is not AuthKind.BEARER)
     profile = _first(("--profile", who.profile), _variable(environment, "OCI_CLI_PROFILE"), ("", spec.profile))
@@ -189,17 +189,17 @@ def resolve(spec: ServiceSpec, who: Who, environment: Mapping[str, str]) -> Endp
     )
 
 
-def _first(*candidates: tuple[str, str]) -> _Given:
+def _first(*candidates: tuple[str, str]) -> _Sourced:
     """The first of these (source, value) that has a value, else the last, empty."""
     source, value = next((each for each in candidates if each[1]), candidates[-1])
-    return _Given(value, source)
+    return _Sourced(value, source)
 
 
 def _variable(environment: Mapping[str, str], name: str) -> tuple[str, str]:
     return name, environment.get(name, "")
 
 
-def _auth(spec: ServiceSpec, who: Who, environment: Mapping[str, str]) -> AuthKind:
+def _auth(spec: ServiceSpec, who: Caller, environment: Mapping[str, str]) -> AuthKind:
     names = ("VSSYNC_AUTH", "OCI_CLI_AUTH") if spec.provider == "oci" else ("VSSYNC_AUTH",)
     variables = (_variable(environment, name) for name in names)
     given = _first(("--auth", who.auth), *variables, ("service.auth", spec.auth))
@@ -216,7 +216,7 @@ def _auth(spec: ServiceSpec, who: Who, environment: Mapping[str, str]) -> AuthKi
     return AuthKind(given.value)
 
 
-def _usual_auth(spec: ServiceSpec, who: Who, environment: Mapping[str, str]) -> AuthKind:
+def _usual_auth(spec: ServiceSpec, who: Caller, environment: Mapping[str, str]) -> AuthKind:
     """A key that is set is meant to be used, unless somebody asked for a profile."""
     keyed = any(environment.get(name, "").strip() for name in KEY_VARIABLES[spec.provider])
     if spec.provider == "oci":
@@ -224,7 +224,7 @@ def _usual_auth(spec: ServiceSpec, who: Who, environment: Mapping[str, str]) -> 
     return AuthKind.BEARER if keyed or spec.provider == "openai" else AuthKind.NONE
 
 
-def _place(spec: ServiceSpec) -> tuple[_Address, _Address, str]:
+def _urls(spec: ServiceSpec) -> tuple[_Address, _Address, str]:
     """Both addresses of a service that is not OCI's; it has no region."""
     url = spec.data_url or (_OPENAI_URL if spec.provider == "openai" else "")
     if not url:
@@ -233,8 +233,8 @@ def _place(spec: ServiceSpec) -> tuple[_Address, _Address, str]:
     return data, _address(spec.control_url, "control_url") if spec.control_url else data, ""
 
 
-def _oci_place(
-    spec: ServiceSpec, who: Who, environment: Mapping[str, str], auth: AuthKind
+def _oci_urls(
+    spec: ServiceSpec, who: Caller, environment: Mapping[str, str], auth: AuthKind
 ) -> tuple[_Address, _Address, str]:
     """Both addresses and the region. What the manifest does not spell out follows from the region."""
     given = _first(("--region", who.region), _variable(environment, "OCI_REGION"), ("service.region", spec.region))
@@ -258,7 +258,7 @@ def _oci_place(
     )
 
 
-def _region(given: _Given) -> tuple[str, str]:
+def _region(given: _Sourced) -> tuple[str, str]:
     """A region and the domain of its realm."""
     if not given.value:
         raise given.wrong("missing; name the project's region, as in us-chicago-1 (or --region, OCI_REGION)")
@@ -290,11 +290,11 @@ def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _check_hosts(provider: str, who: Who, environment: Mapping[str, str], addresses: Mapping[str, _Address]) -> None:
+def _check_hosts(provider: str, who: Caller, environment: Mapping[str, str], addresses: Mapping[str, _Address]) -> None:
     """The credential rule. Documents go where credentials go, so it holds for services without one, too."""
     listed = tuple(filter(None, re.split(r"[,\s]+", environment.get("VSSYNC_ALLOW_HOSTS", ""))))
-    plain = _hosts(who.allow_http, "--allow-http")
-    allowed = _hosts(who.allow_hosts, "--allow-host") | _hosts(listed, "VSSYNC_ALLOW_HOSTS") | plain
+    plain = _allowed_hosts(who.allow_http, "--allow-http")
+    allowed = _allowed_hosts(who.allow_hosts, "--allow-host") | _allowed_hosts(listed, "VSSYNC_ALLOW_HOSTS") | plain
     for field, address in addresses.items():
         if address.loopback:
             continue
@@ -303,7 +303,7 @@ def _check_hosts(provider: str, who: Who, environment: Mapping[str, str], addres
                 f"service.{field} {address}: plain HTTP would show credentials and documents to the network; "
                 f"use https, or allow it with --allow-http {address.host}"
             )
-        if not (_known(provider, address) or address.named_in(allowed)):
+        if not (_is_allowed_host(provider, address) or address.named_in(allowed)):
             raise EndpointError(
                 f"service.{field} {address}: not a host of provider {provider}, and a manifest alone may not send "
                 f"credentials and documents there; if you trust it, say --allow-host {address.host} "
@@ -311,12 +311,12 @@ def _check_hosts(provider: str, who: Who, environment: Mapping[str, str], addres
             )
 
 
-def _known(provider: str, address: _Address) -> bool:
+def _is_allowed_host(provider: str, address: _Address) -> bool:
     usual = address.port == _PORTS["https"]
     return usual and any(pattern.fullmatch(address.host) for pattern in _KNOWN[provider])
 
 
-def _hosts(entries: tuple[str, ...], source: str) -> frozenset[str]:
+def _allowed_hosts(entries: tuple[str, ...], source: str) -> frozenset[str]:
     if not all(_ALLOWED.fullmatch(entry) for entry in entries):
         raise UsageProblem(f"{source}: takes hosts only, as in gateway.example.com or gateway.example.com:8443")
     return frozenset(entry.lower() for entry in entries)

@@ -13,10 +13,12 @@ import httpx
 import pytest
 
 from tests.support import ENDPOINT, Clock, client_of
-from vssync.api import Client, Entry, connect
-from vssync.api.send import ATTACH, CONNECT, READ, SEARCH, UPLOAD, WRITE
+from vssync.api.client import Client
+from vssync.api.connect import connect
+from vssync.api.http import ATTACH, CONNECT, READ, SEARCH, UPLOAD, WRITE
+from vssync.api.parse import AttachmentEntry
 from vssync.errors import AccessDenied, LostReply, NotFound, ServiceError
-from vssync.model import AUTO, Chunking, FileStatus
+from vssync.model.state import AUTO, Chunking, FileStatus
 
 Answer = httpx.Response | type[Exception]
 
@@ -140,7 +142,7 @@ def test_a_listing_without_ids_names_the_request() -> None:
 
 def test_a_batch_sends_each_files_own_attributes_and_chunking() -> None:
     serve, seen = script(ok(id="vsfb_1", status="in_progress"))
-    entries = [Entry("file-1", {"a": 1}, AUTO), Entry("file-2", {}, Chunking(400, 100))]
+    entries = [AttachmentEntry("file-1", {"a": 1}, AUTO), AttachmentEntry("file-2", {}, Chunking(400, 100))]
     assert client_of(serve).create_batch("vs_1", entries).batch.id == "vsfb_1"
     first, second = json.loads(seen[0].content)["files"]
     assert first == {"file_id": "file-1", "attributes": {"a": 1}}
@@ -157,7 +159,7 @@ def test_attaching_without_files_in_a_batch(chunking: Chunking, strategy: dict[s
     serve, seen = script(ok(id="vsfb_1", status="in_progress"), ok(id="file-1", status="in_progress"))
     client = client_of(serve)
     assert client.create_batch_of("vs_1", ["file-1", "file-2"], {"a": True}, chunking).batch.id == "vsfb_1"
-    assert client.attach("vs_1", Entry("file-1", {"a": 0.5}, chunking)).status is FileStatus.IN_PROGRESS
+    assert client.attach("vs_1", AttachmentEntry("file-1", {"a": 0.5}, chunking)).status is FileStatus.IN_PROGRESS
     shared, single = (json.loads(request.content) for request in seen)
     assert shared == {"file_ids": ["file-1", "file-2"], "attributes": {"a": True}, **strategy}
     assert single == {"file_id": "file-1", "attributes": {"a": 0.5}, **strategy}
@@ -171,7 +173,7 @@ def test_attaching_without_files_in_a_batch(chunking: Chunking, strategy: dict[s
 @pytest.mark.parametrize(
     "attach",
     [
-        lambda client: client.attach("vs_1", Entry("file-1", {}, AUTO)),
+        lambda client: client.attach("vs_1", AttachmentEntry("file-1", {}, AUTO)),
         lambda client: client.create_batch_of("vs_1", ["file-1"], {}, AUTO),
         lambda client: client.upload(io.BytesIO(b"x"), "a.md"),
     ],
@@ -190,7 +192,7 @@ def test_attaching_is_never_sent_again_blindly(attach: Callable[[Client], object
         (lambda client: client.store("vs_1"), READ),
         (lambda client: client.search("vs_1", "why", 5), SEARCH),
         (lambda client: client.create_batch("vs_1", []), ATTACH),
-        (lambda client: client.attach("vs_1", Entry("file-1", {}, AUTO)), ATTACH),
+        (lambda client: client.attach("vs_1", AttachmentEntry("file-1", {}, AUTO)), ATTACH),
         (lambda client: client.upload(io.BytesIO(b"x"), "a.md"), UPLOAD),
     ],
     ids=["read", "search", "batch", "attach", "upload"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vssync.api.hints import way_out
+from vssync.api.errors import way_out
 from vssync.errors import Answer
 
 

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from vssync.api import parse
-from vssync.model import AUTO, Chunking, FileCounts, FileStatus, IngestError, StoreStatus
+from vssync.api.parse import MalformedResponse, parse_batch, parse_hit, parse_store, parse_store_file
+from vssync.model.state import AUTO, Chunking, FileCounts, FileStatus, IngestError, StoreStatus
 
 
 def test_a_bare_object_is_enough() -> None:
-    file = parse.store_file({"id": "file-1"})
+    file = parse_store_file({"id": "file-1"})
     assert (file.status, file.attributes, file.chunking, file.error) == (FileStatus.UNKNOWN, {}, None, None)
 
 
 @pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": 1}, None, []])
 def test_an_object_without_id_is_misshapen(body: Any) -> None:
-    with pytest.raises(parse.Misshapen):
-        parse.store(body)
+    with pytest.raises(MalformedResponse):
+        parse_store(body)
 
 
 @pytest.mark.parametrize(
@@ -33,15 +33,15 @@ def test_an_object_without_id_is_misshapen(body: Any) -> None:
     ],
 )
 def test_chunking_as_reported(strategy: Any, chunking: Chunking | None) -> None:
-    assert parse.store_file({"id": "f", "chunking_strategy": strategy}).chunking == chunking
+    assert parse_store_file({"id": "f", "chunking_strategy": strategy}).chunking == chunking
 
 
 def test_statuses_nobody_knows_yet_are_unknown() -> None:
-    assert parse.store({"id": "v", "status": "hibernating"}).status is StoreStatus.UNKNOWN
+    assert parse_store({"id": "v", "status": "hibernating"}).status is StoreStatus.UNKNOWN
 
 
 def test_a_whole_store_file() -> None:
-    file = parse.store_file(
+    file = parse_store_file(
         {
             "id": "f",
             "status": "failed",
@@ -56,10 +56,10 @@ def test_a_whole_store_file() -> None:
 
 
 def test_counts_may_be_absent() -> None:
-    assert parse.batch({"id": "b", "file_counts": {"total": 3}}).counts == FileCounts(total=3)
+    assert parse_batch({"id": "b", "file_counts": {"total": 3}}).counts == FileCounts(total=3)
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), pytest.param(10**400, id="huge"), "5", None, [], {}])
 def test_numbers_that_are_none_count_as_nothing(odd: Any) -> None:
-    assert parse.store({"id": "v", "created_at": odd, "usage_bytes": odd}).created_at == 0
-    assert parse.hit({"score": odd}).score == 0.0
+    assert parse_store({"id": "v", "created_at": odd, "usage_bytes": odd}).created_at == 0
+    assert parse_hit({"score": odd}).score == 0.0

@@ -11,9 +11,10 @@ import pytest
 
 from tests.applier.world import Place, live
 from tests.support import Silent
-from vssync import workflow
-from vssync.plan import Options
-from vssync.report import Report
+from vssync.commands.apply import apply_plan
+from vssync.commands.plan import make_plan_now
+from vssync.model.plan import Options
+from vssync.model.report import Report
 
 MANIFEST = """\
 version: 1
@@ -75,9 +76,9 @@ def begun(place: Place, say: Say, first: int) -> Iterator[tuple[Callable[[], Rep
         return made[0]
 
     with place.work(wrap) as work:
-        planned = workflow.plan(work, Options())
+        planned = make_plan_now(work, Options())
         made[0].listen()
-        yield lambda: workflow.apply(work, planned, Silent()), made[0]
+        yield lambda: apply_plan(work, planned, Silent()), made[0]
 
 
 @pytest.fixture(scope="module")

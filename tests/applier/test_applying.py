@@ -10,9 +10,9 @@ import pytest
 
 from tests.applier.world import Counting, Place, Seen, killed, live
 from tests.support import masked
-from vssync.ownership import KEY, STORE_BATCHES
-from vssync.plan import Action
-from vssync.report import Status
+from vssync.model.marks import KEY, STORE_BATCHES
+from vssync.model.plan import Action
+from vssync.model.report import Status
 
 MANIFEST = """\
 version: 1
@@ -122,11 +122,12 @@ def test_a_shared_upload_stays_while_another_store_holds_it(place: Place) -> Non
 
 def test_fail_fast_begins_nothing_after_a_failure(place: Place) -> None:
     from tests.support import Silent
-    from vssync import workflow
-    from vssync.plan import Options
+    from vssync.commands.apply import apply_plan
+    from vssync.commands.plan import make_plan_now
+    from vssync.model.plan import Options
 
     with place.work(faults=("status=400:POST:/files:2",)) as work:
-        report = workflow.apply(work, workflow.plan(work, Options()), Silent(), fail_fast=True)
+        report = apply_plan(work, make_plan_now(work, Options()), Silent(), fail_fast=True)
     states = [outcome.status for outcome in report.outcomes if outcome.key]
     assert states.count(Status.FAILED) == 1
     assert states.count(Status.SKIPPED) == len(FILES) - 3
@@ -223,8 +224,9 @@ def test_a_batch_that_is_done_does_not_speak_for_its_files(place: Place) -> None
 
 def test_what_was_completed_before_its_batch_could_be_cancelled_stays_where_it_is(place: Place) -> None:
     from tests.support import Silent
-    from vssync import workflow
-    from vssync.plan import Options
+    from vssync.commands.apply import apply_plan
+    from vssync.commands.plan import make_plan_now
+    from vssync.model.plan import Options
 
     place.write({"vssync.yaml": MANIFEST.replace("size: 3", "size: 8")})
     place.ingest_delay = 300.0
@@ -237,11 +239,11 @@ def test_what_was_completed_before_its_batch_could_be_cancelled_stays_where_it_i
         return counted[0]
 
     with place.work(wrap) as work:
-        planned = workflow.plan(work, Options())
+        planned = make_plan_now(work, Options())
         assert [batch.action for batch in planned.stores[0].batches] == [Action.CANCEL]
         wanted = {file.id for file in live(place).stores["docs"] if file.attributes[KEY] in ("0.md", "6.md", "7.md")}
         place.clock.now += 400
-        report = workflow.apply(work, planned, Silent())
+        report = apply_plan(work, planned, Silent())
     assert (report.converged, len(wanted)) == (True, 3)
     gone = {path.rpartition("/")[2] for method, path in counted[0].seen if method == "DELETE"}
     assert (len(gone), gone & wanted) == (5, set())

@@ -11,8 +11,8 @@ import pytest
 
 from tests.applier.world import Counting, Place, Seen, live
 from tests.support import Silent
-from vssync.applier import Todo
-from vssync.report import Report, Status
+from vssync.applier.context import StoreWorkload
+from vssync.model.report import Report, Status
 
 MANIFEST = """\
 version: 1
@@ -181,9 +181,9 @@ def test_two_stores_that_learn_at_once_what_the_service_lacks_both_go_another_wa
 class Told(Silent):
     """Keeps what a run says that there is to do."""
 
-    todo: Sequence[Todo] = ()
+    todo: Sequence[StoreWorkload] = ()
 
-    def begin(self, todo: Sequence[Todo], held: Callable[[], float]) -> None:
+    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None:
         self.todo = todo
 
 

@@ -11,9 +11,10 @@ import pytest
 
 from tests.applier.world import Counting, Place, Seen, live
 from tests.support import Clock, Silent
-from vssync import applier
-from vssync.applier.polling import until
-from vssync.workflow.applying import alone
+from vssync.applier.context import ApplyRun
+from vssync.applier.wait import poll_until
+from vssync.applier.writes import Writes
+from vssync.commands.apply import locked_journal
 
 MANIFEST = "version: 1\nname: hard\nstores:\n  docs:\n    batch: {size: 3}\n    files: [{path: '*.md'}]\n"
 NIGHT = 9 * 3600.0
@@ -62,9 +63,9 @@ class Sleepy(Clock):
 def test_a_night_is_not_ten_minutes_without_progress(place: Place) -> None:
     place.clock = Sleepy()
     seen = iter(["busy", "busy", "busy", "done"])
-    with place.work() as work, alone(work) as record:
-        run = applier.Run(work.client, applier.Writes(work.client, record), work.pool, place.docs, Silent())
-        assert until(run, lambda: (next(seen), None), "done".__eq__, str) == "done"
+    with place.work() as work, locked_journal(work) as record:
+        run = ApplyRun(work.client, Writes(work.client, record), work.pool, place.docs, Silent())
+        assert poll_until(run, lambda: (next(seen), None), "done".__eq__, str) == "done"
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0 * 24 * 400])

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.applier.world import Place, killed, live
-from vssync.api import Entry
+from vssync.api.parse import AttachmentEntry
 from vssync.errors import ServiceError
-from vssync.manifest import upload_digest
-from vssync.model import AUTO
+from vssync.manifest.placeholders import upload_digest
+from vssync.model.state import AUTO
 
 MANIFEST = """\
 version: 1
@@ -73,7 +73,7 @@ def test_a_name_and_a_size_are_only_a_suspicion(place: Place) -> None:
     assert found(place, suspected=True) == {alike}
     with place.work() as work:
         other = work.client.create_store({"name": "somebody's"})
-        work.client.attach(other.id, Entry(alike, {}, AUTO))
+        work.client.attach(other.id, AttachmentEntry(alike, {}, AUTO))
     assert found(place, suspected=True) == set()
 
 
@@ -116,10 +116,10 @@ def test_what_was_not_deleted_or_not_listed_is_not_forgotten(place: Place, fault
 def test_nothing_is_called_an_orphan_when_a_listing_fails(place: Place) -> None:
     place.write({"c.md": "# c\n", "d.md": "# d\n"})
     assert killed(place, lambda seen: seen.count(("POST", "/v1/files")) == 2)
-    from vssync.workflow.applying import alone
-    from vssync.workflow.gc import orphans
+    from vssync.commands.apply import locked_journal
+    from vssync.commands.gc import find_orphans
 
     faults = ("status=403:GET:/vector_stores/*/files",)
-    with place.work(faults=faults) as work, alone(work) as record, pytest.raises(ServiceError):
-        orphans(work, record)
+    with place.work(faults=faults) as work, locked_journal(work) as record, pytest.raises(ServiceError):
+        find_orphans(work, record)
     assert len(found(place)) == 1

@@ -12,8 +12,9 @@ import pytest
 from tests.applier.world import Counting, Place, Seen, live
 from tests.support import Clock, Silent
 from vssync.cli.signals import Signals
-from vssync.journal import Journal, Write
-from vssync.report import Status
+from vssync.journal.records import Write
+from vssync.journal.writer import Journal
+from vssync.model.report import Status
 from vssync.threads import Pool
 
 MANIFEST = "version: 1\nname: busy\nstores:\n  docs:\n    batch: {size: 3}\n    files: [{path: '*.md'}]\n"

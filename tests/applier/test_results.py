@@ -11,8 +11,10 @@ from tests.applier.world import Place
 from tests.render.samples import small
 from tests.support import Clock
 from vssync.applier.results import DONE, Result, Results
-from vssync.render import View, report_json, report_text
-from vssync.report import Outcome, Report, Status
+from vssync.model.report import Outcome, Report, Status
+from vssync.render.json import report_json
+from vssync.render.layout import View
+from vssync.render.report import report_text
 
 STORE, KEY = "support-docs", "docs/guide/sso.md"
 BAD, LOST = Result(Status.FAILED, "bad", attempts=8), Result(Status.UNKNOWN, "lost")

@@ -9,12 +9,14 @@ import pytest
 
 from tests.applier.world import Live, Place, live
 from tests.support import Silent
-from vssync import workflow
-from vssync.api import Entry
-from vssync.model import AUTO
-from vssync.ownership import KEY
-from vssync.plan import Options
-from vssync.report import Report
+from vssync.api.parse import AttachmentEntry
+from vssync.commands.apply import apply_plan
+from vssync.commands.destroy import plan_destruction
+from vssync.commands.plan import make_plan_now
+from vssync.model.marks import KEY
+from vssync.model.plan import Options
+from vssync.model.report import Report
+from vssync.model.state import AUTO
 
 MANIFEST = """\
 version: 1
@@ -38,7 +40,7 @@ def place(tmp_path: Path) -> Place:
     with place.work() as work:
         stores = {store.name: store.id for store in work.client.stores()}
         theirs = upload(live(place), "guide-dev", "2.md")
-        work.client.attach(stores["guide-prod"], Entry(theirs, {"by": "hand"}, AUTO))
+        work.client.attach(stores["guide-prod"], AttachmentEntry(theirs, {"by": "hand"}, AUTO))
     return place
 
 
@@ -49,7 +51,7 @@ def upload(found: Live, store: str, key: str) -> str:
 
 def apply(place: Place, *faults: str, **options: Any) -> Report:
     with place.work(faults=faults) as work:
-        return workflow.apply(work, workflow.plan(work, Options(**options)), Silent())
+        return apply_plan(work, make_plan_now(work, Options(**options)), Silent())
 
 
 def sizes(found: Live) -> dict[str, int]:
@@ -78,9 +80,9 @@ def test_no_upload_is_deleted_while_a_store_of_this_name_cannot_be_listed(place:
     place.write({"3.md": None})
     rule = fault.format(store=f"/vector_stores/{prod}")
     with place.work() as work:
-        planned = workflow.plan(work, Options())
+        planned = make_plan_now(work, Options())
     with place.work(faults=(rule,)) as work:
-        report = workflow.apply(work, planned, Silent())
+        report = apply_plan(work, planned, Silent())
     assert [orphan.file_id for orphan in report.orphans] == [gone]
     assert live(place).loose == {gone}
     assert [orphan.file_id for orphan in place.gc(delete=True)] == []
@@ -115,7 +117,7 @@ def test_a_file_that_was_deleted_and_is_still_listed_is_not_reused(place: Place,
 def test_destroying_an_environment_spares_the_other_ones(place: Place) -> None:
     kept = upload(live(place), "guide-dev", "2.md")
     with place.work() as work:
-        assert workflow.apply(work, workflow.destruction(work), Silent()).converged
+        assert apply_plan(work, plan_destruction(work), Silent()).converged
     after = live(place)
     assert sizes(after) == {"guide-prod": 13, "faq-prod": 3}
     assert (kept in {each.id for each in after.uploads}, after.loose) == (True, set())

@@ -9,9 +9,10 @@ import pytest
 
 from tests.applier.world import Place, Seen, killed, live
 from tests.support import Silent
-from vssync import workflow
-from vssync.plan import Options
-from vssync.report import Report, Status
+from vssync.commands.apply import apply_plan
+from vssync.commands.plan import make_plan_now
+from vssync.model.plan import Options
+from vssync.model.report import Report, Status
 
 MANIFEST = """\
 version: 1
@@ -33,7 +34,7 @@ def place(tmp_path: Path) -> Place:
 
 def apply(place: Place, options: Options, *faults: str) -> Report:
     with place.work(faults=faults) as work:
-        return workflow.apply(work, workflow.plan(work, options), Silent())
+        return apply_plan(work, make_plan_now(work, options), Silent())
 
 
 def expired(place: Place) -> str:
@@ -141,8 +142,8 @@ def test_fail_fast_deletes_no_store_after_a_failure_elsewhere(place: Place) -> N
     assert place.apply().converged
     place.write({"vssync.yaml": MANIFEST, "bad.md": "# bad\n"})
     with place.work(faults=("refused-type,file=bad.md",), workers=4) as work:
-        planned = workflow.plan(work, Options(allow_store_deletes=True))
-        report = workflow.apply(work, planned, Meeting(), fail_fast=True)
+        planned = make_plan_now(work, Options(allow_store_deletes=True))
+        report = apply_plan(work, planned, Meeting(), fail_fast=True)
     states = {(outcome.store, outcome.key): outcome.status for outcome in report.outcomes}
     assert (states["docs", "bad.md"], states["old", ""]) == (Status.FAILED, Status.SKIPPED)
     assert set(live(place).stores) == {"docs", "old"}

@@ -11,9 +11,9 @@ import pytest
 from tests.applier.test_attaching import ALONE, MANIFEST, applied, count, undone
 from tests.applier.world import Place, killed
 from tests.support import Clock, Silent, client_of
-from vssync.applier import Run
-from vssync.applier.polling import until
-from vssync.report import Status
+from vssync.applier.context import ApplyRun
+from vssync.applier.wait import poll_until
+from vssync.model.report import Status
 from vssync.threads import Pool
 
 
@@ -28,9 +28,9 @@ def pauses(states: Sequence[int], hints: Sequence[float | None], patience: float
     """Seconds between looks at what is in these states one after the other; the last one is its end."""
     clock = Clock()
     with Pool(1) as pool:
-        run = Run(client_of(cast(Any, None), clock), cast(Any, None), pool, Path(), Silent())
+        run = ApplyRun(client_of(cast(Any, None), clock), cast(Any, None), pool, Path(), Silent())
         looks = iter(zip(states, hints, strict=True))
-        until(run, lambda: next(looks), lambda state: state == states[-1], lambda state: state, patience=patience)
+        poll_until(run, lambda: next(looks), lambda state: state == states[-1], lambda state: state, patience=patience)
     return clock.waits
 
 

@@ -16,20 +16,23 @@ from typing import Any
 import httpx
 
 from tests.support import ENDPOINT, Clock, Silent
-from vssync import local, workflow
-from vssync.api import connect
-from vssync.applier import Watcher
-from vssync.journal import Past
-from vssync.local.faults import World, with_faults
-from vssync.model import FileStatus, LiveFile, Upload
-from vssync.ownership import KEY
-from vssync.plan import Options, Plan
-from vssync.report import Orphan, Report
-from vssync.settings import Settings
+from vssync.api.connect import connect
+from vssync.applier.context import Watcher
+from vssync.commands.apply import apply_plan, describe_left_over, locked_journal
+from vssync.commands.gc import delete_orphans, find_orphans
+from vssync.commands.plan import make_plan_now
+from vssync.commands.session import Session, Settings, load_manifest
+from vssync.journal.records import JournalSummary
+from vssync.local import app
+from vssync.local.dialects import LocalOptions, dialect
+from vssync.local.faults.kind import World
+from vssync.local.faults.rules import with_faults
+from vssync.local.transport import LocalTransport
+from vssync.model.marks import KEY
+from vssync.model.plan import Options, Plan
+from vssync.model.report import Orphan, Report
+from vssync.model.state import FileStatus, LiveFile, Upload
 from vssync.threads import Pool
-from vssync.workflow import Work
-from vssync.workflow.applying import alone, left_over
-from vssync.workflow.gc import collect, orphans
 
 PLAIN = Options()
 Seen = list[tuple[str, str]]
@@ -78,43 +81,43 @@ class Place:
     @contextmanager
     def work(
         self, wrap: Wrap | None = None, *, faults: Sequence[str] = (), workers: int = 1, seed: int = 0
-    ) -> Iterator[Work]:
-        options = local.Options(dialect=local.dialect(self.provider), ingest_delay=self.ingest_delay)
-        service = local.open_service(self.docs / ".vssync" / "local", clock=self.clock.monotonic, options=options)
+    ) -> Iterator[Session]:
+        options = LocalOptions(dialect=dialect(self.provider), ingest_delay=self.ingest_delay)
+        service = app.open_service(self.docs / ".vssync" / "local", clock=self.clock.monotonic, options=options)
         world = World(sleep=self.clock.sleep, clock=self.clock.monotonic, seed=seed)
-        transport: httpx.BaseTransport = local.LocalTransport(with_faults(service, faults, world))
+        transport: httpx.BaseTransport = LocalTransport(with_faults(service, faults, world))
         settings = Settings(manifest=str(self.docs), env=self.env, environment={"VSSYNC_STATE_DIR": str(self.state)})
-        loaded = workflow.load(settings)
+        loaded = load_manifest(settings)
         transport = wrap(transport) if wrap else transport
         client = connect(ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=transport)
         try:
             with Pool(workers) as pool:
-                yield Work(settings, loaded, ENDPOINT, client, pool)
+                yield Session(settings, loaded, ENDPOINT, client, pool)
         finally:
             client.close()
             service.close()
 
     def plan(self) -> Plan:
         with self.work() as work:
-            return workflow.plan(work, Options())
+            return make_plan_now(work, Options())
 
     def apply(
         self, wrap: Wrap | None = None, *, watcher: Watcher | None = None, options: Options = PLAIN, **more: Any
     ) -> Report:
         with self.work(wrap, **more) as work:
-            return workflow.apply(work, workflow.plan(work, options), watcher or Silent())
+            return apply_plan(work, make_plan_now(work, options), watcher or Silent())
 
     def left_over(self) -> str:
         with self.work() as work:
-            return left_over(work)
+            return describe_left_over(work)
 
     def gc(self, *, suspected: bool = False, delete: bool = False, faults: Sequence[str] = ()) -> tuple[Orphan, ...]:
-        with self.work(faults=faults) as work, alone(work) as record:
-            found = orphans(work, record, suspected=suspected)
-            return collect(work, record, found) if delete else found
+        with self.work(faults=faults) as work, locked_journal(work) as record:
+            found = find_orphans(work, record, suspected=suspected)
+            return delete_orphans(work, record, found) if delete else found
 
-    def past(self) -> Past:
-        with self.work() as work, alone(work) as record:
+    def past(self) -> JournalSummary:
+        with self.work() as work, locked_journal(work) as record:
             return record.past
 
     def save(self) -> None:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from vssync import auth
+from vssync.auth.credential import CredentialError
 from vssync.endpoints import AuthKind, Endpoint
 from vssync.errors import VssyncError
 
@@ -84,7 +85,7 @@ def test_nothing_shows_the_key() -> None:
     ],
 )
 def test_a_request_to_another_address_is_not_sent_at_all(url: str) -> None:
-    with pytest.raises(auth.CredentialError, match="not an address of this service"):
+    with pytest.raises(CredentialError, match="not an address of this service"):
         sent(auth.make(endpoint(), {"OPENAI_API_KEY": SECRET}), url)
 
 

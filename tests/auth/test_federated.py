@@ -15,17 +15,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-pytest.importorskip("oci")
-
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from tests.api.loopback import Got, Sent, listening, said, self_signed
-from tests.auth import builders as b
+from tests.auth import builders
 from vssync import auth
+from vssync.auth.credential import CredentialError
 from vssync.auth.iam import federated
 from vssync.endpoints import AuthKind
+
+pytest.importorskip("oci")
 
 AUTH_HOST, CLUSTER = "auth.us-chicago-1.oraclecloud.com", "cluster.example"
 
@@ -54,16 +54,16 @@ class Giver:
         found = load_der_public_key(base64.b64decode(asked.get("publicKey") or asked["podKey"]))
         assert isinstance(found, RSAPublicKey)
         self.keys.append(found)
-        token = b.token(f"t{len(self.keys)}")
+        token = builders.token(f"t{len(self.keys)}")
         if got.headers["host"].startswith(CLUSTER):
-            assert got.headers["authorization"] == f"Bearer {b.token('pod')}"
+            assert got.headers["authorization"] == f"Bearer {builders.token('pod')}"
             return Sent(200, base64.b64encode(json.dumps({"token": f"ST${token}"}).encode()).decode())
         return said(token=token)
 
 
 @contextmanager
 def giving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Giver]:
-    certificate = self_signed(folder, AUTH_HOST, CLUSTER, subject=f"opc-tenant:{b.TENANCY}")
+    certificate = self_signed(folder, AUTH_HOST, CLUSTER, subject=f"opc-tenant:{builders.TENANCY}")
     giver = Giver(certificate.read_text())
     with listening(giver, certificate, proxy=True) as place:
         base = place.url.removesuffix("/v1")
@@ -83,15 +83,15 @@ def of_a_pod(_: AuthKind) -> object:
     """As the package builds it, but for the pod's own token, whose file has a fixed place."""
     from oci.auth.signers import get_oke_workload_identity_resource_principal_signer
 
-    return get_oke_workload_identity_resource_principal_signer(service_account_token=b.token("pod"))
+    return get_oke_workload_identity_resource_principal_signer(service_account_token=builders.token("pod"))
 
 
 @pytest.mark.parametrize("kind", [AuthKind.INSTANCE_PRINCIPAL, AuthKind.OKE_WORKLOAD_IDENTITY])
 def test_a_machine_signs_with_the_token_it_was_given_and_with_a_new_one_after_a_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: AuthKind
 ) -> None:
-    with giving(tmp_path, monkeypatch) as giver, b.listening() as service:
-        place = b.endpoint(service.url, kind)
+    with giving(tmp_path, monkeypatch) as giver, builders.listening() as service:
+        place = builders.endpoint(service.url, kind)
         pod = kind is AuthKind.OKE_WORKLOAD_IDENTITY
         credential = federated(place, of_a_pod) if pod else auth.make(place, {})
         service.statuses = [200, 401]
@@ -100,20 +100,20 @@ def test_a_machine_signs_with_the_token_it_was_given_and_with_a_new_one_after_a_
                 assert client.post(service.url + path, json={"name": "é"}).status_code == 200
     first, second = giver.keys
     assert [got.target for got in service.seen] == ["/v1/first", "/v1/second", "/v1/second"]
-    keys = [b.verify(got, key) for got, key in zip(service.seen, (first, first, second), strict=True)]
-    assert keys == [f"ST${b.token(name)}" for name in ("t1", "t1", "t2")]
+    keys = [builders.verify(got, key) for got, key in zip(service.seen, (first, first, second), strict=True)]
+    assert keys == [f"ST${builders.token(name)}" for name in ("t1", "t1", "t2")]
 
 
 def test_a_token_service_that_refuses_is_named_without_its_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with giving(tmp_path, monkeypatch) as giver, b.listening() as service:
-        credential = auth.make(b.endpoint(service.url, AuthKind.INSTANCE_PRINCIPAL), {})
+    with giving(tmp_path, monkeypatch) as giver, builders.listening() as service:
+        credential = auth.make(builders.endpoint(service.url, AuthKind.INSTANCE_PRINCIPAL), {})
         giver.refuses = True
         service.statuses = [401]
         with (
             httpx.Client(auth=credential) as client,
-            pytest.raises(auth.CredentialError, match=r"no token to be had \(ServiceError\)") as caught,
+            pytest.raises(CredentialError, match=r"no token to be had \(ServiceError\)") as caught,
         ):
             client.get(service.url)
     assert "hush" not in str(caught.value)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.endpoints import Endpoint, EndpointError, Who, resolve
+from vssync.endpoints import Caller, Endpoint, EndpointError, resolve_endpoint
 from vssync.errors import VssyncError
-from vssync.model import ServiceSpec
+from vssync.model.state import ServiceSpec
 
 
 def found(spec: ServiceSpec, environment: Mapping[str, str] | None = None, **who: Any) -> Endpoint:
-    return resolve(spec, Who(**who), environment or {})
+    return resolve_endpoint(spec, Caller(**who), environment or {})
 
 
 OCI_HOST = "inference.generativeai.us-chicago-1.oci.oraclecloud.com"

@@ -9,12 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-
-pytest.importorskip("oci")
-
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
-from tests.auth import builders as b
+from tests.auth import builders
 from vssync import auth
 from vssync.auth.credential import CredentialError
 from vssync.auth.profile import read_profile
@@ -22,13 +19,15 @@ from vssync.auth.signed import Signed
 from vssync.endpoints import AuthKind
 from vssync.errors import VssyncError
 
+pytest.importorskip("oci")
+
 KEY, TOKEN = AuthKind.SIGNING_KEY, AuthKind.SECURITY_TOKEN
 PHRASE = "correct horse"
 SESSION = {"key_file": "~/.oci/session.pem", "security_token_file": "~/.oci/token"}
 
 
 def made(environment: dict[str, str], kind: AuthKind = KEY, profile: str = "", **more: Any) -> Signed:
-    credential = auth.make(b.endpoint(auth=kind, profile=profile), environment, **more)
+    credential = auth.make(builders.endpoint(auth=kind, profile=profile), environment, **more)
     assert isinstance(credential, Signed)
     return credential
 
@@ -38,45 +37,45 @@ def key_id(credential: httpx.Auth) -> str:
     return sent.headers["authorization"].split('keyId="')[1].split('"')[0]
 
 
-def user_key(user: str = b.USER) -> str:
-    return f"{b.TENANCY}/{user}/{b.fingerprint(b.rsa())}"
+def user_key(user: str = builders.USER) -> str:
+    return f"{builders.TENANCY}/{user}/{builders.fingerprint(builders.rsa())}"
 
 
 @pytest.mark.parametrize(
     ("profiles", "kind", "profile", "expected"),
     [
-        ({"DEFAULT": b.section()}, KEY, "", b.USER),
-        ({"DEFAULT": b.section()}, KEY, "DEFAULT", b.USER),
-        ({"DEFAULT": b.section(), "P": {"user": "ocid1.u2"}}, KEY, "P", "ocid1.u2"),
-        ({"P": b.section()}, KEY, "P", b.USER),
+        ({"DEFAULT": builders.section()}, KEY, "", builders.USER),
+        ({"DEFAULT": builders.section()}, KEY, "DEFAULT", builders.USER),
+        ({"DEFAULT": builders.section(), "P": {"user": "ocid1.u2"}}, KEY, "P", "ocid1.u2"),
+        ({"P": builders.section()}, KEY, "P", builders.USER),
         # A session is one although it inherits a user's whole key, and also without being called one.
-        ({"DEFAULT": b.section(), "P": SESSION}, TOKEN, "P", "session"),
-        ({"DEFAULT": b.section(), "P": SESSION}, KEY, "P", "session"),
+        ({"DEFAULT": builders.section(), "P": SESSION}, TOKEN, "P", "session"),
+        ({"DEFAULT": builders.section(), "P": SESSION}, KEY, "P", "session"),
         ({"DEFAULT": SESSION}, TOKEN, "", "session"),
         # A profile with a key of its own is not a session because [DEFAULT] is one.
-        ({"DEFAULT": SESSION, "P": b.section()}, KEY, "P", b.USER),
+        ({"DEFAULT": SESSION, "P": builders.section()}, KEY, "P", builders.USER),
     ],
 )
 def test_a_profile_signs_as_itself(
     tmp_path: Path, profiles: dict[str, dict[str, str]], kind: AuthKind, profile: str, expected: str
 ) -> None:
-    files: dict[str, bytes | str] = {"session.pem": b.pem(b.rsa(1)), "token": b.token()}
-    used = key_id(made(b.write_home(tmp_path, profiles, files), kind, profile))
-    assert used == (f"ST${b.token()}" if expected == "session" else user_key(expected))
+    files: dict[str, bytes | str] = {"session.pem": builders.pem(builders.rsa(1)), "token": builders.token()}
+    used = key_id(made(builders.write_home(tmp_path, profiles, files), kind, profile))
+    assert used == (f"ST${builders.token()}" if expected == "session" else user_key(expected))
 
 
 @pytest.mark.parametrize("variable", ["OCI_CONFIG_FILE", "OCI_CLI_CONFIG_FILE"])
 @pytest.mark.parametrize("written", ["~/.oci/other", "{home}/.oci/other"])
 def test_the_file_may_be_another_even_where_the_usual_one_exists(tmp_path: Path, variable: str, written: str) -> None:
-    environment = b.write_home(tmp_path, {"DEFAULT": b.section(user="ocid1.other")})
+    environment = builders.write_home(tmp_path, {"DEFAULT": builders.section(user="ocid1.other")})
     (tmp_path / ".oci/config").rename(tmp_path / ".oci/other")
-    b.write_home(tmp_path, {"DEFAULT": b.section()})
+    builders.write_home(tmp_path, {"DEFAULT": builders.section()})
     environment[variable] = written.format(home=tmp_path)
     assert key_id(made(environment)) == user_key("ocid1.other")
 
 
 def test_a_file_from_another_editor_is_read(tmp_path: Path) -> None:
-    environment = b.write_home(tmp_path, {"DEFAULT": b.section()})
+    environment = builders.write_home(tmp_path, {"DEFAULT": builders.section()})
     config = tmp_path / ".oci/config"
     config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes().replace(b"\n", b"\r\n") + b"\r\nnote=100%done\r\n")
     assert key_id(made(environment)) == user_key()
@@ -85,44 +84,72 @@ def test_a_file_from_another_editor_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("profiles", "kind", "profile", "words"),
     [
-        ({"A": b.section(), "B": {}}, KEY, "", "profile 'DEFAULT': not in {oci}/config; it has A, B; choose"),
+        ({"A": builders.section(), "B": {}}, KEY, "", "profile 'DEFAULT': not in {oci}/config; it has A, B; choose"),
         ({}, KEY, "P", "profile 'P': not in {oci}/config; it has none"),
-        ({"DEFAULT": b.section(user="")}, KEY, "", "profile DEFAULT of {oci}/config: has no `user`"),
+        ({"DEFAULT": builders.section(user="")}, KEY, "", "profile DEFAULT of {oci}/config: has no `user`"),
         (
-            {"DEFAULT": b.section(user="ocid1.us\u200ber")},
+            {"DEFAULT": builders.section(user="ocid1.us\u200ber")},
             KEY,
             "",
             "profile DEFAULT of {oci}/config: its `user` holds a",
         ),
         (
-            {"DEFAULT": b.section(tenancy="mine # or not")},
+            {"DEFAULT": builders.section(tenancy="mine # or not")},
             KEY,
             "",
             "profile DEFAULT of {oci}/config: its `tenancy` holds",
         ),
-        ({"DEFAULT": b.section(key_file="")}, KEY, "", "profile DEFAULT of {oci}/config: has no `key_file`"),
-        ({"DEFAULT": b.section(key_file="~/.oci/no")}, KEY, "", "{oci}/no: No such file or directory; profile DEFAULT"),
-        ({"DEFAULT": b.section(key_file="~/.oci")}, KEY, "", "{oci}: Is a directory; profile DEFAULT of {oci}/config"),
-        ({"DEFAULT": b.section(key_file="~/.oci/public")}, KEY, "", "{oci}/public: not a private key in PEM form"),
-        ({"DEFAULT": b.section(key_file="~/.oci/config")}, KEY, "", "{oci}/config: not a private key in PEM form"),
-        ({"DEFAULT": b.section(key_file="~/.oci/bytes")}, KEY, "", "{oci}/bytes: not a private key in PEM form"),
-        ({"DEFAULT": b.section(key_file="~/.oci/curve")}, KEY, "", "{oci}/curve: not an RSA key"),
-        ({"DEFAULT": b.section(key_file="~/.oci/unknown")}, KEY, "", "{oci}/unknown: not a private key in PEM form"),
+        ({"DEFAULT": builders.section(key_file="")}, KEY, "", "profile DEFAULT of {oci}/config: has no `key_file`"),
         (
-            {"DEFAULT": b.section(), "P": {"key_file": "~/.oci/session.pem"}},  # another key, the inherited fingerprint
+            {"DEFAULT": builders.section(key_file="~/.oci/no")},
+            KEY,
+            "",
+            "{oci}/no: No such file or directory; profile DEFAULT",
+        ),
+        (
+            {"DEFAULT": builders.section(key_file="~/.oci")},
+            KEY,
+            "",
+            "{oci}: Is a directory; profile DEFAULT of {oci}/config",
+        ),
+        (
+            {"DEFAULT": builders.section(key_file="~/.oci/public")},
+            KEY,
+            "",
+            "{oci}/public: not a private key in PEM form",
+        ),
+        (
+            {"DEFAULT": builders.section(key_file="~/.oci/config")},
+            KEY,
+            "",
+            "{oci}/config: not a private key in PEM form",
+        ),
+        ({"DEFAULT": builders.section(key_file="~/.oci/bytes")}, KEY, "", "{oci}/bytes: not a private key in PEM form"),
+        ({"DEFAULT": builders.section(key_file="~/.oci/curve")}, KEY, "", "{oci}/curve: not an RSA key"),
+        (
+            {"DEFAULT": builders.section(key_file="~/.oci/unknown")},
+            KEY,
+            "",
+            "{oci}/unknown: not a private key in PEM form",
+        ),
+        (
+            {
+                "DEFAULT": builders.section(),
+                "P": {"key_file": "~/.oci/session.pem"},
+            },  # another key, the inherited fingerprint
             KEY,
             "P",
             "profile P of {oci}/config: its `fingerprint`",
         ),
-        ({"DEFAULT": b.section()}, TOKEN, "", "profile DEFAULT of {oci}/config: has no `security_token_file`"),
+        ({"DEFAULT": builders.section()}, TOKEN, "", "profile DEFAULT of {oci}/config: has no `security_token_file`"),
         (
-            {"DEFAULT": SESSION, "P": b.section()},
+            {"DEFAULT": SESSION, "P": builders.section()},
             TOKEN,
             "P",
             "profile P of {oci}/config: has no `security_token_file` of its own",
         ),
         (
-            {"DEFAULT": b.section(), "P": {"security_token_file": "~/.oci/token"}},
+            {"DEFAULT": builders.section(), "P": {"security_token_file": "~/.oci/token"}},
             TOKEN,
             "P",
             "profile P of {oci}/config: has no `key_file` of its own",
@@ -142,16 +169,16 @@ def test_each_mistake_names_its_object(
     tmp_path: Path, profiles: dict[str, dict[str, str]], kind: AuthKind, profile: str, words: str
 ) -> None:
     files: dict[str, bytes | str] = {
-        "session.pem": b.pem(b.rsa(1)),
-        "token": b.token(),
-        "old": b.token(expires=b.PAST),
-        "public": b.public_pem(b.rsa()),
-        "curve": b.pem(generate_private_key(SECP256R1())),
-        "unknown": b.unknown_pem(),
+        "session.pem": builders.pem(builders.rsa(1)),
+        "token": builders.token(),
+        "old": builders.token(expires=builders.PAST),
+        "public": builders.public_pem(builders.rsa()),
+        "curve": builders.pem(generate_private_key(SECP256R1())),
+        "unknown": builders.unknown_pem(),
         "bytes": b"\x00\xff\x30",
     }
-    environment = b.write_home(tmp_path, profiles, files)
-    with pytest.raises(auth.CredentialError) as caught:
+    environment = builders.write_home(tmp_path, profiles, files)
+    with pytest.raises(CredentialError) as caught:
         made(environment, kind, profile)
     assert str(caught.value).startswith(words.format(oci=tmp_path / ".oci"))
     assert caught.value.exit_code == 1
@@ -159,20 +186,26 @@ def test_each_mistake_names_its_object(
 
 
 def test_an_expired_session_names_both_commands(tmp_path: Path) -> None:
-    environment = b.write_home(tmp_path, {"P": SESSION}, {"session.pem": b.pem(b.rsa()), "token": b.token(expires=1)})
-    with pytest.raises(auth.CredentialError, match=r"oci session refresh --profile P.*oci session authenticate .*P`"):
+    environment = builders.write_home(
+        tmp_path, {"P": SESSION}, {"session.pem": builders.pem(builders.rsa()), "token": builders.token(expires=1)}
+    )
+    with pytest.raises(CredentialError, match=r"oci session refresh --profile P.*oci session authenticate .*P`"):
         made(environment, TOKEN, "P")
 
 
-@pytest.mark.parametrize("expires", [b.FUTURE, "soon", None, 10**40, float("inf")])
+@pytest.mark.parametrize("expires", [builders.FUTURE, "soon", None, 10**40, float("inf")])
 def test_a_token_that_does_not_say_when_it_expires_is_left_to_the_service(tmp_path: Path, expires: Any) -> None:
-    text = b.token(expires=expires)
-    environment = b.write_home(tmp_path, {"P": SESSION}, {"session.pem": b.pem(b.rsa()), "token": text})
+    text = builders.token(expires=expires)
+    environment = builders.write_home(
+        tmp_path, {"P": SESSION}, {"session.pem": builders.pem(builders.rsa()), "token": text}
+    )
     assert key_id(made(environment, TOKEN, "P")) == f"ST${text}"
 
 
 def test_a_token_without_claims_is_left_to_the_service(tmp_path: Path) -> None:
-    environment = b.write_home(tmp_path, {"P": SESSION}, {"session.pem": b.pem(b.rsa()), "token": "opaque"})
+    environment = builders.write_home(
+        tmp_path, {"P": SESSION}, {"session.pem": builders.pem(builders.rsa()), "token": "opaque"}
+    )
     assert key_id(made(environment, TOKEN, "P")) == "ST$opaque"
 
 
@@ -187,18 +220,18 @@ def test_a_token_without_claims_is_left_to_the_service(tmp_path: Path) -> None:
     ],
 )
 def test_a_broken_file_is_named_and_not_quoted(tmp_path: Path, text: str) -> None:
-    environment = b.write_home(tmp_path, {})
+    environment = builders.write_home(tmp_path, {})
     (tmp_path / ".oci/config").write_bytes(text.encode("latin-1"))
-    with pytest.raises(auth.CredentialError) as caught:
+    with pytest.raises(CredentialError) as caught:
         made(environment)
     assert str(caught.value).startswith(f"{tmp_path}/.oci/config: not a configuration file of OCI")
     assert "hunter2" not in str(caught.value)
 
 
 def test_no_file_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(auth.CredentialError, match=r"/\.oci/config: no such file; make one with `oci setup config`"):
+    with pytest.raises(CredentialError, match=r"/\.oci/config: no such file; make one with `oci setup config`"):
         made({"HOME": str(tmp_path)})
-    with pytest.raises(auth.CredentialError, match="cannot be read: Is a directory"):
+    with pytest.raises(CredentialError, match="cannot be read: Is a directory"):
         made({"OCI_CONFIG_FILE": str(tmp_path)})
 
 
@@ -206,8 +239,8 @@ def test_no_file_says_how_to_get_one(tmp_path: Path) -> None:
 
 
 def locked(home: Path, pass_phrase: str = "") -> dict[str, str]:
-    profiles = {"DEFAULT": b.section(key_file="~/.oci/locked.pem", pass_phrase=pass_phrase)}
-    return b.write_home(home, profiles, {"locked.pem": b.pem(b.rsa(), PHRASE)})
+    profiles = {"DEFAULT": builders.section(key_file="~/.oci/locked.pem", pass_phrase=pass_phrase)}
+    return builders.write_home(home, profiles, {"locked.pem": builders.pem(builders.rsa(), PHRASE)})
 
 
 def never(prompt: str) -> str:
@@ -249,8 +282,8 @@ def test_a_person_is_asked_once_though_a_session_is_read_again(tmp_path: Path) -
         prompts.append(prompt)
         return PHRASE
 
-    files: dict[str, bytes | str] = {"session.pem": b.pem(b.rsa(1), PHRASE), "token": b.token()}
-    credential = made(b.write_home(tmp_path, {"P": SESSION}, files), TOKEN, "P", ask=ask)
+    files: dict[str, bytes | str] = {"session.pem": builders.pem(builders.rsa(1), PHRASE), "token": builders.token()}
+    credential = made(builders.write_home(tmp_path, {"P": SESSION}, files), TOKEN, "P", ask=ask)
     flow = credential.auth_flow(httpx.Request("GET", "https://localhost/openai/v1"))
     flow.send(httpx.Response(401, request=next(flow)))
     assert len(prompts) == 1
@@ -268,14 +301,14 @@ def test_a_person_is_asked_once_though_a_session_is_read_again(tmp_path: Path) -
 def test_a_key_that_stays_locked_is_named_and_the_passphrase_is_not(
     tmp_path: Path, written: str, variable: str, ask: Any, words: str
 ) -> None:
-    with pytest.raises(auth.CredentialError) as caught:
+    with pytest.raises(CredentialError) as caught:
         made(locked(tmp_path, written) | {"OCI_CLI_PASSPHRASE": variable}, ask=ask)
     assert str(caught.value).startswith(f"{tmp_path}/.oci/locked.pem: {words}")
     assert "hunter2" not in str(caught.value)
 
 
 def test_a_passphrase_for_a_key_that_needs_none_does_no_harm(tmp_path: Path) -> None:
-    environment = b.write_home(tmp_path, {"DEFAULT": b.section(pass_phrase="for another")})
+    environment = builders.write_home(tmp_path, {"DEFAULT": builders.section(pass_phrase="for another")})
     assert key_id(made(environment, ask=never)) == user_key()
 
 
@@ -285,8 +318,8 @@ def test_a_passphrase_for_a_key_that_needs_none_does_no_harm(tmp_path: Path) -> 
 @pytest.mark.parametrize("kind", [kind for kind in AuthKind if kind not in (AuthKind.NONE, AuthKind.BEARER)])
 def test_without_the_extra_every_kind_says_how_to_install_it(kind: AuthKind, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "oci", None)
-    with pytest.raises(auth.CredentialError, match=r"pip install 'vssync\[oci\]'") as caught:
-        auth.make(b.endpoint(auth=kind), {})
+    with pytest.raises(CredentialError, match=r"pip install 'vssync\[oci\]'") as caught:
+        auth.make(builders.endpoint(auth=kind), {})
     assert str(caught.value).startswith(f"auth {kind}: ")
 
 
@@ -304,7 +337,7 @@ def test_a_machine_without_an_identity_says_where_there_is_one(
     monkeypatch.setenv("OCI_METADATA_BASE_URL", "http://127.0.0.1:9/opc/v2")
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # the package waits between its attempts
     with pytest.raises(VssyncError, match=words) as caught:
-        auth.make(b.endpoint(auth=kind), {})
+        auth.make(builders.endpoint(auth=kind), {})
     assert str(caught.value).startswith(f"auth {kind}: no token to be had (")
     assert caught.value.exit_code == 1
 
@@ -316,17 +349,22 @@ def test_a_machine_without_an_identity_says_where_there_is_one(
 def test_no_text_of_any_object_holds_a_secret(tmp_path: Path, kind: AuthKind, profile: str) -> None:
     from vssync.auth.profile import read_profile
 
-    profiles = {"DEFAULT": {"pass_phrase": PHRASE}, "K": b.section(key_file="~/.oci/locked.pem"), "S": SESSION}
+    profiles = {"DEFAULT": {"pass_phrase": PHRASE}, "K": builders.section(key_file="~/.oci/locked.pem"), "S": SESSION}
     files: dict[str, bytes | str] = {
-        "locked.pem": b.pem(b.rsa(), PHRASE),
-        "session.pem": b.pem(b.rsa(1), PHRASE),
-        "token": b.token(),
+        "locked.pem": builders.pem(builders.rsa(), PHRASE),
+        "session.pem": builders.pem(builders.rsa(1), PHRASE),
+        "token": builders.token(),
     }
-    environment = b.write_home(tmp_path, profiles, files)
+    environment = builders.write_home(tmp_path, profiles, files)
     credential = made(environment, kind, profile)
     sent = next(credential.auth_flow(httpx.Request("GET", "https://localhost/openai/v1")))
     objects = [credential, read_profile(profile, environment), sent, sent.headers, *vars(credential).values()]
-    secrets = [PHRASE, b.token(), b.pem(b.rsa()).decode().splitlines()[1], sent.headers["authorization"]]
+    secrets = [
+        PHRASE,
+        builders.token(),
+        builders.pem(builders.rsa()).decode().splitlines()[1],
+        sent.headers["authorization"],
+    ]
     shown = [text for each in objects for text in (repr(each), str(each))]
     assert f"profile {profile} in {tmp_path}/.oci/config" in repr(credential)
     assert not [secret for secret in secrets for text in shown if secret in text]
@@ -335,7 +373,7 @@ def test_no_text_of_any_object_holds_a_secret(tmp_path: Path, kind: AuthKind, pr
 def test_a_user_without_a_home_has_no_profile_unless_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = Path(b.write_home(tmp_path, {"DEFAULT": b.section()})["HOME"]) / ".oci/config"
+    file = Path(builders.write_home(tmp_path, {"DEFAULT": builders.section()})["HOME"]) / ".oci/config"
     monkeypatch.delenv("HOME")
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
     with pytest.raises(CredentialError, match=r"^/\.oci/config: no such file.*OCI_CONFIG_FILE"):

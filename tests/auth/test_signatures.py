@@ -9,14 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-
-pytest.importorskip("oci")
-
 from cryptography.exceptions import InvalidSignature
 
-from tests.auth import builders as b
+from tests.auth import builders
 from vssync import auth
+from vssync.auth.credential import CredentialError
 from vssync.endpoints import AuthKind
+
+pytest.importorskip("oci")
 
 REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/vector_stores?limit=100&after=vs_1&order=asc", {}),
@@ -36,18 +36,24 @@ REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("method", "path", "body"), REQUESTS, ids=["get", "json", "empty", "delete", "multipart"])
 def test_every_kind_of_request_is_signed_as_it_arrives(tmp_path: Path, method: str, path: str, body: Any) -> None:
-    environment = b.write_home(tmp_path, {"DEFAULT": b.section()})
-    with b.listening() as service, httpx.Client() as client:
-        credential = auth.make(b.endpoint(service.url), environment)
+    environment = builders.write_home(tmp_path, {"DEFAULT": builders.section()})
+    with builders.listening() as service, httpx.Client() as client:
+        credential = auth.make(builders.endpoint(service.url), environment)
         headers = {"OpenAI-Project": "ocid1.p", "opc-compartment-id": "ocid1.c"}
         response = client.request(method, service.url + path, headers=headers, auth=credential, **body)
     assert response.status_code == 200
-    assert b.verify(service.seen[0], b.rsa()) == f"{b.TENANCY}/{b.USER}/{b.fingerprint(b.rsa())}"
+    assert (
+        builders.verify(service.seen[0], builders.rsa())
+        == f"{builders.TENANCY}/{builders.USER}/{builders.fingerprint(builders.rsa())}"
+    )
 
 
 def test_the_verifier_sees_a_changed_body_path_or_date(tmp_path: Path) -> None:
-    environment = b.write_home(tmp_path, {"DEFAULT": b.section()})
-    with b.listening() as service, httpx.Client(auth=auth.make(b.endpoint(service.url), environment)) as client:
+    environment = builders.write_home(tmp_path, {"DEFAULT": builders.section()})
+    with (
+        builders.listening() as service,
+        httpx.Client(auth=auth.make(builders.endpoint(service.url), environment)) as client,
+    ):
         client.post(service.url + "/files", json={"name": "x"})
     seen = service.seen[0]
     for forged in (
@@ -56,36 +62,38 @@ def test_the_verifier_sees_a_changed_body_path_or_date(tmp_path: Path) -> None:
         replace(seen, headers={**seen.headers, "date": "Thu, 01 Jan 1970 00:00:00 GMT"}),
     ):
         with pytest.raises((AssertionError, InvalidSignature)):
-            b.verify(forged, b.rsa())
+            builders.verify(forged, builders.rsa())
 
 
 def test_a_session_signs_with_its_token_and_reads_a_renewed_one_after_a_refusal(tmp_path: Path) -> None:
-    old, new = b.token("old"), b.token("new")
+    old, new = builders.token("old"), builders.token("new")
     profiles = {"S": {"key_file": "~/.oci/session.pem", "security_token_file": "~/.oci/token"}}
-    environment = b.write_home(tmp_path, profiles, {"session.pem": b.pem(b.rsa(1)), "token": old + "\n"})
-    with b.listening() as service:
-        credential = auth.make(b.endpoint(service.url, AuthKind.SECURITY_TOKEN, profile="S"), environment)
+    environment = builders.write_home(
+        tmp_path, profiles, {"session.pem": builders.pem(builders.rsa(1)), "token": old + "\n"}
+    )
+    with builders.listening() as service:
+        credential = auth.make(builders.endpoint(service.url, AuthKind.SECURITY_TOKEN, profile="S"), environment)
         (tmp_path / ".oci/token").write_text(new)
-        (tmp_path / ".oci/session.pem").write_bytes(b.pem(b.rsa(2)))
+        (tmp_path / ".oci/session.pem").write_bytes(builders.pem(builders.rsa(2)))
         service.statuses = [401]
         with httpx.Client(auth=credential) as client:
             assert client.post(service.url + "/files", files={"file": ("a.md", b"text")}).status_code == 200
     first, second = service.seen
-    assert b.verify(first, b.rsa(1)) == f"ST${old}"
-    assert b.verify(second, b.rsa(2)) == f"ST${new}"
+    assert builders.verify(first, builders.rsa(1)) == f"ST${old}"
+    assert builders.verify(second, builders.rsa(2)) == f"ST${new}"
     assert first.body == second.body
 
 
 def test_a_session_that_expired_meanwhile_says_so(tmp_path: Path) -> None:
     profiles = {"S": {"key_file": "~/.oci/key.pem", "security_token_file": "~/.oci/token"}}
-    environment = b.write_home(tmp_path, profiles, {"token": b.token()})
-    with b.listening() as service:
-        credential = auth.make(b.endpoint(service.url, AuthKind.SECURITY_TOKEN, profile="S"), environment)
-        (tmp_path / ".oci/token").write_text(b.token(expires=b.PAST))
+    environment = builders.write_home(tmp_path, profiles, {"token": builders.token()})
+    with builders.listening() as service:
+        credential = auth.make(builders.endpoint(service.url, AuthKind.SECURITY_TOKEN, profile="S"), environment)
+        (tmp_path / ".oci/token").write_text(builders.token(expires=builders.PAST))
         service.statuses = [401]
         with (
             httpx.Client(auth=credential) as client,
-            pytest.raises(auth.CredentialError, match="oci session refresh --profile S"),
+            pytest.raises(CredentialError, match="oci session refresh --profile S"),
         ):
             client.get(service.url)
     assert len(service.seen) == 1
@@ -95,19 +103,22 @@ def test_a_resource_principal_reads_its_token_again_after_a_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, key = tmp_path / "rpst", tmp_path / "private.pem"
-    place.write_text(b.token("old"))
-    key.write_bytes(b.pem(b.rsa(1)))
+    place.write_text(builders.token("old"))
+    key.write_bytes(builders.pem(builders.rsa(1)))
     monkeypatch.setenv("OCI_RESOURCE_PRINCIPAL_VERSION", "2.2")
     monkeypatch.setenv("OCI_RESOURCE_PRINCIPAL_RPST", str(place))
     monkeypatch.setenv("OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM", str(key))
     monkeypatch.setenv("OCI_RESOURCE_PRINCIPAL_REGION", "us-chicago-1")
-    with b.listening() as service:
-        credential = auth.make(b.endpoint(service.url, AuthKind.RESOURCE_PRINCIPAL), {})
-        place.write_text(b.token("new"))
+    with builders.listening() as service:
+        credential = auth.make(builders.endpoint(service.url, AuthKind.RESOURCE_PRINCIPAL), {})
+        place.write_text(builders.token("new"))
         service.statuses = [401]
         with httpx.Client(auth=credential) as client:
             assert client.get(service.url).status_code == 200
-    assert [b.verify(seen, b.rsa(1)) for seen in service.seen] == [f"ST${b.token('old')}", f"ST${b.token('new')}"]
+    assert [builders.verify(seen, builders.rsa(1)) for seen in service.seen] == [
+        f"ST${builders.token('old')}",
+        f"ST${builders.token('new')}",
+    ]
 
 
 class Federation:
@@ -124,7 +135,7 @@ class Federation:
     refresh_security_token = get_security_token
 
     def get_key_pair(self) -> dict[str, Any]:
-        return {"private": b.rsa(1)}
+        return {"private": builders.rsa(1)}
 
 
 def test_a_federated_signer_is_called_so_that_it_renews_an_old_token_by_itself() -> None:
@@ -132,9 +143,9 @@ def test_a_federated_signer_is_called_so_that_it_renews_an_old_token_by_itself()
 
     from vssync.auth.signed import Signed
 
-    with b.listening() as service:
+    with builders.listening() as service:
         signer = X509FederationClientBasedSecurityTokenSigner(Federation())  # asks for its first token
-        with httpx.Client(auth=Signed(b.endpoint(service.url), "instance", signer)) as client:
+        with httpx.Client(auth=Signed(builders.endpoint(service.url), "instance", signer)) as client:
             for _ in range(2):
                 client.get(service.url)
-    assert [b.verify(seen, b.rsa(1)) for seen in service.seen] == ["ST$token2", "ST$token3"]
+    assert [builders.verify(seen, builders.rsa(1)) for seen in service.seen] == ["ST$token2", "ST$token3"]

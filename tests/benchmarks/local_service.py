@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.local.client import Api
-from vssync.local import open_service
+from vssync.local.app import open_service
 from vssync.local.database import Database
 
 BATCH = 500

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from vssync import sources
-from vssync.manifest import Documents, build, checked, parse
-from vssync.sources import Loaded
+from vssync.manifest.build import build_manifest, check_document
+from vssync.manifest.source_map import Documents
+from vssync.manifest.yaml_loader import parse_document
+from vssync.sources.load import LoadedManifest, load_sources
 from vssync.sources.schemas import schema
 
 Result = TypeVar("Result")
@@ -29,16 +30,16 @@ def main() -> None:
         root = Path(folder)
         by_patterns(root)
         say(f"{FILES:,} files by patterns, {OVERRIDES} overrides")
-        timed("resolved, not hashed", lambda: sources.load(root, hashed=False))
-        timed("resolved and hashed", lambda: sources.load(root))
-        memory("kept, not hashed", lambda: sources.load(root, hashed=False))
-        memory("kept, hashed", lambda: sources.load(root))
+        timed("resolved, not hashed", lambda: load_sources(root, hashed=False))
+        timed("resolved and hashed", lambda: load_sources(root))
+        memory("kept, not hashed", lambda: load_sources(root, hashed=False))
+        memory("kept, hashed", lambda: load_sources(root))
     text = explicit()
     say(f"{ENTRIES:,} explicit entries, {len(text) / 1e6:.1f} MB")
     form = schema("manifest.schema.json")
-    document = timed("parsed", lambda: parse(text, "vssync.yaml"))
-    timed("validated", lambda: checked(document, form))
-    timed("merged, checked, typed", lambda: build(Documents(document), form, None, {}))
+    document = timed("parsed", lambda: parse_document(text, "vssync.yaml"))
+    timed("validated", lambda: check_document(document, form))
+    timed("merged, checked, typed", lambda: build_manifest(Documents(document), form, None, {}))
 
 
 def say(line: str) -> None:
@@ -52,7 +53,7 @@ def timed(what: str, work: Callable[[], Result]) -> Result:
     return result
 
 
-def memory(what: str, work: Callable[[], Loaded]) -> None:
+def memory(what: str, work: Callable[[], LoadedManifest]) -> None:
     gc.collect()
     tracemalloc.start()
     loaded = work()

@@ -16,11 +16,13 @@ from functools import partial
 from typing import TypeVar
 
 from tests.planner.builders import OWNER, copy, live_store, wanted
-from vssync.model import Contents, Desired, DesiredFile, DesiredStore, LiveFile, ServiceSpec, Snapshot
-from vssync.plan import Options, Plan
+from vssync.model.plan import Options, Plan
+from vssync.model.state import Contents, Desired, DesiredFile, DesiredStore, LiveFile, ServiceSpec, Snapshot
 from vssync.planfile import dump, load
-from vssync.planner import make_plan
-from vssync.render import View, plan_markdown, plan_text
+from vssync.planner.assemble import make_plan
+from vssync.render.layout import View
+from vssync.render.markdown import plan_markdown
+from vssync.render.plan_text import plan_text
 
 FILES = 100_000
 Made = TypeVar("Made")

@@ -11,8 +11,8 @@ import pytest
 from click.shell_completion import get_completion_class
 
 from tests.program import program
-from vssync.cli.commands import cli
 from vssync.cli.completion import VARIABLE
+from vssync.cli.main import cli
 
 MANIFEST = """\
 version: 1

@@ -8,8 +8,8 @@ import shlex
 import click
 import pytest
 
-from vssync.cli.commands import cli
 from vssync.cli.examples import EXAMPLES
+from vssync.cli.main import cli
 
 LINES = [
     pytest.param(name, line, id=f"{name}-{number}")

@@ -11,16 +11,14 @@ import pytest
 from rich.console import Console
 
 from tests.applier.world import Place
-from vssync.applier import Todo
-from vssync.cli.progress import bars, counts
+from vssync.applier.context import StoreWorkload
+from vssync.cli.progress import bars, lines
 from vssync.cli.progress.bars import Bars
-from vssync.cli.progress.counts import overwriting
-from vssync.cli.progress.lines import Lines
+from vssync.cli.progress.lines import Lines, overwriting, ticking
 from vssync.cli.progress.tally import Tally
-from vssync.cli.progress.ticking import ticking
 
-GUIDE = Todo("guide", size=3_000_000, batches=2, changes=100)
-FAQ = Todo("faq", size=1_000_000, batches=1, changes=20)
+GUIDE = StoreWorkload("guide", size=3_000_000, batches=2, changes=100)
+FAQ = StoreWorkload("faq", size=1_000_000, batches=1, changes=20)
 
 
 @dataclass
@@ -66,14 +64,14 @@ def test_a_log_is_told_once_a_minute_that_nothing_moves() -> None:
 def test_a_log_is_told_how_much_is_read_and_why_something_is_sent_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(counts, "_SELDOM", 0.001)
+    monkeypatch.setattr(lines, "_SELDOM", 0.001)
     told = threading.Event()
 
     def why() -> str:
         told.set()
         return "status 503"
 
-    with counts.reading(lambda: 1_200, lambda: 3, why):
+    with lines.reading(lambda: 1_200, lambda: 3, why):
         assert told.wait(60)
     first, *_ = capsys.readouterr().err.splitlines()
     assert first == "Reading the service: 1,200 objects, 3 requests sent again (status 503)"
@@ -82,7 +80,7 @@ def test_a_log_is_told_how_much_is_read_and_why_something_is_sent_again(
 def test_a_log_is_not_told_of_what_there_is_not() -> None:
     log = Log()
     lines = log.lines()
-    lines.begin([Todo("guide", size=0, batches=0, changes=3)], lambda: 0.0)
+    lines.begin([StoreWorkload("guide", size=0, batches=0, changes=3)], lambda: 0.0)
     log.now = 5.0
     lines.settled("guide", 1)
     lines.tick()
@@ -126,7 +124,7 @@ def test_a_terminal_has_a_row_for_each_amount_and_for_each_store_at_work(drawn: 
 @pytest.mark.parametrize("name", ["a" * 60, "\x1b[31mred[bold]"])
 def test_a_store_name_breaks_no_row(name: str) -> None:
     shown = Bars(Console(file=io.StringIO(), width=80))
-    shown.begin([Todo(name, 10**12, 1_000, 100_000), FAQ], lambda: 0.0)
+    shown.begin([StoreWorkload(name, 10**12, 1_000, 100_000), FAQ], lambda: 0.0)
     shown.uploaded(name, 123_456_789_012)
     shown.settled(name, 99_999)
     assert len(rows(shown)) == 4
@@ -136,7 +134,7 @@ def test_a_store_name_breaks_no_row(name: str) -> None:
 def test_uploads_that_go_in_the_end_have_a_row_and_a_word_of_their_own(drawn: Bars) -> None:
     log = Log()
     lines = log.lines()
-    lines.begin([Todo("guide", size=0, batches=0, changes=3)], lambda: 0.0)
+    lines.begin([StoreWorkload("guide", size=0, batches=0, changes=3)], lambda: 0.0)
     for watcher in (drawn, lines):
         watcher.settled("guide", 3)
         watcher.clear(2)
@@ -149,7 +147,7 @@ def test_uploads_that_go_in_the_end_have_a_row_and_a_word_of_their_own(drawn: Ba
 
 def test_a_narrow_terminal_has_the_numbers_whole() -> None:
     shown = Bars(Console(file=io.StringIO(), width=50))
-    shown.begin([Todo("guide", 123_000_000_000, 1_000, 100_000), FAQ], lambda: 0.0)
+    shown.begin([StoreWorkload("guide", 123_000_000_000, 1_000, 100_000), FAQ], lambda: 0.0)
     shown.uploaded("guide", 61_500_000_000)
     assert [row.split("  ")[0] for row in rows(shown)[:1]] == ["bytes"]
     assert "57.3 GB of 114.6 GB" in rows(shown)[0]

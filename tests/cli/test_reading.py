@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.cli.test_commands import vssync
-from vssync.cli.commands import cli
+from vssync.cli.main import cli
 from vssync.errors import VssyncError
 
 MANIFEST = "version: 1\nname: kb\nstores: {docs: {files: [{path: '*.md'}]}}\n"

@@ -15,13 +15,13 @@ import pytest
 from tests.doctor.test_trial import COMPARTMENT, KEY, PROJECT, USUAL, service_of
 from tests.local.serving import on_a_port
 from tests.support import Clock, client_of
-from vssync import workflow
-from vssync.api import connect
-from vssync.doctor import Diagnosis, Finding, Verdict, document, examine, reading, text
-from vssync.doctor.finding import failed, ok, warning
-from vssync.doctor.reading import region_of
-from vssync.local import Options, dialect, open_service
-from vssync.settings import Settings
+from vssync.api.connect import connect
+from vssync.commands.doctor.examine import Diagnosis, diagnosis_json, examine
+from vssync.commands.doctor.finding import Finding, FindingKind, failed, finding_text, ok, warning
+from vssync.commands.doctor.read_probes import region_of, run_read_probes
+from vssync.commands.session import Settings, load_manifest, open_session
+from vssync.local.app import open_service
+from vssync.local.dialects import LocalOptions, dialect
 
 
 def manifest(folder: Path, service: str) -> None:
@@ -34,14 +34,14 @@ def manifest(folder: Path, service: str) -> None:
 def examined(folder: Path, *, write: bool = False, **environment: str) -> tuple[Diagnosis, dict[str, Finding]]:
     settings = Settings(manifest=str(folder), environment=environment)
     told: list[Finding] = []
-    loaded = workflow.load(settings, hashed=False)
+    loaded = load_manifest(settings, hashed=False)
     diagnosis = examine(settings, loaded, told.append, write=write, clock=Clock())
-    assert KEY not in "\n".join(text(finding, 80) for finding in told)
+    assert KEY not in "\n".join(finding_text(finding, 80) for finding in told)
     return diagnosis, {finding.topic: finding for finding in told}
 
 
 def verdicts(findings: dict[str, Finding]) -> dict[str, str]:
-    return {topic: str(finding.verdict) for topic, finding in findings.items() if finding.verdict is not Verdict.OK}
+    return {topic: str(finding.verdict) for topic, finding in findings.items() if finding.verdict is not FindingKind.OK}
 
 
 def test_the_embedded_service_is_well(tmp_path: Path) -> None:
@@ -68,19 +68,19 @@ def test_each_provider_over_a_port(tmp_path: Path, provider: str, warned: dict[s
     } == warned
     assert findings["identity"].said == "bearer key from VSSYNC_API_KEY"
     assert findings["credential"].said == "accepted"
-    assert findings["project"].verdict is Verdict.OK
-    assert findings["clock"].verdict is Verdict.OK
+    assert findings["project"].verdict is FindingKind.OK
+    assert findings["clock"].verdict is FindingKind.OK
     assert "127.0.0.1" in findings["connection"].said
 
 
 def make_store(folder: Path) -> None:
     settings = Settings(manifest=str(folder), environment={"VSSYNC_API_KEY": KEY})
-    with workflow.begin(settings, workflow.load(settings, hashed=False), clock=Clock()) as work:
+    with open_session(settings, load_manifest(settings, hashed=False), clock=Clock()) as work:
         work.client.create_store({"name": "docs"})
 
 
 def test_a_wrong_key_is_one_failure_with_a_way_out(tmp_path: Path) -> None:
-    live = open_service(tmp_path / "live", options=Options(api_key="right", dialect=dialect("openai")))
+    live = open_service(tmp_path / "live", options=LocalOptions(api_key="right", dialect=dialect("openai")))
     with live as service, on_a_port(service) as url:
         manifest(tmp_path, f"{{provider: openai, data_url: '{url}'}}")
         diagnosis, findings = examined(tmp_path, write=True, VSSYNC_API_KEY=KEY)
@@ -124,10 +124,10 @@ def oci(
     clock = clock or Clock(NOW)
     manifest(folder, f"{{provider: oci, region: us-chicago-1, project: '{project}', compartment: '{COMPARTMENT}'}}")
     settings = Settings(manifest=str(folder), environment={"VSSYNC_API_KEY": KEY})
-    loaded = workflow.load(settings, hashed=False)
+    loaded = load_manifest(settings, hashed=False)
     told: list[Finding] = []
-    with workflow.begin(settings, loaded, clock=Clock()) as work:
-        reading.look(replace(work, client=client_of(answer, clock)), told.append, clock.monotonic)
+    with open_session(settings, loaded, clock=Clock()) as work:
+        run_read_probes(replace(work, client=client_of(answer, clock)), told.append, clock.monotonic)
     return {finding.topic: finding for finding in told}
 
 
@@ -145,7 +145,7 @@ def hidden(request: httpx.Request) -> httpx.Response:
 
 def test_a_listed_store_that_answers_404_is_a_permission(tmp_path: Path) -> None:
     findings = oci(tmp_path, hidden)
-    assert findings["list files"].verdict is Verdict.FAILED
+    assert findings["list files"].verdict is FindingKind.FAILED
     assert any(
         line.startswith("Allow any-user to manage generative-ai-family") for line in findings["list files"].way_out
     )
@@ -158,7 +158,7 @@ def test_a_new_store_that_answers_404_is_only_new(tmp_path: Path) -> None:
         rows = [{**STORE, "created_at": 1785542390}] if answer.json().get("data") else []
         return httpx.Response(200, headers=DATE, json={"data": rows}) if answer.status_code == 200 else answer
 
-    assert oci(tmp_path, new)["list files"].verdict is Verdict.WARNING
+    assert oci(tmp_path, new)["list files"].verdict is FindingKind.WARNING
 
 
 @pytest.mark.parametrize(
@@ -173,14 +173,14 @@ def test_a_refusal_of_the_data_address(tmp_path: Path, status: int, message: str
         return httpx.Response(status, headers=DATE, json={"code": str(status), "message": message})
 
     findings = oci(tmp_path, refuse)
-    assert [topic for topic, found in findings.items() if found.verdict is Verdict.FAILED] == [topic]
+    assert [topic for topic, found in findings.items() if found.verdict is FindingKind.FAILED] == [topic]
     assert message in findings[topic].said
     assert findings[topic].way_out == ()  # no policy is missing
 
 
 def test_a_project_of_another_region_is_seen_in_its_ocid(tmp_path: Path) -> None:
     finding = oci(tmp_path, hidden, PROJECT.replace("us-chicago-1", "ap-osaka-1"))["project"]
-    assert finding.verdict is Verdict.FAILED
+    assert finding.verdict is FindingKind.FAILED
     assert "ap-osaka-1" in finding.said
 
 
@@ -193,9 +193,10 @@ def test_the_region_of_an_ocid(ocid: str, region: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("off", "verdict"), [(0, Verdict.OK), (-59, Verdict.OK), (200, Verdict.WARNING), (-4000, Verdict.WARNING)]
+    ("off", "verdict"),
+    [(0, FindingKind.OK), (-59, FindingKind.OK), (200, FindingKind.WARNING), (-4000, FindingKind.WARNING)],
 )
-def test_the_clock_is_compared(tmp_path: Path, off: int, verdict: Verdict) -> None:
+def test_the_clock_is_compared(tmp_path: Path, off: int, verdict: FindingKind) -> None:
     def shifted(request: httpx.Request) -> httpx.Response:
         answer = hidden(request)
         answer.headers["date"] = formatdate(NOW + off, usegmt=True)
@@ -217,7 +218,7 @@ def test_time_spent_on_retries_is_no_fault_of_the_clock(tmp_path: Path, patient:
         answer.headers["date"] = formatdate(clock.now, usegmt=True)
         return answer
 
-    assert oci(tmp_path, throttled, clock=clock)["clock"].verdict is Verdict.OK
+    assert oci(tmp_path, throttled, clock=clock)["clock"].verdict is FindingKind.OK
 
 
 def test_the_other_address_is_offered_when_it_lists_stores(tmp_path: Path) -> None:
@@ -231,15 +232,15 @@ def test_the_other_address_is_offered_when_it_lists_stores(tmp_path: Path) -> No
     )
     settings = Settings(manifest=str(tmp_path))
     told: list[Finding] = []
-    with workflow.begin(settings, workflow.load(settings), clock=Clock()) as work:
+    with open_session(settings, load_manifest(settings), clock=Clock()) as work:
         client = connect(work.endpoint, auth=None, clock=Clock(), workers=1, transport=httpx.MockTransport(answer))
-        assert reading.look(replace(work, client=client), told.append, time.time) is None
+        assert run_read_probes(replace(work, client=client), told.append, time.time) is None
     assert "control_url: http://localhost:1/v1" in " ".join(told[-1].way_out)
 
 
 def test_lines_to_copy_are_not_broken_and_nothing_steers_the_terminal() -> None:
     statement = "Allow group GROUP to manage generative-ai-family in compartment id " + "x" * 60
-    shown = text(failed("project", "\x1b[31mno " * 12, statement), 60)
+    shown = finding_text(failed("project", "\x1b[31mno " * 12, statement), 60)
     assert statement in shown
     assert "\x1b" not in shown
     assert all(len(line) <= 63 for line in shown.splitlines() if statement not in line)
@@ -247,8 +248,8 @@ def test_lines_to_copy_are_not_broken_and_nothing_steers_the_terminal() -> None:
 
 def test_a_document_of_an_examination_that_was_cut_short_says_so(tmp_path: Path) -> None:
     manifest(tmp_path, "{provider: local}")
-    loaded = workflow.load(Settings(manifest=str(tmp_path)), hashed=False)
-    found = json.loads(document(loaded, [failed("clean up", "left \x1b[31m##[error]", "upload f-1")], None))
+    loaded = load_manifest(Settings(manifest=str(tmp_path)), hashed=False)
+    found = json.loads(diagnosis_json(loaded, [failed("clean up", "left \x1b[31m##[error]", "upload f-1")], None))
     assert (found["complete"], found["capabilities"]) == (False, None)
     (finding,) = found["findings"]
     assert (finding["check"], finding["status"], finding["way_out"]) == ("clean up", "failed", ["upload f-1"])
@@ -259,4 +260,4 @@ def test_a_document_of_an_examination_that_was_cut_short_says_so(tmp_path: Path)
     ("finding", "word"), [(ok("a", "b"), "ok"), (warning("a", "b"), "warning"), (failed("a", "b"), "failed")]
 )
 def test_each_line_begins_with_its_verdict(finding: Finding, word: str) -> None:
-    assert text(finding, 80).split() == [word, "a", "b"]
+    assert finding_text(finding, 80).split() == [word, "a", "b"]

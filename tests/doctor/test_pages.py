@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from vssync.api.limits import Bucket, rates
-from vssync.doctor import policies
-from vssync.endpoints import KEY_VARIABLES, Who, resolve
-from vssync.manifest import Documents, build, checked, parse
-from vssync.model import Capabilities
+from vssync.api.rate_limit import Bucket, rates
+from vssync.commands.doctor import policies
+from vssync.endpoints import KEY_VARIABLES, Caller, resolve_endpoint
+from vssync.manifest.build import build_manifest, check_document
+from vssync.manifest.source_map import Documents
+from vssync.manifest.yaml_loader import parse_document
+from vssync.model.state import Capabilities
 from vssync.sources.schemas import schema
 
 FOLDER = Path(__file__).parents[2] / "examples/quickstart/docs/providers"
@@ -31,8 +33,10 @@ def test_every_provider_has_a_page() -> None:
 
 @pytest.mark.parametrize(("page", "text"), MANIFESTS)
 def test_each_manifest_finds_its_endpoint(page: str, text: str) -> None:
-    service = build(Documents(checked(parse(text, "vssync.yaml"), SCHEMA)), SCHEMA, None, {}).service
-    endpoint = resolve(service, Who(allow_hosts=("vectors.example.com",)), {"VSSYNC_API_KEY": "k"})
+    service = build_manifest(
+        Documents(check_document(parse_document(text, "vssync.yaml"), SCHEMA)), SCHEMA, None, {}
+    ).service
+    endpoint = resolve_endpoint(service, Caller(allow_hosts=("vectors.example.com",)), {"VSSYNC_API_KEY": "k"})
     assert endpoint.provider == service.provider
     assert page in (service.provider, "local")
     Capabilities(**service.capabilities)

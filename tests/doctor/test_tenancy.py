@@ -13,9 +13,9 @@ from tests.api.loopback import Got, Loopback, Sent, listening, said
 from tests.auth.builders import section, write_home
 from tests.doctor.test_trial import COMPARTMENT, PROJECT
 from tests.support import Clock
-from vssync import workflow
-from vssync.doctor import Finding, Verdict, examine
-from vssync.settings import Settings
+from vssync.commands.doctor.examine import examine
+from vssync.commands.doctor.finding import Finding, FindingKind
+from vssync.commands.session import Settings, load_manifest
 
 pytest.importorskip("oci")
 STORE = {"id": "vs_1", "name": "docs", "created_at": 1, "status": "completed"}
@@ -49,7 +49,7 @@ def examined(folder: Path, answers: dict[str, Any]) -> tuple[dict[str, Finding],
         )
         settings = Settings(manifest=str(folder), environment=write_home(folder / "home", {"DEFAULT": section()}))
         told: list[Finding] = []
-        examine(settings, workflow.load(settings, hashed=False), told.append, clock=Clock())
+        examine(settings, load_manifest(settings, hashed=False), told.append, clock=Clock())
     return {finding.topic: finding for finding in told}, place
 
 
@@ -110,5 +110,5 @@ def test_a_connector_that_feeds_a_store_of_ours_is_the_likeliest_accident(tmp_pa
     stores = {"data": [owned], "has_more": False}
     answers = {**FINE, "/openai/v1/vector_stores": stores, "/vectorStoreConnectors": {"items": [CONNECTOR]}}
     findings, _ = examined(tmp_path, answers)
-    assert findings["connectors"].verdict is Verdict.WARNING
+    assert findings["connectors"].verdict is FindingKind.WARNING
     assert "mirror mirrors a bucket into docs (vs_1)" in findings["connectors"].said

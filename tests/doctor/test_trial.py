@@ -9,18 +9,23 @@ import httpx
 import pytest
 
 from tests.support import Clock
-from vssync.api import Client, connect
-from vssync.api.send import Call
-from vssync.doctor import Finding, Verdict, snippet, trial
+from vssync.api.client import Client
+from vssync.api.connect import connect
+from vssync.api.http import Call
+from vssync.commands.doctor.finding import Finding, FindingKind
+from vssync.commands.doctor.write_probes import capabilities_snippet, run_write_probes
 from vssync.endpoints import AuthKind, Endpoint
-from vssync.local import LocalTransport, Options, Service, dialect, open_service, with_faults
+from vssync.local.app import Service, open_service
+from vssync.local.dialects import LocalOptions, dialect
+from vssync.local.faults.rules import with_faults
+from vssync.local.transport import LocalTransport
 
 PROJECT, COMPARTMENT = "ocid1.generativeaiproject.oc1.us-chicago-1.aaaa", "ocid1.compartment.oc1..bbbb"
 KEY = "sk-not-shown"
 
 
 def service_of(tmp_path: Path, spoken: str) -> Service:
-    return open_service(tmp_path / "live", options=Options(dialect=dialect(spoken)))
+    return open_service(tmp_path / "live", options=LocalOptions(dialect=dialect(spoken)))
 
 
 def client_for(service: Service, provider: str, transport: httpx.BaseTransport | None = None) -> Client:
@@ -34,7 +39,7 @@ def tried(service: Service, provider: str) -> tuple[dict[str, bool], dict[str, F
     """What a trial found out, and its findings by topic. Nothing of it is left."""
     told: list[Finding] = []
     client = client_for(service, provider)
-    found, left = trial.run(client, told.append)
+    found, left = run_write_probes(client, told.append)
     assert not left
     assert client.stores() == ()
     assert uploads(client) == 0
@@ -100,29 +105,29 @@ def test_what_comes_back_otherwise_is_said(tmp_path: Path, spoken: str, topic: s
 @pytest.mark.parametrize(
     ("spoken", "faults", "found", "verdict", "said"),
     [
-        ("local,takes-attributes=off", (), False, Verdict.FAILED, "refused"),
-        ("local,takes-attributes=off,has-batches=off", (), False, Verdict.FAILED, "refused"),
-        ("local", ("erased-mark,keys=*",), False, Verdict.FAILED, "lost"),
-        ("local", ("erased-mark,keys=*:POST:/**/file_batches",), True, Verdict.WARNING, "sent again"),
+        ("local,takes-attributes=off", (), False, FindingKind.FAILED, "refused"),
+        ("local,takes-attributes=off,has-batches=off", (), False, FindingKind.FAILED, "refused"),
+        ("local", ("erased-mark,keys=*",), False, FindingKind.FAILED, "lost"),
+        ("local", ("erased-mark,keys=*:POST:/**/file_batches",), True, FindingKind.WARNING, "sent again"),
     ],
 )
 def test_a_service_without_attributes_cannot_be_used(
-    tmp_path: Path, *, spoken: str, faults: tuple[str, ...], found: bool, verdict: Verdict, said: str
+    tmp_path: Path, *, spoken: str, faults: tuple[str, ...], found: bool, verdict: FindingKind, said: str
 ) -> None:
     with service_of(tmp_path, spoken) as service:
         told: list[Finding] = []
         client = client_for(service, "compatible", LocalTransport(with_faults(service, faults)))
-        capabilities, left = trial.run(client, told.append)
+        capabilities, left = run_write_probes(client, told.append)
     finding = next(finding for finding in told if finding.topic == "attributes")
     assert (capabilities["attributes"], finding.verdict, left) == (found, verdict, False)
     assert said in finding.said
-    assert ("attributes: false" in snippet(capabilities, {})) is not found
+    assert ("attributes: false" in capabilities_snippet(capabilities, {})) is not found
 
 
 def test_values_that_are_bent_say_nothing_of_updates(tmp_path: Path) -> None:
     with service_of(tmp_path, "local") as service:
         transport = LocalTransport(with_faults(service, ["garbled-attributes"]))
-        capabilities, _ = trial.run(client_for(service, "compatible", transport), lambda _finding: None)
+        capabilities, _ = run_write_probes(client_for(service, "compatible", transport), lambda _finding: None)
     assert capabilities["attribute_updates"]
 
 
@@ -131,18 +136,18 @@ def test_a_service_that_makes_no_stores_is_said(tmp_path: Path) -> None:
         transport = LocalTransport(with_faults(service, ["status=405:POST:/vector_stores"]))
         client = client_for(service, "local", transport)
         told: list[Finding] = []
-        found, left = trial.run(client, told.append)
+        found, left = run_write_probes(client, told.append)
     assert (dict(found), left) == ({"store_creates": False}, False)
-    assert [finding.topic for finding in told if finding.verdict is Verdict.FAILED] == ["create store"]
+    assert [finding.topic for finding in told if finding.verdict is FindingKind.FAILED] == ["create store"]
 
 
 def test_lost_metadata_is_said(tmp_path: Path) -> None:
     with service_of(tmp_path, "local") as service:
         told: list[Finding] = []
         client = client_for(service, "compatible", LocalTransport(with_faults(service, ["lost-metadata"])))
-        trial.run(client, told.append)
+        run_write_probes(client, told.append)
     finding = next(finding for finding in told if finding.topic == "metadata")
-    assert finding.verdict is Verdict.WARNING
+    assert finding.verdict is FindingKind.WARNING
     assert "external" in finding.way_out[0]
 
 
@@ -176,7 +181,7 @@ def test_ctrl_c_at_any_request_leaves_nothing(tmp_path: Path, at: int) -> None:
         client = client_for(service, "local", Cut(service, lambda _: True, at, interrupt))
         told: list[Finding] = []
         with pytest.raises(KeyboardInterrupt):
-            trial.run(client, told.append)
+            run_write_probes(client, told.append)
         assert client.stores() == ()
         assert uploads(client) == 0
         assert told[-1].topic == "clean up"
@@ -192,7 +197,7 @@ def test_a_store_whose_reply_was_lost_is_found_by_its_name(tmp_path: Path) -> No
 
         client = client_for(service, "local", Cut(service, lambda r: r.method == "POST", 1, lose))
         told: list[Finding] = []
-        found, left = trial.run(client, told.append)
+        found, left = run_write_probes(client, told.append)
         assert (found, left, client.stores()) == ({}, False, ())
         assert [finding.topic for finding in told] == ["trial", "clean up"]
 
@@ -204,10 +209,10 @@ def test_what_cannot_be_removed_is_named(tmp_path: Path) -> None:
     with service_of(tmp_path, "local") as service:
         client = client_for(service, "local", Cut(service, lambda r: r.method == "DELETE", 3, refuse))
         told: list[Finding] = []
-        _, left = trial.run(client, told.append)
+        _, left = run_write_probes(client, told.append)
         assert left
         assert uploads(client) == 1
-    assert (told[-1].verdict, told[-1].topic) == (Verdict.FAILED, "clean up")
+    assert (told[-1].verdict, told[-1].topic) == (FindingKind.FAILED, "clean up")
     assert any("file-" in line and "403" in line for line in told[-1].way_out)
 
 
@@ -222,4 +227,4 @@ def test_what_cannot_be_removed_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_the_snippet_says_what_to_commit(found: dict[str, bool], stated: dict[str, bool], shown: str) -> None:
-    assert shown in snippet(found, stated)
+    assert shown in capabilities_snippet(found, stated)

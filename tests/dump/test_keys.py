@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.dump.keys import free_key, label, local_name
+from vssync.commands.dump.keys import free_key, label, local_name
 from vssync.manifest.globs import NEVER
 from vssync.manifest.schema import LABEL
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync import dump
-from vssync.dump.factoring import factored, plain
-from vssync.dump.proof import means
-from vssync.dump.rows import rows_of, unfinished
-from vssync.dump.seen import Omitted, Row, Seen, Sure, Taken
-from vssync.dump.text import manifest_text
-from vssync.manifest import Found
-from vssync.model import (
+from vssync.commands.dump.deduplicate import deduplicate, plain_layout
+from vssync.commands.dump.entries import dumped_files, is_unfinished
+from vssync.commands.dump.manifest import manifest_of_store
+from vssync.commands.dump.roundtrip import is_equivalent
+from vssync.commands.dump.seen import Confidence, DumpedFile, DumpedStore, OmittedFile, RemoteFile
+from vssync.commands.dump.text import dumped_text
+from vssync.manifest.globs import FoundFile
+from vssync.model.state import (
     AUTO,
     Attributes,
     Chunking,
@@ -35,18 +35,18 @@ STORE = LiveStore("vs_1", "kb", StoreStatus.COMPLETED, 1)
 
 def row(
     path: str = "a.md", *, file_id: str = "", chunking: Chunking = AUTO, filename: str = "${path}", **given: Any
-) -> Row:
+) -> DumpedFile:
     attributes: Attributes = given
-    return Row(path, "" if file_id else path, file_id, filename, attributes, chunking, Sure.BYTES)
+    return DumpedFile(path, "" if file_id else path, file_id, filename, attributes, chunking, Confidence.BYTES)
 
 
-def taken(*rows: Row, **given: Any) -> Taken:
-    return Taken(**{"owner": "kb", "key": "kb", "store": STORE, "service": ServiceSpec(), "rows": rows, **given})
+def taken(*rows: DumpedFile, **given: Any) -> DumpedStore:
+    return DumpedStore(**{"owner": "kb", "key": "kb", "store": STORE, "service": ServiceSpec(), "rows": rows, **given})
 
 
-def written(*rows: Row, others: tuple[str, ...] = (), **given: Any) -> str:
-    local = [Found(path, 1) for path in (*(row.path for row in rows if row.path), *others)]
-    return dump.manifest(taken(*rows, **given), local, SCHEMA)
+def written(*rows: DumpedFile, others: tuple[str, ...] = (), **given: Any) -> str:
+    local = [FoundFile(path, 1) for path in (*(row.path for row in rows if row.path), *others)]
+    return manifest_of_store(taken(*rows, **given), local, SCHEMA)
 
 
 def test_what_all_share_is_said_at_the_store() -> None:
@@ -100,7 +100,7 @@ def test_the_store_of_another_manifest_says_so() -> None:
 
 
 def test_what_was_left_out_is_told() -> None:
-    left = tuple(Omitted(f"f{number}", "x.pdf", "its ingestion failed") for number in range(70))
+    left = tuple(OmittedFile(f"f{number}", "x.pdf", "its ingestion failed") for number in range(70))
     text = written(row(), omitted=left)
     assert "# Left out: 70 files of the store." in text
     assert "#   f0 (x.pdf): its ingestion failed\n" in text
@@ -116,7 +116,7 @@ def test_what_was_left_out_is_told() -> None:
     ],
 )
 def test_unfinished_files(status: FileStatus, error: IngestError | None, why: str) -> None:
-    assert unfinished(LiveFile("f1", status, 1, error=error)).why == why
+    assert is_unfinished(LiveFile("f1", status, 1, error=error)).why == why
 
 
 @pytest.mark.parametrize(
@@ -129,14 +129,14 @@ def test_unfinished_files(status: FileStatus, error: IngestError | None, why: st
     ],
 )
 def test_what_a_manifest_cannot_say_is_left_out_with_its_reason(attributes: dict[str, Any], why: str) -> None:
-    rows, omitted = rows_of([Seen("f1", "a.md", 1, attributes)], {}, SCHEMA, {})
+    rows, omitted = dumped_files([RemoteFile("f1", "a.md", 1, attributes)], {}, SCHEMA, {})
     assert rows == ()
     assert omitted[0].why.startswith(why)
 
 
 @pytest.mark.parametrize("reported", [None, AUTO, Chunking(50, 10), Chunking(5000, 1), Chunking(800, 700)])
 def test_chunking_that_no_manifest_may_ask_for_is_left_to_the_service(reported: Chunking | None) -> None:
-    rows, _ = rows_of([Seen("f1", "a.md", 1, chunking=reported)], {}, SCHEMA, {})
+    rows, _ = dumped_files([RemoteFile("f1", "a.md", 1, chunking=reported)], {}, SCHEMA, {})
     assert rows[0].chunking == AUTO
 
 
@@ -158,7 +158,7 @@ PATHS = st.builds(
 
 
 @st.composite
-def stores(draw: st.DrawFn) -> tuple[tuple[Row, ...], list[Found]]:
+def stores(draw: st.DrawFn) -> tuple[tuple[DumpedFile, ...], list[FoundFile]]:
     paths = draw(st.lists(PATHS, unique=True, max_size=10))
     rows = []
     for path in paths:
@@ -166,36 +166,36 @@ def stores(draw: st.DrawFn) -> tuple[tuple[Row, ...], list[Found]]:
         attributes, chunking = draw(ATTRIBUTES), draw(CHUNKINGS)
         template = "${path}" if by_id else draw(st.sampled_from(["${path}", "${name}"]))
         rows.append(
-            Row(
+            DumpedFile(
                 path,
                 "" if by_id else path,
                 f"file-{path}" if by_id else "",
                 template,
                 attributes,
                 chunking,
-                Sure.SIZE,
+                Confidence.SIZE,
                 "a\nb",
             )
         )
     others = draw(st.lists(PATHS.filter(lambda path: path not in paths), unique=True, max_size=3))
-    local = [Found(path, 1) for path in (*(row.path for row in rows if row.path), *others)]
+    local = [FoundFile(path, 1) for path in (*(row.path for row in rows if row.path), *others)]
     return tuple(rows), local
 
 
 @given(stores())
-def test_both_forms_mean_exactly_what_was_found(made: tuple[tuple[Row, ...], list[Found]]) -> None:
+def test_both_forms_mean_exactly_what_was_found(made: tuple[tuple[DumpedFile, ...], list[FoundFile]]) -> None:
     rows, local = made
     whole = taken(*rows)
-    for layout in (factored(rows, [found.name for found in local]), plain(rows)):
-        text = manifest_text(whole, layout)
-        assert means(text, rows, local, SCHEMA)
+    for layout in (deduplicate(rows, [found.name for found in local]), plain_layout(rows)):
+        text = dumped_text(whole, layout)
+        assert is_equivalent(text, rows, local, SCHEMA)
         assert all(line.isprintable() for line in text.split("\n"))
 
 
 def test_the_proof_sees_a_difference() -> None:
-    text = manifest_text(taken(row(lang="en")), plain((row(lang="en"),)))
-    local = [Found("a.md", 1)]
-    assert means(text, (row(lang="en"),), local, SCHEMA)
+    text = dumped_text(taken(row(lang="en")), plain_layout((row(lang="en"),)))
+    local = [FoundFile("a.md", 1)]
+    assert is_equivalent(text, (row(lang="en"),), local, SCHEMA)
     for other in (row(lang="de"), row(lang=True), row("b.md", lang="en"), row(lang="en", chunking=SMALL)):
-        assert not means(text, (other,), local, SCHEMA)
-    assert not means(text, (row(lang="en"),), [], SCHEMA)
+        assert not is_equivalent(text, (other,), local, SCHEMA)
+    assert not is_equivalent(text, (row(lang="en"),), [], SCHEMA)

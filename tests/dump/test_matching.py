@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from vssync.dump.matching import Match, Verdict, candidates, matches, template_for
-from vssync.dump.seen import Seen, Sure
-from vssync.manifest import Found
+from vssync.commands.dump.matching import Comparison, LocalMatch, candidate_paths, match_files, template_for
+from vssync.commands.dump.seen import Confidence, RemoteFile
+from vssync.manifest.globs import FoundFile
 
-SAME, TEXT, OTHER = Verdict(Sure.BYTES), Verdict(Sure.TEXT), Verdict(other=True)
+SAME, TEXT, OTHER = Comparison(Confidence.BYTES), Comparison(Confidence.TEXT), Comparison(other=True)
 
 
-def live(id: str = "f1", name: str = "a.md", size: int = 5) -> Seen:
-    return Seen(id, name, size)
+def live(id: str = "f1", name: str = "a.md", size: int = 5) -> RemoteFile:
+    return RemoteFile(id, name, size)
 
 
 @pytest.mark.parametrize(
@@ -29,37 +29,39 @@ def live(id: str = "f1", name: str = "a.md", size: int = 5) -> Seen:
         ((live(name="a.exe"),), ("a.exe",), {}),  # no manifest for this provider may choose it
     ],
 )
-def test_candidates(seen: tuple[Seen, ...], local: tuple[str, ...], possible: dict[str, tuple[str, ...]]) -> None:
-    assert candidates(seen, [Found(path, 5) for path in local], "openai") == possible
+def test_candidates(seen: tuple[RemoteFile, ...], local: tuple[str, ...], possible: dict[str, tuple[str, ...]]) -> None:
+    assert candidate_paths(seen, [FoundFile(path, 5) for path in local], "openai") == possible
 
 
 def test_an_empty_file_or_one_in_trouble_is_no_candidate() -> None:
-    assert candidates([live(size=0)], [Found("a.md", 0)], "local") == {}
-    assert candidates([live()], [Found("a.md", 5, "is a link that leads nowhere")], "local") == {}
+    assert candidate_paths([live(size=0)], [FoundFile("a.md", 0)], "local") == {}
+    assert candidate_paths([live()], [FoundFile("a.md", 5, "is a link that leads nowhere")], "local") == {}
 
 
 @pytest.mark.parametrize(
     ("paths", "verdicts", "match"),
     [
-        (("a.md",), {}, Match("a.md", "${path}", Sure.SIZE)),
-        (("d/a.md",), {"d/a.md": SAME}, Match("d/a.md", "${name}", Sure.BYTES)),
-        (("a.md",), {"a.md": TEXT}, Match("a.md", "${path}", Sure.TEXT)),
+        (("a.md",), {}, LocalMatch("a.md", "${path}", Confidence.SIZE)),
+        (("d/a.md",), {"d/a.md": SAME}, LocalMatch("d/a.md", "${name}", Confidence.BYTES)),
+        (("a.md",), {"a.md": TEXT}, LocalMatch("a.md", "${path}", Confidence.TEXT)),
         (("a.md",), {"a.md": OTHER}, None),
         (("a.md", "d/a.md"), {}, None),
-        (("a.md", "d/a.md"), {"a.md": OTHER}, Match("d/a.md", "${name}", Sure.SIZE)),
-        (("a.md", "d/a.md"), {"d/a.md": SAME}, Match("d/a.md", "${name}", Sure.BYTES)),
+        (("a.md", "d/a.md"), {"a.md": OTHER}, LocalMatch("d/a.md", "${name}", Confidence.SIZE)),
+        (("a.md", "d/a.md"), {"d/a.md": SAME}, LocalMatch("d/a.md", "${name}", Confidence.BYTES)),
         (("a.md", "d/a.md"), {"a.md": SAME, "d/a.md": SAME}, None),
-        (("a.md", "d/a.md"), {"a.md": SAME, "d/a.md": TEXT}, Match("a.md", "${path}", Sure.BYTES)),
+        (("a.md", "d/a.md"), {"a.md": SAME, "d/a.md": TEXT}, LocalMatch("a.md", "${path}", Confidence.BYTES)),
     ],
 )
-def test_content_goes_before_names(paths: tuple[str, ...], verdicts: dict[str, Verdict], match: Match | None) -> None:
+def test_content_goes_before_names(
+    paths: tuple[str, ...], verdicts: dict[str, Comparison], match: LocalMatch | None
+) -> None:
     judged = {("f1", path): verdict for path, verdict in verdicts.items()}
-    assert matches([live()], {"f1": paths}, judged).get("f1") == match
+    assert match_files([live()], {"f1": paths}, judged).get("f1") == match
 
 
 def test_two_live_files_never_share_a_local_one() -> None:
     possible = {"f1": ("a.md",), "f2": ("a.md",)}
-    assert matches([live(), live("f2")], possible, {("f1", "a.md"): SAME}) == {}
+    assert match_files([live(), live("f2")], possible, {("f1", "a.md"): SAME}) == {}
 
 
 @pytest.mark.parametrize(

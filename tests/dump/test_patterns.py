@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.dump.patterns import cover, literal
-from vssync.manifest.globs import compiled, flaw
+from vssync.commands.dump.patterns import cover_with_patterns, literal
+from vssync.manifest.globs import compile_pattern, pattern_problem
 
 DOCS = ("docs/a.md", "docs/b.md", "docs/api/c.md", "docs/api/d.html", "top.md")
 
@@ -27,7 +27,7 @@ DOCS = ("docs/a.md", "docs/b.md", "docs/api/c.md", "docs/api/d.html", "top.md")
     ],
 )
 def test_covers(wanted: tuple[str, ...], known: tuple[str, ...], patterns: list[str]) -> None:
-    found = list(cover(wanted, (*wanted, *known)))
+    found = list(cover_with_patterns(wanted, (*wanted, *known)))
     assert [pattern for pattern, _ in found] == patterns
     assert sorted(name for _, names in found for name in names) == sorted(wanted)
 
@@ -39,13 +39,18 @@ PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 @given(st.sets(PATHS, min_size=1, max_size=12), st.sets(PATHS, max_size=8))
 def test_each_wanted_name_is_matched_once_and_no_other(wanted: set[str], others: set[str]) -> None:
     known = wanted | others
-    hits = [name for pattern, _ in cover(wanted, known) for name in known if compiled(pattern).matches(name)]
+    hits = [
+        name
+        for pattern, _ in cover_with_patterns(wanted, known)
+        for name in known
+        if compile_pattern(pattern).matches(name)
+    ]
     assert sorted(hits) == sorted(wanted)
 
 
 @given(PATHS)
 def test_a_literal_is_a_pattern_that_means_itself(path: str) -> None:
     pattern = literal(path)
-    assert flaw(pattern) is None
-    assert compiled(pattern).matches(path)
-    assert not compiled(pattern).matches(f"{path}x")
+    assert pattern_problem(pattern) is None
+    assert compile_pattern(pattern).matches(path)
+    assert not compile_pattern(pattern).matches(f"{path}x")

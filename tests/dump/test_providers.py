@@ -10,13 +10,13 @@ import pytest
 from tests.doctor.test_trial import COMPARTMENT, PROJECT, service_of
 from tests.local.serving import on_a_port
 from tests.support import Clock, Silent
-from vssync import workflow
-from vssync.api import Entry
-from vssync.model import Chunking, ServiceSpec
-from vssync.plan import Action, Options
-from vssync.settings import Settings
-from vssync.workflow.dumping import Order, dumped
-from vssync.workflow.work import Line, connected
+from vssync.api.parse import AttachmentEntry
+from vssync.commands.apply import apply_plan
+from vssync.commands.dump.run import DumpRequest, dump_store
+from vssync.commands.plan import make_plan_now
+from vssync.commands.session import Connection, Settings, load_manifest, open_connection, open_session
+from vssync.model.plan import Action, Options
+from vssync.model.state import Chunking, ServiceSpec
 
 PAGES = {"intro.md": b"# Intro\nHello.\n", "start.md": b"# Start\nGo.\n"}
 
@@ -29,12 +29,12 @@ def spec(provider: str, url: str) -> ServiceSpec:
     return ServiceSpec("oci", "us-chicago-1", PROJECT, COMPARTMENT, data_url=data, control_url=control, auth="bearer")
 
 
-def fill(line: Line) -> None:
+def fill(line: Connection) -> None:
     """What a script leaves: attributes, chunking of its own, no mark."""
     store = line.client.create_store({"name": "help"})
     for number, (name, content) in enumerate(PAGES.items()):
         upload = line.client.upload(io.BytesIO(content), name)
-        line.client.attach(store.id, Entry(upload.id, {"lang": "en", "n": number}, Chunking(400, 100)))
+        line.client.attach(store.id, AttachmentEntry(upload.id, {"lang": "en", "n": number}, Chunking(400, 100)))
     line.client.files(store.id)  # the local service works when somebody looks
 
 
@@ -55,14 +55,16 @@ def test_it_is_taken_over_and_then_as_the_manifest_says(
         (tmp_path / "docs" / name).write_bytes(content)
     with service_of(tmp_path, spoken) as service, on_a_port(service) as url:
         wanted = spec(provider, url)
-        with connected(settings, wanted, tmp_path, clock=Clock()) as line:
+        with open_connection(settings, wanted, tmp_path, clock=Clock()) as line:
             fill(line)
-            text = dumped(line, wanted, Order("help", "kb", tmp_path / "vssync.yaml", match=tmp_path / "docs"))
+            text = dump_store(
+                line, wanted, DumpRequest("help", "kb", tmp_path / "vssync.yaml", match=tmp_path / "docs")
+            )
         (tmp_path / "vssync.yaml").write_text(text)
-        with workflow.begin(settings, workflow.load(settings), clock=Clock()) as work:
-            planned = workflow.plan(work, Options(adopt=True))
+        with open_session(settings, load_manifest(settings), clock=Clock()) as work:
+            planned = make_plan_now(work, Options(adopt=True))
             assert {change.action for change in planned.changes()} == {Action.ADOPT}
-            assert workflow.apply(work, planned, Silent()).converged
-            assert workflow.plan(work, Options()).empty
+            assert apply_plan(work, planned, Silent()).converged
+            assert make_plan_now(work, Options()).empty
     assert "docs/**/*.md" in text
     assert chunking in text

@@ -13,17 +13,23 @@ import pytest
 
 from tests.cli.test_commands import vssync
 from tests.support import ENDPOINT, Clock, Silent, open_work
-from vssync import local, workflow
-from vssync.api import Client, Entry, connect
-from vssync.dump.seen import Seen
+from vssync.api.client import Client
+from vssync.api.connect import connect
+from vssync.api.parse import AttachmentEntry
+from vssync.commands.apply import apply_plan
+from vssync.commands.dump.contents import ContentReader, DownloadTarget, download_files
+from vssync.commands.dump.run import DumpRequest, dump_store
+from vssync.commands.dump.seen import RemoteFile
+from vssync.commands.plan import make_plan_now
+from vssync.commands.session import Connection
 from vssync.errors import Refused, UsageProblem
-from vssync.local.faults import World, with_faults
-from vssync.model import AUTO, Attributes, ServiceSpec
-from vssync.plan import Action, Options
+from vssync.local import app
+from vssync.local.faults.kind import World
+from vssync.local.faults.rules import with_faults
+from vssync.local.transport import LocalTransport
+from vssync.model.plan import Action, Options
+from vssync.model.state import AUTO, Attributes, ServiceSpec
 from vssync.threads import Pool
-from vssync.workflow.contents import Into, Reader, downloaded
-from vssync.workflow.dumping import Order, dumped
-from vssync.workflow.work import Line
 
 CLOSED = ("status=403:GET:/files/*/content",)
 SHUT = (*CLOSED, "status=403:GET:/vector_stores/*/files/*/content")
@@ -35,14 +41,14 @@ FILES: Mapping[str, tuple[bytes, Attributes]] = {
 
 
 @contextmanager
-def line_to(folder: Path, faults: Sequence[str] = ()) -> Iterator[Line]:
+def line_to(folder: Path, faults: Sequence[str] = ()) -> Iterator[Connection]:
     clock = Clock()
-    service = local.open_service(folder / ".vssync/local", clock=clock.monotonic)
-    transport = local.LocalTransport(with_faults(service, faults, World(sleep=clock.sleep, clock=clock.monotonic)))
+    service = app.open_service(folder / ".vssync/local", clock=clock.monotonic)
+    transport = LocalTransport(with_faults(service, faults, World(sleep=clock.sleep, clock=clock.monotonic)))
     client = connect(ENDPOINT, auth=None, clock=clock, workers=1, transport=transport)
     try:
         with Pool(1) as pool:
-            yield Line(ENDPOINT, client, pool)
+            yield Connection(ENDPOINT, client, pool)
     finally:
         client.close()
         service.close()
@@ -50,7 +56,7 @@ def line_to(folder: Path, faults: Sequence[str] = ()) -> Iterator[Line]:
 
 def put(client: Client, store: str, name: str, content: bytes, attributes: Attributes) -> None:
     upload = client.upload(io.BytesIO(content), name)
-    client.attach(store, Entry(upload.id, attributes, AUTO))
+    client.attach(store, AttachmentEntry(upload.id, attributes, AUTO))
     client.files(store)  # the local service works when somebody looks
 
 
@@ -70,20 +76,20 @@ def written(folder: Path, files: Mapping[str, bytes]) -> None:
 def take(folder: Path, faults: Sequence[str] = (), store: str = "help", **given: Path) -> str:
     """Dumps into the folder's manifest."""
     with line_to(folder, faults) as line:
-        text = dumped(line, ServiceSpec(), Order(store, "kb", folder / "vssync.yaml", **given))
+        text = dump_store(line, ServiceSpec(), DumpRequest(store, "kb", folder / "vssync.yaml", **given))
     (folder / "vssync.yaml").write_text(text)
     return text
 
 
 def adopts_and_converges(folder: Path, files: int = len(FILES)) -> None:
     with open_work(folder) as (work, recorder):
-        planned = workflow.plan(work, Options(adopt=True))
+        planned = make_plan_now(work, Options(adopt=True))
         assert {change.action for change in planned.changes()} == {Action.ADOPT}
         assert sum(len(store.files) for store in planned.stores) == files
-        assert workflow.apply(work, planned, Silent()).converged
+        assert apply_plan(work, planned, Silent()).converged
         assert not [path for method, path in recorder.writes if method == "DELETE" or path.endswith("/files")]
     with open_work(folder) as (work, recorder):
-        assert workflow.plan(work, Options()).empty
+        assert make_plan_now(work, Options()).empty
         assert recorder.writes == []
 
 
@@ -180,9 +186,9 @@ def test_no_folder_is_made_behind_a_link(tmp_path: Path) -> None:
     (work / "guide").symlink_to(outside)
     with line_to(work) as line:
         (upload,) = line.client.uploads()
-        seen = Seen(upload.id, "a.md", upload.size, key="guide/more/a.md")
+        seen = RemoteFile(upload.id, "a.md", upload.size, key="guide/more/a.md")
         with pytest.raises(Refused, match=r"guide/more/a\.md: leads out of"):
-            downloaded(Reader(line.client, ""), (seen,), (), Into(work, "", "local"))
+            download_files(ContentReader(line.client, ""), (seen,), (), DownloadTarget(work, "", "local"))
     assert list(outside.iterdir()) == []
 
 

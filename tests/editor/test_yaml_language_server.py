@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.editor.server import Server, serving
-from tests.render.test_plain import ODD
-from vssync.render.plain import yaml_text
+from tests.render.test_yaml_writer import ODD
+from vssync.render.yaml_writer import yaml_text
 
 ROOT = Path(__file__).parent.parent.parent
 MANIFEST = ROOT / "examples/product-docs/vssync.yaml"

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 
-from vssync.local import LocalTransport, Service
+from vssync.local.app import Service
+from vssync.local.transport import LocalTransport
 
 
 class Clock:

@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from tests.local.client import Api, Clock
-from vssync.local import Dialect, LocalTransport, Options, Service, World, open_service, with_faults
+from vssync.local.app import Service, open_service
+from vssync.local.dialects import Dialect, LocalOptions
+from vssync.local.faults.kind import World
+from vssync.local.faults.rules import with_faults
+from vssync.local.transport import LocalTransport
 
 
 @pytest.fixture
@@ -27,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 def opened(folder: Path, clock: Clock) -> Iterator[Callable[..., Service]]:
     """Opens the service with the given options; closed after the test."""
     with ExitStack() as stack:
-        yield lambda **options: stack.enter_context(open_service(folder, clock=clock, options=Options(**options)))
+        yield lambda **options: stack.enter_context(open_service(folder, clock=clock, options=LocalOptions(**options)))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from vssync.local import Service
+from vssync.local.app import Service
 
 
 @contextmanager

@@ -22,7 +22,9 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from tests.local.client import Api, ids
-from vssync.local import DIALECTS, Dialect, LocalTransport, Service
+from vssync.local.app import Service
+from vssync.local.dialects import DIALECTS, Dialect
+from vssync.local.transport import LocalTransport
 
 SPEC = os.environ.get("VSSYNC_CONTRACT_SPEC", "")
 pytestmark = pytest.mark.skipif(not SPEC, reason="VSSYNC_CONTRACT_SPEC is not set")

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.local.client import Api, counts, ids
-from vssync.local import LocalDataError, Service, open_service
+from vssync.local.app import Service, open_service
+from vssync.local.errors import LocalDataError
 
 ROOT = Path(__file__).parents[2]
 WRITER = """

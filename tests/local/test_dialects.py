@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.local.client import Api, counts, ids
-from vssync.local import DIALECTS, Dialect, OptionError, dialect
-from vssync.local.options import Echo, Errors
+from vssync.local.dialects import DIALECTS, Dialect, Echo, Errors, dialect
+from vssync.local.errors import OptionError
 
 Speaking = Callable[..., Api]
 

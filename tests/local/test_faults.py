@@ -13,9 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.local.client import Api, Clock, ids
-from vssync.local import LocalTransport, OptionError, Service, World, dialect, parse, with_faults
-from vssync.local.faults import KINDS
-from vssync.local.options import Errors
+from vssync.local.app import Service
+from vssync.local.dialects import Errors, dialect
+from vssync.local.errors import OptionError
+from vssync.local.faults.kind import World
+from vssync.local.faults.rules import KINDS, parse, with_faults
+from vssync.local.transport import LocalTransport
 
 Misbehaving = Callable[..., Api]
 

@@ -12,8 +12,9 @@ import pytest
 
 from tests.local.serving import on_a_port
 from vssync.cli.serve import serve
-from vssync.local import DIALECTS, Dialect, Service, dialect, parse
-from vssync.local.faults import KINDS
+from vssync.local.app import Service
+from vssync.local.dialects import DIALECTS, Dialect, dialect
+from vssync.local.faults.rules import KINDS, parse
 
 PAGE = (Path(__file__).parents[2] / "examples/quickstart/docs/local-service.md").read_text()
 PROGRAMS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from tests.local.client import Api, Clock
-from vssync.local import LocalTransport, Service, open_service
+from vssync.local.app import Service, open_service
+from vssync.local.transport import LocalTransport
 
 JSON = {"content-type": "application/json"}
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from tests.local.client import Api, counts, ids
-from vssync.local import Options, open_service
+from vssync.local.app import open_service
+from vssync.local.dialects import LocalOptions
 
 LOOK = 3  # files a look ingests
 
@@ -25,7 +26,7 @@ class Model(RuleBasedStateMachine):
     def open(self) -> None:
         self.stack = ExitStack()
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory())) / "data"
-        service = self.stack.enter_context(open_service(folder, options=Options(files_per_look=LOOK)))
+        service = self.stack.enter_context(open_service(folder, options=LocalOptions(files_per_look=LOOK)))
         self.api = self.stack.enter_context(Api(service))
         self.store = self.api.store()
         self.words: dict[str, str] = {}  # File id to its text

@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from tests.local.client import Clock, ids
-from vssync.local import DIALECTS, LocalTransport, Service
+from vssync.local.app import Service
+from vssync.local.dialects import DIALECTS
+from vssync.local.transport import LocalTransport
 
 DATA, CONTROL = "http://127.0.0.1/openai/v1", "http://127.0.0.1/20231130/openai/v1"
 MANAGEMENT = "https://generativeai.us-chicago-1.oci.oraclecloud.com"

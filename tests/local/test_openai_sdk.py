@@ -15,7 +15,8 @@ import pytest
 
 from tests.local.client import counts
 from tests.local.serving import on_a_port
-from vssync.local import LocalTransport, Service
+from vssync.local.app import Service
+from vssync.local.transport import LocalTransport
 
 openai = pytest.importorskip("openai")
 

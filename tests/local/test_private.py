@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.local.client import Api
-from vssync.local import LocalDataError, open_service
+from vssync.local.app import open_service
+from vssync.local.errors import LocalDataError
 
 VICTIM = "precious\n"
 PAGE = 4096

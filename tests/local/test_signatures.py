@@ -10,16 +10,17 @@ from typing import Any
 
 import httpx
 import pytest
-
-pytest.importorskip("oci")
-pytest.importorskip("cryptography")
-
 from cryptography.exceptions import InvalidSignature
 
 from tests.api.loopback import Got
-from tests.auth import builders as b
+from tests.auth import builders
 from vssync import auth
-from vssync.local import DIALECTS, LocalTransport, Service
+from vssync.local.app import Service
+from vssync.local.dialects import DIALECTS
+from vssync.local.transport import LocalTransport
+
+pytest.importorskip("oci")
+pytest.importorskip("cryptography")
 
 HOST = "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com"
 DATA, STORES = f"{HOST}/openai/v1", f"{HOST}/20231130/openai/v1"
@@ -35,7 +36,7 @@ class Verified:
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         seen = received(environ)
         try:
-            self.signers.append(b.verify(seen, b.rsa()))
+            self.signers.append(builders.verify(seen, builders.rsa()))
         except (AssertionError, KeyError, InvalidSignature):
             start_response("401 Unauthorized", [("content-type", "application/json")])
             return [b'{"code": "NotAuthenticated", "message": "The required information is missing or not correct."}']
@@ -58,8 +59,8 @@ def gate(opened: Callable[..., Service]) -> Verified:
 
 @pytest.fixture
 def http(gate: Verified, tmp_path: Path) -> Iterator[httpx.Client]:
-    environment = b.write_home(tmp_path, {"DEFAULT": b.section()})
-    credential = auth.make(b.endpoint(DATA), environment)
+    environment = builders.write_home(tmp_path, {"DEFAULT": builders.section()})
+    credential = auth.make(builders.endpoint(DATA), environment)
     headers = {"openai-project": "ocid1.p", "opc-compartment-id": "ocid1.c"}
     with httpx.Client(transport=LocalTransport(gate), auth=credential, headers=headers) as client:
         yield client
@@ -78,7 +79,7 @@ def test_a_whole_round_of_signed_requests(http: httpx.Client, gate: Verified) ->
     batch = http.post(f"{path}/file_batches", json={"files": [{"file_id": file}]}).json()["id"]
     http.post(f"{path}/file_batches/{batch}/cancel")
     assert http.delete(f"{path}/files/{file}").json()["deleted"]
-    assert set(gate.signers) == {f"{b.TENANCY}/{b.USER}/{b.fingerprint(b.rsa())}"}
+    assert set(gate.signers) == {f"{builders.TENANCY}/{builders.USER}/{builders.fingerprint(builders.rsa())}"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from vssync.local import LocalTransport
+from vssync.local.transport import LocalTransport
 
 Application = Callable[[Any, Any], Iterable[bytes]]
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from vssync import sources
 from vssync.errors import ManifestError, Problem
-from vssync.model import DesiredFile
-from vssync.sources import Loaded
+from vssync.model.state import DesiredFile
+from vssync.sources.load import LoadedManifest, load_sources
 
 HEAD = "version: 1\nname: docs\n"
 PAGES = {"docs/intro.md": "intro", "docs/api/call.md": "call", "docs/drafts/idea.md": "idea"}
@@ -27,11 +26,11 @@ def write(root: Path, files: Mapping[str, str | bytes]) -> Path:
     return root
 
 
-def load(root: Path, text: str, files: Mapping[str, str | bytes] = PAGES, **options: Any) -> Loaded:
+def load(root: Path, text: str, files: Mapping[str, str | bytes] = PAGES, **options: Any) -> LoadedManifest:
     """Loads a manifest, whose version and name may be left out, over these files."""
     text = dedent(text)
     write(root, {"vssync.yaml": text if "version" in text else HEAD + text, **files})
-    return sources.load(root, **options)
+    return load_sources(root, **options)
 
 
 def problems(root: Path, text: str, files: Mapping[str, str | bytes] = PAGES, **options: Any) -> tuple[Problem, ...]:
@@ -41,7 +40,7 @@ def problems(root: Path, text: str, files: Mapping[str, str | bytes] = PAGES, **
     return raised.value.problems
 
 
-def files(loaded: Loaded, store: int = 0) -> dict[str, DesiredFile]:
+def files(loaded: LoadedManifest, store: int = 0) -> dict[str, DesiredFile]:
     """A store's files by key."""
     return {file.key: file for file in loaded.desired.stores[store].files}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.manifest.support import HEAD, PAGES, load, problems, write
-from vssync import sources
 from vssync.errors import ManifestError
+from vssync.sources.load import load_sources
 
 STORE = "stores:\n  guide:\n"  # what follows it begins in line 5
 FILES = STORE + "    files:\n"  # what follows it begins in line 6
@@ -320,4 +320,4 @@ def test_five_megabytes_of_aliases_are_refused(tmp_path: Path) -> None:
 def test_a_manifest_is_utf_8(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, {"vssync.yaml": content})
     with pytest.raises(ManifestError, match="the manifest is not UTF-8 text"):
-        sources.load(tmp_path)
+        load_sources(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.manifest.support import files, load
 from vssync.manifest.merge import merge
-from vssync.model import AUTO, Chunking, DesiredStore
+from vssync.model.state import AUTO, Chunking, DesiredStore
 
 TEXT = """
 service: {provider: oci, region: us-chicago-1, project: p}

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.manifest.support import files, load
-from vssync.manifest.attributes import PATH
-from vssync.manifest.filenames import NoFolder, part, upload_digest, upload_name
-from vssync.manifest.placeholders import split
+from vssync.manifest.merge import PATH
+from vssync.manifest.placeholders import NoFolder, part, split, upload_digest, upload_name
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.manifest.globs import compiled, flaw
-from vssync.manifest.listing import Found, Listing
+from vssync.manifest.globs import FoundFile, Listing, compile_pattern, pattern_problem
 
 NAMES = [
     ".github/a.md",
@@ -21,7 +20,7 @@ NAMES = [
     "docs/größe.md",
     "we[ird].md",
 ]
-LISTING = Listing(Found(name, 1) for name in NAMES)
+LISTING = Listing(FoundFile(name, 1) for name in NAMES)
 
 
 @pytest.mark.parametrize(
@@ -49,11 +48,11 @@ LISTING = Listing(Found(name, 1) for name in NAMES)
     ],
 )
 def test_what_a_pattern_matches(pattern: str, names: list[str]) -> None:
-    assert [name for name, _ in LISTING.matching(compiled(pattern))] == names
+    assert [name for name, _ in LISTING.matching(compile_pattern(pattern))] == names
 
 
 def test_no_pattern_of_many_stars_takes_for_ever() -> None:
-    assert not compiled("*a" * 20 + "b").matches("a" * 250)
+    assert not compile_pattern("*a" * 20 + "b").matches("a" * 250)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +68,7 @@ def test_no_pattern_of_many_stars_takes_for_ever() -> None:
     ],
 )
 def test_where_to_look(pattern: str, folder: str, start: str, literal: bool, hidden: bool) -> None:
-    found = compiled(pattern)
+    found = compile_pattern(pattern)
     assert (found.folder, found.start, found.literal, found.hidden) == (folder, start, literal, hidden)
 
 
@@ -85,11 +84,11 @@ def test_where_to_look(pattern: str, folder: str, start: str, literal: bool, hid
     ],
 )
 def test_only_a_drive_or_a_slash_makes_a_pattern_absolute(pattern: str, wrong: bool) -> None:
-    assert (flaw(pattern) == ("is an absolute path", "write it as seen from `root`")) == wrong
+    assert (pattern_problem(pattern) == ("is an absolute path", "write it as seen from `root`")) == wrong
 
 
 def test_overrides_and_excludes_match_hidden_names_too() -> None:
-    names = [name for name, _ in LISTING.matching(compiled("**/*.md", everything=True))]
+    names = [name for name, _ in LISTING.matching(compile_pattern("**/*.md", everything=True))]
     assert names == [name for name in NAMES if name.endswith(".md")]
 
 
@@ -100,10 +99,10 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES, min_size=1, max_size=5).map("/".join) | st.lists(PIECES, min_size=1, max_size=6).map("".join))
 def test_a_pattern_without_flaw_compiles_and_its_start_begins_what_it_matches(pattern: str) -> None:
-    if flaw(pattern) is None:
-        found = compiled(pattern)
+    if pattern_problem(pattern) is None:
+        found = compile_pattern(pattern)
         matched = {name for name, _ in LISTING.matching(found)}
         assert matched == {name for name in map(str, LISTING_NAMES) if found.matches(name)}
 
 
-LISTING_NAMES = [file.name for file in (Found(name, 1) for name in NAMES)]
+LISTING_NAMES = [file.name for file in (FoundFile(name, 1) for name in NAMES)]

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from tests.manifest.support import PAGES, load, write
 from tests.manifest.test_environments import TEXT
-from tests.manifest.test_tree import TREES
-from vssync import sources
+from tests.manifest.test_yaml_loader import TREES
 from vssync.errors import ManifestError
-from vssync.manifest import rendered
+from vssync.manifest.explain import rendered
+from vssync.sources.load import LoadedManifest, load_sources
 from vssync.sources.schemas import schema
 
 SCHEMA = schema("manifest.schema.json")
@@ -77,11 +77,11 @@ MANIFESTS = likely(SCHEMA).map(lambda tree: {**tree, "version": 1, "name": "docs
 def test_any_tree_loads_or_is_refused(tmp_path: Path, tree: Any, env: str | None) -> None:
     folder = write(tmp_path / "once", {"vssync.yaml": json.dumps(tree), **PAGES})
     with suppress(ManifestError):
-        loaded = sources.load(folder, env=env)
+        loaded = load_sources(folder, env=env)
         assert loads_again(tmp_path / "again", loaded)
 
 
-def loads_again(folder: Path, loaded: sources.Loaded) -> bool:
+def loads_again(folder: Path, loaded: LoadedManifest) -> bool:
     """Whether a rendered manifest means what it was rendered from; over the same files it may not be refused."""
     try:
         again = load(folder, json.dumps(rendered(loaded.manifest)))

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from vssync.manifest.schema import Checker
-from vssync.model import Capabilities, DesiredStore, ServiceSpec
+from vssync.model.state import Capabilities, DesiredStore, ServiceSpec
 from vssync.sources.schemas import schema
 
 SCHEMA = schema("manifest.schema.json")

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from tests.manifest.support import problems
 from tests.manifest.test_laws import MANIFESTS, SCHEMA
 from vssync.errors import ManifestError
-from vssync.manifest import Documents, build, checked, parse
+from vssync.manifest.build import build_manifest, check_document
+from vssync.manifest.rules import APART
 from vssync.manifest.schema import check
-from vssync.manifest.sound import APART
+from vssync.manifest.source_map import Documents
+from vssync.manifest.yaml_loader import parse_document
 
 BASE = {
     "version": 1,
@@ -135,7 +137,9 @@ def test_fields_that_leave_a_store_clear_are_the_schemas() -> None:
 @given(MANIFESTS, st.sampled_from([None, "a"]))
 def test_what_is_left_has_the_right_form(tree: Any, env: str | None) -> None:
     try:
-        left = build(Documents(checked(parse(json.dumps(tree), "m.json"), SCHEMA)), SCHEMA, env, {})
+        left = build_manifest(
+            Documents(check_document(parse_document(json.dumps(tree), "m.json"), SCHEMA)), SCHEMA, env, {}
+        )
     except ManifestError:
         return
     assert check(left.tree, SCHEMA) == ()

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-QUICK = ("tests/applier/test_applying.py", "tests/test_faults.py", "tests/test_drift.py")
-CRASH = ("tests/test_crash.py",)
-LOST = ("tests/applier/test_lost.py",)
-JOURNAL = ("tests/applier/test_journal.py",)
+QUICK = ("tests/applier/test_applying.py", "tests/guarantees/test_faults.py", "tests/guarantees/test_drift.py")
+CRASH = ("tests/guarantees/test_crash.py",)
+LOST = ("tests/applier/test_recover_upload.py",)
+JOURNAL = ("tests/journal/test_writer.py",)
 INTERRUPTED = ("tests/applier/test_interrupted.py",)
 
 
@@ -39,38 +39,40 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "drop-the-mark-check",
-        "vssync/planner/copies.py",
+        "vssync/planner/classify.py",
         "elif mark.owner in owners:",
         "elif True:",
         ("tests/planner", *QUICK),
     ),
-    Mutant("detach-before-attach", "vssync/steps/lowering.py", "gap=bool(first)", "gap=True"),
+    Mutant("detach-before-attach", "vssync/applier/lower.py", "gap=bool(first)", "gap=True"),
     Mutant("blind-post-retry", "vssync/api/retry.py", "failure.ambiguous and idempotent", "failure.ambiguous"),
     Mutant(
         "a-404-after-attaching-is-a-failure",
-        "vssync/applier/polling.py",
+        "vssync/applier/wait.py",
         "except NotFound:",
         "except ZeroDivisionError:",
     ),
-    Mutant("forget-pagination", "vssync/api/paging.py", "bool(more) and bool(rows)", "False", ("tests/api", *QUICK)),
-    Mutant("delete-what-others-hold", "vssync/applier/removal.py", "if file_id not in held", "if True"),
+    Mutant(
+        "forget-pagination", "vssync/api/pagination.py", "bool(more) and bool(rows)", "False", ("tests/api", *QUICK)
+    ),
+    Mutant("delete-what-others-hold", "vssync/applier/delete.py", "if file_id not in held", "if True"),
     Mutant(
         "remove-without-reading-the-kept-copy",
-        "vssync/applier/landing.py",
+        "vssync/applier/settle.py",
         "if file.status is FileStatus.COMPLETED:",
         "if True:",
     ),
     Mutant(
         "batch-is-done-so-its-files-are",
-        "vssync/applier/landing.py",
-        "file if file and file.status in ENDED else end_of_file(at, load.file_id, by)",
+        "vssync/applier/settle.py",
+        "file if file and file.status in ENDED else wait_for_file(at, load.file_id, by)",
         "file or LiveFile(load.file_id, FileStatus.COMPLETED, 0, load.attributes)",
         ("tests/applier/test_attaching.py", *QUICK),
     ),
     Mutant(
         "second-store-after-a-lost-reply",
         "vssync/applier/stores.py",
-        "if found := until(run, lambda: (_with_mark(run, mark), None), bool, bool, patience=run.grace):",
+        "if found := poll_until(run, lambda: (_with_mark(run, mark), None), bool, bool, patience=run.grace):",
         "if found := str():",
     ),
     Mutant(
@@ -96,101 +98,101 @@ MUTANTS = (
     ),
     Mutant(
         "a-refusal-of-anything-is-a-refusal-of-the-files",
-        "vssync/applier/attaching.py",
+        "vssync/applier/attach.py",
         "if error.answer.status not in _REJECTED:",
         "if False:",
         ("tests/applier/test_attaching.py",),
     ),
     Mutant(
         "already-attached-is-a-refusal",
-        "vssync/applier/attaching.py",
+        "vssync/applier/attach.py",
         'return code == "file_already_attached"',
         "return False",
         ("tests/applier/test_attaching.py",),
     ),
     Mutant(
         "a-deadline-for-each-file-of-a-batch",
-        "vssync/applier/polling.py",
+        "vssync/applier/wait.py",
         "(0.0 if stuck else at.run.deadline)",
         "at.run.deadline",
         ("tests/applier/test_waiting.py",),
     ),
     Mutant(
         "what-another-store-learned-meanwhile-was-tried",
-        "vssync/applier/attaching.py",
-        "return _refused(at, loads, error, looks, ways)",
-        "return _refused(at, loads, error, looks, at.run.ways)",
+        "vssync/applier/attach.py",
+        "return _handle_refusal(at, loads, error, looks, ways)",
+        "return _handle_refusal(at, loads, error, looks, at.run.ways)",
         ("tests/applier/test_attaching.py",),
     ),
     Mutant(
         "attach-again-blindly",
-        "vssync/applier/attaching.py",
+        "vssync/applier/attach.py",
         "missing = [load for load in loads if load.file_id not in there]",
         "missing = list(loads)",
     ),
     Mutant(
         "trust-the-batch-id",
-        "vssync/applier/attaching.py",
+        "vssync/applier/attach.py",
         '"" if polled.batch.id == at.id else polled.batch.id',
         "polled.batch.id",
     ),
-    Mutant("forget-the-echo", "vssync/applier/echo.py", "at.writes.set_attributes(", "(lambda *_: None)("),
+    Mutant("forget-the-echo", "vssync/applier/settle.py", "at.writes.set_attributes(", "(lambda *_: None)("),
     Mutant(
         "no-line-before-a-write",
-        "vssync/journal/record.py",
+        "vssync/journal/writer.py",
         "self._add(before(self.run, self._number, _now(), write))",
         "self._fold.take(before(self.run, self._number, _now(), write))",
-        ("tests/applier/test_journal.py", *CRASH),
+        ("tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(
         "take-an-upload-that-a-store-holds",
-        "vssync/applier/__init__.py",
+        "vssync/applier/run.py",
         "if kept.file_id not in held",
         "if True",
-        ("tests/applier/test_journal.py", *CRASH),
+        ("tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(
         "forget-what-was-detached",
-        "vssync/journal/lines.py",
+        "vssync/journal/records.py",
         "if write.ours and not",
         "if False and not",
         CRASH,
     ),
     Mutant(
         "gc-without-looking",
-        "vssync/workflow/gc.py",
-        "held = holders(work.client, work.pool, owner, declared(work.loaded.desired))",
+        "vssync/commands/gc.py",
+        "held = held_file_ids(work.client, work.pool, owner, declared_stores(work.loaded.desired))",
         "held = dict[str, frozenset[str]]()",
-        ("tests/applier/test_gc.py", "tests/applier/test_journal.py", *CRASH),
+        ("tests/applier/test_gc.py", "tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(
-        "gc-spares-nothing", "vssync/workflow/gc.py", "SPARED = 24 * 3600", "SPARED = 0", ("tests/applier/test_gc.py",)
+        "gc-spares-nothing", "vssync/commands/gc.py", "SPARED = 24 * 3600", "SPARED = 0", ("tests/applier/test_gc.py",)
     ),
     Mutant(
         "one-pause-for-one-thread-only",
-        "vssync/api/limits.py",
+        "vssync/api/rate_limit.py",
         "self._paused_until = max(self._paused_until, until)",
         "self._paused_until = 0.0",
         ("tests/api", *QUICK),
     ),
     Mutant(
         "upload-shared-with-a-store-twice",
-        "vssync/applier/uploads.py",
+        "vssync/applier/ledger.py",
         "if store_id not in stores",
         "if stores",
         LOST,
     ),
     Mutant(
         "take-for-lost-what-the-store-holds",
-        "vssync/applier/lost.py",
+        "vssync/applier/upload.py",
         "not at.client.attached(at.id, file_id)",
         "True",
         LOST,
     ),
-    Mutant("take-for-lost-what-is-old", "vssync/applier/lost.py", "upload.created_at >= since", "True", LOST),
+    Mutant("take-for-lost-what-is-old", "vssync/applier/upload.py", "upload.created_at >= since", "True", LOST),
     Mutant(
         "any-name-proves-an-upload",
-        "vssync/applier/uploads.py",
+        "vssync/applier/ledger.py",
         "return upload_digest(self._name, file.sha256) in file.filename",
         "return True",
         LOST,
@@ -198,37 +200,37 @@ MUTANTS = (
     Mutant("send-twice-what-a-name-proves", "vssync/applier/writes.py", "file_id = on_lost(error)", "raise", LOST),
     Mutant(
         "equal-uploads-take-no-turns",
-        "vssync/applier/__init__.py",
+        "vssync/applier/run.py",
         "[form for form, times in wanted.items() if times > 1]",
         "()",
         ("tests/applier/test_applying.py", *LOST),
     ),
     Mutant(
         "a-line-written-anew-means-what-it-meant-once",
-        "vssync/journal/lines.py",
+        "vssync/journal/records.py",
         ' and not line.get("again")',
         "",
         JOURNAL,
     ),
     Mutant(
         "remember-for-ever-what-is-attached",
-        "vssync/applier/landing.py",
+        "vssync/applier/settle.py",
         "at.writes.journal.held(load.file_id)",
         "pass",
         JOURNAL,
     ),
-    Mutant("remember-every-run-that-was-cut-off", "vssync/journal/lines.py", "_RUNS = 10", "_RUNS = 10**6", JOURNAL),
-    Mutant("a-buffer-for-the-journal", "vssync/journal/record.py", "buffering=0", "buffering=-1", JOURNAL),
+    Mutant("remember-every-run-that-was-cut-off", "vssync/journal/records.py", "_RUNS = 10", "_RUNS = 10**6", JOURNAL),
+    Mutant("a-buffer-for-the-journal", "vssync/journal/writer.py", "buffering=0", "buffering=-1", JOURNAL),
     Mutant(
         "cancel-without-a-line",
-        "vssync/workflow/batches.py",
+        "vssync/commands/batches.py",
         "Writes(work.client, record).cancel_batch",
         "work.client.cancel_batch",
         JOURNAL,
     ),
     Mutant(
         "gc-hides-what-was-cut-off",
-        "vssync/journal/record.py",
+        "vssync/journal/writer.py",
         "if self._applies and not self._begun:",
         "if not self._begun:",
         JOURNAL,
@@ -243,10 +245,10 @@ MUTANTS = (
     Mutant(
         "wait-for-hanging-threads", "vssync/threads.py", "wait=kind is not KeyboardInterrupt", "wait=True", INTERRUPTED
     ),
-    Mutant("wait-on-though-asked-twice", "vssync/applier/__init__.py", "run.watcher.end() or not", "not", INTERRUPTED),
+    Mutant("wait-on-though-asked-twice", "vssync/applier/run.py", "run.watcher.end() or not", "not", INTERRUPTED),
     Mutant(
         "a-night-is-time-without-progress",
-        "vssync/applier/polling.py",
+        "vssync/applier/wait.py",
         "clock.sleep(wait)\n        waited += wait",
         "before = clock.monotonic()\n        clock.sleep(wait)\n        waited += clock.monotonic() - before",
         ("tests/applier/test_disasters.py",),

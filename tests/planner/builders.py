@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from vssync.model import (
+from vssync.model.marks import MARK, STORE_OWNER, Mark, Origin, mark_for, marked, read_mark, store_mark_for
+from vssync.model.plan import FileChange, Options, Plan, StorePlan
+from vssync.model.state import (
     Capabilities,
     Chunking,
     Contents,
@@ -26,9 +28,7 @@ from vssync.model import (
     StoreStatus,
     Upload,
 )
-from vssync.ownership import MARK, STORE_OWNER, Mark, Origin, mark_for, marked, read_mark, store_mark_for
-from vssync.plan import FileChange, Options, Plan, StorePlan
-from vssync.planner import make_plan
+from vssync.planner.assemble import make_plan
 
 NOW = 10_000
 OWNER = "kb/prod"

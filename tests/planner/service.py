@@ -10,8 +10,8 @@ from dataclasses import replace
 from itertools import count
 
 from tests.planner.builders import NOW
-from vssync.model import FileStatus, LiveFile
-from vssync.steps import Drop, Put, StoreSteps, Wait
+from vssync.applier.steps import Drop, Put, StoreSteps, Wait
+from vssync.model.state import FileStatus, LiveFile
 
 Files = dict[str, LiveFile]
 Effects = Generator[Files, None, Files]

@@ -9,14 +9,7 @@ from typing import Any
 import pytest
 
 from tests.planner.builders import NOW, OLD, copy, plan_store, said, wanted, with_mark, without
-from vssync.model import (
-    Capabilities,
-    DesiredFile,
-    FileStatus,
-    LiveFile,
-    Upload,
-)
-from vssync.ownership import (
+from vssync.model.marks import (
     KEY,
     MARK,
     PROVISIONAL,
@@ -26,7 +19,8 @@ from vssync.ownership import (
     provisional,
     read_mark,
 )
-from vssync.plan import Action, NoteKind, Reason, StorePlan
+from vssync.model.plan import Action, NoteKind, Reason, StorePlan
+from vssync.model.state import Capabilities, DesiredFile, FileStatus, LiveFile, Upload
 
 A = wanted()
 EXT = wanted("terms.pdf", file_id="ext")

@@ -15,10 +15,10 @@ import pytest
 from tests.planner.builders import OLD, copy, live_store, plan, wanted, with_mark, without
 from tests.planner.builders import declared as store_of
 from tests.planner.service import Files, effects
-from vssync.model import Capabilities, Contents, DesiredFile, FileStatus, IngestError, LiveFile
-from vssync.ownership import KEY, MARK, presumed_content_of
-from vssync.plan import Action, Plan
-from vssync.steps import lower
+from vssync.applier.lower import lower
+from vssync.model.marks import KEY, MARK, presumed_content_of
+from vssync.model.plan import Action, Plan
+from vssync.model.state import Capabilities, Contents, DesiredFile, FileStatus, IngestError, LiveFile
 
 UPLOADED = wanted()
 DECLARED = wanted(file_id="ext")

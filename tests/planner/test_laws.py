@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from tests.planner.builders import OLD, OWNER, batch, copy, declared, live_store, plan, wanted, without
 from tests.planner.service import applied
-from vssync.model import AUTO, Attributes, Chunking, Contents, DesiredFile, FileStatus, LiveFile, Scalar
-from vssync.ownership import MARK, Mark, read_mark
-from vssync.plan import Action, FileChange, Plan
-from vssync.steps import lower
+from vssync.applier.lower import lower
+from vssync.model.marks import MARK, Mark, read_mark
+from vssync.model.plan import Action, FileChange, Plan
+from vssync.model.state import AUTO, Attributes, Chunking, Contents, DesiredFile, FileStatus, LiveFile, Scalar
 
 texts = st.text("ab\u00e9\u00fc\u4e2d ", max_size=4)
 values = texts | st.integers(-3, 2**53) | st.booleans() | st.floats(allow_nan=False, allow_infinity=False)

@@ -9,10 +9,10 @@ import pytest
 
 from tests.planner.builders import OWNER, copy, declared, live_store, plan, wanted
 from vssync.errors import Refused, VssyncError
-from vssync.model import Capabilities, Contents, Desired, DesiredStore, LiveStore, ServiceSpec, StoreStatus
-from vssync.ownership import STORE_BATCHES, STORE_OWNER, STORE_PROTECT, store_mark_for
-from vssync.plan import Action, NoteKind, Options, Reason, StorePlan
-from vssync.planner import match_stores
+from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT, store_mark_for
+from vssync.model.plan import Action, NoteKind, Options, Reason, StorePlan
+from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, LiveStore, ServiceSpec, StoreStatus
+from vssync.planner.find_stores import match_stores
 
 EXPIRED = StoreStatus.EXPIRED
 EMPTY = Contents()

@@ -12,9 +12,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from vssync.model import DesiredStore
-from vssync.plan import Plan
-from vssync.report import Outcome, Report
+from vssync.model.plan import Plan
+from vssync.model.report import Outcome, Report
+from vssync.model.state import DesiredStore
 
 _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=12) | st.sampled_from(["docs/a.md", "docs/b.md", "keep", "v1;a;b"]),

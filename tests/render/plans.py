@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from vssync.model import AUTO, Attributes, DesiredFile, DesiredStore, FileStatus, ServiceSpec
-from vssync.plan import Action, Copy, FieldChange, FileChange, Plan, Reason, StorePlan
+from vssync.model.plan import Action, Copy, FieldChange, FileChange, Plan, Reason, StorePlan
+from vssync.model.state import AUTO, Attributes, DesiredFile, DesiredStore, FileStatus, ServiceSpec
 
 SHA = "9f2c41d07be3a655" * 4
 MARK = f"v1;support-kb/prod;9f2c41d07be3a655;{SHA};44ff0a1b9c3d2e77;c0ffee0123456789;u;1"

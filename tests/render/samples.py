@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.render.plans import change, copy, create, deleted, plan, replaced, store, update
-from vssync.model import FileCounts, ServiceSpec
-from vssync.plan import (
+from vssync.model.plan import (
     Action,
     BatchChange,
     FieldChange,
@@ -18,7 +17,8 @@ from vssync.plan import (
     Refusal,
     StoreChange,
 )
-from vssync.report import Orphan, Outcome, Report, Status
+from vssync.model.report import Orphan, Outcome, Report, Status
+from vssync.model.state import FileCounts, ServiceSpec
 
 LONG_ID = "vs_ord_7hq2m5xkc3p9w8z1b6r4t0n2x4da"
 

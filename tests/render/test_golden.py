@@ -7,7 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.render.samples import PLANS, REPORTS
-from vssync.render import View, plan_markdown, plan_text, report_markdown, report_text, status_text
+from vssync.render.layout import View
+from vssync.render.markdown import plan_markdown, report_markdown
+from vssync.render.plan_text import plan_text, status_text
+from vssync.render.report import report_text
 
 Golden = Callable[[str, str], None]
 

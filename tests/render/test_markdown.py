@@ -10,9 +10,17 @@ from hypothesis import strategies as st
 
 from tests.render import samples
 from tests.render.plans import create, deleted, plan, store
-from vssync.plan import Action, Note, NoteKind, Plan, Reason, Refusal, StoreChange
-from vssync.render import View, plan_markdown, report_markdown
-from vssync.render.pieces import Piece, assemble, code, fenced, marker
+from vssync.model.plan import Action, Note, NoteKind, Plan, Reason, Refusal, StoreChange
+from vssync.render.layout import View
+from vssync.render.markdown import (
+    MarkdownPiece,
+    assemble_pieces,
+    comment_marker,
+    fenced_block,
+    inline_code,
+    plan_markdown,
+    report_markdown,
+)
 
 
 @cache
@@ -87,7 +95,7 @@ def test_the_same_whatever_the_terminal() -> None:
     ],
 )
 def test_a_comment_is_found_again_by_its_marker(owner: str, line: str) -> None:
-    assert marker("plan", owner) == line
+    assert comment_marker("plan", owner) == line
     assert plan_markdown(plan(owner=owner), View()).splitlines()[0] == line
 
 
@@ -100,12 +108,12 @@ def test_a_comment_is_found_again_by_its_marker(owner: str, line: str) -> None:
     ],
 )
 def test_code(text: str, shown: str) -> None:
-    assert code(text) == shown
+    assert inline_code(text) == shown
 
 
 @pytest.mark.parametrize(("line", "fence"), [("a", "```"), ("``", "```"), ("```", "````"), ("x `````", "``````")])
 def test_no_line_closes_its_fence(line: str, fence: str) -> None:
-    assert fenced([line]).text() == f"{fence}text\n{line}\n{fence}"
+    assert fenced_block([line]).text() == f"{fence}text\n{line}\n{fence}"
 
 
 @given(
@@ -113,8 +121,8 @@ def test_no_line_closes_its_fence(line: str, fence: str) -> None:
     st.integers(200, 900),
 )
 def test_pieces_never_outgrow_their_room(pieces: list[list[str]], room: int) -> None:
-    made = [Piece("<", tuple(lines), ">") for lines in pieces]
-    shown = assemble(made, room)
+    made = [MarkdownPiece("<", tuple(lines), ">") for lines in pieces]
+    shown = assemble_pieces(made, room)
     assert len(shown.encode()) <= room
     assert shown.count("<\n") + shown.count("<") >= 0
     whole = "\n\n".join(piece.text() for piece in made)
@@ -122,7 +130,7 @@ def test_pieces_never_outgrow_their_room(pieces: list[list[str]], room: int) -> 
 
 
 def test_a_cut_piece_is_closed_and_says_what_is_missing() -> None:
-    piece = Piece("```text", tuple(f"line {n:03}" for n in range(100)), "```").cut(100)
+    piece = MarkdownPiece("```text", tuple(f"line {n:03}" for n in range(100)), "```").cut(100)
     assert piece
     assert piece.text().endswith("\n... and 93 more lines\n```")
     assert len(piece.text()) <= 100

@@ -10,24 +10,12 @@ from itertools import cycle
 
 import pytest
 from hypothesis import given, settings
-from markdown_it import MarkdownIt  # rich brings it
+from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from tests.render.anything import PLANS, REPORTS
 from tests.render.plans import copy, create, desired, plan, store, update
-from vssync.model import (
-    AUTO,
-    Desired,
-    DesiredStore,
-    FileCounts,
-    FileStatus,
-    IngestError,
-    LiveBatch,
-    LiveFile,
-    SearchHit,
-    ServiceSpec,
-)
-from vssync.plan import (
+from vssync.model.plan import (
     Action,
     BatchChange,
     FieldChange,
@@ -39,30 +27,29 @@ from vssync.plan import (
     Refusal,
     StoreChange,
 )
-from vssync.render import (
-    Inspection,
-    LiveCopy,
-    Underway,
-    View,
-    batches_json,
-    batches_text,
-    clean,
-    inspection_text,
-    offline_json,
-    offline_markdown,
-    offline_text,
-    plan_gitlab,
-    plan_json,
-    plan_markdown,
-    plan_text,
-    report_json,
-    report_markdown,
-    report_text,
-    search_json,
-    search_text,
-    status_text,
+from vssync.model.report import Orphan, Outcome, Report, Status
+from vssync.model.state import (
+    AUTO,
+    Desired,
+    DesiredStore,
+    FileCounts,
+    FileStatus,
+    IngestError,
+    LiveBatch,
+    LiveFile,
+    SearchHit,
+    ServiceSpec,
 )
-from vssync.report import Orphan, Outcome, Report, Status
+from vssync.render.batches import LiveBatchRow, batches_json, batches_text
+from vssync.render.file_status import FileInspection, LiveCopy, inspection_text
+from vssync.render.json import plan_gitlab, plan_json, report_json
+from vssync.render.layout import View
+from vssync.render.markdown import plan_markdown, report_markdown
+from vssync.render.offline import offline_json, offline_markdown, offline_text
+from vssync.render.plan_text import plan_text, status_text
+from vssync.render.report import report_text
+from vssync.render.search import search_json, search_text
+from vssync.text import escape_control
 
 # Each holds the word that must not stand outside code.
 NASTY = (
@@ -129,19 +116,22 @@ def manifest(text: str) -> Desired:
     return Desired(text, ServiceSpec(text, text, text, text, f"https://user:evil@{text}/evil"), (made,))
 
 
-def inspected(text: str) -> Inspection:
+def inspected(text: str) -> FileInspection:
     """A file that the service says nasty things of."""
     made = manifest(text)
     live = LiveFile(text, FileStatus.FAILED, 1, {text: text}, AUTO, IngestError(text, text))
-    return Inspection(
+    return FileInspection(
         text, text, made.stores[0].files[0], (LiveCopy(live, None, text),), nasty_plan(text).stores[0].files
     )
 
 
-def underway(text: str) -> tuple[Underway, ...]:
+def underway(text: str) -> tuple[LiveBatchRow, ...]:
     batch = LiveBatch(text, FileStatus.IN_PROGRESS, 1, FileCounts(1, 0, 0, 0, 1), (text,))
     change = BatchChange(text, Action.CANCEL, (Reason.UNWANTED,), batch.counts, (text,), text)
-    return (Underway(text, text, batch, 1, ours=True, change=change), Underway(text, text, batch, 1, ours=False))
+    return (
+        LiveBatchRow(text, text, batch, 1, ours=True, change=change),
+        LiveBatchRow(text, text, batch, 1, ours=False),
+    )
 
 
 TEXTS: dict[str, Callable[[str, View], str]] = {
@@ -178,10 +168,10 @@ def assert_harmless(shown: str) -> None:
 
 @pytest.mark.parametrize("text", NASTY, ids=ascii)
 def test_clean_leaves_one_line_that_can_be_read(text: str) -> None:
-    cleaned = clean(text)
+    cleaned = escape_control(text)
     assert not {unicodedata.category(char) for char in cleaned} & INVISIBLE
     assert "evil" in cleaned
-    assert clean(cleaned) == cleaned
+    assert escape_control(cleaned) == cleaned
 
 
 @pytest.mark.parametrize("view", [View(), View(width=60), View(full=True)], ids=["80", "60", "full"])

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.review.runner import ROOT
-from vssync.cli.commands import cli
+from vssync.cli.main import cli
 
 HOOKS: list[dict[str, Any]] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
 

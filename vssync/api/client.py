@@ -10,24 +10,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, BinaryIO, TypeVar
 
-from vssync.api import lacks, parse
-from vssync.api.ends import from_both_ends
-from vssync.api.limits import Bucket, Clock
-from vssync.api.paging import PAGE, Page, one_by_one, page_of, whole
-from vssync.api.parse import Misshapen
-from vssync.api.paths import at
-from vssync.api.send import ATTACH, SEARCH, UPLOAD, Call, Plane, Reply, Sender, misshapen
-from vssync.api.values import Entry, Glance, Polled
-from vssync.errors import AccessDenied, NotFound, ServiceError
-from vssync.model import (
-    Attributes,
-    Chunking,
-    LiveBatch,
-    LiveFile,
-    LiveStore,
-    SearchHit,
-    Upload,
+from vssync.api.capabilities import is_permanent, missing_from_list_error
+from vssync.api.http import ATTACH, SEARCH, UPLOAD, Call, Plane, Reply, Sender, malformed_reply_error, url_path
+from vssync.api.pagination import PAGE, Page, list_bidirectional, list_pages, page_of, read_whole_listing
+from vssync.api.parse import (
+    AttachmentEntry,
+    BatchPoll,
+    Body,
+    MalformedResponse,
+    Probe,
+    parse_batch,
+    parse_hit,
+    parse_store,
+    parse_store_file,
+    parse_text,
+    parse_upload,
 )
+from vssync.api.rate_limit import Bucket, Clock
+from vssync.errors import AccessDenied, NotFound, ServiceError
+from vssync.model.state import Attributes, Chunking, LiveBatch, LiveFile, LiveStore, SearchHit, Upload
 
 Typed = TypeVar("Typed")
 PURPOSE = "assistants"
@@ -87,107 +88,109 @@ class Client:
 
     def stores(self) -> tuple[LiveStore, ...]:
         """All stores, complete."""
-        return self._list("/vector_stores", parse.store, Plane.CONTROL)
+        return self._list("/vector_stores", parse_store, Plane.CONTROL)
 
     def create_store(self, body: Mapping[str, Any]) -> LiveStore:
         """A new store with these settings."""
-        return self._read(Call("POST", "/vector_stores", Plane.CONTROL, body=body, idempotent=False), parse.store)
+        return self._read(Call("POST", "/vector_stores", Plane.CONTROL, body=body, idempotent=False), parse_store)
 
     def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
         """The store with these settings; name, metadata and expiry only (OpenAI spec)."""
-        return self._read(Call("POST", at("vector_stores", store_id), Plane.CONTROL, body=body), parse.store)
+        return self._read(Call("POST", url_path("vector_stores", store_id), Plane.CONTROL, body=body), parse_store)
 
     def store(self, store_id: str) -> LiveStore:
         """One store; NotFound may also mean that the caller may not see it."""
-        return self._read(Call("GET", at("vector_stores", store_id), Plane.CONTROL), parse.store)
+        return self._read(Call("GET", url_path("vector_stores", store_id), Plane.CONTROL), parse_store)
 
     def delete_store(self, store_id: str) -> None:
         """Deletes a store; its Files stay (OpenAI spec). One that is gone already is fine."""
-        self._gone(Call("DELETE", at("vector_stores", store_id), Plane.CONTROL))
+        self._gone(Call("DELETE", url_path("vector_stores", store_id), Plane.CONTROL))
 
     def search(self, store_id: str, query: str, most: int) -> tuple[SearchHit, ...]:
         """The best `most` (1..50) chunks for a question."""
         body = {"query": query, "max_num_results": most}
-        call = Call("POST", at("vector_stores", store_id, "search"), body=body, patience=SEARCH)
-        return self._read(call, lambda body: tuple(parse.hit(row) for row in page_of(body).rows))
+        call = Call("POST", url_path("vector_stores", store_id, "search"), body=body, patience=SEARCH)
+        return self._read(call, lambda body: tuple(parse_hit(row) for row in page_of(body).rows))
 
     # -- a store's files ---------------------------------------------------------------------------------
 
     def files(self, store_id: str, expected: int = 0) -> tuple[LiveFile, ...]:
         """All files of a store, complete: from both ends at once, and from one when that gave fewer than expected."""
-        path = at("vector_stores", store_id, "files")
+        path = url_path("vector_stores", store_id, "files")
         try:
-            rows = from_both_ends(self._pages(path, order="asc"), self._pages(path, order="desc"), _at_once)
-            found = tuple(parse.store_file(row) for row in rows)
-        except Misshapen:
+            rows = list_bidirectional(self._pages(path, order="asc"), self._pages(path, order="desc"), _at_once)
+            found = tuple(parse_store_file(row) for row in rows)
+        except MalformedResponse:
             found = None
-        return self._list(path, parse.store_file) if found is None or len(found) < expected else found
+        return self._list(path, parse_store_file) if found is None or len(found) < expected else found
 
     def ready(self, store_id: str) -> bool:
         """Whether the store can be used: some services answer 404 for a while after creating it."""
         try:
-            self._send(Call("GET", at("vector_stores", store_id, "files"), params={"limit": 1}))
+            self._send(Call("GET", url_path("vector_stores", store_id, "files"), params={"limit": 1}))
         except NotFound:
             return False
         return True
 
     def file(self, store_id: str, file_id: str) -> LiveFile:
         """One file of a store."""
-        return self._read(Call("GET", at("vector_stores", store_id, "files", file_id)), parse.store_file)
+        return self._read(Call("GET", url_path("vector_stores", store_id, "files", file_id)), parse_store_file)
 
     def attached(self, store_id: str, file_id: str) -> bool:
         """Whether a store still has this file."""
-        return self._there(Call("GET", at("vector_stores", store_id, "files", file_id)))
+        return self._there(Call("GET", url_path("vector_stores", store_id, "files", file_id)))
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> LiveFile:
         """Replaces a store file's attributes as a whole."""
-        call = Call("POST", at("vector_stores", store_id, "files", file_id), body={"attributes": dict(attributes)})
-        return self._read(call, parse.store_file)
+        call = Call(
+            "POST", url_path("vector_stores", store_id, "files", file_id), body={"attributes": dict(attributes)}
+        )
+        return self._read(call, parse_store_file)
 
     def detach(self, store_id: str, file_id: str) -> None:
         """Takes a file out of a store; the File stays (OpenAI spec). One that is gone already is fine."""
-        self._gone(Call("DELETE", at("vector_stores", store_id, "files", file_id)))
+        self._gone(Call("DELETE", url_path("vector_stores", store_id, "files", file_id)))
 
-    def attach(self, store_id: str, entry: Entry) -> LiveFile:
+    def attach(self, store_id: str, entry: AttachmentEntry) -> LiveFile:
         """Attaches one file. A file that is attached already is an error here, and an answer there: look first."""
-        return self._read(_attaching(store_id, "files", _entry(entry), 1), parse.store_file)
+        return self._read(_attaching(store_id, "files", _entry(entry), 1), parse_store_file)
 
     # -- batches -----------------------------------------------------------------------------------------
 
-    def create_batch(self, store_id: str, entries: Sequence[Entry]) -> Polled:
+    def create_batch(self, store_id: str, entries: Sequence[AttachmentEntry]) -> BatchPoll:
         """Attaches up to 2,000 files (OpenAI spec), each with its own attributes and chunking."""
         body = {"files": [_entry(entry) for entry in entries]}
         return self._polled(_attaching(store_id, "file_batches", body, len(entries)))
 
     def create_batch_of(
         self, store_id: str, file_ids: Sequence[str], attributes: Attributes, chunking: Chunking
-    ) -> Polled:
+    ) -> BatchPoll:
         """Attaches files that share attributes and chunking, for services that take no `files`."""
         body = {"file_ids": list(file_ids), "attributes": dict(attributes), **_strategy(chunking)}
         return self._polled(_attaching(store_id, "file_batches", body, len(file_ids)))
 
-    def batch(self, store_id: str, batch_id: str) -> Polled:
+    def batch(self, store_id: str, batch_id: str) -> BatchPoll:
         """A batch's progress. The id in the answer is not trusted: some services echo another object's."""
-        return self._polled(Call("GET", at("vector_stores", store_id, "file_batches", batch_id)))
+        return self._polled(Call("GET", url_path("vector_stores", store_id, "file_batches", batch_id)))
 
     def batch_files(self, store_id: str, batch_id: str) -> tuple[LiveFile, ...]:
         """All files of a batch, complete."""
-        return self._list(at("vector_stores", store_id, "file_batches", batch_id, "files"), parse.store_file)
+        return self._list(url_path("vector_stores", store_id, "file_batches", batch_id, "files"), parse_store_file)
 
     def cancel_batch(self, store_id: str, batch_id: str) -> None:
         """Asks a batch to stop; what is completed stays, and it may go on for a while."""
-        self._send(Call("POST", at("vector_stores", store_id, "file_batches", batch_id, "cancel")))
+        self._send(Call("POST", url_path("vector_stores", store_id, "file_batches", batch_id, "cancel")))
 
     def batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
         """A store's unfinished batches with their files; None where the service does not list batches."""
         if not self._lists_batches:
             return None
         try:
-            listed = self._list(at("vector_stores", store_id, "file_batches"), parse.batch)
+            listed = self._list(url_path("vector_stores", store_id, "file_batches"), parse_batch)
         except ServiceError as error:
-            if lacks.on_list(error) is None:
+            if missing_from_list_error(error) is None:
                 raise
-            self._lists_batches = not lacks.for_good(error)
+            self._lists_batches = not is_permanent(error)
             return None
         return tuple(self._with_files(store_id, batch) for batch in listed if batch.status in _CHILD_STATES)
 
@@ -213,11 +216,11 @@ class Client:
             patience=UPLOAD,
             costs={Bucket.UPLOADS: 1},
         )
-        return self._read(call, parse.upload)
+        return self._read(call, parse_upload)
 
     def uploaded(self, file_id: str) -> Upload:
         """One File object."""
-        return self._read(Call("GET", at("files", file_id)), parse.upload)
+        return self._read(Call("GET", url_path("files", file_id)), parse_upload)
 
     def uploads(self) -> Iterator[Upload]:
         """All Files for the purpose that ours have, whoever's, newest first; each page is asked for when it is needed.
@@ -225,27 +228,27 @@ class Client:
         Complete for who reads to the end. Raises ServiceError on the way, when a page fails or is misshapen.
         """
         try:
-            found = map(parse.upload, one_by_one(self._pages("/files", order="desc")))
+            found = map(parse_upload, list_pages(self._pages("/files", order="desc")))
             yield from (file for file in found if file.purpose in (PURPOSE, ""))
-        except Misshapen as why:
-            raise misshapen(Call("GET", "/files"), why) from why
+        except MalformedResponse as why:
+            raise malformed_reply_error(Call("GET", "/files"), why) from why
 
     def download(self, file_id: str) -> bytes:
         """A File's bytes, in memory. Many services give back none that were uploaded for stores."""
-        body: bytes = self._send(Call("GET", at("files", file_id, "content"), patience=UPLOAD, raw=True)).body
+        body: bytes = self._send(Call("GET", url_path("files", file_id, "content"), patience=UPLOAD, raw=True)).body
         return body
 
     def text(self, store_id: str, file_id: str) -> str:
         """A store file as the service read it: text, whatever was uploaded."""
-        return self._read(Call("GET", at("vector_stores", store_id, "files", file_id, "content")), parse.text)
+        return self._read(Call("GET", url_path("vector_stores", store_id, "files", file_id, "content")), parse_text)
 
     def delete_upload(self, file_id: str) -> None:
         """Deletes a File. One that is gone already is fine."""
-        self._gone(Call("DELETE", at("files", file_id)))
+        self._gone(Call("DELETE", url_path("files", file_id)))
 
     # -- looking around ----------------------------------------------------------------------------------
 
-    def glance(self, path: str, plane: Plane = Plane.DATA) -> Glance:
+    def glance(self, path: str, plane: Plane = Plane.DATA) -> Probe:
         """Asks for one object of a listing, and raises nothing for what the service says."""
         begun = self.clock.monotonic()
         error: ServiceError | None = None
@@ -253,7 +256,7 @@ class Client:
             self._read(Call("GET", path, plane, {"limit": 1}), page_of)
         except ServiceError as why:
             error = why
-        return Glance(error, self.clock.monotonic() - begun)
+        return Probe(error, self.clock.monotonic() - begun)
 
     # -- shared ------------------------------------------------------------------------------------------
 
@@ -266,8 +269,8 @@ class Client:
         reply = self._send(call)
         try:
             return read(reply.body)
-        except Misshapen as why:
-            raise misshapen(call, why) from why
+        except MalformedResponse as why:
+            raise malformed_reply_error(call, why) from why
 
     def _gone(self, call: Call) -> None:
         """Deletes. A 404 is as good, unless the object can still be read: services hide a missing permission so.
@@ -288,12 +291,12 @@ class Client:
             return False
         return True
 
-    def _polled(self, call: Call) -> Polled:
+    def _polled(self, call: Call) -> BatchPoll:
         reply = self._send(call)
         try:
-            return Polled(parse.batch(reply.body), reply.poll_after)
-        except Misshapen as why:
-            raise misshapen(call, why) from why
+            return BatchPoll(parse_batch(reply.body), reply.poll_after)
+        except MalformedResponse as why:
+            raise malformed_reply_error(call, why) from why
 
     def _pages(self, path: str, plane: Plane = Plane.DATA, *, order: str = "asc") -> Callable[[str], Page]:
         def fetch(cursor: str) -> Page:
@@ -306,12 +309,12 @@ class Client:
 
         return fetch
 
-    def _list(self, path: str, read: Callable[[parse.Body], Typed], plane: Plane = Plane.DATA) -> tuple[Typed, ...]:
+    def _list(self, path: str, read: Callable[[Body], Typed], plane: Plane = Plane.DATA) -> tuple[Typed, ...]:
         """A whole listing from one end; ServiceError when it is misshapen."""
         try:
-            return tuple(read(row) for row in whole(self._pages(path, plane)))
-        except Misshapen as why:
-            raise misshapen(Call("GET", path, plane), why) from why
+            return tuple(read(row) for row in read_whole_listing(self._pages(path, plane)))
+        except MalformedResponse as why:
+            raise malformed_reply_error(Call("GET", path, plane), why) from why
 
 
 def _at_once(one: Callable[[], Page], other: Callable[[], Page]) -> tuple[Page, Page]:
@@ -323,7 +326,7 @@ def _at_once(one: Callable[[], Page], other: Callable[[], Page]) -> tuple[Page, 
 def _attaching(store_id: str, where: str, body: Mapping[str, Any], files: int) -> Call:
     return Call(
         "POST",
-        at("vector_stores", store_id, where),
+        url_path("vector_stores", store_id, where),
         body=body,
         idempotent=False,
         patience=ATTACH,
@@ -332,7 +335,7 @@ def _attaching(store_id: str, where: str, body: Mapping[str, Any], files: int) -
     )
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: AttachmentEntry) -> dict[str, Any]:
     return {"file_id": entry.file_id, "attributes": dict(entry.attributes), **_strategy(entry.chunking)}
 
 

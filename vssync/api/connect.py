@@ -6,8 +6,8 @@ import httpx
 
 from vssync import __version__
 from vssync.api.client import Client
-from vssync.api.limits import Clock, Limits, rates
-from vssync.api.send import Plane, Sender
+from vssync.api.http import Plane, Sender
+from vssync.api.rate_limit import Clock, RateLimiter, rates
 from vssync.endpoints import Endpoint
 from vssync.errors import UsageProblem
 
@@ -36,7 +36,7 @@ def connect(
         Plane.CONTROL: (endpoint.control_url, endpoint.control_headers),
     }
     http = _http(auth, workers, transport)
-    sender = Sender(http, bases, Limits(clock, per_minute), clock, provider=endpoint.provider)
+    sender = Sender(http, bases, RateLimiter(clock, per_minute), clock, provider=endpoint.provider)
     return Client(sender, lists_batches=endpoint.lists_batches)
 
 

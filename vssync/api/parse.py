@@ -1,16 +1,14 @@
-"""JSON of a service to our types: lenient in what it takes, strict in what it gives.
-
-Unknown fields are ignored and unknown statuses become UNKNOWN. A listing whose objects have no id cannot be
-trusted to be complete, so that is an error.
-"""
+"""What the client takes and gives beside the model's own types."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from vssync.model import (
+from vssync.errors import ServiceError
+from vssync.model.state import (
     AUTO,
     Attributes,
     Chunking,
@@ -26,16 +24,42 @@ from vssync.model import (
     Upload,
 )
 
+
+@dataclass(frozen=True, slots=True)
+class AttachmentEntry:
+    """One file of a batch to create."""
+
+    file_id: str
+    attributes: Attributes
+    chunking: Chunking
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one reading request came to: an error or none, and how long it took in seconds, attempts included."""
+
+    error: ServiceError | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPoll:
+    """A batch as just read, and how many seconds the service asks to wait before the next look."""
+
+    batch: LiveBatch
+    after: float | None
+
+
 Body = Mapping[str, Any]
 Word = TypeVar("Word", bound=StrEnum)
 _MOST = 2**53  # no time, size or count comes near; JSON holds infinities and numbers of any length
 
 
-class Misshapen(Exception):
+class MalformedResponse(Exception):
     """An answer that cannot be read; `api` turns it into a ServiceError that names the request."""
 
 
-def store(body: Body) -> LiveStore:
+def parse_store(body: Body) -> LiveStore:
     """A vector store."""
     store_id = _id(body)
     expires = body.get("expires_after")
@@ -51,7 +75,7 @@ def store(body: Body) -> LiveStore:
     )
 
 
-def store_file(body: Body) -> LiveFile:
+def parse_store_file(body: Body) -> LiveFile:
     """A File attached to a store."""
     return LiveFile(
         id=_id(body),
@@ -63,7 +87,7 @@ def store_file(body: Body) -> LiveFile:
     )
 
 
-def batch(body: Body, file_ids: tuple[str, ...] | None = None) -> LiveBatch:
+def parse_batch(body: Body, file_ids: tuple[str, ...] | None = None) -> LiveBatch:
     """A file batch."""
     return LiveBatch(
         id=_id(body),
@@ -74,13 +98,13 @@ def batch(body: Body, file_ids: tuple[str, ...] | None = None) -> LiveBatch:
     )
 
 
-def upload(body: Body) -> Upload:
+def parse_upload(body: Body) -> Upload:
     """An uploaded File."""
     size, created_at = _int(body.get("bytes")), _int(body.get("created_at"))
     return Upload(_id(body), _text(body.get("filename")), size, created_at, _text(body.get("purpose")))
 
 
-def hit(body: Body) -> SearchHit:
+def parse_hit(body: Body) -> SearchHit:
     """One search result; its texts joined."""
     parts = body.get("content")
     texts = [_text(part.get("text")) for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
@@ -95,18 +119,18 @@ def hit(body: Body) -> SearchHit:
     )
 
 
-def text(body: Body) -> str:
+def parse_text(body: Body) -> str:
     """A file's text, its parts joined; older services call the parts `content`. Raises Misshapen without any list."""
     parts = _mapping(body).get("data", _mapping(body).get("content"))
     if not isinstance(parts, list):
-        raise Misshapen("a file's content without its parts")
+        raise MalformedResponse("a file's content without its parts")
     return "".join(_text(part.get("text")) for part in parts if isinstance(part, Mapping))
 
 
 def _id(body: Body) -> str:
     value = body.get("id") if isinstance(body, Mapping) else None
     if not isinstance(value, str) or not value:
-        raise Misshapen("an object without an id")
+        raise MalformedResponse("an object without an id")
     return value
 
 

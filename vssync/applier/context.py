@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from vssync.api import Client
-from vssync.api.lacks import Lack
+from vssync.api.capabilities import MissingCapability
+from vssync.api.client import Client
+from vssync.applier.ledger import UploadPool
 from vssync.applier.results import Result, Results
-from vssync.applier.uploads import Uploads
+from vssync.applier.steps import Drop
 from vssync.applier.writes import Writes
-from vssync.model import Capabilities, LiveFile
-from vssync.report import Orphan
-from vssync.steps import Drop
+from vssync.model.report import Orphan
+from vssync.model.state import Capabilities, LiveFile
 from vssync.threads import Pool
 
 
@@ -32,7 +32,7 @@ Step = TypeVar("Step", bound=Keyed)
 
 
 @dataclass(frozen=True, slots=True)
-class Todo:
+class StoreWorkload:
     """What a run has to do in a store: bytes of files to upload, batches to create, changes in all."""
 
     store: str
@@ -44,7 +44,7 @@ class Todo:
 class Watcher(Protocol):
     """Told of progress while a run goes on, by the store's key; must be thread-safe and quick."""
 
-    def begin(self, todo: Sequence[Todo], held: Callable[[], float]) -> None:
+    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None:
         """What there is to do; `held` tells for how many seconds the service wants to be left alone from now on."""
 
     def uploaded(self, store: str, size: int) -> None:
@@ -78,7 +78,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Waste:
+class PendingDelete:
     """An upload to delete: why, and the store it was detached from, if any."""
 
     why: str
@@ -86,7 +86,7 @@ class Waste:
 
 
 @dataclass(slots=True)
-class Run:
+class ApplyRun:
     """One apply under way."""
 
     client: Client
@@ -101,8 +101,8 @@ class Run:
     pause: Pause = Pause()
     deadline: float = 600.0  # seconds without progress until a file or batch is given up for this run
     grace: float = 120.0  # seconds a new object may stay invisible
-    uploads: Uploads = field(default_factory=Uploads)
-    _trash: dict[str, Waste] = field(default_factory=dict)
+    uploads: UploadPool = field(default_factory=UploadPool)
+    _trash: dict[str, PendingDelete] = field(default_factory=dict)
     _loose: dict[str, str] = field(default_factory=dict)
     _suspects: list[Orphan] = field(default_factory=list)
     _taken: Counter[str] = field(default_factory=Counter)
@@ -118,7 +118,7 @@ class Run:
         """Something failed, and the run was told to end then."""
         return self.fail_fast and self.results.any_failed()
 
-    def lacks(self, lack: Lack) -> None:
+    def lacks(self, lack: MissingCapability) -> None:
         """Closes a way for this run, since the service refused it."""
         with self._lock:
             self.ways = replace(self.ways, **{lack.value: False})
@@ -157,9 +157,9 @@ class Run:
     def throw(self, file_id: str, why: str, store_id: str = "") -> None:
         """Remembers an upload of ours that nothing should hold any more; it goes at the end of the run."""
         with self._lock:
-            self._trash[file_id] = Waste(why, store_id)
+            self._trash[file_id] = PendingDelete(why, store_id)
 
-    def trash(self) -> dict[str, Waste]:
+    def trash(self) -> dict[str, PendingDelete]:
         """What should go, by File id."""
         with self._lock:
             return dict(self._trash)
@@ -193,10 +193,10 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreRun:
+class StoreContext:
     """A run at work on one store: its key in the manifest, its live id, the attributes that others own."""
 
-    run: Run
+    run: ApplyRun
     key: str
     id: str
     ignore: tuple[str, ...] = ()
@@ -230,7 +230,7 @@ class StoreRun:
         """Tells who watches that so many more changes of this store came to an end, good or bad."""
         self.run.watcher.settled(self.key, count)
 
-    def each(self, function: Callable[[StoreRun, Step], None], steps: Iterable[Step]) -> None:
+    def each(self, function: Callable[[StoreContext, Step], None], steps: Iterable[Step]) -> None:
         """Runs a function over steps by the run's threads; nothing when the run is to end."""
 
         def one(step: Step) -> None:

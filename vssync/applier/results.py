@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from vssync.errors import LostReply, VssyncError
-from vssync.model import FileStatus, LiveFile
-from vssync.plan import Action, Plan, StorePlan
-from vssync.report import Outcome, Status
+from vssync.model.plan import Action, Plan, StorePlan
+from vssync.model.report import Outcome, Status
+from vssync.model.state import FileStatus, LiveFile
 
 # A change of several requests is as bad as its worst one.
 _WORST_FIRST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)

@@ -5,17 +5,21 @@ The rest of the applier reads through the client and writes only here, so that n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from vssync.api import Client, Entry, Interrupted, Polled
-from vssync.applier.files import unchanged
-from vssync.errors import LostReply
-from vssync.journal import Doing, Journal, Write
-from vssync.model import Attributes, Chunking, DesiredFile, LiveFile, LiveStore
+from vssync.api.client import Client
+from vssync.api.parse import AttachmentEntry, BatchPoll
+from vssync.api.rate_limit import Interrupted
+from vssync.errors import LostReply, VssyncError
+from vssync.journal.records import Operation, Write
+from vssync.journal.writer import Journal
+from vssync.model.state import Attributes, Chunking, DesiredFile, LiveFile, LiveStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,8 @@ class Writes:
 
         `on_lost` is asked for it when the reply was lost, and raises the error when it does not know.
         """
-        write = Write(Doing.UPLOAD, name=file.filename, size=file.size, sha256=file.sha256)
-        with self._noted(write) as made, unchanged(root, file) as handle:
+        write = Write(Operation.UPLOAD, name=file.filename, size=file.size, sha256=file.sha256)
+        with self._noted(write) as made, open_unchanged(root, file) as handle:
             try:
                 file_id = self.client.upload(handle, file.filename).id
             except LostReply as error:
@@ -47,48 +51,73 @@ class Writes:
 
     def delete_upload(self, file_id: str, name: str = "", size: int = 0) -> None:
         """`name` and `size` are those of an upload that was found by them."""
-        with self._noted(Write(Doing.DELETE_UPLOAD, files=(file_id,), name=name, size=size)):
+        with self._noted(Write(Operation.DELETE_UPLOAD, files=(file_id,), name=name, size=size)):
             self.client.delete_upload(file_id)
 
-    def create_batch(self, store_id: str, entries: Sequence[Entry]) -> Polled:
-        with self._noted(Write(Doing.ATTACH, store_id, tuple(entry.file_id for entry in entries))) as made:
+    def create_batch(self, store_id: str, entries: Sequence[AttachmentEntry]) -> BatchPoll:
+        with self._noted(Write(Operation.ATTACH, store_id, tuple(entry.file_id for entry in entries))) as made:
             polled = self.client.create_batch(store_id, entries)
             made(polled.batch.id)
         return polled
 
     def create_batch_of(self, store_id: str, file_ids: Sequence[str], shared: Attributes, chunking: Chunking) -> None:
-        with self._noted(Write(Doing.ATTACH, store_id, tuple(file_ids))) as made:
+        with self._noted(Write(Operation.ATTACH, store_id, tuple(file_ids))) as made:
             made(self.client.create_batch_of(store_id, file_ids, shared, chunking).batch.id)
 
-    def attach(self, store_id: str, entry: Entry) -> None:
-        with self._noted(Write(Doing.ATTACH, store_id, (entry.file_id,))):
+    def attach(self, store_id: str, entry: AttachmentEntry) -> None:
+        with self._noted(Write(Operation.ATTACH, store_id, (entry.file_id,))):
             self.client.attach(store_id, entry)
 
     def detach(self, store_id: str, file_id: str, *, ours: bool, file: DesiredFile | None = None) -> None:
         """With `ours` it is an upload of ours, which nothing may hold from now on; `file` is what it was made from."""
         name, size, sha256 = (file.filename, file.size, file.sha256) if file else ("", 0, "")
-        with self._noted(Write(Doing.DETACH, store_id, (file_id,), name, size, sha256, ours)):
+        with self._noted(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, ours)):
             self.client.detach(store_id, file_id)
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> LiveFile:
-        with self._noted(Write(Doing.ATTRIBUTES, store_id, (file_id,))):
+        with self._noted(Write(Operation.ATTRIBUTES, store_id, (file_id,))):
             return self.client.set_attributes(store_id, file_id, attributes)
 
     def cancel_batch(self, store_id: str, batch_id: str) -> None:
-        with self._noted(Write(Doing.CANCEL, store_id, name=batch_id)):
+        with self._noted(Write(Operation.CANCEL, store_id, name=batch_id)):
             self.client.cancel_batch(store_id, batch_id)
 
     def create_store(self, body: Mapping[str, Any]) -> LiveStore:
-        with self._noted(Write(Doing.CREATE_STORE, name=str(body["name"]))) as made:
+        with self._noted(Write(Operation.CREATE_STORE, name=str(body["name"]))) as made:
             live = self.client.create_store(body)
             made(live.id)
         return live
 
     def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
-        with self._noted(Write(Doing.UPDATE_STORE, store_id)):
+        with self._noted(Write(Operation.UPDATE_STORE, store_id)):
             return self.client.update_store(store_id, body)
 
     def delete_store(self, store_id: str, uploads: tuple[str, ...] = ()) -> None:
         """`uploads` are those of ours that are taken out with it."""
-        with self._noted(Write(Doing.DELETE_STORE, store_id, uploads, ours=bool(uploads))):
+        with self._noted(Write(Operation.DELETE_STORE, store_id, uploads, ours=bool(uploads))):
             self.client.delete_store(store_id)
+
+
+@contextmanager
+def open_unchanged(root: Path, file: DesiredFile) -> Iterator[BinaryIO]:
+    """The open file, at its start; its bytes are hashed before, and looked at again after, the body of `with`.
+
+    Raises VssyncError when it cannot be read or is not what was planned. What was uploaded meanwhile is then not
+    to be used.
+    """
+    try:
+        with (root / file.path).open("rb") as handle:
+            before = _stamp(handle)
+            if hashlib.file_digest(handle, "sha256").hexdigest() != file.sha256:
+                raise VssyncError(f"{file.path}: changed since the plan was made; plan again")
+            handle.seek(0)
+            yield handle
+            if _stamp(handle) != before:
+                raise VssyncError(f"{file.path}: changed while it was uploaded; apply again")
+    except OSError as error:
+        raise VssyncError(f"{file.path}: cannot be read: {error.strerror}") from error
+
+
+def _stamp(handle: BinaryIO) -> tuple[int, int]:
+    status = os.fstat(handle.fileno())
+    return status.st_size, status.st_mtime_ns

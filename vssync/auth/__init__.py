@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from vssync.auth.bearer import bearer
-from vssync.auth.credential import Credential, CredentialError
+from vssync.auth.credential import Credential
 from vssync.auth.iam import iam
-from vssync.auth.signed import Signed
 from vssync.endpoints import AuthKind, Endpoint
-
-__all__ = ["Credential", "CredentialError", "Signed", "make"]
 
 
 def make(

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vssync.cli import endings
+from vssync.cli import exit_codes
 
 if TYPE_CHECKING:
-    from vssync.model import Desired
+    from vssync.model.state import Desired
+
 
 VARIABLE = "_VSSYNC_COMPLETE"
 
@@ -32,7 +33,7 @@ def completion(shell: str) -> int:
     assert kind is not None, "click knows the shells that the argument takes"
     program = click.get_current_context().find_root().command
     click.echo(kind(program, {}, "vssync", VARIABLE).source())
-    return endings.DONE
+    return exit_codes.DONE
 
 
 def environments(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -64,17 +65,16 @@ def _fitting(names: Callable[[], Iterable[str]], incomplete: str) -> list[str]:
 
 
 def _declared(context: click.Context) -> Iterable[str]:
-    from vssync.manifest import parse
-    from vssync.sources import find_manifest
+    from vssync.manifest.yaml_loader import parse_document
+    from vssync.sources.load import find_manifest
 
     found = find_manifest(Path(context.params.get("manifest") or "."))
-    declared = parse(found.read_text("utf-8"), str(found)).tree.get("environments")
+    declared = parse_document(found.read_text("utf-8"), str(found)).tree.get("environments")
     return declared if isinstance(declared, dict) else ()
 
 
 def _desired(context: click.Context) -> Desired:
-    from vssync import workflow
-    from vssync.settings import Settings, pairs
+    from vssync.commands.session import Settings, load_manifest, pairs
 
     given = context.params
     settings = Settings(
@@ -83,4 +83,4 @@ def _desired(context: click.Context) -> Desired:
         variables=pairs(given.get("variables") or ()),
         allow_outside=given.get("allow_outside") or (),
     )
-    return workflow.load(settings, hashed=False).desired
+    return load_manifest(settings, hashed=False).desired

@@ -6,13 +6,15 @@ from typing import Any
 
 import click
 
-from vssync.cli import completion, endings, flags, shared
+from vssync.cli import completion, exit_codes
+from vssync.cli.options import environment_options, make_settings, make_view, view_options
+from vssync.cli.session import detailed_exitcode_option, load_with_progress
 
 
 @click.command()
-@flags.environments
-@flags.shown
-@shared.detailed
+@environment_options
+@view_options
+@detailed_exitcode_option
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.argument("left", metavar="A", shell_complete=completion.environments)
 @click.argument("right", metavar="B", shell_complete=completion.environments)
@@ -21,9 +23,10 @@ def diff(left: str, right: str, form: str, detailed_exitcode: bool, **given: Any
 
     Settings are compared by name and files by key. Stores with equal content digests have the same content.
     """
-    from vssync.compare import compare, comparison_json, comparison_text
+    from vssync.commands.diff import compare_environments
+    from vssync.render.diff import diff_json, diff_text
 
-    sides = [shared.loaded(flags.settings({**given, "env": env})).desired for env in (left, right)]
-    found = compare(sides[0], sides[1], (left, right))
-    click.echo(comparison_json(found) if form == "json" else comparison_text(found, flags.view(given)), color=True)
-    return endings.CHANGES if detailed_exitcode and not found.same else endings.DONE
+    sides = [load_with_progress(make_settings({**given, "env": env})).desired for env in (left, right)]
+    found = compare_environments(sides[0], sides[1], (left, right))
+    click.echo(diff_json(found) if form == "json" else diff_text(found, make_view(given)), color=True)
+    return exit_codes.CHANGES if detailed_exitcode and not found.same else exit_codes.DONE

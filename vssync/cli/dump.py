@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vssync.cli import endings, flags
+from vssync.cli import exit_codes
+from vssync.cli.options import make_settings, manifest_options, service_options
 
 if TYPE_CHECKING:
-    from vssync.model import ServiceSpec
+    from vssync.model.state import ServiceSpec
+
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command()
-@flags.manifest
-@flags.service
+@manifest_options
+@service_options
 @click.option("-s", "--store", required=True, metavar="NAME|ID", help="The name or id of the store.")
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the manifest here.  [default: stdout]"
@@ -44,36 +46,38 @@ def dump(store: str, out: Path | None, match: Path | None, download: Path | None
     Files are listed by local path where one file matches, and by id otherwise; comments say how certain each match is.
     The store is looked up in the manifest's service, or in the one that --provider names. Nothing is changed there.
     """
-    from vssync import scaffold, sources
+    from vssync.commands.dump.run import DumpRequest, dump_store
+    from vssync.commands.init import is_name, suggested_name
+    from vssync.commands.session import open_connection
     from vssync.errors import Refused, VssyncError
-    from vssync.workflow.dumping import Order, dumped
-    from vssync.workflow.work import connected
+    from vssync.sources.load import FILE
+    from vssync.sources.write import write_file
 
     out = None if out == Path("-") else out
     if out and (out.is_symlink() or out.exists()):
         raise Refused(f"{out}: is there already, and nothing was written. Move it away, or name another.")
-    place = out or Path(sources.FILE)
-    owner = given["name"] or scaffold.suggested_name(store, secrets.token_hex(3))
-    if not scaffold.is_name(owner):
+    place = out or Path(FILE)
+    owner = given["name"] or suggested_name(store, secrets.token_hex(3))
+    if not is_name(owner):
         raise click.UsageError(f"--name {owner}: letters, digits, `.`, `-` and `_` only, at most 64 of them")
     service, beside = _service(given, place)
-    with connected(flags.settings(given), service, beside) as line:
-        text = dumped(line, service, Order(store, owner, place, match, download))
+    with open_connection(make_settings(given), service, beside) as line:
+        text = dump_store(line, service, DumpRequest(store, owner, place, match, download))
     if out is None:
         click.echo(text, nl=False)
-        return endings.DONE
+        return exit_codes.DONE
     try:
-        sources.write(out, text)
+        write_file(out, text)
     except OSError as error:
         raise VssyncError(f"{out}: cannot be written: {error.strerror}") from error
     click.echo(f"Wrote {out}.\nNext: vssync plan --adopt -f {quote(str(out))}")
-    return endings.DONE
+    return exit_codes.DONE
 
 
 def _service(given: dict[str, Any], place: Path) -> tuple[ServiceSpec, Path]:
     """Which service to ask, and what the embedded one lies beside."""
-    from vssync import workflow
-    from vssync.model import ServiceSpec
+    from vssync.commands.session import load_manifest
+    from vssync.model.state import ServiceSpec
 
     fields = ("project", "compartment", "data_url", "control_url")
     if given["provider"]:
@@ -81,5 +85,5 @@ def _service(given: dict[str, Any], place: Path) -> tuple[ServiceSpec, Path]:
         return ServiceSpec(given["provider"], region=given["region"], **told), place.parent
     if wrong := next((name for name in fields if given[name]), None):
         raise click.UsageError(f"--{wrong.replace('_', '-')}: goes with --provider")
-    settings = flags.settings(given)
-    return workflow.load(settings, hashed=False).desired.service, Path(settings.manifest)
+    settings = make_settings(given)
+    return load_manifest(settings, hashed=False).desired.service, Path(settings.manifest)

@@ -6,13 +6,15 @@ from typing import Any
 
 import click
 
-from vssync.cli import endings, flags, shared
+from vssync.cli import exit_codes
+from vssync.cli.options import make_settings, manifest_options, service_options
+from vssync.cli.session import lock_or_wait, lock_timeout_option, open_session_or_exit
 
 
 @click.command()
-@flags.manifest
-@flags.service
-@shared.lock_timeout
+@manifest_options
+@service_options
+@lock_timeout_option
 @click.option("--suspected", is_flag=True, help="Include uploads that only look like vssync's, by name and size.")
 @click.option("-y", "--yes", is_flag=True, help="Delete them.  [default: list them]")
 def gc(suspected: bool, yes: bool, lock_timeout: float, **given: Any) -> int:
@@ -21,16 +23,18 @@ def gc(suspected: bool, yes: bool, lock_timeout: float, **given: Any) -> int:
     An upload is orphaned when no store holds it, and vssync's own when this machine's journal or a digest in its name
     proves it. One younger than a day is spared, unless an interrupted run on this machine left it.
     """
-    from vssync.render import clean, number
-    from vssync.workflow import gc as work_of_gc
+    from vssync.commands.gc import delete_orphans, find_orphans
+    from vssync.text import count_noun, escape_control
 
-    with shared.begun(flags.settings(given)) as work, shared.alone(work, lock_timeout) as record:
-        found = work_of_gc.orphans(work, record, suspected=suspected)
-        left = work_of_gc.collect(work, record, found) if yes else ()
+    with open_session_or_exit(make_settings(given)) as work, lock_or_wait(work, lock_timeout) as record:
+        found = find_orphans(work, record, suspected=suspected)
+        left = delete_orphans(work, record, found) if yes else ()
     for orphan in left if yes else found:
-        click.echo(f"  {clean(orphan.file_id)}{'  suspected' if orphan.suspected else ''}  {clean(orphan.detail)}")
+        click.echo(
+            f"  {escape_control(orphan.file_id)}{'  suspected' if orphan.suspected else ''}  {escape_control(orphan.detail)}"
+        )
     if not yes:
-        click.echo(f"{number(len(found), 'orphan')}." + (" Delete with --yes." if found else ""))
-        return endings.DONE
-    click.echo(f"{number(len(found) - len(left), 'orphan')} deleted, {len(left):,} left.")
-    return endings.INCOMPLETE if left else endings.DONE
+        click.echo(f"{count_noun(len(found), 'orphan')}." + (" Delete with --yes." if found else ""))
+        return exit_codes.DONE
+    click.echo(f"{count_noun(len(found) - len(left), 'orphan')} deleted, {len(left):,} left.")
+    return exit_codes.INCOMPLETE if left else exit_codes.DONE

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vssync.cli import endings
+from vssync.cli import exit_codes
 
 if TYPE_CHECKING:
-    from vssync.scaffold import Draft, Entry
+    from vssync.commands.init import DraftEntry, ManifestDraft
+
 
 _PROVIDERS = click.Choice(["local", "oci", "openai", "compatible"])
 
@@ -42,20 +43,27 @@ _PROVIDERS = click.Choice(["local", "oci", "openai", "compatible"])
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, and use the defaults; implied without a terminal.")
 def init(manifest: Path, yes: bool, **given: Any) -> int:
     """Write a commented manifest for the documents in a folder; existing files are not overwritten."""
-    from vssync import start
+    from vssync.commands.init import manifest_path, write_manifest
 
-    path = start.place(manifest)
+    path = manifest_path(manifest)
     draft = _draft(path, given, asking=sys.stdin.isatty() and not yes)
-    ignored = start.write(path, draft)
+    ignored = write_manifest(path, draft)
     click.echo(f"Wrote {path}.")
     if ignored:
         click.echo(f"Added .vssync/ to {ignored}.")
     return _checked(path)
 
 
-def _draft(path: Path, given: dict[str, Any], *, asking: bool) -> Draft:
+def _draft(path: Path, given: dict[str, Any], *, asking: bool) -> ManifestDraft:
     """What the manifest is to say, by flags, then answers, then what the folder suggests."""
-    from vssync import scaffold, start
+    from vssync.commands.init import (
+        WIZARD_FIELDS,
+        DraftEntry,
+        draft_manifest,
+        propose_entries,
+        suggested_name,
+        survey_folder,
+    )
 
     def answer(flag: str, question: str, usual: str, kind: Any = None) -> str:
         if given[flag] or not asking:
@@ -64,55 +72,54 @@ def _draft(path: Path, given: dict[str, Any], *, asking: bool) -> Draft:
         return told
 
     provider = answer("provider", "Provider", "local", _PROVIDERS)
-    suggested = scaffold.suggested_name(path.resolve().parent.name, secrets.token_hex(3))
+    suggested = suggested_name(path.resolve().parent.name, secrets.token_hex(3))
     name = answer("name", "Name", suggested, _name)
     service = {
         field.name: answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
-        for field in scaffold.FIELDS[provider]
+        for field in WIZARD_FIELDS[provider]
     }
-    entries = tuple(map(scaffold.Entry, given["paths"])) or scaffold.proposed(start.survey(path.parent), provider)
+    entries = tuple(map(DraftEntry, given["paths"])) or propose_entries(survey_folder(path.parent), provider)
     if asking and not given["paths"]:
         entries = _asked(entries)
-    return start.draft(path, name, provider, service, entries)
+    return draft_manifest(path, name, provider, service, entries)
 
 
 def _name(told: str) -> str:
     """A name that was told, checked at once so that it is asked for again."""
-    from vssync import scaffold
+    from vssync.commands.init import NAMED, is_name
 
-    if not scaffold.is_name(told):
-        raise click.BadParameter(scaffold.NAMED)
+    if not is_name(told):
+        raise click.BadParameter(NAMED)
     return told
 
 
-def _asked(found: tuple[Entry, ...]) -> tuple[Entry, ...]:
+def _asked(found: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...]:
     """The files as found, or as patterns that a person gives instead."""
-    from vssync import scaffold
-    from vssync.render import clean
+    from vssync.commands.init import DraftEntry
+    from vssync.text import escape_control
 
     click.echo("Files:", err=True)
     for entry in found:
-        click.echo(f"  {clean(entry.path)}", err=True)
+        click.echo(f"  {escape_control(entry.path)}", err=True)
     told = click.prompt(
         "Other patterns, with spaces between, or Enter for these", default="", show_default=False, err=True
     )
-    return tuple(map(scaffold.Entry, told.split())) or found
+    return tuple(map(DraftEntry, told.split())) or found
 
 
 def _checked(path: Path) -> int:
     """Says what the new manifest holds, or what a person must mend in it."""
-    from vssync import workflow
+    from vssync.commands.session import Settings, load_manifest
     from vssync.errors import ManifestError
-    from vssync.render import clean, number
-    from vssync.settings import Settings
+    from vssync.text import count_noun, escape_control
 
     try:
-        desired = workflow.load(Settings(manifest=str(path)), hashed=False).desired
+        desired = load_manifest(Settings(manifest=str(path)), hashed=False).desired
     except ManifestError as error:
-        click.echo("\n".join(["It needs a change:", *map(clean, str(error).split("\n"))]), err=True)
+        click.echo("\n".join(["It needs a change:", *map(escape_control, str(error).split("\n"))]), err=True)
         return error.exit_code
     files = sum(len(store.files) for store in desired.stores)
-    click.echo(f"{desired.owner}: valid. {number(files, 'file')} in {number(len(desired.stores), 'store')}.")
+    click.echo(f"{desired.owner}: valid. {count_noun(files, 'file')} in {count_noun(len(desired.stores), 'store')}.")
     where = "" if str(path) == "vssync.yaml" else f" -f {quote(str(path))}"
     click.echo(f"Next: vssync plan{where}")
-    return endings.DONE
+    return exit_codes.DONE

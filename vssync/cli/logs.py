@@ -35,9 +35,9 @@ class _OneLine(logging.Formatter):
     """A record on one line without anything that steers a terminal: a service may have written parts of it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        from vssync.render import clean
+        from vssync.text import escape_control
 
-        return clean(super().format(record))
+        return escape_control(super().format(record))
 
 
 def _to_stderr(_context: click.Context, _option: click.Parameter, times: int) -> None:

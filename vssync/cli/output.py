@@ -6,14 +6,16 @@ from typing import Any
 
 import click
 
-from vssync.cli import completion, endings, flags, shared
+from vssync.cli import completion, exit_codes
+from vssync.cli.options import make_settings, manifest_options, service_options
+from vssync.cli.session import open_session_or_exit, plan_with_progress
 
 _FORMATS = click.Choice(["text", "json", "dotenv", "github", "id"])
 
 
 @click.command()
-@flags.manifest
-@flags.service
+@manifest_options
+@service_options
 @click.option("--format", "form", type=_FORMATS, default="text", show_default=True)
 @click.argument("store", required=False, shell_complete=completion.stores)
 def output(store: str | None, form: str, **given: Any) -> int:
@@ -22,19 +24,19 @@ def output(store: str | None, form: str, **given: Any) -> int:
     Stores with equal digests are declared with the same files, attributes and chunking. A store that does not exist yet
     is an error.
     """
-    from vssync import output as rendered
-    from vssync import workflow
-    from vssync.plan import Options
+    from vssync.commands.output import output_dotenv, output_github, output_id, output_json, output_text
+    from vssync.commands.plan import make_plan_now
+    from vssync.model.plan import Options
 
-    with shared.begun(flags.settings(given)) as work:
+    with open_session_or_exit(make_settings(given)) as work:
         options = Options(targets=(store,) if store else ())
-        planned = shared.planned(work, lambda: workflow.plan(work, options))
+        planned = plan_with_progress(work, lambda: make_plan_now(work, options))
     show = {
-        "text": rendered.output_text,
-        "json": rendered.output_json,
-        "dotenv": rendered.output_dotenv,
-        "github": rendered.output_github,
-        "id": rendered.output_id,
+        "text": output_text,
+        "json": output_json,
+        "dotenv": output_dotenv,
+        "github": output_github,
+        "id": output_id,
     }[form]
     click.echo(show(planned))
-    return endings.DONE
+    return exit_codes.DONE

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from vssync.cli import completion, endings, flags
+from vssync.cli import completion, exit_codes
+from vssync.cli.options import make_settings, manifest_options
 
 
 @click.command()
-@flags.manifest
+@manifest_options
 @click.option(
     "--files", is_flag=True, help="Also list each file: its attributes, chunking and digest, and where they come from."
 )
@@ -29,14 +30,15 @@ def render(files: bool, targets: tuple[str, ...], form: str, **given: Any) -> in
 
     The output is a valid manifest that has no environments. `--files` adds comments to it (in JSON, `x-files`).
     """
-    from vssync import explain, workflow
-    from vssync.cli.progress import hashing
+    from vssync.cli.progress.lines import hashing
+    from vssync.commands.render import trace_files
+    from vssync.commands.session import load_manifest
     from vssync.render.manifest import manifest_json, manifest_yaml
 
     if targets and not files:
         raise click.UsageError("--target: chooses files, which only --files shows")
     with hashing() as on_hashed:
-        loaded = workflow.load(flags.settings(given), hashed=files, on_hashed=on_hashed)
-    traced = explain.explain(loaded, targets) if files else ()
+        loaded = load_manifest(make_settings(given), hashed=files, on_hashed=on_hashed)
+    traced = trace_files(loaded, targets) if files else ()
     click.echo((manifest_json if form == "json" else manifest_yaml)(loaded.manifest, traced), color=True)
-    return endings.DONE
+    return exit_codes.DONE

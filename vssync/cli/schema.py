@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import endings
+from vssync.cli import exit_codes
 
 
 @click.command()
@@ -14,4 +14,4 @@ def schema(which: str) -> int:
     from vssync.sources.schemas import schema_text
 
     click.echo(schema_text(f"{which}.schema.json"), nl=False)
-    return endings.DONE
+    return exit_codes.DONE

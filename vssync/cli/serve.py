@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vssync.cli import endings
+from vssync.cli import exit_codes
 
 if TYPE_CHECKING:
     import socket
 
-    from vssync.local import Options, Service
+    from vssync.local.app import Service
+    from vssync.local.dialects import LocalOptions
+
 
 _KEY = re.compile(r"[\x21-\x7e]*")  # what a header can carry
 _PORT = click.IntRange(0, 65535)
@@ -60,7 +62,8 @@ def serve(host: str, port: int, data: Path, latency: int | None, faults: tuple[s
 
     OpenAI's SDKs can use it, and so can a manifest: service: {provider: local, data_url: http://127.0.0.1:8700/v1}.
     """
-    from vssync.local import callers, server, with_faults
+    from vssync.local import callers, server
+    from vssync.local.faults.rules import with_faults
 
     options, rules = _options(host, given), _rules(faults, latency)
     with _opened(data, options) as service, _bound(host, port) as listening:
@@ -72,13 +75,15 @@ def serve(host: str, port: int, data: Path, latency: int | None, faults: tuple[s
             server.run(app, listening, keep_alive=given["keep_alive"])
         except KeyboardInterrupt:
             pass  # being asked to stop is how a server ends well
-    return endings.DONE
+    return exit_codes.DONE
 
 
-def _options(host: str, given: dict[str, Any]) -> Options:
+def _options(host: str, given: dict[str, Any]) -> LocalOptions:
     """Raises UsageProblem for an unknown provider, an open door, or one that no key fits."""
     from vssync.errors import UsageProblem
-    from vssync.local import OptionError, Options, callers, dialect
+    from vssync.local import callers
+    from vssync.local.dialects import LocalOptions, dialect
+    from vssync.local.errors import OptionError
 
     if not (callers.loopback(host) or given["api_key"]):
         raise UsageProblem(f"--host {host}: other machines could read and write everything; add --api-key KEY")
@@ -88,12 +93,13 @@ def _options(host: str, given: dict[str, Any]) -> Options:
         spoken = dialect(given["provider"])
     except OptionError as error:
         raise UsageProblem(f"--provider {error}") from error
-    return Options(dialect=spoken, api_key=given["api_key"], ingest_delay=given["ingest_delay"] / 1000)
+    return LocalOptions(dialect=spoken, api_key=given["api_key"], ingest_delay=given["ingest_delay"] / 1000)
 
 
 def _rules(faults: tuple[str, ...], latency: int | None) -> list[str]:
     from vssync.errors import UsageProblem
-    from vssync.local import OptionError, parse
+    from vssync.local.errors import OptionError
+    from vssync.local.faults.rules import parse
 
     rules = [*([f"delay={latency}"] if latency else []), *faults]
     for rule in rules:
@@ -105,9 +111,10 @@ def _rules(faults: tuple[str, ...], latency: int | None) -> list[str]:
 
 
 @contextmanager
-def _opened(data: Path, options: Options) -> Iterator[Service]:
+def _opened(data: Path, options: LocalOptions) -> Iterator[Service]:
     from vssync.errors import VssyncError
-    from vssync.local import LocalDataError, open_service
+    from vssync.local.app import open_service
+    from vssync.local.errors import LocalDataError
 
     try:
         service = open_service(data, options=options)
@@ -133,7 +140,7 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
         yield listening
 
 
-def _greeting(url: str, data: Path, options: Options, rules: list[str]) -> str:
+def _greeting(url: str, data: Path, options: LocalOptions, rules: list[str]) -> str:
     """The key is not shown: whoever started this knows it."""
     split = options.dialect.split
     base = f"{url}/openai/v1" if split else f"{url}/v1"

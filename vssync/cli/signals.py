@@ -48,4 +48,4 @@ class Signals:
         return 128 + (self.seen[0] if self.seen else signal.SIGINT)
 
 
-heard = Signals()
+signals = Signals()

@@ -3,11 +3,3 @@
 Correctness never depends on it: a run that was cut off is made good by planning again. It tells which uploads nothing
 holds, spares sending them twice, and keeps two runs of one machine apart. It holds no secret and no content.
 """
-
-from vssync.journal.lines import Doing, Ended, Kept, Past, Write
-from vssync.journal.lock import Holder, alone
-from vssync.journal.place import folder_for
-from vssync.journal.record import Journal, past
-from vssync.journal.told import words
-
-__all__ = ["Doing", "Ended", "Holder", "Journal", "Kept", "Past", "Write", "alone", "folder_for", "past", "words"]

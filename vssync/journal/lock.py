@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from vssync.errors import Refused
-from vssync.journal.place import prepared, unusable
+from vssync.journal.paths import prepared, unusable
 
 _HOLDER = "holder.json"
 
@@ -33,7 +33,9 @@ class Holder:
 
 
 @contextmanager
-def alone(folder: Path, timeout: float = 0.0, waiting: Callable[[str], None] = lambda _who: None) -> Iterator[None]:
+def exclusive_lock(
+    folder: Path, timeout: float = 0.0, waiting: Callable[[str], None] = lambda _who: None
+) -> Iterator[None]:
     """Holds the folder's lock; `waiting` is told who has it when it has to be waited for.
 
     Raises Refused when it is not free after `timeout` seconds, VssyncError when the folder cannot be written.

@@ -1,24 +1,28 @@
-"""HTTP: which request does what.
-
-Each request is read and checked in full before its transaction begins, so nobody waits for a slow client, and
-the functions that answer know nothing of HTTP.
-"""
+"""The service as a value, a WSGI callable over one folder: which request does what."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import falcon
 
-from vssync.local import batches, fate, files, rules, search, storefiles, stores
-from vssync.local.door import Door
+from vssync.local import batches, files, rules, search, store_files, stores, transaction
+from vssync.local.database import Database
+from vssync.local.dialects import LocalOptions
 from vssync.local.engine import Engine
 from vssync.local.errors import ApiError
-from vssync.local.incoming import Takes, body, nothing, page, question, upload
-from vssync.local.outgoing import answer, register_errors
+from vssync.local.gateway import Door
 from vssync.local.paging import Paging
+from vssync.local.requests import Takes, body, nothing, page, question, upload
+from vssync.local.responses import answer, register_errors
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 
 BINARY = "application/octet-stream"
 
@@ -60,19 +64,19 @@ ROUTES = (
     Route("POST", "/v1/vector_stores/{store_id}", stores.update, body(rules.STORE_UPDATE)),
     Route("DELETE", "/v1/vector_stores/{store_id}", stores.delete),
     Route("POST", "/v1/vector_stores/{store_id}/search", search.search, question),
-    Route("GET", "/v1/vector_stores/{store_id}/files", storefiles.page, page(STORE_FILES)),
+    Route("GET", "/v1/vector_stores/{store_id}/files", store_files.page, page(STORE_FILES)),
     Route(
-        "POST", "/v1/vector_stores/{store_id}/files", storefiles.create, body(rules.attachment, rules.LAX.attachment)
+        "POST", "/v1/vector_stores/{store_id}/files", store_files.create, body(rules.attachment, rules.LAX.attachment)
     ),
-    Route("GET", "/v1/vector_stores/{store_id}/files/{file_id}", storefiles.get),
+    Route("GET", "/v1/vector_stores/{store_id}/files/{file_id}", store_files.get),
     Route(
         "POST",
         "/v1/vector_stores/{store_id}/files/{file_id}",
-        storefiles.update,
+        store_files.update,
         body(rules.ATTRIBUTES, rules.LAX.update),
     ),
-    Route("DELETE", "/v1/vector_stores/{store_id}/files/{file_id}", storefiles.delete),
-    Route("GET", "/v1/vector_stores/{store_id}/files/{file_id}/content", storefiles.content),
+    Route("DELETE", "/v1/vector_stores/{store_id}/files/{file_id}", store_files.delete),
+    Route("GET", "/v1/vector_stores/{store_id}/files/{file_id}/content", store_files.content),
     Route("GET", "/v1/vector_stores/{store_id}/file_batches", batches.page, page(OBJECTS)),
     Route("POST", "/v1/vector_stores/{store_id}/file_batches", batches.create, body(rules.batch, rules.LAX.batch)),
     Route("GET", "/v1/vector_stores/{store_id}/file_batches/{batch_id}", batches.get),
@@ -106,7 +110,9 @@ def responder(engine: Engine, route: Route) -> Callable[..., None]:
             if route.inside:
                 settle(engine, ids["store_id"])
             engine.upkeep(ids.get("store_id"), looks=route.looks)
-            with engine.transaction(writes=route.writes, fates=req.env.get(fate.ENVIRON, fate.usual)) as tx:
+            with engine.transaction(
+                writes=route.writes, fates=req.env.get(transaction.FATES_ENVIRON, transaction.usual_ingestion)
+            ) as tx:
                 outcome = route.act(tx, **ids, **sent)
         if route.act is stores.create:
             engine.unsettled[outcome["id"]] = engine.options.dialect.unsettled
@@ -130,7 +136,7 @@ def settle(engine: Engine, store_id: str) -> None:
 
 def hint(req: falcon.Request, resp: falcon.Response, engine: Engine) -> None:
     """Where each look does work there is nothing to wait for; otherwise clients know best."""
-    if not (engine.options.ingest_delay or fate.ENVIRON in req.env):
+    if not (engine.options.ingest_delay or transaction.FATES_ENVIRON in req.env):
         resp.set_header("openai-poll-after-ms", "1")
 
 
@@ -138,3 +144,38 @@ def stream(engine: Engine, resp: falcon.Response, content: files.Content) -> Non
     resp.content_type = BINARY
     resp.content_length = content.size
     resp.stream = engine.database.stream(content.blob)
+
+
+class Service:
+    """Any number of threads may call it, and any number of processes may open the same folder."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float], options: LocalOptions, *, create: bool = True):
+        self._database = Database(folder, create=create)
+        engine = Engine(self._database, clock, options)
+        if options.dialect.drops_batches:
+            with engine.transaction(writes=True) as tx:
+                batches.drop(tx)
+        self._app = application(engine)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._app(environ, start_response)
+
+    def close(self) -> None:
+        """Requests under way end; later ones fail."""
+        self._database.close()
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_service(
+    folder: Path, *, clock: Callable[[], float] = time.time, options: LocalOptions | None = None, create: bool = True
+) -> Service:
+    """Opens the data in `folder`. Raises `LocalDataError`.
+
+    What is missing is created, at once or, without `create`, by the first request that writes.
+    """
+    return Service(folder, clock, options or LocalOptions(), create=create)

@@ -8,18 +8,18 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from vssync.local import rows, storefiles
-from vssync.local.attaching import attach
+from vssync.local import queries, store_files
 from vssync.local.checks import invalid
+from vssync.local.dialects import Dialect
 from vssync.local.errors import ApiError
-from vssync.local.options import Dialect
 from vssync.local.paging import Page, listing
 from vssync.local.rules import BatchRequest
+from vssync.local.store_files import attach
 from vssync.local.transaction import Transaction, new_id
 
 
 def create(tx: Transaction, store_id: str, body: BatchRequest) -> dict[str, Any]:
-    store = rows.usable_store(tx, store_id)
+    store = queries.usable_store(tx, store_id)
     dialect = tx.dialect
     if body.by_files and not dialect.takes_files:
         raise invalid("files", "this service takes 'file_ids' only", "unknown_parameter")
@@ -33,27 +33,27 @@ def create(tx: Transaction, store_id: str, body: BatchRequest) -> dict[str, Any]
 
 
 def get(tx: Transaction, store_id: str, batch_id: str) -> dict[str, Any]:
-    store = rows.store(tx, store_id)
-    return shape(tx, store, rows.batch(tx, store, batch_id))
+    store = queries.store(tx, store_id)
+    return shape(tx, store, queries.batch(tx, store, batch_id))
 
 
 def page(tx: Transaction, store_id: str, page: Page) -> dict[str, Any]:
     if not tx.dialect.lists_batches:
         raise ApiError(405, "File batches cannot be listed.", code="method_not_allowed")
-    store = rows.store(tx, store_id)
+    store = queries.store(tx, store_id)
     return listing(tx, "batches", {"store": store["seq"]}, page, lambda row: shape(tx, store, row))
 
 
 def files(tx: Transaction, store_id: str, batch_id: str, page: Page) -> dict[str, Any]:
-    store = rows.store(tx, store_id)
-    scope = {"batch": rows.batch(tx, store, batch_id)["seq"]}
-    return listing(tx, "store_files", scope, page, storefiles.shaper(tx, store, listed=True))
+    store = queries.store(tx, store_id)
+    scope = {"batch": queries.batch(tx, store, batch_id)["seq"]}
+    return listing(tx, "store_files", scope, page, store_files.shaper(tx, store, listed=True))
 
 
 def cancel(tx: Transaction, store_id: str, batch_id: str) -> dict[str, Any]:
     """What is not done will not be; what is done stays. All of it stays listed."""
-    store = rows.store(tx, store_id)
-    batch = rows.batch(tx, store, batch_id)
+    store = queries.store(tx, store_id)
+    batch = queries.batch(tx, store, batch_id)
     if shape(tx, store, batch)["status"] == "in_progress":
         tx.run("update batches set cancelled = 1 where seq = ?", batch["seq"])
         tx.run(
@@ -66,7 +66,7 @@ def cancel(tx: Transaction, store_id: str, batch_id: str) -> dict[str, Any]:
 
 
 def shape(tx: Transaction, store: sqlite3.Row, row: sqlite3.Row) -> dict[str, Any]:
-    counts, _ = rows.counted(tx, "batch", row["seq"])
+    counts, _ = queries.counted(tx, "batch", row["seq"])
     ended = "cancelled" if row["cancelled"] else "completed"
     return {
         "id": row["id"],

@@ -17,6 +17,7 @@ from vssync.local.errors import REFUSAL, ApiError
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+
 AUTHORITY = r"(?:\[(?P<bracketed>[0-9a-f:.]+)\]|(?P<name>[0-9a-z.-]+))(?::(?P<port>[0-9]{0,5}))?"
 HOST = re.compile(AUTHORITY, re.IGNORECASE)
 ORIGIN = re.compile(f"https?://{AUTHORITY}", re.IGNORECASE)

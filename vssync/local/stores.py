@@ -6,9 +6,9 @@ import json
 import sqlite3
 from typing import Any
 
-from vssync.local import index, rows
-from vssync.local.attaching import OWN_SETTINGS, attach
+from vssync.local import queries, search
 from vssync.local.paging import Page, listing
+from vssync.local.store_files import OWN_SETTINGS, attach
 from vssync.local.transaction import Transaction, new_id
 
 
@@ -21,8 +21,8 @@ def create(tx: Transaction, body: dict[str, Any]) -> dict[str, Any]:
         *(store_id, body.get("name", ""), body.get("description"), json.dumps(metadata)),
         *(tx.now, tx.now, days(body.get("expires_after"))),
     )
-    index.create(tx, seq)
-    attach(tx, rows.store(tx, store_id), body["attachments"])
+    search.create(tx, seq)
+    attach(tx, queries.store(tx, store_id), body["attachments"])
     return get(tx, store_id)
 
 
@@ -31,7 +31,7 @@ def days(expires_after: dict[str, Any] | None) -> int | None:
 
 
 def get(tx: Transaction, store_id: str) -> dict[str, Any]:
-    return shape(tx, rows.store(tx, store_id))
+    return shape(tx, queries.store(tx, store_id))
 
 
 def page(tx: Transaction, page: Page) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def page(tx: Transaction, page: Page) -> dict[str, Any]:
 
 def update(tx: Transaction, store_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """Only what was sent changes; null takes the setting away."""
-    store = rows.usable_store(tx, store_id)
+    store = queries.usable_store(tx, store_id)
     changes: dict[str, Any] = {}
     if "name" in body:
         changes["name"] = body["name"] or ""
@@ -50,21 +50,21 @@ def update(tx: Transaction, store_id: str, body: dict[str, Any]) -> dict[str, An
         changes["expires_days"] = days(body["expires_after"])
     for column, value in changes.items():
         tx.run(f"update stores set {column} = ? where seq = ?", value, store["seq"])
-    rows.touch(tx, store)
+    queries.touch(tx, store)
     return get(tx, store_id)
 
 
 def delete(tx: Transaction, store_id: str) -> dict[str, Any]:
     """Files, batches and chunks of the store go with it; the uploaded Files stay."""
-    store = rows.store(tx, store_id)
-    index.drop(tx, store["seq"])
+    store = queries.store(tx, store_id)
+    search.drop(tx, store["seq"])
     tx.run("delete from stores where seq = ?", store["seq"])
     return {"id": store_id, "object": "vector_store.deleted", "deleted": True}
 
 
 def shape(tx: Transaction, row: sqlite3.Row) -> dict[str, Any]:
-    counts, used = rows.counted(tx, "store", row["seq"])
-    creating = rows.age(tx, row) < tx.dialect.creating_seconds
+    counts, used = queries.counted(tx, "store", row["seq"])
+    creating = queries.age(tx, row) < tx.dialect.creating_seconds
     working = "in_progress" if creating or counts["in_progress"] else "completed"
     policy = row["expires_days"] and {"anchor": "last_active_at", "days": row["expires_days"]}
     return {
@@ -75,9 +75,9 @@ def shape(tx: Transaction, row: sqlite3.Row) -> dict[str, Any]:
         "description": row["description"],
         "usage_bytes": used,
         "file_counts": counts,
-        "status": "expired" if rows.expired(tx, row) else working,
+        "status": "expired" if queries.expired(tx, row) else working,
         **({"expires_after": policy} if policy else {}),
-        "expires_at": rows.expires_at(row),
+        "expires_at": queries.expires_at(row),
         "last_active_at": row["last_active_at"],
         "metadata": json.loads(row["metadata"]),
     }

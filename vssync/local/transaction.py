@@ -1,26 +1,39 @@
-"""What one request works with: a connection inside its transaction, the moment, and the options.
-
-Every function that reads or writes takes one of these first, so none of them opens, commits or looks at a clock.
-"""
+"""What one request works with: a connection inside its transaction, the moment, the options, and what becomes of its files."""
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from vssync.local import fate
+from vssync.local.dialects import Dialect, LocalOptions
 from vssync.local.errors import ApiError
-from vssync.local.options import Dialect, Options
+
+FATES_ENVIRON = "vssync.fates"
+
+
+@dataclass(frozen=True, slots=True)
+class IngestionOverride:
+    delay: float = 0.0  # seconds before ingestion may begin; infinite means never
+    code: str = ""  # ingestion fails with this
+    refused: str = ""  # attaching is refused with this
+
+
+IngestionOverrides = Callable[[str, str], IngestionOverride]  # File id and file name to fate
+
+
+def usual_ingestion(_file_id: str, _filename: str) -> IngestionOverride:
+    return IngestionOverride()
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
     connection: sqlite3.Connection
     moment: float  # seconds, by the service's clock
-    options: Options
-    fates: fate.Fates = fate.usual
+    options: LocalOptions
+    fates: IngestionOverrides = usual_ingestion
 
     @property
     def now(self) -> int:

@@ -19,6 +19,7 @@ import httpx
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
+
 PIECE = 64 << 10
 IN_MEMORY = 1 << 20
 

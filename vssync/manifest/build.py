@@ -19,24 +19,23 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest import rules
-from vssync.manifest.expand import Expander
-from vssync.manifest.faults import Fault, Path, alongside
-from vssync.manifest.globs import compiled
+from vssync.manifest.diagnostics import Diagnostic, TreePath, collect_with
+from vssync.manifest.environments import Environment, Expander, in_force, resolve_environment, resolve_variables
+from vssync.manifest.globs import compile_pattern
 from vssync.manifest.merge import Tree, inherit
 from vssync.manifest.placeholders import escape, literal
-from vssync.manifest.places import Documents, problems, problems_in
 from vssync.manifest.providers import EXTENSIONS, REASONS
+from vssync.manifest.rules import indeterminate_stores, without_invalid_parts
 from vssync.manifest.schema import VERSION, check
-from vssync.manifest.scope import Scope, environment, in_force, variables
-from vssync.manifest.sound import doubtful, sound
+from vssync.manifest.source_map import Documents, problems, problems_in
 from vssync.manifest.spec import Entries, Entry, Layer, Manifest, Override, StoreSpec
-from vssync.manifest.tree import Document
-from vssync.model import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, ServiceSpec
+from vssync.manifest.yaml_loader import Document
+from vssync.model.state import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, ServiceSpec
 
 SHORTEST: dict[str | int, int] = {"service": 1, "defaults": 2, "stores": 3}  # paths into parts that can be taken out
 
 
-def checked(document: Document, schema: Tree, part: str = "") -> Document:
+def check_document(document: Document, schema: Tree, part: str = "") -> Document:
     """The document with everything that is wrong with its form. `part` names a definition of the schema.
 
     Raises ManifestError where so much is wrong that nothing else can be checked.
@@ -50,13 +49,13 @@ def checked(document: Document, schema: Tree, part: str = "") -> Document:
     return replace(document, problems=problems)
 
 
-def _inside(path: Path) -> bool:
+def _inside(path: TreePath) -> bool:
     """Whether a path leads into a store, `defaults` or `service`, whatever environment it is in."""
     within = path[2:] if path[:1] == ("environments",) else path
     return bool(within) and len(within) >= SHORTEST.get(within[0], len(within) + 1)
 
 
-def includes(main: Document, env: str | None, given: Mapping[str, str]) -> tuple[tuple[Path, str], ...]:
+def includes(main: Document, env: str | None, given: Mapping[str, str]) -> tuple[tuple[TreePath, str], ...]:
     """The patterns of included files, with their paths. Raises ManifestError."""
     tree, scope = _in_scope(Documents(main), env, given)
     expander = Expander(scope)
@@ -68,12 +67,12 @@ def includes(main: Document, env: str | None, given: Mapping[str, str]) -> tuple
     return found
 
 
-def build(documents: Documents, schema: Tree, env: str | None, given: Mapping[str, str]) -> Manifest:
+def build_manifest(documents: Documents, schema: Tree, env: str | None, given: Mapping[str, str]) -> Manifest:
     """The manifest for one environment, with its problems; `given` are variables from the command line.
 
     Raises ManifestError where so much is wrong that nothing else can be checked.
     """
-    with alongside(documents.problems):
+    with collect_with(documents.problems):
         tree, scope = _in_scope(documents, env, given)
     documents = Documents(documents.main, documents.included, scope.environment)
     expander = Expander(scope)
@@ -88,14 +87,14 @@ def build(documents: Documents, schema: Tree, env: str | None, given: Mapping[st
     unfilled = tuple(expander.faults)
     again = documents.problems or unfilled or whole["stores"] != inherited
     misfit = check(whole, schema) if again else ()
-    fit = sound(whole, _paths(unfilled, misfit))
+    fit = without_invalid_parts(whole, _paths(unfilled, misfit))
     broken = rules.check(fit, scope)
     wrong = _joined(documents.problems, *(problems(documents, faults) for faults in (unfilled, misfit, broken)))
-    unclear = doubtful(_paths(unfilled, misfit, broken))
-    return _manifest(sound(fit, _paths(broken)), scope, documents, wrong, unclear)
+    unclear = indeterminate_stores(_paths(unfilled, misfit, broken))
+    return _manifest(without_invalid_parts(fit, _paths(broken)), scope, documents, wrong, unclear)
 
 
-def _paths(*groups: tuple[Fault, ...]) -> tuple[Path, ...]:
+def _paths(*groups: tuple[Diagnostic, ...]) -> tuple[TreePath, ...]:
     return tuple(fault.path for faults in groups for fault in faults)
 
 
@@ -110,22 +109,22 @@ def _joined(*groups: tuple[Problem, ...]) -> tuple[Problem, ...]:
     return tuple(joined)
 
 
-def _raise(documents: Documents, faults: tuple[Fault, ...] | list[Fault]) -> None:
+def _raise(documents: Documents, faults: tuple[Diagnostic, ...] | list[Diagnostic]) -> None:
     if faults:
         raise ManifestError(problems(documents, faults))
 
 
-def _in_scope(documents: Documents, env: str | None, given: Mapping[str, str]) -> tuple[dict[str, Any], Scope]:
+def _in_scope(documents: Documents, env: str | None, given: Mapping[str, str]) -> tuple[dict[str, Any], Environment]:
     """The merged manifest before anything is filled in, and what will be. Raises ManifestError."""
     base = dict(documents.main.tree)
     base["stores"] = _all_stores(documents)
-    declared, faults = environment(base, env)
+    declared, faults = resolve_environment(base, env)
     _raise(documents, faults)
     tree = in_force(base, declared)
     documents = Documents(documents.main, documents.included, declared)
-    values, faults = variables(tree, given, env or "")
+    values, faults = resolve_variables(tree, given, env or "")
     _raise(documents, faults)
-    return tree, Scope(env or "", declared, tuple(base.get("environments") or ()), values)
+    return tree, Environment(env or "", declared, tuple(base.get("environments") or ()), values)
 
 
 def _all_stores(documents: Documents) -> dict[str, Any]:
@@ -135,7 +134,7 @@ def _all_stores(documents: Documents) -> dict[str, Any]:
         twice = [key for key in document.tree["stores"] or () if key in owners]
         if twice:
             faults = [
-                Fault(("stores", key), f"the store `{key}` is also declared in {owners[key].file}", at_name=True)
+                Diagnostic(("stores", key), f"the store `{key}` is also declared in {owners[key].file}", at_name=True)
                 for key in twice
             ]
             raise ManifestError(problems_in(document, faults))
@@ -145,7 +144,7 @@ def _all_stores(documents: Documents) -> dict[str, Any]:
 
 
 def _manifest(
-    tree: Tree, scope: Scope, documents: Documents, wrong: tuple[Problem, ...], unclear: Collection[str]
+    tree: Tree, scope: Environment, documents: Documents, wrong: tuple[Problem, ...], unclear: Collection[str]
 ) -> Manifest:
     service = _service(tree["service"])
     stores = (_store(key, store, service.provider, scope.env) for key, store in tree["stores"].items())
@@ -169,15 +168,17 @@ def _service(tree: Tree) -> ServiceSpec:
 
 
 def _store(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
-    path: Path = ("stores", key)
+    path: TreePath = ("stores", key)
     extensions = tree.get("extensions")
     entries = enumerate(tree.get("files") or ())
     return StoreSpec(
         settings=_settings(key, tree),
         layer=_layer(path, tree),
-        entries=Entries(_entry((*path, "files", at), entry) for at, entry in entries if concerns(entry, env)),
+        entries=Entries(_entry((*path, "files", at), entry) for at, entry in entries if applies_in(entry, env)),
         overrides=tuple(
-            Override(_layer((*path, "overrides", at), override), compiled(literal(override["match"]), everything=True))
+            Override(
+                _layer((*path, "overrides", at), override), compile_pattern(literal(override["match"]), everything=True)
+            )
             for at, override in enumerate(tree.get("overrides") or ())
         ),
         skip=frozenset(tree.get("skip") or ()),
@@ -211,25 +212,25 @@ def _limit(value: str | int) -> Limit:
     return Limit(share=float(value[:-1]) / 100) if isinstance(value, str) else Limit(count=int(value))
 
 
-def concerns(entry: Tree, env: str) -> bool:
+def applies_in(entry: Tree, env: str) -> bool:
     """Whether an entry belongs to this environment."""
     only, excluded = entry.get("only"), entry.get("not") or ()
     fits = only is None or any(fnmatchcase(env, name) for name in only)
     return fits and not any(fnmatchcase(env, name) for name in excluded)
 
 
-def _entry(path: Path, tree: Tree) -> Entry:
+def _entry(path: TreePath, tree: Tree) -> Entry:
     return Entry(
         layer=_layer(path, tree),
-        pattern=compiled(literal(tree["path"])) if "path" in tree else None,
-        exclude=tuple(compiled(literal(pattern), everything=True) for pattern in tree.get("exclude") or ()),
+        pattern=compile_pattern(literal(tree["path"])) if "path" in tree else None,
+        exclude=tuple(compile_pattern(literal(pattern), everything=True) for pattern in tree.get("exclude") or ()),
         optional=bool(tree.get("optional")),
         file_id=literal(tree.get("file_id") or ""),
         key=tree.get("key") or "",
     )
 
 
-def _layer(path: Path, tree: Tree) -> Layer:
+def _layer(path: TreePath, tree: Tree) -> Layer:
     return Layer(
         path=path,
         attributes=tree.get("attributes") or {},

@@ -12,12 +12,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.faults import Fault
-from vssync.manifest.numbers import OddFloat, OddInteger, as_written
-from vssync.manifest.places import problems_in
-from vssync.manifest.tree import Document, values
-from vssync.model import Attributes, Scalar
-from vssync.ownership import VALUE_LIMIT
+from vssync.manifest.diagnostics import Diagnostic
+from vssync.manifest.source_map import problems_in
+from vssync.manifest.yaml_loader import Document, OddFloat, OddInteger, as_written, load_values
+from vssync.model.marks import VALUE_LIMIT
+from vssync.model.state import Attributes, Scalar
 
 LONGEST = 65_536  # bytes of a file in which its front matter must end
 SUFFIXES = (".md", ".markdown", ".mdx")
@@ -35,7 +34,7 @@ def front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[Attribu
     if match is None:
         return {}, ()
     try:
-        tree = values(match["yaml"], file, first_line=2)
+        tree = load_values(match["yaml"], file, first_line=2)
     except ManifestError as error:
         return {}, error.problems
     if not isinstance(tree, dict):
@@ -46,11 +45,11 @@ def front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[Attribu
 def _fields(document: Document, wanted: Collection[str]) -> tuple[Attributes, tuple[Problem, ...]]:
     tree: Mapping[str, Any] = document.tree
     fields: dict[str, Scalar] = {}
-    faults: list[Fault] = []
+    faults: list[Diagnostic] = []
     for name in sorted(set(tree).intersection(wanted)):
         value = _joined(tree[name])
         if message := _flaw(value):
-            faults.append(Fault((name,), f"the front matter field `{name}` {message}", "mend the document"))
+            faults.append(Diagnostic((name,), f"the front matter field `{name}` {message}", "mend the document"))
         elif value is not None:
             fields[name] = value
     return fields, problems_in(document, faults) if faults else ()

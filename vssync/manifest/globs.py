@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from unicodedata import normalize
 
 from wcmatch import glob
 
@@ -36,7 +38,7 @@ class Pattern:
     matches: Callable[[str], object]  # truthy for a path it matches
 
 
-def flaw(text: str) -> tuple[str, str] | None:
+def pattern_problem(text: str) -> tuple[str, str] | None:
     """What is wrong with a pattern, and the way out; None for a good one."""
     parts = text.split("/")
     if text.startswith("/") or re.match(r"[A-Za-z]:[/\\]", text):
@@ -56,14 +58,14 @@ def flaw(text: str) -> tuple[str, str] | None:
 
 def _uncompilable(text: str) -> tuple[str, str] | None:
     try:
-        compiled(text)
+        compile_pattern(text)
     except Exception as error:  # wcmatch and bracex raise kinds of their own, not all of them public
         return f"is no pattern: {error}", "write several entries"
     return None
 
 
 @lru_cache(maxsize=4096)
-def compiled(text: str, everything: bool = False) -> Pattern:
+def compile_pattern(text: str, everything: bool = False) -> Pattern:
     """The pattern of a text without flaw; with `everything`, `*` matches hidden names too."""
     path = unicodedata.normalize("NFC", text.removeprefix("./"))
     parts = path.split("/")
@@ -82,3 +84,44 @@ def compiled(text: str, everything: bool = False) -> Pattern:
 def _matcher(path: str, everything: bool) -> Callable[[str], object]:
     flags = _FLAGS | glob.DOTGLOB if everything else _FLAGS
     return re.compile("|".join(glob.translate(path, flags=flags)[0])).match
+
+
+LAST = "\U0010ffff"  # follows every name that begins alike
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file: its path as the disk spells it, relative to the root, and its size in bytes.
+
+    `trouble` says why it cannot be used ("is a link that leads nowhere"); it matters only when the file is chosen.
+    """
+
+    path: str
+    size: int
+    trouble: str = ""
+
+    @property
+    def name(self) -> str:
+        """The path in the one spelling patterns, keys and placeholders use."""
+        return self.path if self.path.isascii() else normalize("NFC", self.path)
+
+
+class Listing:
+    """Files in the order of their names."""
+
+    def __init__(self, files: Iterable[FoundFile]) -> None:
+        pairs = sorted(((file.name, file) for file in files), key=lambda pair: (pair[0], pair[1].path))
+        self._names = [name for name, _ in pairs]
+        self._files = [file for _, file in pairs]
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def matching(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
+        """The files a pattern matches, with their names."""
+        start = pattern.start
+        first = bisect_left(self._names, start)
+        end = bisect_left(self._names, start + ("\0" if pattern.literal else LAST))
+        for at in range(first, end):
+            if pattern.matches(self._names[at]):
+                yield self._names[at], self._files[at]

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from vssync.errors import ManifestError
-from vssync.manifest.attributes import Profile, attributes_of, flaws, giver
-from vssync.manifest.choose import Choice, Chosen
-from vssync.manifest.faults import Fault, Path
-from vssync.manifest.filenames import NoFolder, upload_digest, upload_name
+from vssync.manifest.diagnostics import Diagnostic, TreePath
 from vssync.manifest.front_matter import may_hold
-from vssync.manifest.places import problems
+from vssync.manifest.merge import Profile, attribute_problems, attributes_of, source_of
+from vssync.manifest.placeholders import NoFolder, upload_digest, upload_name
+from vssync.manifest.select import SelectedFile, Selection
+from vssync.manifest.source_map import problems
 from vssync.manifest.spec import Manifest
-from vssync.model import Attributes, Desired, DesiredFile, Scalar
+from vssync.model.state import Attributes, Desired, DesiredFile, Scalar
 
 NOTHING: Attributes = {}
 HINTS = {True: "shorten it, choose fewer files, or remove it by null in an override", False: "remove some by null"}
@@ -28,12 +28,12 @@ class Reading:
     fields: Attributes = field(default_factory=dict)
 
 
-def wanted(choice: Choice) -> frozenset[str]:
+def wanted_fields(choice: SelectedFile) -> frozenset[str]:
     """The fields of a file's own front matter that its attributes depend on."""
     return choice.profile.lifts if choice.found and may_hold(choice.found.path) else frozenset()
 
 
-def resolve(manifest: Manifest, chosen: tuple[Chosen, ...], readings: Mapping[str, Reading]) -> Desired:
+def resolve_desired(manifest: Manifest, chosen: tuple[Selection, ...], readings: Mapping[str, Reading]) -> Desired:
     """The desired state; `readings` are by path, and files that were not read have none. Raises ManifestError.
 
     Doubtful stores are left out.
@@ -67,15 +67,15 @@ class _Resolver:
     def __init__(self, manifest: Manifest, readings: Mapping[str, Reading]) -> None:
         self._manifest, self._readings = manifest, readings
         self._maps: dict[frozenset[tuple[str, type, Scalar]], Attributes] = {}
-        self._faults: dict[tuple[Path, str], _Fault] = {}
+        self._faults: dict[tuple[TreePath, str], _Fault] = {}
         self._checked: set[int] = set()
 
-    def file(self, choice: Choice) -> DesiredFile | None:
+    def file(self, choice: SelectedFile) -> DesiredFile | None:
         """The desired file of a choice; None where something is wrong with it."""
         found, profile = choice.found, choice.profile
         path = found.name if found else choice.key
         reading = self._readings.get(found.path) if found else None
-        if reading is None and wanted(choice):
+        if reading is None and wanted_fields(choice):
             return None  # what is wrong with it is known
         fields = reading.fields if reading else NOTHING
         try:
@@ -85,7 +85,7 @@ class _Resolver:
             return None
         if id(attributes) not in self._checked:
             self._checked.add(id(attributes))
-            for name, message in flaws(attributes):
+            for name, message in attribute_problems(attributes):
                 self._complain(profile, name, fields, message, path)
         return DesiredFile(
             key=choice.key,
@@ -98,7 +98,7 @@ class _Resolver:
             sha256=reading.sha256 if reading else "",
         )
 
-    def _filename(self, choice: Choice, path: str, reading: Reading | None) -> str:
+    def _filename(self, choice: SelectedFile, path: str, reading: Reading | None) -> str:
         if reading is None or not reading.sha256 or not choice.profile.named_by_content:
             return choice.filename
         return upload_name(choice.profile.filename, path, upload_digest(self._manifest.name, reading.sha256))
@@ -111,14 +111,14 @@ class _Resolver:
         return self._maps.setdefault(rows, attributes)
 
     def _complain(self, profile: Profile, name: str, fields: Attributes, message: str, file: str) -> None:
-        path = giver(profile.layers, name, fields) if name else None
+        path = source_of(profile.layers, name, fields) if name else None
         known = self._faults.setdefault((path or profile.layers[1].path, name), _Fault(message, file))
         known.count += 1
 
     def complain(self) -> None:
         """Raises ManifestError with everything that was wrong."""
         faults = [
-            Fault(path, f"{fault.message} (`{fault.file}`{_more(fault.count)})", HINTS[bool(name)])
+            Diagnostic(path, f"{fault.message} (`{fault.file}`{_more(fault.count)})", HINTS[bool(name)])
             for (path, name), fault in self._faults.items()
         ]
         if faults:

@@ -14,8 +14,8 @@ from typing import Any
 from jsonschema import Draft7Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 
-from vssync.manifest.faults import Fault, Path, dotted, meant
-from vssync.manifest.numbers import OddFloat, OddInteger, as_written
+from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean, format_path
+from vssync.manifest.yaml_loader import OddFloat, OddInteger, as_written
 
 KINDS = {
     "object": "a mapping",
@@ -50,12 +50,12 @@ def _as_written(_: Validator, wanted: bool, value: object, __: Mapping[str, Any]
 Checker: Any = _extend(Draft7Validator, {"asWritten": _as_written, "pattern": _whole_pattern})
 
 
-def check(tree: Mapping[str, Any], schema: Mapping[str, Any], part: str = "") -> tuple[Fault, ...]:
+def check(tree: Mapping[str, Any], schema: Mapping[str, Any], part: str = "") -> tuple[Diagnostic, ...]:
     """Every fault of a tree against the schema, or against one of its definitions. Paths are the tree's own."""
     version = tree.get("version")
     if not part and isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
         hint = "upgrade vssync, or write `version: 1`"
-        return (Fault(("version",), f"`version` {version} is newer than the newest known here, {VERSION}", hint),)
+        return (Diagnostic(("version",), f"`version` {version} is newer than the newest known here, {VERSION}", hint),)
     rules = _inlined(schema["definitions"][part] if part else schema, schema)
     errors = Checker(rules).iter_errors(tree)
     return tuple(fault for error in errors for fault in _faults(error))
@@ -75,34 +75,34 @@ def _inlined(node: Any, schema: Mapping[str, Any]) -> Any:
     return {name: _inlined(value, schema) for name, value in node.items()}
 
 
-def _faults(error: Wrong) -> Iterator[Fault]:
-    path: Path = tuple(error.absolute_path)
+def _faults(error: Wrong) -> Iterator[Diagnostic]:
+    path: TreePath = tuple(error.absolute_path)
     if error.validator == "additionalProperties":
         yield from _unknown_fields(error, path)
     elif error.validator == "required":
         yield from _missing_fields(error, path)
     elif "propertyNames" in error.relative_schema_path:
-        message, hint = _say(error, f"the name `{_short(error.instance)}` in `{dotted(path)}`")
-        yield Fault((*path, error.instance), message, hint, at_name=True)
+        message, hint = _say(error, f"the name `{_short(error.instance)}` in `{format_path(path)}`")
+        yield Diagnostic((*path, error.instance), message, hint, at_name=True)
     elif not (error.validator in ("minimum", "maximum") and not math.isfinite(error.instance)):
-        message, hint = _say(error, f"`{dotted(path)}`")
-        yield Fault(path, message, hint)
+        message, hint = _say(error, f"`{format_path(path)}`")
+        yield Diagnostic(path, message, hint)
 
 
-def _unknown_fields(error: Wrong, path: Path) -> Iterator[Fault]:
+def _unknown_fields(error: Wrong, path: TreePath) -> Iterator[Diagnostic]:
     known = list(error.schema.get("properties", ()))
     for name in error.instance:
         if name not in known and not (name.startswith("x-") and "patternProperties" in error.schema):
-            where = f" in `{dotted(path)}`" if path else ""
-            hint = meant(name, known) or f"known here: {', '.join(word for word in known if word != '$schema')}"
-            yield Fault((*path, name), f"unknown field `{_short(name)}`{where}", hint, at_name=True)
+            where = f" in `{format_path(path)}`" if path else ""
+            hint = did_you_mean(name, known) or f"known here: {', '.join(word for word in known if word != '$schema')}"
+            yield Diagnostic((*path, name), f"unknown field `{_short(name)}`{where}", hint, at_name=True)
 
 
-def _missing_fields(error: Wrong, path: Path) -> Iterator[Fault]:
+def _missing_fields(error: Wrong, path: TreePath) -> Iterator[Diagnostic]:
     for name in error.validator_value:
         if name not in error.instance:
-            subject = f"`{dotted(path)}`" if path else "the manifest"
-            yield Fault(path, f"{subject} lacks the field `{name}`", _example(name))
+            subject = f"`{format_path(path)}`" if path else "the manifest"
+            yield Diagnostic(path, f"{subject} lacks the field `{name}`", _example(name))
 
 
 def _example(name: str) -> str:
@@ -151,7 +151,7 @@ def _either(words: list[str]) -> str:
 def _enum(error: Wrong, subject: str) -> Said:
     known = [str(word) for word in error.validator_value]
     allowed = _either([f"`{word}`" for word in known])
-    return f"{subject} must be {allowed}, not {_shown(error.instance)}", meant(str(error.instance), known)
+    return f"{subject} must be {allowed}, not {_shown(error.instance)}", did_you_mean(str(error.instance), known)
 
 
 def _pattern(error: Wrong, subject: str) -> Said:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vssync.errors import Problem
-from vssync.manifest.faults import Path
+from vssync.manifest.diagnostics import TreePath
 from vssync.manifest.globs import Pattern
-from vssync.manifest.places import Documents
-from vssync.model import Chunking, DesiredStore, Scalar, ServiceSpec
+from vssync.manifest.source_map import Documents
+from vssync.model.state import Chunking, DesiredStore, Scalar, ServiceSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Layer:
     A null attribute removes the one of an outer level. `path` is where the level is written.
     """
 
-    path: Path
+    path: TreePath
     attributes: Mapping[str, Scalar | None] = field(default_factory=dict)
     chunking: Chunking | None = None
     filename: str | None = None

@@ -11,15 +11,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from vssync.cost import cost, counts
 from vssync.errors import VssyncError
-from vssync.plan import Plan
+from vssync.model.plan import Plan
 from vssync.planfile.codec import Codec, Object, Wrong
-from vssync.planfile.resume import already, fulfilled
-from vssync.planfile.stale import stale
 from vssync.planfile.tables import Tables
-
-__all__ = ["FORMAT", "already", "dump", "fulfilled", "load", "stale"]
+from vssync.planner.estimate import count_changes, estimate_cost
 
 FORMAT = 1
 _DERIVED = ("format", "counts", "cost", *Tables.NAMES)
@@ -31,7 +27,7 @@ def dump(plan: Plan) -> str:
     """The text of a plan file."""
     tables = Tables()
     found = Codec(pack=tables.packers).encode(plan)
-    summary = {"counts": _PLAIN.encode(counts(plan)), "cost": _PLAIN.encode(cost(plan))}
+    summary = {"counts": _PLAIN.encode(count_changes(plan)), "cost": _PLAIN.encode(estimate_cost(plan))}
     stores = found.pop("stores", [])
     whole = {"format": FORMAT, **found, **summary, **tables.written(), "stores": stores}
     # Some CI runners take `##[` for a command wherever it stands; inside a JSON string it may be an escape.

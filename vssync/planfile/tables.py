@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vssync.model import FileStatus
-from vssync.plan import BatchChange, Copy, FileChange, Note, StorePlan
+from vssync.model.plan import BatchChange, Copy, FileChange, Note, StorePlan
+from vssync.model.state import FileStatus
 from vssync.planfile.codec import Object, Repack, Wrong
 
 _COMPLETED = ("status", FileStatus.COMPLETED.value)  # what nearly every copy is

@@ -10,40 +10,40 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations
 
-from vssync.model import Attributes, DesiredFile, Scalar
-from vssync.ownership import KEY, MARK, attributes_digest, key_attribute, normalise, same, with_key
-from vssync.plan import FieldChange, Reason
-from vssync.planner.copies import Owned
+from vssync.model.marks import KEY, MARK, attributes_digest, key_attribute, normalise, same, with_key
+from vssync.model.plan import FieldChange, Reason
+from vssync.model.state import Attributes, DesiredFile, Scalar
+from vssync.planner.classify import OwnedFile
 
 MOST = 16  # OpenAI spec: attributes of one file
 _TRACED = 5  # fields up to which it is found out who changed which: all combinations are tried
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class AttributeDifference:
     """Fields that differ, and why; nothing when none does."""
 
     reasons: tuple[Reason, ...] = ()
     fields: tuple[FieldChange, ...] = ()
 
 
-def compare(file: DesiredFile, copy: Owned, ignore: Collection[str]) -> Difference:
+def compare_attributes(file: DesiredFile, copy: OwnedFile, ignore: Collection[str]) -> AttributeDifference:
     """What an attribute write would change on a copy of this key."""
-    if equal(file, copy.file.attributes, ignore):
-        return Difference()
+    if attributes_equal(file, copy.file.attributes, ignore):
+        return AttributeDifference()
     live = normalise(copy.file.attributes, ignore)
     desired = normalise(with_key(file.attributes, file.key), ignore)
     names = [name for name in sorted({*live, *desired}) if not same(live.get(name), desired.get(name))]
     if not names:
-        return Difference()
+        return AttributeDifference()
     marked, found = copy.mark.attributes, attributes_digest(live)
     manifest_changed = found == marked or attributes_digest(desired) != marked
     if found == copy.mark.echo and not manifest_changed:
-        return Difference()
+        return AttributeDifference()
     drifted = () if found in (marked, copy.mark.echo) else _drifted(live, desired, names, marked)
     causes = {Reason.ATTRIBUTES_CHANGED: manifest_changed, Reason.DRIFTED: bool(drifted)}
     fields = tuple(FieldChange(name, live.get(name), desired.get(name), name in drifted) for name in names)
-    return Difference(tuple(reason for reason, holds in causes.items() if holds), fields)
+    return AttributeDifference(tuple(reason for reason, holds in causes.items() if holds), fields)
 
 
 def fields_between(live: Attributes, file: DesiredFile, ignore: Collection[str]) -> tuple[FieldChange, ...]:
@@ -53,12 +53,12 @@ def fields_between(live: Attributes, file: DesiredFile, ignore: Collection[str])
     return tuple(FieldChange(name, before.get(name), after.get(name)) for name in names if name != KEY)
 
 
-def preserved(live: Attributes, ignore: Collection[str]) -> dict[str, Scalar]:
+def preserved_attributes(live: Attributes, ignore: Collection[str]) -> dict[str, Scalar]:
     """The live attributes that others own; a write replaces the whole map, so they are sent along."""
     return {name: live[name] for name in sorted(ignore) if name in live}
 
 
-def equal(file: DesiredFile, live: Attributes, ignore: Collection[str]) -> bool:
+def attributes_equal(file: DesiredFile, live: Attributes, ignore: Collection[str]) -> bool:
     """The quick answer for the many that are plainly equal; False only means to look closer."""
     if ignore:
         live = {name: value for name, value in live.items() if name not in ignore}

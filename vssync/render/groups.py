@@ -1,7 +1,4 @@
-"""Many rows as few lines: grouped by sign and text, then by identical field change, then by folder.
-
-Counts are never lost: whatever is folded away is a number on some line.
-"""
+"""Many rows as few lines: grouped by sign and text, then by identical field change, then by folder."""
 
 from __future__ import annotations
 
@@ -10,16 +7,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from vssync.render import words
-from vssync.render.layout import BELOW, UNLIMITED, Line, beside, field_lines, sentences
-from vssync.render.rows import Row, folder
-from vssync.render.view import View
+from vssync.render import wording
+from vssync.render.layout import (
+    BELOW,
+    UNLIMITED,
+    TextLine,
+    View,
+    field_lines,
+    lay_out_columns,
+    wrap_before_count,
+    wrap_sentences,
+)
+from vssync.render.rows import PlanRow, folder_of
+from vssync.text import count_noun, escape_control, format_size, join_words
 
 Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class GroupDetail:
     """How much is shown of a store: rows singly up to `rows`, groups of up to `few` singly, then so many of each."""
 
     rows: int = 40
@@ -28,40 +34,47 @@ class Detail:
     folders: int = 8
 
 
-ALL = Detail(rows=UNLIMITED)
-STEPS = (Detail(), Detail(4, 1, 3, 5), Detail(2, 1, 1, 2), Detail(0, 1, 0, 0))  # from much detail to little
+ALL = GroupDetail(rows=UNLIMITED)
+STEPS = (
+    GroupDetail(),
+    GroupDetail(4, 1, 3, 5),
+    GroupDetail(2, 1, 1, 2),
+    GroupDetail(0, 1, 0, 0),
+)  # from much detail to little
 
 
-def lines_of(rows: tuple[Row, ...], detail: Detail, view: View) -> list[Line]:
+def group_lines(rows: tuple[PlanRow, ...], detail: GroupDetail, view: View) -> list[TextLine]:
     """All rows singly when they are few enough, else grouped."""
     if len(rows) <= detail.rows:
         return [line for row in rows for line in _single(row, view)]
     groups = _partition(rows, lambda row: row.group)
-    groups.sort(key=lambda group: (words.SIGN_ORDER.index(group[0].sign), -_files(group), group[0].text))
+    groups.sort(key=lambda group: (wording.SIGN_ORDER.index(group[0].sign), -_files(group), group[0].text))
     return [line for group in groups for line in _group(group, detail, view)]
 
 
-def _single(row: Row, view: View) -> list[Line]:
-    size = words.size(row.size) if row.size else ""
-    return [Line(row.key, row.text, size, row.sign), *_explained(row, view)]
+def _single(row: PlanRow, view: View) -> list[TextLine]:
+    size = format_size(row.size) if row.size else ""
+    return [TextLine(row.key, row.text, size, row.sign), *_explained(row, view)]
 
 
-def _explained(row: Row, view: View, wrap: Callable[[str, int, View], list[str]] = sentences) -> list[Line]:
+def _explained(
+    row: PlanRow, view: View, wrap: Callable[[str, int, View], list[str]] = wrap_sentences
+) -> list[TextLine]:
     """What is said below a row."""
     said = [line for text in row.below for line in wrap(text, BELOW, view)]
-    return [Line(text, indent=BELOW) for text in [*field_lines(row.fields, view), *said]]
+    return [TextLine(text, indent=BELOW) for text in [*field_lines(row.fields, view), *said]]
 
 
-def _group(group: list[Row], detail: Detail, view: View) -> list[Line]:
+def _group(group: list[PlanRow], detail: GroupDetail, view: View) -> list[TextLine]:
     if len(group) <= detail.few:
         return [line for row in group for line in _single(row, view)]
     total = sum(row.size or 0 for row in group)
     first = group[0]
-    head = Line(words.number(_files(group), first.noun), first.text, words.size(total) if total else "", first.sign)
+    head = TextLine(count_noun(_files(group), first.noun), first.text, format_size(total) if total else "", first.sign)
     return [head, *(_variants(group, detail, view) if detail.variants else [])]
 
 
-def _variants(group: list[Row], detail: Detail, view: View) -> list[Line]:
+def _variants(group: list[PlanRow], detail: GroupDetail, view: View) -> list[TextLine]:
     """The most frequent identical changes of a group; the rest together."""
     variants = _partition(group, lambda row: row.variant)
     variants.sort(key=lambda variant: -_files(variant))
@@ -71,43 +84,43 @@ def _variants(group: list[Row], detail: Detail, view: View) -> list[Line]:
     return lines + (_others(rest, detail, view) if rest else [])
 
 
-def _variant(rows: list[Row], detail: Detail, view: View) -> list[Line]:
-    explained = _explained(rows[0], view, beside)
+def _variant(rows: list[PlanRow], detail: GroupDetail, view: View) -> list[TextLine]:
+    explained = _explained(rows[0], view, wrap_before_count)
     return _counted(rows, [line.left for line in explained], detail)
 
 
-def _counted(rows: list[Row], said: list[str], detail: Detail) -> list[Line]:
+def _counted(rows: list[PlanRow], said: list[str], detail: GroupDetail) -> list[TextLine]:
     """What is said of rows, how many there are, and in which folders."""
     if not said:
         return _folders(rows, detail.folders, BELOW)
-    first = Line(said[0], right=words.number(_files(rows), rows[0].noun), indent=BELOW)
-    more = [Line(text, indent=BELOW) for text in said[1:]]
+    first = TextLine(said[0], right=count_noun(_files(rows), rows[0].noun), indent=BELOW)
+    more = [TextLine(text, indent=BELOW) for text in said[1:]]
     return [first, *more, *_folders(rows, detail.folders, BELOW + 2)]
 
 
-def _others(rows: list[Row], detail: Detail, view: View) -> list[Line]:
+def _others(rows: list[PlanRow], detail: GroupDetail, view: View) -> list[TextLine]:
     """Rows whose changes differ from file to file: the names of their fields, or one explanation as an example."""
-    names = sorted({words.clean(field.name) for row in rows for field in row.fields})
+    names = sorted({escape_control(field.name) for row in rows for field in row.fields})
     if names:
-        return _counted(rows, [f"{words.listed(names[:4])}{', ...' if names[4:] else ''}: other values"], detail)
-    example = beside(f"others, such as: {rows[0].below[0]}", BELOW, view) if rows[0].below else []
+        return _counted(rows, [f"{join_words(names[:4])}{', ...' if names[4:] else ''}: other values"], detail)
+    example = wrap_before_count(f"others, such as: {rows[0].below[0]}", BELOW, view) if rows[0].below else []
     return _counted(rows, example, detail)
 
 
-def _folders(rows: list[Row], most: int, indent: int) -> list[Line]:
+def _folders(rows: list[PlanRow], most: int, indent: int) -> list[TextLine]:
     """How many files there are in which folder; batches lie in none."""
     if rows[0].noun != "file":
         return []
     return [
-        Line(name or "./", right=words.number(files, "file"), indent=indent) for name, files in by_folder(rows, most)
+        TextLine(name or "./", right=count_noun(files, "file"), indent=indent) for name, files in by_folder(rows, most)
     ]
 
 
-def by_folder(rows: Iterable[Row], most: int) -> list[tuple[str, int]]:
+def by_folder(rows: Iterable[PlanRow], most: int) -> list[tuple[str, int]]:
     """Files counted by folder, in at most `most` entries: as deep as fits, and what does not fit as "more folders"."""
     whole = Counter[str]()
     for row in rows:
-        whole[folder(row.key)] += row.count
+        whole[folder_of(row.key)] += row.count
     found = _as_deep_as_fits(whole, most)
     entries = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
     if len(entries) <= most or not most:
@@ -134,7 +147,7 @@ def _cut(whole: Counter[str], depth: int) -> Counter[str]:
     return found
 
 
-def _files(rows: list[Row]) -> int:
+def _files(rows: list[PlanRow]) -> int:
     return sum(row.count for row in rows)
 
 
@@ -144,3 +157,50 @@ def _partition(rows: Iterable[Given], key: Callable[[Given], object]) -> list[li
     for row in rows:
         found[key(row)].append(row)
     return list(found.values())
+
+
+_MANY, _SCREEN = 400, 48  # from so many rows on, everything is cut down to so many lines
+_STORES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class StoreBlock:
+    """A store's own line, and a row for each object to show."""
+
+    head: TextLine
+    rows: tuple[PlanRow, ...]
+
+
+def show_blocks(blocks: list[StoreBlock], view: View) -> list[list[str]]:
+    """The blocks as text, in columns that all of them share."""
+    found = fit_blocks(blocks, view)
+    widths = lay_out_columns([line for block in found for line in block], view)
+    return [widths.show(block) for block in found]
+
+
+def fit_blocks(blocks: list[StoreBlock], view: View) -> list[list[TextLine]]:
+    """Every row where there are few or all are asked for, otherwise the most detail that fits a screen."""
+    many = sum(len(block.rows) for block in blocks) > _MANY
+    for detail in (ALL,) if view.full else STEPS:
+        found = [[block.head, *group_lines(block.rows, detail, view)] for block in blocks]
+        if view.full or not many or sum(len(lines) + 1 for lines in found) <= _SCREEN:
+            return found
+    return [_summary(blocks)]
+
+
+def _summary(blocks: list[StoreBlock]) -> list[TextLine]:
+    """One line a store, those with most to show first, and one for the rest."""
+    order = sorted(blocks, key=lambda block: -len(block.rows))
+    lines = [TextLine(block.head.left, tally_blocks([block]), block.head.right, indent=0) for block in order[:_STORES]]
+    if rest := order[_STORES:]:
+        lines.append(TextLine(f"and {count_noun(len(rest), 'more store')}", tally_blocks(rest), indent=0))
+    return lines
+
+
+def tally_blocks(blocks: list[StoreBlock]) -> str:
+    """How many objects have which sign: "+ 1,200, - 3"."""
+    found = Counter[str]()
+    for block in blocks:
+        for row in block.rows:
+            found[row.sign] += row.count
+    return ", ".join(f"{sign} {found[sign]:,}" for sign in wording.SIGN_ORDER if sign and found[sign])

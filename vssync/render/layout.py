@@ -1,8 +1,4 @@
-"""Puts rows into columns: a sign, a key, a text, and on the right a size or a count.
-
-Widths are terminal columns. Nothing is wrapped but sentences, and totals on a terminal; what else is too long is cut
-in its middle.
-"""
+"""How a person wants to see something, and rows laid out in columns: a sign, a key, a text, a size or a count."""
 
 from __future__ import annotations
 
@@ -10,9 +6,25 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vssync.plan import FieldChange
-from vssync.render import words
-from vssync.render.view import View
+from vssync.model.plan import FieldChange
+from vssync.render import wording
+from vssync.text import display_width, escape_control, pad_right, shorten_middle
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Columns to print in, colour or not, everything or a summary, only the last lines, the manifest's name.
+
+    On a `terminal` totals may take a second line; elsewhere a program may look for them, and they stay one line.
+    """
+
+    width: int = 80
+    color: bool = False
+    terminal: bool = False
+    full: bool = False
+    quiet: bool = False
+    manifest: str = "vssync.yaml"
+
 
 KEY, BELOW = 6, 8  # where keys and what is said below them begin
 _RIGHT = 11  # a size and the gap before it
@@ -25,7 +37,7 @@ COLORS = {"+": 28, "+/-": 31, "-/+": 31, "~": 130, "-": 161, "=": 63, "x": 161, 
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """One line: `left` from `indent` on, `middle` in the reason column, `right` ending at the right margin."""
 
     left: str
@@ -45,30 +57,30 @@ class Columns:
     text: int
     color: bool = False
 
-    def show(self, lines: Iterable[Line]) -> list[str]:
+    def show(self, lines: Iterable[TextLine]) -> list[str]:
         """The lines as text, without trailing spaces."""
         return [f"{self._start(line)}{self._rest(line)}".rstrip() for line in lines]
 
-    def _start(self, line: Line) -> str:
+    def _start(self, line: TextLine) -> str:
         sign = f"\x1b[1;38;5;{COLORS[line.sign]}m{line.sign}\x1b[0m" if line.sign and self.color else line.sign
         return f"  {sign}{' ' * (KEY - 2 - len(line.sign))}" if line.sign else " " * line.indent
 
-    def _rest(self, line: Line) -> str:
+    def _rest(self, line: TextLine) -> str:
         right = f"{line.right:>{_RIGHT}}" if line.right else ""
         if line.middle:
-            left = words.pad(words.shorten(line.left, self.key), self.key)
+            left = pad_right(shorten_middle(line.left, self.key), self.key)
             room = self.text if right else self.text + _RIGHT
-            return f"{left}  {words.pad(words.shorten(line.middle, room), self.text)}{right}"
+            return f"{left}  {pad_right(shorten_middle(line.middle, room), self.text)}{right}"
         if right:
             room = self.margin - line.indent - len(right)
-            return f"{words.pad(words.shorten(line.left, room), room)}{right}"
-        return words.shorten(line.left, self.screen - line.indent)
+            return f"{pad_right(shorten_middle(line.left, room), room)}{right}"
+        return shorten_middle(line.left, self.screen - line.indent)
 
 
-def columns(lines: list[Line], view: View) -> Columns:
+def lay_out_columns(lines: list[TextLine], view: View) -> Columns:
     """Columns as wide as these lines need: 80 where that is enough, never more than the view has."""
-    keys = max((words.cells(line.left) for line in lines if line.middle), default=0)
-    text = max((words.cells(line.middle) - (0 if line.right else _RIGHT) for line in lines), default=0)
+    keys = max((display_width(line.left) for line in lines if line.middle), default=0)
+    text = max((display_width(line.middle) - (0 if line.right else _RIGHT) for line in lines), default=0)
     screen = UNLIMITED if view.full else max(view.width, _NARROW)
     least, most = _TEXT if screen >= 80 else (0, (screen - KEY - _RIGHT) // 2)
     text = min(max(text, least), UNLIMITED if view.full else most)
@@ -79,34 +91,34 @@ def columns(lines: list[Line], view: View) -> Columns:
 def field_lines(fields: tuple[FieldChange, ...], view: View) -> list[str]:
     """Field changes as aligned lines: `plan      "basic" -> "standard"`."""
     room = UNLIMITED if view.full else max(view.width, _NARROW) // 4
-    names = [words.shorten(words.clean(field.name), room) for field in fields]
-    widest = max(map(words.cells, names), default=0)
-    return [_field(words.pad(name, widest), field, view) for name, field in zip(names, fields, strict=True)]
+    names = [shorten_middle(escape_control(field.name), room) for field in fields]
+    widest = max(map(display_width, names), default=0)
+    return [_field(pad_right(name, widest), field, view) for name, field in zip(names, fields, strict=True)]
 
 
 def _field(name: str, field: FieldChange, view: View) -> str:
     outside = "  (changed outside vssync)" if field.drifted else ""
-    room = max(view.width, _NARROW) - BELOW - words.cells(name) - len(outside) - len("   -> ")
-    before, after = words.value(field.before), words.value(field.after)
-    if not view.full and words.cells(before) + words.cells(after) > room:
+    room = max(view.width, _NARROW) - BELOW - display_width(name) - len(outside) - len("   -> ")
+    before, after = wording.format_value(field.before), wording.format_value(field.after)
+    if not view.full and display_width(before) + display_width(after) > room:
         half = max(9, room // 2)
-        before, after = words.shorten(before, half), words.shorten(after, half)
+        before, after = shorten_middle(before, half), shorten_middle(after, half)
     return f"{name}  {before} -> {after}{outside}"
 
 
-def sentences(text: str, indent: int, view: View) -> list[str]:
+def wrap_sentences(text: str, indent: int, view: View) -> list[str]:
     """A foreign sentence, cleaned already, wrapped between words."""
     width = UNLIMITED if view.full else max(view.width, _NARROW)
     return textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False) or [""]
 
 
-def beside(text: str, indent: int, view: View) -> list[str]:
+def wrap_before_count(text: str, indent: int, view: View) -> list[str]:
     """The same as `sentences`, with room for a count at the right margin, wherever that will be."""
     width = UNLIMITED if view.full else min(max(view.width, _NARROW), 80)
     return textwrap.wrap(text, max(20, width - indent - _RIGHT), break_on_hyphens=False) or [""]
 
 
-def fitted(totals: list[str], view: View) -> list[str]:
+def fit_totals(totals: list[str], view: View) -> list[str]:
     """Lines of totals; on a terminal, one that is too long goes on below its first number, broken at a comma."""
     return [line for total in totals for line in (_broken(total, view) if view.terminal else [total])]
 

@@ -11,17 +11,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vssync.manifest import Manifest, rendered
-from vssync.model import Chunking, DesiredFile
-from vssync.render import words
-from vssync.render.plain import scalar, visible, yaml_text
+from vssync.manifest.explain import rendered
+from vssync.manifest.spec import Manifest
+from vssync.model.state import Chunking, DesiredFile
+from vssync.render.escape import escape_ci_commands_json
+from vssync.render.yaml_writer import visible_text, yaml_scalar, yaml_text
+from vssync.text import display_width, escape_control, format_size, pad_right
 
 _FILES = "x-files"
 _WIDEST = 48  # columns of values; a longer one pushes its place to the right
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
+class TracedFile:
     """A file of a store, and by part (`chunking`, `attributes.lang`) the place that gave it: vssync.yaml:14:9."""
 
     store: str
@@ -29,17 +31,19 @@ class Traced:
     origins: Mapping[str, str]
 
 
-def manifest_yaml(manifest: Manifest, files: tuple[Traced, ...] = ()) -> str:
+def manifest_yaml(manifest: Manifest, files: tuple[TracedFile, ...] = ()) -> str:
     """The resolved manifest as YAML."""
     blocks = ["\n".join(f"# {line}" for line in _block(traced)) for traced in files]
     return "\n\n".join([yaml_text(_tree(manifest)), *blocks])
 
 
-def manifest_json(manifest: Manifest, files: tuple[Traced, ...] = ()) -> str:
+def manifest_json(manifest: Manifest, files: tuple[TracedFile, ...] = ()) -> str:
     """The resolved manifest as JSON."""
     listed = {_FILES: [_plain(traced) for traced in files]} if files else {}
     text = json.dumps(_tree(manifest) | listed, indent=2, ensure_ascii=False)
-    return words.tame_json("\n".join(visible(line, lambda char: json.dumps(char)[1:-1]) for line in text.split("\n")))
+    return escape_ci_commands_json(
+        "\n".join(visible_text(line, lambda char: json.dumps(char)[1:-1]) for line in text.split("\n"))
+    )
 
 
 def _tree(manifest: Manifest) -> dict[str, Any]:
@@ -48,35 +52,39 @@ def _tree(manifest: Manifest) -> dict[str, Any]:
     return tree | {"service": {"provider": manifest.service.provider, **tree["service"]}}
 
 
-def _block(traced: Traced) -> Iterator[str]:
+def _block(traced: TracedFile) -> Iterator[str]:
     """A file's address, then its parts in columns: what, its value, where that came from."""
     rows = list(_rows(traced.file, traced.origins))
-    named = max(words.cells(name) for name, _, _ in rows)
-    valued = max(min(words.cells(value), _WIDEST) for _, value, origin in rows if origin)
-    yield words.clean(f"{traced.store}/{traced.file.key}")
+    named = max(display_width(name) for name, _, _ in rows)
+    valued = max(min(display_width(value), _WIDEST) for _, value, origin in rows if origin)
+    yield escape_control(f"{traced.store}/{traced.file.key}")
     for name, value, origin in rows:
-        yield f"  {words.pad(name, named)}  {words.pad(value, valued)}  {origin}".rstrip()
+        yield f"  {pad_right(name, named)}  {pad_right(value, valued)}  {origin}".rstrip()
 
 
 def _rows(file: DesiredFile, origins: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     def row(part: str, value: str) -> tuple[str, str, str]:
-        return words.clean(part), value, words.clean(origins.get(part, ""))
+        return escape_control(part), value, escape_control(origins.get(part, ""))
 
-    yield ("file_id" if file.file_id else "path", scalar(file.file_id or file.path), words.clean(origins["file"]))
+    yield (
+        "file_id" if file.file_id else "path",
+        yaml_scalar(file.file_id or file.path),
+        escape_control(origins["file"]),
+    )
     if file.path:
-        yield row("filename", scalar(file.filename))
-        yield row("size", words.size(file.size))
+        yield row("filename", yaml_scalar(file.filename))
+        yield row("size", format_size(file.size))
         yield row("sha256", file.sha256)
     yield row("chunking", _sizes(file.chunking))
     for name, value in sorted(file.attributes.items()):
-        yield row(f"attributes.{name}", scalar(value))
+        yield row(f"attributes.{name}", yaml_scalar(value))
 
 
 def _sizes(chunking: Chunking) -> str:
     return "auto" if chunking.auto else f"{chunking.size}/{chunking.overlap}"
 
 
-def _plain(traced: Traced) -> dict[str, Any]:
+def _plain(traced: TracedFile) -> dict[str, Any]:
     file = traced.file
     source = {"file_id": file.file_id} if file.file_id else {"path": file.path, "filename": file.filename}
     content = {} if file.file_id else {"size": file.size, "sha256": file.sha256}

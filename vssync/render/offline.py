@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from vssync.model import Desired, DesiredStore
-from vssync.render import words
-from vssync.render.pieces import Piece, assemble, code, fenced, marker
-from vssync.render.text import joined
+from vssync.model.state import Desired, DesiredStore
+from vssync.render import wording
+from vssync.render.escape import escape_ci_commands, escape_ci_commands_json
+from vssync.render.markdown import MarkdownPiece, assemble_pieces, comment_marker, fenced_block, inline_code
+from vssync.render.plan_text import join_blocks
+from vssync.text import escape_control, format_size
 
 _COMMENT = 65_000  # bytes; GitHub takes 65,536 characters
 
@@ -17,14 +19,14 @@ def offline_text(desired: Desired, digests: Sequence[str]) -> str:
     """Each store: its name, how many files of what size, what was left out, its content digest."""
     stores = [_store(store, digest) for store, digest in zip(desired.stores, digests, strict=True)]
     last = "No service was asked: this is what the manifest and its files say, not what would change."
-    return joined([[words.heading(desired.owner, desired.service)], *stores, [last]])
+    return join_blocks([[wording.heading_line(desired.owner, desired.service)], *stores, [last]])
 
 
 def offline_markdown(desired: Desired, digests: Sequence[str]) -> str:
     """The same as a comment on a pull request, replaced by the next one of its kind."""
     lines = offline_text(desired, digests).split("\n")
-    title = f"{marker('plan', desired.owner)}\n### vssync, offline: {code(lines[0])}"
-    return words.tame(assemble([Piece(title), fenced(lines[2:])], _COMMENT))
+    title = f"{comment_marker('plan', desired.owner)}\n### vssync, offline: {inline_code(lines[0])}"
+    return escape_ci_commands(assemble_pieces([MarkdownPiece(title), fenced_block(lines[2:])], _COMMENT))
 
 
 def offline_json(desired: Desired, digests: Sequence[str]) -> str:
@@ -40,14 +42,14 @@ def offline_json(desired: Desired, digests: Sequence[str]) -> str:
         for store, digest in zip(desired.stores, digests, strict=True)
     }
     found = {"owner": desired.owner, "provider": desired.service.provider, "stores": stores}
-    return words.tame_json(json.dumps(found, indent=2))
+    return escape_ci_commands_json(json.dumps(found, indent=2))
 
 
 def _store(store: DesiredStore, digest: str) -> list[str]:
     skipped = f", {len(store.skipped):,} left out" if store.skipped else ""
     return [
-        words.clean(store.key if store.key == store.name else f'{store.key}  "{store.name}"'),
-        f"  files   {len(store.files):,}, {words.size(_bytes(store))}{skipped}",
+        escape_control(store.key if store.key == store.name else f'{store.key}  "{store.name}"'),
+        f"  files   {len(store.files):,}, {format_size(_bytes(store))}{skipped}",
         f"  digest  {digest}",
     ]
 

@@ -9,18 +9,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from vssync.cost import upload_size
-from vssync.plan import Action, BatchChange, Copy, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange
-from vssync.plan import StorePlan as Store
-from vssync.render import words
-from vssync.report import Outcome, Report, Status
+from vssync.model.plan import Action, BatchChange, Copy, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange
+from vssync.model.plan import StorePlan as Store
+from vssync.model.report import Outcome, Report, Status
+from vssync.planner.estimate import upload_size
+from vssync.render import wording
+from vssync.text import count_noun, escape_control
 
 STORE = "(the store)"
 _OF_STORE = (NoteKind.DESCRIPTION, NoteKind.LEFT_STORE)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PlanRow:
     """One object: a sign, its key (or "3 files"), why or what became of it, its size, and what is said below it.
 
     `noun` says what it is. `group` is what rows must share to be counted together: all but key, size, what is below.
@@ -45,7 +46,7 @@ class Row:
         return repr((self.fields, self.below))
 
 
-def plan_rows(store: Store) -> tuple[Row, ...]:
+def plan_rows(store: Store) -> tuple[PlanRow, ...]:
     """The store's own change, its files, its notes."""
     own = store.change
     return (
@@ -65,22 +66,22 @@ def _bare_create(change: StoreChange) -> bool:
     return change.action is Action.CREATE and not change.fields and not change.detail
 
 
-def _store_row(change: StoreChange) -> Row:
-    text = "new store" if change.action is Action.CREATE else words.reason_text(change.reasons)
+def _store_row(change: StoreChange) -> PlanRow:
+    text = "new store" if change.action is Action.CREATE else wording.reason_text(change.reasons)
     text = "not live" if change.reasons == (Reason.MISSING,) and change.action is Action.REFUSE else text
-    return Row(words.SIGNS[change.action], STORE, text, fields=change.fields, below=_said(change), noun="store")
+    return PlanRow(wording.SIGNS[change.action], STORE, text, fields=change.fields, below=_said(change), noun="store")
 
 
-def _file_row(change: FileChange) -> Row:
-    text = words.reason_text(change.reasons)
+def _file_row(change: FileChange) -> PlanRow:
+    text = wording.reason_text(change.reasons)
     if change.reuse:
         text += ", no upload"
     if change.tries > 1 and change.action is Action.REPLACE:
         text += f", try {change.tries}"
-    moved = (f"from {words.clean(change.was)}",) if change.was else ()
-    return Row(
-        sign(change),
-        words.clean(change.key),
+    moved = (f"from {escape_control(change.was)}",) if change.was else ()
+    return PlanRow(
+        sign_of(change),
+        escape_control(change.key),
         text,
         size=upload_size(change),
         fields=change.fields,
@@ -88,9 +89,9 @@ def _file_row(change: FileChange) -> Row:
     )
 
 
-def sign(change: FileChange | StoreChange | BatchChange) -> str:
+def sign_of(change: FileChange | StoreChange | BatchChange) -> str:
     """A change's sign; a replace with a gap has its own."""
-    return words.GAP_SIGN if isinstance(change, FileChange) and has_gap(change) else words.SIGNS[change.action]
+    return wording.GAP_SIGN if isinstance(change, FileChange) and has_gap(change) else wording.SIGNS[change.action]
 
 
 def has_gap(change: FileChange) -> bool:
@@ -102,22 +103,22 @@ def _said(change: FileChange | StoreChange, keep: Copy | None = None) -> tuple[s
     """The change's own explanation, and the service's words about a copy that failed."""
     of_failure = {Reason.REFUSED, Reason.INGEST_FAILED} & set(change.reasons)
     error = keep.error if keep and of_failure and keep.error not in change.detail else ""
-    return tuple(words.clean(line) for text in (change.detail, error) for line in text.splitlines() if line.strip())
+    return tuple(escape_control(line) for text in (change.detail, error) for line in text.splitlines() if line.strip())
 
 
-def _note_row(note: Note, store: Store) -> Row:
+def _note_row(note: Note, store: Store) -> PlanRow:
     detail = f"owner: {note.detail}" if note.kind is NoteKind.FOREIGN and note.detail else note.detail
     detail = "" if detail == store.id else detail
-    below = tuple(words.clean(line) for line in detail.splitlines() if line.strip())
+    below = tuple(escape_control(line) for line in detail.splitlines() if line.strip())
     if note.kind in _OF_STORE:
         second = note.kind is NoteKind.LEFT_STORE and store.desired is not None
-        text = "a second store, kept" if second else words.NOTES[note.kind]
-        return Row("", STORE, text, below=below, noun="store")
-    key = words.clean(note.key) or words.number(note.count, "file")
-    return Row("", key, words.NOTES[note.kind], count=note.count, below=below)
+        text = "a second store, kept" if second else wording.NOTES[note.kind]
+        return PlanRow("", STORE, text, below=below, noun="store")
+    key = escape_control(note.key) or count_noun(note.count, "file")
+    return PlanRow("", key, wording.NOTES[note.kind], count=note.count, below=below)
 
 
-def report_rows(store: Store, outcomes: tuple[Outcome, ...]) -> tuple[Row, ...]:
+def report_rows(store: Store, outcomes: tuple[Outcome, ...]) -> tuple[PlanRow, ...]:
     """One row for each outcome of a store, those that need a person first."""
     changes = {change.key: change for change in store.files}
     nouns = {"": "store"} | {batch.id: "batch" for batch in store.batches}
@@ -125,18 +126,18 @@ def report_rows(store: Store, outcomes: tuple[Outcome, ...]) -> tuple[Row, ...]:
     return tuple(_outcome_row(outcome, changes, nouns.get(outcome.key, "file")) for outcome in order)
 
 
-def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str) -> Row:
+def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str) -> PlanRow:
     change = changes.get(outcome.key)
     bad = outcome.status in (Status.FAILED, Status.UNKNOWN)
     detail = outcome.detail.splitlines() if bad else []
     request = [f"request {outcome.request_id}"] if bad and outcome.request_id not in outcome.detail else []
-    done = sign(change) if change else words.SIGNS[outcome.action]
-    return Row(
+    done = sign_of(change) if change else wording.SIGNS[outcome.action]
+    return PlanRow(
         "!" if bad else "" if outcome.status is Status.SKIPPED else done,
-        words.clean(outcome.key) or STORE,
+        escape_control(outcome.key) or STORE,
         _became(outcome),
         size=upload_size(change) if outcome.status is Status.DONE and change else None,
-        below=tuple(words.clean(line) for line in (*detail, *request) if line.strip()),
+        below=tuple(escape_control(line) for line in (*detail, *request) if line.strip()),
         noun=noun,
     )
 
@@ -145,12 +146,12 @@ def _became(outcome: Outcome) -> str:
     """What became of a change, in a few words."""
     tries = f" after {outcome.attempts} attempts" if outcome.attempts > 1 else ""
     if outcome.status is Status.DONE:
-        done = "created" if outcome.action is Action.CREATE and not outcome.key else words.DONE[outcome.action]
+        done = "created" if outcome.action is Action.CREATE and not outcome.key else wording.DONE[outcome.action]
         return done + tries
     if outcome.status is Status.SKIPPED:
-        return words.clean(f"{outcome.action} skipped: {outcome.detail}".removesuffix(": "))
+        return escape_control(f"{outcome.action} skipped: {outcome.detail}".removesuffix(": "))
     if outcome.action is Action.REFUSE:
-        return words.DONE[outcome.action]
+        return wording.DONE[outcome.action]
     return f"{outcome.action} {'failed' if outcome.status is Status.FAILED else '(outcome unknown)'}{tries}"
 
 
@@ -180,26 +181,26 @@ def batch_rows(store: Store) -> Iterator[BatchRow]:
         yield _batch_row(store, batch)
     for note in store.notes:
         if note.kind is NoteKind.FOREIGN_BATCH:
-            text = f"{words.number(note.count, 'file')}: {words.NOTES[note.kind]}"
-            yield BatchRow("", words.short_id(note.key), text)
+            text = f"{count_noun(note.count, 'file')}: {wording.NOTES[note.kind]}"
+            yield BatchRow("", wording.short_id(note.key), text)
 
 
 def _batch_row(store: Store, batch: BatchChange) -> BatchRow:
-    files, row_id = words.number(batch.counts.total, "file"), words.short_id(batch.id)
+    files, row_id = count_noun(batch.counts.total, "file"), wording.short_id(batch.id)
     wait = batch.action is Action.AWAIT
     if wait and not batch.unwanted:
         as_it_is = "" if _corrected(store) else " as it is"
-        return BatchRow(words.SIGNS[batch.action], row_id, f"{files}; every file is wanted{as_it_is}: wait")
-    so_far = words.progress(batch.counts)
+        return BatchRow(wording.SIGNS[batch.action], row_id, f"{files}; every file is wanted{as_it_is}: wait")
+    so_far = wording.batch_progress(batch.counts)
     open_files, unwanted = batch.counts.in_progress, len(batch.unwanted)
     verdict = f"ours; {unwanted:,} of the {open_files:,} {'is' if unwanted == 1 else 'are'} no longer wanted as "
     verdict += f"{'it is' if unwanted == 1 else 'they are'}: {'wait, then correct' if wait else 'cancel'}"
     rest = open_files - unwanted
     return BatchRow(
-        words.SIGNS[batch.action],
+        wording.SIGNS[batch.action],
         row_id,
         f"{files}: {so_far}" if so_far else files,
-        (verdict, *([words.clean(batch.detail)] if batch.detail else [])),
+        (verdict, *([escape_control(batch.detail)] if batch.detail else [])),
         _unwanted(store, batch.unwanted),
         "" if wait or rest < 1 else _again(rest),
     )
@@ -217,22 +218,22 @@ def _again(rest: int) -> str:
 def _unwanted(store: Store, keys: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
     """Why files of a batch are no longer wanted, most files first."""
     changes = {change.key: change for change in store.files}
-    found = Counter((_why(changes.get(key)), folder(key)) for key in keys)
+    found = Counter((_why(changes.get(key)), folder_of(key)) for key in keys)
     most = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
-    return tuple((why, count, words.clean(where)) for (why, where), count in most)
+    return tuple((why, count, escape_control(where)) for (why, where), count in most)
 
 
 def _why(change: FileChange | None) -> str:
     if change is None:
-        return words.REASONS[Reason.UNWANTED]
+        return wording.REASONS[Reason.UNWANTED]
     if change.action is Action.CREATE:
         return "another version is wanted"
     moved = [field for field in change.fields if field.name == "chunking"]
     if moved:
-        return words.clean(f"chunking {moved[0].before} -> {moved[0].after}")
-    return words.reason_text(change.reasons)
+        return escape_control(f"chunking {moved[0].before} -> {moved[0].after}")
+    return wording.reason_text(change.reasons)
 
 
-def folder(key: str) -> str:
+def folder_of(key: str) -> str:
     """A key's folder with its slash, or nothing."""
     return key[: key.rfind("/") + 1]

@@ -14,30 +14,31 @@ from dataclasses import dataclass, replace
 from io import RawIOBase
 
 from vssync.errors import Problem
-from vssync.manifest import LONGEST, Reading, front_matter
+from vssync.manifest.front_matter import LONGEST, front_matter
+from vssync.manifest.resolve import Reading
 
 GROUP = 64  # files handed to a thread at once
 CHUNK = 1024 * 1024  # bytes held of a file
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ReadJob:
     """A file to read: its path below the root, and the front matter fields somebody lifts."""
 
     path: str
     fields: Collection[str] = ()
 
 
-class Changed(Exception):
+class FileChanged(Exception):
     """The file was not the same before and after it was read."""
 
 
 Result = tuple[Reading, tuple[Problem, ...]]
 
 
-def read(
+def read_files(
     root: str,
-    jobs: Iterable[Job],
+    jobs: Iterable[ReadJob],
     *,
     hashed: bool,
     workers: int,
@@ -59,7 +60,7 @@ def read(
     return readings, tuple(problems)
 
 
-def _results(root: str, jobs: tuple[Job, ...], hashed: bool, workers: int) -> Iterator[Result]:
+def _results(root: str, jobs: tuple[ReadJob, ...], hashed: bool, workers: int) -> Iterator[Result]:
     if workers <= 1 or len(jobs) < GROUP:
         yield from (_one(root, job, hashed) for job in jobs)
         return
@@ -69,31 +70,31 @@ def _results(root: str, jobs: tuple[Job, ...], hashed: bool, workers: int) -> It
             yield from results
 
 
-def _one(root: str, job: Job, hashed: bool) -> Result:
+def _one(root: str, job: ReadJob, hashed: bool) -> Result:
     """Reads one file, a second time where it changed meanwhile."""
     path = os.path.join(root, job.path)
     try:
         try:
             return _attempt(path, job, hashed)
-        except Changed:
+        except FileChanged:
             return _attempt(path, job, hashed)
-    except Changed:
+    except FileChanged:
         return _wrong(job, "the file changed while it was read, twice", "wait until nobody writes it")
     except OSError as error:
         return _wrong(job, f"the file cannot be read: {error.strerror}", "make it readable, or leave it out")
 
 
-def _wrong(job: Job, message: str, hint: str) -> Result:
+def _wrong(job: ReadJob, message: str, hint: str) -> Result:
     return Reading(), (Problem(job.path, 0, 0, message, hint),)
 
 
-def _attempt(path: str, job: Job, hashed: bool) -> Result:
+def _attempt(path: str, job: ReadJob, hashed: bool) -> Result:
     with open(path, "rb", buffering=0) as file:
         before = os.fstat(file.fileno())
         head = file.read(CHUNK)
         digest = _digest(head, file) if hashed else ""
     if not _same(before, os.stat(path)):
-        raise Changed
+        raise FileChanged
     reading = Reading(digest, before.st_size)
     if not job.fields:
         return reading, ()

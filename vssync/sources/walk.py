@@ -11,16 +11,15 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest import Found, Listing, Pattern
-from vssync.manifest.globs import NEVER
-from vssync.sources.fence import Fence
+from vssync.manifest.globs import NEVER, FoundFile, Listing, Pattern
+from vssync.sources.sandbox import Sandbox
 
 
-def walk(root: str, patterns: Iterable[Pattern], fence: Fence) -> Listing:
+def walk_files(root: str, patterns: Iterable[Pattern], fence: Sandbox) -> Listing:
     """Every file below `root` that the patterns could match. Raises ManifestError for folders it cannot read."""
     patterns = tuple(patterns)
     walker = _Walker(root, fence, any(pattern.hidden for pattern in patterns))
-    found: dict[str, Found] = {}
+    found: dict[str, FoundFile] = {}
     for folder in walker.starts({pattern.folder for pattern in patterns if not pattern.literal}):
         found.update((file.path, file) for file in walker.below(folder))
     for path in {pattern.folder for pattern in patterns if pattern.literal}:
@@ -43,7 +42,7 @@ def _outermost(folders: Iterable[str]) -> list[str]:
 class _Walker:
     """Reads folders below one root and keeps the problems it meets."""
 
-    def __init__(self, root: str, fence: Fence, hidden: bool) -> None:
+    def __init__(self, root: str, fence: Sandbox, hidden: bool) -> None:
         self._root, self._fence, self._hidden = root, fence, hidden
         self.problems: list[Problem] = []
 
@@ -55,7 +54,7 @@ class _Walker:
     def _whole(self, path: str) -> str:
         return os.path.join(self._root, path) if path else self._root
 
-    def below(self, folder: str) -> Iterator[Found]:
+    def below(self, folder: str) -> Iterator[FoundFile]:
         """Every file in a folder and the folders in it; none where the folder does not exist."""
         start = self._whole(folder)
         if not os.path.isdir(start):
@@ -74,20 +73,20 @@ class _Walker:
                 elif file := self._file(entry, path):
                     yield file
 
-    def one(self, path: str) -> Found | None:
+    def one(self, path: str) -> FoundFile | None:
         """A file that a pattern names in full; None where it does not exist."""
         whole = self._whole(path)
         try:
             status = os.stat(whole)
         except FileNotFoundError:
-            return Found(path, 0, DANGLING) if os.path.islink(whole) else None
+            return FoundFile(path, 0, DANGLING) if os.path.islink(whole) else None
         except (OSError, ValueError) as error:
-            return Found(path, 0, f"cannot be looked at: {_words(error)}")
+            return FoundFile(path, 0, f"cannot be looked at: {_words(error)}")
         if stat.S_ISDIR(status.st_mode):
-            return Found(path, 0, f"is a folder; write `{path}/**` for every file in it")
+            return FoundFile(path, 0, f"is a folder; write `{path}/**` for every file in it")
         if not stat.S_ISREG(status.st_mode):
-            return Found(path, 0, "is no ordinary file")
-        return Found(path, status.st_size, "" if self._fence.holds(whole) else ". ".join(OUTSIDE))
+            return FoundFile(path, 0, "is no ordinary file")
+        return FoundFile(path, status.st_size, "" if self._fence.holds(whole) else ". ".join(OUTSIDE))
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
         try:
@@ -101,16 +100,16 @@ class _Walker:
     def _enters(self, name: str) -> bool:
         return name not in NEVER and (self._hidden or not name.startswith("."))
 
-    def _file(self, entry: os.DirEntry[str], path: str) -> Found | None:
+    def _file(self, entry: os.DirEntry[str], path: str) -> FoundFile | None:
         """A file as found; None for links to folders, sockets and the like."""
         if not entry.name.isascii() and not _is_text(entry.name):
-            return Found(path.encode("utf-8", "replace").decode(), 0, "the file's name is not UTF-8; rename it")
+            return FoundFile(path.encode("utf-8", "replace").decode(), 0, "the file's name is not UTF-8; rename it")
         if entry.is_symlink():
             return None if os.path.isdir(entry.path) else self.one(path)
         try:
-            return Found(path, entry.stat(follow_symlinks=False).st_size) if entry.is_file() else None
+            return FoundFile(path, entry.stat(follow_symlinks=False).st_size) if entry.is_file() else None
         except OSError as error:
-            return Found(path, 0, f"cannot be looked at: {_words(error)}")
+            return FoundFile(path, 0, f"cannot be looked at: {_words(error)}")
 
 
 OUTSIDE = (

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 
-def write(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
     """Puts text into a file by a temporary one beside it and a rename. Raises OSError, which names this path."""
     try:
         if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):

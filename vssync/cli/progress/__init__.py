@@ -5,10 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractContextManager
 
-from vssync.applier import Watcher
-from vssync.cli.progress.counts import hashing, reading
-
-__all__ = ["hashing", "reading", "watching"]
+from vssync.applier.context import Watcher
 
 
 def watching() -> AbstractContextManager[Watcher]:

@@ -11,13 +11,13 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column
 from rich.text import Text
 
-from vssync.applier import Todo, Watcher
+from vssync.applier.context import StoreWorkload, Watcher
 from vssync.cli.progress.tally import Count, Tally
-from vssync.render import clean, elapsed, number, size
+from vssync.text import count_noun, escape_control, format_elapsed, format_size
 
 _NAME, _BAR = 14, 20  # columns
 _WIDE = 78  # columns that all of a row takes; a narrower terminal has the numbers only
-_AMOUNTS: dict[str, Callable[[Count | Todo], int]] = {
+_AMOUNTS: dict[str, Callable[[Count | StoreWorkload], int]] = {
     "bytes": lambda count: count.size,
     "batches": lambda count: count.batches,
     "changes": lambda count: count.changes,
@@ -32,7 +32,7 @@ class _Speed(ProgressColumn):
         unit = task.fields["unit"]
         if not speed or unit == "batches" or task.fields["store"]:
             return Text("")
-        return Text(f"{size(int(speed))}/s" if unit == "bytes" else f"{speed:,.0f}/s")
+        return Text(f"{format_size(int(speed))}/s" if unit == "bytes" else f"{speed:,.0f}/s")
 
 
 class _Left(TimeRemainingColumn):
@@ -45,7 +45,7 @@ class _Left(TimeRemainingColumn):
     def render(self, task: Task) -> Text:
         held = self._tally.held()
         waits = held >= 1 and not task.finished and not task.fields["store"]
-        return Text(f"waits {elapsed(held)}") if waits else super().render(task)
+        return Text(f"waits {format_elapsed(held)}") if waits else super().render(task)
 
 
 class Bars(Tally):
@@ -67,7 +67,7 @@ class Bars(Tally):
         self._rows: dict[tuple[str, str], TaskID] = {}
         self._clearing = TaskID(0)
 
-    def begin(self, todo: Sequence[Todo], held: Callable[[], float]) -> None:
+    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None:
         super().begin(todo, held)
         for unit in _AMOUNTS:
             self._row("", unit, self.whole.todo)
@@ -79,12 +79,12 @@ class Bars(Tally):
 
     def cleared(self) -> None:
         super().cleared()
-        note = f"{self.gone:,} of {number(self.waste, 'old upload')}"
+        note = f"{self.gone:,} of {count_noun(self.waste, 'old upload')}"
         self.progress.update(self._clearing, completed=self.gone, note=note)
 
-    def _row(self, store: str, unit: str, todo: Todo) -> None:
+    def _row(self, store: str, unit: str, todo: StoreWorkload) -> None:
         if total := _AMOUNTS[unit](todo):
-            name = clean(store)
+            name = escape_control(store)
             name = name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
             row = self.progress.add_task(f"  {name}" if store else unit, total=total, unit=unit, store=store, note="")
             self._rows[store, unit] = row
@@ -108,7 +108,7 @@ class Bars(Tally):
         if row is None:
             return
         done, total = _AMOUNTS[unit](count), max(_AMOUNTS[unit](count.todo), _AMOUNTS[unit](count))
-        words = size if unit == "bytes" else "{:,}".format
+        words = format_size if unit == "bytes" else "{:,}".format
         self.progress.update(row, completed=done, total=total, note=f"{words(done)} of {words(total)}")
 
 

@@ -7,16 +7,16 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from vssync.applier import Todo
+from vssync.applier.context import StoreWorkload
 from vssync.cli import signals
-from vssync.render import clean
+from vssync.text import escape_control
 
 
 @dataclass(slots=True)
 class Count:
     """How much of what there is to do is done."""
 
-    todo: Todo
+    todo: StoreWorkload
     size: int = 0
     batches: int = 0
     changes: int = 0
@@ -39,7 +39,7 @@ def _to_stderr(text: str) -> None:
 class Tally:
     """A watcher that counts; `held` tells for how many seconds the service wants to be left alone. Thread-safe."""
 
-    whole: Count = field(default_factory=lambda: Count(Todo("", 0, 0, 0)))
+    whole: Count = field(default_factory=lambda: Count(StoreWorkload("", 0, 0, 0)))
     stores: dict[str, Count] = field(default_factory=dict)
     held: Callable[[], float] = _at_once
     waste: int = 0  # uploads to delete in the end
@@ -47,11 +47,13 @@ class Tally:
     write: Callable[[str], object] = _to_stderr
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, todo: Sequence[Todo], held: Callable[[], float]) -> None:
+    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None:
         self.held = held
         self.stores = {each.store: Count(each) for each in todo}
         sizes = sum(each.size for each in todo)
-        self.whole = Count(Todo("", sizes, sum(each.batches for each in todo), sum(each.changes for each in todo)))
+        self.whole = Count(
+            StoreWorkload("", sizes, sum(each.batches for each in todo), sum(each.changes for each in todo))
+        )
 
     def uploaded(self, store: str, size: int) -> None:
         self._add(store, size=size)
@@ -70,10 +72,10 @@ class Tally:
             self.gone += 1
 
     def end(self) -> bool:
-        return signals.heard.end()
+        return signals.signals.end()
 
     def say(self, text: str) -> None:
-        self.write(clean(text))
+        self.write(escape_control(text))
 
     def _add(self, store: str, **more: int) -> None:
         with self._lock:

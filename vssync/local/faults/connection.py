@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from threading import Lock
 
-from vssync.local import shapes
+from vssync.local import responses
 from vssync.local.errors import ApiError
 from vssync.local.faults.exchange import Answer, Go, Request
 from vssync.local.faults.kind import Fault, Kind, Setting, World, milliseconds, number
@@ -90,7 +90,7 @@ def invalid_project(_world: World) -> Fault:
 
 
 def error_shape(_world: World, value: int) -> Fault:
-    return lambda request, go: go(request.changed(**{shapes.ENVIRON: value}))
+    return lambda request, go: go(request.changed(**{responses.REFUSED_ENVIRON: value}))
 
 
 @dataclass

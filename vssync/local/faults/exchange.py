@@ -13,11 +13,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
-from vssync.local import fate
+from vssync.local import transaction
 from vssync.local.errors import REFUSAL, ApiError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 
 BASES = ("/20231130/openai/v1", "/openai/v1", "/v1")
 JSON = "application/json"
@@ -64,9 +65,9 @@ class Request:
             **{"wsgi.input": io.BytesIO(), ASIDE: True},
         )
 
-    def fated(self, fates: fate.Fates) -> Request:
+    def fated(self, fates: transaction.IngestionOverrides) -> Request:
         """The same, with what is to become of files it attaches."""
-        return self.changed(**{fate.ENVIRON: fates})
+        return self.changed(**{transaction.FATES_ENVIRON: fates})
 
     def refused(self, error: ApiError) -> Request:
         """The same, which the service answers with this error, in its own shape; no further fault looks at it."""

@@ -7,25 +7,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from vssync.local import fate
-from vssync.local.fate import Fate
+from vssync.local import transaction
 from vssync.local.faults.exchange import Answer, Go, Request
 from vssync.local.faults.kind import Fault, Kind, Setting, World, attaching, milliseconds, text
+from vssync.local.transaction import IngestionOverride
 
 
 @dataclass
 class Fated:
     """Files whose name fits get a fate; `once` gives it to each File only the first time."""
 
-    wanted: Fate
+    wanted: IngestionOverride
     file: str
     once: bool = False
     met: set[str] = field(default_factory=set)
 
     def __call__(self, request: Request, go: Go) -> Answer:
-        before: fate.Fates = request.environ.get(fate.ENVIRON, fate.usual)
+        before: transaction.IngestionOverrides = request.environ.get(
+            transaction.FATES_ENVIRON, transaction.usual_ingestion
+        )
 
-        def fates(file_id: str, filename: str) -> Fate:
+        def fates(file_id: str, filename: str) -> IngestionOverride:
             if not fnmatchcase(filename, self.file) or file_id in self.met:
                 return before(file_id, filename)
             struck.add(file_id)
@@ -39,23 +41,23 @@ class Fated:
 
 
 def stuck(_world: World, file: str) -> Fault:
-    return Fated(Fate(delay=math.inf), file)
+    return Fated(IngestionOverride(delay=math.inf), file)
 
 
 def late(_world: World, value: int, file: str) -> Fault:
-    return Fated(Fate(delay=value / 1000), file)
+    return Fated(IngestionOverride(delay=value / 1000), file)
 
 
 def transient(_world: World, file: str) -> Fault:
-    return Fated(Fate(code="server_error"), file, once=True)
+    return Fated(IngestionOverride(code="server_error"), file, once=True)
 
 
 def permanent(_world: World, value: str, file: str) -> Fault:
-    return Fated(Fate(code=value), file)
+    return Fated(IngestionOverride(code=value), file)
 
 
 def refused(_world: World, file: str) -> Fault:
-    return Fated(Fate(refused="unsupported_file"), file)
+    return Fated(IngestionOverride(refused="unsupported_file"), file)
 
 
 FILE: Mapping[str, Setting] = {"file": text("*", "GLOB")}

@@ -11,17 +11,25 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
+from vssync.local import transaction
 from vssync.local.errors import OptionError
-from vssync.local.faults import connection, ingestion, listings, objects
-from vssync.local.faults.exchange import Request
-from vssync.local.faults.kind import Fault, Kind, World
+from vssync.local.faults import connection, listings, objects
+from vssync.local.faults import ingestion as ingestion_faults
+from vssync.local.faults.exchange import Go, Request, collected
+from vssync.local.faults.kind import Fault, Kind, Watching, World
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 
 KINDS: Mapping[str, Kind] = {
-    kind.name: kind for module in (connection, listings, objects, ingestion) for kind in module.KINDS
+    kind.name: kind for module in (connection, listings, objects, ingestion_faults) for kind in module.KINDS
 }
 METHODS = ("GET", "POST", "DELETE")
 WHEN = re.compile(r"(?P<first>[1-9]\d{0,8})(?P<open>\+|-(?P<last>[1-9]\d{0,8}))?|(?P<share>\d{1,2}(?:\.\d+)?|100)%")
@@ -139,3 +147,58 @@ def read_when(text: str) -> When:
         return When(share=float(found["share"]) / 100)
     first = int(found["first"])
     return When(first, int(found["last"]) if found["last"] else None if found["open"] else first)
+
+
+@dataclass
+class Acting:
+    """A rule at work: its fault, and how many requests fitted."""
+
+    rule: Rule
+    fault: Fault
+    seed: int
+    count: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+    def step(self, request: Request) -> Fault | None:
+        """What this rule does with a request; None where it only lets it pass."""
+        if self.rule.fits(request):
+            with self.lock:
+                self.count += 1
+                count = self.count
+            if self.rule.when.picks(count, f"{self.seed}:{self.rule.text}"):
+                return self.fault
+        return self.fault.others if isinstance(self.fault, Watching) else None
+
+
+class Faulty:
+    """A WSGI application around another. Any number of threads may call it."""
+
+    def __init__(self, app: WSGIApplication, rules: Sequence[Rule], world: World):
+        self._app = app
+        self._acting = [Acting(rule, rule.fault(world), world.seed) for rule in rules]
+        self._fated = any(rule.kind in ingestion_faults.KINDS for rule in rules)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if self._fated:
+            environ.setdefault(transaction.FATES_ENVIRON, transaction.usual_ingestion)
+        request = Request.of(environ)
+        steps = [step for acting in self._acting if (step := acting.step(request))]
+        if not steps:
+            return self._app(environ, start_response)
+        go: Go = partial(collected, self._app)
+        for step in reversed(steps):
+            go = through(step, go)
+        return go(request).send(start_response)
+
+
+def through(step: Fault, go: Go) -> Go:
+    return lambda request: go(request) if request.is_settled else step(request, go)
+
+
+def with_faults(app: WSGIApplication, rules: Sequence[str | Rule], world: World | None = None) -> WSGIApplication:
+    """The application with these faults; the first rule stands nearest to the client.
+
+    Raises OptionError for a rule that cannot be read.
+    """
+    parsed = [parse(rule) if isinstance(rule, str) else rule for rule in rules]
+    return Faulty(app, parsed, world or World()) if parsed else app

@@ -1,0 +1,71 @@
+"""Both ends of a listing meet without losing anything, however many objects share a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vssync.api.pagination import Fetch, Page, list_bidirectional
+from vssync.api.parse import MalformedResponse
+
+
+def in_turn(one: Callable[[], Page], other: Callable[[], Page]) -> tuple[Page, Page]:
+    return one(), other()
+
+
+def side(rows: list[tuple[str, int]], size: int) -> Fetch:
+    """A service's listing in one direction, in this order."""
+    ids = [name for name, _ in rows]
+
+    def fetch(cursor: str) -> Page:
+        start = ids.index(cursor) + 1 if cursor else 0
+        page = rows[start : start + size]
+        more = start + size < len(rows)
+        return Page([{"id": name, "created_at": at} for name, at in page], page[-1][0] if page else "", more)
+
+    return fetch
+
+
+@given(st.lists(st.integers(0, 5), max_size=60), st.integers(1, 7), st.booleans(), st.randoms())
+def test_nothing_is_lost_in_either_order_of_ties(times: list[int], size: int, flip: bool, random: Random) -> None:
+    rows = [(f"file-{number}", at) for number, at in enumerate(times)]
+    shuffled = sorted(rows, key=lambda _: random.random())
+    rising = sorted(rows, key=lambda row: row[1])
+    falling = sorted(reversed(shuffled) if flip else shuffled, key=lambda row: -row[1])
+    found = list_bidirectional(side(rising, size), side(falling, size), in_turn)
+    assert {row["id"] for row in found} == {name for name, _ in rows}
+
+
+def test_each_side_reads_about_half() -> None:
+    rows = [(f"file-{number}", number) for number in range(1000)]
+    seen: list[str] = []
+
+    def counted(fetch: Fetch) -> Fetch:
+        def count(cursor: str) -> Page:
+            seen.append(cursor)
+            return fetch(cursor)
+
+        return count
+
+    found = list_bidirectional(counted(side(rows, 100)), counted(side(rows[::-1], 100)), in_turn)
+    assert len(found) == 1000
+    assert len(seen) <= 12
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Page([{"id": "a", "created_at": 5}, {"id": "b", "created_at": 4}], "b", True),
+        Page([{"id": "a", "created_at": 1}], "", True),
+        Page([{"id": "a", "created_at": "2026-08-01"}], "a", True),
+        Page([{"id": "a"}], "a", True),
+    ],
+    ids=["out of order", "repeated cursor", "another kind of time", "no time"],
+)
+def test_an_order_that_cannot_be_relied_on_is_said(page: Page) -> None:
+    with pytest.raises(MalformedResponse):
+        list_bidirectional(lambda _: page, lambda _: Page([{"id": "z", "created_at": 9}], "z", True), in_turn)

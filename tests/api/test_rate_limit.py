@@ -1,0 +1,143 @@
+"""Rate limits hold for all threads together, and can be changed."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+
+import httpx
+import pytest
+
+from tests.support import Clock
+from vssync.api.client import Client
+from vssync.api.connect import connect
+from vssync.api.parse import AttachmentEntry
+from vssync.api.rate_limit import Bucket, RateLimiter, rates
+from vssync.endpoints import AuthKind, Endpoint
+from vssync.errors import UsageProblem
+from vssync.model.state import AUTO
+
+OPENAI = {Bucket.UPLOADS: 1000, Bucket.ATTACHES: 300, Bucket.FILES: 2000}
+
+
+@pytest.mark.parametrize(
+    ("provider", "changed", "found"),
+    [
+        ("openai", "", OPENAI),
+        ("oci", "", OPENAI),
+        ("compatible", "", {}),
+        ("local", "", {}),
+        ("openai", "uploads=60, files=0", {**OPENAI, Bucket.UPLOADS: 60, Bucket.FILES: 0}),
+        ("compatible", "requests=120", {Bucket.REQUESTS: 120}),
+    ],
+)
+def test_the_providers_limits_and_changes_to_them(provider: str, changed: str, found: dict[Bucket, int]) -> None:
+    assert rates(provider, changed) == found
+
+
+@pytest.mark.parametrize("changed", ["uploads", "uploads=", "uploads=-1", "uploads=1.5", "speed=9", "uploads=²"])
+def test_limits_that_make_no_sense(changed: str) -> None:
+    with pytest.raises(UsageProblem, match="--limits"):
+        rates("openai", changed)
+
+
+def waited(limits: dict[Bucket, int], *takes: tuple[dict[Bucket, int], str]) -> float:
+    """Seconds until the last of these requests may go."""
+    clock = Clock()
+    held = RateLimiter(clock, limits)
+    for costs, scope in takes:
+        held.take(costs, scope)
+    return sum(clock.waits)
+
+
+ATTACH = {Bucket.ATTACHES: 1}
+
+
+@pytest.mark.parametrize(
+    ("limits", "takes", "seconds"),
+    [
+        ({}, [(ATTACH, "a")] * 100, 0),
+        ({Bucket.ATTACHES: 60}, [(ATTACH, "a")] * 61, 59),
+        ({Bucket.ATTACHES: 60}, [(ATTACH, "a"), (ATTACH, "b")] * 10, 8),
+        ({Bucket.FILES: 2000}, [({Bucket.FILES: 1000}, "a")] * 3, 59),
+        ({Bucket.FILES: 2000}, [({Bucket.FILES: 1000}, "a"), ({Bucket.FILES: 1000}, "b")], 29),
+        ({Bucket.FILES: 0}, [({Bucket.FILES: 1000}, "a")] * 9, 0),
+        ({Bucket.UPLOADS: 600}, [({Bucket.UPLOADS: 1}, "")] * 10, 0),
+    ],
+)
+def test_how_long_requests_are_held_back(
+    limits: dict[Bucket, int], takes: list[tuple[dict[Bucket, int], str]], seconds: float
+) -> None:
+    assert waited(limits, *takes) == pytest.approx(seconds, abs=0.2)
+
+
+class Still(Clock):
+    """Time stands still, so that every wait is told from the same moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = Lock()
+
+    def sleep(self, seconds: float) -> None:
+        with self.lock:
+            self.waits.append(seconds)
+
+
+def test_threads_share_one_bucket() -> None:
+    clock = Still()
+    held = RateLimiter(clock, {Bucket.UPLOADS: 60})
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: held.take({Bucket.UPLOADS: 1}), range(40)))
+    assert sorted(clock.waits) == [float(number) for number in range(1, 39)]
+
+
+def openai(clock: Clock, limits: str = "") -> Client:
+    def answer(request: httpx.Request) -> httpx.Response:
+        request.read()
+        return httpx.Response(200, json={"id": "x", "status": "in_progress"})
+
+    place = Endpoint("openai", "https://api.openai.com/v1", "https://api.openai.com/v1", {}, {}, AuthKind.NONE)
+    transport = httpx.MockTransport(answer)
+    return connect(place, auth=None, clock=clock, workers=1, transport=transport, limits=limits)
+
+
+class Told(Clock):
+    """While somebody waits for the first time, another thread is told to wait longer."""
+
+    limits: RateLimiter
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if len(self.waits) == 1:
+            self.limits.pause(20.0)
+
+
+def test_what_waits_for_its_turn_is_held_back_by_what_the_service_says_meanwhile() -> None:
+    clock = Told()
+    clock.limits = RateLimiter(clock, {Bucket.UPLOADS: 6})
+    for _ in range(2):
+        clock.limits.take({Bucket.UPLOADS: 1})
+    assert clock.waits == [9.0, 20.0]
+
+
+@pytest.mark.parametrize(("limits", "seconds"), [("", 0), ("requests=60", 6), ("uploads=60", 2), ("attaches=60", 1)])
+def test_each_request_counts_against_its_own(limits: str, seconds: float) -> None:
+    clock = Clock()
+    client = openai(clock, limits)
+    for _ in range(4):
+        client.upload(io.BytesIO(b"x"), "a.md")
+    client.attach("vs_1", AttachmentEntry("file-1", {}, AUTO))
+    client.create_batch("vs_1", [AttachmentEntry("file-2", {}, AUTO)])
+    client.create_batch_of("vs_1", ["file-3"], {}, AUTO)
+    client.store("vs_1")
+    assert sum(clock.waits) == pytest.approx(seconds, abs=0.2)
+
+
+def test_files_count_however_many_a_request() -> None:
+    clock = Clock()
+    client = openai(clock)
+    entries = [AttachmentEntry(f"file-{number}", {}, AUTO) for number in range(2000)]
+    for _ in range(3):
+        client.create_batch("vs_1", entries)
+    assert sum(clock.waits) == pytest.approx(119, abs=0.5)

@@ -1,0 +1,217 @@
+"""Lowering: what each action of a plan means in requests, and what is deleted only after what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.planner.builders import OWNER, batch, copy, declared, live_store, plan, wanted, with_mark, without
+from vssync.applier.lower import lower
+from vssync.applier.steps import AwaitBatch, CancelBatch, Drop, Put, StoreSteps, Update, Wait
+from vssync.model.marks import (
+    KEY,
+    MARK,
+    Mark,
+    Origin,
+    attributes_digest,
+    key_digest,
+    mark_for,
+    marked,
+    presumed_content_of,
+    read_mark,
+)
+from vssync.model.plan import Action, FileChange, Plan, Reason, StorePlan
+from vssync.model.state import BatchLimits, Contents, FileStatus, LiveFile, StoreStatus, Upload
+
+A = wanted()
+B = wanted(content="B")
+PRESUMED = presumed_content_of(A)
+EXT = wanted("terms.pdf", file_id="ext")
+BUSY, FAILED = FileStatus.IN_PROGRESS, FileStatus.FAILED
+
+
+def steps(files: Any, copies: Any, *, settings: dict[str, Any] | None = None, **options: Any) -> StoreSteps:
+    store = declared(*files, **(settings or {}))
+    batches = options.pop("batches", ())
+    made = plan(store, [(live_store(store), Contents(tuple(copies), tuple(batches)))], **options)
+    (lowered,) = lower(made)
+    return lowered
+
+
+def puts(lowered: StoreSteps) -> list[Put]:
+    return [put for wave in lowered.waves for put in wave.puts]
+
+
+def mark_of(step: Put | Update) -> Mark:
+    mark = read_mark(step.attributes)
+    assert isinstance(mark, Mark)
+    return mark
+
+
+def test_an_empty_plan_has_no_steps() -> None:
+    store = declared(A)
+    assert lower(plan(store, [(live_store(store), Contents((copy(),)))])) == ()
+
+
+def test_a_new_file_carries_its_attributes_and_mark() -> None:
+    (put,) = puts(steps([A], []))
+    assert put == Put("a.md", A, marked(A, mark_for(OWNER, A, origin=Origin.UPLOADED)), A.chunking)
+
+
+def test_a_replaced_copy_goes_after_the_new_one_is_completed() -> None:
+    (put,) = puts(steps([B], [copy()]))
+    assert (put.file_id, put.gap, put.drops) == ("", False, (Drop("a.md", "f1", uploaded=True),))
+
+
+@pytest.mark.parametrize(
+    ("live", "uploaded"),
+    [
+        (copy(), True),
+        (copy(origin=Origin.ADOPTED), False),
+        (copy(origin=Origin.DECLARED), False),
+    ],
+)
+def test_an_upload_is_deleted_only_when_our_mark_says_we_made_it(live: LiveFile, uploaded: bool) -> None:
+    assert steps([], [live], max_delete=None, settings={}).removes == (Drop("a.md", "f1", uploaded),)
+
+
+def test_the_upload_of_another_owner_stays_after_a_takeover() -> None:
+    lowered = steps([], [copy(owner="kb/dev")], adopt_from="kb/dev")
+    assert lowered.removes == (Drop("a.md", "f1", uploaded=False),)
+
+
+def test_a_dead_copy_is_detached_before_its_file_is_attached_again() -> None:
+    (put,) = puts(steps([A], [copy(status=FAILED)]))
+    assert (put.file_id, put.gap, put.drops) == ("f1", True, (Drop("a.md", "f1", uploaded=False),))
+    assert mark_of(put).tries == 2
+
+
+def test_what_serves_stays_until_the_file_attached_again_is_completed() -> None:
+    lowered = steps([A], [copy(B, id="f0", at=1), copy(status=FAILED)])
+    (put,) = puts(lowered)
+    assert (put.gap, put.drops) == (True, (Drop("a.md", "f1", uploaded=False),))
+    assert lowered.removes == (Drop("a.md", "f0", uploaded=True, kept="f1"),)
+
+
+def test_an_adopted_file_attached_again_stays_adopted_and_unread() -> None:
+    (put,) = puts(steps([A], [with_mark(copy(status=FAILED), content=PRESUMED, origin=Origin.ADOPTED)]))
+    assert (mark_of(put).origin, mark_of(put).content) == (Origin.ADOPTED, PRESUMED)
+
+
+def test_a_declared_file_is_attached_by_its_id() -> None:
+    (put,) = puts(steps([EXT], []))
+    assert (put.file_id, mark_of(put).origin, mark_of(put).content) == ("ext", Origin.DECLARED, "id")
+
+
+def test_an_update_keeps_what_the_mark_knows_of_the_content() -> None:
+    live = with_mark(copy(live={"lang": "de"}), content=PRESUMED, origin=Origin.ADOPTED, tries=2, echo="0" * 16)
+    (update,) = steps([A], [live]).updates
+    old = read_mark(live.attributes)
+    assert isinstance(old, Mark)
+    assert mark_of(update) == replace(old, echo="")
+    assert without_mark(update) == {"lang": "en", KEY: "a.md"}
+
+
+def without_mark(update: Update) -> dict[str, Any]:
+    return {name: value for name, value in update.attributes.items() if name != MARK}
+
+
+def test_a_move_writes_the_new_key() -> None:
+    (update,) = steps([wanted("b.md")], [copy()]).updates
+    assert (mark_of(update).key, update.attributes[KEY], update.file_id) == (key_digest("b.md"), "b.md", "f1")
+
+
+def test_a_takeover_writes_our_name() -> None:
+    (update,) = steps([A], [copy(owner="kb/dev")], adopt_from="kb/dev").updates
+    assert mark_of(update) == mark_for(OWNER, A, origin=Origin.UPLOADED)
+
+
+@pytest.mark.parametrize(("file", "origin", "content"), [(A, Origin.ADOPTED, PRESUMED), (EXT, Origin.DECLARED, "id")])
+def test_adoption_adds_a_mark_that_does_not_claim_too_much(file: Any, origin: Origin, content: str) -> None:
+    stranger = without(copy(id="ext"), MARK, KEY)
+    lowered = steps([file], [stranger], adopt=True, uploads=[Upload("ext", "a.md", 1, 1)])
+    (update,) = lowered.updates
+    assert (mark_of(update).origin, mark_of(update).content, lowered.waves) == (origin, content, ())
+
+
+def test_attributes_of_others_go_along_and_stay_out_of_the_mark() -> None:
+    live = copy(live={"reviewed": True, "lang": "de"}, ignore=("reviewed",))
+    lowered = steps([A], [live], settings={"ignore_attributes": ("reviewed",)})
+    (update,) = lowered.updates
+    assert without_mark(update) == {"lang": "en", KEY: "a.md", "reviewed": True}
+    assert mark_of(update).attributes == attributes_digest({"lang": "en", KEY: "a.md"})
+    assert lowered.ignore == ("reviewed",)
+
+
+def test_surplus_goes_only_after_reading_the_kept_copy() -> None:
+    lowered = steps([A], [copy(), copy(id="f2", at=9_950)])
+    assert lowered.removes == (Drop("a.md", "f1", uploaded=True, kept="f2"),)
+
+
+def test_a_copy_under_way_is_waited_for_and_put_right_meanwhile() -> None:
+    lowered = steps([A], [copy(B), copy(id="f2", status=BUSY, live={"lang": "de"})])
+    assert lowered.waits == (Wait("a.md", "f2", (Drop("a.md", "f1", uploaded=True),)),)
+    assert [update.file_id for update in lowered.updates] == ["f2"]
+
+
+def test_a_refused_file_has_no_step() -> None:
+    store = declared(A)
+    assert lower(plan(store, [(live_store(store), Contents((copy(status=FAILED, tries=3),)))])) == ()
+
+
+def test_waves_are_cut_in_key_order() -> None:
+    files = [wanted(f"{n}.md", str(n)) for n in range(5)]
+    lowered = steps(reversed(files), [], settings={"batch": BatchLimits(size=2, in_flight=3)})
+    assert [[put.key for put in wave.puts] for wave in lowered.waves] == [["0.md", "1.md"], ["2.md", "3.md"], ["4.md"]]
+    assert lowered.in_flight == 3
+
+
+def test_live_batches_are_cancelled_or_waited_for() -> None:
+    right, wrong = copy(id="f1", status=BUSY), copy(wanted("b.md", "B"), id="f2", status=BUSY)
+    files = [A, wanted("b.md", "B2")]
+    lowered = steps(files, [right, wrong], batches=[batch("b1", "f1"), batch("b2", "f2")])
+    assert (lowered.awaited, lowered.cancels) == ((AwaitBatch("b1"),), (CancelBatch("b2"),))
+
+
+EXPIRED = live_store(status=StoreStatus.EXPIRED)
+
+
+@pytest.mark.parametrize(
+    ("made", "setup", "teardown"),
+    [
+        (plan(declared()), Action.CREATE, None),
+        (plan(declared(name="x"), [(live_store(), Contents())]), Action.UPDATE, None),
+        (plan(declared(), [(live_store(owner=""), Contents())], adopt=True), Action.ADOPT, None),
+        (plan(declared(), [(EXPIRED, Contents())], allow_store_replace=True), Action.REPLACE, Action.REPLACE),
+        (plan((), [(live_store(), Contents())], allow_store_deletes=True), None, Action.DELETE),
+    ],
+)
+def test_a_store_is_set_up_first_and_torn_down_last(made: Plan, setup: Action | None, teardown: Action | None) -> None:
+    (lowered,) = lower(made)
+    assert (lowered.setup and lowered.setup.action, lowered.teardown and lowered.teardown.action) == (setup, teardown)
+
+
+@pytest.mark.parametrize("options", [{}, {"allow_store_deletes": True, "delete_unmanaged": 0}])
+def test_a_refused_store_has_no_step(options: dict[str, Any]) -> None:
+    assert lower(plan(declared(A), [(live_store(owner=""), Contents())], **options)) == ()
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_every_action_on_a_file_is_lowered_or_refused(action: Action) -> None:
+    """A new action without a meaning here is an error, not a step forgotten."""
+    kept = plan(declared(A), [(live_store(declared(A)), Contents((copy(live={"x": 1}),)))]).stores[0].files[0]
+    change = replace(kept, action=action, reasons=(Reason.DRIFTED,), drop=(kept.keep,) if kept.keep else ())
+    made = Plan(OWNER, plan().service, (StorePlan("guide", "guide", "vs1", declared(), files=(change,)),))
+    if action is Action.CANCEL:
+        with pytest.raises(ValueError, match="cannot be cancelled"):
+            lower(made)
+    else:
+        assert bool(lower(made)) is (action is not Action.REFUSE)
+
+
+def test_a_change_without_its_desired_file_is_a_bug() -> None:
+    broken = FileChange("guide", "a.md", Action.CREATE, (Reason.MISSING,))
+    with pytest.raises(ValueError, match=r"a\.md"):
+        lower(Plan(OWNER, plan().service, (StorePlan("guide", "guide", files=(broken,)),)))

@@ -1,0 +1,198 @@
+"""The README is short, shows what is really printed, and its commands are the ones that work.
+
+In a `console` block the lines behind a command are what it prints. A line `...` stands for lines left out; an output
+that is shortened may begin late, and its numbers may be old, so that a new page of the guide does not make it wrong.
+`pytest --update-goldens` brings all numbers up to date.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.docs.test_docs import BLOCK
+from tests.docs.test_tutorials import served
+from tests.program import program
+from tests.support import masked
+from vssync.cli.main import cli
+from vssync.local.app import open_service
+from vssync.local.transport import LocalTransport
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+SCENARIO = ROOT / "tests/scenarios/support-kb/1"
+SET_UP = "python3 -m venv .venv && .venv/bin/pip install -q -c .ci/constraints.txt -e "
+FIRST = "vssync apply --yes -f examples/quickstart"
+COMMANDS = [SET_UP + f". && .venv/bin/{FIRST}", SET_UP + "'.[test]' && .venv/bin/pytest -q -n 2"]
+NUMBER = re.compile(r" *\b\d[\d,.]*\b")
+
+
+@dataclass(frozen=True)
+class Shown:
+    command: str
+    output: str
+
+    def shortened(self) -> bool:
+        return "\n...\n" in f"\n{self.output}"
+
+    def agrees(self, printed: str) -> bool:
+        """Whether these lines are what is printed, or are in it in this order up to its end."""
+        if not self.shortened():
+            return masked(self.output) == masked(printed)
+        parts = [re.escape(part) for part in re.split(r"^\.\.\.\n", numberless(self.output), flags=re.MULTILINE)]
+        return re.search("^" + "(?:.*\n)+".join(parts) + r"\Z", numberless(printed), re.MULTILINE) is not None
+
+    def renewed(self, printed: str) -> str:
+        """The same lines with today's numbers, or everything where other lines are printed."""
+        if not self.shortened():
+            return self.output if self.agrees(printed) else printed
+        today = {numberless(line): line for line in printed.splitlines()}
+        lines = [today.get(numberless(line), line) for line in self.output.splitlines()]
+        return "".join(f"{line}\n" for line in lines)
+
+
+def numberless(text: str) -> str:
+    """Ids and numbers as zeros, with the spaces that align them."""
+    return NUMBER.sub(" 0", masked(text))
+
+
+def section(title: str) -> str:
+    (found,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README.read_text(), re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def shown(title: str) -> Iterator[Shown]:
+    """The commands of a section, each with the output that is shown for it."""
+    for language, text in BLOCK.findall(section(title)):
+        if language == "text":
+            yield Shown(FIRST, text)
+        elif language == "console":
+            for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+                command, _, output = part.partition("\n")
+                yield Shown(command, output)
+
+
+def printed(command: str, folder: Path) -> str:
+    """What a command prints, in always the same time; where it would ask, it is told yes."""
+    words = shlex.split(command)[1:]
+    if words[0] == "apply" and not {"--yes", "plan.json"} & {*words}:
+        words.append("--yes")
+    run = [program(), *words]
+    done = subprocess.run(run, cwd=folder, capture_output=True, text=True, check=True, timeout=60)
+    return re.sub(r"in [0-9.]+ s\.", "in 0.2 s.", done.stdout)
+
+
+def check(title: str, folder: Path, request: pytest.FixtureRequest) -> None:
+    """Runs a section's commands in their order, and compares what they print where it is shown."""
+    found = list(shown(title))
+    assert found
+    for one in found:
+        real = printed(one.command, folder)
+        if one.output and request.config.getoption("--update-goldens"):
+            README.write_text(README.read_text().replace(one.output, one.renewed(real)))
+        elif one.output:
+            assert one.agrees(real), real
+
+
+@pytest.fixture
+def kb(tmp_path: Path) -> Path:
+    """The folder of the manifest that the README shows."""
+    return Path(shutil.copytree(SCENARIO, tmp_path / "kb"))
+
+
+def test_the_quick_start_prints_what_is_shown(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns(".vssync"))
+    check("Try it", tmp_path, request)
+    assert "No changes." in printed(FIRST, tmp_path)
+
+
+def test_the_manifest_is_the_one_planned_and_drawn(kb: Path, request: pytest.FixtureRequest) -> None:
+    (manifest,) = [text for language, text in BLOCK.findall(README.read_text()) if language == "yaml"]
+    assert manifest == f"# vssync.yaml\n{(SCENARIO / 'vssync.yaml').read_text()}"
+    assert len(manifest.splitlines()) == 12
+    check("A manifest and its plan", kb, request)
+
+
+def test_a_reviewed_plan_is_applied(kb: Path, request: pytest.FixtureRequest) -> None:
+    check("Review in pull requests", kb, request)
+    assert "No changes." in printed("vssync plan", kb)
+
+
+def test_a_store_is_taken_over(tmp_path: Path) -> None:
+    """Here from the local service, where a script has made it."""
+    openai = pytest.importorskip("openai")
+    (tmp_path / "docs").mkdir()
+    page = tmp_path / "docs/refunds.md"
+    page.write_text("# Refunds\n\nWithin 30 days.\n")
+    with (
+        open_service(tmp_path / ".vssync/local") as service,
+        openai.OpenAI(
+            base_url="http://local/v1", api_key="none", http_client=httpx.Client(transport=LocalTransport(service))
+        ) as client,
+    ):
+        store = client.vector_stores.create(name="Support documents")
+        client.vector_stores.files.upload_and_poll(vector_store_id=store.id, file=page)
+    dump, apply = (one.command for one in shown("Take over an existing store"))
+    printed(dump.replace("--provider openai", "--provider local"), tmp_path)
+    assert "Apply: 0 added, 0 changed, 0 replaced, 0 deleted, 1 adopted, 0 failed" in printed(apply, tmp_path)
+    assert printed("vssync output --format id", tmp_path).strip() == store.id
+    assert "No changes." in printed("vssync plan", tmp_path)
+
+
+def test_the_application_finds_what_was_applied(kb: Path) -> None:
+    pytest.importorskip("openai")
+    (application,) = [text for language, text in BLOCK.findall(README.read_text()) if language == "python"]
+    (command,) = re.findall(r"`(vssync output [^`]+)`", section("Use it in an application"))
+    printed("vssync apply", kb)
+    variables = dict(line.split("=", 1) for line in printed(command, kb).splitlines())
+    with served(kb) as told:
+        run = [sys.executable, "-c", application]
+        done = subprocess.run(
+            run, env={**os.environ, **told, **variables}, capture_output=True, text=True, check=True, timeout=60
+        )
+    assert done.stdout.startswith("faq/billing.md # Billing")
+
+
+def test_the_two_commands_stand_as_they_are_run_in_ci() -> None:
+    assert [line for line in README.read_text().splitlines() if line.startswith("python3 -m venv")] == COMMANDS
+
+
+def test_it_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= 150
+
+
+def test_it_names_every_command() -> None:
+    rows = re.findall(r"^\| (`.+?) \|", section("Commands"), re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted(cli.commands)
+
+
+SHORT = Shown("vssync plan", "docs  2 files\n...\nPlan: 2 to add.\n")
+
+
+@pytest.mark.parametrize(
+    ("output", "agrees"),
+    [
+        ("kb: local\n\ndocs      13 files\n  +   a.md\n  +   b.md\nPlan: 13 to add.\n", True),
+        ("docs  2 files\nPlan: 2 to add.\n", False),  # nothing is left out
+        ("docs  2 files\n  +   a.md\nPlan: 2 to delete.\n", False),
+        ("docs  2 files\n  +   a.md\nPlan: 2 to add.\nMore.\n", False),
+        ("my docs  2 files\n  +   a.md\nPlan: 2 to add.\n", False),
+    ],
+)
+def test_a_shortened_output_holds_its_lines_in_their_order(output: str, agrees: bool) -> None:
+    assert SHORT.agrees(output) == agrees
+
+
+def test_numbers_of_a_shortened_output_are_renewed() -> None:
+    printed = "kb: local\n\ndocs      13 files\n  +   a.md\nPlan: 13 to add.\n"
+    assert SHORT.renewed(printed) == "docs      13 files\n...\nPlan: 13 to add.\n"

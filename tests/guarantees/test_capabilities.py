@@ -1,0 +1,218 @@
+"""What a service cannot do, stated in the manifest or met while running: a way round it, or an error that names it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support import Clock, Recorder, Silent, open_work
+from vssync.commands.apply import apply_plan
+from vssync.commands.plan import make_plan_now
+from vssync.errors import VssyncError
+from vssync.model.plan import Action, NoteKind, Options, Plan
+from vssync.model.report import Report, Status
+
+MANIFEST = """\
+version: 1
+name: able
+service: {{provider: local, capabilities: {{{stated}}}}}
+stores:
+  docs:
+    metadata: {{stage: one}}
+    attributes: {{lang: en}}
+    chunking: {{max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}}
+    files: [{{path: "*.md"}}]
+"""
+NO_UPDATES = "status=405:POST:/vector_stores/*/files/*"
+LOST = "erased-mark,keys=*"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in "abc":
+        (tmp_path / f"{name}.md").write_text(f"# {name}\n")
+    return tmp_path
+
+
+def states(folder: Path, stated: str = "", before: str = "", after: str = "") -> None:
+    """Writes the manifest, with one of its words changed."""
+    (folder / "vssync.yaml").write_text(MANIFEST.format(stated=stated).replace(before or "\0", after))
+
+
+class Told(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def run(folder: Path, spoken: str = "local", *faults: str, told: Silent | None = None) -> tuple[Plan, Report, Recorder]:
+    with open_work(folder, Clock(), provider=spoken, faults=faults) as (work, recorder):
+        planned = make_plan_now(work, Options())
+        return planned, apply_plan(work, planned, told or Silent()), recorder
+
+
+def planned(folder: Path, spoken: str = "local", *faults: str) -> Plan:
+    with open_work(folder, Clock(), provider=spoken, faults=faults) as (work, _):
+        return make_plan_now(work, Options())
+
+
+def unmanaged(plan: Plan) -> int:
+    return sum(note.count for store in plan.stores for note in store.notes if note.kind is NoteKind.UNMANAGED)
+
+
+@pytest.mark.parametrize(
+    ("stated", "spoken", "faults", "unneeded"),
+    [
+        ("batches: false", "local,has-batches=off,lists-batches=off", (), r"POST .*/file_batches"),
+        ("batch_files: false", "local,takes-files=off", (), ""),
+        ("batch_files: false", "local,ignores-files=on", (), ""),
+        ("batch_files: false, attribute_updates: false", "local,takes-files=off", (NO_UPDATES,), r"POST .*/files/.+"),
+        ("batch_files: false, attribute_updates: false", "local,ignores-files=on", (NO_UPDATES,), r"POST .*/files/.+"),
+        ("", "local", ("erased-mark,keys=*:POST:/**/file_batches",), ""),
+    ],
+)
+def test_a_way_round_is_found_and_not_tried_first_where_it_is_stated(
+    folder: Path, *, stated: str, spoken: str, faults: tuple[str, ...], unneeded: str
+) -> None:
+    for text in ("", stated):
+        states(folder, text)
+        for _ in range(2):
+            (folder / "a.md").write_text((folder / "a.md").read_text() + "more\n")
+            _, report, recorder = run(folder, spoken, *faults)
+            assert report.converged, [outcome for outcome in report.outcomes if outcome.status is not Status.DONE]
+            assert planned(folder, spoken, *faults).empty
+    vain = [call for call in recorder.seen if unneeded and re.fullmatch(unneeded, " ".join(call))]
+    assert vain == []
+
+
+def test_stated_attributes_false_ends_every_plan_before_anything_is_written(folder: Path) -> None:
+    states(folder, "attributes: false")
+    with open_work(folder) as (work, recorder), pytest.raises(VssyncError, match=r"attributes: false.*mark") as caught:
+        make_plan_now(work, Options())
+    assert caught.value.exit_code == 1
+    assert recorder.writes == []
+
+
+@pytest.mark.parametrize(
+    ("spoken", "faults", "said"),
+    [
+        ("local,takes-attributes=off", (), "without attributes no file can carry the mark"),
+        ("local,takes-attributes=off,has-batches=off", (), "without attributes no file can carry the mark"),
+        ("local", (LOST,), "the service lost the mark that was sent along; "),
+        ("local", ("erased-mark",), "the service lost the mark"),
+        ("local", (LOST, NO_UPDATES), "and changes no attributes later"),
+        ("local,has-batches=off", (LOST,), "the service lost the mark"),
+    ],
+)
+def test_attributes_that_are_lost_end_the_run_and_leave_nothing(
+    folder: Path, *, spoken: str, faults: tuple[str, ...], said: str
+) -> None:
+    states(folder)
+    text = (folder / "vssync.yaml").read_text()
+    (folder / "vssync.yaml").write_text(text + "    batch: {size: 1, in_flight: 1}\n")
+    _, report, recorder = run(folder, spoken, *faults)
+    a, *others = (outcome for outcome in report.outcomes if outcome.key)
+    assert (a.status, report.converged, report.orphans) == (Status.FAILED, False, ())
+    assert said in a.detail
+    assert others[-1].status is Status.SKIPPED  # no more is brought in
+    assert unmanaged(planned(folder, spoken)) == 0
+    uploaded = sum(call == ("POST", "/v1/files") for call in recorder.seen)
+    assert uploaded == sum(method == "DELETE" and path.startswith("/v1/files/") for method, path in recorder.seen)
+
+
+def test_refused_attributes_are_blamed_on_no_single_file(folder: Path) -> None:
+    states(folder)
+    _, report, recorder = run(folder, "local,takes-attributes=off")
+    assert sum(path.endswith("/file_batches") for _, path in recorder.writes) == 1
+    assert {outcome.status for outcome in report.outcomes if outcome.key} == {Status.FAILED}
+
+
+class Forgetful(httpx.BaseTransport):
+    """Answers an update of attributes with success, and keeps the old ones."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self.inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST" and "/files/" in request.url.path:
+            request = httpx.Request("GET", request.url)
+        return self.inner.handle_request(request)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_attributes_that_cannot_change_are_refused_by_the_plan_or_fail_by_name(folder: Path, *, ignored: bool) -> None:
+    states(folder)
+    run(folder)
+    states(folder, "", "lang: en", "lang: fr")
+    with open_work(folder, Clock(), faults=() if ignored else (NO_UPDATES,)) as (work, recorder):
+        if ignored:
+            recorder.inner = Forgetful(recorder.inner)
+        report = apply_plan(work, make_plan_now(work, Options()), Silent())
+    failed = [outcome for outcome in report.outcomes if outcome.key]
+    assert {outcome.status for outcome in failed} == {Status.FAILED}
+    assert all("`attribute_updates: false`" in outcome.detail for outcome in failed)
+    states(folder, "attribute_updates: false", "lang: en", "lang: fr")
+    refused = [change for change in planned(folder).changes() if change.action is Action.REFUSE]
+    assert len(refused) == 3
+    assert all("--replace" in change.detail for change in refused)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("status=405:POST:/vector_stores", "declare it `external`"),
+        ("status=501:POST:/vector_stores", "declare it `external`"),
+    ],
+)
+def test_stores_that_cannot_be_made_are_to_be_external(folder: Path, fault: str, said: str) -> None:
+    states(folder)
+    _, report, recorder = run(folder, "local", fault)
+    assert [outcome.status for outcome in report.outcomes] == [Status.FAILED, *[Status.SKIPPED] * 3]
+    assert said in report.outcomes[0].detail
+    assert not [call for call in recorder.writes if call != ("POST", "/v1/vector_stores")]
+    states(folder, "store_creates: false")
+    change = planned(folder).stores[0].change
+    assert change is not None
+    assert (change.action, said in change.detail) == (Action.REFUSE, True)
+
+
+def test_stores_that_cannot_change_are_refused_by_the_plan_or_fail_by_name(folder: Path) -> None:
+    states(folder)
+    run(folder)
+    states(folder, "", "stage: one", "stage: two")
+    _, report, _ = run(folder, "local", "status=405:POST:/vector_stores/*")
+    assert report.outcomes[0].status is Status.FAILED
+    assert "`store_updates: false`" in report.outcomes[0].detail
+    states(folder, "store_updates: false", "stage: one", "stage: two")
+    refused = planned(folder).stores[0].change
+    assert refused is not None
+    assert (refused.action, "cannot change a store" in refused.detail) == (Action.REFUSE, True)
+
+
+@pytest.mark.parametrize("fault", ["erased-mark,keys=lang", "garbled-attributes"])
+def test_attributes_that_are_bent_are_said_once_and_noted_by_every_plan(folder: Path, fault: str) -> None:
+    states(folder)
+    told = Told()
+    _, report, _ = run(folder, "local", fault, told=told)
+    assert report.converged
+    assert told.said == ["docs: the service reports other attributes than were sent; the next plan counts the files"]
+    again = planned(folder, "local", fault)
+    assert again.empty
+    assert [(note.kind, note.count) for note in again.stores[0].notes] == [(NoteKind.ATTRIBUTES_REPORT, 3)]
+
+
+@pytest.mark.parametrize("spoken", ["local,ignores-chunking=on", "local,ignores-chunking=on,has-batches=off"])
+def test_other_chunking_is_said_once_and_noted_by_every_plan(folder: Path, spoken: str) -> None:
+    states(folder)
+    told = Told()
+    _, report, _ = run(folder, spoken, told=told)
+    assert report.converged
+    assert told.said == ["docs: the service reports other chunking than asked for; the next plan counts the files"]
+    again = planned(folder, spoken)
+    assert again.empty
+    assert [(note.kind, note.count) for note in again.stores[0].notes] == [(NoteKind.CHUNKING_REPORT, 3)]

@@ -1,0 +1,222 @@
+"""Killed after any request, and applied again: converged, nothing doubled, nothing lost, every orphan named.
+
+The process is a real one, and so is the SIGKILL. It is forked from this one, which has everything loaded already.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import random
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import httpx
+import pytest
+
+from tests.applier.world import Counting, Live, Place, Seen, killed, live
+from tests.support import masked
+from vssync.api.parse import AttachmentEntry
+from vssync.model.marks import KEY
+from vssync.model.plan import Action, Plan
+from vssync.model.state import AUTO
+
+BEFORE = """\
+version: 1
+name: crash
+defaults: {batch: {size: 3, in_flight: 2}}
+stores:
+  guide:
+    metadata: {team: docs}
+    attributes: {lang: en}
+    files: [{path: "*.md"}]
+  moving:
+    files: [{path: moving/*.md}]
+"""
+AFTER = """\
+version: 1
+name: crash
+defaults: {batch: {size: 3, in_flight: 2}}
+stores:
+  guide:
+    metadata: {team: help}
+    attributes: {lang: en}
+    guards: {max_delete: 100%, max_replace: 100%}
+    files: [{path: "*.md"}]
+    overrides:
+      - {match: attributes.md, attributes: {lang: de}}
+      - {match: chunking.md, chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}}
+  moving:
+    guards: {max_delete: 100%, max_replace: 100%}
+    files: [{path: moving/*.md}]
+  fresh:
+    files: [{path: fresh/*.md}]
+"""
+FIRST = {name: f"# {name}\n" for name in ("same.md", "content.md", "attributes.md", "chunking.md", "gone.md")}
+SLOW = {f"moving/{number}.md": f"# moving {number}\n" for number in range(3)}
+CHANGES: dict[str, str | None] = {
+    "vssync.yaml": AFTER,
+    "content.md": "# content, better\n",
+    "gone.md": None,
+    "new.md": "# new\n",
+    "fresh/1.md": "# fresh\n",
+    "fresh/2.md": "# new\n",
+    **{name: text + "better\n" for name, text in SLOW.items() if name != "moving/2.md"},
+}
+
+
+@dataclass
+class Scene:
+    """A place to be killed in, what it held before, and how many requests a whole apply makes."""
+
+    place: Place
+    before: Live
+    requests: int
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A store that is right, a batch under way that is not, somebody else's file, and a manifest that moved on."""
+    place = Place(tmp_path_factory.mktemp("crash"))
+    place.write({"vssync.yaml": BEFORE, **FIRST, "moving/0.md": "# moving 0\n"})
+    assert place.apply().converged
+    add_theirs(place)
+    place.write({**SLOW, "moving/0.md": "# moving 0, once\n"})
+    place.ingest_delay = 3600.0
+    assert killed(place, lambda seen: seen[-1][0] == "POST" and seen[-1][1].endswith("/file_batches"))
+    place.ingest_delay = 0.0
+    place.write(CHANGES)
+    place.save()
+    assert set(actions(place.plan())) == {Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE, Action.CANCEL}
+    before = live(place)
+    whole: list[Counting] = []
+
+    def counted(inner: httpx.BaseTransport) -> Counting:
+        whole.append(Counting(inner))
+        return whole[0]
+
+    assert place.apply(counted).converged
+    return Scene(place, before, len(whole[0].seen))
+
+
+def actions(plan: Plan) -> Iterator[Action]:
+    return (change.action for change in plan.changes())
+
+
+def add_theirs(place: Place) -> None:
+    """Somebody attaches a file to our store."""
+    with place.work() as work:
+        (store,) = [store for store in work.client.stores() if store.name == "guide"]
+        theirs = work.client.upload(io.BytesIO(b"# theirs\n"), "theirs.md").id
+        work.client.attach(store.id, AttachmentEntry(theirs, {"owner": "them"}, AUTO))
+        work.client.files(store.id)
+
+
+def test_every_step_matters(scene: Scene) -> None:
+    assert scene.requests > 40
+
+
+def _reached(number: int) -> Callable[[Seen], bool]:
+    return lambda seen: len(seen) == number
+
+
+def survives(scene: Scene, *numbers: int, workers: int = 1) -> None:
+    """Killed after these requests of an apply each, nothing is lost; applied again, everything is as it should be."""
+    place = scene.place
+    place.back()
+    for number in numbers:
+        killed(place, _reached(number), workers=workers)
+        served = {(store, key) for store, key in scene.before.completed() if key != "gone.md"}
+        assert served <= live(place).completed()
+    report = place.apply(workers=workers)
+    assert report.converged, report.outcomes
+    assert list(place.plan().changes()) == []
+    after = live(place)
+    copies = [(store, file.attributes.get(KEY)) for store, files in after.stores.items() for file in files]
+    assert len(copies) == len(set(copies))
+    assert theirs(after) == theirs(scene.before)
+    assert {orphan.file_id for orphan in place.gc(suspected=True)} == after.loose
+    assert place.gc(suspected=True, delete=True) == ()
+    assert live(place).loose == set()
+
+
+def theirs(found: Live) -> list[object]:
+    return [file for files in found.stores.values() for file in files if KEY not in file.attributes]
+
+
+@pytest.mark.parametrize("part", range(8))  # in parts, for more than one core
+def test_killed_after_every_request(scene: Scene, part: int) -> None:
+    for number in range(1 + part, scene.requests + 1, 8):
+        survives(scene, number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100))
+def test_killed_again_and_again_with_threads(scene: Scene, seed: int) -> None:
+    dice = random.Random(seed)
+    points = [dice.randint(1, scene.requests) for _ in range(dice.randint(1, 4))]
+    survives(scene, *points, workers=dice.choice([1, 4]))
+
+
+class Forgetful(httpx.BaseTransport):
+    """Lets one write take effect and loses its reply."""
+
+    def __init__(self, inner: httpx.BaseTransport, number: int) -> None:
+        self.inner, self.number = inner, number
+        self.writes: list[str] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self.inner.handle_request(request)
+        if request.method != "GET":
+            self.writes.append(f"{request.method} {masked(request.url.path)}")
+            if len(self.writes) == self.number:
+                raise httpx.ReadError("the reply is lost")
+        return response
+
+
+def forgets(place: Place, number: int) -> str:
+    """Applies while the reply to the write of this number is lost, and says which that was; "" when there are less."""
+    transports: list[Forgetful] = []
+
+    def wrap(inner: httpx.BaseTransport) -> Forgetful:
+        transports.append(Forgetful(inner, number))
+        return transports[0]
+
+    report = place.apply(wrap)
+    assert report.converged, report.outcomes
+    after, writes = live(place), transports[0].writes
+    lost = writes[number - 1] if len(writes) >= number else ""
+    suspected = [orphan for orphan in report.orphans if orphan.suspected]
+    assert len(after.loose) == len(report.orphans) == len(suspected) == (lost == "POST /v1/files")
+    copies = [(store, file.attributes.get(KEY)) for store, files in after.stores.items() for file in files]
+    assert len(copies) == len(set(copies))
+    return lost
+
+
+SLOW_WAYS = ("local,takes-files=off", "local,has-batches=off,lists-batches=off")
+
+
+@pytest.mark.parametrize("provider", ["local", *(pytest.param(way, marks=pytest.mark.slow) for way in SLOW_WAYS)])
+def test_the_reply_to_any_write_may_be_lost(scene: Scene, provider: str) -> None:
+    place, kinds = replace(scene.place, provider=provider), set[str]()
+    for number in itertools.count(1):
+        place.back()
+        place.clock.now += 7200 if "has-batches=off" in provider else 0  # what nobody can cancel is ingested
+        lost = forgets(place, number)
+        assert theirs(live(place)) == theirs(scene.before)
+        assert list(place.plan().changes()) == []
+        if not lost:
+            break
+        kinds.add(re.sub(r"(file-|vs_|vsfb_)0+", r"\1", lost))
+    assert kinds >= {
+        "POST /v1/files",
+        "POST /v1/vector_stores",
+        "POST /v1/vector_stores/vs_",
+        "POST /v1/vector_stores/vs_/files/file-",
+        "DELETE /v1/vector_stores/vs_/files/file-",
+        "DELETE /v1/files/file-",
+    }
+    cancelled = {"POST /v1/vector_stores/vs_/file_batches", "POST /v1/vector_stores/vs_/file_batches/vsfb_/cancel"}
+    attached = {"POST /v1/vector_stores/vs_/files"}
+    assert kinds >= (attached if "has-batches=off" in provider else cancelled)

@@ -1,0 +1,53 @@
+"""Destroying is a plan like any other: everything of this owner's goes, or nothing does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import Silent, open_work
+from vssync.api.parse import AttachmentEntry
+from vssync.commands.apply import apply_plan
+from vssync.commands.destroy import plan_destruction
+from vssync.commands.plan import make_plan_now
+from vssync.model.plan import Options, Plan
+from vssync.model.state import AUTO
+
+MANIFEST = "version: 1\nname: shelf\nstores: {docs: {files: [{path: '*.md'}], protect: %s}}\n"
+
+
+def made(folder: Path, *, protect: bool = False, others: int = 0, allowed: int | None = None) -> Plan:
+    """The plan to destroy a store that was applied, and into which others put files."""
+    (folder / "vssync.yaml").write_text(MANIFEST % str(protect).lower())
+    (folder / "a.md").write_text("a\n")
+    with open_work(folder) as (work, _):
+        apply_plan(work, make_plan_now(work, Options()), Silent())
+        (store,) = work.client.stores()
+        for number in range(others):
+            with (folder / "a.md").open("rb") as handle:
+                upload = work.client.upload(handle, f"{number}.md")
+            work.client.attach(store.id, AttachmentEntry(upload.id, {}, AUTO))
+        planned = plan_destruction(work, delete_unmanaged=allowed)
+        if not planned.refusals:
+            assert apply_plan(work, planned, Silent()).converged
+            assert work.client.stores() == ()
+        return planned
+
+
+@pytest.mark.parametrize(
+    ("given", "messages"),
+    [
+        ({}, []),
+        ({"protect": True}, ["the store is protected."]),
+        ({"others": 2}, ["2 files in it are not ours: --delete-unmanaged 2."]),
+        ({"others": 2, "allowed": 1}, ["2 files in it are not ours: --delete-unmanaged 2."]),
+        ({"others": 2, "allowed": 2}, []),
+    ],
+)
+def test_all_of_it_or_nothing(tmp_path: Path, given: dict[str, Any], messages: list[str]) -> None:
+    planned = made(tmp_path, **given)
+    assert [refusal.message for refusal in planned.refusals] == messages
+    assert all(refusal.store == "docs" for refusal in planned.refusals)
+    assert not any("vssync plan" in line for refusal in planned.refusals for line in refusal.way_out)

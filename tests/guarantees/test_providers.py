@@ -1,0 +1,75 @@
+"""The same manifest on a stand-in of each provider, over a port: applied, it is as wanted, and stays so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.doctor.test_trial import COMPARTMENT, PROJECT, service_of
+from tests.local.serving import on_a_port
+from tests.support import Clock, Silent
+from vssync.commands.apply import apply_plan
+from vssync.commands.plan import make_plan_now
+from vssync.commands.session import Settings, load_manifest, open_session
+from vssync.model.plan import Options
+
+SHARED = f"region: us-chicago-1, project: '{PROJECT}', compartment: '{COMPARTMENT}', auth: bearer"
+OLD = "capabilities: {batch_files: false, list_batches: false, shares_chunks: true}"
+
+
+def manifest(folder: Path, service: str) -> None:
+    (folder / "docs").mkdir()
+    for number in range(12):
+        (folder / f"docs/{number}.md").write_text(f"# Page {number}\nWords of page {number}.\n")
+    (folder / "vssync.yaml").write_text(
+        f"version: 1\nname: shelf\nservice: {{{service}}}\nstores:\n  guide:\n"
+        "    attributes: {product: shelf, weight: 0.1, public: true, name: 'é'}\n"
+        "    files: [{path: 'docs/*.md'}]\n"
+        "    overrides: [{match: 'docs/1*.md', chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}}]\n"
+    )
+
+
+def change(folder: Path) -> None:
+    """A new file, new bytes, one file less, another attribute, other chunking."""
+    (folder / "docs/new.md").write_text("# New\n")
+    (folder / "docs/1.md").write_text("# Page 1\nOther words.\n")
+    (folder / "docs/2.md").unlink()
+    text = (folder / "vssync.yaml").read_text()
+    text = text.replace("public: true", "public: false").replace("size_tokens: 400", "size_tokens: 300")
+    (folder / "vssync.yaml").write_text(text)
+
+
+def settle(folder: Path) -> int:
+    """Plans, applies, plans again; how many changes it took."""
+    settings = Settings(manifest=str(folder), workers=1, environment={"VSSYNC_API_KEY": "k"})
+    loaded = load_manifest(settings)
+    with open_session(settings, loaded, clock=Clock()) as work:
+        planned = make_plan_now(work, Options())
+        report = apply_plan(work, planned, Silent())
+        assert report.converged, [outcome for outcome in report.outcomes if outcome.detail]
+        assert report.orphans == ()
+        assert make_plan_now(work, Options()).empty
+    return sum(len(store.files) for store in planned.stores)
+
+
+@pytest.mark.parametrize(
+    ("provider", "spoken", "said"),
+    [
+        ("openai", "openai", ""),
+        ("oci", "oci", SHARED),
+        ("compatible", "compatible", OLD),
+        ("compatible", "compatible,shares-chunks=off", ""),
+        ("compatible", "local,has-batches=off", ""),
+        ("compatible", "local,takes-files=off", ""),
+    ],
+)
+def test_every_provider_converges(tmp_path: Path, provider: str, spoken: str, said: str) -> None:
+    with service_of(tmp_path, spoken) as service, on_a_port(service) as url:
+        base = url.removesuffix("/v1")
+        control = f", control_url: '{base}/20231130/openai/v1'" if provider == "oci" else ""
+        data = f"{base}/openai/v1" if provider == "oci" else url
+        manifest(tmp_path, ", ".join(filter(None, [f"provider: {provider}", f"data_url: '{data}'{control}", said])))
+        assert settle(tmp_path) == 12
+        change(tmp_path)
+        assert settle(tmp_path) > 3

@@ -1,0 +1,355 @@
+"""The journal: a line before and after each write, readable however it was cut off, and small when all is well."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import socket
+import stat
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.applier.world import Counting, Place, killed, live
+from tests.support import Silent
+from vssync.commands.apply import apply_plan, locked_journal
+from vssync.commands.batches import cancel_batch, list_batches
+from vssync.commands.destroy import plan_destruction
+from vssync.errors import UsageProblem, VssyncError
+from vssync.journal import records
+from vssync.journal.records import (
+    Ended,
+    InterruptedRun,
+    JournalSummary,
+    Operation,
+    UnattachedUpload,
+    Write,
+    read_records,
+    row,
+)
+from vssync.journal.summary import describe_interrupted
+from vssync.journal.writer import Journal, read_past
+from vssync.model.report import Status
+from vssync.model.state import FileStatus
+
+MANIFEST = "version: 1\nname: noted\nstores:\n  docs:\n    batch: {size: 2}\n    files: [{path: '*.md'}]\n"
+FILES = {f"{number}.md": f"# {number}\n" for number in range(5)}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    place.write({"vssync.yaml": MANIFEST, **FILES})
+    return place
+
+
+def text(place: Place) -> bytes:
+    (path,) = place.state.glob("*/journal.jsonl")
+    return path.read_bytes()
+
+
+def uploads(seen: list[tuple[str, str]]) -> int:
+    return sum(path == "/v1/files" and method == "POST" for method, path in seen)
+
+
+def counted(place: Place) -> Counting:
+    """An apply's requests."""
+    found: list[Counting] = []
+
+    def wrap(inner: Any) -> Counting:
+        found.append(Counting(inner))
+        return found[0]
+
+    assert place.apply(wrap).converged
+    return found[0]
+
+
+def test_every_write_has_a_line_before_it_and_one_after_it(place: Place) -> None:
+    place.save()
+    seen = counted(place).seen
+    last = max(number for number, (method, _) in enumerate(seen, 1) if method != "GET")
+    place.back()
+    assert killed(place, lambda sent: len(sent) == last)
+    found = [json.loads(line) for line in text(place).splitlines()]
+    writes = [method for method, _ in seen[:last] if method != "GET"]
+    assert sum("write" in line for line in found) == len(writes)
+    assert sum(line.get("how") == "done" for line in found) == len(writes) - 1
+
+
+def test_what_was_uploaded_is_not_uploaded_again(place: Place) -> None:
+    assert killed(place, lambda seen: uploads(seen) == 4)
+    assert "A run was cut off" in place.left_over()
+    assert "perhaps not attached: 3 files;" in place.left_over()
+    assert uploads(counted(place).seen) == 2
+    assert place.left_over() == ""
+    assert len(live(place).loose) == 1  # its reply never came, so nothing proves what it is
+
+
+def test_an_upload_of_an_earlier_run_that_nothing_needs_any_more_is_reported_and_left_to_gc(place: Place) -> None:
+    assert killed(place, lambda seen: uploads(seen) == 4)
+    place.write({"2.md": "# another\n"})
+    report = place.apply()
+    assert report.converged
+    assert {orphan.file_id for orphan in report.orphans} <= live(place).loose
+    assert [orphan.detail for orphan in report.orphans] == ["upload of 2.md, of an earlier run"]
+    assert [orphan.file_id for orphan in place.gc()] == [orphan.file_id for orphan in report.orphans]
+    assert place.gc(delete=True) == ()
+    assert place.gc() == ()
+
+
+def test_a_copy_that_an_earlier_run_took_out_is_named_as_such(place: Place) -> None:
+    assert place.apply().converged
+    place.write({"2.md": "# another\n"})
+    assert killed(place, lambda seen: seen[-1][0] == "DELETE")
+    report = place.apply()
+    assert [orphan.detail for orphan in report.orphans] == ["upload that an earlier run took out of its store"]
+    assert {orphan.file_id for orphan in report.orphans} == live(place).loose
+
+
+def test_of_an_apply_at_work_only_that_is_said() -> None:
+    kept, lost = UnattachedUpload("file_1", "1.md", 3, "", 0), Write(Operation.UPLOAD, name="2.md", size=3)
+    at_work = InterruptedRun("run", 0, os.getpid(), socket.gethostname(), 1, (lost,))
+    dead = replace(at_work, host="elsewhere")
+    assert describe_interrupted(JournalSummary((kept,), ((lost, 0),), (dead, at_work))).splitlines() == [
+        f"A run is at work: process {os.getpid()} on {at_work.host}, begun {moment(0)}, 1 write so far."
+    ]
+    assert describe_interrupted(JournalSummary((kept,), ((lost, 0),), (at_work, dead))).splitlines() == [
+        f"A run was cut off: process {os.getpid()} on elsewhere, begun {moment(0)}, after 1 write and 1 whose end "
+        "nobody knows. Run it again to go on.",
+        "1 more was cut off before it.",
+        "Uploaded, and perhaps not attached: 1 file; `vssync apply` takes those it can use, `vssync gc` lists the "
+        "rest.",
+        "1 file may have been uploaded without an answer: `vssync gc --suspected`.",
+    ]
+
+
+def moment(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def test_a_run_that_ended_well_leaves_an_empty_journal_of_its_owner_alone(place: Place) -> None:
+    place.apply()
+    assert text(place) == b""
+    (folder,) = place.state.iterdir()
+    assert {path.stat().st_mode & 0o777 for path in (folder, place.state)} == {0o700}
+    assert {path.stat().st_mode & 0o077 for path in folder.glob("journal*")} == {0}
+
+
+def test_other_verbs_write_lines_too_and_leave_the_apply_that_was_cut_off(place: Place) -> None:
+    place.ingest_delay = 3600.0
+    assert killed(place, lambda seen: seen[-1][1].endswith("/file_batches") and seen[-1][0] == "POST")
+    with place.work() as work:
+        (row,) = list_batches(work)
+        with locked_journal(work) as record:
+            assert cancel_batch(work, row.batch.id, record) is FileStatus.CANCELLED
+    said = [json.loads(line) for line in text(place).splitlines()]
+    assert [line["name"] for line in said if line.get("doing") == "cancel"] == [row.batch.id]
+    place.gc(delete=True)
+    assert "A run was cut off" in place.left_over()
+    with place.work() as work:
+        assert apply_plan(work, plan_destruction(work), Silent()).converged
+    assert place.left_over() == ""
+
+
+def test_a_journal_that_is_cut_at_any_byte_is_the_whole_lines_before(place: Place) -> None:
+    killed(place, lambda seen: len(seen) == 12)
+    whole = text(place)
+    for cut in range(len(whole)):
+        assert read_records(whole[:cut]) == read_records(whole[: whole.rfind(b"\n", 0, cut) + 1])
+
+
+@given(st.binary(max_size=80))
+def test_nothing_makes_a_journal_unreadable(noise: bytes) -> None:
+    good = row({"run": "1-a", "at": 1, "kept": "file-1", "name": "a", "size": 1, "sha256": ""})
+    assert "file-1" in read_records(noise + b"\n" + good).kept
+
+
+NEWER = {"run": "r", "began": 5, "pid": 2, "machine": "h", "format": 2}  # of a version to come
+
+
+@pytest.mark.parametrize(
+    "strange", [NEWER, {**NEWER, "host": "h", "began": "now"}, {**NEWER, "host": "h", "pid": 1e999}]
+)
+def test_a_line_of_another_version_is_as_good_as_unwritten(place: Place, strange: dict[str, Any]) -> None:
+    place.apply()
+    (path,) = place.state.glob("*/journal.jsonl")
+    path.write_bytes(row(strange))
+    assert place.left_over() == ""
+    assert place.apply().converged
+
+
+def test_whatever_byte_of_a_journal_is_lost_or_another_it_can_be_read() -> None:
+    write = Write(Operation.UPLOAD, name="a.md", size=5, sha256="ab")
+    detach = Write(Operation.DETACH, "vs", ("file-2",), ours=True)
+    began = {"run": "r", "began": 1795282344, "pid": 2, "host": "h"}
+    sent = [records.before("r", 1, 1795282345, write), records.after("r", 1, Ended.DONE, "file-1")]
+    whole = b"".join(map(row, [began, *sent, records.before("r", 2, 1795282346, detach)]))
+    for at in range(len(whole)):
+        for other in (b"", b"0", b"9", b"e", b'"', b"{", b"-", b"x", b"\xff", b"\n"):
+            found = read_records(whole[:at] + other + whole[at + 1 :])
+            describe_interrupted(found.past())
+            assert read_records(b"".join(map(row, found.lines()))).past() == found.past()
+
+
+IDS = st.sampled_from(["file-1", "file-2"])
+RUNS = st.sampled_from(["r", "s"])
+ABOUT_FILES = st.sampled_from([Operation.UPLOAD, Operation.DETACH, Operation.DELETE_UPLOAD])
+WRITES = st.builds(Write, st.one_of(ABOUT_FILES, st.sampled_from(Operation)), files=st.tuples(IDS), ours=st.booleans())
+NUMBERS = st.integers(1, 3)
+Event = tuple[dict[str, Any], ...]
+
+
+def sent(run: str, number: int, write: Write, *how: Ended, made: str = "") -> Event:
+    """A write's line before it, and the one after it where its end is known."""
+    return records.before(run, number, 5, write), *(records.after(run, number, end, made) for end in how)
+
+
+EVENTS = st.one_of(
+    st.builds(lambda run: ({"run": run, "began": 1, "pid": 2, "host": "h"},), RUNS),
+    st.builds(lambda run: ({"run": run, "ended": 9},), RUNS),
+    st.builds(sent, RUNS, NUMBERS, WRITES),
+    st.builds(sent, RUNS, NUMBERS, WRITES, st.sampled_from(Ended), made=IDS),
+    st.builds(lambda *said: (records.after(*said),), RUNS, NUMBERS, st.sampled_from(Ended), IDS),
+)
+OURS = {doing: Write(doing, files=("file-1",), ours=True) for doing in Operation}
+FORGOTTEN = [
+    sent("r", 1, OURS[Operation.DETACH], Ended.UNKNOWN),
+    sent("r", 2, OURS[Operation.DELETE_UPLOAD], Ended.DONE),
+]
+
+
+@given(st.lists(EVENTS, max_size=8), st.one_of(st.just(1.0), st.floats(0, 1)))
+@example(FORGOTTEN, 1.0)
+@settings(max_examples=300)
+def test_lines_dropped_at_any_time_change_nothing_that_is_read(story: list[Event], share: float) -> None:
+    """Cut off at any byte, rewritten with what still matters, and gone on with."""
+    whole = b"".join(row(line) for event in story for line in event)
+    cut = round(share * len(whole))
+    first, rest = whole[:cut], whole[whole.rfind(b"\n", 0, cut) + 1 :]
+    read = first[: first.rfind(b"\n") + 1]
+    short = b"".join(map(row, read_records(first).lines()))
+    assert read_records(short).past() == read_records(first).past() == read_records(read).past()
+    assert read_records(short + rest).past() == read_records(read + rest).past()
+    assert b"".join(map(row, read_records(short).lines())) == short
+
+
+def test_a_journal_that_is_kept_for_ever_stays_small() -> None:
+    """Runs that never come to their end, and replies that never come."""
+    found, sizes = records.JournalState(), []
+    for number in range(3000):
+        found.take({"run": f"r{number}", "began": number, "pid": 2, "host": "h"})
+        for doing in (Operation.UPLOAD, Operation.ATTACH):
+            found.take(records.before(f"r{number}", doing is Operation.UPLOAD, number, Write(doing, files=("file-1",))))
+        if number in (1500, 2999):
+            sizes.append(sum(len(row(line)) for line in found.lines()))
+    assert sizes[0] == sizes[1]
+    assert [run.began for run in found.past().broken] == list(range(2990, 3000))
+    assert ("r2999", 1) in found.under_way
+
+
+def test_what_a_store_was_seen_to_hold_takes_no_room(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are dropped as soon as they can be; a run is cut off at the last upload, with 8 batches of 2 in flight."""
+    monkeypatch.setattr("vssync.journal.writer.MOST", 0)
+    place.write({f"{number}.md": f"# {number}\n" for number in range(40)})
+    assert killed(place, lambda seen: seen.count(("POST", "/v1/files")) == 40)
+    assert len(place.past().kept) <= 8 * 2 + 1
+
+
+def test_a_state_folder_in_the_checkout_or_open_to_others_is_not_used(place: Place) -> None:
+    place.apply()
+    (own,) = place.state.iterdir()
+    own.chmod(0o777)
+    with pytest.raises(VssyncError, match="others may write to this state folder"):
+        place.apply()
+    with pytest.raises(UsageProblem, match="lies in the manifest's checkout"):
+        Inside(place.base).apply()
+
+
+class Inside(Place):
+    """A place whose state folder is part of the checkout."""
+
+    @property
+    def state(self) -> Path:
+        return self.docs / "state"
+
+
+@pytest.mark.parametrize("room", range(900, 1010, 10))  # a torn line, or a whole one
+def test_a_disk_that_takes_no_more_is_said_and_what_it_took_is_read(tmp_path: Path, room: int) -> None:
+    """The system's own refusal, not ours."""
+    record = Journal(tmp_path / "state")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    sent: list[str] = []
+
+    def send() -> None:
+        with record.around(Write(Operation.UPLOAD, name=f"{len(sent)}.md")) as made:
+            sent.append(f"file-{len(sent)}")
+            made(sent[-1])
+        send()
+
+    try:
+        with pytest.raises(VssyncError, match="File too large; make room"):
+            send()
+        record.end()
+        record.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    found = read_past(tmp_path / "state")
+    assert len(sent) > 3
+    assert len(found.kept) + len(found.maybe) in (len(sent), len(sent) + 1)  # or one whose line came, and was not sent
+    Journal(tmp_path / "state").close()
+
+
+def test_a_full_disk_ends_the_run_before_the_next_write_and_it_can_go_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, room = os.fsync, iter(range(7))
+
+    def fsync(handle: int) -> None:
+        if next(room, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    report = place.apply()
+    assert not report.converged
+    assert any("No space left on device; make room" in outcome.detail for outcome in report.outcomes)
+    assert {outcome.status for outcome in report.outcomes if outcome.key} == {Status.FAILED}
+    monkeypatch.setattr(os, "fsync", real)
+    assert place.apply().converged
+    assert list(place.plan().changes()) == []
+
+
+def test_a_file_system_that_flushes_no_folders_is_no_reason_not_to_apply(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert place.apply().converged
+
+
+def test_a_state_folder_anywhere_in_the_checkout_is_refused(place: Place) -> None:
+    (place.base / ".git").mkdir()
+    with pytest.raises(UsageProblem, match="lies in the manifest's checkout"):
+        place.apply()
+    assert not place.state.exists()
+
+
+def test_a_state_folder_that_cannot_be_written_stops_everything(place: Place) -> None:
+    place.state.write_text("a file where the folder belongs")
+    with pytest.raises(VssyncError, match="VSSYNC_STATE_DIR"):
+        place.apply()
+    assert live(place).stores == {}

@@ -1,0 +1,110 @@
+"""Where values are written, through all layers, and where each part of a file came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.manifest.support import files, load
+from vssync.manifest.diagnostics import TreePath as ManifestPath
+from vssync.sources.load import LoadedManifest, file_provenance, load_sources, locate, locate_one
+
+TEXT = """\
+version: 1
+name: docs
+include: [more.yaml]
+x-common: &common {lang: en}
+defaults:
+  attributes: {app: a, url: "${path}"}
+  chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}
+stores:
+  guide:
+    attributes: *common
+    front_matter: [title]
+    files:
+      - path: docs/**
+        attributes: {part: all}
+    overrides:
+      - match: docs/api/**
+        attributes: {part: api}
+environments:
+  prod:
+    defaults: {guards: {max_delete: 10%}}
+    stores: {guide: {name: live}}
+"""
+PAGES = {
+    "docs/intro.md": "---\ntitle: x\n---\n",
+    "docs/api/call.md": "x",
+    "more.yaml": "stores:\n  acme: {prune: false}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        (("stores", "guide", "name"), "vssync.yaml:21:28"),
+        (("stores", "guide", "files", 0, "path"), "vssync.yaml:13:15"),
+        (("stores", "guide", "files", 0), "vssync.yaml:13:9"),
+        (("stores", "guide", "guards", "max_delete"), "vssync.yaml:20:37"),
+        (("stores", "guide", "chunking", "chunk_overlap_tokens"), "vssync.yaml:7:64"),
+        (("stores", "guide", "attributes", "app"), "vssync.yaml:6:21"),
+        (("stores", "guide", "attributes", "lang"), "vssync.yaml:10:17"),
+        (("stores", "acme", "prune"), "more.yaml:2:17"),
+        (("stores", "acme", "guards", "max_delete"), "vssync.yaml:20:37"),
+        (("stores", "nobody"), "vssync.yaml:9:3"),
+        (("service", "provider"), "vssync.yaml:1:1"),
+    ],
+)
+def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: ManifestPath, place: str) -> None:
+    load(tmp_path, TEXT, PAGES, env="prod")
+    monkeypatch.chdir(tmp_path)
+    assert locate_one(load_sources(Path(), env="prod"), path) == place
+
+
+def test_where_each_part_of_a_file_came_from(tmp_path: Path) -> None:
+    loaded = load(tmp_path, TEXT, PAGES, env="prod")
+    found = {
+        key: {part: _line(loaded, path) for part, path in file_provenance(loaded, "guide", file).items()}
+        for key, file in files(loaded, 1).items()
+    }
+    shared = {"file": 13, "chunking": 7, "attributes.app": 6, "attributes.url": 6, "attributes.lang": 10}
+    assert found["docs/intro.md"] == {**shared, "attributes.part": 14, "attributes.title": None}
+    assert found["docs/api/call.md"] == {**shared, "attributes.part": 17}
+
+
+ENTRIES = """\
+stores:
+  guide:
+    attributes: {title: none}
+    front_matter: [title]
+    files:
+      - {path: "docs/*.md", exclude: [docs/b.md]}
+      - {path: docs/b.md}
+      - {path: docs/c.txt, exclude: ["**/*.txt"], optional: true}
+      - {path: "**/*.txt"}
+      - {file_id: docs/b.md, key: declared.pdf}
+      - {path: docs/gro\u0308ss.html}
+"""
+
+
+def test_every_file_has_its_entry(tmp_path: Path) -> None:
+    front = "---\ntitle: x\n---\n"
+    loaded = load(
+        tmp_path, ENTRIES, dict.fromkeys(("docs/a.md", "docs/b.md", "docs/c.txt", "docs/gr\u00f6ss.html"), front)
+    )
+    origins = {key: file_provenance(loaded, "guide", file) for key, file in files(loaded).items()}
+    lines = {key: _line(loaded, parts["file"]) for key, parts in origins.items()}
+    assert lines == {
+        "docs/a.md": 8,
+        "docs/b.md": 9,
+        "docs/c.txt": 11,
+        "declared.pdf": 12,
+        "docs/gr\u00f6ss.html": 13,
+    }
+    lifted = [key for key, parts in origins.items() if parts["attributes.title"] is None]
+    assert lifted == ["docs/a.md", "docs/b.md"]
+
+
+def _line(loaded: LoadedManifest, path: ManifestPath | None) -> int | None:
+    return locate(loaded, [path])[path].line if path else None

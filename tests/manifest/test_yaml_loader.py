@@ -1,0 +1,188 @@
+"""YAML text to values: scalars of YAML 1.2, and everything that is refused while reading."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from vssync.errors import ManifestError
+from vssync.manifest.yaml_loader import OddFloat, OddInteger, as_written, load_values, parse_document
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("yes", "yes"),
+        ("no", "no"),
+        ("on", "on"),
+        ("true", True),
+        ("False", False),
+        ("~", None),
+        ("null", None),
+        ("", None),
+        ("12", 12),
+        ("-3", -3),
+        ("0.5", 0.5),
+        ("1_000", "1_000"),
+        ("2024-01-31", "2024-01-31"),
+        ("12:30:00", "12:30:00"),
+        ("1.2.3", "1.2.3"),
+        ("'12'", "12"),
+        ('"true"', "true"),
+        ("|\n  a\n  b\n", "a\nb\n"),
+        ("-", [None]),
+        ("[1, [2]]", [1, [2]]),
+        ("{a: {b: c}}", {"a": {"b": "c"}}),
+        ("{2024: x, true: y}", {"2024": "x", "true": "y"}),
+        ("{a: &x {k: 1}, b: *x}", {"a": {"k": 1}, "b": {"k": 1}}),
+    ],
+)
+def test_scalars_follow_the_core_schema(text: str, value: object) -> None:
+    found = load_values(text, "m.yaml")
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "kind"),
+    [
+        ("1.10", 1.1, OddFloat),
+        ("010", 10, OddInteger),
+        ("1e3", 1000.0, OddFloat),
+        ("0x1F", 31, OddInteger),
+        ("0o17", 15, OddInteger),
+        ("+5", 5, OddInteger),
+        (".5", 0.5, OddFloat),
+        (".inf", float("inf"), OddFloat),
+        ("1e999", float("inf"), OddFloat),
+    ],
+)
+def test_numbers_that_read_back_otherwise_keep_their_text(text: str, value: float, kind: type) -> None:
+    found = load_values(text, "m.yaml")
+    assert (found, type(found), as_written(found)) == (value, kind, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ("a: [", 2, 1, "not YAML"),
+        ("a: 1\na: 2\n", 2, 1, "the field `a` is written twice"),
+        ("x: {b: 1, b: 2}\n", 1, 11, "the field `b` is written twice"),
+        ("path: *.md\n", 1, 7, "`*.md` has no quotes"),
+        ("- path: **/*.md\n", 1, 9, "`**/*.md` has no quotes"),
+        ("exclude: [**/drafts]\n", 1, 11, "`**/drafts` has no quotes"),
+        ("path: {a,b}/*.md\n", 1, 7, "`{a,b}/*.md` has no quotes"),
+        ("{attributes: {product: ${dir.1}}}\n", 1, 24, "`${dir.1}` has no quotes"),
+        ("path: @here\n", 1, 7, "`@here` has no quotes"),
+        ("a: *docs\n", 1, 4, "the alias `*docs` has no anchor before it"),
+        ("a: &a [*a]\n", 1, 8, "the alias `*a` has no anchor before it"),
+        ("<<: {a: 1}\n", 1, 1, "merge keys `<<`"),
+        ("a: !!str 1\n", 1, 4, "the tag `!!str`"),
+        ("a: !x {}\n", 1, 4, "the tag `!x`"),
+        ("{a: 1}: 2\n", 1, 1, "a field's name must be plain text"),
+        ("? [a]\n: 2\n", 1, 3, "a field's name must be plain text"),
+        ("&k a: 2\n", 1, 1, "a field's name must be plain text"),
+        ("a: 1\n---\nb: 2\n", 2, 1, "a second document begins here"),
+        ("a:\n\t- b\n", 2, 1, "not YAML"),
+        ("a: 1\nb: \x07\n", 2, 4, "the character U+0007 is not allowed"),
+        ("[" * 60, 1, 51, "nested more than 50 deep"),
+        ("[" * 100_000, 1, 51, "nested more than 50 deep"),
+        ("- " * 100_000, 1, 101, "nested more than 50 deep"),
+        ("? " * 100_000, 1, 3, "a field's name must be plain text"),
+        (BOMB, 15, 18, "aliases add more than 100,000 values"),
+        ("a: &a [" + "x," * 1000 + "]\nb: [" + "*a," * 500_000 + "]", 2, 302, "aliases add more than 100,000 values"),
+    ],
+)
+def test_what_cannot_be_read_is_one_problem_at_its_place(text: str, line: int, column: int, message: str) -> None:
+    with pytest.raises(ManifestError) as raised:
+        load_values(text, "m.yaml")
+    (problem,) = raised.value.problems
+    assert message in problem.message
+    assert (problem.line, problem.column) == (line, column)
+
+
+def test_several_duplicates_are_reported_together() -> None:
+    with pytest.raises(ManifestError) as raised:
+        load_values("a: 1\na: 2\nb: 1\nb: 2\n", "m.yaml")
+    assert [problem.line for problem in raised.value.problems] == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the manifest is empty"),
+        ("# only a comment\n", "the manifest is empty"),
+        ("- a\n", "the manifest must hold fields"),
+        ("text", "the manifest must hold fields"),
+    ],
+)
+def test_a_manifest_is_a_mapping(text: str, message: str) -> None:
+    with pytest.raises(ManifestError, match=f"m.yaml:1:1: {message}"):
+        parse_document(text, "m.yaml")
+
+
+def test_json_is_read_by_its_own_rules() -> None:
+    tree = parse_document(r'{"name": "\ud83d\ude00", "n": 1.10}', "m.json").tree
+    assert tree["name"] == "\N{GRINNING FACE}"
+    assert as_written(tree["n"]) == "1.10"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": 1 2}', "m.json:1:9: not JSON"),
+        ('{"a": 1, "a": 2}', "the field `a` is written twice"),
+        ('{"a": NaN}', "`NaN` is not JSON"),
+        ("[" * 100_000, "nested more than 50 deep"),
+        ('{"a":' * 60 + "1" + "}" * 60, "nested more than 50 deep"),
+    ],
+)
+def test_bad_json_is_one_message(text: str, message: str) -> None:
+    with pytest.raises(ManifestError) as raised:
+        parse_document(text, "m.json")
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        (r'{"a": "\ud800"}', [(1, 8)]),
+        (r'{"a": "\uDFFF"}', [(1, 8)]),
+        ('{\n  "\\ude00": "x",\n "b": ["\\ud83d\\u0041"]}', [(2, 4), (3, 9)]),
+        (r'{"a": "\ud83d\ud83d\ude00"}', [(1, 8)]),
+    ],
+)
+def test_half_a_character_is_refused_at_its_place(text: str, places: list[tuple[int, int]]) -> None:
+    with pytest.raises(ManifestError, match="is half a character") as raised:
+        parse_document(text, "m.json")
+    assert [(problem.line, problem.column) for problem in raised.value.problems] == places
+    with pytest.raises(ManifestError, match="not YAML"):
+        parse_document(text, "m.yaml")
+
+
+@given(st.lists(st.sampled_from(["\\", "u", "d83d", "de00", "ud800", "x"]), max_size=8).map("".join))
+def test_every_text_of_a_json_manifest_can_be_written(text: str) -> None:
+    with suppress(ManifestError):
+        value = parse_document('{"a": "' + text + '"}', "m.json").tree["a"]
+        assert value.encode("utf-8", "ignore") == value.encode()
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
+TREES: st.SearchStrategy[Any] = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+)
+
+
+@given(st.text(alphabet=st.characters(), max_size=60) | st.text(alphabet="a:-[]{}*&!#|>'\"?,% \n\t$", max_size=60))
+@example("\ud800")
+@example("a: &b\n<<: *b")
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for name in ("m.yaml", "m.json"):
+        with suppress(ManifestError):
+            assert isinstance(parse_document(text, name).tree, dict)

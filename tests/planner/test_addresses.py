@@ -1,0 +1,79 @@
+"""Addresses: what is in scope changes, what is not stays exactly as it is, and nothing is named in vain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.planner.builders import copy, declared, live_store, plan, said, wanted
+from vssync.errors import UsageProblem
+from vssync.model.plan import Plan
+from vssync.model.state import Contents
+
+NEW = wanted("docs/new.md", "N")
+CHANGED = wanted("docs/[a].md", "A2")
+
+
+def two_stores(**options: Any) -> Plan:
+    """`acme` has a file to create, one to replace and one to delete, and another name; `zoo` has one to create."""
+    copies = (copy(replace(CHANGED, sha256="0" * 64), id="f1"), copy(wanted("old/gone.md", "G"), id="f2"))
+    acme = declared(NEW, CHANGED, key="acme", name="acme corp")
+    live = live_store(declared(key="acme"))
+    return plan((acme, declared(wanted("z.md", "Z"), key="zoo")), [(live, Contents(copies))], **options)
+
+
+def changed(made: Plan) -> list[str]:
+    files = [f"{store.key}/{change.key}" for store in made.stores for change in store.files]
+    return sorted(files + [f"{store.key}" for store in made.stores if store.change])
+
+
+ALL = ["acme", "acme/docs/[a].md", "acme/docs/new.md", "acme/old/gone.md", "zoo", "zoo/z.md"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ALL),
+        ({"targets": ("acme",)}, ALL[:4]),
+        ({"targets": ("a*",)}, ALL[:4]),
+        ({"targets": ("acme/docs/**",)}, ["acme/docs/[a].md", "acme/docs/new.md"]),
+        ({"targets": ("acme/docs/[a].md",)}, ["acme/docs/[a].md"]),
+        ({"targets": ("acme/{old,new}/*",)}, ["acme/old/gone.md"]),
+        ({"targets": ("zoo/z.md",)}, ["zoo", "zoo/z.md"]),
+        ({"targets": ("*/*.md",)}, ["zoo", "zoo/z.md"]),
+        ({"excludes": ("acme",)}, ["zoo", "zoo/z.md"]),
+        ({"excludes": ("acme/old/**",)}, [ALL[0], *ALL[1:3], *ALL[4:]]),
+        ({"targets": ("acme",), "excludes": ("acme/docs/**",)}, ["acme", "acme/old/gone.md"]),
+    ],
+)
+def test_only_what_is_in_scope_changes(options: dict[str, Any], expected: list[str]) -> None:
+    assert changed(two_stores(**options)) == expected
+
+
+@pytest.mark.parametrize("field", ["targets", "excludes", "replace"])
+@pytest.mark.parametrize("address", ["nowhere", "acme/nothing.md", "zoo/docs/**", "acme/Docs/new.md"])
+def test_an_address_that_meets_nothing_is_named(field: str, address: str) -> None:
+    with pytest.raises(UsageProblem, match=address.replace("*", r"\*")):
+        two_stores(**{field: (address,)})
+
+
+@pytest.mark.parametrize("address", ["acme/old/gone.md", "acme/docs/new.md"])
+def test_a_live_key_and_a_desired_one_are_both_addresses(address: str) -> None:
+    assert changed(two_stores(targets=(address,))) == [address]
+
+
+def test_a_store_that_left_the_manifest_can_be_excluded() -> None:
+    live = (live_store(declared(key="old")), Contents())
+    kept = plan(declared(), [live], excludes=("old",), allow_store_deletes=True)
+    assert [(store.key, store.change and store.change.action) for store in kept.stores] == [("guide", "create")]
+
+
+def test_a_move_needs_both_keys_in_scope() -> None:
+    store = declared(wanted("b.md"))
+    live = [(live_store(store), Contents((copy(wanted("a.md")),)))]
+    (moved,) = plan(store, live).stores
+    (created,) = plan(store, live, targets=("guide/b.md",)).stores
+    assert [said(change) for change in moved.files] == [("b.md", "update", ("moved",))]
+    assert [said(change) for change in created.files] == [("b.md", "create", ("missing",))]

@@ -1,0 +1,136 @@
+"""Guards: what a plan may take away before a person must say so, and what a refusal says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.planner.builders import copy, declared, live_store, wanted
+from tests.planner.builders import plan as make
+from vssync.model.marks import STORE_PROTECT
+from vssync.model.plan import Plan
+from vssync.model.state import Contents, DesiredStore, Guards, Limit
+
+LOOSE = Guards(Limit(1.0), Limit(1.0))
+
+
+def plan(
+    live: int,
+    *,
+    gone: int = 0,
+    changed: int = 0,
+    guards: Guards | None = None,
+    others: tuple[DesiredStore, ...] = (),
+    **options: Any,
+) -> Plan:
+    """A store `acme` of `live` files, of which some left the manifest and some have other content."""
+    files = [wanted(f"{n:03}.md", str(n)) for n in range(live)]
+    copies = tuple(copy(file, id=f"f{n}") for n, file in enumerate(files))
+    wants = [replace(file, sha256="0" * 64) if n < changed else file for n, file in enumerate(files[: live - gone])]
+    store = declared(*wants, key="acme", guards=guards or Guards())
+    return make((store, *others), [(live_store(store), Contents(copies))], **options)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (plan(10, gone=3), ""),
+        (plan(10, gone=4), "acme: 4 of 10 live files would be deleted (40%, limit 30%)."),
+        (plan(9, gone=4), ""),
+        (plan(430, gone=412), "acme: 412 of 430 live files would be deleted (96%, limit 30%)."),
+        (plan(1000, gone=301), "acme: 301 of 1,000 live files would be deleted (30.1%, limit 30%)."),
+        (plan(100, gone=29, max_delete=Limit(share=0.29)), ""),
+        (plan(1000, gone=333, max_delete=Limit(share=33.3 / 100)), ""),
+        (
+            plan(2000, gone=667, max_delete=Limit(share=33.3 / 100)),
+            "acme: 667 of 2,000 live files would be deleted (33.4%, limit 33.3%).",
+        ),
+        (plan(5000, gone=1501), "acme: 1,501 of 5,000 live files would be deleted (30.02%, limit 30%)."),
+        (plan(10, gone=4, max_delete=Limit(count=4)), ""),
+        (
+            plan(10, gone=4, max_delete=Limit(count=3)),
+            "acme: 4 of 10 live files would be deleted (40%, limit 3 files).",
+        ),
+        (plan(10, gone=4, max_delete=Limit(share=0.5)), ""),
+        (plan(10, changed=5), ""),
+        (plan(10, changed=6), "acme: 6 of 10 live files would be replaced (60%, limit 50%)."),
+        (plan(10, changed=6, max_replace=Limit(count=6)), ""),
+        (plan(10, changed=6, guards=LOOSE), ""),
+        (plan(4, gone=4), "acme: 4 of 4 live files would be deleted (100%)."),
+        (plan(4, gone=4, max_delete=Limit(count=4)), ""),
+        (plan(10, gone=6, guards=LOOSE), "acme: 6 of 10 live files would be deleted (60%)."),
+        (plan(10, gone=6, guards=LOOSE, max_delete=Limit(1.0)), ""),
+        (plan(4, gone=4, excludes=("acme",)), ""),
+        (plan(10, replace=("acme",)), ""),
+        (plan(0), ""),
+    ],
+)
+def test_a_guard_counts_our_files_and_says_its_numbers(made: Plan, message: str) -> None:
+    assert [refusal.message for refusal in made.refusals] == ([message] if message else [])
+
+
+@pytest.mark.parametrize(
+    ("made", "hint"),
+    [
+        (plan(4, gone=4), "The manifest chooses no file"),
+        (plan(10, gone=6), "another manifest of the same name"),
+        (plan(10, gone=4), "did not finish"),
+        (plan(10, gone=4), "Meant?        vssync plan --max-delete 4"),
+        (plan(10, changed=6), "Meant?        vssync plan --max-replace 6"),
+    ],
+)
+def test_a_refusal_says_what_it_looks_like_and_the_way_out(made: Plan, hint: str) -> None:
+    (refusal,) = made.refusals
+    assert refusal.store == "acme"
+    assert any(hint in line for line in refusal.way_out)
+
+
+def test_a_store_is_left_out_only_where_there_are_others() -> None:
+    (alone,) = plan(10, gone=4).refusals
+    assert not any("--exclude" in line for line in alone.way_out)
+    (refusal,) = plan(10, gone=4, others=(declared(key="other"),)).refusals
+    assert refusal.way_out[-1] == "Only acme?    vssync plan --exclude acme"
+
+
+def test_a_protected_store_is_never_deleted() -> None:
+    live = live_store()
+    live = replace(live, metadata={**live.metadata, STORE_PROTECT: "true"})
+    (refusal,) = make((), [(live, Contents())], allow_store_deletes=True).refusals
+    assert refusal.message == "guide: the store is protected and would be deleted."
+    assert make((), [(live, Contents())]).refusals == ()
+
+
+def test_deleting_a_store_on_purpose_is_not_counted_file_by_file() -> None:
+    copies = tuple(copy(wanted(f"{n}.md"), id=f"f{n}") for n in range(20))
+    made = make((), [(live_store(), Contents(copies))], allow_store_deletes=True)
+    assert (len(made.stores[0].files), made.refusals) == (20, ())
+
+
+def test_both_guards_of_every_store_speak() -> None:
+    made = plan(20, gone=8, changed=11)
+    assert ["deleted" in refusal.message for refusal in made.refusals] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [
+        ({}, "vssync plan --max-delete 4"),
+        ({"manifest": "."}, "vssync plan --max-delete 4"),
+        (
+            {"manifest": "my docs/kb.yaml", "env": "prod", "variables": (("site", "a b"),)},
+            "vssync plan -f 'my docs/kb.yaml' -e prod --var 'site=a b' --max-delete 4",
+        ),
+    ],
+)
+def test_the_way_out_can_be_typed(options: dict[str, Any], command: str) -> None:
+    (refusal,) = plan(10, gone=4, **options).refusals
+    assert f"Meant?        {command}" in refusal.way_out
+
+
+def test_a_long_key_keeps_its_distance() -> None:
+    live = live_store(declared(key="tenant-handbook"))
+    live = replace(live, metadata={**live.metadata, STORE_PROTECT: "true"})
+    (refusal,) = make(declared(key="other"), [(live, Contents())], allow_store_deletes=True).refusals
+    assert refusal.way_out[-1] == "Only tenant-handbook?  vssync plan --exclude tenant-handbook"

@@ -1,0 +1,354 @@
+"""How a plan and a report are laid out on a terminal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.render import samples
+from tests.render.plans import change, create, deleted, plan, replaced, store, update
+from vssync.model.plan import (
+    Action,
+    BatchChange,
+    Counts,
+    FieldChange,
+    FileChange,
+    Note,
+    NoteKind,
+    Plan,
+    Reason,
+    Refusal,
+    StoreChange,
+)
+from vssync.model.report import Orphan, Outcome, Report, Status
+from vssync.model.state import FileCounts, SearchHit
+from vssync.render.groups import by_folder
+from vssync.render.layout import COLORS, View
+from vssync.render.plan_text import plan_text, status_text
+from vssync.render.report import already_text, report_text
+from vssync.render.rows import PlanRow
+from vssync.render.search import search_text
+from vssync.text import display_width
+
+SMALL = """\
+support-kb, prod: oci us-chicago-1
+
+support-docs  vs_ord_7hq2...x4da                                     1,204 files
+  +   docs/guide/sso.md                  new file                        12.4 KB
+  +/- docs/guide/intro.md                content changed                  9.0 KB
+  ~   docs/pricing.md                    attributes changed
+        plan      "basic" -> "standard"
+        reviewed  (none) -> true
+
+Batches: 1 to create (2 files).
+Cost: 21.4 KB in 2 uploads, about 10 requests, under a minute.
+Plan: 1 to add, 1 to change, 1 to replace, 0 to delete, 1,202 unchanged."""
+
+
+def test_a_small_plan_to_the_letter() -> None:
+    assert plan_text(samples.small(), View()) == SMALL
+
+
+@pytest.mark.parametrize(
+    ("made", "line"),
+    [
+        (samples.nothing(), "No changes. 1,205 files in 1 store are as the manifest says."),
+        (plan(store(unchanged=1)), "No changes. 1 file in 1 store is as the manifest says."),
+        (plan(store(), store(key="b")), "No changes. 0 files in 2 stores are as the manifest says."),
+        (plan(store(key="left", desired=None)), "No changes. 0 files in 0 stores are as the manifest says."),
+    ],
+)
+def test_nothing_to_do(made: Plan, line: str) -> None:
+    assert plan_text(made, View()).splitlines()[-1] == line
+    assert plan_text(made, View(quiet=True)) == line
+
+
+def test_totals_are_broken_at_a_comma_on_a_terminal_and_one_line_elsewhere() -> None:
+    whole = SMALL.splitlines()[-1]
+    for quiet in (False, True):
+        lines = plan_text(samples.small(), View(width=60, terminal=True, quiet=quiet)).splitlines()[-2:]
+        assert lines == ["Plan: 1 to add, 1 to change, 1 to replace, 0 to delete,", "      1,202 unchanged."]
+        assert plan_text(samples.small(), View(width=60, quiet=quiet)).splitlines()[-1] == whole
+    above, below = report_text(samples.all_done(), View(width=60, terminal=True)).splitlines()[-2:]
+    assert (above[:14], above[-1], below[:8]) == ("Apply: 1 added", ",", "       0")
+
+
+def test_quiet_leaves_refusals_and_totals() -> None:
+    lines = plan_text(samples.refused(), View(quiet=True)).splitlines()
+    assert lines[0] == "! Refused: nothing will be written."
+    assert lines[-1].startswith("Plan: 1 to add")
+    assert not [line for line in lines if "zeta" in line]
+    assert report_text(samples.all_done(), View(quiet=True)).startswith("Apply: 1 added")
+
+
+def test_what_was_already_so_is_a_count_and_the_first_addresses() -> None:
+    already = tuple(f"guide/{n}.md" for n in range(25))
+    lines = already_text(already, View()).splitlines()
+    assert lines[:2] == ["Skipped: 25 changes of the saved plan are already so.", "      guide/0.md"]
+    assert (len(lines), lines[-1]) == (22, "      and 5 more")
+    assert len(already_text(already, View(full=True)).splitlines()) == 26
+    assert already_text(already[:1], View(quiet=True)) == "Skipped: 1 change of the saved plan is already so."
+
+
+def test_status_counts_what_nobody_compared() -> None:
+    noted = plan(store(notes=(Note(NoteKind.UNREAD, count=2), Note(NoteKind.UNMANAGED, count=3))))
+    assert "10 live, 10 in the manifest, 3 unmanaged, 2 not compared since adoption" in status_text(noted, View())
+
+
+def test_only_a_file_that_works_can_be_missed() -> None:
+    works = replaced("works.md", Reason.CHUNKING_CHANGED, gap=True)
+    never = replaced("never.md", Reason.INGEST_CANCELLED, gap=True, keep=None)
+    shown = plan_text(plan(store(works, never)), View())
+    assert re.findall(r"(\S+) +(\S+\.md)", shown) == [("-/+", "works.md"), ("+/-", "never.md")]
+    assert "search misses this file." in shown
+
+
+def test_the_last_line_of_a_report_to_the_letter() -> None:
+    last = report_text(samples.all_done(), View()).splitlines()[-1]
+    assert last == "Apply: 1 added, 1 changed, 1 replaced, 0 deleted, 0 failed in 26 s."
+
+
+def test_colour_is_on_signs_only_and_changes_nothing_else() -> None:
+    plain, colored = (plan_text(samples.everything(), View(color=color)) for color in (False, True))
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
+    painted = re.findall(r"\x1b\[1;38;5;\d+m(.*?)\x1b\[0m", colored)
+    assert set(painted) == {"+", "~", "+/-", "-/+", "-", "=", "x", ".", "!"}
+
+
+@pytest.mark.parametrize("sign", COLORS)
+def test_a_sign_can_be_read_on_white_and_on_black(sign: str) -> None:
+    light = luminance(COLORS[sign])
+    assert min(1.05 / (light + 0.05), (light + 0.05) / 0.05) > 4
+
+
+def luminance(color: int) -> float:
+    """Of one of the 216 colours of xterm's cube, as WCAG 2 defines it."""
+    steps = (0, 95, 135, 175, 215, 255)
+    parts = [steps[(color - 16) // place % 6] / 255 for place in (36, 6, 1)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize(("changes", "single"), [(40, True), (41, False)])
+def test_forty_changes_have_a_line_each(changes: int, single: bool) -> None:
+    shown = plan_text(plan(store(*(create(f"docs/{n:02}.md") for n in range(changes)))), View())
+    assert ("docs/07.md" in shown) is single
+    assert ("41 files" in shown) is not single
+
+
+@pytest.mark.parametrize("stores", [1, 2, 3, 5, 8, 13, 40, 200])
+def test_ten_thousand_changes_fit_a_screen(stores: int) -> None:
+    """Of four kinds, in many folders, with field changes of their own, and some that need a person."""
+    each = 10_000 // stores
+    files = [
+        (create, deleted, replaced, update)[n % 4](f"top-{n % 7}/{n % 90}/{n}.md") if n % 9 else refusing(f"{n}.docx")
+        for n in range(each)
+    ]
+    made = plan(*(store(*files, key=f"store-{number}") for number in range(stores)))
+    assert len(plan_text(made, View()).splitlines()) < 60
+
+
+def refusing(key: str) -> FileChange:
+    return change(key, Action.REFUSE, Reason.REFUSED, detail=f"{key} cannot be read")
+
+
+def test_what_differs_in_its_reason_is_not_counted_together() -> None:
+    files = [replaced(f"a/{n}.md") for n in range(30)]
+    files += [replaced(f"a/c{n}.md", Reason.CHUNKING_CHANGED) for n in range(20)]
+    notes = (Note(NoteKind.FOREIGN, count=7, detail="a"),) * 3
+    shown = plan_text(plan(store(*files, notes=notes)), View())
+    assert re.findall(r"(\d+) files +([a-z' ]+?)(?:,|  |$)", shown, re.MULTILINE) == [
+        ("30", "content changed"),
+        ("20", "chunking changed"),
+        ("21", "another owner's"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (change("a.md", Action.AWAIT, Reason.INGESTING), "every file is wanted as it is: wait"),
+        (
+            change("a.md", Action.AWAIT, Reason.ATTRIBUTES_CHANGED, fields=(FieldChange("n", 1, 2),)),
+            "every file is wanted: wait",
+        ),
+    ],
+    ids=["right", "with other attributes"],
+)
+def test_a_batch_that_is_waited_for(file: FileChange, said: str) -> None:
+    batch = BatchChange("vsfb_1", Action.AWAIT, (Reason.INGESTING,), FileCounts(in_progress=5, total=5))
+    shown = plan_text(plan(store(file, batches=(batch,))), View()).splitlines()
+    assert f"  .   vsfb_1   5 files; {said}" in shown
+
+
+def test_an_upload_whose_id_nobody_knows_stands_where_the_ids_do() -> None:
+    orphans = (Orphan("file_1", "one"), Orphan("", "two", suspected=True))
+    shown = report_text(replace(samples.all_done(), orphans=orphans), View()).splitlines()
+    assert shown[shown.index("      file_1") + 1 :][:3] == ["        one", "      suspected", "        two"]
+
+
+def test_batches_are_counted_apart_from_files_in_a_report() -> None:
+    counts = FileCounts(in_progress=15, total=15)
+    batches = tuple(BatchChange(f"vsfb_{n}", Action.AWAIT, (Reason.INGESTING,), counts) for n in range(3))
+    made = plan(store(*(change(f"docs/{n}.md", Action.AWAIT, Reason.INGESTING) for n in range(45)), batches=batches))
+    shown = report_text(Report(made, samples.outcomes(made)), View()).splitlines()
+    assert [line.split() for line in shown if line[:4] == "  . "] == [
+        [".", "45", "files", "waited", "for"],
+        [".", "3", "batches", "waited", "for"],
+    ]
+    assert not [line for line in shown if "./" in line]
+    late = report_text(Report(made, samples.outcomes(made, Status.UNKNOWN, "stands still")), View())
+    assert re.search(r"^ +stands still +3 batches$", late, re.MULTILINE)
+
+
+def test_a_store_is_counted_apart_from_its_files() -> None:
+    gone = StoreChange(Action.DELETE, (Reason.NOT_IN_MANIFEST,))
+    made = plan(store(*(deleted(f"docs/{n}.md") for n in range(45)), change=gone))
+    for shown in (plan_text(made, View()), report_text(Report(made, samples.outcomes(made)), View())):
+        signed = [line.split()[:3] for line in shown.splitlines() if line[:4] == "  - "]
+        assert signed == [["-", "45", "files"], ["-", "(the", "store)"]]
+        assert "./" not in shown
+
+
+def test_a_file_that_changed_while_it_was_ingested() -> None:
+    counts = FileCounts(in_progress=1, total=1)
+    batch = BatchChange("vsfb_1", Action.CANCEL, (Reason.UNWANTED,), counts, ("docs/a.md",))
+    shown = plan_text(plan(store(create("docs/a.md"), batches=(batch,))), View())
+    assert re.search(r"^ +another version is wanted +1 file   docs/$", shown, re.MULTILINE)
+
+
+def test_full_lists_all_and_cuts_nothing() -> None:
+    made = samples.large()
+    shown = plan_text(made, View(full=True))
+    assert all(f" {change.key} " in f"{shown} " for change in made.stores[0].files[::500])
+    assert len(shown.splitlines()) > 10_000
+    assert "..." not in plan_text(samples.everything(), View(full=True)).replace("vs_ord_7hq2...", "").replace(
+        "_9f2c...", ""
+    ).replace("_77e0...", "").replace("_c410...", "")
+
+
+RECHUNKED = change("a.md", Action.REPLACE, Reason.CHUNKING_CHANGED, Reason.ATTRIBUTES_CHANGED, reuse="file-1")
+
+
+@pytest.mark.parametrize(
+    ("file", "width", "said"),
+    [
+        (deleted("old.md"), 60, "not in the manifest"),
+        (RECHUNKED, 80, "chunking and attributes changed, no upload"),
+    ],
+)
+def test_a_reason_is_not_cut_where_there_is_room(file: FileChange, width: int, said: str) -> None:
+    assert said in plan_text(plan(store(file)), View(width=width))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(categories=["L", "M", "N", "So"]), min_size=1, max_size=150), st.integers(0, 5)
+        ),
+        max_size=60,
+    ),
+    st.integers(80, 200),
+)
+def test_no_line_of_a_change_is_wider_than_the_screen(names: list[tuple[str, int]], width: int) -> None:
+    makers = (create, replaced, update, deleted)
+    field = FieldChange("a" * 30, "x" * 300, "y" * 300, drifted=True)
+    files = [
+        update(f"{folder}/{name}", field) if folder > 3 else makers[folder](f"{folder}/{name}")
+        for name, folder in names
+    ]
+    note = Note(NoteKind.SKIPPED, "k" * 200, detail="d " * 200)
+    small = store(*files, key="s" * 150, notes=(note,))
+    large = store(*(create(f"{'日本' * 60}/{n}.md") for n in range(50)), key="large")
+    for line in plan_text(plan(small, large), View(width=width)).splitlines():
+        assert display_width(line) <= width
+
+
+@given(st.lists(st.sampled_from(["a/", "a/b/", "a/b/c/", "a/d/", "e/", ""]), min_size=1), st.integers(1, 6))
+def test_folders_lose_no_file(folders: list[str], most: int) -> None:
+    entries = by_folder([PlanRow("+", f"{folder}x.md", "new file") for folder in folders], most)
+    assert sum(count for _, count in entries) == len(folders)
+    assert len(entries) <= most
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 60)), max_size=400),
+    st.sampled_from([View(), View(width=60), View(full=True)]),
+)
+@settings(max_examples=40)
+def test_groups_lose_no_file(changes: list[tuple[int, int]], view: View) -> None:
+    """Whatever is folded away is a number on a line with its sign."""
+    files = [
+        create(f"{folder}/{n}.md") if kind < 3 else update(f"{folder}/{n}.md", FieldChange("n", 0, n * (kind - 3)))
+        for n, (kind, folder) in enumerate(changes)
+    ]
+    found = {"+": 0, "~": 0}
+    for line in plan_text(plan(store(*files)), view).splitlines():
+        if match := re.match(r"  ([+~])   (?:([\d,]+) files)?", line):
+            found[match[1]] += int((match[2] or "1").replace(",", ""))
+    wanted = Counts(add=sum(kind < 3 for kind, _ in changes), change=sum(kind >= 3 for kind, _ in changes))
+    assert found == {"+": wanted.add, "~": wanted.change}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "lines"),
+    [
+        (Refusal("acme: too many.", "acme", ("Meant?  yes",)), ["  acme: too many.", "    Meant?  yes"]),
+        (Refusal("too many.\nlook", "acme"), ["  acme: too many.", "    look"]),
+        (Refusal("all wrong."), ["  all wrong."]),
+    ],
+)
+def test_a_refusal_says_its_store_once(refusal: Refusal, lines: list[str]) -> None:
+    assert plan_text(plan(refusals=(refusal,)), View(quiet=True)).splitlines()[1:-1] == lines
+
+
+@pytest.mark.parametrize(
+    ("made", "line"),
+    [
+        (plan(store()), "  status  as the manifest says"),
+        (plan(store(key="old", desired=None)), "  status  left the manifest, kept"),
+        (plan(store(create(), deleted())), "  status  1 to add, 1 to delete"),
+        (
+            plan(store(live=15, notes=(Note(NoteKind.UNMANAGED, count=3), Note(NoteKind.FOREIGN, count=2)))),
+            "  files   15 live, 10 in the manifest, 5 unmanaged",
+        ),
+        (plan(store(digest="9f2c")), "  digest  9f2c"),
+    ],
+)
+def test_status(made: Plan, line: str) -> None:
+    assert line in status_text(made, View()).splitlines()
+
+
+@pytest.mark.parametrize("view", [View(width=60), View(width=60, full=True)], ids=["short", "full"])
+def test_search_shows_the_beginning_of_a_text(view: View) -> None:
+    hit = SearchHit(
+        0.824, "docs__a.md", "file-1", "docs/a.md", {"lang": "en", "vssync_mark": "v1"}, "words and\n more " * 50
+    )
+    first, attributes, *text = search_text((hit,), view).splitlines()
+    assert (first, attributes) == ("0.82  docs/a.md", '      lang "en"')
+    assert (len(text) == 4 and text[-1].endswith("...")) is not view.full
+    assert search_text((), view) == "Nothing found."
+
+
+def test_every_action_of_a_file_is_told_in_a_report() -> None:
+    made = samples.everything()
+    shown = report_text(Report(made, samples.outcomes(made)), View())
+    for word in ("changed", "added", "replaced", "deleted", "adopted", "waited for", "cancelled", "needs a person"):
+        assert word in shown
+    assert {change.action for each in made.stores for change in each.files} == set(Action) - {Action.CANCEL}
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_what_many_files_failed_of_is_told_whole(width: int) -> None:
+    why = "POST http://127.0.0.1:8943/v1/files: cannot be reached: [Errno 111] Connection refused; look at the network"
+    made = samples.large()
+    failed = tuple(
+        Outcome("guide", change.key, change.action, Status.FAILED, why if number % 90 else f"{number}: {why}")
+        for number, change in enumerate(made.stores[0].files[:100])
+    )
+    said = re.sub(r" {2,}[\d,]+ files?$", "", report_text(Report(made, failed), View(width)), flags=re.MULTILINE)
+    assert " ".join(said.split()).count(why) == 2

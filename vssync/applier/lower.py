@@ -1,0 +1,144 @@
+"""From changes to steps: what each action of a plan means in requests. It decides nothing that the plan left open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import assert_never
+
+from vssync.applier.steps import AwaitBatch, CancelBatch, Drop, Put, StoreSteps, Update, Wait, Wave
+from vssync.model.marks import MARK, Mark, Origin, mark_for, marked, presumed_content_of, read_mark
+from vssync.model.plan import Action, Copy, FileChange, Plan, StorePlan
+from vssync.model.state import DesiredFile, FileStatus, Scalar
+from vssync.planner.batches import partition
+
+Step = Put | Update | Wait | Drop
+
+_SETUP = (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.ADOPT)
+_TEARDOWN = (Action.DELETE, Action.REPLACE)
+
+
+def lower(plan: Plan) -> tuple[StoreSteps, ...]:
+    """The steps of every store that has any, in the plan's order."""
+    return tuple(steps for steps in (_lower_store(plan.owner, store) for store in plan.stores) if _any(steps))
+
+
+def _any(steps: StoreSteps) -> bool:
+    parts = (steps.cancels, steps.waves, steps.updates, steps.waits, steps.awaited, steps.removes)
+    return steps.setup is not None or steps.teardown is not None or any(parts)
+
+
+def _lower_store(owner: str, store: StorePlan) -> StoreSteps:
+    change = store.change
+    steps = [step for file in store.files for step in _lower_file(owner, store, file)]
+    puts = [step for step in steps if isinstance(step, Put)]
+    return StoreSteps(
+        key=store.key,
+        store_id=store.id,
+        name=store.name,
+        in_flight=store.batch.in_flight,
+        ignore=_ignore(store),
+        setup=change if change and change.action in _SETUP else None,
+        settings=store.desired,
+        cancels=tuple(CancelBatch(batch.id) for batch in store.batches if batch.action is Action.CANCEL),
+        waves=tuple(map(Wave, partition(puts, store.batch.size))),
+        updates=tuple(step for step in steps if isinstance(step, Update)),
+        waits=tuple(step for step in steps if isinstance(step, Wait)),
+        awaited=tuple(AwaitBatch(batch.id) for batch in store.batches if batch.action is Action.AWAIT),
+        removes=tuple(step for step in steps if isinstance(step, Drop)),
+        teardown=change if change and change.action in _TEARDOWN else None,
+    )
+
+
+def _ignore(store: StorePlan) -> tuple[str, ...]:
+    return store.desired.ignore_attributes if store.desired else ()
+
+
+def _lower_file(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
+    """A drop by itself is a copy to remove when its kept copy, if any, was read as completed."""
+    kept = change.keep.id if change.keep else ""
+    match change.action:
+        case Action.CREATE | Action.REPLACE:
+            yield from _put(owner, store, change)
+        case Action.UPDATE | Action.ADOPT:
+            yield _update(owner, store, change)
+            yield from (_drop(owner, change.key, copy, kept) for copy in change.drop)
+        case Action.AWAIT:
+            if change.fields:
+                yield _update(owner, store, change)
+            yield Wait(change.key, kept, tuple(_drop(owner, change.key, copy) for copy in change.drop))
+        case Action.DELETE:
+            yield from (_drop(owner, change.key, copy, kept) for copy in change.drop)
+        case Action.REFUSE:
+            return
+        case Action.CANCEL:
+            raise ValueError(f"{change.key}: a file cannot be cancelled, only its batch")
+        case _:
+            assert_never(change.action)
+
+
+def _put(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
+    """A File attaches once per store, so its own old copy goes before it comes again; the others serve meanwhile."""
+    file = _desired(change)
+    attached = file.file_id or change.reuse
+    first = [copy for copy in change.drop if change.gap or copy.id == attached]
+    later = [copy for copy in change.drop if copy not in first]
+    put = Put(
+        key=change.key,
+        file=file,
+        attributes=_attributes(change, _put_mark(owner, store, change)),
+        chunking=file.chunking,
+        file_id=attached,
+        drops=tuple(_drop(owner, change.key, copy, again=attached) for copy in first or later),
+        gap=bool(first),
+        unfinished=any(copy.id == attached and copy.status is not FileStatus.COMPLETED for copy in first),
+    )
+    yield put
+    if first:
+        yield from (_drop(owner, change.key, copy, attached) for copy in later)
+
+
+def _put_mark(owner: str, store: StorePlan, change: FileChange) -> Mark:
+    """A File that is attached again keeps what its old mark knew of it: who made it, and whether anybody read it."""
+    file = _desired(change)
+    origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
+    mark = mark_for(owner, file, _ignore(store), origin=origin, tries=change.tries)
+    old = next((_mark(copy) for copy in change.drop if copy.id == change.reuse), None)
+    return replace(mark, origin=old.origin, content=old.content) if old and not file.file_id else mark
+
+
+def _update(owner: str, store: StorePlan, change: FileChange) -> Update:
+    """The attributes to write and the mark that goes with them; content and tries stay what they were."""
+    file = _desired(change)
+    if change.keep is None:
+        raise ValueError(f"{change.key}: an update needs the copy it is about")
+    adopted = Origin.DECLARED if file.file_id else Origin.ADOPTED
+    mark = mark_for(owner, file, _ignore(store), origin=adopted)
+    if old := _mark(change.keep):
+        mark = replace(mark, content=old.content, chunking=old.chunking, origin=old.origin, tries=old.tries)
+    elif not file.file_id:
+        mark = replace(mark, content=presumed_content_of(file))
+    return Update(change.key, change.keep.id, _attributes(change, mark))
+
+
+def _attributes(change: FileChange, mark: Mark) -> dict[str, Scalar]:
+    """What others own goes along as it is: a write replaces the whole map."""
+    return {**marked(_desired(change), mark), **change.preserve}
+
+
+def _drop(owner: str, key: str, copy: Copy, kept: str = "", *, again: str = "") -> Drop:
+    """An upload goes with its copy only when our own mark says that we made it, and not when it is attached again."""
+    mark = _mark(copy)
+    uploaded = mark is not None and mark.owner == owner and mark.origin is Origin.UPLOADED
+    return Drop(key, copy.id, uploaded and copy.id != again, kept)
+
+
+def _mark(copy: Copy) -> Mark | None:
+    mark = read_mark({MARK: copy.mark}) if copy.mark else None
+    return mark if isinstance(mark, Mark) else None
+
+
+def _desired(change: FileChange) -> DesiredFile:
+    if change.desired is None:
+        raise ValueError(f"{change.key}: {change.action} needs a desired file")
+    return change.desired

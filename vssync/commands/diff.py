@@ -1,0 +1,125 @@
+"""Two environments of one manifest side by side: which stores, settings and files differ, and which hold the same.
+
+Both sides are desired states: no service is asked. Values in, values and strings out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from vssync.model.marks import normalise, same
+from vssync.model.plan import FieldChange
+from vssync.model.state import Desired, DesiredFile, DesiredStore, Limit, Scalar
+from vssync.planner.assemble import digest_of
+
+Fields = tuple[FieldChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDiff:
+    """One store on both sides; a side that lacks it is None. `changed` are files of both sides that differ."""
+
+    key: str
+    left: DesiredStore | None
+    right: DesiredStore | None
+    settings: Fields = ()
+    only_left: tuple[str, ...] = ()
+    only_right: tuple[str, ...] = ()
+    changed: tuple[tuple[str, Fields], ...] = ()
+    digests: tuple[str, str] = ("", "")
+
+    @property
+    def same_content(self) -> bool:
+        """Whether both sides hold the same knowledge."""
+        return bool(self.left and self.right) and self.digests[0] == self.digests[1]
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentDiff:
+    """Everything that differs between two sides, which are called by their environments."""
+
+    left: str
+    right: str
+    service: Fields
+    stores: tuple[StoreDiff, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs but the environments' names."""
+        return not self.service and all(pair.same_content and not pair.settings for pair in self.stores)
+
+
+def compare_environments(left: Desired, right: Desired, names: tuple[str, str]) -> EnvironmentDiff:
+    """The differences between two desired states whose files were read."""
+    lefts, rights = ({store.key: store for store in side.stores} for side in (left, right))
+    pairs = tuple(_pair(key, lefts.get(key), rights.get(key)) for key in sorted({*lefts, *rights}))
+    return EnvironmentDiff(*names, _between(asdict(left.service), asdict(right.service)), pairs)
+
+
+def _pair(key: str, left: DesiredStore | None, right: DesiredStore | None) -> StoreDiff:
+    if left is None or right is None:
+        return StoreDiff(key, left, right)
+    lefts, rights = ({file.key: file for file in side.files} for side in (left, right))
+    both = [(name, _file_fields(lefts[name], rights[name])) for name in lefts if name in rights]
+    return StoreDiff(
+        key,
+        left,
+        right,
+        settings=_between(_settings(left), _settings(right)),
+        only_left=tuple(name for name in lefts if name not in rights),
+        only_right=tuple(name for name in rights if name not in lefts),
+        changed=tuple((name, fields) for name, fields in both if fields),
+        digests=(digest_of(left), digest_of(right)),
+    )
+
+
+def _settings(store: DesiredStore) -> dict[str, Any]:
+    """What a store is beside its files."""
+    told = asdict(replace(store, files=(), skipped={}))
+    limits = {"max_delete": _limit(store.guards.max_delete), "max_replace": _limit(store.guards.max_replace)}
+    return {name: value for name, value in told.items() if name not in ("key", "files", "skipped")} | {"guards": limits}
+
+
+def _limit(limit: Limit) -> Scalar:
+    return f"{limit.share * 100:g}%" if limit.count is None else limit.count
+
+
+def _between(left: Mapping[str, Any], right: Mapping[str, Any]) -> Fields:
+    """Where two nested values differ, by dotted name."""
+    if left == right:
+        return ()
+    from deepdiff import DeepDiff  # takes longer to import than most manifests to compare
+
+    tree = DeepDiff(left, right, view="tree")
+    levels = [level for kind in tree.values() for level in kind]
+    rows = [(".".join(map(str, level.path(output_format="list"))), level.t1, level.t2) for level in levels]
+    return tuple(FieldChange(name, _scalar(before), _scalar(after)) for name, before, after in sorted(rows, key=_name))
+
+
+def _name(row: tuple[str, Any, Any]) -> str:
+    return row[0]
+
+
+def _scalar(value: Any) -> Scalar | None:
+    """A leaf as it is; a whole mapping or list as JSON, and None for what one side lacks."""
+    if isinstance(value, str | int | float | bool):
+        return value
+    return json.dumps(value) if isinstance(value, dict | list | tuple) and value else None
+
+
+def _file_fields(left: DesiredFile, right: DesiredFile) -> Fields:
+    before, after = normalise(left.attributes), normalise(right.attributes)
+    pairs: dict[str, tuple[Scalar | None, Scalar | None]] = {
+        "content": (left.file_id or left.sha256, right.file_id or right.sha256),
+        "chunking": (_sizes(left), _sizes(right)),
+        "filename": (left.filename, right.filename),
+        **{f"attributes.{name}": (before.get(name), after.get(name)) for name in sorted({*before, *after})},
+    }
+    return tuple(FieldChange(name, *pair) for name, pair in pairs.items() if not same(*pair))
+
+
+def _sizes(file: DesiredFile) -> str:
+    return "auto" if file.chunking.auto else f"{file.chunking.size}/{file.chunking.overlap}"

@@ -1,0 +1,86 @@
+"""Reads the live state into one snapshot: complete, or an error. It reads only, and decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from vssync.api.client import Client
+from vssync.errors import NotFound, ServiceError
+from vssync.model.marks import MARK, Mark, hinted, key_digest, read_mark
+from vssync.model.plan import Options
+from vssync.model.state import Contents, Desired, FileStatus, LiveBatch, LiveStore, Snapshot, Upload
+from vssync.planner.find_stores import StoreMatch, StoreMatches, match_stores
+from vssync.threads import Pool
+
+
+def read_snapshot(client: Client, desired: Desired, options: Options, pool: Pool, *, now: int) -> Snapshot:
+    """One complete reading of everything this manifest concerns.
+
+    `now` serves where the service does not tell its time. Raises ServiceError when any listing fails.
+    """
+    stores = client.stores()
+    matches = match_stores(desired, stores, options)
+    ids = matches.wanted_ids
+    wanted = [store for store in stores if store.id in ids]
+    listings = pool.map(lambda store: _contents(client, store), wanted)
+    contents = {store.id: listing for store, listing in zip(wanted, listings, strict=True)}
+    unnamed = sorted(set(_candidates(desired, matches, contents)))
+    uploads = pool.map(lambda file_id: _upload(client, file_id), unnamed)
+    return Snapshot(client.service_date or now, stores, contents, {found.id: found for found in uploads if found})
+
+
+def _upload(client: Client, file_id: str) -> Upload | None:
+    """The File behind a store file; None when somebody deleted it, which some services let stay attached."""
+    try:
+        return replace(client.uploaded(file_id), id=file_id)
+    except NotFound:
+        return None
+
+
+def _contents(client: Client, store: LiveStore) -> Contents:
+    """A store's files, and its batches under way: listed where the service lists them, else those it remembers."""
+    try:
+        files = client.files(store.id, store.counts.total)
+    except NotFound as error:
+        raise _unseen(store, error) from error
+    listed = client.batches(store.id)
+    return Contents(files, _remembered(client, store) if listed is None else listed)
+
+
+def _unseen(store: LiveStore, error: NotFound) -> ServiceError:
+    """A store that a complete listing holds is there: a 404 on its files has another reason than absence."""
+    return ServiceError(
+        f"{store.name} ({store.id}): the service lists this store, but not its files: {error}; either the store is too "
+        "new to be known everywhere (plan again in a minute), or the permission to list its files is missing "
+        "(`vssync doctor`), or somebody has just deleted it",
+        error.answer,
+    )
+
+
+def _remembered(client: Client, store: LiveStore) -> tuple[LiveBatch, ...]:
+    """The batches under way that the store's own hint names; what is gone is no concern."""
+    found = []
+    for batch_id in hinted(store.metadata):
+        try:
+            batch = client.batch(store.id, batch_id).batch
+            if batch.status is FileStatus.IN_PROGRESS:
+                ids = tuple(file.id for file in client.batch_files(store.id, batch_id))
+                found.append(replace(batch, id=batch_id, file_ids=ids))
+        except NotFound:
+            continue
+    return tuple(found)
+
+
+def _candidates(desired: Desired, matches: StoreMatches, contents: Mapping[str, Contents]) -> Iterator[str]:
+    """Unmarked files that may be adopted: a listing has no file names, so each costs a request.
+
+    None of a store is looked up while every file that it should hold has a copy of ours there.
+    """
+    for store in desired.stores:
+        for live in matches.found.get(store.key, StoreMatch()).live:
+            files = contents[live.id].files
+            marks = (read_mark(file.attributes) for file in files)
+            ours = {mark.key for mark in marks if isinstance(mark, Mark) and mark.owner == desired.owner}
+            if any(key_digest(file.key) not in ours for file in store.files):
+                yield from (file.id for file in files if MARK not in file.attributes)

@@ -1,0 +1,134 @@
+"""Ingestion: which files become text, how text is cut, and files in progress completed or failed, a bounded amount a look."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+
+from vssync.local import queries, search
+from vssync.local.transaction import Transaction
+
+CODE = {".c", ".cpp", ".cs", ".css", ".go", ".java", ".js", ".php", ".py", ".rb", ".sh", ".ts"}
+READABLE = CODE | {".html", ".json", ".md", ".tex", ".txt"}
+ACCEPTED = READABLE | {".doc", ".docx", ".pdf", ".pptx"}  # attached, then failed: no parser here
+
+MOST_TOKENS = 5_000_000
+BYTES_PER_TOKEN = 7  # no token weighs more, so a larger file need not be read to know it is too large
+
+# Bounded runs: one endless "word" must not be larger than the smallest chunk.
+PIECE = re.compile(r" ?[^\W\d_]{1,24}|\d{1,3}| ?(?:[^\w\s]|_){1,24}|\s{1,24}")
+MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+class UnreadableFile(Exception):
+    """The file has no text we can use; `code` is the one the service reports."""
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+def extension(filename: str) -> str:
+    """As written, since upper case is not accepted: `.md`, `.PDF`, or empty."""
+    return filename[filename.rfind(".") :] if "." in filename else ""
+
+
+def check(filename: str, size: int, unreadable: tuple[str, ...] = ()) -> None:
+    """Raise for what can be refused without reading it."""
+    if (found := extension(filename)) not in READABLE or found in unreadable:
+        raise UnreadableFile("unsupported_file", f"Files of type '{found}' cannot be read here.")
+    if size > MOST_TOKENS * BYTES_PER_TOKEN:
+        raise UnreadableFile("invalid_file", f"The file has more than {MOST_TOKENS:,} tokens.")
+
+
+def decode(content: bytes) -> str:
+    """UTF-8, or UTF-16 with its mark; anything else is not text."""
+    encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UnreadableFile("invalid_file", f"The file is not {encoding.upper()} text: {error.reason}.") from None
+    if "\0" in text:
+        raise UnreadableFile("invalid_file", "The file holds NUL characters; it is not text.")
+    return text
+
+
+def chunks(text: str, size: int, overlap: int) -> Iterator[str]:
+    """Windows of at most `size` tokens, each beginning with at most the last `overlap` of the one before.
+
+    Below 100 tokens, which some services take, a single long word may be larger than a window.
+    """
+    window: deque[tuple[int, int]] = deque()  # where each piece begins, and its weight
+    held = total = 0
+    text = text if text.strip() else ""
+    for match in PIECE.finditer(text):
+        tokens = weight(match[0])
+        if window and held + tokens > size:
+            yield text[window[0][0] : match.start()]
+            while window and (held > overlap or held + tokens > size):
+                held -= window.popleft()[1]
+        window.append((match.start(), tokens))
+        held += tokens
+        total += tokens
+        if total > MOST_TOKENS:
+            raise UnreadableFile("invalid_file", f"The file has more than {MOST_TOKENS:,} tokens.")
+    if window:
+        yield text[window[0][0] :]
+
+
+def weight(piece: str) -> int:
+    if piece.isascii():
+        return 1 if len(piece) <= BYTES_PER_TOKEN else -(-len(piece) // 6)
+    length = len(piece.encode())
+    return 1 if length <= BYTES_PER_TOKEN else -(-length // 3)
+
+
+SENTENCES = {  # of failures that were asked for
+    "unsupported_file": "The file type is not supported.",
+    "invalid_file": "The file could not be parsed because it is not valid.",
+}
+
+
+def advance(tx: Transaction, store_id: str | None) -> None:
+    """Take the oldest waiting files, of one store or of all."""
+    budget = tx.options.bytes_per_look
+    for entry in waiting(tx, store_id, tx.options.files_per_look):
+        ingest(tx, entry)
+        budget -= entry["bytes"]
+        if budget <= 0:
+            return
+
+
+def waiting(tx: Transaction, store_id: str | None, most: int) -> list[sqlite3.Row]:
+    """The oldest files whose turn has come. Every look asks for one, so that must cost next to nothing."""
+    scope = "and store = (select seq from stores where id = ?)" if store_id else ""
+    return tx.all(
+        "select store_files.*, filename, bytes from store_files join files on files.id = store_files.id"
+        f" where status = 'in_progress' and ready_at <= ? {scope} order by store_files.seq limit ?",
+        *(tx.moment, *([store_id] if store_id else []), most),
+    )
+
+
+def ingest(tx: Transaction, entry: sqlite3.Row) -> None:
+    try:
+        check(entry["filename"], entry["bytes"], tx.dialect.unreadable)
+        if entry["fate"]:
+            raise UnreadableFile(entry["fate"], SENTENCES.get(entry["fate"], "An internal error occurred."))
+        text = decode(queries.content(tx, entry["id"]))
+        pieces = list(chunks(text, entry["chunk_size"], entry["chunk_overlap"]))
+    except UnreadableFile as error:
+        fail(tx, entry, error)
+    else:
+        search.add(tx, entry["store"], entry["seq"], pieces)
+        used = sum(len(piece.encode()) for piece in pieces)
+        tx.run("update store_files set status = 'completed', usage_bytes = ? where seq = ?", used, entry["seq"])
+
+
+def fail(tx: Transaction, entry: sqlite3.Row, error: UnreadableFile) -> None:
+    tx.run(
+        "update store_files set status = 'failed', error_code = ?, error_message = ? where seq = ?",
+        *(error.code, str(error), entry["seq"]),
+    )

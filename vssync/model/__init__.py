@@ -1,0 +1,1 @@
+"""What the program speaks of, as frozen values: desired and live state, plans, reports, marks."""

@@ -1,0 +1,258 @@
+"""The vocabulary of change: what will be done to which object, and why.
+
+A plan is data. It holds every change with the evidence it was made from (ids, marks, states, the sha256 to send),
+notes that are shown and never executed, and counts of what is right already. It does not hold clocks, credentials,
+display options or anything known to one machine only: the same manifest, files and live state give the same plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from vssync.model.state import (
+    Attributes,
+    BatchLimits,
+    DesiredFile,
+    DesiredStore,
+    FileCounts,
+    FileStatus,
+    Limit,
+    Scalar,
+    ServiceSpec,
+)
+
+
+class Action(StrEnum):
+    """What will be done to an object."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    ADOPT = "adopt"
+    AWAIT = "await"  # right, and the service is not done with it
+    CANCEL = "cancel"
+    REFUSE = "refuse"  # nothing is done: a person must act
+
+
+class Reason(StrEnum):
+    """Why. Several may hold for one change."""
+
+    MISSING = "missing"  # desired, and no copy of ours is live
+    CONTENT_CHANGED = "content_changed"
+    CHUNKING_CHANGED = "chunking_changed"
+    ATTRIBUTES_CHANGED = "attributes_changed"  # the manifest changed
+    DRIFTED = "drifted"  # somebody else changed it
+    MOVED = "moved"  # same bytes, new key
+    SUPERSEDED = "superseded"  # another copy of the same key is kept
+    NOT_IN_MANIFEST = "not_in_manifest"
+    INGESTING = "ingesting"  # the service is at work on a right copy
+    INGEST_FAILED = "ingest_failed"
+    INGEST_CANCELLED = "cancelled"
+    STALLED = "stalled"  # in progress past the deadline
+    REFUSED = "refused"  # failed for good, or too often
+    REQUESTED = "requested"  # --replace
+    UNMARKED = "unmarked"  # exists without our mark
+    SETTINGS_CHANGED = "settings_changed"
+    EXPIRED = "expired"
+    UNWANTED = "unwanted"  # a batch, most of whose files are not wanted as they are
+    OTHER_OWNER = "other_owner"
+    PROTECTED = "protected"
+    NOT_ALLOWED = "not_allowed"  # needs a flag; `detail` names it
+    IMPOSSIBLE = "impossible"  # the service cannot do it; `detail` says what
+
+
+class NoteKind(StrEnum):
+    """What a plan shows and never executes."""
+
+    KEPT = "kept"  # left the manifest, and prune is off
+    SKIPPED = "skipped"  # left out by `skip`, and its live copy is kept
+    UNMANAGED = "unmanaged"  # without our mark, counted
+    FOREIGN = "foreign"  # another owner's, counted
+    FOREIGN_BATCH = "foreign_batch"
+    ADOPTABLE = "adoptable"  # would be adopted with --adopt; the create is held back
+    UNREAD = "unread"  # adopted, and nobody has compared the content
+    CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than we asked for
+    ATTRIBUTES_REPORT = "attributes_report"  # the service gives back other attributes than we sent
+    DESCRIPTION = "description"  # cannot be changed in place
+    LEFT_STORE = "left_store"  # a store of ours left the manifest and is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One live copy of a key, as the plan saw it."""
+
+    id: str
+    status: FileStatus
+    created_at: int
+    mark: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One attribute or setting; None is absent. `drifted` is set when somebody else changed it."""
+
+    name: str
+    before: Scalar | None
+    after: Scalar | None
+    drifted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """What will be done to one key of a store.
+
+    `keep` is the copy the change is about: the one to update, to wait for, or the one that serves until its
+    replacement works. `drop` are copies that go, each only after the kept or new copy was read as completed.
+    `preserve` are live attributes that others own and that our full-map writes must send along. `reuse` is a
+    File to attach instead of uploading. With `gap` the old copy must go first.
+    """
+
+    store: str
+    key: str
+    action: Action
+    reasons: tuple[Reason, ...]
+    desired: DesiredFile | None = None
+    keep: Copy | None = None
+    drop: tuple[Copy, ...] = ()
+    fields: tuple[FieldChange, ...] = ()
+    preserve: Attributes = field(default_factory=dict)
+    tries: int = 1
+    reuse: str = ""
+    gap: bool = False
+    was: str = ""  # the key it had, when moved
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreChange:
+    """What will be done to a store itself."""
+
+    action: Action
+    reasons: tuple[Reason, ...]
+    fields: tuple[FieldChange, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)  # the whole map to send
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchChange:
+    """What will be done about a live batch of ours: wait for it, or cancel it."""
+
+    id: str
+    action: Action
+    reasons: tuple[Reason, ...]
+    counts: FileCounts
+    unwanted: tuple[str, ...] = ()  # keys no longer wanted as they are
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to show. `count` objects are meant where no key is given."""
+
+    kind: NoteKind
+    key: str = ""
+    count: int = 1
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StorePlan:
+    """All of one store: `id` is empty until it exists, `desired` None when it left the manifest.
+
+    `owned` counts our live keys before, `live` every file the service lists; guards take shares of `owned`.
+    """
+
+    key: str
+    name: str
+    id: str = ""
+    desired: DesiredStore | None = None  # settings only: its `files` are empty
+    change: StoreChange | None = None
+    files: tuple[FileChange, ...] = ()
+    batches: tuple[BatchChange, ...] = ()
+    notes: tuple[Note, ...] = ()
+    unchanged: int = 0
+    owned: int = 0
+    live: int = 0
+    wanted: int = 0
+    digest: str = ""
+
+    @property
+    def batch(self) -> BatchLimits:
+        return self.desired.batch if self.desired else BatchLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What shaped a plan, and is recorded in it. Addresses may be globs.
+
+    `manifest` is the path as typed, so that applying a saved plan needs no other option.
+    """
+
+    manifest: str = ""
+    env: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
+
+    targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    adopt: bool = False
+    adopt_from: str = ""
+    replace: tuple[str, ...] = ()
+    retry_failed: bool = False
+    allow_gap: bool = False
+    allow_store_deletes: bool = False
+    allow_store_replace: bool = False
+    delete_unmanaged: int | None = None
+    max_delete: Limit | None = None
+    max_replace: Limit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing of this plan may be written; `store` is empty when it concerns all of it."""
+
+    message: str
+    store: str = ""
+    way_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The numbers of a plan's last line, over files and stores."""
+
+    add: int = 0
+    change: int = 0
+    replace: int = 0
+    delete: int = 0
+    adopt: int = 0
+    wait: int = 0
+    refuse: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that will be done, and nothing that will not; stores are sorted by key."""
+
+    owner: str
+    service: ServiceSpec
+    stores: tuple[StorePlan, ...] = ()
+    options: Options = Options()
+    refusals: tuple[Refusal, ...] = ()
+
+    def changes(self) -> Iterator[StoreChange | FileChange | BatchChange]:
+        """Every change, store by store."""
+        for store in self.stores:
+            if store.change:
+                yield store.change
+            yield from store.batches
+            yield from store.files
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to do, nothing to wait for, nothing that needs a person."""
+        return next(self.changes(), None) is None

@@ -1,0 +1,72 @@
+"""What became of a plan: one outcome for every change, in the past tense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vssync.model.plan import Action, Plan
+
+
+class Status(StrEnum):
+    """What became of one change."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # a reply was lost, and looking did not settle it
+    SKIPPED = "skipped"  # not tried; `detail` says why
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One change's end. `key` is empty for the store itself, a batch's id for a batch.
+
+    `attempts` counts how often it was tried, 0 for never; `seconds` are from its first request to its end.
+    """
+
+    store: str
+    key: str
+    action: Action
+    status: Status
+    detail: str = ""
+    request_id: str = ""
+    attempts: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An upload of ours that no store lists, or that could not be shown to be unlisted.
+
+    `name` and `size` are told where they are what it was found by.
+    """
+
+    file_id: str
+    detail: str
+    suspected: bool = False
+    name: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole of an apply; `seconds` is wall time, `store_ids` the id of each store that exists now.
+
+    `already` are the addresses of a saved plan's changes that were not needed any more when it was applied.
+    """
+
+    plan: Plan
+    outcomes: tuple[Outcome, ...] = ()
+    orphans: tuple[Orphan, ...] = ()
+    store_ids: tuple[tuple[str, str], ...] = ()
+    seconds: float = 0.0
+    requests: int = 0  # all that were sent
+    repeated: int = 0  # those of them that an earlier answer, or none, made necessary
+    interrupted: bool = False
+    throttled: float = 0.0  # seconds of it in which the service asked to pause
+    already: tuple[str, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Every change is done, so every desired file is completed."""
+        return not self.interrupted and all(outcome.status is Status.DONE for outcome in self.outcomes)

@@ -1,0 +1,165 @@
+"""A store's live files, sorted by whose they are, and what the planner calls each of our copies.
+
+It reads marks once and compares nothing with the manifest but the identity of a copy: its content and chunking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+from vssync.errors import VssyncError
+from vssync.model.marks import (
+    KEY,
+    MARK,
+    PROVISIONAL,
+    Mark,
+    Unreadable,
+    chunking_digest,
+    content_of,
+    key_digest,
+    presumed_content_of,
+    read_mark,
+)
+from vssync.model.plan import Copy
+from vssync.model.state import DesiredFile, FileStatus, LiveFile
+
+DEADLINE = 600  # seconds a file may be in progress before it counts as stalled
+MAX_TRIES = 3
+PERMANENT = frozenset({"unsupported_file", "invalid_file"})
+
+_chunking_digest = lru_cache(maxsize=256)(chunking_digest)  # few differ
+
+
+class CopyState(Enum):
+    """Where a copy is: usable, on its way, or neither."""
+
+    OK = "ok"
+    BUSY = "busy"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedFile:
+    """A live file with a mark of ours."""
+
+    file: LiveFile
+    mark: Mark
+
+    @property
+    def id(self) -> str:
+        return self.file.id
+
+    @property
+    def key(self) -> str:
+        """The key for people: what `vssync_key` says when the mark vouches for it, else its digest."""
+        text = str(self.file.attributes.get(KEY, ""))
+        cut = f"~{self.mark.key}"
+        return text if text.endswith(cut) or key_digest(text) == self.mark.key else cut
+
+    @property
+    def evidence(self) -> Copy:
+        file = self.file
+        error = f"{file.error.code}: {file.error.message}".removesuffix(": ") if file.error else ""
+        return Copy(file.id, file.status, file.created_at, str(file.attributes[MARK]), error)
+
+    @property
+    def refused(self) -> bool:
+        """Whether trying again is of no use: the service refuses it for good, or it was tried often enough."""
+        permanent = self.file.error is not None and self.file.error.code in PERMANENT
+        return permanent or self.mark.tries >= MAX_TRIES
+
+    def state(self, now: int) -> CopyState:
+        """What a service calls neither completed nor ended is busy until the deadline, whatever its name."""
+        if self.file.status is FileStatus.COMPLETED:
+            return CopyState.OK
+        unfinished = self.file.status in (FileStatus.IN_PROGRESS, FileStatus.UNKNOWN)
+        return CopyState.BUSY if unfinished and now - self.file.created_at <= DEADLINE else CopyState.DEAD
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredEntry:
+    """A desired file with its digests."""
+
+    file: DesiredFile
+    digest: str
+    content: str
+    chunking: str
+
+    @classmethod
+    def of(cls, file: DesiredFile) -> DesiredEntry:
+        if not file.sha256 and not file.file_id:
+            raise ValueError(f"{file.key}: planned before its content was read")
+        return cls(file, key_digest(file.key), content_of(file), _chunking_digest(file.chunking))
+
+    @property
+    def key(self) -> str:
+        return self.file.key
+
+    def same_content(self, copy: OwnedFile) -> bool:
+        """A copy nobody has read is what it was taken for when it was adopted by name and size, and shown as unread."""
+        if self.file.file_id:
+            return copy.mark.content == self.content and copy.id == self.file.file_id
+        return copy.mark.content in (self.content, presumed_content_of(self.file))
+
+    def right(self, copy: OwnedFile) -> bool:
+        return copy.mark.chunking == self.chunking and self.same_content(copy)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifiedFiles:
+    """All files of a store: ours by key digest, each list oldest first; those without a mark; others' by owner.
+
+    `provisional` are ours too, attached and not yet marked for a key; `attached` are the ids of all of them.
+    """
+
+    ours: dict[str, list[OwnedFile]]
+    unmarked: tuple[LiveFile, ...]
+    foreign: dict[str, list[LiveFile]]
+    provisional: tuple[OwnedFile, ...] = ()
+    attached: frozenset[str] = frozenset()
+
+    @property
+    def our_ids(self) -> set[str]:
+        return {copy.id for copies in (*self.ours.values(), self.provisional) for copy in copies}
+
+
+def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store: str) -> ClassifiedFiles:
+    """Sort a store's files; `owners` are those whose marks count as ours.
+
+    Raises VssyncError for a mark that a newer version wrote.
+    """
+    ours: dict[str, list[OwnedFile]] = {}
+    foreign: dict[str, list[LiveFile]] = {}
+    unmarked, provisional = [], []
+    for file in files:
+        mark = read_mark(file.attributes)
+        if not isinstance(mark, Mark):
+            _refuse_newer(mark, file, store)
+            unmarked.append(file)
+        elif mark.owner in owners and mark.key == PROVISIONAL:
+            provisional.append(OwnedFile(file, mark))
+        elif mark.owner in owners:
+            ours.setdefault(mark.key, []).append(OwnedFile(file, mark))
+        else:
+            foreign.setdefault(mark.owner, []).append(file)
+    for copies in ours.values():
+        if len(copies) > 1:
+            copies.sort(key=lambda copy: age(copy.file))
+    unkeyed = tuple(sorted(provisional, key=lambda copy: age(copy.file)))
+    return ClassifiedFiles(
+        ours, tuple(sorted(unmarked, key=age)), foreign, unkeyed, frozenset(file.id for file in files)
+    )
+
+
+def age(file: LiveFile) -> tuple[int, str]:
+    """The order of copies: the newest is the largest."""
+    return file.created_at, file.id
+
+
+def _refuse_newer(mark: Unreadable | None, file: LiveFile, store: str) -> None:
+    if mark and mark.version:
+        wrote = f"has version {mark.version}, which a newer vssync wrote"
+        raise VssyncError(f"{store}: the mark of file {file.id} {wrote}. Upgrade vssync.")

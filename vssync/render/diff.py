@@ -1,0 +1,104 @@
+"""Two environments side by side, as a terminal and a program see them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from vssync.commands.diff import EnvironmentDiff, Fields, StoreDiff
+from vssync.model.state import Scalar
+from vssync.render.escape import escape_ci_commands, escape_ci_commands_json
+from vssync.render.layout import BELOW, View, field_lines, wrap_sentences
+from vssync.text import count_noun, escape_control
+
+_SHOWN = 5  # files of one kind, unless everything is asked for
+
+
+def diff_text(found: EnvironmentDiff, view: View) -> str:
+    """The differences for a terminal, in the order service, stores, and one line that sums up."""
+    blocks = [
+        [escape_control(f"{found.left} -> {found.right}")],
+        *([["service", *_indented(found.service, view)]] if found.service else []),
+        *([*_store(pair, found, view)] for pair in found.stores),
+        [_total(found)],
+    ]
+    return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
+
+
+def _store(pair: StoreDiff, found: EnvironmentDiff, view: View) -> Iterator[str]:
+    key = escape_control(pair.key)
+    side = pair.left or pair.right
+    if not (pair.left and pair.right):
+        assert side is not None
+        name = found.left if pair.left else found.right
+        yield f"{key}  only in {escape_control(name)}, {count_noun(len(side.files), 'file')}"
+        return
+    same_files = f"the same {count_noun(len(pair.left.files), 'file')}, digest {pair.digests[0][:16]}"
+    yield f"{key}  {same_files if pair.same_content else 'other content'}"
+    yield from _indented(pair.settings, view)
+    yield from _only(pair.only_left, "-", found.left, view)
+    yield from _only(pair.only_right, "+", found.right, view)
+    by_fields = sorted(pair.changed, key=lambda row: repr(row[1]))
+    for fields, rows in groupby(by_fields, key=lambda row: row[1]):
+        keys = tuple(key for key, _ in rows)
+        yield from _listed("~", count_noun(len(keys), "file"), keys, view)
+        yield from (f"    {line}" for line in _indented(fields, view))
+
+
+def _only(keys: tuple[str, ...], sign: str, side: str, view: View) -> Iterator[str]:
+    if keys:
+        yield from _listed(sign, f"{count_noun(len(keys), 'file')} only in {escape_control(side)}", keys, view)
+
+
+def _listed(sign: str, what: str, keys: tuple[str, ...], view: View) -> Iterator[str]:
+    first, *more = wrap_sentences(f"{what}: {', '.join(_some(keys, view))}", BELOW, view)
+    yield f"  {sign}   {first}"
+    yield from (f"{' ' * BELOW}{line}" for line in more)
+
+
+def _some(keys: tuple[str, ...], view: View) -> list[str]:
+    shown = [escape_control(key) for key in (keys if view.full else keys[:_SHOWN])]
+    more = len(keys) - len(shown)
+    return [*shown, *([f"and {more:,} more"] if more else [])]
+
+
+def _indented(fields: Fields, view: View) -> list[str]:
+    return [f"    {line}" for line in field_lines(fields, view)]
+
+
+def _total(found: EnvironmentDiff) -> str:
+    equal = sum(pair.same_content for pair in found.stores)
+    stores = count_noun(len(found.stores), "store")
+    if found.same:
+        return f"No differences in {stores}."
+    return f"Same content: {equal:,} of {stores}."
+
+
+def diff_json(found: EnvironmentDiff) -> str:
+    """The same for a program."""
+    told = {
+        "left": found.left,
+        "right": found.right,
+        "same": found.same,
+        "service": _plain(found.service),
+        "stores": {pair.key: _plain_pair(pair) for pair in found.stores},
+    }
+    return escape_ci_commands_json(json.dumps(told, indent=2))
+
+
+def _plain_pair(pair: StoreDiff) -> dict[str, Any]:
+    return {
+        "in": [side for side, store in (("left", pair.left), ("right", pair.right)) if store],
+        "same_content": pair.same_content,
+        "digests": list(pair.digests),
+        "settings": _plain(pair.settings),
+        "only_left": list(pair.only_left),
+        "only_right": list(pair.only_right),
+        "changed": {key: _plain(fields) for key, fields in pair.changed},
+    }
+
+
+def _plain(fields: Fields) -> list[dict[str, Scalar | None]]:
+    return [{"name": field.name, "left": field.before, "right": field.after} for field in fields]

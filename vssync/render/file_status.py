@@ -1,0 +1,115 @@
+"""One file from all sides, as `vssync status ADDRESS` shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vssync.model.marks import DECLARED, RESERVED, UNREAD, Mark, Unreadable
+from vssync.model.plan import FileChange
+from vssync.model.state import Chunking, Desired, DesiredFile, LiveFile, Scalar
+from vssync.render import wording
+from vssync.render.escape import escape_ci_commands
+from vssync.text import escape_control, format_size
+
+_ORIGINS = {"u": "uploaded by vssync", "d": "declared by id", "a": "adopted"}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCopy:
+    """One live copy, its mark, and the batch that is at work on it."""
+
+    file: LiveFile
+    mark: Mark | Unreadable | None
+    batch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileInspection:
+    """Everything known of one file; `entry` is the place in the manifest that chose it."""
+
+    address: str
+    entry: str
+    desired: DesiredFile | None
+    copies: tuple[LiveCopy, ...]
+    changes: tuple[FileChange, ...]
+
+
+def inspection_text(found: FileInspection, desired: Desired) -> str:
+    """A block for the manifest, one for each live copy, one for what a plan would do."""
+    blocks = [
+        [wording.heading_line(desired.owner, desired.service)],
+        [escape_control(found.address)],
+        _block("manifest", _desired(found)),
+        *(_block("live", _copy(copy)) for copy in found.copies),
+        _block("plan", [("", line) for line in _decisions(found)]),
+    ]
+    if not found.copies:
+        blocks.insert(3, ["live", "  no copy of ours"])
+    return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
+
+
+def _block(title: str, entries: list[tuple[str, str]]) -> list[str]:
+    width = max((len(name) for name, _ in entries), default=0)
+    return [title, *(f"  {name:<{width}}  {text}".rstrip() if name else f"  {text}" for name, text in entries if text)]
+
+
+def _desired(found: FileInspection) -> list[tuple[str, str]]:
+    file = found.desired
+    if file is None:
+        return [("", f"not in it{f': {escape_control(found.entry)}' if found.entry else ''}")]
+    return [
+        ("entry", escape_control(found.entry)),
+        ("file", escape_control(file.path or file.file_id)),
+        ("size", format_size(file.size) if file.path else ""),
+        ("sha256", file.sha256),
+        ("upload name", escape_control(file.filename)),
+        ("chunking", _chunking(file.chunking)),
+        *_attributes(dict(file.attributes)),
+    ]
+
+
+def _copy(copy: LiveCopy) -> list[tuple[str, str]]:
+    file = copy.file
+    error = f"{file.error.code}: {file.error.message}".strip(": ") if file.error else ""
+    return [
+        ("id", escape_control(file.id)),
+        ("status", file.status.replace("_", " ")),
+        ("last error", escape_control(error)),
+        ("batch", escape_control(copy.batch)),
+        ("chunking", _chunking(file.chunking) if file.chunking else "not reported"),
+        *_attributes({name: value for name, value in file.attributes.items() if not name.startswith(RESERVED)}),
+        *_mark(copy.mark),
+    ]
+
+
+def _mark(mark: Mark | Unreadable | None) -> list[tuple[str, str]]:
+    if not isinstance(mark, Mark):
+        return [("mark", "unreadable")]
+    content = "the declared File" if mark.content == DECLARED else mark.content
+    content = f"nobody has compared it; taken for {content.removeprefix(UNREAD)}" if mark.unread else content
+    return [
+        ("mark owner", escape_control(mark.owner)),
+        ("mark content", content),
+        ("mark origin", _ORIGINS[mark.origin]),
+        ("mark tries", str(mark.tries)),
+    ]
+
+
+def _attributes(attributes: dict[str, Scalar]) -> list[tuple[str, str]]:
+    return [
+        (f"attributes.{escape_control(name)}", wording.format_value(value))
+        for name, value in sorted(attributes.items())
+    ]
+
+
+def _chunking(chunking: Chunking) -> str:
+    return "auto" if chunking.auto else f"{chunking.size}/{chunking.overlap}"
+
+
+def _decisions(found: FileInspection) -> list[str]:
+    lines = [
+        f"{wording.SIGNS[change.action]} {wording.reason_text(change.reasons)}"
+        + (f": {escape_control(change.detail)}" if change.detail else "")
+        for change in found.changes
+    ]
+    return lines or ["nothing to do"]

@@ -1,0 +1,105 @@
+"""What became of a plan, as a terminal shows it: the plan's rows with their outcome, orphans, one line of totals."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from vssync.model.plan import Action
+from vssync.model.plan import StorePlan as Store
+from vssync.model.report import Orphan, Report, Status
+from vssync.render import wording
+from vssync.render.groups import StoreBlock, show_blocks
+from vssync.render.layout import BELOW, KEY, TextLine, View, fit_totals, lay_out_columns, wrap_sentences
+from vssync.render.plan_text import join_blocks
+from vssync.render.rows import outcomes_by_store, report_rows
+from vssync.text import count_noun, escape_control, format_elapsed
+
+_ORPHANS, _ALREADY = 40, 20
+
+
+def report_text(report: Report, view: View) -> str:
+    """A report for a terminal; `view.quiet` leaves the totals."""
+    if view.quiet:
+        return join_blocks([fit_totals(end_lines(report), view)])
+    heading = wording.heading_line(report.plan.owner, report.plan.service)
+    return join_blocks(
+        [
+            [heading],
+            *show_blocks(report_blocks(report), view),
+            already_lines(report.already, view),
+            orphan_lines(report, view),
+            fit_totals(end_lines(report), view),
+        ]
+    )
+
+
+def report_blocks(report: Report) -> list[StoreBlock]:
+    """What became of each store's changes, those that need a person first."""
+    plans, ids = {store.key: store for store in report.plan.stores}, dict(report.store_ids)
+    blocks = []
+    for key, outcomes in outcomes_by_store(report).items():
+        if outcomes:
+            store = plans.get(key, Store(key, key))
+            head = f"{escape_control(key)}  {wording.short_id(ids.get(key, store.id))}".rstrip()
+            blocks.append(StoreBlock(TextLine(head, indent=0), report_rows(store, outcomes)))
+    return blocks
+
+
+def already_text(addresses: tuple[str, ...], view: View) -> str:
+    """What of a saved plan was not needed any more, where nothing else is left to report."""
+    return join_blocks([already_lines(addresses, view)])
+
+
+def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
+    """How many changes of a saved plan were skipped because it is so already, and the first of them."""
+    if not addresses:
+        return []
+    shown = addresses if view.full else addresses[:_ALREADY]
+    lines = [TextLine(escape_control(address)) for address in shown]
+    if rest := len(addresses) - len(shown):
+        lines.append(TextLine(f"and {rest:,} more"))
+    are = "is" if len(addresses) == 1 else "are"
+    head = f"Skipped: {count_noun(len(addresses), 'change')} of the saved plan {are} already so."
+    return [head, *([] if view.quiet else lay_out_columns(lines, view).show(lines))]
+
+
+def orphan_lines(report: Report, view: View) -> list[str]:
+    """The uploads of ours that no store lists."""
+    if not report.orphans:
+        return []
+    shown = report.orphans if view.full else report.orphans[:_ORPHANS]
+    lines = [line for orphan in shown for line in _orphan(orphan, view)]
+    if rest := len(report.orphans) - len(shown):
+        lines.append(TextLine(f"and {rest:,} more"))
+    head = f"Orphans: {count_noun(len(report.orphans), 'upload')} that no store lists."
+    return [head, *lay_out_columns(lines, view).show(lines)]
+
+
+def _orphan(orphan: Orphan, view: View) -> list[TextLine]:
+    head = "  ".join(filter(None, [escape_control(orphan.file_id), "suspected" if orphan.suspected else ""]))
+    said = wrap_sentences(escape_control(orphan.detail), BELOW, view) if orphan.detail else []
+    return [TextLine(head, indent=KEY), *(TextLine(text, indent=BELOW) for text in said)]
+
+
+def end_lines(report: Report) -> list[str]:
+    """That the run was interrupted, held back or had to send again, if it was so, and what it came to."""
+    broken = (
+        ["Interrupted: what was not reached is skipped. Run the command again to go on."] if report.interrupted else []
+    )
+    held = [f"The service asked to slow down: for {format_elapsed(report.throttled)} nothing was sent."]
+    sent = [f"{report.repeated:,} of {count_noun(report.requests, 'request')} had to be sent again."]
+    return [*broken, *(held if report.throttled >= 1 else []), *(sent if report.repeated else []), apply_line(report)]
+
+
+def apply_line(report: Report) -> str:
+    """The totals of a report in their fixed form; what is rare is named only when there is some."""
+    files = [outcome for outcome in report.outcomes if outcome.key]
+    done = Counter(outcome.action for outcome in files if outcome.status is Status.DONE)
+    states = Counter(outcome.status for outcome in report.outcomes)
+    fixed = (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE)
+    rare = (Action.ADOPT, Action.CANCEL)
+    parts = [f"{done[action]:,} {wording.DONE[action]}" for action in fixed]
+    parts += [f"{done[action]:,} {wording.DONE[action]}" for action in rare if done[action]]
+    parts.append(f"{states[Status.FAILED]:,} failed")
+    parts += [f"{states[state]:,} {state}" for state in (Status.UNKNOWN, Status.SKIPPED) if states[state]]
+    return f"Apply: {', '.join(parts)} in {format_elapsed(report.seconds)}."

@@ -1,0 +1,150 @@
+"""What things are called, and how names, numbers and values of others are made fit to print.
+
+Signs and phrases exist here only. Every text of a manifest, a file name or a service passes through `clean` before
+it is laid out: a terminal, a log reader or a reviewer must not be steered by it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from vssync.model.plan import Action, Counts, NoteKind, Reason
+from vssync.model.state import FileCounts, Scalar, ServiceSpec
+from vssync.planner.estimate import Cost
+from vssync.text import count_noun, escape_control, format_estimate, format_size, join_words
+
+SIGNS = {
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.REPLACE: "+/-",
+    Action.DELETE: "-",
+    Action.ADOPT: "=",
+    Action.AWAIT: ".",
+    Action.CANCEL: "x",
+    Action.REFUSE: "!",
+}
+GAP_SIGN = "-/+"  # the old copy goes first
+SIGN_ORDER = ("!", "+", "~", "+/-", GAP_SIGN, "-", "=", "x", ".", "")
+
+REASONS = {
+    Reason.MISSING: "new file",
+    Reason.CONTENT_CHANGED: "content changed",
+    Reason.CHUNKING_CHANGED: "chunking changed",
+    Reason.ATTRIBUTES_CHANGED: "attributes changed",
+    Reason.DRIFTED: "changed outside vssync",
+    Reason.MOVED: "moved",
+    Reason.SUPERSEDED: "superseded copy",
+    Reason.NOT_IN_MANIFEST: "not in the manifest",
+    Reason.INGESTING: "being ingested",
+    Reason.INGEST_FAILED: "ingestion failed",
+    Reason.INGEST_CANCELLED: "ingestion cancelled",
+    Reason.STALLED: "ingestion stalled",
+    Reason.REFUSED: "refused by the service",
+    Reason.REQUESTED: "asked for by --replace",
+    Reason.UNMARKED: "without our mark",
+    Reason.SETTINGS_CHANGED: "settings changed",
+    Reason.EXPIRED: "expired",
+    Reason.UNWANTED: "no longer wanted",
+    Reason.OTHER_OWNER: "another owner's",
+    Reason.PROTECTED: "protected",
+    Reason.NOT_ALLOWED: "needs a flag",
+    Reason.IMPOSSIBLE: "the service cannot",
+}
+
+NOTES = {
+    NoteKind.KEPT: "left the manifest, kept",
+    NoteKind.SKIPPED: "skipped, live copy kept",
+    NoteKind.UNMANAGED: "without our mark, left alone",
+    NoteKind.FOREIGN: "another owner's, left alone",
+    NoteKind.FOREIGN_BATCH: "not ours, left alone",
+    NoteKind.ADOPTABLE: "held back, waits for --adopt",
+    NoteKind.UNREAD: "not compared since adoption",
+    NoteKind.CHUNKING_REPORT: "other chunking reported",
+    NoteKind.ATTRIBUTES_REPORT: "other attributes reported",
+    NoteKind.DESCRIPTION: "description cannot change",
+    NoteKind.LEFT_STORE: "left the manifest, kept",
+}
+
+DONE = {
+    Action.CREATE: "added",
+    Action.UPDATE: "changed",
+    Action.REPLACE: "replaced",
+    Action.DELETE: "deleted",
+    Action.ADOPT: "adopted",
+    Action.AWAIT: "waited for",
+    Action.CANCEL: "cancelled",
+    Action.REFUSE: "needs a person",
+}
+_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]+)")
+
+
+def heading_line(owner: str, service: ServiceSpec) -> str:
+    """The first line of everything: whose, which environment, where."""
+    host = _HOST.match(service.data_url)
+    place = service.region or (host.group(1) if host else "")
+    return escape_control(f"{owner.replace('/', ', ', 1)}: {service.provider} {place}".rstrip())
+
+
+def reason_text(reasons: tuple[Reason, ...]) -> str:
+    """Why, in a few words: "content and chunking changed, ingestion failed"."""
+    words = [REASONS[reason] for reason in reasons]
+    changed = [word.removesuffix(" changed") for word in words if word.endswith(" changed")]
+    others = [word for word in words if not word.endswith(" changed")]
+    return ", ".join([*([f"{join_words(changed)} changed"] if changed else []), *others])
+
+
+def format_value(it: Scalar | None) -> str:
+    """An attribute's value as JSON writes it, so that "1" is not 1; `(none)` where there is none."""
+    return "(none)" if it is None else escape_control(json.dumps(it, ensure_ascii=False))
+
+
+def cost_line(cost: Cost) -> str:
+    """What carrying out the plan takes, in one sentence."""
+    if not cost.requests:
+        return "Cost: nothing is sent."
+    parts = [f"{format_size(cost.bytes)} in {count_noun(cost.uploads, 'upload')}"] if cost.uploads else []
+    parts.append(f"about {count_noun(cost.requests, 'request')}")
+    parts += [format_estimate(cost.seconds)] if cost.seconds else []
+    return f"Cost: {', '.join(parts)}."
+
+
+def plan_line(counts: Counts, *, bold_delete: bool = False) -> str:
+    """The totals in their fixed form; what is rare is named only when there is some."""
+    deletions = f"{counts.delete:,} to delete"
+    parts = [
+        f"{counts.add:,} to add",
+        f"{counts.change:,} to change",
+        f"{counts.replace:,} to replace",
+        f"**{deletions}**" if bold_delete and counts.delete else deletions,
+        f"{counts.unchanged:,} unchanged",
+        *rare_parts(counts),
+    ]
+    return f"Plan: {', '.join(parts)}."
+
+
+def rare_parts(counts: Counts) -> list[str]:
+    """The parts of a total that most plans do not have."""
+    need = "needs" if counts.refuse == 1 else "need"
+    parts = [(counts.adopt, "to adopt"), (counts.wait, "to wait for"), (counts.refuse, f"{need} a person")]
+    return [f"{count:,} {word}" for count, word in parts if count]
+
+
+def batch_progress(counts: FileCounts) -> str:
+    """How far a batch is: "120 completed, 380 in progress"."""
+    states = [
+        (counts.completed, "completed"),
+        (counts.in_progress, "in progress"),
+        (counts.failed, "failed"),
+        (counts.cancelled, "cancelled"),
+    ]
+    return ", ".join(f"{count:,} {word}" for count, word in states if count)
+
+
+def short_id(id: str) -> str:
+    """A long id as its beginning and end: "vs_ord_7hq2...x4da"."""
+    id = escape_control(id)
+    if len(id) <= 24:
+        return id
+    prefix = id[: max(id.rfind("_", 0, 14), id.rfind("-", 0, 14)) + 1]
+    return f"{prefix}{id[len(prefix) : len(prefix) + 4]}...{id[-4:]}"

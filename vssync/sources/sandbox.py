@@ -1,0 +1,49 @@
+"""What a manifest may read: the git work tree it lies in (its own folder where there is none), and nothing else.
+
+A manifest may come from a stranger's pull request. Everything it names, and the manifest itself, is looked at by its
+real path, links followed; only the person who runs vssync can allow more. `.git`, which can hold a credential, and
+`.vssync` are never read, by no link either.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from vssync.manifest.globs import NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """Real, absolute folders below which files may be read."""
+
+    folders: tuple[Path, ...]
+
+    def holds(self, path: Path | str) -> bool:
+        """Whether a path, links followed, lies inside."""
+        real = Path(os.path.realpath(path))
+        return any(
+            real.is_relative_to(folder) and not set(NEVER).intersection(real.relative_to(folder).parts)
+            for folder in self.folders
+        )
+
+    def within(self, folder: Path) -> Sandbox:
+        """The fence around one folder of this one, with what else was allowed."""
+        return Sandbox((folder, *self.folders[1:]))
+
+
+def sandbox_around(folder: Path, allowed: tuple[Path, ...]) -> Sandbox:
+    """The fence of a manifest in this folder; `allowed` are folders its user allows beyond."""
+    return Sandbox((work_tree(folder), *(Path(os.path.realpath(path)) for path in allowed)))
+
+
+def work_tree(folder: Path) -> Path:
+    """The git work tree that a folder lies in, without links; the folder itself where there is none.
+
+    It is first looked for on the way as typed: a folder that is a link may be a stranger's too.
+    """
+    real = Path(os.path.realpath(folder))
+    typed = Path(os.path.abspath(folder))
+    parents = (typed, *typed.parents, real, *real.parents)
+    return Path(os.path.realpath(next((parent for parent in parents if (parent / ".git").exists()), real)))

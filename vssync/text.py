@@ -1,0 +1,101 @@
+"""Words and numbers for people, and text of others made fit to print: for all parts that tell a person something."""
+
+from __future__ import annotations
+
+import unicodedata
+from math import ceil
+
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format, surrogate, line and paragraph separator
+
+
+def escape_control(text: str) -> str:
+    """A foreign text on one line: control, bidirectional and invisible characters as escapes that can be read."""
+    if text.isprintable():
+        return text  # only faster: what Python calls printable has no such character
+    return "".join(_escape_char(char) if unicodedata.category(char) in _INVISIBLE else char for char in text)
+
+
+def _escape_char(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def join_words(words: list[str]) -> str:
+    """Words as a person lists them: "a, b and c"."""
+    return " and ".join([*([", ".join(words[:-1])] if words[1:] else []), *words[-1:]])
+
+
+def count_noun(count: int, noun: str) -> str:
+    """A count and its noun: "1 file", "1,204 files", "2 batches"."""
+    plural = noun if count == 1 else noun + ("es" if noun.endswith("ch") else "s")
+    return f"{count:,} {plural}"
+
+
+def format_size(count: int) -> str:
+    """Bytes for people, 1 KB being 1024 of them."""
+    if count < 1024:
+        return count_noun(count, "byte")
+    amount, units = count / 1024, ["KB", "MB", "GB"]
+    while amount >= 999.95 and len(units) > 1:  # 999.95 would be printed as 1000.0
+        amount, units = amount / 1024, units[1:]
+    return f"{amount:,.1f} {units[0]}"
+
+
+def format_estimate(seconds: float) -> str:
+    """A time nobody should read as exact: "under a minute", "about 7 minutes", "about 3 hours"."""
+    if seconds < 60:
+        return "under a minute"
+    minutes = ceil(seconds / 60)
+    return (
+        f"about {count_noun(minutes, 'minute')}" if minutes < 120 else f"about {count_noun(ceil(minutes / 60), 'hour')}"
+    )
+
+
+def format_elapsed(seconds: float) -> str:
+    """A time that was measured: "0.4 s", "26 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes_left} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def display_width(text: str) -> int:
+    """The terminal columns a text takes; East Asian letters take two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(_char_width(char) for char in text)
+
+
+def _char_width(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def shorten_middle(text: str, room: int) -> str:
+    """A text cut in its middle to `room` columns, its end, which tells files apart, kept longer than its start."""
+    if display_width(text) <= room:
+        return text
+    tail = max(1, (room - 3) * 2 // 3)
+    head = max(0, room - 3 - tail)
+    return f"{_first(text, head)}...{_last(text, tail)}"
+
+
+def _first(text: str, room: int) -> str:
+    used = 0
+    for at, char in enumerate(text):
+        used += _char_width(char)
+        if used > room:
+            return text[:at]
+    return text
+
+
+def _last(text: str, room: int) -> str:
+    return _first(text[::-1], room)[::-1]
+
+
+def pad_right(text: str, room: int) -> str:
+    """A text filled with spaces to `room` columns."""
+    return text + " " * (room - display_width(text))
