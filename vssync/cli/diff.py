@@ -23,7 +23,7 @@ def diff(left: str, right: str, form: str, detailed_exitcode: bool, **given: Any
 
     Settings are compared by name and files by key. Stores with equal content digests have the same content.
     """
-    from vssync.commands.diff import compare_environments
+    from vssync.planner.compare import compare_environments
     from vssync.render.diff import diff_json, diff_text
 
     sides = [load_with_progress(make_settings({**given, "env": env})).desired for env in (left, right)]

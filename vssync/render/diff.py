@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from vssync.commands.diff import EnvironmentDiff, Fields, StoreDiff
 from vssync.model.state import Scalar
+from vssync.planner.compare import EnvironmentDiff, Fields, StoreDiff
 from vssync.render.escape import escape_ci_commands, escape_ci_commands_json
 from vssync.render.layout import BELOW, View, field_lines, wrap_sentences
 from vssync.text import count_noun, escape_control
