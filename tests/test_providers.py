@@ -41,7 +41,9 @@ def change(folder: Path) -> None:
 
 def settle(folder: Path) -> int:
     """Plans, applies, plans again; how many changes it took."""
-    settings = Settings(manifest=str(folder), workers=1, environment={"VSSYNC_API_KEY": "k"})
+    settings = Settings(
+        manifest=str(folder), workers=1, environment={"VSSYNC_API_KEY": "k", "VSSYNC_ALLOW_HOSTS": "127.0.0.1"}
+    )
     loaded = workflow.load(settings)
     with workflow.begin(settings, loaded, clock=Clock()) as work:
         planned = workflow.plan(work, Options())

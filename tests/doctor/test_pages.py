@@ -32,7 +32,7 @@ def test_every_provider_has_a_page() -> None:
 @pytest.mark.parametrize(("page", "text"), MANIFESTS)
 def test_each_manifest_finds_its_endpoint(page: str, text: str) -> None:
     service = build(Documents(checked(parse(text, "vssync.yaml"), SCHEMA)), SCHEMA, None, {}).service
-    endpoint = resolve(service, Who(allow_hosts=("vectors.example.com",)), {"VSSYNC_API_KEY": "k"})
+    endpoint = resolve(service, Who(allow_hosts=("vectors.example.com", "127.0.0.1")), {"VSSYNC_API_KEY": "k"})
     assert endpoint.provider == service.provider
     assert page in (service.provider, "local")
     Capabilities(**service.capabilities)

@@ -24,7 +24,7 @@ from vssync.plan import Plan
 from vssync.report import Orphan, Report, Status
 from vssync.steps import StoreSteps, lower
 
-__all__ = ["Run", "Todo", "Watcher", "Writes", "apply", "declared", "holders"]
+__all__ = ["Run", "Todo", "Watcher", "Writes", "apply", "declared"]
 _STORES = 4  # at once
 LAST, LOOKS = 2.0, 40  # seconds that what is in flight gets when a run is interrupted, and how often that is looked at
 
