@@ -15,7 +15,7 @@ LAYERS = (
     ("ownership", "plan", "report"),
     ("manifest", "planner", "batches", "guard", "steps", "cost", "planfile"),
     ("render", "scaffold", "output", "compare", "dump"),
-    ("settings", "endpoints", "sources", "auth", "threads", "journal"),
+    ("settings", "address", "endpoints", "sources", "auth", "threads", "journal"),
     ("api",),
     ("observe", "applier"),
     ("workflow", "explain", "doctor", "start"),
