@@ -20,7 +20,7 @@ from tests.support import masked
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BLOCK = re.compile(r"<!-- prints: ([^\n]+) -->\n\n?```\w+\n(.*?)```", re.DOTALL)
-SET_UP = "python3 -m venv .venv && .venv/bin/pip install -q -e "
+SET_UP = "python3 -m venv .venv && .venv/bin/pip install -q -c .ci/constraints.txt -e "
 COMMANDS = [
     SET_UP + ". && .venv/bin/vssync apply --yes -f examples/quickstart",
     SET_UP + "'.[test]' && .venv/bin/pytest -q -n 2",
