@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# How .ci/run does its steps, and what it says when one fails.
+# How .ci/run does its steps, and what it says when one fails. Written for bash 3.2, which is what macOS has.
 
 log=$(mktemp)
 environment="" # of --newest and --lowest
@@ -22,7 +22,7 @@ failed() { # NAME WHAT-TO-DO
 
 advice() { # COMMAND
     if grep -qE 'connection broken|[Ff]ailed to fetch|from versions: none' "$log"; then
-        echo "the package index was not reached: look at the network, or name an index in PIP_INDEX_URL and UV_INDEX_URL"
+        echo "the package index was not reached: look at the network, or name an index in PIP_INDEX_URL and UV_DEFAULT_INDEX"
     elif grep -qE '^ERROR: (ResolutionImpossible|No matching)|No solution found' "$log"; then
         echo "no set of versions fits: correct pyproject.toml, or make .ci/constraints.txt anew (its first lines say how)"
     else
@@ -41,9 +41,13 @@ suitable_python() {
         failed "$name" "python3 has no venv module: install it, on Debian and Ubuntu with: apt install python3-venv"
 }
 
-# The README's commands become the array `readme`.
+readme_command() { # 1 or 2
+    grep '^python3 -m venv' README.md | sed -n "$1p"
+}
+
 readme_commands() {
-    mapfile -t readme < <(grep '^python3 -m venv' README.md)
-    [ "${#readme[@]}" -eq 2 ] ||
-        failed "The README's commands" "README.md must hold two commands that begin with python3 -m venv"
+    local name="The README's two commands"
+    echo "== $name"
+    [ "$(grep -c '^python3 -m venv' README.md)" -eq 2 ] ||
+        failed "$name" "README.md must hold two commands that begin with python3 -m venv"
 }

@@ -89,7 +89,7 @@ def test_an_installation_that_fails(checkout: Path, said: str, advice: str) -> N
 def test_the_first_step_that_fails_is_the_last(checkout: Path) -> None:
     script(checkout / "tools/python3", GOOD)
     script(checkout / "pip", "exit 7")
-    assert [line for line in run(checkout).stdout.splitlines() if line.startswith("==")][1:] == [f"== {SET_UP}"]
+    assert [line for line in run(checkout).stdout.splitlines() if line.startswith("==")][2:] == [f"== {SET_UP}"]
 
 
 def test_a_readme_without_its_two_commands(checkout: Path) -> None:
