@@ -15,9 +15,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-pytest.importorskip("oci")
-
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -27,6 +24,7 @@ from vssync import auth
 from vssync.auth.iam import federated
 from vssync.endpoints import AuthKind
 
+pytestmark = pytest.mark.oci
 AUTH_HOST, CLUSTER = "auth.us-chicago-1.oraclecloud.com", "cluster.example"
 
 

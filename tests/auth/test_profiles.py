@@ -9,9 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-
-pytest.importorskip("oci")
-
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
 from tests.auth import builders as b
@@ -22,6 +19,7 @@ from vssync.auth.signed import Signed
 from vssync.endpoints import AuthKind
 from vssync.errors import VssyncError
 
+pytestmark = pytest.mark.oci
 KEY, TOKEN = AuthKind.SIGNING_KEY, AuthKind.SECURITY_TOKEN
 PHRASE = "correct horse"
 SESSION = {"key_file": "~/.oci/session.pem", "security_token_file": "~/.oci/token"}

@@ -9,15 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-
-pytest.importorskip("oci")
-
 from cryptography.exceptions import InvalidSignature
 
 from tests.auth import builders as b
 from vssync import auth
 from vssync.endpoints import AuthKind
 
+pytestmark = pytest.mark.oci
 REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/vector_stores?limit=100&after=vs_1&order=asc", {}),
     ("POST", "/vector_stores", {"json": {"name": "Führer durch die Hilfe", "metadata": {}}}),

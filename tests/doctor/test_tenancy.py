@@ -17,7 +17,7 @@ from vssync import workflow
 from vssync.doctor import Finding, Verdict, examine
 from vssync.settings import Settings
 
-pytest.importorskip("oci")
+pytestmark = pytest.mark.oci
 STORE = {"id": "vs_1", "name": "docs", "created_at": 1, "status": "completed"}
 FINE: dict[str, Any] = {
     f"/generativeAiProjects/{PROJECT}": {"displayName": "kb", "lifecycleState": "ACTIVE", "compartmentId": COMPARTMENT},

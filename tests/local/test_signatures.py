@@ -10,10 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-
-pytest.importorskip("oci")
-pytest.importorskip("cryptography")
-
 from cryptography.exceptions import InvalidSignature
 
 from tests.api.loopback import Got
@@ -21,6 +17,7 @@ from tests.auth import builders as b
 from vssync import auth
 from vssync.local import DIALECTS, LocalTransport, Service
 
+pytestmark = pytest.mark.oci
 HOST = "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com"
 DATA, STORES = f"{HOST}/openai/v1", f"{HOST}/20231130/openai/v1"
 
