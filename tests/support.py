@@ -17,8 +17,8 @@ from vssync.applier.context import StoreWorkload
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.endpoints import AuthKind, Endpoint
 from vssync.local import app
-from vssync.local.dialects import LocalOptions, dialect
-from vssync.local.faults.kind import World
+from vssync.local.dialects import LocalOptions, parse_dialect
+from vssync.local.faults.kind import FaultContext
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
 from vssync.threads import Pool
@@ -109,9 +109,9 @@ def open_work(
 ) -> Iterator[tuple[Session, Recorder]]:
     """The manifest of a folder and its local service, misbehaving as told, with every request recorded."""
     clock = clock or Clock()
-    options = LocalOptions(dialect=dialect(provider))
+    options = LocalOptions(dialect=parse_dialect(provider))
     service = app.open_service(folder / ".vssync" / "local", clock=clock.monotonic, options=options)
-    world = World(sleep=clock.sleep, clock=clock.monotonic)
+    world = FaultContext(sleep=clock.sleep, clock=clock.monotonic)
     recorder = Recorder(LocalTransport(with_faults(service, faults, world)))
     settings = Settings(manifest=str(folder))
     loaded = load_manifest(settings)

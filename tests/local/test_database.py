@@ -23,7 +23,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from tests.local.client import Api
-from vssync.local import open_service
+from vssync.local.app import open_service
 with open_service(Path(sys.argv[1])) as service, Api(service) as api:
     store = api.store()
     for n in range(int(sys.argv[2])):
@@ -95,8 +95,8 @@ def a_folder(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (not_a_database, "damaged or no database"),
-        (cut_in_half, "damaged or no database"),
+        (not_a_database, "damaged or not a database"),
+        (cut_in_half, "damaged or not a database"),
         (newer, "newer vssync"),
         (older, "older vssync .* move its folder away"),
         (another_program, "another program's database"),

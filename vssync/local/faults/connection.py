@@ -3,165 +3,156 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
-from vssync.local import responses
 from vssync.local.errors import ApiError
-from vssync.local.faults.exchange import Answer, Go, Request
-from vssync.local.faults.kind import Fault, Kind, Setting, World, milliseconds, number
+from vssync.local.faults.kind import (
+    FaultContext,
+    FaultKind,
+    FaultRequest,
+    FaultResponse,
+    Forward,
+    Setting,
+    milliseconds,
+    whole_number,
+)
+from vssync.local.responses import ERROR_SHAPE_KEY
 
 PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>The gateway has no answer.</body></html>"
 MINUTE = 60.0
 
 
-def status(_world: World, value: int, retry_after: int) -> Fault:
-    return lambda request, go: refused(request, go, value, retry_after)
-
-
-def status_after(_world: World, value: int, retry_after: int) -> Fault:
-    def fault(request: Request, go: Go) -> Answer:
-        go(request)
-        return refused(request, go, value, retry_after)
-
-    return fault
-
-
-def refused(request: Request, go: Go, value: int, retry_after: int) -> Answer:
-    """The service's own answer of this status; a negative number of seconds stands for no header."""
+def answer_status(
+    _context: FaultContext, request: FaultRequest, forward: Forward, value: int, retry_after: int
+) -> FaultResponse:
+    """The service's own response of this status; a negative number of seconds stands for no header."""
     codes = {401: "invalid_api_key", 404: "not_found", 409: "IncorrectState", 429: "rate_limit_exceeded"}
     code = codes.get(value, "server_error" if value >= 500 else "invalid_request")
-    answer = go(request.refused(ApiError(value, f"This {value} was asked for.", code=code)))
-    return answer if retry_after < 0 else answer.headed("retry-after", str(retry_after))
+    error = ApiError(value, f"This {value} was asked for.", code=code)
+    response = forward(request.with_refusal(error))
+    return response if retry_after < 0 else response.with_header("retry-after", str(retry_after))
 
 
-def reset_before(_world: World) -> Fault:
-    def fault(_request: Request, _go: Go) -> Answer:
-        raise ConnectionResetError("the connection was reset before the request took effect")
-
-    return fault
-
-
-def reset_after(_world: World) -> Fault:
-    def fault(request: Request, go: Go) -> Answer:
-        go(request)
-        raise ConnectionResetError("the connection was reset after the request took effect")
-
-    return fault
+def act_then_answer_status(
+    context: FaultContext, request: FaultRequest, forward: Forward, value: int, retry_after: int
+) -> FaultResponse:
+    forward(request)
+    return answer_status(context, request, forward, value, retry_after)
 
 
-def lost_reply(world: World, value: int) -> Fault:
-    def fault(request: Request, go: Go) -> Answer:
-        go(request)
-        world.sleep(value / 1000)
-        raise ConnectionAbortedError("the connection was closed without a reply")
-
-    return fault
+def reset_before(_context: FaultContext, _request: FaultRequest, _forward: Forward) -> FaultResponse:
+    raise ConnectionResetError("the connection was reset before the request took effect")
 
 
-def delay(world: World, value: int) -> Fault:
-    def fault(request: Request, go: Go) -> Answer:
-        world.sleep(value / 1000)
-        return go(request)
-
-    return fault
+def reset_after(_context: FaultContext, request: FaultRequest, forward: Forward) -> FaultResponse:
+    forward(request)
+    raise ConnectionResetError("the connection was reset after the request took effect")
 
 
-def truncated(_world: World) -> Fault:
-    def fault(request: Request, go: Go) -> Answer:
-        whole = go(request)
-        whole = whole.holding(whole.body)
-        return Answer(whole.status, whole.headers, whole.body[: len(whole.body) // 2])
-
-    return fault
+def lose_reply(context: FaultContext, request: FaultRequest, forward: Forward, value: int) -> FaultResponse:
+    forward(request)
+    context.sleep(value / 1000)
+    raise ConnectionAbortedError("the connection was closed without a reply")
 
 
-def not_json(_world: World, status: int) -> Fault:
-    def fault(request: Request, go: Go) -> Answer:
-        go(request)
-        return Answer(status, (), PAGE).typed("text/html")
-
-    return fault
+def delay_request(context: FaultContext, request: FaultRequest, forward: Forward, value: int) -> FaultResponse:
+    context.sleep(value / 1000)
+    return forward(request)
 
 
-def invalid_project(_world: World) -> Fault:
-    error = ApiError(400, "Invalid OpenAI project", code="invalid_request")
-    return lambda request, go: go(request.refused(error))
+def truncate_body(_context: FaultContext, request: FaultRequest, forward: Forward) -> FaultResponse:
+    response = forward(request)
+    whole = response.with_header("content-length", str(len(response.content)))
+    return replace(whole, content=response.content[: len(response.content) // 2])
 
 
-def error_shape(_world: World, value: int) -> Fault:
-    return lambda request, go: go(request.changed(**{responses.REFUSED_ENVIRON: value}))
+def answer_web_page(_context: FaultContext, request: FaultRequest, forward: Forward, status: int) -> FaultResponse:
+    forward(request)
+    return FaultResponse(status, (("content-type", "text/html"), ("content-length", str(len(PAGE)))), PAGE)
+
+
+def refuse_project(_context: FaultContext, request: FaultRequest, forward: Forward) -> FaultResponse:
+    return forward(request.with_refusal(ApiError(400, "Invalid OpenAI project", code="invalid_request")))
+
+
+def shape_errors(_context: FaultContext, request: FaultRequest, forward: Forward, value: int) -> FaultResponse:
+    return forward(request.with_environ(**{ERROR_SHAPE_KEY: value}))
 
 
 @dataclass
 class RateLimit:
-    """At most so many requests within a minute; each further one is told when to come again."""
-
-    world: World
+    context: FaultContext
     value: int
-    taken: deque[float] = field(default_factory=deque)
+    times: deque[float] = field(default_factory=deque)  # of the requests within the last minute
     lock: Lock = field(default_factory=Lock)
 
-    def __call__(self, request: Request, go: Go) -> Answer:
-        wait = self.take()
-        return refused(request, go, 429, int(wait) + 1) if wait else go(request)
+    def __call__(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+        wait = self.take_turn()
+        return answer_status(self.context, request, forward, 429, int(wait) + 1) if wait else forward(request)
 
-    def take(self) -> float:
+    def take_turn(self) -> float:
         """Seconds until a request may come; none where this one may."""
-        now = self.world.clock()
+        now = self.context.clock()
         with self.lock:
-            while self.taken and self.taken[0] <= now - MINUTE:
-                self.taken.popleft()
-            if len(self.taken) >= self.value:
-                return self.taken[0] + MINUTE - now
-            self.taken.append(now)
+            while self.times and self.times[0] <= now - MINUTE:
+                self.times.popleft()
+            if len(self.times) >= self.value:
+                return self.times[0] + MINUTE - now
+            self.times.append(now)
         return 0
 
 
-CODE = number(400, 599, form="CODE")
-RETRY_AFTER = Setting(number(0, 86_400).read, -1, "SECONDS")
+STATUS_SETTINGS = {
+    "value": whole_number(400, 599, form="CODE"),
+    "retry-after": Setting(whole_number(0, 86_400).read, -1, "SECONDS"),
+}
 
 KINDS = (
-    Kind(
+    FaultKind(
         "status",
-        "answers with this status, and nothing happens",
-        status,
-        settings={"value": CODE, "retry-after": RETRY_AFTER},
+        "answers with this status (400 to 599), and nothing happens; `retry-after=SECONDS` adds the header",
+        answer_status,
+        settings=STATUS_SETTINGS,
     ),
-    Kind(
+    FaultKind(
         "status-after",
         "does what was asked, then answers with this status",
-        status_after,
-        settings={"value": CODE, "retry-after": RETRY_AFTER},
+        act_then_answer_status,
+        settings=STATUS_SETTINGS,
     ),
-    Kind(
+    FaultKind(
         "rate-limit",
-        "answers 429 to more than so many requests a minute",
+        "answers 429 to more than N requests a minute, with `Retry-After`",
         RateLimit,
-        settings={"value": number(1, 10**6)},
+        settings={"value": whole_number(1, 10**6)},
     ),
-    Kind("reset-before", "resets the connection, and nothing happens", reset_before),
-    Kind("reset-after", "does what was asked, then resets the connection", reset_after),
-    Kind(
+    FaultKind("reset-before", "resets the connection, and nothing happens", reset_before),
+    FaultKind("reset-after", "does what was asked, then resets the connection", reset_after),
+    FaultKind(
         "lost-reply",
-        "does what was asked, keeps the client waiting so long, then closes the connection without a reply",
-        lost_reply,
+        "does what was asked, then closes the connection without a reply; with `=MS` it keeps the client waiting first",
+        lose_reply,
         settings={"value": milliseconds(0)},
     ),
-    Kind("delay", "waits before it answers", delay, settings={"value": milliseconds()}),
-    Kind("truncated", "sends half of the body, then cuts the connection", truncated),
-    Kind(
+    FaultKind("delay", "waits before it answers", delay_request, settings={"value": milliseconds()}),
+    FaultKind("truncated", "sends half of the body, then cuts the connection", truncate_body),
+    FaultKind(
         "not-json",
-        "does what was asked, then answers with a web page",
-        not_json,
-        settings={"status": number(200, 599, 200, "CODE")},
+        "does what was asked, then answers with a web page; `status=CODE` gives it another status than 200",
+        answer_web_page,
+        settings={"status": whole_number(200, 599, 200, "CODE")},
     ),
-    Kind(
+    FaultKind(
         "invalid-project",
-        "refuses the project, as OCI does one of another region, and a new one for some seconds",
-        invalid_project,
+        "refuses the project, as OCI does when it is of another region or a few seconds old",
+        refuse_project,
     ),
-    Kind(
-        "error-shape", "writes errors in this one of OCI's five shapes", error_shape, settings={"value": number(1, 5)}
+    FaultKind(
+        "error-shape",
+        "writes errors in one of OCI's five shapes: 1 `code` and `message`, 2 the same inside `message`, 3 `error`, "
+        "4 a provider's response inside `message`, 5 plain text",
+        shape_errors,
+        settings={"value": whole_number(1, 5)},
     ),
 )

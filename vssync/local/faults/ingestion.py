@@ -1,79 +1,112 @@
-"""Faults in ingestion: decided while files are attached, carried out by the service itself (see `fate`)."""
+"""Faults in ingestion: decided while files are attached, carried out by the service itself (`IngestionOverride`)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from vssync.local import transaction
-from vssync.local.faults.exchange import Answer, Go, Request
-from vssync.local.faults.kind import Fault, Kind, Setting, World, attaching, milliseconds, text
-from vssync.local.transaction import IngestionOverride
+from vssync.local.faults.kind import (
+    FaultContext,
+    FaultKind,
+    FaultRequest,
+    FaultResponse,
+    Forward,
+    Setting,
+    is_attaching,
+    milliseconds,
+)
+from vssync.local.transaction import OVERRIDES_KEY, IngestionOverride, IngestionOverrides, normal_ingestion
+
+
+def override_ingestion(
+    request: FaultRequest, forward: Forward, override: IngestionOverride, applies: Callable[[str, str], bool]
+) -> FaultResponse:
+    """Overrides the ingestion of the Files, by id and name, that it applies to."""
+    inner: IngestionOverrides = request.environ.get(OVERRIDES_KEY, normal_ingestion)
+
+    def choose_override(file_id: str, filename: str) -> IngestionOverride:
+        return override if applies(file_id, filename) else inner(file_id, filename)
+
+    return forward(request.with_environ(**{OVERRIDES_KEY: choose_override}))
+
+
+def by_name(pattern: str) -> Callable[[str, str], bool]:
+    return lambda _file_id, filename: fnmatchcase(filename, pattern)
+
+
+def never_ingest(_context: FaultContext, request: FaultRequest, forward: Forward, file: str) -> FaultResponse:
+    return override_ingestion(request, forward, IngestionOverride(delay=math.inf), by_name(file))
+
+
+def ingest_late(
+    _context: FaultContext, request: FaultRequest, forward: Forward, value: int, file: str
+) -> FaultResponse:
+    return override_ingestion(request, forward, IngestionOverride(delay=value / 1000), by_name(file))
+
+
+def fail_ingestion(
+    _context: FaultContext, request: FaultRequest, forward: Forward, value: str, file: str
+) -> FaultResponse:
+    return override_ingestion(request, forward, IngestionOverride(code=value), by_name(file))
+
+
+def refuse_type(_context: FaultContext, request: FaultRequest, forward: Forward, file: str) -> FaultResponse:
+    return override_ingestion(request, forward, IngestionOverride(refused="unsupported_file"), by_name(file))
 
 
 @dataclass
-class Fated:
-    """Files whose name fits get a fate; `once` gives it to each File only the first time."""
-
-    wanted: IngestionOverride
+class FailOnce:
+    context: FaultContext
     file: str
-    once: bool = False
-    met: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)  # File ids
 
-    def __call__(self, request: Request, go: Go) -> Answer:
-        before: transaction.IngestionOverrides = request.environ.get(
-            transaction.FATES_ENVIRON, transaction.usual_ingestion
-        )
+    def __call__(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+        affected: set[str] = set()
 
-        def fates(file_id: str, filename: str) -> IngestionOverride:
-            if not fnmatchcase(filename, self.file) or file_id in self.met:
-                return before(file_id, filename)
-            struck.add(file_id)
-            return self.wanted
+        def applies(file_id: str, filename: str) -> bool:
+            if file_id in self.failed or not fnmatchcase(filename, self.file):
+                return False
+            affected.add(file_id)
+            return True
 
-        struck: set[str] = set()
-        answer = go(request.fated(fates))
-        if self.once and answer.status == 200:
-            self.met |= struck
-        return answer
+        response = override_ingestion(request, forward, IngestionOverride(code="server_error"), applies)
+        if response.status == 200:
+            self.failed |= affected
+        return response
 
 
-def stuck(_world: World, file: str) -> Fault:
-    return Fated(IngestionOverride(delay=math.inf), file)
-
-
-def late(_world: World, value: int, file: str) -> Fault:
-    return Fated(IngestionOverride(delay=value / 1000), file)
-
-
-def transient(_world: World, file: str) -> Fault:
-    return Fated(IngestionOverride(code="server_error"), file, once=True)
-
-
-def permanent(_world: World, value: str, file: str) -> Fault:
-    return Fated(IngestionOverride(code=value), file)
-
-
-def refused(_world: World, file: str) -> Fault:
-    return Fated(IngestionOverride(refused="unsupported_file"), file)
-
-
-FILE: Mapping[str, Setting] = {"file": text("*", "GLOB")}
+FILE: Mapping[str, Setting] = {"file": Setting(str, "*", "GLOB")}
 
 KINDS = (
-    Kind("stuck-in-progress", "never ends the ingestion of a file", stuck, attaching, FILE),
-    Kind("late-ingestion", "begins ingestion so much later", late, attaching, {"value": milliseconds(), **FILE}),
-    Kind("fails-once", "fails a file with `server_error` the first time it is attached", transient, attaching, FILE),
-    Kind(
-        "fails",
-        "fails a file with this code, each time",
-        permanent,
-        attaching,
-        {"value": text("invalid_file", "CODE"), **FILE},
+    FaultKind("stuck-in-progress", "never ends the ingestion of a file", never_ingest, is_attaching, FILE),
+    FaultKind(
+        "late-ingestion",
+        "begins ingestion this much later",
+        ingest_late,
+        is_attaching,
+        {"value": milliseconds(), **FILE},
     ),
-    Kind(
-        "refused-type", "refuses to attach a file, and all that come with it, as unsupported", refused, attaching, FILE
+    FaultKind(
+        "fails-once",
+        "fails a file with `server_error` the first time it is attached",
+        FailOnce,
+        is_attaching,
+        FILE,
+    ),
+    FaultKind(
+        "fails",
+        "fails a file each time with `invalid_file`; `=CODE` for another code",
+        fail_ingestion,
+        is_attaching,
+        {"value": Setting(str, "invalid_file", "CODE"), **FILE},
+    ),
+    FaultKind(
+        "refused-type",
+        "refuses to attach a file, and all that come with it, as unsupported",
+        refuse_type,
+        is_attaching,
+        FILE,
     ),
 )
