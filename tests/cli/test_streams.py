@@ -36,13 +36,25 @@ def test_a_reader_that_leaves_changes_nothing(folder: Path, left: int, command: 
     assert vssync(folder, "plan", "--detailed-exitcode").code == (0 if "apply" in command else 2)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
+
+
 @pytest.mark.parametrize(
     ("streams", "code", "said"),
     [
-        (">/dev/full", 4, "vssync: standard output: cannot be written: No space left on device; make room\n"),
-        ("2>/dev/full", 0, ""),
-        ("--log-file /dev/full", 0, "vssync: /dev/full: the log ends here: [Errno 28] No space left on device\n"),
+        pytest.param(
+            ">/dev/full",
+            4,
+            "vssync: standard output: cannot be written: No space left on device; make room\n",
+            marks=FULL,
+        ),
+        pytest.param("2>/dev/full", 0, "", marks=FULL),
+        pytest.param(
+            "--log-file /dev/full",
+            0,
+            "vssync: /dev/full: the log ends here: [Errno 28] No space left on device\n",
+            marks=FULL,
+        ),
         ("<&- >&- 2>&-", 0, ""),
     ],
 )
