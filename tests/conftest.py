@@ -103,6 +103,7 @@ def no_sleeping(monkeypatch: pytest.MonkeyPatch) -> None:
 
 _PRIVATE = ("VSSYNC_", "OCI_", "OPENAI_", "AWS_", "AZURE_", "KUBERNETES_")
 _SCREEN = ("COLUMNS", "TERM", "TTY_INTERACTIVE")
+_LOCALE = ("LC_", "LANG")  # of one that is not installed, as when it came by ssh, every shell warns
 _FETCHING_NOTHING = {  # what a test starts, or a script that it runs
     "GIT_ALLOW_PROTOCOL": "file",
     "PIP_NO_INDEX": "1",
@@ -120,7 +121,7 @@ def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name in _SCREEN or (name.startswith(_PRIVATE) and name != "VSSYNC_CONTRACT_SPEC"):
+            if name in _SCREEN or (name.startswith(_PRIVATE + _LOCALE) and name != "VSSYNC_CONTRACT_SPEC"):
                 patch.delenv(name)
         for name, value in _FETCHING_NOTHING.items():
             patch.setenv(name, value)
