@@ -108,16 +108,33 @@ def open_work(
     options = local.Options(dialect=local.dialect(provider))
     service = local.open_service(folder / ".vssync" / "local", clock=clock.monotonic, options=options)
     world = World(sleep=clock.sleep, clock=clock.monotonic)
-    recorder = Recorder(local.LocalTransport(with_faults(service, faults, world)))
     settings = Settings(manifest=str(folder))
     loaded = workflow.load(settings)
-    client = connect(ENDPOINT, auth=None, clock=clock, workers=workers, transport=recorder)
-    try:
-        with Pool(workers) as pool:
-            yield Work(settings, loaded, ENDPOINT, client, pool), recorder
-    finally:
-        client.close()
-        service.close()
+    with mounted(service, faults, world, provider) as transport:
+        recorder = Recorder(transport)
+        client = connect(ENDPOINT, auth=None, clock=clock, workers=workers, transport=recorder)
+        try:
+            with Pool(workers) as pool:
+                yield Work(settings, loaded, ENDPOINT, client, pool), recorder
+        finally:
+            client.close()
+            service.close()
+
+
+@contextmanager
+def mounted(
+    service: local.Service, faults: Sequence[str], world: World, provider: str
+) -> Iterator[httpx.BaseTransport]:
+    """The service as a transport; both sides are held to the contract where nothing is told to misbehave."""
+    transport = local.LocalTransport(with_faults(service, faults, world))
+    if faults or provider not in local.DIALECTS:
+        yield transport
+        return
+    from tests import contract  # reads OpenAI's package, which takes a second
+
+    held = contract.Held(transport)
+    yield held
+    contract.assert_as_described(held, provider)
 
 
 def masked(text: str) -> str:

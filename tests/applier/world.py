@@ -15,12 +15,12 @@ from typing import Any
 
 import httpx
 
-from tests.support import ENDPOINT, Clock, Silent
+from tests.support import ENDPOINT, Clock, Silent, mounted
 from vssync import local, workflow
 from vssync.api import connect
 from vssync.applier import Watcher
 from vssync.journal import Past
-from vssync.local.faults import World, with_faults
+from vssync.local.faults import World
 from vssync.model import FileStatus, LiveFile, Upload
 from vssync.ownership import KEY
 from vssync.plan import Options, Plan
@@ -82,17 +82,17 @@ class Place:
         options = local.Options(dialect=local.dialect(self.provider), ingest_delay=self.ingest_delay)
         service = local.open_service(self.docs / ".vssync" / "local", clock=self.clock.monotonic, options=options)
         world = World(sleep=self.clock.sleep, clock=self.clock.monotonic, seed=seed)
-        transport: httpx.BaseTransport = local.LocalTransport(with_faults(service, faults, world))
         settings = Settings(manifest=str(self.docs), env=self.env, environment={"VSSYNC_STATE_DIR": str(self.state)})
         loaded = workflow.load(settings)
-        transport = wrap(transport) if wrap else transport
-        client = connect(ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=transport)
-        try:
-            with Pool(workers) as pool:
-                yield Work(settings, loaded, ENDPOINT, client, pool)
-        finally:
-            client.close()
-            service.close()
+        with mounted(service, faults, world, self.provider) as transport:
+            used = wrap(transport) if wrap else transport
+            client = connect(ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=used)
+            try:
+                with Pool(workers) as pool:
+                    yield Work(settings, loaded, ENDPOINT, client, pool)
+            finally:
+                client.close()
+                service.close()
 
     def plan(self) -> Plan:
         with self.work() as work:
