@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifest.support import HEAD, PAGES, load, problems, write
+from tests.manifest.builders import HEAD, PAGES, load, problems, write
 from vssync.errors import ManifestError
 from vssync.sources.load import load_sources
 

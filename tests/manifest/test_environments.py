@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifest.support import files, load
+from tests.manifest.builders import files, load
 from vssync.manifest.merge import merge
 from vssync.model.state import AUTO, Chunking, DesiredStore
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.manifest.support import files, load
+from tests.manifest.builders import files, load
 from vssync.manifest.merge import PATH
 from vssync.manifest.placeholders import NoFolder, part, split, upload_digest, upload_name
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifest.support import files, load, problems
+from tests.manifest.builders import files, load, problems
 from vssync.manifest.front_matter import front_matter
 
 PAGE = "---\ntitle: Hello\ntags: [a, b]\ndraft: false\nweight: 3\n---\n# Hello\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifest.support import file_of, files, load
+from tests.manifest.builders import file_of, files, load
 from vssync.model.state import AUTO, BatchLimits, Chunking, Guards, Limit, Scalar
 
 SMALL = "{max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}"

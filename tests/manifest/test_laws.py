@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.manifest.support import PAGES, load, write
+from tests.manifest.builders import PAGES, load, write
 from tests.manifest.test_environments import TEXT
 from tests.manifest.test_yaml_loader import TREES
 from vssync.errors import ManifestError

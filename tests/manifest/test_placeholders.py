@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.manifest.support import file_of, files, load, problems
+from tests.manifest.builders import file_of, files, load, problems
 from vssync.manifest.placeholders import Ambiguous, Name, Unclosed, escape, join, split
 
 NAMES = st.from_regex(r"[a-z.0-9]{0,8}", fullmatch=True).map(Name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifest.support import files, load
+from tests.manifest.builders import files, load
 from vssync.manifest.diagnostics import TreePath as ManifestPath
 from vssync.sources.load import LoadedManifest, file_provenance, load_sources, locate, locate_one
 

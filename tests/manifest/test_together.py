@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.manifest.support import problems
+from tests.manifest.builders import problems
 from tests.manifest.test_laws import MANIFESTS, SCHEMA
 from vssync.errors import ManifestError
 from vssync.manifest.build import build_manifest, check_document

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.manifest.support import files, load, problems, write
+from tests.manifest.builders import files, load, problems, write
 from vssync.errors import ManifestError
 from vssync.manifest.providers import LARGEST
 from vssync.sources import load as load_module

@@ -72,7 +72,8 @@ def file_extension(filename: str) -> str:
 
 def refused_type_result(put: Put) -> Result:
     """The result of a file of a kind that the service refused before."""
-    why = f"the service refused {file_extension(put.file.filename)} files in this run; `skip: [unsupported]` leaves them out"
+    kind = file_extension(put.file.filename)
+    why = f"the service refused {kind} files in this run; `skip: [unsupported]` leaves them out"
     return Result(Status.FAILED, f"not tried: {why}")
 
 
