@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.manifest.support import files, load
-from vssync.manifest.merge import merge
+from vssync.manifest.merge import merge_trees
 from vssync.model.state import AUTO, Chunking, DesiredStore
 
 TEXT = """
@@ -136,7 +136,7 @@ def test_variables_given_have_the_declared_type(tmp_path: Path, kind: str, given
 def test_merging_is_a_json_merge_patch_with_exceptions(
     base: dict[str, object], change: dict[str, object], merged: dict[str, object]
 ) -> None:
-    assert merge(base, change) == merged
+    assert merge_trees(base, change) == merged
 
 
 def test_included_files_hold_further_stores(tmp_path: Path) -> None:

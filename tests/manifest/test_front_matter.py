@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.manifest.support import files, load, problems
-from vssync.manifest.front_matter import front_matter
+from vssync.manifest.front_matter import parse_front_matter
 
 PAGE = "---\ntitle: Hello\ntags: [a, b]\ndraft: false\nweight: 3\n---\n# Hello\n"
 STORE = """
@@ -34,7 +34,7 @@ stores:
     ],
 )
 def test_fields_are_typed(text: str, fields: dict[str, object]) -> None:
-    assert front_matter(text, "a.md", ("title", "tags", "draft", "weight")) == (fields, ())
+    assert parse_front_matter(text, "a.md", ("title", "tags", "draft", "weight")) == (fields, ())
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_fields_are_typed(text: str, fields: dict[str, object]) -> None:
     ],
 )
 def test_what_is_wrong_has_the_documents_own_line(text: str, line: int, column: int, message: str) -> None:
-    fields, (problem,) = front_matter(text, "docs/a.md", ("title",))
+    fields, (problem,) = parse_front_matter(text, "docs/a.md", ("title",))
     assert not fields
     assert message in problem.message
     assert (problem.file, problem.line, problem.column) == ("docs/a.md", line, column)

@@ -15,11 +15,11 @@ from tests.manifest.support import PAGES, load, write
 from tests.manifest.test_environments import TEXT
 from tests.manifest.test_yaml_loader import TREES
 from vssync.errors import ManifestError
-from vssync.manifest.explain import rendered
+from vssync.manifest.explain import effective_tree
 from vssync.sources.load import LoadedManifest, load_sources
-from vssync.sources.schemas import schema
+from vssync.sources.schemas import load_schema
 
-SCHEMA = schema("manifest.schema.json")
+SCHEMA = load_schema("manifest.schema.json")
 WORDS = st.sampled_from(
     [
         "a",
@@ -84,7 +84,7 @@ def test_any_tree_loads_or_is_refused(tmp_path: Path, tree: Any, env: str | None
 def loads_again(folder: Path, loaded: LoadedManifest) -> bool:
     """Whether a rendered manifest means what it was rendered from; over the same files it may not be refused."""
     try:
-        again = load(folder, json.dumps(rendered(loaded.manifest)))
+        again = load(folder, json.dumps(effective_tree(loaded.manifest)))
     except ManifestError as error:
         raise AssertionError("a rendered manifest was refused") from error
     return again.desired.stores == loaded.desired.stores
@@ -93,8 +93,8 @@ def loads_again(folder: Path, loaded: LoadedManifest) -> bool:
 @pytest.mark.parametrize("env", ["dev", "prod", "pr-7"])
 def test_what_is_rendered_renders_itself(tmp_path: Path, env: str) -> None:
     loaded = load(tmp_path, TEXT, env=env)
-    text = json.dumps(rendered(loaded.manifest))
+    text = json.dumps(effective_tree(loaded.manifest))
     again = load(tmp_path, text)
-    assert rendered(again.manifest) == rendered(loaded.manifest)
+    assert effective_tree(again.manifest) == effective_tree(loaded.manifest)
     assert again.desired.stores == loaded.desired.stores
     assert again.desired.service == loaded.desired.service

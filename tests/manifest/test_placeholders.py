@@ -10,9 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.manifest.support import file_of, files, load, problems
-from vssync.manifest.placeholders import Ambiguous, Name, Unclosed, escape, join, split
+from vssync.manifest.placeholders import (
+    AmbiguousDollar,
+    Placeholder,
+    UnclosedPlaceholder,
+    escape_placeholders,
+    format_template,
+    parse_template,
+)
 
-NAMES = st.from_regex(r"[a-z.0-9]{0,8}", fullmatch=True).map(Name)
+NAMES = st.from_regex(r"[a-z.0-9]{0,8}", fullmatch=True).map(Placeholder)
 LITERALS = st.text(alphabet="ab${}", max_size=6)
 
 
@@ -21,40 +28,42 @@ LITERALS = st.text(alphabet="ab${}", max_size=6)
     [
         ("", ()),
         ("plain", ("plain",)),
-        ("${a}", (Name("a"),)),
-        ("x${a}-${b}", ("x", Name("a"), "-", Name("b"))),
+        ("${a}", (Placeholder("a"),)),
+        ("x${a}-${b}", ("x", Placeholder("a"), "-", Placeholder("b"))),
         ("$${a}", ("${a}",)),
         ("$$${a}", ("$${a}",)),
         ("$a {b}", ("$a {b}",)),
     ],
 )
 def test_texts_are_taken_apart(text: str, parts: tuple[object, ...]) -> None:
-    assert split(text) == parts
+    assert parse_template(text) == parts
 
 
 @pytest.mark.parametrize("text", ["${", "a ${b", "${a{b}"])
 def test_an_open_placeholder_is_refused(text: str) -> None:
-    with pytest.raises(Unclosed):
-        split(text)
+    with pytest.raises(UnclosedPlaceholder):
+        parse_template(text)
 
 
 @given(LITERALS)
 def test_an_escaped_text_means_itself(text: str) -> None:
-    assert "".join(str(part) for part in split(escape(text))) == text
+    assert "".join(str(part) for part in parse_template(escape_placeholders(text))) == text
 
 
 @given(st.lists(LITERALS | NAMES, max_size=6).map(tuple))
-def test_what_is_joined_is_taken_apart_again(parts: tuple[str | Name, ...]) -> None:
+def test_what_is_joined_is_taken_apart_again(parts: tuple[str | Placeholder, ...]) -> None:
     try:
-        again = split(join(parts))
-    except Ambiguous:
+        again = parse_template(format_template(parts))
+    except AmbiguousDollar:
         assert any(
-            str(one).endswith("$") and isinstance(next_one, Name)
+            str(one).endswith("$") and isinstance(next_one, Placeholder)
             for one, next_one in pairwise(part for part in parts if part)
         )
         return
-    assert [part for part in again if isinstance(part, Name)] == [part for part in parts if isinstance(part, Name)]
-    assert join(again) == join(parts)
+    assert [part for part in again if isinstance(part, Placeholder)] == [
+        part for part in parts if isinstance(part, Placeholder)
+    ]
+    assert format_template(again) == format_template(parts)
 
 
 @pytest.mark.parametrize(

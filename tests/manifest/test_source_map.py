@@ -8,7 +8,7 @@ import pytest
 
 from tests.manifest.support import files, load
 from vssync.manifest.diagnostics import TreePath as ManifestPath
-from vssync.sources.load import LoadedManifest, file_provenance, load_sources, locate, locate_one
+from vssync.sources.load import LoadedManifest, file_provenance, load_sources, locate_value, locate_values
 
 TEXT = """\
 version: 1
@@ -59,7 +59,7 @@ PAGES = {
 def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: ManifestPath, place: str) -> None:
     load(tmp_path, TEXT, PAGES, env="prod")
     monkeypatch.chdir(tmp_path)
-    assert locate_one(load_sources(Path(), env="prod"), path) == place
+    assert locate_value(load_sources(Path(), env="prod"), path) == place
 
 
 def test_where_each_part_of_a_file_came_from(tmp_path: Path) -> None:
@@ -107,4 +107,4 @@ def test_every_file_has_its_entry(tmp_path: Path) -> None:
 
 
 def _line(loaded: LoadedManifest, path: ManifestPath | None) -> int | None:
-    return locate(loaded, [path])[path].line if path else None
+    return locate_values(loaded, [path])[path].line if path else None

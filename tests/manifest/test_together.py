@@ -15,8 +15,8 @@ from tests.manifest.support import problems
 from tests.manifest.test_laws import MANIFESTS, SCHEMA
 from vssync.errors import ManifestError
 from vssync.manifest.build import build_manifest, check_document
-from vssync.manifest.rules import APART
-from vssync.manifest.schema import check
+from vssync.manifest.rules import FIELDS_APART_FROM_SELECTION
+from vssync.manifest.schema import validate_tree
 from vssync.manifest.source_map import Documents
 from vssync.manifest.yaml_loader import parse_document
 
@@ -129,8 +129,8 @@ def test_what_is_wrong_around_the_stores_hides_nothing_that_can_be_told(
 
 def test_fields_that_leave_a_store_clear_are_the_schemas() -> None:
     fields = SCHEMA["definitions"]["store"]["properties"]
-    assert set(fields) - APART == {"files", "overrides", "skip", "extensions", "filename"}
-    assert APART - set(fields) == set()
+    assert set(fields) - FIELDS_APART_FROM_SELECTION == {"files", "overrides", "skip", "extensions", "filename"}
+    assert FIELDS_APART_FROM_SELECTION - set(fields) == set()
 
 
 @settings(max_examples=100)
@@ -142,4 +142,4 @@ def test_what_is_left_has_the_right_form(tree: Any, env: str | None) -> None:
         )
     except ManifestError:
         return
-    assert check(left.tree, SCHEMA) == ()
+    assert validate_tree(left.tree, SCHEMA) == ()

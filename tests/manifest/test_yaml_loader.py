@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vssync.errors import ManifestError
-from vssync.manifest.yaml_loader import OddFloat, OddInteger, as_written, load_values, parse_document
+from vssync.manifest.yaml_loader import NonCanonicalFloat, NonCanonicalInt, as_written, load_values, parse_document
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
 
@@ -52,15 +52,15 @@ def test_scalars_follow_the_core_schema(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "value", "kind"),
     [
-        ("1.10", 1.1, OddFloat),
-        ("010", 10, OddInteger),
-        ("1e3", 1000.0, OddFloat),
-        ("0x1F", 31, OddInteger),
-        ("0o17", 15, OddInteger),
-        ("+5", 5, OddInteger),
-        (".5", 0.5, OddFloat),
-        (".inf", float("inf"), OddFloat),
-        ("1e999", float("inf"), OddFloat),
+        ("1.10", 1.1, NonCanonicalFloat),
+        ("010", 10, NonCanonicalInt),
+        ("1e3", 1000.0, NonCanonicalFloat),
+        ("0x1F", 31, NonCanonicalInt),
+        ("0o17", 15, NonCanonicalInt),
+        ("+5", 5, NonCanonicalInt),
+        (".5", 0.5, NonCanonicalFloat),
+        (".inf", float("inf"), NonCanonicalFloat),
+        ("1e999", float("inf"), NonCanonicalFloat),
     ],
 )
 def test_numbers_that_read_back_otherwise_keep_their_text(text: str, value: float, kind: type) -> None:

@@ -16,7 +16,7 @@ from tests.manifest.support import files, load, problems, write
 from vssync.errors import ManifestError
 from vssync.manifest.providers import LARGEST
 from vssync.sources import load as load_module
-from vssync.sources.load import FILE, find_manifest, load_sources
+from vssync.sources.load import MANIFEST_NAME, find_manifest, load_sources
 from vssync.sources.sandbox import sandbox_around
 from vssync.sources.write import write_file
 
@@ -64,7 +64,7 @@ def test_a_file_of_two_stores_is_read_once(tmp_path: Path) -> None:
 def test_a_manifest_is_a_file_or_a_folders(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, {name: '{"version": 1, "name": "docs", "stores": {}}'}) / name
     assert load_sources(path).desired.owner == "docs"
-    assert find_manifest(path.parent if name == FILE else path) == path
+    assert find_manifest(path.parent if name == MANIFEST_NAME else path) == path
 
 
 @pytest.mark.parametrize("name", ["", "nobody.yaml"])

@@ -20,15 +20,21 @@ from typing import Any
 from vssync.errors import ManifestError, Problem
 from vssync.manifest import rules
 from vssync.manifest.diagnostics import Diagnostic, TreePath, collect_with
-from vssync.manifest.environments import Environment, Expander, in_force, resolve_environment, resolve_variables
+from vssync.manifest.environments import (
+    Environment,
+    Expander,
+    apply_environment,
+    resolve_environment,
+    resolve_variables,
+)
 from vssync.manifest.globs import compile_pattern
-from vssync.manifest.merge import Tree, inherit
-from vssync.manifest.placeholders import escape, literal
+from vssync.manifest.merge import Tree, apply_defaults
+from vssync.manifest.placeholders import escape_placeholders, literal_text
 from vssync.manifest.providers import EXTENSIONS, REASONS
 from vssync.manifest.rules import indeterminate_stores, without_invalid_parts
-from vssync.manifest.schema import VERSION, check
-from vssync.manifest.source_map import Documents, problems, problems_in
-from vssync.manifest.spec import Entries, Entry, Layer, Manifest, Override, StoreSpec
+from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
+from vssync.manifest.source_map import Documents, locate_diagnostics, locate_in_document
+from vssync.manifest.spec import FileEntries, FileEntry, Layer, Manifest, Override, StoreSpec
 from vssync.manifest.yaml_loader import Document
 from vssync.model.state import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, ServiceSpec
 
@@ -40,10 +46,10 @@ def check_document(document: Document, schema: Tree, part: str = "") -> Document
 
     Raises ManifestError where so much is wrong that nothing else can be checked.
     """
-    faults = check(document.tree, schema, part)
+    faults = validate_tree(document.tree, schema, part)
     if not faults:
         return document
-    problems = problems_in(document, faults)
+    problems = locate_in_document(document, faults)
     if not all(_inside(fault.path) for fault in faults):
         raise ManifestError(problems)
     return replace(document, problems=problems)
@@ -55,7 +61,7 @@ def _inside(path: TreePath) -> bool:
     return bool(within) and len(within) >= SHORTEST.get(within[0], len(within) + 1)
 
 
-def includes(main: Document, env: str | None, given: Mapping[str, str]) -> tuple[tuple[TreePath, str], ...]:
+def resolve_includes(main: Document, env: str | None, given: Mapping[str, str]) -> tuple[tuple[TreePath, str], ...]:
     """The patterns of included files, with their paths. Raises ManifestError."""
     tree, scope = _in_scope(Documents(main), env, given)
     expander = Expander(scope)
@@ -76,20 +82,22 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, given: M
         tree, scope = _in_scope(documents, env, given)
     documents = Documents(documents.main, documents.included, scope.environment)
     expander = Expander(scope)
-    inherited = inherit(tree)
+    inherited = apply_defaults(tree)
     whole = {
-        "version": VERSION,
+        "version": MANIFEST_VERSION,
         "name": tree["name"],
-        "root": escape(expander.text(tree.get("root") or ".", ("root",))),
+        "root": escape_placeholders(expander.text(tree.get("root") or ".", ("root",))),
         "service": tree.get("service") or {},
         "stores": expander.stores(inherited),
     }
     unfilled = tuple(expander.faults)
     again = documents.problems or unfilled or whole["stores"] != inherited
-    misfit = check(whole, schema) if again else ()
+    misfit = validate_tree(whole, schema) if again else ()
     fit = without_invalid_parts(whole, _paths(unfilled, misfit))
-    broken = rules.check(fit, scope)
-    wrong = _joined(documents.problems, *(problems(documents, faults) for faults in (unfilled, misfit, broken)))
+    broken = rules.check_rules(fit, scope)
+    wrong = _joined(
+        documents.problems, *(locate_diagnostics(documents, faults) for faults in (unfilled, misfit, broken))
+    )
     unclear = indeterminate_stores(_paths(unfilled, misfit, broken))
     return _manifest(without_invalid_parts(fit, _paths(broken)), scope, documents, wrong, unclear)
 
@@ -111,7 +119,7 @@ def _joined(*groups: tuple[Problem, ...]) -> tuple[Problem, ...]:
 
 def _raise(documents: Documents, faults: tuple[Diagnostic, ...] | list[Diagnostic]) -> None:
     if faults:
-        raise ManifestError(problems(documents, faults))
+        raise ManifestError(locate_diagnostics(documents, faults))
 
 
 def _in_scope(documents: Documents, env: str | None, given: Mapping[str, str]) -> tuple[dict[str, Any], Environment]:
@@ -120,7 +128,7 @@ def _in_scope(documents: Documents, env: str | None, given: Mapping[str, str]) -
     base["stores"] = _all_stores(documents)
     declared, faults = resolve_environment(base, env)
     _raise(documents, faults)
-    tree = in_force(base, declared)
+    tree = apply_environment(base, declared)
     documents = Documents(documents.main, documents.included, declared)
     values, faults = resolve_variables(tree, given, env or "")
     _raise(documents, faults)
@@ -137,7 +145,7 @@ def _all_stores(documents: Documents) -> dict[str, Any]:
                 Diagnostic(("stores", key), f"the store `{key}` is also declared in {owners[key].file}", at_name=True)
                 for key in twice
             ]
-            raise ManifestError(problems_in(document, faults))
+            raise ManifestError(locate_in_document(document, faults))
         stores.update(document.tree["stores"] or {})
         owners.update(dict.fromkeys(document.tree["stores"] or (), document))
     return stores
@@ -151,7 +159,7 @@ def _manifest(
     return Manifest(
         name=tree["name"],
         env=scope.env,
-        root=literal(tree["root"]),
+        root=literal_text(tree["root"]),
         service=service,
         stores=tuple(
             replace(store, doubtful=True, skip=REASONS, extensions=None) if store.settings.key in unclear else store
@@ -174,10 +182,11 @@ def _store(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
     return StoreSpec(
         settings=_settings(key, tree),
         layer=_layer(path, tree),
-        entries=Entries(_entry((*path, "files", at), entry) for at, entry in entries if applies_in(entry, env)),
+        entries=FileEntries(_entry((*path, "files", at), entry) for at, entry in entries if applies_in(entry, env)),
         overrides=tuple(
             Override(
-                _layer((*path, "overrides", at), override), compile_pattern(literal(override["match"]), everything=True)
+                _layer((*path, "overrides", at), override),
+                compile_pattern(literal_text(override["match"]), everything=True),
             )
             for at, override in enumerate(tree.get("overrides") or ())
         ),
@@ -191,20 +200,22 @@ def _settings(key: str, tree: Tree) -> DesiredStore:
     prune = tree.get("prune")
     return DesiredStore(
         key=key,
-        name=literal(tree.get("name") or key),
-        description=literal(tree.get("description") or ""),
-        metadata={name: literal(value) for name, value in (tree.get("metadata") or {}).items() if value is not None},
+        name=literal_text(tree.get("name") or key),
+        description=literal_text(tree.get("description") or ""),
+        metadata={
+            name: literal_text(value) for name, value in (tree.get("metadata") or {}).items() if value is not None
+        },
         expires_after_days=int(expiry["days"]) if expiry else None,
         prune=prune is not False,
         protect=bool(tree.get("protect")),
         external=bool(tree.get("external")),
-        id=literal(tree.get("id") or ""),
+        id=literal_text(tree.get("id") or ""),
         was=tuple(tree.get("was") or ()),
         batch=BatchLimits(**{name: int(value) for name, value in (tree.get("batch") or {}).items() if value}),
         guards=Guards(
             **{name: _limit(value) for name, value in (tree.get("guards") or {}).items() if value is not None}
         ),
-        ignore_attributes=tuple(map(literal, tree.get("ignore_attributes") or ())),
+        ignore_attributes=tuple(map(literal_text, tree.get("ignore_attributes") or ())),
     )
 
 
@@ -219,13 +230,13 @@ def applies_in(entry: Tree, env: str) -> bool:
     return fits and not any(fnmatchcase(env, name) for name in excluded)
 
 
-def _entry(path: TreePath, tree: Tree) -> Entry:
-    return Entry(
+def _entry(path: TreePath, tree: Tree) -> FileEntry:
+    return FileEntry(
         layer=_layer(path, tree),
-        pattern=compile_pattern(literal(tree["path"])) if "path" in tree else None,
-        exclude=tuple(compile_pattern(literal(pattern), everything=True) for pattern in tree.get("exclude") or ()),
+        pattern=compile_pattern(literal_text(tree["path"])) if "path" in tree else None,
+        exclude=tuple(compile_pattern(literal_text(pattern), everything=True) for pattern in tree.get("exclude") or ()),
         optional=bool(tree.get("optional")),
-        file_id=literal(tree.get("file_id") or ""),
+        file_id=literal_text(tree.get("file_id") or ""),
         key=tree.get("key") or "",
     )
 
@@ -236,7 +247,7 @@ def _layer(path: TreePath, tree: Tree) -> Layer:
         attributes=tree.get("attributes") or {},
         chunking=_chunking(tree.get("chunking")),
         filename=tree.get("filename"),
-        front_matter=tuple(map(literal, tree.get("front_matter") or ())),
+        front_matter=tuple(map(literal_text, tree.get("front_matter") or ())),
     )
 
 

@@ -9,10 +9,17 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean
-from vssync.manifest.merge import Tree, merge
-from vssync.manifest.placeholders import Ambiguous, Name, Parts, Unclosed, join, split
-from vssync.manifest.schema import LABEL
-from vssync.manifest.yaml_loader import OddFloat, OddInteger, number
+from vssync.manifest.merge import Tree, merge_trees
+from vssync.manifest.placeholders import (
+    AmbiguousDollar,
+    Placeholder,
+    Template,
+    UnclosedPlaceholder,
+    format_template,
+    parse_template,
+)
+from vssync.manifest.schema import LABEL_PATTERN
+from vssync.manifest.yaml_loader import NonCanonicalFloat, NonCanonicalInt, parse_number
 from vssync.model.state import Scalar
 
 
@@ -36,7 +43,7 @@ def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnos
     known = f"known here: {', '.join(declared)}"
     if not env:
         return "", (_fault("the manifest has environments, and none was chosen", f"give --env; {known}"),)
-    if not LABEL.fullmatch(env):
+    if not LABEL_PATTERN.fullmatch(env):
         return "", (_fault(f"the environment `{env}` is not a name", "letters, digits, `.`, `-`, `_`; at most 64"),)
     if env in declared:
         return env, ()
@@ -53,10 +60,10 @@ def _fault(message: str, hint: str) -> Diagnostic:
     return Diagnostic(("environments",), message, hint, at_name=True)
 
 
-def in_force(tree: Tree, declared: str) -> dict[str, Any]:
+def apply_environment(tree: Tree, declared: str) -> dict[str, Any]:
     """The manifest with its environment laid over it."""
     change = (tree.get("environments") or {}).get(declared) if declared else None
-    return merge(tree, change or {})
+    return merge_trees(tree, change or {})
 
 
 def resolve_variables(
@@ -103,8 +110,8 @@ def _given(name: str, text: str, declaration: Mapping[str, Any]) -> Scalar | Dia
     if kind == "boolean":
         value = {"true": True, "false": False}.get(text)
     elif kind == "number":
-        value = number(text)
-        value = None if isinstance(value, OddInteger | OddFloat) else value
+        value = parse_number(text)
+        value = None if isinstance(value, NonCanonicalInt | NonCanonicalFloat) else value
     if value is None:
         wanted = "true or false" if kind == "boolean" else "a number"
         return Diagnostic(("variables", name), f"the variable `{name}` must be {wanted}, not `{text}`", at_name=True)
@@ -127,18 +134,18 @@ def _default(name: str, declaration: Mapping[str, Any], env: str) -> Scalar | Di
 def _with_env(path: tuple[str, ...], text: str, env: str) -> str | Diagnostic:
     """A default may say `${env}` and nothing else, so that there is no order among variables."""
     try:
-        parts = split(text)
-    except Unclosed:
+        parts = parse_template(text)
+    except UnclosedPlaceholder:
         return Diagnostic(path, "a placeholder `${` is not closed", "write `$${` for the text `${`")
     for part in parts:
-        if isinstance(part, Name) and (part.text != "env" or not env):
+        if isinstance(part, Placeholder) and (part.text != "env" or not env):
             return Diagnostic(path, f"`${{{part.text}}}` means nothing in a variable's default", "only `${env}` does")
     return "".join(part if isinstance(part, str) else env for part in parts)
 
 
-OF_FILE = ("path", "dir", "dir.0", "name", "stem", "ext")
-FOLDER = re.compile(r"dir\.[0-9]{1,2}")  # the folders of a path, counted from 0
-LITERAL = ("only", "not")  # names of environments
+FILE_PLACEHOLDERS = ("path", "dir", "dir.0", "name", "stem", "ext")
+FOLDER_PLACEHOLDER = re.compile(r"dir\.[0-9]{1,2}")  # the folders of a path, counted from 0
+ENVIRONMENT_FIELDS = ("only", "not")  # names of environments
 
 
 class Expander:
@@ -170,7 +177,9 @@ class Expander:
             return self._value(value, path, known) if "${" in value else value
         if isinstance(value, dict):
             return {
-                name: under if name in LITERAL and len(path) == 4 else self._tree(under, (*path, name), known)
+                name: under
+                if name in ENVIRONMENT_FIELDS and len(path) == 4
+                else self._tree(under, (*path, name), known)
                 for name, under in value.items()
             }
         if isinstance(value, list):
@@ -178,31 +187,33 @@ class Expander:
         return value
 
     def _value(self, text: str, path: TreePath, known: Mapping[str, Scalar]) -> Scalar:
-        field = file_placeholder(path)
+        field = containing_field(path)
         if field == "attributes" and (whole := _whole(text)) in known:
             value = known[whole]
-            return value if not isinstance(value, str) else join((value,))
-        parts = self._known(text, path, known, is_file_placeholder(field))
+            return value if not isinstance(value, str) else format_template((value,))
+        parts = self._known(text, path, known, file_placeholders(field))
         try:
-            return join(parts)
-        except Ambiguous:
+            return format_template(parts)
+        except AmbiguousDollar:
             self.faults.append(
                 Diagnostic(path, "a value that ends in `$` stands before a placeholder", "put something between")
             )
             return ""
 
-    def _known(self, text: str, path: TreePath, known: Mapping[str, Scalar], later: Collection[str]) -> Parts:
+    def _known(self, text: str, path: TreePath, known: Mapping[str, Scalar], later: Collection[str]) -> Template:
         try:
-            parts = split(text)
-        except Unclosed:
+            parts = parse_template(text)
+        except UnclosedPlaceholder:
             self.faults.append(Diagnostic(path, "a placeholder `${` is not closed", "write `$${` for the text `${`"))
             return ()
         return tuple(part if isinstance(part, str) else self._name(part, path, known, later) for part in parts)
 
-    def _name(self, name: Name, path: TreePath, known: Mapping[str, Scalar], later: Collection[str]) -> str | Name:
+    def _name(
+        self, name: Placeholder, path: TreePath, known: Mapping[str, Scalar], later: Collection[str]
+    ) -> str | Placeholder:
         if name.text in known:
             return _text(known[name.text])
-        if name.text in later or (later and FOLDER.fullmatch(name.text)):
+        if name.text in later or (later and FOLDER_PLACEHOLDER.fullmatch(name.text)):
             return name
         self.faults.append(self._unknown(name.text, path, [*known, *later]))
         return ""
@@ -211,7 +222,7 @@ class Expander:
         shown = f"`${{{name}}}`"
         if name == "env":
             return Diagnostic(path, f"{shown} has no value: the manifest has no environments", "declare `environments`")
-        if name in (*OF_FILE, "digest") or FOLDER.fullmatch(name):
+        if name in (*FILE_PLACEHOLDERS, "digest") or FOLDER_PLACEHOLDER.fullmatch(name):
             return Diagnostic(
                 path, f"{shown} means nothing here", "it belongs to a single file's attributes, key or filename"
             )
@@ -224,25 +235,25 @@ class Expander:
         )
 
 
-def file_placeholder(path: TreePath) -> str | int:
+def containing_field(path: TreePath) -> str | int:
     """The field of a store, entry or override that a path lies in."""
     return path[4] if path[2] in ("files", "overrides") and len(path) > 4 else path[2]
 
 
-def is_file_placeholder(field: str | int) -> tuple[str, ...]:
+def file_placeholders(field: str | int) -> tuple[str, ...]:
     """The names that a field leaves to be filled in for each file."""
     if field == "filename":
-        return (*OF_FILE, "digest")
-    return OF_FILE if field in ("attributes", "key") else ()
+        return (*FILE_PLACEHOLDERS, "digest")
+    return FILE_PLACEHOLDERS if field in ("attributes", "key") else ()
 
 
 def _whole(text: str) -> str:
     """The name of the placeholder a text consists of; empty when it is more, or none."""
     try:
-        parts = split(text)
-    except Unclosed:
+        parts = parse_template(text)
+    except UnclosedPlaceholder:
         return ""
-    return parts[0].text if len(parts) == 1 and isinstance(parts[0], Name) else ""
+    return parts[0].text if len(parts) == 1 and isinstance(parts[0], Placeholder) else ""
 
 
 def _text(value: Scalar) -> str:

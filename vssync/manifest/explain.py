@@ -8,7 +8,7 @@ from unicodedata import normalize
 
 from vssync.manifest.build import applies_in
 from vssync.manifest.diagnostics import TreePath
-from vssync.manifest.front_matter import may_hold
+from vssync.manifest.front_matter import may_have_front_matter
 from vssync.manifest.merge import source_of
 from vssync.manifest.spec import Layer, Manifest
 from vssync.model.state import Attributes, DesiredFile
@@ -30,9 +30,9 @@ def provenance(manifest: Manifest, store: str, file: DesiredFile, fields: Attrib
     return found
 
 
-def front_matter_source(manifest: Manifest, store: str, file: DesiredFile) -> frozenset[str]:
+def front_matter_fields(manifest: Manifest, store: str, file: DesiredFile) -> frozenset[str]:
     """The fields of a file's own front matter that some level over it lifts."""
-    layers = _layers(manifest, store, file) if may_hold(file.path) else ()
+    layers = _layers(manifest, store, file) if may_have_front_matter(file.path) else ()
     return frozenset(name for layer in layers for name in layer.front_matter)
 
 
@@ -47,7 +47,7 @@ def _layers(manifest: Manifest, store: str, file: DesiredFile) -> tuple[Layer, .
 CHOOSING = ("only", "not")
 
 
-def rendered(manifest: Manifest) -> dict[str, Any]:
+def effective_tree(manifest: Manifest) -> dict[str, Any]:
     """The manifest's tree without what its environment leaves out."""
     stores = {key: _store(store, manifest.env) for key, store in manifest.tree["stores"].items()}
     return {**manifest.tree, "stores": stores}

@@ -13,22 +13,22 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest.diagnostics import Diagnostic
-from vssync.manifest.source_map import problems_in
-from vssync.manifest.yaml_loader import Document, OddFloat, OddInteger, as_written, load_values
+from vssync.manifest.source_map import locate_in_document
+from vssync.manifest.yaml_loader import Document, NonCanonicalFloat, NonCanonicalInt, as_written, load_values
 from vssync.model.marks import VALUE_LIMIT
 from vssync.model.state import Attributes, Scalar
 
-LONGEST = 65_536  # bytes of a file in which its front matter must end
-SUFFIXES = (".md", ".markdown", ".mdx")
+MAX_FRONT_MATTER_BYTES = 65_536  # bytes of a file in which its front matter must end
+MARKDOWN_SUFFIXES = (".md", ".markdown", ".mdx")
 _FENCED = re.compile(r"(?s)\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 
 
-def may_hold(path: str) -> bool:
+def may_have_front_matter(path: str) -> bool:
     """Whether a file of this name is one that may have front matter."""
-    return path.lower().endswith(SUFFIXES)
+    return path.lower().endswith(MARKDOWN_SUFFIXES)
 
 
-def front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[Attributes, tuple[Problem, ...]]:
+def parse_front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[Attributes, tuple[Problem, ...]]:
     """The wanted fields of a document that begins with this text, and what is wrong with them."""
     match = _FENCED.match(text)
     if match is None:
@@ -52,7 +52,7 @@ def _fields(document: Document, wanted: Collection[str]) -> tuple[Attributes, tu
             faults.append(Diagnostic((name,), f"the front matter field `{name}` {message}", "mend the document"))
         elif value is not None:
             fields[name] = value
-    return fields, problems_in(document, faults) if faults else ()
+    return fields, locate_in_document(document, faults) if faults else ()
 
 
 def _joined(value: Any) -> Any:
@@ -65,7 +65,7 @@ def _joined(value: Any) -> Any:
 def _flaw(value: Any) -> str:
     if isinstance(value, list | dict):
         return "is nested"
-    if isinstance(value, OddInteger | OddFloat):
+    if isinstance(value, NonCanonicalInt | NonCanonicalFloat):
         plain = int(value) if isinstance(value, int) else float(value)
         return f'would not be kept as written: {value.text} is {plain}; write "{value.text}" for the text'
     if isinstance(value, int | float) and (not math.isfinite(value) or abs(value) > 2**53):

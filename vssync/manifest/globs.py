@@ -16,8 +16,8 @@ from unicodedata import normalize
 
 from wcmatch import glob
 
-MOST_STARS = 4  # more `**` take polynomial time on deep paths
-NEVER = (".git", ".vssync")
+MAX_GLOBSTARS = 4  # more `**` take polynomial time on deep paths
+NEVER_READ = (".git", ".vssync")
 _MAGIC = re.compile(r"[*?\[{\\]")
 _NAMES_HIDDEN = re.compile(r"(?:^|[/{,\[])\.")
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
@@ -49,9 +49,9 @@ def pattern_problem(text: str) -> tuple[str, str] | None:
         return "holds a NUL character", ""
     if text.endswith("/") or text in (".", ""):
         return "is a folder", f"write `{text.rstrip('./')}/**` for every file in it".replace("`/**`", "`**`")
-    if text.count("**") > MOST_STARS:
-        return f"has more than {MOST_STARS} `**`", "write fewer"
-    if never := next((part for part in parts if part in NEVER), None):
+    if text.count("**") > MAX_GLOBSTARS:
+        return f"has more than {MAX_GLOBSTARS} `**`", "write fewer"
+    if never := next((part for part in parts if part in NEVER_READ), None):
         return f"lies in `{never}`, which is never read", ""
     return _uncompilable(text)
 
@@ -86,7 +86,7 @@ def _matcher(path: str, everything: bool) -> Callable[[str], object]:
     return re.compile("|".join(glob.translate(path, flags=flags)[0])).match
 
 
-LAST = "\U0010ffff"  # follows every name that begins alike
+HIGHEST_CHARACTER = "\U0010ffff"  # follows every name that begins alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Listing:
         """The files a pattern matches, with their names."""
         start = pattern.start
         first = bisect_left(self._names, start)
-        end = bisect_left(self._names, start + ("\0" if pattern.literal else LAST))
+        end = bisect_left(self._names, start + ("\0" if pattern.literal else HIGHEST_CHARACTER))
         for at in range(first, end):
             if pattern.matches(self._names[at]):
                 yield self._names[at], self._files[at]

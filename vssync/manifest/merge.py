@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from vssync.manifest.diagnostics import TreePath
-from vssync.manifest.placeholders import Name, NoFolder, Parts, fill, part, split
+from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template, parse_template, path_part
 from vssync.manifest.spec import Layer
 from vssync.model.marks import VALUE_LIMIT
 from vssync.model.state import AUTO, Attributes, Chunking, Scalar
 
 Tree = Mapping[str, Any]
-OWN = ("id", "was", "external")  # fields of one store, never of several
+NEVER_INHERITED = ("id", "was", "external")  # fields of one store, never of several
 
 
-def merge(base: Tree, change: Tree, at: TreePath = ()) -> dict[str, Any]:
+def merge_trees(base: Tree, change: Tree, at: TreePath = ()) -> dict[str, Any]:
     """The base with the change laid over it; `at` is where both are in the manifest."""
     result = dict(base)
     for name, value in change.items():
@@ -25,7 +25,7 @@ def merge(base: Tree, change: Tree, at: TreePath = ()) -> dict[str, Any]:
             result.pop(name, None)
         elif isinstance(value, Mapping):
             under = {} if _is_whole(path) else result.get(name)
-            result[name] = merge(under if isinstance(under, Mapping) else {}, value, path)
+            result[name] = merge_trees(under if isinstance(under, Mapping) else {}, value, path)
         else:
             result[name] = value
     return result
@@ -48,22 +48,23 @@ def _is_whole(path: TreePath) -> bool:
     return _field(path) in ("service", "chunking")
 
 
-def inherit(tree: Tree) -> dict[str, dict[str, Any]]:
+def apply_defaults(tree: Tree) -> dict[str, dict[str, Any]]:
     """Every store of a merged manifest, laid over its `defaults`, of which some fields are never taken."""
-    defaults = {name: value for name, value in (tree.get("defaults") or {}).items() if name not in OWN}
+    defaults = {name: value for name, value in (tree.get("defaults") or {}).items() if name not in NEVER_INHERITED}
     stores = tree.get("stores") or {}
     return {
-        key: merge(merge({}, defaults, ("stores", key)), store or {}, ("stores", key)) for key, store in stores.items()
+        key: merge_trees(merge_trees({}, defaults, ("stores", key)), store or {}, ("stores", key))
+        for key, store in stores.items()
     }
 
 
-MOST = 14  # of the API's 16; two are marks
-PATH: Parts = (Name("path"),)
-Value = Scalar | Parts | None
+MAX_ATTRIBUTES = 14  # of the API's 16; two are marks
+PATH_TEMPLATE: Template = (Placeholder("path"),)
+Value = Scalar | Template | None
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class AttributeLevel:
     """Attributes, some to be filled in, and the front matter fields that go before them."""
 
     attributes: Mapping[str, Value]
@@ -71,62 +72,62 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class FileSettings:
     """What the levels over some files say together.
 
     `shared` are their attributes where no file changes them; `lifts` all front matter fields that some level lifts.
     """
 
     layers: tuple[Layer, ...]
-    levels: tuple[Level, ...]
+    levels: tuple[AttributeLevel, ...]
     chunking: Chunking
-    filename: Parts
+    filename: Template
     shared: Attributes | None
     lifts: frozenset[str]
 
     @property
     def named_by_content(self) -> bool:
         """Whether the upload name holds a digest of the bytes."""
-        return Name("digest") in self.filename
+        return Placeholder("digest") in self.filename
 
 
-def resolve_profile(layers: tuple[Layer, ...]) -> Profile:
+def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
     """The profile of these layers, outermost first."""
     levels = tuple(_levels(layers))
     named = [layer.chunking for layer in layers if layer.chunking]
     filenames = [layer.filename for layer in layers if layer.filename]
     alone = levels[0].attributes if len(levels) == 1 and not levels[0].lifts else None
     constant = alone is not None and not any(isinstance(value, tuple) for value in alone.values())
-    return Profile(
+    return FileSettings(
         layers=layers,
         levels=levels,
         chunking=named[-1] if named else AUTO,
-        filename=split(filenames[-1]) if filenames else PATH,
+        filename=parse_template(filenames[-1]) if filenames else PATH_TEMPLATE,
         shared=dict(_present(alone)) if alone is not None and constant else None,
         lifts=frozenset(name for level in levels for name in level.lifts),
     )
 
 
-def _levels(layers: Iterable[Layer]) -> Iterator[Level]:
+def _levels(layers: Iterable[Layer]) -> Iterator[AttributeLevel]:
     """The layers, those that lift nothing merged with what follows them."""
     attributes: dict[str, Value] = {}
     for layer in layers:
         attributes.update({name: _said(value) for name, value in layer.attributes.items()})
         if layer.front_matter:
-            yield Level(attributes, layer.front_matter)
+            yield AttributeLevel(attributes, layer.front_matter)
             attributes = {}
-    yield Level(attributes, ())
+    yield AttributeLevel(attributes, ())
 
 
 def _said(value: Scalar | None) -> Value:
     """A value as it is, or the parts of a text that has something to fill in."""
     if not isinstance(value, str):
         return value
-    parts = split(value)
-    return parts if any(isinstance(part, Name) for part in parts) else "".join(str(part) for part in parts)
+    parts = parse_template(value)
+    return parts if any(isinstance(part, Placeholder) for part in parts) else "".join(str(part) for part in parts)
 
 
-def attributes_of(profile: Profile, path: str, fields: Attributes) -> Attributes:
+def resolve_attributes(profile: FileSettings, path: str, fields: Attributes) -> Attributes:
     """A file's attributes; `fields` are its front matter. Raises NoFolder."""
     if profile.shared is not None:
         return profile.shared
@@ -146,18 +147,19 @@ def _present(said: Mapping[str, Value], path: str = "") -> Iterator[tuple[str, S
             yield name, value
 
 
-def _filled(name: str, parts: Parts, path: str) -> str:
+def _filled(name: str, parts: Template, path: str) -> str:
     try:
-        return fill(parts, lambda placeholder: part(path, placeholder))
-    except NoFolder as error:
+        return fill_template(parts, lambda placeholder: path_part(path, placeholder))
+    except MissingFolder as error:
         error.attribute = name
         raise
 
 
-def attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]:
+def find_attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]:
     """What is wrong with a file's merged attributes: the attribute (empty for all of them), and what."""
-    if len(attributes) > MOST:
-        yield "", f"{len(attributes)} attributes after merging, {MOST} are allowed: {', '.join(sorted(attributes))}"
+    if len(attributes) > MAX_ATTRIBUTES:
+        names = ", ".join(sorted(attributes))
+        yield "", f"{len(attributes)} attributes after merging, {MAX_ATTRIBUTES} are allowed: {names}"
     for name, value in attributes.items():
         if isinstance(value, str) and len(value) > VALUE_LIMIT:
             yield name, f"the attribute `{name}` has {len(value):,} characters, {VALUE_LIMIT} are allowed"

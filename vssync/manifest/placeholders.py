@@ -15,28 +15,28 @@ _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class Placeholder:
     """A placeholder's name."""
 
     text: str
 
 
-Parts = tuple[str | Name, ...]
+Template = tuple[str | Placeholder, ...]
 
 
-class Unclosed(ValueError):
+class UnclosedPlaceholder(ValueError):
     """A `${` without its `}`."""
 
 
-class Ambiguous(ValueError):
+class AmbiguousDollar(ValueError):
     """A text that ends in `$` before a placeholder: together they would read as a literal."""
 
 
-def split(text: str) -> Parts:
+def parse_template(text: str) -> Template:
     """The literal texts and names of a text, in order. Raises Unclosed."""
     if "${" not in text:
         return (text,) if text else ()
-    parts: list[str | Name] = []
+    parts: list[str | Placeholder] = []
     literal, at = "", 0
     for match in _TOKEN.finditer(text):
         literal += text[at : match.start()]
@@ -44,53 +44,53 @@ def split(text: str) -> Parts:
         if match.group(1) is None:
             literal += "${"
         elif not match.group(2):
-            raise Unclosed(text)
+            raise UnclosedPlaceholder(text)
         else:
-            parts += [literal, Name(match.group(1))] if literal else [Name(match.group(1))]
+            parts += [literal, Placeholder(match.group(1))] if literal else [Placeholder(match.group(1))]
             literal = ""
     literal += text[at:]
     return (*parts, literal) if literal else tuple(parts)
 
 
-def join(parts: Parts) -> str:
+def format_template(parts: Template) -> str:
     """The text that `split` takes apart into these parts, neighbouring literals as one. Raises Ambiguous."""
     text, literal = "", ""
     for part in parts:
         if isinstance(part, str):
             literal += part
         elif literal.endswith("$"):
-            raise Ambiguous(literal)
+            raise AmbiguousDollar(literal)
         else:
-            text += escape(literal) + "${" + part.text + "}"
+            text += escape_placeholders(literal) + "${" + part.text + "}"
             literal = ""
-    return text + escape(literal)
+    return text + escape_placeholders(literal)
 
 
-def escape(literal: str) -> str:
+def escape_placeholders(literal: str) -> str:
     """A literal text as it must be written where placeholders are read."""
     return literal.replace("${", "$${")
 
 
-def literal(text: str) -> str:
+def literal_text(text: str) -> str:
     """What a text says in which nothing is left to fill in. Raises Unclosed."""
-    return "".join(part for part in split(text) if isinstance(part, str)) if "${" in text else text
+    return "".join(part for part in parse_template(text) if isinstance(part, str)) if "${" in text else text
 
 
-def fill(parts: Parts, value: Callable[[str], str]) -> str:
+def fill_template(parts: Template, value: Callable[[str], str]) -> str:
     """The text with every name replaced."""
     return "".join(part if isinstance(part, str) else value(part.text) for part in parts)
 
 
-MOST_BYTES = 255  # what file systems and services commonly take for a name
+MAX_NAME_BYTES = 255  # what file systems and services commonly take for a name
 
 
-class NoFolder(ValueError):
+class MissingFolder(ValueError):
     """`${dir.N}` of a path that has fewer folders; `attribute` is the one that asked, where one did."""
 
     attribute = ""
 
 
-def part(path: str, name: str) -> str:
+def path_part(path: str, name: str) -> str:
     """What a placeholder's name stands for in a path. Folders count from 0. Raises NoFolder."""
     folder, _, last = path.rpartition("/")
     if name == "path":
@@ -106,13 +106,15 @@ def part(path: str, name: str) -> str:
     folders = folder.split("/") if folder else []
     number = int(name.removeprefix("dir."))
     if number >= len(folders):
-        raise NoFolder(f"`${{{name}}}` asks for more folders than `{path}` has ({len(folders)}; they count from 0)")
+        raise MissingFolder(
+            f"`${{{name}}}` asks for more folders than `{path}` has ({len(folders)}; they count from 0)"
+        )
     return folders[number]
 
 
-def extension(filename: str) -> str:
+def file_extension(filename: str) -> str:
     """The lower-case extension with its dot; empty where there is none."""
-    return part(filename, "ext").lower()
+    return path_part(filename, "ext").lower()
 
 
 def upload_digest(name: str, sha256: str) -> str:
@@ -120,11 +122,11 @@ def upload_digest(name: str, sha256: str) -> str:
     return hashlib.sha256(f"{name}\n{sha256}".encode()).hexdigest()[:16]
 
 
-def upload_name(parts: Parts, path: str, digest: str) -> str:
+def upload_name(parts: Template, path: str, digest: str) -> str:
     """The name to upload a file with: one name, its extension in lower case, at most 255 bytes. Raises NoFolder."""
-    text = fill(parts, lambda name: digest if name == "digest" else part(path, name)).replace("/", "__")
-    ext = part(text, "ext")
-    return _cut(text.removesuffix(ext), MOST_BYTES - len(ext.encode())) + ext.lower()
+    text = fill_template(parts, lambda name: digest if name == "digest" else path_part(path, name)).replace("/", "__")
+    ext = path_part(text, "ext")
+    return _cut(text.removesuffix(ext), MAX_NAME_BYTES - len(ext.encode())) + ext.lower()
 
 
 def _cut(text: str, most: int) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from vssync.errors import ManifestError
 from vssync.manifest.diagnostics import Diagnostic, TreePath
-from vssync.manifest.front_matter import may_hold
-from vssync.manifest.merge import Profile, attribute_problems, attributes_of, source_of
-from vssync.manifest.placeholders import NoFolder, upload_digest, upload_name
+from vssync.manifest.front_matter import may_have_front_matter
+from vssync.manifest.merge import FileSettings, find_attribute_problems, resolve_attributes, source_of
+from vssync.manifest.placeholders import MissingFolder, upload_digest, upload_name
 from vssync.manifest.select import SelectedFile, Selection
-from vssync.manifest.source_map import problems
+from vssync.manifest.source_map import locate_diagnostics
 from vssync.manifest.spec import Manifest
 from vssync.model.state import Attributes, Desired, DesiredFile, Scalar
 
@@ -30,7 +30,7 @@ class Reading:
 
 def wanted_fields(choice: SelectedFile) -> frozenset[str]:
     """The fields of a file's own front matter that its attributes depend on."""
-    return choice.profile.lifts if choice.found and may_hold(choice.found.path) else frozenset()
+    return choice.profile.lifts if choice.found and may_have_front_matter(choice.found.path) else frozenset()
 
 
 def resolve_desired(manifest: Manifest, chosen: tuple[Selection, ...], readings: Mapping[str, Reading]) -> Desired:
@@ -79,13 +79,13 @@ class _Resolver:
             return None  # what is wrong with it is known
         fields = reading.fields if reading else NOTHING
         try:
-            attributes = self._shared(attributes_of(profile, path, fields), profile)
-        except NoFolder as error:
+            attributes = self._shared(resolve_attributes(profile, path, fields), profile)
+        except MissingFolder as error:
             self._complain(profile, error.attribute, fields, str(error), path)
             return None
         if id(attributes) not in self._checked:
             self._checked.add(id(attributes))
-            for name, message in attribute_problems(attributes):
+            for name, message in find_attribute_problems(attributes):
                 self._complain(profile, name, fields, message, path)
         return DesiredFile(
             key=choice.key,
@@ -103,14 +103,14 @@ class _Resolver:
             return choice.filename
         return upload_name(choice.profile.filename, path, upload_digest(self._manifest.name, reading.sha256))
 
-    def _shared(self, attributes: Attributes, profile: Profile) -> Attributes:
+    def _shared(self, attributes: Attributes, profile: FileSettings) -> Attributes:
         """The one map that is kept for all equal ones; kinds count, since 1 equals true."""
         if attributes is profile.shared:
             return attributes
         rows = frozenset((name, type(value), value) for name, value in attributes.items())
         return self._maps.setdefault(rows, attributes)
 
-    def _complain(self, profile: Profile, name: str, fields: Attributes, message: str, file: str) -> None:
+    def _complain(self, profile: FileSettings, name: str, fields: Attributes, message: str, file: str) -> None:
         path = source_of(profile.layers, name, fields) if name else None
         known = self._faults.setdefault((path or profile.layers[1].path, name), _Fault(message, file))
         known.count += 1
@@ -122,7 +122,7 @@ class _Resolver:
             for (path, name), fault in self._faults.items()
         ]
         if faults:
-            raise ManifestError(problems(self._manifest.documents, faults))
+            raise ManifestError(locate_diagnostics(self._manifest.documents, faults))
 
 
 def _more(count: int) -> str:

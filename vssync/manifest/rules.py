@@ -23,13 +23,13 @@ from typing import Any
 from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean, format_path
 from vssync.manifest.environments import Environment
 from vssync.manifest.globs import pattern_problem
-from vssync.manifest.placeholders import Name, literal, split
+from vssync.manifest.placeholders import Placeholder, literal_text, parse_template
 
 Tree = Mapping[str, Any]
-MOST_METADATA = 10  # of the API's 16; the rest is for vssync
+MAX_METADATA = 10  # of the API's 16; the rest is for vssync
 
 
-def check(tree: Tree, scope: Environment) -> tuple[Diagnostic, ...]:
+def check_rules(tree: Tree, scope: Environment) -> tuple[Diagnostic, ...]:
     """Every broken rule of a manifest with everything filled in, whose form is right."""
     stores: Mapping[str, Tree] = tree["stores"]
     each = chain.from_iterable(_store(("stores", key), store, scope) for key, store in stores.items())
@@ -81,9 +81,9 @@ def _store(path: TreePath, store: Tree, scope: Environment) -> Iterator[Diagnost
 
 
 def _metadata(path: TreePath, store: Tree) -> Iterator[Diagnostic]:
-    if (count := len(store.get("metadata") or ())) > MOST_METADATA:
+    if (count := len(store.get("metadata") or ())) > MAX_METADATA:
         message = (
-            f"`{format_path(path)}` has {count} metadata names with those of `defaults`; {MOST_METADATA} are allowed"
+            f"`{format_path(path)}` has {count} metadata names with those of `defaults`; {MAX_METADATA} are allowed"
         )
         yield Diagnostic((*path, "metadata"), message, "remove some; `null` removes an inherited one")
 
@@ -105,7 +105,7 @@ def _layer(path: TreePath, layer: Tree, ignored: Iterable[str]) -> Iterator[Diag
 
 def _entry(path: TreePath, entry: Tree, scope: Environment) -> Iterator[Diagnostic]:
     if "file_id" in entry:
-        if any(isinstance(part, Name) for part in split(entry["key"] or "")):
+        if any(isinstance(part, Placeholder) for part in parse_template(entry["key"] or "")):
             message = "a File declared by `file_id` has no path to make a key from"
             yield Diagnostic((*path, "key"), message, "write the key in full")
         for name in ("path", "exclude", "optional"):
@@ -120,7 +120,7 @@ def _entry(path: TreePath, entry: Tree, scope: Environment) -> Iterator[Diagnost
 
 
 def _pattern(path: TreePath, text: str) -> Iterator[Diagnostic]:
-    if found := pattern_problem(literal(text)):
+    if found := pattern_problem(literal_text(text)):
         yield Diagnostic(path, f"`{text}` {found[0]}", found[1])
 
 
@@ -149,14 +149,16 @@ def _ids(path: TreePath, entries: Iterable[Tree]) -> Iterator[Diagnostic]:
             first.setdefault(file_id, number)
 
 
-STAND_INS: Mapping[str, Tree] = {  # for one of a list: it belongs to no environment, or changes nothing
+INERT_ITEMS: Mapping[str, Tree] = {  # for one of a list: it belongs to no environment, or changes nothing
     "files": {"path": "-", "only": []},
     "overrides": {"match": "-"},
 }
-APART = frozenset(  # fields that decide neither which files a store takes nor what an override makes of them
-    (
-        *("name", "id", "external", "was", "description", "metadata", "expires_after", "prune", "protect"),
-        *("batch", "guards", "chunking", "attributes", "front_matter", "ignore_attributes"),
+FIELDS_APART_FROM_SELECTION = (
+    frozenset(  # fields that decide neither which files a store takes nor what an override makes of them
+        (
+            *("name", "id", "external", "was", "description", "metadata", "expires_after", "prune", "protect"),
+            *("batch", "guards", "chunking", "attributes", "front_matter", "ignore_attributes"),
+        )
     )
 )
 
@@ -180,7 +182,7 @@ def without_invalid_parts(tree: Tree, wrong: Iterable[TreePath]) -> dict[str, An
 def _without_invalid_files(key: str, store: Tree, wrong: Collection[TreePath]) -> Tree:
     fields = {path[0] for path in wrong}
     rest = {name: value for name, value in store.items() if name not in fields}
-    for name, stand_in in STAND_INS.items():
+    for name, stand_in in INERT_ITEMS.items():
         if name in fields and (name,) not in wrong:
             gone = {path[1] for path in wrong if path[0] == name}
             rest[name] = [stand_in if at in gone else value for at, value in enumerate(store[name])]
@@ -195,4 +197,4 @@ def indeterminate_stores(wrong: Iterable[TreePath]) -> frozenset[str]:
 
 
 def _decides(path: TreePath) -> bool:
-    return path[0] not in APART and not (path[0] == "files" and len(path) > 1)
+    return path[0] not in FIELDS_APART_FROM_SELECTION and not (path[0] == "files" and len(path) > 1)

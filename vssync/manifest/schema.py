@@ -15,9 +15,9 @@ from jsonschema import Draft7Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 
 from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean, format_path
-from vssync.manifest.yaml_loader import OddFloat, OddInteger, as_written
+from vssync.manifest.yaml_loader import NonCanonicalFloat, NonCanonicalInt, as_written
 
-KINDS = {
+TYPE_NAMES = {
     "object": "a mapping",
     "array": "a list",
     "string": "text",
@@ -26,10 +26,10 @@ KINDS = {
     "boolean": "true or false",
     "null": "null",
 }
-WORDS_OF_YAML_1_1 = {"yes": "true", "on": "true", "no": "false", "off": "false"}
-VERSION = 1
-LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}")  # names of owners, stores, environments: as the schema says
-Said = tuple[str, str]  # message and hint
+YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+MANIFEST_VERSION = 1
+LABEL_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # names of owners, stores, environments: as the schema says
+Explanation = tuple[str, str]  # message and hint
 Wrong = Any  # a ValidationError, all of whose fields are typed as perhaps unset
 
 
@@ -43,21 +43,25 @@ _extend: Any = validators.extend  # untyped in jsonschema
 
 
 def _as_written(_: Validator, wanted: bool, value: object, __: Mapping[str, Any]) -> Iterator[ValidationError]:
-    if wanted and isinstance(value, OddInteger | OddFloat):
+    if wanted and isinstance(value, NonCanonicalInt | NonCanonicalFloat):
         yield ValidationError(value.text)
 
 
-Checker: Any = _extend(Draft7Validator, {"asWritten": _as_written, "pattern": _whole_pattern})
+SchemaValidator: Any = _extend(Draft7Validator, {"asWritten": _as_written, "pattern": _whole_pattern})
 
 
-def check(tree: Mapping[str, Any], schema: Mapping[str, Any], part: str = "") -> tuple[Diagnostic, ...]:
+def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], part: str = "") -> tuple[Diagnostic, ...]:
     """Every fault of a tree against the schema, or against one of its definitions. Paths are the tree's own."""
     version = tree.get("version")
-    if not part and isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
+    if not part and isinstance(version, int) and not isinstance(version, bool) and version > MANIFEST_VERSION:
         hint = "upgrade vssync, or write `version: 1`"
-        return (Diagnostic(("version",), f"`version` {version} is newer than the newest known here, {VERSION}", hint),)
+        return (
+            Diagnostic(
+                ("version",), f"`version` {version} is newer than the newest known here, {MANIFEST_VERSION}", hint
+            ),
+        )
     rules = _inlined(schema["definitions"][part] if part else schema, schema)
-    errors = Checker(rules).iter_errors(tree)
+    errors = SchemaValidator(rules).iter_errors(tree)
     return tuple(fault for error in errors for fault in _faults(error))
 
 
@@ -109,14 +113,14 @@ def _example(name: str) -> str:
     return "a File declared by `file_id` needs a key" if name == "key" else f"write `{name}: ...`"
 
 
-def _say(error: Wrong, subject: str) -> Said:
-    said = SAYINGS.get(str(error.validator))
+def _say(error: Wrong, subject: str) -> Explanation:
+    said = EXPLANATIONS.get(str(error.validator))
     return said(error, subject) if said else (f"{subject} is not allowed: {error.message}", "")
 
 
-def _type(error: Wrong, subject: str) -> Said:
+def _type(error: Wrong, subject: str) -> Explanation:
     wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-    kinds = [KINDS[kind] for kind in wanted if kind != "null"]
+    kinds = [TYPE_NAMES[kind] for kind in wanted if kind != "null"]
     return f"{subject} must be {_either(kinds)}, not {_kind(error.instance)}", _type_hint(error.instance, kinds)
 
 
@@ -127,7 +131,7 @@ def _type_hint(value: object, kinds: list[str]) -> str:
         return 'text that starts with `{`, `[` or `*` needs quotes: "{a,b}/*.md"'
     if isinstance(value, str) and "a list" in kinds:
         return f"write [{_short(value)}]"
-    if isinstance(value, str) and (meaning := WORDS_OF_YAML_1_1.get(value.lower())):
+    if isinstance(value, str) and (meaning := YAML_1_1_BOOLEANS.get(value.lower())):
         return f"`{value}` is text in YAML 1.2; write {meaning}"
     if not isinstance(value, str | dict | list) and kinds == ["text"]:
         return f'write "{as_written(value)}"'
@@ -148,19 +152,19 @@ def _either(words: list[str]) -> str:
     return ", ".join(words) if " or " in last else f"{', '.join(words[:-1])} or {last}"
 
 
-def _enum(error: Wrong, subject: str) -> Said:
+def _enum(error: Wrong, subject: str) -> Explanation:
     known = [str(word) for word in error.validator_value]
     allowed = _either([f"`{word}`" for word in known])
     return f"{subject} must be {allowed}, not {_shown(error.instance)}", did_you_mean(str(error.instance), known)
 
 
-def _pattern(error: Wrong, subject: str) -> Said:
+def _pattern(error: Wrong, subject: str) -> Explanation:
     shown = _shown(error.instance)
     message = "is not allowed" if shown in subject else f"cannot be {shown}"
     return f"{subject} {message}", f"allowed: {error.schema['patternErrorMessage']}"
 
 
-def _written(error: Wrong, subject: str) -> Said:
+def _written(error: Wrong, subject: str) -> Explanation:
     if not math.isfinite(error.instance):
         return f"{subject} is not a finite number: {error.message}", f'write "{error.message}" for the text'
     plain = int(error.instance) if isinstance(error.instance, int) else float(error.instance)
@@ -170,7 +174,7 @@ def _written(error: Wrong, subject: str) -> Said:
     )
 
 
-SAYINGS: dict[str, Callable[[Wrong, str], Said]] = {
+EXPLANATIONS: dict[str, Callable[[Wrong, str], Explanation]] = {
     "type": _type,
     "enum": _enum,
     "pattern": _pattern,

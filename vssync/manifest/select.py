@@ -8,11 +8,19 @@ from dataclasses import dataclass
 from vssync.errors import Problem
 from vssync.manifest.diagnostics import Diagnostic, format_path
 from vssync.manifest.globs import FoundFile, Listing
-from vssync.manifest.merge import PATH, Profile, resolve_profile
-from vssync.manifest.placeholders import NoFolder, extension, fill, literal, part, split, upload_name
+from vssync.manifest.merge import PATH_TEMPLATE, FileSettings, merge_layers
+from vssync.manifest.placeholders import (
+    MissingFolder,
+    file_extension,
+    fill_template,
+    literal_text,
+    parse_template,
+    path_part,
+    upload_name,
+)
 from vssync.manifest.providers import EXTENSIONS, LARGEST
-from vssync.manifest.source_map import problems
-from vssync.manifest.spec import Entry, Manifest, StoreSpec
+from vssync.manifest.source_map import locate_diagnostics
+from vssync.manifest.spec import FileEntry, Manifest, StoreSpec
 
 NO_DIGEST = "0" * 16
 
@@ -26,8 +34,8 @@ class SelectedFile:
 
     key: str
     filename: str
-    entry: Entry
-    profile: Profile
+    entry: FileEntry
+    profile: FileSettings
     found: FoundFile | None = None
 
 
@@ -46,7 +54,7 @@ def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection,
     chosen = tuple(chooser.choose(listing) for chooser in choosers)
     faults = [fault for chooser in choosers for fault in chooser.faults]
     found = [problem for chooser in choosers for problem in chooser.problems]
-    return chosen, (*problems(manifest.documents, faults), *found) if faults else tuple(found)
+    return chosen, (*locate_diagnostics(manifest.documents, faults), *found) if faults else tuple(found)
 
 
 class _Chooser:
@@ -58,7 +66,7 @@ class _Chooser:
         self.problems: list[Problem] = []
         self.skipped: dict[str, str] = {}
         self._overrides = [(override.pattern.start, override.pattern.matches) for override in spec.overrides]
-        self._profiles: dict[tuple[int, ...], Profile] = {}
+        self._profiles: dict[tuple[int, ...], FileSettings] = {}
 
     def choose(self, listing: Listing) -> Selection:
         choices = sorted(self._choices(listing), key=lambda choice: choice.key)
@@ -66,12 +74,12 @@ class _Chooser:
         return Selection(self.spec, tuple(choices), self.skipped)
 
     def _choices(self, listing: Listing) -> Iterator[SelectedFile]:
-        taken: dict[str, Entry] = {}
+        taken: dict[str, FileEntry] = {}
         for number, entry in enumerate(self.spec.entries):
             if entry.file_id:
                 yield self._declared(number, entry)
                 continue
-            twice: dict[str, Entry] = {}
+            twice: dict[str, FileEntry] = {}
             for name, found in self._matches(entry, listing):
                 if (other := taken.setdefault(name, entry)) is not entry:
                     twice[name] = other
@@ -79,7 +87,7 @@ class _Chooser:
                     yield choice
             self._chosen_twice(entry, twice)
 
-    def _matches(self, entry: Entry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
+    def _matches(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
         """The files an entry chooses; it must choose some unless it is optional."""
         assert entry.pattern is not None
         some = False
@@ -92,10 +100,10 @@ class _Chooser:
             hint = "mend it, or add `optional: true`"
             self.faults.append(Diagnostic((*entry.layer.path, "path"), f"`{entry.pattern.text}` {what}", hint))
 
-    def _declared(self, number: int, entry: Entry) -> SelectedFile:
+    def _declared(self, number: int, entry: FileEntry) -> SelectedFile:
         """The choice of a File declared by id: its key stands in for a path."""
-        key = literal(entry.key)
-        return SelectedFile(key, upload_name(PATH, key, ""), entry, self._profile(number, key))
+        key = literal_text(entry.key)
+        return SelectedFile(key, upload_name(PATH_TEMPLATE, key, ""), entry, self._profile(number, key))
 
     def _choice(self, number: int, name: str, found: FoundFile) -> SelectedFile | None:
         entry, profile = self.spec.entries[number], self._profile(number, name)
@@ -103,29 +111,33 @@ class _Chooser:
             self.problems.append(Problem(found.path, 0, 0, found.trouble))
             return None
         try:
-            key = fill(split(entry.key), lambda placeholder: part(name, placeholder)) if entry.key else name
+            key = (
+                fill_template(parse_template(entry.key), lambda placeholder: path_part(name, placeholder))
+                if entry.key
+                else name
+            )
             filename = upload_name(profile.filename, name, NO_DIGEST)
-        except NoFolder as error:
+        except MissingFolder as error:
             self.problems.append(Problem(found.path, 0, 0, str(error), "choose fewer files, or ask for fewer folders"))
             return None
         if not key or not filename:
             what = "key" if not key else "upload name"
             self.problems.append(Problem(found.path, 0, 0, f"the {what} made for it is empty", "mend the template"))
             return None
-        if self._left_out(entry, key, found, extension(filename)):
+        if self._left_out(entry, key, found, file_extension(filename)):
             return None
         return SelectedFile(key, filename, entry, profile, found)
 
-    def _profile(self, number: int, name: str) -> Profile:
+    def _profile(self, number: int, name: str) -> FileSettings:
         """The profile of the levels over a file: few different ones, however many files."""
         over = [at for at, (start, matches) in enumerate(self._overrides) if name.startswith(start) and matches(name)]
         known = self._profiles.get((number, *over))
         if known is None:
             layers = [self.spec.entries[number].layer, *(self.spec.overrides[at].layer for at in over)]
-            known = self._profiles[number, *over] = resolve_profile((self.spec.layer, *layers))
+            known = self._profiles[number, *over] = merge_layers((self.spec.layer, *layers))
         return known
 
-    def _left_out(self, entry: Entry, key: str, found: FoundFile, ext: str) -> bool:
+    def _left_out(self, entry: FileEntry, key: str, found: FoundFile, ext: str) -> bool:
         """Whether a file cannot be uploaded: skipped where the store says so and a pattern met it, else a problem."""
         why = self._why_not(found, ext)
         if not why:
@@ -151,7 +163,7 @@ class _Chooser:
             return "too_large", f"the file has {found.size:,} bytes; {LARGEST:,} are allowed"
         return None
 
-    def _chosen_twice(self, entry: Entry, twice: Mapping[str, Entry]) -> None:
+    def _chosen_twice(self, entry: FileEntry, twice: Mapping[str, FileEntry]) -> None:
         """One fault for each pair of entries, however many files both choose."""
         others = {id(other): other for other in twice.values()}
         for other in others.values():

@@ -45,18 +45,18 @@ class SourceLocation:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
-def locations(documents: Documents, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
+def find_locations(documents: Documents, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where the values at these paths of the resolved manifest are written, in one pass over each file."""
     return {path: place for (path, _), place in _locate([(path, False) for path in paths], documents).items()}
 
 
-def problems(documents: Documents, faults: Collection[Diagnostic]) -> tuple[Problem, ...]:
+def locate_diagnostics(documents: Documents, faults: Collection[Diagnostic]) -> tuple[Problem, ...]:
     """Faults of the resolved manifest with their places."""
     found = _locate([(fault.path, fault.at_name) for fault in faults], documents)
     return tuple(_problem(fault, found[fault.path, fault.at_name]) for fault in faults)
 
 
-def problems_in(document: Document, faults: Collection[Diagnostic]) -> tuple[Problem, ...]:
+def locate_in_document(document: Document, faults: Collection[Diagnostic]) -> tuple[Problem, ...]:
     """Faults of one file, whose paths are those of its own tree, with their places."""
     index = _PositionIndex(document.text, [fault.path for fault in faults])
     return tuple(
@@ -71,7 +71,7 @@ def _problem(fault: Diagnostic, place: SourceLocation) -> Problem:
 def _locate(
     wanted: Iterable[tuple[TreePath, bool]], documents: Documents
 ) -> dict[tuple[TreePath, bool], SourceLocation]:
-    origins = {(path, at_name): origin(documents, path) for path, at_name in wanted}
+    origins = {(path, at_name): find_origin(documents, path) for path, at_name in wanted}
     by_file: dict[str, tuple[Document, list[TreePath]]] = {}
     for document, path in origins.values():
         by_file.setdefault(document.file, (document, []))[1].append(path)
@@ -82,7 +82,7 @@ def _locate(
     }
 
 
-def origin(documents: Documents, path: TreePath) -> tuple[Document, TreePath]:
+def find_origin(documents: Documents, path: TreePath) -> tuple[Document, TreePath]:
     """The file that gave a path of the resolved manifest its value, and the path in that file."""
     layers = tuple(_layers(documents, path))
     for document, written in layers:

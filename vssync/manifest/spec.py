@@ -31,7 +31,7 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FileEntry:
     """One of a store's `files`; exactly one of `pattern` and `file_id` is set."""
 
     layer: Layer
@@ -49,23 +49,23 @@ class Entry:
         return not any(exclude.matches(name) for exclude in self.exclude)
 
 
-class Entries:
+class FileEntries:
     """A store's entries in their order, which know without asking all of them which one chose a file."""
 
-    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+    def __init__(self, entries: Iterable[FileEntry] = ()) -> None:
         self._all = tuple(entries)
         self._declared = {entry.file_id: entry for entry in self._all if entry.file_id}
         self._searching = tuple(entry for entry in self._all if entry.pattern and not entry.pattern.literal)
         named = ((entry.pattern.start, entry) for entry in self._all if entry.pattern and entry.pattern.literal)
         self._named = {name: entry for name, entry in named if entry.chooses(name)}
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[FileEntry]:
         return iter(self._all)
 
-    def __getitem__(self, number: int) -> Entry:
+    def __getitem__(self, number: int) -> FileEntry:
         return self._all[number]
 
-    def origin(self, name: str, file_id: str) -> Entry:
+    def origin(self, name: str, file_id: str) -> FileEntry:
         """The entry that chose a file by its name, or declared it by its id. It must be one of theirs."""
         if file_id:
             return self._declared[file_id]
@@ -92,7 +92,7 @@ class StoreSpec:
 
     settings: DesiredStore
     layer: Layer
-    entries: Entries = field(default_factory=Entries)
+    entries: FileEntries = field(default_factory=FileEntries)
     overrides: tuple[Override, ...] = ()
     skip: frozenset[str] = frozenset()
     extensions: frozenset[str] | None = None

@@ -17,13 +17,13 @@ import yaml
 
 from vssync.errors import ManifestError, Problem
 
-DEEPEST = 50
-MOST_ALIASED = 100_000  # values that aliases may add, all together
+MAX_DEPTH = 50
+MAX_ALIASED_VALUES = 100_000  # values that aliases may add, all together
 _ESCAPE = re.compile(  # in JSON's strings; a character beyond U+FFFF is written as two halves
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
 )
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML built without libyaml has the slow one only
-WORDS: dict[str, bool | None] = {
+KEYWORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
@@ -125,9 +125,9 @@ class _Builder:
 
     def _plain(self, event: Any) -> Any:
         text = event.value
-        if text in WORDS:
-            return WORDS[text]
-        if text[0] in "+-.0123456789" and (found := number(text)) is not None:
+        if text in KEYWORDS:
+            return KEYWORDS[text]
+        if text[0] in "+-.0123456789" and (found := parse_number(text)) is not None:
             return found
         return text
 
@@ -145,8 +145,8 @@ class _Builder:
     def _start(self, event: Any, value: dict[str, Any] | list[Any]) -> None:
         self._untagged(event)
         self._no_name(event)
-        if len(self._open) >= DEEPEST:
-            raise self._stop(event, f"values are nested more than {DEEPEST} deep")
+        if len(self._open) >= MAX_DEPTH:
+            raise self._stop(event, f"values are nested more than {MAX_DEPTH} deep")
         self._open.append(_ValueFrame(value, event.anchor))
 
     def _end(self) -> None:
@@ -162,8 +162,10 @@ class _Builder:
             raise self._stop(event, f"the alias `*{event.anchor}` has no anchor before it", hint)
         value, weight = self._anchors[event.anchor]
         self._aliased += weight
-        if self._aliased > MOST_ALIASED:
-            raise self._stop(event, f"aliases add more than {MOST_ALIASED:,} values", "write fewer, or use `defaults`")
+        if self._aliased > MAX_ALIASED_VALUES:
+            raise self._stop(
+                event, f"aliases add more than {MAX_ALIASED_VALUES:,} values", "write fewer, or use `defaults`"
+            )
         self._add(value, weight)
 
     def _add(self, value: Any, weight: int) -> None:
@@ -200,9 +202,11 @@ class _Builder:
 
 def _from_json(text: str, file: str) -> Any:
     """JSON by its own reader: libyaml refuses its surrogate escapes. Raises ManifestError."""
-    too_deep = ManifestError((Problem(file, 0, 0, f"values are nested more than {DEEPEST} deep"),))
+    too_deep = ManifestError((Problem(file, 0, 0, f"values are nested more than {MAX_DEPTH} deep"),))
     try:
-        tree = json.loads(text, object_pairs_hook=_unique, parse_int=number, parse_float=number, parse_constant=_refuse)
+        tree = json.loads(
+            text, object_pairs_hook=_unique, parse_int=parse_number, parse_float=parse_number, parse_constant=_refuse
+        )
     except json.JSONDecodeError as error:
         raise ManifestError((Problem(file, error.lineno, error.colno, f"not JSON: {error.msg}"),)) from None
     except RecursionError:
@@ -227,7 +231,7 @@ def _halves(text: str, file: str) -> Iterator[Problem]:
 
 def _is_deep(tree: Any) -> bool:
     level: list[Any] = [[tree]]
-    for _ in range(DEEPEST + 1):
+    for _ in range(MAX_DEPTH + 1):
         inner = (value.values() if isinstance(value, dict) else value for value in level)
         level = [value for values in inner for value in values if isinstance(value, dict | list)]
         if not level:
@@ -313,19 +317,19 @@ _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _LONGEST = 400  # characters; longer ones are no number anybody means, and slow to read
 
 
-class OddInteger(int):
+class NonCanonicalInt(int):
     """A whole number that does not read back as it was written."""
 
     text: str
 
 
-class OddFloat(float):
+class NonCanonicalFloat(float):
     """A number with a fraction or exponent that does not read back as it was written."""
 
     text: str
 
 
-def number(text: str) -> int | float | None:
+def parse_number(text: str) -> int | float | None:
     """The number of a plain scalar by YAML 1.2's core schema (and JSON, a part of it); None when it is text."""
     if len(text) > _LONGEST:
         return None
@@ -343,14 +347,14 @@ def number(text: str) -> int | float | None:
 def _kept(value: int | float, text: str) -> int | float:
     if str(value) == text:
         return value
-    odd = OddInteger(value) if isinstance(value, int) else OddFloat(value)
+    odd = NonCanonicalInt(value) if isinstance(value, int) else NonCanonicalFloat(value)
     odd.text = text
     return odd
 
 
 def as_written(value: object) -> str:
     """A scalar's text, as written where it is odd; booleans as YAML says them."""
-    if isinstance(value, OddInteger | OddFloat):
+    if isinstance(value, NonCanonicalInt | NonCanonicalFloat):
         return value.text
     if isinstance(value, bool):
         return "true" if value else "false"

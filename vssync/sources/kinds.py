@@ -15,6 +15,6 @@ _KINDS = {
 }
 
 
-def kind(mode: int) -> str:
+def describe_file_type(mode: int) -> str:
     """By a mode as `os.stat` gives it."""
     return _KINDS.get(stat.S_IFMT(mode), "something unknown")

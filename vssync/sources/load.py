@@ -14,21 +14,21 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest import explain
-from vssync.manifest.build import build_manifest, check_document, includes
+from vssync.manifest.build import build_manifest, check_document, resolve_includes
 from vssync.manifest.diagnostics import Diagnostic, TreePath, collect_with
 from vssync.manifest.globs import compile_pattern, pattern_problem
 from vssync.manifest.resolve import resolve_desired, wanted_fields
 from vssync.manifest.select import Selection, select_files
-from vssync.manifest.source_map import Documents, SourceLocation, locations, problems
+from vssync.manifest.source_map import Documents, SourceLocation, find_locations, locate_diagnostics
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import Document, parse_document
 from vssync.model.state import Desired, DesiredFile
 from vssync.sources.read import ReadJob, read_files
 from vssync.sources.sandbox import Sandbox, sandbox_around
-from vssync.sources.schemas import schema
+from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
 
-FILE = "vssync.yaml"
+MANIFEST_NAME = "vssync.yaml"
 _READERS = 4  # threads
 _ALLOW = "the person who runs vssync can say --allow-outside DIR"
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
@@ -49,7 +49,7 @@ class LoadedManifest:
 
 def find_manifest(path: Path) -> Path:
     """A manifest's file, or the `vssync.yaml` of a folder. Raises ManifestError where there is none."""
-    found = path / FILE if path.is_dir() else path
+    found = path / MANIFEST_NAME if path.is_dir() else path
     if not found.is_file():
         hint = "`vssync init` writes one; -f says where yours is"
         raise ManifestError((Problem(str(found), 0, 0, "there is no manifest", hint),))
@@ -90,19 +90,19 @@ def load_sources(
     return LoadedManifest(desired, root, str(found), manifest)
 
 
-def locate(loaded: LoadedManifest, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
+def locate_values(loaded: LoadedManifest, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where values of the resolved manifest are written; one pass over its files for all of them."""
-    return locations(loaded.manifest.documents, paths)
+    return find_locations(loaded.manifest.documents, paths)
 
 
-def locate_one(loaded: LoadedManifest, path: TreePath) -> str:
+def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
     """Where one value is written, as people read it: vssync.yaml:12:11."""
-    return str(locate(loaded, (path,))[path])
+    return str(locate_values(loaded, (path,))[path])
 
 
 def file_provenance(loaded: LoadedManifest, store: str, file: DesiredFile) -> Mapping[str, TreePath | None]:
     """By part of a file (`attributes.lang`), the manifest's path that gave it, for `places`; None: front matter."""
-    lifted = explain.front_matter_source(loaded.manifest, store, file)
+    lifted = explain.front_matter_fields(loaded.manifest, store, file)
     jobs = [ReadJob(file.path, lifted)] if lifted else []
     readings, problems = read_files(str(loaded.root), jobs, hashed=False, workers=1)
     if problems:
@@ -121,10 +121,10 @@ def _sandbox(found: Path, allowed: tuple[Path, ...]) -> Sandbox:
 
 def _manifest(found: Path, folder: Path, fence: Sandbox, env: str | None, variables: Mapping[str, str]) -> Manifest:
     """The manifest of a file and those it includes."""
-    form = schema("manifest.schema.json")
+    form = load_schema("manifest.schema.json")
     main = check_document(_document(found, str(found)), form)
     with collect_with(main.problems):
-        included = _included(main, folder, fence, form, includes(main, env, variables))
+        included = _included(main, folder, fence, form, resolve_includes(main, env, variables))
     return build_manifest(Documents(main, included), form, env, variables)
 
 
@@ -170,7 +170,7 @@ def _included(
 
 def _raise(main: Document, faults: list[Diagnostic]) -> None:
     if faults:
-        raise ManifestError(problems(Documents(main), faults))
+        raise ManifestError(locate_diagnostics(Documents(main), faults))
 
 
 def _root(manifest: Manifest, folder: Path, fence: Sandbox) -> Path:
@@ -185,7 +185,7 @@ def _root(manifest: Manifest, folder: Path, fence: Sandbox) -> Path:
         )
     else:
         return root
-    raise ManifestError(problems(manifest.documents, (fault,)))
+    raise ManifestError(locate_diagnostics(manifest.documents, (fault,)))
 
 
 def _jobs(chosen: tuple[Selection, ...], hashed: bool) -> tuple[ReadJob, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from io import RawIOBase
 
 from vssync.errors import Problem
-from vssync.manifest.front_matter import LONGEST, front_matter
+from vssync.manifest.front_matter import MAX_FRONT_MATTER_BYTES, parse_front_matter
 from vssync.manifest.resolve import Reading
 
 GROUP = 64  # files handed to a thread at once
@@ -98,7 +98,7 @@ def _attempt(path: str, job: ReadJob, hashed: bool) -> Result:
     reading = Reading(digest, before.st_size)
     if not job.fields:
         return reading, ()
-    fields, problems = front_matter(head[:LONGEST].decode("utf-8", "ignore"), job.path, job.fields)
+    fields, problems = parse_front_matter(head[:MAX_FRONT_MATTER_BYTES].decode("utf-8", "ignore"), job.path, job.fields)
     return replace(reading, fields=fields), problems
 
 

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from vssync.manifest.globs import NEVER
+from vssync.manifest.globs import NEVER_READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Sandbox:
         """Whether a path, links followed, lies inside."""
         real = Path(os.path.realpath(path))
         return any(
-            real.is_relative_to(folder) and not set(NEVER).intersection(real.relative_to(folder).parts)
+            real.is_relative_to(folder) and not set(NEVER_READ).intersection(real.relative_to(folder).parts)
             for folder in self.folders
         )
 
@@ -35,10 +35,10 @@ class Sandbox:
 
 def sandbox_around(folder: Path, allowed: tuple[Path, ...]) -> Sandbox:
     """The fence of a manifest in this folder; `allowed` are folders its user allows beyond."""
-    return Sandbox((work_tree(folder), *(Path(os.path.realpath(path)) for path in allowed)))
+    return Sandbox((find_work_tree(folder), *(Path(os.path.realpath(path)) for path in allowed)))
 
 
-def work_tree(folder: Path) -> Path:
+def find_work_tree(folder: Path) -> Path:
     """The git work tree that a folder lies in, without links; the folder itself where there is none.
 
     It is first looked for on the way as typed: a folder that is a link may be a stranger's too.

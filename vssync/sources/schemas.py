@@ -21,7 +21,7 @@ def schema_text(name: str) -> str:
     raise FileNotFoundError(name)
 
 
-def schema(name: str) -> dict[str, Any]:
+def load_schema(name: str) -> dict[str, Any]:
     """A schema as values. Raises FileNotFoundError for a name that does not exist."""
     found: dict[str, Any] = json.loads(schema_text(name))
     return found

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.globs import NEVER, FoundFile, Listing, Pattern
+from vssync.manifest.globs import NEVER_READ, FoundFile, Listing, Pattern
 from vssync.sources.sandbox import Sandbox
 
 
@@ -98,7 +98,7 @@ class _Walker:
             return []
 
     def _enters(self, name: str) -> bool:
-        return name not in NEVER and (self._hidden or not name.startswith("."))
+        return name not in NEVER_READ and (self._hidden or not name.startswith("."))
 
     def _file(self, entry: os.DirEntry[str], path: str) -> FoundFile | None:
         """A file as found; None for links to folders, sockets and the like."""

@@ -23,7 +23,7 @@ from vssync.manifest.globs import FoundFile, compile_pattern
 from vssync.model.marks import RESERVED
 from vssync.model.state import FileStatus, LiveFile, LiveStore, ServiceSpec, Upload
 from vssync.sources.sandbox import sandbox_around
-from vssync.sources.schemas import schema
+from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
 
 _MOST_METADATA = 10  # a manifest's; the rest stays in the store, where every write sends it along
@@ -70,7 +70,7 @@ def dump_store(line: Connection, service: ServiceSpec, order: DumpRequest) -> st
         there = tuple(file for file in found if file.id in matched)
         new, remarks = download_files(reader, left, there, DownloadTarget(order.root, folders[-1], service.provider))
         matched |= new
-    form = schema("manifest.schema.json")
+    form = load_schema("manifest.schema.json")
     rows, undeclared = dumped_files(found, matched, form, remarks)
     omitted = (*(is_unfinished(file) for file in files if file.status is not FileStatus.COMPLETED), *undeclared)
     taken = DumpedStore(
