@@ -378,7 +378,7 @@ def test_text_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_schemas_are_found_where_they_ship(tmp_path: Path, home: str) -> None:
     package = Path(load_module.__file__).parent.parent
     (tmp_path / "vssync").symlink_to(package) if home == "checkout" else _wheel(package, tmp_path)
-    code = "from vssync.sources.schemas import schema; print(schema('manifest.schema.json')['title'])"
+    code = "from vssync.sources.schemas import load_schema; print(load_schema('manifest.schema.json')['title'])"
     if home == "checkout":
         (tmp_path / "schemas").symlink_to(package.parent / "schemas")
     done = subprocess.run(
