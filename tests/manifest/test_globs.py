@@ -69,7 +69,7 @@ def test_no_pattern_of_many_stars_takes_for_ever() -> None:
 )
 def test_where_to_look(pattern: str, folder: str, start: str, literal: bool, hidden: bool) -> None:
     found = compile_pattern(pattern)
-    assert (found.folder, found.start, found.literal, found.hidden) == (folder, start, literal, hidden)
+    assert (found.folder, found.start, found.is_literal, found.names_hidden) == (folder, start, literal, hidden)
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,11 @@ def test_where_to_look(pattern: str, folder: str, start: str, literal: bool, hid
     ],
 )
 def test_only_a_drive_or_a_slash_makes_a_pattern_absolute(pattern: str, wrong: bool) -> None:
-    assert (pattern_problem(pattern) == ("is an absolute path", "write it as seen from `root`")) == wrong
+    assert (pattern_problem(pattern) == ("is an absolute path", "write it relative to `root`")) == wrong
 
 
 def test_overrides_and_excludes_match_hidden_names_too() -> None:
-    names = [name for name, _ in LISTING.matching(compile_pattern("**/*.md", everything=True))]
+    names = [name for name, _ in LISTING.matching(compile_pattern("**/*.md", match_hidden=True))]
     assert names == [name for name in NAMES if name.endswith(".md")]
 
 

@@ -99,16 +99,16 @@ def test_what_placeholders_of_attributes_stand_for(tmp_path: Path, value: str, m
 @pytest.mark.parametrize(
     ("field", "message", "hint"),
     [
-        ("name: '${stor}'", "`${stor}` is no placeholder", "did you mean `store`?"),
-        ("name: '${path}'", "`${path}` means nothing here", "it belongs to a single file's"),
-        ("name: '${digest}'", "`${digest}` means nothing here", "it belongs to a single file's"),
+        ("name: '${stor}'", "`${stor}` is not a placeholder", "did you mean `store`?"),
+        ("name: '${path}'", "`${path}` cannot be used here", "use it in the attributes"),
+        ("name: '${digest}'", "`${digest}` cannot be used here", "use it in the attributes"),
         ("name: '${env}'", "`${env}` has no value", "declare `environments`"),
         ("name: '${var.hots}'", "`${var.hots}` is not declared", "did you mean `var.host`?"),
         ("name: 'a${'", "a placeholder `${` is not closed", "write `$${` for the text `${`"),
-        ("attributes: {a: '${digest}'}", "`${digest}` means nothing here", "it belongs to"),
-        ("attributes: {a: '${dir.x}'}", "`${dir.x}` is no placeholder", "did you mean `dir.0`?"),
+        ("attributes: {a: '${digest}'}", "`${digest}` cannot be used here", "use it in the attributes"),
+        ("attributes: {a: '${dir.x}'}", "`${dir.x}` is not a placeholder", "did you mean `dir.0`?"),
         ("attributes: {a: '${var.cash}${path}'}", "a value that ends in `$` stands before a placeholder", "put some"),
-        ("filename: '${1}'", "`${1}` is no placeholder", "write `$${`"),
+        ("filename: '${1}'", "`${1}` is not a placeholder", "write `$${`"),
     ],
 )
 def test_placeholders_without_meaning(tmp_path: Path, field: str, message: str, hint: str) -> None:

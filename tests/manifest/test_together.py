@@ -47,7 +47,7 @@ FAULTS: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "form of another store": (("more", "prune"), "maybe", "must be true or false, not text"),
     "form of the service": (("/service",), {"provider": "azure"}, "must be `local`, `oci`"),
     "form of the defaults": (("/defaults",), {"batch": {"size": 0}}, "is 0; at least 1"),
-    "a placeholder": (("guide", "description"), "${stor}", "`${stor}` is no placeholder"),
+    "a placeholder": (("guide", "description"), "${stor}", "`${stor}` is not a placeholder"),
     "a rule of a store": (("guide", "was"), ["more"], "not a former key"),
     "a rule of an entry": (("guide", "files", 2), {"path": "../x"}, "leaves `root`"),
     "a rule of two entries": (

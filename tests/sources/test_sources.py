@@ -182,7 +182,7 @@ def inside(tmp_path: Path) -> Path:
     [
         ("docs/l.md", "../../outside/secret.md", "leads by a link out of the manifest's root"),
         ("docs/l.md", "nowhere.md", "is a link that leads nowhere"),
-        ("docs/l.md", "l.md", "cannot be looked at"),
+        ("docs/l.md", "l.md", "cannot be read"),
     ],
 )
 def test_bad_links_are_problems_when_chosen(inside: Path, outside: Path, link: str, target: str, message: str) -> None:
@@ -269,8 +269,8 @@ def test_no_link_leads_to_what_is_never_read(inside: Path, never: str) -> None:
 def test_a_fence_looks_at_real_paths(tmp_path: Path) -> None:
     write(tmp_path, {"in/a": "", "out/b": ""})
     (tmp_path / "in/l").symlink_to("../out/b")
-    fence = sandbox_around(tmp_path / "in", ())
-    assert [fence.holds(tmp_path / name) for name in ("in/a", "in/l", "in/../out/b", "inner")] == [
+    sandbox = sandbox_around(tmp_path / "in", ())
+    assert [sandbox.allows(tmp_path / name) for name in ("in/a", "in/l", "in/../out/b", "inner")] == [
         True,
         False,
         False,
@@ -282,8 +282,8 @@ def test_a_fence_looks_at_real_paths(tmp_path: Path) -> None:
     ("path", "make", "message"),
     [
         ("docs/sub", Path.mkdir, "is a folder; write `docs/sub/**`"),
-        ("docs/pipe.md", os.mkfifo, "is no ordinary file"),
-        ("docs/" + "x" * 300, lambda path: None, "cannot be looked at: File name too long"),
+        ("docs/pipe.md", os.mkfifo, "is not a regular file"),
+        ("docs/" + "x" * 300, lambda path: None, "cannot be read: File name too long"),
     ],
 )
 def test_what_is_named_must_be_a_file(inside: Path, path: str, make: Callable[[Path], None], message: str) -> None:

@@ -19,11 +19,10 @@ from vssync.manifest.placeholders import file_extension
 from vssync.manifest.providers import EXTENSIONS, LARGEST
 from vssync.manifest.schema import LABEL_PATTERN
 from vssync.render.yaml_writer import yaml_scalar
-from vssync.sources.kinds import describe_file_type
 from vssync.sources.load import MANIFEST_NAME
 from vssync.sources.sandbox import sandbox_around
 from vssync.sources.walk import walk_files
-from vssync.sources.write import write_file
+from vssync.sources.write import describe_file_type, write_file
 
 GITIGNORE = ".gitignore"
 
@@ -269,7 +268,7 @@ def matched_files(
 
 
 def _excluded(entry: DraftEntry, name: str) -> bool:
-    return any(compile_pattern(pattern, everything=True).matches(name) for pattern in entry.exclude)
+    return any(compile_pattern(pattern, match_hidden=True).matches(name) for pattern in entry.exclude)
 
 
 def _kind(name: str, size: int, provider: str) -> str:

@@ -16,7 +16,7 @@ from platformdirs import user_state_path
 
 from vssync.endpoints import Endpoint
 from vssync.errors import UsageProblem, VssyncError
-from vssync.sources.kinds import describe_file_type
+from vssync.sources.write import describe_file_type
 
 VARIABLE = "VSSYNC_STATE_DIR"
 _PROJECTS = ("OpenAI-Project", "opc-compartment-id")  # one address serves many of these

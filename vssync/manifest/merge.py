@@ -1,4 +1,4 @@
-"""Inheritance: an environment over the base, a store over `defaults`, and the levels over a file."""
+"""Inheritance: an environment over the base, a store over `defaults`, and the layers over a file."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ def merge_trees(base: Tree, change: Tree, at: TreePath = ()) -> dict[str, Any]:
     result = dict(base)
     for name, value in change.items():
         path = (*at, name)
-        if value is None and not _is_attributes(at):
+        if value is None and _field_at(at) != "attributes":
             result.pop(name, None)
         elif isinstance(value, Mapping):
-            under = {} if _is_whole(path) else result.get(name)
-            result[name] = merge_trees(under if isinstance(under, Mapping) else {}, value, path)
+            replaces_whole = _field_at(path) in ("service", "chunking")
+            inherited = {} if replaces_whole else result.get(name)
+            result[name] = merge_trees(inherited if isinstance(inherited, Mapping) else {}, value, path)
         else:
             result[name] = value
     return result
 
 
-def _field(path: TreePath) -> str | int:
-    """The field of a store (or of `defaults`) that a path is; else the top-level field."""
+def _field_at(path: TreePath) -> str | int:
+    """The field of a store (or of `defaults`) at a path; else the top-level field."""
     if path[:1] == ("stores",) and len(path) == 3:
         return path[2]
     if path[:1] == ("defaults",) and len(path) == 2:
@@ -40,22 +41,14 @@ def _field(path: TreePath) -> str | int:
     return path[0] if len(path) == 1 else ""
 
 
-def _is_attributes(path: TreePath) -> bool:
-    return _field(path) == "attributes"
-
-
-def _is_whole(path: TreePath) -> bool:
-    return _field(path) in ("service", "chunking")
-
-
 def apply_defaults(tree: Tree) -> dict[str, dict[str, Any]]:
-    """Every store of a merged manifest, laid over its `defaults`, of which some fields are never taken."""
+    """Every store of a merged manifest, laid over its `defaults`."""
     defaults = {name: value for name, value in (tree.get("defaults") or {}).items() if name not in NEVER_INHERITED}
-    stores = tree.get("stores") or {}
-    return {
-        key: merge_trees(merge_trees({}, defaults, ("stores", key)), store or {}, ("stores", key))
-        for key, store in stores.items()
-    }
+    stores: dict[str, dict[str, Any]] = {}
+    for key, store in (tree.get("stores") or {}).items():
+        path = ("stores", key)
+        stores[key] = merge_trees(merge_trees({}, defaults, path), store or {}, path)
+    return stores
 
 
 MAX_ATTRIBUTES = 14  # of the API's 16; two are marks
@@ -65,98 +58,99 @@ Value = Scalar | Template | None
 
 @dataclass(frozen=True, slots=True)
 class AttributeLevel:
-    """Attributes, some to be filled in, and the front matter fields that go before them."""
+    """Attributes, some to be filled in, and the front matter fields that take precedence over them."""
 
     attributes: Mapping[str, Value]
-    lifts: tuple[str, ...]
+    front_matter: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FileSettings:
-    """What the levels over some files say together.
+    """What the layers over some files say together.
 
-    `shared` are their attributes where no file changes them; `lifts` all front matter fields that some level lifts.
+    `constant_attributes` are those of all the files, None where they differ from file to file.
+    `front_matter_fields` are all fields that some layer takes from front matter.
     """
 
     layers: tuple[Layer, ...]
     levels: tuple[AttributeLevel, ...]
     chunking: Chunking
     filename: Template
-    shared: Attributes | None
-    lifts: frozenset[str]
+    constant_attributes: Attributes | None
+    front_matter_fields: frozenset[str]
 
     @property
-    def named_by_content(self) -> bool:
+    def is_named_by_content(self) -> bool:
         """Whether the upload name holds a digest of the bytes."""
         return Placeholder("digest") in self.filename
 
 
 def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
-    """The profile of these layers, outermost first."""
-    levels = tuple(_levels(layers))
-    named = [layer.chunking for layer in layers if layer.chunking]
+    """What these layers say, outermost first."""
+    levels = tuple(_attribute_levels(layers))
+    chunkings = [layer.chunking for layer in layers if layer.chunking]
     filenames = [layer.filename for layer in layers if layer.filename]
-    alone = levels[0].attributes if len(levels) == 1 and not levels[0].lifts else None
-    constant = alone is not None and not any(isinstance(value, tuple) for value in alone.values())
+    front_matter_fields = frozenset(name for level in levels for name in level.front_matter)
+    varies = front_matter_fields or any(isinstance(value, tuple) for value in levels[0].attributes.values())
     return FileSettings(
         layers=layers,
         levels=levels,
-        chunking=named[-1] if named else AUTO,
+        chunking=chunkings[-1] if chunkings else AUTO,
         filename=parse_template(filenames[-1]) if filenames else PATH_TEMPLATE,
-        shared=dict(_present(alone)) if alone is not None and constant else None,
-        lifts=frozenset(name for level in levels for name in level.lifts),
+        constant_attributes=None if varies else _filled_in(levels[0].attributes, ""),
+        front_matter_fields=front_matter_fields,
     )
 
 
-def _levels(layers: Iterable[Layer]) -> Iterator[AttributeLevel]:
-    """The layers, those that lift nothing merged with what follows them."""
+def _attribute_levels(layers: Iterable[Layer]) -> Iterator[AttributeLevel]:
+    """The layers; those without front matter are merged with what follows them."""
     attributes: dict[str, Value] = {}
     for layer in layers:
-        attributes.update({name: _said(value) for name, value in layer.attributes.items()})
+        attributes.update({name: _parse_value(value) for name, value in layer.attributes.items()})
         if layer.front_matter:
             yield AttributeLevel(attributes, layer.front_matter)
             attributes = {}
     yield AttributeLevel(attributes, ())
 
 
-def _said(value: Scalar | None) -> Value:
-    """A value as it is, or the parts of a text that has something to fill in."""
+def _parse_value(value: Scalar | None) -> Value:
+    """A value as it is, or the template of a text that has something to fill in."""
     if not isinstance(value, str):
         return value
-    parts = parse_template(value)
-    return parts if any(isinstance(part, Placeholder) for part in parts) else "".join(str(part) for part in parts)
+    template = parse_template(value)
+    if any(isinstance(part, Placeholder) for part in template):
+        return template
+    return "".join(str(part) for part in template)
 
 
-def resolve_attributes(profile: FileSettings, path: str, fields: Attributes) -> Attributes:
-    """A file's attributes; `fields` are its front matter. Raises NoFolder."""
-    if profile.shared is not None:
-        return profile.shared
+def resolve_attributes(settings: FileSettings, path: str, fields: Attributes) -> Attributes:
+    """A file's attributes; `fields` are its front matter. Raises MissingFolder."""
+    if settings.constant_attributes is not None:
+        return settings.constant_attributes
     merged: dict[str, Value] = {}
-    for level in profile.levels:
+    for level in settings.levels:
         merged.update(level.attributes)
-        merged.update({name: fields[name] for name in level.lifts if name in fields})
-    return dict(_present(merged, path))
+        merged.update({name: fields[name] for name in level.front_matter if name in fields})
+    return _filled_in(merged, path)
 
 
-def _present(said: Mapping[str, Value], path: str = "") -> Iterator[tuple[str, Scalar]]:
-    """What is left when removed names are gone and texts are filled in."""
-    for name, value in said.items():
+def _filled_in(values: Mapping[str, Value], path: str) -> Attributes:
+    """Attributes without those set to null, their templates filled in."""
+    attributes: dict[str, Scalar] = {}
+    for name, value in values.items():
         if isinstance(value, tuple):
-            yield name, _filled(name, value, path)
+            try:
+                attributes[name] = fill_template(value, lambda placeholder: path_part(path, placeholder))
+            except MissingFolder as error:
+                error.attribute = name
+                raise
         elif value is not None:
-            yield name, value
-
-
-def _filled(name: str, parts: Template, path: str) -> str:
-    try:
-        return fill_template(parts, lambda placeholder: path_part(path, placeholder))
-    except MissingFolder as error:
-        error.attribute = name
-        raise
+            attributes[name] = value
+    return attributes
 
 
 def find_attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]:
-    """What is wrong with a file's merged attributes: the attribute (empty for all of them), and what."""
+    """What is wrong with a file's merged attributes: the attribute (empty for all of them), and a message."""
     if len(attributes) > MAX_ATTRIBUTES:
         names = ", ".join(sorted(attributes))
         yield "", f"{len(attributes)} attributes after merging, {MAX_ATTRIBUTES} are allowed: {names}"
@@ -166,7 +160,7 @@ def find_attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]
 
 
 def source_of(layers: tuple[Layer, ...], name: str, fields: Attributes) -> TreePath | None:
-    """Where an attribute's value is written; None where the file's own front matter gave it."""
+    """Where an attribute's value is written; None if it came from the file's own front matter."""
     for layer in reversed(layers):
         if name in layer.front_matter and name in fields:
             return None

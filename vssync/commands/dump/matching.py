@@ -40,7 +40,7 @@ def candidate_paths(
     """By File id the local files with its upload name and size, as far as the manifest could choose them."""
     forms: dict[tuple[str, int], list[str]] = {}
     for found in local:
-        if not found.trouble and is_loadable(found, provider):
+        if not found.problem and is_loadable(found, provider):
             for name in {upload_name(parse_template(template), found.name, "") for template in TEMPLATES}:
                 forms.setdefault((name, found.size), []).append(found.name)
     live = tuple(seen)

@@ -59,7 +59,7 @@ def _exact(wanted: list[str], known: list[str], start: str) -> str:
     pattern = start + (f"*.{{{','.join(names)}}}" if len(names) > 1 else f"*.{names[0]}")
     if pattern_problem(pattern):
         return ""
-    hits = compile_pattern(pattern, everything=True)
+    hits = compile_pattern(pattern, match_hidden=True)
     exact = {name for name in known if hits.matches(name)} == set(wanted)
     visible = all(compile_pattern(pattern).matches(name) for name in wanted)
     return pattern if exact and visible else ""

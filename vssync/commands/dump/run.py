@@ -129,7 +129,7 @@ def _local(folders: Iterable[str], order: DumpRequest) -> tuple[FoundFile, ...]:
     """Every file of these folders that a pattern can name."""
     everything = compile_pattern("**")
     patterns = [compile_pattern(f"{literal(folder[:-1])}/**") if folder else everything for folder in folders]
-    listing = walk_files(str(order.root), patterns, sandbox_around(order.root, ()).within(order.root))
+    listing = walk_files(str(order.root), patterns, sandbox_around(order.root, ()).around(order.root))
     return tuple({found.path: found for pattern in patterns for _, found in listing.matching(pattern)}.values())
 
 
