@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vssync.errors import ManifestError
-from vssync.manifest.yaml_loader import NonCanonicalFloat, NonCanonicalInt, as_written, load_values, parse_document
+from vssync.manifest.scalars import NonCanonicalFloat, NonCanonicalInt, as_written
+from vssync.manifest.yaml_loader import load_values, parse_document
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
 
@@ -95,6 +96,17 @@ def test_numbers_that_read_back_otherwise_keep_their_text(text: str, value: floa
         ("[" * 100_000, 1, 51, "nested more than 50 deep"),
         ("- " * 100_000, 1, 101, "nested more than 50 deep"),
         ("? " * 100_000, 1, 3, "a field's name must be plain text"),
+        # One line without a space to rest at: libyaml reads on, and newer ones complain of the depth they meet there.
+        ("[" * 3000 + "]" * 3000, 1, 51, "nested more than 50 deep"),
+        ("a: 1\nb: " + "[" * 3000, 2, 53, "nested more than 50 deep"),
+        ("\ufeff" + "[" * 3000, 1, 51, "nested more than 50 deep"),
+        ("é: '\U0001f600'\n\U0001f600: " + "[" * 3000, 2, 53, "nested more than 50 deep"),
+        ("- " * 30 + "[" * 3000, 1, 81, "nested more than 50 deep"),
+        ("[" + "[[]]," * 2000 + "[" * 3000, 1, 10_051, "nested more than 50 deep"),
+        ("[" * 60 + "\n%", 1, 51, "nested more than 50 deep"),
+        ("{" * 3000, 1, 2, "a field's name must be plain text"),
+        ("? " + "[" * 3000, 1, 3, "a field's name must be plain text"),
+        ("[a, *docs/*.md]", 1, 5, "`*docs/*.md` needs quotes"),
         (BOMB, 15, 18, "aliases add more than 100,000 values"),
         ("a: &a [" + "x," * 1000 + "]\nb: [" + "*a," * 500_000 + "]", 2, 302, "aliases add more than 100,000 values"),
     ],

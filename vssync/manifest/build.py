@@ -22,14 +22,21 @@ from vssync.manifest.environments import (
 )
 from vssync.manifest.globs import compile_pattern
 from vssync.manifest.merge import Tree, apply_defaults
-from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text
+from vssync.manifest.placeholders import (
+    Expander,
+    Placeholder,
+    Template,
+    escape_placeholders,
+    literal_text,
+    parse_template,
+)
 from vssync.manifest.providers import EXTENSIONS, REASONS
 from vssync.manifest.rules import check_rules, indeterminate_stores, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
 from vssync.manifest.source_map import Documents, locate_diagnostics, locate_in_document, raise_if_any
 from vssync.manifest.spec import FileEntries, FileEntry, Layer, Manifest, Override, StoreSpec
 from vssync.manifest.yaml_loader import Document
-from vssync.model.state import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, ServiceSpec
+from vssync.model.state import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, Scalar, ServiceSpec
 
 _REMOVABLE_DEPTH: dict[str | int, int] = {"service": 1, "defaults": 2, "stores": 3}  # of parts that can be taken out
 
@@ -228,11 +235,19 @@ def _override(path: TreePath, tree: Tree) -> Override:
 def _layer(path: TreePath, tree: Tree) -> Layer:
     return Layer(
         path=path,
-        attributes=tree.get("attributes") or {},
+        attributes={name: _attribute(value) for name, value in (tree.get("attributes") or {}).items()},
         chunking=_chunking(tree.get("chunking")),
-        filename=tree.get("filename"),
+        filename=parse_template(tree.get("filename") or "") or None,
         front_matter=tuple(map(literal_text, tree.get("front_matter") or ())),
     )
+
+
+def _attribute(value: Scalar | None) -> Scalar | Template | None:
+    """A value as it is, or the template of a text that has something to fill in."""
+    if not isinstance(value, str):
+        return value
+    template = parse_template(value)
+    return template if any(isinstance(part, Placeholder) for part in template) else literal_text(value)
 
 
 def _chunking(tree: Any) -> Chunking | None:

@@ -10,8 +10,8 @@ from typing import Any
 from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean
 from vssync.manifest.merge import Tree, merge_trees
 from vssync.manifest.placeholders import UNCLOSED, Placeholder, UnclosedPlaceholder, fill_template, parse_template
+from vssync.manifest.scalars import NonCanonical, parse_number
 from vssync.manifest.schema import LABEL_PATTERN
-from vssync.manifest.yaml_loader import NonCanonical, parse_number
 from vssync.model.state import Scalar
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest.diagnostics import Diagnostic
+from vssync.manifest.scalars import NonCanonical, as_written, plain_number
 from vssync.manifest.source_map import locate_in_document
-from vssync.manifest.yaml_loader import Document, NonCanonical, as_written, load_values, plain_number
+from vssync.manifest.yaml_loader import Document, load_values
 from vssync.model.marks import VALUE_LIMIT
 from vssync.model.state import Attributes, Scalar
 

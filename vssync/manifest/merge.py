@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from vssync.manifest.diagnostics import TreePath
-from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template, parse_template, path_part
+from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template, path_part
 from vssync.manifest.spec import Layer
 from vssync.model.marks import VALUE_LIMIT
 from vssync.model.state import AUTO, Attributes, Chunking, Scalar
@@ -53,15 +53,6 @@ def apply_defaults(tree: Tree) -> dict[str, dict[str, Any]]:
 
 MAX_ATTRIBUTES = 14  # of the API's 16; two are marks
 PATH_TEMPLATE: Template = (Placeholder("path"),)
-Value = Scalar | Template | None
-
-
-@dataclass(frozen=True, slots=True)
-class AttributeLevel:
-    """Attributes, some to be filled in, and the front matter fields that take precedence over them."""
-
-    attributes: Mapping[str, Value]
-    front_matter: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +64,6 @@ class FileSettings:
     """
 
     layers: tuple[Layer, ...]
-    levels: tuple[AttributeLevel, ...]
     chunking: Chunking
     filename: Template
     constant_attributes: Attributes | None
@@ -87,54 +77,32 @@ class FileSettings:
 
 def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
     """What these layers say, outermost first."""
-    levels = tuple(_attribute_levels(layers))
     chunkings = [layer.chunking for layer in layers if layer.chunking]
     filenames = [layer.filename for layer in layers if layer.filename]
-    front_matter_fields = frozenset(name for level in levels for name in level.front_matter)
-    varies = front_matter_fields or any(isinstance(value, tuple) for value in levels[0].attributes.values())
+    merged = {name: value for layer in layers for name, value in layer.attributes.items()}
+    front_matter_fields = frozenset(name for layer in layers for name in layer.front_matter)
+    varies = front_matter_fields or any(isinstance(value, tuple) for value in merged.values())
     return FileSettings(
         layers=layers,
-        levels=levels,
         chunking=chunkings[-1] if chunkings else AUTO,
-        filename=parse_template(filenames[-1]) if filenames else PATH_TEMPLATE,
-        constant_attributes=None if varies else _filled_in(levels[0].attributes, ""),
+        filename=filenames[-1] if filenames else PATH_TEMPLATE,
+        constant_attributes=None if varies else _filled_in(merged, ""),
         front_matter_fields=front_matter_fields,
     )
 
 
-def _attribute_levels(layers: Iterable[Layer]) -> Iterator[AttributeLevel]:
-    """The layers; those without front matter are merged with what follows them."""
-    attributes: dict[str, Value] = {}
-    for layer in layers:
-        attributes.update({name: _parse_value(value) for name, value in layer.attributes.items()})
-        if layer.front_matter:
-            yield AttributeLevel(attributes, layer.front_matter)
-            attributes = {}
-    yield AttributeLevel(attributes, ())
-
-
-def _parse_value(value: Scalar | None) -> Value:
-    """A value as it is, or the template of a text that has something to fill in."""
-    if not isinstance(value, str):
-        return value
-    template = parse_template(value)
-    if any(isinstance(part, Placeholder) for part in template):
-        return template
-    return "".join(str(part) for part in template)
-
-
 def resolve_attributes(settings: FileSettings, path: str, fields: Attributes) -> Attributes:
-    """A file's attributes; `fields` are its front matter. Raises MissingFolder."""
+    """A file's attributes; `fields` are its front matter, which takes precedence in its layer. Raises MissingFolder."""
     if settings.constant_attributes is not None:
         return settings.constant_attributes
-    merged: dict[str, Value] = {}
-    for level in settings.levels:
-        merged.update(level.attributes)
-        merged.update({name: fields[name] for name in level.front_matter if name in fields})
+    merged: dict[str, Scalar | Template | None] = {}
+    for layer in settings.layers:
+        merged.update(layer.attributes)
+        merged.update({name: fields[name] for name in layer.front_matter if name in fields})
     return _filled_in(merged, path)
 
 
-def _filled_in(values: Mapping[str, Value], path: str) -> Attributes:
+def _filled_in(values: Mapping[str, Scalar | Template | None], path: str) -> Attributes:
     """Attributes without those set to null, their templates filled in."""
     attributes: dict[str, Scalar] = {}
     for name, value in values.items():

@@ -15,7 +15,7 @@ from jsonschema import Draft7Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 
 from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean, format_path
-from vssync.manifest.yaml_loader import NonCanonical, as_written, plain_number
+from vssync.manifest.scalars import NonCanonical, as_written, plain_number
 
 TYPE_NAMES = {
     "object": "a mapping",

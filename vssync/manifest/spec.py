@@ -12,6 +12,7 @@ from typing import Any
 from vssync.errors import Problem
 from vssync.manifest.diagnostics import TreePath
 from vssync.manifest.globs import Pattern
+from vssync.manifest.placeholders import Template
 from vssync.manifest.source_map import Documents
 from vssync.model.state import Chunking, DesiredStore, Scalar, ServiceSpec
 
@@ -20,13 +21,14 @@ from vssync.model.state import Chunking, DesiredStore, Scalar, ServiceSpec
 class Layer:
     """What a store, an entry or an override sets for the files it covers; None and empty set nothing.
 
-    A null attribute removes the one of an outer layer. `path` is where the layer is written.
+    A null attribute removes the one of an outer layer, and a template is filled in for each file. `path` is where the
+    layer is written.
     """
 
     path: TreePath
-    attributes: Mapping[str, Scalar | None] = field(default_factory=dict)
+    attributes: Mapping[str, Scalar | Template | None] = field(default_factory=dict)
     chunking: Chunking | None = None
-    filename: str | None = None
+    filename: Template | None = None
     front_matter: tuple[str, ...] = ()
 
 

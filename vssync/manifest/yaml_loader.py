@@ -17,15 +17,11 @@ import yaml
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest.diagnostics import TreePath
+from vssync.manifest.scalars import parse_number, parse_scalar
 
 MAX_DEPTH = 50
 MAX_ALIASED_VALUES = 100_000  # added by all aliases together
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML built without libyaml has the slow one only
-_KEYWORDS: dict[str, bool | None] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
 Position = tuple[int, int]  # line and column, from 1; 0 is unknown
 Positions = dict[TreePath, tuple[Position, Position]]  # of a value's name, and of the value itself
 
@@ -58,7 +54,8 @@ def load_values(text: str, file: str, first_line: int = 1) -> Any:
     try:
         builder.read(text)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
-        builder.problems.append(_syntax_problem(error, text, file, first_line))
+        earlier = _problem_before(error, text, file, first_line)
+        builder.problems.append(earlier or _syntax_problem(error, text, file, first_line))
     if builder.problems:
         raise ManifestError(tuple(builder.problems))
     return builder.root
@@ -133,7 +130,7 @@ class _TreeBuilder:
             self._read_name(self._open[-1], event)
             return
         self._check_value(event, event.tag)
-        value = _plain_scalar(event.value) if event.implicit[0] else event.value
+        value = parse_scalar(event.value) if event.implicit[0] else event.value
         if event.anchor:
             self._anchors[event.anchor] = (value, 1)
         self._add_value(value, 1)
@@ -229,6 +226,24 @@ _NEEDS_QUOTES = tuple(
 )
 
 
+def _problem_before(error: Exception, text: str, file: str, first_line: int) -> Problem | None:
+    """What makes the text unreadable before the token that the scanner complains of.
+
+    The scanner reads up to 1,024 characters ahead of its events, and newer ones limit the depth there: what comes first
+    in the text is not what is met first.
+    """
+    if not isinstance(error, yaml.scanner.ScannerError):
+        return None
+    end = min((mark.index for mark in (error.context_mark, error.problem_mark) if mark), default=0)
+    try:
+        _TreeBuilder(file, first_line).read(text[:end])
+    except _UnreadableError as earlier:
+        return earlier.problem
+    except yaml.YAMLError:
+        pass
+    return None
+
+
 def _syntax_problem(error: Exception, text: str, file: str, first_line: int) -> Problem:
     if isinstance(error, _UnreadableError):
         return error.problem
@@ -317,68 +332,3 @@ def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(word: str) -> float:
     raise ValueError(f"`{word}` is not JSON")
-
-
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_OCTAL_OR_HEX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_INFINITE_OR_NAN = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_MAX_NUMBER_LENGTH = 400  # characters; longer texts are not meant as numbers, and slow to read
-
-
-class NonCanonicalInt(int):
-    """A whole number that does not read back as it was written."""
-
-    text: str
-
-
-class NonCanonicalFloat(float):
-    """A number with a fraction or exponent that does not read back as it was written."""
-
-    text: str
-
-
-NonCanonical = NonCanonicalInt | NonCanonicalFloat
-
-
-def _plain_scalar(text: str) -> Any:
-    if text in _KEYWORDS:
-        return _KEYWORDS[text]
-    number = parse_number(text) if text[0] in "+-.0123456789" else None
-    return text if number is None else number
-
-
-def parse_number(text: str) -> int | float | None:
-    """The number of a plain scalar by YAML 1.2's core schema (and JSON, a part of it); None when it is text."""
-    value: int | float
-    if len(text) > _MAX_NUMBER_LENGTH:
-        return None
-    if _INTEGER.fullmatch(text):
-        value = int(text)
-    elif _OCTAL_OR_HEX.fullmatch(text):
-        value = int(text, 0)
-    elif _FLOAT.fullmatch(text):
-        value = float(text)
-    elif _INFINITE_OR_NAN.fullmatch(text):
-        value = float(text.replace(".", ""))
-    else:
-        return None
-    if str(value) == text:
-        return value
-    number = NonCanonicalInt(value) if isinstance(value, int) else NonCanonicalFloat(value)
-    number.text = text
-    return number
-
-
-def plain_number(number: NonCanonical) -> int | float:
-    """The number without its text."""
-    return int(number) if isinstance(number, int) else float(number)
-
-
-def as_written(value: object) -> str:
-    """A scalar's text, as it was written where that differs; booleans as in YAML."""
-    if isinstance(value, NonCanonical):
-        return value.text
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)
