@@ -16,12 +16,12 @@ Tree = Mapping[str, Any]
 NEVER_INHERITED = ("id", "was", "external")  # fields of one store, never of several
 
 
-def merge_trees(base: Tree, change: Tree, at: TreePath = ()) -> dict[str, Any]:
-    """The base with the change laid over it; `at` is where both are in the manifest."""
+def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, Any]:
+    """The base with the change laid over it; `parent` is where both are in the manifest."""
     result = dict(base)
     for name, value in change.items():
-        path = (*at, name)
-        if value is None and _field_at(at) != "attributes":
+        path = (*parent, name)
+        if value is None and _field_at(parent) != "attributes":
             result.pop(name, None)
         elif isinstance(value, Mapping):
             replaces_whole = _field_at(path) in ("service", "chunking")

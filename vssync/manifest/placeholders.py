@@ -144,8 +144,8 @@ class Expander:
             self.diagnostics.append(Diagnostic(path, message, "put something between"))
             return ""
 
-    def _fill(self, text: str, path: TreePath, values: Mapping[str, Scalar], kept: Collection[str]) -> Template:
-        """The template with what has a value filled in; `kept` placeholders stay."""
+    def _fill(self, text: str, path: TreePath, values: Mapping[str, Scalar], deferred: Collection[str]) -> Template:
+        """The template with what has a value filled in; `deferred` placeholders stay."""
         try:
             template = parse_template(text)
         except UnclosedPlaceholder:
@@ -153,13 +153,17 @@ class Expander:
             return ()
         filled: list[str | Placeholder] = []
         for part in template:
-            if isinstance(part, str) or part.text in kept or (kept and _FOLDER_PLACEHOLDER.fullmatch(part.text)):
+            if (
+                isinstance(part, str)
+                or part.text in deferred
+                or (deferred and _FOLDER_PLACEHOLDER.fullmatch(part.text))
+            ):
                 filled.append(part)
             elif part.text in values:
                 value = values[part.text]
                 filled.append(str(value).lower() if isinstance(value, bool) else str(value))
             else:
-                self.diagnostics.append(_unknown_placeholder(part.text, path, [*values, *kept]))
+                self.diagnostics.append(_unknown_placeholder(part.text, path, [*values, *deferred]))
         return tuple(filled)
 
 

@@ -26,7 +26,7 @@ class Reading:
 
 def wanted_fields(file: SelectedFile) -> frozenset[str]:
     """The fields of a file's own front matter that its attributes depend on."""
-    has_fields = file.found and may_have_front_matter(file.found.path)
+    has_fields = file.source and may_have_front_matter(file.source.path)
     return file.settings.front_matter_fields if has_fields else frozenset()
 
 
@@ -73,9 +73,9 @@ class _Resolver:
 
     def resolve(self, file: SelectedFile) -> DesiredFile | None:
         """The desired file; None if something is wrong with it."""
-        found, settings = file.found, file.settings
-        path = found.name if found else file.key
-        reading = self._readings.get(found.path) if found else None
+        source, settings = file.source, file.settings
+        path = source.name if source else file.key
+        reading = self._readings.get(source.path) if source else None
         if reading is None and wanted_fields(file):
             return None  # why it could not be read is reported already
         fields = reading.fields if reading else {}
@@ -99,9 +99,9 @@ class _Resolver:
             filename=filename,
             attributes=attributes,
             chunking=settings.chunking,
-            path=found.path if found else "",
+            path=source.path if source else "",
             file_id=file.entry.file_id,
-            size=reading.size if reading else found.size if found else 0,
+            size=reading.size if reading else source.size if source else 0,
             sha256=sha256,
         )
 

@@ -27,7 +27,7 @@ NO_DIGEST = "0" * 16
 
 @dataclass(frozen=True, slots=True)
 class SelectedFile:
-    """One file of a store before it is read; `found` is None for a File declared by id.
+    """One file of a store before it is read; `source` is None for a File declared by id.
 
     `filename` is the upload name, with zeros for a digest that is known only when the file was read.
     """
@@ -36,7 +36,7 @@ class SelectedFile:
     filename: str
     entry: FileEntry
     settings: FileSettings
-    found: FoundFile | None = None
+    source: FoundFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,10 @@ class _StoreSelector:
                 yield SelectedFile(key, upload_name(PATH_TEMPLATE, key, ""), entry, self._settings_for(number, key))
                 continue
             already_selected: dict[str, FileEntry] = {}
-            for name, found in self._matches(entry, listing):
+            for name, source in self._matches(entry, listing):
                 if (other := selected_by.setdefault(name, entry)) is not entry:
                     already_selected[name] = other
-                elif file := self._selected_file(number, name, found):
+                elif file := self._selected_file(number, name, source):
                     yield file
             self._check_selected_once(entry, already_selected)
 
@@ -92,50 +92,50 @@ class _StoreSelector:
         """The files an entry selects, of which there must be some unless it is optional."""
         assert entry.pattern is not None
         is_empty = True
-        for name, found in listing.matching(entry.pattern):
+        for name, source in listing.matching(entry.pattern):
             if not entry.excludes(name):
                 is_empty = False
-                yield name, found
+                yield name, source
         if is_empty and not entry.optional:
             flaw = "does not exist" if entry.pattern.is_literal and not entry.exclude else "matches no file"
             message, hint = f"`{entry.pattern.text}` {flaw}", "fix it, or add `optional: true`"
             self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
-    def _selected_file(self, number: int, name: str, found: FoundFile) -> SelectedFile | None:
+    def _selected_file(self, number: int, name: str, source: FoundFile) -> SelectedFile | None:
         """The file with its key and upload name; None if it is left out."""
         entry, settings = self.spec.entries[number], self._settings_for(number, name)
-        if found.problem:
-            self._add_problem(found, found.problem)
+        if source.problem:
+            self._add_problem(source, source.problem)
             return None
         try:
             template = parse_template(entry.key)
             key = fill_template(template, lambda placeholder: path_part(name, placeholder)) if template else name
             filename = upload_name(settings.filename, name, NO_DIGEST)
         except MissingFolder as error:
-            self._add_problem(found, str(error), "choose fewer files, or ask for fewer folders")
+            self._add_problem(source, str(error), "choose fewer files, or ask for fewer folders")
             return None
         if not key or not filename:
             noun = "key" if not key else "upload name"
-            self._add_problem(found, f"the {noun} made for it is empty", "fix the template")
+            self._add_problem(source, f"the {noun} made for it is empty", "fix the template")
             return None
-        if not self._is_accepted(entry, key, found, file_extension(filename)):
+        if not self._is_accepted(entry, key, source, file_extension(filename)):
             return None
-        return SelectedFile(key, filename, entry, settings, found)
+        return SelectedFile(key, filename, entry, settings, source)
 
     def _settings_for(self, number: int, name: str) -> FileSettings:
         """What the layers over a file say: few different settings, however many files."""
         overrides = [
-            at for at, (start, matches) in enumerate(self._overrides) if name.startswith(start) and matches(name)
+            index for index, (start, matches) in enumerate(self._overrides) if name.startswith(start) and matches(name)
         ]
         settings = self._settings.get((number, *overrides))
         if settings is None:
-            layers = (self.spec.entries[number].layer, *(self.spec.overrides[at].layer for at in overrides))
+            layers = (self.spec.entries[number].layer, *(self.spec.overrides[index].layer for index in overrides))
             settings = self._settings[number, *overrides] = merge_layers((self.spec.layer, *layers))
         return settings
 
-    def _is_accepted(self, entry: FileEntry, key: str, found: FoundFile, extension: str) -> bool:
+    def _is_accepted(self, entry: FileEntry, key: str, source: FoundFile, extension: str) -> bool:
         """Whether a file can be uploaded; if not, it is skipped if the store allows it, or else a problem."""
-        refusal = self._refusal(found, extension)
+        refusal = self._refusal(source, extension)
         if refusal is None:
             return True
         assert entry.pattern is not None
@@ -143,22 +143,22 @@ class _StoreSelector:
         if reason in self.spec.skip and not entry.pattern.is_literal:
             self.skipped[key] = reason
         elif entry.pattern.is_literal:
-            self._add_problem(found, message, "remove the entry")
+            self._add_problem(source, message, "remove the entry")
         else:
-            self._add_problem(found, message, f"exclude it, or add `skip: [{reason}]`")
+            self._add_problem(source, message, f"exclude it, or add `skip: [{reason}]`")
         return False
 
-    def _refusal(self, found: FoundFile, extension: str) -> tuple[str, str] | None:
+    def _refusal(self, source: FoundFile, extension: str) -> tuple[str, str] | None:
         """Why a service would refuse a file, as a reason to skip it and a message."""
         accepted = self.spec.extensions
         if accepted is not None and extension not in accepted:
             subject = f"the extension `{extension}`" if extension else "a name without extension"
             owner = f"the provider `{self.provider}`" if accepted is EXTENSIONS[self.provider] else "`extensions`"
             return "unsupported", f"{subject} is not among those of {owner}"
-        if found.size == 0:
+        if source.size == 0:
             return "empty", "the file is empty, and services refuse empty files"
-        if found.size > LARGEST:
-            return "too_large", f"the file has {found.size:,} bytes; {LARGEST:,} are allowed"
+        if source.size > LARGEST:
+            return "too_large", f"the file has {source.size:,} bytes; {LARGEST:,} are allowed"
         return None
 
     def _check_selected_once(self, entry: FileEntry, already_selected: Mapping[str, FileEntry]) -> None:
@@ -181,9 +181,9 @@ class _StoreSelector:
                 message = f"`{_path_or_id(other)}` and `{_path_or_id(file)}` have {same}: `{file.key}`"
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
 
-    def _add_problem(self, found: FoundFile, message: str, hint: str = "") -> None:
-        self.problems.append(Problem(found.path, 0, 0, message, hint))
+    def _add_problem(self, source: FoundFile, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(source.path, 0, 0, message, hint))
 
 
 def _path_or_id(file: SelectedFile) -> str:
-    return file.found.path if file.found else file.entry.file_id
+    return file.source.path if file.source else file.entry.file_id

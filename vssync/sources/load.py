@@ -196,7 +196,7 @@ def _read_jobs(selections: tuple[Selection, ...], hashed: bool) -> tuple[ReadJob
     fields_by_path: dict[str, frozenset[str]] = {}
     for file in (file for selection in selections for file in selection.files):
         wanted = wanted_fields(file)
-        if file.found and (wanted or hashed):
-            fields = fields_by_path.get(file.found.path)
-            fields_by_path[file.found.path] = fields | wanted if fields else wanted
+        if file.source and (wanted or hashed):
+            fields = fields_by_path.get(file.source.path)
+            fields_by_path[file.source.path] = fields | wanted if fields else wanted
     return tuple(ReadJob(path, fields) for path, fields in fields_by_path.items())
