@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifest.support import HEAD, PAGES, load, problems, write
+from tests.manifest.builders import HEAD, PAGES, load_manifest, load_problems, write_files
 from vssync.errors import ManifestError
 from vssync.sources.load import load_sources
 
@@ -190,7 +190,7 @@ RULES = [
 @pytest.mark.parametrize(("text", "place", "message", "hint"), [*FORM, *RULES])
 def test_each_rule_broken_once(tmp_path: Path, text: str, place: tuple[int, int], message: str, hint: str) -> None:
     env = "dev" if text.startswith("environments: {dev:") else None
-    (problem,) = problems(tmp_path, text, {**PAGES, "top.md": "x"}, env=env)
+    (problem,) = load_problems(tmp_path, text, {**PAGES, "top.md": "x"}, env=env)
     assert message in problem.message
     assert hint in problem.hint
     assert (problem.line, problem.column) == place
@@ -212,7 +212,7 @@ def test_each_rule_broken_once(tmp_path: Path, text: str, place: tuple[int, int]
     ],
 )
 def test_what_every_manifest_begins_with(tmp_path: Path, text: str, message: str) -> None:
-    assert message in problems(tmp_path, text)[0].message
+    assert message in load_problems(tmp_path, text)[0].message
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_what_every_manifest_begins_with(tmp_path: Path, text: str, message: str
     ],
 )
 def test_environments_are_chosen_with_care(tmp_path: Path, env: str | None, text: str, message: str, hint: str) -> None:
-    (problem,) = problems(tmp_path, text, env=env)
+    (problem,) = load_problems(tmp_path, text, env=env)
     assert message in problem.message
     assert hint in problem.hint
 
@@ -258,13 +258,13 @@ def test_environments_are_chosen_with_care(tmp_path: Path, env: str | None, text
     ],
 )
 def test_variables(tmp_path: Path, declared: str, given: dict[str, str], message: str, hint: str) -> None:
-    (problem,) = problems(tmp_path, f"variables: {{host: {declared}}}\n{STORE}", variables=given)
+    (problem,) = load_problems(tmp_path, f"variables: {{host: {declared}}}\n{STORE}", variables=given)
     assert message in problem.message
     assert hint in problem.hint
 
 
 def test_what_is_wrong_in_an_environment_is_placed_there(tmp_path: Path) -> None:
-    (problem,) = problems(
+    (problem,) = load_problems(
         tmp_path,
         """\
         stores: {guide: {files: [{path: docs/**}]}}
@@ -279,7 +279,7 @@ def test_what_is_wrong_in_an_environment_is_placed_there(tmp_path: Path) -> None
 
 
 def test_what_is_wrong_in_defaults_is_placed_there(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, "defaults:\n  files: [{path: 'gone/${store}/**'}]\nstores: {acme: }\n")
+    (problem,) = load_problems(tmp_path, "defaults:\n  files: [{path: 'gone/${store}/**'}]\nstores: {acme: }\n")
     assert problem.message == "`gone/acme/**` matches no file"
     assert (problem.line, problem.column) == (4, 18)
 
@@ -297,32 +297,32 @@ def test_what_is_wrong_in_defaults_is_placed_there(tmp_path: Path) -> None:
 def test_what_is_wrong_in_an_included_file_is_placed_there(
     tmp_path: Path, text: str, line: int, column: int, message: str
 ) -> None:
-    (problem, *_) = problems(tmp_path, "include: [more/*.yaml]\n" + STORE, {**PAGES, "more/a.yaml": text})
+    (problem, *_) = load_problems(tmp_path, "include: [more/*.yaml]\n" + STORE, {**PAGES, "more/a.yaml": text})
     assert message in problem.message
     assert (problem.file, problem.line, problem.column) == (str(tmp_path / "more/a.yaml"), line, column)
 
 
 def test_everything_wrong_in_one_store_is_reported_together(tmp_path: Path) -> None:
     text = STORE + "    prun: true\n    chunking: half\n    files: [{path: 1}]\n"
-    assert [problem.line for problem in problems(tmp_path, text)] == [5, 6, 7]
+    assert [problem.line for problem in load_problems(tmp_path, text)] == [5, 6, 7]
 
 
 def test_a_thousand_problems_are_twenty_and_a_count(tmp_path: Path) -> None:
     entries = "".join(f"      - path: gone-{number}.md\n" for number in range(1000))
     with pytest.raises(ManifestError) as raised:
-        load(tmp_path, FILES + entries)
+        load_manifest(tmp_path, FILES + entries)
     lines = str(raised.value).splitlines()
     assert len([line for line in lines if "does not exist" in line]) == 20
     assert lines[-1] == "and 980 more problems (1,000 in all)"
 
 
 def test_five_megabytes_of_aliases_are_refused(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, "x-a: &a [" + "x," * 1000 + "]\nx-b:\n" + "- *a\n" * 1_000_000 + STORE)
+    (problem,) = load_problems(tmp_path, "x-a: &a [" + "x," * 1000 + "]\nx-b:\n" + "- *a\n" * 1_000_000 + STORE)
     assert "aliases add more than 100,000 values" in problem.message
 
 
 @pytest.mark.parametrize("content", [b"name: \xff\n", HEAD.encode("utf-16")])
 def test_a_manifest_is_utf_8(tmp_path: Path, content: bytes) -> None:
-    write(tmp_path, {"vssync.yaml": content})
+    write_files(tmp_path, {"vssync.yaml": content})
     with pytest.raises(ManifestError, match="the manifest is not UTF-8 text"):
         load_sources(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.manifest.support import files, load
+from tests.manifest.builders import files_by_key, load_manifest
 from vssync.manifest.merge import PATH_TEMPLATE
 from vssync.manifest.placeholders import MissingFolder, parse_template, path_part, upload_digest, upload_name
 
@@ -65,11 +65,11 @@ def test_an_upload_name_is_one_short_name(path: str) -> None:
 
 def test_the_digest_is_of_the_owner_and_the_bytes(tmp_path: Path) -> None:
     text = "stores: {guide: {filename: '${stem}-${digest}${ext}', files: [{path: docs/*}]}}"
-    (file,) = files(load(tmp_path, text)).values()
+    (file,) = files_by_key(load_manifest(tmp_path, text)).values()
     assert file.filename == f"intro-{upload_digest('docs', file.sha256)}.md"
     assert upload_digest("docs", file.sha256) != upload_digest("other", file.sha256)
 
 
 def test_an_upload_name_decides_whether_an_extension_is_taken(tmp_path: Path) -> None:
     text = "stores: {guide: {filename: '${path}.txt', files: [{path: '*.rst'}]}}"
-    assert files(load(tmp_path, text, {"a.rst": "x"}))["a.rst"].filename == "a.rst.txt"
+    assert files_by_key(load_manifest(tmp_path, text, {"a.rst": "x"}))["a.rst"].filename == "a.rst.txt"

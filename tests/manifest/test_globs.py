@@ -68,8 +68,13 @@ def test_no_pattern_of_many_stars_takes_for_ever() -> None:
     ],
 )
 def test_where_to_look(pattern: str, folder: str, start: str, literal: bool, hidden: bool) -> None:
-    found = compile_pattern(pattern)
-    assert (found.folder, found.start, found.is_literal, found.names_hidden) == (folder, start, literal, hidden)
+    compiled = compile_pattern(pattern)
+    assert (compiled.folder, compiled.start, compiled.is_literal, compiled.names_hidden) == (
+        folder,
+        start,
+        literal,
+        hidden,
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,9 +105,9 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, min_size=1, max_size=5).map("/".join) | st.lists(PIECES, min_size=1, max_size=6).map("".join))
 def test_a_pattern_without_flaw_compiles_and_its_start_begins_what_it_matches(pattern: str) -> None:
     if pattern_problem(pattern) is None:
-        found = compile_pattern(pattern)
-        matched = {name for name, _ in LISTING.matching(found)}
-        assert matched == {name for name in map(str, LISTING_NAMES) if found.matches(name)}
+        compiled = compile_pattern(pattern)
+        matched = {name for name, _ in LISTING.matching(compiled)}
+        assert matched == {name for name in map(str, LISTING_NAMES) if compiled.matches(name)}
 
 
 LISTING_NAMES = [file.name for file in (FoundFile(name, 1) for name in NAMES)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.manifest.support import file_of, files, load, problems
+from tests.manifest.builders import files_by_key, load_first_file, load_manifest, load_problems
 from vssync.manifest.placeholders import (
     AmbiguousDollar,
     Placeholder,
@@ -53,17 +53,17 @@ def test_an_escaped_text_means_itself(text: str) -> None:
 @given(st.lists(LITERALS | NAMES, max_size=6).map(tuple))
 def test_what_is_joined_is_taken_apart_again(parts: tuple[str | Placeholder, ...]) -> None:
     try:
-        again = parse_template(format_template(parts))
+        reparsed = parse_template(format_template(parts))
     except AmbiguousDollar:
         assert any(
             str(one).endswith("$") and isinstance(next_one, Placeholder)
             for one, next_one in pairwise(part for part in parts if part)
         )
         return
-    assert [part for part in again if isinstance(part, Placeholder)] == [
+    assert [part for part in reparsed if isinstance(part, Placeholder)] == [
         part for part in parts if isinstance(part, Placeholder)
     ]
-    assert format_template(again) == format_template(parts)
+    assert format_template(reparsed) == format_template(parts)
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def test_what_is_joined_is_taken_apart_again(parts: tuple[str | Placeholder, ...
     ],
 )
 def test_what_placeholders_of_attributes_stand_for(tmp_path: Path, value: str, meant: object) -> None:
-    found = file_of(
+    file = load_first_file(
         tmp_path,
         f"""
         variables: {{host: "https://h", count: 3, live: {{type: boolean, default: true}}, odd: "$${{path}}"}}
         stores: {{guide: {{attributes: {{a: '{value}'}}, files: [{{path: docs/intro.md}}]}}}}
         """,
     )
-    assert found.attributes == {"a": meant}
-    assert type(found.attributes["a"]) is type(meant)
+    assert file.attributes == {"a": meant}
+    assert type(file.attributes["a"]) is type(meant)
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_what_placeholders_of_attributes_stand_for(tmp_path: Path, value: str, m
     ],
 )
 def test_placeholders_without_meaning(tmp_path: Path, field: str, message: str, hint: str) -> None:
-    (problem,) = problems(tmp_path, f"variables: {{host: h, cash: us$}}\nstores:\n  guide:\n    {field}\n")
+    (problem,) = load_problems(tmp_path, f"variables: {{host: h, cash: us$}}\nstores:\n  guide:\n    {field}\n")
     assert message in problem.message
     assert hint in problem.hint
     assert problem.line == 6
 
 
 def test_an_attribute_may_not_ask_for_more_folders_than_there_are(tmp_path: Path) -> None:
-    (problem,) = problems(
+    (problem,) = load_problems(
         tmp_path,
         """\
         stores:
@@ -133,7 +133,7 @@ def test_an_attribute_may_not_ask_for_more_folders_than_there_are(tmp_path: Path
 
 
 def test_an_override_may_remove_what_asks_for_too_much(tmp_path: Path) -> None:
-    loaded = load(
+    loaded = load_manifest(
         tmp_path,
         """
         stores:
@@ -143,7 +143,7 @@ def test_an_override_may_remove_what_asks_for_too_much(tmp_path: Path) -> None:
             overrides: [{match: docs/*, attributes: {area: null}}]
         """,
     )
-    assert {key: file.attributes for key, file in files(loaded).items()} == {
+    assert {key: file.attributes for key, file in files_by_key(loaded).items()} == {
         "docs/intro.md": {},
         "docs/api/call.md": {"area": "api"},
         "docs/drafts/idea.md": {"area": "drafts"},
@@ -151,7 +151,7 @@ def test_an_override_may_remove_what_asks_for_too_much(tmp_path: Path) -> None:
 
 
 def test_a_literal_is_plain_text_everywhere(tmp_path: Path) -> None:
-    loaded = load(
+    loaded = load_manifest(
         tmp_path,
         """
         variables: {odd: "$${x}"}

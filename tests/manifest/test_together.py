@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.manifest.support import problems
+from tests.manifest.builders import load_problems
 from tests.manifest.test_laws import MANIFESTS, SCHEMA
 from vssync.errors import ManifestError
 from vssync.manifest.build import build_manifest, check_document
@@ -78,11 +78,11 @@ def text_with(*names: str) -> str:
 
 @pytest.mark.parametrize("names", [*combinations(FAULTS, 2), tuple(FAULTS)], ids=" and ".join)
 def test_all_that_is_wrong_is_reported_and_nothing_that_follows(tmp_path: Path, names: tuple[str, ...]) -> None:
-    found = [problem.message for problem in problems(tmp_path, text_with(*names), PAGES)]
+    messages = [problem.message for problem in load_problems(tmp_path, text_with(*names), PAGES)]
     wanted = [FAULTS[name][2] for name in names]
-    assert [message for message in found if not any(words in message for words in wanted)] == []
-    assert [words for words in wanted if not any(words in message for message in found)] == []
-    assert len(found) == len(wanted)
+    assert [message for message in messages if not any(words in message for words in wanted)] == []
+    assert [words for words in wanted if not any(words in message for message in messages)] == []
+    assert len(messages) == len(wanted)
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,10 @@ def test_a_store_that_may_have_meant_to_skip_files_is_not_blamed_for_them(
 ) -> None:
     many = ", ".join(f"k{number}: 1" for number in range(15))
     text = f"stores: {{s: {{{field}: {wrong}, attributes: {{{many}}}, files: [{{path: 'docs/*'}}, {{path: gone}}]}}}}"
-    found = problems(tmp_path, text, {"docs/a.xyz": "x", "docs/empty.md": ""})
-    assert len(found) == 2
-    assert message in found[0].message
-    assert found[1].message == "`gone` does not exist"
+    reported = load_problems(tmp_path, text, {"docs/a.xyz": "x", "docs/empty.md": ""})
+    assert len(reported) == 2
+    assert message in reported[0].message
+    assert reported[1].message == "`gone` does not exist"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_what_is_wrong_around_the_stores_hides_nothing_that_can_be_told(
 ) -> None:
     pages = {"docs/a.md": "a", "more.yaml": "stores:\n  m: {prune: 1}\n"}
     env = "prod" if text.startswith("environments") else None
-    assert sorted(problem.line for problem in problems(tmp_path, text, pages, env=env)) == lines
+    assert sorted(problem.line for problem in load_problems(tmp_path, text, pages, env=env)) == lines
 
 
 def test_fields_that_leave_a_store_clear_are_the_schemas() -> None:

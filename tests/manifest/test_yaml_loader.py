@@ -45,9 +45,9 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for 
     ],
 )
 def test_scalars_follow_the_core_schema(text: str, value: object) -> None:
-    found = load_values(text, "m.yaml")
-    assert found == value
-    assert type(found) is type(value)
+    loaded = load_values(text, "m.yaml")
+    assert loaded == value
+    assert type(loaded) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_scalars_follow_the_core_schema(text: str, value: object) -> None:
     ],
 )
 def test_numbers_that_read_back_otherwise_keep_their_text(text: str, value: float, kind: type) -> None:
-    found = load_values(text, "m.yaml")
-    assert (found, type(found), as_written(found)) == (value, kind, text)
+    loaded = load_values(text, "m.yaml")
+    assert (loaded, type(loaded), as_written(loaded)) == (value, kind, text)
 
 
 @pytest.mark.parametrize(
