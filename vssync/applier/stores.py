@@ -12,17 +12,7 @@ from vssync.applier.context import ApplyRun, StoreContext
 from vssync.applier.steps import StoreSteps
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
-from vssync.model.marks import (
-    MARKED,
-    STORE_BATCHES,
-    STORE_OWNER,
-    Mark,
-    Origin,
-    StoreMark,
-    hint_of,
-    read_mark,
-    read_store_mark,
-)
+from vssync.model.marks import NEEDS_METADATA, STORE_BATCHES, STORE_OWNER, Mark, Origin, StoreMark, batch_note_text
 from vssync.model.plan import Action, StoreChange
 from vssync.model.state import DesiredStore, LiveStore, StoreStatus
 
@@ -57,12 +47,12 @@ def delete_store(run: ApplyRun, store: StoreSteps) -> None:
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
     """Our own uploads in an expired store, which no plan looks into; some services do not list one any more."""
     try:
-        owner = read_store_mark(run.client.store(store_id).metadata)
+        owner = run.client.store(store_id).mark
         files = run.client.files(store_id)
     except VssyncError as error:
         run.suspect(f"uploads in the store {store_id}, which could not be listed before it was deleted: {error}")
         return ()
-    return tuple(file.id for file in files if _uploaded_by(owner, read_mark(file.attributes)))
+    return tuple(file.id for file in files if _uploaded_by(owner, file.mark))
 
 
 def _uploaded_by(owner: object, mark: object) -> bool:
@@ -90,8 +80,8 @@ def _owned(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) -> Non
     mark = change.metadata[STORE_OWNER]
     if mark != (live.metadata.get(STORE_OWNER) or run.client.store(live.id).metadata.get(STORE_OWNER)):
         raise VssyncError(
-            f"{key}: the service lost the metadata of {live.id}; {MARKED}: declare this one with `id: {live.id}` and "
-            "`external: true`"
+            f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: "
+            f"declare this one with `id: {live.id}` and `external: true`"
         )
 
 
@@ -169,7 +159,7 @@ class BatchNote:
         try:
             live = self._at.client.store(self._at.id).metadata
             others = {name: value for name, value in live.items() if name != STORE_BATCHES}
-            note = {STORE_BATCHES: hint_of(batch_ids)} if batch_ids else {}
+            note = {STORE_BATCHES: batch_note_text(batch_ids)} if batch_ids else {}
             self._at.writes.update_store(self._at.id, {"metadata": {**others, **note}})
             self._said = batch_ids
         except VssyncError:

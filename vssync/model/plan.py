@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vssync.model.marks import Mark, UnreadableMark
 from vssync.model.state import (
     Attributes,
     BatchLimits,
@@ -19,6 +20,7 @@ from vssync.model.state import (
     FileCounts,
     FileStatus,
     Limit,
+    LiveFile,
     Scalar,
     ServiceSpec,
 )
@@ -87,8 +89,13 @@ class Copy:
     id: str
     status: FileStatus
     created_at: int
-    mark: str = ""
+    mark: Mark | UnreadableMark | None = None
     error: str = ""
+
+    @classmethod
+    def of(cls, file: LiveFile) -> Copy:
+        """The evidence of a live file."""
+        return cls(file.id, file.status, file.created_at, file.mark, str(file.error or ""))
 
 
 @dataclass(frozen=True, slots=True)

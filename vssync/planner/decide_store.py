@@ -9,15 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from vssync.errors import Refused
-from vssync.model.marks import (
-    RESERVED,
-    STORE_OWNER,
-    STORE_PROTECT,
-    StoreMark,
-    read_store_mark,
-    settings_digest,
-    store_mark_for,
-)
+from vssync.model.digests import settings_digest, store_mark_for
+from vssync.model.marks import RESERVED_PREFIX, STORE_OWNER, STORE_PROTECT, StoreMark
 from vssync.model.plan import Action, FieldChange, Note, NoteKind, Options, Reason, StoreChange
 from vssync.model.state import Capabilities, Contents, DesiredStore, FileStatus, LiveStore, Scalar, Snapshot
 from vssync.planner.addresses import Scope
@@ -222,7 +215,7 @@ def _fields(
         "protect": (bool(live.metadata.get(STORE_PROTECT)), store.protect),
     }
     for name in sorted({*live.metadata, *metadata}):
-        if not name.startswith(RESERVED):
+        if not name.startswith(RESERVED_PREFIX):
             pairs[f"metadata.{name}"] = (live.metadata.get(name), metadata.get(name))
     drifted = mark is not None and mark.settings == settings_digest(
         store.name, store.metadata, store.expires_after_days
@@ -241,7 +234,7 @@ def _description(store: DesiredStore, live: LiveStore) -> tuple[Note, ...]:
 
 
 def _mark(live: LiveStore) -> StoreMark | None:
-    mark = read_store_mark(live.metadata)
+    mark = live.mark
     return mark if isinstance(mark, StoreMark) else None
 
 
