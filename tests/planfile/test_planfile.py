@@ -20,7 +20,7 @@ from vssync.errors import VssyncError
 from vssync.model.digests import mark_for
 from vssync.model.marks import Origin, UnreadableMark
 from vssync.model.plan import Action, BatchChange, FieldChange, FileChange, Plan, Reason, StoreChange
-from vssync.model.state import Attributes, Chunking, DesiredFile, DesiredStore, FileCounts, FileStatus, Scalar
+from vssync.model.state import Attributes, Chunking, DesiredFile, FileCounts, FileStatus, Scalar, StoreSettings
 from vssync.planfile import FORMAT, dump, load
 from vssync.staleness import already_applied, check_stale, replaced_since
 
@@ -314,7 +314,7 @@ def test_a_replacement_asked_for_is_done_once(saved: FileChange, found: FileChan
         (store(), store(change=NEW_STORE), "guide: create (missing) is not in the saved plan"),
         (
             store(id="", change=NEW_STORE),
-            store(id="", change=NEW_STORE, desired=DesiredStore("guide", "guide", description="new")),
+            store(id="", change=NEW_STORE, desired=StoreSettings("guide", "guide", description="new")),
             "guide: settings.description (none) -> new",
         ),
         (store(), store(batches=samples.batches()[:1]), "is not in the saved plan"),

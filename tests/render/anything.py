@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from vssync.model.marks import Mark, Origin, UnreadableMark, parse_mark
 from vssync.model.plan import Plan
 from vssync.model.report import Outcome, Report
-from vssync.model.state import DesiredStore
 
 _HEX16 = st.text("0123456789abcdef", min_size=16, max_size=16)
 _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
@@ -38,7 +37,6 @@ _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     UnreadableMark: st.text(max_size=12).map(parse_mark),
 }
 _NARROWER: dict[type, dict[str, st.SearchStrategy[Any]]] = {
-    DesiredStore: {"files": st.just(())},  # as in every plan
     Outcome: {"attempts": st.integers(0, 9)},  # a count
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from vssync.model.marks import parse_mark
 from vssync.model.plan import Action, Copy, FieldChange, FileChange, Plan, Reason, StorePlan
-from vssync.model.state import AUTO, Attributes, DesiredFile, DesiredStore, FileStatus, ServiceSpec
+from vssync.model.state import AUTO, Attributes, DesiredFile, FileStatus, ServiceSpec, StoreSettings
 
 SHA = "9f2c41d07be3a655" * 4
 MARK = f"v1;support-kb/prod;9f2c41d07be3a655;{SHA};44ff0a1b9c3d2e77;c0ffee0123456789;u;1"
@@ -49,7 +49,7 @@ def deleted(key: str = "docs/a.md", **given: Any) -> FileChange:
 
 
 def store(*files: FileChange, key: str = "guide", **given: Any) -> StorePlan:
-    usual = {"name": key, "id": "vs_1", "desired": DesiredStore(key, key), "live": 10, "owned": 10, "wanted": 10}
+    usual = {"name": key, "id": "vs_1", "desired": StoreSettings(key, key), "live": 10, "owned": 10, "wanted": 10}
     return StorePlan(key, files=tuple(replace(file, store=key) for file in files), **{**usual, **given})
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from vssync.model.marks import Mark
 from vssync.model.plan import StoreChange
-from vssync.model.state import Attributes, Chunking, DesiredFile, DesiredStore
+from vssync.model.state import Attributes, Chunking, DesiredFile, StoreSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class StoreSteps:
     in_flight: int
     ignore: tuple[str, ...] = ()
     setup: StoreChange | None = None
-    settings: DesiredStore | None = None
+    settings: StoreSettings | None = None
     cancels: tuple[CancelBatch, ...] = ()
     waves: tuple[Wave, ...] = ()
     updates: tuple[Update, ...] = ()

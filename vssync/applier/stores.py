@@ -14,7 +14,7 @@ from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
 from vssync.model.marks import NEEDS_METADATA, STORE_BATCHES, STORE_OWNER, Mark, Origin, StoreMark, batch_note_text
 from vssync.model.plan import Action, StoreChange
-from vssync.model.state import DesiredStore, LiveStore, StoreStatus
+from vssync.model.state import LiveStore, StoreSettings, StoreStatus
 
 _SENDS = 3  # of a create, when replies are lost and no store is to be seen
 
@@ -61,7 +61,7 @@ def _uploaded_by(owner: object, mark: object) -> bool:
     return mark.owner == owner.owner and mark.origin is Origin.UPLOADED
 
 
-def _create(run: ApplyRun, settings: DesiredStore, change: StoreChange) -> str:
+def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
     body = _settings(settings, change)
     if settings.description:
         body["description"] = settings.description
@@ -106,7 +106,7 @@ def _with_mark(run: ApplyRun, mark: str) -> LiveStore | None:
     return next((store for store in usable if store.metadata.get(STORE_OWNER) == mark), None)
 
 
-def _settings(settings: DesiredStore, change: StoreChange) -> dict[str, Any]:
+def _settings(settings: StoreSettings, change: StoreChange) -> dict[str, Any]:
     """OpenAI spec: an expiry of null removes it."""
     days = settings.expires_after_days
     expires = {"anchor": "last_active_at", "days": days} if days else None

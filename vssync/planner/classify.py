@@ -14,7 +14,7 @@ from vssync.errors import VssyncError
 from vssync.model.digests import chunking_digest
 from vssync.model.marks import KEY, Mark, UnreadableMark, key_digest
 from vssync.model.plan import Copy
-from vssync.model.state import DesiredFile, FileStatus, LiveFile
+from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
 
 DEADLINE = 600  # seconds a file may be in progress before it counts as stalled
 MAX_TRIES = 3
@@ -86,14 +86,19 @@ class DesiredEntry:
     def key(self) -> str:
         return self.file.key
 
-    def same_content(self, copy: OwnedFile) -> bool:
+    def has_same_content(self, copy: OwnedFile) -> bool:
         """A copy nobody has read is what it was taken for when it was adopted by name and size, and shown as unread."""
         if self.file.file_id:
             return copy.mark.content == self.content and copy.id == self.file.file_id
         return copy.mark.content in (self.content, self.file.presumed_content)
 
-    def right(self, copy: OwnedFile) -> bool:
-        return copy.mark.chunking == self.chunking and self.same_content(copy)
+    def matches(self, copy: OwnedFile) -> bool:
+        return copy.mark.chunking == self.chunking and self.has_same_content(copy)
+
+
+def desired_entries(store: DesiredStore) -> tuple[DesiredEntry, ...]:
+    """The files of a store, by key."""
+    return tuple(map(DesiredEntry.of, sorted(store.files, key=lambda file: file.key)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from vssync.model.digests import normalise_attributes, values_equal
@@ -78,9 +78,9 @@ def _pair(key: str, left: DesiredStore | None, right: DesiredStore | None) -> St
 
 def _settings(store: DesiredStore) -> dict[str, Any]:
     """What a store is beside its files."""
-    told = asdict(replace(store, files=(), skipped={}))
+    settings = asdict(store.settings)
     limits = {"max_delete": _limit(store.guards.max_delete), "max_replace": _limit(store.guards.max_replace)}
-    return {name: value for name, value in told.items() if name not in ("key", "files", "skipped")} | {"guards": limits}
+    return {name: value for name, value in settings.items() if name != "key"} | {"guards": limits}
 
 
 def _limit(limit: Limit) -> Scalar:

@@ -12,8 +12,8 @@ from vssync.errors import Refused
 from vssync.model.digests import settings_digest, store_mark_for
 from vssync.model.marks import RESERVED_PREFIX, STORE_OWNER, STORE_PROTECT, StoreMark
 from vssync.model.plan import Action, FieldChange, Note, NoteKind, Options, Reason, StoreChange
-from vssync.model.state import Capabilities, Contents, DesiredStore, FileStatus, LiveStore, Scalar, Snapshot
-from vssync.planner.addresses import Scope
+from vssync.model.state import Contents, DesiredStore, FileStatus, LiveStore, Scalar
+from vssync.planner.context import PlanContext
 from vssync.planner.find_stores import MatchKind, StoreMatch
 
 MOST = 16  # OpenAI spec: metadata keys of one store
@@ -36,18 +36,7 @@ class StoreDecision:
     held: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PlanContext:
-    """What shapes decisions about stores: whose plan, which options, which service, what is live."""
-
-    owner: str
-    options: Options
-    capabilities: Capabilities
-    scope: Scope
-    snapshot: Snapshot
-
-
-def decide_store(store: DesiredStore, match: StoreMatch, terms: PlanContext) -> StoreDecision:
+def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
     """What becomes of a desired store.
 
     Raises Refused when two live stores with files carry its mark.
@@ -55,18 +44,18 @@ def decide_store(store: DesiredStore, match: StoreMatch, terms: PlanContext) -> 
     if len(match.live) > 1 and match.by is MatchKind.NAME:
         return _ambiguous(store, match)
     if match.live:
-        live, *leftovers = _choose(store, match.live, terms)
-        return _existing(store, live, match.by, (*leftovers, *match.expired), terms)
+        live, *leftovers = _choose(store, match.live, context)
+        return _existing(store, live, match.by, (*leftovers, *match.expired), context)
     if match.expired:
-        return _expired(store, match.expired[-1], match, terms)
+        return _expired(store, match.expired[-1], match, context)
     if store.external or store.id:
         name = store.id or store.name
         what = "exists" if store.id else "exists by this name"
         return _refuse(
             None, (Reason.MISSING,), f"no store {name} {what}; it must be there before its files can be managed"
         )
-    change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_metadata(store, {}, None, terms.owner))
-    return _fresh(StoreDecision(change=change, fresh=True), terms)
+    change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_metadata(store, {}, None, context.owner))
+    return _fresh(StoreDecision(change=change, fresh=True), context)
 
 
 def delete_store(live: LiveStore, others: int, contents: Contents, options: Options) -> StoreChange | None:
@@ -97,11 +86,11 @@ def _not_ours(others: int, contents: Contents) -> str:
     return f"{listed}, and {short}" if others else short
 
 
-def _choose(store: DesiredStore, live: tuple[LiveStore, ...], terms: PlanContext) -> list[LiveStore]:
+def _choose(store: DesiredStore, live: tuple[LiveStore, ...], context: PlanContext) -> list[LiveStore]:
     """Of several stores with our mark, the one with files, else the newest; then the leftovers of lost replies."""
     if len(live) == 1:
         return list(live)
-    used = [found for found in live if _holds_completed(terms.snapshot.contents[found.id])]
+    used = [found for found in live if _holds_completed(context.snapshot.contents[found.id])]
     if len(used) > 1:
         names = " and ".join(f"{found.name} ({found.id})" for found in used)
         raise Refused(
@@ -122,25 +111,25 @@ def _ambiguous(store: DesiredStore, match: StoreMatch) -> StoreDecision:
 
 
 def _existing(
-    store: DesiredStore, live: LiveStore, by: MatchKind, leftovers: tuple[LiveStore, ...], terms: PlanContext
+    store: DesiredStore, live: LiveStore, by: MatchKind, leftovers: tuple[LiveStore, ...], context: PlanContext
 ) -> StoreDecision:
     if store.external:
         return StoreDecision(live)
-    if by is MatchKind.NAME and not terms.options.adopt:
+    if by is MatchKind.NAME and not context.options.adopt:
         return _refuse(live, (Reason.UNMARKED, Reason.NOT_ALLOWED), f"{live.id} has this name and no mark: --adopt")
     notes = _description(store, live)
-    change = _settings(store, live, terms)
-    held = change is not None and change.action is Action.REFUSE and not _is_ours(live, terms.owner)
+    change = _settings(store, live, context)
+    held = change is not None and change.action is Action.REFUSE and not _is_ours(live, context.owner)
     return StoreDecision(live, change, notes, leftovers, held=held)
 
 
-def _expired(store: DesiredStore, live: LiveStore, match: StoreMatch, terms: PlanContext) -> StoreDecision:
+def _expired(store: DesiredStore, live: LiveStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
     """An expired store takes no files. Its replacement has another id, which whoever searches it must learn."""
     if store.external or store.id:
         return _refuse(
             live, (Reason.EXPIRED,), f"{live.id} is expired, and another store in its place is not ours to make"
         )
-    if not terms.options.allow_store_replace:
+    if not context.options.allow_store_replace:
         detail = f"{live.id} is expired; a new store has a new id: --allow-store-replace"
         return _refuse(live, (Reason.EXPIRED, Reason.NOT_ALLOWED), detail)
     if store.protect:  # what the store itself says could not be taken back: an expired one takes no writes
@@ -148,15 +137,15 @@ def _expired(store: DesiredStore, live: LiveStore, match: StoreMatch, terms: Pla
     change = StoreChange(
         Action.REPLACE,
         (Reason.EXPIRED,),
-        metadata=_metadata(store, live.metadata, _mark(live), terms.owner),
+        metadata=_metadata(store, live.metadata, _mark(live), context.owner),
         detail=f"{live.id} is expired; the id changes",
     )
-    return _fresh(StoreDecision(live, change, leftovers=match.expired[:-1], fresh=True), terms)
+    return _fresh(StoreDecision(live, change, leftovers=match.expired[:-1], fresh=True), context)
 
 
-def _fresh(decision: StoreDecision, terms: PlanContext) -> StoreDecision:
+def _fresh(decision: StoreDecision, context: PlanContext) -> StoreDecision:
     """The decision to make a store, where the service makes any."""
-    if terms.capabilities.store_creates or decision.change is None:
+    if context.capabilities.store_creates or decision.change is None:
         return decision
     reasons = (*decision.change.reasons, Reason.IMPOSSIBLE)
     way_out = "make it there, and declare it `external`"
@@ -167,18 +156,18 @@ def _refuse(live: LiveStore | None, reasons: tuple[Reason, ...], detail: str) ->
     return StoreDecision(live, StoreChange(Action.REFUSE, reasons, detail=detail), held=True)
 
 
-def _settings(store: DesiredStore, live: LiveStore, terms: PlanContext) -> StoreChange | None:
+def _settings(store: DesiredStore, live: LiveStore, context: PlanContext) -> StoreChange | None:
     """One write brings name, metadata, expiry and mark to what they should be; None when they are."""
     mark = _mark(live)
-    metadata = _metadata(store, live.metadata, mark, terms.owner)
+    metadata = _metadata(store, live.metadata, mark, context.owner)
     fields = _fields(store, live, metadata, mark)
     if not fields and metadata == dict(live.metadata):
         return None
-    ours = mark is not None and mark.owner == terms.owner
+    ours = mark is not None and mark.owner == context.owner
     change = StoreChange(
-        Action.UPDATE if ours else Action.ADOPT, _reasons(store, live, mark, terms.owner), fields, metadata
+        Action.UPDATE if ours else Action.ADOPT, _reasons(store, live, mark, context.owner), fields, metadata
     )
-    if not terms.capabilities.store_updates:
+    if not context.capabilities.store_updates:
         way_out = "undo the change" if ours else "declare the store `external`"
         return _impossible(change, f"the service cannot change a store in place; {way_out}")
     if len(metadata) > MOST:

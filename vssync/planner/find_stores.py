@@ -67,11 +67,11 @@ def match_stores(desired: Desired, stores: tuple[LiveStore, ...], options: Optio
         _refuse_newer(store, desired.owner)
     live = _Live.of(stores)
     finder = _Finder(desired, options, live, live.marked(desired))
-    wanted = [store for store in sorted(desired.stores, key=lambda store: store.key) if scope.touches(store.key)]
+    wanted = [store for store in sorted(desired.stores, key=lambda store: store.key) if scope.touches_store(store.key)]
     found = {store.key: finder.match(store) for store in wanted}
     _refuse_shared(found)
     taken = {store.id for match in found.values() for store in (*match.live, *match.expired)}
-    left = [(key, store) for key, store in finder.left() if store.id not in taken and scope.touches(key)]
+    left = [(key, store) for key, store in finder.left() if store.id not in taken and scope.touches_store(key)]
     return StoreMatches(found, tuple(left))
 
 
