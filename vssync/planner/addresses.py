@@ -20,14 +20,14 @@ _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class PlanAddress:
     """One address; `key` is empty when the whole store is meant."""
 
     store: str
     key: str = ""
 
     @classmethod
-    def of(cls, text: str) -> Address:
+    def of(cls, text: str) -> PlanAddress:
         store, _, key = text.partition("/")
         return cls(store, key)
 
@@ -48,17 +48,17 @@ class Address:
 class Scope:
     """What `--target`, `--exclude` and `--replace` say together; `already_replaced` are keys by store."""
 
-    targets: tuple[Address, ...] = ()
-    excludes: tuple[Address, ...] = ()
-    replaced: tuple[Address, ...] = ()
+    targets: tuple[PlanAddress, ...] = ()
+    excludes: tuple[PlanAddress, ...] = ()
+    replaced: tuple[PlanAddress, ...] = ()
     already_replaced: frozenset[tuple[str, str]] = frozenset()
 
     @classmethod
     def of(cls, options: Options) -> Scope:
         return cls(
-            tuple(map(Address.of, options.targets)),
-            tuple(map(Address.of, options.excludes)),
-            tuple(map(Address.of, options.replace)),
+            tuple(map(PlanAddress.of, options.targets)),
+            tuple(map(PlanAddress.of, options.excludes)),
+            tuple(map(PlanAddress.of, options.replace)),
         )
 
     def touches_store(self, store: str) -> bool:
@@ -94,7 +94,7 @@ class Scope:
                 raise UsageProblem(f"{address}: no store or file has this address. `vssync status` shows the stores.")
 
 
-def _matches_any(address: Address, store: str, keys: Iterable[str]) -> bool:
+def _matches_any(address: PlanAddress, store: str, keys: Iterable[str]) -> bool:
     return address.is_whole_store(store) or (
         address.matches_store(store) and any(address.contains(store, key) for key in keys)
     )

@@ -1,8 +1,6 @@
-"""Desired keys of which no copy is live: a copy under a former key, a file without a mark, or a new one.
+"""Desired keys without a live copy: one under a former key is moved, an unmarked file adopted, or a new one created.
 
-A declared File that is attached as something else than its key is claimed the same way, other copies or not.
-
-Nothing here writes to a file without a mark unless adoption was asked for; then it is named.
+Files without a mark are left alone unless `--adopt` is given. A declared File attached as another key comes here, too.
 """
 
 from __future__ import annotations
@@ -87,7 +85,7 @@ def _movable_keys(undesired: CopiesByKey, context: FileContext) -> dict[tuple[st
 
 
 def _extension(key: str) -> str:
-    """A service goes by the upload's name; a copy whose former key is not known fits no key."""
+    """The extension a service judges an upload by; "?" for a copy whose key is unknown, which matches no other."""
     name = key.rpartition("/")[2]
     return "?" if key.startswith("~") else name.rpartition(".")[2].lower() if "." in name else ""
 
@@ -126,7 +124,7 @@ def _adopt(entry: DesiredEntry, file: LiveFile, copies: Sequence[OwnedFile], con
         drop=tuple(copy.evidence for copy in copies),
         fields=fields_between(file.attributes, entry.file, context.ignore),
         preserve=preserved_attributes(file.attributes, context.ignore),
-        detail="" if entry.file.file_id else "name and size agree; nobody has compared the content",
+        detail="" if entry.file.file_id else "matched by name and size; its content was not compared",
     )
     if not context.plan.capabilities.attribute_updates:
         return as_impossible(change, "the service cannot change attributes in place, so it cannot be marked")

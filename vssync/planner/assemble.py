@@ -64,8 +64,8 @@ def make_plan(
     matches = match_stores(desired, snapshot.stores, options)
     scope = replace(Scope.of(options), already_replaced=already_replaced)
     context = PlanContext(desired.owner, options, capabilities, scope, snapshot)
-    stores = {store.key: store for store in desired.stores if store.key in matches.found}
-    decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.found.items())}
+    stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
+    decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
     _check_addresses(desired, drafts, context)
     planned = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
@@ -76,7 +76,7 @@ def make_plan(
 
 def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
     file_context = FileContext(context, store)
-    if decision.held:
+    if decision.is_held:
         return undecided(file_context)
     return draft_files(_contents_of(decision, context), file_context)
 
@@ -100,7 +100,7 @@ _NOTHING = Contents()
 
 def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
     """The files and batches that a plan of the store looks at: none of one that is new, or that may not be touched."""
-    if decision.live is None or decision.fresh or decision.held:
+    if decision.live is None or decision.is_new or decision.is_held:
         return _NOTHING
     return context.snapshot.contents[decision.live.id]
 
@@ -127,7 +127,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         notes=(*decision.notes, *_leftover_notes(decision, context), *draft.notes, *batches.notes),
         unchanged=draft.unchanged,
         owned=len(draft.classified.ours),
-        live=decision.live.counts.total if decision.live and decision.held else len(contents.files),
+        live=decision.live.counts.total if decision.live and decision.is_held else len(contents.files),
         unlisted=contents.unlisted,
         wanted=len(store.files),
         digest=content_digest(draft.entries),
@@ -141,7 +141,7 @@ def _plan_undeclared(
 
     Several of one key are told apart by id; those beside a store in use are only notes until deleting is allowed.
     """
-    undeclared = [(key, live, key in decisions) for key, live in matches.left]
+    undeclared = [(key, live, key in decisions) for key, live in matches.undeclared]
     if context.options.allow_store_deletes:
         undeclared += [(key, live, True) for key, decision in decisions.items() for live in decision.leftovers]
     plans: list[StorePlan] = []

@@ -4,7 +4,7 @@ A copy is right when its content and chunking are the manifest's. The first row 
 
     a right completed one       keep it; update its attributes where they differ; other copies go
     a right one being ingested  wait for it; other copies go when it is completed
-    a right refused one         a person must act; it stays as the memory of that, the newest completed one serves
+    a right refused one         needs attention; it stays as the memory of that, the newest completed one serves
     a right dead one            the same File again; the newest completed one serves meanwhile
     a wrong completed one       replace it; it serves until the new copy is completed
     only wrong unusable ones    create; they go when the new copy is completed
@@ -21,7 +21,7 @@ from vssync.model.marks import KEY
 from vssync.model.plan import Action, Copy, FieldChange, FileChange, Reason
 from vssync.model.state import FileStatus
 from vssync.planner.attributes import (
-    MOST,
+    MAX_ATTRIBUTES,
     AttributeDifference,
     attributes_equal,
     compare_attributes,
@@ -35,25 +35,25 @@ _FAILURE_REASONS = {FileStatus.FAILED: Reason.INGEST_FAILED, FileStatus.CANCELLE
 
 def decide_file(entry: DesiredEntry, copies: Sequence[OwnedFile], context: FileContext) -> tuple[FileChange, ...]:
     """The changes for a key that has copies, oldest first; none when everything is as it should be."""
-    if len(copies) == 1 and _plainly_settled(entry, copies[0], context):
+    if len(copies) == 1 and _is_unchanged(entry, copies[0], context):
         return ()
     right = [copy for copy in copies if entry.matches(copy)]
     if context.is_replace_requested(entry.key):
         return (_forced_replace(entry, newest_copy(right, CopyState.BUSY, context.now), copies, context),)
-    if kept := newest_copy(right, CopyState.OK, context.now):
-        return _settle(entry, kept, copies, context)
+    if current := newest_copy(right, CopyState.OK, context.now):
+        return _keep_copy(entry, current, copies, context)
     if busy := newest_copy(right, CopyState.BUSY, context.now):
-        return (_wait(entry, busy, copies, context),)
+        return (_wait_for_copy(entry, busy, copies, context),)
     if right and not context.plan.options.retry_failed and any(copy.refused for copy in right):
-        return _refuse(entry, right, copies, context)
+        return _refuse_file(entry, right, copies, context)
     if dead := newest_copy(right, CopyState.DEAD, context.now):
-        return (_retry(entry, dead, copies, context),)
+        return (_retry_ingestion(entry, dead, copies, context),)
     if serving := newest_copy(copies, CopyState.OK, context.now):
-        return (_replace(entry, serving, copies, context),)
+        return (_replace_copy(entry, serving, copies, context),)
     return (_new_copy(entry, Action.CREATE, (Reason.MISSING,), copies, context),)
 
 
-def _plainly_settled(entry: DesiredEntry, copy: OwnedFile, context: FileContext) -> bool:
+def _is_unchanged(entry: DesiredEntry, copy: OwnedFile, context: FileContext) -> bool:
     """The quick answer for the many keys that need nothing; False only means to look closer."""
     mark = copy.mark
     return (
@@ -103,60 +103,60 @@ def within_limits(change: FileChange) -> FileChange:
     """The change, refused where it would write more attributes than a file may carry."""
     assert change.desired
     count = len({*change.desired.attributes, *change.preserve}) + 2
-    if count <= MOST:
+    if count <= MAX_ATTRIBUTES:
         return change
     return as_impossible(
-        change, f"it would carry {count} attributes, {len(change.preserve)} of them others'; {MOST} fit"
+        change, f"it would carry {count} attributes, {len(change.preserve)} of them others'; {MAX_ATTRIBUTES} fit"
     )
 
 
 def _forced_replace(
     entry: DesiredEntry, busy: OwnedFile | None, copies: Sequence[OwnedFile], context: FileContext
 ) -> FileChange:
-    """A copy that is on its way already is what was asked for."""
+    """`--replace`: a new copy, or the wait for a right one that is being ingested already."""
     if busy:
-        return _wait(entry, busy, copies, context)
+        return _wait_for_copy(entry, busy, copies, context)
     change = _new_copy(entry, Action.REPLACE, (Reason.REQUESTED,), copies, context)
     return _with_attributes(change, entry, newest_copy(copies, CopyState.OK, context.now), context)
 
 
-def _settle(
-    entry: DesiredEntry, kept: OwnedFile, copies: Sequence[OwnedFile], context: FileContext
+def _keep_copy(
+    entry: DesiredEntry, current: OwnedFile, copies: Sequence[OwnedFile], context: FileContext
 ) -> tuple[FileChange, ...]:
     """A right completed copy stays."""
-    others = tuple(copy.evidence for copy in copies if copy is not kept)
-    change = _update(entry, kept, context)
+    others = tuple(copy.evidence for copy in copies if copy is not current)
+    change = _update_attributes(entry, current, context)
     if change and change.action is not Action.REFUSE:
         return (replace(change, drop=others),)
-    surplus = (_superseded(entry, kept, others, context),) if others else ()
+    surplus = (_delete_superseded(entry, current, others, context),) if others else ()
     return (change, *surplus) if change else surplus
 
 
-def _update(entry: DesiredEntry, kept: OwnedFile, context: FileContext) -> FileChange | None:
+def _update_attributes(entry: DesiredEntry, current: OwnedFile, context: FileContext) -> FileChange | None:
     """The attribute write that a right copy needs, if any; taking over another owner's copy always needs one."""
-    difference = compare_attributes(entry.file, kept, context.ignore)
-    moved = kept.mark.key != entry.digest
-    taken_over = kept.mark.owner != context.plan.owner
+    difference = compare_attributes(entry.file, current, context.ignore)
+    moved = current.mark.key != entry.digest
+    taken_over = current.mark.owner != context.plan.owner
     if not (difference.fields or moved or taken_over):
         return None
     change = FileChange(
         store=context.store.key,
         key=entry.key,
         action=Action.ADOPT if taken_over else Action.UPDATE,
-        reasons=((Reason.OTHER_OWNER,) if taken_over else ()) + _why(difference, moved),
+        reasons=((Reason.OTHER_OWNER,) if taken_over else ()) + _update_reasons(difference, moved),
         desired=entry.file,
-        keep=kept.evidence,
+        keep=current.evidence,
         fields=tuple(field for field in difference.fields if not (moved and field.name == KEY)),
-        preserve=preserved_attributes(kept.file.attributes, context.ignore),
-        tries=kept.mark.tries,
-        was=kept.key if moved else "",
+        preserve=preserved_attributes(current.file.attributes, context.ignore),
+        tries=current.mark.tries,
+        was=current.key if moved else "",
     )
     if not context.plan.capabilities.attribute_updates:
-        return as_impossible(change, "the service cannot change attributes in place; --replace brings the file in anew")
+        return as_impossible(change, "the service cannot change attributes in place; --replace uploads the file again")
     return within_limits(change)
 
 
-def _why(difference: AttributeDifference, moved: bool) -> tuple[Reason, ...]:
+def _update_reasons(difference: AttributeDifference, moved: bool) -> tuple[Reason, ...]:
     """A move changes the key's own attribute; that alone is not worth a second reason."""
     if not moved:
         return difference.reasons
@@ -165,25 +165,27 @@ def _why(difference: AttributeDifference, moved: bool) -> tuple[Reason, ...]:
     return (Reason.MOVED, *reasons)
 
 
-def _wait(entry: DesiredEntry, busy: OwnedFile, copies: Sequence[OwnedFile], context: FileContext) -> FileChange:
+def _wait_for_copy(
+    entry: DesiredEntry, busy: OwnedFile, copies: Sequence[OwnedFile], context: FileContext
+) -> FileChange:
     """The attributes of a copy may be put right while it is being ingested."""
     difference = compare_attributes(entry.file, busy, context.ignore)
-    able = context.plan.capabilities.attribute_updates
+    can_update = context.plan.capabilities.attribute_updates
     return FileChange(
         store=context.store.key,
         key=entry.key,
         action=Action.AWAIT,
-        reasons=(Reason.INGESTING, *(difference.reasons if able else ())),
+        reasons=(Reason.INGESTING, *(difference.reasons if can_update else ())),
         desired=entry.file,
         keep=busy.evidence,
         drop=tuple(copy.evidence for copy in copies if copy is not busy),
-        fields=difference.fields if able else (),
+        fields=difference.fields if can_update else (),
         preserve=preserved_attributes(busy.file.attributes, context.ignore),
         tries=busy.mark.tries,
     )
 
 
-def _refuse(
+def _refuse_file(
     entry: DesiredEntry, right: Sequence[OwnedFile], copies: Sequence[OwnedFile], context: FileContext
 ) -> tuple[FileChange, ...]:
     """Nothing is uploaded; of the copies, the refused one and the newest completed one stay."""
@@ -200,17 +202,21 @@ def _refuse(
         detail=f"{_failure_text(refused)}; change the file, or try again with --retry-failed",
     )
     others = tuple(copy.evidence for copy in copies if copy is not refused and copy is not serving)
-    return (change, _superseded(entry, serving, others, context)) if others else (change,)
+    return (change, _delete_superseded(entry, serving, others, context)) if others else (change,)
 
 
-def _retry(entry: DesiredEntry, dead: OwnedFile, copies: Sequence[OwnedFile], context: FileContext) -> FileChange:
-    """The File is there; only its ingestion failed."""
+def _retry_ingestion(
+    entry: DesiredEntry, dead: OwnedFile, copies: Sequence[OwnedFile], context: FileContext
+) -> FileChange:
+    """Ingests the same File again: only its ingestion failed."""
     reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
     change = _new_copy(entry, Action.REPLACE, (reason,), copies, context, reuse=dead)
     return replace(change, tries=dead.mark.tries + 1, detail=_failure_text(dead))
 
 
-def _replace(entry: DesiredEntry, serving: OwnedFile, copies: Sequence[OwnedFile], context: FileContext) -> FileChange:
+def _replace_copy(
+    entry: DesiredEntry, serving: OwnedFile, copies: Sequence[OwnedFile], context: FileContext
+) -> FileChange:
     """A File attaches once per store, so new chunking for the same bytes needs another upload or a gap."""
     same_content = entry.has_same_content(serving)
     reasons = () if same_content else (Reason.CONTENT_CHANGED,)
@@ -226,11 +232,15 @@ def _replace(entry: DesiredEntry, serving: OwnedFile, copies: Sequence[OwnedFile
 def _with_attributes(
     change: FileChange, entry: DesiredEntry, serving: OwnedFile | None, context: FileContext
 ) -> FileChange:
-    """The new copy has the manifest's attributes: an edit that goes with the old one must be seen before it goes."""
+    """Shows the attributes that change as well: somebody's edit of the old copy is lost with it."""
     if serving is None or serving.mark.key != entry.digest:
         return change
-    found = compare_attributes(entry.file, serving, context.ignore)
-    return replace(change, reasons=(*change.reasons, *found.reasons), fields=(*change.fields, *found.fields))
+    difference = compare_attributes(entry.file, serving, context.ignore)
+    return replace(
+        change,
+        reasons=(*change.reasons, *difference.reasons),
+        fields=(*change.fields, *difference.fields),
+    )
 
 
 def _new_copy(
@@ -242,7 +252,7 @@ def _new_copy(
     *,
     reuse: OwnedFile | None = None,
 ) -> FileChange:
-    """A new copy in place of all others. The gap is there when no other order leaves a completed one serving."""
+    """A new copy in place of all others; with a gap where no order of writes leaves a completed one serving."""
     attached = entry.file.file_id or (reuse.id if reuse else "")
     serving = newest_copy(copies, CopyState.OK, context.now)
     same_file = any(copy.id == attached for copy in copies)
@@ -263,21 +273,21 @@ def _new_copy(
     )
 
 
-def _superseded(
-    entry: DesiredEntry, kept: OwnedFile | None, others: tuple[Copy, ...], context: FileContext
+def _delete_superseded(
+    entry: DesiredEntry, current: OwnedFile | None, others: tuple[Copy, ...], context: FileContext
 ) -> FileChange:
     return FileChange(
         store=context.store.key,
         key=entry.key,
         action=Action.DELETE,
         reasons=(Reason.SUPERSEDED,),
-        keep=kept.evidence if kept else None,
+        keep=current.evidence if current else None,
         drop=others,
     )
 
 
 def _chunking_field(serving: OwnedFile, entry: DesiredEntry) -> tuple[FieldChange, ...]:
-    """What the service reports may be nothing; then there is nothing to show as it was."""
+    """The change of chunking to show; none where the service does not report the old one."""
     before = serving.file.chunking
     if before is None or before == entry.file.chunking:
         return ()
