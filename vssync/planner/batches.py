@@ -82,12 +82,10 @@ def _unfinished_files(batch: LiveBatch, context: BatchContext) -> list[str]:
 
 def _decide_batch(batch: LiveBatch, unfinished: Sequence[str], context: BatchContext) -> BatchChange:
     """Cancelling pays when most of what is left would only be removed again, and loses nothing that is wanted."""
-    unwanted = [file_id for file_id in unfinished if file_id in context.unwanted] if batch.file_ids is not None else []
-    listed = batch.file_ids is not None and all(file_id in context.files for file_id in batch.file_ids)
-    others = [file_id for file_id in unfinished if file_id not in context.unwanted]
-    cancel = (
-        listed and len(unwanted) * 2 > len(unfinished) and all(file_id in context.reattachable for file_id in others)
-    )
+    is_listed = batch.file_ids is not None and context.files.keys() >= set(batch.file_ids)
+    unwanted = set() if batch.file_ids is None else context.unwanted.keys() & set(unfinished)
+    loses_nothing = set(unfinished) <= {*context.unwanted, *context.reattachable}
+    cancel = is_listed and loses_nothing and len(unwanted) * 2 > len(unfinished)
     return BatchChange(
         id=batch.id,
         action=Action.CANCEL if cancel else Action.AWAIT,

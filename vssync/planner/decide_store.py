@@ -14,7 +14,7 @@ from vssync.model.marks import RESERVED_PREFIX, STORE_OWNER, STORE_PROTECT, Stor
 from vssync.model.plan import Action, FieldChange, Note, NoteKind, Options, Reason, StoreChange
 from vssync.model.state import Contents, DesiredStore, FileStatus, LiveStore, Scalar
 from vssync.planner.context import PlanContext
-from vssync.planner.find_stores import MatchKind, StoreMatch
+from vssync.planner.find_stores import StoreMatch
 
 MAX_METADATA = 16  # OpenAI spec: metadata keys of one store
 PROTECTED = "true"
@@ -41,13 +41,12 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
 
     Raises Refused when two live stores with files carry its mark.
     """
-    if len(match.live) > 1 and match.kind is MatchKind.NAME:
+    if len(match.live) > 1 and match.by_name:
         ids = ", ".join(live.id for live in match.live)
         detail = f"several stores are named {store.name}: {ids}; choose one with `id:`"
         return _refuse(None, (Reason.UNMARKED,), detail)
     if match.live:
-        live, *leftovers = _choose_live(store, match.live, context)
-        return _decide_existing(store, live, match.kind, (*leftovers, *match.expired), context)
+        return _decide_existing(store, match, context)
     if match.expired:
         return _replace_expired(store, match, context)
     if store.external or store.id:
@@ -106,12 +105,12 @@ def _choose_live(store: DesiredStore, live: tuple[LiveStore, ...], context: Plan
     return [chosen, *(candidate for candidate in live if candidate is not chosen)]
 
 
-def _decide_existing(
-    store: DesiredStore, live: LiveStore, kind: MatchKind, leftovers: tuple[LiveStore, ...], context: PlanContext
-) -> StoreDecision:
+def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
+    live, *others = _choose_live(store, match.live, context)
+    leftovers = (*others, *match.expired)
     if store.external:
         return StoreDecision(live)
-    if kind is MatchKind.NAME and not context.options.adopt:
+    if match.by_name and not context.options.adopt:
         return _refuse(live, (Reason.UNMARKED, Reason.NOT_ALLOWED), f"{live.id} has this name and no mark: --adopt")
     notes: tuple[Note, ...] = ()
     if store.description and store.description != live.description:

@@ -1,6 +1,6 @@
 """The numbers of a plan: how many changes it makes, and what carrying them out costs.
 
-Estimates for the person who approves a plan. Nothing here may decide what is done or how.
+Estimates for whoever approves a plan. They decide nothing about what is done or how.
 """
 
 from __future__ import annotations
@@ -113,23 +113,17 @@ def count_new_batches(store: StorePlan) -> int:
 def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
     """About how many requests a store takes, uploads aside."""
     attached = count_puts(store)
-    attaches = (
-        attached
-        if capabilities.one_by_one
-        else count_new_batches(store) * _PER_BATCH + (0 if capabilities.batch_files else attached)
-    )
-    writes = sum(_writes_attributes(change) for change in store.files)
-    waits = sum(change.action is Action.AWAIT for change in store.files)
+    attaches = count_new_batches(store) * _PER_BATCH + (0 if capabilities.batch_files else attached)
+    if capabilities.one_by_one:
+        attaches = attached
+    waiting = [change for change in store.files if change.action is Action.AWAIT]
+    writes = sum(change.action in (Action.UPDATE, Action.ADOPT) for change in store.files)
+    writes += sum(bool(change.fields) for change in waiting)
     writes_store = store.change is not None and store.change.action is not Action.REFUSE
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
-    listings = ceil(attached / PAGE) + ceil(waits / PAGE)
+    listings = ceil(attached / PAGE) + ceil(len(waiting) / PAGE)
     drops = _PER_DROP * sum(_count_drops(change) for change in store.files)
     return attaches + listings + writes + drops + cancels * _PER_CANCEL + writes_store
-
-
-def _writes_attributes(change: FileChange) -> bool:
-    """Whether attributes are written, which a file that is being ingested need not wait for."""
-    return change.action in (Action.UPDATE, Action.ADOPT) or (change.action is Action.AWAIT and bool(change.fields))
 
 
 def _count_drops(change: FileChange) -> int:
@@ -143,7 +137,6 @@ def _limited_seconds(plan: Plan, uploads: int, capabilities: Capabilities) -> fl
     if limits is None:
         return 0.0
     attached = sum(count_puts(store) for store in plan.stores)
-    attaches = max(
-        (count_puts(store) if capabilities.one_by_one else count_new_batches(store) for store in plan.stores), default=0
-    )
+    count_attaches = count_puts if capabilities.one_by_one else count_new_batches
+    attaches = max(map(count_attaches, plan.stores), default=0)
     return 60 * max(uploads / limits.uploads, attached / limits.attached, attaches / limits.attaches)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 
 from vssync.errors import Refused, VssyncError
 from vssync.model.marks import StoreMark, UnreadableMark
@@ -17,23 +16,16 @@ from vssync.model.state import Desired, DesiredStore, LiveStore, StoreStatus
 from vssync.planner.addresses import Scope
 
 
-class MatchKind(Enum):
-    """How a store was found."""
-
-    NOTHING = "nothing"
-    PINNED = "pinned"
-    MARK = "mark"
-    OTHER_OWNER = "other owner"  # by the mark of the owner that `--adopt-from` names
-    NAME = "name"
-
-
 @dataclass(frozen=True, slots=True)
 class StoreMatch:
-    """What fits one desired store, oldest first; `expired` only counts where nothing else fits."""
+    """What fits one desired store, oldest first; `expired` only counts where nothing else fits.
 
-    kind: MatchKind = MatchKind.NOTHING
+    With `by_name` the stores carry no mark of ours and have no more than the name in common.
+    """
+
     live: tuple[LiveStore, ...] = ()
     expired: tuple[LiveStore, ...] = ()
+    by_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +57,14 @@ def match_stores(desired: Desired, stores: tuple[LiveStore, ...], options: Optio
     scope = Scope.of(options)
     for store in stores:
         _refuse_newer(store, desired.owner)
-    live = _LiveIndex.of(stores)
-    matcher = _StoreMatcher(desired, options, live, live.claimed_ids(desired))
-    wanted = [store for store in sorted(desired.stores, key=lambda store: store.key) if scope.touches_store(store.key)]
-    found = {store.key: matcher.match(store) for store in wanted}
-    _refuse_shared(found)
-    taken = {store.id for match in found.values() for store in (*match.live, *match.expired)}
-    left = [
-        (key, store) for key, store in matcher.find_undeclared() if store.id not in taken and scope.touches_store(key)
-    ]
-    return StoreMatches(found, tuple(left))
+    index = _LiveIndex.of(stores)
+    matcher = _StoreMatcher(desired, options, index, index.claimed_ids(desired))
+    stores_by_key = sorted(desired.stores, key=lambda store: store.key)
+    by_key = {store.key: matcher.match(store) for store in stores_by_key if scope.touches_store(store.key)}
+    _refuse_shared(by_key)
+    matched = {store.id for match in by_key.values() for store in (*match.live, *match.expired)}
+    undeclared = [(key, live) for key, live in matcher.find_undeclared() if scope.touches_store(key)]
+    return StoreMatches(by_key, tuple((key, live) for key, live in undeclared if live.id not in matched))
 
 
 def _refuse_shared(matches: Mapping[str, StoreMatch]) -> None:
@@ -121,38 +111,37 @@ class _StoreMatcher:
 
     desired: Desired
     options: Options
-    live: _LiveIndex
+    index: _LiveIndex
     claimed_ids: frozenset[str]
 
     def match(self, store: DesiredStore) -> StoreMatch:
         if store.id:
             return self._match_pinned(store)
-        named = self.live.by_name.get(store.name, [])
+        named = self.index.by_name.get(store.name, [])
         if store.external:
-            return _split_expired(MatchKind.NAME, named)
-        if marked := self._find_marked(self.desired.owner, store):
-            return _split_expired(MatchKind.MARK, marked)
-        if self.options.adopt_from and (marked := self._find_marked(self.options.adopt_from, store)):
-            return _split_expired(MatchKind.OTHER_OWNER, marked)
+            return _split_expired(named, by_name=True)
+        for owner in filter(None, (self.desired.owner, self.options.adopt_from)):
+            if marked := self._find_marked(owner, store):
+                return _split_expired(marked)
         return self._match_named(store, [live for live in named if live.id not in self.claimed_ids])
 
     def find_undeclared(self) -> list[tuple[str, LiveStore]]:
         """Stores of ours under keys that the manifest does not declare, by key."""
-        ours = [(key, live) for (owner, key), live in self.live.by_mark.items() if owner == self.desired.owner]
+        ours = [(key, live) for (owner, key), live in self.index.by_mark.items() if owner == self.desired.owner]
         return [(key, store) for key, live in sorted(ours) for store in live if store.id not in self.claimed_ids]
 
     def _match_pinned(self, store: DesiredStore) -> StoreMatch:
-        live = self.live.by_id.get(store.id)
+        live = self.index.by_id.get(store.id)
         if live and not store.external:
             self._refuse_other_owner(store, live)
-        return _split_expired(MatchKind.PINNED, [live] if live else [])
+        return _split_expired([live] if live else [])
 
     def _find_marked(self, owner: str, store: DesiredStore) -> list[LiveStore]:
         """A former key counts only while no other store of the manifest has it."""
         pinned = {other.id for other in self.desired.stores if other.id}
         keys = {other.key for other in self.desired.stores}
         former = [key for key in store.was if key not in keys]
-        marked = [live for key in (store.key, *former) for live in self.live.by_mark.get((owner, key), ())]
+        marked = [live for key in (store.key, *former) for live in self.index.by_mark.get((owner, key), ())]
         return [live for live in marked if live.id not in pinned]
 
     def _match_named(self, store: DesiredStore, named: list[LiveStore]) -> StoreMatch:
@@ -160,10 +149,8 @@ class _StoreMatcher:
         free = [live for live in usable if self._owner_of(live) in ("", self.desired.owner)]
         if not free and usable:
             self._refuse_other_owner(store, usable[0])
-            return _split_expired(
-                MatchKind.OTHER_OWNER, [live for live in usable if self._owner_of(live) == self.options.adopt_from]
-            )
-        return _split_expired(MatchKind.NAME if free else MatchKind.NOTHING, free)
+            return _split_expired([live for live in usable if self._owner_of(live) == self.options.adopt_from])
+        return _split_expired(free, by_name=True)
 
     def _owner_of(self, live: LiveStore) -> str:
         """Whose a store is; empty when nobody's. Raises VssyncError when only a newer version can tell."""
@@ -190,6 +177,7 @@ def _refuse_newer(live: LiveStore, owner: str = "") -> None:
         )
 
 
-def _split_expired(kind: MatchKind, stores: list[LiveStore]) -> StoreMatch:
+def _split_expired(stores: list[LiveStore], *, by_name: bool = False) -> StoreMatch:
     live = tuple(store for store in stores if store.status is not StoreStatus.EXPIRED)
-    return StoreMatch(kind, live, tuple(store for store in stores if store.status is StoreStatus.EXPIRED))
+    expired = tuple(store for store in stores if store.status is StoreStatus.EXPIRED)
+    return StoreMatch(live, expired, by_name)
