@@ -40,13 +40,21 @@ def switch_rows() -> Iterator[str]:
     for name, switch in SWITCHES.items():
         form = f"={switch.value_form}" if switch.value_form else ""
         default = switch.default if switch.value_form else "on" if switch.default else "off"
+        default = "none" if default == () else default
         others = [
             f"`{provider}`"
             for provider, dialect in DIALECTS.items()
             if getattr(dialect, name.replace("-", "_")) != switch.default
         ]
-        known = f"{switch.known.evidence} | {switch.known.source}"
-        yield f"| `{name}{form}` | {switch.summary} | {default if default != () else 'none'} | {', '.join(others)} | {known} |"
+        cells = (
+            f"`{name}{form}`",
+            switch.summary,
+            default,
+            ", ".join(others),
+            switch.known.evidence,
+            switch.known.source,
+        )
+        yield f"| {' | '.join(map(str, cells))} |"
 
 
 TABLES = {

@@ -10,9 +10,9 @@ from vssync.local.errors import ApiError
 from vssync.local.faults.kind import (
     FaultContext,
     FaultKind,
-    FaultRequest,
-    FaultResponse,
     Forward,
+    Request,
+    Response,
     Setting,
     milliseconds,
     whole_number,
@@ -23,9 +23,7 @@ PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>The gateway has 
 MINUTE = 60.0
 
 
-def answer_status(
-    _context: FaultContext, request: FaultRequest, forward: Forward, value: int, retry_after: int
-) -> FaultResponse:
+def answer_status(_context: FaultContext, request: Request, forward: Forward, value: int, retry_after: int) -> Response:
     """The service's own response of this status; a negative number of seconds stands for no header."""
     codes = {401: "invalid_api_key", 404: "not_found", 409: "IncorrectState", 429: "rate_limit_exceeded"}
     code = codes.get(value, "server_error" if value >= 500 else "invalid_request")
@@ -35,48 +33,48 @@ def answer_status(
 
 
 def act_then_answer_status(
-    context: FaultContext, request: FaultRequest, forward: Forward, value: int, retry_after: int
-) -> FaultResponse:
+    context: FaultContext, request: Request, forward: Forward, value: int, retry_after: int
+) -> Response:
     forward(request)
     return answer_status(context, request, forward, value, retry_after)
 
 
-def reset_before(_context: FaultContext, _request: FaultRequest, _forward: Forward) -> FaultResponse:
+def reset_before(_context: FaultContext, _request: Request, _forward: Forward) -> Response:
     raise ConnectionResetError("the connection was reset before the request took effect")
 
 
-def reset_after(_context: FaultContext, request: FaultRequest, forward: Forward) -> FaultResponse:
+def reset_after(_context: FaultContext, request: Request, forward: Forward) -> Response:
     forward(request)
     raise ConnectionResetError("the connection was reset after the request took effect")
 
 
-def lose_reply(context: FaultContext, request: FaultRequest, forward: Forward, value: int) -> FaultResponse:
+def lose_reply(context: FaultContext, request: Request, forward: Forward, value: int) -> Response:
     forward(request)
     context.sleep(value / 1000)
     raise ConnectionAbortedError("the connection was closed without a reply")
 
 
-def delay_request(context: FaultContext, request: FaultRequest, forward: Forward, value: int) -> FaultResponse:
+def delay_request(context: FaultContext, request: Request, forward: Forward, value: int) -> Response:
     context.sleep(value / 1000)
     return forward(request)
 
 
-def truncate_body(_context: FaultContext, request: FaultRequest, forward: Forward) -> FaultResponse:
+def truncate_body(_context: FaultContext, request: Request, forward: Forward) -> Response:
     response = forward(request)
     whole = response.with_header("content-length", str(len(response.content)))
     return replace(whole, content=response.content[: len(response.content) // 2])
 
 
-def answer_web_page(_context: FaultContext, request: FaultRequest, forward: Forward, status: int) -> FaultResponse:
+def answer_web_page(_context: FaultContext, request: Request, forward: Forward, status: int) -> Response:
     forward(request)
-    return FaultResponse(status, (("content-type", "text/html"), ("content-length", str(len(PAGE)))), PAGE)
+    return Response(status, (("content-type", "text/html"), ("content-length", str(len(PAGE)))), PAGE)
 
 
-def refuse_project(_context: FaultContext, request: FaultRequest, forward: Forward) -> FaultResponse:
+def refuse_project(_context: FaultContext, request: Request, forward: Forward) -> Response:
     return forward(request.with_refusal(ApiError(400, "Invalid OpenAI project", code="invalid_request")))
 
 
-def shape_errors(_context: FaultContext, request: FaultRequest, forward: Forward, value: int) -> FaultResponse:
+def shape_errors(_context: FaultContext, request: Request, forward: Forward, value: int) -> Response:
     return forward(request.with_environ(**{ERROR_SHAPE_KEY: value}))
 
 
@@ -87,7 +85,7 @@ class RateLimit:
     times: deque[float] = field(default_factory=deque)  # of the requests within the last minute
     lock: Lock = field(default_factory=Lock)
 
-    def __call__(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+    def __call__(self, request: Request, forward: Forward) -> Response:
         wait = self.take_turn()
         return answer_status(self.context, request, forward, 429, int(wait) + 1) if wait else forward(request)
 

@@ -10,9 +10,9 @@ from fnmatch import fnmatchcase
 from vssync.local.faults.kind import (
     FaultContext,
     FaultKind,
-    FaultRequest,
-    FaultResponse,
     Forward,
+    Request,
+    Response,
     Setting,
     is_attaching,
     milliseconds,
@@ -21,8 +21,8 @@ from vssync.local.transaction import OVERRIDES_KEY, IngestionOverride, Ingestion
 
 
 def override_ingestion(
-    request: FaultRequest, forward: Forward, override: IngestionOverride, applies: Callable[[str, str], bool]
-) -> FaultResponse:
+    request: Request, forward: Forward, override: IngestionOverride, applies: Callable[[str, str], bool]
+) -> Response:
     """Overrides the ingestion of the Files, by id and name, that it applies to."""
     inner: IngestionOverrides = request.environ.get(OVERRIDES_KEY, normal_ingestion)
 
@@ -36,23 +36,19 @@ def by_name(pattern: str) -> Callable[[str, str], bool]:
     return lambda _file_id, filename: fnmatchcase(filename, pattern)
 
 
-def never_ingest(_context: FaultContext, request: FaultRequest, forward: Forward, file: str) -> FaultResponse:
+def never_ingest(_context: FaultContext, request: Request, forward: Forward, file: str) -> Response:
     return override_ingestion(request, forward, IngestionOverride(delay=math.inf), by_name(file))
 
 
-def ingest_late(
-    _context: FaultContext, request: FaultRequest, forward: Forward, value: int, file: str
-) -> FaultResponse:
+def ingest_late(_context: FaultContext, request: Request, forward: Forward, value: int, file: str) -> Response:
     return override_ingestion(request, forward, IngestionOverride(delay=value / 1000), by_name(file))
 
 
-def fail_ingestion(
-    _context: FaultContext, request: FaultRequest, forward: Forward, value: str, file: str
-) -> FaultResponse:
+def fail_ingestion(_context: FaultContext, request: Request, forward: Forward, value: str, file: str) -> Response:
     return override_ingestion(request, forward, IngestionOverride(code=value), by_name(file))
 
 
-def refuse_type(_context: FaultContext, request: FaultRequest, forward: Forward, file: str) -> FaultResponse:
+def refuse_type(_context: FaultContext, request: Request, forward: Forward, file: str) -> Response:
     return override_ingestion(request, forward, IngestionOverride(refused="unsupported_file"), by_name(file))
 
 
@@ -62,7 +58,7 @@ class FailOnce:
     file: str
     failed: set[str] = field(default_factory=set)  # File ids
 
-    def __call__(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+    def __call__(self, request: Request, forward: Forward) -> Response:
         affected: set[str] = set()
 
         def applies(file_id: str, filename: str) -> bool:

@@ -27,7 +27,7 @@ OWN_REQUEST_KEY = "vssync.own_request"  # in the WSGI environment: a fault's own
 
 
 @dataclass(frozen=True, slots=True)
-class FaultRequest:
+class Request:
     """`path` begins after the service's base, as in `/files/file-1`."""
 
     method: str
@@ -37,11 +37,11 @@ class FaultRequest:
     environ: WSGIEnvironment
 
     @staticmethod
-    def from_environ(environ: WSGIEnvironment) -> FaultRequest:
+    def from_environ(environ: WSGIEnvironment) -> Request:
         full = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")  # from WSGI's form of a decoded path
         base = next((base for base in (CONTROL_PATH, DATA_PATH, "/v1") if is_within(full, base)), "")
         query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
-        return FaultRequest(environ["REQUEST_METHOD"], base, full.removeprefix(base), query, environ)
+        return Request(environ["REQUEST_METHOD"], base, full.removeprefix(base), query, environ)
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -52,17 +52,17 @@ class FaultRequest:
         """Whether no further fault sees it."""
         return REFUSAL_KEY in self.environ or OWN_REQUEST_KEY in self.environ
 
-    def with_environ(self, **environ: Any) -> FaultRequest:
-        return FaultRequest.from_environ({**self.environ, **environ})
+    def with_environ(self, **environ: Any) -> Request:
+        return Request.from_environ({**self.environ, **environ})
 
-    def with_query(self, query: Mapping[str, str]) -> FaultRequest:
+    def with_query(self, query: Mapping[str, str]) -> Request:
         return self.with_environ(QUERY_STRING=urlencode(query))
 
-    def with_refusal(self, error: ApiError) -> FaultRequest:
+    def with_refusal(self, error: ApiError) -> Request:
         """The service answers it with this error, in its own shape; no further fault sees it."""
         return self.with_environ(**{REFUSAL_KEY: error})
 
-    def own_request(self, method: str, path: str) -> FaultRequest:
+    def own_request(self, method: str, path: str) -> Request:
         """Another request without a body, as the same client to the same address; no further fault sees it."""
         return self.with_environ(
             REQUEST_METHOD=method,
@@ -73,7 +73,7 @@ class FaultRequest:
             **{"wsgi.input": io.BytesIO(), OWN_REQUEST_KEY: True},
         )
 
-    def read_json(self) -> tuple[Any, FaultRequest]:
+    def read_json(self) -> tuple[Any, Request]:
         """The JSON body, None where there is none, and a request that still has it."""
         if not self.environ.get("CONTENT_TYPE", "").lower().startswith(JSON):
             return None, self
@@ -84,13 +84,13 @@ class FaultRequest:
         except (ValueError, RecursionError):
             return None, unread
 
-    def with_json(self, body: Any) -> FaultRequest:
+    def with_json(self, body: Any) -> Request:
         content = json.dumps(body).encode()
         return self.with_environ(CONTENT_LENGTH=str(len(content)), **{"wsgi.input": io.BytesIO(content)})
 
 
 @dataclass(frozen=True, slots=True)
-class FaultResponse:
+class Response:
     status: int
     headers: tuple[tuple[str, str], ...]
     content: bytes
@@ -103,11 +103,11 @@ class FaultResponse:
         except ValueError:
             return None
 
-    def with_json(self, body: Any) -> FaultResponse:
+    def with_json(self, body: Any) -> Response:
         content = json.dumps(body).encode()
         return replace(self, content=content).with_header("content-length", str(len(content)))
 
-    def with_header(self, name: str, value: str) -> FaultResponse:
+    def with_header(self, name: str, value: str) -> Response:
         others = tuple(header for header in self.headers if header[0].lower() != name)
         return replace(self, headers=(*others, (name, value)))
 
@@ -117,10 +117,10 @@ class FaultResponse:
         return [self.content]
 
 
-Forward = Callable[[FaultRequest], FaultResponse]  # passes a request on to the service
+Forward = Callable[[Request], Response]  # passes a request on to the service
 
 
-def collect_response(app: WSGIApplication, request: FaultRequest) -> FaultResponse:
+def collect_response(app: WSGIApplication, request: Request) -> Response:
     """The application's response, whole."""
     head: list[Any] = []
 
@@ -137,20 +137,20 @@ def collect_response(app: WSGIApplication, request: FaultRequest) -> FaultRespon
         if close := getattr(pieces, "close", None):
             close()
     status, headers = head
-    return FaultResponse(status, headers, content)
+    return Response(status, headers, content)
 
 
 class FaultAction(Protocol):
     """What happens to the requests that a rule picks."""
 
-    def __call__(self, request: FaultRequest, forward: Forward, /) -> FaultResponse: ...
+    def __call__(self, request: Request, forward: Forward, /) -> Response: ...
 
 
 @runtime_checkable
 class WatchesOthers(Protocol):
     """An action whose effect outlives the request it began with: it passes all other requests on, too."""
 
-    def forward_other(self, request: FaultRequest, forward: Forward, /) -> FaultResponse: ...
+    def forward_other(self, request: Request, forward: Forward, /) -> Response: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class FaultKind:
     name: str
     summary: str
     act: Callable[..., Any]
-    concerns: Callable[[FaultRequest], bool] = lambda _request: True
+    concerns: Callable[[Request], bool] = lambda _request: True
     settings: Mapping[str, Setting] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -198,41 +198,41 @@ def milliseconds(default: int | None = None) -> Setting:
     return whole_number(0, 86_400_000, default, "MS")
 
 
-def is_listing(request: FaultRequest) -> bool:
+def is_listing(request: Request) -> bool:
     """GET on a collection: `/files`, `/vector_stores`, and everything of a store or batch that pages."""
     collections = ("files", "vector_stores", "file_batches")
     return request.method == "GET" and bool(request.segments) and request.segments[-1] in collections
 
 
-def is_attaching(request: FaultRequest) -> bool:
+def is_attaching(request: Request) -> bool:
     """Whatever puts files into a store."""
     segments = request.segments
     makes_store_or_attaches = len(segments) == 1 or segments[-1:] in (("files",), ("file_batches",))
     return request.method == "POST" and segments[:1] == ("vector_stores",) and makes_store_or_attaches
 
 
-def is_writing_attributes(request: FaultRequest) -> bool:
+def is_writing_attributes(request: Request) -> bool:
     return is_attaching(request) or (request.method == "POST" and request.segments[2:3] == ("files",))
 
 
-def is_about_batch(request: FaultRequest) -> bool:
+def is_about_batch(request: Request) -> bool:
     """A batch itself: created, read, or cancelled."""
     rest = request.segments[2:]
     return rest[:1] == ("file_batches",) and (request.method, len(rest)) in (("POST", 1), ("GET", 2), ("POST", 3))
 
 
-def is_about_store(request: FaultRequest) -> bool:
+def is_about_store(request: Request) -> bool:
     return request.method == "GET" and request.segments[:1] == ("vector_stores",) and len(request.segments) == 2
 
 
-def is_writing_store(request: FaultRequest) -> bool:
+def is_writing_store(request: Request) -> bool:
     return request.method == "POST" and request.segments[:1] == ("vector_stores",) and len(request.segments) < 3
 
 
-def is_detaching(request: FaultRequest) -> bool:
+def is_detaching(request: Request) -> bool:
     return request.method == "DELETE" and len(request.segments) == 4 and request.segments[2] == "files"
 
 
-def is_deleting(request: FaultRequest) -> bool:
+def is_deleting(request: Request) -> bool:
     """A File, a store, or a file of a store: nothing else can be deleted."""
     return is_detaching(request) or (request.method == "DELETE" and len(request.segments) == 2)

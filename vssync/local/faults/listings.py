@@ -12,26 +12,26 @@ from vssync.local.errors import ApiError
 from vssync.local.faults.kind import (
     FaultContext,
     FaultKind,
-    FaultRequest,
-    FaultResponse,
     Forward,
+    Request,
+    Response,
     Setting,
     is_listing,
     whole_number,
 )
 
 
-def page_entries(page: FaultResponse) -> list[dict[str, Any]]:
+def page_entries(page: Response) -> list[dict[str, Any]]:
     body = page.json if page.status == 200 else None
     return list(body["data"]) if body else []
 
 
-def with_entries(page: FaultResponse, entries: list[dict[str, Any]], **changes: Any) -> FaultResponse:
+def with_entries(page: Response, entries: list[dict[str, Any]], **changes: Any) -> Response:
     cursors = {"first_id": entries[0]["id"] if entries else "", "last_id": entries[-1]["id"] if entries else ""}
     return page.with_json(page.json | {"data": entries} | cursors | changes)
 
 
-def change_page(page: FaultResponse, **changes: Any) -> FaultResponse:
+def change_page(page: Response, **changes: Any) -> Response:
     """The same entries in a page that says something else about them; an empty page stays as it is."""
     entries = page_entries(page)
     return with_entries(page, entries, **changes) if entries else page
@@ -40,19 +40,19 @@ def change_page(page: FaultResponse, **changes: Any) -> FaultResponse:
 @dataclass
 class StaleListing:
     context: FaultContext
-    pages: dict[tuple[str, str], FaultResponse] = field(default_factory=dict)
+    pages: dict[tuple[str, str], Response] = field(default_factory=dict)
 
-    def __call__(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+    def __call__(self, request: Request, forward: Forward) -> Response:
         """Until the rule no longer picks the request."""
         return self.pages.get(self._page_key(request)) or self.forward_other(request, forward)
 
-    def forward_other(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+    def forward_other(self, request: Request, forward: Forward) -> Response:
         response = forward(request)
         if is_listing(request) and response.status == 200:
             self.pages[self._page_key(request)] = response
         return response
 
-    def _page_key(self, request: FaultRequest) -> tuple[str, str]:
+    def _page_key(self, request: Request) -> tuple[str, str]:
         return request.path, request.environ.get("QUERY_STRING", "")
 
 
@@ -61,7 +61,7 @@ class DuplicateEntries:
     context: FaultContext
     last_entries: dict[str, dict[str, Any]] = field(default_factory=dict)  # by their ids
 
-    def __call__(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+    def __call__(self, request: Request, forward: Forward) -> Response:
         page = forward(request)
         entries = page_entries(page)
         duplicate = self.last_entries.get(request.query.get("after", ""))
@@ -69,22 +69,22 @@ class DuplicateEntries:
         return with_entries(page, [duplicate, *entries]) if duplicate and entries else page
 
 
-def repeat_cursor(_context: FaultContext, request: FaultRequest, forward: Forward) -> FaultResponse:
+def repeat_cursor(_context: FaultContext, request: Request, forward: Forward) -> Response:
     page = forward(request)
     after = request.query.get("after")
     return change_page(page, last_id=after, has_more=True) if after else page
 
 
-def ignore_after(_context: FaultContext, request: FaultRequest, forward: Forward) -> FaultResponse:
+def ignore_after(_context: FaultContext, request: Request, forward: Forward) -> Response:
     query = {name: value for name, value in request.query.items() if name != "after"}
     return change_page(forward(request.with_query(query)), has_more=True)
 
 
-def deny_more(_context: FaultContext, request: FaultRequest, forward: Forward) -> FaultResponse:
+def deny_more(_context: FaultContext, request: Request, forward: Forward) -> Response:
     return change_page(forward(request), has_more=False)
 
 
-def shorten_page(_context: FaultContext, request: FaultRequest, forward: Forward, value: int) -> FaultResponse:
+def shorten_page(_context: FaultContext, request: Request, forward: Forward, value: int) -> Response:
     limit = request.query.get("limit", "20")
     shorter = str(min(int(limit), value)) if limit.isdecimal() else limit
     return forward(request.with_query({**request.query, "limit": shorter}))
@@ -95,7 +95,7 @@ class ShuffledTies:
     context: FaultContext
     count: int = 0
 
-    def __call__(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+    def __call__(self, request: Request, forward: Forward) -> Response:
         page = forward(request)
         self.count += 1
         rng = random.Random(f"{self.context.seed}:{self.count}")
@@ -104,7 +104,7 @@ class ShuffledTies:
         return with_entries(page, entries) if entries else page
 
 
-def poison_page(_context: FaultContext, request: FaultRequest, forward: Forward, file: str) -> FaultResponse:
+def poison_page(_context: FaultContext, request: Request, forward: Forward, file: str) -> Response:
     page = forward(request)
     if any(fnmatchcase(entry_filename(request, forward, entry), file) for entry in page_entries(page)):
         error = ApiError(500, "The server had an error while processing your request.", code="server_error")
@@ -112,7 +112,7 @@ def poison_page(_context: FaultContext, request: FaultRequest, forward: Forward,
     return page
 
 
-def entry_filename(request: FaultRequest, forward: Forward, entry: dict[str, Any]) -> str:
+def entry_filename(request: Request, forward: Forward, entry: dict[str, Any]) -> str:
     """Store files do not carry their names, so their Files are read."""
     if "filename" not in entry:
         entry = forward(request.own_request("GET", f"/files/{entry['id']}")).json or {}

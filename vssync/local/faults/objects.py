@@ -12,9 +12,9 @@ from vssync.local.errors import ApiError
 from vssync.local.faults.kind import (
     FaultContext,
     FaultKind,
-    FaultRequest,
-    FaultResponse,
     Forward,
+    Request,
+    Response,
     Setting,
     is_about_batch,
     is_about_store,
@@ -30,23 +30,23 @@ from vssync.local.gateway import is_within
 Json = dict[str, Any]
 
 
-def change_body(response: FaultResponse, change: Callable[[Json], Json]) -> FaultResponse:
+def change_body(response: Response, change: Callable[[Json], Json]) -> Response:
     """Changes what a successful response says."""
     return response.with_json(change(response.json)) if is_success(response) else response
 
 
-def is_success(response: FaultResponse) -> bool:
+def is_success(response: Response) -> bool:
     """Whether it says what was asked for, and no other fault spoilt it."""
     return response.status == 200 and bool(response.json)
 
 
-def change_batch_id(_context: FaultContext, request: FaultRequest, forward: Forward) -> FaultResponse:
+def change_batch_id(_context: FaultContext, request: Request, forward: Forward) -> Response:
     return change_body(
         forward(request), lambda body: body | {"id": body.get("vector_store_id"), "object": "vector_store"}
     )
 
 
-def zero_counts(_context: FaultContext, request: FaultRequest, forward: Forward) -> FaultResponse:
+def zero_counts(_context: FaultContext, request: Request, forward: Forward) -> Response:
     def zero(body: Json) -> Json:
         counts = body.get("file_counts", {})
         return body | {"file_counts": dict.fromkeys(counts, 0)} if body.get("status") == "in_progress" else body
@@ -54,7 +54,7 @@ def zero_counts(_context: FaultContext, request: FaultRequest, forward: Forward)
     return change_body(forward(request), zero)
 
 
-def count_one_more(_context: FaultContext, request: FaultRequest, forward: Forward) -> FaultResponse:
+def count_one_more(_context: FaultContext, request: Request, forward: Forward) -> Response:
     """As after a File was deleted that was still attached: counted for good, and not listed."""
 
     def add_one(body: Json) -> Json:
@@ -73,7 +73,7 @@ class HideNew:
     remaining: dict[str, int] = field(default_factory=dict)  # path to the 404s that it still answers
     lock: Lock = field(default_factory=Lock)
 
-    def __call__(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+    def __call__(self, request: Request, forward: Forward) -> Response:
         if request.method == "GET" and self.take_turn(request.path):
             return answer_not_found(request, forward, "object")
         return self.forward_other(request, forward)
@@ -84,7 +84,7 @@ class HideNew:
             self.remaining.update({parent: self.remaining[parent] - 1 for parent in hiding})
         return bool(hiding)
 
-    def forward_other(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+    def forward_other(self, request: Request, forward: Forward) -> Response:
         body, request = request.read_json()
         response = forward(request)
         if request.method == "POST" and response.status == 200:
@@ -93,12 +93,12 @@ class HideNew:
         return response
 
 
-def answer_not_found(request: FaultRequest, forward: Forward, name: str) -> FaultResponse:
+def answer_not_found(request: Request, forward: Forward, name: str) -> Response:
     message = f"No {name} found with id '{request.segments[-1]}'."
     return forward(request.with_refusal(ApiError(404, message, code="not_found")))
 
 
-def created_paths(request: FaultRequest, sent: Any, created: Any) -> Iterator[str]:
+def created_paths(request: Request, sent: Any, created: Any) -> Iterator[str]:
     """The paths of what a POST created."""
     collection = request.segments[-1] if request.segments else ""
     if collection in ("files", "vector_stores", "file_batches") and created:
@@ -107,7 +107,7 @@ def created_paths(request: FaultRequest, sent: Any, created: Any) -> Iterator[st
         yield from attached_paths(request, sent)
 
 
-def attached_paths(request: FaultRequest, sent: Any) -> Iterator[str]:
+def attached_paths(request: Request, sent: Any) -> Iterator[str]:
     """The paths of the store files that a POST attaches."""
     body = sent if isinstance(sent, dict) else {}
     file_ids = [body.get("file_id"), *list_in(body, "file_ids"), *(entry.get("file_id") for entry in files_in(body))]
@@ -133,7 +133,7 @@ class DeleteLater:
     remaining: dict[str, int] = field(default_factory=dict)  # path to the requests still to come before
     lock: Lock = field(default_factory=Lock)
 
-    def __call__(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+    def __call__(self, request: Request, forward: Forward) -> Response:
         existing = forward(request.with_environ(REQUEST_METHOD="GET"))
         if not is_success(existing):
             return existing
@@ -141,7 +141,7 @@ class DeleteLater:
             self.remaining[request.path] = self.value
         return confirm_deletion(existing)
 
-    def forward_other(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+    def forward_other(self, request: Request, forward: Forward) -> Response:
         with self.lock:
             due = [path for path, count in self.remaining.items() if not count]
             self.remaining = {path: count - 1 for path, count in self.remaining.items() if count}
@@ -150,7 +150,7 @@ class DeleteLater:
         return forward(request)
 
 
-def confirm_deletion(existing: FaultResponse) -> FaultResponse:
+def confirm_deletion(existing: Response) -> Response:
     kind = existing.json["object"]
     return existing.with_json(
         {"id": existing.json["id"], "object": kind if kind == "file" else f"{kind}.deleted", "deleted": True}
@@ -164,7 +164,7 @@ class GhostSearch:
     context: FaultContext
     hidden: set[str] = field(default_factory=set)  # paths
 
-    def __call__(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+    def __call__(self, request: Request, forward: Forward) -> Response:
         if request.path in self.hidden:
             return answer_not_found(request, forward, "file")
         existing = forward(request.with_environ(REQUEST_METHOD="GET"))
@@ -173,7 +173,7 @@ class GhostSearch:
         self.hidden.add(request.path)
         return confirm_deletion(existing)
 
-    def forward_other(self, request: FaultRequest, forward: Forward) -> FaultResponse:
+    def forward_other(self, request: Request, forward: Forward) -> Response:
         if request.path in self.hidden:
             return answer_not_found(request, forward, "file")
         body, request = request.read_json()
@@ -190,7 +190,7 @@ class GhostSearch:
         return with_entries(response, [entry for entry in entries if f"{folder}/{entry['id']}" not in self.hidden])
 
 
-def garble_attributes(_context: FaultContext, request: FaultRequest, forward: Forward, keys: str) -> FaultResponse:
+def garble_attributes(_context: FaultContext, request: Request, forward: Forward, keys: str) -> Response:
     return change_sent_attributes(
         request,
         forward,
@@ -208,7 +208,7 @@ def garble_value(value: Any) -> Any:
     return value + 1 if isinstance(value, int | float) else value
 
 
-def erase_attributes(_context: FaultContext, request: FaultRequest, forward: Forward, keys: str) -> FaultResponse:
+def erase_attributes(_context: FaultContext, request: Request, forward: Forward, keys: str) -> Response:
     return change_sent_attributes(
         request, forward, lambda sent: {key: value for key, value in sent.items() if not matches_key(key, keys)}
     )
@@ -219,7 +219,7 @@ def matches_key(key: str, pattern: str) -> bool:
     return fnmatchcase(key, pattern.removeprefix("!")) != pattern.startswith("!")
 
 
-def change_sent_attributes(request: FaultRequest, forward: Forward, change: Callable[[Json], Json]) -> FaultResponse:
+def change_sent_attributes(request: Request, forward: Forward, change: Callable[[Json], Json]) -> Response:
     """Stores other attributes than were sent; the client learns of it when it reads them."""
     body, request = request.read_json()
     if not isinstance(body, dict):
@@ -230,7 +230,7 @@ def change_sent_attributes(request: FaultRequest, forward: Forward, change: Call
     return forward(request.with_json(body))
 
 
-def drop_metadata(_context: FaultContext, request: FaultRequest, forward: Forward) -> FaultResponse:
+def drop_metadata(_context: FaultContext, request: Request, forward: Forward) -> Response:
     body, request = request.read_json()
     return forward(request.with_json({**body, "metadata": {}}) if isinstance(body, dict) else request)
 

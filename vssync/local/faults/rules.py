@@ -24,8 +24,8 @@ from vssync.local.faults.kind import (
     FaultAction,
     FaultContext,
     FaultKind,
-    FaultRequest,
     Forward,
+    Request,
     WatchesOthers,
     collect_response,
 )
@@ -66,7 +66,7 @@ class Rule:
     path: re.Pattern[str] | None
     when: When
 
-    def matches(self, request: FaultRequest) -> bool:
+    def matches(self, request: Request) -> bool:
         if self.method and request.method != self.method:
             return False
         return (not self.path or self.path.fullmatch(request.path) is not None) and self.kind.concerns(request)
@@ -152,7 +152,7 @@ class ActiveRule:
     count: int = 0
     lock: Lock = field(default_factory=Lock)
 
-    def choose_action(self, request: FaultRequest) -> FaultAction | None:
+    def choose_action(self, request: Request) -> FaultAction | None:
         """What this rule does with a request; None where it only lets it pass."""
         if self.rule.matches(request):
             with self.lock:
@@ -174,7 +174,7 @@ class FaultyApplication:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if self._overrides_ingestion:
             environ.setdefault(OVERRIDES_KEY, normal_ingestion)
-        request = FaultRequest.from_environ(environ)
+        request = Request.from_environ(environ)
         actions = [action for rule in self._rules if (action := rule.choose_action(request))]
         if not actions:
             return self._app(environ, start_response)
@@ -184,7 +184,7 @@ class FaultyApplication:
         return forward(request).send(start_response)
 
 
-def apply_action(action: FaultAction, forward: Forward, request: FaultRequest) -> Any:
+def apply_action(action: FaultAction, forward: Forward, request: Request) -> Any:
     return forward(request) if request.is_settled else action(request, forward)
 
 
