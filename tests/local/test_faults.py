@@ -60,7 +60,8 @@ PIECES = st.sampled_from(
 def test_any_text_is_a_rule_or_a_complaint_about_it(text: str) -> None:
     complaint = ""
     try:
-        parse_rule(text).new_action(FaultContext())
+        rule = parse_rule(text)
+        rule.kind.new_action(FaultContext(), rule.settings)
     except OptionError as error:
         complaint = str(error)
     assert not complaint or complaint.startswith(f"{text}: ")

@@ -29,7 +29,8 @@ def fault_rows(kinds: Sequence[FaultKind]) -> Iterator[str]:
     for kind in kinds:
         value = kind.settings.get("value")
         form = f"={value.form}" if value and value.default is None else ""
-        yield f"| `{kind.name}{form}` | {kind.summary} |"
+        summary = " ".join((kind.act.__doc__ or "").split())
+        yield f"| `{kind.name}{form}` | {summary} |"
 
 
 def switch_rows() -> Iterator[str]:

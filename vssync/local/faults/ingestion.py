@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -14,10 +14,14 @@ from vssync.local.faults.kind import (
     Request,
     Response,
     Setting,
+    fault,
     is_attaching,
     milliseconds,
 )
 from vssync.local.transaction import OVERRIDES_KEY, IngestionOverride, IngestionOverrides, normal_ingestion
+
+KINDS: list[FaultKind] = []
+FILE = Setting(str, "*", "GLOB")
 
 
 def override_ingestion(
@@ -36,24 +40,35 @@ def by_name(pattern: str) -> Callable[[str, str], bool]:
     return lambda _file_id, filename: fnmatchcase(filename, pattern)
 
 
-def never_ingest(_context: FaultContext, request: Request, forward: Forward, file: str) -> Response:
+@fault(KINDS, "stuck-in-progress", is_attaching, file=FILE)
+def never_ingest(request: Request, forward: Forward, file: str) -> Response:
+    """Never ends the ingestion of a file."""
     return override_ingestion(request, forward, IngestionOverride(delay=math.inf), by_name(file))
 
 
-def ingest_late(_context: FaultContext, request: Request, forward: Forward, value: int, file: str) -> Response:
+@fault(KINDS, "late-ingestion", is_attaching, value=milliseconds(), file=FILE)
+def ingest_late(request: Request, forward: Forward, value: int, file: str) -> Response:
+    """Begins ingestion this much later."""
     return override_ingestion(request, forward, IngestionOverride(delay=value / 1000), by_name(file))
 
 
-def fail_ingestion(_context: FaultContext, request: Request, forward: Forward, value: str, file: str) -> Response:
+@fault(KINDS, "fails", is_attaching, value=Setting(str, "invalid_file", "CODE"), file=FILE)
+def fail_ingestion(request: Request, forward: Forward, value: str, file: str) -> Response:
+    """Fails a file each time with `invalid_file`; `=CODE` for another code."""
     return override_ingestion(request, forward, IngestionOverride(code=value), by_name(file))
 
 
-def refuse_type(_context: FaultContext, request: Request, forward: Forward, file: str) -> Response:
+@fault(KINDS, "refused-type", is_attaching, file=FILE)
+def refuse_type(request: Request, forward: Forward, file: str) -> Response:
+    """Refuses to attach a file, and all that come with it, as unsupported."""
     return override_ingestion(request, forward, IngestionOverride(refused="unsupported_file"), by_name(file))
 
 
+@fault(KINDS, "fails-once", is_attaching, file=FILE)
 @dataclass
 class FailOnce:
+    """Fails a file with `server_error` the first time it is attached."""
+
     context: FaultContext
     file: str
     failed: set[str] = field(default_factory=set)  # File ids
@@ -71,38 +86,3 @@ class FailOnce:
         if response.status == 200:
             self.failed |= affected
         return response
-
-
-FILE: Mapping[str, Setting] = {"file": Setting(str, "*", "GLOB")}
-
-KINDS = (
-    FaultKind("stuck-in-progress", "never ends the ingestion of a file", never_ingest, is_attaching, FILE),
-    FaultKind(
-        "late-ingestion",
-        "begins ingestion this much later",
-        ingest_late,
-        is_attaching,
-        {"value": milliseconds(), **FILE},
-    ),
-    FaultKind(
-        "fails-once",
-        "fails a file with `server_error` the first time it is attached",
-        FailOnce,
-        is_attaching,
-        FILE,
-    ),
-    FaultKind(
-        "fails",
-        "fails a file each time with `invalid_file`; `=CODE` for another code",
-        fail_ingestion,
-        is_attaching,
-        {"value": Setting(str, "invalid_file", "CODE"), **FILE},
-    ),
-    FaultKind(
-        "refused-type",
-        "refuses to attach a file, and all that come with it, as unsupported",
-        refuse_type,
-        is_attaching,
-        FILE,
-    ),
-)

@@ -9,10 +9,10 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 from urllib.parse import parse_qsl, urlencode
 
 from vssync.local.errors import REFUSAL_KEY, ApiError, OptionError
@@ -173,16 +173,35 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """`act` is a function `(context, request, forward, **settings)` or, for what has a memory, a class of actions.
+    """`act` is a function `(request, forward, **settings)` or, for what has a memory, a class of actions.
 
-    The setting `value` is the one after the kind's own name. The guide's tables are made of the summaries.
+    The setting `value` is the one after the kind's own name.
     """
 
     name: str
-    summary: str
     act: Callable[..., Any]
-    concerns: Callable[[Request], bool] = lambda _request: True
-    settings: Mapping[str, Setting] = field(default_factory=lambda: MappingProxyType({}))
+    concerns: Callable[[Request], bool]
+    settings: Mapping[str, Setting]
+
+    def new_action(self, context: FaultContext, settings: Mapping[str, Any]) -> FaultAction:
+        is_class = isinstance(self.act, type)
+        action: FaultAction = self.act(context, **settings) if is_class else partial(self.act, **settings)
+        return action
+
+
+Act = TypeVar("Act", bound=Callable[..., Any])
+
+
+def fault(
+    kinds: list[FaultKind], name: str, concerns: Callable[[Request], bool] = lambda _request: True, **settings: Setting
+) -> Callable[[Act], Act]:
+    """Adds a function or class to the kinds of faults; its docstring is what the guide says of it."""
+
+    def add_kind(act: Act) -> Act:
+        kinds.append(FaultKind(name, act, concerns, settings))
+        return act
+
+    return add_kind
 
 
 def whole_number(low: int, high: int, default: int | None = None, form: str = "N") -> Setting:

@@ -16,9 +16,12 @@ from vssync.local.faults.kind import (
     Request,
     Response,
     Setting,
+    fault,
     is_listing,
     whole_number,
 )
+
+KINDS: list[FaultKind] = []
 
 
 def page_entries(page: Response) -> list[dict[str, Any]]:
@@ -37,8 +40,11 @@ def change_page(page: Response, **changes: Any) -> Response:
     return with_entries(page, entries, **changes) if entries else page
 
 
+@fault(KINDS, "stale-listing", is_listing)
 @dataclass
 class StaleListing:
+    """Returns a page as it was at the previous request for it."""
+
     context: FaultContext
     pages: dict[tuple[str, str], Response] = field(default_factory=dict)
 
@@ -56,8 +62,11 @@ class StaleListing:
         return request.path, request.environ.get("QUERY_STRING", "")
 
 
+@fault(KINDS, "duplicates", is_listing)
 @dataclass
 class DuplicateEntries:
+    """Begins a page with the last entry of the page before."""
+
     context: FaultContext
     last_entries: dict[str, dict[str, Any]] = field(default_factory=dict)  # by their ids
 
@@ -69,29 +78,40 @@ class DuplicateEntries:
         return with_entries(page, [duplicate, *entries]) if duplicate and entries else page
 
 
-def repeat_cursor(_context: FaultContext, request: Request, forward: Forward) -> Response:
+@fault(KINDS, "repeated-cursor", is_listing)
+def repeat_cursor(request: Request, forward: Forward) -> Response:
+    """Returns the cursor that led to the page, and says that there is more."""
     page = forward(request)
     after = request.query.get("after")
     return change_page(page, last_id=after, has_more=True) if after else page
 
 
-def ignore_after(_context: FaultContext, request: Request, forward: Forward) -> Response:
+@fault(KINDS, "endless-pages", is_listing)
+def ignore_after(request: Request, forward: Forward) -> Response:
+    """Ignores `after`, and always says that there is more."""
     query = {name: value for name, value in request.query.items() if name != "after"}
     return change_page(forward(request.with_query(query)), has_more=True)
 
 
-def deny_more(_context: FaultContext, request: Request, forward: Forward) -> Response:
+@fault(KINDS, "only-page", is_listing)
+def deny_more(request: Request, forward: Forward) -> Response:
+    """Always says that there is no more."""
     return change_page(forward(request), has_more=False)
 
 
-def shorten_page(_context: FaultContext, request: Request, forward: Forward, value: int) -> Response:
+@fault(KINDS, "short-pages", is_listing, value=whole_number(1, 100))
+def shorten_page(request: Request, forward: Forward, value: int) -> Response:
+    """Returns at most N entries a page."""
     limit = request.query.get("limit", "20")
     shorter = str(min(int(limit), value)) if limit.isdecimal() else limit
     return forward(request.with_query({**request.query, "limit": shorter}))
 
 
+@fault(KINDS, "ties", is_listing)
 @dataclass
 class ShuffledTies:
+    """Shuffles entries of the same second at each request."""
+
     context: FaultContext
     count: int = 0
 
@@ -104,7 +124,9 @@ class ShuffledTies:
         return with_entries(page, entries) if entries else page
 
 
-def poison_page(_context: FaultContext, request: Request, forward: Forward, file: str) -> Response:
+@fault(KINDS, "poisoned-page", is_listing, file=Setting(str, "*.svg", "GLOB"))
+def poison_page(request: Request, forward: Forward, file: str) -> Response:
+    """Answers 500 where a page would show a file of this name: `file=GLOB`, default `*.svg`."""
     page = forward(request)
     if any(fnmatchcase(entry_filename(request, forward, entry), file) for entry in page_entries(page)):
         error = ApiError(500, "The server had an error while processing your request.", code="server_error")
@@ -117,32 +139,3 @@ def entry_filename(request: Request, forward: Forward, entry: dict[str, Any]) ->
     if "filename" not in entry:
         entry = forward(request.own_request("GET", f"/files/{entry['id']}")).json or {}
     return str(entry.get("filename", ""))
-
-
-KINDS = (
-    FaultKind("stale-listing", "returns a page as it was at the previous request for it", StaleListing, is_listing),
-    FaultKind("duplicates", "begins a page with the last entry of the page before", DuplicateEntries, is_listing),
-    FaultKind(
-        "repeated-cursor",
-        "returns the cursor that led to the page, and says that there is more",
-        repeat_cursor,
-        is_listing,
-    ),
-    FaultKind("endless-pages", "ignores `after`, and always says that there is more", ignore_after, is_listing),
-    FaultKind("only-page", "always says that there is no more", deny_more, is_listing),
-    FaultKind(
-        "short-pages",
-        "returns at most N entries a page",
-        shorten_page,
-        is_listing,
-        {"value": whole_number(1, 100)},
-    ),
-    FaultKind("ties", "shuffles entries of the same second at each request", ShuffledTies, is_listing),
-    FaultKind(
-        "poisoned-page",
-        "answers 500 where a page would show a file of this name: `file=GLOB`, default `*.svg`",
-        poison_page,
-        is_listing,
-        {"file": Setting(str, "*.svg", "GLOB")},
-    ),
-)

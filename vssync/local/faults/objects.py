@@ -16,6 +16,7 @@ from vssync.local.faults.kind import (
     Request,
     Response,
     Setting,
+    fault,
     is_about_batch,
     is_about_store,
     is_deleting,
@@ -28,6 +29,7 @@ from vssync.local.faults.listings import page_entries, with_entries
 from vssync.local.gateway import is_within
 
 Json = dict[str, Any]
+KINDS: list[FaultKind] = []
 
 
 def change_body(response: Response, change: Callable[[Json], Json]) -> Response:
@@ -40,13 +42,18 @@ def is_success(response: Response) -> bool:
     return response.status == 200 and bool(response.json)
 
 
-def change_batch_id(_context: FaultContext, request: Request, forward: Forward) -> Response:
+@fault(KINDS, "wrong-batch-id", is_about_batch)
+def change_batch_id(request: Request, forward: Forward) -> Response:
+    """Returns a batch with the id and the type of its store."""
     return change_body(
         forward(request), lambda body: body | {"id": body.get("vector_store_id"), "object": "vector_store"}
     )
 
 
-def zero_counts(_context: FaultContext, request: Request, forward: Forward) -> Response:
+@fault(KINDS, "zero-counts", is_about_batch)
+def zero_counts(request: Request, forward: Forward) -> Response:
+    """Returns a batch in progress with all counts 0."""
+
     def zero(body: Json) -> Json:
         counts = body.get("file_counts", {})
         return body | {"file_counts": dict.fromkeys(counts, 0)} if body.get("status") == "in_progress" else body
@@ -54,9 +61,11 @@ def zero_counts(_context: FaultContext, request: Request, forward: Forward) -> R
     return change_body(forward(request), zero)
 
 
-def count_one_more(_context: FaultContext, request: Request, forward: Forward) -> Response:
-    """As after a File was deleted that was still attached: counted for good, and not listed."""
+@fault(KINDS, "wrong-counts", is_about_store)
+def count_one_more(request: Request, forward: Forward) -> Response:
+    """Counts one file more in a store than it has."""
 
+    # As after a File was deleted that was still attached: counted for good, and not listed.
     def add_one(body: Json) -> Json:
         counts = body["file_counts"]
         return body | {"file_counts": counts | {name: counts[name] + 1 for name in ("completed", "total")}}
@@ -64,9 +73,10 @@ def count_one_more(_context: FaultContext, request: Request, forward: Forward) -
     return change_body(forward(request), add_one)
 
 
+@fault(KINDS, "unseen", value=whole_number(1, 1000, 1))
 @dataclass
 class HideNew:
-    """What was just created is 404 for a while, itself and everything under it."""
+    """Answers 404 to the first GET of what was just created, and of what is in it; `=N` to the first N."""
 
     context: FaultContext
     value: int
@@ -124,9 +134,10 @@ def files_in(body: Json) -> list[Json]:
     return [entry for entry in list_in(body, "files") if isinstance(entry, dict)]
 
 
+@fault(KINDS, "slow-delete", is_deleting, value=whole_number(1, 1000, 3))
 @dataclass
 class DeleteLater:
-    """A deletion is confirmed at once and done some requests later."""
+    """Confirms a deletion and does it 3 requests later; `=N` for another number."""
 
     context: FaultContext
     value: int
@@ -157,9 +168,10 @@ def confirm_deletion(existing: Response) -> Response:
     )
 
 
+@fault(KINDS, "ghost-search", is_detaching)
 @dataclass
 class GhostSearch:
-    """A detached file is gone from every listing, and searches find it for good."""
+    """Confirms a detachment, and searches still find the file."""
 
     context: FaultContext
     hidden: set[str] = field(default_factory=set)  # paths
@@ -190,7 +202,9 @@ class GhostSearch:
         return with_entries(response, [entry for entry in entries if f"{folder}/{entry['id']}" not in self.hidden])
 
 
-def garble_attributes(_context: FaultContext, request: Request, forward: Forward, keys: str) -> Response:
+@fault(KINDS, "garbled-attributes", is_writing_attributes, keys=Setting(str, "!vssync_*", "GLOB"))
+def garble_attributes(request: Request, forward: Forward, keys: str) -> Response:
+    """Stores other values than were sent, except for marks; `keys=GLOB` chooses the names."""
     return change_sent_attributes(
         request,
         forward,
@@ -208,7 +222,9 @@ def garble_value(value: Any) -> Any:
     return value + 1 if isinstance(value, int | float) else value
 
 
-def erase_attributes(_context: FaultContext, request: Request, forward: Forward, keys: str) -> Response:
+@fault(KINDS, "erased-mark", is_writing_attributes, keys=Setting(str, "vssync_*", "GLOB"))
+def erase_attributes(request: Request, forward: Forward, keys: str) -> Response:
+    """Does not store attributes named `vssync_*`; `keys=GLOB` chooses other names."""
     return change_sent_attributes(
         request, forward, lambda sent: {key: value for key, value in sent.items() if not matches_key(key, keys)}
     )
@@ -230,44 +246,8 @@ def change_sent_attributes(request: Request, forward: Forward, change: Callable[
     return forward(request.with_json(body))
 
 
-def drop_metadata(_context: FaultContext, request: Request, forward: Forward) -> Response:
+@fault(KINDS, "lost-metadata", is_writing_store)
+def drop_metadata(request: Request, forward: Forward) -> Response:
+    """Accepts metadata of a store, and stores none."""
     body, request = request.read_json()
     return forward(request.with_json({**body, "metadata": {}}) if isinstance(body, dict) else request)
-
-
-KINDS = (
-    FaultKind(
-        "wrong-batch-id", "returns a batch with the id and the type of its store", change_batch_id, is_about_batch
-    ),
-    FaultKind("zero-counts", "returns a batch in progress with all counts 0", zero_counts, is_about_batch),
-    FaultKind("wrong-counts", "counts one file more in a store than it has", count_one_more, is_about_store),
-    FaultKind(
-        "unseen",
-        "answers 404 to the first GET of what was just created; `=N` to the first N",
-        HideNew,
-        settings={"value": whole_number(1, 1000, 1)},
-    ),
-    FaultKind(
-        "slow-delete",
-        "confirms a deletion and does it 3 requests later; `=N` for another number",
-        DeleteLater,
-        is_deleting,
-        {"value": whole_number(1, 1000, 3)},
-    ),
-    FaultKind("ghost-search", "confirms a detachment, and searches still find the file", GhostSearch, is_detaching),
-    FaultKind(
-        "garbled-attributes",
-        "stores other values than were sent, except for marks; `keys=GLOB` chooses the names",
-        garble_attributes,
-        is_writing_attributes,
-        {"keys": Setting(str, "!vssync_*", "GLOB")},
-    ),
-    FaultKind(
-        "erased-mark",
-        "does not store attributes named `vssync_*`; `keys=GLOB` chooses other names",
-        erase_attributes,
-        is_writing_attributes,
-        {"keys": Setting(str, "vssync_*", "GLOB")},
-    ),
-    FaultKind("lost-metadata", "accepts metadata of a store, and stores none", drop_metadata, is_writing_store),
-)

@@ -71,12 +71,6 @@ class Rule:
             return False
         return (not self.path or self.path.fullmatch(request.path) is not None) and self.kind.concerns(request)
 
-    def new_action(self, context: FaultContext) -> FaultAction:
-        settings = {name.replace("-", "_"): value for name, value in self.settings.items()}
-        act = self.kind.act
-        action: FaultAction = act(context, **settings) if isinstance(act, type) else partial(act, context, **settings)
-        return action
-
 
 def parse_rule(text: str) -> Rule:
     """A rule from its text. Raises OptionError that says which part is wrong and what can stand there."""
@@ -88,7 +82,7 @@ def parse_rule(text: str) -> Rule:
             raise OptionError(f"unknown fault {name!r}; use one of {', '.join(KINDS)}")
         kind = KINDS[name]
         values = dict([("value", value)] if has_value else [])
-        values |= {key: value for key, _, value in (setting.partition("=") for setting in others)}
+        values |= {key: text for key, _, text in (setting.partition("=") for setting in others)}
         settings = parse_settings(kind, values)
         return Rule(text, kind, settings, parse_method(method), parse_path(path), parse_when(when))
     except OptionError as error:
@@ -96,18 +90,21 @@ def parse_rule(text: str) -> Rule:
 
 
 def parse_settings(kind: FaultKind, values: Mapping[str, str]) -> dict[str, Any]:
+    names = {parameter: parameter.replace("_", "-") for parameter in kind.settings}
     forms = {
-        name: f"{kind.name if name == 'value' else name}={setting.form}" for name, setting in kind.settings.items()
+        names[parameter]: f"{kind.name if parameter == 'value' else names[parameter]}={setting.form}"
+        for parameter, setting in kind.settings.items()
     }
     for name in values:
         if name not in forms:
             raise OptionError(f"{kind.name} takes no {name}; it takes {', '.join(forms.values()) or 'nothing'}")
     settings: dict[str, Any] = {}
-    for name, setting in kind.settings.items():
+    for parameter, setting in kind.settings.items():
+        name = names[parameter]
         if name not in values and setting.default is not None:
-            settings[name] = setting.default
+            settings[parameter] = setting.default
         elif values.get(name):
-            settings[name] = setting.read(values[name])
+            settings[parameter] = setting.read(values[name])
         else:
             raise OptionError(f"a value is missing; write {forms[name]}")
     return settings
@@ -168,7 +165,7 @@ class FaultyApplication:
 
     def __init__(self, app: WSGIApplication, rules: Sequence[Rule], context: FaultContext):
         self._app = app
-        self._rules = [ActiveRule(rule, rule.new_action(context), context.seed) for rule in rules]
+        self._rules = [ActiveRule(rule, rule.kind.new_action(context, rule.settings), context.seed) for rule in rules]
         self._overrides_ingestion = any(rule.kind in ingestion_faults.KINDS for rule in rules)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
