@@ -25,14 +25,14 @@ from vssync.render.markdown import plan_markdown
 from vssync.render.plan_text import plan_text
 
 FILES = 100_000
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
-def measured(what: str, action: Callable[[], Made]) -> Made:
+def print_measured(label: str, action: Callable[[], Result]) -> Result:
     begin = time.perf_counter()
-    made = action()
-    sys.stdout.write(f"{what:34} {time.perf_counter() - begin:8.2f} s\n")
-    return made
+    result = action()
+    sys.stdout.write(f"{label:34} {time.perf_counter() - begin:8.2f} s\n")
+    return result
 
 
 def desired(count: int, **attributes: str) -> tuple[DesiredFile, ...]:
@@ -54,21 +54,21 @@ def main() -> None:
     count = int(sys.argv[1]) if sys.argv[1:] else FILES
     files = desired(count)
     live = tuple(copy(file, id=f"file-{n:024x}") for n, file in enumerate(files))
-    measured(f"{count:,} unchanged, gc running", planned(files, live))
+    print_measured(f"{count:,} unchanged, gc running", planned(files, live))
     gc.disable()
-    measured(f"{count:,} unchanged", planned(files, live))
+    print_measured(f"{count:,} unchanged", planned(files, live))
     cases = {
         "to create": planned(files, ()),
         "to update": planned(desired(count, lang="en"), live),
         "to move": planned(tuple(replace(file, key=f"new/{file.key}") for file in files), live),
         "to delete": planned((), live),
     }
-    for name, plan in cases.items():
-        made = measured(f"{count:,} {name}", plan)
-        shown = measured("  as text", partial(plan_text, made, View()))
-        comment = measured("  as Markdown", partial(plan_markdown, made, View()))
-        text = measured("  saved", partial(dump, made))
-        measured("  loaded", partial(load, text))
+    for name, make in cases.items():
+        plan = print_measured(f"{count:,} {name}", make)
+        shown = print_measured("  as text", partial(plan_text, plan, View()))
+        comment = print_measured("  as Markdown", partial(plan_markdown, plan, View()))
+        text = print_measured("  saved", partial(dump, plan))
+        print_measured("  loaded", partial(load, text))
         sizes = f"{len(shown.splitlines())} lines, {len(comment):,} characters, {len(text) // count} bytes a change"
         sys.stdout.write(f"  {sizes}\n")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
