@@ -65,8 +65,8 @@ MUTANTS = (
     Mutant(
         "batch-is-done-so-its-files-are",
         "vssync/applier/settle.py",
-        "file if file and file.status in ENDED else wait_for_file(at, load.file_id, by)",
-        "file or LiveFile(load.file_id, FileStatus.COMPLETED, 0, load.attributes)",
+        "file if file and file.status.ended else wait_for_file(at, load.file_id, by)",
+        "file or LiveFile(load.file_id, FileStatus.COMPLETED, 0, put.attributes, mark=load.mark)",
         ("tests/applier/test_attaching.py", *QUICK),
     ),
     Mutant(

@@ -30,9 +30,10 @@ from tests.render.builders import (
     update,
 )
 from vssync.errors import VssyncError
-from vssync.model.marks import Origin, mark_for
+from vssync.model.digests import mark_for
+from vssync.model.marks import Origin, UnreadableMark
 from vssync.model.plan import Action, BatchChange, FieldChange, FileChange, Plan, Reason, StoreChange
-from vssync.model.state import Attributes, Chunking, DesiredFile, DesiredStore, FileCounts, FileStatus, Scalar
+from vssync.model.state import Attributes, Chunking, DesiredFile, FileCounts, FileStatus, Scalar, StoreSettings
 from vssync.planfile import FORMAT, dump, load
 from vssync.staleness import already_applied, check_stale, replaced_since
 
@@ -277,7 +278,12 @@ LATER = copy("file-2", mark=mark_of(desired()))
         pytest.param(create(), replace(REQUESTED, keep=LATER), True, id="it was missing when it was asked for"),
         pytest.param(REQUESTED, replace(REQUESTED, keep=replace(LATER, id="file-1", created_at=9)), True, id="again"),
         pytest.param(REQUESTED, replace(REQUESTED, keep=copy("file-2")), False, id="a later copy of other chunking"),
-        pytest.param(REQUESTED, replace(REQUESTED, keep=replace(LATER, mark="v1;")), False, id="an unreadable mark"),
+        pytest.param(
+            REQUESTED,
+            replace(REQUESTED, keep=replace(LATER, mark=UnreadableMark("v1;"))),
+            False,
+            id="an unreadable mark",
+        ),
         pytest.param(
             REQUESTED, replace(REQUESTED, keep=replace(LATER, status=FileStatus.FAILED)), False, id="it failed"
         ),
@@ -321,7 +327,7 @@ def test_a_replacement_asked_for_is_done_once(saved: FileChange, found: FileChan
         (store(), store(change=NEW_STORE), "guide: create (missing) is not in the saved plan"),
         (
             store(id="", change=NEW_STORE),
-            store(id="", change=NEW_STORE, desired=DesiredStore("guide", "guide", description="new")),
+            store(id="", change=NEW_STORE, desired=StoreSettings("guide", "guide", description="new")),
             "guide: settings.description (none) -> new",
         ),
         (store(), store(batches=samples.batches()[:1]), "is not in the saved plan"),

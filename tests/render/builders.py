@@ -12,6 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from vssync.model.marks import Mark, Origin, UnreadableMark, parse_mark
 from vssync.model.plan import (
     Action,
     BatchChange,
@@ -27,7 +28,7 @@ from vssync.model.plan import (
     StorePlan,
 )
 from vssync.model.report import Orphan, Outcome, Report, Status
-from vssync.model.state import AUTO, Attributes, DesiredFile, DesiredStore, FileCounts, FileStatus, ServiceSpec
+from vssync.model.state import AUTO, Attributes, DesiredFile, FileCounts, FileStatus, ServiceSpec, StoreSettings
 
 # Parts of a plan: every argument optional, so that a test names only what it is about.
 
@@ -43,7 +44,7 @@ def desired(key: str = "docs/a.md", *, attributes: Attributes | None = None, **g
 
 
 def copy(id: str = "file-1", *, status: FileStatus = FileStatus.COMPLETED, error: str = "", mark: str = MARK) -> Copy:
-    return Copy(id, status, 1_760_000_000, mark, error)
+    return Copy(id, status, 1_760_000_000, parse_mark(mark) if mark else None, error)
 
 
 def change(key: str, action: Action, *reasons: Reason, size: int = 1024, **given: Any) -> FileChange:
@@ -71,7 +72,7 @@ def deleted(key: str = "docs/a.md", **given: Any) -> FileChange:
 
 
 def store(*files: FileChange, key: str = "guide", **given: Any) -> StorePlan:
-    usual = {"name": key, "id": "vs_1", "desired": DesiredStore(key, key), "live": 10, "owned": 10, "wanted": 10}
+    usual = {"name": key, "id": "vs_1", "desired": StoreSettings(key, key), "live": 10, "owned": 10, "wanted": 10}
     return StorePlan(key, files=tuple(replace(file, store=key) for file in files), **{**usual, **given})
 
 
@@ -288,15 +289,27 @@ SAMPLE_REPORTS: dict[str, Callable[[], Report]] = {"all-done": all_done, "mixed"
 
 # Arbitrary values of the plan's types, made from their annotations, so that a new field is covered at once.
 
+_HEX16 = st.text("0123456789abcdef", min_size=16, max_size=16)
 _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=12) | st.sampled_from(["docs/a.md", "docs/b.md", "keep", "v1;a;b"]),
     int: st.integers(-5, 10_000_000),
     bool: st.booleans(),
     float: st.floats(allow_nan=False, allow_infinity=False),
     types.NoneType: st.none(),
+    Mark: st.builds(
+        Mark,
+        st.sampled_from(["kb", "kb/prod"]),
+        _HEX16,
+        st.sampled_from(["id", "?", "?" + "a" * 64]) | st.text("0123456789abcdef", min_size=64, max_size=64),
+        _HEX16,
+        _HEX16,
+        st.sampled_from(Origin),
+        st.integers(0, 9_999),
+        st.just("") | _HEX16,
+    ),
+    UnreadableMark: st.text(max_size=12).map(parse_mark),
 }
 _NARROWER: dict[type, dict[str, st.SearchStrategy[Any]]] = {
-    DesiredStore: {"files": st.just(())},  # as in every plan
     Outcome: {"attempts": st.integers(0, 9)},  # a count
 }
 
