@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from tests.planner.builders import OWNER, copy, live_store, wanted
+from tests.planner.builders import OWNER, desired_file, live_copy, live_store
 from vssync.model.plan import Options, Plan
 from vssync.model.state import Contents, Desired, DesiredFile, DesiredStore, LiveFile, ServiceSpec, Snapshot
 from vssync.planfile import dump, load
@@ -39,7 +39,7 @@ def desired(count: int, **attributes: str) -> tuple[DesiredFile, ...]:
     """Files in folders; those of a folder share one map of attributes, as a manifest's do."""
     shared = [{"product": "phone", "section": f"s{n}", **attributes} for n in range(200)]
     return tuple(
-        replace(wanted(f"docs/section-{n % 200:03}/page-{n:06}.md", str(n)), attributes=shared[n % 200])
+        replace(desired_file(f"docs/section-{n % 200:03}/page-{n:06}.md", str(n)), attributes=shared[n % 200])
         for n in range(count)
     )
 
@@ -53,7 +53,7 @@ def planned(files: tuple[DesiredFile, ...], live: tuple[LiveFile, ...]) -> Calla
 def main() -> None:
     count = int(sys.argv[1]) if sys.argv[1:] else FILES
     files = desired(count)
-    live = tuple(copy(file, id=f"file-{n:024x}") for n, file in enumerate(files))
+    live = tuple(live_copy(file, id=f"file-{n:024x}") for n, file in enumerate(files))
     print_measured(f"{count:,} unchanged, gc running", planned(files, live))
     gc.disable()
     print_measured(f"{count:,} unchanged", planned(files, live))

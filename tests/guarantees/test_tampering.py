@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import copy, declared, live_store, unmarked, wanted
+from tests.planner.builders import desired_file, desired_store, live_copy, live_store, unmarked
 from tests.planner.builders import plan as make
 from vssync.errors import VssyncError
 from vssync.model.plan import Options, Plan, StorePlan
@@ -42,15 +42,18 @@ MORE: dict[str, list[Any]] = {
 @cache
 def plan_with(options: Options) -> Plan:
     """What some option could make more of: files that leave, change, failed or carry no mark; stores that leave."""
-    files = [wanted(f"{n}.md", str(n)) for n in range(16)]
-    copies = [copy(file, id=f"f{n}") for n, file in enumerate(files[:13])]
-    copies += [copy(files[13], id="f13", status=FileStatus.FAILED, tries=3), unmarked(copy(files[14], id="f14"))]
+    files = [desired_file(f"{n}.md", str(n)) for n in range(16)]
+    copies = [live_copy(file, id=f"f{n}") for n, file in enumerate(files[:13])]
+    copies += [
+        live_copy(files[13], id="f13", status=FileStatus.FAILED, tries=3),
+        unmarked(live_copy(files[14], id="f14")),
+    ]
     changed = replace(files[4], sha256="0" * 64)
-    guide = declared(changed, *files[5:], key="guide", description="new")
-    left_store = declared(wanted("x.md"), key="left")
+    guide = desired_store(changed, *files[5:], key="guide", description="new")
+    left_store = desired_store(desired_file("x.md"), key="left")
     live = [
         (live_store(guide), Contents(tuple(copies))),
-        (live_store(left_store, id="vs2"), Contents((copy(wanted("x.md"), id="x"),))),
+        (live_store(left_store, id="vs2"), Contents((live_copy(desired_file("x.md"), id="x"),))),
     ]
     option_values = {field.name: getattr(options, field.name) for field in fields(Options)}
     return make(guide, live, uploads=[Upload("f14", "14.md", files[14].size, 9_000)], **option_values)
