@@ -161,8 +161,8 @@ MUTANTS = (
     Mutant(
         "gc-without-looking",
         "vssync/commands/gc.py",
-        "held = holders(work.client, work.pool, owner, declared(work.loaded.desired))",
-        "held = dict[str, frozenset[str]]()",
+        "for file_id in _held(work, frozenset(found)):",
+        "for file_id in ():",
         ("tests/applier/test_gc.py", "tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(

@@ -13,9 +13,22 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
-from tests.render import samples
-from tests.render.anything import PLANS
-from tests.render.plans import MARK, OCI, SHA, change, copy, create, deleted, desired, plan, replaced, store, update
+from tests.render import builders as samples
+from tests.render.builders import (
+    ARBITRARY_PLANS,
+    MARK,
+    OCI,
+    SHA,
+    change,
+    copy,
+    create,
+    deleted,
+    desired,
+    plan,
+    replaced,
+    store,
+    update,
+)
 from vssync.errors import VssyncError
 from vssync.model.digests import mark_for
 from vssync.model.marks import Origin, UnreadableMark
@@ -28,7 +41,7 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "plan.schema.json")
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 
 
-@given(PLANS)
+@given(ARBITRARY_PLANS)
 @settings(max_examples=80)
 def test_a_plan_survives_its_file(made: Plan) -> None:
     text = dump(made)
@@ -52,7 +65,7 @@ def test_values_keep_their_types_beside_each_other() -> None:
 
 @pytest.mark.parametrize("name", ["small", "nothing", "new-stores", "everything", "refused"])
 def test_a_sample_fits_the_schema(name: str) -> None:
-    VALIDATOR.validate(json.loads(dump(samples.PLANS[name]())))
+    VALIDATOR.validate(json.loads(dump(samples.SAMPLE_PLANS[name]())))
 
 
 def test_the_schema_is_a_schema() -> None:
@@ -348,7 +361,7 @@ def test_a_long_list_of_moves_ends_in_a_number() -> None:
     assert lines[-1] == "and 1,010 more changes"
 
 
-@given(PLANS)
+@given(ARBITRARY_PLANS)
 @settings(max_examples=50)
 def test_nothing_is_stale_against_itself_once_saved(made: Plan) -> None:
     keys = [each.key for each in made.stores]

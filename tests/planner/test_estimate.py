@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.render import samples
-from tests.render.plans import change, create, deleted, desired, plan, replaced, store, update
+from tests.render import builders as samples
+from tests.render.builders import change, create, deleted, desired, plan, replaced, store, update
 from vssync.applier.lower import lower
 from vssync.model.plan import Action, Counts, FieldChange, Plan, Reason
 from vssync.model.state import BatchLimits, DesiredStore, ServiceSpec
@@ -38,7 +38,7 @@ def test_stores_add_up() -> None:
 
 @pytest.mark.parametrize("name", ["small", "everything", "new-stores", "refused", "large"])
 def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
-    made = samples.PLANS[name]()
+    made = samples.SAMPLE_PLANS[name]()
     waves = [wave for steps in lower(made) for wave in steps.waves]
     sent = [put.file.size for wave in waves for put in wave.puts if not put.file_id]
     found = estimate_cost(made)

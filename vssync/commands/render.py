@@ -9,7 +9,7 @@ from vssync.manifest.diagnostics import TreePath
 from vssync.model.plan import Options
 from vssync.planner.addresses import Scope
 from vssync.render.manifest import TracedFile
-from vssync.sources.load import LoadedManifest, file_provenance, locate
+from vssync.sources.load import LoadedManifest, file_provenance, locate_values
 
 _FRONT_MATTER = "front matter of {}"
 
@@ -28,7 +28,7 @@ def trace_files(loaded: LoadedManifest, targets: tuple[str, ...] = ()) -> tuple[
         if scope.contains(store.key, file.key)
     ]
     wanted: set[TreePath] = {path for _, _, parts in found for path in parts.values() if path is not None}
-    places = locate(loaded, wanted)
+    places = locate_values(loaded, wanted)
     return tuple(
         TracedFile(
             store,

@@ -85,9 +85,8 @@ def _whole(first: list[MarkdownPiece], folds: Iterator[MarkdownPiece], view: Vie
 
 
 def _title(kind: str, plan: Plan) -> MarkdownPiece:
-    return MarkdownPiece(
-        f"{comment_marker(kind, plan.owner)}\n### vssync {kind}: {inline_code(wording.heading_line(plan.owner, plan.service))}"
-    )
+    heading = inline_code(wording.heading_line(plan.owner, plan.service))
+    return MarkdownPiece(f"{comment_marker(kind, plan.owner)}\n### vssync {kind}: {heading}")
 
 
 def _totals(plan: Plan) -> str:
