@@ -178,18 +178,18 @@ def test_two_stores_that_learn_at_once_what_the_service_lacks_both_go_another_wa
     assert {name: len(found) for name, found in live(place).stores.items()} == {"docs": files, "more": files}
 
 
-class Told(Silent):
-    """Keeps what a run says that there is to do."""
+class Announced(Silent):
+    """Keeps the workloads a run announces."""
 
-    todo: Sequence[StoreWorkload] = ()
+    workloads: Sequence[StoreWorkload] = ()
 
-    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None:
-        self.todo = todo
+    def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
+        self.workloads = workloads
 
 
 @pytest.mark.parametrize(("capabilities", "batches"), [("{}", 1), ("{batches: false}", 0)])
 def test_batches_are_announced_where_there_will_be_some(place: Place, capabilities: str, batches: int) -> None:
     place.write({"vssync.yaml": f"{MANIFEST}service: {{capabilities: {capabilities}}}\n"})
-    told = Told()
-    assert place.apply(watcher=told).converged
-    assert [(todo.changes, todo.batches) for todo in told.todo] == [(64, batches)]
+    announced = Announced()
+    assert place.apply(watcher=announced).converged
+    assert [(todo.changes, todo.batches) for todo in announced.workloads] == [(64, batches)]

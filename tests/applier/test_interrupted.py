@@ -43,7 +43,7 @@ class Tired(Silent):
     def __init__(self, after: int) -> None:
         self.looks = iter(range(after))
 
-    def end(self) -> bool:
+    def on_ending(self) -> bool:
         return next(self.looks, None) is None
 
 

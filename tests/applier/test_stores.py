@@ -125,10 +125,10 @@ class Meeting(Silent):
     def __init__(self) -> None:
         self.begun, self.failed = threading.Event(), threading.Event()
 
-    def uploaded(self, store: str, size: int) -> None:
+    def on_uploaded(self, store: str, size: int) -> None:
         assert self.begun.wait(60)
 
-    def settled(self, store: str, count: int) -> None:
+    def on_settled(self, store: str, count: int) -> None:
         if store == "docs":
             self.failed.set()
         elif not self.begun.is_set():

@@ -245,7 +245,7 @@ MUTANTS = (
     Mutant(
         "wait-for-hanging-threads", "vssync/threads.py", "wait=kind is not KeyboardInterrupt", "wait=True", INTERRUPTED
     ),
-    Mutant("wait-on-though-asked-twice", "vssync/applier/run.py", "run.watcher.end() or not", "not", INTERRUPTED),
+    Mutant("wait-on-though-asked-twice", "vssync/applier/run.py", "run.watcher.on_ending() or not", "not", INTERRUPTED),
     Mutant(
         "a-night-is-time-without-progress",
         "vssync/applier/wait.py",

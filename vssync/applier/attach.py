@@ -124,7 +124,7 @@ def _send(at: StoreContext, loads: Sequence[PendingFile], ways: Capabilities) ->
     """One request for all loads in the best of these ways; only one load where each needs its own."""
     if ways.batches and ways.batch_files:
         polled = at.writes.create_batch(at.id, [load.entry for load in loads])
-        at.run.watcher.batched(at.key)
+        at.run.watcher.on_batch_sent(at.key)
         # Some services answer with the store's id: then nothing is known of the batch, and its files are looked at.
         return InFlightBatch(tuple(loads), "" if polled.batch.id == at.id else polled.batch.id)
     if ways.batches and ways.attribute_updates:
@@ -144,7 +144,7 @@ def _send_shared_batch(at: StoreContext, loads: list[PendingFile]) -> None:
     """A batch whose files share one chunking and a provisional mark; each file's own attributes come after it."""
     shared: Attributes = {MARK: str(provisional(read_mark(loads[0].attributes)))}
     at.writes.create_batch_of(at.id, [load.file_id for load in loads], shared, loads[0].put.chunking)
-    at.run.watcher.batched(at.key)
+    at.run.watcher.on_batch_sent(at.key)
 
 
 def _record_missing(at: StoreContext, lack: MissingCapability | None, tried: Capabilities) -> bool:

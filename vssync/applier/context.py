@@ -41,32 +41,38 @@ class StoreWorkload:
     changes: int
 
 
-class Watcher(Protocol):
-    """Told of progress while a run goes on, by the store's key; must be thread-safe and quick."""
+class Watcher:
+    """Told of progress while a run goes on; it does nothing, so override what you want. Thread-safe and quick.
 
-    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None:
-        """What there is to do; `held` tells for how many seconds the service wants to be left alone from now on."""
+    `store` is always the store's key in the manifest.
+    """
 
-    def uploaded(self, store: str, size: int) -> None:
-        """One more file is uploaded; its bytes."""
+    __slots__ = ()
 
-    def batched(self, store: str) -> None:
-        """One more batch is under way."""
+    def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
+        """What there is to do; `throttled_for` gives the seconds the service wants to be left alone from now on."""
 
-    def settled(self, store: str, count: int) -> None:
-        """So many more changes came to an end, good or bad."""
+    def on_uploaded(self, store: str, size: int) -> None:
+        """One more file of `size` bytes was uploaded."""
 
-    def clear(self, uploads: int) -> None:
-        """All changes came to an end; so many uploads that they left over are to be deleted."""
+    def on_batch_sent(self, store: str) -> None:
+        """The service accepted one more batch."""
 
-    def cleared(self) -> None:
-        """One more of those uploads is deleted, or was not to be."""
+    def on_settled(self, store: str, count: int) -> None:
+        """`count` more changes came to an end, good or bad."""
 
-    def say(self, text: str) -> None:
+    def on_cleanup(self, uploads: int) -> None:
+        """All changes came to an end; so many uploads that are no longer needed are about to be deleted."""
+
+    def on_upload_deleted(self) -> None:
+        """One more of those uploads was deleted, or could not be."""
+
+    def on_message(self, text: str) -> None:
         """Something worth a line."""
 
-    def end(self) -> bool:
-        """The run is ending, and must not be interrupted any more; whether a person is tired of waiting for that."""
+    def on_ending(self) -> bool:
+        """The run is ending and must not be interrupted any more; True stops waiting for requests in flight."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +158,7 @@ class ApplyRun:
             fresh = text not in self._said
             self._said.add(text)
         if fresh:
-            self.watcher.say(text)
+            self.watcher.on_message(text)
 
     def throw(self, file_id: str, why: str, store_id: str = "") -> None:
         """Remembers an upload of ours that nothing should hold any more; it goes at the end of the run."""
@@ -228,7 +234,7 @@ class StoreContext:
 
     def settled(self, count: int = 1) -> None:
         """Tells who watches that so many more changes of this store came to an end, good or bad."""
-        self.run.watcher.settled(self.key, count)
+        self.run.watcher.on_settled(self.key, count)
 
     def each(self, function: Callable[[StoreContext, Step], None], steps: Iterable[Step]) -> None:
         """Runs a function over steps by the run's threads; nothing when the run is to end."""

@@ -38,7 +38,7 @@ def delete_unused_uploads(run: ApplyRun, owner: str) -> tuple[Orphan, ...]:
         return tuple(Orphan(file_id, f"{waste.why}; kept, since {error}") for file_id, waste in trash.items())
     ghosts = _ghosts(trash, held)
     free = [(file_id, waste.why) for file_id, waste in trash.items() if file_id not in held]
-    run.watcher.clear(len(free))
+    run.watcher.on_cleanup(len(free))
     ends = run.pool.map(lambda pair: _delete(run, *pair), free)
     still = [Orphan(file_id, f"{trash[file_id].why}; its store still lists it") for file_id in ghosts]
     return (*still, *(orphan for orphan in ends if orphan))
@@ -59,7 +59,7 @@ def _delete(run: ApplyRun, file_id: str, why: str) -> Orphan | None:
     except VssyncError as error:
         return Orphan(file_id, f"{why}; {error}")
     finally:
-        run.watcher.cleared()
+        run.watcher.on_upload_deleted()
     return None
 
 

@@ -41,7 +41,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     program = lower(plan)
     _finish(run, plan.owner, program)
     run.writes.journal.begin()
-    run.watcher.begin([_todo(store, run.ways) for store in program], lambda: run.client.held)
+    run.watcher.on_start([_todo(store, run.ways) for store in program], lambda: run.client.held)
     ids: list[tuple[str, str]] = []
     orphans: tuple[Orphan, ...] = ()
     interrupted = False
@@ -51,7 +51,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
         orphans = _cut_short(run)
-    run.watcher.end()
+    run.watcher.on_ending()
     return _report(run, plan, store_ids=tuple(sorted(ids)), orphans=orphans, started=started, interrupted=interrupted)
 
 
@@ -113,7 +113,7 @@ def _cut_short(run: ApplyRun) -> tuple[Orphan, ...]:
     """Gives what is in flight a moment to end, unless a second signal comes; what nothing is known to hold."""
     run.client.clock.interrupt()
     for _ in range(LOOKS):
-        if run.watcher.end() or not run.writes.journal.idle(LAST / LOOKS):
+        if run.watcher.on_ending() or not run.writes.journal.idle(LAST / LOOKS):
             break
     why = "under way when the run was interrupted"
     lost = [write for write in run.writes.journal.idle(0) if write.doing is Operation.UPLOAD]

@@ -138,7 +138,7 @@ def _fail(at: StoreContext, put: Put, result: Result) -> None:
 def _obtain_upload(at: StoreContext, put: Put) -> str:
     form = (put.file.sha256, put.file.filename)
     file_id = at.run.uploads.obtain(at.id, form, lambda spare: _usable(at, put, spare), lambda: _upload(at, put))
-    at.run.watcher.uploaded(at.key, put.file.size)
+    at.run.watcher.on_uploaded(at.key, put.file.size)
     return file_id
 
 
