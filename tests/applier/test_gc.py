@@ -110,7 +110,7 @@ def test_what_was_not_deleted_or_not_listed_is_not_forgotten(place: Place, fault
     (left,) = live(place).loose
     assert found(place, suspected=True) == {left}
     assert place.gc(suspected=True, delete=True) == ()
-    assert (live(place).loose, place.past().maybe) == (set(), ())
+    assert (live(place).loose, place.past().suspected) == (set(), ())
 
 
 def test_nothing_is_called_an_orphan_when_a_listing_fails(place: Place) -> None:

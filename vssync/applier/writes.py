@@ -29,7 +29,7 @@ class Writes:
     client: Client
     journal: Journal
 
-    def _noted(self, write: Write) -> AbstractContextManager[Callable[[str], None]]:
+    def _journaled(self, write: Write) -> AbstractContextManager[Callable[[str], None]]:
         return self.journal.around(write, unsent=Interrupted)
 
     def upload(
@@ -40,61 +40,61 @@ class Writes:
         `on_lost` is asked for it when the reply was lost, and raises the error when it does not know.
         """
         write = Write(Operation.UPLOAD, name=file.filename, size=file.size, sha256=file.sha256)
-        with self._noted(write) as made, open_unchanged(root, file) as handle:
+        with self._journaled(write) as record_id, open_unchanged(root, file) as handle:
             try:
                 file_id = self.client.upload(handle, file.filename).id
             except LostReply as error:
                 file_id = on_lost(error)
-            made(file_id)
+            record_id(file_id)
             on_made(file_id)
         return file_id
 
     def delete_upload(self, file_id: str, name: str = "", size: int = 0) -> None:
         """`name` and `size` are those of an upload that was found by them."""
-        with self._noted(Write(Operation.DELETE_UPLOAD, files=(file_id,), name=name, size=size)):
+        with self._journaled(Write(Operation.DELETE_UPLOAD, files=(file_id,), name=name, size=size)):
             self.client.delete_upload(file_id)
 
     def create_batch(self, store_id: str, entries: Sequence[AttachmentEntry]) -> BatchPoll:
-        with self._noted(Write(Operation.ATTACH, store_id, tuple(entry.file_id for entry in entries))) as made:
+        with self._journaled(Write(Operation.ATTACH, store_id, tuple(entry.file_id for entry in entries))) as record_id:
             polled = self.client.create_batch(store_id, entries)
-            made(polled.batch.id)
+            record_id(polled.batch.id)
         return polled
 
     def create_batch_of(self, store_id: str, file_ids: Sequence[str], shared: Attributes, chunking: Chunking) -> None:
-        with self._noted(Write(Operation.ATTACH, store_id, tuple(file_ids))) as made:
-            made(self.client.create_batch_of(store_id, file_ids, shared, chunking).batch.id)
+        with self._journaled(Write(Operation.ATTACH, store_id, tuple(file_ids))) as record_id:
+            record_id(self.client.create_batch_of(store_id, file_ids, shared, chunking).batch.id)
 
     def attach(self, store_id: str, entry: AttachmentEntry) -> None:
-        with self._noted(Write(Operation.ATTACH, store_id, (entry.file_id,))):
+        with self._journaled(Write(Operation.ATTACH, store_id, (entry.file_id,))):
             self.client.attach(store_id, entry)
 
     def detach(self, store_id: str, file_id: str, *, ours: bool, file: DesiredFile | None = None) -> None:
         """With `ours` it is an upload of ours, which nothing may hold from now on; `file` is what it was made from."""
         name, size, sha256 = (file.filename, file.size, file.sha256) if file else ("", 0, "")
-        with self._noted(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, ours)):
+        with self._journaled(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, ours)):
             self.client.detach(store_id, file_id)
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> LiveFile:
-        with self._noted(Write(Operation.ATTRIBUTES, store_id, (file_id,))):
+        with self._journaled(Write(Operation.ATTRIBUTES, store_id, (file_id,))):
             return self.client.set_attributes(store_id, file_id, attributes)
 
     def cancel_batch(self, store_id: str, batch_id: str) -> None:
-        with self._noted(Write(Operation.CANCEL, store_id, name=batch_id)):
+        with self._journaled(Write(Operation.CANCEL, store_id, name=batch_id)):
             self.client.cancel_batch(store_id, batch_id)
 
     def create_store(self, body: Mapping[str, Any]) -> LiveStore:
-        with self._noted(Write(Operation.CREATE_STORE, name=str(body["name"]))) as made:
+        with self._journaled(Write(Operation.CREATE_STORE, name=str(body["name"]))) as record_id:
             live = self.client.create_store(body)
-            made(live.id)
+            record_id(live.id)
         return live
 
     def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
-        with self._noted(Write(Operation.UPDATE_STORE, store_id)):
+        with self._journaled(Write(Operation.UPDATE_STORE, store_id)):
             return self.client.update_store(store_id, body)
 
     def delete_store(self, store_id: str, uploads: tuple[str, ...] = ()) -> None:
         """`uploads` are those of ours that are taken out with it."""
-        with self._noted(Write(Operation.DELETE_STORE, store_id, uploads, ours=bool(uploads))):
+        with self._journaled(Write(Operation.DELETE_STORE, store_id, uploads, ours=bool(uploads))):
             self.client.delete_store(store_id)
 
 

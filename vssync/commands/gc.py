@@ -39,9 +39,9 @@ def find_orphans(work: Session, record: Journal, *, suspected: bool = False) -> 
     """
     owner = work.loaded.desired.owner
     held = held_file_ids(work.client, work.pool, owner, declared_stores(work.loaded.desired))
-    there = [_there(work.client, kept) for kept in record.past.kept if kept.file_id not in held]
+    there = [_there(work.client, kept) for kept in record.past.unattached if kept.file_id not in held]
     found = {orphan.file_id: orphan for orphan in there if orphan}
-    record.forget({kept.file_id for kept in record.past.kept} - set(found))
+    record.forget({kept.file_id for kept in record.past.unattached} - set(found))
     known = _known(work.loaded.desired)
     if known.proven or suspected:
         elsewhere = _held_by_anyone(work)
@@ -87,7 +87,7 @@ def _known(desired: Desired) -> KnownUploads:
 
 def _by_name(free: Collection[Upload], known: KnownUploads, record: Journal, now: int) -> Iterator[Orphan]:
     """Uploads whose name says that they are ours; a dead run that lost one explains a young one."""
-    lost = {(write.name, write.size): at for write, at in record.past.maybe}
+    lost = {(write.name, write.size): at for write, at in record.past.suspected}
     for file in free:
         form = (file.filename, file.size)
         explained = form in lost and file.created_at >= lost[form] - _SAME_CLOCK
