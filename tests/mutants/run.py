@@ -65,8 +65,8 @@ MUTANTS = (
     Mutant(
         "batch-is-done-so-its-files-are",
         "vssync/applier/settle.py",
-        "file if file and file.status in ENDED else wait_for_file(at, load.file_id, by)",
-        "file or LiveFile(load.file_id, FileStatus.COMPLETED, 0, load.attributes)",
+        "file if file and file.status.ended else wait_for_file(at, load.file_id, by)",
+        "file or LiveFile(load.file_id, FileStatus.COMPLETED, 0, put.attributes, mark=load.mark)",
         ("tests/applier/test_attaching.py", *QUICK),
     ),
     Mutant(
@@ -161,7 +161,7 @@ MUTANTS = (
     Mutant(
         "gc-without-looking",
         "vssync/commands/gc.py",
-        "held = held_file_ids(work.client, work.pool, owner, declared_stores(work.loaded.desired))",
+        "held = holders(work.client, work.pool, owner, declared(work.loaded.desired))",
         "held = dict[str, frozenset[str]]()",
         ("tests/applier/test_gc.py", "tests/journal/test_writer.py", *CRASH),
     ),

@@ -17,7 +17,8 @@ from tests.render import samples
 from tests.render.anything import PLANS
 from tests.render.plans import MARK, OCI, SHA, change, copy, create, deleted, desired, plan, replaced, store, update
 from vssync.errors import VssyncError
-from vssync.model.marks import Origin, mark_for
+from vssync.model.digests import mark_for
+from vssync.model.marks import Origin, UnreadableMark
 from vssync.model.plan import Action, BatchChange, FieldChange, FileChange, Plan, Reason, StoreChange
 from vssync.model.state import Attributes, Chunking, DesiredFile, DesiredStore, FileCounts, FileStatus, Scalar
 from vssync.planfile import FORMAT, dump, load
@@ -264,7 +265,12 @@ LATER = copy("file-2", mark=mark_of(desired()))
         pytest.param(create(), replace(REQUESTED, keep=LATER), True, id="it was missing when it was asked for"),
         pytest.param(REQUESTED, replace(REQUESTED, keep=replace(LATER, id="file-1", created_at=9)), True, id="again"),
         pytest.param(REQUESTED, replace(REQUESTED, keep=copy("file-2")), False, id="a later copy of other chunking"),
-        pytest.param(REQUESTED, replace(REQUESTED, keep=replace(LATER, mark="v1;")), False, id="an unreadable mark"),
+        pytest.param(
+            REQUESTED,
+            replace(REQUESTED, keep=replace(LATER, mark=UnreadableMark("v1;"))),
+            False,
+            id="an unreadable mark",
+        ),
         pytest.param(
             REQUESTED, replace(REQUESTED, keep=replace(LATER, status=FileStatus.FAILED)), False, id="it failed"
         ),

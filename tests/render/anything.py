@@ -12,16 +12,30 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from vssync.model.marks import Mark, Origin, UnreadableMark, parse_mark
 from vssync.model.plan import Plan
 from vssync.model.report import Outcome, Report
 from vssync.model.state import DesiredStore
 
+_HEX16 = st.text("0123456789abcdef", min_size=16, max_size=16)
 _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=12) | st.sampled_from(["docs/a.md", "docs/b.md", "keep", "v1;a;b"]),
     int: st.integers(-5, 10_000_000),
     bool: st.booleans(),
     float: st.floats(allow_nan=False, allow_infinity=False),
     types.NoneType: st.none(),
+    Mark: st.builds(
+        Mark,
+        st.sampled_from(["kb", "kb/prod"]),
+        _HEX16,
+        st.sampled_from(["id", "?", "?" + "a" * 64]) | st.text("0123456789abcdef", min_size=64, max_size=64),
+        _HEX16,
+        _HEX16,
+        st.sampled_from(Origin),
+        st.integers(0, 9_999),
+        st.just("") | _HEX16,
+    ),
+    UnreadableMark: st.text(max_size=12).map(parse_mark),
 }
 _NARROWER: dict[type, dict[str, st.SearchStrategy[Any]]] = {
     DesiredStore: {"files": st.just(())},  # as in every plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from vssync.model.marks import parse_mark
 from vssync.model.plan import Action, Copy, FieldChange, FileChange, Plan, Reason, StorePlan
 from vssync.model.state import AUTO, Attributes, DesiredFile, DesiredStore, FileStatus, ServiceSpec
 
@@ -20,7 +21,7 @@ def desired(key: str = "docs/a.md", *, attributes: Attributes | None = None, **g
 
 
 def copy(id: str = "file-1", *, status: FileStatus = FileStatus.COMPLETED, error: str = "", mark: str = MARK) -> Copy:
-    return Copy(id, status, 1_760_000_000, mark, error)
+    return Copy(id, status, 1_760_000_000, parse_mark(mark) if mark else None, error)
 
 
 def change(key: str, action: Action, *reasons: Reason, size: int = 1024, **given: Any) -> FileChange:

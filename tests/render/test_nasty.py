@@ -121,7 +121,7 @@ def inspected(text: str) -> FileInspection:
     made = manifest(text)
     live = LiveFile(text, FileStatus.FAILED, 1, {text: text}, AUTO, IngestError(text, text))
     return FileInspection(
-        text, text, made.stores[0].files[0], (LiveCopy(live, None, text),), nasty_plan(text).stores[0].files
+        text, text, made.stores[0].files[0], (LiveCopy(live, text),), nasty_plan(text).stores[0].files
     )
 
 

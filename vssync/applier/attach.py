@@ -13,11 +13,10 @@ from itertools import groupby
 from vssync.api.capabilities import MissingCapability, missing_from_create_error
 from vssync.applier.context import StoreContext
 from vssync.applier.results import Result, failed
-from vssync.applier.upload import InFlightBatch, PendingFile, file_extension, refused_type_result
+from vssync.applier.upload import InFlightBatch, PendingFile, refused_type_result
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError
-from vssync.model.marks import MARK, provisional, read_mark
-from vssync.model.state import Attributes, Capabilities
+from vssync.model.state import Capabilities
 
 _RETRIES = 3  # to attach what a lost reply left missing
 _REJECTED = (400, 404, 413, 415, 422)
@@ -49,7 +48,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _RE
 def _record_accepted(store: StoreContext, batch: InFlightBatch) -> InFlightBatch:
     store.run.ledger.record_attached(file.file_id for file in batch.files)
     for file in batch.files:
-        store.run.service.record_type_result(file_extension(file.put.file.filename), accepted=True)
+        store.run.service.record_type_result(file.put.file.extension, accepted=True)
     return replace(batch, sent=store.client.clock.monotonic())
 
 
@@ -82,8 +81,8 @@ def _chunking(file: PendingFile) -> tuple[int, int]:
 
 def _send_shared_batch(store: StoreContext, files: list[PendingFile]) -> None:
     """A batch whose files share one chunking and a provisional mark; each file's own attributes come after it."""
-    shared: Attributes = {MARK: str(provisional(read_mark(files[0].attributes)))}
-    store.writes.create_batch_of(store.id, [file.file_id for file in files], shared, files[0].put.chunking)
+    shared_mark = files[0].mark.as_provisional()
+    store.writes.create_batch_of(store.id, [file.file_id for file in files], files[0].put.chunking, shared_mark)
     store.run.watcher.on_batch_sent(store.key)
 
 
@@ -111,7 +110,7 @@ def _handle_refusal(
         return attach(store, files[:half], retries) + attach(store, files[half:], retries)
     for file in files:
         if error.answer.code == "unsupported_file":
-            store.run.service.record_type_result(file_extension(file.put.file.filename), accepted=False)
+            store.run.service.record_type_result(file.put.file.extension, accepted=False)
         _discard(store, file, failed(error))
     return []
 
@@ -144,7 +143,7 @@ def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) ->
     """
     accepted = []
     for file in files:
-        if store.run.service.is_refused_type(file_extension(file.put.file.filename)):
+        if store.run.service.is_refused_type(file.put.file.extension):
             _discard(store, file, refused_type_result(file.put))
         else:
             accepted.append(file)

@@ -11,16 +11,10 @@ from vssync.applier.context import StoreContext
 from vssync.applier.results import DONE, Result, failed, short_of_completed
 from vssync.applier.steps import Drop
 from vssync.applier.upload import InFlightBatch, PendingFile, is_our_upload
-from vssync.applier.wait import (
-    ENDED,
-    wait_for_batch,
-    wait_for_file,
-    wait_for_files,
-    wait_limit,
-    wait_until_detached,
-)
+from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit, wait_until_detached
 from vssync.errors import ServiceError, VssyncError
-from vssync.model.marks import MARK, PROVISIONAL, Mark, attributes_digest, read_mark, with_echo
+from vssync.model.digests import attributes_digest, with_echo
+from vssync.model.marks import Mark
 from vssync.model.state import Attributes, FileStatus, LiveFile
 from vssync.planner.classify import MAX_TRIES, PERMANENT
 
@@ -51,7 +45,7 @@ def _list_files(store: StoreContext, batch: InFlightBatch) -> tuple[Mapping[str,
     """The files as far as one listing tells, the batch's or the store's; and whether none moved until the deadline."""
     since = max(batch.sent, store.last_progress)
     if batch.batch_id:
-        stuck = wait_for_batch(store, batch.batch_id, since).status not in ENDED
+        stuck = not wait_for_batch(store, batch.batch_id, since).status.ended
         return {file.id: file for file in store.client.batch_files(store.id, batch.batch_id)}, stuck
     return wait_for_files(store, {file.file_id for file in batch.files}, since)
 
@@ -59,7 +53,7 @@ def _list_files(store: StoreContext, batch: InFlightBatch) -> tuple[Mapping[str,
 def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until: float) -> PendingFile | None:
     """One file's end, waited for until the time `until`; the file again when it is to be tried once more."""
     try:
-        live = live if live and live.status in ENDED else wait_for_file(store, file.file_id, until)
+        live = live if live and live.status.ended else wait_for_file(store, file.file_id, until)
         completed = live.status is FileStatus.COMPLETED
         marked = _with_own_attributes(store, file, live) if completed else live
         if marked is None or _is_worth_retrying(file, live):
@@ -78,13 +72,12 @@ def _with_own_attributes(store: StoreContext, file: PendingFile, live: LiveFile)
 
     None where the service turns out to change no attributes: such a file must be attached by itself.
     """
-    mark = read_mark(live.attributes)
-    if not (isinstance(mark, Mark) and mark.key == PROVISIONAL):
+    if not (isinstance(live.mark, Mark) and live.mark.is_provisional):
         return live
     try:
-        return store.writes.set_attributes(store.id, file.file_id, file.attributes)
+        return store.writes.set_attributes(store.id, file.file_id, file.put.attributes, file.mark)
     except ServiceError as error:
-        if missing_from_update_error(error) is None or file.tries >= MAX_TRIES:
+        if missing_from_update_error(error) is None or file.mark.tries >= MAX_TRIES:
             raise
         store.run.service.record_missing(MissingCapability.ATTRIBUTE_UPDATES)
         return None
@@ -94,7 +87,7 @@ def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result:
     """A store is seen to hold the file: its mark is checked, then its old copies go."""
     put = file.put
     store.writes.journal.record_held(file.file_id)
-    record_read_back(store, live, file.attributes)
+    record_read_back(store, live, put.attributes, file.mark)
     if not put.chunking.auto and live.chunking not in (None, put.chunking):  # another ingestion would bring the same
         store.run.say_once(
             f"{store.key}: the service reports other chunking than asked for; the next plan counts the files"
@@ -108,7 +101,7 @@ def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result:
 def _is_worth_retrying(file: PendingFile, live: LiveFile) -> bool:
     """Transient failures are tried again; permanent ones and cancelled files are not."""
     code = live.error.code if live.error else ""
-    return live.status is FileStatus.FAILED and code not in PERMANENT and file.tries < MAX_TRIES
+    return live.status is FileStatus.FAILED and code not in PERMANENT and file.mark.tries < MAX_TRIES
 
 
 def _take_out(store: StoreContext, file: PendingFile) -> PendingFile:
@@ -133,41 +126,38 @@ def _give_up(store: StoreContext, file: PendingFile, error: MarkLost) -> Result:
     return failed(error)
 
 
-def record_read_back(store: StoreContext, live: LiveFile, sent: Attributes) -> None:
+def record_read_back(store: StoreContext, live: LiveFile, sent: Attributes, mark: Mark) -> None:
     """Writes the mark's `echo` when the file's attributes differ from those sent; usually no request.
 
     A listing that leaves attributes out says nothing: then the file is read by itself. Raises MarkLost where the
     service keeps no attributes, VssyncError where it keeps the old ones.
     """
-    if not live.attributes:
+    if not live.attributes and live.mark is None:
         live = store.client.file(store.id, live.id)
-    mark = read_mark(sent)
-    if not isinstance(mark, Mark):
-        return
-    if live.attributes.get(MARK) != sent[MARK]:
-        live = _resend_attributes(store, live.id, sent)
+    if live.mark != mark:
+        live = _resend_attributes(store, live.id, sent, mark)
     if attributes_digest(live.attributes) != attributes_digest(sent):
         noted = with_echo(mark, live.attributes, store.ignore)
-        store.writes.set_attributes(store.id, live.id, {**sent, MARK: str(noted)})
+        store.writes.set_attributes(store.id, live.id, sent, noted)
         if noted.echo:
             store.run.say_once(
                 f"{store.key}: the service reports other attributes than were sent; the next plan counts the files"
             )
 
 
-def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes) -> LiveFile:
+def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark: Mark) -> LiveFile:
     """The file with the mark: some services keep no attributes while attaching, or those of an earlier time."""
     why = ""
     try:
-        store.writes.set_attributes(store.id, file_id, sent)
+        store.writes.set_attributes(store.id, file_id, sent, mark)
     except ServiceError as error:
         if missing_from_update_error(error) is None:
             raise
         why = ", and cannot change attributes later"
     live = store.client.file(store.id, file_id)
-    if live.attributes.get(MARK) == sent[MARK]:
+    if live.mark == mark:
         return live
-    if isinstance(read_mark(live.attributes), Mark):
+    if isinstance(live.mark, Mark):
         raise VssyncError(
             f"{file_id}: the service accepted new attributes and kept the old ones; set `attribute_updates: false` "
             "under `service.capabilities`, so that plans allow for it"

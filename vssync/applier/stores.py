@@ -13,17 +13,7 @@ from vssync.applier.steps import StoreSteps
 from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
-from vssync.model.marks import (
-    MARKED,
-    STORE_BATCHES,
-    STORE_OWNER,
-    Mark,
-    Origin,
-    StoreMark,
-    hint_of,
-    read_mark,
-    read_store_mark,
-)
+from vssync.model.marks import NEEDS_METADATA, STORE_BATCHES, STORE_OWNER, Mark, Origin, StoreMark, batch_note_text
 from vssync.model.plan import Action, StoreChange
 from vssync.model.state import DesiredStore, LiveStore, StoreStatus
 
@@ -56,14 +46,14 @@ def delete_store(run: ApplyRun, steps: StoreSteps) -> None:
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
     """Our own uploads in an expired store, which no plan looks into; some services do not list one any more."""
     try:
-        owner = read_store_mark(run.client.store(store_id).metadata)
+        owner = run.client.store(store_id).mark
         files = run.client.files(store_id)
     except VssyncError as error:
         run.ledger.record_suspect(
             f"uploads in the store {store_id}, which could not be listed before it was deleted: {error}"
         )
         return ()
-    return tuple(file.id for file in files if _is_uploaded_by(owner, read_mark(file.attributes)))
+    return tuple(file.id for file in files if _is_uploaded_by(owner, file.mark))
 
 
 def _is_uploaded_by(owner: object, mark: object) -> bool:
@@ -90,8 +80,8 @@ def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) 
     mark = change.metadata[STORE_OWNER]
     if mark != (live.metadata.get(STORE_OWNER) or run.client.store(live.id).metadata.get(STORE_OWNER)):
         raise VssyncError(
-            f"{key}: the service lost the metadata of {live.id}; {MARKED}: declare this one with `id: {live.id}` and "
-            "`external: true`"
+            f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: "
+            f"declare this one with `id: {live.id}` and `external: true`"
         )
 
 
@@ -171,7 +161,7 @@ class BatchNote:
         try:
             live = store.client.store(store.id).metadata
             others = {name: value for name, value in live.items() if name != STORE_BATCHES}
-            note = {STORE_BATCHES: hint_of(batch_ids)} if batch_ids else {}
+            note = {STORE_BATCHES: batch_note_text(batch_ids)} if batch_ids else {}
             store.writes.update_store(store.id, {"metadata": {**others, **note}})
             self._written = batch_ids
         except VssyncError:

@@ -11,7 +11,7 @@ from vssync.applier.context import StoreContext
 from vssync.applier.results import DONE, Result, short_of_completed
 from vssync.applier.settle import record_read_back
 from vssync.applier.steps import AwaitBatch, CancelBatch, Drop, Update, Wait
-from vssync.applier.wait import ENDED, wait_for_batch, wait_for_file, wait_for_files, wait_limit
+from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.report import Status
 from vssync.model.state import FileStatus
@@ -22,14 +22,14 @@ def cancel_batch(store: StoreContext, step: CancelBatch) -> Result:
     try:
         store.writes.cancel_batch(store.id, step.batch_id)
     except ServiceError:
-        if store.client.batch(store.id, step.batch_id).batch.status not in ENDED:
+        if not store.client.batch(store.id, step.batch_id).batch.status.ended:
             raise
     return await_batch(store, step)
 
 
 def await_batch(store: StoreContext, step: CancelBatch | AwaitBatch) -> Result:
     """Waits until a batch has ended; its files are looked at by the steps that concern them."""
-    if wait_for_batch(store, step.batch_id).status in ENDED:
+    if wait_for_batch(store, step.batch_id).status.ended:
         return DONE
     stuck = f"the batch makes no progress; plan again later, or cancel it: vssync cancel {step.batch_id}"
     return Result(Status.UNKNOWN, stuck)
@@ -37,8 +37,8 @@ def await_batch(store: StoreContext, step: CancelBatch | AwaitBatch) -> Result:
 
 def update_attributes(store: StoreContext, step: Update) -> Result:
     """Writes all of a file's attributes, and what the service made of them into the mark."""
-    file = store.writes.set_attributes(store.id, step.file_id, step.attributes)
-    record_read_back(store, file, step.attributes)
+    file = store.writes.set_attributes(store.id, step.file_id, step.attributes, step.mark)
+    record_read_back(store, file, step.attributes, step.mark)
     return DONE
 
 
@@ -52,7 +52,7 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
 
     def wait_for_copy(store: StoreContext, step: Wait) -> Result:
         file = listed.get(step.file_id)
-        if file is None or file.status not in ENDED:
+        if file is None or not file.status.ended:
             file = wait_for_file(store, step.file_id, until)
         if file.status is not FileStatus.COMPLETED:
             return short_of_completed(file)

@@ -11,7 +11,6 @@ from vssync.errors import NotFound, VssyncError
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
 
 Seen = TypeVar("Seen")
-ENDED = (FileStatus.COMPLETED, FileStatus.FAILED, FileStatus.CANCELLED)
 _PAGE = 100  # files a request lists
 _MIN_WAIT = 60.0  # seconds without progress, however long nothing moved before
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
@@ -71,7 +70,7 @@ def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = Non
     return poll_until(
         store.run,
         read,
-        lambda poll: poll.batch.status in ENDED,
+        lambda poll: poll.batch.status.ended,
         lambda poll: poll.batch.counts,
         hint_of=lambda poll: poll.after,
         since=since,
@@ -92,7 +91,7 @@ def wait_for_files(
         return {file.id: file for file in store.client.files(store.id) if file.id in file_ids}
 
     def count_ended(files: Mapping[str, LiveFile]) -> int:
-        return sum(file.status in ENDED for file in files.values())
+        return sum(file.status.ended for file in files.values())
 
     listed = poll_until(store.run, read, lambda files: count_ended(files) == len(file_ids), count_ended, since=since)
     return listed, count_ended(listed) < len(file_ids)
@@ -113,7 +112,7 @@ def wait_for_file(store: StoreContext, file_id: str, until: float) -> LiveFile:
             return _NOT_VISIBLE
 
     timeout = max(0.0, until - store.client.clock.monotonic())
-    return poll_until(store.run, read, lambda file: file.status in ENDED, lambda file: file.status, timeout=timeout)
+    return poll_until(store.run, read, lambda file: file.status.ended, lambda file: file.status, timeout=timeout)
 
 
 def wait_until_detached(store: StoreContext, file_id: str) -> None:

@@ -6,7 +6,7 @@ from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem
 from vssync.manifest.explain import provenance
-from vssync.model.marks import Mark, key_digest, read_mark
+from vssync.model.marks import Mark, key_digest
 from vssync.model.plan import Options
 from vssync.model.state import DesiredFile, LiveFile
 from vssync.planner.assemble import make_plan
@@ -37,13 +37,13 @@ def inspect_file(work: Session, address: str) -> FileInspection:
         address=address,
         entry=_entry(work, store_key, desired) if desired else store.skipped.get(key, ""),
         desired=desired,
-        copies=tuple(LiveCopy(file, read_mark(file.attributes), batches.get(file.id, "")) for file in live),
+        copies=tuple(LiveCopy(file, batches.get(file.id, "")) for file in live),
         changes=tuple(change for change in planned.files if change.key == key),
     )
 
 
 def _is(file: LiveFile, key: str, owner: str) -> bool:
-    mark = read_mark(file.attributes)
+    mark = file.mark
     return isinstance(mark, Mark) and mark.owner == owner and mark.key == key_digest(key)
 
 

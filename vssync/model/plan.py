@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vssync.model.marks import Mark, UnreadableMark
 from vssync.model.state import (
     Attributes,
     BatchLimits,
@@ -19,6 +20,7 @@ from vssync.model.state import (
     FileCounts,
     FileStatus,
     Limit,
+    LiveFile,
     Scalar,
     ServiceSpec,
 )
@@ -87,8 +89,13 @@ class Copy:
     id: str
     status: FileStatus
     created_at: int
-    mark: str = ""
+    mark: Mark | UnreadableMark | None = None
     error: str = ""
+
+    @classmethod
+    def of(cls, file: LiveFile) -> Copy:
+        """The evidence of a live file."""
+        return cls(file.id, file.status, file.created_at, file.mark, str(file.error or ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +171,8 @@ class Note:
 class StorePlan:
     """All of one store: `id` is empty until it exists, `desired` None when it left the manifest.
 
-    `owned` counts our live keys before, `live` every file the service lists; guards take shares of `owned`.
+    `owned` counts our live keys before, `live` every file the service lists, `unlisted` those it counts beyond them;
+    guards take shares of `owned`.
     """
 
     key: str
@@ -178,6 +186,7 @@ class StorePlan:
     unchanged: int = 0
     owned: int = 0
     live: int = 0
+    unlisted: int = 0
     wanted: int = 0
     digest: str = ""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vssync.model.marks import MARK
 from vssync.model.plan import Action, Copy, FileChange, Note, NoteKind, Reason
 from vssync.model.state import FileStatus, LiveFile, Upload
 from vssync.planner.attributes import fields_between, preserved_attributes
@@ -117,14 +116,13 @@ def _form(want: DesiredEntry) -> tuple[str, int]:
 
 def _adopt(want: DesiredEntry, file: LiveFile, own: Sequence[OwnedFile], rules: FileContext) -> FileChange:
     """One write adds the mark and sets the manifest's attributes; the content stays as it is."""
-    error = file.error.code if file.error else ""
     change = FileChange(
         store=rules.store.key,
         key=want.key,
         action=Action.ADOPT,
         reasons=(Reason.UNMARKED,),
         desired=want.file,
-        keep=Copy(file.id, file.status, file.created_at, str(file.attributes.get(MARK, "")), error),
+        keep=Copy.of(file),
         drop=tuple(copy.evidence for copy in own),
         fields=fields_between(file.attributes, want.file, rules.ignore),
         preserve=preserved_attributes(file.attributes, rules.ignore),

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from vssync.errors import VssyncError
-from vssync.model.marks import NEEDED, StoreMark, attributes_digest, hinted, read_store_mark
+from vssync.model.digests import attributes_digest
+from vssync.model.marks import NEEDS_ATTRIBUTES, StoreMark, read_batch_note
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
 from vssync.model.state import (
     Attributes,
@@ -36,8 +37,8 @@ from vssync.planner.store_files import StoreDraft, delete, draft_files, in_order
 
 _COMMON = Capabilities()
 _UNMARKABLE = (
-    f"service.capabilities: says `attributes: false`, and {NEEDED}; use a service that keeps attributes, or take the "
-    "line out if `vssync doctor --write` finds that this one does"
+    f"service.capabilities: says `attributes: false`, and {NEEDS_ATTRIBUTES}; use a service that keeps attributes, "
+    "or take the line out if `vssync doctor --write` finds that this one does"
 )
 
 
@@ -85,7 +86,7 @@ def _check_addresses(desired: Desired, drafts: tuple[StoreDraft, ...], live: Ite
     known = {store.key: {*store.skipped, *(file.key for file in store.files)} for store in desired.stores}
     for draft in drafts:
         known[draft.rules.store.key].update(copies[-1].key for copies in draft.census.ours.values())
-    for mark in (read_store_mark(store.metadata) for store in live):
+    for mark in (store.mark for store in live):
         if isinstance(mark, StoreMark) and mark.owner == desired.owner:
             known.setdefault(mark.key, set())
     scope.check(known)
@@ -123,6 +124,7 @@ def store_plan(draft: StoreDraft, decision: StoreDecision, terms: PlanContext) -
         unchanged=draft.unchanged,
         owned=len(draft.census.ours),
         live=decision.live.counts.total if decision.live and decision.held else len(contents.files),
+        unlisted=contents.unlisted,
         wanted=len(store.files),
         digest=content_digest(draft.wants),
     )
@@ -147,7 +149,7 @@ def _left_plan(key: str, shown: str, live: LiveStore, terms: PlanContext) -> Sto
     contents = _NOTHING if live.status is StoreStatus.EXPIRED else terms.snapshot.contents[live.id]
     census = classify_files(contents.files, (terms.owner,), shown)
     others = len(contents.files) - len(census.our_ids)
-    change = delete_store(live, others, terms.options) if terms.scope.whole(key) else None
+    change = delete_store(live, others, contents, terms.options) if terms.scope.whole(key) else None
     unkeyed = [(copy,) for copy in census.provisional]
     goes = change is not None and change.action is Action.DELETE
     return StorePlan(
@@ -159,6 +161,7 @@ def _left_plan(key: str, shown: str, live: LiveStore, terms: PlanContext) -> Sto
         notes=() if change else (Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=live.id),),
         owned=len(census.ours),
         live=len(contents.files),
+        unlisted=contents.unlisted,
     )
 
 
@@ -175,7 +178,7 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
         return BatchDecisions()
     around = BatchContext(
         files={file.id: file for file in contents.files},
-        hint=hinted(live.metadata),
+        hint=read_batch_note(live.metadata),
         ours=draft.census.our_ids,
         unwanted=draft.dropped,
         again={file.keep.id for file in draft.changes if file.action is Action.AWAIT and file.keep},

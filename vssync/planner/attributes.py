@@ -10,7 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations
 
-from vssync.model.marks import KEY, MARK, attributes_digest, key_attribute, normalise, same, with_key
+from vssync.model.digests import attributes_digest, normalise_attributes, values_equal, with_key
+from vssync.model.marks import KEY, key_attribute
 from vssync.model.plan import FieldChange, Reason
 from vssync.model.state import Attributes, DesiredFile, Scalar
 from vssync.planner.classify import OwnedFile
@@ -31,9 +32,9 @@ def compare_attributes(file: DesiredFile, copy: OwnedFile, ignore: Collection[st
     """What an attribute write would change on a copy of this key."""
     if attributes_equal(file, copy.file.attributes, ignore):
         return AttributeDifference()
-    live = normalise(copy.file.attributes, ignore)
-    desired = normalise(with_key(file.attributes, file.key), ignore)
-    names = [name for name in sorted({*live, *desired}) if not same(live.get(name), desired.get(name))]
+    live = normalise_attributes(copy.file.attributes, ignore)
+    desired = normalise_attributes(with_key(file.attributes, file.key), ignore)
+    names = [name for name in sorted({*live, *desired}) if not values_equal(live.get(name), desired.get(name))]
     if not names:
         return AttributeDifference()
     marked, found = copy.mark.attributes, attributes_digest(live)
@@ -48,8 +49,8 @@ def compare_attributes(file: DesiredFile, copy: OwnedFile, ignore: Collection[st
 
 def fields_between(live: Attributes, file: DesiredFile, ignore: Collection[str]) -> tuple[FieldChange, ...]:
     """The fields in which a file without a mark differs from the manifest."""
-    before, after = normalise(live, ignore), normalise(file.attributes, ignore)
-    names = [name for name in sorted({*before, *after}) if not same(before.get(name), after.get(name))]
+    before, after = normalise_attributes(live, ignore), normalise_attributes(file.attributes, ignore)
+    names = [name for name in sorted({*before, *after}) if not values_equal(before.get(name), after.get(name))]
     return tuple(FieldChange(name, before.get(name), after.get(name)) for name in names if name != KEY)
 
 
@@ -62,7 +63,7 @@ def attributes_equal(file: DesiredFile, live: Attributes, ignore: Collection[str
     """The quick answer for the many that are plainly equal; False only means to look closer."""
     if ignore:
         live = {name: value for name, value in live.items() if name not in ignore}
-    if len(live) != len(file.attributes) + 2 or live.get(KEY) != key_attribute(file.key) or MARK not in live:
+    if len(live) != len(file.attributes) + 1 or live.get(KEY) != key_attribute(file.key):
         return False
     for name, value in file.attributes.items():  # a plain loop: it runs for every attribute of every file
         found = live.get(name)

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from vssync.model.plan import Action, BatchChange, Note, NoteKind, Reason
-from vssync.model.state import FileStatus, LiveBatch, LiveFile
-
-UNFINISHED = (FileStatus.IN_PROGRESS, FileStatus.UNKNOWN)
+from vssync.model.state import LiveBatch, LiveFile
 
 Put = TypeVar("Put")
 
@@ -53,7 +51,7 @@ def decide_batches(batches: Collection[LiveBatch], around: BatchContext) -> Batc
     notes: list[Note] = []
     recalled: set[str] = set()
     for batch in sorted(batches, key=lambda batch: (batch.created_at, batch.id)):
-        if batch.status not in UNFINISHED:
+        if batch.status.ended:
             continue
         if not _ours(batch, around):
             notes.append(Note(NoteKind.FOREIGN_BATCH, batch.id, batch.counts.total))
@@ -75,7 +73,7 @@ def _ours(batch: LiveBatch, around: BatchContext) -> bool:
 def _unfinished(batch: LiveBatch, around: BatchContext) -> list[str]:
     """The batch's files that are not ended; where it does not say which are its own, any of the store's."""
     candidates = around.files if batch.file_ids is None else batch.file_ids
-    return sorted(id_ for id_ in candidates if id_ in around.files and around.files[id_].status in UNFINISHED)
+    return sorted(id_ for id_ in candidates if id_ in around.files and not around.files[id_].status.ended)
 
 
 def _decide(batch: LiveBatch, unfinished: Sequence[str], around: BatchContext) -> BatchChange:

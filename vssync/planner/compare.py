@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from vssync.model.marks import normalise, same
+from vssync.model.digests import normalise_attributes, values_equal
 from vssync.model.plan import FieldChange
 from vssync.model.state import Desired, DesiredFile, DesiredStore, Limit, Scalar
 from vssync.planner.assemble import digest_of
@@ -111,15 +111,11 @@ def _scalar(value: Any) -> Scalar | None:
 
 
 def _file_fields(left: DesiredFile, right: DesiredFile) -> Fields:
-    before, after = normalise(left.attributes), normalise(right.attributes)
+    before, after = normalise_attributes(left.attributes), normalise_attributes(right.attributes)
     pairs: dict[str, tuple[Scalar | None, Scalar | None]] = {
         "content": (left.file_id or left.sha256, right.file_id or right.sha256),
-        "chunking": (_sizes(left), _sizes(right)),
+        "chunking": (str(left.chunking), str(right.chunking)),
         "filename": (left.filename, right.filename),
         **{f"attributes.{name}": (before.get(name), after.get(name)) for name in sorted({*before, *after})},
     }
-    return tuple(FieldChange(name, *pair) for name, pair in pairs.items() if not same(*pair))
-
-
-def _sizes(file: DesiredFile) -> str:
-    return "auto" if file.chunking.auto else f"{file.chunking.size}/{file.chunking.overlap}"
+    return tuple(FieldChange(name, *pair) for name, pair in pairs.items() if not values_equal(*pair))

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from vssync.model.marks import KEY
 from vssync.model.plan import Action, Copy, FieldChange, FileChange, Options, Reason
-from vssync.model.state import Capabilities, Chunking, DesiredStore, FileStatus
+from vssync.model.state import Capabilities, DesiredStore, FileStatus
 from vssync.planner.addresses import Scope
 from vssync.planner.attributes import (
     MOST,
@@ -298,11 +298,7 @@ def _chunking_field(serving: OwnedFile, want: DesiredEntry) -> tuple[FieldChange
     before = serving.file.chunking
     if before is None or before == want.file.chunking:
         return ()
-    return (FieldChange("chunking", _words(before), _words(want.file.chunking)),)
-
-
-def _words(chunking: Chunking) -> str:
-    return "auto" if chunking.auto else f"{chunking.size}/{chunking.overlap}"
+    return (FieldChange("chunking", str(before), str(want.file.chunking)),)
 
 
 def _failure_text(copy: OwnedFile) -> str:

@@ -9,15 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from vssync.errors import Refused
-from vssync.model.marks import (
-    RESERVED,
-    STORE_OWNER,
-    STORE_PROTECT,
-    StoreMark,
-    read_store_mark,
-    settings_digest,
-    store_mark_for,
-)
+from vssync.model.digests import settings_digest, store_mark_for
+from vssync.model.marks import RESERVED_PREFIX, STORE_OWNER, STORE_PROTECT, StoreMark
 from vssync.model.plan import Action, FieldChange, Note, NoteKind, Options, Reason, StoreChange
 from vssync.model.state import Capabilities, Contents, DesiredStore, FileStatus, LiveStore, Scalar, Snapshot
 from vssync.planner.addresses import Scope
@@ -76,18 +69,32 @@ def decide_store(store: DesiredStore, match: StoreMatch, terms: PlanContext) -> 
     return _fresh(StoreDecision(change=change, fresh=True), terms)
 
 
-def delete_store(live: LiveStore, others: int, options: Options) -> StoreChange | None:
-    """What becomes of a store of ours that left the manifest; `others` files in it are not ours. None: it is kept."""
+def delete_store(live: LiveStore, others: int, contents: Contents, options: Options) -> StoreChange | None:
+    """What becomes of a store of ours that left the manifest; `others` files in it are not ours. None: it is kept.
+
+    Files that the service counts and does not list may be anybody's, so they are taken for others'.
+    """
     if not options.allow_store_deletes:
         return None
     if live.metadata.get(STORE_PROTECT):
         return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.PROTECTED), detail="it is protected")
-    if others > (options.delete_unmanaged or 0):
+    if others + contents.unlisted > (options.delete_unmanaged or 0):
         reasons = (Reason.NOT_IN_MANIFEST, Reason.NOT_ALLOWED)
-        return StoreChange(
-            Action.REFUSE, reasons, detail=f"{others:,} files in it are not ours: --delete-unmanaged {others}"
-        )
+        return StoreChange(Action.REFUSE, reasons, detail=_not_ours(others, contents))
     return StoreChange(Action.DELETE, (Reason.NOT_IN_MANIFEST,))
+
+
+def _not_ours(others: int, contents: Contents) -> str:
+    way_out = f"--delete-unmanaged {others + contents.unlisted}"
+    listed = f"{others:,} files in it are not ours"
+    if not contents.unlisted:
+        return f"{listed}: {way_out}"
+    seen, unseen = len(contents.files), contents.unlisted
+    short = (
+        f"the service counts {seen + unseen:,} files in it and lists {seen:,}, so {unseen:,} more may not be ours: "
+        f"try again later, or {way_out}"
+    )
+    return f"{listed}, and {short}" if others else short
 
 
 def _choose(store: DesiredStore, live: tuple[LiveStore, ...], terms: PlanContext) -> list[LiveStore]:
@@ -222,7 +229,7 @@ def _fields(
         "protect": (bool(live.metadata.get(STORE_PROTECT)), store.protect),
     }
     for name in sorted({*live.metadata, *metadata}):
-        if not name.startswith(RESERVED):
+        if not name.startswith(RESERVED_PREFIX):
             pairs[f"metadata.{name}"] = (live.metadata.get(name), metadata.get(name))
     drifted = mark is not None and mark.settings == settings_digest(
         store.name, store.metadata, store.expires_after_days
@@ -241,7 +248,7 @@ def _description(store: DesiredStore, live: LiveStore) -> tuple[Note, ...]:
 
 
 def _mark(live: LiveStore) -> StoreMark | None:
-    mark = read_store_mark(live.metadata)
+    mark = live.mark
     return mark if isinstance(mark, StoreMark) else None
 
 

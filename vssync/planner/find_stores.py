@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from vssync.errors import Refused, VssyncError
-from vssync.model.marks import StoreMark, Unreadable, read_store_mark
+from vssync.model.marks import StoreMark, UnreadableMark
 from vssync.model.plan import Options
 from vssync.model.state import Desired, DesiredStore, LiveStore, StoreStatus
 from vssync.planner.addresses import Scope
@@ -102,7 +102,7 @@ class _Live:
         for store in sorted(stores, key=lambda store: (store.created_at, store.id)):
             index.by_id[store.id] = store
             index.by_name.setdefault(store.name, []).append(store)
-            if isinstance(mark := read_store_mark(store.metadata), StoreMark):
+            if isinstance(mark := store.mark, StoreMark):
                 index.by_mark.setdefault((mark.owner, mark.key), []).append(store)
         return index
 
@@ -166,7 +166,7 @@ class _Finder:
     def _owner(self, live: LiveStore) -> str:
         """Whose a store is; empty when nobody's. Raises VssyncError when only a newer version can tell."""
         _refuse_newer(live)
-        mark = read_store_mark(live.metadata)
+        mark = live.mark
         return mark.owner if isinstance(mark, StoreMark) else ""
 
     def _refuse_others(self, store: DesiredStore, live: LiveStore) -> None:
@@ -181,8 +181,8 @@ class _Finder:
 
 def _refuse_newer(live: LiveStore, owner: str = "") -> None:
     """With an owner, only a mark that names this owner in its second field concerns us."""
-    mark = read_store_mark(live.metadata)
-    if isinstance(mark, Unreadable) and mark.version and owner in ("", *mark.text.split(";")[1:2]):
+    mark = live.mark
+    if isinstance(mark, UnreadableMark) and mark.version and owner in ("", *mark.text.split(";")[1:2]):
         raise VssyncError(
             f"{live.name} ({live.id}): its mark has version {mark.version}, which a newer vssync wrote. Upgrade vssync."
         )

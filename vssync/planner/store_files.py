@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vssync.model.marks import MARK, attributes_digest, key_digest
+from vssync.model.digests import attributes_digest
+from vssync.model.marks import key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
 from vssync.model.state import Contents, Upload
 from vssync.planner.adopt import claim_missing
@@ -139,7 +140,7 @@ def _unmanaged_notes(census: ClassifiedFiles, changes: Iterable[FileChange]) -> 
     """Files that carry no mark of ours, counted; those to be adopted are shown as changes."""
     adopted = {change.keep.id for change in changes if change.action is Action.ADOPT and change.keep}
     unmanaged = [file for file in census.unmarked if file.id not in adopted]
-    unreadable = sum(MARK in file.attributes for file in unmanaged)
+    unreadable = sum(file.mark is not None for file in unmanaged)
     detail = f"{unreadable} with a mark that cannot be read" if unreadable else ""
     notes = [Note(NoteKind.UNMANAGED, count=len(unmanaged), detail=detail)] if unmanaged else []
     return notes + [

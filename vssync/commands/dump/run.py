@@ -20,7 +20,7 @@ from vssync.commands.dump.seen import DumpedStore, RemoteFile
 from vssync.commands.session import Connection
 from vssync.errors import NotFound, UsageProblem
 from vssync.manifest.globs import FoundFile, compile_pattern
-from vssync.model.marks import RESERVED
+from vssync.model.marks import RESERVED_PREFIX
 from vssync.model.state import FileStatus, LiveFile, LiveStore, ServiceSpec, Upload
 from vssync.sources.sandbox import sandbox_around
 from vssync.sources.schemas import schema
@@ -110,7 +110,7 @@ def _upload(line: Connection, file: LiveFile) -> Upload | None:
 
 
 def _metadata(store: LiveStore) -> dict[str, str]:
-    own = sorted(name for name in store.metadata if not name.startswith(RESERVED))
+    own = sorted(name for name in store.metadata if not name.startswith(RESERVED_PREFIX))
     return {name: store.metadata[name] for name in own[:_MOST_METADATA]}
 
 

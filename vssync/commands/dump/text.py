@@ -13,7 +13,7 @@ from typing import Any
 from vssync.commands.dump.deduplicate import DumpedEntry, DumpedLayout, entry_tree, tree_of
 from vssync.commands.dump.seen import Confidence, DumpedFile, DumpedStore
 from vssync.manifest.placeholders import escape
-from vssync.model.marks import StoreMark, read_store_mark
+from vssync.model.marks import StoreMark
 from vssync.model.state import ServiceSpec
 from vssync.render import wording
 from vssync.render.yaml_writer import yaml_text
@@ -54,7 +54,7 @@ def _header(taken: DumpedStore) -> Iterator[str]:
     if taken.untold:
         yield f"# The service does not tell the chunking of {count_noun(taken.untold, 'file')}: it stands here as"
         yield "# `auto`, by which their next upload is cut. Write under `chunking` what you know better."
-    mark = read_store_mark(taken.store.metadata)
+    mark = taken.store.mark
     if isinstance(mark, StoreMark):
         owner = escape_control(mark.owner)
         yield f"# It is {owner}'s, whose own manifest says more. `--adopt-from {owner}` takes it over; files by id are"
