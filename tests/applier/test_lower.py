@@ -9,7 +9,7 @@ import pytest
 
 from tests.planner.builders import OWNER, batch, copy, declared, live_store, plan, unmarked, wanted, with_mark, without
 from vssync.applier.lower import lower
-from vssync.applier.steps import AwaitBatch, CancelBatch, Drop, Put, StoreSteps, Wait
+from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait
 from vssync.model.digests import attributes_digest, mark_for, with_key
 from vssync.model.marks import KEY, Mark, Origin, key_digest
 from vssync.model.plan import Action, FileChange, Plan, Reason, StorePlan
@@ -151,7 +151,7 @@ def test_live_batches_are_cancelled_or_waited_for() -> None:
     right, wrong = copy(id="f1", status=BUSY), copy(wanted("b.md", "B"), id="f2", status=BUSY)
     files = [A, wanted("b.md", "B2")]
     lowered = steps(files, [right, wrong], batches=[batch("b1", "f1"), batch("b2", "f2")])
-    assert (lowered.awaited, lowered.cancels) == ((AwaitBatch("b1"),), (CancelBatch("b2"),))
+    assert (lowered.awaited, lowered.cancels) == ((BatchStep("b1"),), (BatchStep("b2"),))
 
 
 EXPIRED = live_store(status=StoreStatus.EXPIRED)

@@ -1,8 +1,5 @@
-"""Deletes the uploads that a run no longer needs, after one complete look at every store that could hold them.
-
-A File can be attached to several stores, and deleting it takes it out of all of them. So an upload goes only when
-a complete listing of every store of this manifest's name, under all its environments, lacks it. When a listing
-fails, the upload stays and is reported as an orphan.
+"""Deletes the uploads that a run no longer needs: those that a complete listing of every store of this manifest's name,
+under all its environments, lacks. Deleting a File takes it out of all its stores, so when a listing fails it stays.
 """
 
 from __future__ import annotations

@@ -1,11 +1,4 @@
-"""The upload ledger: every upload that a run touches is in one state.
-
-spare     an earlier run made it and no store holds it: it is taken instead of sending the same bytes again
-loose     this run made or took it, and has not attached it yet
-attached  a store holds it, as far as this run knows
-trash     nothing should hold it any more: deleted at the end of the run, after a look at every store
-gone      deleted, or no concern of this run any more
-"""
+"""The upload ledger: every upload that a run touches is in one state, and changes it in one place."""
 
 from __future__ import annotations
 
@@ -24,13 +17,13 @@ Lock = AbstractContextManager[object]
 
 
 class UploadState(Enum):
-    """Where an upload is; the module's table says what each means."""
+    """Where an upload is."""
 
-    SPARE = auto()
-    LOOSE = auto()
-    ATTACHED = auto()
-    TRASH = auto()
-    GONE = auto()
+    SPARE = auto()  # an earlier run made it and no store holds it: taken instead of sending the same bytes again
+    LOOSE = auto()  # this run made or took it, and has not attached it yet
+    ATTACHED = auto()  # a store holds it, as far as this run knows
+    TRASH = auto()  # nothing should hold it any more: deleted at the end of the run, after a look at every store
+    GONE = auto()  # deleted, or no concern of this run any more
 
 
 _NEXT = {

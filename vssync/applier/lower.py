@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
-from vssync.applier.steps import AwaitBatch, CancelBatch, Drop, Put, StoreSteps, Update, Wait, Wave
+from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Update, Wait, Wave
 from vssync.model.digests import mark_for, with_key
 from vssync.model.marks import Mark, Origin
 from vssync.model.plan import Action, Copy, FileChange, Plan, StorePlan
@@ -21,12 +21,8 @@ _TEARDOWN = (Action.DELETE, Action.REPLACE)
 
 def lower(plan: Plan) -> tuple[StoreSteps, ...]:
     """The steps of every store that has any, in the plan's order."""
-    return tuple(steps for steps in (_lower_store(plan.owner, store) for store in plan.stores) if _any(steps))
-
-
-def _any(steps: StoreSteps) -> bool:
-    parts = (steps.cancels, steps.waves, steps.updates, steps.waits, steps.awaited, steps.removes)
-    return steps.setup is not None or steps.teardown is not None or any(parts)
+    stores = (_lower_store(plan.owner, store) for store in plan.stores)
+    return tuple(steps for steps in stores if steps.setup or steps.teardown or steps.changes)
 
 
 def _lower_store(owner: str, store: StorePlan) -> StoreSteps:
@@ -41,11 +37,11 @@ def _lower_store(owner: str, store: StorePlan) -> StoreSteps:
         ignore=_ignore(store),
         setup=change if change and change.action in _SETUP else None,
         settings=store.desired,
-        cancels=tuple(CancelBatch(batch.id) for batch in store.batches if batch.action is Action.CANCEL),
+        cancels=tuple(BatchStep(batch.id) for batch in store.batches if batch.action is Action.CANCEL),
         waves=tuple(map(Wave, partition(puts, store.batch.size))),
         updates=tuple(step for step in steps if isinstance(step, Update)),
         waits=tuple(step for step in steps if isinstance(step, Wait)),
-        awaited=tuple(AwaitBatch(batch.id) for batch in store.batches if batch.action is Action.AWAIT),
+        awaited=tuple(BatchStep(batch.id) for batch in store.batches if batch.action is Action.AWAIT),
         removes=tuple(step for step in steps if isinstance(step, Drop)),
         teardown=change if change and change.action in _TEARDOWN else None,
     )

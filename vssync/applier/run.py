@@ -79,9 +79,7 @@ def _open_ledger(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> N
         held = held_file_ids(run.client, run.pool, owner, run.settings.declared)
         journal.forget(held)
         spares = tuple(upload for upload in spares if upload.file_id not in held)
-    wanted = Counter(
-        upload_identity(put.file) for steps in stores for wave in steps.waves for put in wave.puts if not put.file_id
-    )
+    wanted = Counter(upload_identity(put.file) for steps in stores for put in steps.puts if not put.file_id)
     run.ledger.open(owner, spares, [identity for identity, times in wanted.items() if times > 1])
 
 
@@ -99,13 +97,11 @@ def _wait_for_requests_in_flight(run: ApplyRun) -> None:
 
 
 def _workload(run: ApplyRun, steps: StoreSteps) -> StoreWorkload:
-    puts = [put for wave in steps.waves for put in wave.puts]
-    others = (steps.cancels, steps.updates, steps.waits, steps.awaited, steps.removes)
     return StoreWorkload(
         steps.key,
-        size=sum(put.file.size for put in puts if not put.file_id),
+        size=sum(put.file.size for put in steps.puts if not put.file_id),
         batches=0 if run.capabilities.one_by_one else len(steps.waves),
-        changes=len(puts) + sum(map(len, others)),
+        changes=steps.changes,
     )
 
 
@@ -137,8 +133,7 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, store_ids: dict[str, str]) ->
 
 def _tear_down(run: ApplyRun, steps: StoreSteps) -> Result:
     """Deletes a store that is not wanted any more, or that another replaced, once everything else is done."""
-    keys = [put.key for wave in steps.waves for put in wave.puts]
-    if run.stopping or not run.results.all_done(steps.key, keys):
+    if run.stopping or not run.results.all_done(steps.key, [put.key for put in steps.puts]):
         return Result(Status.SKIPPED, "the store is kept, since not everything else was done")
     try:
         delete_store(run, steps)

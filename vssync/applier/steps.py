@@ -1,16 +1,4 @@
-"""What steps there are, and in which order those of a store are taken; why, a plan knows.
-
-The order within a store, and its reason:
-
-    setup     the store must exist before anything is put into it
-    cancels   what a superseded batch still ingests would only have to be removed again
-    waves     new copies; a wave's old copies go when its new ones were read as completed
-    updates   attributes in place; independent of the waves
-    awaited   batches under way end before their files are looked at, and before what is not wanted of them is removed
-    waits     right copies the service is still at work on; their superseded copies go afterwards
-    removes   copies nobody waits for, each after its kept copy was read as completed
-    teardown  a store goes when nothing of it is wanted
-"""
+"""What steps there are, and in which order those of a store are taken; why they are, a plan knows."""
 
 from __future__ import annotations
 
@@ -73,20 +61,8 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelBatch:
-    """A live batch of ours to cancel."""
-
-    batch_id: str
-
-    @property
-    def key(self) -> str:
-        """What the change is addressed by."""
-        return self.batch_id
-
-
-@dataclass(frozen=True, slots=True)
-class AwaitBatch:
-    """A live batch of ours to wait for until it has ended."""
+class BatchStep:
+    """A live batch of ours, to cancel or to wait for."""
 
     batch_id: str
 
@@ -105,10 +81,10 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class StoreSteps:
-    """All steps of one store, in the order of this module's table. `store_id` is empty until it is created.
+    """All steps of one store; from `setup` on in the order in which they are taken.
 
-    `ignore` names attributes that others own: `Put` and `Update` carry them along, marks leave them out. When `setup`
-    replaces the store, `store_id` is the old one, which `teardown` deletes after everything else is done.
+    `store_id` is empty until the store is created. `ignore` names attributes that others own: `Put` and `Update` carry
+    them along, marks leave them out. When `setup` replaces the store, `store_id` is the old one.
     """
 
     key: str
@@ -116,12 +92,23 @@ class StoreSteps:
     name: str
     in_flight: int
     ignore: tuple[str, ...] = ()
-    setup: StoreChange | None = None
     settings: DesiredStore | None = None
-    cancels: tuple[CancelBatch, ...] = ()
-    waves: tuple[Wave, ...] = ()
-    updates: tuple[Update, ...] = ()
-    awaited: tuple[AwaitBatch, ...] = ()
-    waits: tuple[Wait, ...] = ()
-    removes: tuple[Drop, ...] = ()
-    teardown: StoreChange | None = None
+    setup: StoreChange | None = None  # the store must exist before anything is put into it
+    cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
+    waves: tuple[Wave, ...] = ()  # new copies; a wave's old copies go when its new ones were read as completed
+    updates: tuple[Update, ...] = ()  # attributes in place; independent of the waves
+    awaited: tuple[BatchStep, ...] = ()  # batches under way end before their files are looked at or removed
+    waits: tuple[Wait, ...] = ()  # right copies still being ingested; their superseded copies go afterwards
+    removes: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
+    teardown: StoreChange | None = None  # a store goes when nothing of it is wanted
+
+    @property
+    def puts(self) -> tuple[Put, ...]:
+        """The files of all waves."""
+        return tuple(put for wave in self.waves for put in wave.puts)
+
+    @property
+    def changes(self) -> int:
+        """How many changes there are beside the store's own."""
+        others = (self.cancels, self.updates, self.awaited, self.waits, self.removes)
+        return len(self.puts) + sum(map(len, others))

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from vssync.applier.context import StoreContext
 from vssync.applier.results import DONE, Result, short_of_completed
 from vssync.applier.settle import record_read_back
-from vssync.applier.steps import AwaitBatch, CancelBatch, Drop, Update, Wait
+from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.report import Status
 from vssync.model.state import FileStatus
 
 
-def cancel_batch(store: StoreContext, step: CancelBatch) -> Result:
+def cancel_batch(store: StoreContext, step: BatchStep) -> Result:
     """Cancels a batch and waits until nothing in it moves; one that ended meanwhile is fine."""
     try:
         store.writes.cancel_batch(store.id, step.batch_id)
@@ -27,7 +27,7 @@ def cancel_batch(store: StoreContext, step: CancelBatch) -> Result:
     return await_batch(store, step)
 
 
-def await_batch(store: StoreContext, step: CancelBatch | AwaitBatch) -> Result:
+def await_batch(store: StoreContext, step: BatchStep) -> Result:
     """Waits until a batch has ended; its files are looked at by the steps that concern them."""
     if wait_for_batch(store, step.batch_id).status.ended:
         return DONE
