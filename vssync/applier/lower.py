@@ -1,4 +1,4 @@
-"""From changes to steps: what each action of a plan means in requests. It decides nothing that the plan left open."""
+"""Turns changes into steps: what each action of a plan means in requests. It makes no decisions; the plan did."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ def _lower_store(owner: str, store: StorePlan) -> StoreSteps:
     return StoreSteps(
         key=store.key,
         store_id=store.id,
-        name=store.name,
         in_flight=store.batch.in_flight,
         ignore=_ignore(store),
         setup=change if change and change.action in _SETUP else None,
@@ -52,7 +51,7 @@ def _ignore(store: StorePlan) -> tuple[str, ...]:
 
 
 def _lower_file(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
-    """A drop by itself is a copy to remove when its kept copy, if any, was read as completed."""
+    """A drop that is not part of a put or wait removes a copy once the copy to keep, if any, was read as completed."""
     kept = change.keep.id if change.keep else ""
     match change.action:
         case Action.CREATE | Action.REPLACE:
@@ -75,7 +74,7 @@ def _lower_file(owner: str, store: StorePlan, change: FileChange) -> Iterator[St
 
 
 def _put(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
-    """A File attaches once per store, so its own old copy goes before it comes again; the others serve meanwhile."""
+    """A File attaches once per store, so its own old copy is detached first; the others stay searchable meanwhile."""
     file = _desired(change)
     attached = file.file_id or change.reuse
     first = [copy for copy in change.drop if change.gap or copy.id == attached]
@@ -97,7 +96,7 @@ def _put(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
 
 
 def _put_mark(owner: str, store: StorePlan, change: FileChange) -> Mark:
-    """A File that is attached again keeps what its old mark knew of it: who made it, and whether anybody read it."""
+    """A File that is attached again keeps the origin and content of its old mark."""
     file = _desired(change)
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
     mark = mark_for(owner, file, _ignore(store), origin=origin, tries=change.tries)
@@ -123,13 +122,13 @@ def _update(owner: str, store: StorePlan, change: FileChange) -> Update:
 
 
 def _attributes(change: FileChange) -> dict[str, Scalar]:
-    """What others own goes along as it is: a write replaces the whole map."""
+    """Attributes that others own are sent along unchanged, since a write replaces the whole map."""
     file = _desired(change)
     return {**with_key(file.attributes, file.key), **change.preserve}
 
 
 def _drop(owner: str, key: str, copy: Copy, kept: str = "", *, again: str = "") -> Drop:
-    """An upload goes with its copy only when our own mark says that we made it, and not when it is attached again."""
+    """The upload is deleted with its copy only when our own mark says that we made it and it is not attached again."""
     mark = copy.mark
     uploaded = isinstance(mark, Mark) and mark.owner == owner and mark.origin is Origin.UPLOADED
     return Drop(key, copy.id, uploaded and copy.id != again, kept)

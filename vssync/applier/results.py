@@ -36,8 +36,8 @@ def failed(error: VssyncError) -> Result:
     return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
 
 
-def short_of_completed(file: LiveFile) -> Result:
-    """The result of a file that ended otherwise, or not at all as long as it was waited for."""
+def not_completed(file: LiveFile) -> Result:
+    """The result of a file that failed, was cancelled, or did not end in the time it was waited for."""
     if file.error:
         return Result(Status.FAILED, str(file.error))
     if file.status in (FileStatus.FAILED, FileStatus.CANCELLED):

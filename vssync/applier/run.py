@@ -1,6 +1,6 @@
-"""Carries a plan's steps out. It makes requests and decides nothing: what to do is in the steps.
+"""Carries out a plan's steps. It makes requests and decides nothing: what to do is in the steps.
 
-Stores go side by side; within a store the order of `steps` is kept. Every change ends with an outcome.
+Stores are applied in parallel; within a store the order of `steps` is kept. Every change ends with an outcome.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ INTERRUPT_GRACE, INTERRUPT_LOOKS = 2.0, 40
 def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     """Carries a plan out, and reports what became of every change.
 
-    Raises ServiceError, before anything is written, when what an earlier run left cannot be looked for; nothing for
-    what a service does later.
+    Raises ServiceError, before anything is written, when it cannot be looked up what an earlier run left; later errors
+    of the service are in the report.
     """
     started = run.client.clock.monotonic()
     stores = lower(plan)
@@ -72,7 +72,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
 
 
 def _open_ledger(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
-    """Finds what need not be uploaded: what earlier runs left unattached, and what this one wants more than once."""
+    """Enters what need not be uploaded: what earlier runs left unattached, and what this one wants more than once."""
     journal = run.writes.journal
     spares = journal.past.unattached
     if spares:
@@ -106,7 +106,7 @@ def _workload(run: ApplyRun, steps: StoreSteps) -> StoreWorkload:
 
 
 def _apply_store(run: ApplyRun, steps: StoreSteps, store_ids: dict[str, str]) -> None:
-    """One store from set-up to tear-down; when it cannot be set up, its files are not tried."""
+    """One store, from set-up to tear-down; when it cannot be set up, its files are not tried."""
     if run.stopping:
         return
     if steps.setup or steps.teardown:
@@ -132,9 +132,9 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, store_ids: dict[str, str]) ->
 
 
 def _tear_down(run: ApplyRun, steps: StoreSteps) -> Result:
-    """Deletes a store that is not wanted any more, or that another replaced, once everything else is done."""
+    """Deletes a store that is no longer declared, or was replaced, once everything else is done."""
     if run.stopping or not run.results.all_done(steps.key, [put.key for put in steps.puts]):
-        return Result(Status.SKIPPED, "the store is kept, since not everything else was done")
+        return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
     try:
         delete_store(run, steps)
     except VssyncError as error:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from vssync.api.capabilities import MissingCapability, missing_from_update_error
 from vssync.applier.attach import attach
 from vssync.applier.context import StoreContext
-from vssync.applier.results import DONE, Result, failed, short_of_completed
+from vssync.applier.results import DONE, Result, failed, not_completed
 from vssync.applier.steps import Drop
 from vssync.applier.upload import InFlightBatch, PendingFile, is_our_upload
 from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit, wait_until_detached
@@ -58,7 +58,7 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
         marked = _with_own_attributes(store, file, live) if completed else live
         if marked is None or _is_worth_retrying(file, live):
             return _take_out(store, file)
-        result = _complete(store, file, marked) if completed else short_of_completed(live)
+        result = _complete(store, file, marked) if completed else not_completed(live)
     except MarkLost as error:
         result = _give_up(store, file, error)
     except VssyncError as error:

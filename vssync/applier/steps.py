@@ -13,7 +13,7 @@ from vssync.model.state import Attributes, Chunking, DesiredFile, DesiredStore
 class Drop:
     """A copy to detach. `kept` must be read as completed first, where there is one.
 
-    The File is deleted at the end of the run only when `uploaded`: our mark says that we made it.
+    The File is deleted at the end of the run only when `uploaded`: the mark says that it is our upload.
     """
 
     key: str
@@ -24,10 +24,10 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A file to bring into a store: upload (or take `file_id`), attach, wait until completed, then drop the old.
+    """A file to bring into a store: upload (or take `file_id`), attach, wait until completed, then drop the old copies.
 
-    `attributes` is the whole map to send beside the mark. With `gap` the drops go before the attach. `unfinished` says
-    that the File was attached when planned, and not completed: it may be by now, and is then not touched.
+    `attributes` is the whole map to send beside the mark. With `gap` the drops come before the attach. `unfinished`: the
+    File was attached and not completed when planned; if it is completed by now, it is left as it is.
     """
 
     key: str
@@ -53,7 +53,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A right copy that is still being ingested; `drops` go when it is completed."""
+    """An up-to-date copy that is still being ingested; `drops` are detached when it is completed."""
 
     key: str
     file_id: str
@@ -89,7 +89,6 @@ class StoreSteps:
 
     key: str
     store_id: str
-    name: str
     in_flight: int
     ignore: tuple[str, ...] = ()
     settings: DesiredStore | None = None

@@ -33,7 +33,7 @@ def set_up_store(run: ApplyRun, steps: StoreSteps) -> str:
 
 
 def delete_store(run: ApplyRun, steps: StoreSteps) -> None:
-    """Deletes a store. What was uploaded for one that the plan did not look into goes as well, once nothing holds it.
+    """Deletes a store. Its uploads are deleted later, also where the plan did not read the store's files.
 
     Raises VssyncError when it is still there.
     """
@@ -44,7 +44,7 @@ def delete_store(run: ApplyRun, steps: StoreSteps) -> None:
 
 
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
-    """Our own uploads in an expired store, which no plan looks into; some services do not list one any more."""
+    """Our own uploads in an expired store, whose files no plan reads; some services no longer list them."""
     try:
         owner = run.client.store(store_id).mark
         files = run.client.files(store_id)
@@ -86,7 +86,7 @@ def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) 
 
 
 def _create_once(run: ApplyRun, body: Mapping[str, Any]) -> LiveStore:
-    """The new store. After a lost reply it is looked for by its mark: there must never be two."""
+    """The new store. After a lost reply it is looked up by its mark: there must never be two."""
     mark = body["metadata"][STORE_OWNER]
     attempts = 0
     while True:
@@ -101,7 +101,7 @@ def _create_once(run: ApplyRun, body: Mapping[str, Any]) -> LiveStore:
 
 
 def _find_by_mark(run: ApplyRun, mark: str) -> LiveStore | None:
-    """The store with this mark, if any; an expired one is that which the new one replaces."""
+    """The store with this mark, if any; an expired one does not count, since the new one replaces it."""
     usable = (store for store in run.client.stores() if store.status is not StoreStatus.EXPIRED)
     return next((store for store in usable if store.metadata.get(STORE_OWNER) == mark), None)
 
@@ -156,7 +156,7 @@ class BatchNote:
             return False
 
     def _write(self, batch_ids: tuple[str, ...]) -> None:
-        """What others keep in the store's metadata goes along as it is: a write replaces the whole map."""
+        """Metadata that others own is sent along unchanged, since a write replaces the whole map."""
         store = self._store
         try:
             live = store.client.store(store.id).metadata

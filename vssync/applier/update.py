@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vssync.applier.context import StoreContext
-from vssync.applier.results import DONE, Result, short_of_completed
+from vssync.applier.results import DONE, Result, not_completed
 from vssync.applier.settle import record_read_back
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit
@@ -55,7 +55,7 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
         if file is None or not file.status.ended:
             file = wait_for_file(store, step.file_id, until)
         if file.status is not FileStatus.COMPLETED:
-            return short_of_completed(file)
+            return not_completed(file)
         for drop in step.drops:
             store.detach_copy(drop)
         return DONE
