@@ -76,7 +76,7 @@ def test_what_serves_stays_until_the_file_attached_again_is_completed() -> None:
     lowered = steps([A], [copy(B, id="f0", at=1), copy(status=FAILED)])
     (put,) = puts(lowered)
     assert (put.gap, put.drops) == (True, (Drop("a.md", "f1", uploaded=False),))
-    assert lowered.removes == (Drop("a.md", "f0", uploaded=True, kept="f1"),)
+    assert lowered.removes == (Drop("a.md", "f0", uploaded=True, kept_id="f1"),)
 
 
 def test_an_adopted_file_attached_again_stays_adopted_and_unread() -> None:
@@ -126,7 +126,7 @@ def test_attributes_of_others_go_along_and_stay_out_of_the_mark() -> None:
 
 def test_surplus_goes_only_after_reading_the_kept_copy() -> None:
     lowered = steps([A], [copy(), copy(id="f2", at=9_950)])
-    assert lowered.removes == (Drop("a.md", "f1", uploaded=True, kept="f2"),)
+    assert lowered.removes == (Drop("a.md", "f1", uploaded=True, kept_id="f2"),)
 
 
 def test_a_copy_under_way_is_waited_for_and_put_right_meanwhile() -> None:

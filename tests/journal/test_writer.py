@@ -25,12 +25,12 @@ from vssync.commands.destroy import plan_destruction
 from vssync.errors import UsageProblem, VssyncError
 from vssync.journal import records
 from vssync.journal.records import (
-    Ended,
     InterruptedRun,
     JournalSummary,
     Operation,
     UnattachedUpload,
     Write,
+    WriteResult,
     encode_line,
     read_records,
 )
@@ -80,7 +80,7 @@ def test_every_write_has_a_line_before_it_and_one_after_it(place: Place) -> None
     found = [json.loads(line) for line in text(place).splitlines()]
     writes = [method for method, _ in seen[:last] if method != "GET"]
     assert sum("write" in line for line in found) == len(writes)
-    assert sum(line.get("how") == "done" for line in found) == len(writes) - 1
+    assert sum(line.get("result") == "done" for line in found) == len(writes) - 1
 
 
 def test_what_was_uploaded_is_not_uploaded_again(place: Place) -> None:
@@ -188,7 +188,7 @@ def test_whatever_byte_of_a_journal_is_lost_or_another_it_can_be_read() -> None:
     write = Write(Operation.UPLOAD, name="a.md", size=5, sha256="ab")
     detach = Write(Operation.DETACH, "vs", ("file-2",), ours=True)
     began = {"run": "r", "began": 1795282344, "pid": 2, "host": "h"}
-    sent = [records.before("r", 1, 1795282345, write), records.after("r", 1, Ended.DONE, "file-1")]
+    sent = [records.before("r", 1, 1795282345, write), records.after("r", 1, WriteResult.DONE, "file-1")]
     whole = b"".join(map(encode_line, [began, *sent, records.before("r", 2, 1795282346, detach)]))
     for at in range(len(whole)):
         for other in (b"", b"0", b"9", b"e", b'"', b"{", b"-", b"x", b"\xff", b"\n"):
@@ -205,22 +205,24 @@ NUMBERS = st.integers(1, 3)
 Event = tuple[dict[str, Any], ...]
 
 
-def sent(run: str, number: int, write: Write, *how: Ended, made: str = "") -> Event:
+def sent(run: str, number: int, write: Write, *results: WriteResult, created_id: str = "") -> Event:
     """A write's line before it, and the one after it where its end is known."""
-    return records.before(run, number, 5, write), *(records.after(run, number, end, made) for end in how)
+    return records.before(run, number, 5, write), *(
+        records.after(run, number, result, created_id) for result in results
+    )
 
 
 EVENTS = st.one_of(
     st.builds(lambda run: ({"run": run, "began": 1, "pid": 2, "host": "h"},), RUNS),
     st.builds(lambda run: ({"run": run, "ended": 9},), RUNS),
     st.builds(sent, RUNS, NUMBERS, WRITES),
-    st.builds(sent, RUNS, NUMBERS, WRITES, st.sampled_from(Ended), made=IDS),
-    st.builds(lambda *said: (records.after(*said),), RUNS, NUMBERS, st.sampled_from(Ended), IDS),
+    st.builds(sent, RUNS, NUMBERS, WRITES, st.sampled_from(WriteResult), created_id=IDS),
+    st.builds(lambda *said: (records.after(*said),), RUNS, NUMBERS, st.sampled_from(WriteResult), IDS),
 )
 OURS = {operation: Write(operation, files=("file-1",), ours=True) for operation in Operation}
 FORGOTTEN = [
-    sent("r", 1, OURS[Operation.DETACH], Ended.UNKNOWN),
-    sent("r", 2, OURS[Operation.DELETE_UPLOAD], Ended.DONE),
+    sent("r", 1, OURS[Operation.DETACH], WriteResult.UNKNOWN),
+    sent("r", 2, OURS[Operation.DELETE_UPLOAD], WriteResult.DONE),
 ]
 
 

@@ -52,19 +52,19 @@ def _ignore(store: StorePlan) -> tuple[str, ...]:
 
 def _lower_file(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
     """A drop that is not part of a put or wait removes a copy once the copy to keep, if any, was read as completed."""
-    kept = change.keep.id if change.keep else ""
+    kept_id = change.keep.id if change.keep else ""
     match change.action:
         case Action.CREATE | Action.REPLACE:
             yield from _put(owner, store, change)
         case Action.UPDATE | Action.ADOPT:
             yield _update(owner, store, change)
-            yield from (_drop(owner, change.key, copy, kept) for copy in change.drop)
+            yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
         case Action.AWAIT:
             if change.fields:
                 yield _update(owner, store, change)
-            yield Wait(change.key, kept, tuple(_drop(owner, change.key, copy) for copy in change.drop))
+            yield Wait(change.key, kept_id, tuple(_drop(owner, change.key, copy) for copy in change.drop))
         case Action.DELETE:
-            yield from (_drop(owner, change.key, copy, kept) for copy in change.drop)
+            yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
         case Action.REFUSE:
             return
         case Action.CANCEL:
@@ -86,7 +86,7 @@ def _put(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
         mark=_put_mark(owner, store, change),
         chunking=file.chunking,
         file_id=attached,
-        drops=tuple(_drop(owner, change.key, copy, again=attached) for copy in first or later),
+        drops=tuple(_drop(owner, change.key, copy, reattached=attached) for copy in first or later),
         gap=bool(first),
         unfinished=any(copy.id == attached and copy.status is not FileStatus.COMPLETED for copy in first),
     )
@@ -127,11 +127,11 @@ def _attributes(change: FileChange) -> dict[str, Scalar]:
     return {**with_key(file.attributes, file.key), **change.preserve}
 
 
-def _drop(owner: str, key: str, copy: Copy, kept: str = "", *, again: str = "") -> Drop:
+def _drop(owner: str, key: str, copy: Copy, kept_id: str = "", *, reattached: str = "") -> Drop:
     """The upload is deleted with its copy only when our own mark says that we made it and it is not attached again."""
     mark = copy.mark
     uploaded = isinstance(mark, Mark) and mark.owner == owner and mark.origin is Origin.UPLOADED
-    return Drop(key, copy.id, uploaded and copy.id != again, kept)
+    return Drop(key, copy.id, uploaded and copy.id != reattached, kept_id)
 
 
 def _desired(change: FileChange) -> DesiredFile:

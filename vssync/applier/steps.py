@@ -11,7 +11,7 @@ from vssync.model.state import Attributes, Chunking, DesiredFile, DesiredStore
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A copy to detach. `kept` must be read as completed first, where there is one.
+    """A copy to detach. `kept_id` must be read as completed first, where there is one.
 
     The File is deleted at the end of the run only when `uploaded`: the mark says that it is our upload.
     """
@@ -19,7 +19,7 @@ class Drop:
     key: str
     file_id: str
     uploaded: bool
-    kept: str = ""
+    kept_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
 
 def remove_copy(store: StoreContext, step: Drop) -> Result:
     """Detaches a copy; where another copy of its key is kept, only after reading that one as completed."""
-    if step.kept and store.client.file(store.id, step.kept).status is not FileStatus.COMPLETED:
-        return Result(Status.SKIPPED, f"the copy to keep, {step.kept}, is not completed; plan again")
+    if step.kept_id and store.client.file(store.id, step.kept_id).status is not FileStatus.COMPLETED:
+        return Result(Status.SKIPPED, f"the copy to keep, {step.kept_id}, is not completed; plan again")
     store.detach_copy(step)
     return DONE

@@ -150,14 +150,17 @@ def _upload(store: StoreContext, put: Put) -> str:
 
 
 def _send(store: StoreContext, put: Put) -> str:
-    made: list[str] = []
+    created: list[str] = []
     sent_at = store.client.service_date
     try:
         return store.writes.upload(
-            store.run.settings.root, put.file, made.append, lambda lost: recover_upload(store, put.file, sent_at, lost)
+            store.run.settings.root,
+            put.file,
+            created.append,
+            lambda lost: recover_upload(store, put.file, sent_at, lost),
         )
     except VssyncError:
-        for file_id in made:
+        for file_id in created:
             store.run.ledger.schedule_delete(file_id, _not_used(put))
         raise
 

@@ -10,7 +10,7 @@ from vssync.applier.context import ApplyRun, StoreContext
 from vssync.errors import NotFound, VssyncError
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
 
-Seen = TypeVar("Seen")
+Reading = TypeVar("Reading")
 _PAGE = 100  # files a request lists
 _MIN_WAIT = 60.0  # seconds without progress, however long nothing moved before
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
@@ -18,14 +18,14 @@ _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 def poll_until(
     run: ApplyRun,
-    read: Callable[[], Seen],
-    is_done: Callable[[Seen], bool] = bool,
-    progress_of: Callable[[Seen], Hashable] = bool,
+    read: Callable[[], Reading],
+    is_done: Callable[[Reading], bool] = bool,
+    progress_of: Callable[[Reading], Hashable] = bool,
     *,
-    hint_of: Callable[[Seen], float | None] = lambda _: None,
+    hint_of: Callable[[Reading], float | None] = lambda _: None,
     timeout: float | None = None,
     since: float | None = None,
-) -> Seen:
+) -> Reading:
     """Reads until `is_done`, or until `progress_of` has not changed for `timeout` seconds; returns the last reading.
 
     `hint_of` is the service's own hint, in seconds, of when to come again: never sooner, and at that time as long as
@@ -39,17 +39,17 @@ def poll_until(
     waited = 0.0 if since is None else min(clock.monotonic() - since, max(0.0, timeout - _MIN_WAIT))
     pause = 0.0
     while True:
-        seen = read()
-        if is_done(seen):
-            return seen
-        hint = hint_of(seen)
+        reading = read()
+        if is_done(reading):
+            return reading
+        hint = hint_of(reading)
         pause = min(run.settings.longest_pause, max(run.settings.first_pause, pause * 2))
-        if (progress := progress_of(seen)) != last:
+        if (progress := progress_of(reading)) != last:
             waited = waited if last is None else 0.0
             last = progress
             pause = pause if hint is None else hint
         elif waited > timeout:
-            return seen
+            return reading
         wait = max(pause, hint or 0.0)
         clock.sleep(wait)
         waited += wait

@@ -4,7 +4,7 @@ Each line is a JSON object of one of these forms; a run's id stands in `run`, se
 
     began    {"run", "began", "pid", "host"}
     before   {"run", "at", "write": number, "op", ...what is about to be sent}
-    after    {"run", "end": number, "how": "done" | "failed" | "unknown", "id": what it made}
+    after    {"run", "end": number, "result": "done" | "failed" | "unknown", "id": what it created}
     ended    {"run", "ended"}: the run came to its own end, whatever it had done
     upload   {"run", "at", "upload": File id, "name", "size", "sha256"}: unattached; all that is left of older lines
 
@@ -41,7 +41,7 @@ class Operation(StrEnum):
     CANCEL = "cancel"
 
 
-class Ended(StrEnum):
+class WriteResult(StrEnum):
     """How a write ended."""
 
     DONE = "done"
@@ -73,7 +73,7 @@ class UnattachedUpload:
     name: str
     size: int
     sha256: str
-    at: int
+    sent_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +141,9 @@ class JournalState:
             }
         for upload in self.unattached.values():
             fields = {"name": upload.name, "size": upload.size, "sha256": upload.sha256}
-            yield {"run": "", "at": upload.at, "upload": upload.file_id, **fields}
-        for (name, number), (write, at) in self.in_flight.items():
-            yield {**before(name, number, at, write), "rewritten": True}
+            yield {"run": "", "at": upload.sent_at, "upload": upload.file_id, **fields}
+        for (name, number), (write, sent_at) in self.in_flight.items():
+            yield {**before(name, number, sent_at, write), "rewritten": True}
 
     def summary(self) -> JournalSummary:
         """What the lines came to, with every run in them over."""
@@ -168,26 +168,26 @@ class JournalState:
         self.in_flight = dict(list(self.in_flight.items())[-_MAX_UNKNOWN:])
 
     def _add_before(self, run: str, line: Mapping[str, Any]) -> None:
-        write, at = _parse_write(line), _parse_timestamp(line["at"])
-        self.in_flight[run, int(line["write"])] = write, at
+        write, sent_at = _parse_write(line), _parse_timestamp(line["at"])
+        self.in_flight[run, int(line["write"])] = write, sent_at
         if write.ours and not line.get("rewritten"):
             for file_id in write.files:
-                self.unattached.setdefault(file_id, UnattachedUpload(file_id, write.name, write.size, "", at))
+                self.unattached.setdefault(file_id, UnattachedUpload(file_id, write.name, write.size, "", sent_at))
 
     def _add_after(self, run: str, line: Mapping[str, Any]) -> None:
-        ending, number = Ended(line["how"]), int(line["end"])
-        write, at = self.in_flight[run, number]
-        if ending is Ended.UNKNOWN:
+        result, number = WriteResult(line["result"]), int(line["end"])
+        write, sent_at = self.in_flight[run, number]
+        if result is WriteResult.UNKNOWN:
             return
         del self.in_flight[run, number]
-        made = str(line.get("id", ""))
-        if ending is Ended.FAILED:
-            if made:  # it exists, and is not what was to be sent
-                self.unattached[made] = UnattachedUpload(made, write.name, write.size, "", at)
+        created_id = str(line.get("id", ""))
+        if result is WriteResult.FAILED:
+            if created_id:  # it exists, and is not what was to be sent
+                self.unattached[created_id] = UnattachedUpload(created_id, write.name, write.size, "", sent_at)
             return
         self.done[run] = self.done.get(run, 0) + 1
         if write.operation is Operation.UPLOAD:
-            self.unattached[made] = UnattachedUpload(made, write.name, write.size, write.sha256, at)
+            self.unattached[created_id] = UnattachedUpload(created_id, write.name, write.size, write.sha256, sent_at)
         elif write.operation is Operation.DELETE_UPLOAD:
             self.forget(write.files)
             self._forget_suspected(write)
@@ -222,15 +222,15 @@ def encode_line(line: Mapping[str, Any]) -> bytes:
     return json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
-def before(run: str, number: int, at: int, write: Write) -> dict[str, Any]:
+def before(run: str, number: int, sent_at: int, write: Write) -> dict[str, Any]:
     """The line before a write; what is empty is left out."""
     fields = {name: value for name, value in asdict(write).items() if value}
-    return {"run": run, "at": at, "write": number, "op": fields.pop("operation"), **fields}
+    return {"run": run, "at": sent_at, "write": number, "op": fields.pop("operation"), **fields}
 
 
-def after(run: str, number: int, how: Ended, made: str = "") -> dict[str, Any]:
+def after(run: str, number: int, result: WriteResult, created_id: str = "") -> dict[str, Any]:
     """The line after a write."""
-    return {"run": run, "end": number, "how": how.value, **({"id": made} if made else {})}
+    return {"run": run, "end": number, "result": result.value, **({"id": created_id} if created_id else {})}
 
 
 def _parse_write(line: Mapping[str, Any]) -> Write:
@@ -247,8 +247,8 @@ def _parse_write(line: Mapping[str, Any]) -> Write:
 
 def _parse_unattached(line: Mapping[str, Any]) -> UnattachedUpload:
     size, sha256 = int(line.get("size", 0)), str(line.get("sha256", ""))
-    at = _parse_timestamp(line["at"])
-    return UnattachedUpload(str(line["upload"]), str(line.get("name", "")), size, sha256, at)
+    sent_at = _parse_timestamp(line["at"])
+    return UnattachedUpload(str(line["upload"]), str(line.get("name", "")), size, sha256, sent_at)
 
 
 def _parse_timestamp(value: Any) -> int:

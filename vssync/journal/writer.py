@@ -15,7 +15,16 @@ from typing import Any
 
 from vssync.errors import LostReply, VssyncError
 from vssync.journal.paths import check_folder, prepare_folder, write_error
-from vssync.journal.records import Ended, JournalState, JournalSummary, Write, after, before, encode_line, read_records
+from vssync.journal.records import (
+    JournalState,
+    JournalSummary,
+    Write,
+    WriteResult,
+    after,
+    before,
+    encode_line,
+    read_records,
+)
 
 _NAME = "journal.jsonl"
 # Lines that no longer matter are dropped while the run goes on: beyond so many bytes, and times the smallest size.
@@ -72,13 +81,15 @@ class Journal:
         line cannot be written.
         """
         number = self._write_before(write)
-        made: list[str] = []
+        created: list[str] = []
         try:
-            yield made.append
+            yield created.append
         except (VssyncError, unsent) as error:
-            self._write_after(number, Ended.UNKNOWN if isinstance(error, LostReply) else Ended.FAILED, *made)
+            self._write_after(
+                number, WriteResult.UNKNOWN if isinstance(error, LostReply) else WriteResult.FAILED, *created
+            )
             raise
-        self._write_after(number, Ended.DONE, *made)
+        self._write_after(number, WriteResult.DONE, *created)
 
     def begin(self) -> None:
         """This run is an apply: when it is interrupted, the next plan says so. The first write records it."""
@@ -127,10 +138,10 @@ class Journal:
             self._in_flight[self._number] = write
             return self._number
 
-    def _write_after(self, number: int, how: Ended, made: str = "") -> None:
+    def _write_after(self, number: int, result: WriteResult, created_id: str = "") -> None:
         """What is done is done: when this cannot be written, the next write is not sent."""
         with self._lock:
-            self._append(after(self._run, number, how, made))
+            self._append(after(self._run, number, result, created_id))
             del self._in_flight[number]
             self._became_idle.notify_all()
             if self._file.tell() > max(COMPACT_ABOVE, COMPACT_GROWTH * self._compact_size):
