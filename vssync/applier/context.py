@@ -192,13 +192,9 @@ class StoreContext:
         """A change of this store is tried once more."""
         self.run.results.record_retry(self.key, key)
 
-    def record_result(self, key: str, result: Result) -> None:
-        """What became of a change of this store."""
-        self.run.results.record_result(self.key, key, result)
-
     def settle(self, key: str, result: Result) -> None:
         """Records how a change ended, and counts it as ended for who watches."""
-        self.record_result(key, result)
+        self.run.results.record_result(self.key, key, result)
         self.run.watcher.on_settled(self.key, 1)
 
     def for_each(self, steps: Iterable[Step], take: Callable[[StoreContext, Step], Result]) -> None:

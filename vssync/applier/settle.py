@@ -10,7 +10,7 @@ from vssync.applier.attach import attach
 from vssync.applier.context import StoreContext
 from vssync.applier.results import DONE, Result, failed, not_completed
 from vssync.applier.steps import Drop
-from vssync.applier.upload import InFlightBatch, PendingFile, is_our_upload
+from vssync.applier.upload import InFlightBatch, PendingFile
 from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit, wait_until_detached
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.digests import attributes_digest, with_echo
@@ -108,7 +108,7 @@ def _take_out(store: StoreContext, file: PendingFile) -> PendingFile:
     """Detaches a file; what is returned is ready to be attached once more."""
     if not file.put.file_id:
         store.run.ledger.record_loose(file.file_id, f"upload of {file.put.key} that was to be attached again")
-    store.writes.detach(store.id, file.file_id, ours=is_our_upload(file.put), file=file.put.file)
+    store.writes.detach(store.id, file.file_id, ours=file.put.is_our_upload, file=file.put.file)
     wait_until_detached(store, file.file_id)
     store.record_retry(file.put.key)
     return file.next_try()
@@ -122,7 +122,7 @@ def _give_up(store: StoreContext, file: PendingFile, error: MarkLost) -> Result:
     store.run.service.record_missing(MissingCapability.ATTRIBUTES)
     if not file.put.gap:
         with suppress(VssyncError):
-            store.detach_copy(Drop(file.put.key, file.file_id, is_our_upload(file.put)))
+            store.detach_copy(Drop(file.put.key, file.file_id, file.put.is_our_upload))
     return failed(error)
 
 

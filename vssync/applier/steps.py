@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vssync.model.marks import Mark
+from vssync.model.marks import Mark, Origin
 from vssync.model.plan import StoreChange
 from vssync.model.state import Attributes, Chunking, DesiredFile, DesiredStore
 
@@ -26,8 +26,8 @@ class Drop:
 class Put:
     """A file to bring into a store: upload (or take `file_id`), attach, wait until completed, then drop the old copies.
 
-    `attributes` is the whole map to send beside the mark. With `gap` the drops come before the attach. `unfinished`: the
-    File was attached and not completed when planned; if it is completed by now, it is left as it is.
+    `attributes` is the whole map to send beside the mark. With `gap` the drops come before the attach. `unfinished`:
+    the File was attached and not completed when planned; if it is completed by now, it is left as it is.
     """
 
     key: str
@@ -39,6 +39,11 @@ class Put:
     drops: tuple[Drop, ...] = ()
     gap: bool = False
     unfinished: bool = False
+
+    @property
+    def is_our_upload(self) -> bool:
+        """Whether the mark says that the File is an upload of ours, not one that was declared or adopted."""
+        return self.mark.origin is Origin.UPLOADED
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from vssync.applier.wait import poll_until, wait_until_detached
 from vssync.errors import LostReply, NotFound, VssyncError
 from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status
-from vssync.model.state import DesiredFile, FileStatus
+from vssync.model.state import DesiredFile, FileStatus, Upload
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
 _LISTED = 10.0  # seconds until a File should be listed; when it is later, it is sent again and `gc` finds the first
@@ -48,11 +48,6 @@ class InFlightBatch:
     sent: float = 0.0
 
 
-def is_our_upload(put: Put) -> bool:
-    """Whether the put's File is an upload of ours, as its mark says; one that was declared or adopted is not."""
-    return put.mark.origin is Origin.UPLOADED
-
-
 def refused_type_result(put: Put) -> Result:
     """The result of a file of a type that the service refused before."""
     why = f"the service refused {put.file.extension} files in this run; `skip: [unsupported]` leaves them out"
@@ -69,14 +64,14 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
     try:
         if put.unfinished and _is_completed_as_wanted(store, put):
             return PendingFile(put, put.file_id, put.mark, completed=True)
-        if put.file_id and not put.file.file_id and not _exists(store, put.file_id):
+        if put.file_id and not put.file.file_id and _find_upload(store, put.file_id) is None:
             put = _as_new_upload(put)
         if not put.file_id:
             uploaded = store.run.ledger.obtain(
                 store.id,
                 put.file,
-                _not_attached(put),
-                lambda spare: _is_usable(store, put, spare),
+                f"upload of {put.key} that was not attached yet",
+                lambda file_id: _is_usable(store, put, file_id),
                 lambda: _upload(store, put),
             )
             store.run.watcher.on_uploaded(store.key, put.file.size)
@@ -84,18 +79,10 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
             _detach_before_attach(store, put)
     except VssyncError as error:
         if uploaded:
-            store.run.ledger.schedule_delete(uploaded, _not_used(put))
+            store.run.ledger.schedule_delete(uploaded, f"upload of {put.key} that was not used")
         store.settle(put.key, failed(error))
         return None
     return PendingFile(put, put.file_id or uploaded, put.mark)
-
-
-def _not_attached(put: Put) -> str:
-    return f"upload of {put.key} that was not attached yet"
-
-
-def _not_used(put: Put) -> str:
-    return f"upload of {put.key} that was not used"
 
 
 def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
@@ -110,27 +97,23 @@ def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
     return (live.key, live.content, live.chunking) == (wanted.key, wanted.content, wanted.chunking)
 
 
-def _exists(store: StoreContext, file_id: str) -> bool:
-    """Whether a File is there: some services list one as attached that somebody deleted."""
-    try:
-        store.client.uploaded(file_id)
-    except NotFound:
-        return False
-    return True
-
-
 def _as_new_upload(put: Put) -> Put:
     """The put with an upload of its own in place of the File that it was to reuse, and a mark that says so."""
     return replace(put, file_id="", mark=replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED))
 
 
+def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
+    """A File, unless it is gone: some services list one as attached that somebody deleted."""
+    try:
+        return store.client.uploaded(file_id)
+    except NotFound:
+        return None
+
+
 def _is_usable(store: StoreContext, put: Put, file_id: str) -> bool:
     """Whether an upload of an earlier run is still there, as it was made."""
-    try:
-        upload = store.client.uploaded(file_id)
-    except NotFound:
-        return False
-    return upload.size == put.file.size and bool(upload.created_at)
+    upload = _find_upload(store, file_id)
+    return upload is not None and upload.size == put.file.size and bool(upload.created_at)
 
 
 def _upload(store: StoreContext, put: Put) -> str:
@@ -161,7 +144,7 @@ def _send(store: StoreContext, put: Put) -> str:
         )
     except VssyncError:
         for file_id in created:
-            store.run.ledger.schedule_delete(file_id, _not_used(put))
+            store.run.ledger.schedule_delete(file_id, f"upload of {put.key} that was not used")
         raise
 
 
@@ -169,7 +152,7 @@ def _detach_before_attach(store: StoreContext, put: Put) -> None:
     """Detaches what must go first, and sees it gone: attaching too early is ignored as "already attached"."""
     for drop in put.drops:
         if drop.file_id == put.file_id:
-            store.writes.detach(store.id, drop.file_id, ours=is_our_upload(put), file=put.file)
+            store.writes.detach(store.id, drop.file_id, ours=put.is_our_upload, file=put.file)
         else:
             store.detach_copy(drop)
         wait_until_detached(store, drop.file_id)
