@@ -287,7 +287,7 @@ class Inside(Place):
 @pytest.mark.parametrize("room", range(900, 1010, 10))  # a torn line, or a whole one
 def test_a_disk_that_takes_no_more_is_said_and_what_it_took_is_read(tmp_path: Path, room: int) -> None:
     """The system's own refusal, not ours."""
-    record = Journal(tmp_path / "state")
+    record = Journal(tmp_path / "state", now=lambda: 1795282344.5)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     sent: list[str] = []

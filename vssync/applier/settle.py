@@ -24,7 +24,7 @@ class MarkLost(VssyncError):
 
 
 def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> list[InFlightBatch]:
-    """Settles a batch; the batches of what is tried once more."""
+    """Waits for a batch and settles its files; returns the batches of those that are tried once more."""
     try:
         listed, stuck = _list_files(store, batch)
     except VssyncError as error:
@@ -51,7 +51,7 @@ def _list_files(store: StoreContext, batch: InFlightBatch) -> tuple[Mapping[str,
 
 
 def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until: float) -> PendingFile | None:
-    """One file's end, waited for until the time `until`; the file again when it is to be tried once more."""
+    """Waits for one file until the time `until` and records its end; returns it when it is to be tried once more."""
     try:
         live = live if live and live.status.ended else wait_for_file(store, file.file_id, until)
         completed = live.status is FileStatus.COMPLETED

@@ -1,6 +1,6 @@
 """Creates, updates and deletes stores, and waits until a new one can be used.
 
-Each is read once after it was written: without its mark it would be nobody's, and the next plan would adopt it.
+Each is read once after it was written: without its mark the next plan would not recognize it, and adopt it.
 """
 
 from __future__ import annotations

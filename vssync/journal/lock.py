@@ -21,7 +21,7 @@ _HOLDER = "holder.json"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock, since when in seconds since the epoch."""
+    """The process that holds the lock, and since when, in seconds since the epoch."""
 
     pid: int
     host: str
@@ -36,7 +36,7 @@ class Holder:
 def exclusive_lock(
     folder: Path, timeout: float = 0.0, on_wait: Callable[[str], None] = lambda _holder: None
 ) -> Iterator[None]:
-    """Holds the folder's lock; `on_wait` is called with its holder when it has to be waited for.
+    """Holds the folder's lock; calls `on_wait` with its holder before it waits for it.
 
     Raises Refused when it is not free after `timeout` seconds, VssyncError when the folder cannot be written.
     """

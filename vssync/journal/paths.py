@@ -1,6 +1,6 @@
-"""Where the journal lives: in the state folder of the person who runs this, by service and owner.
+"""Where the journal is: in the state folder of the user who runs this, by service and owner.
 
-Never in the checkout: a journal names Files that may be deleted, and a checkout is text that anybody may propose.
+Never in the checkout: a journal names Files that may be deleted, and anybody may propose files for a checkout.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def journal_folder(
 
 
 def _base(environment: Mapping[str, str], checkout: Path) -> Path:
-    """The usual folder is a home's: without git, a manifest may lie beside it, in the home itself."""
+    """The state folder, in the user's home by default. Without git the home itself may hold a manifest beside it."""
     configured = environment.get(VARIABLE, "")
     try:
         base = Path(configured).expanduser() if configured else user_state_path("vssync", appauthor=False)
@@ -62,7 +62,7 @@ def _base(environment: Mapping[str, str], checkout: Path) -> Path:
 def prepare_folder(folder: Path) -> Path:
     """The folder, created for its owner only where it is missing, and its parent.
 
-    Raises VssyncError when it cannot be made, others may write to it, or it holds what is not vssync's.
+    Raises VssyncError when it cannot be created, others may write to it, or it holds anything that is not vssync's.
     """
     check_folder(folder)
     try:

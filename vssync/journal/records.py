@@ -100,7 +100,7 @@ class JournalSummary:
 
 @dataclass(slots=True)
 class JournalState:
-    """Takes lines one by one and keeps what still matters of them."""
+    """What the lines so far come to; it keeps only what still matters of them."""
 
     unattached: dict[str, UnattachedUpload] = field(default_factory=dict)
     runs: dict[str, InterruptedRun] = field(default_factory=dict)
@@ -130,7 +130,7 @@ class JournalState:
             self.unattached.pop(file_id, None)
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """The fewest lines that come to the same."""
+        """The fewest lines that come to the same state."""
         for run in self.runs.values():
             yield {
                 "run": run.run,
@@ -146,7 +146,7 @@ class JournalState:
             yield {**before(name, number, sent_at, write), "rewritten": True}
 
     def summary(self) -> JournalSummary:
-        """What the lines came to, with every run in them over."""
+        """What the lines come to once every run in them is over."""
         interrupted = [
             replace(
                 run,
@@ -159,7 +159,7 @@ class JournalState:
         return JournalSummary(tuple(self.unattached.values()), tuple(suspected), tuple(interrupted))
 
     def _add_began(self, name: str, line: Mapping[str, Any]) -> None:
-        """A run that never ends is followed by another; of too many only the last are remembered."""
+        """Runs that never ended pile up; only the last are remembered."""
         run = InterruptedRun(name, _parse_timestamp(line["began"]), int(line["pid"]), str(line["host"]))
         self.done[name] = int(line.get("done", 0))
         self.runs[name] = run
@@ -193,14 +193,14 @@ class JournalState:
             self._forget_suspected(write)
 
     def _forget_suspected(self, deleted: Write) -> None:
-        """What was found by name and size and is gone was one of the uploads that may exist; the others may still."""
+        """An upload that was found by name and size and deleted is no longer suspected; others like it still are."""
         for key, (sent, _) in self.in_flight.items():
             if (sent.operation, sent.name, sent.size) == (Operation.UPLOAD, deleted.name, deleted.size):
                 del self.in_flight[key]
                 return
 
     def _add_ended(self) -> None:
-        """A run that came to its end has planned again what earlier ones left; uploads that may exist stay."""
+        """A run that came to its end has dealt with what earlier ones left; uploads that may exist stay."""
         self.runs.clear()
         self.done.clear()
         self.in_flight = {key: sent for key, sent in self.in_flight.items() if sent[0].operation is Operation.UPLOAD}

@@ -1,4 +1,4 @@
-"""Writes a run's journal: a line reaches the disk before a write is sent, and another after it was answered."""
+"""Writes a run's journal: a line reaches the disk before a write is sent, and another after its response."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Journal:
             self._state.forget((file_id,))
 
     def end(self, keep: Collection[str] | None = None) -> None:
-        """The run came to its own end. Of its uploads only those to `keep` are remembered; without, all are."""
+        """The run came to its own end. Only the unattached uploads to `keep` are remembered; None keeps all."""
         with self._lock:
             if self._has_begun:
                 self._state.add_line({"run": self._run, "ended": int(self._now())})
@@ -139,7 +139,7 @@ class Journal:
             return self._number
 
     def _write_after(self, number: int, result: WriteResult, created_id: str = "") -> None:
-        """What is done is done: when this cannot be written, the next write is not sent."""
+        """When this line cannot be written, the next write is not sent."""
         with self._lock:
             self._append(after(self._run, number, result, created_id))
             del self._in_flight[number]
@@ -158,7 +158,7 @@ class Journal:
         self._state.add_line(line)
 
     def _try(self, write: Callable[[], None]) -> None:
-        """Once something could not be written, nothing more is: a later line would stand behind a torn one."""
+        """After one failure nothing more is written: a later line would follow a torn one."""
         if self._error is None:
             try:
                 write()
@@ -166,7 +166,7 @@ class Journal:
                 self._error = error
 
     def _compact(self) -> None:
-        """Only the lines that still matter."""
+        """Drops the lines that no longer matter."""
         old, self._file = self._file, self._rewrite()
         self._compact_size = self._file.tell()
         old.close()
