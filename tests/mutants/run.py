@@ -178,8 +178,8 @@ MUTANTS = (
     Mutant(
         "upload-shared-with-a-store-twice",
         "vssync/applier/ledger.py",
-        "if store_id not in self._entries[file_id].stores",
-        "if self._entries[file_id].stores",
+        "if store_id not in stores",
+        "if stores",
         LOST,
     ),
     Mutant(

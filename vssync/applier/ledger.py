@@ -27,7 +27,7 @@ class UploadState(Enum):
 
 
 _NEXT = {
-    UploadState.SPARE: {UploadState.LOOSE, UploadState.GONE},
+    UploadState.SPARE: {UploadState.LOOSE, UploadState.ATTACHED, UploadState.TRASH, UploadState.GONE},
     UploadState.LOOSE: {UploadState.ATTACHED, UploadState.TRASH, UploadState.GONE},
     UploadState.ATTACHED: {UploadState.LOOSE, UploadState.TRASH, UploadState.GONE},
     # Another store may still attach it: whether one did is found out by the look before it is deleted.
@@ -83,14 +83,14 @@ class UploadLedger:
         """
         identity = upload_identity(file)
         with self._turns.get(identity, nullcontext()):
-            file_id = self._find_offered(store_id, identity)
-            if not file_id:
-                file_id = self._take_spare(identity, is_usable) or send()
-                self.record_loose(file_id, why)
-                if identity in self._turns:
-                    self._offers[identity].append(file_id)
+            if file_id := self._take_offered(store_id, identity):
+                return file_id
+            file_id = self._take_spare(identity, is_usable) or send()
+            self.record_loose(file_id, why)
             with self._lock:
                 self._entries[file_id].stores.add(store_id)
+                if identity in self._turns:
+                    self._offers[identity].append(file_id)
             return file_id
 
     def withdraw(self, file_id: str, file: DesiredFile) -> bool:
@@ -158,10 +158,15 @@ class UploadLedger:
             elif state in _NEXT[entry.state]:
                 entry.state, entry.why, entry.detached_from = state, why, detached_from
 
-    def _find_offered(self, store_id: str, identity: UploadIdentity) -> str:
+    def _take_offered(self, store_id: str, identity: UploadIdentity) -> str:
+        """An upload of another store. Whoever withdraws it meanwhile is told that this store took it."""
         with self._lock:
-            offers = self._offers.get(identity, ())
-            return next((file_id for file_id in offers if store_id not in self._entries[file_id].stores), "")
+            for file_id in self._offers.get(identity, ()):
+                stores = self._entries[file_id].stores
+                if store_id not in stores:
+                    stores.add(store_id)
+                    return file_id
+            return ""
 
     def _take_spare(self, identity: UploadIdentity, is_usable: Callable[[str], bool]) -> str:
         """The first usable spare; the others are no concern of this run."""
