@@ -161,8 +161,8 @@ MUTANTS = (
     Mutant(
         "gc-without-looking",
         "vssync/commands/gc.py",
-        "in _held(work, frozenset(found))",
-        "in ()",
+        "for file_id in _held(work, frozenset(found)):",
+        "for file_id in ():",
         ("tests/applier/test_gc.py", "tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(

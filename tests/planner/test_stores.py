@@ -286,7 +286,7 @@ def test_whose_contents_must_be_listed() -> None:
     matches = match_stores(Desired(OWNER, ServiceSpec(), (GUIDE,)), stores, Options())
     assert matches.wanted_ids == ("left", "used")
     assert matches.ids == {"guide": "used"}
-    assert [key for key, _ in matches.left] == ["gone", "old"]
+    assert [key for key, _ in matches.undeclared] == ["gone", "old"]
 
 
 MARKED = live_store(declared(key="old", name="shared"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vssync.model.marks import Mark, Origin
 from vssync.model.plan import StoreChange
-from vssync.model.state import Attributes, Chunking, DesiredFile, DesiredStore
+from vssync.model.state import Attributes, Chunking, DesiredFile, StoreSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class StoreSteps:
     store_id: str
     in_flight: int
     ignore: tuple[str, ...] = ()
-    settings: DesiredStore | None = None
+    settings: StoreSettings | None = None
     setup: StoreChange | None = None  # the store must exist before anything is put into it
     cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
     waves: tuple[Wave, ...] = ()  # new copies; a wave's old copies go when its new ones were read as completed

@@ -15,7 +15,7 @@ from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
 from vssync.model.marks import NEEDS_METADATA, STORE_BATCHES, STORE_OWNER, Mark, Origin, StoreMark, batch_note_text
 from vssync.model.plan import Action, StoreChange
-from vssync.model.state import DesiredStore, LiveStore, StoreStatus
+from vssync.model.state import LiveStore, StoreSettings, StoreStatus
 
 _MAX_ATTEMPTS = 3  # to create a store, when replies are lost and no store is to be seen
 
@@ -62,7 +62,7 @@ def _is_uploaded_by(owner: object, mark: object) -> bool:
     return mark.owner == owner.owner and mark.origin is Origin.UPLOADED
 
 
-def _create(run: ApplyRun, settings: DesiredStore, change: StoreChange) -> str:
+def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
     body = _request_body(settings, change)
     if settings.description:
         body["description"] = settings.description
@@ -106,7 +106,7 @@ def _find_by_mark(run: ApplyRun, mark: str) -> LiveStore | None:
     return next((store for store in usable if store.metadata.get(STORE_OWNER) == mark), None)
 
 
-def _request_body(settings: DesiredStore, change: StoreChange) -> dict[str, Any]:
+def _request_body(settings: StoreSettings, change: StoreChange) -> dict[str, Any]:
     """OpenAI spec: an expiry of null removes it."""
     days = settings.expires_after_days
     expires = {"anchor": "last_active_at", "days": days} if days else None

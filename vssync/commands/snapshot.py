@@ -93,7 +93,7 @@ def _candidates(desired: Desired, matches: StoreMatches, contents: Mapping[str, 
     None of a store is looked up while every file that it should hold has a copy of ours there.
     """
     for store in desired.stores:
-        for live in matches.found.get(store.key, StoreMatch()).live:
+        for live in matches.by_key.get(store.key, StoreMatch()).live:
             files = contents[live.id].files
             marks = [file.mark for file in files if isinstance(file.mark, Mark)]
             ours = {mark.key for mark in marks if mark.owner == desired.owner}

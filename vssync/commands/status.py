@@ -11,7 +11,7 @@ from vssync.model.plan import Options
 from vssync.model.state import DesiredFile, LiveFile
 from vssync.planner.assemble import make_plan
 from vssync.render.file_status import FileInspection, LiveCopy
-from vssync.sources.load import locate_one
+from vssync.sources.load import locate_value
 
 
 def inspect_file(work: Session, address: str) -> FileInspection:
@@ -49,4 +49,4 @@ def _is(file: LiveFile, key: str, owner: str) -> bool:
 
 def _entry(work: Session, store: str, file: DesiredFile) -> str:
     path = provenance(work.loaded.manifest, store, file, {})["file"]
-    return locate_one(work.loaded, path) if path else ""
+    return locate_value(work.loaded, path) if path else ""

@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from vssync.model.marks import KEY, Mark, Origin, StoreMark, key_attribute, key_digest, name_tag, short_digest
-from vssync.model.state import Attributes, Chunking, DesiredFile, DesiredStore, Scalar
+from vssync.model.state import Attributes, Chunking, DesiredFile, Scalar, StoreSettings
 
 
 def mark_for(owner: str, file: DesiredFile, ignore: Collection[str] = (), *, origin: Origin, tries: int = 1) -> Mark:
@@ -40,7 +40,7 @@ def with_echo(mark: Mark, reported: Attributes, ignore: Collection[str] = ()) ->
     return replace(mark, echo="" if digest == mark.attributes else digest)
 
 
-def store_mark_for(owner: str, store: DesiredStore) -> StoreMark:
+def store_mark_for(owner: str, store: StoreSettings) -> StoreMark:
     """The mark of a desired store."""
     digest = settings_digest(store.name, store.metadata, store.expires_after_days)
     return StoreMark(owner, store.key, digest, "".join(name_tag(name) for name in sorted(store.metadata)))

@@ -16,13 +16,13 @@ from vssync.model.state import (
     Attributes,
     BatchLimits,
     DesiredFile,
-    DesiredStore,
     FileCounts,
     FileStatus,
     Limit,
     LiveFile,
     Scalar,
     ServiceSpec,
+    StoreSettings,
 )
 
 
@@ -178,7 +178,7 @@ class StorePlan:
     key: str
     name: str
     id: str = ""
-    desired: DesiredStore | None = None  # settings only: its `files` are empty
+    desired: StoreSettings | None = None
     change: StoreChange | None = None
     files: tuple[FileChange, ...] = ()
     batches: tuple[BatchChange, ...] = ()

@@ -7,7 +7,7 @@ times are whole seconds since the epoch by the service's clock; sizes are bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from vssync.model.marks import DECLARED, STORE_OWNER, UNREAD, Mark, StoreMark, UnreadableMark, parse_store_mark
@@ -126,8 +126,8 @@ class DesiredFile:
 
 
 @dataclass(frozen=True, slots=True)
-class DesiredStore:
-    """One store the manifest declares; `files` are sorted by key, `skipped` maps a left-out key to why."""
+class StoreSettings:
+    """What the manifest says of a store beside its files."""
 
     key: str
     name: str
@@ -142,8 +142,19 @@ class DesiredStore:
     batch: BatchLimits = BatchLimits()
     guards: Guards = Guards()
     ignore_attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredStore(StoreSettings):
+    """One store the manifest declares; `files` are sorted by key, `skipped` maps a left-out key to why."""
+
     files: tuple[DesiredFile, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> StoreSettings:
+        """The store without its files."""
+        return StoreSettings(**{setting.name: getattr(self, setting.name) for setting in fields(StoreSettings)})
 
 
 @dataclass(frozen=True, slots=True)

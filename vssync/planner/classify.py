@@ -1,7 +1,4 @@
-"""A store's live files, sorted by whose they are, and what the planner calls each of our copies.
-
-It reads marks once and compares nothing with the manifest but the identity of a copy: its content and chunking.
-"""
+"""A store's live files by whose they are, and the desired files that copies of ours are compared with."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from vssync.errors import VssyncError
 from vssync.model.digests import chunking_digest
 from vssync.model.marks import KEY, Mark, UnreadableMark, key_digest
 from vssync.model.plan import Copy
-from vssync.model.state import DesiredFile, FileStatus, LiveFile
+from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
 
 DEADLINE = 600  # seconds a file may be in progress before it counts as stalled
 MAX_TRIES = 3
@@ -60,7 +57,7 @@ class OwnedFile:
         return permanent or self.mark.tries >= MAX_TRIES
 
     def state(self, now: int) -> CopyState:
-        """What a service calls neither completed nor ended is busy until the deadline, whatever its name."""
+        """A file is busy until the service is done with it or the deadline has passed."""
         if self.file.status is FileStatus.COMPLETED:
             return CopyState.OK
         busy = not self.file.status.ended and now - self.file.created_at <= DEADLINE
@@ -86,14 +83,20 @@ class DesiredEntry:
     def key(self) -> str:
         return self.file.key
 
-    def same_content(self, copy: OwnedFile) -> bool:
-        """A copy nobody has read is what it was taken for when it was adopted by name and size, and shown as unread."""
+    def has_same_content(self, copy: OwnedFile) -> bool:
+        """Whether a copy has the content; one adopted by name and size counts as having what it was taken for."""
         if self.file.file_id:
             return copy.mark.content == self.content and copy.id == self.file.file_id
         return copy.mark.content in (self.content, self.file.presumed_content)
 
-    def right(self, copy: OwnedFile) -> bool:
-        return copy.mark.chunking == self.chunking and self.same_content(copy)
+    def matches(self, copy: OwnedFile) -> bool:
+        """Whether a copy has the content and the chunking."""
+        return copy.mark.chunking == self.chunking and self.has_same_content(copy)
+
+
+def desired_entries(store: DesiredStore) -> tuple[DesiredEntry, ...]:
+    """The files of a store, by key."""
+    return tuple(map(DesiredEntry.of, sorted(store.files, key=lambda file: file.key)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,5 +152,5 @@ def age(file: LiveFile) -> tuple[int, str]:
 
 def _refuse_newer(mark: UnreadableMark | None, file: LiveFile, store: str) -> None:
     if mark and mark.version:
-        wrote = f"has version {mark.version}, which a newer vssync wrote"
-        raise VssyncError(f"{store}: the mark of file {file.id} {wrote}. Upgrade vssync.")
+        newer = f"has version {mark.version}, which a newer vssync wrote"
+        raise VssyncError(f"{store}: the mark of file {file.id} {newer}. Upgrade vssync.")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vssync.manifest.explain import rendered
+from vssync.manifest.explain import effective_tree
 from vssync.manifest.spec import Manifest
 from vssync.model.state import DesiredFile
 from vssync.render.escape import escape_ci_commands_json
@@ -48,7 +48,7 @@ def manifest_json(manifest: Manifest, files: tuple[TracedFile, ...] = ()) -> str
 
 def _tree(manifest: Manifest) -> dict[str, Any]:
     """The manifest's fields, with the provider even where nobody wrote it: where things go is never left unsaid."""
-    tree = rendered(manifest)
+    tree = effective_tree(manifest)
     return tree | {"service": {"provider": manifest.service.provider, **tree["service"]}}
 
 

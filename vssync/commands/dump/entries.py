@@ -8,8 +8,8 @@ from typing import Any
 from vssync.commands.dump.keys import free_key
 from vssync.commands.dump.matching import LocalMatch
 from vssync.commands.dump.seen import Confidence, DumpedFile, OmittedFile, RemoteFile
-from vssync.manifest.placeholders import escape
-from vssync.manifest.schema import check
+from vssync.manifest.placeholders import escape_placeholders
+from vssync.manifest.schema import validate_tree
 from vssync.model.marks import KEY, RESERVED_PREFIX, Mark
 from vssync.model.state import AUTO, Attributes, Chunking, FileStatus, LiveFile, Upload
 
@@ -80,6 +80,6 @@ def _undeclarable(attributes: Attributes, schema: Mapping[str, Any]) -> str:
     """Why a manifest cannot have these attributes; empty when it can."""
     if len(attributes) > _MOST:
         return f"carries {len(attributes)} attributes; {_MOST} fit beside vssync's own: remove some of them"
-    said = {name: escape(value) if isinstance(value, str) else value for name, value in attributes.items()}
-    faults = check(said, schema, "attributes")
+    said = {name: escape_placeholders(value) if isinstance(value, str) else value for name, value in attributes.items()}
+    faults = validate_tree(said, schema, "attributes")
     return f"a manifest cannot have its attributes: {faults[0].message}" if faults else ""

@@ -12,7 +12,7 @@ from typing import Any
 
 from vssync.commands.dump.deduplicate import DumpedEntry, DumpedLayout, entry_tree, tree_of
 from vssync.commands.dump.seen import Confidence, DumpedFile, DumpedStore
-from vssync.manifest.placeholders import escape
+from vssync.manifest.placeholders import escape_placeholders
 from vssync.model.marks import StoreMark
 from vssync.model.state import ServiceSpec
 from vssync.render import wording
@@ -64,10 +64,10 @@ def _header(taken: DumpedStore) -> Iterator[str]:
 def _settings(taken: DumpedStore) -> dict[str, Any]:
     store = taken.store
     told: dict[str, Any] = {
-        "name": escape(store.name),
-        "id": escape(store.id) if taken.pinned else "",
-        "description": escape(store.description),
-        "metadata": {name: escape(value) for name, value in sorted(taken.metadata.items())},
+        "name": escape_placeholders(store.name),
+        "id": escape_placeholders(store.id) if taken.pinned else "",
+        "description": escape_placeholders(store.description),
+        "metadata": {name: escape_placeholders(value) for name, value in sorted(taken.metadata.items())},
         "expires_after": {"days": store.expires_after_days} if store.expires_after_days else {},
     }
     return {name: value for name, value in told.items() if value}
