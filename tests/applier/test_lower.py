@@ -25,8 +25,8 @@ BUSY, FAILED = FileStatus.IN_PROGRESS, FileStatus.FAILED
 def steps(files: Any, copies: Any, *, settings: dict[str, Any] | None = None, **options: Any) -> StoreSteps:
     store = declared(*files, **(settings or {}))
     batches = options.pop("batches", ())
-    made = plan(store, [(live_store(store), Contents(tuple(copies), tuple(batches)))], **options)
-    (lowered,) = lower(made)
+    planned = plan(store, [(live_store(store), Contents(tuple(copies), tuple(batches)))], **options)
+    (lowered,) = lower(planned)
     return lowered
 
 
@@ -158,7 +158,7 @@ EXPIRED = live_store(status=StoreStatus.EXPIRED)
 
 
 @pytest.mark.parametrize(
-    ("made", "setup", "teardown"),
+    ("planned", "setup", "teardown"),
     [
         (plan(declared()), Action.CREATE, None),
         (plan(declared(name="x"), [(live_store(), Contents())]), Action.UPDATE, None),
@@ -167,8 +167,10 @@ EXPIRED = live_store(status=StoreStatus.EXPIRED)
         (plan((), [(live_store(), Contents())], allow_store_deletes=True), None, Action.DELETE),
     ],
 )
-def test_a_store_is_set_up_first_and_torn_down_last(made: Plan, setup: Action | None, teardown: Action | None) -> None:
-    (lowered,) = lower(made)
+def test_a_store_is_set_up_first_and_torn_down_last(
+    planned: Plan, setup: Action | None, teardown: Action | None
+) -> None:
+    (lowered,) = lower(planned)
     assert (lowered.setup and lowered.setup.action, lowered.teardown and lowered.teardown.action) == (setup, teardown)
 
 
@@ -180,14 +182,16 @@ def test_a_refused_store_has_no_step(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("action", list(Action))
 def test_every_action_on_a_file_is_lowered_or_refused(action: Action) -> None:
     """A new action without a meaning here is an error, not a step forgotten."""
-    kept = plan(declared(A), [(live_store(declared(A)), Contents((copy(live={"x": 1}),)))]).stores[0].files[0]
-    change = replace(kept, action=action, reasons=(Reason.DRIFTED,), drop=(kept.keep,) if kept.keep else ())
-    made = Plan(OWNER, plan().service, (StorePlan("guide", "guide", "vs1", declared(), files=(change,)),))
+    unchanged = plan(declared(A), [(live_store(declared(A)), Contents((copy(live={"x": 1}),)))]).stores[0].files[0]
+    change = replace(
+        unchanged, action=action, reasons=(Reason.DRIFTED,), drop=(unchanged.keep,) if unchanged.keep else ()
+    )
+    planned = Plan(OWNER, plan().service, (StorePlan("guide", "guide", "vs1", declared(), files=(change,)),))
     if action is Action.CANCEL:
         with pytest.raises(ValueError, match="cannot be cancelled"):
-            lower(made)
+            lower(planned)
     else:
-        assert bool(lower(made)) is (action is not Action.REFUSE)
+        assert bool(lower(planned)) is (action is not Action.REFUSE)
 
 
 def test_a_change_without_its_desired_file_is_a_bug() -> None:

@@ -32,8 +32,8 @@ def outcome(*steps: Result | str | float) -> Outcome:
             results.record_result(STORE, KEY, step)
         else:
             getattr(results, step)(STORE, KEY)
-    (found,) = [each for each in results.outcomes(small()) if each.key == KEY]
-    return found
+    (result,) = [each for each in results.outcomes(small()) if each.key == KEY]
+    return result
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def outcome(*steps: Result | str | float) -> Outcome:
 def test_the_worst_end_counts_and_every_attempt(
     steps: tuple[Result | str | float, ...], status: Status, attempts: int, seconds: float
 ) -> None:
-    found = outcome(*steps)
-    assert (found.status, found.attempts, found.seconds) == (status, attempts, seconds)
+    result = outcome(*steps)
+    assert (result.status, result.attempts, result.seconds) == (status, attempts, seconds)
 
 
 MANIFEST = """\

@@ -119,7 +119,10 @@ def test_what_an_earlier_run_left_under_way_is_waited_for_together(place: Place,
     place.provider, place.ingest_delay = provider, 3600.0
     last = "/files" if provider == ALONE else "/file_batches"
     enough = len(FILES) if provider == ALONE else 1
-    assert killed(place, lambda seen: count([one for one in seen if "vector_stores" in one[1]], "POST", last) == enough)
+    assert killed(
+        place,
+        lambda seen: count([request for request in seen if "vector_stores" in request[1]], "POST", last) == enough,
+    )
     before = place.clock.now
     report, seen = applied(place)
     assert undone(report).keys() >= set(FILES)

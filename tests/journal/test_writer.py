@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.applier.world import Counting, Place, killed, live
+from tests.applier.world import Place, Seen, killed, live
 from tests.support import Silent
 from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.batches import cancel_batch, list_batches
@@ -55,39 +55,33 @@ def text(place: Place) -> bytes:
     return path.read_bytes()
 
 
-def uploads(seen: list[tuple[str, str]]) -> int:
+def uploads(seen: Seen) -> int:
     return sum(path == "/v1/files" and method == "POST" for method, path in seen)
 
 
-def counted(place: Place) -> Counting:
-    """An apply's requests."""
-    found: list[Counting] = []
-
-    def wrap(inner: Any) -> Counting:
-        found.append(Counting(inner))
-        return found[0]
-
-    assert place.apply(wrap).converged
-    return found[0]
+def applied(place: Place) -> Seen:
+    report, seen = place.apply_recorded()
+    assert report.converged
+    return seen
 
 
 def test_every_write_has_a_line_before_it_and_one_after_it(place: Place) -> None:
     place.save()
-    seen = counted(place).seen
+    seen = applied(place)
     last = max(number for number, (method, _) in enumerate(seen, 1) if method != "GET")
     place.back()
     assert killed(place, lambda sent: len(sent) == last)
-    found = [json.loads(line) for line in text(place).splitlines()]
+    lines = [json.loads(line) for line in text(place).splitlines()]
     writes = [method for method, _ in seen[:last] if method != "GET"]
-    assert sum("write" in line for line in found) == len(writes)
-    assert sum(line.get("result") == "done" for line in found) == len(writes) - 1
+    assert sum("write" in line for line in lines) == len(writes)
+    assert sum(line.get("result") == "done" for line in lines) == len(writes) - 1
 
 
 def test_what_was_uploaded_is_not_uploaded_again(place: Place) -> None:
     assert killed(place, lambda seen: uploads(seen) == 4)
     assert "A run was interrupted" in place.left_over()
     assert "possibly not attached: 3 files;" in place.left_over()
-    assert uploads(counted(place).seen) == 2
+    assert uploads(applied(place)) == 2
     assert place.left_over() == ""
     assert len(live(place).loose) == 1  # its reply never came, so nothing proves what it is
 
@@ -148,8 +142,8 @@ def test_other_verbs_write_lines_too_and_leave_the_apply_that_was_cut_off(place:
         (row,) = list_batches(work)
         with locked_journal(work) as record:
             assert cancel_batch(work, row.batch.id, record) is FileStatus.CANCELLED
-    said = [json.loads(line) for line in text(place).splitlines()]
-    assert [line["name"] for line in said if line.get("op") == "cancel"] == [row.batch.id]
+    lines = [json.loads(line) for line in text(place).splitlines()]
+    assert [line["name"] for line in lines if line.get("op") == "cancel"] == [row.batch.id]
     place.gc(delete=True)
     assert "A run was interrupted" in place.left_over()
     with place.work() as work:
@@ -190,11 +184,11 @@ def test_whatever_byte_of_a_journal_is_lost_or_another_it_can_be_read() -> None:
     began = {"run": "r", "began": 1795282344, "pid": 2, "host": "h"}
     sent = [records.before("r", 1, 1795282345, write), records.after("r", 1, WriteResult.DONE, "file-1")]
     whole = b"".join(map(encode_line, [began, *sent, records.before("r", 2, 1795282346, detach)]))
-    for at in range(len(whole)):
+    for position in range(len(whole)):
         for other in (b"", b"0", b"9", b"e", b'"', b"{", b"-", b"x", b"\xff", b"\n"):
-            found = read_records(whole[:at] + other + whole[at + 1 :])
-            describe_interrupted(found.summary())
-            assert read_records(b"".join(map(encode_line, found.lines()))).summary() == found.summary()
+            state = read_records(whole[:position] + other + whole[position + 1 :])
+            describe_interrupted(state.summary())
+            assert read_records(b"".join(map(encode_line, state.lines()))).summary() == state.summary()
 
 
 IDS = st.sampled_from(["file-1", "file-2"])
@@ -243,18 +237,18 @@ def test_lines_dropped_at_any_time_change_nothing_that_is_read(story: list[Event
 
 def test_a_journal_that_is_kept_for_ever_stays_small() -> None:
     """Runs that never come to their end, and replies that never come."""
-    found, sizes = records.JournalState(), []
+    state, sizes = records.JournalState(), []
     for number in range(3000):
-        found.add_line({"run": f"r{number}", "began": number, "pid": 2, "host": "h"})
-        for doing in (Operation.UPLOAD, Operation.ATTACH):
-            found.add_line(
-                records.before(f"r{number}", doing is Operation.UPLOAD, number, Write(doing, files=("file-1",)))
+        state.add_line({"run": f"r{number}", "began": number, "pid": 2, "host": "h"})
+        for operation in (Operation.UPLOAD, Operation.ATTACH):
+            state.add_line(
+                records.before(f"r{number}", operation is Operation.UPLOAD, number, Write(operation, files=("file-1",)))
             )
         if number in (1500, 2999):
-            sizes.append(sum(len(encode_line(line)) for line in found.lines()))
+            sizes.append(sum(len(encode_line(line)) for line in state.lines()))
     assert sizes[0] == sizes[1]
-    assert [run.began for run in found.summary().interrupted] == list(range(2990, 3000))
-    assert ("r2999", 1) in found.in_flight
+    assert [run.began for run in state.summary().interrupted] == list(range(2990, 3000))
+    assert ("r2999", 1) in state.in_flight
 
 
 def test_what_a_store_was_seen_to_hold_takes_no_room(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,9 +287,9 @@ def test_a_disk_that_takes_no_more_is_said_and_what_it_took_is_read(tmp_path: Pa
     sent: list[str] = []
 
     def send() -> None:
-        with record.around(Write(Operation.UPLOAD, name=f"{len(sent)}.md")) as made:
+        with record.around(Write(Operation.UPLOAD, name=f"{len(sent)}.md")) as record_id:
             sent.append(f"file-{len(sent)}")
-            made(sent[-1])
+            record_id(sent[-1])
         send()
 
     try:
@@ -305,9 +299,9 @@ def test_a_disk_that_takes_no_more_is_said_and_what_it_took_is_read(tmp_path: Pa
         record.close()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    found = read_past(tmp_path / "state")
+    past = read_past(tmp_path / "state")
     assert len(sent) > 3
-    assert len(found.unattached) + len(found.suspected) in (
+    assert len(past.unattached) + len(past.suspected) in (
         len(sent),
         len(sent) + 1,
     )  # or one whose line came, and was not sent
