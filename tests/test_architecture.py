@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vssync"
 LAYERS = (
-    ("errors",),
+    ("errors", "limits"),
     ("text",),
     ("model",),
     ("manifest", "planner", "planfile", "staleness"),

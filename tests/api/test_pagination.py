@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.api.pagination import PAGE, Page, page_of, read_whole_listing
+from vssync.api.pagination import Page, page_of, read_whole_listing
 from vssync.api.parse import MalformedResponse
+from vssync.limits import PAGE_SIZE
 
 
 def served(ids: list[str], size: int, more: Callable[[bool], bool] = bool) -> Callable[[str], Page]:
@@ -56,7 +57,7 @@ def test_what_is_no_listing_is_said_so(body: Any) -> None:
         page_of(body)
 
 
-@pytest.mark.parametrize(("rows", "more"), [(0, False), (99, False), (PAGE, True), (PAGE + 1, False)])
+@pytest.mark.parametrize(("rows", "more"), [(0, False), (99, False), (PAGE_SIZE, True), (PAGE_SIZE + 1, False)])
 def test_a_service_that_does_not_say_whether_there_is_more(rows: int, more: bool) -> None:
     """A page filled to the limit may not be the last; one beyond it is all there is."""
     assert page_of({"data": [{"id": str(number)} for number in range(rows)]}).more is more

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from vssync.api.capabilities import is_permanent, missing_from_list_error
 from vssync.api.http import ATTACH, SEARCH, UPLOAD, Call, Plane, Reply, Sender, malformed_reply_error, url_path
-from vssync.api.pagination import PAGE, Page, list_bidirectional, list_pages, page_of, read_whole_listing
+from vssync.api.pagination import Page, list_bidirectional, list_pages, page_of, read_whole_listing
 from vssync.api.parse import (
     AttachmentEntry,
     BatchPoll,
@@ -28,6 +28,7 @@ from vssync.api.parse import (
 )
 from vssync.api.rate_limit import Bucket, Clock
 from vssync.errors import AccessDenied, NotFound, ServiceError
+from vssync.limits import PAGE_SIZE
 from vssync.model.state import Attributes, Chunking, LiveBatch, LiveFile, LiveStore, SearchHit, Upload
 
 Typed = TypeVar("Typed")
@@ -300,7 +301,7 @@ class Client:
 
     def _pages(self, path: str, plane: Plane = Plane.DATA, *, order: str = "asc") -> Callable[[str], Page]:
         def fetch(cursor: str) -> Page:
-            params: dict[str, str | int] = {"limit": PAGE, "order": order}
+            params: dict[str, str | int] = {"limit": PAGE_SIZE, "order": order}
             if cursor:
                 params["after"] = cursor
             page = self._read(Call("GET", path, plane, params), page_of)

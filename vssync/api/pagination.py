@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vssync.api.parse import MalformedResponse
+from vssync.limits import PAGE_SIZE
 
-PAGE = 100  # OpenAI spec: at most 100 objects a page
 MOST_PAGES = 100_000
 
 
@@ -36,7 +36,7 @@ def page_of(body: object) -> Page:
     last = str(rows[-1].get("id", "")) if rows else ""
     more = body.get("has_more")
     if more is None:  # a service that does not say: a page filled to the limit may not be the last
-        more = len(rows) == PAGE
+        more = len(rows) == PAGE_SIZE
     return Page(rows, last, bool(more) and bool(rows))
 
 

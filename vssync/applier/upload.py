@@ -12,6 +12,7 @@ from vssync.applier.results import Result, failed
 from vssync.applier.steps import Put
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, NotFound, VssyncError
+from vssync.limits import CLOCK_SKEW
 from vssync.model.marks import MARK, Mark, Origin, read_mark
 from vssync.model.report import Status
 from vssync.model.state import Attributes, DesiredFile, FileStatus
@@ -203,7 +204,6 @@ def wait_until_detached(at: StoreContext, file_id: str) -> None:
 
 
 _LISTED = 10.0  # seconds until a File should be listed; when it is later, it is sent again and `gc` finds the first
-_SAME_CLOCK = 300  # seconds by which the clocks of a service's machines may differ
 
 
 def recover_upload(at: StoreContext, file: DesiredFile, asked: int | None, error: LostReply) -> str:
@@ -214,7 +214,7 @@ def recover_upload(at: StoreContext, file: DesiredFile, asked: int | None, error
     uploads = at.run.uploads
     if not uploads.proves(file):
         raise error
-    since = (asked or 0) - _SAME_CLOCK
+    since = (asked or 0) - CLOCK_SKEW
 
     def look() -> tuple[str, None]:
         """Newest first, so that the whole account is not read."""

@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from vssync.applier.context import ApplyRun, StoreContext
 from vssync.errors import NotFound
+from vssync.limits import PAGE_SIZE
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
 
 Seen = TypeVar("Seen")
 ENDED = (FileStatus.COMPLETED, FileStatus.FAILED, FileStatus.CANCELLED)
-_PAGE = 100  # files a request lists
 _LEAST = 60.0  # seconds without progress, however long the same is said of others
 _INVISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
@@ -77,7 +77,7 @@ def wait_for_files(
 
     The store is listed where that is fewer requests a look than to read each file; else nothing is known of them yet.
     """
-    if len(file_ids) < 2 or at.client.store(at.id).counts.total > _PAGE * len(file_ids):
+    if len(file_ids) < 2 or at.client.store(at.id).counts.total > PAGE_SIZE * len(file_ids):
         return {}, False
 
     def look() -> tuple[Mapping[str, LiveFile], None]:

@@ -16,12 +16,12 @@ from vssync.commands.session import Session
 from vssync.errors import NotFound, VssyncError
 from vssync.journal.records import UnattachedUpload
 from vssync.journal.writer import Journal
+from vssync.limits import CLOCK_SKEW
 from vssync.manifest.placeholders import upload_digest
 from vssync.model.report import Orphan
 from vssync.model.state import Desired, Upload
 
 SPARED = 24 * 3600  # seconds; a younger upload may be one that another machine is about to attach
-_SAME_CLOCK = 300  # seconds by which a service's clock may differ from ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _by_name(free: Collection[Upload], known: KnownUploads, record: Journal, now
     lost = {(write.name, write.size): at for write, at in record.past.maybe}
     for file in free:
         form = (file.filename, file.size)
-        explained = form in lost and file.created_at >= lost[form] - _SAME_CLOCK
+        explained = form in lost and file.created_at >= lost[form] - CLOCK_SKEW
         if not explained and now - file.created_at < SPARED:
             continue
         told = f"{file.filename}, {file.size:,} bytes"

@@ -12,10 +12,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
+from vssync.limits import MAX_VALUE_LENGTH
 from vssync.manifest.diagnostics import Diagnostic
 from vssync.manifest.source_map import problems_in
 from vssync.manifest.yaml_loader import Document, OddFloat, OddInteger, as_written, load_values
-from vssync.model.marks import VALUE_LIMIT
 from vssync.model.state import Attributes, Scalar
 
 LONGEST = 65_536  # bytes of a file in which its front matter must end
@@ -70,6 +70,6 @@ def _flaw(value: Any) -> str:
         return f'would not be kept as written: {value.text} is {plain}; write "{value.text}" for the text'
     if isinstance(value, int | float) and (not math.isfinite(value) or abs(value) > 2**53):
         return "is too large a number"
-    if isinstance(value, str) and len(value) > VALUE_LIMIT:
-        return f"has {len(value):,} characters; {VALUE_LIMIT} are allowed"
+    if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
+        return f"has {len(value):,} characters; {MAX_VALUE_LENGTH} are allowed"
     return ""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vssync.limits import MAX_ATTRIBUTES, MAX_VALUE_LENGTH
 from vssync.manifest.diagnostics import TreePath
 from vssync.manifest.placeholders import Name, NoFolder, Parts, fill, part, split
 from vssync.manifest.spec import Layer
-from vssync.model.marks import VALUE_LIMIT
 from vssync.model.state import AUTO, Attributes, Chunking, Scalar
 
 Tree = Mapping[str, Any]
@@ -57,7 +57,6 @@ def inherit(tree: Tree) -> dict[str, dict[str, Any]]:
     }
 
 
-MOST = 14  # of the API's 16; two are marks
 PATH: Parts = (Name("path"),)
 Value = Scalar | Parts | None
 
@@ -156,11 +155,12 @@ def _filled(name: str, parts: Parts, path: str) -> str:
 
 def attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]:
     """What is wrong with a file's merged attributes: the attribute (empty for all of them), and what."""
-    if len(attributes) > MOST:
-        yield "", f"{len(attributes)} attributes after merging, {MOST} are allowed: {', '.join(sorted(attributes))}"
+    if len(attributes) > MAX_ATTRIBUTES:
+        names = ", ".join(sorted(attributes))
+        yield "", f"{len(attributes)} attributes after merging, {MAX_ATTRIBUTES} are allowed: {names}"
     for name, value in attributes.items():
-        if isinstance(value, str) and len(value) > VALUE_LIMIT:
-            yield name, f"the attribute `{name}` has {len(value):,} characters, {VALUE_LIMIT} are allowed"
+        if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
+            yield name, f"the attribute `{name}` has {len(value):,} characters, {MAX_VALUE_LENGTH} are allowed"
 
 
 def source_of(layers: tuple[Layer, ...], name: str, fields: Attributes) -> TreePath | None:

@@ -20,13 +20,13 @@ from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Any
 
+from vssync.limits import MAX_METADATA
 from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean, format_path
 from vssync.manifest.environments import Environment
 from vssync.manifest.globs import pattern_problem
 from vssync.manifest.placeholders import Name, literal, split
 
 Tree = Mapping[str, Any]
-MOST_METADATA = 10  # of the API's 16; the rest is for vssync
 
 
 def check(tree: Tree, scope: Environment) -> tuple[Diagnostic, ...]:
@@ -81,9 +81,9 @@ def _store(path: TreePath, store: Tree, scope: Environment) -> Iterator[Diagnost
 
 
 def _metadata(path: TreePath, store: Tree) -> Iterator[Diagnostic]:
-    if (count := len(store.get("metadata") or ())) > MOST_METADATA:
+    if (count := len(store.get("metadata") or ())) > MAX_METADATA:
         message = (
-            f"`{format_path(path)}` has {count} metadata names with those of `defaults`; {MOST_METADATA} are allowed"
+            f"`{format_path(path)}` has {count} metadata names with those of `defaults`; {MAX_METADATA} are allowed"
         )
         yield Diagnostic((*path, "metadata"), message, "remove some; `null` removes an inherited one")
 

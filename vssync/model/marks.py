@@ -37,6 +37,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from vssync.limits import MAX_VALUE_LENGTH
 from vssync.model.state import Attributes, Chunking, DesiredFile, DesiredStore, Scalar
 
 KEY = "vssync_key"
@@ -45,7 +46,6 @@ STORE_OWNER = "vssync_owner"
 STORE_PROTECT = "vssync_protect"
 STORE_BATCHES = "vssync_batches"
 RESERVED = "vssync_"
-VALUE_LIMIT = 512  # OpenAI spec: an attribute's or metadata value's length
 UNREAD, DECLARED = "?", "id"
 NEEDED = "without attributes no file can carry the mark that says whose it is"
 MARKED = "without metadata no store can carry the mark that says whose it is"
@@ -213,7 +213,7 @@ def with_key(attributes: Attributes, key: str) -> dict[str, Scalar]:
 def key_attribute(key: str) -> str:
     """What `vssync_key` holds: the key, cut and closed with its digest where it is too long."""
     text = unicodedata.normalize("NFC", key)
-    return text if len(text) <= VALUE_LIMIT else f"{text[: VALUE_LIMIT - 17]}~{key_digest(key)}"
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 17]}~{key_digest(key)}"
 
 
 def key_digest(key: str) -> str:
@@ -261,7 +261,7 @@ def hint_of(batch_ids: Sequence[str]) -> str:
     """What a store remembers of its batches under way: the newest ids, as many as a value holds."""
     kept: list[str] = []
     for batch_id in reversed(batch_ids):
-        if len(",".join([batch_id, *kept])) > VALUE_LIMIT:
+        if len(",".join([batch_id, *kept])) > MAX_VALUE_LENGTH:
             break
         kept.insert(0, batch_id)
     return ",".join(kept)

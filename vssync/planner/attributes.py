@@ -15,7 +15,6 @@ from vssync.model.plan import FieldChange, Reason
 from vssync.model.state import Attributes, DesiredFile, Scalar
 from vssync.planner.classify import OwnedFile
 
-MOST = 16  # OpenAI spec: attributes of one file
 _TRACED = 5  # fields up to which it is found out who changed which: all combinations are tried
 
 

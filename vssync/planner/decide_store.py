@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from vssync.errors import Refused
+from vssync.limits import MAX_PAIRS
 from vssync.model.marks import (
     RESERVED,
     STORE_OWNER,
@@ -23,7 +24,6 @@ from vssync.model.state import Capabilities, Contents, DesiredStore, FileStatus,
 from vssync.planner.addresses import Scope
 from vssync.planner.find_stores import MatchKind, StoreMatch
 
-MOST = 16  # OpenAI spec: metadata keys of one store
 PROTECTED = "true"
 
 
@@ -174,8 +174,8 @@ def _settings(store: DesiredStore, live: LiveStore, terms: PlanContext) -> Store
     if not terms.capabilities.store_updates:
         way_out = "undo the change" if ours else "declare the store `external`"
         return _impossible(change, f"the service cannot change a store in place; {way_out}")
-    if len(metadata) > MOST:
-        return _impossible(change, f"its metadata would have {len(metadata)} keys; {MOST} fit")
+    if len(metadata) > MAX_PAIRS:
+        return _impossible(change, f"its metadata would have {len(metadata)} keys; {MAX_PAIRS} fit")
     return change
 
 

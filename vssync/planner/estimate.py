@@ -9,11 +9,11 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from math import ceil
 
+from vssync.limits import PAGE_SIZE
 from vssync.model.plan import Action, Counts, FileChange, Plan, StorePlan
 from vssync.model.state import Capabilities, ServiceSpec
 
 PUTS = (Action.CREATE, Action.REPLACE)
-PAGE = 100  # OpenAI spec: objects in one page of a listing
 
 # Requests beside the obvious one: a batch is polled about twice, a copy that goes is detached, seen gone and deleted.
 _A_BATCH, _A_DROP, _A_CANCEL = 3, 3, 2
@@ -117,7 +117,7 @@ def _requests(store: StorePlan, can: Capabilities) -> int:
     writes = sum(_writes(change) for change in store.files)
     waits = sum(change.action is Action.AWAIT for change in store.files)
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
-    listings = ceil(attached / PAGE) + ceil(waits / PAGE)
+    listings = ceil(attached / PAGE_SIZE) + ceil(waits / PAGE_SIZE)
     drops = _A_DROP * sum(_drops(change) for change in store.files)
     return attaches + listings + writes + drops + cancels * _A_CANCEL + _written(store)
 

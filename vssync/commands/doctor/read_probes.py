@@ -16,11 +16,12 @@ from vssync.commands.doctor.finding import Emit, Finding, FindingKind, failed, o
 from vssync.commands.session import Session
 from vssync.endpoints import AuthKind
 from vssync.errors import AccessDenied, ServiceError
+from vssync.limits import CLOCK_SKEW
 from vssync.model.plan import Options
 from vssync.model.state import LiveStore
 from vssync.planner.find_stores import match_stores
 
-_SKEW, _WORTH_SAYING = 300, 60  # seconds: from where signatures are refused, from where it is worth a line
+_WORTH_SAYING = 60  # seconds by which a clock may be off without a line
 _NEW = 120  # seconds for which a new store may be unknown at the data address
 _LOOKED_AT = 5  # stores of ours whose files are asked for
 
@@ -126,7 +127,7 @@ def _clock(work: Session, ahead: float | None) -> Finding | None:
     if off <= _WORTH_SAYING:
         return ok("clock", f"within {off:,.0f} s of the service's")
     signed = work.endpoint.auth not in (AuthKind.NONE, AuthKind.BEARER)
-    verdict = failed if signed and off > _SKEW else warning
+    verdict = failed if signed and off > CLOCK_SKEW else warning
     return verdict("clock", said, "Set it, as with `timedatectl set-ntp true`.")
 
 

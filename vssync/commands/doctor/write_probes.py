@@ -15,6 +15,7 @@ from vssync.api.parse import AttachmentEntry
 from vssync.commands.doctor.finding import Emit, Finding, failed, ok, warning
 from vssync.commands.doctor.scratch import ScratchStore
 from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.limits import MAX_VALUE_LENGTH
 from vssync.model.marks import MARKED, NEEDED
 from vssync.model.state import Attributes, Capabilities, Chunking, FileStatus, LiveFile, Scalar
 
@@ -26,7 +27,7 @@ ATTRIBUTES: Attributes = {
     "large": 2**53,
     "yes": True,
     "empty": "",
-    "long": "x" * 512,
+    "long": "x" * MAX_VALUE_LENGTH,
 }
 _NOTICED = 30.0  # seconds for a search index to notice
 _BATCH_ENDS = (FileStatus.COMPLETED, FileStatus.FAILED, FileStatus.CANCELLED)

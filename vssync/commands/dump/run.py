@@ -19,6 +19,7 @@ from vssync.commands.dump.patterns import literal
 from vssync.commands.dump.seen import DumpedStore, RemoteFile
 from vssync.commands.session import Connection
 from vssync.errors import NotFound, UsageProblem
+from vssync.limits import MAX_METADATA
 from vssync.manifest.globs import FoundFile, compile_pattern
 from vssync.model.marks import RESERVED
 from vssync.model.state import FileStatus, LiveFile, LiveStore, ServiceSpec, Upload
@@ -26,7 +27,6 @@ from vssync.sources.sandbox import sandbox_around
 from vssync.sources.schemas import schema
 from vssync.sources.walk import walk_files
 
-_MOST_METADATA = 10  # a manifest's; the rest stays in the store, where every write sends it along
 _LISTED = 20
 
 
@@ -111,7 +111,7 @@ def _upload(line: Connection, file: LiveFile) -> Upload | None:
 
 def _metadata(store: LiveStore) -> dict[str, str]:
     own = sorted(name for name in store.metadata if not name.startswith(RESERVED))
-    return {name: store.metadata[name] for name in own[:_MOST_METADATA]}
+    return {name: store.metadata[name] for name in own[:MAX_METADATA]}  # the rest stays in the store
 
 
 def _below(folder: Path, order: DumpRequest) -> str:
