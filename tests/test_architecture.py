@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "vssync"
 LAYERS = (
     ("errors", "limits"),
-    ("text",),
+    ("text", "providers"),
     ("model",),
     ("manifest", "planner", "planfile", "staleness"),
     ("render",),

@@ -17,8 +17,9 @@ from vssync.api import http
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.auth import make
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.endpoints import Endpoint
 from vssync.errors import LostReply, ServiceError, UsageProblem
+from vssync.providers import COMPATIBLE, AuthKind
 from vssync.threads import Pool
 
 KEY = {"VSSYNC_API_KEY": "sk-hush"}
@@ -26,7 +27,7 @@ KEY = {"VSSYNC_API_KEY": "sk-hush"}
 
 @contextmanager
 def client_at(url: str, clock: Clock | None = None, workers: int = 1) -> Iterator[Client]:
-    place = Endpoint("compatible", url, url, {}, {}, AuthKind.BEARER)
+    place = Endpoint(COMPATIBLE, url, url, {}, {}, AuthKind.BEARER)
     client = connect(place, auth=make(place, KEY), clock=clock or Clock(), workers=workers)
     try:
         yield client

@@ -14,11 +14,12 @@ from vssync.api.connect import connect
 from vssync.api.http import Call
 from vssync.commands.doctor.finding import Finding, FindingKind
 from vssync.commands.doctor.write_probes import capabilities_snippet, run_write_probes
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.endpoints import Endpoint
 from vssync.local.app import Service, open_service
 from vssync.local.dialects import LocalOptions, dialect
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
+from vssync.providers import PROVIDERS, AuthKind
 
 PROJECT, COMPARTMENT = "ocid1.generativeaiproject.oc1.us-chicago-1.aaaa", "ocid1.compartment.oc1..bbbb"
 KEY = "sk-not-shown"
@@ -31,7 +32,9 @@ def service_of(tmp_path: Path, spoken: str) -> Service:
 def client_for(service: Service, provider: str, transport: httpx.BaseTransport | None = None) -> Client:
     data, control = ("/openai/v1", "/20231130/openai/v1") if provider == "oci" else ("/v1", "/v1")
     headers = {"openai-project": PROJECT, "opc-compartment-id": COMPARTMENT, "authorization": f"Bearer {KEY}"}
-    place = Endpoint(provider, f"http://local{data}", f"http://local{control}", headers, headers, AuthKind.NONE)
+    place = Endpoint(
+        PROVIDERS[provider], f"http://local{data}", f"http://local{control}", headers, headers, AuthKind.NONE
+    )
     return connect(place, auth=None, clock=Clock(), workers=1, transport=transport or LocalTransport(service))
 
 

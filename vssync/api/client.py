@@ -26,10 +26,11 @@ from vssync.api.parse import (
     parse_text,
     parse_upload,
 )
-from vssync.api.rate_limit import Bucket, Clock
+from vssync.api.rate_limit import Clock
 from vssync.errors import AccessDenied, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
-from vssync.model.state import Attributes, Chunking, LiveBatch, LiveFile, LiveStore, SearchHit, Upload
+from vssync.model.state import Attributes, Capabilities, Chunking, LiveBatch, LiveFile, LiveStore, SearchHit, Upload
+from vssync.providers import Bucket
 
 Typed = TypeVar("Typed")
 PURPOSE = "assistants"
@@ -39,9 +40,9 @@ _CHILD_STATES = ("in_progress",)
 class Client:
     """Thread-safe; every method may raise ServiceError, and writes that are not idempotent LostReply."""
 
-    def __init__(self, sender: Sender, *, lists_batches: bool = True) -> None:
+    def __init__(self, sender: Sender, *, capabilities: Capabilities) -> None:
         self._sender = sender
-        self._lists_batches = lists_batches
+        self._capabilities = capabilities
         self.clock: Clock = sender.clock
         self._date: int | None = None
         self._listed = 0
@@ -184,14 +185,15 @@ class Client:
 
     def batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
         """A store's unfinished batches with their files; None where the service does not list batches."""
-        if not self._lists_batches:
+        if not self._capabilities.list_batches:
             return None
         try:
             listed = self._list(url_path("vector_stores", store_id, "file_batches"), parse_batch)
         except ServiceError as error:
             if missing_from_list_error(error) is None:
                 raise
-            self._lists_batches = not is_permanent(error)
+            if is_permanent(error):
+                self._capabilities = replace(self._capabilities, list_batches=False)
             return None
         return tuple(self._with_files(store_id, batch) for batch in listed if batch.status in _CHILD_STATES)
 

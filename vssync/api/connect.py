@@ -37,7 +37,7 @@ def connect(
     }
     http = _http(auth, workers, transport)
     sender = Sender(http, bases, RateLimiter(clock, per_minute), clock, provider=endpoint.provider)
-    return Client(sender, lists_batches=endpoint.lists_batches)
+    return Client(sender, capabilities=endpoint.capabilities)
 
 
 def _http(auth: httpx.Auth | None, workers: int, transport: httpx.BaseTransport | None) -> httpx.Client:

@@ -35,9 +35,10 @@ from vssync.api.errors import (
     way_out,
 )
 from vssync.api.parse import MalformedResponse
-from vssync.api.rate_limit import Bucket, Clock, RateLimiter
+from vssync.api.rate_limit import Clock, RateLimiter
 from vssync.api.retry import ATTEMPTS, Failure, wait_before
 from vssync.errors import Answer, ServiceError
+from vssync.providers import Bucket, Provider
 
 log = logging.getLogger(__name__)
 Files = Mapping[str, tuple[str, Any, str]]
@@ -101,7 +102,7 @@ class Sender:
         limits: RateLimiter,
         clock: Clock,
         *,
-        provider: str,
+        provider: Provider,
     ) -> None:
         self._http = http
         self._bases = bases
@@ -206,7 +207,7 @@ class Sender:
     def _error(self, call: Call, answer: Answer, *, ambiguous: bool) -> ServiceError:
         if ambiguous and not call.idempotent:
             return lost_reply_error(call.method, call.path, describe_answer(answer), answer.request_id)
-        lenient = self._provider == "compatible"
+        lenient = self._provider.absent_as_400
         return error_for(answer, lenient_absence=lenient, way_out=way_out(self._provider, answer))
 
 

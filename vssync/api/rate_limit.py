@@ -6,11 +6,10 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from vssync.errors import UsageProblem
-from vssync.planner.estimate import LIMITS
+from vssync.providers import Bucket, Provider
 
 
 class Clock(Protocol):
@@ -52,35 +51,23 @@ class SystemClock:
             raise Interrupted
 
 
-class Bucket(StrEnum):
-    """What a request counts against; the values are the names a user changes limits by."""
-
-    REQUESTS = "requests"  # every request
-    UPLOADS = "uploads"
-    ATTACHES = "attaches"  # requests that attach, per store
-    FILES = "files"  # files attached, however many a request
-
-
 Rates = Mapping[Bucket, int]
 
 
-def rates(provider: str, changed: str = "") -> Rates:
+def rates(provider: Provider, changed: str = "") -> Rates:
     """How many of each a minute: the provider's own limits, with what `uploads=500,files=0` changes; 0 is unlimited.
 
     Raises UsageProblem for a name or number that makes no sense.
     """
-    usual = LIMITS.get(provider)
-    found = (
-        {Bucket.UPLOADS: usual.uploads, Bucket.ATTACHES: usual.attaches, Bucket.FILES: usual.attached} if usual else {}
-    )
+    result = dict(provider.rates)
     for part in filter(None, (part.strip() for part in changed.split(","))):
         name, _, number = part.partition("=")
         if name not in tuple(Bucket) or not (number.isascii() and number.isdecimal() and len(number) < 10):
             raise UsageProblem(
-                f"--limits {part}: must be a number a minute, as in {Bucket.UPLOADS}=500; names are {', '.join(Bucket)}"
+                f"--limits {part}: must be a number a minute, such as uploads=500; names are {', '.join(Bucket)}"
             )
-        found[Bucket(name)] = int(number)
-    return found
+        result[Bucket(name)] = int(number)
+    return result
 
 
 class RateLimiter:

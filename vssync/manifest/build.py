@@ -24,13 +24,13 @@ from vssync.manifest.environments import Environment, Expander, in_force, resolv
 from vssync.manifest.globs import compile_pattern
 from vssync.manifest.merge import Tree, inherit
 from vssync.manifest.placeholders import escape, literal
-from vssync.manifest.providers import EXTENSIONS, REASONS
 from vssync.manifest.rules import indeterminate_stores, without_invalid_parts
 from vssync.manifest.schema import VERSION, check
 from vssync.manifest.source_map import Documents, problems, problems_in
-from vssync.manifest.spec import Entries, Entry, Layer, Manifest, Override, StoreSpec
+from vssync.manifest.spec import SKIP_REASONS, Entries, Entry, Layer, Manifest, Override, StoreSpec
 from vssync.manifest.yaml_loader import Document
 from vssync.model.state import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, ServiceSpec
+from vssync.providers import PROVIDERS
 
 SHORTEST: dict[str | int, int] = {"service": 1, "defaults": 2, "stores": 3}  # paths into parts that can be taken out
 
@@ -154,7 +154,9 @@ def _manifest(
         root=literal(tree["root"]),
         service=service,
         stores=tuple(
-            replace(store, doubtful=True, skip=REASONS, extensions=None) if store.settings.key in unclear else store
+            replace(store, doubtful=True, skip=SKIP_REASONS, extensions=None)
+            if store.settings.key in unclear
+            else store
             for store in sorted(stores, key=lambda store: store.settings.key)
         ),
         tree=tree,
@@ -182,7 +184,7 @@ def _store(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
             for at, override in enumerate(tree.get("overrides") or ())
         ),
         skip=frozenset(tree.get("skip") or ()),
-        extensions=frozenset(extensions) if extensions else EXTENSIONS[provider],
+        extensions=frozenset(extensions) if extensions else PROVIDERS[provider].extensions,
     )
 
 

@@ -10,9 +10,9 @@ from vssync.manifest.diagnostics import Diagnostic, format_path
 from vssync.manifest.globs import FoundFile, Listing
 from vssync.manifest.merge import PATH, Profile, resolve_profile
 from vssync.manifest.placeholders import NoFolder, extension, fill, literal, part, split, upload_name
-from vssync.manifest.providers import EXTENSIONS, LARGEST
 from vssync.manifest.source_map import problems
 from vssync.manifest.spec import Entry, Manifest, StoreSpec
+from vssync.providers import PROVIDERS
 
 NO_DIGEST = "0" * 16
 
@@ -53,7 +53,7 @@ class _Chooser:
     """Chooses the files of one store, and keeps what goes wrong."""
 
     def __init__(self, provider: str, spec: StoreSpec) -> None:
-        self.provider, self.spec = provider, spec
+        self.provider, self.spec = PROVIDERS[provider], spec
         self.faults: list[Diagnostic] = []
         self.problems: list[Problem] = []
         self.skipped: dict[str, str] = {}
@@ -143,12 +143,12 @@ class _Chooser:
         taken = self.spec.extensions
         if taken is not None and ext not in taken:
             what = f"the extension `{ext}`" if ext else "a name without extension"
-            whose = f"the provider `{self.provider}`" if taken is EXTENSIONS[self.provider] else "`extensions`"
+            whose = f"the provider `{self.provider.name}`" if taken is self.provider.extensions else "`extensions`"
             return "unsupported", f"{what} is not among those of {whose}"
         if found.size == 0:
             return "empty", "the file is empty, and services refuse empty files"
-        if found.size > LARGEST:
-            return "too_large", f"the file has {found.size:,} bytes; {LARGEST:,} are allowed"
+        if found.size > (most := self.provider.max_file_bytes):
+            return "too_large", f"the file has {found.size:,} bytes; {most:,} are allowed"
         return None
 
     def _chosen_twice(self, entry: Entry, twice: Mapping[str, Entry]) -> None:

@@ -7,7 +7,7 @@ times are whole seconds since the epoch by the service's clock; sizes are bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 Scalar = str | int | float | bool
@@ -85,6 +85,12 @@ class ServiceSpec:
     auth: str = ""
     profile: str = ""
     capabilities: Mapping[str, bool] = field(default_factory=dict)
+
+    @property
+    def declared_capabilities(self) -> Capabilities:
+        """The capabilities as the manifest declares them. A plan file may hold names that are not known here."""
+        known = {field.name for field in fields(Capabilities)}
+        return Capabilities(**{name: value for name, value in self.capabilities.items() if name in known})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,30 +6,18 @@ Estimates for the person who approves a plan. Nothing here may decide what is do
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import ceil
 
 from vssync.limits import PAGE_SIZE
 from vssync.model.plan import Action, Counts, FileChange, Plan, StorePlan
-from vssync.model.state import Capabilities, ServiceSpec
+from vssync.model.state import Capabilities
+from vssync.providers import PROVIDERS, Bucket
 
 PUTS = (Action.CREATE, Action.REPLACE)
 
 # Requests beside the obvious one: a batch is polled about twice, a copy that goes is detached, seen gone and deleted.
 _A_BATCH, _A_DROP, _A_CANCEL = 3, 3, 2
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceLimits:
-    """What a service allows in a minute: uploads, attached files, attach requests of one store."""
-
-    uploads: int
-    attached: int
-    attaches: int
-
-
-# OpenAI spec; the embedded service has no limits, and those of a compatible one are not known.
-LIMITS = {provider: ServiceLimits(uploads=1000, attached=2000, attaches=300) for provider in ("oci", "openai")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +55,7 @@ def estimate_cost(plan: Plan) -> Cost:
     """What carrying out a plan takes, under the limits of its provider."""
     sent = _sent(plan)
     uploads = sent.total()
-    can = _stated(plan.service)
+    can = plan.service.declared_capabilities
     return Cost(
         bytes=sum(size * times for (*_, size), times in sent.items()),
         uploads=uploads,
@@ -75,12 +63,6 @@ def estimate_cost(plan: Plan) -> Cost:
         requests=uploads + sum(_requests(store, can) for store in plan.stores),
         seconds=_seconds(plan, uploads, can),
     )
-
-
-def _stated(service: ServiceSpec) -> Capabilities:
-    """What the manifest says that the service can do; a plan file may hold words that are not known here."""
-    known = {field.name for field in fields(Capabilities)}
-    return Capabilities(**{name: can for name, can in service.capabilities.items() if name in known})
 
 
 def _sent(plan: Plan) -> Counter[tuple[str, str, int]]:
@@ -139,9 +121,10 @@ def _drops(change: FileChange) -> int:
 
 
 def _seconds(plan: Plan, uploads: int, can: Capabilities) -> float:
-    limits = LIMITS.get(plan.service.provider)
-    if limits is None:
-        return 0.0
-    attached = sum(count_puts(store) for store in plan.stores)
-    attaches = max((count_puts(store) if can.one_by_one else new_batches(store) for store in plan.stores), default=0)
-    return 60 * max(uploads / limits.uploads, attached / limits.attached, attaches / limits.attaches)
+    """The time that the provider's limits ask for."""
+    provider = PROVIDERS.get(plan.service.provider)
+    attached = [count_puts(store) for store in plan.stores]
+    attaches = attached if can.one_by_one else [new_batches(store) for store in plan.stores]
+    needed = {Bucket.UPLOADS: uploads, Bucket.FILES: sum(attached), Bucket.ATTACHES: max(attaches, default=0)}
+    rates = provider.rates if provider else {}
+    return max((60 * needed.get(bucket, 0) / rate for bucket, rate in rates.items()), default=0.0)

@@ -14,7 +14,6 @@ from vssync.api.parse import Probe
 from vssync.commands.doctor import policies
 from vssync.commands.doctor.finding import Emit, Finding, FindingKind, failed, ok, warning
 from vssync.commands.session import Session
-from vssync.endpoints import AuthKind
 from vssync.errors import AccessDenied, ServiceError
 from vssync.limits import CLOCK_SKEW
 from vssync.model.plan import Options
@@ -93,7 +92,7 @@ def _credential(work: Session, glances: dict[Plane, Probe]) -> Finding:
 
 def _permission(work: Session, status: int) -> tuple[str, ...]:
     """What to put into a policy, where there are policies and one may be missing."""
-    if work.endpoint.provider != "oci" or status not in (403, 404):
+    if not work.endpoint.provider.has_policies or status not in (403, 404):
         return ()
     compartment = work.loaded.desired.service.compartment
     return ("A policy must say:", policies.statement(work.endpoint.auth, compartment), policies.DELAY)
@@ -126,8 +125,7 @@ def _clock(work: Session, ahead: float | None) -> Finding | None:
     said = f"this machine's is {off:,.0f} s {'ahead of' if ahead > 0 else 'behind'} the service's"
     if off <= _WORTH_SAYING:
         return ok("clock", f"within {off:,.0f} s of the service's")
-    signed = work.endpoint.auth not in (AuthKind.NONE, AuthKind.BEARER)
-    verdict = failed if signed and off > CLOCK_SKEW else warning
+    verdict = failed if work.endpoint.auth.signs and off > CLOCK_SKEW else warning
     return verdict("clock", said, "Set it, as with `timedatectl set-ntp true`.")
 
 

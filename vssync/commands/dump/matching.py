@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from vssync.commands.dump.seen import TEMPLATES, Confidence, RemoteFile
 from vssync.manifest.globs import FoundFile
 from vssync.manifest.placeholders import escape, extension, split, upload_name
-from vssync.manifest.providers import EXTENSIONS, LARGEST
+from vssync.providers import PROVIDERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ def unique_files(seen: Iterable[RemoteFile]) -> frozenset[str]:
 
 def is_loadable(found: FoundFile, provider: str) -> bool:
     """Whether a manifest may choose a local file for this provider."""
-    known = EXTENSIONS[provider]
-    return 0 < found.size <= LARGEST and (known is None or extension(found.name) in known)
+    row = PROVIDERS[provider]
+    return 0 < found.size <= row.max_file_bytes and (row.extensions is None or extension(found.name) in row.extensions)
 
 
 def match_files(
