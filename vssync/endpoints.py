@@ -7,11 +7,11 @@ or the process environment, reach the network, or touch a secret: of a key it on
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vssync.address import HOST, PORTS, Address, parse_address
 from vssync.errors import UsageProblem, VssyncError
 from vssync.model.state import Capabilities, ServiceSpec
 from vssync.providers import PROVIDERS, AuthKind, Provider, Regions
@@ -57,12 +57,8 @@ class Endpoint:
 
 
 _EMBEDDED_URL = "http://local/v1"
-_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,250}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\]"
-_URL = re.compile(rf"([A-Za-z]+)://({_HOST})(?::([0-9]{{1,5}}))?((?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)/?")
-_NUMERIC = re.compile(r"\[.*|[0-9.]+")  # must be an IP address
-_ALLOWED = re.compile(rf"(?:{_HOST})(?::[0-9]{{1,5}})?")
+_ALLOWED = re.compile(rf"(?:{HOST})(?::[0-9]{{1,5}})?")
 _HEADER = re.compile(r"[\x21-\x7e]{1,255}")
-_PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,28 +71,6 @@ class _Sourced:
     def error(self, problem: str) -> VssyncError:
         kind = EndpointError if self.source.startswith("service.") else UsageProblem
         return kind(f"{self.source}: {problem}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Address:
-    """A URL taken apart; no part of it can be read in two ways."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-
-    def __str__(self) -> str:
-        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}{self.path}"
-
-    def named_in(self, hosts: frozenset[str]) -> bool:
-        return not hosts.isdisjoint((self.host, f"{self.host}:{self.port}"))
-
-    @property
-    def loopback(self) -> bool:
-        ip = _ip(self.host)
-        return self.host == "localhost" or (ip is not None and ip.is_loopback)
 
 
 def resolve_endpoint(service: ServiceSpec, caller: Caller, environment: Mapping[str, str]) -> Endpoint:
@@ -115,7 +89,7 @@ def resolve_endpoint(service: ServiceSpec, caller: Caller, environment: Mapping[
     choice = _Choice(provider, service, caller, environment)
     auth = choice.auth()
     data, control, region = choice.addresses(auth)
-    _check_hosts(provider, caller, environment, {"data_url": data, "control_url": control})
+    _check_hosts(choice, {"data_url": data, "control_url": control}, sends_key=auth is AuthKind.BEARER)
     _check_fields(provider, service, auth)
     data_headers, control_headers = _headers(service, same_host=data.host == control.host)
     return Endpoint(
@@ -164,7 +138,7 @@ class _Choice:
         wants_profile = provider.default_auth.signs and (self.caller.profile or self.service.profile)
         return AuthKind.BEARER if has_key and not wants_profile else provider.default_auth
 
-    def addresses(self, auth: AuthKind) -> tuple[_Address, _Address, str]:
+    def addresses(self, auth: AuthKind) -> tuple[Address, Address, str]:
         """The data and the control address, and the region; empty where there are none."""
         service, regions = self.service, self.provider.regions
         data_url = service.data_url or self.provider.url
@@ -202,49 +176,42 @@ class _Choice:
         return choice.value
 
 
-def _address(url: str, field: str) -> _Address:
-    """Takes a URL apart by a grammar so narrow that no two readers disagree about its host.
-
-    The error does not repeat the URL: a password may stand in it.
-    """
-    if match := _URL.fullmatch(url):
-        scheme, host, port, path = match.group(1).lower(), match.group(2).lower(), match.group(3), match.group(4)
-        if scheme in _PORTS and 0 < int(port or 1) < 65536 and (_ip(host) or not _NUMERIC.fullmatch(host)):
-            return _Address(scheme, host, int(port or _PORTS[scheme]), path)
+def _address(url: str, field: str) -> Address:
+    """The error does not repeat the URL: a password may stand in it."""
+    if address := parse_address(url):
+        return address
     raise EndpointError(
         f"service.{field}: not an address vssync takes; write https://host/path in plain ASCII, without user, query "
-        "or fragment (a host in another alphabet in its xn-- form)"
+        "or fragment (a host in another alphabet in its xn-- form, an IP address in full)"
     )
 
 
-def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return None
-
-
-def _check_hosts(
-    provider: Provider, caller: Caller, environment: Mapping[str, str], addresses: Mapping[str, _Address]
-) -> None:
+def _check_hosts(choice: _Choice, addresses: Mapping[str, Address], *, sends_key: bool) -> None:
     """The credential rule. Documents go where credentials go, so it holds for services without one, too."""
-    listed = tuple(filter(None, re.split(r"[,\s]+", environment.get("VSSYNC_ALLOW_HOSTS", ""))))
+    provider, caller = choice.provider, choice.caller
+    listed = tuple(filter(None, re.split(r"[,\s]+", choice.environment.get("VSSYNC_ALLOW_HOSTS", ""))))
     plain = _allowed_hosts(caller.allow_http, "--allow-http")
     allowed = _allowed_hosts(caller.allow_hosts, "--allow-host") | _allowed_hosts(listed, "VSSYNC_ALLOW_HOSTS") | plain
     for name, address in addresses.items():
-        if address.loopback:
+        way_out = f"say --allow-host {address.host} (or VSSYNC_ALLOW_HOSTS)"
+        if address.is_local:
+            # Any program of this machine may listen there. A signature is good for one request, a bearer key for all.
+            if sends_key and not provider.self_hosted and not address.is_among(allowed):
+                raise EndpointError(
+                    f"service.{name} {address}: this machine is not a host of provider {provider.name}, and a manifest "
+                    f"alone may not send a bearer key there; if you trust what listens there, {way_out}"
+                )
             continue
-        if address.scheme == "http" and not address.named_in(plain):
+        if address.scheme == "http" and not address.is_among(plain):
             raise EndpointError(
                 f"service.{name} {address}: plain HTTP would show credentials and documents to the network; "
                 f"use https, or allow it with --allow-http {address.host}"
             )
-        is_own = address.port == _PORTS["https"] and any(re.fullmatch(host, address.host) for host in provider.hosts)
-        if not (is_own or address.named_in(allowed)):
+        is_own = address.port == PORTS["https"] and any(re.fullmatch(host, address.host) for host in provider.hosts)
+        if not (is_own or address.is_among(allowed)):
             raise EndpointError(
                 f"service.{name} {address}: not a host of provider {provider.name}, and a manifest alone may not send "
-                f"credentials and documents there; if you trust it, say --allow-host {address.host} "
-                "(or VSSYNC_ALLOW_HOSTS)"
+                f"credentials and documents there; if you trust it, {way_out}"
             )
 
 

@@ -99,6 +99,7 @@ class Provider:
     hosts: tuple[str, ...] = ()
     url: str = ""  # where the manifest names none
     embedded: bool = False  # without an address, it runs inside vssync
+    self_hosted: bool = False  # people run it themselves, on this machine, too; any other's key is for its own hosts
     regions: Regions | None = None
     required: tuple[RequiredField, ...] = ()
     auth_kinds: tuple[AuthKind, ...] = (AuthKind.NONE, AuthKind.BEARER)
@@ -160,6 +161,7 @@ LOCAL = Provider(
     "this file. `oci`, `openai` and `compatible` are services elsewhere.",
     documents=frozenset(_PLAIN),
     embedded=True,
+    self_hosted=True,
     extensions=_OPENAI_EXTENSIONS,
 )
 OCI = Provider(
@@ -227,6 +229,7 @@ COMPATIBLE = Provider(
     "stand in a manifest. Whoever runs vssync allows the host with --allow-host.",
     documents=frozenset((*_PLAIN, *_OFFICE)),
     hosts=(_OCI_HOST, _OPENAI_HOST),
+    self_hosted=True,
     absent_as_400=True,
     wizard_fields=(WizardField("data_url", "the service's base URL", "https://vectors.example.com/v1"),),
 )

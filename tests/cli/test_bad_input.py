@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.api.loopback import Got, Sent, listening, said, self_signed
 from tests.auth.builders import PAST, pem, rsa, section, token, write_home
-from tests.cli.test_commands import End, started, vssync
+from tests.cli import test_commands
+from tests.cli.test_commands import End, started
 from tests.local.serving import on_a_port
 from vssync.local.app import open_service
 from vssync.local.dialects import LocalOptions, dialect
 
+# The services here listen on this machine, where a key goes only if it is told to.
+vssync = partial(test_commands.vssync, VSSYNC_ALLOW_HOSTS="127.0.0.1")
 KEY, PHRASE = "sk-the-secret", "the-passphrase"
 PROJECT = "ocid1.generativeaiproject.oc1.us-chicago-1.aaaa"
 OCI = f"provider: oci, region: us-chicago-1, project: {PROJECT}, compartment: ocid1.compartment.oc1..bbbb"
