@@ -78,7 +78,7 @@ def asked(host: str, port: int) -> ServiceError | None:
     endpoint = Endpoint(COMPATIBLE, url, url, {}, {}, AuthKind.BEARER)
     client = connect(endpoint, auth=make(endpoint, {"VSSYNC_API_KEY": KEY}), clock=Clock(), workers=1)
     try:
-        client.stores()
+        client.list_stores()
     except ServiceError as error:
         return error
     finally:
@@ -118,9 +118,9 @@ def test_one_address_here_and_one_elsewhere_each_go_their_way(proxy: Loopback) -
     with listening(lambda _: Sent()) as place:
         endpoint = Endpoint(COMPATIBLE, place.url, "http://service.example/v1", {}, {}, AuthKind.NONE)
         client = connect(endpoint, auth=None, clock=Clock(), workers=1)
-        assert client.files("vs_1") == ()
+        assert client.list_files("vs_1") == ()
         with pytest.raises(ServiceError):
-            client.stores()
+            client.list_stores()
         client.close()
     assert {httpx.URL(got.target).host for got in proxy.got} == {"service.example"}
     assert len(place.got) == 1

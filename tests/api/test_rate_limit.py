@@ -127,11 +127,11 @@ def test_each_request_counts_against_its_own(limits: str, seconds: float) -> Non
     clock = Clock()
     client = openai(clock, limits)
     for _ in range(4):
-        client.upload(io.BytesIO(b"x"), "a.md")
-    client.attach("vs_1", AttachmentEntry("file-1", {}, AUTO))
+        client.upload_file(io.BytesIO(b"x"), "a.md")
+    client.attach_file("vs_1", AttachmentEntry("file-1", {}, AUTO))
     client.create_batch("vs_1", [AttachmentEntry("file-2", {}, AUTO)])
-    client.create_batch_of("vs_1", ["file-3"], {}, AUTO)
-    client.store("vs_1")
+    client.create_uniform_batch("vs_1", ["file-3"], {}, AUTO)
+    client.get_store("vs_1")
     assert sum(clock.waits) == pytest.approx(seconds, abs=0.2)
 
 

@@ -44,7 +44,7 @@ def tried(service: Service, provider: str) -> tuple[dict[str, bool], dict[str, F
     client = client_for(service, provider)
     found, left = run_write_probes(client, told.append)
     assert not left
-    assert client.stores() == ()
+    assert client.list_stores() == ()
     assert uploads(client) == 0
     return dict(found), {finding.topic: finding for finding in told}
 
@@ -185,7 +185,7 @@ def test_ctrl_c_at_any_request_leaves_nothing(tmp_path: Path, at: int) -> None:
         told: list[Finding] = []
         with pytest.raises(KeyboardInterrupt):
             run_write_probes(client, told.append)
-        assert client.stores() == ()
+        assert client.list_stores() == ()
         assert uploads(client) == 0
         assert told[-1].topic == "clean up"
 
@@ -201,7 +201,7 @@ def test_a_store_whose_reply_was_lost_is_found_by_its_name(tmp_path: Path) -> No
         client = client_for(service, "local", Cut(service, lambda r: r.method == "POST", 1, lose))
         told: list[Finding] = []
         found, left = run_write_probes(client, told.append)
-        assert (found, left, client.stores()) == ({}, False, ())
+        assert (found, left, client.list_stores()) == ({}, False, ())
         assert [finding.topic for finding in told] == ["trial", "clean up"]
 
 

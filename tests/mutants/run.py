@@ -185,7 +185,7 @@ MUTANTS = (
     Mutant(
         "take-for-lost-what-the-store-holds",
         "vssync/applier/upload.py",
-        "not at.client.attached(at.id, file_id)",
+        "not at.client.is_attached(at.id, file_id)",
         "True",
         LOST,
     ),

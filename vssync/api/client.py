@@ -52,32 +52,32 @@ class Client:
         self._sender.close()
 
     @property
-    def requests(self) -> int:
+    def request_count(self) -> int:
         """Requests sent so far, retries included."""
         return self._sender.requests
 
     @property
-    def repeated(self) -> int:
+    def retry_count(self) -> int:
         """Requests sent again so far, since an earlier answer, or none, made it necessary."""
         return self._sender.repeated
 
     @property
-    def trouble(self) -> str:
+    def last_failure(self) -> str:
         """Why the latest of them was sent again, in a few words."""
         return self._sender.trouble
 
     @property
-    def throttled(self) -> float:
+    def throttled_seconds(self) -> float:
         """Seconds this run was asked to pause so far."""
         return self._sender.limits.throttled
 
     @property
-    def held(self) -> float:
+    def pause_seconds(self) -> float:
         """Seconds from now until the service may be asked again; 0 for at once."""
         return self._sender.limits.held
 
     @property
-    def listed(self) -> int:
+    def listed_count(self) -> int:
         """Objects that listings have given so far, those met from both ends counted twice."""
         return self._listed
 
@@ -88,7 +88,7 @@ class Client:
 
     # -- stores ------------------------------------------------------------------------------------------
 
-    def stores(self) -> tuple[LiveStore, ...]:
+    def list_stores(self) -> tuple[LiveStore, ...]:
         """All stores, complete."""
         return self._list("/vector_stores", parse_store, Plane.CONTROL)
 
@@ -100,7 +100,7 @@ class Client:
         """The store with these settings; name, metadata and expiry only (OpenAI spec)."""
         return self._read(Call("POST", url_path("vector_stores", store_id), Plane.CONTROL, body=body), parse_store)
 
-    def store(self, store_id: str) -> LiveStore:
+    def get_store(self, store_id: str) -> LiveStore:
         """One store; NotFound may also mean that the caller may not see it."""
         return self._read(Call("GET", url_path("vector_stores", store_id), Plane.CONTROL), parse_store)
 
@@ -108,7 +108,7 @@ class Client:
         """Deletes a store; its Files stay (OpenAI spec). One that is gone already is fine."""
         self._gone(Call("DELETE", url_path("vector_stores", store_id), Plane.CONTROL))
 
-    def search(self, store_id: str, query: str, most: int) -> tuple[SearchHit, ...]:
+    def search_store(self, store_id: str, query: str, most: int) -> tuple[SearchHit, ...]:
         """The best `most` (1..50) chunks for a question."""
         body = {"query": query, "max_num_results": most}
         call = Call("POST", url_path("vector_stores", store_id, "search"), body=body, patience=SEARCH)
@@ -116,7 +116,7 @@ class Client:
 
     # -- a store's files ---------------------------------------------------------------------------------
 
-    def files(self, store_id: str, expected: int = 0) -> tuple[LiveFile, ...]:
+    def list_files(self, store_id: str, expected: int = 0) -> tuple[LiveFile, ...]:
         """All files of a store, complete: from both ends at once, and from one when that gave fewer than expected."""
         path = url_path("vector_stores", store_id, "files")
         try:
@@ -126,7 +126,7 @@ class Client:
             found = None
         return self._list(path, parse_store_file) if found is None or len(found) < expected else found
 
-    def ready(self, store_id: str) -> bool:
+    def is_ready(self, store_id: str) -> bool:
         """Whether the store can be used: some services answer 404 for a while after creating it."""
         try:
             self._send(Call("GET", url_path("vector_stores", store_id, "files"), params={"limit": 1}))
@@ -134,11 +134,11 @@ class Client:
             return False
         return True
 
-    def file(self, store_id: str, file_id: str) -> LiveFile:
+    def get_file(self, store_id: str, file_id: str) -> LiveFile:
         """One file of a store."""
         return self._read(Call("GET", url_path("vector_stores", store_id, "files", file_id)), parse_store_file)
 
-    def attached(self, store_id: str, file_id: str) -> bool:
+    def is_attached(self, store_id: str, file_id: str) -> bool:
         """Whether a store still has this file."""
         return self._there(Call("GET", url_path("vector_stores", store_id, "files", file_id)))
 
@@ -149,11 +149,11 @@ class Client:
         )
         return self._read(call, parse_store_file)
 
-    def detach(self, store_id: str, file_id: str) -> None:
+    def detach_file(self, store_id: str, file_id: str) -> None:
         """Takes a file out of a store; the File stays (OpenAI spec). One that is gone already is fine."""
         self._gone(Call("DELETE", url_path("vector_stores", store_id, "files", file_id)))
 
-    def attach(self, store_id: str, entry: AttachmentEntry) -> LiveFile:
+    def attach_file(self, store_id: str, entry: AttachmentEntry) -> LiveFile:
         """Attaches one file. A file that is attached already is an error here, and an answer there: look first."""
         return self._read(_attaching(store_id, "files", _entry(entry), 1), parse_store_file)
 
@@ -164,18 +164,18 @@ class Client:
         body = {"files": [_entry(entry) for entry in entries]}
         return self._polled(_attaching(store_id, "file_batches", body, len(entries)))
 
-    def create_batch_of(
+    def create_uniform_batch(
         self, store_id: str, file_ids: Sequence[str], attributes: Attributes, chunking: Chunking
     ) -> BatchPoll:
         """Attaches files that share attributes and chunking, for services that take no `files`."""
         body = {"file_ids": list(file_ids), "attributes": dict(attributes), **_strategy(chunking)}
         return self._polled(_attaching(store_id, "file_batches", body, len(file_ids)))
 
-    def batch(self, store_id: str, batch_id: str) -> BatchPoll:
+    def get_batch(self, store_id: str, batch_id: str) -> BatchPoll:
         """A batch's progress. The id in the answer is not trusted: some services echo another object's."""
         return self._polled(Call("GET", url_path("vector_stores", store_id, "file_batches", batch_id)))
 
-    def batch_files(self, store_id: str, batch_id: str) -> tuple[LiveFile, ...]:
+    def list_batch_files(self, store_id: str, batch_id: str) -> tuple[LiveFile, ...]:
         """All files of a batch, complete."""
         return self._list(url_path("vector_stores", store_id, "file_batches", batch_id, "files"), parse_store_file)
 
@@ -183,7 +183,7 @@ class Client:
         """Asks a batch to stop; what is completed stays, and it may go on for a while."""
         self._send(Call("POST", url_path("vector_stores", store_id, "file_batches", batch_id, "cancel")))
 
-    def batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
+    def list_batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
         """A store's unfinished batches with their files; None where the service does not list batches."""
         if not self._capabilities.list_batches:
             return None
@@ -198,12 +198,12 @@ class Client:
         return tuple(self._with_files(store_id, batch) for batch in listed if batch.status in _CHILD_STATES)
 
     def _with_files(self, store_id: str, batch: LiveBatch) -> LiveBatch:
-        ids = tuple(file.id for file in self.batch_files(store_id, batch.id))
+        ids = tuple(file.id for file in self.list_batch_files(store_id, batch.id))
         return LiveBatch(batch.id, batch.status, batch.created_at, batch.counts, ids)
 
     # -- uploads -----------------------------------------------------------------------------------------
 
-    def upload(self, handle: BinaryIO, filename: str) -> Upload:
+    def upload_file(self, handle: BinaryIO, filename: str) -> Upload:
         """Uploads from the handle's start to its end, without holding the bytes in memory."""
 
         def parts() -> Mapping[str, tuple[str, BinaryIO, str]]:
@@ -221,11 +221,11 @@ class Client:
         )
         return self._read(call, parse_upload)
 
-    def uploaded(self, file_id: str) -> Upload:
+    def get_upload(self, file_id: str) -> Upload:
         """One File object."""
         return self._read(Call("GET", url_path("files", file_id)), parse_upload)
 
-    def uploads(self) -> Iterator[Upload]:
+    def list_uploads(self) -> Iterator[Upload]:
         """All Files for the purpose that ours have, whoever's, newest first; each page is asked for when it is needed.
 
         Complete for who reads to the end. Raises ServiceError on the way, when a page fails or is misshapen.
@@ -236,12 +236,12 @@ class Client:
         except MalformedResponse as why:
             raise malformed_reply_error(Call("GET", "/files"), why) from why
 
-    def download(self, file_id: str) -> bytes:
+    def download_file(self, file_id: str) -> bytes:
         """A File's bytes, in memory. Many services give back none that were uploaded for stores."""
         body: bytes = self._send(Call("GET", url_path("files", file_id, "content"), patience=UPLOAD, raw=True)).body
         return body
 
-    def text(self, store_id: str, file_id: str) -> str:
+    def get_text(self, store_id: str, file_id: str) -> str:
         """A store file as the service read it: text, whatever was uploaded."""
         return self._read(Call("GET", url_path("vector_stores", store_id, "files", file_id, "content")), parse_text)
 
@@ -251,7 +251,7 @@ class Client:
 
     # -- looking around ----------------------------------------------------------------------------------
 
-    def glance(self, path: str, plane: Plane = Plane.DATA) -> Probe:
+    def probe(self, path: str, plane: Plane = Plane.DATA) -> Probe:
         """Asks for one object of a listing, and raises nothing for what the service says."""
         begun = self.clock.monotonic()
         error: ServiceError | None = None

@@ -69,7 +69,7 @@ def _handle_refusal(
     """Another way, the halves of what cannot go together, or the end of the one that is not taken."""
     lack = missing_from_create_error(error, [load.file_id for load in loads])
     try:
-        if lack is MissingCapability.BATCHES and not at.client.ready(
+        if lack is MissingCapability.BATCHES and not at.client.is_ready(
             at.id
         ):  # the store is gone: that says nothing of these files
             _leave_unattached(at, loads, error)
@@ -99,7 +99,7 @@ def _is_already_attached(at: StoreContext, loads: Sequence[PendingFile], error: 
     code = error.answer.code
     if len(loads) > 1 or code in ("file_already_attached", "unsupported_file"):
         return code == "file_already_attached"
-    return at.client.attached(at.id, loads[0].file_id)
+    return at.client.is_attached(at.id, loads[0].file_id)
 
 
 def _leave_unattached(at: StoreContext, loads: Sequence[PendingFile], error: VssyncError) -> None:
@@ -168,10 +168,10 @@ def _look_for_attached(
     one_request = len(loads) == 1 or (at.run.ways.batches and at.run.ways.batch_files)  # then one file tells of all
 
     def seen() -> set[str]:
-        return wanted.intersection(file.id for file in at.client.files(at.id))
+        return wanted.intersection(file.id for file in at.client.list_files(at.id))
 
     def whole() -> tuple[bool, None]:
-        return at.client.attached(at.id, loads[0].file_id) if one_request else seen() == wanted, None
+        return at.client.is_attached(at.id, loads[0].file_id) if one_request else seen() == wanted, None
 
     try:
         poll_until(at.run, whole, bool, bool, patience=at.run.grace)

@@ -212,7 +212,7 @@ class StoreContext:
 
     def file(self, file_id: str) -> LiveFile:
         """One file of this store."""
-        return self.client.file(self.id, file_id)
+        return self.client.get_file(self.id, file_id)
 
     def result(self, key: str, result: Result) -> None:
         """Records what became of a change of this store."""

@@ -41,7 +41,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     program = lower(plan)
     _finish(run, plan.owner, program)
     run.writes.journal.begin()
-    run.watcher.begin([_todo(store, run.ways) for store in program], lambda: run.client.held)
+    run.watcher.begin([_todo(store, run.ways) for store in program], lambda: run.client.pause_seconds)
     ids: list[tuple[str, str]] = []
     orphans: tuple[Orphan, ...] = ()
     interrupted = False
@@ -71,10 +71,10 @@ def _report(
         orphans=orphans + run.suspects() + _unused(run),
         store_ids=store_ids,
         seconds=run.client.clock.monotonic() - started,
-        requests=run.client.requests,
-        repeated=run.client.repeated,
+        requests=run.client.request_count,
+        repeated=run.client.retry_count,
         interrupted=interrupted,
-        throttled=run.client.throttled,
+        throttled=run.client.throttled_seconds,
     )
     run.writes.journal.end({orphan.file_id for orphan in report.orphans} if report.converged else None)
     return report

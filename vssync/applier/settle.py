@@ -45,7 +45,7 @@ def _listed(at: StoreContext, flight: InFlightBatch) -> tuple[Mapping[str, LiveF
     since = max(flight.sent, at.pace.moved)
     if flight.batch_id:
         stuck = wait_for_batch(at, flight.batch_id, since).status not in ENDED
-        return {file.id: file for file in at.client.batch_files(at.id, flight.batch_id)}, stuck
+        return {file.id: file for file in at.client.list_batch_files(at.id, flight.batch_id)}, stuck
     return wait_for_files(at, {load.file_id for load in flight.loads}, since)
 
 

@@ -57,8 +57,8 @@ def delete_store(run: ApplyRun, store: StoreSteps) -> None:
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
     """Our own uploads in an expired store, which no plan looks into; some services do not list one any more."""
     try:
-        owner = read_store_mark(run.client.store(store_id).metadata)
-        files = run.client.files(store_id)
+        owner = read_store_mark(run.client.get_store(store_id).metadata)
+        files = run.client.list_files(store_id)
     except VssyncError as error:
         run.suspect(f"uploads in the store {store_id}, which could not be listed before it was deleted: {error}")
         return ()
@@ -78,7 +78,7 @@ def _create(run: ApplyRun, settings: DesiredStore, change: StoreChange) -> str:
     if body["expires_after"] is None:
         del body["expires_after"]
     live = _created(run, body)
-    ready = poll_until(run, lambda: (run.client.ready(live.id), None), bool, lambda ready: ready)
+    ready = poll_until(run, lambda: (run.client.is_ready(live.id), None), bool, lambda ready: ready)
     if not ready:
         raise VssyncError(f"{settings.key}: the new store {live.id} does not answer yet; apply again later")
     _owned(run, settings.key, live, change)
@@ -88,7 +88,7 @@ def _create(run: ApplyRun, settings: DesiredStore, change: StoreChange) -> str:
 def _owned(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) -> None:
     """Raises VssyncError for a store that was written and carries no mark; an answer may leave metadata out."""
     mark = change.metadata[STORE_OWNER]
-    if mark != (live.metadata.get(STORE_OWNER) or run.client.store(live.id).metadata.get(STORE_OWNER)):
+    if mark != (live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)):
         raise VssyncError(
             f"{key}: the service lost the metadata of {live.id}; {MARKED}: declare this one with `id: {live.id}` and "
             "`external: true`"
@@ -112,7 +112,7 @@ def _created(run: ApplyRun, body: Mapping[str, Any]) -> LiveStore:
 
 def _with_mark(run: ApplyRun, mark: str) -> LiveStore | None:
     """The store with this mark, if any; an expired one is that which the new one replaces."""
-    usable = (store for store in run.client.stores() if store.status is not StoreStatus.EXPIRED)
+    usable = (store for store in run.client.list_stores() if store.status is not StoreStatus.EXPIRED)
     return next((store for store in usable if store.metadata.get(STORE_OWNER) == mark), None)
 
 
@@ -160,14 +160,14 @@ class BatchNote:
 
     def _lists_none(self) -> bool:
         try:
-            return self._at.client.batches(self._at.id) is None
+            return self._at.client.list_batches(self._at.id) is None
         except VssyncError:
             return False
 
     def _write(self, batch_ids: tuple[str, ...]) -> None:
         """What others keep in the store's metadata goes along as it is: a write replaces the whole map."""
         try:
-            live = self._at.client.store(self._at.id).metadata
+            live = self._at.client.get_store(self._at.id).metadata
             others = {name: value for name, value in live.items() if name != STORE_BATCHES}
             note = {STORE_BATCHES: hint_of(batch_ids)} if batch_ids else {}
             self._at.writes.update_store(self._at.id, {"metadata": {**others, **note}})

@@ -20,7 +20,7 @@ def cancel_batch(at: StoreContext, step: CancelBatch) -> None:
         try:
             at.writes.cancel_batch(at.id, step.batch_id)
         except ServiceError:
-            if at.client.batch(at.id, step.batch_id).batch.status not in ENDED:
+            if at.client.get_batch(at.id, step.batch_id).batch.status not in ENDED:
                 raise
         _batch_result(at, step.batch_id)
     except VssyncError as error:

@@ -116,7 +116,7 @@ def _has_completed(at: StoreContext, put: Put) -> bool:
 def _exists(at: StoreContext, file_id: str) -> bool:
     """Whether a File is there: some services list one as attached that somebody deleted."""
     try:
-        at.client.uploaded(file_id)
+        at.client.get_upload(file_id)
     except NotFound:
         return False
     return True
@@ -146,7 +146,7 @@ def _obtain_upload(at: StoreContext, put: Put) -> str:
 def _usable(at: StoreContext, put: Put, file_id: str) -> bool:
     """Whether an upload of an earlier run is still there, as it was made."""
     try:
-        found = at.client.uploaded(file_id)
+        found = at.client.get_upload(file_id)
     except NotFound:
         return False
     if found.size != put.file.size or not found.created_at:
@@ -199,7 +199,7 @@ def wait_until_detached(at: StoreContext, file_id: str) -> None:
 
     Raises VssyncError when it stays.
     """
-    if poll_until(at.run, lambda: (at.client.attached(at.id, file_id), None), lambda there: not there, bool):
+    if poll_until(at.run, lambda: (at.client.is_attached(at.id, file_id), None), lambda there: not there, bool):
         raise VssyncError(f"{file_id}: still attached to {at.id} long after it was detached; apply again later")
 
 
@@ -218,7 +218,7 @@ def recover_upload(at: StoreContext, file: DesiredFile, asked: int | None, error
 
     def look() -> tuple[str, None]:
         """Newest first, so that the whole account is not read."""
-        new = takewhile(lambda upload: upload.created_at >= since, at.client.uploads())
+        new = takewhile(lambda upload: upload.created_at >= since, at.client.list_uploads())
         alike = (upload.id for upload in new if (upload.filename, upload.size) == (file.filename, file.size))
         return next((file_id for file_id in alike if _free(at, file_id)), ""), None
 
@@ -233,4 +233,4 @@ def recover_upload(at: StoreContext, file: DesiredFile, asked: int | None, error
 
 def _free(at: StoreContext, file_id: str) -> bool:
     """Whether this run has no other use for a File, and the store does not hold it: it attaches only once."""
-    return not at.run.uploads.has(file_id) and not at.client.attached(at.id, file_id)
+    return not at.run.uploads.has(file_id) and not at.client.is_attached(at.id, file_id)

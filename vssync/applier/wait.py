@@ -62,7 +62,7 @@ def wait_for_batch(at: StoreContext, batch_id: str, since: float | None = None) 
 
     def look() -> tuple[LiveBatch, float | None]:
         try:
-            polled = at.client.batch(at.id, batch_id)
+            polled = at.client.get_batch(at.id, batch_id)
         except NotFound:
             return unseen, None
         return polled.batch, polled.after
@@ -77,11 +77,11 @@ def wait_for_files(
 
     The store is listed where that is fewer requests a look than to read each file; else nothing is known of them yet.
     """
-    if len(file_ids) < 2 or at.client.store(at.id).counts.total > PAGE_SIZE * len(file_ids):
+    if len(file_ids) < 2 or at.client.get_store(at.id).counts.total > PAGE_SIZE * len(file_ids):
         return {}, False
 
     def look() -> tuple[Mapping[str, LiveFile], None]:
-        return {file.id: file for file in at.client.files(at.id) if file.id in file_ids}, None
+        return {file.id: file for file in at.client.list_files(at.id) if file.id in file_ids}, None
 
     def ended(files: Mapping[str, LiveFile]) -> int:
         return sum(file.status in ENDED for file in files.values())

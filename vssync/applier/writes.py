@@ -42,7 +42,7 @@ class Writes:
         write = Write(Operation.UPLOAD, name=file.filename, size=file.size, sha256=file.sha256)
         with self._noted(write) as made, open_unchanged(root, file) as handle:
             try:
-                file_id = self.client.upload(handle, file.filename).id
+                file_id = self.client.upload_file(handle, file.filename).id
             except LostReply as error:
                 file_id = on_lost(error)
             made(file_id)
@@ -62,17 +62,17 @@ class Writes:
 
     def create_batch_of(self, store_id: str, file_ids: Sequence[str], shared: Attributes, chunking: Chunking) -> None:
         with self._noted(Write(Operation.ATTACH, store_id, tuple(file_ids))) as made:
-            made(self.client.create_batch_of(store_id, file_ids, shared, chunking).batch.id)
+            made(self.client.create_uniform_batch(store_id, file_ids, shared, chunking).batch.id)
 
     def attach(self, store_id: str, entry: AttachmentEntry) -> None:
         with self._noted(Write(Operation.ATTACH, store_id, (entry.file_id,))):
-            self.client.attach(store_id, entry)
+            self.client.attach_file(store_id, entry)
 
     def detach(self, store_id: str, file_id: str, *, ours: bool, file: DesiredFile | None = None) -> None:
         """With `ours` it is an upload of ours, which nothing may hold from now on; `file` is what it was made from."""
         name, size, sha256 = (file.filename, file.size, file.sha256) if file else ("", 0, "")
         with self._noted(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, ours)):
-            self.client.detach(store_id, file_id)
+            self.client.detach_file(store_id, file_id)
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> LiveFile:
         with self._noted(Write(Operation.ATTRIBUTES, store_id, (file_id,))):

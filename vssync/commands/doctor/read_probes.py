@@ -30,7 +30,7 @@ def run_read_probes(work: Session, tell: Emit, now: Callable[[], float]) -> tupl
     glances: dict[Plane, Probe] = {}
     ahead: float | None = None  # seconds, of this machine's clock, at an answer's arrival: a glance can take minutes
     for plane, path in ((Plane.CONTROL, "/vector_stores"), (Plane.DATA, "/files")):
-        glances[plane] = work.client.glance(path, plane)
+        glances[plane] = work.client.probe(path, plane)
         if not glances[plane].error and work.client.service_date is not None:
             ahead = now() - work.client.service_date
     for finding in _connections(work, glances):
@@ -132,11 +132,11 @@ def _clock(work: Session, ahead: float | None) -> Finding | None:
 def _stores(work: Session, glance: Probe, tell: Emit) -> tuple[LiveStore, ...] | None:
     """The listing, and whether the other address serves it, too: sources disagree about OCI's."""
     two = work.endpoint.control_url != work.endpoint.data_url
-    elsewhere = two and work.client.glance("/vector_stores").error is None
+    elsewhere = two and work.client.probe("/vector_stores").error is None
     if isinstance(glance.error, AccessDenied) or _unanswered(glance):
         return None
     try:
-        stores = work.client.stores()
+        stores = work.client.list_stores()
     except ServiceError as error:
         hint = (f"The data address lists stores: set `control_url: {work.endpoint.data_url}`.",) if elsewhere else ()
         tell(failed("list stores", str(error), *hint, *_permission(work, error.answer.status)))
@@ -162,7 +162,7 @@ def _files(work: Session, stores: tuple[LiveStore, ...], tell: Emit) -> None:
 
 def _readable(work: Session, key: str, store: LiveStore) -> Finding:
     try:
-        if work.client.ready(store.id):
+        if work.client.is_ready(store.id):
             return ok("list files", f"{key} ({store.id}): its files can be listed")
     except ServiceError as error:
         return failed("list files", f"{key}: {error}", *_permission(work, error.answer.status))
@@ -173,7 +173,7 @@ def _readable(work: Session, key: str, store: LiveStore) -> Finding:
 
 
 def _batches(work: Session, store: LiveStore) -> Finding:
-    error = work.client.glance(url_path("vector_stores", store.id, "file_batches")).error
+    error = work.client.probe(url_path("vector_stores", store.id, "file_batches")).error
     if error is None:
         return ok("list batches", "supported")
     if missing_from_list_error(error) is None:

@@ -56,9 +56,9 @@ def dump_store(line: Connection, service: ServiceSpec, order: DumpRequest) -> st
     Raises UsageProblem for a store that is not there and a folder outside of the manifest's, Refused for a download
     that would overwrite a file.
     """
-    stores = line.client.stores()
+    stores = line.client.list_stores()
     store = _chosen(stores, order.store)
-    files = line.client.files(store.id, store.counts.total)
+    files = line.client.list_files(store.id, store.counts.total)
     ready = [file for file in files if file.status is FileStatus.COMPLETED]
     found = tuple(map(remote_file, ready, line.pool.map(lambda file: _upload(line, file), ready)))
     folders = [_below(folder, order) for folder in (order.match, order.download) if folder]
@@ -104,7 +104,7 @@ def _chosen(stores: tuple[LiveStore, ...], wanted: str) -> LiveStore:
 def _upload(line: Connection, file: LiveFile) -> Upload | None:
     """The File behind a store's file; it may be deleted, and the store's copy still work."""
     try:
-        return line.client.uploaded(file.id)
+        return line.client.get_upload(file.id)
     except NotFound:
         return None
 
