@@ -81,6 +81,7 @@ USUAL = section()
 LOCKED = {"locked.pem": pem(rsa(), PHRASE)}
 
 
+@pytest.mark.oci
 @pytest.mark.parametrize(
     ("profile", "files", "environment", "arguments", "said"),
     [
@@ -115,14 +116,13 @@ def test_oci_profiles_and_keys(
     arguments: list[str],
     said: str,
 ) -> None:
-    pytest.importorskip("oci")
     home = write_home(tmp_path / "home", {"DEFAULT": profile}, files)
     end = vssync(manifest(tmp_path, OCI), "plan", *arguments, **home, **environment)
     one_message(end, 1, said)
 
 
+@pytest.mark.oci
 def test_no_oci_configuration_at_all(tmp_path: Path) -> None:
-    pytest.importorskip("oci")
     one_message(vssync(manifest(tmp_path, OCI), "plan", HOME=str(tmp_path)), 1, "oci setup config")
 
 
