@@ -15,7 +15,7 @@ import pytest
 from tests.support import ENDPOINT, Clock, client_of
 from vssync.api.client import Client
 from vssync.api.connect import connect
-from vssync.api.http import ATTACH, CONNECT, READ, SEARCH, UPLOAD, WRITE
+from vssync.api.http import ATTACH_TIMEOUT, CONNECT_TIMEOUT, READ_TIMEOUT, SEARCH_TIMEOUT, UPLOAD_TIMEOUT, WRITE_TIMEOUT
 from vssync.api.parse import AttachmentEntry
 from vssync.errors import AccessDenied, LostReply, NotFound, ServiceError
 from vssync.model.state import AUTO, Chunking, FileStatus
@@ -99,7 +99,7 @@ def test_deleting_what_is_gone_is_fine() -> None:
 )
 def test_what_answers_404_to_its_deletion_and_can_be_read_is_not_gone(delete: Callable[[Client], None]) -> None:
     serve, seen = script(httpx.Response(404), ok(id="x"))
-    with pytest.raises(AccessDenied, match=r"404.*may see it and not delete it"):
+    with pytest.raises(AccessDenied, match=r"404.*may see but not delete it"):
         delete(client_of(serve))
     assert [request.method for request in seen] == ["DELETE", "GET"]
     assert seen[0].url == seen[1].url
@@ -189,18 +189,23 @@ def test_attaching_is_never_sent_again_blindly(attach: Callable[[Client], object
 @pytest.mark.parametrize(
     ("ask", "seconds"),
     [
-        (lambda client: client.get_store("vs_1"), READ),
-        (lambda client: client.search_store("vs_1", "why", 5), SEARCH),
-        (lambda client: client.create_batch("vs_1", []), ATTACH),
-        (lambda client: client.attach_file("vs_1", AttachmentEntry("file-1", {}, AUTO)), ATTACH),
-        (lambda client: client.upload_file(io.BytesIO(b"x"), "a.md"), UPLOAD),
+        (lambda client: client.get_store("vs_1"), READ_TIMEOUT),
+        (lambda client: client.search_store("vs_1", "why", 5), SEARCH_TIMEOUT),
+        (lambda client: client.create_batch("vs_1", []), ATTACH_TIMEOUT),
+        (lambda client: client.attach_file("vs_1", AttachmentEntry("file-1", {}, AUTO)), ATTACH_TIMEOUT),
+        (lambda client: client.upload_file(io.BytesIO(b"x"), "a.md"), UPLOAD_TIMEOUT),
     ],
     ids=["read", "search", "batch", "attach", "upload"],
 )
 def test_each_kind_of_request_has_its_patience(ask: Callable[[Client], object], seconds: float) -> None:
     serve, seen = script(ok(id="x", data=[]))
     ask(client_of(serve))
-    assert seen[0].extensions["timeout"] == {"connect": CONNECT, "read": seconds, "write": WRITE, "pool": None}
+    assert seen[0].extensions["timeout"] == {
+        "connect": CONNECT_TIMEOUT,
+        "read": seconds,
+        "write": WRITE_TIMEOUT,
+        "pool": None,
+    }
 
 
 def test_an_empty_store_costs_one_request() -> None:
@@ -242,7 +247,7 @@ def test_a_lost_reply_keeps_the_request_id_of_a_500() -> None:
 def test_the_services_wish_of_when_to_look_again(hint: str, after: float | None) -> None:
     headers = [(b"openai-poll-after-ms", hint.encode("latin-1"))]
     serve, _ = script(httpx.Response(200, json={"id": "vsfb_1"}, headers=headers))
-    assert client_of(serve).get_batch("vs_1", "vsfb_1").after == after
+    assert client_of(serve).get_batch("vs_1", "vsfb_1").poll_after == after
 
 
 def test_the_log_has_requests_and_never_a_secret(caplog: pytest.LogCaptureFixture) -> None:

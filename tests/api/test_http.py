@@ -207,8 +207,8 @@ def test_a_name_dns_cannot_spell_is_an_error_of_the_address() -> None:
 def test_an_answer_without_end_is_given_up(
     monkeypatch: pytest.MonkeyPatch, most: int, longest: float, why: str
 ) -> None:
-    monkeypatch.setattr(http, "MOST_JSON", most)
-    monkeypatch.setattr(http, "LONGEST_JSON", longest)
+    monkeypatch.setattr(http, "MAX_JSON_BYTES", most)
+    monkeypatch.setattr(http, "MAX_JSON_SECONDS", longest)
     packed = gzip.compress(b" " * 2_000_000)
     clock = Clock()
 
@@ -242,7 +242,7 @@ def test_an_address_that_does_not_speak_tls_is_said_to() -> None:
     with (
         listening(lambda _: said(id="vs_1")) as place,
         client_at(place.url.replace("http:", "https:")) as client,
-        pytest.raises(ServiceError, match=r"no TLS connection to be had: .*; look at the address, its port"),
+        pytest.raises(ServiceError, match=r"no TLS connection: .*; check the address, its port"),
     ):
         client.get_store("vs_1")
     assert place.got == []

@@ -257,7 +257,9 @@ def test_what_we_send_is_as_described(opened: Callable[..., Service], provider: 
     dialect = replace(DIALECTS[provider], unsettled=0, **AS_USUAL.get(provider, {}))
     held = judge(LocalTransport(opened(dialect=dialect)))
     data, control = ("/openai/v1", "/20231130/openai/v1") if provider == "oci" else ("/v1", "/v1")
-    place = Endpoint(PROVIDERS[provider], f"http://local{data}", f"http://local{control}", HEADERS, HEADERS, AuthKind.NONE)
+    place = Endpoint(
+        PROVIDERS[provider], f"http://local{data}", f"http://local{control}", HEADERS, HEADERS, AuthKind.NONE
+    )
     everything_of_ours(connect(place, auth=None, clock=Clock(), workers=1, transport=held))
     assert held.wrong_requests == set()
     assert held.operations <= set(contract.OPERATIONS)

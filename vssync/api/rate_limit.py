@@ -79,41 +79,40 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._next: dict[tuple[Bucket, str], float] = {}
         self._paused_until = 0.0
-        self.throttled = 0.0  # seconds this run was asked to pause
+        self.throttled_seconds = 0.0  # seconds this run was asked to pause
 
     def take(self, costs: Mapping[Bucket, int], scope: str = "") -> None:
-        """Waits until a request may go that counts so much against each bucket; `scope` is its store."""
+        """Waits until a request may go that counts so much against each bucket; `scope` is its store.
+
+        It takes a place in every queue at once: a bucket holds a second's worth, so short bursts pass.
+        """
         self._clock.check()
-        wait = self._reserve(costs, scope)
-        while wait > 0:
-            self._clock.sleep(wait)
-            wait = self.held  # another thread may have been told to wait meanwhile
-
-    def pause(self, seconds: float) -> None:
-        """Holds every thread's next request back: a 429 concerns the run, not the thread that met it."""
-        with self._lock:
-            until = self._clock.monotonic() + seconds
-            self.throttled += max(0.0, until - max(self._paused_until, self._clock.monotonic()))
-            self._paused_until = max(self._paused_until, until)
-
-    @property
-    def held(self) -> float:
-        """Seconds from now in which nothing may be sent, since the service asked for it."""
-        return max(0.0, self._paused_until - self._clock.monotonic())
-
-    def _reserve(self, costs: Mapping[Bucket, int], scope: str) -> float:
-        """A place in every queue: a bucket holds a second's worth, so short bursts pass at once."""
         with self._lock:
             now = self._clock.monotonic()
             starts = [self._book(bucket, amount, scope, now) for bucket, amount in costs.items()]
-            return max(self._paused_until, *starts, now) - now
+            wait = max(self._paused_until, *starts, now) - now
+        while wait > 0:
+            self._clock.sleep(wait)
+            wait = self.pause_seconds  # another thread may have been told to wait meanwhile
+
+    def pause(self, seconds: float) -> None:
+        """Holds every thread's next request back: a 429 concerns the run, not only the thread that got it."""
+        with self._lock:
+            until = self._clock.monotonic() + seconds
+            self.throttled_seconds += max(0.0, until - max(self._paused_until, self._clock.monotonic()))
+            self._paused_until = max(self._paused_until, until)
+
+    @property
+    def pause_seconds(self) -> float:
+        """Seconds from now in which nothing may be sent, since the service asked for it."""
+        return max(0.0, self._paused_until - self._clock.monotonic())
 
     def _book(self, bucket: Bucket, amount: int, scope: str, now: float) -> float:
         """When this bucket lets the request go."""
         rate = self._per_minute.get(bucket)
         if not rate:
             return now
-        line = bucket, scope if bucket is Bucket.ATTACHES else ""
-        slot = max(self._next.get(line, 0.0), now - 1.0)
-        self._next[line] = slot + amount * 60.0 / rate
-        return slot
+        queue = bucket, scope if bucket is Bucket.ATTACHES else ""
+        start = max(self._next.get(queue, 0.0), now - 1.0)
+        self._next[queue] = start + amount * 60.0 / rate
+        return start

@@ -65,7 +65,7 @@ def wait_for_batch(at: StoreContext, batch_id: str, since: float | None = None) 
             polled = at.client.get_batch(at.id, batch_id)
         except NotFound:
             return unseen, None
-        return polled.batch, polled.after
+        return polled.batch, polled.poll_after
 
     return poll_until(at.run, look, lambda batch: batch.status in ENDED, lambda batch: batch.counts, since=since)
 
