@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from vssync import limits
-from vssync.sources.schemas import schema
+from vssync.sources.schemas import load_schema
 
-DEFINITIONS = schema("manifest.schema.json")["definitions"]
+DEFINITIONS = load_schema("manifest.schema.json")["definitions"]
 STORE = DEFINITIONS["store"]["properties"]
 CHUNKING = DEFINITIONS["chunking"]["properties"]
 

@@ -13,13 +13,27 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
-from tests.render import samples
-from tests.render.anything import PLANS
-from tests.render.plans import MARK, OCI, SHA, change, copy, create, deleted, desired, plan, replaced, store, update
+from tests.render import builders as samples
+from tests.render.builders import (
+    ARBITRARY_PLANS,
+    MARK,
+    OCI,
+    SHA,
+    change,
+    copy,
+    create,
+    deleted,
+    desired,
+    plan,
+    replaced,
+    store,
+    update,
+)
 from vssync.errors import VssyncError
-from vssync.model.marks import Origin, mark_for
+from vssync.model.digests import mark_for
+from vssync.model.marks import Origin, UnreadableMark
 from vssync.model.plan import Action, BatchChange, FieldChange, FileChange, Plan, Reason, StoreChange
-from vssync.model.state import Attributes, Chunking, DesiredFile, DesiredStore, FileCounts, FileStatus, Scalar
+from vssync.model.state import Attributes, Chunking, DesiredFile, FileCounts, FileStatus, Scalar, StoreSettings
 from vssync.planfile import FORMAT, dump, load
 from vssync.staleness import already_applied, check_stale, replaced_since
 
@@ -27,7 +41,7 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "plan.schema.json")
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 
 
-@given(PLANS)
+@given(ARBITRARY_PLANS)
 @settings(max_examples=80)
 def test_a_plan_survives_its_file(made: Plan) -> None:
     text = dump(made)
@@ -51,7 +65,7 @@ def test_values_keep_their_types_beside_each_other() -> None:
 
 @pytest.mark.parametrize("name", ["small", "nothing", "new-stores", "everything", "refused"])
 def test_a_sample_fits_the_schema(name: str) -> None:
-    VALIDATOR.validate(json.loads(dump(samples.PLANS[name]())))
+    VALIDATOR.validate(json.loads(dump(samples.SAMPLE_PLANS[name]())))
 
 
 def test_the_schema_is_a_schema() -> None:
@@ -264,7 +278,12 @@ LATER = copy("file-2", mark=mark_of(desired()))
         pytest.param(create(), replace(REQUESTED, keep=LATER), True, id="it was missing when it was asked for"),
         pytest.param(REQUESTED, replace(REQUESTED, keep=replace(LATER, id="file-1", created_at=9)), True, id="again"),
         pytest.param(REQUESTED, replace(REQUESTED, keep=copy("file-2")), False, id="a later copy of other chunking"),
-        pytest.param(REQUESTED, replace(REQUESTED, keep=replace(LATER, mark="v1;")), False, id="an unreadable mark"),
+        pytest.param(
+            REQUESTED,
+            replace(REQUESTED, keep=replace(LATER, mark=UnreadableMark("v1;"))),
+            False,
+            id="an unreadable mark",
+        ),
         pytest.param(
             REQUESTED, replace(REQUESTED, keep=replace(LATER, status=FileStatus.FAILED)), False, id="it failed"
         ),
@@ -308,7 +327,7 @@ def test_a_replacement_asked_for_is_done_once(saved: FileChange, found: FileChan
         (store(), store(change=NEW_STORE), "guide: create (missing) is not in the saved plan"),
         (
             store(id="", change=NEW_STORE),
-            store(id="", change=NEW_STORE, desired=DesiredStore("guide", "guide", description="new")),
+            store(id="", change=NEW_STORE, desired=StoreSettings("guide", "guide", description="new")),
             "guide: settings.description (none) -> new",
         ),
         (store(), store(batches=samples.batches()[:1]), "is not in the saved plan"),
@@ -342,7 +361,7 @@ def test_a_long_list_of_moves_ends_in_a_number() -> None:
     assert lines[-1] == "and 1,010 more changes"
 
 
-@given(PLANS)
+@given(ARBITRARY_PLANS)
 @settings(max_examples=50)
 def test_nothing_is_stale_against_itself_once_saved(made: Plan) -> None:
     keys = [each.key for each in made.stores]

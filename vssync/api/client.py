@@ -36,10 +36,12 @@ from vssync.api.parse import (
     parse_store_file,
     parse_text,
     parse_upload,
+    with_mark,
 )
 from vssync.api.rate_limit import Clock
 from vssync.errors import AccessDenied, Answer, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
+from vssync.model.marks import Mark
 from vssync.model.state import (
     Attributes,
     Capabilities,
@@ -158,9 +160,9 @@ class Client:
         """Whether a store still has this file."""
         return self._exists(Call("GET", _store_path(store_id, "files", file_id)))
 
-    def set_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> LiveFile:
-        """Replaces a store file's attributes as a whole."""
-        body = {"attributes": dict(attributes)}
+    def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark | None = None) -> LiveFile:
+        """Replaces a store file's attributes as a whole, its mark among them."""
+        body = {"attributes": with_mark(attributes, mark)}
         return self._read(Call("POST", _store_path(store_id, "files", file_id), body=body), parse_store_file)
 
     def detach_file(self, store_id: str, file_id: str) -> None:
@@ -179,10 +181,15 @@ class Client:
         return self._poll(_attach_call(store_id, "file_batches", body, len(entries)))
 
     def create_uniform_batch(
-        self, store_id: str, file_ids: Sequence[str], attributes: Attributes, chunking: Chunking
+        self,
+        store_id: str,
+        file_ids: Sequence[str],
+        attributes: Attributes,
+        chunking: Chunking,
+        mark: Mark | None = None,
     ) -> BatchPoll:
-        """Attaches files that share attributes and chunking, for services that take no `files`."""
-        body = {"file_ids": list(file_ids), "attributes": dict(attributes), **chunking_body(chunking)}
+        """Attaches files that share attributes, chunking and mark, for services that take no `files`."""
+        body = {"file_ids": list(file_ids), "attributes": with_mark(attributes, mark), **chunking_body(chunking)}
         return self._poll(_attach_call(store_id, "file_batches", body, len(file_ids)))
 
     def get_batch(self, store_id: str, batch_id: str) -> BatchPoll:

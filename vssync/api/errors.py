@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from vssync.errors import AccessDenied, Answer, LostReply, NotFound, ServiceError
-from vssync.model.marks import NEEDED
+from vssync.model.marks import NEEDS_ATTRIBUTES
 from vssync.providers import DOCTOR_HINT, Hint, Provider
 
 _GONE = re.compile(r"not found|no file found|does not exist|no such", re.IGNORECASE)
@@ -180,7 +180,7 @@ _HINTS = (
         _lacks("creates no stores", "store_creates") + "; create the store there, and declare it `external`",
         r"POST .*/vector_stores",
     ),
-    Hint((400, 422), rf"{_UNKNOWN}.*\battributes\b", f"{NEEDED}: vssync cannot be used here"),
+    Hint((400, 422), rf"{_UNKNOWN}.*\battributes\b", f"{NEEDS_ATTRIBUTES}: vssync cannot be used here"),
     Hint((400, 422), rf"{_UNKNOWN}.*\bchunking_strategy\b", "leave `chunking` out, or say `chunking: auto`"),
     Hint((429,), r"quota|billing", "waiting does not help; check the plan and billing of the account"),
 )

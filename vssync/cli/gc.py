@@ -30,9 +30,8 @@ def gc(suspected: bool, yes: bool, lock_timeout: float, **given: Any) -> int:
         found = find_orphans(work, record, suspected=suspected)
         left = delete_orphans(work, record, found) if yes else ()
     for orphan in left if yes else found:
-        click.echo(
-            f"  {escape_control(orphan.file_id)}{'  suspected' if orphan.suspected else ''}  {escape_control(orphan.detail)}"
-        )
+        suspected_mark = "  suspected" if orphan.suspected else ""
+        click.echo(f"  {escape_control(orphan.file_id)}{suspected_mark}  {escape_control(orphan.detail)}")
     if not yes:
         click.echo(f"{count_noun(len(found), 'orphan')}." + (" Delete with --yes." if found else ""))
         return exit_codes.DONE

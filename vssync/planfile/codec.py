@@ -14,6 +14,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
+from vssync.model.marks import Mark, UnreadableMark, parse_mark
+
 Made = TypeVar("Made")
 Object = dict[str, Any]
 Decoder = Callable[[Any], Any]
@@ -53,6 +55,8 @@ class Codec:
             return it
         if isinstance(it, Enum):
             return it.value
+        if isinstance(it, (Mark, UnreadableMark)):
+            return str(it)
         if isinstance(it, (tuple, list)):
             return [self.encode(each) for each in it]
         if isinstance(it, Mapping):
@@ -143,6 +147,8 @@ class Codec:
     def _union(self, kinds: tuple[Any, ...]) -> Decoder:
         known = [kind for kind in kinds if kind is not types.NoneType]
         optional = len(known) < len(kinds)
+        if known == [Mark, UnreadableMark]:
+            return _decode_mark
         only = self._decoder(known[0]) if len(known) == 1 else _one_of(known)
 
         def decode(it: Any) -> Any:
@@ -171,6 +177,12 @@ def _enum(kind: Any) -> Decoder:
         return known[it]
 
     return decode
+
+
+def _decode_mark(it: Any) -> Mark | UnreadableMark | None:
+    if it is None or isinstance(it, str):
+        return None if it is None else parse_mark(it)
+    raise Wrong("a text belongs here")
 
 
 def _scalar(kind: Any) -> Decoder:

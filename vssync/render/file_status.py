@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vssync.model.marks import DECLARED, RESERVED, UNREAD, Mark, Unreadable
+from vssync.model.marks import DECLARED, RESERVED_PREFIX, UNREAD, Mark, UnreadableMark
 from vssync.model.plan import FileChange
-from vssync.model.state import Chunking, Desired, DesiredFile, LiveFile, Scalar
+from vssync.model.state import Desired, DesiredFile, LiveFile, Scalar
 from vssync.render import wording
 from vssync.render.escape import escape_ci_commands
 from vssync.text import escape_control, format_size
@@ -16,10 +16,9 @@ _ORIGINS = {"u": "uploaded by vssync", "d": "declared by id", "a": "adopted"}
 
 @dataclass(frozen=True, slots=True)
 class LiveCopy:
-    """One live copy, its mark, and the batch that is at work on it."""
+    """One live copy and the batch that is at work on it."""
 
     file: LiveFile
-    mark: Mark | Unreadable | None
     batch: str = ""
 
 
@@ -63,26 +62,25 @@ def _desired(found: FileInspection) -> list[tuple[str, str]]:
         ("size", format_size(file.size) if file.path else ""),
         ("sha256", file.sha256),
         ("upload name", escape_control(file.filename)),
-        ("chunking", _chunking(file.chunking)),
+        ("chunking", str(file.chunking)),
         *_attributes(dict(file.attributes)),
     ]
 
 
 def _copy(copy: LiveCopy) -> list[tuple[str, str]]:
     file = copy.file
-    error = f"{file.error.code}: {file.error.message}".strip(": ") if file.error else ""
     return [
         ("id", escape_control(file.id)),
         ("status", file.status.replace("_", " ")),
-        ("last error", escape_control(error)),
+        ("last error", escape_control(str(file.error or ""))),
         ("batch", escape_control(copy.batch)),
-        ("chunking", _chunking(file.chunking) if file.chunking else "not reported"),
-        *_attributes({name: value for name, value in file.attributes.items() if not name.startswith(RESERVED)}),
-        *_mark(copy.mark),
+        ("chunking", str(file.chunking) if file.chunking else "not reported"),
+        *_attributes({name: value for name, value in file.attributes.items() if not name.startswith(RESERVED_PREFIX)}),
+        *_mark(file.mark),
     ]
 
 
-def _mark(mark: Mark | Unreadable | None) -> list[tuple[str, str]]:
+def _mark(mark: Mark | UnreadableMark | None) -> list[tuple[str, str]]:
     if not isinstance(mark, Mark):
         return [("mark", "unreadable")]
     content = "the declared File" if mark.content == DECLARED else mark.content
@@ -100,10 +98,6 @@ def _attributes(attributes: dict[str, Scalar]) -> list[tuple[str, str]]:
         (f"attributes.{escape_control(name)}", wording.format_value(value))
         for name, value in sorted(attributes.items())
     ]
-
-
-def _chunking(chunking: Chunking) -> str:
-    return "auto" if chunking.auto else f"{chunking.size}/{chunking.overlap}"
 
 
 def _decisions(found: FileInspection) -> list[str]:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vssync.manifest.explain import rendered
+from vssync.manifest.explain import effective_tree
 from vssync.manifest.spec import Manifest
-from vssync.model.state import Chunking, DesiredFile
+from vssync.model.state import DesiredFile
 from vssync.render.escape import escape_ci_commands_json
 from vssync.render.yaml_writer import visible_text, yaml_scalar, yaml_text
 from vssync.text import display_width, escape_control, format_size, pad_right
@@ -48,7 +48,7 @@ def manifest_json(manifest: Manifest, files: tuple[TracedFile, ...] = ()) -> str
 
 def _tree(manifest: Manifest) -> dict[str, Any]:
     """The manifest's fields, with the provider even where nobody wrote it: where things go is never left unsaid."""
-    tree = rendered(manifest)
+    tree = effective_tree(manifest)
     return tree | {"service": {"provider": manifest.service.provider, **tree["service"]}}
 
 
@@ -75,13 +75,9 @@ def _rows(file: DesiredFile, origins: Mapping[str, str]) -> Iterator[tuple[str, 
         yield row("filename", yaml_scalar(file.filename))
         yield row("size", format_size(file.size))
         yield row("sha256", file.sha256)
-    yield row("chunking", _sizes(file.chunking))
+    yield row("chunking", str(file.chunking))
     for name, value in sorted(file.attributes.items()):
         yield row(f"attributes.{name}", yaml_scalar(value))
-
-
-def _sizes(chunking: Chunking) -> str:
-    return "auto" if chunking.auto else f"{chunking.size}/{chunking.overlap}"
 
 
 def _plain(traced: TracedFile) -> dict[str, Any]:

@@ -12,20 +12,20 @@ from vssync.providers import PROVIDERS
 
 
 def schema_text(name: str) -> str:
-    """The text of `manifest.schema.json` and its like. Raises FileNotFoundError for a name that does not exist."""
+    """The text of `manifest.schema.json` and its like. Raises FileNotFoundError."""
     package = files("vssync")
-    homes: list[Traversable] = [package / "schemas"]
+    folders: list[Traversable] = [package / "schemas"]
     if isinstance(package, Path):
-        homes.append(package.parent / "schemas")
-    for home in homes:
-        if (found := home / name).is_file():
-            return found.read_text("utf-8")
+        folders.append(package.parent / "schemas")
+    for folder in folders:
+        if (file := folder / name).is_file():
+            return file.read_text("utf-8")
     raise FileNotFoundError(name)
 
 
-def schema(name: str) -> dict[str, Any]:
-    """A schema as values. Raises FileNotFoundError for a name that does not exist."""
-    found: dict[str, Any] = json.loads(schema_text(name))
+def load_schema(name: str) -> dict[str, Any]:
+    """A schema as values. Raises FileNotFoundError."""
+    schema: dict[str, Any] = json.loads(schema_text(name))
     if name == "manifest.schema.json":  # the file's own list of providers is for editors
-        found["definitions"]["service"]["properties"]["provider"]["enum"] = list(PROVIDERS)
-    return found
+        schema["definitions"]["service"]["properties"]["provider"]["enum"] = list(PROVIDERS)
+    return schema
