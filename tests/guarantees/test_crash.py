@@ -113,10 +113,10 @@ def planned_actions(plan: Plan) -> Iterator[Action]:
 def add_theirs(place: Place) -> None:
     """Somebody attaches a file to our store."""
     with place.work() as session:
-        (store,) = [store for store in session.client.stores() if store.name == "guide"]
-        their_file = session.client.upload(io.BytesIO(b"# theirs\n"), "theirs.md").id
-        session.client.attach(store.id, AttachmentEntry(their_file, {"owner": "them"}, AUTO))
-        session.client.files(store.id)
+        (store,) = [store for store in session.client.list_stores() if store.name == "guide"]
+        their_file = session.client.upload_file(io.BytesIO(b"# theirs\n"), "theirs.md").id
+        session.client.attach_file(store.id, AttachmentEntry(their_file, {"owner": "them"}, AUTO))
+        session.client.list_files(store.id)
 
 
 def test_every_step_matters(scene: Scene) -> None:

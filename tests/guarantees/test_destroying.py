@@ -24,15 +24,15 @@ def plan_destroying(folder: Path, *, protect: bool = False, others: int = 0, all
     (folder / "a.md").write_text("a\n")
     with open_work(folder) as (session, _):
         apply_plan(session, make_plan_now(session, Options()), Silent())
-        (store,) = session.client.stores()
+        (store,) = session.client.list_stores()
         for number in range(others):
             with (folder / "a.md").open("rb") as handle:
-                upload = session.client.upload(handle, f"{number}.md")
-            session.client.attach(store.id, AttachmentEntry(upload.id, {}, AUTO))
+                upload = session.client.upload_file(handle, f"{number}.md")
+            session.client.attach_file(store.id, AttachmentEntry(upload.id, {}, AUTO))
         planned = plan_destruction(session, delete_unmanaged=allowed)
         if not planned.refusals:
             assert apply_plan(session, planned, Silent()).converged
-            assert session.client.stores() == ()
+            assert session.client.list_stores() == ()
         return planned
 
 

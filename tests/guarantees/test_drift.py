@@ -49,15 +49,15 @@ def apply_now(folder: Path) -> tuple[Plan, Report]:
 
 def live(session: Session) -> tuple[str, dict[str, LiveFile]]:
     """The store's id and its files by key."""
-    store = session.client.stores()[0]
-    return store.id, {str(file.attributes.get(KEY)): file for file in session.client.files(store.id)}
+    store = session.client.list_stores()[0]
+    return store.id, {str(file.attributes.get(KEY)): file for file in session.client.list_files(store.id)}
 
 
 def attach(client: Client, store_id: str, name: str, attributes: Attributes, mark: Any = None) -> str:
     """Somebody uploads and attaches a file."""
-    file_id = client.upload(io.BytesIO(b"# theirs\n"), name).id
+    file_id = client.upload_file(io.BytesIO(b"# theirs\n"), name).id
     batch = client.create_batch(store_id, [AttachmentEntry(file_id, attributes, AUTO, mark)]).batch.id
-    client.batch(store_id, batch)
+    client.get_batch(store_id, batch)
     return file_id
 
 
@@ -73,7 +73,7 @@ def test_other_peoples_files_are_counted_and_left(folder: Path) -> None:
     with open_work(folder) as (session, _):
         store_id, files = live(session)
         assert set(files) == {"b.md", "c.md", "None"}
-        assert session.client.file(store_id, theirs).attributes == {"owner": "them"}
+        assert session.client.get_file(store_id, theirs).attributes == {"owner": "them"}
 
 
 def test_a_changed_attribute_is_drift_and_put_right(folder: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_changed_attribute_is_drift_and_put_right(folder: Path) -> None:
 def test_a_missing_file_comes_back(folder: Path) -> None:
     with open_work(folder) as (session, _):
         store_id, files = live(session)
-        session.client.detach(store_id, files["b.md"].id)
+        session.client.detach_file(store_id, files["b.md"].id)
     plan, report = apply_now(folder)
     assert [(change.action, change.key) for change in plan.stores[0].files] == [(Action.CREATE, "b.md")]
     assert report.converged
@@ -113,12 +113,12 @@ def test_a_second_copy_of_ours_goes_and_its_upload_with_it(folder: Path) -> None
     assert report.converged
     assert {reason for change in plan.stores[0].files for reason in change.reasons} == {Reason.SUPERSEDED}
     with open_work(folder) as (session, _recorder):
-        assert len(session.client.files(store_id)) == 3
+        assert len(session.client.list_files(store_id)) == 3
         kept_id = live(session)[1]["a.md"].id
         gone_id = before if kept_id != before else None
         if gone_id:
             with pytest.raises(Exception, match="404"):
-                session.client.uploaded(gone_id)
+                session.client.get_upload(gone_id)
     assert_nothing_to_do(folder)
 
 
@@ -151,7 +151,7 @@ def test_an_edit_of_an_adopted_file_brings_it_in_anew_and_leaves_the_upload_of_o
     assert [(change.key, change.action) for change in plan.stores[0].files] == [("a.md", Action.REPLACE)]
     assert report.converged
     with open_work(folder) as (session, _):
-        assert session.client.uploaded(adopted).id == adopted
+        assert session.client.get_upload(adopted).id == adopted
     assert_nothing_to_do(folder)
 
 

@@ -101,9 +101,9 @@ def assert_settled(folder: Path, clock: Clock, provider: str = "local") -> None:
         plan = make_plan_now(session, Options())
         assert list(plan.changes()) == []
         assert recorder.writes == []
-        stores = session.client.stores()
+        stores = session.client.list_stores()
         assert len(stores) == 1
-        files = session.client.files(stores[0].id)
+        files = session.client.list_files(stores[0].id)
         desired = {file.key for file in session.loaded.desired.stores[0].files}
         assert sorted(str(file.attributes[KEY]) for file in files) == sorted(desired)
         assert {file.status for file in files} == {FileStatus.COMPLETED}
@@ -198,14 +198,14 @@ def test_a_strange_file_whose_upload_is_gone_stops_no_plan(folder: Path) -> None
     clock, spoken = Clock(), "local,keeps-attached=on"
     apply_now(folder, clock, provider=spoken)
     with open_work(folder, clock, provider=spoken) as (session, _):
-        store = session.client.stores()[0].id
-        ghost = session.client.upload(io.BytesIO(b"x"), "new.md").id
-        session.client.attach(store, AttachmentEntry(ghost, {}, AUTO))
+        store = session.client.list_stores()[0].id
+        ghost = session.client.upload_file(io.BytesIO(b"x"), "new.md").id
+        session.client.attach_file(store, AttachmentEntry(ghost, {}, AUTO))
         session.client.delete_upload(ghost)
     edit_files(folder)
     assert apply_now(folder, clock, provider=spoken).converged
     with open_work(folder, clock, provider=spoken) as (session, _):
-        assert session.client.attached(store, ghost)
+        assert session.client.is_attached(store, ghost)
         assert make_plan_now(session, Options()).empty
 
 

@@ -158,7 +158,7 @@ def plan_store(
     return plan(store, [(live, contents)], **options).stores[0]
 
 
-def change_summary(change: FileChange) -> tuple[str, str, tuple[str, ...]]:
+def summary(change: FileChange) -> tuple[str, str, tuple[str, ...]]:
     """What a change says in short: key, action, reasons."""
     return change.key, change.action.value, tuple(reason.value for reason in change.reasons)
 
@@ -184,7 +184,7 @@ def effects(files: Files, steps: StoreSteps, outcome: FileStatus) -> Iterator[Fi
     for wait in steps.waits:
         files = yield from _wait(files, wait, outcome)
     for drop in steps.removes:
-        if not drop.kept or _completed(files, drop.kept):
+        if not drop.kept_id or _completed(files, drop.kept_id):
             files = yield from _detach(files, (drop,))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import change_summary, desired_file, desired_store, live_copy, live_store, plan
+from tests.planner.builders import desired_file, desired_store, live_copy, live_store, plan, summary
 from vssync.errors import UsageProblem
 from vssync.model.plan import Plan
 from vssync.model.state import Contents
@@ -78,5 +78,5 @@ def test_a_move_needs_both_keys_in_scope() -> None:
     live = [(live_store(store), Contents((live_copy(desired_file("a.md")),)))]
     (moved,) = plan(store, live).stores
     (created,) = plan(store, live, targets=("guide/b.md",)).stores
-    assert [change_summary(change) for change in moved.files] == [("b.md", "update", ("moved",))]
-    assert [change_summary(change) for change in created.files] == [("b.md", "create", ("missing",))]
+    assert [summary(change) for change in moved.files] == [("b.md", "update", ("moved",))]
+    assert [summary(change) for change in created.files] == [("b.md", "create", ("missing",))]

@@ -11,10 +11,10 @@ import pytest
 from tests.planner.builders import (
     NOW,
     OLD,
-    change_summary,
     desired_file,
     live_copy,
     plan_store,
+    summary,
     unmarked,
     with_mark,
     without_attributes,
@@ -273,7 +273,7 @@ ROWS = [
 @pytest.mark.parametrize("case", ROWS, ids=lambda case: case.name)
 def test_a_situation_gives_these_changes_and_notes(case: Row) -> None:
     found = plan_store(case.files, case.copies, **case.options)
-    assert sorted(map(change_summary, found.files)) == sorted(case.changes)
+    assert sorted(map(summary, found.files)) == sorted(case.changes)
     assert sorted(note.kind.value for note in found.notes) == sorted(case.notes)
 
 
@@ -301,7 +301,7 @@ def test_a_file_with_our_upload_name_and_size(
     found: Callable[[], StorePlan], changes: list[Any], notes: list[str]
 ) -> None:
     store = found()
-    assert [change_summary(change) for change in store.files] == changes
+    assert [summary(change) for change in store.files] == changes
     assert sorted(note.kind.value for note in store.notes) == notes
 
 
@@ -309,14 +309,14 @@ def test_a_declared_file_is_not_adopted_by_name_for_another_key() -> None:
     stranger = unmarked(live_copy(id="ext"), attributes={})
     uploads = [Upload("ext", "a.md", A.size, 9_000)]
     found = plan_store([A, EXT], [stranger], uploads=uploads, adopt=True)
-    assert [change_summary(change)[:2] for change in found.files] == [("a.md", "create"), ("terms.pdf", "adopt")]
+    assert [summary(change)[:2] for change in found.files] == [("a.md", "create"), ("terms.pdf", "adopt")]
 
 
 def test_a_file_is_not_adopted_by_name_when_two_would_do() -> None:
     strangers = [unmarked(live_copy(id=name), attributes={}) for name in ("s1", "s2")]
     uploads = [Upload(name, "a.md", 1, 9_000) for name in ("s1", "s2")]
     found = plan_store([A], strangers, uploads=uploads, adopt=True)
-    assert [change_summary(change) for change in found.files] == [("a.md", "create", ("missing",))]
+    assert [summary(change) for change in found.files] == [("a.md", "create", ("missing",))]
 
 
 @pytest.mark.parametrize(("others", "action"), [((), Action.ADOPT), (tuple(f"a{n}" for n in range(15)), Action.REFUSE)])
