@@ -45,7 +45,7 @@ MUTANTS = (
         ("tests/planner", *QUICK),
     ),
     Mutant("detach-before-attach", "vssync/applier/lower.py", "gap=bool(first)", "gap=True"),
-    Mutant("blind-post-retry", "vssync/api/retry.py", "failure.ambiguous and idempotent", "failure.ambiguous"),
+    Mutant("blind-post-retry", "vssync/api/retry.py", "failure.is_ambiguous and idempotent", "failure.is_ambiguous"),
     Mutant(
         "a-404-after-attaching-is-a-failure",
         "vssync/applier/wait.py",
@@ -53,7 +53,7 @@ MUTANTS = (
         "except ZeroDivisionError:",
     ),
     Mutant(
-        "forget-pagination", "vssync/api/pagination.py", "bool(more) and bool(rows)", "False", ("tests/api", *QUICK)
+        "forget-pagination", "vssync/api/pagination.py", "bool(has_more) and bool(rows)", "False", ("tests/api", *QUICK)
     ),
     Mutant("delete-what-others-hold", "vssync/applier/delete.py", "if file_id not in held", "if True"),
     Mutant(
@@ -185,7 +185,7 @@ MUTANTS = (
     Mutant(
         "take-for-lost-what-the-store-holds",
         "vssync/applier/upload.py",
-        "not store.client.attached(store.id, file_id)",
+        "not store.client.is_attached(store.id, file_id)",
         "True",
         LOST,
     ),

@@ -89,7 +89,7 @@ def _handle_refusal(
     """Another way, the halves of what cannot go together, or the end of the one that is refused."""
     missing = missing_from_create_error(error, [file.file_id for file in files])
     try:
-        if missing is MissingCapability.BATCHES and not store.client.ready(store.id):
+        if missing is MissingCapability.BATCHES and not store.client.is_ready(store.id):
             return _leave_unattached(store, files, error)  # the store is gone: that says nothing of these files
         if _record_missing(store, missing, tried):
             return attach(store, files, retries)
@@ -130,7 +130,7 @@ def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], erro
     code = error.answer.code
     if len(files) > 1 or code in ("file_already_attached", "unsupported_file"):
         return code == "file_already_attached"
-    return store.client.attached(store.id, files[0].file_id)
+    return store.client.is_attached(store.id, files[0].file_id)
 
 
 def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
@@ -156,10 +156,10 @@ def _find_attached(
     one_request = len(files) == 1 or (capabilities.batches and capabilities.batch_files)  # then one file tells of all
 
     def list_attached() -> set[str]:
-        return wanted.intersection(live.id for live in store.client.files(store.id))
+        return wanted.intersection(live.id for live in store.client.list_files(store.id))
 
     def all_attached() -> bool:
-        return store.client.attached(store.id, files[0].file_id) if one_request else list_attached() == wanted
+        return store.client.is_attached(store.id, files[0].file_id) if one_request else list_attached() == wanted
 
     try:
         poll_until(store.run, all_attached, timeout=store.run.settings.grace)

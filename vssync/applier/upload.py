@@ -90,7 +90,7 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
 def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
     """Whether a File was completed since the plan, made as is wanted now: a batch can be cancelled too late."""
     try:
-        file = store.client.file(store.id, put.file_id)
+        file = store.client.get_file(store.id, put.file_id)
     except NotFound:
         return False
     live, wanted = file.mark, put.mark
@@ -102,7 +102,7 @@ def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
 def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
     """A File, unless it is gone: some services list one as attached that somebody deleted."""
     try:
-        return store.client.uploaded(file_id)
+        return store.client.get_upload(file_id)
     except NotFound:
         return None
 
@@ -166,10 +166,10 @@ def recover_upload(store: StoreContext, file: DesiredFile, sent_at: int | None, 
 
     def find() -> str:
         """Newest first, so that the whole account is not read. One that this run uses or the store holds is another."""
-        new = takewhile(lambda upload: upload.created_at >= since, store.client.uploads())
+        new = takewhile(lambda upload: upload.created_at >= since, store.client.list_uploads())
         alike = (upload.id for upload in new if (upload.filename, upload.size) == (file.filename, file.size))
         unknown = (file_id for file_id in alike if not store.run.ledger.is_known(file_id))
-        return next((file_id for file_id in unknown if not store.client.attached(store.id, file_id)), "")
+        return next((file_id for file_id in unknown if not store.client.is_attached(store.id, file_id)), "")
 
     try:
         file_id = poll_until(store.run, find, timeout=_LISTED)
