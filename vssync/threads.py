@@ -1,4 +1,4 @@
-"""Runs a function over many values by threads, or plainly with one worker; results keep their order."""
+"""Runs a function over many values in threads, or directly with one worker; results keep their order."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TypeVar
 
-Given = TypeVar("Given")
-Got = TypeVar("Got")
+Value = TypeVar("Value")
+Result = TypeVar("Result")
 
 
 class Pool:
@@ -18,8 +18,8 @@ class Pool:
         self.workers = workers
         self._threads = ThreadPoolExecutor(workers, "vssync") if workers > 1 else None
 
-    def map(self, function: Callable[[Given], Got], values: Iterable[Given]) -> list[Got]:
-        """`function` of every value, in order; the first exception ends it and cancels what has not begun."""
+    def map(self, function: Callable[[Value], Result], values: Iterable[Value]) -> list[Result]:
+        """The results of `function` for all values, in order; the first exception cancels what has not begun."""
         if self._threads is None:
             return [function(value) for value in values]
         futures = [self._threads.submit(function, value) for value in values]
