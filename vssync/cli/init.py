@@ -57,13 +57,7 @@ def init(manifest: Path, yes: bool, **given: Any) -> int:
 
 def _draft(path: Path, given: dict[str, Any], *, asking: bool) -> ManifestDraft:
     """What the manifest is to say, by flags, then answers, then what the folder suggests."""
-    from vssync.commands.init import (
-        DraftEntry,
-        draft_manifest,
-        propose_entries,
-        suggested_name,
-        survey_folder,
-    )
+    from vssync.commands.init import DraftEntry, draft_manifest, propose_entries, suggested_name, survey_folder
 
     def answer(flag: str, question: str, usual: str, kind: Any = None) -> str:
         if given[flag] or not asking:
