@@ -62,17 +62,17 @@ def serve(host: str, port: int, data: Path, latency: int | None, faults: tuple[s
 
     OpenAI's SDKs can use it, and so can a manifest: service: {provider: local, data_url: http://127.0.0.1:8700/v1}.
     """
-    from vssync.local import callers, server
+    from vssync.local import server
     from vssync.local.faults.rules import with_faults
 
     options, rules = _options(host, given), _rules(faults, latency)
     with _opened(data, options) as service, _bound(host, port) as listening:
         try:
-            click.echo(_greeting(server.address(listening), data, options, rules))
+            click.echo(_greeting(server.service_url(listening), data, options, rules))
             app = with_faults(service, rules)
-            if callers.loopback(host):  # elsewhere the key decides
-                app = callers.guarded(app, service, listening.getsockname()[1])
-            server.run(app, listening, keep_alive=given["keep_alive"])
+            if server.is_loopback(host):  # elsewhere the key decides
+                app = server.loopback_only(app, service, listening.getsockname()[1])
+            server.serve_until_stopped(app, listening, keep_alive=given["keep_alive"])
         except KeyboardInterrupt:
             pass  # being asked to stop is how a server ends well
     return exit_codes.DONE
@@ -81,16 +81,16 @@ def serve(host: str, port: int, data: Path, latency: int | None, faults: tuple[s
 def _options(host: str, given: dict[str, Any]) -> LocalOptions:
     """Raises UsageProblem for an unknown provider, an open door, or one that no key fits."""
     from vssync.errors import UsageProblem
-    from vssync.local import callers
-    from vssync.local.dialects import LocalOptions, dialect
+    from vssync.local import server
+    from vssync.local.dialects import LocalOptions, parse_dialect
     from vssync.local.errors import OptionError
 
-    if not (callers.loopback(host) or given["api_key"]):
+    if not (server.is_loopback(host) or given["api_key"]):
         raise UsageProblem(f"--host {host}: other machines could read and write everything; add --api-key KEY")
     if not _KEY.fullmatch(given["api_key"]):
         raise UsageProblem("--api-key: no client can send it; take one of plain ASCII, without spaces")
     try:
-        spoken = dialect(given["provider"])
+        spoken = parse_dialect(given["provider"])
     except OptionError as error:
         raise UsageProblem(f"--provider {error}") from error
     return LocalOptions(dialect=spoken, api_key=given["api_key"], ingest_delay=given["ingest_delay"] / 1000)
@@ -99,12 +99,12 @@ def _options(host: str, given: dict[str, Any]) -> LocalOptions:
 def _rules(faults: tuple[str, ...], latency: int | None) -> list[str]:
     from vssync.errors import UsageProblem
     from vssync.local.errors import OptionError
-    from vssync.local.faults.rules import parse
+    from vssync.local.faults.rules import parse_rule
 
     rules = [*([f"delay={latency}"] if latency else []), *faults]
     for rule in rules:
         try:
-            parse(rule)
+            parse_rule(rule)
         except OptionError as error:
             raise UsageProblem(f"--fault {error}") from error
     return rules
@@ -130,7 +130,7 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
     from vssync.local import server
 
     try:
-        listening = server.bind(host, port)
+        listening = server.listen_on(host, port)
     except OSError as error:
         code = error.errno or 0
         why = os.strerror(code) if code > 0 else "no such host"  # looking up a name fails with numbers below 0
