@@ -13,14 +13,15 @@ import httpx
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.rate_limit import Interrupted
-from vssync.applier.context import StoreWorkload
+from vssync.applier.context import Watcher
 from vssync.commands.session import Session, Settings, load_manifest
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.endpoints import Endpoint
 from vssync.local import app
 from vssync.local.dialects import DIALECTS, LocalOptions, parse_dialect
 from vssync.local.faults.kind import FaultContext
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
+from vssync.providers import LOCAL, AuthKind
 from vssync.threads import Pool
 
 
@@ -48,7 +49,7 @@ class Clock:
 
 
 ENDPOINT = Endpoint(
-    provider="local",
+    provider=LOCAL,
     data_url="http://local/v1",
     control_url="http://local/v1",
     data_headers={},
@@ -82,25 +83,8 @@ def client_of(answer: Callable[[httpx.Request], httpx.Response], clock: Clock | 
 _ID = re.compile(r"\b(vs_|file-|vsfb_)([0-9a-f.]+)")
 
 
-class Silent:
+class Silent(Watcher):
     """A watcher nobody listens to."""
-
-    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None: ...
-
-    def uploaded(self, store: str, size: int) -> None: ...
-
-    def batched(self, store: str) -> None: ...
-
-    def settled(self, store: str, count: int) -> None: ...
-
-    def clear(self, uploads: int) -> None: ...
-
-    def cleared(self) -> None: ...
-
-    def say(self, text: str) -> None: ...
-
-    def end(self) -> bool:
-        return False
 
 
 @contextmanager
@@ -143,4 +127,4 @@ def mounted(
 
 def masked(text: str) -> str:
     """A text without the ids that differ from run to run; nothing in it moves."""
-    return _ID.sub(lambda found: found[1] + re.sub("[0-9a-f]", "0", found[2]), text)
+    return _ID.sub(lambda match: match[1] + re.sub("[0-9a-f]", "0", match[2]), text)

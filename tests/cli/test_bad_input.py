@@ -94,9 +94,9 @@ LOCKED = {"locked.pem": pem(rsa(), PHRASE)}
             LOCKED,
             {"OCI_CLI_PASSPHRASE": KEY},
             [],
-            "no passphrase given",
+            "none of the given passphrases",
         ),
-        (section(key_file="~/.oci/locked.pem", pass_phrase=KEY), LOCKED, {}, [], "no passphrase given"),
+        (section(key_file="~/.oci/locked.pem", pass_phrase=KEY), LOCKED, {}, [], "none of the given passphrases"),
         (USUAL, {}, {}, ["--profile", "ELSEWHERE"], "profile 'ELSEWHERE'"),
         (
             section(security_token_file="~/.oci/token"),

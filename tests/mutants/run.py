@@ -45,7 +45,7 @@ MUTANTS = (
         ("tests/planner", *QUICK),
     ),
     Mutant("detach-before-attach", "vssync/applier/lower.py", "gap=bool(first)", "gap=True"),
-    Mutant("blind-post-retry", "vssync/api/retry.py", "failure.ambiguous and idempotent", "failure.ambiguous"),
+    Mutant("blind-post-retry", "vssync/api/retry.py", "failure.is_ambiguous and idempotent", "failure.is_ambiguous"),
     Mutant(
         "a-404-after-attaching-is-a-failure",
         "vssync/applier/wait.py",
@@ -53,27 +53,27 @@ MUTANTS = (
         "except ZeroDivisionError:",
     ),
     Mutant(
-        "forget-pagination", "vssync/api/pagination.py", "bool(more) and bool(rows)", "False", ("tests/api", *QUICK)
+        "forget-pagination", "vssync/api/pagination.py", "bool(has_more) and bool(rows)", "False", ("tests/api", *QUICK)
     ),
     Mutant("delete-what-others-hold", "vssync/applier/delete.py", "if file_id not in held", "if True"),
     Mutant(
         "remove-without-reading-the-kept-copy",
         "vssync/applier/settle.py",
-        "if file.status is FileStatus.COMPLETED:",
-        "if True:",
+        "completed = live.status is FileStatus.COMPLETED",
+        "completed = True",
     ),
     Mutant(
         "batch-is-done-so-its-files-are",
         "vssync/applier/settle.py",
-        "file if file and file.status.ended else wait_for_file(at, load.file_id, by)",
-        "file or LiveFile(load.file_id, FileStatus.COMPLETED, 0, put.attributes, mark=load.mark)",
+        "live if live and live.status.ended else wait_for_file(store, file.file_id, until)",
+        "live or LiveFile(file.file_id, FileStatus.COMPLETED, 0, file.put.attributes, mark=file.mark)",
         ("tests/applier/test_attaching.py", *QUICK),
     ),
     Mutant(
         "second-store-after-a-lost-reply",
         "vssync/applier/stores.py",
-        "if found := poll_until(run, lambda: (_with_mark(run, mark), None), bool, bool, patience=run.grace):",
-        "if found := str():",
+        "if created := poll_until(run, lambda: _find_by_mark(run, mark), timeout=run.settings.grace):",
+        "if created := str():",
     ),
     Mutant(
         "take-the-expired-store-for-its-replacement",
@@ -92,8 +92,8 @@ MUTANTS = (
     Mutant(
         "forget-the-uploads-of-a-replaced-store",
         "vssync/applier/stores.py",
-        "() if store.removes else",
-        "() if store else",
+        "() if steps.removes else",
+        "() if steps else",
         ("tests/applier/test_stores.py",),
     ),
     Mutant(
@@ -113,41 +113,41 @@ MUTANTS = (
     Mutant(
         "a-deadline-for-each-file-of-a-batch",
         "vssync/applier/wait.py",
-        "(0.0 if stuck else at.run.deadline)",
-        "at.run.deadline",
+        "(0.0 if stuck else store.run.settings.deadline)",
+        "store.run.settings.deadline",
         ("tests/applier/test_waiting.py",),
     ),
     Mutant(
         "what-another-store-learned-meanwhile-was-tried",
         "vssync/applier/attach.py",
-        "return _handle_refusal(at, loads, error, looks, ways)",
-        "return _handle_refusal(at, loads, error, looks, at.run.ways)",
+        "return _handle_refusal(store, files, error, retries, capabilities)",
+        "return _handle_refusal(store, files, error, retries, store.run.capabilities)",
         ("tests/applier/test_attaching.py",),
     ),
     Mutant(
         "attach-again-blindly",
         "vssync/applier/attach.py",
-        "missing = [load for load in loads if load.file_id not in there]",
-        "missing = list(loads)",
+        "missing = [file for file in files if file.file_id not in attached]",
+        "missing = list(files)",
     ),
     Mutant(
         "trust-the-batch-id",
         "vssync/applier/attach.py",
-        '"" if polled.batch.id == at.id else polled.batch.id',
-        "polled.batch.id",
+        '"" if batch_id == store.id else batch_id',
+        "batch_id",
     ),
-    Mutant("forget-the-echo", "vssync/applier/settle.py", "at.writes.set_attributes(", "(lambda *_: None)("),
+    Mutant("forget-the-echo", "vssync/applier/settle.py", "store.writes.set_attributes(", "(lambda *_: None)("),
     Mutant(
         "no-line-before-a-write",
         "vssync/journal/writer.py",
-        "self._add(before(self.run, self._number, _now(), write))",
-        "self._fold.take(before(self.run, self._number, _now(), write))",
+        "self._append(before(self._run, self._number, now, write))",
+        "self._state.add_line(before(self._run, self._number, now, write))",
         ("tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(
         "take-an-upload-that-a-store-holds",
         "vssync/applier/run.py",
-        "if kept.file_id not in held",
+        "if upload.file_id not in held",
         "if True",
         ("tests/journal/test_writer.py", *CRASH),
     ),
@@ -185,7 +185,7 @@ MUTANTS = (
     Mutant(
         "take-for-lost-what-the-store-holds",
         "vssync/applier/upload.py",
-        "not at.client.attached(at.id, file_id)",
+        "not store.client.is_attached(store.id, file_id)",
         "True",
         LOST,
     ),
@@ -193,7 +193,7 @@ MUTANTS = (
     Mutant(
         "any-name-proves-an-upload",
         "vssync/applier/ledger.py",
-        "return upload_digest(self._name, file.sha256) in file.filename",
+        "return upload_digest(self._owner_name, file.sha256) in file.filename",
         "return True",
         LOST,
     ),
@@ -201,25 +201,31 @@ MUTANTS = (
     Mutant(
         "equal-uploads-take-no-turns",
         "vssync/applier/run.py",
-        "[form for form, times in wanted.items() if times > 1]",
+        "[identity for identity, times in wanted.items() if times > 1]",
         "()",
         ("tests/applier/test_applying.py", *LOST),
     ),
     Mutant(
         "a-line-written-anew-means-what-it-meant-once",
         "vssync/journal/records.py",
-        ' and not line.get("again")',
+        ' and not line.get("rewritten")',
         "",
         JOURNAL,
     ),
     Mutant(
         "remember-for-ever-what-is-attached",
         "vssync/applier/settle.py",
-        "at.writes.journal.held(load.file_id)",
+        "store.writes.journal.record_held(file.file_id)",
         "pass",
         JOURNAL,
     ),
-    Mutant("remember-every-run-that-was-cut-off", "vssync/journal/records.py", "_RUNS = 10", "_RUNS = 10**6", JOURNAL),
+    Mutant(
+        "remember-every-run-that-was-cut-off",
+        "vssync/journal/records.py",
+        "_MAX_RUNS = 10",
+        "_MAX_RUNS = 10**6",
+        JOURNAL,
+    ),
     Mutant("a-buffer-for-the-journal", "vssync/journal/writer.py", "buffering=0", "buffering=-1", JOURNAL),
     Mutant(
         "cancel-without-a-line",
@@ -231,8 +237,8 @@ MUTANTS = (
     Mutant(
         "gc-hides-what-was-cut-off",
         "vssync/journal/writer.py",
-        "if self._applies and not self._begun:",
-        "if not self._begun:",
+        "if self._is_apply and not self._has_begun:",
+        "if not self._has_begun:",
         JOURNAL,
     ),
     Mutant(
@@ -245,7 +251,7 @@ MUTANTS = (
     Mutant(
         "wait-for-hanging-threads", "vssync/threads.py", "wait=kind is not KeyboardInterrupt", "wait=True", INTERRUPTED
     ),
-    Mutant("wait-on-though-asked-twice", "vssync/applier/run.py", "run.watcher.end() or not", "not", INTERRUPTED),
+    Mutant("wait-on-though-asked-twice", "vssync/applier/run.py", "run.watcher.on_ending() or not", "not", INTERRUPTED),
     Mutant(
         "a-night-is-time-without-progress",
         "vssync/applier/wait.py",
@@ -257,7 +263,7 @@ MUTANTS = (
 
 
 @contextmanager
-def copied() -> Iterator[Path]:
+def copied_tree() -> Iterator[Path]:
     """The working tree without what is large or secret, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="vssync-mutant-") as folder:
         for part in ("vssync", "tests", "schemas", "examples", "pyproject.toml", "README.md"):
@@ -267,7 +273,7 @@ def copied() -> Iterator[Path]:
         yield Path(folder)
 
 
-def caught(tree: Path, mutant: Mutant) -> str:
+def first_failure(tree: Path, mutant: Mutant) -> str:
     """The first test that fails with the bug in; empty when none does."""
     path = tree / mutant.path
     text = path.read_text()
@@ -275,26 +281,38 @@ def caught(tree: Path, mutant: Mutant) -> str:
     try:
         run = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests]
         environment = {**os.environ, "PYTHONPATH": str(tree)}
-        end = subprocess.run(run, cwd=tree, env=environment, capture_output=True, text=True, timeout=600, check=False)
+        completed = subprocess.run(
+            run, cwd=tree, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
     except subprocess.TimeoutExpired:
         return "no end within ten minutes"
     finally:
         path.write_text(text)
-    said = [line for line in end.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return "" if end.returncode == 0 else next(iter(said), f"the tests ended with code {end.returncode}")
+    failures = [line for line in completed.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return (
+        "" if completed.returncode == 0 else next(iter(failures), f"the tests ended with code {completed.returncode}")
+    )
+
+
+def outdated(mutant: Mutant) -> str:
+    """Why a mutant no longer fits the program, if it does not."""
+    path = ROOT / mutant.path
+    if not path.is_file() or mutant.right not in path.read_text():
+        return f"{mutant.name}: `{mutant.right}` is no longer in {mutant.path}; update the mutant"
+    missing = [test for test in mutant.tests if not (ROOT / test).exists()]
+    return f"{mutant.name}: there is no {missing[0]}" if missing else ""
 
 
 def main(names: list[str]) -> int:
     survived = []
-    for mutant in MUTANTS:  # at once: nobody should wait for minutes to hear of it
-        if mutant.right not in (ROOT / mutant.path).read_text():
-            sys.exit(f"{mutant.name}: `{mutant.right}` stands no more in {mutant.path}; say anew what is to be broken")
-    with copied() as tree:
+    if problems := list(filter(None, map(outdated, MUTANTS))):  # first, rather than after minutes
+        sys.exit("\n".join(problems))
+    with copied_tree() as tree:
         for mutant in MUTANTS:
             if not names or mutant.name in names:
-                found = caught(tree, mutant)
-                print(f"{mutant.name:40} {found or 'SURVIVED'}"[:150], flush=True)
-                survived += [] if found else [mutant.name]
+                failure = first_failure(tree, mutant)
+                print(f"{mutant.name:40} {failure or 'SURVIVED'}"[:150], flush=True)
+                survived += [] if failure else [mutant.name]
     print(f"{len(survived)} survived" + (f": {', '.join(survived)}" if survived else ""))
     return 1 if survived else 0
 

@@ -102,7 +102,7 @@ class Session:
     @property
     def capabilities(self) -> Capabilities:
         """What the manifest says the service can do; what it does not say is found out while running."""
-        return Capabilities(**self.loaded.desired.service.capabilities)
+        return self.loaded.desired.service.declared_capabilities
 
 
 def load_manifest(given: Settings, *, hashed: bool = True, on_hashed: Hashed | None = None) -> LoadedManifest:
@@ -131,7 +131,7 @@ def open_connection(
     """Connects to a service; the embedded one is that of the manifest, or of the folder, `beside`."""
     endpoint = resolve_endpoint(service, given.who, given.environment)
     workers = given.threads(endpoint)
-    credential = None if endpoint.embedded else auth.make(endpoint, given.environment, ask=given.ask)
+    credential = None if endpoint.embedded else auth.create_credential(endpoint, given.environment, ask=given.ask)
     client = connect(
         endpoint,
         auth=credential,
