@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vssync.applier.context import Watcher
-from vssync.cli.progress.lines import lines
+from vssync.cli.progress import lines
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Settings, load_manifest, open_session

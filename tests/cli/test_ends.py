@@ -41,5 +41,5 @@ def test_the_traceback_of_a_bug_is_printed_where_no_file_can_be_made(
     monkeypatch.setattr(tempfile, "NamedTemporaryFile", lambda *_, **__: raising(full))
     assert exit_codes.run(lambda: raising(KeyError("x"))) == exit_codes.BUG
     first, *rest = capsys.readouterr().err.splitlines()
-    assert first == "vssync: a bug: KeyError: 'x'. No file can be made for its traceback:"
+    assert first == "vssync: a bug: KeyError: 'x'. The traceback cannot be saved to a file:"
     assert rest[-1] == "KeyError: 'x'"

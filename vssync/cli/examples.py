@@ -1,7 +1,4 @@
-"""What each command's `--help` ends with: a few commands to copy, and what each is for.
-
-One table, so that a test can see that every command has some and that all of them parse.
-"""
+"""The examples that end each command's `--help`: a command to copy, and what it does."""
 
 from __future__ import annotations
 
@@ -84,10 +81,3 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("vssync completion fish > ~/.config/fish/completions/vssync.fish", "run this once"),
     ),
 }
-
-
-def epilog(command: str) -> str:
-    """The examples of a command as the last lines of its help; empty for one without."""
-    rows = EXAMPLES.get(command, ())
-    lines = [line for example, meaning in rows for line in (f"  {example}", f"      {meaning}")]
-    return "\n".join(["\b", "Examples:", *lines]) if rows else ""

@@ -1,23 +1,27 @@
-"""`vssync gc`: lists uploads of ours that no store holds, and deletes them when told to."""
+"""`vssync gc`: lists orphaned uploads, and deletes them with --yes."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import click
 
 from vssync.cli import exit_codes
-from vssync.cli.options import make_settings, manifest_options, service_options
-from vssync.cli.session import lock_or_wait, lock_timeout_option, open_session_or_exit
+from vssync.cli.help import option, verb
+from vssync.cli.options import (
+    CONNECTION_OPTIONS,
+    MANIFEST_OPTIONS,
+    CommandOptions,
+    lock_timeout_option,
+    shared_options,
+)
+from vssync.cli.session import lock_or_wait, session_with_progress
 
 
-@click.command()
-@manifest_options
-@service_options
+@verb
+@shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS)
 @lock_timeout_option
-@click.option("--suspected", is_flag=True, help="Include uploads that only look like vssync's, by name and size.")
-@click.option("-y", "--yes", is_flag=True, help="Delete them.  [default: list them]")
-def gc(suspected: bool, yes: bool, lock_timeout: float, **given: Any) -> int:
+@option("--suspected", is_flag=True, help="Include uploads that only look like vssync's, by name and size.")
+@option("-y", "--yes", is_flag=True, help="Delete them.  [default: list them]")
+def gc(options: CommandOptions, suspected: bool, yes: bool, lock_timeout: float) -> int:
     """List orphaned uploads, such as interrupted runs leave behind; with --yes, delete them.
 
     An upload is orphaned when no store holds it, and vssync's own when this machine's journal or a digest in its name
@@ -26,15 +30,14 @@ def gc(suspected: bool, yes: bool, lock_timeout: float, **given: Any) -> int:
     from vssync.commands.gc import delete_orphans, find_orphans
     from vssync.text import count_noun, escape_control
 
-    with open_session_or_exit(make_settings(given)) as work, lock_or_wait(work, lock_timeout) as record:
-        found = find_orphans(work, record, suspected=suspected)
-        left = delete_orphans(work, record, found) if yes else ()
-    for orphan in left if yes else found:
-        click.echo(
-            f"  {escape_control(orphan.file_id)}{'  suspected' if orphan.suspected else ''}  {escape_control(orphan.detail)}"
-        )
+    with session_with_progress(options.settings()) as session, lock_or_wait(session, lock_timeout) as journal:
+        orphans = find_orphans(session, journal, suspected=suspected)
+        left = delete_orphans(session, journal, orphans) if yes else ()
+    for orphan in left if yes else orphans:
+        note = "  suspected" if orphan.suspected else ""
+        click.echo(f"  {escape_control(orphan.file_id)}{note}  {escape_control(orphan.detail)}")
     if not yes:
-        click.echo(f"{count_noun(len(found), 'orphan')}." + (" Delete with --yes." if found else ""))
+        click.echo(f"{count_noun(len(orphans), 'orphan')}." + (" Delete with --yes." if orphans else ""))
         return exit_codes.DONE
-    click.echo(f"{count_noun(len(found) - len(left), 'orphan')} deleted, {len(left):,} left.")
+    click.echo(f"{count_noun(len(orphans) - len(left), 'orphan')} deleted, {len(left):,} left.")
     return exit_codes.INCOMPLETE if left else exit_codes.DONE

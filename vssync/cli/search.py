@@ -1,27 +1,26 @@
-"""`vssync search`: asks the live stores, as an application would."""
+"""`vssync search`: searches the live stores, as an application would."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import click
 
 from vssync.cli import completion, exit_codes
-from vssync.cli.options import make_settings, make_view, manifest_options, service_options, view_options
-from vssync.cli.session import open_session_or_exit
-
-
-@click.command()
-@manifest_options
-@service_options
-@view_options
-@click.option(
-    "-s",
-    "--store",
-    shell_complete=completion.stores,
-    help="Search only this store.  [default: all of them]",
+from vssync.cli.help import option, verb
+from vssync.cli.options import (
+    CONNECTION_OPTIONS,
+    MANIFEST_OPTIONS,
+    VIEW_OPTIONS,
+    CommandOptions,
+    format_option,
+    shared_options,
 )
-@click.option(
+from vssync.cli.session import session_with_progress
+
+
+@verb
+@shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS, VIEW_OPTIONS)
+@option("-s", "--store", shell_complete=completion.stores, help="Search only this store.  [default: all of them]")
+@option(
     "-n",
     "--most",
     type=click.IntRange(1, 50),
@@ -30,14 +29,14 @@ from vssync.cli.session import open_session_or_exit
     show_default=True,
     help="The number of results at most.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@format_option("text", "json")
 @click.argument("question")
-def search(question: str, store: str | None, most: int, form: str, **given: Any) -> int:
+def search(options: CommandOptions, question: str, store: str | None, most: int, output_format: str) -> int:
     """Search the live stores, as an application would."""
     from vssync.commands.search import search_stores
     from vssync.render.search import search_json, search_text
 
-    with open_session_or_exit(make_settings(given), hashed=False) as work:
-        hits = search_stores(work, question, most, store)
-    click.echo(search_json(hits) if form == "json" else search_text(hits, make_view(given)), color=True)
+    with session_with_progress(options.settings(), hashed=False) as session:
+        hits = search_stores(session, question, most, store)
+    click.echo(search_json(hits) if output_format == "json" else search_text(hits, options.view()), color=True)
     return exit_codes.DONE
