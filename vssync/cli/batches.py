@@ -8,13 +8,13 @@ import click
 
 from vssync.cli import completion, exit_codes
 from vssync.cli.options import make_settings, manifest_options, service_options
-from vssync.cli.session import lock_or_wait, lock_timeout_option, open_session_or_exit
+from vssync.cli.session import json_format_option, lock_or_wait, lock_timeout_option, open_session_or_exit
 
 
 @click.command()
 @manifest_options
 @service_options
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@json_format_option
 @click.argument("store", required=False, shell_complete=completion.stores)
 def batches(store: str | None, form: str, **given: Any) -> int:
     """List the file batches in progress, in all stores or in STORE."""
@@ -23,7 +23,7 @@ def batches(store: str | None, form: str, **given: Any) -> int:
 
     with open_session_or_exit(make_settings(given)) as work:
         rows = list_batches(work, store)
-    click.echo(batches_json(rows) if form == "json" else batches_text(rows, work.loaded.desired))
+    click.echo(batches_json(rows, work.loaded.desired) if form == "json" else batches_text(rows, work.loaded.desired))
     return exit_codes.DONE
 
 

@@ -10,6 +10,7 @@ from vssync.cli.options import make_settings, manifest_options, service_options,
 from vssync.cli.session import (
     carry_out,
     is_confirmed,
+    json_format_option,
     lock_or_wait,
     lock_timeout_option,
     open_session_or_exit,
@@ -23,8 +24,9 @@ from vssync.cli.session import (
 @view_options
 @click.option("--confirm", metavar="NAME", help="The manifest's name (name/env), given here instead of at the prompt.")
 @click.option("--delete-unmanaged", type=int, metavar="N", help="Allow deleting stores with up to N unmanaged files.")
+@json_format_option
 @lock_timeout_option
-def destroy(confirm: str | None, delete_unmanaged: int | None, lock_timeout: float, **given: Any) -> int:
+def destroy(confirm: str | None, delete_unmanaged: int | None, form: str, lock_timeout: float, **given: Any) -> int:
     """Delete all that this manifest owns in the service; refused if a store is protected."""
     from vssync.commands.destroy import plan_destruction
 
@@ -34,8 +36,9 @@ def destroy(confirm: str | None, delete_unmanaged: int | None, lock_timeout: flo
         return carry_out(
             work,
             planned,
-            "text",
+            form,
             {**given, "fail_fast": False},
             question=lambda: is_confirmed(planned.owner, confirm),
             record=record,
+            kind="destroy",
         )

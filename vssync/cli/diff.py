@@ -8,14 +8,14 @@ import click
 
 from vssync.cli import completion, exit_codes
 from vssync.cli.options import environment_options, make_settings, make_view, view_options
-from vssync.cli.session import detailed_exitcode_option, load_with_progress
+from vssync.cli.session import detailed_exitcode_option, json_format_option, load_with_progress
 
 
 @click.command()
 @environment_options
 @view_options
 @detailed_exitcode_option
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@json_format_option
 @click.argument("left", metavar="A", shell_complete=completion.environments)
 @click.argument("right", metavar="B", shell_complete=completion.environments)
 def diff(left: str, right: str, form: str, detailed_exitcode: bool, **given: Any) -> int:

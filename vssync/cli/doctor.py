@@ -8,13 +8,14 @@ import click
 
 from vssync.cli import exit_codes
 from vssync.cli.options import make_settings, make_view, manifest_options, service_options
+from vssync.cli.session import json_format_option
 
 
 @click.command()
 @manifest_options
 @service_options
 @click.option("--write", is_flag=True, help="Also try writing: make a scratch store with files, then remove it.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@json_format_option
 def doctor(write: bool, form: str, **given: Any) -> int:
     """Check the service, the credential and its permissions, and say what to fix.
 

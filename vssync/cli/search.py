@@ -8,7 +8,7 @@ import click
 
 from vssync.cli import completion, exit_codes
 from vssync.cli.options import make_settings, make_view, manifest_options, service_options, view_options
-from vssync.cli.session import open_session_or_exit
+from vssync.cli.session import json_format_option, open_session_or_exit
 
 
 @click.command()
@@ -30,7 +30,7 @@ from vssync.cli.session import open_session_or_exit
     show_default=True,
     help="The number of results at most.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@json_format_option
 @click.argument("question")
 def search(question: str, store: str | None, most: int, form: str, **given: Any) -> int:
     """Search the live stores, as an application would."""

@@ -30,6 +30,9 @@ lock_timeout_option = click.option(
     help="How long to wait for another run on this machine to end.  [default: 0]",
 )
 format_option = click.option("--format", "form", type=FORMATS, default="text", show_default=True)
+json_format_option = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
 plan_format_option = click.option(
     "--format",
     "form",
@@ -111,9 +114,11 @@ def carry_out(
     *,
     question: Callable[[], None] | None,
     record: Journal | None = None,
+    kind: str = "report",
 ) -> int:
-    """Shows the plan, asks, runs it, shows the report. `record` is the journal of a lock that is held.
+    """Shows the plan, asks, runs it, shows the report, which is a document of this `kind` in JSON.
 
+    `record` is the journal of a lock that is held.
     `given["already"]` are the addresses of a saved plan's changes that are not needed any more.
     """
     from vssync.cli.progress import watching
@@ -139,7 +144,7 @@ def carry_out(
         report = apply_plan(work, planned, watcher, fail_fast=given["fail_fast"], record=record)
     report = replace(report, already=already)
     show = {"text": report_text, "markdown": report_markdown}.get(form)
-    click.echo(show(report, make_view(given)) if show else report_json(report), color=True)
+    click.echo(show(report, make_view(given)) if show else report_json(report, kind), color=True)
     if report.interrupted:
         exit_codes.leave(signals.signals.code())
     return exit_codes.DONE if report.converged else exit_codes.INCOMPLETE
