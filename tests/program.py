@@ -59,8 +59,9 @@ def _start(folder: Path) -> None:
     calls = os.open(folder / "calls", os.O_RDWR)  # while it is open, the process waits for calls
 
     def end() -> None:
-        os.close(calls)
+        process.terminate()  # closing `calls` would not do: it may not have opened them yet, and then waits for ever
         process.wait()
+        os.close(calls)
 
     atexit.register(end)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 from hypothesis import settings
 
 from tests.conftest import NoSleepingInTests, OnlyLoopbackInTests
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_other_machines_are_out_of_reach() -> None:
@@ -35,6 +39,19 @@ def test_the_real_home_and_credentials_are_hidden(shared: dict[str, str], own_ho
     shaping = ("OPENAI_", "OCI_", "VSSYNC_ENV", "VSSYNC_STATE_DIR", "KUBERNETES_", "COLUMNS", "TERM")
     assert not [name for name in shared if name.startswith(shaping)]
     assert not [name for name in os.environ if name.lower().endswith("_proxy")]
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 0), (("--no-skips",), 1)])
+def test_what_needs_oci_is_skipped_without_it_where_that_is_allowed(
+    tmp_path: Path, options: tuple[str, ...], code: int
+) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import sys, pytest\nsys.modules['oci'] = None\n@pytest.mark.oci\ndef test_it(): raise AssertionError\n"
+    )
+    run = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", str(ROOT / "pyproject.toml"), *options]
+    done = subprocess.run([*run, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, "AssertionError" in done.stdout) == (code, False), done.stdout
+    assert "pip install" in done.stdout
 
 
 def test_no_law_is_broken_by_a_slow_machine() -> None:

@@ -7,12 +7,12 @@ or the process environment, reach the network, or touch a secret: of a key it on
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from vssync.address import HOST, PORTS, Address, parse
 from vssync.errors import UsageProblem, VssyncError
 from vssync.model.state import ServiceSpec
 
@@ -81,6 +81,8 @@ _KINDS: Mapping[str, tuple[AuthKind, ...]] = {
     "compatible": (AuthKind.NONE, AuthKind.BEARER),
     "local": (AuthKind.NONE, AuthKind.BEARER),
 }
+# Providers whose services people run themselves, on this machine, too. Of any other, a key belongs to its own hosts.
+_SELF_HOSTED = frozenset({"compatible", "local"})
 _OPENAI_URL = "https://api.openai.com/v1"
 _EMBEDDED = Endpoint("local", "http://local/v1", "http://local/v1", {}, {}, AuthKind.NONE, embedded=True)
 
@@ -119,12 +121,8 @@ _KNOWN: Mapping[str, tuple[re.Pattern[str], ...]] = {
     "compatible": (_OCI_HOST, _OPENAI_HOST),
     "local": (),
 }
-_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,250}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\]"
-_URL = re.compile(rf"([A-Za-z]+)://({_HOST})(?::([0-9]{{1,5}}))?((?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)/?")
-_NUMERIC = re.compile(r"\[.*|[0-9.]+")  # must be an IP address
-_ALLOWED = re.compile(rf"(?:{_HOST})(?::[0-9]{{1,5}})?")
+_ALLOWED = re.compile(rf"(?:{HOST})(?::[0-9]{{1,5}})?")
 _HEADER = re.compile(r"[\x21-\x7e]{1,255}")
-_PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,28 +137,6 @@ class _Sourced:
         return kind(f"{self.source}: {why}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Address:
-    """A URL taken apart; no part of it can be read in two ways."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-
-    def __str__(self) -> str:
-        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}{self.path}"
-
-    def named_in(self, hosts: frozenset[str]) -> bool:
-        return not hosts.isdisjoint((self.host, f"{self.host}:{self.port}"))
-
-    @property
-    def loopback(self) -> bool:
-        ip = _ip(self.host)
-        return self.host == "localhost" or (ip is not None and ip.is_loopback)
-
-
 def resolve_endpoint(spec: ServiceSpec, who: Caller, environment: Mapping[str, str]) -> Endpoint:
     """The endpoint of a manifest's service, for the person who runs it.
 
@@ -173,8 +149,9 @@ def resolve_endpoint(spec: ServiceSpec, who: Caller, environment: Mapping[str, s
         return replace(_EMBEDDED, lists_batches=spec.capabilities.get("list_batches", True))
     auth = _auth(spec, who, environment)
     data, control, region = _oci_urls(spec, who, environment, auth) if spec.provider == "oci" else _urls(spec)
-    _check_hosts(spec.provider, who, environment, {"data_url": data, "control_url": control})
-    data_headers, control_headers = _headers(spec, same_host=data.host == control.host, iam=auth is not AuthKind.BEARER)
+    keyed = auth is AuthKind.BEARER
+    _check_hosts(spec.provider, who, environment, {"data_url": data, "control_url": control}, keyed=keyed)
+    data_headers, control_headers = _headers(spec, same_host=data.host == control.host, iam=not keyed)
     profile = _first(("--profile", who.profile), _variable(environment, "OCI_CLI_PROFILE"), ("", spec.profile))
     return Endpoint(
         provider=spec.provider,
@@ -224,7 +201,7 @@ def _usual_auth(spec: ServiceSpec, who: Caller, environment: Mapping[str, str]) 
     return AuthKind.BEARER if keyed or spec.provider == "openai" else AuthKind.NONE
 
 
-def _urls(spec: ServiceSpec) -> tuple[_Address, _Address, str]:
+def _urls(spec: ServiceSpec) -> tuple[Address, Address, str]:
     """Both addresses of a service that is not OCI's; it has no region."""
     url = spec.data_url or (_OPENAI_URL if spec.provider == "openai" else "")
     if not url:
@@ -235,7 +212,7 @@ def _urls(spec: ServiceSpec) -> tuple[_Address, _Address, str]:
 
 def _oci_urls(
     spec: ServiceSpec, who: Caller, environment: Mapping[str, str], auth: AuthKind
-) -> tuple[_Address, _Address, str]:
+) -> tuple[Address, Address, str]:
     """Both addresses and the region. What the manifest does not spell out follows from the region."""
     given = _first(("--region", who.region), _variable(environment, "OCI_REGION"), ("service.region", spec.region))
     data = _address(spec.data_url, "data_url") if spec.data_url else None
@@ -252,8 +229,8 @@ def _oci_urls(
     inference, management = (f"{prefix}generativeai.{region}.oci.{domain}" for prefix in ("inference.", ""))
     stores = inference if auth is AuthKind.BEARER else management  # the management host takes no bearer key
     return (
-        data or _Address("https", inference, 443, "/openai/v1"),
-        control or _Address("https", stores, 443, "/20231130/openai/v1"),
+        data or Address("https", inference, 443, "/openai/v1"),
+        control or Address("https", stores, 443, "/20231130/openai/v1"),
         region,
     )
 
@@ -268,35 +245,27 @@ def _region(given: _Sourced) -> tuple[str, str]:
     return given.value, domain
 
 
-def _address(url: str, field: str) -> _Address:
-    """Takes a URL apart by a grammar so narrow that no two readers disagree about its host.
-
-    The complaint does not repeat the URL: a password may stand in it.
-    """
-    if match := _URL.fullmatch(url):
-        scheme, host, port, path = match.group(1).lower(), match.group(2).lower(), match.group(3), match.group(4)
-        if scheme in _PORTS and 0 < int(port or 1) < 65536 and (_ip(host) or not _NUMERIC.fullmatch(host)):
-            return _Address(scheme, host, int(port or _PORTS[scheme]), path)
+def _address(url: str, field: str) -> Address:
+    """The complaint does not repeat the URL: a password may stand in it."""
+    if address := parse(url):
+        return address
     raise EndpointError(
         f"service.{field}: not an address vssync takes; write https://host/path in plain ASCII, without user, query "
-        "or fragment (a host in another alphabet in its xn-- form)"
+        "or fragment (a host in another alphabet in its xn-- form, an IP address in full)"
     )
 
 
-def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return None
-
-
-def _check_hosts(provider: str, who: Caller, environment: Mapping[str, str], addresses: Mapping[str, _Address]) -> None:
+def _check_hosts(
+    provider: str, who: Caller, environment: Mapping[str, str], addresses: Mapping[str, Address], *, keyed: bool
+) -> None:
     """The credential rule. Documents go where credentials go, so it holds for services without one, too."""
     listed = tuple(filter(None, re.split(r"[,\s]+", environment.get("VSSYNC_ALLOW_HOSTS", ""))))
     plain = _allowed_hosts(who.allow_http, "--allow-http")
     allowed = _allowed_hosts(who.allow_hosts, "--allow-host") | _allowed_hosts(listed, "VSSYNC_ALLOW_HOSTS") | plain
     for field, address in addresses.items():
-        if address.loopback:
+        if address.stays_here:
+            if keyed and provider not in _SELF_HOSTED and not address.named_in(allowed):
+                raise _key_stays(provider, field, address)
             continue
         if address.scheme == "http" and not address.named_in(plain):
             raise EndpointError(
@@ -311,8 +280,17 @@ def _check_hosts(provider: str, who: Caller, environment: Mapping[str, str], add
             )
 
 
-def _is_allowed_host(provider: str, address: _Address) -> bool:
-    usual = address.port == _PORTS["https"]
+def _key_stays(provider: str, field: str, address: Address) -> EndpointError:
+    """Any program of this machine may listen there. A signature is good for one request, a bearer key for all."""
+    return EndpointError(
+        f"service.{field} {address}: this machine is not a host of provider {provider}, and a manifest alone may not "
+        f"send a bearer key there; if you trust what listens there, say --allow-host {address.host} "
+        "(or VSSYNC_ALLOW_HOSTS)"
+    )
+
+
+def _is_allowed_host(provider: str, address: Address) -> bool:
+    usual = address.port == PORTS["https"]
     return usual and any(pattern.fullmatch(address.host) for pattern in _KNOWN[provider])
 
 

@@ -14,8 +14,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 
 @dataclass(frozen=True)
 class Sent:
@@ -130,7 +128,6 @@ def listening(answer: Answering, certificate: Path | None = None, *, proxy: bool
 
 def self_signed(folder: Path, *hosts: str, subject: str = "loopback") -> Path:
     """A certificate for this machine and other hosts that nobody vouches for, with its key, in one file."""
-    pytest.importorskip("cryptography")
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
     from cryptography.hazmat.primitives.hashes import SHA256

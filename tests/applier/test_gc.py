@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import io
+from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.applier.world import Place, killed, live
+from tests.cli.test_commands import vssync
+from tests.local.serving import on_a_port
 from vssync.api.parse import AttachmentEntry
 from vssync.errors import ServiceError
+from vssync.local.app import open_service
+from vssync.local.faults.rules import with_faults
 from vssync.manifest.placeholders import upload_digest
 from vssync.model.state import AUTO
 
@@ -89,6 +95,80 @@ def test_what_an_external_store_holds_is_no_orphan(place: Place) -> None:
     with place.work() as work:
         work.client.update_store(named.id, {"name": "of another environment"})
     assert found(place) == set()
+
+
+def attached(place: Place, file_id: str, *, others: int = 0) -> str:
+    """A colleague's store, of no owner, that holds an upload of ours behind so many files of its own."""
+    with place.work() as work:
+        store = work.client.create_store({"name": "a colleague's"})
+        for number in range(others):
+            with (place.docs / "a.md").open("rb") as handle:
+                own = work.client.upload(handle, f"{number}.txt").id
+            work.client.attach(store.id, AttachmentEntry(own, {}, AUTO))
+        work.client.attach(store.id, AttachmentEntry(file_id, {}, AUTO))
+        return store.id
+
+
+@pytest.mark.parametrize(
+    ("others", "faults"),
+    [
+        (0, []),
+        (1, ["short-pages=1"]),
+        (1, ["short-pages=1:GET:/vector_stores/*/files", "only-page:GET:/vector_stores/*/files"]),
+        (2, ["short-pages=1:GET:/vector_stores/*/files", "only-page:GET:/vector_stores/*/files"]),
+    ],
+)
+@pytest.mark.parametrize("suspected", [False, True])
+def test_what_a_colleague_attached_is_no_orphan(
+    place: Place, others: int, faults: list[str], *, suspected: bool
+) -> None:
+    """Though the journal of a failed run proves it ours, and though the store's list is short."""
+    place.write({"c.md": "# c\n", "d.md": "# d\n"})
+    assert killed(place, lambda seen: seen.count(("POST", "/v1/files")) == 2)
+    (lent,) = found(place)
+    store = attached(place, lent, others=others)
+    loose = live(place).loose  # of the upload whose answer never came
+    assert place.gc(suspected=suspected, delete=True, faults=faults) == ()
+    assert live(place).loose == (set() if suspected else loose)
+    with place.work() as work:
+        assert lent in {file.id for file in work.client.files(store)}
+        assert work.client.uploaded(lent).size == 4
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_a_colleagues_store_that_cannot_be_listed_may_hold_anything(place: Place, status: int) -> None:
+    """Whichever of our uploads the journal or a name proves: all stay, and are found once it can be listed."""
+    place.write({"c.md": "# c\n", "d.md": "# d\n"})
+    assert killed(place, lambda seen: seen.count(("POST", "/v1/files")) == 2)
+    with place.work() as work:
+        store = work.client.create_store({"name": "a colleague's"}).id
+    before = live(place)
+    message = rf"^a colleague's \({store}\): its files cannot be listed.* none is deleted"
+    with pytest.raises(ServiceError, match=message):
+        place.gc(delete=True, faults=[f"status={status}:GET:/vector_stores/{store}/files"])
+    assert live(place) == before
+    assert len(found(place)) == 1
+
+
+def test_the_program_deletes_no_upload_of_a_failed_run_that_a_colleague_attached(tmp_path: Path) -> None:
+    broken = ("status=400:POST:/vector_stores/*/file*", "status=403:DELETE:/files/*:1-2")
+    (tmp_path / "a.md").write_text("# a\n")
+    with ExitStack() as stack:
+        service = stack.enter_context(open_service(tmp_path / "live"))
+        url, right = (stack.enter_context(on_a_port(app)) for app in (with_faults(service, broken), service))
+        http = stack.enter_context(httpx.Client(base_url=right, timeout=60))
+        (tmp_path / "vssync.yaml").write_text(
+            f"version: 1\nname: tidy\nservice: {{provider: local, data_url: '{url}'}}\n"
+            "stores: {docs: {files: [{path: a.md}]}}\n"
+        )
+        assert vssync(tmp_path, "apply", "--yes").code == 4
+        (upload,) = (file["id"] for file in http.get("/files").json()["data"])
+        assert f"{upload}  a.md" in vssync(tmp_path, "gc").out
+        store = http.post("/vector_stores", json={"name": "a colleague's"}).json()["id"]
+        http.post(f"/vector_stores/{store}/files", json={"file_id": upload})
+        end = vssync(tmp_path, "gc", "--yes")
+        assert (end.code, end.out) == (0, "0 orphans deleted, 0 left.\n")
+        assert http.get(f"/files/{upload}").status_code == 200
 
 
 def test_what_a_dead_run_explains_is_not_spared(place: Place) -> None:

@@ -25,8 +25,7 @@ from vssync.auth.credential import CredentialError
 from vssync.auth.iam import federated
 from vssync.endpoints import AuthKind
 
-pytest.importorskip("oci")
-
+pytestmark = pytest.mark.oci
 AUTH_HOST, CLUSTER = "auth.us-chicago-1.oraclecloud.com", "cluster.example"
 
 

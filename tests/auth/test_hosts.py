@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.endpoints import Caller, Endpoint, EndpointError, resolve_endpoint
+from vssync.endpoints import AuthKind, Caller, Endpoint, EndpointError, resolve_endpoint
 from vssync.errors import VssyncError
 from vssync.model.state import ServiceSpec
 
@@ -21,6 +22,19 @@ def found(spec: ServiceSpec, environment: Mapping[str, str] | None = None, **who
 
 
 OCI_HOST = "inference.generativeai.us-chicago-1.oci.oraclecloud.com"
+HERE = (
+    "localhost",
+    "LOCALHOST",
+    "127.0.0.1",
+    "127.9.9.9",
+    "0.0.0.0",
+    "[::1]",
+    "[0:0:0:0:0:0:0:1]",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "[::FFFF:7f00:1]",
+    "[::ffff:0.0.0.0]",
+)
 MAY = [
     ("oci", f"https://{OCI_HOST}/openai/v1"),
     ("oci", f"https://{OCI_HOST}:443/openai/v1"),
@@ -32,8 +46,7 @@ MAY = [
     ("openai", "https://api.openai.com/v1"),
     ("compatible", "https://api.openai.com/v1"),
     ("compatible", f"https://{OCI_HOST}/openai/v1"),
-    *(("compatible", f"http://{host}:8321/v1") for host in ("localhost", "127.0.0.1", "127.9.9.9", "[::1]")),
-    ("openai", "https://localhost/v1"),
+    *(("compatible", f"http://{host}:8321/v1") for host in HERE),
 ]
 MUST_NOT = [
     # another provider's host, another host of the provider
@@ -97,7 +110,21 @@ MUST_NOT = [
     ("compatible", "http://127.0.0.01/v1"),
     ("compatible", "http://2130706433/v1"),
     ("compatible", "http://0x7f000001/v1"),
-    ("compatible", "http://0.0.0.0/v1"),
+    ("compatible", "http://0x7f.1/v1"),
+    ("compatible", "http://0x7f.0.0.1/v1"),
+    ("compatible", "http://017700000001/v1"),
+    ("compatible", "http://127.0.0.0x1/v1"),
+    ("compatible", "http://%6cocalhost/v1"),
+    ("compatible", "http://127%2e0.0.1/v1"),
+    ("compatible", "http://user@localhost/v1"),
+    ("compatible", "http://evil.com@127.0.0.1/v1"),
+    ("compatible", "http://127.0.0.1@evil.com/v1"),
+    ("compatible", "http://localhost./v1"),
+    ("compatible", "http://127.0.0.1./v1"),
+    ("compatible", "http://[::1%25lo]/v1"),
+    ("compatible", "http://[::ffff:10.0.0.1]/v1"),
+    ("compatible", "http://x.localhost/v1"),  # which a resolver may send anywhere
+    ("compatible", "https://x.localhost/v1"),
     ("compatible", "http://192.168.0.1/v1"),
     ("compatible", "http://[::2]/v1"),
     ("compatible", "http://[:::1]/v1"),
@@ -108,8 +135,10 @@ MUST_NOT = [
 
 def pointing(provider: str, field: str, url: str) -> ServiceSpec:
     """A service whose one address is `url`, and whose other is beyond doubt."""
+    sure = {"oci": f"https://{OCI_HOST}/openai/v1", "openai": "https://api.openai.com/v1"}
+    other = sure.get(provider, "https://localhost/v1")
     ids = {"region": "us-chicago-1", "project": "ocid1.p", "compartment": "ocid1.c"} if provider == "oci" else {}
-    here = {"data_url": "https://localhost/v1", "control_url": "https://localhost/v1", field: url}
+    here = {"data_url": other, "control_url": other, field: url}
     fields: dict[str, Any] = ids | here
     return ServiceSpec(provider, **fields)
 
@@ -118,7 +147,7 @@ def pointing(provider: str, field: str, url: str) -> ServiceSpec:
 @pytest.mark.parametrize(("provider", "url"), MAY)
 def test_these_may_receive_a_credential(provider: str, url: str, field: str) -> None:
     endpoint = found(pointing(provider, field, url), {"VSSYNC_API_KEY": "k"})
-    assert httpx.URL(getattr(endpoint, field)).host == httpx.URL(url).host
+    assert httpx.URL(getattr(endpoint, field)).host == httpx.URL(url).host.lower()
 
 
 @pytest.mark.parametrize("field", ["data_url", "control_url"])
@@ -129,6 +158,24 @@ def test_these_must_not_receive_a_credential(provider: str, url: str, field: str
     assert str(caught.value).startswith(f"service.{field}")
     assert "word" not in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("field", ["data_url", "control_url"])
+@pytest.mark.parametrize("host", HERE)
+@pytest.mark.parametrize("provider", ["oci", "openai"])
+def test_a_bearer_key_of_a_hosted_service_goes_to_this_machine_only_where_it_was_allowed(
+    provider: str, host: str, field: str
+) -> None:
+    """Documents and signatures may: a signature is good for one request."""
+    spec, environment = pointing(provider, field, f"http://{host}:9/v1"), {"VSSYNC_API_KEY": "k"}
+    named = re.escape(host.lower())
+    with pytest.raises(EndpointError, match=rf"^service.{field} .* bearer key .* --allow-host {named} "):
+        found(spec, environment, allow_hosts=("127.6.6.6",))
+    for who in ({"allow_hosts": (host,)}, {"allow_hosts": (f"{host}:9",)}, {"allow_http": (host,)}):
+        assert found(spec, environment, **who).auth is AuthKind.BEARER
+    assert found(spec, environment | {"VSSYNC_ALLOW_HOSTS": host}).auth is AuthKind.BEARER
+    if provider == "oci":
+        assert found(spec, environment, auth="signing_key").auth is AuthKind.SIGNING_KEY
 
 
 @pytest.mark.parametrize(
@@ -207,7 +254,7 @@ PLAIN = ("api.openai.com", "localhost", "127.0.0.1", "[::1]", ":443", ":80", "/"
 def test_what_is_accepted_every_reader_of_urls_takes_for_the_host_that_was_checked(rest: str) -> None:
     url = "https://" + rest
     try:
-        endpoint = found(ServiceSpec("openai", data_url=url))
+        endpoint = found(ServiceSpec("openai", data_url=url), allow_hosts=("localhost", "127.0.0.1", "[::1]"))
     except EndpointError:
         return
     hosts = {httpx.URL(url).host, httpx.URL(endpoint.data_url).host, urlsplit(url).hostname}

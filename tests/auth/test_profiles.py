@@ -19,8 +19,7 @@ from vssync.auth.signed import Signed
 from vssync.endpoints import AuthKind
 from vssync.errors import VssyncError
 
-pytest.importorskip("oci")
-
+pytestmark = pytest.mark.oci
 KEY, TOKEN = AuthKind.SIGNING_KEY, AuthKind.SECURITY_TOKEN
 PHRASE = "correct horse"
 SESSION = {"key_file": "~/.oci/session.pem", "security_token_file": "~/.oci/token"}

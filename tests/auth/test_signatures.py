@@ -16,8 +16,7 @@ from vssync import auth
 from vssync.auth.credential import CredentialError
 from vssync.endpoints import AuthKind
 
-pytest.importorskip("oci")
-
+pytestmark = pytest.mark.oci
 REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/vector_stores?limit=100&after=vs_1&order=asc", {}),
     ("POST", "/vector_stores", {"json": {"name": "Führer durch die Hilfe", "metadata": {}}}),

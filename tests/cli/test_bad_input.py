@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.api.loopback import Got, Sent, listening, said, self_signed
 from tests.auth.builders import PAST, pem, rsa, section, token, write_home
-from tests.cli.test_commands import End, started, vssync
+from tests.cli import test_commands
+from tests.cli.test_commands import End, started
 from tests.local.serving import on_a_port
 from vssync.local.app import open_service
 from vssync.local.dialects import LocalOptions, dialect
 
+# The services here listen on this machine, where a key goes only if it is told to.
+vssync = partial(test_commands.vssync, VSSYNC_ALLOW_HOSTS="127.0.0.1")
 KEY, PHRASE = "sk-the-secret", "the-passphrase"
 PROJECT = "ocid1.generativeaiproject.oc1.us-chicago-1.aaaa"
 OCI = f"provider: oci, region: us-chicago-1, project: {PROJECT}, compartment: ocid1.compartment.oc1..bbbb"
@@ -77,6 +81,7 @@ USUAL = section()
 LOCKED = {"locked.pem": pem(rsa(), PHRASE)}
 
 
+@pytest.mark.oci
 @pytest.mark.parametrize(
     ("profile", "files", "environment", "arguments", "said"),
     [
@@ -111,14 +116,13 @@ def test_oci_profiles_and_keys(
     arguments: list[str],
     said: str,
 ) -> None:
-    pytest.importorskip("oci")
     home = write_home(tmp_path / "home", {"DEFAULT": profile}, files)
     end = vssync(manifest(tmp_path, OCI), "plan", *arguments, **home, **environment)
     one_message(end, 1, said)
 
 
+@pytest.mark.oci
 def test_no_oci_configuration_at_all(tmp_path: Path) -> None:
-    pytest.importorskip("oci")
     one_message(vssync(manifest(tmp_path, OCI), "plan", HOME=str(tmp_path)), 1, "oci setup config")
 
 

@@ -32,7 +32,7 @@ def manifest(folder: Path, service: str) -> None:
 
 
 def examined(folder: Path, *, write: bool = False, **environment: str) -> tuple[Diagnosis, dict[str, Finding]]:
-    settings = Settings(manifest=str(folder), environment=environment)
+    settings = Settings(manifest=str(folder), environment={"VSSYNC_ALLOW_HOSTS": "127.0.0.1", **environment})
     told: list[Finding] = []
     loaded = load_manifest(settings, hashed=False)
     diagnosis = examine(settings, loaded, told.append, write=write, clock=Clock())
@@ -74,7 +74,7 @@ def test_each_provider_over_a_port(tmp_path: Path, provider: str, warned: dict[s
 
 
 def make_store(folder: Path) -> None:
-    settings = Settings(manifest=str(folder), environment={"VSSYNC_API_KEY": KEY})
+    settings = Settings(manifest=str(folder), environment={"VSSYNC_API_KEY": KEY, "VSSYNC_ALLOW_HOSTS": "127.0.0.1"})
     with open_session(settings, load_manifest(settings, hashed=False), clock=Clock()) as work:
         work.client.create_store({"name": "docs"})
 

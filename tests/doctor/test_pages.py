@@ -36,7 +36,9 @@ def test_each_manifest_finds_its_endpoint(page: str, text: str) -> None:
     service = build_manifest(
         Documents(check_document(parse_document(text, "vssync.yaml"), SCHEMA)), SCHEMA, None, {}
     ).service
-    endpoint = resolve_endpoint(service, Caller(allow_hosts=("vectors.example.com",)), {"VSSYNC_API_KEY": "k"})
+    endpoint = resolve_endpoint(
+        service, Caller(allow_hosts=("vectors.example.com", "127.0.0.1")), {"VSSYNC_API_KEY": "k"}
+    )
     assert endpoint.provider == service.provider
     assert page in (service.provider, "local")
     Capabilities(**service.capabilities)

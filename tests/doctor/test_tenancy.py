@@ -17,7 +17,7 @@ from vssync.commands.doctor.examine import examine
 from vssync.commands.doctor.finding import Finding, FindingKind
 from vssync.commands.session import Settings, load_manifest
 
-pytest.importorskip("oci")
+pytestmark = pytest.mark.oci
 STORE = {"id": "vs_1", "name": "docs", "created_at": 1, "status": "completed"}
 FINE: dict[str, Any] = {
     f"/generativeAiProjects/{PROJECT}": {"displayName": "kb", "lifecycleState": "ACTIVE", "compartmentId": COMPARTMENT},

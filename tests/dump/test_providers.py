@@ -49,7 +49,9 @@ def fill(line: Connection) -> None:
 def test_it_is_taken_over_and_then_as_the_manifest_says(
     tmp_path: Path, provider: str, spoken: str, chunking: str
 ) -> None:
-    settings = Settings(manifest=str(tmp_path), workers=1, environment={"VSSYNC_API_KEY": "k"})
+    settings = Settings(
+        manifest=str(tmp_path), workers=1, environment={"VSSYNC_API_KEY": "k", "VSSYNC_ALLOW_HOSTS": "127.0.0.1"}
+    )
     (tmp_path / "docs").mkdir()
     for name, content in PAGES.items():
         (tmp_path / "docs" / name).write_bytes(content)

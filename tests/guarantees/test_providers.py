@@ -42,7 +42,9 @@ def change(folder: Path) -> None:
 
 def settle(folder: Path) -> int:
     """Plans, applies, plans again; how many changes it took."""
-    settings = Settings(manifest=str(folder), workers=1, environment={"VSSYNC_API_KEY": "k"})
+    settings = Settings(
+        manifest=str(folder), workers=1, environment={"VSSYNC_API_KEY": "k", "VSSYNC_ALLOW_HOSTS": "127.0.0.1"}
+    )
     loaded = load_manifest(settings)
     with open_session(settings, loaded, clock=Clock()) as work:
         planned = make_plan_now(work, Options())

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import pytest
 
-from vssync.local.app import Service
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 @contextmanager
-def on_a_port(service: Service) -> Iterator[str]:
+def on_a_port(service: WSGIApplication) -> Iterator[str]:
     waitress = pytest.importorskip("waitress")
     server = waitress.create_server(service, host="127.0.0.1", port=0, threads=4)
     thread = Thread(target=server.run)

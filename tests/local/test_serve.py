@@ -174,9 +174,9 @@ def test_the_two_addresses_of_oci(shelf: Path) -> None:
         assert f"Stores themselves are at {control}." in served.said
         assert "export OPENAI_PROJECT_ID=none" in served.said
         point(shelf, "oci", data, control, ", region: us-chicago-1, project: ocid1.p, compartment: ocid1.c")
-        applied = ran(shelf, "apply", "--yes", VSSYNC_API_KEY="k")
+        applied = ran(shelf, "apply", "--yes", "--allow-host", "127.0.0.1", VSSYNC_API_KEY="k")
         assert applied.returncode == 0, applied.stderr + applied.stdout
-        again = ran(shelf, "plan", "--detailed-exitcode", VSSYNC_API_KEY="k")
+        again = ran(shelf, "plan", "--detailed-exitcode", "--allow-host", "127.0.0.1", VSSYNC_API_KEY="k")
         assert again.returncode == 0, again.stdout
 
 

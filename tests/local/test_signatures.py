@@ -19,9 +19,7 @@ from vssync.local.app import Service
 from vssync.local.dialects import DIALECTS
 from vssync.local.transport import LocalTransport
 
-pytest.importorskip("oci")
-pytest.importorskip("cryptography")
-
+pytestmark = pytest.mark.oci
 HOST = "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com"
 DATA, STORES = f"{HOST}/openai/v1", f"{HOST}/20231130/openai/v1"
 

@@ -161,7 +161,7 @@ MUTANTS = (
     Mutant(
         "gc-without-looking",
         "vssync/commands/gc.py",
-        "held = held_file_ids(work.client, work.pool, owner, declared_stores(work.loaded.desired))",
+        "held = holders(work.client, work.pool, owner, declared(work.loaded.desired))",
         "held = dict[str, frozenset[str]]()",
         ("tests/applier/test_gc.py", "tests/journal/test_writer.py", *CRASH),
     ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.api.loopback import Got, Sent, listening
 from tests.review.runner import ROOT, End, Runner
 
 TEMPLATE: dict[str, Any] = yaml.safe_load((ROOT / "examples/gitlab/vssync.gitlab-ci.yml").read_text())
@@ -172,6 +174,38 @@ def test_drift_opens_updates_and_closes_one_issue(runner: Runner) -> None:
     runner.knows(issues=[])
     assert job(runner, "vssync:drift").code == 0
     assert runner.asked[-1].startswith("GET ")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("name", ["vssync:plan", "vssync:apply", "vssync:drift"])
+def test_the_token_goes_along_with_no_redirect(runner: Runner, name: str, status: int) -> None:
+    """With the real `curl`, which would send a header of its user's to any host that an answer names."""
+    (runner.checkout.parent / "tools/curl").unlink()
+    with listening(lambda _: Sent(200, "[]")) as thief:
+
+        def answer(got: Got) -> Sent:
+            return Sent(status, "", {"location": f"{thief.url.replace('127.0.0.1', 'localhost')}{got.target}"})
+
+        with listening(answer) as place:
+            end = job(runner, name, CI_API_V4_URL=place.url)
+    assert end.code != 0
+    assert "redirects" in end.log
+    assert place.got[0].headers["private-token"] == "glpat-x"
+    assert thief.got == []
+
+
+SCRIPTS = [
+    *(ROOT / ".github").rglob("*.yml"),
+    *(ROOT / ".github").rglob("*.sh"),
+    *(ROOT / "examples").rglob("*.yml"),
+    ROOT / ".ci/run",
+]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_no_script_lets_a_redirect_take_a_header_along(path: Path) -> None:
+    calls = [line for line in path.read_text().splitlines() if re.search(r"\b(curl|wget)\s+-", line)]
+    assert all("--max-redirs 0" in line for line in calls)
 
 
 def test_a_broken_manifest_fails_with_its_own_code(runner: Runner) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.review.runner import ACTION, ROOT
 
+SCRIPTS = [*ACTION.glob("*.sh"), *(path for path in (ROOT / ".ci").iterdir() if path.suffix in ("", ".sh"))]
 BESIDE = str(Path(sys.executable).parent)
 
 
@@ -33,7 +34,8 @@ def test_workflows_pass_zizmor(folder: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("script", sorted(ACTION.glob("*.sh")), ids=lambda path: path.name)
+@pytest.mark.parametrize("script", sorted(SCRIPTS), ids=lambda path: path.name)
 def test_scripts_pass_shellcheck(script: Path) -> None:
-    done = subprocess.run([linter("shellcheck"), "-x", str(script)], capture_output=True, text=True, check=False)
+    run = [linter("shellcheck"), "-x", str(script)]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import httpx
 
 from vssync import __version__
+from vssync.address import is_loopback
 from vssync.api.client import Client
 from vssync.api.http import Plane, Sender
 from vssync.api.rate_limit import Clock, RateLimiter, rates
@@ -35,13 +38,19 @@ def connect(
         Plane.DATA: (endpoint.data_url, endpoint.data_headers),
         Plane.CONTROL: (endpoint.control_url, endpoint.control_headers),
     }
-    http = _http(auth, workers, transport)
+    hosts = (httpx.URL(url).host for url in (endpoint.data_url, endpoint.control_url))
+    http = _http(auth, workers, transport, [host for host in hosts if is_loopback(host)])
     sender = Sender(http, bases, RateLimiter(clock, per_minute), clock, provider=endpoint.provider)
     return Client(sender, lists_batches=endpoint.lists_batches)
 
 
-def _http(auth: httpx.Auth | None, workers: int, transport: httpx.BaseTransport | None) -> httpx.Client:
-    """Proxies and certificates come from the process environment, as httpx reads it."""
+def _http(
+    auth: httpx.Auth | None, workers: int, transport: httpx.BaseTransport | None, unproxied: Iterable[str]
+) -> httpx.Client:
+    """Proxies and certificates come from the process environment, as httpx reads it.
+
+    It would send even what is for this machine to a proxy, so `unproxied` hosts have a way of their own.
+    """
     # Equal limits: with fewer kept-alive than allowed connections httpcore closes ones that are in use.
     pool = httpx.Limits(max_connections=workers, max_keepalive_connections=workers, keepalive_expiry=_IDLE)
     try:
@@ -49,6 +58,7 @@ def _http(auth: httpx.Auth | None, workers: int, transport: httpx.BaseTransport 
             auth=auth,
             limits=pool,
             transport=transport,
+            mounts={f"all://{f'[{host}]' if ':' in host else host}": None for host in unproxied},  # None: the usual way
             follow_redirects=False,  # a redirect must not carry a credential to another host
             headers={"user-agent": f"vssync/{__version__}"},
         )

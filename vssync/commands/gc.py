@@ -10,15 +10,15 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from vssync.api.client import Client
-from vssync.applier.delete import declared_stores, held_file_ids
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session
-from vssync.errors import NotFound, VssyncError
+from vssync.commands.snapshot import list_files
+from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.journal.records import UnattachedUpload
 from vssync.journal.writer import Journal
 from vssync.manifest.placeholders import upload_digest
 from vssync.model.report import Orphan
-from vssync.model.state import Desired, Upload
+from vssync.model.state import Desired, LiveStore, Upload
 
 SPARED = 24 * 3600  # seconds; a younger upload may be one that another machine is about to attach
 _SAME_CLOCK = 300  # seconds by which a service's clock may differ from ours
@@ -33,23 +33,21 @@ class KnownUploads:
 
 
 def find_orphans(work: Session, record: Journal, *, suspected: bool = False) -> tuple[Orphan, ...]:
-    """Uploads of ours that no store of this manifest's name holds; with `suspected` also those that only look so.
+    """Uploads of ours that no store holds, whoever's; with `suspected` also those that only look so.
 
     Nothing is written to the service. Raises ServiceError when any listing fails.
     """
-    owner = work.loaded.desired.owner
-    held = held_file_ids(work.client, work.pool, owner, declared_stores(work.loaded.desired))
-    there = [_there(work.client, kept) for kept in record.past.kept if kept.file_id not in held]
+    there = [_there(work.client, kept) for kept in record.past.kept]
     found = {orphan.file_id: orphan for orphan in there if orphan}
-    record.forget({kept.file_id for kept in record.past.kept} - set(found))
     known = _known(work.loaded.desired)
     if known.proven or suspected:
-        elsewhere = _held_by_anyone(work)
-        free = [file for file in work.client.uploads() if file.id not in found and file.id not in held]
+        free = [file for file in work.client.uploads() if file.id not in found]
         now = work.client.service_date or max((file.created_at for file in free), default=0)
-        for orphan in _by_name(free, known, record, now):
-            if orphan.file_id not in elsewhere and (suspected or not orphan.suspected):
-                found[orphan.file_id] = orphan
+        named = _by_name(free, known, record, now)
+        found |= {orphan.file_id: orphan for orphan in named if suspected or not orphan.suspected}
+    for file_id in _held(work, frozenset(found)):
+        del found[file_id]
+    record.forget({kept.file_id for kept in record.past.kept} - set(found))
     return tuple(sorted(found.values(), key=lambda orphan: (orphan.suspected, orphan.detail, orphan.file_id)))
 
 
@@ -102,7 +100,26 @@ def _by_name(free: Collection[Upload], known: KnownUploads, record: Journal, now
             yield Orphan(file.id, f"{told}: named and sized as ours", True, *form)
 
 
-def _held_by_anyone(work: Session) -> frozenset[str]:
-    """What any store of the service holds: a name does not tell the environment, so what is in use is no orphan."""
-    listings = work.pool.map(lambda store: work.client.files(store.id, store.counts.total), work.client.stores())
-    return frozenset(file.id for files in listings for file in files)
+def _held(work: Session, file_ids: frozenset[str]) -> frozenset[str]:
+    """Which of these any store of the service holds: a deleted upload goes from all of them.
+
+    Neither the journal nor a name tells what somebody has attached to a store of another owner. Looked at last, so that
+    little can happen before the uploads are deleted.
+    """
+    stores = work.client.stores() if file_ids else ()
+    return frozenset().union(*work.pool.map(lambda store: _held_by(work.client, store, file_ids), stores))
+
+
+def _held_by(client: Client, store: LiveStore, file_ids: frozenset[str]) -> frozenset[str]:
+    """A store that lists fewer files than the service counts is asked for each upload."""
+    try:
+        files, unlisted = list_files(client, store)
+        listed = file_ids.intersection(file.id for file in files)
+        asked = file_ids - listed if unlisted else ()
+        return listed.union(file_id for file_id in asked if client.attached(store.id, file_id))
+    except ServiceError as error:
+        raise ServiceError(
+            f"{store.name} ({store.id}): its files cannot be listed, so nobody can tell which uploads it needs, and "
+            f"none is deleted: {error}",
+            error.answer,
+        ) from error

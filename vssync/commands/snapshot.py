@@ -1,4 +1,4 @@
-"""Reads the live state into one snapshot: complete, or an error. It reads only, and decides nothing."""
+"""Reads the live state into one snapshot: whole, saying where a listing is short, or an error. It decides nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vssync.api.client import Client
 from vssync.errors import NotFound, ServiceError
 from vssync.model.marks import MARK, Mark, hinted, key_digest, read_mark
 from vssync.model.plan import Options
-from vssync.model.state import Contents, Desired, FileStatus, LiveBatch, LiveStore, Snapshot, Upload
+from vssync.model.state import Contents, Desired, FileStatus, LiveBatch, LiveFile, LiveStore, Snapshot, Upload
 from vssync.planner.find_stores import StoreMatch, StoreMatches, match_stores
 from vssync.threads import Pool
 
@@ -41,11 +41,26 @@ def _upload(client: Client, file_id: str) -> Upload | None:
 def _contents(client: Client, store: LiveStore) -> Contents:
     """A store's files, and its batches under way: listed where the service lists them, else those it remembers."""
     try:
-        files = client.files(store.id, store.counts.total)
+        files, unlisted = list_files(client, store)
     except NotFound as error:
         raise _unseen(store, error) from error
     listed = client.batches(store.id)
-    return Contents(files, _remembered(client, store) if listed is None else listed)
+    return Contents(files, _remembered(client, store) if listed is None else listed, unlisted)
+
+
+def list_files(client: Client, store: LiveStore) -> tuple[tuple[LiveFile, ...], int]:
+    """A store's files, and how many more the service counts.
+
+    The count is older than the listing. A listing that is shorter may be right, since others may have removed files
+    in between: so the count is read again, and behind it, where it is still larger, the listing.
+    """
+    total = store.counts.total
+    files = client.files(store.id, total)
+    if len(files) < total:
+        total = client.store(store.id).counts.total
+    if len(files) < total:
+        files = client.files(store.id, total)
+    return files, max(0, total - len(files))
 
 
 def _unseen(store: LiveStore, error: NotFound) -> ServiceError:

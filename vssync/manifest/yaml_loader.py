@@ -56,13 +56,25 @@ def load_values(text: str, file: str, first_line: int = 1) -> Any:
     """The value of one YAML document. `first_line` is where the text begins in its file. Raises ManifestError."""
     builder = _Builder(file, first_line)
     try:
-        for event in yaml.parse(text, Loader=LOADER):
-            builder.take(event)
+        builder.take_all(text)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
-        builder.problems.append(syntax_problem(error, text, file, first_line))
+        earlier = _Builder(file, first_line).stopped_by(_before(error, text))
+        builder.problems.append(earlier or syntax_problem(error, text, file, first_line))
     if builder.problems:
         raise ManifestError(tuple(builder.problems))
     return builder.root
+
+
+def _before(error: Exception, text: str) -> str:
+    """The whole tokens before the one that the scanner complains of; nothing if it was not the scanner.
+
+    It reads up to 1,024 characters ahead of its events, and newer ones limit the depth there: what comes first in the
+    text is not what is met first.
+    """
+    if not isinstance(error, yaml.scanner.ScannerError):
+        return ""
+    marks = (error.context_mark, error.problem_mark)
+    return text[: min((mark.index for mark in marks if mark), default=0)]
 
 
 class _Stop(yaml.YAMLError):
@@ -94,6 +106,18 @@ class _Builder:
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._documents = 0
         self._aliased = 0
+
+    def take_all(self, text: str) -> None:
+        for event in yaml.parse(text, Loader=LOADER):
+            self.take(event)
+
+    def stopped_by(self, text: str) -> Problem | None:
+        """What in this text, which may be cut short, no text can go on from."""
+        try:
+            self.take_all(text)
+        except yaml.YAMLError as error:
+            return error.problem if isinstance(error, _Stop) else None
+        return None
 
     def take(self, event: Any) -> None:
         kind = type(event)

@@ -164,7 +164,8 @@ class Note:
 class StorePlan:
     """All of one store: `id` is empty until it exists, `desired` None when it left the manifest.
 
-    `owned` counts our live keys before, `live` every file the service lists; guards take shares of `owned`.
+    `owned` counts our live keys before, `live` every file the service lists, `unlisted` those it counts beyond them;
+    guards take shares of `owned`.
     """
 
     key: str
@@ -178,6 +179,7 @@ class StorePlan:
     unchanged: int = 0
     owned: int = 0
     live: int = 0
+    unlisted: int = 0
     wanted: int = 0
     digest: str = ""
 

@@ -223,10 +223,14 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """One complete listing of a store: its files, its batches under way."""
+    """One listing of a store: its files, its batches under way.
+
+    `unlisted` is how many more files the service counts: what they are, and whose, nobody can say.
+    """
 
     files: tuple[LiveFile, ...] = ()
     batches: tuple[LiveBatch, ...] = ()
+    unlisted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,7 @@ def store_plan(draft: StoreDraft, decision: StoreDecision, terms: PlanContext) -
         unchanged=draft.unchanged,
         owned=len(draft.census.ours),
         live=decision.live.counts.total if decision.live and decision.held else len(contents.files),
+        unlisted=contents.unlisted,
         wanted=len(store.files),
         digest=content_digest(draft.wants),
     )
@@ -147,7 +148,7 @@ def _left_plan(key: str, shown: str, live: LiveStore, terms: PlanContext) -> Sto
     contents = _NOTHING if live.status is StoreStatus.EXPIRED else terms.snapshot.contents[live.id]
     census = classify_files(contents.files, (terms.owner,), shown)
     others = len(contents.files) - len(census.our_ids)
-    change = delete_store(live, others, terms.options) if terms.scope.whole(key) else None
+    change = delete_store(live, others, contents, terms.options) if terms.scope.whole(key) else None
     unkeyed = [(copy,) for copy in census.provisional]
     goes = change is not None and change.action is Action.DELETE
     return StorePlan(
@@ -159,6 +160,7 @@ def _left_plan(key: str, shown: str, live: LiveStore, terms: PlanContext) -> Sto
         notes=() if change else (Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=live.id),),
         owned=len(census.ours),
         live=len(contents.files),
+        unlisted=contents.unlisted,
     )
 
 

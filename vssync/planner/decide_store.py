@@ -76,18 +76,32 @@ def decide_store(store: DesiredStore, match: StoreMatch, terms: PlanContext) -> 
     return _fresh(StoreDecision(change=change, fresh=True), terms)
 
 
-def delete_store(live: LiveStore, others: int, options: Options) -> StoreChange | None:
-    """What becomes of a store of ours that left the manifest; `others` files in it are not ours. None: it is kept."""
+def delete_store(live: LiveStore, others: int, contents: Contents, options: Options) -> StoreChange | None:
+    """What becomes of a store of ours that left the manifest; `others` files in it are not ours. None: it is kept.
+
+    Files that the service counts and does not list may be anybody's, so they are taken for others'.
+    """
     if not options.allow_store_deletes:
         return None
     if live.metadata.get(STORE_PROTECT):
         return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.PROTECTED), detail="it is protected")
-    if others > (options.delete_unmanaged or 0):
+    if others + contents.unlisted > (options.delete_unmanaged or 0):
         reasons = (Reason.NOT_IN_MANIFEST, Reason.NOT_ALLOWED)
-        return StoreChange(
-            Action.REFUSE, reasons, detail=f"{others:,} files in it are not ours: --delete-unmanaged {others}"
-        )
+        return StoreChange(Action.REFUSE, reasons, detail=_not_ours(others, contents))
     return StoreChange(Action.DELETE, (Reason.NOT_IN_MANIFEST,))
+
+
+def _not_ours(others: int, contents: Contents) -> str:
+    way_out = f"--delete-unmanaged {others + contents.unlisted}"
+    listed = f"{others:,} files in it are not ours"
+    if not contents.unlisted:
+        return f"{listed}: {way_out}"
+    seen, unseen = len(contents.files), contents.unlisted
+    short = (
+        f"the service counts {seen + unseen:,} files in it and lists {seen:,}, so {unseen:,} more may not be ours: "
+        f"try again later, or {way_out}"
+    )
+    return f"{listed}, and {short}" if others else short
 
 
 def _choose(store: DesiredStore, live: tuple[LiveStore, ...], terms: PlanContext) -> list[LiveStore]:

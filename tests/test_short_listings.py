@@ -1,0 +1,190 @@
+"""Nothing is destroyed from a listing that is short of the service's own count, or that failed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cli.test_commands import End, vssync
+from tests.local.serving import on_a_port
+from tests.support import client_of
+from vssync.commands.snapshot import list_files
+from vssync.local.app import open_service
+from vssync.local.faults.rules import with_faults
+from vssync.model.state import FileCounts, LiveStore, StoreStatus
+
+MANIFEST = """\
+version: 1
+name: shelf
+service: {provider: local, data_url: "%s"}
+stores: {%s: {files: [{path: "%s", optional: true}]%s}}
+"""
+FILES = "/vector_stores/*/files"
+NUMBERS = "the service counts 103 files in it and lists 100"
+DESTROY = ("destroy", "--confirm", "shelf")
+
+
+def manifest(folder: Path, url: str, key: str = "docs", files: str = "*.md", more: str = "") -> None:
+    (folder / "vssync.yaml").write_text(MANIFEST % (url, key, files, more))
+
+
+def others(http: httpx.Client, store: str, count: int) -> None:
+    for number in range(count):
+        file = http.post("/files", data={"purpose": "assistants"}, files={"file": (f"x{number}.md", b"others'")}).json()
+        assert http.post(f"/vector_stores/{store}/files", json={"file_id": file["id"]}).status_code == 200
+
+
+def listed(http: httpx.Client, path: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    while page := http.get(path, params={"limit": 100, **({"after": found[-1]["id"]} if found else {})}).json()["data"]:
+        found += page
+    return found
+
+
+@contextmanager
+def shelf(folder: Path, *faults: str) -> Iterator[tuple[str, httpx.Client]]:
+    """The service of a folder: the address where it misbehaves, and a client where it does not."""
+    with ExitStack() as stack:
+        service = stack.enter_context(open_service(folder / ".vssync/local"))
+        url, right = (stack.enter_context(on_a_port(app)) for app in (with_faults(service, faults), service))
+        yield url, stack.enter_context(httpx.Client(base_url=right, timeout=60))
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose service holds 100 files of ours and 3 of others in one store."""
+    folder = tmp_path_factory.mktemp("filled")
+    for number in range(100):
+        (folder / f"{number:03}.md").write_text(f"text {number}\n")
+    with shelf(folder) as (url, http):
+        manifest(folder, url)
+        assert vssync(folder, "apply", "--yes").code == 0
+        (store,) = listed(http, "/vector_stores")
+        others(http, store["id"], 3)
+    return folder
+
+
+State = tuple[set[str], set[str]]
+
+
+def state(http: httpx.Client) -> State:
+    """What each store holds, and every File."""
+    stores = [store["id"] for store in listed(http, "/vector_stores")]
+    held = {f"{store}/{file['id']}" for store in stores for file in listed(http, f"/vector_stores/{store}/files")}
+    return held, {file["id"] for file in listed(http, "/files")}
+
+
+def ended(folder: Path, faults: tuple[str, ...], *arguments: str, **changed: str) -> tuple[End, State, State]:
+    """How a command ends against a service that misbehaves, once the manifest is changed; all before and after."""
+    with shelf(folder, *faults) as (url, http):
+        manifest(folder, url, **changed)
+        before = state(http)
+        return vssync(folder, *arguments), before, state(http)
+
+
+def flowing(text: str) -> str:
+    """Without the line ends of a narrow screen."""
+    return " ".join(text.split())
+
+
+SHORT = [
+    (("only-page",), (), NUMBERS),
+    (
+        (f"only-page:GET:{FILES}",),
+        (),
+        f"{NUMBERS}, so 3 more may not be ours: try again later, or --delete-unmanaged 3",
+    ),
+    (("only-page",), ("--delete-unmanaged", "2"), NUMBERS),
+    ((), (), "3 files in it are not ours: --delete-unmanaged 3"),
+]
+FAILED = [
+    ((f"status=403:GET:{FILES}",), "403"),
+    ((f"status=404:GET:{FILES}",), "lists this store, but not its files"),
+    ((f"status=400:GET:{FILES}:2+",), "400"),
+    (("status=403:GET:/vector_stores",), "403"),
+    ((f"only-page:GET:{FILES}", "status=404:GET:/vector_stores/*"), "404"),
+]
+
+
+@pytest.mark.parametrize(("faults", "flags", "says"), SHORT)
+def test_destroy_refuses_what_is_not_listed(filled: Path, faults: Any, flags: Any, says: str) -> None:
+    end, before, after = ended(filled, faults, *DESTROY, *flags)
+    assert says in flowing(end.out)
+    assert (end.code, after) == (3, before)
+
+
+@pytest.mark.parametrize(("faults", "flags", "says"), SHORT)
+def test_a_store_that_left_the_manifest_stays(filled: Path, faults: Any, flags: Any, says: str) -> None:
+    """The rest of the plan is carried out, and the exit code says that not all of it was."""
+    more = ("--allow-store-deletes", *flags)
+    end, before, after = ended(filled, faults, "apply", "--yes", *more, key="other", files="none/*.md")
+    assert says in flowing(end.out)
+    assert (end.code, after) == (4, before)
+
+
+@pytest.mark.parametrize(("faults", "says"), FAILED)
+@pytest.mark.parametrize("arguments", [DESTROY, ("apply", "--yes", "--allow-store-deletes")])
+def test_a_listing_that_fails_is_an_error(filled: Path, arguments: tuple[str, ...], faults: Any, says: str) -> None:
+    end, before, after = ended(filled, faults, *arguments, key="another", files="none/*.md")
+    assert says in end.err
+    assert (end.code, after) == (1, before)
+
+
+def test_an_external_store_of_which_not_all_is_listed(tmp_path: Path) -> None:
+    for number in range(102):
+        (tmp_path / f"{number:03}.md").write_text(f"text {number}\n")
+    with shelf(tmp_path) as (url, http):
+        assert http.post("/vector_stores", json={"name": "docs"}).status_code == 200
+        manifest(tmp_path, url, more=", external: true")
+        assert vssync(tmp_path, "apply", "--yes").code == 0
+    end, before, after = ended(tmp_path, ("only-page",), *DESTROY, more=", external: true")
+    assert (end.code, after) == (3, before)
+    assert "the service counts 102 files in it and lists 100, so not all of ours can be found" in end.out
+    end, _, after = ended(tmp_path, (), *DESTROY, more=", external: true")
+    assert (end.code, after) == (0, (set(), set()))
+
+
+def test_what_is_allowed_is_destroyed(filled: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(filled, tmp_path / "copy"))
+    end, _, (held, files) = ended(copy, ("only-page",), *DESTROY, "--delete-unmanaged", "3")
+    assert (end.code, held, len(files)) == (0, set(), 3)
+
+
+@pytest.mark.parametrize(
+    ("counts", "listings", "unlisted", "reads"),
+    [
+        ((3,), (3,), 0, 1),
+        ((3,), (4,), 0, 1),  # somebody added one in between
+        ((0,), (0,), 0, 1),
+        ((3,), (2, 3), 0, 2),
+        ((3, 2), (2, 2), 0, 3),  # somebody removed one in between
+        ((3, 3), (2, 2, 3), 0, 4),  # a listing that was late
+        ((3, 3), (2, 2, 2, 2), 1, 5),
+        ((3, 5), (2, 2, 4, 4), 1, 5),
+        ((3, 2), (1, 1, 1, 1), 1, 5),
+        ((3, 0), (0, 0), 0, 3),
+    ],
+)
+def test_the_count_is_read_before_the_listing_and_both_once_more(
+    counts: tuple[int, ...], listings: tuple[int, ...], unlisted: int, reads: int
+) -> None:
+    """A short listing is read from one end before the count is read again."""
+    asked, lengths = 0, iter(listings)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        if not request.url.path.endswith("/files"):
+            return httpx.Response(200, json={"id": "vs_1", "file_counts": {"total": counts[1]}})
+        rows = [{"id": f"file-{number}", "created_at": 1, "status": "completed"} for number in range(next(lengths))]
+        return httpx.Response(200, json={"data": rows, "has_more": False})
+
+    store = LiveStore("vs_1", "docs", StoreStatus.COMPLETED, 1, counts=FileCounts(total=counts[0]))
+    files, missing = list_files(client_of(answer), store)
+    assert (len(files), missing, asked, list(lengths)) == (listings[-1], unlisted, reads, [])

@@ -1,0 +1,71 @@
+"""Addresses of services: taken apart so that no two readers disagree about the host, and which of them are loopback.
+
+Pure. Whether a host may receive a credential is decided in `endpoints`, what goes past a proxy in `api`; both ask here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+HOST = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,250}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\]"
+PORTS = {"https": 443, "http": 80}
+_URL = re.compile(rf"([A-Za-z]+)://({HOST})(?::([0-9]{{1,5}}))?((?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)/?")
+# What a resolver may take for an IP address, as it does 0x7f.1 and 127.1: it must be one in its usual spelling.
+_NUMERIC = re.compile(r"\[.*|(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL taken apart; no part of it can be read in two ways. The host is in lower case."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    def __str__(self) -> str:
+        port = "" if self.port == PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}{self.path}"
+
+    def named_in(self, hosts: frozenset[str]) -> bool:
+        """Whether one of these hosts, with or without a port, is this one."""
+        return not hosts.isdisjoint((self.host, f"{self.host}:{self.port}"))
+
+    @property
+    def stays_here(self) -> bool:
+        """Whether a connection cannot leave this machine. A name below localhost can, where a resolver answers it."""
+        return is_loopback(self.host) and not self.host.endswith(".localhost")
+
+
+def parse(url: str) -> Address | None:
+    """The address a URL is, by a narrow grammar; None for anything else."""
+    match = _URL.fullmatch(url)
+    if not match:
+        return None
+    scheme, host, port, path = match.group(1).lower(), match.group(2).lower(), match.group(3), match.group(4)
+    if scheme not in PORTS or not 0 < int(port or 1) < 65536 or (_NUMERIC.fullmatch(host) and not _ip(host)):
+        return None
+    return Address(scheme, host, int(port or PORTS[scheme]), path)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, with or without brackets, is this machine: no proxy may stand between.
+
+    The unspecified addresses 0.0.0.0 and :: connect to this machine, too.
+    """
+    name = host.strip("[]").rstrip(".").lower()
+    ip = _ip(name)
+    if ip is None:
+        return name == "localhost" or name.endswith(".localhost")
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return ip.is_loopback or ip.is_unspecified
+
+
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None
