@@ -12,6 +12,7 @@ from tests.render import samples
 from vssync.commands.plan import load_plan, save_plan
 from vssync.errors import VssyncError
 
+ZIPPED = gzip.compress(b"{}", mtime=0)
 EVERYTHING = samples.PLANS["everything"]()
 
 
@@ -35,12 +36,13 @@ def test_a_name_in_gz_compresses_and_equal_plans_are_equal_bytes(tmp_path: Path)
     ("name", "data", "message"),
     [
         ("plan.json", b"\xff", "not UTF-8 text"),
-        ("plan.json", gzip.compress(b"{}"), "not UTF-8 text"),
+        ("plan.json", ZIPPED, "not UTF-8 text"),
         ("plan.json.gz", b"{}", "its content is not gzip"),
-        ("plan.json.gz", gzip.compress(b"{}" * 999)[:-9], "its content is not gzip"),
-        ("plan.json.gz", gzip.compress(b"{}")[:10] + b"\xff" * 20, "its content is not gzip"),
-        ("plan.json.gz", gzip.compress(b"{}"), "it has no format"),
+        ("plan.json.gz", ZIPPED[:-9], "its content is not gzip"),
+        ("plan.json.gz", ZIPPED[:10] + b"\xff" * 20, "its content is not gzip"),
+        ("plan.json.gz", ZIPPED, "it has no format"),
     ],
+    ids=["not UTF-8", "compressed", "not compressed", "cut", "damaged", "no plan"],
 )
 def test_a_file_that_is_not_a_plan_is_named(tmp_path: Path, name: str, data: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(data)
