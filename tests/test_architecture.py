@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "vssync"
 LAYERS = (
     ("errors",),
-    ("text",),
+    ("text", "document"),
     ("model",),
     ("manifest", "planner", "planfile", "staleness"),
     ("render",),

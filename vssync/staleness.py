@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from vssync.document import json_value
 from vssync.model.marks import MARK, STORE_BATCHES, Mark, chunking_digest, content_of, read_mark
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import FileStatus
-from vssync.planfile.codec import Codec
 
 _DEATHS = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
 _SHOWN = 50  # lines; nobody reads further
-_PLAIN = Codec()
 
 Change = StoreChange | BatchChange | FileChange
 
@@ -31,7 +30,7 @@ def _elsewhere(saved: Plan, fresh: Plan) -> Iterator[str]:
     """A plan for another owner or another service has nothing in common with this one."""
     if saved.owner != fresh.owner:
         yield f"owner: the plan was saved for {saved.owner}, and the manifest now says {fresh.owner}"
-    if moved := _moved(_PLAIN.encode(saved.service), _PLAIN.encode(fresh.service)):
+    if moved := _moved(json_value(saved.service), json_value(fresh.service)):
         yield f"service: {moved}"
 
 
@@ -89,11 +88,11 @@ def _covers(saved: FileChange, fresh: FileChange) -> bool:
     if not _going(fresh) <= _going(saved) | _failed(fresh):
         return False
     if fresh.action is Action.AWAIT:
-        return _same(_PLAIN.encode(saved.desired), _PLAIN.encode(fresh.desired))
+        return _same(json_value(saved.desired), json_value(fresh.desired))
     if fresh.action is Action.DELETE and fresh.reasons == (Reason.SUPERSEDED,):
         return True  # the new copy works already, and these were to go after it
     if _tried(saved, fresh):
-        return _same(_PLAIN.encode(saved.desired), _PLAIN.encode(fresh.desired))
+        return _same(json_value(saved.desired), json_value(fresh.desired))
     return _same(_evidence(saved), _evidence(fresh))
 
 
@@ -122,7 +121,7 @@ def _evidence(change: FileChange) -> dict[str, Any]:
 
     A File to reuse spares an upload of the very bytes that were reviewed, so it may come and go.
     """
-    found = {name: value for name, value in _PLAIN.encode(change).items() if name not in ("detail", "drop", "reuse")}
+    found = {name: value for name, value in json_value(change).items() if name not in ("detail", "drop", "reuse")}
     if "keep" in found:
         found["keep"] = {name: value for name, value in found["keep"].items() if name not in ("status", "error")}
     return found
@@ -130,9 +129,9 @@ def _evidence(change: FileChange) -> dict[str, Any]:
 
 def _store_evidence(store: StorePlan) -> dict[str, Any]:
     """A store's change and the settings it makes; the hint about batches moves while a run is under way."""
-    change = {name: value for name, value in _PLAIN.encode(store.change).items() if name != "detail"}
+    change = {name: value for name, value in json_value(store.change).items() if name != "detail"}
     change["metadata"] = {name: value for name, value in change.get("metadata", {}).items() if name != STORE_BATCHES}
-    return {"change": change, "settings": _PLAIN.encode(store.desired)}
+    return {"change": change, "settings": json_value(store.desired)}
 
 
 def _file_moved(candidates: list[FileChange], fresh: FileChange) -> str:

@@ -134,7 +134,7 @@ def test_a_guard_refuses_in_plan_and_in_apply(tmp_path: Path) -> None:
 
 def test_search_finds_the_file(applied: Path) -> None:
     found = vssync(applied, "search", "stopping the machine", "--format", "json")
-    assert json.loads(found.out)[0]["key"] == "a.md"
+    assert json.loads(found.out)["results"][0]["key"] == "a.md"
     assert "a.md" in vssync(applied, "search", "stop").out
 
 

@@ -6,13 +6,13 @@ import click
 
 from vssync.cli import completion, exit_codes
 from vssync.cli.help import verb
-from vssync.cli.options import CONNECTION_OPTIONS, MANIFEST_OPTIONS, CommandOptions, format_option, shared_options
+from vssync.cli.options import CONNECTION_OPTIONS, MANIFEST_OPTIONS, CommandOptions, json_format_option, shared_options
 from vssync.cli.session import session_with_progress
 
 
 @verb
 @shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS)
-@format_option("text", "json")
+@json_format_option
 @click.argument("store", required=False, shell_complete=completion.stores)
 def batches(options: CommandOptions, store: str | None, output_format: str) -> int:
     """List the file batches in progress, in all stores or in STORE."""
@@ -21,5 +21,6 @@ def batches(options: CommandOptions, store: str | None, output_format: str) -> i
 
     with session_with_progress(options.settings()) as session:
         rows = list_batches(session, store)
-    click.echo(batches_json(rows) if output_format == "json" else batches_text(rows, session.loaded.desired))
+        show = batches_json if output_format == "json" else batches_text
+        click.echo(show(rows, session.loaded.desired))
     return exit_codes.DONE

@@ -9,6 +9,7 @@ from vssync.cli.options import (
     VIEW_OPTIONS,
     CommandOptions,
     delete_unmanaged_option,
+    json_format_option,
     lock_timeout_option,
     shared_options,
 )
@@ -24,12 +25,21 @@ from vssync.cli.session import (
 @verb
 @shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS, VIEW_OPTIONS, (delete_unmanaged_option,))
 @option("--confirm", metavar="NAME", help="The manifest's name (name/env), given here instead of at the prompt.")
+@json_format_option
 @lock_timeout_option
-def destroy(options: CommandOptions, confirm: str | None, lock_timeout: float) -> int:
+def destroy(options: CommandOptions, confirm: str | None, output_format: str, lock_timeout: float) -> int:
     """Delete all that this manifest owns in the service; refused if a store is protected."""
     from vssync.commands.destroy import plan_destruction
 
     opening = session_with_progress(options.settings(), hashed=False)
     with opening as session, lock_or_wait(session, lock_timeout) as journal:
         plan = plan_with_progress(session, lambda: plan_destruction(session, delete_unmanaged=options.delete_unmanaged))
-        return apply_and_report(session, plan, journal, options, confirm=lambda: confirm_owner(plan.owner, confirm))
+        return apply_and_report(
+            session,
+            plan,
+            journal,
+            options,
+            confirm=lambda: confirm_owner(plan.owner, confirm),
+            output_format=output_format,
+            kind="destroy",
+        )

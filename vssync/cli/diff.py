@@ -13,7 +13,7 @@ from vssync.cli.options import (
     VIEW_OPTIONS,
     CommandOptions,
     detailed_exitcode_option,
-    format_option,
+    json_format_option,
     shared_options,
 )
 from vssync.cli.session import load_with_progress
@@ -22,7 +22,7 @@ from vssync.cli.session import load_with_progress
 @verb
 @shared_options(ALL_ENVIRONMENTS_OPTIONS, VIEW_OPTIONS)
 @detailed_exitcode_option
-@format_option("text", "json")
+@json_format_option
 @click.argument("left", metavar="A", shell_complete=completion.environments)
 @click.argument("right", metavar="B", shell_complete=completion.environments)
 def diff(options: CommandOptions, left: str, right: str, output_format: str, detailed_exitcode: bool) -> int:

@@ -6,13 +6,13 @@ import click
 
 from vssync.cli import exit_codes
 from vssync.cli.help import option, verb
-from vssync.cli.options import CONNECTION_OPTIONS, MANIFEST_OPTIONS, CommandOptions, format_option, shared_options
+from vssync.cli.options import CONNECTION_OPTIONS, MANIFEST_OPTIONS, CommandOptions, json_format_option, shared_options
 
 
 @verb
 @shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS)
 @option("--write", is_flag=True, help="Also try writing: make a scratch store with files, then remove it.")
-@format_option("text", "json")
+@json_format_option
 def doctor(options: CommandOptions, write: bool, output_format: str) -> int:
     """Check the service, the credential and its permissions, and say what to fix.
 

@@ -288,6 +288,7 @@ def format_option(*choices: str, help: str | None = None) -> Decorator[Any]:
     )
 
 
+json_format_option = format_option("text", "json")
 plan_format_option = format_option(
     "text",
     "json",

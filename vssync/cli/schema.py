@@ -1,4 +1,4 @@
-"""`vssync schema`: the JSON schemas of manifests, plans and reports."""
+"""`vssync schema`: the JSON schemas of the manifest and of what commands print as JSON."""
 
 from __future__ import annotations
 
@@ -7,11 +7,31 @@ import click
 from vssync.cli import exit_codes
 from vssync.cli.help import verb
 
+KINDS = (
+    "manifest",
+    "plan",
+    "report",
+    "status",
+    "batches",
+    "search",
+    "output",
+    "diff",
+    "doctor",
+    "gc",
+    "validate",
+    "destroy",
+    "offline",
+)
+
 
 @verb
-@click.argument("kind", metavar="manifest|plan|report", type=click.Choice(["manifest", "plan", "report"]))
+@click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
 def schema(kind: str) -> int:
-    """Print the JSON schema of a manifest, a plan (`plan --format json`) or a report (`apply --format json`)."""
+    """Print the JSON schema of a manifest, or of what a command prints with `--format json`.
+
+    KIND is `manifest`, or the `kind` that such a document names: `plan`, `report` (of `apply`), `destroy`, `status`,
+    `batches`, `search`, `output`, `diff`, `doctor`, `gc`, `validate`, or `offline` (of `plan --offline`).
+    """
     from vssync.sources.schemas import schema_text
 
     click.echo(schema_text(f"{kind}.schema.json"), nl=False)

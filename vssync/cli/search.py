@@ -11,7 +11,7 @@ from vssync.cli.options import (
     MANIFEST_OPTIONS,
     VIEW_OPTIONS,
     CommandOptions,
-    format_option,
+    json_format_option,
     shared_options,
 )
 from vssync.cli.session import session_with_progress
@@ -29,7 +29,7 @@ from vssync.cli.session import session_with_progress
     show_default=True,
     help="The number of results at most.",
 )
-@format_option("text", "json")
+@json_format_option
 @click.argument("question")
 def search(options: CommandOptions, question: str, store: str | None, most: int, output_format: str) -> int:
     """Search the live stores, as an application would."""

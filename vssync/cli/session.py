@@ -108,8 +108,9 @@ def apply_and_report(
     output_format: str = "text",
     fail_fast: bool = False,
     already: tuple[str, ...] = (),
+    kind: str = "report",
 ) -> int:
-    """Shows the plan, calls `confirm`, applies the plan and prints the report.
+    """Shows the plan, calls `confirm`, applies the plan and prints the report, in JSON as a document of this `kind`.
 
     `already` are the addresses of a saved plan's changes that are not needed any more.
     """
@@ -135,8 +136,8 @@ def apply_and_report(
     with apply_progress() as watcher:
         report = apply_plan(session, plan, watcher, fail_fast=fail_fast, record=journal)
     report = replace(report, already=already)
-    show = {"text": report_text, "markdown": report_markdown}.get(output_format, report_json)
-    click.echo(show(report, view), color=True)
+    show = {"text": report_text, "markdown": report_markdown}.get(output_format)
+    click.echo(show(report, view) if show else report_json(report, kind), color=True)
     if report.interrupted:
         exit_codes.leave(signals.signals.exit_code())
     return exit_codes.DONE if report.converged else exit_codes.INCOMPLETE

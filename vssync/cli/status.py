@@ -12,6 +12,7 @@ from vssync.cli.options import (
     VIEW_OPTIONS,
     CommandOptions,
     detailed_exitcode_option,
+    json_format_option,
     shared_options,
 )
 from vssync.cli.session import plan_exit_code, plan_with_progress, session_with_progress
@@ -19,9 +20,10 @@ from vssync.cli.session import plan_exit_code, plan_with_progress, session_with_
 
 @verb
 @shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS, VIEW_OPTIONS)
+@json_format_option
 @detailed_exitcode_option
 @click.argument("address", required=False, shell_complete=completion.addresses)
-def status(options: CommandOptions, address: str | None, detailed_exitcode: bool) -> int:
+def status(options: CommandOptions, address: str | None, output_format: str, detailed_exitcode: bool) -> int:
     """Show the id and files of each store, and whether it agrees with the manifest.
 
     With the ADDRESS of a file, such as docs/guide/intro.md, show that file: as declared, as live, as planned.
@@ -29,14 +31,16 @@ def status(options: CommandOptions, address: str | None, detailed_exitcode: bool
     from vssync.commands.plan import make_plan_now
     from vssync.commands.status import inspect_file
     from vssync.model.plan import Options
-    from vssync.render.file_status import inspection_text
+    from vssync.render.file_status import inspection_json, inspection_text
+    from vssync.render.json import status_json
     from vssync.render.plan_text import status_text
 
     with session_with_progress(options.settings()) as session:
         if address and "/" in address:
-            click.echo(inspection_text(inspect_file(session, address), session.loaded.desired))
+            show_file = inspection_json if output_format == "json" else inspection_text
+            click.echo(show_file(inspect_file(session, address), session.loaded.desired))
             return exit_codes.DONE
         targets = (address,) if address else ()
         plan = plan_with_progress(session, lambda: make_plan_now(session, Options(targets=targets)))
-    click.echo(status_text(plan, options.view()), color=True)
+    click.echo(status_json(plan) if output_format == "json" else status_text(plan, options.view()), color=True)
     return plan_exit_code(plan, detailed=True) if detailed_exitcode else exit_codes.DONE

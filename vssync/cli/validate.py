@@ -6,15 +6,24 @@ import click
 
 from vssync.cli import exit_codes
 from vssync.cli.help import verb
-from vssync.cli.options import MANIFEST_OPTIONS, CommandOptions, shared_options
+from vssync.cli.options import MANIFEST_OPTIONS, CommandOptions, json_format_option, shared_options
 from vssync.cli.session import format_valid
 
 
 @verb
 @shared_options(MANIFEST_OPTIONS)
-def validate(options: CommandOptions) -> int:
+@json_format_option
+def validate(options: CommandOptions, output_format: str) -> int:
     """Check the manifest and the files it names, without contacting a service."""
     from vssync.commands.session import load_manifest
+    from vssync.errors import ManifestError
+    from vssync.render.json import validation_json
 
-    click.echo(format_valid(load_manifest(options.settings(), hashed=False).desired))
+    try:
+        desired = load_manifest(options.settings(), hashed=False).desired
+    except ManifestError as error:
+        if output_format == "json":
+            click.echo(validation_json(None, error.problems))
+        raise
+    click.echo(validation_json(desired) if output_format == "json" else format_valid(desired))
     return exit_codes.DONE

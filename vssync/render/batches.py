@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+from vssync.document import document
 from vssync.model.plan import Action, BatchChange
 from vssync.model.state import Desired, LiveBatch
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands, escape_ci_commands_json
+from vssync.render.escape import escape_ci_commands
 from vssync.text import escape_control, format_elapsed
 
 _DECISIONS = {Action.AWAIT: "wait", Action.CANCEL: "cancel"}
@@ -51,18 +51,18 @@ def _lines(row: LiveBatchRow) -> list[str]:
     ]
 
 
-def batches_json(rows: tuple[LiveBatchRow, ...]) -> str:
+def batches_json(rows: tuple[LiveBatchRow, ...], desired: Desired) -> str:
     """The same for a program."""
-    return escape_ci_commands_json(json.dumps([_plain(row) for row in rows], indent=2))
+    batches = [_batch_values(row) for row in rows]
+    return document("batches", owner=desired.owner, provider=desired.service.provider, batches=batches)
 
 
-def _plain(row: LiveBatchRow) -> dict[str, object]:
-    counts = row.batch.counts
+def _batch_values(row: LiveBatchRow) -> dict[str, object]:
     return {
         "id": row.batch.id,
         "store": row.store,
         "status": row.batch.status.value,
-        "counts": {name: getattr(counts, name) for name in counts.__slots__},
+        "counts": asdict(row.batch.counts),
         "age": row.age,
         "ours": row.ours,
         "decision": row.decision,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+from vssync.document import document
 from vssync.model.state import Scalar
 from vssync.planner.compare import EnvironmentDiff, Fields, StoreDiff
-from vssync.render.escape import escape_ci_commands, escape_ci_commands_json
+from vssync.render.escape import escape_ci_commands
 from vssync.render.layout import BELOW, View, field_lines, wrap_sentences
 from vssync.text import count_noun, escape_control
 
@@ -78,27 +78,27 @@ def _total(found: EnvironmentDiff) -> str:
 
 def diff_json(found: EnvironmentDiff) -> str:
     """The same for a program."""
-    told = {
-        "left": found.left,
-        "right": found.right,
-        "same": found.same,
-        "service": _plain(found.service),
-        "stores": {pair.key: _plain_pair(pair) for pair in found.stores},
-    }
-    return escape_ci_commands_json(json.dumps(told, indent=2))
+    return document(
+        "diff",
+        left=found.left,
+        right=found.right,
+        same=found.same,
+        service=_field_values(found.service),
+        stores={pair.key: _store_values(pair) for pair in found.stores},
+    )
 
 
-def _plain_pair(pair: StoreDiff) -> dict[str, Any]:
+def _store_values(pair: StoreDiff) -> dict[str, Any]:
     return {
         "in": [side for side, store in (("left", pair.left), ("right", pair.right)) if store],
         "same_content": pair.same_content,
         "digests": list(pair.digests),
-        "settings": _plain(pair.settings),
+        "settings": _field_values(pair.settings),
         "only_left": list(pair.only_left),
         "only_right": list(pair.only_right),
-        "changed": {key: _plain(fields) for key, fields in pair.changed},
+        "changed": {key: _field_values(fields) for key, fields in pair.changed},
     }
 
 
-def _plain(fields: Fields) -> list[dict[str, Scalar | None]]:
+def _field_values(fields: Fields) -> list[dict[str, Scalar | None]]:
     return [{"name": field.name, "left": field.before, "right": field.after} for field in fields]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vssync.document import document, json_value
 from vssync.model.marks import DECLARED, RESERVED, UNREAD, Mark, Unreadable
 from vssync.model.plan import FileChange
 from vssync.model.state import Chunking, Desired, DesiredFile, LiveFile, Scalar
@@ -46,6 +47,34 @@ def inspection_text(found: FileInspection, desired: Desired) -> str:
     if not found.copies:
         blocks.insert(3, ["live", "  no copy of ours"])
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
+
+
+def inspection_json(found: FileInspection, desired: Desired) -> str:
+    """The same for a program."""
+    file = {
+        "address": found.address,
+        "entry": found.entry,
+        "desired": json_value(found.desired),
+        "copies": [_copy_values(copy) for copy in found.copies],
+        "changes": [json_value(change) for change in found.changes],
+    }
+    return document(
+        "status", owner=desired.owner, provider=desired.service.provider, agrees=not found.changes, file=file
+    )
+
+
+def _copy_values(copy: LiveCopy) -> dict[str, object]:
+    file, mark = copy.file, copy.mark
+    return {
+        "id": file.id,
+        "status": file.status.value,
+        "created_at": file.created_at,
+        "batch": copy.batch or None,
+        "error": json_value(file.error),
+        "chunking": _chunking(file.chunking) if file.chunking else None,
+        "attributes": {name: value for name, value in file.attributes.items() if not name.startswith(RESERVED)},
+        "mark": json_value(mark) if isinstance(mark, Mark) else None,
+    }
 
 
 def _block(title: str, entries: list[tuple[str, str]]) -> list[str]:

@@ -6,16 +6,15 @@ under `x-files`, a name that manifests leave free.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vssync.document import json_text
 from vssync.manifest.explain import rendered
 from vssync.manifest.spec import Manifest
 from vssync.model.state import Chunking, DesiredFile
-from vssync.render.escape import escape_ci_commands_json
-from vssync.render.yaml_writer import visible_text, yaml_scalar, yaml_text
+from vssync.render.yaml_writer import yaml_scalar, yaml_text
 from vssync.text import display_width, escape_control, format_size, pad_right
 
 _FILES = "x-files"
@@ -40,10 +39,7 @@ def manifest_yaml(manifest: Manifest, files: tuple[TracedFile, ...] = ()) -> str
 def manifest_json(manifest: Manifest, files: tuple[TracedFile, ...] = ()) -> str:
     """The resolved manifest as JSON."""
     listed = {_FILES: [_plain(traced) for traced in files]} if files else {}
-    text = json.dumps(_tree(manifest) | listed, indent=2, ensure_ascii=False)
-    return escape_ci_commands_json(
-        "\n".join(visible_text(line, lambda char: json.dumps(char)[1:-1]) for line in text.split("\n"))
-    )
+    return json_text(_tree(manifest) | listed, indent=2)
 
 
 def _tree(manifest: Manifest) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
+from vssync.document import document
 from vssync.model.state import Desired, DesiredStore
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands, escape_ci_commands_json
+from vssync.render.escape import escape_ci_commands
 from vssync.render.markdown import MarkdownPiece, assemble_pieces, comment_marker, fenced_block, inline_code
 from vssync.render.plan_text import join_blocks
 from vssync.text import escape_control, format_size
@@ -41,8 +41,7 @@ def offline_json(desired: Desired, digests: Sequence[str]) -> str:
         }
         for store, digest in zip(desired.stores, digests, strict=True)
     }
-    found = {"owner": desired.owner, "provider": desired.service.provider, "stores": stores}
-    return escape_ci_commands_json(json.dumps(found, indent=2))
+    return document("offline", owner=desired.owner, provider=desired.service.provider, stores=stores)
 
 
 def _store(store: DesiredStore, digest: str) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 
+from vssync.document import document
 from vssync.model.marks import RESERVED
 from vssync.model.state import SearchHit
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands, escape_ci_commands_json
+from vssync.render.escape import escape_ci_commands
 from vssync.render.layout import View, wrap_sentences
 from vssync.text import escape_control
 
@@ -34,15 +35,4 @@ def _hit(hit: SearchHit, view: View) -> list[str]:
 
 def search_json(hits: tuple[SearchHit, ...]) -> str:
     """The same for a program."""
-    return escape_ci_commands_json(json.dumps([_plain(hit) for hit in hits], indent=2))
-
-
-def _plain(hit: SearchHit) -> dict[str, object]:
-    return {
-        "score": hit.score,
-        "key": hit.key,
-        "filename": hit.filename,
-        "file_id": hit.file_id,
-        "attributes": dict(hit.attributes),
-        "text": hit.text,
-    }
+    return document("search", results=[asdict(hit) | {"attributes": dict(hit.attributes)} for hit in hits])

@@ -12,8 +12,6 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from vssync.render.escape import escape_ci_commands_json
-
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./*+-]*(?: [A-Za-z0-9_./*+][A-Za-z0-9_./*+-]*)*")
 _RESERVED = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))  # in YAML 1.1 or 1.2, in any case
 _UNPRINTABLE = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
@@ -22,7 +20,7 @@ _WIDE = 100  # a list of plain values stands on one line up to here
 
 def yaml_text(tree: Mapping[str, Any]) -> str:
     """A mapping as a YAML document, without the last newline."""
-    return escape_ci_commands_json("\n".join(_mapping(tree)))
+    return "\n".join(_mapping(tree)).replace("##[", "\\u0023#[")  # as in JSON, only strings in quotes hold it
 
 
 def _mapping(tree: Mapping[str, Any]) -> Iterator[str]:
