@@ -13,7 +13,7 @@ from rich.console import Console
 from tests.applier.world import Place
 from vssync.applier.context import StoreWorkload
 from vssync.cli import progress, progress_bars
-from vssync.cli.progress import Lines, Tally, overwriting, ticking
+from vssync.cli.progress import Lines, Tally, call_periodically, overwritten_line
 from vssync.cli.progress_bars import Bars
 
 GUIDE = StoreWorkload("guide", size=3_000_000, batches=2, changes=100)
@@ -38,10 +38,10 @@ def test_a_log_shows_how_far_a_run_is_and_how_long_it_takes() -> None:
     lines.on_uploaded("guide", 500_000)
     lines.on_batch_sent("guide")
     log.now = 5.0
-    lines.tick()
+    lines.write_line()
     lines.on_settled("guide", 30)
     log.now, held[0] = 10.0, 42.0
-    lines.tick()
+    lines.write_line()
     assert log.written == [
         "Applying: 120 changes, 3.8 MB to upload.",
         "  0 of 120 changes done, 488.3 KB of 3.8 MB uploaded, batch 1 of 3",
@@ -56,7 +56,7 @@ def test_a_log_says_once_a_minute_that_nothing_moves() -> None:
     lines.on_start([GUIDE], lambda: 0.0)
     for _ in range(25):
         log.now += 5.0
-        lines.tick()
+        lines.write_line()
     assert len(log.written) == 1 + 1 + 2
 
 
@@ -82,10 +82,10 @@ def test_a_log_leaves_out_what_there_is_none_of() -> None:
     lines.on_start([StoreWorkload("guide", size=0, batches=0, changes=3)], lambda: 0.0)
     log.now = 5.0
     lines.on_settled("guide", 1)
-    lines.tick()
+    lines.write_line()
     log.now = 10.0
     lines.on_settled("guide", 2)
-    lines.tick()
+    lines.write_line()
     first, *more = log.written
     assert first == "Applying: 3 changes."
     assert more == ["  1 of 3 changes done; 0.2 a second, 10 s left", "  3 of 3 changes done"]
@@ -138,7 +138,7 @@ def test_uploads_that_go_in_the_end_have_a_row_and_a_word_of_their_own(drawn: Ba
         watcher.on_settled("guide", 3)
         watcher.on_cleanup(2)
         watcher.on_upload_deleted()
-    lines.tick()
+    lines.write_line()
     assert log.written[1:] == ["  3 of 3 changes done, 1 of 2 old uploads deleted"]
     (row,) = [row for row in rows(drawn) if row.startswith("cleanup")]
     assert "1 of 2 old uploads" in row
@@ -169,7 +169,7 @@ def test_a_word_in_between_is_cleaned_and_breaks_no_row() -> None:
 def test_bars_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     paper = io.StringIO()
     monkeypatch.setattr(progress_bars, "Console", lambda stderr: Console(file=paper, force_terminal=True, width=80))
-    with progress_bars.bars() as watcher:
+    with progress_bars.bar_progress() as watcher:
         watcher.on_start([GUIDE], lambda: 0.0)
         watcher.on_settled("guide", 100)
     assert paper.getvalue().endswith("\x1b[2K") or "\x1b[2K" in paper.getvalue()[-40:]
@@ -178,14 +178,14 @@ def test_bars_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_line_is_overwritten_and_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
     paper = io.StringIO()
     monkeypatch.setattr("sys.stderr", paper)
-    with overwriting() as write:
+    with overwritten_line() as write:
         write("Reading the service: 1,200 objects")
     assert paper.getvalue() == "\rReading the service: 1,200 objects\x1b[K\r\x1b[K"
 
 
 def test_ticks_come_while_something_goes_on() -> None:
     ticked = threading.Event()
-    with ticking(0.0, ticked.set):
+    with call_periodically(0.0, ticked.set):
         assert ticked.wait(60)
     assert not any(thread.name == "vssync-progress" for thread in threading.enumerate())
 

@@ -8,26 +8,19 @@ import click
 
 from vssync.cli.help import LIMITS, MANIFEST, SELECTION, GroupedOption, option, verb
 from vssync.cli.options import (
-    CONNECTION_OPTIONS,
-    MANIFEST_OPTIONS,
     PLAN_OPTIONS,
+    SERVICE_OPTIONS,
     VIEW_OPTIONS,
     CommandOptions,
     format_option,
     lock_timeout_option,
     shared_options,
 )
-from vssync.cli.session import (
-    apply_and_report,
-    confirm_apply,
-    lock_or_wait,
-    plan_with_progress,
-    session_with_progress,
-)
+from vssync.cli.session import apply_and_report, confirm_apply, lock_or_wait, plan_with_progress, session_with_progress
 
 
 @verb
-@shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS, PLAN_OPTIONS, VIEW_OPTIONS)
+@shared_options(SERVICE_OPTIONS, PLAN_OPTIONS, VIEW_OPTIONS)
 @format_option("text", "json", "markdown")
 @option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @option("--fail-fast", is_flag=True, help="Start nothing new after the first failure.")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import completion, exit_codes
+from vssync.cli import exit_codes
+from vssync.cli.completion import complete_stores
 from vssync.cli.help import verb
-from vssync.cli.options import CONNECTION_OPTIONS, MANIFEST_OPTIONS, CommandOptions, json_format_option, shared_options
+from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, json_format_option, shared_options
 from vssync.cli.session import session_with_progress
 
 
 @verb
-@shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS)
+@shared_options(SERVICE_OPTIONS)
 @json_format_option
-@click.argument("store", required=False, shell_complete=completion.stores)
+@click.argument("store", required=False, shell_complete=complete_stores)
 def batches(options: CommandOptions, store: str | None, output_format: str) -> int:
     """List the file batches in progress, in all stores or in STORE."""
     from vssync.commands.batches import list_batches

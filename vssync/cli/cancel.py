@@ -6,18 +6,12 @@ import click
 
 from vssync.cli import exit_codes
 from vssync.cli.help import verb
-from vssync.cli.options import (
-    CONNECTION_OPTIONS,
-    MANIFEST_OPTIONS,
-    CommandOptions,
-    lock_timeout_option,
-    shared_options,
-)
+from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, lock_timeout_option, shared_options
 from vssync.cli.session import lock_or_wait, session_with_progress
 
 
 @verb
-@shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS)
+@shared_options(SERVICE_OPTIONS)
 @lock_timeout_option
 @click.argument("batch_id", metavar="ID")
 def cancel(options: CommandOptions, batch_id: str, lock_timeout: float) -> int:

@@ -36,27 +36,27 @@ def completion(shell: str) -> int:
     return exit_codes.DONE
 
 
-def environments(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+def complete_environments(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """The declared environments; a pattern such as `pr-*` stands for names that nobody can list."""
-    return _matching(incomplete, lambda: [name for name in _declared_environments(context) if "*" not in name])
+    return _filter_names(incomplete, lambda: [name for name in _declared_environments(context) if "*" not in name])
 
 
-def stores(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+def complete_stores(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """The keys of the manifest's stores."""
-    return _matching(incomplete, lambda: [store.key for store in _load_desired(context).stores])
+    return _filter_names(incomplete, lambda: [store.key for store in _load_desired(context).stores])
 
 
-def addresses(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+def complete_addresses(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Store keys, and after a `/` the addresses of files."""
     if "/" not in incomplete:
-        return stores(context, parameter, incomplete)
-    return _matching(
+        return complete_stores(context, parameter, incomplete)
+    return _filter_names(
         incomplete,
         lambda: [f"{store.key}/{file.key}" for store in _load_desired(context).stores for file in store.files],
     )
 
 
-def _matching(incomplete: str, list_names: Callable[[], Iterable[str]]) -> list[str]:
+def _filter_names(incomplete: str, list_names: Callable[[], Iterable[str]]) -> list[str]:
     from vssync.errors import VssyncError
 
     try:
@@ -70,8 +70,8 @@ def _declared_environments(context: click.Context) -> Iterable[str]:
     from vssync.sources.load import find_manifest
 
     manifest = find_manifest(Path(context.params.get("manifest") or "."))
-    environments = parse_document(manifest.read_text("utf-8"), str(manifest)).tree.get("environments")
-    return environments if isinstance(environments, dict) else ()
+    declared = parse_document(manifest.read_text("utf-8"), str(manifest)).tree.get("environments")
+    return declared if isinstance(declared, dict) else ()
 
 
 def _load_desired(context: click.Context) -> Desired:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from vssync.cli.help import option, verb
 from vssync.cli.options import (
-    CONNECTION_OPTIONS,
-    MANIFEST_OPTIONS,
+    SERVICE_OPTIONS,
     VIEW_OPTIONS,
     CommandOptions,
     delete_unmanaged_option,
@@ -13,17 +12,11 @@ from vssync.cli.options import (
     lock_timeout_option,
     shared_options,
 )
-from vssync.cli.session import (
-    apply_and_report,
-    confirm_owner,
-    lock_or_wait,
-    plan_with_progress,
-    session_with_progress,
-)
+from vssync.cli.session import apply_and_report, confirm_owner, lock_or_wait, plan_with_progress, session_with_progress
 
 
 @verb
-@shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS, VIEW_OPTIONS, (delete_unmanaged_option,))
+@shared_options(SERVICE_OPTIONS, VIEW_OPTIONS, (delete_unmanaged_option,))
 @option("--confirm", metavar="NAME", help="The manifest's name (name/env), given here instead of at the prompt.")
 @json_format_option
 @lock_timeout_option

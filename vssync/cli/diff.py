@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import click
 
-from vssync.cli import completion, exit_codes
+from vssync.cli import exit_codes
+from vssync.cli.completion import complete_environments
 from vssync.cli.help import verb
 from vssync.cli.options import (
     ALL_ENVIRONMENTS_OPTIONS,
@@ -23,8 +24,8 @@ from vssync.cli.session import load_with_progress
 @shared_options(ALL_ENVIRONMENTS_OPTIONS, VIEW_OPTIONS)
 @detailed_exitcode_option
 @json_format_option
-@click.argument("left", metavar="A", shell_complete=completion.environments)
-@click.argument("right", metavar="B", shell_complete=completion.environments)
+@click.argument("left", metavar="A", shell_complete=complete_environments)
+@click.argument("right", metavar="B", shell_complete=complete_environments)
 def diff(options: CommandOptions, left: str, right: str, output_format: str, detailed_exitcode: bool) -> int:
     """Compare two environments of the manifest, A and B, without contacting a service.
 

@@ -6,11 +6,11 @@ import click
 
 from vssync.cli import exit_codes
 from vssync.cli.help import option, verb
-from vssync.cli.options import CONNECTION_OPTIONS, MANIFEST_OPTIONS, CommandOptions, json_format_option, shared_options
+from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, json_format_option, shared_options
 
 
 @verb
-@shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS)
+@shared_options(SERVICE_OPTIONS)
 @option("--write", is_flag=True, help="Also try writing: make a scratch store with files, then remove it.")
 @json_format_option
 def doctor(options: CommandOptions, write: bool, output_format: str) -> int:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vssync.cli import exit_codes
 from vssync.cli.help import CONNECTION, option, verb
-from vssync.cli.options import CONNECTION_OPTIONS, MANIFEST_OPTIONS, CommandOptions, shared_options
+from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, shared_options
+
+if TYPE_CHECKING:
+    from vssync.model.state import ServiceSpec
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -18,7 +22,7 @@ _PROVIDERS = click.Choice(["local", "oci", "openai", "compatible"])
 
 
 @verb
-@shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS)
+@shared_options(SERVICE_OPTIONS)
 @option("-s", "--store", required=True, metavar="NAME|ID", help="The name or id of the store.")
 @option("-o", "--out", type=_FILE, help="Write the manifest here.  [default: stdout]")
 @option("--match", type=_FOLDER, metavar="DIR", help="Look for the store's files in this folder.")
@@ -27,12 +31,7 @@ _PROVIDERS = click.Choice(["local", "oci", "openai", "compatible"])
 @option("--provider", heading=CONNECTION, type=_PROVIDERS, help="Use this service, not the manifest's.")
 @option("--project", heading=CONNECTION, default="", help="With --provider oci: the OCID of the project.")
 @option("--compartment", heading=CONNECTION, default="", help="With --provider oci: the OCID of its compartment.")
-@option(
-    "--data-url",
-    heading=CONNECTION,
-    default="",
-    help="With --provider: its base URL; required for `compatible`.",
-)
+@option("--data-url", heading=CONNECTION, default="", help="With --provider: its base URL; required for `compatible`.")
 @option(
     "--control-url",
     heading=CONNECTION,
@@ -48,10 +47,7 @@ def dump(
     download: Path | None,
     name: str | None,
     provider: str | None,
-    project: str,
-    compartment: str,
-    data_url: str,
-    control_url: str,
+    **service_fields: str,
 ) -> int:
     """Write a manifest for an existing store, ready for `vssync apply --adopt`.
 
@@ -60,9 +56,8 @@ def dump(
     """
     from vssync.commands.dump.run import DumpRequest, dump_store
     from vssync.commands.init import is_name, suggested_name
-    from vssync.commands.session import load_manifest, open_connection
+    from vssync.commands.session import open_connection
     from vssync.errors import Refused, VssyncError
-    from vssync.model.state import ServiceSpec
     from vssync.sources.load import FILE
     from vssync.sources.write import write_file
 
@@ -73,28 +68,8 @@ def dump(
     owner = name or suggested_name(store, secrets.token_hex(3))
     if not is_name(owner):
         raise click.UsageError(f"--name {owner}: letters, digits, `.`, `-` and `_` only, at most 64 of them")
-    settings = options.settings()
-    service_options = {
-        "--project": project,
-        "--compartment": compartment,
-        "--data-url": data_url,
-        "--control-url": control_url,
-    }
-    if provider:
-        service = ServiceSpec(
-            provider,
-            region=options.region,
-            project=project,
-            compartment=compartment,
-            data_url=data_url,
-            control_url=control_url,
-        )
-        beside = target.parent
-    elif stray := next((name for name, value in service_options.items() if value), None):
-        raise click.UsageError(f"{stray}: needs --provider")
-    else:
-        service, beside = load_manifest(settings, hashed=False).desired.service, Path(settings.manifest)
-    with open_connection(settings, service, beside) as connection:
+    service, beside = _select_service(options, target, provider, service_fields)
+    with open_connection(options.settings(), service, beside) as connection:
         text = dump_store(connection, service, DumpRequest(store, owner, target, match, download))
     if out is None:
         click.echo(text, nl=False)
@@ -105,3 +80,17 @@ def dump(
         raise VssyncError(f"{out}: cannot be written: {error.strerror}") from error
     click.echo(f"Wrote {out}.\nNext: vssync plan --adopt -f {quote(str(out))}")
     return exit_codes.DONE
+
+
+def _select_service(
+    options: CommandOptions, target: Path, provider: str | None, fields: dict[str, Any]
+) -> tuple[ServiceSpec, Path]:
+    """The service that --provider names, or the manifest's, and the manifest that an embedded one lies beside."""
+    from vssync.commands.session import load_manifest
+    from vssync.model.state import ServiceSpec
+
+    if provider:
+        return ServiceSpec(provider, region=options.region, **fields), target.parent
+    if stray := next((name for name, value in fields.items() if value), None):
+        raise click.UsageError(f"--{stray.replace('_', '-')}: needs --provider")
+    return load_manifest(options.settings(), hashed=False).desired.service, Path(options.manifest)

@@ -17,7 +17,7 @@ from vssync.errors import ManifestError, VssyncError
 DONE, ERROR, CHANGES, REFUSED, INCOMPLETE, USAGE, BUG = 0, 1, 2, 3, 4, 64, 70
 
 
-def run(command: Callable[[], object]) -> int:
+def run_command(command: Callable[[], object]) -> int:
     """Runs a click command, prints its error if it has one, and returns its exit code."""
     try:
         code = command()
@@ -44,7 +44,7 @@ def run(command: Callable[[], object]) -> int:
         return BUG
 
 
-def leave(code: int) -> NoReturn:
+def end_process(code: int) -> NoReturn:
     """Ends the process; after an interruption at once, since threads may still wait for a service's answer."""
     if code in (130, 143):
         sys.stdout.flush()

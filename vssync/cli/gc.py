@@ -6,19 +6,12 @@ import click
 
 from vssync.cli import exit_codes
 from vssync.cli.help import option, verb
-from vssync.cli.options import (
-    CONNECTION_OPTIONS,
-    MANIFEST_OPTIONS,
-    CommandOptions,
-    json_format_option,
-    lock_timeout_option,
-    shared_options,
-)
+from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, json_format_option, lock_timeout_option, shared_options
 from vssync.cli.session import lock_or_wait, session_with_progress
 
 
 @verb
-@shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS)
+@shared_options(SERVICE_OPTIONS)
 @json_format_option
 @lock_timeout_option
 @option("--suspected", is_flag=True, help="Include uploads that only look like vssync's, by name and size.")

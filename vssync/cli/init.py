@@ -47,11 +47,11 @@ def init(manifest: Path, yes: bool, paths: tuple[str, ...], **answers: str | Non
 
     path = manifest_path(manifest)
     wizard = _Wizard(answers, asks=sys.stdin.isatty() and not yes)
-    ignore_file = write_manifest(path, wizard.draft(path, paths))
+    ignore_file = write_manifest(path, wizard.make_draft(path, paths))
     click.echo(f"Wrote {path}.")
     if ignore_file:
         click.echo(f"Added .vssync/ to {ignore_file}.")
-    return _check(path)
+    return _print_result(path)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class _Wizard:
     flags: dict[str, str | None]
     asks: bool
 
-    def draft(self, path: Path, patterns: tuple[str, ...]) -> ManifestDraft:
+    def make_draft(self, path: Path, patterns: tuple[str, ...]) -> ManifestDraft:
         """The manifest to write to a path; without patterns it lists the documents of the folder."""
         from vssync.commands.init import (
             WIZARD_FIELDS,
@@ -72,11 +72,11 @@ class _Wizard:
             survey_folder,
         )
 
-        provider = self._answer("provider", "Provider", "local", _PROVIDERS)
+        provider = self._get_answer("provider", "Provider", "local", _PROVIDERS)
         suggestion = suggested_name(path.resolve().parent.name, secrets.token_hex(3))
-        name = self._answer("name", "Name", suggestion, _check_name)
+        name = self._get_answer("name", "Name", suggestion, _check_name)
         service = {
-            field.name: self._answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
+            field.name: self._get_answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
             for field in WIZARD_FIELDS[provider]
         }
         entries = tuple(map(DraftEntry, patterns)) or propose_entries(survey_folder(path.parent), provider)
@@ -84,7 +84,7 @@ class _Wizard:
             entries = _ask_for_patterns(entries)
         return draft_manifest(path, name, provider, service, entries)
 
-    def _answer(self, flag: str, question: str, default: str, kind: Any = None) -> str:
+    def _get_answer(self, flag: str, question: str, default: str, kind: Any = None) -> str:
         if self.flags[flag] or not self.asks:
             return self.flags[flag] or default
         answer: str = click.prompt(question, default=default, type=kind, err=True)
@@ -113,7 +113,7 @@ def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...
     return tuple(map(DraftEntry, answer.split())) or proposed
 
 
-def _check(path: Path) -> int:
+def _print_result(path: Path) -> int:
     """Says what the new manifest holds, or what needs a change in it."""
     from vssync.commands.session import Settings, load_manifest
     from vssync.errors import ManifestError

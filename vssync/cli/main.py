@@ -45,10 +45,10 @@ for command in (
 
 def main() -> NoReturn:
     """Runs the program, and ends the process."""
-    streams.open_all()
+    streams.replace_streams()
     signals.signals.listen()
     try:
-        code = exit_codes.run(lambda: cli.main(prog_name="vssync", standalone_mode=False))
+        code = exit_codes.run_command(lambda: cli.main(prog_name="vssync", standalone_mode=False))
     except KeyboardInterrupt:  # a second signal, while the first was still being handled
         code = signals.signals.exit_code()
-    exit_codes.leave(code)
+    exit_codes.end_process(code)

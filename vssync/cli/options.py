@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vssync.cli import completion, logs
+from vssync.cli import logs
+from vssync.cli.completion import complete_addresses, complete_environments
 from vssync.cli.help import CONNECTION, LIMITS, MANIFEST, OUTPUT, SELECTION, AnyFunction, option
 
 if TYPE_CHECKING:
@@ -87,20 +88,7 @@ class CommandOptions:
         """What shapes a plan."""
         from vssync.model.plan import Options
 
-        return Options(
-            targets=self.targets,
-            excludes=self.excludes,
-            adopt=self.adopt,
-            adopt_from=self.adopt_from,
-            replace=self.replace,
-            retry_failed=self.retry_failed,
-            allow_gap=self.allow_gap,
-            allow_store_deletes=self.allow_store_deletes,
-            allow_store_replace=self.allow_store_replace,
-            delete_unmanaged=self.delete_unmanaged,
-            max_delete=self.max_delete,
-            max_replace=self.max_replace,
-        )
+        return Options(**{name: getattr(self, name) for name in _SHAPING_PLANS})
 
     def view(self) -> View:
         """How to show things on this stdout. NO_COLOR and pipes turn colour off (see no-color.org)."""
@@ -115,6 +103,12 @@ class CommandOptions:
             full=self.full,
             quiet=self.quiet,
         )
+
+
+_SHAPING_PLANS = (
+    *("targets", "excludes", "adopt", "adopt_from", "replace", "retry_failed", "allow_gap", "allow_store_deletes"),
+    *("allow_store_replace", "delete_unmanaged", "max_delete", "max_replace"),
+)
 
 
 def _prompt_hidden(question: str) -> str:
@@ -187,7 +181,7 @@ MANIFEST_OPTIONS = (
         "--env",
         envvar="VSSYNC_ENV",
         show_envvar=True,
-        shell_complete=completion.environments,
+        shell_complete=complete_environments,
         help="The environment to use.",
     ),
     *_VARIABLES,
@@ -218,6 +212,7 @@ CONNECTION_OPTIONS = (
     ),
     *logs.OPTIONS,
 )
+SERVICE_OPTIONS = (*MANIFEST_OPTIONS, *CONNECTION_OPTIONS)
 VIEW_OPTIONS = (
     _output_option(
         "--color",
@@ -232,7 +227,7 @@ VIEW_OPTIONS = (
 
 
 def _address_option(*names: str, help: str) -> Decorator[Any]:
-    return _selection_option(*names, multiple=True, metavar="ADDRESS", shell_complete=completion.addresses, help=help)
+    return _selection_option(*names, multiple=True, metavar="ADDRESS", shell_complete=complete_addresses, help=help)
 
 
 delete_unmanaged_option = _limit_option(

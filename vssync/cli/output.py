@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import completion, exit_codes
+from vssync.cli import exit_codes
+from vssync.cli.completion import complete_stores
 from vssync.cli.help import verb
-from vssync.cli.options import CONNECTION_OPTIONS, MANIFEST_OPTIONS, CommandOptions, format_option, shared_options
+from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, format_option, shared_options
 from vssync.cli.session import plan_with_progress, session_with_progress
 
 
 @verb
-@shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS)
+@shared_options(SERVICE_OPTIONS)
 @format_option("text", "json", "dotenv", "github", "id")
-@click.argument("store", required=False, shell_complete=completion.stores)
+@click.argument("store", required=False, shell_complete=complete_stores)
 def output(options: CommandOptions, store: str | None, output_format: str) -> int:
     """Print the id, name and content digest of every store, or of STORE.
 

@@ -9,9 +9,8 @@ import click
 from vssync.cli import exit_codes
 from vssync.cli.help import OUTPUT, option, verb
 from vssync.cli.options import (
-    CONNECTION_OPTIONS,
-    MANIFEST_OPTIONS,
     PLAN_OPTIONS,
+    SERVICE_OPTIONS,
     VIEW_OPTIONS,
     CommandOptions,
     detailed_exitcode_option,
@@ -29,7 +28,7 @@ from vssync.cli.session import (
 
 
 @verb
-@shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS, PLAN_OPTIONS, VIEW_OPTIONS)
+@shared_options(SERVICE_OPTIONS, PLAN_OPTIONS, VIEW_OPTIONS)
 @plan_format_option
 @detailed_exitcode_option
 @option(

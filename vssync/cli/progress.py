@@ -14,7 +14,7 @@ from vssync.cli import signals
 from vssync.text import count_noun, escape_control, format_elapsed, format_size
 
 _LINE_INTERVAL = 5.0  # seconds between the lines of an apply
-_SILENT_TICKS = 12  # ticks without a line, after which one says that nothing moved: some CI systems end a silent job
+_LONGEST_SILENCE = 12  # calls without a line, after which one says that nothing moved: some CI systems end a silent job
 _HASHED_STEP = 200  # files between two updates of a line that counts hashed files
 _READING_INTERVAL, _READING_LOG_INTERVAL = 1.0, 10.0  # seconds between updates, on a terminal and in a log
 
@@ -56,13 +56,13 @@ class Tally(Watcher):
         self.total = Count(StoreWorkload("", size, batches, changes))
 
     def on_uploaded(self, store: str, size: int) -> None:
-        self._add(store, size=size)
+        self._count(store, size=size)
 
     def on_batch_sent(self, store: str) -> None:
-        self._add(store, batches=1)
+        self._count(store, batches=1)
 
     def on_settled(self, store: str, count: int) -> None:
-        self._add(store, changes=count)
+        self._count(store, changes=count)
 
     def on_cleanup(self, uploads: int) -> None:
         self.old_uploads = uploads
@@ -80,7 +80,7 @@ class Tally(Watcher):
     def on_counted(self, store: Count) -> None:
         """More of a store is done; called by one thread at a time."""
 
-    def _add(self, store: str, **amounts: int) -> None:
+    def _count(self, store: str, **amounts: int) -> None:
         with self._lock:
             self.total.add(**amounts)
             self.stores[store].add(**amounts)
@@ -89,12 +89,12 @@ class Tally(Watcher):
 
 @dataclass(slots=True)
 class Lines(Tally):
-    """Writes how far a run is whenever it is asked to `tick`."""
+    """Writes how far a run is each time `write_line` is called."""
 
     clock: Callable[[], float] = time.monotonic
     _started_at: float = 0.0
     _last_line: str = ""
-    _silent_ticks: int = 0
+    _silent_calls: int = 0
 
     def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
         super(Lines, self).on_start(workloads, throttled_for)
@@ -104,15 +104,15 @@ class Lines(Tally):
             uploads = f", {format_size(workload.size)} to upload" if workload.size else ""
             self.on_message(f"Applying: {count_noun(workload.changes, 'change')}{uploads}.")
 
-    def tick(self) -> None:
+    def write_line(self) -> None:
         """Writes a line, unless the last one said the same a short time ago."""
-        line = self._progress()
-        self._silent_ticks += 1
-        if line != self._last_line or self._silent_ticks >= _SILENT_TICKS:
-            self._silent_ticks, self._last_line = 0, line
-            self.on_message(f"  {line}{self._rate()}")
+        line = self._describe_progress()
+        self._silent_calls += 1
+        if line != self._last_line or self._silent_calls >= _LONGEST_SILENCE:
+            self._silent_calls, self._last_line = 0, line
+            self.on_message(f"  {line}{self._describe_rate()}")
 
-    def _progress(self) -> str:
+    def _describe_progress(self) -> str:
         count, workload = self.total, self.total.workload
         parts = [f"{count.changes:,} of {count_noun(workload.changes, 'change')} done"]
         if workload.size:
@@ -123,7 +123,7 @@ class Lines(Tally):
             parts.append(f"{self.deleted_uploads:,} of {count_noun(self.old_uploads, 'old upload')} deleted")
         return ", ".join(parts)
 
-    def _rate(self) -> str:
+    def _describe_rate(self) -> str:
         """How fast, for how much longer, and whether the service asks to wait."""
         elapsed = self.clock() - self._started_at
         rate = self.total.changes / elapsed if elapsed else 0.0
@@ -140,31 +140,31 @@ class Lines(Tally):
 def apply_progress() -> Iterator[Watcher]:
     """A watcher that shows an apply on this stderr."""
     if sys.stderr.isatty():
-        from vssync.cli.progress_bars import bars
+        from vssync.cli.progress_bars import bar_progress
 
-        with bars() as watcher:
+        with bar_progress() as watcher:
             yield watcher
     else:
-        with lines() as watcher:
+        with line_progress() as watcher:
             yield watcher
 
 
 @contextmanager
-def lines() -> Iterator[Watcher]:
+def line_progress() -> Iterator[Watcher]:
     """A watcher that writes a line every few seconds."""
     watcher = Lines()
-    with ticking(_LINE_INTERVAL, watcher.tick):
+    with call_periodically(_LINE_INTERVAL, watcher.write_line):
         yield watcher
 
 
 @contextmanager
-def ticking(seconds: float, tick: Callable[[], None]) -> Iterator[None]:
-    """Calls `tick` from a thread of its own every `seconds`, until the block ends."""
+def call_periodically(seconds: float, function: Callable[[], None]) -> Iterator[None]:
+    """Calls a function from a thread of its own every `seconds`, until the block ends."""
     ended = threading.Event()
 
     def run() -> None:
         while not ended.wait(seconds):
-            tick()
+            function()
 
     thread = threading.Thread(target=run, name="vssync-progress", daemon=True)
     thread.start()
@@ -176,7 +176,7 @@ def ticking(seconds: float, tick: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def overwriting() -> Iterator[Callable[[str], None]]:
+def overwritten_line() -> Iterator[Callable[[str], None]]:
     """Writes over its own line of the terminal, and clears it in the end."""
     written = False
 
@@ -198,7 +198,7 @@ def hashing_progress() -> Iterator[Callable[[int, int], None]]:
     if not sys.stderr.isatty():
         yield lambda _files, _size: None
         return
-    with overwriting() as write:
+    with overwritten_line() as write:
         yield (
             lambda files, size: (
                 None if files % _HASHED_STEP else write(f"Reading files: {files:,} ({format_size(size)})")
@@ -212,11 +212,11 @@ def reading_progress(
 ) -> Iterator[None]:
     """Shows how much of the service is read, when it takes a while; how many requests were sent again, and why."""
 
-    def tick() -> None:
+    def show() -> None:
         retries = f", {count_noun(repeated(), 'request')} sent again ({last_trouble()})" if repeated() else ""
         write(f"Reading the service: {count_noun(listed(), 'object')}{retries}")
 
     terminal = sys.stderr.isatty()
-    output = overwriting() if terminal else nullcontext(lambda text: print(text, file=sys.stderr, flush=True))
-    with output as write, ticking(_READING_INTERVAL if terminal else _READING_LOG_INTERVAL, tick):
+    output = overwritten_line() if terminal else nullcontext(lambda text: print(text, file=sys.stderr, flush=True))
+    with output as write, call_periodically(_READING_INTERVAL if terminal else _READING_LOG_INTERVAL, show):
         yield

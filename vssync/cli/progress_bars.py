@@ -116,7 +116,7 @@ class Bars(Tally):
 
 
 @contextmanager
-def bars() -> Iterator[Watcher]:
+def bar_progress() -> Iterator[Watcher]:
     """A watcher that draws on stderr while the block runs, and leaves nothing there."""
     watcher = Bars(Console(stderr=True))
     with watcher.progress:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import completion, exit_codes
+from vssync.cli import exit_codes
+from vssync.cli.completion import complete_addresses
 from vssync.cli.help import option, verb
 from vssync.cli.options import MANIFEST_OPTIONS, CommandOptions, format_option, shared_options
 from vssync.cli.session import load_with_progress
@@ -21,7 +22,7 @@ from vssync.cli.session import load_with_progress
     "targets",
     multiple=True,
     metavar="ADDRESS",
-    shell_complete=completion.addresses,
+    shell_complete=complete_addresses,
     help="With --files, list only these (glob).",
 )
 @format_option("yaml", "json")

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import completion, exit_codes
+from vssync.cli import exit_codes
+from vssync.cli.completion import complete_stores
 from vssync.cli.help import option, verb
-from vssync.cli.options import (
-    CONNECTION_OPTIONS,
-    MANIFEST_OPTIONS,
-    VIEW_OPTIONS,
-    CommandOptions,
-    json_format_option,
-    shared_options,
-)
+from vssync.cli.options import SERVICE_OPTIONS, VIEW_OPTIONS, CommandOptions, json_format_option, shared_options
 from vssync.cli.session import session_with_progress
 
 
 @verb
-@shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS, VIEW_OPTIONS)
-@option("-s", "--store", shell_complete=completion.stores, help="Search only this store.  [default: all of them]")
+@shared_options(SERVICE_OPTIONS, VIEW_OPTIONS)
+@option("-s", "--store", shell_complete=complete_stores, help="Search only this store.  [default: all of them]")
 @option(
     "-n",
     "--most",

@@ -79,9 +79,9 @@ def serve(
     _check_key(host, api_key, local_only=local_only)
     options = LocalOptions(dialect=_parse_dialect(provider), api_key=api_key, ingest_delay=ingest_delay / 1000)
     rules = _check_rules([*([f"delay={latency}"] if latency else []), *faults])
-    with _open_service(data, options) as service, _listen(host, port) as listener:
+    with _open_service(data, options) as service, _bind_socket(host, port) as listener:
         try:
-            click.echo(_greeting(server.address(listener), data, options, rules))
+            click.echo(_format_greeting(server.address(listener), data, options, rules))
             app = with_faults(service, rules)
             if local_only:  # elsewhere the key decides
                 app = callers.guarded(app, service, listener.getsockname()[1])
@@ -139,7 +139,7 @@ def _open_service(data: Path, options: LocalOptions) -> Iterator[Service]:
 
 
 @contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
+def _bind_socket(host: str, port: int) -> Iterator[socket.socket]:
     from vssync.errors import VssyncError
     from vssync.local import server
 
@@ -154,7 +154,7 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _greeting(url: str, data: Path, options: LocalOptions, rules: list[str]) -> str:
+def _format_greeting(url: str, data: Path, options: LocalOptions, rules: list[str]) -> str:
     """The key is not shown: whoever started this knows it."""
     split = options.dialect.split
     base = f"{url}/openai/v1" if split else f"{url}/v1"

@@ -139,7 +139,7 @@ def apply_and_report(
     show = {"text": report_text, "markdown": report_markdown}.get(output_format)
     click.echo(show(report, view) if show else report_json(report, kind), color=True)
     if report.interrupted:
-        exit_codes.leave(signals.signals.exit_code())
+        exit_codes.end_process(signals.signals.exit_code())
     return exit_codes.DONE if report.converged else exit_codes.INCOMPLETE
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import completion, exit_codes
+from vssync.cli import exit_codes
+from vssync.cli.completion import complete_addresses
 from vssync.cli.help import verb
 from vssync.cli.options import (
-    CONNECTION_OPTIONS,
-    MANIFEST_OPTIONS,
+    SERVICE_OPTIONS,
     VIEW_OPTIONS,
     CommandOptions,
     detailed_exitcode_option,
@@ -19,10 +19,10 @@ from vssync.cli.session import plan_exit_code, plan_with_progress, session_with_
 
 
 @verb
-@shared_options(MANIFEST_OPTIONS, CONNECTION_OPTIONS, VIEW_OPTIONS)
+@shared_options(SERVICE_OPTIONS, VIEW_OPTIONS)
 @json_format_option
 @detailed_exitcode_option
-@click.argument("address", required=False, shell_complete=completion.addresses)
+@click.argument("address", required=False, shell_complete=complete_addresses)
 def status(options: CommandOptions, address: str | None, output_format: str, detailed_exitcode: bool) -> int:
     """Show the id and files of each store, and whether it agrees with the manifest.
 

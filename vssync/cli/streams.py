@@ -38,14 +38,14 @@ class _ForgivingStream(io.FileIO):
         return memoryview(data).nbytes
 
 
-def open_all() -> None:
+def replace_streams() -> None:
     """Replaces this process's streams by forgiving ones."""
     sys.stdin = sys.stdin or os.fdopen(os.open(os.devnull, os.O_RDONLY))
-    sys.stdout = _forgiving(sys.stdout, report_full=True)
-    sys.stderr = _forgiving(sys.stderr, report_full=False)
+    sys.stdout = _make_forgiving(sys.stdout, report_full=True)
+    sys.stderr = _make_forgiving(sys.stderr, report_full=False)
 
 
-def _forgiving(stream: TextIO | None, *, report_full: bool) -> TextIO:
+def _make_forgiving(stream: TextIO | None, *, report_full: bool) -> TextIO:
     """The stream made forgiving; characters that its encoding lacks are escaped."""
     if stream is None:
         return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
