@@ -13,6 +13,7 @@ import click
 
 from vssync.cli import exit_codes
 from vssync.cli.help import verb
+from vssync.errors import VssyncError
 
 if TYPE_CHECKING:
     from vssync.model.state import Desired
@@ -57,8 +58,6 @@ def complete_addresses(context: click.Context, parameter: click.Parameter, incom
 
 
 def _filter_names(incomplete: str, list_names: Callable[[], Iterable[str]]) -> list[str]:
-    from vssync.errors import VssyncError
-
     try:
         return [name for name in list_names() if name.startswith(incomplete)]
     except (VssyncError, OSError, UnicodeDecodeError):

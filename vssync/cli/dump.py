@@ -12,6 +12,7 @@ import click
 from vssync.cli import exit_codes
 from vssync.cli.help import CONNECTION, option, verb
 from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, shared_options
+from vssync.errors import Refused, VssyncError
 
 if TYPE_CHECKING:
     from vssync.model.state import ServiceSpec
@@ -57,7 +58,6 @@ def dump(
     from vssync.commands.dump.run import DumpRequest, dump_store
     from vssync.commands.init import is_name, suggested_name
     from vssync.commands.session import open_connection
-    from vssync.errors import Refused, VssyncError
     from vssync.sources.load import FILE
     from vssync.sources.write import write_file
 

@@ -13,6 +13,7 @@ import click
 
 from vssync.cli import signals
 from vssync.errors import ManifestError, VssyncError
+from vssync.text import escape_control
 
 DONE, ERROR, CHANGES, REFUSED, INCOMPLETE, USAGE, BUG = 0, 1, 2, 3, 4, 64, 70
 
@@ -55,7 +56,6 @@ def end_process(code: int) -> NoReturn:
 
 def _print_error(text: str) -> None:
     from vssync.render.escape import escape_ci_commands
-    from vssync.text import escape_control
 
     print(escape_ci_commands("\n".join(escape_control(line) for line in text.split("\n"))), file=sys.stderr)
 

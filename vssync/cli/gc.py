@@ -8,6 +8,7 @@ from vssync.cli import exit_codes
 from vssync.cli.help import option, verb
 from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, json_format_option, lock_timeout_option, shared_options
 from vssync.cli.session import lock_or_wait, session_with_progress
+from vssync.text import count_noun, escape_control
 
 
 @verb
@@ -24,7 +25,6 @@ def gc(options: CommandOptions, suspected: bool, yes: bool, output_format: str, 
     """
     from vssync.commands.gc import delete_orphans, find_orphans
     from vssync.render.json import orphans_json
-    from vssync.text import count_noun, escape_control
 
     with session_with_progress(options.settings()) as session, lock_or_wait(session, lock_timeout) as journal:
         orphans = find_orphans(session, journal, suspected=suspected)

@@ -14,6 +14,8 @@ import click
 from vssync.cli import exit_codes
 from vssync.cli.help import option, verb
 from vssync.cli.session import format_valid
+from vssync.errors import ManifestError
+from vssync.text import escape_control
 
 if TYPE_CHECKING:
     from vssync.commands.init import DraftEntry, ManifestDraft
@@ -103,7 +105,6 @@ def _check_name(name: str) -> str:
 def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...]:
     """The proposed entries, or those that a person types instead."""
     from vssync.commands.init import DraftEntry
-    from vssync.text import escape_control
 
     click.echo("Files:", err=True)
     for entry in proposed:
@@ -116,8 +117,6 @@ def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...
 def _print_result(path: Path) -> int:
     """Says what the new manifest holds, or what needs a change in it."""
     from vssync.commands.session import Settings, load_manifest
-    from vssync.errors import ManifestError
-    from vssync.text import escape_control
 
     try:
         desired = load_manifest(Settings(manifest=str(path)), hashed=False).desired

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from vssync.cli.help import OUTPUT, option
+from vssync.text import escape_control
 
 _LOGGER = "vssync"
 _LEVELS = (logging.INFO, logging.DEBUG)
@@ -37,8 +38,6 @@ class _OneLineFormatter(logging.Formatter):
     """A record on one line without control characters: a service may have written parts of it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        from vssync.text import escape_control
-
         return escape_control(super().format(record))
 
 

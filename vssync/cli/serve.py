@@ -14,6 +14,7 @@ import click
 
 from vssync.cli import exit_codes
 from vssync.cli.help import option, verb
+from vssync.errors import UsageProblem, VssyncError
 
 if TYPE_CHECKING:
     import socket
@@ -92,8 +93,6 @@ def serve(
 
 
 def _check_key(host: str, api_key: str, *, local_only: bool) -> None:
-    from vssync.errors import UsageProblem
-
     if not (local_only or api_key):
         raise UsageProblem(f"--host {host}: other machines could read and write everything; add --api-key KEY")
     if not _KEY.fullmatch(api_key):
@@ -101,7 +100,6 @@ def _check_key(host: str, api_key: str, *, local_only: bool) -> None:
 
 
 def _parse_dialect(provider: str) -> Dialect:
-    from vssync.errors import UsageProblem
     from vssync.local.dialects import dialect
     from vssync.local.errors import OptionError
 
@@ -112,7 +110,6 @@ def _parse_dialect(provider: str) -> Dialect:
 
 
 def _check_rules(rules: list[str]) -> list[str]:
-    from vssync.errors import UsageProblem
     from vssync.local.errors import OptionError
     from vssync.local.faults.rules import parse
 
@@ -126,7 +123,6 @@ def _check_rules(rules: list[str]) -> list[str]:
 
 @contextmanager
 def _open_service(data: Path, options: LocalOptions) -> Iterator[Service]:
-    from vssync.errors import VssyncError
     from vssync.local.app import open_service
     from vssync.local.errors import LocalDataError
 
@@ -140,7 +136,6 @@ def _open_service(data: Path, options: LocalOptions) -> Iterator[Service]:
 
 @contextmanager
 def _bind_socket(host: str, port: int) -> Iterator[socket.socket]:
-    from vssync.errors import VssyncError
     from vssync.local import server
 
     try:

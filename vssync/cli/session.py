@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from vssync.cli import exit_codes, signals
+from vssync.errors import Refused
+from vssync.text import count_noun, escape_control
 
 if TYPE_CHECKING:
     from vssync.cli.options import CommandOptions
@@ -60,7 +62,6 @@ def lock_or_wait(session: Session, timeout: float) -> Iterator[Journal]:
 def print_interrupted_runs(session: Session) -> None:
     """Says what interrupted runs left. On stderr only: a plan holds nothing that one machine alone knows."""
     from vssync.commands.apply import describe_left_over
-    from vssync.text import escape_control
 
     for line in describe_left_over(session).splitlines():
         click.echo(escape_control(line), err=True)
@@ -85,8 +86,6 @@ def format_plan(plan: Plan, output_format: str, options: CommandOptions) -> str:
 
 def format_valid(desired: Desired) -> str:
     """What a manifest without errors holds."""
-    from vssync.text import count_noun
-
     files = count_noun(sum(len(store.files) for store in desired.stores), "file")
     return f"{desired.owner}: valid. {files} in {count_noun(len(desired.stores), 'store')}."
 
@@ -148,8 +147,6 @@ def confirm_apply() -> None:
 
     Raises Refused for any answer but yes, and where there is no terminal.
     """
-    from vssync.errors import Refused
-
     if not sys.stdin.isatty():
         raise Refused("not confirmed: there is no terminal to ask on. Apply with --yes, or a saved plan.")
     click.echo("\nOnly `yes` is accepted. Apply this plan? ", err=True, nl=False)
@@ -162,8 +159,6 @@ def confirm_owner(owner: str, answer: str | None) -> None:
 
     Raises Refused for anything else.
     """
-    from vssync.errors import Refused
-
     if answer is None and sys.stdin.isatty():
         click.echo(f"\nThis cannot be undone. Type {owner} to delete all of it: ", err=True, nl=False)
         answer = sys.stdin.readline().strip()

@@ -8,6 +8,7 @@ from vssync.cli import exit_codes
 from vssync.cli.help import verb
 from vssync.cli.options import MANIFEST_OPTIONS, CommandOptions, json_format_option, shared_options
 from vssync.cli.session import format_valid
+from vssync.errors import ManifestError
 
 
 @verb
@@ -16,7 +17,6 @@ from vssync.cli.session import format_valid
 def validate(options: CommandOptions, output_format: str) -> int:
     """Check the manifest and the files it names, without contacting a service."""
     from vssync.commands.session import load_manifest
-    from vssync.errors import ManifestError
     from vssync.render.json import validation_json
 
     try:
