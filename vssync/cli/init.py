@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -56,12 +55,12 @@ def init(manifest: Path, yes: bool, paths: tuple[str, ...], **answers: str | Non
     return _print_result(path)
 
 
-@dataclass(frozen=True)
 class _Wizard:
     """Takes each answer from its flag, from a person if there is one to ask, or from the folder."""
 
-    flags: dict[str, str | None]
-    asks: bool
+    def __init__(self, flags: dict[str, str | None], *, asks: bool) -> None:
+        self._flags = flags
+        self._asks = asks
 
     def make_draft(self, path: Path, patterns: tuple[str, ...]) -> ManifestDraft:
         """The manifest to write to a path; without patterns it lists the documents of the folder."""
@@ -82,13 +81,13 @@ class _Wizard:
             for field in WIZARD_FIELDS[provider]
         }
         entries = tuple(map(DraftEntry, patterns)) or propose_entries(survey_folder(path.parent), provider)
-        if self.asks and not patterns:
+        if self._asks and not patterns:
             entries = _ask_for_patterns(entries)
         return draft_manifest(path, name, provider, service, entries)
 
     def _get_answer(self, flag: str, question: str, default: str, kind: Any = None) -> str:
-        if self.flags[flag] or not self.asks:
-            return self.flags[flag] or default
+        if self._flags[flag] or not self._asks:
+            return self._flags[flag] or default
         answer: str = click.prompt(question, default=default, type=kind, err=True)
         return answer
 
