@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from vssync.cli.help import LIMITS, MANIFEST, SELECTION, GroupedOption, option, verb
+from vssync.cli.help import option, verb
 from vssync.cli.options import (
     PLAN_OPTIONS,
+    RECORDED_IN_PLANS,
     SERVICE_OPTIONS,
     VIEW_OPTIONS,
     CommandOptions,
@@ -62,8 +63,6 @@ def _refuse_plan_options() -> None:
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
-        shapes_plan = isinstance(parameter, GroupedOption) and parameter.heading in (MANIFEST, SELECTION, LIMITS)
-        if (shapes_plan or name == "region") and (
-            context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        ):
-            raise click.UsageError(f"{parameter.opts[0]}: a saved plan is applied with the options it was made with")
+        source = context.get_parameter_source(name)
+        if name in RECORDED_IN_PLANS and source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[-1]}: a saved plan is applied with the options it was made with")

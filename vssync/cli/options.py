@@ -88,7 +88,7 @@ class CommandOptions:
         """What shapes a plan."""
         from vssync.model.plan import Options
 
-        return Options(**{name: getattr(self, name) for name in _SHAPING_PLANS})
+        return Options(**{name: getattr(self, name) for name in _PLAN_FIELDS})
 
     def view(self) -> View:
         """How to show things on this stdout. NO_COLOR and pipes turn colour off (see no-color.org)."""
@@ -105,10 +105,11 @@ class CommandOptions:
         )
 
 
-_SHAPING_PLANS = (
+_PLAN_FIELDS = (
     *("targets", "excludes", "adopt", "adopt_from", "replace", "retry_failed", "allow_gap", "allow_store_deletes"),
     *("allow_store_replace", "delete_unmanaged", "max_delete", "max_replace"),
 )
+RECORDED_IN_PLANS = ("manifest", "env", "variables", *_PLAN_FIELDS)
 
 
 def _prompt_hidden(question: str) -> str:
