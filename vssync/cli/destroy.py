@@ -21,7 +21,7 @@ from vssync.cli.session import apply_and_report, confirm_owner, lock_or_wait, pl
 @json_format_option
 @lock_timeout_option
 def destroy(options: CommandOptions, confirm: str | None, output_format: str, lock_timeout: float) -> int:
-    """Delete all that this manifest owns in the service; refused if a store is protected."""
+    """Delete everything that this manifest owns in the service; refused if a store is protected."""
     from vssync.commands.destroy import plan_destruction
 
     opening = session_with_progress(options.settings(), hashed=False)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "init": (
         ("vssync init", "ask, then write vssync.yaml here"),
-        ("vssync init --yes --path 'docs/**/*.md'", "ask nothing"),
+        ("vssync init --yes --path 'docs/**/*.md'", "do not ask"),
         ("vssync init -f kb --provider openai", "in the folder kb, for OpenAI"),
     ),
     "validate": (
@@ -21,9 +21,9 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("vssync plan --offline --format markdown", "without a service or a credential"),
     ),
     "apply": (
-        ("vssync apply", "show the plan, ask, carry it out"),
-        ("vssync apply p.json", "carry out exactly the plan that was reviewed"),
-        ("vssync apply --yes -e dev", "ask nothing, in one environment"),
+        ("vssync apply", "show the plan, ask, apply it"),
+        ("vssync apply p.json", "apply exactly the plan that was reviewed"),
+        ("vssync apply --yes -e dev", "do not ask, in one environment"),
     ),
     "show": (
         ("vssync show p.json", "as plan printed it"),

@@ -18,10 +18,10 @@ from vssync.text import count_noun, escape_control
 @option("--suspected", is_flag=True, help="Include uploads that only look like vssync's, by name and size.")
 @option("-y", "--yes", is_flag=True, help="Delete them.  [default: list them]")
 def gc(options: CommandOptions, suspected: bool, yes: bool, output_format: str, lock_timeout: float) -> int:
-    """List orphaned uploads, such as interrupted runs leave behind; with --yes, delete them.
+    """List orphaned uploads, which interrupted runs can leave behind; with --yes, delete them.
 
     An upload is orphaned when no store holds it, and vssync's own when this machine's journal or a digest in its name
-    proves it. One younger than a day is spared, unless an interrupted run on this machine left it.
+    proves it. Uploads younger than a day are left alone, unless an interrupted run on this machine left them.
     """
     from vssync.commands.gc import delete_orphans, find_orphans
     from vssync.render.json import orphans_json

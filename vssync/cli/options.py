@@ -209,7 +209,7 @@ CONNECTION_OPTIONS = (
         metavar="NAME=N,...",
         envvar="VSSYNC_LIMITS",
         show_envvar=True,
-        help="Limits per minute: requests, uploads, attaches (per store), files; 0 lifts one.  [default: by provider]",
+        help="Limits a minute: requests, uploads, attaches (per store), files; 0 for no limit.  [default: by provider]",
     ),
     *logs.OPTIONS,
 )

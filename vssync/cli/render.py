@@ -35,7 +35,7 @@ def render(options: CommandOptions, files: bool, output_format: str) -> int:
     from vssync.render.manifest import manifest_json, manifest_yaml
 
     if options.targets and not files:
-        raise click.UsageError("--target: chooses files, which only --files shows")
+        raise click.UsageError("--target: needs --files")
     loaded = load_with_progress(options.settings(), hashed=files)
     traced = trace_files(loaded, options.targets) if files else ()
     click.echo((manifest_json if output_format == "json" else manifest_yaml)(loaded.manifest, traced), color=True)

@@ -21,7 +21,7 @@ from vssync.cli.session import session_with_progress
     metavar="N",
     default=5,
     show_default=True,
-    help="The number of results at most.",
+    help="The largest number of results.",
 )
 @json_format_option
 @click.argument("question")
