@@ -59,15 +59,17 @@ def json_value(value: Any) -> Any:
 def json_fields(value: Any, without: Collection[str] = ()) -> dict[str, Any]:
     """The fields of a dataclass as JSON values, without those that have their default."""
     pairs = (
-        (name, getattr(value, name), default) for name, default in _defaults(value.__class__) if name not in without
+        (name, getattr(value, name), default)
+        for name, default in _field_defaults(value.__class__)
+        if name not in without
     )
     return {name: json_value(item) for name, item, default in pairs if item != default}
 
 
 @cache
-def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, _default(field)) for field in fields(kind))
+def _field_defaults(kind: type) -> tuple[tuple[str, Any], ...]:
+    return tuple((field.name, _field_default(field)) for field in fields(kind))
 
 
-def _default(field: Field[Any]) -> Any:
+def _field_default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()

@@ -34,11 +34,11 @@ class LiveBatchRow:
 
 def batches_text(rows: tuple[LiveBatchRow, ...], desired: Desired) -> str:
     """A paragraph a batch, its whole id first: it is what `vssync cancel` takes."""
-    found = [line for row in rows for line in _lines(row)] or ["No batches under way."]
+    found = [line for row in rows for line in _batch_lines(row)] or ["No batches under way."]
     return escape_ci_commands("\n".join([wording.heading_line(desired.owner, desired.service), "", *found]))
 
 
-def _lines(row: LiveBatchRow) -> list[str]:
+def _batch_lines(row: LiveBatchRow) -> list[str]:
     counts = row.batch.counts
     said = wording.batch_progress(counts)
     whose = "ours" if row.ours else "others'"

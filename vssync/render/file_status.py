@@ -40,9 +40,9 @@ def inspection_text(found: FileInspection, desired: Desired) -> str:
     blocks = [
         [wording.heading_line(desired.owner, desired.service)],
         [escape_control(found.address)],
-        _block("manifest", _desired(found)),
-        *(_block("live", _copy(copy)) for copy in found.copies),
-        _block("plan", [("", line) for line in _decisions(found)]),
+        _block_lines("manifest", _desired_entries(found)),
+        *(_block_lines("live", _copy_entries(copy)) for copy in found.copies),
+        _block_lines("plan", [("", line) for line in _decision_lines(found)]),
     ]
     if not found.copies:
         blocks.insert(3, ["live", "  no copy of ours"])
@@ -77,12 +77,12 @@ def _copy_values(copy: LiveCopy) -> dict[str, object]:
     }
 
 
-def _block(title: str, entries: list[tuple[str, str]]) -> list[str]:
+def _block_lines(title: str, entries: list[tuple[str, str]]) -> list[str]:
     width = max((len(name) for name, _ in entries), default=0)
     return [title, *(f"  {name:<{width}}  {text}".rstrip() if name else f"  {text}" for name, text in entries if text)]
 
 
-def _desired(found: FileInspection) -> list[tuple[str, str]]:
+def _desired_entries(found: FileInspection) -> list[tuple[str, str]]:
     file = found.desired
     if file is None:
         return [("", f"not in it{f': {escape_control(found.entry)}' if found.entry else ''}")]
@@ -93,11 +93,11 @@ def _desired(found: FileInspection) -> list[tuple[str, str]]:
         ("sha256", file.sha256),
         ("upload name", escape_control(file.filename)),
         ("chunking", _chunking(file.chunking)),
-        *_attributes(dict(file.attributes)),
+        *_attribute_entries(dict(file.attributes)),
     ]
 
 
-def _copy(copy: LiveCopy) -> list[tuple[str, str]]:
+def _copy_entries(copy: LiveCopy) -> list[tuple[str, str]]:
     file = copy.file
     error = f"{file.error.code}: {file.error.message}".strip(": ") if file.error else ""
     return [
@@ -106,12 +106,12 @@ def _copy(copy: LiveCopy) -> list[tuple[str, str]]:
         ("last error", escape_control(error)),
         ("batch", escape_control(copy.batch)),
         ("chunking", _chunking(file.chunking) if file.chunking else "not reported"),
-        *_attributes({name: value for name, value in file.attributes.items() if not name.startswith(RESERVED)}),
-        *_mark(copy.mark),
+        *_attribute_entries({name: value for name, value in file.attributes.items() if not name.startswith(RESERVED)}),
+        *_mark_entries(copy.mark),
     ]
 
 
-def _mark(mark: Mark | Unreadable | None) -> list[tuple[str, str]]:
+def _mark_entries(mark: Mark | Unreadable | None) -> list[tuple[str, str]]:
     if not isinstance(mark, Mark):
         return [("mark", "unreadable")]
     content = "the declared File" if mark.content == DECLARED else mark.content
@@ -124,7 +124,7 @@ def _mark(mark: Mark | Unreadable | None) -> list[tuple[str, str]]:
     ]
 
 
-def _attributes(attributes: dict[str, Scalar]) -> list[tuple[str, str]]:
+def _attribute_entries(attributes: dict[str, Scalar]) -> list[tuple[str, str]]:
     return [
         (f"attributes.{escape_control(name)}", wording.format_value(value))
         for name, value in sorted(attributes.items())
@@ -135,7 +135,7 @@ def _chunking(chunking: Chunking) -> str:
     return "auto" if chunking.auto else f"{chunking.size}/{chunking.overlap}"
 
 
-def _decisions(found: FileInspection) -> list[str]:
+def _decision_lines(found: FileInspection) -> list[str]:
     lines = [
         f"{wording.SIGNS[change.action]} {wording.reason_text(change.reasons)}"
         + (f": {escape_control(change.detail)}" if change.detail else "")

@@ -46,7 +46,7 @@ def report_json(report: Report, kind: str = "report") -> str:
         stores=dict(report.store_ids),
         counts={status.value: sum(outcome.status is status for outcome in report.outcomes) for status in Status},
         already=list(report.already),
-        outcomes=[_outcome(outcome) for outcome in report.outcomes],
+        outcomes=[_outcome_values(outcome) for outcome in report.outcomes],
         orphans=[orphan_json(orphan) for orphan in report.orphans],
     )
 
@@ -101,7 +101,7 @@ def _store_status(store: StorePlan) -> dict[str, object]:
     }
 
 
-def _outcome(outcome: Outcome) -> dict[str, object]:
+def _outcome_values(outcome: Outcome) -> dict[str, object]:
     """An outcome without what is empty, but the key, which is empty for the store itself."""
     named = {"store": outcome.store, "key": outcome.key, "action": outcome.action.value, "status": outcome.status.value}
     optional: dict[str, object] = {

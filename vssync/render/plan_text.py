@@ -79,17 +79,17 @@ def batch_blocks(plan: Plan, view: View) -> list[list[str]]:
     """The batches under way, ours and others', store by store."""
     blocks = []
     for store in plan.stores:
-        lines = [line for row in batch_rows(store) for line in _batch(row, view)]
+        lines = [line for row in batch_rows(store) for line in _batch_lines(row, view)]
         where = f" in {escape_control(store.key)}" if len(plan.stores) > 1 else ""
-        blocks += [[f"Batches under way{where}", *lay_out_columns(lines, view).show(lines)]] if lines else []
+        blocks += [[f"Batches under way{where}", *lay_out_columns(lines, view).format_lines(lines)]] if lines else []
     return blocks
 
 
-def _batch(row: BatchRow, view: View) -> list[TextLine]:
+def _batch_lines(row: BatchRow, view: View) -> list[TextLine]:
     below = [part for text in row.below for part in wrap_sentences(text, BELOW, view)]
-    variants = [_variant(*variant) for variant in row.variants[:_VARIANTS]]
+    variants = [_variant_line(*variant) for variant in row.variants[:_VARIANTS]]
     if rest := sum(count for _, count, _ in row.variants[_VARIANTS:]):
-        variants.append(_variant("other changes", rest, ""))
+        variants.append(_variant_line("other changes", rest, ""))
     return [
         TextLine(f"{row.id}   {row.text}", sign=row.sign),
         *(TextLine(text, indent=BELOW) for text in below),
@@ -98,7 +98,7 @@ def _batch(row: BatchRow, view: View) -> list[TextLine]:
     ]
 
 
-def _variant(why: str, count: int, folder: str) -> TextLine:
+def _variant_line(why: str, count: int, folder: str) -> TextLine:
     return TextLine(f"{pad_right(why, 30)} {count_noun(count, 'file'):>15}   {folder}", indent=BELOW + 2)
 
 
@@ -167,18 +167,18 @@ def status_text(plan: Plan, view: View) -> str:
     """Each store: its id, whether it agrees with the manifest, its files, those that are not ours, its digest."""
     if view.quiet:
         return join_blocks([fit_totals(total_lines(plan)[-1:], view)])
-    stores = [_status(store) for store in plan.stores]
+    stores = [_status_lines(store) for store in plan.stores]
     return join_blocks(
         [[wording.heading_line(plan.owner, plan.service)], *stores, fit_totals(total_lines(plan)[-1:], view)]
     )
 
 
-def _status(store: Store) -> list[str]:
-    others = _noted(store, NoteKind.UNMANAGED, NoteKind.FOREIGN)
-    unread = _noted(store, NoteKind.UNREAD)
+def _status_lines(store: Store) -> list[str]:
+    others = _count_notes(store, NoteKind.UNMANAGED, NoteKind.FOREIGN)
+    unread = _count_notes(store, NoteKind.UNREAD)
     compared = f", {unread:,} {wording.NOTES[NoteKind.UNREAD]}" if unread else ""
     entries = [
-        ("status", _agreement(store)),
+        ("status", _agreement_text(store)),
         ("files", f"{store.live:,} live, {store.wanted:,} in the manifest, {others:,} unmanaged{compared}"),
         ("digest", store.digest),
     ]
@@ -194,11 +194,11 @@ def store_verb(store: Store, *, bold: bool = False) -> str:
     return f"**{said}**" if bold and store.change.action in _GOING else said
 
 
-def _noted(store: Store, *kinds: NoteKind) -> int:
+def _count_notes(store: Store, *kinds: NoteKind) -> int:
     return sum(note.count for note in store.notes if note.kind in kinds)
 
 
-def _agreement(store: Store) -> str:
+def _agreement_text(store: Store) -> str:
     """Whether a store is as the manifest says, or what differs."""
     found = store_counts(store)
     parts = [

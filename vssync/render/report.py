@@ -60,7 +60,7 @@ def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
         lines.append(TextLine(f"and {rest:,} more"))
     are = "is" if len(addresses) == 1 else "are"
     head = f"Skipped: {count_noun(len(addresses), 'change')} of the saved plan {are} already so."
-    return [head, *([] if view.quiet else lay_out_columns(lines, view).show(lines))]
+    return [head, *([] if view.quiet else lay_out_columns(lines, view).format_lines(lines))]
 
 
 def orphan_lines(report: Report, view: View) -> list[str]:
@@ -68,14 +68,14 @@ def orphan_lines(report: Report, view: View) -> list[str]:
     if not report.orphans:
         return []
     shown = report.orphans if view.full else report.orphans[:_ORPHANS]
-    lines = [line for orphan in shown for line in _orphan(orphan, view)]
+    lines = [line for orphan in shown for line in _orphan_lines(orphan, view)]
     if rest := len(report.orphans) - len(shown):
         lines.append(TextLine(f"and {rest:,} more"))
     head = f"Orphans: {count_noun(len(report.orphans), 'upload')} that no store lists."
-    return [head, *lay_out_columns(lines, view).show(lines)]
+    return [head, *lay_out_columns(lines, view).format_lines(lines)]
 
 
-def _orphan(orphan: Orphan, view: View) -> list[TextLine]:
+def _orphan_lines(orphan: Orphan, view: View) -> list[TextLine]:
     head = "  ".join(filter(None, [escape_control(orphan.file_id), "suspected" if orphan.suspected else ""]))
     said = wrap_sentences(escape_control(orphan.detail), BELOW, view) if orphan.detail else []
     return [TextLine(head, indent=KEY), *(TextLine(text, indent=BELOW) for text in said)]

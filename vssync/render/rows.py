@@ -24,7 +24,7 @@ _OF_STORE = (NoteKind.DESCRIPTION, NoteKind.LEFT_STORE)
 class PlanRow:
     """One object: a sign, its key (or "3 files"), why or what became of it, its size, and what is said below it.
 
-    `noun` says what it is. `group` is what rows must share to be counted together: all but key, size, what is below.
+    `noun` says what it is. `group_key` is what rows must share to be counted together: all but key, size, what is below.
     """
 
     sign: str
@@ -37,11 +37,11 @@ class PlanRow:
     noun: str = "file"
 
     @property
-    def group(self) -> tuple[str, str, str]:
+    def group_key(self) -> tuple[str, str, str]:
         return self.sign, self.text, self.noun
 
     @property
-    def variant(self) -> str:
+    def variant_key(self) -> str:
         """What rows of a group must share to be counted together one level down; exact, so 1 is not true."""
         return repr((self.fields, self.below))
 
@@ -69,7 +69,9 @@ def _bare_create(change: StoreChange) -> bool:
 def _store_row(change: StoreChange) -> PlanRow:
     text = "new store" if change.action is Action.CREATE else wording.reason_text(change.reasons)
     text = "not live" if change.reasons == (Reason.MISSING,) and change.action is Action.REFUSE else text
-    return PlanRow(wording.SIGNS[change.action], STORE, text, fields=change.fields, below=_said(change), noun="store")
+    return PlanRow(
+        wording.SIGNS[change.action], STORE, text, fields=change.fields, below=_explanations(change), noun="store"
+    )
 
 
 def _file_row(change: FileChange) -> PlanRow:
@@ -85,7 +87,7 @@ def _file_row(change: FileChange) -> PlanRow:
         text,
         size=upload_size(change),
         fields=change.fields,
-        below=(*moved, *_said(change, change.keep)),
+        below=(*moved, *_explanations(change, change.keep)),
     )
 
 
@@ -99,7 +101,7 @@ def has_gap(change: FileChange) -> bool:
     return change.gap and change.keep is not None and change.action is Action.REPLACE
 
 
-def _said(change: FileChange | StoreChange, keep: Copy | None = None) -> tuple[str, ...]:
+def _explanations(change: FileChange | StoreChange, keep: Copy | None = None) -> tuple[str, ...]:
     """The change's own explanation, and the service's words about a copy that failed."""
     of_failure = {Reason.REFUSED, Reason.INGEST_FAILED} & set(change.reasons)
     error = keep.error if keep and of_failure and keep.error not in change.detail else ""
@@ -135,14 +137,14 @@ def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str)
     return PlanRow(
         "!" if bad else "" if outcome.status is Status.SKIPPED else done,
         escape_control(outcome.key) or STORE,
-        _became(outcome),
+        _outcome_text(outcome),
         size=upload_size(change) if outcome.status is Status.DONE and change else None,
         below=tuple(escape_control(line) for line in (*detail, *request) if line.strip()),
         noun=noun,
     )
 
 
-def _became(outcome: Outcome) -> str:
+def _outcome_text(outcome: Outcome) -> str:
     """What became of a change, in a few words."""
     tries = f" after {outcome.attempts} attempts" if outcome.attempts > 1 else ""
     if outcome.status is Status.DONE:
@@ -189,7 +191,7 @@ def _batch_row(store: Store, batch: BatchChange) -> BatchRow:
     files, row_id = count_noun(batch.counts.total, "file"), wording.short_id(batch.id)
     wait = batch.action is Action.AWAIT
     if wait and not batch.unwanted:
-        as_it_is = "" if _corrected(store) else " as it is"
+        as_it_is = "" if _corrects_while_waiting(store) else " as it is"
         return BatchRow(wording.SIGNS[batch.action], row_id, f"{files}; every file is wanted{as_it_is}: wait")
     so_far = wording.batch_progress(batch.counts)
     open_files, unwanted = batch.counts.in_progress, len(batch.unwanted)
@@ -201,29 +203,29 @@ def _batch_row(store: Store, batch: BatchChange) -> BatchRow:
         row_id,
         f"{files}: {so_far}" if so_far else files,
         (verdict, *([escape_control(batch.detail)] if batch.detail else [])),
-        _unwanted(store, batch.unwanted),
-        "" if wait or rest < 1 else _again(rest),
+        _unwanted_variants(store, batch.unwanted),
+        "" if wait or rest < 1 else _reattached_text(rest),
     )
 
 
-def _corrected(store: Store) -> bool:
+def _corrects_while_waiting(store: Store) -> bool:
     """Whether attributes of files that are being ingested are put right meanwhile."""
     return any(change.action is Action.AWAIT and change.fields for change in store.files)
 
 
-def _again(rest: int) -> str:
+def _reattached_text(rest: int) -> str:
     return f"the other {rest:,} {'is' if rest == 1 else 'are'} attached again, without a new upload"
 
 
-def _unwanted(store: Store, keys: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
+def _unwanted_variants(store: Store, keys: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
     """Why files of a batch are no longer wanted, most files first."""
     changes = {change.key: change for change in store.files}
-    found = Counter((_why(changes.get(key)), folder_of(key)) for key in keys)
+    found = Counter((_unwanted_reason(changes.get(key)), folder_of(key)) for key in keys)
     most = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
     return tuple((why, count, escape_control(where)) for (why, where), count in most)
 
 
-def _why(change: FileChange | None) -> str:
+def _unwanted_reason(change: FileChange | None) -> str:
     if change is None:
         return wording.REASONS[Reason.UNWANTED]
     if change.action is Action.CREATE:

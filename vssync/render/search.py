@@ -20,10 +20,10 @@ def search_text(hits: tuple[SearchHit, ...], view: View) -> str:
     """The best chunks: score, file, attributes, and the beginning of the text."""
     if not hits:
         return "Nothing found."
-    return escape_ci_commands("\n\n".join("\n".join(_hit(hit, view)) for hit in hits))
+    return escape_ci_commands("\n\n".join("\n".join(_hit_lines(hit, view)) for hit in hits))
 
 
-def _hit(hit: SearchHit, view: View) -> list[str]:
+def _hit_lines(hit: SearchHit, view: View) -> list[str]:
     name = escape_control(hit.key or hit.filename or hit.file_id)
     known = {name: value for name, value in sorted(hit.attributes.items()) if not name.startswith(RESERVED)}
     attributes = ", ".join(f"{escape_control(name)} {wording.format_value(value)}" for name, value in known.items())
