@@ -112,7 +112,7 @@ class Results:
 
     def _outcome(self, store: str, key: str, action: Action, detail: str) -> Outcome:
         if action is Action.REFUSE:
-            return Outcome(store, key, action, Status.FAILED, detail or "needs a person")
+            return Outcome(store, key, action, Status.FAILED, detail or "needs attention")
         course = self._courses.get((store, key))
         if course is None:
             return Outcome(store, key, action, _NOT_TRIED.status, _NOT_TRIED.detail)

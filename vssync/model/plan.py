@@ -256,5 +256,5 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Nothing to do, nothing to wait for, nothing that needs a person."""
+        """Nothing to do, nothing to wait for, nothing that needs attention."""
         return next(self.changes(), None) is None

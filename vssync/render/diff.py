@@ -36,7 +36,7 @@ def _store_lines(pair: StoreDiff, found: EnvironmentDiff, view: View) -> Iterato
         yield f"{key}  only in {escape_control(name)}, {count_noun(len(side.files), 'file')}"
         return
     same_files = f"the same {count_noun(len(pair.left.files), 'file')}, digest {pair.digests[0][:16]}"
-    yield f"{key}  {same_files if pair.same_content else 'other content'}"
+    yield f"{key}  {same_files if pair.same_content else 'different content'}"
     yield from _indented_fields(pair.settings, view)
     yield from _one_sided_lines(pair.only_left, "-", found.left, view)
     yield from _one_sided_lines(pair.only_right, "+", found.right, view)

@@ -1,4 +1,4 @@
-"""One file from all sides, as `vssync status ADDRESS` shows it."""
+"""One file as declared, as live and as planned: what `vssync status ADDRESS` shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ORIGINS = {"u": "uploaded by vssync", "d": "declared by id", "a": "adopted"}
 
 @dataclass(frozen=True, slots=True)
 class LiveCopy:
-    """One live copy, its mark, and the batch that is at work on it."""
+    """One live copy, its mark, and the batch that ingests it."""
 
     file: LiveFile
     mark: Mark | Unreadable | None
@@ -26,7 +26,7 @@ class LiveCopy:
 
 @dataclass(frozen=True, slots=True)
 class FileInspection:
-    """Everything known of one file; `entry` is the place in the manifest that chose it."""
+    """All that is known about one file; `entry` is the place in the manifest that chose it."""
 
     address: str
     entry: str
@@ -45,7 +45,7 @@ def inspection_text(found: FileInspection, desired: Desired) -> str:
         _block_lines("plan", [("", line) for line in _decision_lines(found)]),
     ]
     if not found.copies:
-        blocks.insert(3, ["live", "  no copy of ours"])
+        blocks.insert(3, ["live", "  no managed copy"])
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
 
 
@@ -85,7 +85,7 @@ def _block_lines(title: str, entries: list[tuple[str, str]]) -> list[str]:
 def _desired_entries(found: FileInspection) -> list[tuple[str, str]]:
     file = found.desired
     if file is None:
-        return [("", f"not in it{f': {escape_control(found.entry)}' if found.entry else ''}")]
+        return [("", f"not declared{f': {escape_control(found.entry)}' if found.entry else ''}")]
     return [
         ("entry", escape_control(found.entry)),
         ("file", escape_control(file.path or file.file_id)),
@@ -115,7 +115,7 @@ def _mark_entries(mark: Mark | Unreadable | None) -> list[tuple[str, str]]:
     if not isinstance(mark, Mark):
         return [("mark", "unreadable")]
     content = "the declared File" if mark.content == DECLARED else mark.content
-    content = f"nobody has compared it; taken for {content.removeprefix(UNREAD)}" if mark.unread else content
+    content = f"never compared; taken for {content.removeprefix(UNREAD)}" if mark.unread else content
     return [
         ("mark owner", escape_control(mark.owner)),
         ("mark content", content),

@@ -213,7 +213,7 @@ class MarkdownBlock:
 
 def join_markdown(pieces: Iterable[MarkdownBlock], room: int) -> str:
     """The pieces in at most `room` bytes, an empty line between them; the first ones are the last to be cut."""
-    end = MarkdownBlock("Cut here: there is no room for more. `vssync plan --full` shows all.")
+    end = MarkdownBlock("Truncated: `vssync plan --full` shows everything.")
     room -= _size_in_bytes(end.text()) + 2
     texts: list[str] = []
     for piece in pieces:

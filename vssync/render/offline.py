@@ -18,7 +18,7 @@ _COMMENT = 65_000  # bytes; GitHub takes 65,536 characters
 def offline_text(desired: Desired, digests: Sequence[str]) -> str:
     """Each store: its name, how many files of what size, what was left out, its content digest."""
     stores = [_store_lines(store, digest) for store, digest in zip(desired.stores, digests, strict=True)]
-    last = "No service was asked: this is what the manifest and its files say, not what would change."
+    last = "No service was contacted: this is what the manifest declares, not what would change."
     return join_blocks([[wording.heading_line(desired.owner, desired.service)], *stores, [last]])
 
 
