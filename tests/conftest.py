@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 import os
-import socket
 import sys
 import time
 from collections.abc import Generator, Iterator
@@ -31,7 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-goldens", action="store_true", help="write what is expected anew, to be reviewed as text"
     )
-    parser.addoption("--no-skips", action="store_true", help="a test that is skipped has failed")
+    parser.addoption(
+        "--no-skips",
+        action="store_true",
+        help="fail the tests that would be skipped because something is not installed",
+    )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -41,22 +45,54 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A condition that stands at the test itself (`skipif`) is one of the system, and goes on skipping."""
     report = yield
-    if report.skipped and item.config.getoption("--no-skips"):
-        report.outcome = "failed"
+    if not item.get_closest_marker("skipif"):
+        _refuse_skip(item.config, report)
     return report
 
 
-@pytest.fixture(autouse=True)
-def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = socket.socket.connect
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _refuse_skip(collector.config, report)
+    return report
 
-    def connect(self: socket.socket, address: Any) -> None:
-        if self.family != socket.AF_UNIX and str(address[0]) not in ("127.0.0.1", "::1", "localhost"):
-            raise OnlyLoopbackInTests(f"connect to {address}")
-        real(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", connect)
+def _refuse_skip(config: pytest.Config, report: pytest.TestReport | pytest.CollectReport) -> None:
+    if config.getoption("--no-skips") and report.skipped:
+        report.outcome = "failed"
+        _file, _line, reason = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, report.longrepr)
+        report.longrepr = f"{report.nodeid}: {str(reason).removeprefix('Skipped: ')}, and --no-skips was given"
+
+
+_RESOLVING = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+_SENDING = ("socket.connect", "socket.sendto", "socket.sendmsg")
+
+
+def _only_loopback(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook also sees what a replaced `connect` does not: fixtures of a whole file, UDP, questions to DNS."""
+    if event in _RESOLVING:
+        host = arguments[0]
+    elif event in _SENDING and isinstance(arguments[1], tuple):  # others are of this machine: a path, or nothing
+        host = arguments[1][0]
+    else:
+        return
+    if host and not _is_here(os.fsdecode(host)):
+        raise OnlyLoopbackInTests(f"{event}: {host}")
+
+
+def _is_here(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_unspecified
+
+
+sys.addaudithook(_only_loopback)
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +109,14 @@ def no_sleeping(monkeypatch: pytest.MonkeyPatch) -> None:
 
 _PRIVATE = ("VSSYNC_", "OCI_", "OPENAI_", "AWS_", "AZURE_", "KUBERNETES_")
 _SCREEN = ("COLUMNS", "TERM", "TTY_INTERACTIVE")
+_LOCALE = ("LC_", "LANG")  # of one that is not installed, as when it came by ssh, every shell warns
+_FETCHING_NOTHING = {  # what a test starts, or a script that it runs
+    "GIT_ALLOW_PROTOCOL": "file",
+    "PIP_NO_INDEX": "1",
+    "UV_OFFLINE": "1",
+    "npm_config_offline": "true",
+    "npm_config_update_notifier": "false",
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -83,8 +127,10 @@ def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name in _SCREEN or (name.startswith(_PRIVATE) and name != "VSSYNC_CONTRACT_SPEC"):
+            if name in _SCREEN or (name.startswith(_PRIVATE + _LOCALE) and name != "VSSYNC_CONTRACT_SPEC"):
                 patch.delenv(name)
+        for name, value in _FETCHING_NOTHING.items():
+            patch.setenv(name, value)
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 

@@ -25,7 +25,7 @@ STARTED = (sys.executable, "-m", "vssync")
 # What a shell runs in the background ignores Ctrl-C, perhaps these tests, and so the program would.
 HEARING = (
     *(sys.executable, "-c"),
-    "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); from vssync.cli import main; main()",
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); from vssync.cli.main import main; main()",
 )
 _STUB = """\
 #!/usr/bin/env bash

@@ -17,7 +17,7 @@ from vssync.applier.context import StoreWorkload
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.endpoints import AuthKind, Endpoint
 from vssync.local import app
-from vssync.local.dialects import LocalOptions, dialect
+from vssync.local.dialects import DIALECTS, LocalOptions, dialect
 from vssync.local.faults.kind import World
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
@@ -112,16 +112,31 @@ def open_work(
     options = LocalOptions(dialect=dialect(provider))
     service = app.open_service(folder / ".vssync" / "local", clock=clock.monotonic, options=options)
     world = World(sleep=clock.sleep, clock=clock.monotonic)
-    recorder = Recorder(LocalTransport(with_faults(service, faults, world)))
     settings = Settings(manifest=str(folder))
     loaded = load_manifest(settings)
-    client = connect(ENDPOINT, auth=None, clock=clock, workers=workers, transport=recorder)
-    try:
-        with Pool(workers) as pool:
-            yield Session(settings, loaded, ENDPOINT, client, pool), recorder
-    finally:
-        client.close()
-        service.close()
+    with mounted(service, faults, world, provider) as transport:
+        recorder = Recorder(transport)
+        client = connect(ENDPOINT, auth=None, clock=clock, workers=workers, transport=recorder)
+        try:
+            with Pool(workers) as pool:
+                yield Session(settings, loaded, ENDPOINT, client, pool), recorder
+        finally:
+            client.close()
+            service.close()
+
+
+@contextmanager
+def mounted(service: app.Service, faults: Sequence[str], world: World, provider: str) -> Iterator[httpx.BaseTransport]:
+    """The service as a transport; both sides are held to the contract where nothing is told to misbehave."""
+    transport = LocalTransport(with_faults(service, faults, world))
+    if faults or provider not in DIALECTS:
+        yield transport
+        return
+    from tests import contract
+
+    held = contract.Held(transport)
+    yield held
+    contract.assert_as_described(held, provider)
 
 
 def masked(text: str) -> str:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from vssync import __version__
+from vssync.model.marks import AnyMark
 
 FORMAT = 1
 _SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -41,7 +42,7 @@ def _escape_invisible(match: re.Match[str]) -> str:
 
 
 def json_value(value: Any) -> Any:
-    """Frozen dataclasses, enums, tuples and mappings as JSON values.
+    """Frozen dataclasses, enums, marks, tuples and mappings as JSON values.
 
     A field that has its default is left out; mappings are sorted by name.
     """
@@ -49,6 +50,8 @@ def json_value(value: Any) -> Any:
         return value
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, AnyMark):
+        return str(value)
     if isinstance(value, (tuple, list)):
         return [json_value(item) for item in value]
     if isinstance(value, Mapping):

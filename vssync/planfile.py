@@ -15,6 +15,7 @@ from typing import Any
 
 from vssync.document import FORMAT, envelope, json_fields, json_text, json_value
 from vssync.errors import VssyncError
+from vssync.model.marks import AnyMark, parse_mark
 from vssync.model.plan import Plan, StorePlan
 from vssync.planner.estimate import count_changes, estimate_cost
 
@@ -108,12 +109,18 @@ def _decode_plan(content: dict[str, Any]) -> Plan:
                 raise _Damage(f"stores[{number}]: unknown field 'files'")
             store["files"] = store.pop("changes", [])
     try:
-        plan = convert(content, Plan)
+        plan = convert(content, Plan, dec_hook=_decode_mark)
     except ValidationError as error:
         problem, _, path = str(error).replace("`", "").partition(" - at $")
         raise _Damage(_with_place(path, problem[0].lower() + problem[1:])) from None
     _refuse_unknown(content, plan)
     return plan
+
+
+def _decode_mark(kind: type, value: Any) -> AnyMark:
+    if kind is not AnyMark or not isinstance(value, str):
+        raise TypeError(f"expected str, got {type(value).__name__}")
+    return parse_mark(value)
 
 
 def _with_place(path: str, problem: str) -> str:

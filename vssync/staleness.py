@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from vssync.document import json_value
-from vssync.model.marks import MARK, STORE_BATCHES, Mark, chunking_digest, content_of, read_mark
+from vssync.model.digests import chunking_digest
+from vssync.model.marks import STORE_BATCHES, Mark
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import FileStatus
 
@@ -218,9 +219,8 @@ def _is_requested_copy(change: FileChange, seen: SeenCopies) -> bool:
     copy, file = change.keep, change.desired
     if not copy or not file or copy.status is not FileStatus.COMPLETED or (copy.id, copy.created_at) in seen:
         return False
-    mark = read_mark({MARK: copy.mark})
-    wanted = (content_of(file), chunking_digest(file.chunking))
-    return isinstance(mark, Mark) and (mark.content, mark.chunking) == wanted
+    wanted = (file.content, chunking_digest(file.chunking))
+    return isinstance(copy.mark, Mark) and (copy.mark.content, copy.mark.chunking) == wanted
 
 
 def already_applied(saved: Plan, fresh: Plan) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from tests.support import ENDPOINT, Clock, Silent
+from tests.support import ENDPOINT, Clock, Silent, mounted
 from vssync.api.connect import connect
 from vssync.applier.context import Watcher
 from vssync.commands.apply import apply_plan, describe_left_over, locked_journal
@@ -26,8 +26,6 @@ from vssync.journal.records import JournalSummary
 from vssync.local import app
 from vssync.local.dialects import LocalOptions, dialect
 from vssync.local.faults.kind import World
-from vssync.local.faults.rules import with_faults
-from vssync.local.transport import LocalTransport
 from vssync.model.marks import KEY
 from vssync.model.plan import Options, Plan
 from vssync.model.report import Orphan, Report
@@ -85,17 +83,17 @@ class Place:
         options = LocalOptions(dialect=dialect(self.provider), ingest_delay=self.ingest_delay)
         service = app.open_service(self.docs / ".vssync" / "local", clock=self.clock.monotonic, options=options)
         world = World(sleep=self.clock.sleep, clock=self.clock.monotonic, seed=seed)
-        transport: httpx.BaseTransport = LocalTransport(with_faults(service, faults, world))
         settings = Settings(manifest=str(self.docs), env=self.env, environment={"VSSYNC_STATE_DIR": str(self.state)})
         loaded = load_manifest(settings)
-        transport = wrap(transport) if wrap else transport
-        client = connect(ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=transport)
-        try:
-            with Pool(workers) as pool:
-                yield Session(settings, loaded, ENDPOINT, client, pool)
-        finally:
-            client.close()
-            service.close()
+        with mounted(service, faults, world, self.provider) as transport:
+            used = wrap(transport) if wrap else transport
+            client = connect(ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=used)
+            try:
+                with Pool(workers) as pool:
+                    yield Session(settings, loaded, ENDPOINT, client, pool)
+            finally:
+                client.close()
+                service.close()
 
     def plan(self) -> Plan:
         with self.work() as work:

@@ -19,7 +19,7 @@ HUGE = 300 * 1024 * 1024  # bytes
 SMALL = 2_000  # files
 MEASURE = """\
 import sys
-from vssync.cli import main
+from vssync.cli.main import main
 try:
     main()
 finally:

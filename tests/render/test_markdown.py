@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.render import samples
-from tests.render.plans import create, deleted, plan, store
+from tests.render import builders as samples
+from tests.render.builders import create, deleted, plan, store
 from vssync.model.plan import Action, Note, NoteKind, Plan, Reason, Refusal, StoreChange
 from vssync.render.layout import View
 from vssync.render.markdown import (

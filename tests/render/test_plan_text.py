@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.render import samples
-from tests.render.plans import change, create, deleted, plan, replaced, store, update
+from tests.render import builders as samples
+from tests.render.builders import change, create, deleted, plan, replaced, store, update
 from vssync.model.plan import (
     Action,
     BatchChange,

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.program import program
 
 ROOT = Path(__file__).parent.parent.parent
@@ -48,6 +50,8 @@ class Runner:
     """One job in a checkout; what GitHub knows is set by `knows`."""
 
     def __init__(self, folder: Path) -> None:
+        if not shutil.which("jq"):
+            pytest.skip("jq is not installed")
         self.checkout, self.state, tools = folder / "checkout", folder / "github", folder / "tools"
         self.out = folder / "temp/vssync-plan"
         for made in (self.checkout, self.state, tools, folder / "temp"):

@@ -40,7 +40,7 @@ def failed(error: VssyncError) -> Result:
 def short_of_completed(file: LiveFile) -> Result:
     """The result of a file that ended otherwise, or not at all as long as it was waited for."""
     if file.error:
-        return Result(Status.FAILED, f"{file.error.code}: {file.error.message}".strip(": "))
+        return Result(Status.FAILED, str(file.error))
     if file.status in (FileStatus.FAILED, FileStatus.CANCELLED):
         return Result(Status.FAILED, f"ingestion {file.status}")
     return Result(Status.UNKNOWN, f"still {file.status} when its batch had ended or stood still; plan again later")

@@ -50,13 +50,13 @@ def dump(store: str, out: Path | None, match: Path | None, download: Path | None
     from vssync.commands.init import is_name, suggested_name
     from vssync.commands.session import open_connection
     from vssync.errors import Refused, VssyncError
-    from vssync.sources.load import FILE
+    from vssync.sources.load import MANIFEST_NAME
     from vssync.sources.write import write_file
 
     out = None if out == Path("-") else out
     if out and (out.is_symlink() or out.exists()):
         raise Refused(f"{out}: is there already, and nothing was written. Move it away, or name another.")
-    place = out or Path(FILE)
+    place = out or Path(MANIFEST_NAME)
     owner = given["name"] or suggested_name(store, secrets.token_hex(3))
     if not is_name(owner):
         raise click.UsageError(f"--name {owner}: letters, digits, `.`, `-` and `_` only, at most 64 of them")

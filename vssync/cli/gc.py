@@ -35,10 +35,8 @@ def gc(suspected: bool, yes: bool, form: str, lock_timeout: float, **given: Any)
         click.echo(orphans_json(left, work.loaded.desired.owner, deleted=len(found) - len(left) if yes else None))
         return exit_codes.INCOMPLETE if yes and left else exit_codes.DONE
     for orphan in left:
-        click.echo(
-            f"  {escape_control(orphan.file_id)}{'  suspected' if orphan.suspected else ''}"
-            f"  {escape_control(orphan.detail)}"
-        )
+        suspected_mark = "  suspected" if orphan.suspected else ""
+        click.echo(f"  {escape_control(orphan.file_id)}{suspected_mark}  {escape_control(orphan.detail)}")
     if not yes:
         click.echo(f"{count_noun(len(found), 'orphan')}." + (" Delete with --yes." if found else ""))
         return exit_codes.DONE

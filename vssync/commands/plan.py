@@ -21,7 +21,7 @@ from vssync.manifest.explain import provenance
 from vssync.model.plan import Options, Plan, Refusal
 from vssync.model.state import DesiredStore, Snapshot
 from vssync.planner.assemble import make_plan
-from vssync.sources.load import LoadedManifest, locate
+from vssync.sources.load import LoadedManifest, locate_values
 from vssync.sources.write import write_file
 from vssync.staleness import check_stale, replaced_since
 
@@ -127,7 +127,7 @@ def _placed(refusal: Refusal, store: DesiredStore | None, loaded: LoadedManifest
     chosen = Counter(provenance(loaded.manifest, store.key, file, {})["file"] for file in store.files)
     patterns = {entry.layer.path: entry.pattern.text for entry in spec.entries if entry.pattern is not None}
     shown: list[TreePath] = sorted(patterns, key=lambda path: chosen[path])[:_SHOWN]
-    places = locate(loaded, shown)
+    places = locate_values(loaded, shown)
     lines = [f"{places[path]} {patterns[path]} matches {_files(chosen[path])} today." for path in sorted(shown)]
     if (more := len(patterns) - len(shown)) > 0:
         lines.append(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vssync.document import document, json_value
-from vssync.model.marks import DECLARED, RESERVED, UNREAD, Mark, Unreadable
+from vssync.document import document, json_fields, json_value
+from vssync.model.marks import DECLARED, RESERVED_PREFIX, UNREAD, Mark, UnreadableMark
 from vssync.model.plan import FileChange
-from vssync.model.state import Chunking, Desired, DesiredFile, LiveFile, Scalar
+from vssync.model.state import Desired, DesiredFile, LiveFile, Scalar
 from vssync.render import wording
 from vssync.render.escape import escape_ci_commands
 from vssync.text import escape_control, format_size
@@ -17,10 +17,9 @@ _ORIGINS = {"u": "uploaded by vssync", "d": "declared by id", "a": "adopted"}
 
 @dataclass(frozen=True, slots=True)
 class LiveCopy:
-    """One live copy, its mark, and the batch that ingests it."""
+    """One live copy, and the batch that ingests it."""
 
     file: LiveFile
-    mark: Mark | Unreadable | None
     batch: str = ""
 
 
@@ -64,16 +63,16 @@ def inspection_json(found: FileInspection, desired: Desired) -> str:
 
 
 def _copy_values(copy: LiveCopy) -> dict[str, object]:
-    file, mark = copy.file, copy.mark
+    file, mark = copy.file, copy.file.mark
     return {
         "id": file.id,
         "status": file.status.value,
         "created_at": file.created_at,
         "batch": copy.batch or None,
         "error": json_value(file.error),
-        "chunking": _chunking(file.chunking) if file.chunking else None,
-        "attributes": {name: value for name, value in file.attributes.items() if not name.startswith(RESERVED)},
-        "mark": json_value(mark) if isinstance(mark, Mark) else None,
+        "chunking": str(file.chunking) if file.chunking else None,
+        "attributes": _own_attributes(file),
+        "mark": json_fields(mark) if isinstance(mark, Mark) else None,
     }
 
 
@@ -92,26 +91,30 @@ def _desired_entries(found: FileInspection) -> list[tuple[str, str]]:
         ("size", format_size(file.size) if file.path else ""),
         ("sha256", file.sha256),
         ("upload name", escape_control(file.filename)),
-        ("chunking", _chunking(file.chunking)),
+        ("chunking", str(file.chunking)),
         *_attribute_entries(dict(file.attributes)),
     ]
 
 
 def _copy_entries(copy: LiveCopy) -> list[tuple[str, str]]:
     file = copy.file
-    error = f"{file.error.code}: {file.error.message}".strip(": ") if file.error else ""
     return [
         ("id", escape_control(file.id)),
         ("status", file.status.replace("_", " ")),
-        ("last error", escape_control(error)),
+        ("last error", escape_control(str(file.error or ""))),
         ("batch", escape_control(copy.batch)),
-        ("chunking", _chunking(file.chunking) if file.chunking else "not reported"),
-        *_attribute_entries({name: value for name, value in file.attributes.items() if not name.startswith(RESERVED)}),
-        *_mark_entries(copy.mark),
+        ("chunking", str(file.chunking) if file.chunking else "not reported"),
+        *_attribute_entries(_own_attributes(file)),
+        *_mark_entries(file.mark),
     ]
 
 
-def _mark_entries(mark: Mark | Unreadable | None) -> list[tuple[str, str]]:
+def _own_attributes(file: LiveFile) -> dict[str, Scalar]:
+    """A file's attributes without those of vssync."""
+    return {name: value for name, value in file.attributes.items() if not name.startswith(RESERVED_PREFIX)}
+
+
+def _mark_entries(mark: Mark | UnreadableMark | None) -> list[tuple[str, str]]:
     if not isinstance(mark, Mark):
         return [("mark", "unreadable")]
     content = "the declared File" if mark.content == DECLARED else mark.content
@@ -129,10 +132,6 @@ def _attribute_entries(attributes: dict[str, Scalar]) -> list[tuple[str, str]]:
         (f"attributes.{escape_control(name)}", wording.format_value(value))
         for name, value in sorted(attributes.items())
     ]
-
-
-def _chunking(chunking: Chunking) -> str:
-    return "auto" if chunking.auto else f"{chunking.size}/{chunking.overlap}"
 
 
 def _decision_lines(found: FileInspection) -> list[str]:

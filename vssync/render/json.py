@@ -12,7 +12,7 @@ from vssync.errors import Problem
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
 from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.state import Desired
-from vssync.planner.estimate import store_counts
+from vssync.planner.estimate import count_store_changes
 
 
 def plan_json(plan: Plan) -> str:
@@ -96,7 +96,7 @@ def _store_status(store: StorePlan) -> dict[str, object]:
         "wanted": store.wanted,
         "unmanaged": counted[NoteKind.UNMANAGED] + counted[NoteKind.FOREIGN],
         "unread": counted[NoteKind.UNREAD],
-        "counts": asdict(store_counts(store)),
+        "counts": asdict(count_store_changes(store)),
         "digest": store.digest,
     }
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vssync.document import json_text
-from vssync.manifest.explain import rendered
+from vssync.manifest.explain import effective_tree
 from vssync.manifest.spec import Manifest
-from vssync.model.state import Chunking, DesiredFile
+from vssync.model.state import DesiredFile
 from vssync.render.yaml_writer import yaml_scalar, yaml_text
 from vssync.text import display_width, escape_control, format_size, pad_right
 
@@ -44,7 +44,7 @@ def manifest_json(manifest: Manifest, files: tuple[TracedFile, ...] = ()) -> str
 
 def _manifest_tree(manifest: Manifest) -> dict[str, Any]:
     """The manifest's fields, with the provider even where nobody wrote it: where things go is never left unsaid."""
-    tree = rendered(manifest)
+    tree = effective_tree(manifest)
     return tree | {"service": {"provider": manifest.service.provider, **tree["service"]}}
 
 
@@ -71,13 +71,9 @@ def _file_rows(file: DesiredFile, origins: Mapping[str, str]) -> Iterator[tuple[
         yield row("filename", yaml_scalar(file.filename))
         yield row("size", format_size(file.size))
         yield row("sha256", file.sha256)
-    yield row("chunking", _sizes(file.chunking))
+    yield row("chunking", str(file.chunking))
     for name, value in sorted(file.attributes.items()):
         yield row(f"attributes.{name}", yaml_scalar(value))
-
-
-def _sizes(chunking: Chunking) -> str:
-    return "auto" if chunking.auto else f"{chunking.size}/{chunking.overlap}"
 
 
 def _file_values(traced: TracedFile) -> dict[str, Any]:

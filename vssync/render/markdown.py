@@ -13,7 +13,7 @@ from itertools import accumulate, chain
 from vssync.model.plan import Action, Plan
 from vssync.model.plan import StorePlan as Store
 from vssync.model.report import Report
-from vssync.planner.estimate import store_counts
+from vssync.planner.estimate import count_store_changes
 from vssync.render import wording
 from vssync.render.escape import escape_ci_commands
 from vssync.render.groups import ALL, StoreBlock, by_folder, fit_blocks, group_lines, tally_blocks
@@ -89,9 +89,8 @@ def _document(first: list[MarkdownBlock], folds: Iterator[MarkdownBlock], view: 
 
 
 def _title_block(kind: str, plan: Plan) -> MarkdownBlock:
-    return MarkdownBlock(
-        f"{comment_marker(kind, plan.owner)}\n### vssync {kind}: {inline_code(wording.heading_line(plan.owner, plan.service))}"
-    )
+    heading = inline_code(wording.heading_line(plan.owner, plan.service))
+    return MarkdownBlock(f"{comment_marker(kind, plan.owner)}\n### vssync {kind}: {heading}")
 
 
 def _totals_text(plan: Plan) -> str:
@@ -109,7 +108,7 @@ def _table_blocks(plan: Plan) -> list[MarkdownBlock]:
     """The stores with something to show, folded away when many; of very many, those with most deletions first."""
     stores = stores_to_show(plan)
     if len(stores) > _STORES:
-        stores = sorted(stores, key=lambda store: -store_counts(store).delete)
+        stores = sorted(stores, key=lambda store: -count_store_changes(store).delete)
     rows = [
         _table_row(inline_code(store.key), inline_code(wording.short_id(store.id) or "to be created"), (store,))
         for store in stores[:_STORES]
@@ -125,7 +124,7 @@ def _table_blocks(plan: Plan) -> list[MarkdownBlock]:
 
 
 def _table_row(name: str, id: str, stores: tuple[Store, ...]) -> str:
-    found = store_counts(*stores)
+    found = count_store_changes(*stores)
     delete = f"**{found.delete:,}**" if found.delete else "0"
     files = [f"{found.add:,}", f"{found.change:,}", f"{found.replace:,}", delete]
     own = [store_verb(store, bold=True) for store in stores[:1] if len(stores) == 1]

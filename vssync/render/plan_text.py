@@ -6,7 +6,7 @@ from collections import Counter
 
 from vssync.model.plan import Action, NoteKind, Plan, Refusal
 from vssync.model.plan import StorePlan as Store
-from vssync.planner.estimate import count_changes, count_puts, estimate_cost, store_counts
+from vssync.planner.estimate import count_changes, count_puts, count_store_changes, estimate_cost
 from vssync.render import wording
 from vssync.render.escape import escape_ci_commands
 from vssync.render.groups import StoreBlock, show_blocks
@@ -202,7 +202,7 @@ def _count_notes(store: Store, *kinds: NoteKind) -> int:
 
 def _agreement_text(store: Store) -> str:
     """Whether a store matches the manifest, or what differs."""
-    found = store_counts(store)
+    found = count_store_changes(store)
     parts = [
         (found.add, "to add"),
         (found.change, "to change"),
