@@ -19,7 +19,7 @@ from rich.text import Text
 from tests.support import masked
 
 ROOT = Path(__file__).parent.parent
-SCENARIO = ROOT / "tests/scenarios/support-kb"
+SCENARIO = ROOT / "tests/guarantees/scenarios/support-kb"
 PICTURES = ROOT / "examples/screenshots"
 COLUMNS = 84
 

@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "vssync"
 LAYERS = (
     ("errors",),
-    ("text", "document"),
-    ("model",),
+    ("text",),
+    ("model", "document"),
     ("manifest", "planner", "planfile", "staleness"),
     ("render",),
     ("endpoints", "sources", "auth", "threads", "journal", "address"),

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from vssync import __version__
+from vssync.model.marks import AnyMark
 
 FORMAT = 1
 _SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -41,7 +42,7 @@ def _escape_invisible(match: re.Match[str]) -> str:
 
 
 def json_value(value: Any) -> Any:
-    """Frozen dataclasses, enums, tuples and mappings as JSON values.
+    """Frozen dataclasses, enums, marks, tuples and mappings as JSON values.
 
     A field that has its default is left out; mappings are sorted by name.
     """
@@ -49,6 +50,8 @@ def json_value(value: Any) -> Any:
         return value
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, AnyMark):
+        return str(value)
     if isinstance(value, (tuple, list)):
         return [json_value(item) for item in value]
     if isinstance(value, Mapping):
@@ -59,15 +62,17 @@ def json_value(value: Any) -> Any:
 def json_fields(value: Any, without: Collection[str] = ()) -> dict[str, Any]:
     """The fields of a dataclass as JSON values, without those that have their default."""
     pairs = (
-        (name, getattr(value, name), default) for name, default in _defaults(value.__class__) if name not in without
+        (name, getattr(value, name), default)
+        for name, default in _field_defaults(value.__class__)
+        if name not in without
     )
     return {name: json_value(item) for name, item, default in pairs if item != default}
 
 
 @cache
-def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, _default(field)) for field in fields(kind))
+def _field_defaults(kind: type) -> tuple[tuple[str, Any], ...]:
+    return tuple((field.name, _field_default(field)) for field in fields(kind))
 
 
-def _default(field: Field[Any]) -> Any:
+def _field_default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()

@@ -15,6 +15,7 @@ from typing import Any
 
 from vssync.document import FORMAT, envelope, json_fields, json_text, json_value
 from vssync.errors import VssyncError
+from vssync.model.marks import AnyMark, parse_mark
 from vssync.model.plan import Plan, StorePlan
 from vssync.planner.estimate import count_changes, estimate_cost
 
@@ -30,24 +31,24 @@ def dump(plan: Plan) -> str:
 def dump_lines(plan: Plan) -> Iterator[str]:
     """The lines of a plan file, store by store and the totals last, so that a large plan is never one text."""
     head = envelope("plan", **json_fields(plan, without=("stores",)))
-    yield "{\n" + "".join(f"{_member(name, value)},\n" for name, value in head.items()) + '"stores": [\n'
+    yield "{\n" + "".join(f"{_member_text(name, value)},\n" for name, value in head.items()) + '"stores": [\n'
     for number, store in enumerate(plan.stores):
         yield from _store_lines(store, first=number == 0)
     counts, cost = json_value(count_changes(plan)), json_value(estimate_cost(plan))
-    yield f"],\n{_member('counts', counts)},\n{_member('cost', cost)}\n}}\n"
+    yield f"],\n{_member_text('counts', counts)},\n{_member_text('cost', cost)}\n}}\n"
 
 
 def _store_lines(store: StorePlan, *, first: bool) -> Iterator[str]:
     head = json_fields(store, without=("files", *_TOTALS))
-    yield ("{\n" if first else ",{\n") + "".join(f"{_member(name, value)},\n" for name, value in head.items())
+    yield ("{\n" if first else ",{\n") + "".join(f"{_member_text(name, value)},\n" for name, value in head.items())
     yield '"changes": [\n'
     for number, change in enumerate(store.files):
         yield f"{',' if number else ''}{json_text(json_value(change))}\n"
     totals = {name: getattr(store, name) for name in _TOTALS}
-    yield "],\n" + ",\n".join(_member(name, value) for name, value in totals.items()) + "\n}\n"
+    yield "],\n" + ",\n".join(_member_text(name, value) for name, value in totals.items()) + "\n}\n"
 
 
-def _member(name: str, value: Any) -> str:
+def _member_text(name: str, value: Any) -> str:
     return f'"{name}": {json_text(value)}'
 
 
@@ -60,17 +61,17 @@ def load(text: str) -> Plan:
 
     Raises VssyncError, which names the place, for anything that is not one or that a newer version wrote.
     """
-    content = _parse(text)
+    content = _parse_json(text)
     _check_envelope(content)
     try:
-        return _decode({name: value for name, value in content.items() if name not in _NOT_READ})
+        return _decode_plan({name: value for name, value in content.items() if name not in _NOT_READ})
     except _Damage as damage:
         raise VssyncError(f"The plan file is damaged: {damage}. Make a new plan.") from None
 
 
-def _parse(text: str) -> dict[str, Any]:
+def _parse_json(text: str) -> dict[str, Any]:
     try:
-        content = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        content = json.loads(text, parse_constant=_parse_number, parse_float=_parse_number)
     except (ValueError, RecursionError) as error:
         raise VssyncError(f"The plan file is not JSON: {error}. Make a new plan.") from None
     if not isinstance(content, dict) or "format" not in content:
@@ -78,7 +79,7 @@ def _parse(text: str) -> dict[str, Any]:
     return content
 
 
-def _finite(text: str) -> float:
+def _parse_number(text: str) -> float:
     if not math.isfinite(number := float(text)):
         raise ValueError(f"{text} is not a number")
     return number
@@ -97,7 +98,7 @@ def _check_envelope(content: Mapping[str, Any]) -> None:
         raise VssyncError(f"The plan file is not a plan: its kind is {kind!r}. Make one with `vssync plan --out FILE`.")
 
 
-def _decode(content: dict[str, Any]) -> Plan:
+def _decode_plan(content: dict[str, Any]) -> Plan:
     """The plan; what it calls the files of a store are the `changes` of its store in the text."""
     from msgspec import ValidationError, convert  # most commands read no plan
 
@@ -108,15 +109,21 @@ def _decode(content: dict[str, Any]) -> Plan:
                 raise _Damage(f"stores[{number}]: unknown field 'files'")
             store["files"] = store.pop("changes", [])
     try:
-        plan = convert(content, Plan)
+        plan = convert(content, Plan, dec_hook=_decode_mark)
     except ValidationError as error:
         problem, _, path = str(error).replace("`", "").partition(" - at $")
-        raise _Damage(_at(path, problem[0].lower() + problem[1:])) from None
+        raise _Damage(_with_place(path, problem[0].lower() + problem[1:])) from None
     _refuse_unknown(content, plan)
     return plan
 
 
-def _at(path: str, problem: str) -> str:
+def _decode_mark(kind: type, value: Any) -> AnyMark:
+    if kind is not AnyMark or not isinstance(value, str):
+        raise TypeError(f"expected str, got {type(value).__name__}")
+    return parse_mark(value)
+
+
+def _with_place(path: str, problem: str) -> str:
     path = re.sub(r"^(stores\[\d+\])\.files", r"\1.changes", path.removeprefix("."))
     return f"{path}: {problem}" if path else problem
 
@@ -128,7 +135,7 @@ def _refuse_unknown(content: Any, value: Any, path: str = "") -> None:
             _refuse_unknown(item, value[number], f"{path}[{number}]")
     elif isinstance(content, dict) and is_dataclass(value):
         if unknown := content.keys() - value.__dataclass_fields__.keys():
-            raise _Damage(_at(path, f"unknown field {min(unknown)!r}"))
+            raise _Damage(_with_place(path, f"unknown field {min(unknown)!r}"))
         for name, item in content.items():
             if isinstance(item, (dict, list)):
                 _refuse_unknown(item, getattr(value, name), f"{path}.{name}")

@@ -80,10 +80,10 @@ def shorten_middle(text: str, room: int) -> str:
         return text
     tail = max(1, (room - 3) * 2 // 3)
     head = max(0, room - 3 - tail)
-    return f"{_first(text, head)}...{_last(text, tail)}"
+    return f"{_prefix_within(text, head)}...{_suffix_within(text, tail)}"
 
 
-def _first(text: str, room: int) -> str:
+def _prefix_within(text: str, room: int) -> str:
     used = 0
     for at, char in enumerate(text):
         used += _char_width(char)
@@ -92,8 +92,8 @@ def _first(text: str, room: int) -> str:
     return text
 
 
-def _last(text: str, room: int) -> str:
-    return _first(text[::-1], room)[::-1]
+def _suffix_within(text: str, room: int) -> str:
+    return _prefix_within(text[::-1], room)[::-1]
 
 
 def pad_right(text: str, room: int) -> str:

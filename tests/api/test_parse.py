@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from vssync.api.parse import MalformedResponse, parse_batch, parse_hit, parse_store, parse_store_file
+from vssync.model.marks import MARK, Mark, Origin, UnreadableMark
 from vssync.model.state import AUTO, Chunking, FileCounts, FileStatus, IngestError, StoreStatus
 
 
@@ -34,6 +35,25 @@ def test_an_object_without_id_is_misshapen(body: Any) -> None:
 )
 def test_chunking_as_reported(strategy: Any, chunking: Chunking | None) -> None:
     assert parse_store_file({"id": "f", "chunking_strategy": strategy}).chunking == chunking
+
+
+MARK_TEXT = f"v1;kb;{'0' * 16};id;{'1' * 16};{'2' * 16};d;1"
+
+
+@pytest.mark.parametrize(
+    ("sent", "mark"),
+    [
+        (None, None),
+        ("", UnreadableMark("")),
+        ("v2;x", UnreadableMark("v2;x", 2)),
+        (7, UnreadableMark("7")),
+        (True, UnreadableMark("True")),
+        (MARK_TEXT, Mark("kb", "0" * 16, "id", "1" * 16, "2" * 16, Origin.DECLARED)),
+    ],
+)
+def test_the_mark_is_read_apart_from_the_attributes(sent: Any, mark: Any) -> None:
+    file = parse_store_file({"id": "f", "attributes": {"a": 1, MARK: sent}})
+    assert (file.attributes, file.mark) == ({"a": 1}, mark)
 
 
 def test_statuses_nobody_knows_yet_are_unknown() -> None:

@@ -7,27 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import OWNER, batch, copy, declared, live_store, plan, wanted, with_mark, without
+from tests.planner.builders import OWNER, batch, copy, declared, live_store, plan, unmarked, wanted, with_mark, without
 from vssync.applier.lower import lower
-from vssync.applier.steps import AwaitBatch, CancelBatch, Drop, Put, StoreSteps, Update, Wait
-from vssync.model.marks import (
-    KEY,
-    MARK,
-    Mark,
-    Origin,
-    attributes_digest,
-    key_digest,
-    mark_for,
-    marked,
-    presumed_content_of,
-    read_mark,
-)
+from vssync.applier.steps import AwaitBatch, CancelBatch, Drop, Put, StoreSteps, Wait
+from vssync.model.digests import attributes_digest, mark_for, with_key
+from vssync.model.marks import KEY, Mark, Origin, key_digest
 from vssync.model.plan import Action, FileChange, Plan, Reason, StorePlan
 from vssync.model.state import BatchLimits, Contents, FileStatus, LiveFile, StoreStatus, Upload
 
 A = wanted()
 B = wanted(content="B")
-PRESUMED = presumed_content_of(A)
+PRESUMED = A.presumed_content
 EXT = wanted("terms.pdf", file_id="ext")
 BUSY, FAILED = FileStatus.IN_PROGRESS, FileStatus.FAILED
 
@@ -44,12 +34,6 @@ def puts(lowered: StoreSteps) -> list[Put]:
     return [put for wave in lowered.waves for put in wave.puts]
 
 
-def mark_of(step: Put | Update) -> Mark:
-    mark = read_mark(step.attributes)
-    assert isinstance(mark, Mark)
-    return mark
-
-
 def test_an_empty_plan_has_no_steps() -> None:
     store = declared(A)
     assert lower(plan(store, [(live_store(store), Contents((copy(),)))])) == ()
@@ -57,7 +41,7 @@ def test_an_empty_plan_has_no_steps() -> None:
 
 def test_a_new_file_carries_its_attributes_and_mark() -> None:
     (put,) = puts(steps([A], []))
-    assert put == Put("a.md", A, marked(A, mark_for(OWNER, A, origin=Origin.UPLOADED)), A.chunking)
+    assert put == Put("a.md", A, with_key(A.attributes, A.key), mark_for(OWNER, A, origin=Origin.UPLOADED), A.chunking)
 
 
 def test_a_replaced_copy_goes_after_the_new_one_is_completed() -> None:
@@ -85,7 +69,7 @@ def test_the_upload_of_another_owner_stays_after_a_takeover() -> None:
 def test_a_dead_copy_is_detached_before_its_file_is_attached_again() -> None:
     (put,) = puts(steps([A], [copy(status=FAILED)]))
     assert (put.file_id, put.gap, put.drops) == ("f1", True, (Drop("a.md", "f1", uploaded=False),))
-    assert mark_of(put).tries == 2
+    assert put.mark.tries == 2
 
 
 def test_what_serves_stays_until_the_file_attached_again_is_completed() -> None:
@@ -97,51 +81,46 @@ def test_what_serves_stays_until_the_file_attached_again_is_completed() -> None:
 
 def test_an_adopted_file_attached_again_stays_adopted_and_unread() -> None:
     (put,) = puts(steps([A], [with_mark(copy(status=FAILED), content=PRESUMED, origin=Origin.ADOPTED)]))
-    assert (mark_of(put).origin, mark_of(put).content) == (Origin.ADOPTED, PRESUMED)
+    assert (put.mark.origin, put.mark.content) == (Origin.ADOPTED, PRESUMED)
 
 
 def test_a_declared_file_is_attached_by_its_id() -> None:
     (put,) = puts(steps([EXT], []))
-    assert (put.file_id, mark_of(put).origin, mark_of(put).content) == ("ext", Origin.DECLARED, "id")
+    assert (put.file_id, put.mark.origin, put.mark.content) == ("ext", Origin.DECLARED, "id")
 
 
 def test_an_update_keeps_what_the_mark_knows_of_the_content() -> None:
     live = with_mark(copy(live={"lang": "de"}), content=PRESUMED, origin=Origin.ADOPTED, tries=2, echo="0" * 16)
     (update,) = steps([A], [live]).updates
-    old = read_mark(live.attributes)
-    assert isinstance(old, Mark)
-    assert mark_of(update) == replace(old, echo="")
-    assert without_mark(update) == {"lang": "en", KEY: "a.md"}
-
-
-def without_mark(update: Update) -> dict[str, Any]:
-    return {name: value for name, value in update.attributes.items() if name != MARK}
+    assert isinstance(live.mark, Mark)
+    assert update.mark == replace(live.mark, echo="")
+    assert update.attributes == {"lang": "en", KEY: "a.md"}
 
 
 def test_a_move_writes_the_new_key() -> None:
     (update,) = steps([wanted("b.md")], [copy()]).updates
-    assert (mark_of(update).key, update.attributes[KEY], update.file_id) == (key_digest("b.md"), "b.md", "f1")
+    assert (update.mark.key, update.attributes[KEY], update.file_id) == (key_digest("b.md"), "b.md", "f1")
 
 
 def test_a_takeover_writes_our_name() -> None:
     (update,) = steps([A], [copy(owner="kb/dev")], adopt_from="kb/dev").updates
-    assert mark_of(update) == mark_for(OWNER, A, origin=Origin.UPLOADED)
+    assert update.mark == mark_for(OWNER, A, origin=Origin.UPLOADED)
 
 
 @pytest.mark.parametrize(("file", "origin", "content"), [(A, Origin.ADOPTED, PRESUMED), (EXT, Origin.DECLARED, "id")])
 def test_adoption_adds_a_mark_that_does_not_claim_too_much(file: Any, origin: Origin, content: str) -> None:
-    stranger = without(copy(id="ext"), MARK, KEY)
+    stranger = unmarked(without(copy(id="ext"), KEY))
     lowered = steps([file], [stranger], adopt=True, uploads=[Upload("ext", "a.md", 1, 1)])
     (update,) = lowered.updates
-    assert (mark_of(update).origin, mark_of(update).content, lowered.waves) == (origin, content, ())
+    assert (update.mark.origin, update.mark.content, lowered.waves) == (origin, content, ())
 
 
 def test_attributes_of_others_go_along_and_stay_out_of_the_mark() -> None:
     live = copy(live={"reviewed": True, "lang": "de"}, ignore=("reviewed",))
     lowered = steps([A], [live], settings={"ignore_attributes": ("reviewed",)})
     (update,) = lowered.updates
-    assert without_mark(update) == {"lang": "en", KEY: "a.md", "reviewed": True}
-    assert mark_of(update).attributes == attributes_digest({"lang": "en", KEY: "a.md"})
+    assert update.attributes == {"lang": "en", KEY: "a.md", "reviewed": True}
+    assert update.mark.attributes == attributes_digest({"lang": "en", KEY: "a.md"})
     assert lowered.ignore == ("reviewed",)
 
 

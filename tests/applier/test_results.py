@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.applier.world import Place
-from tests.render.samples import small
+from tests.render.builders import small
 from tests.support import Clock
 from vssync.applier.results import DONE, Result, Results
 from vssync.model.report import Outcome, Report, Status

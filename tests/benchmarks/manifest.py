@@ -19,7 +19,7 @@ from vssync.manifest.build import build_manifest, check_document
 from vssync.manifest.source_map import Documents
 from vssync.manifest.yaml_loader import parse_document
 from vssync.sources.load import LoadedManifest, load_sources
-from vssync.sources.schemas import schema
+from vssync.sources.schemas import load_schema
 
 Result = TypeVar("Result")
 FILES, FOLDERS, OVERRIDES, ENTRIES = 100_000, 500, 20, 10_000
@@ -36,7 +36,7 @@ def main() -> None:
         memory("kept, hashed", lambda: load_sources(root))
     text = explicit()
     say(f"{ENTRIES:,} explicit entries, {len(text) / 1e6:.1f} MB")
-    form = schema("manifest.schema.json")
+    form = load_schema("manifest.schema.json")
     document = timed("parsed", lambda: parse_document(text, "vssync.yaml"))
     timed("validated", lambda: check_document(document, form))
     timed("merged, checked, typed", lambda: build_manifest(Documents(document), form, None, {}))

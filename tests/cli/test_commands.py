@@ -76,7 +76,7 @@ def test_the_main_job(folder: Path) -> None:
     assert "Apply: 2 added, 0 changed, 0 replaced, 0 deleted, 0 failed" in applied.out
     again = started(folder, "apply", "--yes")
     assert (again.code, again.err) == (0, "")
-    assert "No changes. 2 files in 1 store are as the manifest says." in again.out
+    assert "No changes. 2 files in 1 store match the manifest." in again.out
     assert started(folder, "plan", "--detailed-exitcode").code == 0
 
 

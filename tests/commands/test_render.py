@@ -9,7 +9,7 @@ import pytest
 
 from vssync.commands.render import trace_files
 from vssync.errors import UsageProblem
-from vssync.manifest.explain import rendered
+from vssync.manifest.explain import effective_tree
 from vssync.manifest.yaml_loader import parse_document
 from vssync.render.manifest import manifest_json, manifest_yaml
 from vssync.sources.load import LoadedManifest, load_sources
@@ -108,7 +108,9 @@ def test_files_as_text_leave_a_manifest(loaded: LoadedManifest) -> None:
         f"#   file_id       file-1            {place}:15:9",
     ):
         assert " ".join(line.split()) in [" ".join(shown.split()) for shown in text.split("\n")]
-    assert parse_document(text, "vssync.yaml").tree == rendered(loaded.manifest) | {"service": {"provider": "local"}}
+    assert parse_document(text, "vssync.yaml").tree == effective_tree(loaded.manifest) | {
+        "service": {"provider": "local"}
+    }
 
 
 def test_files_as_json_leave_a_manifest(loaded: LoadedManifest, tmp_path: Path) -> None:

@@ -19,12 +19,12 @@ from vssync.manifest.source_map import Documents
 from vssync.manifest.yaml_loader import parse_document
 from vssync.render.manifest import manifest_yaml
 from vssync.sources.load import load_sources
-from vssync.sources.schemas import schema
+from vssync.sources.schemas import load_schema
 
 ROOT = Path(__file__).parents[2]
 GUIDE = sorted((ROOT / "examples/quickstart/docs").rglob("*.md"))
 PAGES = [ROOT / "README.md", *GUIDE]
-SCHEMA = schema("manifest.schema.json")
+SCHEMA = load_schema("manifest.schema.json")
 REFERENCE = (ROOT / "examples/quickstart/docs/manifest-reference.md").read_text()
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

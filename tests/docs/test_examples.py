@@ -31,7 +31,7 @@ ELSEWHERE: list[tuple[str, str | None, int, int]] = [
     ("product-docs", "staging", 1, 8),
     ("product-docs", "prod", 1, 7),
 ]
-SCENARIOS = sorted((ROOT / "tests/scenarios").glob("*/*/vssync.yaml"))
+SCENARIOS = sorted((ROOT / "tests/guarantees/scenarios").glob("*/*/vssync.yaml"))
 
 
 @pytest.fixture

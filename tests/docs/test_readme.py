@@ -30,7 +30,7 @@ from vssync.local.transport import LocalTransport
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-SCENARIO = ROOT / "tests/scenarios/support-kb/1"
+SCENARIO = ROOT / "tests/guarantees/scenarios/support-kb/1"
 SET_UP = "python3 -m venv .venv && .venv/bin/pip install -q -c .ci/constraints.txt -e "
 FIRST = "vssync apply --yes -f examples/quickstart"
 COMMANDS = [SET_UP + f". && .venv/bin/{FIRST}", SET_UP + "'.[test]' && .venv/bin/pytest -q -n 2"]

@@ -14,11 +14,11 @@ from vssync.manifest.build import build_manifest, check_document
 from vssync.manifest.source_map import Documents
 from vssync.manifest.yaml_loader import parse_document
 from vssync.model.state import Capabilities
-from vssync.sources.schemas import schema
+from vssync.sources.schemas import load_schema
 
 FOLDER = Path(__file__).parents[2] / "examples/quickstart/docs/providers"
 PAGES = {path.stem: path.read_text() for path in FOLDER.glob("*.md")}
-SCHEMA = schema("manifest.schema.json")
+SCHEMA = load_schema("manifest.schema.json")
 MANIFESTS = [
     (provider, text)
     for provider, page in PAGES.items()

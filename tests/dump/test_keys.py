@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vssync.commands.dump.keys import free_key, label, local_name
-from vssync.manifest.globs import NEVER
-from vssync.manifest.schema import LABEL
+from vssync.manifest.globs import NEVER_READ
+from vssync.manifest.schema import LABEL_PATTERN
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_local_names(key: str, name: str) -> None:
 @given(st.text(max_size=40), st.sampled_from(["file-1", "../x", ""]))
 def test_a_local_name_never_leaves_its_folder(key: str, file_id: str) -> None:
     parts = local_name(key, file_id, set()).split("/")
-    assert all(part and not part.startswith(".") and part not in NEVER for part in parts)
+    assert all(part and not part.startswith(".") and part not in NEVER_READ for part in parts)
     assert all(len(part.encode()) <= 255 and "\0" not in part for part in parts)
 
 
@@ -50,4 +50,4 @@ def test_a_taken_name_gets_the_id_before_it() -> None:
 
 @given(st.text(max_size=100))
 def test_a_label_is_a_label(text: str) -> None:
-    assert LABEL.fullmatch(label(text, "store"))
+    assert LABEL_PATTERN.fullmatch(label(text, "store"))

@@ -26,9 +26,9 @@ from vssync.model.state import (
     ServiceSpec,
     StoreStatus,
 )
-from vssync.sources.schemas import schema
+from vssync.sources.schemas import load_schema
 
-SCHEMA = schema("manifest.schema.json")
+SCHEMA = load_schema("manifest.schema.json")
 SMALL, LARGE = Chunking(200, 50), Chunking(800, 400)
 STORE = LiveStore("vs_1", "kb", StoreStatus.COMPLETED, 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,10 @@ from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
-from vssync.model.marks import KEY, MARK
+from vssync.model.marks import KEY, Mark
 from vssync.model.plan import Action, NoteKind, Options, Plan, Reason
 from vssync.model.report import Report, Status
-from vssync.model.state import AUTO, LiveFile
+from vssync.model.state import AUTO, Attributes, LiveFile
 
 MANIFEST = """\
 version: 1
@@ -52,10 +53,10 @@ def live(work: Session) -> tuple[str, dict[str, LiveFile]]:
     return store.id, {str(file.attributes.get(KEY)): file for file in work.client.files(store.id)}
 
 
-def attach(client: Client, store_id: str, name: str, attributes: dict[str, str]) -> str:
+def attach(client: Client, store_id: str, name: str, attributes: Attributes, mark: Any = None) -> str:
     """Somebody uploads and attaches a file."""
     file_id = client.upload(io.BytesIO(b"# theirs\n"), name).id
-    batch = client.create_batch(store_id, [AttachmentEntry(file_id, attributes, AUTO)]).batch.id
+    batch = client.create_batch(store_id, [AttachmentEntry(file_id, attributes, AUTO, mark)]).batch.id
     client.batch(store_id, batch)
     return file_id
 
@@ -78,7 +79,10 @@ def test_other_peoples_files_are_counted_and_left(folder: Path) -> None:
 def test_a_changed_attribute_is_drift_and_put_right(folder: Path) -> None:
     with open_work(folder) as (work, _):
         store_id, files = live(work)
-        work.client.set_attributes(store_id, files["a.md"].id, {**files["a.md"].attributes, "lang": "de", "x": 1})
+        mark = files["a.md"].mark
+        assert isinstance(mark, Mark)
+        changed = {**files["a.md"].attributes, "lang": "de", "x": 1}
+        work.client.set_attributes(store_id, files["a.md"].id, changed, mark)
     plan, report = apply(folder)
     (change,) = plan.stores[0].files
     assert (change.action, change.reasons) == (Action.UPDATE, (Reason.DRIFTED,))
@@ -104,8 +108,7 @@ def test_a_second_copy_of_ours_goes_and_its_upload_with_it(folder: Path) -> None
     with open_work(folder) as (work, _):
         store_id, files = live(work)
         before = files["a.md"].id
-        attributes = {name: str(value) for name, value in files["a.md"].attributes.items()}
-        attach(work.client, store_id, "a.md", attributes)
+        attach(work.client, store_id, "a.md", files["a.md"].attributes, files["a.md"].mark)
     plan, report = apply(folder)
     assert report.converged
     assert {reason for change in plan.stores[0].files for reason in change.reasons} == {Reason.SUPERSEDED}
@@ -122,8 +125,7 @@ def test_a_second_copy_of_ours_goes_and_its_upload_with_it(folder: Path) -> None
 def test_an_erased_mark_makes_the_file_theirs_and_holds_the_create_back(folder: Path) -> None:
     with open_work(folder) as (work, _):
         store_id, files = live(work)
-        bare = {name: value for name, value in files["a.md"].attributes.items() if name != MARK}
-        work.client.set_attributes(store_id, files["a.md"].id, bare)
+        work.client.set_attributes(store_id, files["a.md"].id, files["a.md"].attributes)
     with open_work(folder) as (work, _recorder):
         plan = make_plan_now(work, Options())
         assert [note.kind for note in plan.stores[0].notes if note.key] == [NoteKind.ADOPTABLE]

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import copy, declared, live_store, wanted, without
+from tests.planner.builders import copy, declared, live_store, unmarked, wanted
 from tests.planner.builders import plan as make
 from vssync.errors import VssyncError
-from vssync.model.marks import MARK
 from vssync.model.plan import Options, Plan, StorePlan
 from vssync.model.state import Contents, FileStatus, Upload
 from vssync.planfile import dump, load
@@ -45,7 +44,7 @@ def planned(options: Options) -> Plan:
     """What some option could make more of: files that leave, change, failed or carry no mark; stores that leave."""
     files = [wanted(f"{n}.md", str(n)) for n in range(16)]
     copies = [copy(file, id=f"f{n}") for n, file in enumerate(files[:13])]
-    copies += [copy(files[13], id="f13", status=FileStatus.FAILED, tries=3), without(copy(files[14], id="f14"), MARK)]
+    copies += [copy(files[13], id="f13", status=FileStatus.FAILED, tries=3), unmarked(copy(files[14], id="f14"))]
     changed = replace(files[4], sha256="0" * 64)
     guide = declared(changed, *files[5:], key="guide", description="new")
     left = declared(wanted("x.md"), key="left")

@@ -22,16 +22,16 @@ from vssync.journal.lock import exclusive_lock
 HOLD = """\
 import sys
 from pathlib import Path
-from vssync.journal import alone
-with alone(Path(sys.argv[1])):
+from vssync.journal.lock import exclusive_lock
+with exclusive_lock(Path(sys.argv[1])):
     print(flush=True)
     sys.stdin.read()
 """
 WAIT = """\
 import sys
 from pathlib import Path
-from vssync.journal import alone
-with alone(Path(sys.argv[1]), 30, lambda who: print(who, flush=True)):
+from vssync.journal.lock import exclusive_lock
+with exclusive_lock(Path(sys.argv[1]), 30, lambda who: print(who, flush=True)):
     print("in")
 """
 

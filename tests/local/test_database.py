@@ -23,7 +23,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from tests.local.client import Api
-from vssync.local import open_service
+from vssync.local.app import open_service
 with open_service(Path(sys.argv[1])) as service, Api(service) as api:
     store = api.store()
     for n in range(int(sys.argv[2])):

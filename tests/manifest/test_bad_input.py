@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifest.support import HEAD, PAGES, load, problems, write
+from tests.manifest.builders import HEAD, PAGES, load_manifest, load_problems, write_files
 from vssync.errors import ManifestError
 from vssync.sources.load import load_sources
 
@@ -15,7 +15,7 @@ FILES = STORE + "    files:\n"  # what follows it begins in line 6
 ENV = "environments: {dev: {}, prod: {}}\n"  # moves the rest down a line
 
 FORM = [
-    ("a: 1\n" + STORE, (3, 1), "unknown field `a`", "known here: version, name, root"),
+    ("a: 1\n" + STORE, (3, 1), "unknown field `a`", "allowed here: version, name, root"),
     (STORE + "    chunk: auto\n", (5, 5), "unknown field `chunk` in `stores.guide`", "did you mean `chunking`?"),
     (STORE + "    prune: no\n", (5, 12), "`stores.guide.prune` must be true or false, not text", "write false"),
     (STORE + "    name: 12\n", (5, 11), "`stores.guide.name` must be text, not a number", 'write "12"'),
@@ -78,7 +78,7 @@ FORM = [
     (STORE + "    guards: {max_delete: 101%}\n", (5, 26), "cannot be `101%`", "a share"),
     (STORE + "    extensions: [MD]\n", (5, 18), "cannot be `MD`", "with its dot, in lower case: `.md`"),
     ("defaults: {id: x}\n" + STORE, (3, 12), "unknown field `id` in `defaults`", ""),
-    ("variables: {a-b: {kind: x}}\n" + STORE, (3, 19), "unknown field `kind` in `variables.a-b`", "known here: type"),
+    ("variables: {a-b: {kind: x}}\n" + STORE, (3, 19), "unknown field `kind` in `variables.a-b`", "allowed here: type"),
     ("variables: {v: 1.10}\n" + STORE, (3, 16), "1.10 is 1.1", ""),
     ("variables: {v: {default: 1.10}}\n" + STORE, (3, 26), "1.10 is 1.1", ""),
     ("environments: {a/b: {}}\n" + STORE, (3, 16), "the name `a/b` in `environments`", ""),
@@ -105,19 +105,19 @@ RULES = [
     ("stores: {a: {was: [x]}, b: {was: [x]}}\n", (3, 35), "two stores have the former key `x`", ""),
     ("stores: {a: {was: [b]}, b: {}}\n", (3, 20), "`b` is a store of this manifest, not a former key", "remove"),
     (STORE + "    attributes: {by: x}\n    ignore_attributes: [by]\n", (5, 18), "leaves it to others", "remove it"),
-    (FILES + "      - path: /etc/*.md\n", (6, 15), "`/etc/*.md` is an absolute path", "as seen from `root`"),
+    (FILES + "      - path: /etc/*.md\n", (6, 15), "`/etc/*.md` is an absolute path", "relative to `root`"),
     (FILES + "      - path: C:/docs/*.md\n", (6, 15), "`C:/docs/*.md` is an absolute path", ""),
     (FILES + "      - path: docs/../../x.md\n", (6, 15), "`docs/../../x.md` leaves `root`", "set `root` higher"),
     (FILES + "      - path: docs/\n", (6, 15), "`docs/` is a folder", "write `docs/**` for every file in it"),
     (FILES + "      - path: .\n", (6, 15), "`.` is a folder", "write `**` for every file in it"),
     (FILES + "      - path: .git/config.md\n", (6, 15), "lies in `.git`, which is never read", ""),
     (FILES + '      - path: "**/a/**/b/**/c/**/d/**/*.md"\n', (6, 15), "has more than 4 `**`", "write fewer"),
-    (FILES + '      - path: "{1..2000}/*.md"\n', (6, 15), "is no pattern", ""),
+    (FILES + '      - path: "{1..2000}/*.md"\n', (6, 15), "is not a valid pattern", ""),
     (FILES + "      - {path: docs/**, exclude: [../x]}\n", (6, 35), "`../x` leaves `root`", ""),
     (
         FILES + "      - {file_id: f, key: k, optional: true}\n",
         (6, 30),
-        "an entry with `file_id` has no `optional`",
+        "an entry with `file_id` cannot have `optional`",
         "",
     ),
     (FILES + "      - {file_id: f, key: '${path}'}\n", (6, 27), "has no path to make a key from", "in full"),
@@ -126,18 +126,18 @@ RULES = [
     (FILES + "      - {path: docs/**, only: [dev]}\n", (6, 32), "there is no environment `dev`", "declare it under"),
     (STORE + '    overrides: [{match: "/a"}]\n', (5, 25), "`/a` is an absolute path", ""),
     (FILES + "      - path: docs/*.txt\n", (6, 15), "`docs/*.txt` matches no file", "or add `optional: true`"),
-    (FILES + "      - path: docs/gone.md\n", (6, 15), "`docs/gone.md` does not exist", "mend it"),
+    (FILES + "      - path: docs/gone.md\n", (6, 15), "`docs/gone.md` does not exist", "fix it"),
     (FILES + "      - path: DOCS/*.md\n", (6, 15), "`DOCS/*.md` matches no file", ""),
     (
         FILES + "      - path: docs/**\n      - path: docs/*.md\n",
         (7, 15),
-        "`docs/intro.md` chosen by two entries, also by `stores.guide.files[0]`",
+        "`docs/intro.md` is chosen by two entries, also by `stores.guide.files[0]`",
         "narrow one of them, or use `exclude`",
     ),
     (
         FILES + "      - path: docs/**\n      - path: '**/*.md'\n",
         (7, 15),
-        "`docs/api/call.md` and 2 more files chosen by two entries",
+        "`docs/api/call.md` and 2 more files are chosen by two entries",
         "",
     ),
     (
@@ -176,11 +176,11 @@ RULES = [
         "the upload name made for it is empty",
         "",
     ),
-    (FILES + "      - {path: '*.md', key: '${dir}'}\n", (0, 0), "the key made for it is empty", "mend the template"),
-    ("root: gone\n" + STORE, (3, 7), "the root `gone` is no folder", "name one that exists"),
-    ('root: "a\\0b"\n' + STORE, (3, 7), "is no folder", ""),
-    (f"root: {'a' * 300}\n" + STORE, (3, 7), "is no folder", ""),
-    (f"root: {'a/' * 5000}\n" + STORE, (3, 7), "is no folder", ""),
+    (FILES + "      - {path: '*.md', key: '${dir}'}\n", (0, 0), "the key made for it is empty", "fix the template"),
+    ("root: gone\n" + STORE, (3, 7), "the root `gone` is not a folder", "name a folder that exists"),
+    ('root: "a\\0b"\n' + STORE, (3, 7), "is not a folder", ""),
+    (f"root: {'a' * 300}\n" + STORE, (3, 7), "is not a folder", ""),
+    (f"root: {'a/' * 5000}\n" + STORE, (3, 7), "is not a folder", ""),
     ("root: ..\n" + STORE, (3, 7), "the root `..` lies outside of", "--allow-outside"),
     ("include: [gone/*.yaml]\n" + STORE, (3, 11), "the pattern matches no file", ""),
     ("include: [../*.yaml]\n" + STORE, (3, 11), "`../*.yaml` leaves `root`", ""),
@@ -190,7 +190,7 @@ RULES = [
 @pytest.mark.parametrize(("text", "place", "message", "hint"), [*FORM, *RULES])
 def test_each_rule_broken_once(tmp_path: Path, text: str, place: tuple[int, int], message: str, hint: str) -> None:
     env = "dev" if text.startswith("environments: {dev:") else None
-    (problem,) = problems(tmp_path, text, {**PAGES, "top.md": "x"}, env=env)
+    (problem,) = load_problems(tmp_path, text, {**PAGES, "top.md": "x"}, env=env)
     assert message in problem.message
     assert hint in problem.hint
     assert (problem.line, problem.column) == place
@@ -203,7 +203,7 @@ def test_each_rule_broken_once(tmp_path: Path, text: str, place: tuple[int, int]
         ("name: x\nstores: {} # version:", "the manifest lacks the field `version`"),
         ("version: 1\nstores: {}", "the manifest lacks the field `name`"),
         ("version: 1\nname: x\n", "the manifest lacks the field `stores`"),
-        ("version: 2\nnew: 1", "`version` 2 is newer than the newest known here, 1"),
+        ("version: 2\nnew: 1", "`version` 2 is newer than this vssync, which reads version 1"),
         ("version: '1'\nname: x\nstores: {}", "`version` must be 1, not `1`"),
         ("version: 1\nname: a;b\nstores: {}", "`name` cannot be `a;b`"),
         ("version: 1\nname: a/b\nstores: {}", "`name` cannot be `a/b`"),
@@ -212,17 +212,22 @@ def test_each_rule_broken_once(tmp_path: Path, text: str, place: tuple[int, int]
     ],
 )
 def test_what_every_manifest_begins_with(tmp_path: Path, text: str, message: str) -> None:
-    assert message in problems(tmp_path, text)[0].message
+    assert message in load_problems(tmp_path, text)[0].message
 
 
 @pytest.mark.parametrize(
     ("env", "text", "message", "hint"),
     [
-        (None, ENV + STORE, "the manifest has environments, and none was chosen", "give --env; known here: dev, prod"),
+        (
+            None,
+            ENV + STORE,
+            "the manifest has environments, and none was chosen",
+            "give --env; declared here: dev, prod",
+        ),
         ("pord", ENV + STORE, "there is no environment `pord`", "did you mean `prod`?"),
         ("a/b", ENV + STORE, "the environment `a/b` is not a name", "letters, digits"),
-        ("dev", STORE, "no environments are declared, so `dev` is none of them", "leave --env out"),
-        ("pr-1", "environments: {pr-*: {}, 'p*': {}}\n" + STORE, "fits `pr-*` and `p*`", "declare it by name"),
+        ("dev", STORE, "the manifest declares no environments, so not `dev` either", "leave --env out"),
+        ("pr-1", "environments: {pr-*: {}, 'p*': {}}\n" + STORE, "matches `pr-*` and `p*`", "declare it by name"),
         (
             "dev",
             ENV + FILES + "      - {path: docs/**, only: [dev], not: [prod]}\n",
@@ -233,7 +238,7 @@ def test_what_every_manifest_begins_with(tmp_path: Path, text: str, message: str
     ],
 )
 def test_environments_are_chosen_with_care(tmp_path: Path, env: str | None, text: str, message: str, hint: str) -> None:
-    (problem,) = problems(tmp_path, text, env=env)
+    (problem,) = load_problems(tmp_path, text, env=env)
     assert message in problem.message
     assert hint in problem.hint
 
@@ -241,25 +246,25 @@ def test_environments_are_chosen_with_care(tmp_path: Path, env: str | None, text
 @pytest.mark.parametrize(
     ("declared", "given", "message", "hint"),
     [
-        ("{default: x}", {"hots": "y"}, "the variable `hots` is given and not declared", "did you mean `host`?"),
+        ("{default: x}", {"hots": "y"}, "the variable `hots` is given but not declared", "did you mean `host`?"),
         ("{description: site address}", {}, "the variable `host` has no value", "give --var host=... (site address)"),
         ("", {"host": "\udcff"}, "the value given for the variable `host` is not UTF-8 text", ""),
         ("{type: number}", {"host": "many"}, "the variable `host` must be a number, not `many`", ""),
         ("{type: number}", {"host": "1.10"}, "the variable `host` must be a number, not `1.10`", ""),
         ("{default: true}", {"host": "yes"}, "the variable `host` must be true or false, not `yes`", ""),
         ("{type: number, default: x}", {}, "the default of the variable `host` is not a number", ""),
-        ("{default: '${var.a}'}", {}, "`${var.a}` means nothing in a variable's default", "only `${env}` does"),
+        ("{default: '${var.a}'}", {}, "`${var.a}` cannot be used in a variable's default", "only `${env}` can"),
         ("{default: '${'}", {}, "a placeholder `${` is not closed", ""),
     ],
 )
 def test_variables(tmp_path: Path, declared: str, given: dict[str, str], message: str, hint: str) -> None:
-    (problem,) = problems(tmp_path, f"variables: {{host: {declared}}}\n{STORE}", variables=given)
+    (problem,) = load_problems(tmp_path, f"variables: {{host: {declared}}}\n{STORE}", variables=given)
     assert message in problem.message
     assert hint in problem.hint
 
 
 def test_what_is_wrong_in_an_environment_is_placed_there(tmp_path: Path) -> None:
-    (problem,) = problems(
+    (problem,) = load_problems(
         tmp_path,
         """\
         stores: {guide: {files: [{path: docs/**}]}}
@@ -274,7 +279,7 @@ def test_what_is_wrong_in_an_environment_is_placed_there(tmp_path: Path) -> None
 
 
 def test_what_is_wrong_in_defaults_is_placed_there(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, "defaults:\n  files: [{path: 'gone/${store}/**'}]\nstores: {acme: }\n")
+    (problem,) = load_problems(tmp_path, "defaults:\n  files: [{path: 'gone/${store}/**'}]\nstores: {acme: }\n")
     assert problem.message == "`gone/acme/**` matches no file"
     assert (problem.line, problem.column) == (4, 18)
 
@@ -283,7 +288,7 @@ def test_what_is_wrong_in_defaults_is_placed_there(tmp_path: Path) -> None:
     ("text", "line", "column", "message"),
     [
         ("stores: {acme: {prun: true}}\n", 1, 17, "unknown field `prun`"),
-        ("stores:\n  acme:\n    name: '${stor}'\n", 3, 11, "`${stor}` is no placeholder"),
+        ("stores:\n  acme:\n    name: '${stor}'\n", 3, 11, "`${stor}` is not a placeholder"),
         ("stores: {guide: {}}\n", 1, 10, "the store `guide` is also declared in"),
         ("stores: {}\nname: x\n", 2, 1, "unknown field `name`"),
         ("name: [\n", 2, 1, "not YAML"),
@@ -292,32 +297,32 @@ def test_what_is_wrong_in_defaults_is_placed_there(tmp_path: Path) -> None:
 def test_what_is_wrong_in_an_included_file_is_placed_there(
     tmp_path: Path, text: str, line: int, column: int, message: str
 ) -> None:
-    (problem, *_) = problems(tmp_path, "include: [more/*.yaml]\n" + STORE, {**PAGES, "more/a.yaml": text})
+    (problem, *_) = load_problems(tmp_path, "include: [more/*.yaml]\n" + STORE, {**PAGES, "more/a.yaml": text})
     assert message in problem.message
     assert (problem.file, problem.line, problem.column) == (str(tmp_path / "more/a.yaml"), line, column)
 
 
 def test_everything_wrong_in_one_store_is_reported_together(tmp_path: Path) -> None:
     text = STORE + "    prun: true\n    chunking: half\n    files: [{path: 1}]\n"
-    assert [problem.line for problem in problems(tmp_path, text)] == [5, 6, 7]
+    assert [problem.line for problem in load_problems(tmp_path, text)] == [5, 6, 7]
 
 
 def test_a_thousand_problems_are_twenty_and_a_count(tmp_path: Path) -> None:
     entries = "".join(f"      - path: gone-{number}.md\n" for number in range(1000))
     with pytest.raises(ManifestError) as raised:
-        load(tmp_path, FILES + entries)
+        load_manifest(tmp_path, FILES + entries)
     lines = str(raised.value).splitlines()
     assert len([line for line in lines if "does not exist" in line]) == 20
     assert lines[-1] == "and 980 more problems (1,000 in all)"
 
 
 def test_five_megabytes_of_aliases_are_refused(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, "x-a: &a [" + "x," * 1000 + "]\nx-b:\n" + "- *a\n" * 1_000_000 + STORE)
+    (problem,) = load_problems(tmp_path, "x-a: &a [" + "x," * 1000 + "]\nx-b:\n" + "- *a\n" * 1_000_000 + STORE)
     assert "aliases add more than 100,000 values" in problem.message
 
 
 @pytest.mark.parametrize("content", [b"name: \xff\n", HEAD.encode("utf-16")])
 def test_a_manifest_is_utf_8(tmp_path: Path, content: bytes) -> None:
-    write(tmp_path, {"vssync.yaml": content})
+    write_files(tmp_path, {"vssync.yaml": content})
     with pytest.raises(ManifestError, match="the manifest is not UTF-8 text"):
         load_sources(tmp_path)

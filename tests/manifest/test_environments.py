@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifest.support import files, load
-from vssync.manifest.merge import merge
+from tests.manifest.builders import files_by_key, load_manifest
+from vssync.manifest.merge import merge_trees
 from vssync.model.state import AUTO, Chunking, DesiredStore
 
 TEXT = """
@@ -41,7 +41,7 @@ environments:
 
 
 def guide(root: Path, env: str) -> DesiredStore:
-    return next(store for store in load(root, TEXT, env=env).desired.stores if store.key == "guide")
+    return next(store for store in load_manifest(root, TEXT, env=env).desired.stores if store.key == "guide")
 
 
 SHAPES = {
@@ -58,15 +58,15 @@ SHAPES = {
 
 @pytest.mark.parametrize("env", SHAPES)
 def test_an_environment_shapes_everything(tmp_path: Path, env: str) -> None:
-    desired = load(tmp_path, TEXT, env=env).desired
+    desired = load_manifest(tmp_path, TEXT, env=env).desired
     names = [store.name for store in desired.stores]
     keys = [file.key for file in guide(tmp_path, env).files]
     assert (desired.owner, desired.service.provider, names, keys) == SHAPES[env]
 
 
 def test_the_service_is_replaced_whole(tmp_path: Path) -> None:
-    assert load(tmp_path, TEXT, env="dev").desired.service.region == ""
-    assert load(tmp_path, TEXT, env="prod").desired.service.region == "us-chicago-1"
+    assert load_manifest(tmp_path, TEXT, env="dev").desired.service.region == ""
+    assert load_manifest(tmp_path, TEXT, env="prod").desired.service.region == "us-chicago-1"
 
 
 def test_chunking_is_removed_or_replaced_and_metadata_merged(tmp_path: Path) -> None:
@@ -82,8 +82,8 @@ def test_attributes_of_an_environment_replace_and_remove(tmp_path: Path) -> None
 
 
 def test_variables_given_go_before_those_of_an_environment(tmp_path: Path) -> None:
-    loaded = load(tmp_path, TEXT, env="dev", variables={"host": "http://mine"})
-    assert files(loaded)["docs/intro.md"].attributes["site"] == "http://mine"
+    loaded = load_manifest(tmp_path, TEXT, env="dev", variables={"host": "http://mine"})
+    assert files_by_key(loaded)["docs/intro.md"].attributes["site"] == "http://mine"
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_variables_given_go_before_those_of_an_environment(tmp_path: Path) -> No
 def test_variables_given_have_the_declared_type(tmp_path: Path, kind: str, given: str, value: object) -> None:
     store = "stores: {a: {attributes: {v: '${var.v}'}, files: [{path: '*.md'}]}}"
     text = f"variables: {{v: {{type: {kind}}}}}\n{store}"
-    loaded = load(tmp_path, text, {"a.md": "x"}, variables={"v": given}, env=None)
-    assert files(loaded)["a.md"].attributes["v"] == value
-    assert type(files(loaded)["a.md"].attributes["v"]) is type(value)
+    loaded = load_manifest(tmp_path, text, {"a.md": "x"}, variables={"v": given}, env=None)
+    assert files_by_key(loaded)["a.md"].attributes["v"] == value
+    assert type(files_by_key(loaded)["a.md"].attributes["v"]) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -136,11 +136,11 @@ def test_variables_given_have_the_declared_type(tmp_path: Path, kind: str, given
 def test_merging_is_a_json_merge_patch_with_exceptions(
     base: dict[str, object], change: dict[str, object], merged: dict[str, object]
 ) -> None:
-    assert merge(base, change) == merged
+    assert merge_trees(base, change) == merged
 
 
 def test_included_files_hold_further_stores(tmp_path: Path) -> None:
-    loaded = load(
+    loaded = load_manifest(
         tmp_path,
         """
         include: ["${var.folder}/*.yaml"]
@@ -157,4 +157,4 @@ def test_included_files_hold_further_stores(tmp_path: Path) -> None:
         env="dev",
     )
     assert [store.name for store in loaded.desired.stores] == ["acme-dev-1", "beta-dev", "guide-dev"]
-    assert files(loaded, 0)["docs/intro.md"].attributes == {"t": "acme"}
+    assert files_by_key(loaded, 0)["docs/intro.md"].attributes == {"t": "acme"}

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.manifest.support import files, load
-from vssync.manifest.merge import PATH
-from vssync.manifest.placeholders import NoFolder, part, split, upload_digest, upload_name
+from tests.manifest.builders import files_by_key, load_manifest
+from vssync.manifest.merge import PATH_TEMPLATE
+from vssync.manifest.placeholders import MissingFolder, parse_template, path_part, upload_digest, upload_name
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from vssync.manifest.placeholders import NoFolder, part, split, upload_digest, u
     ],
 )
 def test_upload_names(template: str, path: str, name: str) -> None:
-    assert upload_name(split(template), path, "0123456789abcdef") == name
+    assert upload_name(parse_template(template), path, "0123456789abcdef") == name
 
 
 @pytest.mark.parametrize(
@@ -46,30 +46,30 @@ def test_upload_names(template: str, path: str, name: str) -> None:
     ],
 )
 def test_parts_of_a_path(path: str, name: str, value: str) -> None:
-    assert part(path, name) == value
+    assert path_part(path, name) == value
 
 
 @pytest.mark.parametrize(("path", "name"), [("c.md", "dir.0"), ("a/c.md", "dir.1")])
 def test_folders_that_are_not_there(path: str, name: str) -> None:
-    with pytest.raises(NoFolder, match="they count from 0"):
-        part(path, name)
+    with pytest.raises(MissingFolder, match="they count from 0"):
+        path_part(path, name)
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=400))
 def test_an_upload_name_is_one_short_name(path: str) -> None:
-    name = upload_name(PATH, path, "")
+    name = upload_name(PATH_TEMPLATE, path, "")
     assert "/" not in name
-    extension = len(part(path.replace("/", "__"), "ext").encode())
+    extension = len(path_part(path.replace("/", "__"), "ext").encode())
     assert len(name.encode()) <= max(255, extension + 2)
 
 
 def test_the_digest_is_of_the_owner_and_the_bytes(tmp_path: Path) -> None:
     text = "stores: {guide: {filename: '${stem}-${digest}${ext}', files: [{path: docs/*}]}}"
-    (file,) = files(load(tmp_path, text)).values()
+    (file,) = files_by_key(load_manifest(tmp_path, text)).values()
     assert file.filename == f"intro-{upload_digest('docs', file.sha256)}.md"
     assert upload_digest("docs", file.sha256) != upload_digest("other", file.sha256)
 
 
 def test_an_upload_name_decides_whether_an_extension_is_taken(tmp_path: Path) -> None:
     text = "stores: {guide: {filename: '${path}.txt', files: [{path: '*.rst'}]}}"
-    assert files(load(tmp_path, text, {"a.rst": "x"}))["a.rst"].filename == "a.rst.txt"
+    assert files_by_key(load_manifest(tmp_path, text, {"a.rst": "x"}))["a.rst"].filename == "a.rst.txt"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifest.support import files, load, problems
-from vssync.manifest.front_matter import front_matter
+from tests.manifest.builders import files_by_key, load_manifest, load_problems
+from vssync.manifest.front_matter import parse_front_matter
 
 PAGE = "---\ntitle: Hello\ntags: [a, b]\ndraft: false\nweight: 3\n---\n# Hello\n"
 STORE = """
@@ -34,7 +34,7 @@ stores:
     ],
 )
 def test_fields_are_typed(text: str, fields: dict[str, object]) -> None:
-    assert front_matter(text, "a.md", ("title", "tags", "draft", "weight")) == (fields, ())
+    assert parse_front_matter(text, "a.md", ("title", "tags", "draft", "weight")) == (fields, ())
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_fields_are_typed(text: str, fields: dict[str, object]) -> None:
     ],
 )
 def test_what_is_wrong_has_the_documents_own_line(text: str, line: int, column: int, message: str) -> None:
-    fields, (problem,) = front_matter(text, "docs/a.md", ("title",))
+    fields, (problem,) = parse_front_matter(text, "docs/a.md", ("title",))
     assert not fields
     assert message in problem.message
     assert (problem.file, problem.line, problem.column) == ("docs/a.md", line, column)
@@ -60,10 +60,12 @@ def test_what_is_wrong_has_the_documents_own_line(text: str, line: int, column: 
 
 @pytest.mark.parametrize("hashed", [True, False])
 def test_documents_go_before_the_level_that_lifts(tmp_path: Path, hashed: bool) -> None:
-    found = files(load(tmp_path, STORE, {"a.md": PAGE, "b.md": "plain", "c.txt": PAGE}, hashed=hashed))
-    assert found["a.md"].attributes == {"title": "Hello", "tags": "a,b", "lang": "en"}
-    assert found["b.md"].attributes == {"title": "none", "lang": "en"}
-    assert found["c.txt"].attributes == {"title": "none", "lang": "en"}
+    resolved = files_by_key(
+        load_manifest(tmp_path, STORE, {"a.md": PAGE, "b.md": "plain", "c.txt": PAGE}, hashed=hashed)
+    )
+    assert resolved["a.md"].attributes == {"title": "Hello", "tags": "a,b", "lang": "en"}
+    assert resolved["b.md"].attributes == {"title": "none", "lang": "en"}
+    assert resolved["c.txt"].attributes == {"title": "none", "lang": "en"}
 
 
 def test_an_inner_level_goes_before_an_outer_lift(tmp_path: Path) -> None:
@@ -74,9 +76,9 @@ def test_an_inner_level_goes_before_an_outer_lift(tmp_path: Path) -> None:
         files: [{path: '*.md', front_matter: [weight]}]
         overrides: [{match: a.md, attributes: {title: Mine, weight: null}}]
     """
-    found = files(load(tmp_path, text, {"a.md": PAGE, "b.md": PAGE}))
-    assert found["a.md"].attributes == {"title": "Mine"}
-    assert found["b.md"].attributes == {"title": "Hello", "weight": 3}
+    resolved = files_by_key(load_manifest(tmp_path, text, {"a.md": PAGE, "b.md": PAGE}))
+    assert resolved["a.md"].attributes == {"title": "Mine"}
+    assert resolved["b.md"].attributes == {"title": "Hello", "weight": 3}
 
 
 @pytest.mark.parametrize(("path", "wrong"), [("b.md", False), ("'*.md'", True)])
@@ -88,12 +90,12 @@ def test_a_field_matters_in_the_stores_that_lift_it(tmp_path: Path, path: str, w
     """
     pages = {"a.md": "---\ntitle: x\ntags: {a: 1}\n---\n", "b.md": PAGE}
     if wrong:
-        (problem,) = problems(tmp_path, text, pages)
+        (problem,) = load_problems(tmp_path, text, pages)
         assert (problem.file, problem.line) == ("a.md", 3)
     else:
-        assert files(load(tmp_path, text, pages))["a.md"].attributes == {"title": "x"}
+        assert files_by_key(load_manifest(tmp_path, text, pages))["a.md"].attributes == {"title": "x"}
 
 
 def test_a_bad_document_is_a_problem_of_the_load(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, STORE, {"docs/a.md": "---\ntitle: {a: 1}\n---\n"})
+    (problem,) = load_problems(tmp_path, STORE, {"docs/a.md": "---\ntitle: {a: 1}\n---\n"})
     assert (problem.file, problem.line, problem.column) == ("docs/a.md", 2, 8)

@@ -68,8 +68,13 @@ def test_no_pattern_of_many_stars_takes_for_ever() -> None:
     ],
 )
 def test_where_to_look(pattern: str, folder: str, start: str, literal: bool, hidden: bool) -> None:
-    found = compile_pattern(pattern)
-    assert (found.folder, found.start, found.literal, found.hidden) == (folder, start, literal, hidden)
+    compiled = compile_pattern(pattern)
+    assert (compiled.folder, compiled.start, compiled.is_literal, compiled.names_hidden) == (
+        folder,
+        start,
+        literal,
+        hidden,
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,11 +89,11 @@ def test_where_to_look(pattern: str, folder: str, start: str, literal: bool, hid
     ],
 )
 def test_only_a_drive_or_a_slash_makes_a_pattern_absolute(pattern: str, wrong: bool) -> None:
-    assert (pattern_problem(pattern) == ("is an absolute path", "write it as seen from `root`")) == wrong
+    assert (pattern_problem(pattern) == ("is an absolute path", "write it relative to `root`")) == wrong
 
 
 def test_overrides_and_excludes_match_hidden_names_too() -> None:
-    names = [name for name, _ in LISTING.matching(compile_pattern("**/*.md", everything=True))]
+    names = [name for name, _ in LISTING.matching(compile_pattern("**/*.md", match_hidden=True))]
     assert names == [name for name in NAMES if name.endswith(".md")]
 
 
@@ -100,9 +105,9 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, min_size=1, max_size=5).map("/".join) | st.lists(PIECES, min_size=1, max_size=6).map("".join))
 def test_a_pattern_without_flaw_compiles_and_its_start_begins_what_it_matches(pattern: str) -> None:
     if pattern_problem(pattern) is None:
-        found = compile_pattern(pattern)
-        matched = {name for name, _ in LISTING.matching(found)}
-        assert matched == {name for name in map(str, LISTING_NAMES) if found.matches(name)}
+        compiled = compile_pattern(pattern)
+        matched = {name for name, _ in LISTING.matching(compiled)}
+        assert matched == {name for name in map(str, LISTING_NAMES) if compiled.matches(name)}
 
 
 LISTING_NAMES = [file.name for file in (FoundFile(name, 1) for name in NAMES)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifest.support import file_of, files, load
+from tests.manifest.builders import files_by_key, load_first_file, load_manifest
 from vssync.model.state import AUTO, BatchLimits, Chunking, Guards, Limit, Scalar
 
 SMALL = "{max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}"
@@ -39,7 +39,7 @@ stores:
 def test_attributes_are_inherited_one_by_one(
     tmp_path: Path, levels: tuple[str, ...], merged: dict[str, Scalar]
 ) -> None:
-    assert file_of(tmp_path, LEVELS.format(*levels)).attributes == merged
+    assert load_first_file(tmp_path, LEVELS.format(*levels)).attributes == merged
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_chunking_is_taken_whole_from_the_innermost_level(
         files: [{{path: docs/** {entry} }}],
         overrides: [{{match: docs/*.md {override} }}] }}
     """
-    assert file_of(tmp_path, text).chunking == chunking
+    assert load_first_file(tmp_path, text).chunking == chunking
 
 
 def test_defaults_hold_every_field_of_a_store(tmp_path: Path) -> None:
-    loaded = load(
+    loaded = load_manifest(
         tmp_path,
         """
         defaults:
@@ -96,20 +96,20 @@ def test_defaults_hold_every_field_of_a_store(tmp_path: Path) -> None:
 
 
 def test_a_store_says_what_only_it_can(tmp_path: Path) -> None:
-    (store,) = load(tmp_path, "stores: {guide: {id: vs_1, external: true, was: [old]}}").desired.stores
+    (store,) = load_manifest(tmp_path, "stores: {guide: {id: vs_1, external: true, was: [old]}}").desired.stores
     assert (store.key, store.name, store.id, store.external, store.was) == ("guide", "guide", "vs_1", True, ("old",))
 
 
 def test_many_tenants_take_a_line_each(tmp_path: Path) -> None:
     tenants = [f"tenant-{number:02}" for number in range(40)]
     text = "defaults: {files: [{path: 'docs/${store}/**'}], attributes: {tenant: '${store}'}}\nstores:\n"
-    loaded = load(
+    loaded = load_manifest(
         tmp_path,
         text + "".join(f"  {tenant}:\n" for tenant in tenants),
         {f"docs/{tenant}/{name}.md": "x" for tenant in tenants for name in "ab"},
     )
     assert [store.key for store in loaded.desired.stores] == tenants
-    assert files(loaded, 39)["docs/tenant-39/b.md"].attributes == {"tenant": "tenant-39"}
+    assert files_by_key(loaded, 39)["docs/tenant-39/b.md"].attributes == {"tenant": "tenant-39"}
 
 
 def test_equal_attributes_are_one_object(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_equal_attributes_are_one_object(tmp_path: Path) -> None:
         attributes: {app: x, area: "${dir.0}", kind: null}
         files: [{path: docs/**}]
     """
-    first, *others = files(load(tmp_path, text)).values()
+    first, *others = files_by_key(load_manifest(tmp_path, text)).values()
     assert all(other.attributes is first.attributes for other in others)
 
 
@@ -130,7 +130,7 @@ def test_one_and_true_are_not_equal_attributes(tmp_path: Path) -> None:
       a: {attributes: {v: "${var.one}", p: "${dir}"}, files: [{path: docs/intro.md}]}
       b: {attributes: {v: "${var.yes}", p: "${dir}"}, files: [{path: docs/intro.md}]}
     """
-    values = [next(iter(store.files)).attributes["v"] for store in load(tmp_path, text).desired.stores]
+    values = [next(iter(store.files)).attributes["v"] for store in load_manifest(tmp_path, text).desired.stores]
     assert [type(value) for value in values] == [int, bool]
 
 
@@ -143,7 +143,7 @@ def test_files_declared_by_id(tmp_path: Path) -> None:
         files: [{file_id: "${var.terms}", key: legal/terms.PDF, attributes: {kind: terms}}]
         overrides: [{match: legal/**, chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 0}}]
     """
-    (file,) = files(load(tmp_path, text)).values()
+    (file,) = files_by_key(load_manifest(tmp_path, text)).values()
     assert (file.key, file.file_id, file.path, file.sha256) == ("legal/terms.PDF", "file-123", "", "")
     assert file.attributes == {"url": "https://h/legal/terms.PDF", "kind": "terms"}
     assert (file.filename, file.chunking) == ("legal__terms.pdf", Chunking(400, 0))
@@ -151,4 +151,4 @@ def test_files_declared_by_id(tmp_path: Path) -> None:
 
 def test_keys_may_be_made_from_paths(tmp_path: Path) -> None:
     text = "stores: {guide: {files: [{path: docs/**, key: 'v1/${name}'}]}}"
-    assert sorted(files(load(tmp_path, text))) == ["v1/call.md", "v1/idea.md", "v1/intro.md"]
+    assert sorted(files_by_key(load_manifest(tmp_path, text))) == ["v1/call.md", "v1/idea.md", "v1/intro.md"]

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.manifest.support import PAGES, load, write
+from tests.manifest.builders import PAGES, load_manifest, write_files
 from tests.manifest.test_environments import TEXT
 from tests.manifest.test_yaml_loader import TREES
 from vssync.errors import ManifestError
-from vssync.manifest.explain import rendered
+from vssync.manifest.explain import effective_tree
 from vssync.sources.load import LoadedManifest, load_sources
-from vssync.sources.schemas import schema
+from vssync.sources.schemas import load_schema
 
-SCHEMA = schema("manifest.schema.json")
+SCHEMA = load_schema("manifest.schema.json")
 WORDS = st.sampled_from(
     [
         "a",
@@ -75,7 +75,7 @@ MANIFESTS = likely(SCHEMA).map(lambda tree: {**tree, "version": 1, "name": "docs
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(MANIFESTS | TREES, st.sampled_from([None, "a", "pr-1"]))
 def test_any_tree_loads_or_is_refused(tmp_path: Path, tree: Any, env: str | None) -> None:
-    folder = write(tmp_path / "once", {"vssync.yaml": json.dumps(tree), **PAGES})
+    folder = write_files(tmp_path / "once", {"vssync.yaml": json.dumps(tree), **PAGES})
     with suppress(ManifestError):
         loaded = load_sources(folder, env=env)
         assert loads_again(tmp_path / "again", loaded)
@@ -84,17 +84,17 @@ def test_any_tree_loads_or_is_refused(tmp_path: Path, tree: Any, env: str | None
 def loads_again(folder: Path, loaded: LoadedManifest) -> bool:
     """Whether a rendered manifest means what it was rendered from; over the same files it may not be refused."""
     try:
-        again = load(folder, json.dumps(rendered(loaded.manifest)))
+        reloaded = load_manifest(folder, json.dumps(effective_tree(loaded.manifest)))
     except ManifestError as error:
         raise AssertionError("a rendered manifest was refused") from error
-    return again.desired.stores == loaded.desired.stores
+    return reloaded.desired.stores == loaded.desired.stores
 
 
 @pytest.mark.parametrize("env", ["dev", "prod", "pr-7"])
 def test_what_is_rendered_renders_itself(tmp_path: Path, env: str) -> None:
-    loaded = load(tmp_path, TEXT, env=env)
-    text = json.dumps(rendered(loaded.manifest))
-    again = load(tmp_path, text)
-    assert rendered(again.manifest) == rendered(loaded.manifest)
-    assert again.desired.stores == loaded.desired.stores
-    assert again.desired.service == loaded.desired.service
+    loaded = load_manifest(tmp_path, TEXT, env=env)
+    text = json.dumps(effective_tree(loaded.manifest))
+    reloaded = load_manifest(tmp_path, text)
+    assert effective_tree(reloaded.manifest) == effective_tree(loaded.manifest)
+    assert reloaded.desired.stores == loaded.desired.stores
+    assert reloaded.desired.service == loaded.desired.service

@@ -9,10 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.manifest.support import file_of, files, load, problems
-from vssync.manifest.placeholders import Ambiguous, Name, Unclosed, escape, join, split
+from tests.manifest.builders import files_by_key, load_first_file, load_manifest, load_problems
+from vssync.manifest.placeholders import (
+    AmbiguousDollar,
+    Placeholder,
+    UnclosedPlaceholder,
+    escape_placeholders,
+    format_template,
+    parse_template,
+)
 
-NAMES = st.from_regex(r"[a-z.0-9]{0,8}", fullmatch=True).map(Name)
+NAMES = st.from_regex(r"[a-z.0-9]{0,8}", fullmatch=True).map(Placeholder)
 LITERALS = st.text(alphabet="ab${}", max_size=6)
 
 
@@ -21,40 +28,42 @@ LITERALS = st.text(alphabet="ab${}", max_size=6)
     [
         ("", ()),
         ("plain", ("plain",)),
-        ("${a}", (Name("a"),)),
-        ("x${a}-${b}", ("x", Name("a"), "-", Name("b"))),
+        ("${a}", (Placeholder("a"),)),
+        ("x${a}-${b}", ("x", Placeholder("a"), "-", Placeholder("b"))),
         ("$${a}", ("${a}",)),
         ("$$${a}", ("$${a}",)),
         ("$a {b}", ("$a {b}",)),
     ],
 )
 def test_texts_are_taken_apart(text: str, parts: tuple[object, ...]) -> None:
-    assert split(text) == parts
+    assert parse_template(text) == parts
 
 
 @pytest.mark.parametrize("text", ["${", "a ${b", "${a{b}"])
 def test_an_open_placeholder_is_refused(text: str) -> None:
-    with pytest.raises(Unclosed):
-        split(text)
+    with pytest.raises(UnclosedPlaceholder):
+        parse_template(text)
 
 
 @given(LITERALS)
 def test_an_escaped_text_means_itself(text: str) -> None:
-    assert "".join(str(part) for part in split(escape(text))) == text
+    assert "".join(str(part) for part in parse_template(escape_placeholders(text))) == text
 
 
 @given(st.lists(LITERALS | NAMES, max_size=6).map(tuple))
-def test_what_is_joined_is_taken_apart_again(parts: tuple[str | Name, ...]) -> None:
+def test_what_is_joined_is_taken_apart_again(parts: tuple[str | Placeholder, ...]) -> None:
     try:
-        again = split(join(parts))
-    except Ambiguous:
+        reparsed = parse_template(format_template(parts))
+    except AmbiguousDollar:
         assert any(
-            str(one).endswith("$") and isinstance(next_one, Name)
+            str(one).endswith("$") and isinstance(next_one, Placeholder)
             for one, next_one in pairwise(part for part in parts if part)
         )
         return
-    assert [part for part in again if isinstance(part, Name)] == [part for part in parts if isinstance(part, Name)]
-    assert join(again) == join(parts)
+    assert [part for part in reparsed if isinstance(part, Placeholder)] == [
+        part for part in parts if isinstance(part, Placeholder)
+    ]
+    assert format_template(reparsed) == format_template(parts)
 
 
 @pytest.mark.parametrize(
@@ -76,41 +85,41 @@ def test_what_is_joined_is_taken_apart_again(parts: tuple[str | Name, ...]) -> N
     ],
 )
 def test_what_placeholders_of_attributes_stand_for(tmp_path: Path, value: str, meant: object) -> None:
-    found = file_of(
+    file = load_first_file(
         tmp_path,
         f"""
         variables: {{host: "https://h", count: 3, live: {{type: boolean, default: true}}, odd: "$${{path}}"}}
         stores: {{guide: {{attributes: {{a: '{value}'}}, files: [{{path: docs/intro.md}}]}}}}
         """,
     )
-    assert found.attributes == {"a": meant}
-    assert type(found.attributes["a"]) is type(meant)
+    assert file.attributes == {"a": meant}
+    assert type(file.attributes["a"]) is type(meant)
 
 
 @pytest.mark.parametrize(
     ("field", "message", "hint"),
     [
-        ("name: '${stor}'", "`${stor}` is no placeholder", "did you mean `store`?"),
-        ("name: '${path}'", "`${path}` means nothing here", "it belongs to a single file's"),
-        ("name: '${digest}'", "`${digest}` means nothing here", "it belongs to a single file's"),
+        ("name: '${stor}'", "`${stor}` is not a placeholder", "did you mean `store`?"),
+        ("name: '${path}'", "`${path}` cannot be used here", "use it in the attributes"),
+        ("name: '${digest}'", "`${digest}` cannot be used here", "use it in the attributes"),
         ("name: '${env}'", "`${env}` has no value", "declare `environments`"),
         ("name: '${var.hots}'", "`${var.hots}` is not declared", "did you mean `var.host`?"),
         ("name: 'a${'", "a placeholder `${` is not closed", "write `$${` for the text `${`"),
-        ("attributes: {a: '${digest}'}", "`${digest}` means nothing here", "it belongs to"),
-        ("attributes: {a: '${dir.x}'}", "`${dir.x}` is no placeholder", "did you mean `dir.0`?"),
+        ("attributes: {a: '${digest}'}", "`${digest}` cannot be used here", "use it in the attributes"),
+        ("attributes: {a: '${dir.x}'}", "`${dir.x}` is not a placeholder", "did you mean `dir.0`?"),
         ("attributes: {a: '${var.cash}${path}'}", "a value that ends in `$` stands before a placeholder", "put some"),
-        ("filename: '${1}'", "`${1}` is no placeholder", "write `$${`"),
+        ("filename: '${1}'", "`${1}` is not a placeholder", "write `$${`"),
     ],
 )
 def test_placeholders_without_meaning(tmp_path: Path, field: str, message: str, hint: str) -> None:
-    (problem,) = problems(tmp_path, f"variables: {{host: h, cash: us$}}\nstores:\n  guide:\n    {field}\n")
+    (problem,) = load_problems(tmp_path, f"variables: {{host: h, cash: us$}}\nstores:\n  guide:\n    {field}\n")
     assert message in problem.message
     assert hint in problem.hint
     assert problem.line == 6
 
 
 def test_an_attribute_may_not_ask_for_more_folders_than_there_are(tmp_path: Path) -> None:
-    (problem,) = problems(
+    (problem,) = load_problems(
         tmp_path,
         """\
         stores:
@@ -124,7 +133,7 @@ def test_an_attribute_may_not_ask_for_more_folders_than_there_are(tmp_path: Path
 
 
 def test_an_override_may_remove_what_asks_for_too_much(tmp_path: Path) -> None:
-    loaded = load(
+    loaded = load_manifest(
         tmp_path,
         """
         stores:
@@ -134,7 +143,7 @@ def test_an_override_may_remove_what_asks_for_too_much(tmp_path: Path) -> None:
             overrides: [{match: docs/*, attributes: {area: null}}]
         """,
     )
-    assert {key: file.attributes for key, file in files(loaded).items()} == {
+    assert {key: file.attributes for key, file in files_by_key(loaded).items()} == {
         "docs/intro.md": {},
         "docs/api/call.md": {"area": "api"},
         "docs/drafts/idea.md": {"area": "drafts"},
@@ -142,7 +151,7 @@ def test_an_override_may_remove_what_asks_for_too_much(tmp_path: Path) -> None:
 
 
 def test_a_literal_is_plain_text_everywhere(tmp_path: Path) -> None:
-    loaded = load(
+    loaded = load_manifest(
         tmp_path,
         """
         variables: {odd: "$${x}"}

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from vssync.manifest.schema import Checker
+from vssync.manifest.schema import SchemaValidator
 from vssync.model.state import Capabilities, DesiredStore, ServiceSpec
-from vssync.sources.schemas import schema
+from vssync.sources.schemas import load_schema
 
-SCHEMA = schema("manifest.schema.json")
+SCHEMA = load_schema("manifest.schema.json")
 DEFINITIONS = SCHEMA["definitions"]
 OURS = {"key", "expires_after_days", "skipped"}  # of a DesiredStore, and not a field of its own
 
@@ -45,7 +45,7 @@ def test_every_field_is_explained_with_examples_that_are_right(field: str) -> No
     assert rules["title"]
     assert rules["description"]
     assert rules["examples"]
-    checker = Checker(
+    checker = SchemaValidator(
         {**rules, "definitions": DEFINITIONS, "properties": {**SCHEMA["properties"], **rules.get("properties", {})}}
     )
     for example in [*rules["examples"], *([rules["default"]] if "default" in rules else [])]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifest.support import files, load
+from tests.manifest.builders import files_by_key, load_manifest
 from vssync.manifest.diagnostics import TreePath as ManifestPath
-from vssync.sources.load import LoadedManifest, file_provenance, load_sources, locate, locate_one
+from vssync.sources.load import LoadedManifest, file_provenance, load_sources, locate_value, locate_values
 
 TEXT = """\
 version: 1
@@ -57,20 +57,20 @@ PAGES = {
     ],
 )
 def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: ManifestPath, place: str) -> None:
-    load(tmp_path, TEXT, PAGES, env="prod")
+    load_manifest(tmp_path, TEXT, PAGES, env="prod")
     monkeypatch.chdir(tmp_path)
-    assert locate_one(load_sources(Path(), env="prod"), path) == place
+    assert locate_value(load_sources(Path(), env="prod"), path) == place
 
 
 def test_where_each_part_of_a_file_came_from(tmp_path: Path) -> None:
-    loaded = load(tmp_path, TEXT, PAGES, env="prod")
-    found = {
+    loaded = load_manifest(tmp_path, TEXT, PAGES, env="prod")
+    sources = {
         key: {part: _line(loaded, path) for part, path in file_provenance(loaded, "guide", file).items()}
-        for key, file in files(loaded, 1).items()
+        for key, file in files_by_key(loaded, 1).items()
     }
     shared = {"file": 13, "chunking": 7, "attributes.app": 6, "attributes.url": 6, "attributes.lang": 10}
-    assert found["docs/intro.md"] == {**shared, "attributes.part": 14, "attributes.title": None}
-    assert found["docs/api/call.md"] == {**shared, "attributes.part": 17}
+    assert sources["docs/intro.md"] == {**shared, "attributes.part": 14, "attributes.title": None}
+    assert sources["docs/api/call.md"] == {**shared, "attributes.part": 17}
 
 
 ENTRIES = """\
@@ -90,10 +90,10 @@ stores:
 
 def test_every_file_has_its_entry(tmp_path: Path) -> None:
     front = "---\ntitle: x\n---\n"
-    loaded = load(
+    loaded = load_manifest(
         tmp_path, ENTRIES, dict.fromkeys(("docs/a.md", "docs/b.md", "docs/c.txt", "docs/gr\u00f6ss.html"), front)
     )
-    origins = {key: file_provenance(loaded, "guide", file) for key, file in files(loaded).items()}
+    origins = {key: file_provenance(loaded, "guide", file) for key, file in files_by_key(loaded).items()}
     lines = {key: _line(loaded, parts["file"]) for key, parts in origins.items()}
     assert lines == {
         "docs/a.md": 8,
@@ -107,4 +107,4 @@ def test_every_file_has_its_entry(tmp_path: Path) -> None:
 
 
 def _line(loaded: LoadedManifest, path: ManifestPath | None) -> int | None:
-    return locate(loaded, [path])[path].line if path else None
+    return locate_values(loaded, [path])[path].line if path else None

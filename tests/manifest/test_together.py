@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.manifest.support import problems
+from tests.manifest.builders import load_problems
 from tests.manifest.test_laws import MANIFESTS, SCHEMA
 from vssync.errors import ManifestError
 from vssync.manifest.build import build_manifest, check_document
-from vssync.manifest.rules import APART
-from vssync.manifest.schema import check
+from vssync.manifest.rules import FIELDS_APART_FROM_SELECTION
+from vssync.manifest.schema import validate_tree
 from vssync.manifest.source_map import Documents
 from vssync.manifest.yaml_loader import parse_document
 
@@ -47,7 +47,7 @@ FAULTS: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "form of another store": (("more", "prune"), "maybe", "must be true or false, not text"),
     "form of the service": (("/service",), {"provider": "azure"}, "must be `local`, `oci`"),
     "form of the defaults": (("/defaults",), {"batch": {"size": 0}}, "is 0; at least 1"),
-    "a placeholder": (("guide", "description"), "${stor}", "`${stor}` is no placeholder"),
+    "a placeholder": (("guide", "description"), "${stor}", "`${stor}` is not a placeholder"),
     "a rule of a store": (("guide", "was"), ["more"], "not a former key"),
     "a rule of an entry": (("guide", "files", 2), {"path": "../x"}, "leaves `root`"),
     "a rule of two entries": (
@@ -78,11 +78,11 @@ def text_with(*names: str) -> str:
 
 @pytest.mark.parametrize("names", [*combinations(FAULTS, 2), tuple(FAULTS)], ids=" and ".join)
 def test_all_that_is_wrong_is_reported_and_nothing_that_follows(tmp_path: Path, names: tuple[str, ...]) -> None:
-    found = [problem.message for problem in problems(tmp_path, text_with(*names), PAGES)]
+    messages = [problem.message for problem in load_problems(tmp_path, text_with(*names), PAGES)]
     wanted = [FAULTS[name][2] for name in names]
-    assert [message for message in found if not any(words in message for words in wanted)] == []
-    assert [words for words in wanted if not any(words in message for message in found)] == []
-    assert len(found) == len(wanted)
+    assert [message for message in messages if not any(words in message for words in wanted)] == []
+    assert [words for words in wanted if not any(words in message for message in messages)] == []
+    assert len(messages) == len(wanted)
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,10 @@ def test_a_store_that_may_have_meant_to_skip_files_is_not_blamed_for_them(
 ) -> None:
     many = ", ".join(f"k{number}: 1" for number in range(15))
     text = f"stores: {{s: {{{field}: {wrong}, attributes: {{{many}}}, files: [{{path: 'docs/*'}}, {{path: gone}}]}}}}"
-    found = problems(tmp_path, text, {"docs/a.xyz": "x", "docs/empty.md": ""})
-    assert len(found) == 2
-    assert message in found[0].message
-    assert found[1].message == "`gone` does not exist"
+    reported = load_problems(tmp_path, text, {"docs/a.xyz": "x", "docs/empty.md": ""})
+    assert len(reported) == 2
+    assert message in reported[0].message
+    assert reported[1].message == "`gone` does not exist"
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_what_is_wrong_around_the_stores_hides_nothing_that_can_be_told(
 ) -> None:
     pages = {"docs/a.md": "a", "more.yaml": "stores:\n  m: {prune: 1}\n"}
     env = "prod" if text.startswith("environments") else None
-    assert sorted(problem.line for problem in problems(tmp_path, text, pages, env=env)) == lines
+    assert sorted(problem.line for problem in load_problems(tmp_path, text, pages, env=env)) == lines
 
 
 def test_fields_that_leave_a_store_clear_are_the_schemas() -> None:
     fields = SCHEMA["definitions"]["store"]["properties"]
-    assert set(fields) - APART == {"files", "overrides", "skip", "extensions", "filename"}
-    assert APART - set(fields) == set()
+    assert set(fields) - FIELDS_APART_FROM_SELECTION == {"files", "overrides", "skip", "extensions", "filename"}
+    assert FIELDS_APART_FROM_SELECTION - set(fields) == set()
 
 
 @settings(max_examples=100)
@@ -142,4 +142,4 @@ def test_what_is_left_has_the_right_form(tree: Any, env: str | None) -> None:
         )
     except ManifestError:
         return
-    assert check(left.tree, SCHEMA) == ()
+    assert validate_tree(left.tree, SCHEMA) == ()

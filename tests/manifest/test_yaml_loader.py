@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vssync.errors import ManifestError
-from vssync.manifest.yaml_loader import OddFloat, OddInteger, as_written, load_values, parse_document
+from vssync.manifest.scalars import NonCanonicalFloat, NonCanonicalInt, as_written
+from vssync.manifest.yaml_loader import load_values, parse_document
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
 
@@ -44,28 +45,28 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for 
     ],
 )
 def test_scalars_follow_the_core_schema(text: str, value: object) -> None:
-    found = load_values(text, "m.yaml")
-    assert found == value
-    assert type(found) is type(value)
+    loaded = load_values(text, "m.yaml")
+    assert loaded == value
+    assert type(loaded) is type(value)
 
 
 @pytest.mark.parametrize(
     ("text", "value", "kind"),
     [
-        ("1.10", 1.1, OddFloat),
-        ("010", 10, OddInteger),
-        ("1e3", 1000.0, OddFloat),
-        ("0x1F", 31, OddInteger),
-        ("0o17", 15, OddInteger),
-        ("+5", 5, OddInteger),
-        (".5", 0.5, OddFloat),
-        (".inf", float("inf"), OddFloat),
-        ("1e999", float("inf"), OddFloat),
+        ("1.10", 1.1, NonCanonicalFloat),
+        ("010", 10, NonCanonicalInt),
+        ("1e3", 1000.0, NonCanonicalFloat),
+        ("0x1F", 31, NonCanonicalInt),
+        ("0o17", 15, NonCanonicalInt),
+        ("+5", 5, NonCanonicalInt),
+        (".5", 0.5, NonCanonicalFloat),
+        (".inf", float("inf"), NonCanonicalFloat),
+        ("1e999", float("inf"), NonCanonicalFloat),
     ],
 )
 def test_numbers_that_read_back_otherwise_keep_their_text(text: str, value: float, kind: type) -> None:
-    found = load_values(text, "m.yaml")
-    assert (found, type(found), as_written(found)) == (value, kind, text)
+    loaded = load_values(text, "m.yaml")
+    assert (loaded, type(loaded), as_written(loaded)) == (value, kind, text)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +75,12 @@ def test_numbers_that_read_back_otherwise_keep_their_text(text: str, value: floa
         ("a: [", 2, 1, "not YAML"),
         ("a: 1\na: 2\n", 2, 1, "the field `a` is written twice"),
         ("x: {b: 1, b: 2}\n", 1, 11, "the field `b` is written twice"),
-        ("path: *.md\n", 1, 7, "`*.md` has no quotes"),
-        ("- path: **/*.md\n", 1, 9, "`**/*.md` has no quotes"),
-        ("exclude: [**/drafts]\n", 1, 11, "`**/drafts` has no quotes"),
-        ("path: {a,b}/*.md\n", 1, 7, "`{a,b}/*.md` has no quotes"),
-        ("{attributes: {product: ${dir.1}}}\n", 1, 24, "`${dir.1}` has no quotes"),
-        ("path: @here\n", 1, 7, "`@here` has no quotes"),
+        ("path: *.md\n", 1, 7, "`*.md` needs quotes"),
+        ("- path: **/*.md\n", 1, 9, "`**/*.md` needs quotes"),
+        ("exclude: [**/drafts]\n", 1, 11, "`**/drafts` needs quotes"),
+        ("path: {a,b}/*.md\n", 1, 7, "`{a,b}/*.md` needs quotes"),
+        ("{attributes: {product: ${dir.1}}}\n", 1, 24, "`${dir.1}` needs quotes"),
+        ("path: @here\n", 1, 7, "`@here` needs quotes"),
         ("a: *docs\n", 1, 4, "the alias `*docs` has no anchor before it"),
         ("a: &a [*a]\n", 1, 8, "the alias `*a` has no anchor before it"),
         ("<<: {a: 1}\n", 1, 1, "merge keys `<<`"),
@@ -105,7 +106,7 @@ def test_numbers_that_read_back_otherwise_keep_their_text(text: str, value: floa
         ("[" * 60 + "\n%", 1, 51, "nested more than 50 deep"),
         ("{" * 3000, 1, 2, "a field's name must be plain text"),
         ("? " + "[" * 3000, 1, 3, "a field's name must be plain text"),
-        ("[a, *docs/*.md]", 1, 5, "`*docs/*.md` has no quotes"),
+        ("[a, *docs/*.md]", 1, 5, "`*docs/*.md` needs quotes"),
         (BOMB, 15, 18, "aliases add more than 100,000 values"),
         ("a: &a [" + "x," * 1000 + "]\nb: [" + "*a," * 500_000 + "]", 2, 302, "aliases add more than 100,000 values"),
     ],

@@ -10,26 +10,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.model.marks import (
-    MARK,
-    STORE_OWNER,
-    Mark,
-    Origin,
-    StoreMark,
-    Unreadable,
+from vssync.model.digests import (
     attributes_digest,
     chunking_digest,
-    key_attribute,
-    key_digest,
     mark_for,
-    marked,
-    read_mark,
-    read_store_mark,
     settings_digest,
     store_mark_for,
     with_echo,
+    with_key,
 )
-from vssync.model.state import AUTO, Chunking, DesiredFile, DesiredStore
+from vssync.model.marks import (
+    STORE_OWNER,
+    Mark,
+    Origin,
+    UnreadableMark,
+    key_attribute,
+    key_digest,
+    parse_mark,
+    parse_store_mark,
+)
+from vssync.model.state import AUTO, Chunking, DesiredFile, DesiredStore, LiveStore, StoreStatus
 
 SHA = hashlib.sha256(b"hello").hexdigest()
 CAFE = "docs/caf\u00e9.md"
@@ -57,7 +57,7 @@ def first16(text: str) -> str:
         (chunking_digest(Chunking(800, 400)), "800/400"),
         (attributes_digest({}), "[]"),
         (
-            attributes_digest({"b": True, "a": "caf\u00e9", "n": 1.0, "f": 0.5, MARK: "x", "i": 3}, ignore=("i",)),
+            attributes_digest({"b": True, "a": "caf\u00e9", "n": 1.0, "f": 0.5, "i": 3}, ignore=("i",)),
             '[["a","s","caf\u00e9"],["b","b",true],["f","n",0.5],["n","n",1]]',
         ),
         (
@@ -77,7 +77,7 @@ def test_the_bytes_of_a_file_mark() -> None:
     attributes = f'[{",".join(fields)},["weight","n",1]]'
     expected = f"v1;support-kb/prod;{first16(CAFE)};{SHA};{first16('800/400')};{first16(attributes)};u;1"
     assert str(mark) == expected
-    assert marked(FILE, mark) == {**FILE.attributes, "vssync_key": CAFE, "vssync_mark": expected}
+    assert with_key(FILE.attributes, FILE.key) == {**FILE.attributes, "vssync_key": CAFE}
 
 
 def test_the_bytes_of_a_file_mark_by_themselves() -> None:
@@ -123,7 +123,7 @@ marks = st.builds(
 
 @given(marks)
 def test_a_mark_reads_back_as_written_and_fits(mark: Mark) -> None:
-    assert read_mark({MARK: str(mark)}) == mark
+    assert parse_mark(str(mark)) == mark
     assert len(str(mark)) < 400
     assert str(mark).isascii()
     assert str(mark).isprintable()
@@ -135,7 +135,7 @@ def test_a_mark_reads_back_as_written_and_fits(mark: Mark) -> None:
 def test_a_store_mark_reads_back_as_written(owner: str, key: str, settings: str, names: list[str]) -> None:
     store = DesiredStore(key, "x", metadata=dict.fromkeys(names, "v"))
     mark = replace(store_mark_for(owner, store), settings=settings)
-    assert read_store_mark({STORE_OWNER: str(mark)}) == mark
+    assert parse_store_mark(str(mark)) == mark
     assert all(mark.set_by_us(name) for name in names)
     assert len(str(mark)) <= 512
 
@@ -150,29 +150,33 @@ def test_a_store_mark_reads_back_as_written(owner: str, key: str, settings: str,
         ("v2;anything", 2),
         ("v12;kb;x", 12),
         ("v1 ;kb", None),
-        (7, None),
-        (True, None),
     ],
 )
-def test_what_cannot_be_read_is_not_taken_for_ours(text: Any, version: int | None) -> None:
-    assert read_mark({MARK: text}) == Unreadable(str(text), version)
+def test_what_cannot_be_read_is_not_taken_for_ours(text: str, version: int | None) -> None:
+    assert parse_mark(text) == UnreadableMark(text, version)
 
 
 @pytest.mark.parametrize("text", ["", "v1;kb", "v1;kb;guide;xyz", "v1;kb;guide;0123456789abcdef;odd"])
 def test_a_garbled_store_mark_is_not_taken_for_ours(text: str) -> None:
-    assert read_store_mark({STORE_OWNER: text}) == Unreadable(text)
+    assert parse_store_mark(text) == UnreadableMark(text)
 
 
-def test_no_mark_is_none() -> None:
-    assert read_mark({"lang": "en"}) is None
-    assert read_store_mark({}) is None
+@pytest.mark.parametrize(
+    ("metadata", "mark"),
+    [
+        ({}, None),
+        ({STORE_OWNER: ""}, UnreadableMark("")),
+        ({STORE_OWNER: str(store_mark_for("kb", STORE))}, store_mark_for("kb", STORE)),
+    ],
+)
+def test_a_live_store_reads_its_mark(metadata: dict[str, str], mark: Any) -> None:
+    assert LiveStore("vs_1", "Guide", StoreStatus.COMPLETED, 1, metadata).mark == mark
 
 
 def test_an_echo_is_kept_only_while_the_service_garbles() -> None:
     mark = mark_for("kb", FILE, origin=Origin.UPLOADED)
-    sent = marked(FILE, mark)
+    sent = with_key(FILE.attributes, FILE.key)
     assert with_echo(mark, sent) == mark
     assert with_echo(mark, {**sent, "weight": 1}) == mark
     garbled = {**sent, "lang": "FR"}
     assert with_echo(mark, garbled).echo == attributes_digest(garbled)
-    assert isinstance(read_store_mark({STORE_OWNER: str(store_mark_for("kb", STORE))}), StoreMark)

@@ -65,8 +65,8 @@ MUTANTS = (
     Mutant(
         "batch-is-done-so-its-files-are",
         "vssync/applier/settle.py",
-        "file if file and file.status in ENDED else wait_for_file(at, load.file_id, by)",
-        "file or LiveFile(load.file_id, FileStatus.COMPLETED, 0, load.attributes)",
+        "file if file and file.status.ended else wait_for_file(at, load.file_id, by)",
+        "file or LiveFile(load.file_id, FileStatus.COMPLETED, 0, put.attributes, mark=load.mark)",
         ("tests/applier/test_attaching.py", *QUICK),
     ),
     Mutant(
@@ -161,8 +161,8 @@ MUTANTS = (
     Mutant(
         "gc-without-looking",
         "vssync/commands/gc.py",
-        "held = holders(work.client, work.pool, owner, declared(work.loaded.desired))",
-        "held = dict[str, frozenset[str]]()",
+        "for file_id in _held(work, frozenset(found)):",
+        "for file_id in ():",
         ("tests/applier/test_gc.py", "tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(

@@ -12,22 +12,35 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
-from tests.render import samples
-from tests.render.anything import PLANS
-from tests.render.plans import OCI, change, copy, create, deleted, desired, plan, replaced, store, update
+from tests.render import builders as samples
+from tests.render.builders import (
+    ARBITRARY_PLANS,
+    OCI,
+    change,
+    copy,
+    create,
+    deleted,
+    desired,
+    plan,
+    replaced,
+    store,
+    update,
+)
 from vssync.document import FORMAT
 from vssync.errors import VssyncError
-from vssync.model.marks import Origin, mark_for
+from vssync.model.digests import mark_for
+from vssync.model.marks import Origin, UnreadableMark
 from vssync.model.plan import Action, BatchChange, FieldChange, FileChange, Plan, Reason, StoreChange
-from vssync.model.state import DesiredFile, DesiredStore, FileCounts, FileStatus, Scalar
+from vssync.model.state import DesiredFile, FileCounts, FileStatus, Scalar, StoreSettings
 from vssync.planfile import dump, dump_lines, load
 from vssync.staleness import already_applied, check_stale, replaced_since
 
+BAD_MARK = {"id": "file-1", "status": "failed", "created_at": 1, "mark": 7}
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "plan.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 
 
-@given(PLANS)
+@given(ARBITRARY_PLANS)
 @settings(max_examples=80)
 def test_a_plan_survives_its_file(made: Plan) -> None:
     text = dump(made)
@@ -51,7 +64,7 @@ def test_values_keep_their_types_beside_each_other() -> None:
 
 @pytest.mark.parametrize("name", ["small", "nothing", "new-stores", "everything", "refused"])
 def test_a_sample_fits_the_schema(name: str) -> None:
-    VALIDATOR.validate(json.loads(dump(samples.PLANS[name]())))
+    VALIDATOR.validate(json.loads(dump(samples.SAMPLE_PLANS[name]())))
 
 
 def test_the_schema_is_a_schema() -> None:
@@ -69,7 +82,7 @@ def test_every_change_says_all_of_itself_on_a_line_of_its_own() -> None:
     ]
     assert lines[0]["desired"]["attributes"] == dict(made.stores[0].files[0].desired.attributes)  # type: ignore[union-attr]
     assert lines[0]["fields"][0].keys() >= {"name", "before", "after"}
-    assert lines[0]["keep"]["mark"] == lines[1]["drop"][0]["mark"] == live.mark
+    assert lines[0]["keep"]["mark"] == lines[1]["drop"][0]["mark"] == str(live.mark)
     whole = json.loads(dump(made))
     assert [change["key"] for each in whole["stores"] for change in each["changes"]] == ["docs/a.md", "docs/b.md"]
     assert [*whole][-2:] == ["counts", "cost"], "totals come last"
@@ -149,6 +162,10 @@ def test_what_is_no_plan_file_is_named(text: str, message: str) -> None:
         (
             lambda file: file["desired"]["attributes"].update(a=None),
             "attributes[...]: expected bool | int | float | str",
+        ),
+        (
+            lambda file: file.update(keep={"id": "a", "status": "failed", "created_at": 1, "mark": 7}),
+            "keep.mark: expected str",
         ),
         (lambda file: file["desired"].update(shasum="1"), "stores[0].changes[0].desired: unknown field 'shasum'"),
     ],
@@ -275,7 +292,12 @@ LATER = copy("file-2", mark=mark_of(desired()))
         pytest.param(create(), replace(REQUESTED, keep=LATER), True, id="it was missing when it was asked for"),
         pytest.param(REQUESTED, replace(REQUESTED, keep=replace(LATER, id="file-1", created_at=9)), True, id="again"),
         pytest.param(REQUESTED, replace(REQUESTED, keep=copy("file-2")), False, id="a later copy of other chunking"),
-        pytest.param(REQUESTED, replace(REQUESTED, keep=replace(LATER, mark="v1;")), False, id="an unreadable mark"),
+        pytest.param(
+            REQUESTED,
+            replace(REQUESTED, keep=replace(LATER, mark=UnreadableMark("v1;"))),
+            False,
+            id="an unreadable mark",
+        ),
         pytest.param(
             REQUESTED, replace(REQUESTED, keep=replace(LATER, status=FileStatus.FAILED)), False, id="it failed"
         ),
@@ -319,7 +341,7 @@ def test_a_replacement_asked_for_is_done_once(saved: FileChange, found: FileChan
         (store(), store(change=NEW_STORE), "guide: create (missing) is not in the saved plan"),
         (
             store(id="", change=NEW_STORE),
-            store(id="", change=NEW_STORE, desired=DesiredStore("guide", "guide", description="new")),
+            store(id="", change=NEW_STORE, desired=StoreSettings("guide", "guide", description="new")),
             "guide: settings.description (none) -> new",
         ),
         (store(), store(batches=samples.batches()[:1]), "is not in the saved plan"),
@@ -353,7 +375,7 @@ def test_a_long_list_of_moves_ends_in_a_number() -> None:
     assert lines[-1] == "and 1,010 more changes"
 
 
-@given(PLANS)
+@given(ARBITRARY_PLANS)
 @settings(max_examples=50)
 def test_nothing_is_stale_against_itself_once_saved(made: Plan) -> None:
     keys = [each.key for each in made.stores]

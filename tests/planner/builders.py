@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from vssync.model.marks import MARK, STORE_OWNER, Mark, Origin, mark_for, marked, read_mark, store_mark_for
+from vssync.model.digests import mark_for, store_mark_for, with_key
+from vssync.model.marks import STORE_OWNER, Mark, Origin
 from vssync.model.plan import FileChange, Options, Plan, StorePlan
 from vssync.model.state import (
     Capabilities,
@@ -74,15 +75,19 @@ def copy(
     of = of or wanted()
     origin = origin or (Origin.DECLARED if of.file_id else Origin.UPLOADED)
     mark = mark_for(owner, of, ignore, origin=origin, tries=tries)
-    attributes = {**marked(of, mark), **(live or {})}
-    return LiveFile(id, status, at, attributes, reported, IngestError(error) if error else None)
+    attributes = {**with_key(of.attributes, of.key), **(live or {})}
+    return LiveFile(id, status, at, attributes, reported, IngestError(error) if error else None, mark)
 
 
 def with_mark(file: LiveFile, **fields: Any) -> LiveFile:
     """The same copy with other fields in its mark."""
-    mark = read_mark(file.attributes)
-    assert isinstance(mark, Mark)
-    return replace(file, attributes={**file.attributes, MARK: str(replace(mark, **fields))})
+    assert isinstance(file.mark, Mark)
+    return replace(file, mark=replace(file.mark, **fields))
+
+
+def unmarked(file: LiveFile, **fields: Any) -> LiveFile:
+    """The same copy without its mark, and with other fields."""
+    return replace(file, mark=None, **fields)
 
 
 def without(file: LiveFile, *names: str) -> LiveFile:

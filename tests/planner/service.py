@@ -23,7 +23,10 @@ def effects(files: Files, steps: StoreSteps, outcome: FileStatus) -> Iterator[Fi
         for put in wave.puts:
             files = yield from _put(files, put, outcome)
     for update in steps.updates:
-        files = {**files, update.file_id: replace(files[update.file_id], attributes=update.attributes)}
+        files = {
+            **files,
+            update.file_id: replace(files[update.file_id], attributes=update.attributes, mark=update.mark),
+        }
         yield files
     for wait in steps.waits:
         files = yield from _wait(files, wait, outcome)
@@ -44,7 +47,7 @@ def _put(files: Files, put: Put, outcome: FileStatus) -> Effects:
         files = yield from _detach(files, put.drops)
     file_id = put.file_id or next(name for n in count() if (name := f"n{n}") not in files)
     assert file_id not in files, "a File attaches once per store"
-    new = LiveFile(file_id, FileStatus.IN_PROGRESS, NOW, put.attributes, put.chunking)
+    new = LiveFile(file_id, FileStatus.IN_PROGRESS, NOW, put.attributes, put.chunking, mark=put.mark)
     files = {**files, file_id: new}
     yield files
     files = {**files, file_id: replace(new, status=outcome)}

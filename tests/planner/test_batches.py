@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.planner.builders import batch, copy, plan_store, said, wanted
+from tests.planner.builders import batch, copy, plan_store, said, unmarked, wanted
 from vssync.model.marks import STORE_BATCHES
 from vssync.model.plan import Action, NoteKind, StorePlan
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
@@ -62,7 +62,7 @@ def test_a_copy_that_serves_stays_while_its_successor_is_attached_again() -> Non
     assert (again.gap, again.keep and again.keep.id) == (False, "old")
 
 
-UNMARKED = replace(copy(id="x", status=BUSY), attributes={})
+UNMARKED = unmarked(copy(id="x", status=BUSY), attributes={})
 
 
 @pytest.mark.parametrize(

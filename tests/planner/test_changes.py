@@ -130,7 +130,7 @@ def test_a_change_names_the_key_a_moved_file_had() -> None:
 
 def test_the_echo_of_a_service_is_no_drift() -> None:
     from tests.planner.builders import with_mark
-    from vssync.model.marks import attributes_digest
+    from vssync.model.digests import attributes_digest
 
     garbled = copy(live={"lang": "EN"})
     echoed = with_mark(garbled, echo=attributes_digest(garbled.attributes))

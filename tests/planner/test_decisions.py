@@ -8,17 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import NOW, OLD, copy, plan_store, said, wanted, with_mark, without
-from vssync.model.marks import (
-    KEY,
-    MARK,
-    PROVISIONAL,
-    Origin,
-    attributes_digest,
-    presumed_content_of,
-    provisional,
-    read_mark,
-)
+from tests.planner.builders import NOW, OLD, copy, plan_store, said, unmarked, wanted, with_mark, without
+from vssync.model.digests import attributes_digest
+from vssync.model.marks import KEY, PROVISIONAL, Origin, UnreadableMark
 from vssync.model.plan import Action, NoteKind, Reason, StorePlan
 from vssync.model.state import Capabilities, DesiredFile, FileStatus, LiveFile, Upload
 
@@ -33,7 +25,9 @@ BUSY, FAILED, CANCELLED, ODD = (
     FileStatus.UNKNOWN,
 )
 LONG_AGO = NOW - 601
-UNKEYED = replace(copy(), attributes={MARK: str(provisional(read_mark(copy().attributes)))})
+UNKEYED = replace(
+    with_mark(copy(), key=PROVISIONAL, content="?", chunking=PROVISIONAL, attributes=PROVISIONAL), attributes={}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +42,7 @@ class Row:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-ADOPTED = with_mark(copy(), content=presumed_content_of(A), origin=Origin.ADOPTED)
+ADOPTED = with_mark(copy(), content=A.presumed_content, origin=Origin.ADOPTED)
 
 
 def row(name: str, files: Any, copies: Any, *changes: str, notes: str = "", **options: Any) -> Row:
@@ -174,8 +168,8 @@ ROWS = [
         "two keys want what left", [wanted("b.md"), wanted("c.md")], copy(), "b.md update moved", "c.md create missing"
     ),
     row("declared under a new key", EXT, copy(replace(EXT, key="old.pdf"), id="ext"), "terms.pdf update moved"),
-    row("erased mark", A, without(copy(), MARK), "a.md create missing", notes="unmanaged"),
-    row("garbled mark", A, copy(live={MARK: "v1;kb"}), "a.md create missing", notes="unmanaged"),
+    row("erased mark", A, unmarked(copy()), "a.md create missing", notes="unmanaged"),
+    row("garbled mark", A, replace(copy(), mark=UnreadableMark("v1;kb")), "a.md create missing", notes="unmanaged"),
     row("others' copy", A, copy(owner="kb/dev"), "a.md create missing", notes="foreign"),
     row("others' copy taken over", A, copy(owner="kb/dev"), "a.md adopt other_owner", adopt_from="kb/dev"),
     row(
@@ -185,8 +179,8 @@ ROWS = [
         "a.md adopt other_owner drifted",
         adopt_from="kb/dev",
     ),
-    row("declared, attached unmarked", EXT, replace(copy(id="ext"), attributes={}), notes="adoptable unmanaged"),
-    row("declared, adopted", EXT, replace(copy(id="ext"), attributes={}), "terms.pdf adopt unmarked", adopt=True),
+    row("declared, attached unmarked", EXT, unmarked(copy(id="ext"), attributes={}), notes="adoptable unmanaged"),
+    row("declared, adopted", EXT, unmarked(copy(id="ext"), attributes={}), "terms.pdf adopt unmarked", adopt=True),
     row(
         "declared, held by another owner",
         EXT,
@@ -237,7 +231,7 @@ def test_a_situation_gives_these_changes_and_notes(case: Row) -> None:
 
 
 def by_name(copy_size: int = 1, **options: Any) -> StorePlan:
-    stranger = replace(copy(id="s1"), attributes={"owner": "team"})
+    stranger = unmarked(copy(id="s1"), attributes={"owner": "team"})
     upload = Upload("s1", "a.md", copy_size, 9_000)
     return plan_store([A], [stranger], uploads=[upload], **options)
 
@@ -265,14 +259,14 @@ def test_a_file_with_our_upload_name_and_size(
 
 
 def test_a_declared_file_is_not_adopted_by_name_for_another_key() -> None:
-    stranger = replace(copy(id="ext"), attributes={})
+    stranger = unmarked(copy(id="ext"), attributes={})
     uploads = [Upload("ext", "a.md", A.size, 9_000)]
     found = plan_store([A, EXT], [stranger], uploads=uploads, adopt=True)
     assert [said(change)[:2] for change in found.files] == [("a.md", "create"), ("terms.pdf", "adopt")]
 
 
 def test_a_file_is_not_adopted_by_name_when_two_would_do() -> None:
-    strangers = [replace(copy(id=name), attributes={}) for name in ("s1", "s2")]
+    strangers = [unmarked(copy(id=name), attributes={}) for name in ("s1", "s2")]
     uploads = [Upload(name, "a.md", 1, 9_000) for name in ("s1", "s2")]
     found = plan_store([A], strangers, uploads=uploads, adopt=True)
     assert [said(change) for change in found.files] == [("a.md", "create", ("missing",))]
@@ -280,7 +274,7 @@ def test_a_file_is_not_adopted_by_name_when_two_would_do() -> None:
 
 @pytest.mark.parametrize(("others", "action"), [((), Action.ADOPT), (tuple(f"a{n}" for n in range(15)), Action.REFUSE)])
 def test_an_adopted_file_must_have_room_for_what_others_own(others: tuple[str, ...], action: Action) -> None:
-    stranger = replace(copy(id="ext"), attributes={f"a{n}": n for n in range(15)})
+    stranger = unmarked(copy(id="ext"), attributes={f"a{n}": n for n in range(15)})
     (change,) = plan_store([EXT], [stranger], settings={"ignore_attributes": others}, adopt=True).files
     assert change.action is action
     assert ("18 attributes, 15 of them others'" in change.detail) is (action is Action.REFUSE)

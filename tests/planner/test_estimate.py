@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.render import samples
-from tests.render.plans import change, create, deleted, desired, plan, replaced, store, update
+from tests.render import builders as samples
+from tests.render.builders import change, create, deleted, desired, plan, replaced, store, update
 from vssync.applier.lower import lower
 from vssync.model.plan import Action, Counts, FieldChange, Plan, Reason
 from vssync.model.state import BatchLimits, DesiredStore, ServiceSpec
-from vssync.planner.estimate import Cost, count_changes, estimate_cost, new_batches, store_counts
+from vssync.planner.estimate import Cost, count_changes, count_new_batches, count_store_changes, estimate_cost
 
 
 @pytest.mark.parametrize(
@@ -31,14 +31,14 @@ def test_each_action_counts_once(action: Action, counted: Counts) -> None:
 
 def test_stores_add_up() -> None:
     made = samples.everything()
-    whole, parts = count_changes(made), [store_counts(each) for each in made.stores]
+    whole, parts = count_changes(made), [count_store_changes(each) for each in made.stores]
     assert whole.add == sum(part.add for part in parts) == 3
     assert whole.unchanged == sum(part.unchanged for part in parts) == 1_200
 
 
 @pytest.mark.parametrize("name", ["small", "everything", "new-stores", "refused", "large"])
 def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
-    made = samples.PLANS[name]()
+    made = samples.SAMPLE_PLANS[name]()
     waves = [wave for steps in lower(made) for wave in steps.waves]
     sent = [put.file.size for wave in waves for put in wave.puts if not put.file_id]
     found = estimate_cost(made)
@@ -107,4 +107,4 @@ def test_attached_files_have_a_limit_of_their_own() -> None:
 
 @pytest.mark.parametrize(("files", "batches"), [(0, 0), (1, 1), (100, 1), (101, 2)])
 def test_batches_are_as_few_as_their_size_allows(files: int, batches: int) -> None:
-    assert new_batches(store(*(replaced(f"{n}.md") for n in range(files)))) == batches
+    assert count_new_batches(store(*(replaced(f"{n}.md") for n in range(files)))) == batches

@@ -12,11 +12,11 @@ from itertools import combinations_with_replacement
 
 import pytest
 
-from tests.planner.builders import OLD, copy, live_store, plan, wanted, with_mark, without
+from tests.planner.builders import OLD, OWNER, copy, live_store, plan, unmarked, wanted, with_mark
 from tests.planner.builders import declared as store_of
 from tests.planner.service import Files, effects
 from vssync.applier.lower import lower
-from vssync.model.marks import KEY, MARK, presumed_content_of
+from vssync.model.marks import KEY, Mark
 from vssync.model.plan import Action, Plan
 from vssync.model.state import Capabilities, Contents, DesiredFile, FileStatus, IngestError, LiveFile
 
@@ -44,9 +44,9 @@ def variants(file: DesiredFile) -> Iterator[LiveFile]:
     yield copy(file, live={"lang": "de"})
     yield copy(file, status=FAILED, tries=3)
     yield copy(file, status=FileStatus.IN_PROGRESS, live={KEY: "edited"})
-    yield with_mark(copy(), content=presumed_content_of(wanted()))
+    yield with_mark(copy(), content=wanted().presumed_content)
     yield copy(file, owner="kb/dev")
-    yield without(copy(file), MARK)
+    yield unmarked(copy(file))
 
 
 def states(file: DesiredFile) -> Iterator[Files]:
@@ -64,7 +64,7 @@ def states(file: DesiredFile) -> Iterator[Files]:
 
 def identity(files: Files) -> frozenset[object]:
     return frozenset(
-        (file.id, file.status, file.created_at, *sorted(file.attributes.items())) for file in files.values()
+        (file.id, file.status, file.created_at, file.mark, *sorted(file.attributes.items())) for file in files.values()
     )
 
 
@@ -74,7 +74,7 @@ def replan(file: DesiredFile, files: Files, capabilities: Capabilities) -> Plan:
 
 
 def ours(files: Files) -> list[LiveFile]:
-    return [file for file in files.values() if "kb/prod" in str(file.attributes.get(MARK, ""))]
+    return [file for file in files.values() if isinstance(file.mark, Mark) and file.mark.owner == OWNER]
 
 
 def serving(files: Files) -> int:

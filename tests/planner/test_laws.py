@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.planner.builders import OLD, OWNER, batch, copy, declared, live_store, plan, wanted, without
+from tests.planner.builders import OLD, OWNER, batch, copy, declared, live_store, plan, unmarked, wanted, without
 from tests.planner.service import applied
 from vssync.applier.lower import lower
-from vssync.model.marks import MARK, Mark, read_mark
+from vssync.model.marks import MARK, Mark
 from vssync.model.plan import Action, FileChange, Plan
 from vssync.model.state import AUTO, Attributes, Chunking, Contents, DesiredFile, FileStatus, LiveFile, Scalar
 
@@ -48,7 +48,7 @@ def copies(draw: st.DrawFn) -> tuple[LiveFile, ...]:
             tries=draw(st.integers(1, 3)),
             reported=draw(st.none() | chunkings),
         )
-        found.append(without(live, MARK) if draw(st.integers(0, 5)) == 0 else live)
+        found.append(unmarked(live) if draw(st.integers(0, 5)) == 0 else live)
     return tuple(found)
 
 
@@ -112,7 +112,7 @@ def test_nothing_without_our_mark_is_named_but_to_adopt_it(
 ) -> None:
     store = declared(*wants, prune=prune)
     (found,) = plan(store, [(live_store(store), Contents(live))], adopt=adopt).stores
-    marks = {file.id: read_mark(file.attributes) for file in live}
+    marks = {file.id: file.mark for file in live}
     for change in found.files:
         for named in (*change.drop, *((change.keep,) if change.keep else ())):
             mark = marks[named.id]
@@ -143,7 +143,7 @@ def other(value: Scalar | None) -> Scalar:
 
 
 def change_one(file: LiveFile, chance: random.Random) -> LiveFile:
-    name = chance.choice(sorted(file.attributes.keys() - {MARK}))
+    name = chance.choice(sorted(file.attributes))
     return replace(file, attributes={**file.attributes, name: other(file.attributes[name])})
 
 
@@ -156,7 +156,8 @@ def add_one(file: LiveFile, chance: random.Random) -> LiveFile:
 
 
 def take_one(file: LiveFile, chance: random.Random) -> LiveFile:
-    return without(file, chance.choice(sorted(file.attributes)))
+    name = chance.choice([*sorted(file.attributes), MARK])
+    return unmarked(file) if name == MARK else without(file, name)
 
 
 def end_one(file: LiveFile, chance: random.Random) -> LiveFile:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.planner.builders import OWNER, copy, declared, live_store, plan, wanted, with_mark
-from vssync.model.marks import Origin, presumed_content_of
+from vssync.model.marks import Origin
 from vssync.model.state import Contents, DesiredFile, FileStatus, LiveFile
 
 A = wanted()
@@ -30,7 +30,7 @@ def reused(copies: list[LiveFile], files: tuple[DesiredFile, ...] = (A,), **opti
         ([copy(status=FileStatus.IN_PROGRESS)], ""),
         ([copy(wanted(content="B"))], ""),
         ([copy(origin=Origin.ADOPTED)], ""),
-        ([with_mark(copy(), content=presumed_content_of(wanted()))], ""),
+        ([with_mark(copy(), content=wanted().presumed_content)], ""),
         ([copy(owner="kb/dev")], ""),
         ([], ""),
     ],

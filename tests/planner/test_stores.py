@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import OWNER, copy, declared, live_store, plan, wanted
+from tests.planner.builders import OWNER, copy, declared, live_store, plan, unmarked, wanted
 from vssync.errors import Refused, VssyncError
-from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT, store_mark_for
+from vssync.model.digests import store_mark_for
+from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT, UnreadableMark
 from vssync.model.plan import Action, NoteKind, Options, Reason, StorePlan
 from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, LiveStore, ServiceSpec, StoreStatus
 from vssync.planner.find_stores import match_stores
@@ -18,7 +19,7 @@ EXPIRED = StoreStatus.EXPIRED
 EMPTY = Contents()
 GUIDE = declared()
 FULL = Contents((copy(),))
-NOT_OURS = Contents((replace(copy(), attributes={}),))
+NOT_OURS = Contents((unmarked(copy(), attributes={}),))
 
 
 def only(store: DesiredStore, *live: LiveStore, contents: Contents = EMPTY, **options: Any) -> StorePlan:
@@ -235,7 +236,7 @@ def test_a_newer_mark_of_somebody_else_is_nobodys_business() -> None:
 
 
 def test_a_newer_mark_on_a_file_names_its_version() -> None:
-    newer = copy(live={"vssync_mark": "v3;kb"})
+    newer = replace(copy(), mark=UnreadableMark("v3;kb", 3))
     with pytest.raises(VssyncError, match=r"guide.*f1.*version 3"):
         plan(declared(wanted()), [(live_store(), Contents((newer,)))])
 
@@ -285,7 +286,7 @@ def test_whose_contents_must_be_listed() -> None:
     matches = match_stores(Desired(OWNER, ServiceSpec(), (GUIDE,)), stores, Options())
     assert matches.wanted_ids == ("left", "used")
     assert matches.ids == {"guide": "used"}
-    assert [key for key, _ in matches.left] == ["gone", "old"]
+    assert [key for key, _ in matches.undeclared] == ["gone", "old"]
 
 
 MARKED = live_store(declared(key="old", name="shared"))

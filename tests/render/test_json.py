@@ -9,9 +9,8 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
-from tests.render import samples
-from tests.render.anything import REPORTS
-from tests.render.plans import change, create, deleted, plan, replaced, store, update
+from tests.render import builders as samples
+from tests.render.builders import ARBITRARY_REPORTS, change, create, deleted, plan, replaced, store, update
 from vssync.model.plan import Action, Plan, Reason, StoreChange
 from vssync.model.report import Report
 from vssync.model.state import SearchHit
@@ -23,7 +22,7 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "report.schema.json
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 
 
-@given(REPORTS)
+@given(ARBITRARY_REPORTS)
 @settings(max_examples=60)
 def test_every_report_fits_the_schema(report: Report) -> None:
     jsonschema.Draft7Validator.check_schema(SCHEMA)

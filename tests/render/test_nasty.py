@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from tests.render.anything import PLANS, REPORTS
-from tests.render.plans import copy, create, desired, plan, store, update
+from tests.render.builders import ARBITRARY_PLANS, ARBITRARY_REPORTS, copy, create, desired, plan, store, update
 from vssync.model.plan import (
     Action,
     BatchChange,
@@ -121,7 +120,7 @@ def inspected(text: str) -> FileInspection:
     made = manifest(text)
     live = LiveFile(text, FileStatus.FAILED, 1, {text: text}, AUTO, IngestError(text, text))
     return FileInspection(
-        text, text, made.stores[0].files[0], (LiveCopy(live, None, text),), nasty_plan(text).stores[0].files
+        text, text, made.stores[0].files[0], (LiveCopy(live, text),), nasty_plan(text).stores[0].files
     )
 
 
@@ -237,7 +236,7 @@ def assert_in_code(token: Token) -> None:
         assert "evil" not in token.content
 
 
-@given(PLANS)
+@given(ARBITRARY_PLANS)
 @settings(max_examples=60)
 def test_any_plan_can_be_shown(made: Plan) -> None:
     for view in (View(), View(width=40), View(full=True), View(quiet=True)):
@@ -246,7 +245,7 @@ def test_any_plan_can_be_shown(made: Plan) -> None:
         assert_harmless(plan_markdown(made, view))
 
 
-@given(REPORTS)
+@given(ARBITRARY_REPORTS)
 @settings(max_examples=60)
 def test_any_report_can_be_shown(report: Report) -> None:
     for view in (View(), View(full=True), View(quiet=True)):

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.manifest.support import files, load, problems, write
+from tests.manifest.builders import files_by_key, load_manifest, load_problems, write_files
 from vssync.errors import ManifestError
 from vssync.manifest.providers import LARGEST
 from vssync.sources import load as load_module
-from vssync.sources.load import FILE, find_manifest, load_sources
+from vssync.sources.load import MANIFEST_NAME, find_manifest, load_sources
 from vssync.sources.sandbox import sandbox_around
 from vssync.sources.write import write_file
 
@@ -25,17 +25,17 @@ LENIENT = "stores: {guide: {skip: [empty, unsupported, too_large], files: [{path
 
 
 def test_files_are_found_read_and_hashed(tmp_path: Path) -> None:
-    loaded = load(tmp_path, ALL, {"docs/b.md": "two", "docs/a/c.md": "three"})
-    found = files(loaded)
-    assert list(found) == ["docs/a/c.md", "docs/b.md"]
-    assert found["docs/b.md"].sha256 == hashlib.sha256(b"two").hexdigest()
-    assert (found["docs/b.md"].size, found["docs/b.md"].path) == (3, "docs/b.md")
+    loaded = load_manifest(tmp_path, ALL, {"docs/b.md": "two", "docs/a/c.md": "three"})
+    resolved = files_by_key(loaded)
+    assert list(resolved) == ["docs/a/c.md", "docs/b.md"]
+    assert resolved["docs/b.md"].sha256 == hashlib.sha256(b"two").hexdigest()
+    assert (resolved["docs/b.md"].size, resolved["docs/b.md"].path) == (3, "docs/b.md")
     assert (loaded.root, loaded.file) == (tmp_path, str(tmp_path / "vssync.yaml"))
 
 
 def test_files_may_stay_unread(tmp_path: Path) -> None:
-    found = files(load(tmp_path, ALL, {"docs/b.md": "two"}, hashed=False))
-    assert (found["docs/b.md"].size, found["docs/b.md"].sha256) == (3, "")
+    resolved = files_by_key(load_manifest(tmp_path, ALL, {"docs/b.md": "two"}, hashed=False))
+    assert (resolved["docs/b.md"].size, resolved["docs/b.md"].sha256) == (3, "")
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -45,8 +45,8 @@ def test_many_files_by_several_threads_are_what_one_reads(
     monkeypatch.setattr("vssync.sources.load._READERS", workers)
     told: list[tuple[int, int]] = []
     pages = {f"docs/{number:03}.md": f"page {number}" for number in range(300)}
-    loaded = load(tmp_path, ALL, pages, on_hashed=lambda done, size: told.append((done, size)))
-    assert {key: file.sha256 for key, file in files(loaded).items()} == {
+    loaded = load_manifest(tmp_path, ALL, pages, on_hashed=lambda done, size: told.append((done, size)))
+    assert {key: file.sha256 for key, file in files_by_key(loaded).items()} == {
         key: hashlib.sha256(text.encode()).hexdigest() for key, text in pages.items()
     }
     assert told[-1] == (300, sum(len(text) for text in pages.values()))
@@ -56,15 +56,15 @@ def test_many_files_by_several_threads_are_what_one_reads(
 def test_a_file_of_two_stores_is_read_once(tmp_path: Path) -> None:
     told: list[int] = []
     text = "stores: {a: {files: [{path: 'docs/*'}]}, b: {files: [{path: 'docs/*'}]}}"
-    load(tmp_path, text, {"docs/a.md": "x"}, on_hashed=lambda done, _: told.append(done))
+    load_manifest(tmp_path, text, {"docs/a.md": "x"}, on_hashed=lambda done, _: told.append(done))
     assert told == [1]
 
 
 @pytest.mark.parametrize("name", ["vssync.yaml", "other.yml", "vssync.json"])
 def test_a_manifest_is_a_file_or_a_folders(tmp_path: Path, name: str) -> None:
-    path = write(tmp_path, {name: '{"version": 1, "name": "docs", "stores": {}}'}) / name
+    path = write_files(tmp_path, {name: '{"version": 1, "name": "docs", "stores": {}}'}) / name
     assert load_sources(path).desired.owner == "docs"
-    assert find_manifest(path.parent if name == FILE else path) == path
+    assert find_manifest(path.parent if name == MANIFEST_NAME else path) == path
 
 
 @pytest.mark.parametrize("name", ["", "nobody.yaml"])
@@ -74,10 +74,10 @@ def test_no_manifest_is_one_message(tmp_path: Path, name: str) -> None:
 
 
 def test_skipped_files_are_counted_with_their_reason(tmp_path: Path) -> None:
-    write(tmp_path, {"docs/empty.md": "", "docs/a.xyz": "x", "docs/noext": "x"})
+    write_files(tmp_path, {"docs/empty.md": "", "docs/a.xyz": "x", "docs/noext": "x"})
     with (tmp_path / "docs/huge.md").open("wb") as file:
         file.truncate(LARGEST + 1)
-    (store,) = load(tmp_path, LENIENT, {"docs/a.md": "x"}).desired.stores
+    (store,) = load_manifest(tmp_path, LENIENT, {"docs/a.md": "x"}).desired.stores
     assert [file.key for file in store.files] == ["docs/a.md"]
     assert store.skipped == {
         "docs/empty.md": "empty",
@@ -99,7 +99,7 @@ def test_skipped_files_are_counted_with_their_reason(tmp_path: Path) -> None:
 def test_files_no_service_takes_are_problems(
     tmp_path: Path, provider: str, name: str, content: str, message: str
 ) -> None:
-    (problem,) = problems(tmp_path, f"service: {{provider: {provider}}}\n{ALL}", {name: content})
+    (problem,) = load_problems(tmp_path, f"service: {{provider: {provider}}}\n{ALL}", {name: content})
     assert message in problem.message
     assert "exclude it, or add `skip:" in problem.hint
     assert (problem.file, problem.line) == (name, 0)
@@ -107,7 +107,7 @@ def test_files_no_service_takes_are_problems(
 
 def test_a_file_named_in_full_is_never_skipped(tmp_path: Path) -> None:
     text = "stores: {guide: {skip: [empty], files: [{path: docs/a.md}]}}"
-    (problem,) = problems(tmp_path, text, {"docs/a.md": ""})
+    (problem,) = load_problems(tmp_path, text, {"docs/a.md": ""})
     assert (problem.message[:17], problem.hint) == ("the file is empty", "remove the entry")
 
 
@@ -122,14 +122,14 @@ def test_a_file_named_in_full_is_never_skipped(tmp_path: Path) -> None:
 )
 def test_extensions_are_the_providers_or_the_stores(tmp_path: Path, settings: str, names: list[str]) -> None:
     pages = {"docs/a.MD": "x", "docs/a.py": "x", "docs/a.xyz": "x"}
-    found = files(load(tmp_path, f"{settings}\n{LENIENT}", pages))
-    assert sorted(found) == names
-    assert [file.filename for file in found.values() if file.key == "docs/a.MD"] in ([], ["docs__a.md"])
+    resolved = files_by_key(load_manifest(tmp_path, f"{settings}\n{LENIENT}", pages))
+    assert sorted(resolved) == names
+    assert [file.filename for file in resolved.values() if file.key == "docs/a.MD"] in ([], ["docs__a.md"])
 
 
 def test_names_are_composed_and_their_spelling_on_disk_kept(tmp_path: Path) -> None:
     decomposed = "docs/gro\u0308\u00dfe.md"
-    (file,) = files(load(tmp_path, ALL, {decomposed: "x"})).values()
+    (file,) = files_by_key(load_manifest(tmp_path, ALL, {decomposed: "x"})).values()
     assert (file.key, file.path) == ("docs/gr\u00f6\u00dfe.md", decomposed)
     assert file.sha256
 
@@ -142,25 +142,27 @@ def test_names_are_composed_and_their_spelling_on_disk_kept(tmp_path: Path) -> N
     ],
 )
 def test_two_files_of_one_key_are_named(tmp_path: Path, one: str, other: str, message: str) -> None:
-    (problem,) = problems(tmp_path, ALL, {one: "1", other: "2"})
+    (problem,) = load_problems(tmp_path, ALL, {one: "1", other: "2"})
     assert message in problem.message
     assert f"`{one}`" in problem.message
     assert f"`{other}`" in problem.message
 
 
 def test_a_name_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
-    write(tmp_path, {"docs/a.md": "x"})
+    write_files(tmp_path, {"docs/a.md": "x"})
     with open(os.fsencode(tmp_path) + b"/docs/\xff.md", "wb") as file:
         file.write(b"x")
-    (problem,) = problems(tmp_path, ALL, {})
+    (problem,) = load_problems(tmp_path, ALL, {})
     assert "the file's name is not UTF-8" in problem.message
 
 
 def test_hidden_files_and_our_own_folders(tmp_path: Path) -> None:
     pages = dict.fromkeys(("a.md", ".github/b.md", ".git/c.md", ".vssync/d.md", "sub/.vssync/e.md", "sub/.f.md"), "x")
-    plain = files(load(tmp_path, "stores: {s: {files: [{path: '**/*.md'}]}}", pages))
-    named = files(load(tmp_path, "stores: {s: {files: [{path: '**/{*.md,.*.md}'}, {path: '.github/**'}]}}", pages))
-    dotted = files(load(tmp_path, "stores: {s: {files: [{path: '{.*/**/*,*}.md'}]}}", pages))
+    plain = files_by_key(load_manifest(tmp_path, "stores: {s: {files: [{path: '**/*.md'}]}}", pages))
+    named = files_by_key(
+        load_manifest(tmp_path, "stores: {s: {files: [{path: '**/{*.md,.*.md}'}, {path: '.github/**'}]}}", pages)
+    )
+    dotted = files_by_key(load_manifest(tmp_path, "stores: {s: {files: [{path: '{.*/**/*,*}.md'}]}}", pages))
     assert list(plain) == ["a.md"]
     assert list(named) == [".github/b.md", "a.md", "sub/.f.md"]
     assert list(dotted) == [".github/b.md", "a.md"]
@@ -169,12 +171,12 @@ def test_hidden_files_and_our_own_folders(tmp_path: Path) -> None:
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
     """A folder beside the manifest's, with a secret."""
-    return write(tmp_path / "outside", {"secret.md": "secret", "more/b.md": "b"})
+    return write_files(tmp_path / "outside", {"secret.md": "secret", "more/b.md": "b"})
 
 
 @pytest.fixture
 def inside(tmp_path: Path) -> Path:
-    return write(tmp_path / "inside", {"docs/a.md": "a"})
+    return write_files(tmp_path / "inside", {"docs/a.md": "a"})
 
 
 @pytest.mark.parametrize(
@@ -182,67 +184,67 @@ def inside(tmp_path: Path) -> Path:
     [
         ("docs/l.md", "../../outside/secret.md", "leads by a link out of the manifest's root"),
         ("docs/l.md", "nowhere.md", "is a link that leads nowhere"),
-        ("docs/l.md", "l.md", "cannot be looked at"),
+        ("docs/l.md", "l.md", "cannot be read"),
     ],
 )
 def test_bad_links_are_problems_when_chosen(inside: Path, outside: Path, link: str, target: str, message: str) -> None:
     (inside / link).symlink_to(target)
-    (problem,) = problems(inside, ALL, {})
+    (problem,) = load_problems(inside, ALL, {})
     assert message in problem.message
     assert problem.file == link
-    kept = "stores: {guide: {files: [{path: docs/**, exclude: [docs/l.md]}]}}"
-    assert list(files(load(inside, kept, {}))) == ["docs/a.md"]
+    excluding = "stores: {guide: {files: [{path: docs/**, exclude: [docs/l.md]}]}}"
+    assert list(files_by_key(load_manifest(inside, excluding, {}))) == ["docs/a.md"]
 
 
 @pytest.mark.parametrize("path", ["docs/out/*.md", "docs/out/secret.md", "docs/out/**"])
 def test_a_folder_link_leads_nobody_out(inside: Path, outside: Path, path: str) -> None:
     (inside / "docs/out").symlink_to(outside)
-    (problem,) = problems(inside, f"stores: {{guide: {{files: [{{path: '{path}'}}]}}}}", {})
+    (problem,) = load_problems(inside, f"stores: {{guide: {{files: [{{path: '{path}'}}]}}}}", {})
     assert "leads by a link out of the manifest's root" in problem.message
 
 
 def test_links_inside_are_followed_to_files_and_not_to_folders(inside: Path) -> None:
-    write(inside, {"more/b.md": "b"})
+    write_files(inside, {"more/b.md": "b"})
     (inside / "docs/l.md").symlink_to("../more/b.md")
     (inside / "docs/loop").symlink_to("..")
     (inside / "docs/more").symlink_to("../more")
-    found = files(load(inside, ALL, {}))
-    assert list(found) == ["docs/a.md", "docs/l.md"]
-    assert found["docs/l.md"].sha256 == hashlib.sha256(b"b").hexdigest()
+    resolved = files_by_key(load_manifest(inside, ALL, {}))
+    assert list(resolved) == ["docs/a.md", "docs/l.md"]
+    assert resolved["docs/l.md"].sha256 == hashlib.sha256(b"b").hexdigest()
     named = "stores: {guide: {files: [{path: docs/*.md}, {path: docs/more/*.md}]}}"
-    assert list(files(load(inside, named, {}))) == ["docs/a.md", "docs/l.md", "docs/more/b.md"]
+    assert list(files_by_key(load_manifest(inside, named, {}))) == ["docs/a.md", "docs/l.md", "docs/more/b.md"]
 
 
 def test_only_the_user_can_allow_more(inside: Path, outside: Path) -> None:
     (inside / "docs/l.md").symlink_to(outside / "secret.md")
-    assert list(files(load(inside, ALL, {}, allow_outside=(outside,)))) == ["docs/a.md", "docs/l.md"]
+    assert list(files_by_key(load_manifest(inside, ALL, {}, allow_outside=(outside,)))) == ["docs/a.md", "docs/l.md"]
     root = "root: ../outside\nstores: {guide: {files: [{path: '*.md'}]}}"
-    assert "lies outside of" in problems(inside, root, {})[0].message
-    assert list(files(load(inside, root, {}, allow_outside=(outside,)))) == ["secret.md"]
+    assert "lies outside of" in load_problems(inside, root, {})[0].message
+    assert list(files_by_key(load_manifest(inside, root, {}, allow_outside=(outside,)))) == ["secret.md"]
 
 
 @pytest.mark.parametrize("git", ["folder", "file"])
 def test_the_root_may_be_anywhere_in_the_work_tree(tmp_path: Path, git: str) -> None:
-    write(tmp_path, {".git/HEAD" if git == "folder" else ".git": "gitdir: x", "handbook/a.md": "a"})
-    folder = write(tmp_path / "tools/vectors", {})
+    write_files(tmp_path, {".git/HEAD" if git == "folder" else ".git": "gitdir: x", "handbook/a.md": "a"})
+    folder = write_files(tmp_path / "tools/vectors", {})
     folder.mkdir(parents=True)
-    loaded = load(folder, "root: ../..\nstores: {s: {files: [{path: handbook/*}]}}", {})
-    assert list(files(loaded)) == ["handbook/a.md"]
+    loaded = load_manifest(folder, "root: ../..\nstores: {s: {files: [{path: handbook/*}]}}", {})
+    assert list(files_by_key(loaded)) == ["handbook/a.md"]
     assert loaded.root == tmp_path
-    assert "lies outside of" in problems(folder, "root: ../../..\nstores: {}", {})[0].message
+    assert "lies outside of" in load_problems(folder, "root: ../../..\nstores: {}", {})[0].message
 
 
 def test_an_included_file_may_not_be_a_link_out(inside: Path, outside: Path) -> None:
-    write(outside, {"more.yaml": "stores: {x: {}}"})
+    write_files(outside, {"more.yaml": "stores: {x: {}}"})
     (inside / "more.yaml").symlink_to(outside / "more.yaml")
-    (problem,) = problems(inside, "include: [more.yaml]\nstores: {}", {})
+    (problem,) = load_problems(inside, "include: [more.yaml]\nstores: {}", {})
     assert "leads by a link out of the manifest's root" in problem.message
 
 
 def test_the_manifest_itself_may_not_be_a_link_out(inside: Path, outside: Path) -> None:
     """An error about it would print what it holds; a folder that is a link leads out of a work tree just so."""
-    write(inside, {".git/HEAD": ""})
-    write(outside, {"vssync.yaml": "secret: 1\n"})
+    write_files(inside, {".git/HEAD": ""})
+    write_files(outside, {"vssync.yaml": "secret: 1\n"})
     (inside / "vssync.yaml").symlink_to(outside / "vssync.yaml")
     (inside / "kb").symlink_to(outside)
     for path in (inside, inside / "kb", inside / "kb/vssync.yaml"):
@@ -257,20 +259,20 @@ def test_the_manifest_itself_may_not_be_a_link_out(inside: Path, outside: Path) 
 @pytest.mark.parametrize("never", [".git", ".vssync"])
 def test_no_link_leads_to_what_is_never_read(inside: Path, never: str) -> None:
     """A checkout's `.git/config` can hold a credential."""
-    write(inside, {f"{never}/config.md": "secret", "docs/b.md": "b"})
+    write_files(inside, {f"{never}/config.md": "secret", "docs/b.md": "b"})
     (inside / "docs/l.md").symlink_to(f"../{never}/config.md")
     (inside / "docs/folder").symlink_to(f"../{never}")
     for path in ("docs/l.md", "docs/folder/*.md", "docs/folder/config.md"):
-        (problem,) = problems(inside, f"stores: {{guide: {{files: [{{path: '{path}'}}]}}}}", {})
+        (problem,) = load_problems(inside, f"stores: {{guide: {{files: [{{path: '{path}'}}]}}}}", {})
         assert "into .git or .vssync" in problem.message
-    assert "lies outside of" in problems(inside, f"root: {never}\nstores: {{}}", {})[0].message
+    assert "lies outside of" in load_problems(inside, f"root: {never}\nstores: {{}}", {})[0].message
 
 
 def test_a_fence_looks_at_real_paths(tmp_path: Path) -> None:
-    write(tmp_path, {"in/a": "", "out/b": ""})
+    write_files(tmp_path, {"in/a": "", "out/b": ""})
     (tmp_path / "in/l").symlink_to("../out/b")
-    fence = sandbox_around(tmp_path / "in", ())
-    assert [fence.holds(tmp_path / name) for name in ("in/a", "in/l", "in/../out/b", "inner")] == [
+    sandbox = sandbox_around(tmp_path / "in", ())
+    assert [sandbox.allows(tmp_path / name) for name in ("in/a", "in/l", "in/../out/b", "inner")] == [
         True,
         False,
         False,
@@ -282,39 +284,39 @@ def test_a_fence_looks_at_real_paths(tmp_path: Path) -> None:
     ("path", "make", "message"),
     [
         ("docs/sub", Path.mkdir, "is a folder; write `docs/sub/**`"),
-        ("docs/pipe.md", os.mkfifo, "is no ordinary file"),
-        ("docs/" + "x" * 300, lambda path: None, "cannot be looked at: File name too long"),
+        ("docs/pipe.md", os.mkfifo, "is not a regular file"),
+        ("docs/" + "x" * 300, lambda path: None, "cannot be read: File name too long"),
     ],
 )
 def test_what_is_named_must_be_a_file(inside: Path, path: str, make: Callable[[Path], None], message: str) -> None:
     make(inside / path)
-    (problem,) = problems(inside, f"stores: {{s: {{files: [{{path: {path}}}]}}}}", {})
+    (problem,) = load_problems(inside, f"stores: {{s: {{files: [{{path: {path}}}]}}}}", {})
     assert message in problem.message
-    assert list(files(load(inside, ALL, {}))) == ["docs/a.md"]
+    assert list(files_by_key(load_manifest(inside, ALL, {}))) == ["docs/a.md"]
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, module: str, name: str, path: Path) -> None:
     """The system function says, of one path, what it says to a user without permission (tests may run as root)."""
     real = getattr(sys.modules[module], name)
 
-    def refusing(given: Any, *args: Any, **options: Any) -> Any:
-        if str(given) == str(path):
+    def refusing(target: Any, *args: Any, **options: Any) -> Any:
+        if str(target) == str(path):
             raise PermissionError(13, "Permission denied", str(path))
-        return real(given, *args, **options)
+        return real(target, *args, **options)
 
     monkeypatch.setattr(f"{module}.{name}", refusing)
 
 
 def test_a_folder_that_cannot_be_read_is_a_problem(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(inside, {"docs/closed/b.md": "b"})
+    write_files(inside, {"docs/closed/b.md": "b"})
     refuse(monkeypatch, "os", "scandir", inside / "docs/closed")
-    (problem,) = problems(inside, ALL, {})
+    (problem,) = load_problems(inside, ALL, {})
     assert (problem.file, problem.message) == ("docs/closed", "the folder cannot be read: Permission denied")
 
 
 def test_a_file_that_cannot_be_read_is_a_problem(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(monkeypatch, "builtins", "open", inside / "docs/a.md")
-    (problem,) = problems(inside, ALL, {})
+    (problem,) = load_problems(inside, ALL, {})
     assert (problem.file, problem.message) == ("docs/a.md", "the file cannot be read: Permission denied")
 
 
@@ -332,9 +334,12 @@ def test_a_file_that_changes_while_it_is_read(inside: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(os, "fstat", fstat)
     if times == 1:
-        assert files(load(inside, ALL, {}))["docs/a.md"].sha256 == hashlib.sha256(b"changed, 0 to go").hexdigest()
+        assert (
+            files_by_key(load_manifest(inside, ALL, {}))["docs/a.md"].sha256
+            == hashlib.sha256(b"changed, 0 to go").hexdigest()
+        )
     else:
-        assert "the file changed while it was read, twice" in problems(inside, ALL, {})[0].message
+        assert "the file changed while it was read, twice" in load_problems(inside, ALL, {})[0].message
 
 
 def test_a_file_that_went_away_is_a_problem(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,7 +350,7 @@ def test_a_file_that_went_away_is_a_problem(inside: Path, monkeypatch: pytest.Mo
         return real(handle)
 
     monkeypatch.setattr(os, "fstat", fstat)
-    assert "the file cannot be read: No such file" in problems(inside, ALL, {})[0].message
+    assert "the file cannot be read: No such file" in load_problems(inside, ALL, {})[0].message
 
 
 def test_what_is_no_file_is_written_into_and_not_replaced(tmp_path: Path) -> None:
@@ -365,7 +370,7 @@ def test_an_error_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
 
 
 def test_text_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = write(tmp_path, {"plan.json": "old"}) / "plan.json"
+    path = write_files(tmp_path, {"plan.json": "old"}) / "plan.json"
     write_file(path, "new\n")
     assert path.read_text() == "new\n"
     with pytest.raises(UnicodeEncodeError):
@@ -378,7 +383,7 @@ def test_text_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_schemas_are_found_where_they_ship(tmp_path: Path, home: str) -> None:
     package = Path(load_module.__file__).parent.parent
     (tmp_path / "vssync").symlink_to(package) if home == "checkout" else _wheel(package, tmp_path)
-    code = "from vssync.sources.schemas import schema; print(schema('manifest.schema.json')['title'])"
+    code = "from vssync.sources.schemas import load_schema; print(load_schema('manifest.schema.json')['title'])"
     if home == "checkout":
         (tmp_path / "schemas").symlink_to(package.parent / "schemas")
     done = subprocess.run(

@@ -28,7 +28,8 @@ from vssync.api.parse import (
 )
 from vssync.api.rate_limit import Bucket, Clock
 from vssync.errors import AccessDenied, NotFound, ServiceError
-from vssync.model.state import Attributes, Chunking, LiveBatch, LiveFile, LiveStore, SearchHit, Upload
+from vssync.model.marks import MARK, Mark
+from vssync.model.state import Attributes, Chunking, LiveBatch, LiveFile, LiveStore, Scalar, SearchHit, Upload
 
 Typed = TypeVar("Typed")
 PURPOSE = "assistants"
@@ -140,12 +141,12 @@ class Client:
         """Whether a store still has this file."""
         return self._there(Call("GET", url_path("vector_stores", store_id, "files", file_id)))
 
-    def set_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> LiveFile:
-        """Replaces a store file's attributes as a whole."""
-        call = Call(
-            "POST", url_path("vector_stores", store_id, "files", file_id), body={"attributes": dict(attributes)}
+    def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark | None = None) -> LiveFile:
+        """Replaces a store file's attributes as a whole, its mark among them."""
+        body = {"attributes": _with_mark(attributes, mark)}
+        return self._read(
+            Call("POST", url_path("vector_stores", store_id, "files", file_id), body=body), parse_store_file
         )
-        return self._read(call, parse_store_file)
 
     def detach(self, store_id: str, file_id: str) -> None:
         """Takes a file out of a store; the File stays (OpenAI spec). One that is gone already is fine."""
@@ -163,10 +164,15 @@ class Client:
         return self._polled(_attaching(store_id, "file_batches", body, len(entries)))
 
     def create_batch_of(
-        self, store_id: str, file_ids: Sequence[str], attributes: Attributes, chunking: Chunking
+        self,
+        store_id: str,
+        file_ids: Sequence[str],
+        attributes: Attributes,
+        chunking: Chunking,
+        mark: Mark | None = None,
     ) -> BatchPoll:
-        """Attaches files that share attributes and chunking, for services that take no `files`."""
-        body = {"file_ids": list(file_ids), "attributes": dict(attributes), **_strategy(chunking)}
+        """Attaches files that share attributes, chunking and mark, for services that take no `files`."""
+        body = {"file_ids": list(file_ids), "attributes": _with_mark(attributes, mark), **_strategy(chunking)}
         return self._polled(_attaching(store_id, "file_batches", body, len(file_ids)))
 
     def batch(self, store_id: str, batch_id: str) -> BatchPoll:
@@ -336,7 +342,13 @@ def _attaching(store_id: str, where: str, body: Mapping[str, Any], files: int) -
 
 
 def _entry(entry: AttachmentEntry) -> dict[str, Any]:
-    return {"file_id": entry.file_id, "attributes": dict(entry.attributes), **_strategy(entry.chunking)}
+    attributes = _with_mark(entry.attributes, entry.mark)
+    return {"file_id": entry.file_id, "attributes": attributes, **_strategy(entry.chunking)}
+
+
+def _with_mark(attributes: Attributes, mark: Mark | None) -> dict[str, Scalar]:
+    """The attributes to send."""
+    return {**attributes, MARK: str(mark)} if mark else dict(attributes)
 
 
 def _strategy(chunking: Chunking) -> dict[str, Any]:

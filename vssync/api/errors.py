@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from vssync.errors import AccessDenied, Answer, LostReply, NotFound, ServiceError
-from vssync.model.marks import NEEDED
+from vssync.model.marks import NEEDS_ATTRIBUTES
 
 _GONE = re.compile(r"not found|no file found|does not exist|no such", re.IGNORECASE)
 _REQUEST_IDS = ("opc-request-id", "x-request-id", "apim-request-id")
@@ -223,7 +223,7 @@ _HINTS = (
         _lacks("creates no stores", "store_creates") + "; make the store there, and declare it `external`",
         r"POST .*/vector_stores",
     ),
-    _Hint("", (400, 422), rf"{_UNKNOWN}.*\battributes\b", f"{NEEDED}: vssync cannot be used here"),
+    _Hint("", (400, 422), rf"{_UNKNOWN}.*\battributes\b", f"{NEEDS_ATTRIBUTES}: vssync cannot be used here"),
     _Hint("", (400, 422), rf"{_UNKNOWN}.*\bchunking_strategy\b", "leave `chunking` out, or say `chunking: auto`"),
     _Hint("", (429,), r"quota|billing", "waiting does not help; look at the plan and billing of the account"),
 )

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from vssync.errors import ServiceError
+from vssync.model.marks import KEY, MARK, Mark, parse_mark
 from vssync.model.state import (
     AUTO,
     Attributes,
@@ -27,11 +28,12 @@ from vssync.model.state import (
 
 @dataclass(frozen=True, slots=True)
 class AttachmentEntry:
-    """One file of a batch to create."""
+    """One file to attach; its mark is sent among its attributes."""
 
     file_id: str
     attributes: Attributes
     chunking: Chunking
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,16 @@ def parse_store(body: Body) -> LiveStore:
 
 def parse_store_file(body: Body) -> LiveFile:
     """A File attached to a store."""
+    attributes = _attributes(body.get("attributes"))
+    mark = attributes.pop(MARK, None)
     return LiveFile(
         id=_id(body),
         status=_word(FileStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
-        attributes=_attributes(body.get("attributes")),
+        attributes=attributes,
         chunking=_chunking(body.get("chunking_strategy")),
         error=_error(body.get("last_error")),
+        mark=None if mark is None else parse_mark(str(mark)),
     )
 
 
@@ -113,7 +118,7 @@ def parse_hit(body: Body) -> SearchHit:
         score=_float(body.get("score")),
         filename=_text(body.get("filename")),
         file_id=_text(body.get("file_id")),
-        key=_text(attributes.get("vssync_key")),
+        key=_text(attributes.get(KEY)),
         attributes=attributes,
         text="\n".join(texts),
     )
@@ -157,7 +162,7 @@ def _mapping(value: object) -> Body:
     return value if isinstance(value, Mapping) else {}
 
 
-def _attributes(value: object) -> Attributes:
+def _attributes(value: object) -> dict[str, Scalar]:
     return {str(k): _scalar(v) for k, v in _mapping(value).items() if v is not None}
 
 

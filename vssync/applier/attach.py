@@ -13,11 +13,10 @@ from itertools import groupby
 from vssync.api.capabilities import MissingCapability, missing_from_create_error
 from vssync.applier.context import StoreContext
 from vssync.applier.results import Result, failed
-from vssync.applier.upload import InFlightBatch, PendingFile, file_extension, refused_type_result
+from vssync.applier.upload import InFlightBatch, PendingFile, refused_type_result
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError
-from vssync.model.marks import MARK, provisional, read_mark
-from vssync.model.state import Attributes, Capabilities
+from vssync.model.state import Capabilities
 
 _LOOKS = 3  # attempts to attach what a lost reply left missing
 _REJECTED = (400, 404, 413, 415, 422)
@@ -52,7 +51,7 @@ def _record_accepted(at: StoreContext, flight: InFlightBatch) -> InFlightBatch:
     """Notes that the service took these files."""
     at.run.attached(load.file_id for load in flight.loads)
     for load in flight.loads:
-        at.run.judge(file_extension(load.put.file.filename), taken=True)
+        at.run.judge(load.put.file.extension, taken=True)
     return replace(flight, sent=at.client.clock.monotonic())
 
 
@@ -114,7 +113,7 @@ def _without_refused_types(at: StoreContext, loads: Sequence[PendingFile]) -> li
 
     Bad files that come first must not speak for their kind, so each half is tried once before its files end here.
     """
-    refused = [load for load in loads if at.run.refused(file_extension(load.put.file.filename))]
+    refused = [load for load in loads if at.run.refused(load.put.file.extension)]
     for load in refused:
         _discard(at, load, refused_type_result(load.put))
     return [load for load in loads if load not in refused] if refused else list(loads)
@@ -142,8 +141,8 @@ def _chunking(load: PendingFile) -> tuple[int, int]:
 
 def _send_shared_batch(at: StoreContext, loads: list[PendingFile]) -> None:
     """A batch whose files share one chunking and a provisional mark; each file's own attributes come after it."""
-    shared: Attributes = {MARK: str(provisional(read_mark(loads[0].attributes)))}
-    at.writes.create_batch_of(at.id, [load.file_id for load in loads], shared, loads[0].put.chunking)
+    first = loads[0]
+    at.writes.create_batch_of(at.id, [load.file_id for load in loads], first.put.chunking, first.mark.as_provisional())
     at.run.watcher.on_batch_sent(at.key)
 
 
@@ -193,7 +192,7 @@ def _look_for_attached(
 def _reject(at: StoreContext, load: PendingFile, error: ServiceError) -> None:
     """The service refused this file: its upload goes at once, and so does trying more files of a refused kind."""
     if error.answer.code == "unsupported_file":
-        at.run.judge(file_extension(load.put.file.filename), taken=False)
+        at.run.judge(load.put.file.extension, taken=False)
     _discard(at, load, failed(error))
 
 

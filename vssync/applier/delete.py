@@ -13,7 +13,7 @@ from vssync.api.client import Client
 from vssync.applier.context import ApplyRun, PendingDelete
 from vssync.applier.wait import poll_until
 from vssync.errors import VssyncError
-from vssync.model.marks import StoreMark, read_store_mark
+from vssync.model.marks import StoreMark
 from vssync.model.report import Orphan
 from vssync.model.state import Desired, LiveStore
 from vssync.threads import Pool
@@ -88,7 +88,7 @@ def held_file_ids(client: Client, pool: Pool, owner: str, declared: Collection[s
 
 def _of_this_name(store: LiveStore, owner: str) -> bool:
     """Marks of all environments of a name count; so does one that cannot be read, to be safe."""
-    mark = read_store_mark(store.metadata)
+    mark = store.mark
     return mark is not None and (
         not isinstance(mark, StoreMark) or mark.owner.split("/")[0] == owner.split("/", maxsplit=1)[0]
     )

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import assert_never
 
 from vssync.applier.steps import AwaitBatch, CancelBatch, Drop, Put, StoreSteps, Update, Wait, Wave
-from vssync.model.marks import MARK, Mark, Origin, mark_for, marked, presumed_content_of, read_mark
+from vssync.model.digests import mark_for, with_key
+from vssync.model.marks import Mark, Origin
 from vssync.model.plan import Action, Copy, FileChange, Plan, StorePlan
 from vssync.model.state import DesiredFile, FileStatus, Scalar
 from vssync.planner.batches import partition
@@ -86,7 +87,8 @@ def _put(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
     put = Put(
         key=change.key,
         file=file,
-        attributes=_attributes(change, _put_mark(owner, store, change)),
+        attributes=_attributes(change),
+        mark=_put_mark(owner, store, change),
         chunking=file.chunking,
         file_id=attached,
         drops=tuple(_drop(owner, change.key, copy, again=attached) for copy in first or later),
@@ -103,8 +105,10 @@ def _put_mark(owner: str, store: StorePlan, change: FileChange) -> Mark:
     file = _desired(change)
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
     mark = mark_for(owner, file, _ignore(store), origin=origin, tries=change.tries)
-    old = next((_mark(copy) for copy in change.drop if copy.id == change.reuse), None)
-    return replace(mark, origin=old.origin, content=old.content) if old and not file.file_id else mark
+    old = next((copy.mark for copy in change.drop if copy.id == change.reuse), None)
+    if isinstance(old, Mark) and not file.file_id:
+        return replace(mark, origin=old.origin, content=old.content)
+    return mark
 
 
 def _update(owner: str, store: StorePlan, change: FileChange) -> Update:
@@ -114,28 +118,25 @@ def _update(owner: str, store: StorePlan, change: FileChange) -> Update:
         raise ValueError(f"{change.key}: an update needs the copy it is about")
     adopted = Origin.DECLARED if file.file_id else Origin.ADOPTED
     mark = mark_for(owner, file, _ignore(store), origin=adopted)
-    if old := _mark(change.keep):
+    old = change.keep.mark
+    if isinstance(old, Mark):
         mark = replace(mark, content=old.content, chunking=old.chunking, origin=old.origin, tries=old.tries)
     elif not file.file_id:
-        mark = replace(mark, content=presumed_content_of(file))
-    return Update(change.key, change.keep.id, _attributes(change, mark))
+        mark = replace(mark, content=file.presumed_content)
+    return Update(change.key, change.keep.id, _attributes(change), mark)
 
 
-def _attributes(change: FileChange, mark: Mark) -> dict[str, Scalar]:
+def _attributes(change: FileChange) -> dict[str, Scalar]:
     """What others own goes along as it is: a write replaces the whole map."""
-    return {**marked(_desired(change), mark), **change.preserve}
+    file = _desired(change)
+    return {**with_key(file.attributes, file.key), **change.preserve}
 
 
 def _drop(owner: str, key: str, copy: Copy, kept: str = "", *, again: str = "") -> Drop:
     """An upload goes with its copy only when our own mark says that we made it, and not when it is attached again."""
-    mark = _mark(copy)
-    uploaded = mark is not None and mark.owner == owner and mark.origin is Origin.UPLOADED
+    mark = copy.mark
+    uploaded = isinstance(mark, Mark) and mark.owner == owner and mark.origin is Origin.UPLOADED
     return Drop(key, copy.id, uploaded and copy.id != again, kept)
-
-
-def _mark(copy: Copy) -> Mark | None:
-    mark = read_mark({MARK: copy.mark}) if copy.mark else None
-    return mark if isinstance(mark, Mark) else None
 
 
 def _desired(change: FileChange) -> DesiredFile:

@@ -40,7 +40,7 @@ def failed(error: VssyncError) -> Result:
 def short_of_completed(file: LiveFile) -> Result:
     """The result of a file that ended otherwise, or not at all as long as it was waited for."""
     if file.error:
-        return Result(Status.FAILED, f"{file.error.code}: {file.error.message}".strip(": "))
+        return Result(Status.FAILED, str(file.error))
     if file.status in (FileStatus.FAILED, FileStatus.CANCELLED):
         return Result(Status.FAILED, f"ingestion {file.status}")
     return Result(Status.UNKNOWN, f"still {file.status} when its batch had ended or stood still; plan again later")
@@ -112,7 +112,7 @@ class Results:
 
     def _outcome(self, store: str, key: str, action: Action, detail: str) -> Outcome:
         if action is Action.REFUSE:
-            return Outcome(store, key, action, Status.FAILED, detail or "needs a person")
+            return Outcome(store, key, action, Status.FAILED, detail or "needs attention")
         course = self._courses.get((store, key))
         if course is None:
             return Outcome(store, key, action, _NOT_TRIED.status, _NOT_TRIED.detail)

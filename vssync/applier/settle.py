@@ -11,9 +11,10 @@ from vssync.applier.context import StoreContext
 from vssync.applier.results import DONE, failed, short_of_completed
 from vssync.applier.steps import Drop, Put
 from vssync.applier.upload import InFlightBatch, PendingFile, is_our_upload, wait_until_detached
-from vssync.applier.wait import ENDED, give_up, wait_for_batch, wait_for_file, wait_for_files
+from vssync.applier.wait import give_up, wait_for_batch, wait_for_file, wait_for_files
 from vssync.errors import ServiceError, VssyncError
-from vssync.model.marks import MARK, PROVISIONAL, Mark, attributes_digest, read_mark, with_echo
+from vssync.model.digests import attributes_digest, with_echo
+from vssync.model.marks import Mark
 from vssync.model.state import Attributes, FileStatus, LiveFile
 from vssync.planner.classify import MAX_TRIES, PERMANENT
 
@@ -44,7 +45,7 @@ def _listed(at: StoreContext, flight: InFlightBatch) -> tuple[Mapping[str, LiveF
     """
     since = max(flight.sent, at.pace.moved)
     if flight.batch_id:
-        stuck = wait_for_batch(at, flight.batch_id, since).status not in ENDED
+        stuck = not wait_for_batch(at, flight.batch_id, since).status.ended
         return {file.id: file for file in at.client.batch_files(at.id, flight.batch_id)}, stuck
     return wait_for_files(at, {load.file_id for load in flight.loads}, since)
 
@@ -53,13 +54,13 @@ def _settle(at: StoreContext, load: PendingFile, file: LiveFile | None, by: floa
     """One file's end, waited for until the time `by`; the load again when it is to be tried once more."""
     put = load.put
     try:
-        file = file if file and file.status in ENDED else wait_for_file(at, load.file_id, by)
+        file = file if file and file.status.ended else wait_for_file(at, load.file_id, by)
         if file.status is FileStatus.COMPLETED:
             marked = _marked(at, load, file)
             if marked is None:
                 return _taken_out(at, load).again()
             at.writes.journal.held(load.file_id)
-            record_read_back(at, marked, load.attributes)
+            record_read_back(at, marked, put.attributes, load.mark)
             _compare_chunking(at, put, file)
             if not put.gap:
                 for drop in put.drops:
@@ -82,13 +83,12 @@ def _marked(at: StoreContext, load: PendingFile, file: LiveFile) -> LiveFile | N
 
     None where the service turns out to change no attributes: such a file must be attached by itself.
     """
-    mark = read_mark(file.attributes)
-    if not (isinstance(mark, Mark) and mark.key == PROVISIONAL):
+    if not (isinstance(file.mark, Mark) and file.mark.is_provisional):
         return file
     try:
-        return at.writes.set_attributes(at.id, load.file_id, load.attributes)
+        return at.writes.set_attributes(at.id, load.file_id, load.put.attributes, load.mark)
     except ServiceError as error:
-        if missing_from_update_error(error) is None or load.tries >= MAX_TRIES:
+        if missing_from_update_error(error) is None or load.mark.tries >= MAX_TRIES:
             raise
         at.run.lacks(MissingCapability.ATTRIBUTE_UPDATES)
         return None
@@ -125,48 +125,45 @@ def _given_up(at: StoreContext, load: PendingFile, error: VssyncError) -> None:
 def _worth_another(load: PendingFile, file: LiveFile) -> bool:
     """Transient failures are tried again; permanent ones and cancelled files are not."""
     code = file.error.code if file.error else ""
-    return file.status is FileStatus.FAILED and code not in PERMANENT and load.tries < MAX_TRIES
+    return file.status is FileStatus.FAILED and code not in PERMANENT and load.mark.tries < MAX_TRIES
 
 
 class Unmarked(VssyncError):
     """A file carries no mark although one was sent, twice."""
 
 
-def record_read_back(at: StoreContext, file: LiveFile, sent: Attributes) -> None:
+def record_read_back(at: StoreContext, file: LiveFile, sent: Attributes, mark: Mark) -> None:
     """Writes the mark's `echo` when the file's attributes differ from those sent; usually no request.
 
     A listing that leaves attributes out says nothing: then the file is read by itself. Raises Unmarked where the
     service keeps no attributes, VssyncError where it keeps the ones there were.
     """
-    if not file.attributes:
+    if not file.attributes and file.mark is None:
         file = at.file(file.id)
-    mark = read_mark(sent)
-    if not isinstance(mark, Mark):
-        return
-    if file.attributes.get(MARK) != sent[MARK]:
-        file = _sent_again(at, file.id, sent)
+    if file.mark != mark:
+        file = _sent_again(at, file.id, sent, mark)
     if attributes_digest(file.attributes) != attributes_digest(sent):
         noted = with_echo(mark, file.attributes, at.ignore)
-        at.writes.set_attributes(at.id, file.id, {**sent, MARK: str(noted)})
+        at.writes.set_attributes(at.id, file.id, sent, noted)
         if noted.echo:
             at.run.say_once(
                 f"{at.key}: the service reports other attributes than were sent; the next plan counts the files"
             )
 
 
-def _sent_again(at: StoreContext, file_id: str, sent: Attributes) -> LiveFile:
+def _sent_again(at: StoreContext, file_id: str, sent: Attributes, mark: Mark) -> LiveFile:
     """The file with the mark: some services keep no attributes while attaching, or those of an earlier time."""
     why = ""
     try:
-        at.writes.set_attributes(at.id, file_id, sent)
+        at.writes.set_attributes(at.id, file_id, sent, mark)
     except ServiceError as error:
         if missing_from_update_error(error) is None:
             raise
         why = ", and changes no attributes later"
     file = at.file(file_id)
-    if file.attributes.get(MARK) == sent[MARK]:
+    if file.mark == mark:
         return file
-    if isinstance(read_mark(file.attributes), Mark):
+    if isinstance(file.mark, Mark):
         raise VssyncError(
             f"{file_id}: the service took new attributes and kept the old ones; say `attribute_updates: false` under "
             "`service.capabilities`, and the plan knows it"

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vssync.model.marks import Mark
 from vssync.model.plan import StoreChange
-from vssync.model.state import Attributes, Chunking, DesiredFile, DesiredStore
+from vssync.model.state import Attributes, Chunking, DesiredFile, StoreSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,14 @@ class Drop:
 class Put:
     """A file to bring into a store: upload (or take `file_id`), attach, wait until completed, then drop the old.
 
-    `attributes` is the whole map to send, mark included. With `gap` the drops go before the attach. `unfinished` says
+    `attributes` is the whole map to send beside the mark. With `gap` the drops go before the attach. `unfinished` says
     that the File was attached when planned, and not completed: it may be by now, and is then not touched.
     """
 
     key: str
     file: DesiredFile
     attributes: Attributes
+    mark: Mark
     chunking: Chunking
     file_id: str = ""
     drops: tuple[Drop, ...] = ()
@@ -53,11 +55,12 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Attributes to write in place; `attributes` is the whole map to send, mark included."""
+    """Attributes to write in place; `attributes` is the whole map to send beside the mark."""
 
     key: str
     file_id: str
     attributes: Attributes
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class StoreSteps:
     in_flight: int
     ignore: tuple[str, ...] = ()
     setup: StoreChange | None = None
-    settings: DesiredStore | None = None
+    settings: StoreSettings | None = None
     cancels: tuple[CancelBatch, ...] = ()
     waves: tuple[Wave, ...] = ()
     updates: tuple[Update, ...] = ()

@@ -12,19 +12,9 @@ from vssync.applier.context import ApplyRun, StoreContext
 from vssync.applier.steps import StoreSteps
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
-from vssync.model.marks import (
-    MARKED,
-    STORE_BATCHES,
-    STORE_OWNER,
-    Mark,
-    Origin,
-    StoreMark,
-    hint_of,
-    read_mark,
-    read_store_mark,
-)
+from vssync.model.marks import NEEDS_METADATA, STORE_BATCHES, STORE_OWNER, Mark, Origin, StoreMark, batch_note_text
 from vssync.model.plan import Action, StoreChange
-from vssync.model.state import DesiredStore, LiveStore, StoreStatus
+from vssync.model.state import LiveStore, StoreSettings, StoreStatus
 
 _SENDS = 3  # of a create, when replies are lost and no store is to be seen
 
@@ -57,12 +47,12 @@ def delete_store(run: ApplyRun, store: StoreSteps) -> None:
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
     """Our own uploads in an expired store, which no plan looks into; some services do not list one any more."""
     try:
-        owner = read_store_mark(run.client.store(store_id).metadata)
+        owner = run.client.store(store_id).mark
         files = run.client.files(store_id)
     except VssyncError as error:
         run.suspect(f"uploads in the store {store_id}, which could not be listed before it was deleted: {error}")
         return ()
-    return tuple(file.id for file in files if _uploaded_by(owner, read_mark(file.attributes)))
+    return tuple(file.id for file in files if _uploaded_by(owner, file.mark))
 
 
 def _uploaded_by(owner: object, mark: object) -> bool:
@@ -71,7 +61,7 @@ def _uploaded_by(owner: object, mark: object) -> bool:
     return mark.owner == owner.owner and mark.origin is Origin.UPLOADED
 
 
-def _create(run: ApplyRun, settings: DesiredStore, change: StoreChange) -> str:
+def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
     body = _settings(settings, change)
     if settings.description:
         body["description"] = settings.description
@@ -90,8 +80,8 @@ def _owned(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) -> Non
     mark = change.metadata[STORE_OWNER]
     if mark != (live.metadata.get(STORE_OWNER) or run.client.store(live.id).metadata.get(STORE_OWNER)):
         raise VssyncError(
-            f"{key}: the service lost the metadata of {live.id}; {MARKED}: declare this one with `id: {live.id}` and "
-            "`external: true`"
+            f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: "
+            f"declare this one with `id: {live.id}` and `external: true`"
         )
 
 
@@ -116,7 +106,7 @@ def _with_mark(run: ApplyRun, mark: str) -> LiveStore | None:
     return next((store for store in usable if store.metadata.get(STORE_OWNER) == mark), None)
 
 
-def _settings(settings: DesiredStore, change: StoreChange) -> dict[str, Any]:
+def _settings(settings: StoreSettings, change: StoreChange) -> dict[str, Any]:
     """OpenAI spec: an expiry of null removes it."""
     days = settings.expires_after_days
     expires = {"anchor": "last_active_at", "days": days} if days else None
@@ -169,7 +159,7 @@ class BatchNote:
         try:
             live = self._at.client.store(self._at.id).metadata
             others = {name: value for name, value in live.items() if name != STORE_BATCHES}
-            note = {STORE_BATCHES: hint_of(batch_ids)} if batch_ids else {}
+            note = {STORE_BATCHES: batch_note_text(batch_ids)} if batch_ids else {}
             self._at.writes.update_store(self._at.id, {"metadata": {**others, **note}})
             self._said = batch_ids
         except VssyncError:

@@ -8,7 +8,7 @@ from vssync.applier.context import StoreContext
 from vssync.applier.results import DONE, Result, failed, short_of_completed
 from vssync.applier.settle import record_read_back
 from vssync.applier.steps import AwaitBatch, CancelBatch, Drop, Update, Wait
-from vssync.applier.wait import ENDED, give_up, wait_for_batch, wait_for_file, wait_for_files
+from vssync.applier.wait import give_up, wait_for_batch, wait_for_file, wait_for_files
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.report import Status
 from vssync.model.state import FileStatus, LiveFile
@@ -20,7 +20,7 @@ def cancel_batch(at: StoreContext, step: CancelBatch) -> None:
         try:
             at.writes.cancel_batch(at.id, step.batch_id)
         except ServiceError:
-            if at.client.batch(at.id, step.batch_id).batch.status not in ENDED:
+            if not at.client.batch(at.id, step.batch_id).batch.status.ended:
                 raise
         _batch_result(at, step.batch_id)
     except VssyncError as error:
@@ -36,7 +36,7 @@ def await_batch(at: StoreContext, step: AwaitBatch) -> None:
 
 
 def _batch_result(at: StoreContext, batch_id: str) -> None:
-    ended = wait_for_batch(at, batch_id).status in ENDED
+    ended = wait_for_batch(at, batch_id).status.ended
     still = f"the batch stands still; plan again later, or give it up: vssync cancel {batch_id}"
     at.result(batch_id, DONE if ended else Result(Status.UNKNOWN, still))
 
@@ -44,8 +44,8 @@ def _batch_result(at: StoreContext, batch_id: str) -> None:
 def update_attributes(at: StoreContext, step: Update) -> None:
     """Writes a file's attributes as a whole, and what the service made of them into the mark."""
     try:
-        file = at.writes.set_attributes(at.id, step.file_id, step.attributes)
-        record_read_back(at, file, step.attributes)
+        file = at.writes.set_attributes(at.id, step.file_id, step.attributes, step.mark)
+        record_read_back(at, file, step.attributes, step.mark)
         at.result(step.key, DONE)
     except VssyncError as error:
         at.result(step.key, failed(error))
@@ -62,7 +62,7 @@ def wait_for_copies(at: StoreContext, steps: Sequence[Wait]) -> None:
     def settle(at: StoreContext, step: Wait) -> None:
         try:
             file = listed.get(step.file_id)
-            _settle(at, step, file if file and file.status in ENDED else wait_for_file(at, step.file_id, by))
+            _settle(at, step, file if file and file.status.ended else wait_for_file(at, step.file_id, by))
         except VssyncError as error:
             at.result(step.key, failed(error))
 

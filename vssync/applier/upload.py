@@ -12,42 +12,32 @@ from vssync.applier.results import Result, failed
 from vssync.applier.steps import Put
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, NotFound, VssyncError
-from vssync.model.marks import MARK, Mark, Origin, read_mark
+from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status
-from vssync.model.state import Attributes, DesiredFile, FileStatus
+from vssync.model.state import DesiredFile, FileStatus
 
 _SENDS = 5  # of one upload, when replies are lost
 
 
 @dataclass(frozen=True, slots=True)
 class PendingFile:
-    """A put with its File; `attributes` are the put's, but for the tries in the mark.
+    """A put with its File; `mark` is the put's, but for its tries.
 
     One that `arrived` is attached and completed already.
     """
 
     put: Put
     file_id: str
-    attributes: Attributes
+    mark: Mark
     arrived: bool = False
 
     @property
     def entry(self) -> AttachmentEntry:
-        return AttachmentEntry(self.file_id, self.attributes, self.put.chunking)
-
-    @property
-    def tries(self) -> int:
-        mark = read_mark(self.attributes)
-        return mark.tries if isinstance(mark, Mark) else 1
+        return AttachmentEntry(self.file_id, self.put.attributes, self.put.chunking, self.mark)
 
     def again(self) -> PendingFile:
         """The same File for one more ingestion."""
-        mark = read_mark(self.attributes)
-        if not isinstance(mark, Mark):
-            return self
-        return replace(
-            self, arrived=False, attributes={**self.attributes, MARK: str(replace(mark, tries=mark.tries + 1))}
-        )
+        return replace(self, arrived=False, mark=replace(self.mark, tries=self.mark.tries + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +51,25 @@ class InFlightBatch:
 
 def is_our_upload(put: Put) -> bool:
     """Whether the put's File is an upload of ours, as its mark says; one that was declared or adopted is not."""
-    mark = read_mark(put.attributes)
-    return isinstance(mark, Mark) and mark.origin is Origin.UPLOADED
-
-
-def file_extension(filename: str) -> str:
-    """What a service judges a file by."""
-    return filename[filename.rfind(".") :].lower() if "." in filename else ""
+    return put.mark.origin is Origin.UPLOADED
 
 
 def refused_type_result(put: Put) -> Result:
     """The result of a file of a kind that the service refused before."""
-    why = f"the service refused {file_extension(put.file.filename)} files in this run; `skip: [unsupported]` leaves them out"
+    why = f"the service refused {put.file.extension} files in this run; `skip: [unsupported]` leaves them out"
     return Result(Status.FAILED, f"not tried: {why}")
 
 
 def upload_pending(at: StoreContext, put: Put) -> PendingFile | None:
     """The put with its File, uploaded where there is none; None when that failed, with its result recorded."""
-    if at.run.refused(file_extension(put.file.filename)):
+    if at.run.refused(put.file.extension):
         _fail(at, put, refused_type_result(put))
         return None
     at.begin(put.key)
     uploaded = ""
     try:
         if put.unfinished and _has_completed(at, put):
-            return PendingFile(put, put.file_id, put.attributes, arrived=True)
+            return PendingFile(put, put.file_id, put.mark, arrived=True)
         if put.file_id and not put.file.file_id and not _exists(at, put.file_id):
             put = _as_new_upload(put)
         if not put.file_id:
@@ -97,7 +81,7 @@ def upload_pending(at: StoreContext, put: Put) -> PendingFile | None:
             at.run.throw(uploaded, f"upload of {put.key} that was not used")
         _fail(at, put, failed(error))
         return None
-    return PendingFile(put, put.file_id or uploaded, put.attributes)
+    return PendingFile(put, put.file_id or uploaded, put.mark)
 
 
 def _has_completed(at: StoreContext, put: Put) -> bool:
@@ -106,10 +90,10 @@ def _has_completed(at: StoreContext, put: Put) -> bool:
         file = at.file(put.file_id)
     except NotFound:
         return False
-    made, wanted = read_mark(file.attributes), read_mark(put.attributes)
-    if file.status is not FileStatus.COMPLETED or not (isinstance(made, Mark) and isinstance(wanted, Mark)):
+    live, wanted = file.mark, put.mark
+    if file.status is not FileStatus.COMPLETED or not isinstance(live, Mark):
         return False
-    return (made.key, made.content, made.chunking) == (wanted.key, wanted.content, wanted.chunking)
+    return (live.key, live.content, live.chunking) == (wanted.key, wanted.content, wanted.chunking)
 
 
 def _exists(at: StoreContext, file_id: str) -> bool:
@@ -123,11 +107,7 @@ def _exists(at: StoreContext, file_id: str) -> bool:
 
 def _as_new_upload(put: Put) -> Put:
     """The put with an upload of its own in place of the File that it was to reuse, and a mark that says so."""
-    mark = read_mark(put.attributes)
-    if not isinstance(mark, Mark):
-        return put
-    mark = replace(mark, content=put.file.sha256, origin=Origin.UPLOADED)
-    return replace(put, file_id="", attributes={**put.attributes, MARK: str(mark)})
+    return replace(put, file_id="", mark=replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED))
 
 
 def _fail(at: StoreContext, put: Put, result: Result) -> None:

@@ -10,7 +10,6 @@ from vssync.errors import NotFound
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
 
 Seen = TypeVar("Seen")
-ENDED = (FileStatus.COMPLETED, FileStatus.FAILED, FileStatus.CANCELLED)
 _PAGE = 100  # files a request lists
 _LEAST = 60.0  # seconds without progress, however long the same is said of others
 _INVISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
@@ -67,7 +66,7 @@ def wait_for_batch(at: StoreContext, batch_id: str, since: float | None = None) 
             return unseen, None
         return polled.batch, polled.after
 
-    return poll_until(at.run, look, lambda batch: batch.status in ENDED, lambda batch: batch.counts, since=since)
+    return poll_until(at.run, look, lambda batch: batch.status.ended, lambda batch: batch.counts, since=since)
 
 
 def wait_for_files(
@@ -84,7 +83,7 @@ def wait_for_files(
         return {file.id: file for file in at.client.files(at.id) if file.id in file_ids}, None
 
     def ended(files: Mapping[str, LiveFile]) -> int:
-        return sum(file.status in ENDED for file in files.values())
+        return sum(file.status.ended for file in files.values())
 
     listed = poll_until(at.run, look, lambda files: ended(files) == len(file_ids), ended, since=since)
     return listed, ended(listed) < len(file_ids)
@@ -105,4 +104,4 @@ def wait_for_file(at: StoreContext, file_id: str, by: float) -> LiveFile:
             return _INVISIBLE, None
 
     patience = max(0.0, by - at.client.clock.monotonic())
-    return poll_until(at.run, look, lambda file: file.status in ENDED, lambda file: file.status, patience=patience)
+    return poll_until(at.run, look, lambda file: file.status.ended, lambda file: file.status, patience=patience)

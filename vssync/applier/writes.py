@@ -19,6 +19,7 @@ from vssync.api.rate_limit import Interrupted
 from vssync.errors import LostReply, VssyncError
 from vssync.journal.records import Operation, Write
 from vssync.journal.writer import Journal
+from vssync.model.marks import Mark
 from vssync.model.state import Attributes, Chunking, DesiredFile, LiveFile, LiveStore
 
 
@@ -60,9 +61,10 @@ class Writes:
             made(polled.batch.id)
         return polled
 
-    def create_batch_of(self, store_id: str, file_ids: Sequence[str], shared: Attributes, chunking: Chunking) -> None:
+    def create_batch_of(self, store_id: str, file_ids: Sequence[str], chunking: Chunking, mark: Mark) -> None:
+        """All files get this chunking and this mark, and no other attributes."""
         with self._noted(Write(Operation.ATTACH, store_id, tuple(file_ids))) as made:
-            made(self.client.create_batch_of(store_id, file_ids, shared, chunking).batch.id)
+            made(self.client.create_batch_of(store_id, file_ids, {}, chunking, mark).batch.id)
 
     def attach(self, store_id: str, entry: AttachmentEntry) -> None:
         with self._noted(Write(Operation.ATTACH, store_id, (entry.file_id,))):
@@ -74,9 +76,9 @@ class Writes:
         with self._noted(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, ours)):
             self.client.detach(store_id, file_id)
 
-    def set_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> LiveFile:
+    def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark) -> LiveFile:
         with self._noted(Write(Operation.ATTRIBUTES, store_id, (file_id,))):
-            return self.client.set_attributes(store_id, file_id, attributes)
+            return self.client.set_attributes(store_id, file_id, attributes, mark)
 
     def cancel_batch(self, store_id: str, batch_id: str) -> None:
         with self._noted(Write(Operation.CANCEL, store_id, name=batch_id)):

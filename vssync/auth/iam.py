@@ -101,7 +101,7 @@ def _session(endpoint: Endpoint, profile: Profile, phrases: Phrases) -> Signed:
     return Signed(endpoint, f"session of profile {profile.name} in {profile.file}", read(), read)
 
 
-def federated(endpoint: Endpoint, build: Callable[[AuthKind], Any] | None = None) -> Signed:
+def federated(endpoint: Endpoint, build: Callable[[AuthKind], object] | None = None) -> Signed:
     """A signer, as that package builds it, that gets its token from where it runs.
 
     Some kinds renew an old token when they are called, which is inside our lock; all of them after a 401.

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from vssync.auth.credential import CredentialError
 
+Key = TypeVar("Key")
 PASSPHRASE = "OCI_CLI_PASSPHRASE"  # the variable of OCI's own command line
 _NOT_A_KEY = "not a private key in PEM form that can be read; `key_file` must not name the public key"
 
 
-def unlock(build: Callable[[bytes | None], Any], path: Path, phrases: Iterable[str]) -> Any:
+def unlock(build: Callable[[bytes | None], Key], path: Path, phrases: Iterable[str]) -> Key:
     """What `build` makes of the key at `path`, with the first passphrase that opens it, or None if it needs none.
 
     Raises CredentialError.
@@ -39,7 +40,7 @@ def unlock(build: Callable[[bytes | None], Any], path: Path, phrases: Iterable[s
     raise CredentialError(f"{path}: needs a passphrase; put it into {PASSPHRASE}, or run in a terminal to be asked")
 
 
-def fingerprint(key: Any, path: Path) -> str:
+def fingerprint(key: object, path: Path) -> str:
     """An RSA key's fingerprint as OCI shows it.
 
     Raises CredentialError for any other kind of key.

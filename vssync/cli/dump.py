@@ -58,13 +58,13 @@ def dump(
     from vssync.commands.dump.run import DumpRequest, dump_store
     from vssync.commands.init import is_name, suggested_name
     from vssync.commands.session import open_connection
-    from vssync.sources.load import FILE
+    from vssync.sources.load import MANIFEST_NAME
     from vssync.sources.write import write_file
 
     out = None if out == Path("-") else out
     if out and (out.is_symlink() or out.exists()):
         raise Refused(f"{out}: exists already, and nothing was written. Move it away, or name another file.")
-    target = out or Path(FILE)
+    target = out or Path(MANIFEST_NAME)
     owner = name or suggested_name(store, secrets.token_hex(3))
     if not is_name(owner):
         raise click.UsageError(f"--name {owner}: letters, digits, `.`, `-` and `_` only, at most 64 of them")

@@ -19,7 +19,7 @@ from vssync.journal.writer import Journal, read_past
 from vssync.model.plan import Plan
 from vssync.model.report import Report
 from vssync.sources.load import find_manifest
-from vssync.sources.sandbox import work_tree
+from vssync.sources.sandbox import find_work_tree
 
 
 def apply_plan(
@@ -66,5 +66,5 @@ def describe_left_over(work: Session) -> str:
 
 def _folder(work: Session) -> Path:
     manifest = find_manifest(Path(work.settings.manifest)).parent
-    checkout = work_tree(manifest.resolve())
+    checkout = find_work_tree(manifest.resolve())
     return journal_folder(work.endpoint, work.loaded.desired.owner, manifest, checkout, work.settings.environment)

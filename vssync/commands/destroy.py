@@ -34,5 +34,5 @@ def _refusal(store: StorePlan) -> Refusal | None:
     if store.change is None or store.change.action is not Action.REFUSE:
         return None
     if Reason.PROTECTED in store.change.reasons:
-        return Refusal("the store is protected.", store.key, ("To let it go, apply it once with `protect: false`.",))
+        return Refusal("the store is protected.", store.key, ("To delete it, first apply it with `protect: false`.",))
     return Refusal(f"{store.change.detail}.", store.key)

@@ -15,15 +15,14 @@ from wcmatch import glob
 
 from vssync.errors import Refused, UsageProblem, VssyncError
 from vssync.manifest.globs import FoundFile, Listing, compile_pattern, pattern_problem
-from vssync.manifest.placeholders import extension
+from vssync.manifest.placeholders import file_extension
 from vssync.manifest.providers import EXTENSIONS, LARGEST
-from vssync.manifest.schema import LABEL
+from vssync.manifest.schema import LABEL_PATTERN
 from vssync.render.yaml_writer import yaml_scalar
-from vssync.sources.kinds import kind
-from vssync.sources.load import FILE
+from vssync.sources.load import MANIFEST_NAME
 from vssync.sources.sandbox import sandbox_around
 from vssync.sources.walk import walk_files
-from vssync.sources.write import write_file
+from vssync.sources.write import describe_file_type, write_file
 
 GITIGNORE = ".gitignore"
 
@@ -33,7 +32,7 @@ def manifest_path(path: Path) -> Path:
 
     Raises Refused where there is one already, VssyncError where there can be none.
     """
-    found = path / FILE if path.is_dir() else path
+    found = path / MANIFEST_NAME if path.is_dir() else path
     if found.suffix not in (".yaml", ".yml"):
         raise UsageProblem(f"{found}: no folder, and no name for YAML; name a folder that exists, or a .yaml file")
     if found.is_symlink() or found.exists():
@@ -120,7 +119,9 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         return ""
     if not stat.S_ISREG(mode):
-        raise VssyncError(f"{path}: is {kind(mode)}, which git does not read; nothing was written; remove it first")
+        raise VssyncError(
+            f"{path}: is {describe_file_type(mode)}, which git does not read; nothing was written; remove it first"
+        )
     return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
@@ -214,7 +215,7 @@ NAMED = "letters, digits, `.`, `-` and `_` only, at most 64 of them"
 
 def is_name(text: str) -> bool:
     """Whether a text can be an owner's name."""
-    return LABEL.fullmatch(text) is not None
+    return LABEL_PATTERN.fullmatch(text) is not None
 
 
 def propose_entries(seen: FolderSurvey, provider: str) -> tuple[DraftEntry, ...]:
@@ -267,13 +268,13 @@ def matched_files(
 
 
 def _excluded(entry: DraftEntry, name: str) -> bool:
-    return any(compile_pattern(pattern, everything=True).matches(name) for pattern in entry.exclude)
+    return any(compile_pattern(pattern, match_hidden=True).matches(name) for pattern in entry.exclude)
 
 
 def _kind(name: str, size: int, provider: str) -> str:
     """Why a file cannot be uploaded, in the words of `skip`; empty when it can."""
     taken = EXTENSIONS[provider]
-    if taken is not None and extension(name) not in taken:
+    if taken is not None and file_extension(name) not in taken:
         return "unsupported"
     return "empty" if size == 0 else "too_large" if size > LARGEST else ""
 

@@ -61,7 +61,7 @@ def output_text(plan: Plan) -> str:
 
 
 def _lines(store: StoreOutput) -> Iterator[str]:
-    state = "as the manifest says" if store.current else "differs from the manifest; see `vssync plan`"
+    state = "matches the manifest" if store.current else "differs from the manifest; see `vssync plan`"
     yield escape_control(store.key)
     yield f"  id      {escape_control(store.id)}"
     yield f"  name    {escape_control(store.name)}"

@@ -9,7 +9,7 @@ from vssync.manifest.diagnostics import TreePath
 from vssync.model.plan import Options
 from vssync.planner.addresses import Scope
 from vssync.render.manifest import TracedFile
-from vssync.sources.load import LoadedManifest, file_provenance, locate
+from vssync.sources.load import LoadedManifest, file_provenance, locate_values
 
 _FRONT_MATTER = "front matter of {}"
 
@@ -20,15 +20,15 @@ def trace_files(loaded: LoadedManifest, targets: tuple[str, ...] = ()) -> tuple[
     Raises UsageProblem for an address that nothing has.
     """
     scope = Scope.of(Options(targets=targets))
-    scope.check({store.key: [file.key for file in store.files] for store in loaded.desired.stores})
+    scope.check_addresses({store.key: [file.key for file in store.files] for store in loaded.desired.stores})
     found = [
         (store.key, file, file_provenance(loaded, store.key, file))
         for store in loaded.desired.stores
         for file in store.files
-        if scope.holds(store.key, file.key)
+        if scope.contains(store.key, file.key)
     ]
     wanted: set[TreePath] = {path for _, _, parts in found for path in parts.values() if path is not None}
-    places = locate(loaded, wanted)
+    places = locate_values(loaded, wanted)
     return tuple(
         TracedFile(
             store,

@@ -20,7 +20,7 @@ from vssync.auth.credential import Credential
 from vssync.endpoints import Caller, Endpoint, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
 from vssync.model.state import Capabilities, ServiceSpec
-from vssync.sources.load import FILE, LoadedManifest, load_sources
+from vssync.sources.load import MANIFEST_NAME, LoadedManifest, load_sources
 from vssync.threads import Pool
 
 _WORKERS, _EMBEDDED_WORKERS = 16, 2  # more threads do not make a service in this process faster
@@ -154,4 +154,4 @@ def prepare(work: Session) -> None:
 
 
 def _manifest(beside: Path) -> Path:
-    return beside / FILE if beside.is_dir() else beside
+    return beside / MANIFEST_NAME if beside.is_dir() else beside

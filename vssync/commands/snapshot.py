@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from vssync.api.client import Client
 from vssync.errors import NotFound, ServiceError
-from vssync.model.marks import MARK, Mark, hinted, key_digest, read_mark
+from vssync.model.marks import Mark, key_digest, read_batch_note
 from vssync.model.plan import Options
 from vssync.model.state import Contents, Desired, FileStatus, LiveBatch, LiveFile, LiveStore, Snapshot, Upload
 from vssync.planner.find_stores import StoreMatch, StoreMatches, match_stores
@@ -76,7 +76,7 @@ def _unseen(store: LiveStore, error: NotFound) -> ServiceError:
 def _remembered(client: Client, store: LiveStore) -> tuple[LiveBatch, ...]:
     """The batches under way that the store's own hint names; what is gone is no concern."""
     found = []
-    for batch_id in hinted(store.metadata):
+    for batch_id in read_batch_note(store.metadata):
         try:
             batch = client.batch(store.id, batch_id).batch
             if batch.status is FileStatus.IN_PROGRESS:
@@ -93,9 +93,9 @@ def _candidates(desired: Desired, matches: StoreMatches, contents: Mapping[str, 
     None of a store is looked up while every file that it should hold has a copy of ours there.
     """
     for store in desired.stores:
-        for live in matches.found.get(store.key, StoreMatch()).live:
+        for live in matches.by_key.get(store.key, StoreMatch()).live:
             files = contents[live.id].files
-            marks = (read_mark(file.attributes) for file in files)
-            ours = {mark.key for mark in marks if isinstance(mark, Mark) and mark.owner == desired.owner}
+            marks = [file.mark for file in files if isinstance(file.mark, Mark)]
+            ours = {mark.key for mark in marks if mark.owner == desired.owner}
             if any(key_digest(file.key) not in ours for file in store.files):
-                yield from (file.id for file in files if MARK not in file.attributes)
+                yield from (file.id for file in files if file.mark is None)

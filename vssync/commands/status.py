@@ -6,12 +6,12 @@ from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem
 from vssync.manifest.explain import provenance
-from vssync.model.marks import Mark, key_digest, read_mark
+from vssync.model.marks import Mark, key_digest
 from vssync.model.plan import Options
 from vssync.model.state import DesiredFile, LiveFile
 from vssync.planner.assemble import make_plan
 from vssync.render.file_status import FileInspection, LiveCopy
-from vssync.sources.load import locate_one
+from vssync.sources.load import locate_value
 
 
 def inspect_file(work: Session, address: str) -> FileInspection:
@@ -37,16 +37,16 @@ def inspect_file(work: Session, address: str) -> FileInspection:
         address=address,
         entry=_entry(work, store_key, desired) if desired else store.skipped.get(key, ""),
         desired=desired,
-        copies=tuple(LiveCopy(file, read_mark(file.attributes), batches.get(file.id, "")) for file in live),
+        copies=tuple(LiveCopy(file, batches.get(file.id, "")) for file in live),
         changes=tuple(change for change in planned.files if change.key == key),
     )
 
 
 def _is(file: LiveFile, key: str, owner: str) -> bool:
-    mark = read_mark(file.attributes)
+    mark = file.mark
     return isinstance(mark, Mark) and mark.owner == owner and mark.key == key_digest(key)
 
 
 def _entry(work: Session, store: str, file: DesiredFile) -> str:
     path = provenance(work.loaded.manifest, store, file, {})["file"]
-    return locate_one(work.loaded, path) if path else ""
+    return locate_value(work.loaded, path) if path else ""

@@ -16,7 +16,7 @@ from platformdirs import user_state_path
 
 from vssync.endpoints import Endpoint
 from vssync.errors import UsageProblem, VssyncError
-from vssync.sources.kinds import kind
+from vssync.sources.write import describe_file_type
 
 VARIABLE = "VSSYNC_STATE_DIR"
 _PROJECTS = ("OpenAI-Project", "opc-compartment-id")  # one address serves many of these
@@ -100,7 +100,7 @@ def _must_be(fine: Callable[[int], bool], path: Path, wanted: str) -> None:
     except OSError:  # gone meanwhile; any other error is that of opening it
         return
     if not fine(mode):
-        raise VssyncError(f"{path}: is {kind(mode)}; vssync needs {wanted} of its own there; remove it")
+        raise VssyncError(f"{path}: is {describe_file_type(mode)}; vssync needs {wanted} of its own there; remove it")
 
 
 def unusable(path: Path, error: OSError) -> VssyncError:

@@ -1,5 +1,12 @@
 """The embedded local service: OpenAI's Files and Vector Stores API over one SQLite file.
 
-For trying vssync without an account, for its tests, and for `vssync serve`. It imports nothing from the rest of
-vssync, only `transport` knows an HTTP client, and only `server` a server.
+For trying vssync without an account, for its tests, for those of applications, and for `vssync serve`. It imports
+nothing from the rest of vssync, only `transport` knows an HTTP client, and only `server` a server. What is named here
+is what the guide promises to applications.
 """
+
+from vssync.local.app import open_service
+from vssync.local.faults.rules import with_faults
+from vssync.local.transport import LocalTransport
+
+__all__ = ["LocalTransport", "open_service", "with_faults"]

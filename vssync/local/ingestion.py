@@ -1,4 +1,4 @@
-"""Ingestion: which files become text, how text is cut, and files in progress completed or failed, a bounded amount a look."""
+"""Ingestion: which files become text, how it is cut, and files completed or failed, a bounded amount a look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one request works with: a connection inside its transaction, the moment, the options, and what becomes of its files."""
+"""What one request works with: a connection in its transaction, the moment, the options, the fate of its files."""
 
 from __future__ import annotations
 

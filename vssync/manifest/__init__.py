@@ -1,8 +1,7 @@
-"""The manifest: text in, desired state out. Pure: `sources` reads files, walks folders and hands them in.
+"""The manifest: text in, desired state out. Pure: `sources` reads files, walks folders and passes them in.
 
-parse, checked    YAML or JSON text -> Document, with the form the schema demands
-includes, build   Documents -> Manifest, for one environment
-choose            Manifest and Listing -> which files, under which levels
-resolve           and what was read of them -> Desired
-places            paths of a manifest -> file, line, column
+yaml_loader, schema   YAML or JSON text -> Document, checked against the schema
+build                 Documents -> Manifest, for one environment
+select, resolve       Manifest and files -> Desired
+source_map            a path in a manifest -> file, line, column
 """

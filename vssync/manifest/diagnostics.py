@@ -1,7 +1,4 @@
-"""What is wrong with a manifest, told by where in its tree; `places` turns it into lines and columns.
-
-Lines are looked up only when there is something to place, so everything above speaks in paths.
-"""
+"""What is wrong with a manifest, by the path in its tree; `source_map` finds the line when it is reported."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ TreePath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing wrong at a path; with `at_name` the place is the field's name rather than its value."""
+    """One thing wrong at a path; `at_name` means the field's name rather than its value."""
 
     path: TreePath
     message: str
@@ -27,16 +24,16 @@ class Diagnostic:
 
 @contextmanager
 def collect_with(problems: tuple[Problem, ...]) -> Iterator[None]:
-    """Lets whatever goes wrong inside be reported together with these problems."""
+    """Adds these problems to those of a ManifestError raised inside."""
     try:
         yield
     except ManifestError as error:
         raise ManifestError((*problems, *error.problems)) from None
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint for a word that is not one of the known ones; empty when none is like it."""
-    close = get_close_matches(word, [*known], n=1)
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """A hint for a word that is not allowed; empty if no allowed one is close to it."""
+    close = get_close_matches(word, [*allowed], n=1)
     return f"did you mean `{close[0]}`?" if close else ""
 
 

@@ -2,88 +2,108 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
 from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean
-from vssync.manifest.merge import Tree, merge
-from vssync.manifest.placeholders import Ambiguous, Name, Parts, Unclosed, join, split
-from vssync.manifest.schema import LABEL
-from vssync.manifest.yaml_loader import OddFloat, OddInteger, number
+from vssync.manifest.merge import Tree, merge_trees
+from vssync.manifest.placeholders import UNCLOSED, Placeholder, UnclosedPlaceholder, fill_template, parse_template
+from vssync.manifest.scalars import NonCanonical, parse_number
+from vssync.manifest.schema import LABEL_PATTERN
 from vssync.model.state import Scalar
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The environment by its name and as declared (`pr-12`, `pr-*`), both empty for none, and all variables."""
+    """An environment by its `name` and as `declared` (`pr-12`, `pr-*`), both empty for none, and all variables.
 
-    env: str = ""
-    environment: str = ""
-    environments: tuple[str, ...] = ()
+    `all_declared` are the names and patterns of every environment.
+    """
+
+    name: str = ""
+    declared: str = ""
+    all_declared: tuple[str, ...] = ()
     variables: Mapping[str, Scalar] = field(default_factory=dict)
+
+    @property
+    def placeholders(self) -> dict[str, Scalar]:
+        """What placeholders stand for in it."""
+        values: dict[str, Scalar] = {f"var.{name}": value for name, value in self.variables.items()}
+        return {**values, "env": self.name} if self.name else values
+
+
+def applies_in(entry: Tree, env: str) -> bool:
+    """Whether an entry of a store's `files` belongs to this environment."""
+    only, excluded = entry.get("only"), entry.get("not") or ()
+    included = only is None or any(fnmatchcase(env, name) for name in only)
+    return included and not any(fnmatchcase(env, name) for name in excluded)
 
 
 def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnostic, ...]]:
-    """The declared name or pattern that an environment's name fits, empty for none."""
+    """The declared name or pattern that an environment's name matches, empty for none."""
     declared = tuple(tree.get("environments") or ())
     if not declared:
-        return "", (
-            _fault(f"no environments are declared, so `{env}` is none of them", "leave --env out"),
-        ) if env else ()
-    known = f"known here: {', '.join(declared)}"
+        message = f"the manifest declares no environments, so not `{env}` either"
+        return "", (_environment_diagnostic(message, "leave --env out"),) if env else ()
+    choices = f"declared here: {', '.join(declared)}"
     if not env:
-        return "", (_fault("the manifest has environments, and none was chosen", f"give --env; {known}"),)
-    if not LABEL.fullmatch(env):
-        return "", (_fault(f"the environment `{env}` is not a name", "letters, digits, `.`, `-`, `_`; at most 64"),)
-    if env in declared:
+        message, hint = "the manifest has environments, and none was chosen", f"give --env; {choices}"
+    elif not LABEL_PATTERN.fullmatch(env):
+        message, hint = f"the environment `{env}` is not a name", "letters, digits, `.`, `-`, `_`; at most 64"
+    elif env in declared:
         return env, ()
-    fitting = tuple(name for name in declared if fnmatchcase(env, name))
-    if len(fitting) == 1:
-        return fitting[0], ()
-    if fitting:
-        message = f"the environment `{env}` fits {' and '.join(f'`{name}`' for name in fitting)}"
-        return "", (_fault(message, "declare it by name, or make the patterns narrower"),)
-    return "", (_fault(f"there is no environment `{env}`", did_you_mean(env, declared) or known),)
+    else:
+        matching = tuple(name for name in declared if fnmatchcase(env, name))
+        if len(matching) == 1:
+            return matching[0], ()
+        if matching:
+            message = f"the environment `{env}` matches {' and '.join(f'`{name}`' for name in matching)}"
+            hint = "declare it by name, or make the patterns narrower"
+        else:
+            message, hint = f"there is no environment `{env}`", did_you_mean(env, declared) or choices
+    return "", (_environment_diagnostic(message, hint),)
 
 
-def _fault(message: str, hint: str) -> Diagnostic:
+def _environment_diagnostic(message: str, hint: str) -> Diagnostic:
     return Diagnostic(("environments",), message, hint, at_name=True)
 
 
-def in_force(tree: Tree, declared: str) -> dict[str, Any]:
+def apply_environment(tree: Tree, declared: str) -> dict[str, Any]:
     """The manifest with its environment laid over it."""
     change = (tree.get("environments") or {}).get(declared) if declared else None
-    return merge(tree, change or {})
+    return merge_trees(tree, change or {})
 
 
 def resolve_variables(
-    tree: Tree, given: Mapping[str, str], env: str
+    tree: Tree, overrides: Mapping[str, str], env: str
 ) -> tuple[dict[str, Scalar], tuple[Diagnostic, ...]]:
-    """The value of every variable of a merged manifest; `given` are texts from the command line."""
-    declared = {name: _declaration(value) for name, value in (tree.get("variables") or {}).items()}
-    found: dict[str, Scalar] = {}
-    faults = [
-        Diagnostic(("variables",), f"the variable `{name}` is given and not declared", did_you_mean(name, declared))
-        for name in given
-        if name not in declared
+    """The value of every variable of a merged manifest; `overrides` are texts from the command line."""
+    declarations = {name: _declaration(value) for name, value in (tree.get("variables") or {}).items()}
+    variables: dict[str, Scalar] = {}
+    diagnostics = [
+        Diagnostic(("variables",), f"the variable `{name}` is given but not declared", did_you_mean(name, declarations))
+        for name in overrides
+        if name not in declarations
     ]
-    for name, declaration in declared.items():
-        value = _given(name, given[name], declaration) if name in given else _default(name, declaration, env)
-        if isinstance(value, Diagnostic):
-            faults.append(value)
+    for name, declaration in declarations.items():
+        if name in overrides:
+            value = _parse_override(name, overrides[name], declaration)
         else:
-            found[name] = value
-    return found, tuple(faults)
+            value = _default_value(name, declaration, env)
+        if isinstance(value, Diagnostic):
+            diagnostics.append(value)
+        else:
+            variables[name] = value
+    return variables, tuple(diagnostics)
 
 
 def _declaration(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {} if value is None else {"default": value}
 
 
-def _type(declaration: Mapping[str, Any]) -> str:
+def _declared_type(declaration: Mapping[str, Any]) -> str:
     return str(declaration.get("type") or _type_of(declaration.get("default")))
 
 
@@ -93,157 +113,41 @@ def _type_of(value: object) -> str:
     return "number" if isinstance(value, int | float) else "string"
 
 
-def _given(name: str, text: str, declaration: Mapping[str, Any]) -> Scalar | Diagnostic:
-    kind = _type(declaration)
-    value: Scalar | None = text
+def _parse_override(name: str, text: str, declaration: Mapping[str, Any]) -> Scalar | Diagnostic:
+    path = ("variables", name)
     if text != text.encode("utf-8", "ignore").decode():
-        return Diagnostic(
-            ("variables", name), f"the value given for the variable `{name}` is not UTF-8 text", at_name=True
-        )
-    if kind == "boolean":
-        value = {"true": True, "false": False}.get(text)
-    elif kind == "number":
-        value = number(text)
-        value = None if isinstance(value, OddInteger | OddFloat) else value
-    if value is None:
+        return Diagnostic(path, f"the value given for the variable `{name}` is not UTF-8 text", at_name=True)
+    kind = _declared_type(declaration)
+    if kind == "string":
+        return text
+    value = {"true": True, "false": False}.get(text) if kind == "boolean" else parse_number(text)
+    if value is None or isinstance(value, NonCanonical):
         wanted = "true or false" if kind == "boolean" else "a number"
-        return Diagnostic(("variables", name), f"the variable `{name}` must be {wanted}, not `{text}`", at_name=True)
+        return Diagnostic(path, f"the variable `{name}` must be {wanted}, not `{text}`", at_name=True)
     return value
 
 
-def _default(name: str, declaration: Mapping[str, Any], env: str) -> Scalar | Diagnostic:
+def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scalar | Diagnostic:
     value: Scalar | None = declaration.get("default")
     path = ("variables", name)
     if value is None:
-        about = declaration.get("description")
-        hint = f"give --var {name}=..." + (f" ({about})" if about else "")
+        description = declaration.get("description")
+        hint = f"give --var {name}=..." + (f" ({description})" if description else "")
         return Diagnostic(path, f"the variable `{name}` has no value", hint, at_name=True)
-    kind = _type(declaration)
+    kind = _declared_type(declaration)
     if _type_of(value) != kind:
         return Diagnostic(path, f"the default of the variable `{name}` is not a {kind}")
-    return _with_env(path, value, env) if isinstance(value, str) else value
+    return _fill_env(path, value, env) if isinstance(value, str) else value
 
 
-def _with_env(path: tuple[str, ...], text: str, env: str) -> str | Diagnostic:
-    """A default may say `${env}` and nothing else, so that there is no order among variables."""
+def _fill_env(path: TreePath, text: str, env: str) -> str | Diagnostic:
+    """A default may use `${env}` and nothing else, so that the order of variables does not matter."""
     try:
-        parts = split(text)
-    except Unclosed:
-        return Diagnostic(path, "a placeholder `${` is not closed", "write `$${` for the text `${`")
-    for part in parts:
-        if isinstance(part, Name) and (part.text != "env" or not env):
-            return Diagnostic(path, f"`${{{part.text}}}` means nothing in a variable's default", "only `${env}` does")
-    return "".join(part if isinstance(part, str) else env for part in parts)
-
-
-OF_FILE = ("path", "dir", "dir.0", "name", "stem", "ext")
-FOLDER = re.compile(r"dir\.[0-9]{1,2}")  # the folders of a path, counted from 0
-LITERAL = ("only", "not")  # names of environments
-
-
-class Expander:
-    """Expands the strings of one manifest and keeps the faults it meets."""
-
-    def __init__(self, scope: Environment) -> None:
-        self.scope = scope
-        self.faults: list[Diagnostic] = []
-
-    def stores(self, stores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """All stores, expanded."""
-        return {key: self._tree(store, ("stores", key), self.known(key)) for key, store in stores.items()}
-
-    def known(self, store: str = "") -> dict[str, Scalar]:
-        """What the names stand for that are known before any file is."""
-        values: dict[str, Scalar] = {f"var.{name}": value for name, value in self.scope.variables.items()}
-        if self.scope.env:
-            values["env"] = self.scope.env
-        if store:
-            values["store"] = store
-        return values
-
-    def text(self, text: str, path: TreePath) -> str:
-        """A string outside the stores, with nothing left to fill in."""
-        return "".join(part for part in self._known(text, path, self.known(), ()) if isinstance(part, str))
-
-    def _tree(self, value: Any, path: TreePath, known: Mapping[str, Scalar]) -> Any:
-        if isinstance(value, str):
-            return self._value(value, path, known) if "${" in value else value
-        if isinstance(value, dict):
-            return {
-                name: under if name in LITERAL and len(path) == 4 else self._tree(under, (*path, name), known)
-                for name, under in value.items()
-            }
-        if isinstance(value, list):
-            return [self._tree(under, (*path, number), known) for number, under in enumerate(value)]
-        return value
-
-    def _value(self, text: str, path: TreePath, known: Mapping[str, Scalar]) -> Scalar:
-        field = file_placeholder(path)
-        if field == "attributes" and (whole := _whole(text)) in known:
-            value = known[whole]
-            return value if not isinstance(value, str) else join((value,))
-        parts = self._known(text, path, known, is_file_placeholder(field))
-        try:
-            return join(parts)
-        except Ambiguous:
-            self.faults.append(
-                Diagnostic(path, "a value that ends in `$` stands before a placeholder", "put something between")
-            )
-            return ""
-
-    def _known(self, text: str, path: TreePath, known: Mapping[str, Scalar], later: Collection[str]) -> Parts:
-        try:
-            parts = split(text)
-        except Unclosed:
-            self.faults.append(Diagnostic(path, "a placeholder `${` is not closed", "write `$${` for the text `${`"))
-            return ()
-        return tuple(part if isinstance(part, str) else self._name(part, path, known, later) for part in parts)
-
-    def _name(self, name: Name, path: TreePath, known: Mapping[str, Scalar], later: Collection[str]) -> str | Name:
-        if name.text in known:
-            return _text(known[name.text])
-        if name.text in later or (later and FOLDER.fullmatch(name.text)):
-            return name
-        self.faults.append(self._unknown(name.text, path, [*known, *later]))
-        return ""
-
-    def _unknown(self, name: str, path: TreePath, known: Collection[str]) -> Diagnostic:
-        shown = f"`${{{name}}}`"
-        if name == "env":
-            return Diagnostic(path, f"{shown} has no value: the manifest has no environments", "declare `environments`")
-        if name in (*OF_FILE, "digest") or FOLDER.fullmatch(name):
-            return Diagnostic(
-                path, f"{shown} means nothing here", "it belongs to a single file's attributes, key or filename"
-            )
-        if name.startswith("var."):
-            return Diagnostic(
-                path, f"{shown} is not declared", did_you_mean(name, known) or "declare it under `variables`"
-            )
-        return Diagnostic(
-            path, f"{shown} is no placeholder", did_you_mean(name, known) or "write `$${` for the text `${`"
-        )
-
-
-def file_placeholder(path: TreePath) -> str | int:
-    """The field of a store, entry or override that a path lies in."""
-    return path[4] if path[2] in ("files", "overrides") and len(path) > 4 else path[2]
-
-
-def is_file_placeholder(field: str | int) -> tuple[str, ...]:
-    """The names that a field leaves to be filled in for each file."""
-    if field == "filename":
-        return (*OF_FILE, "digest")
-    return OF_FILE if field in ("attributes", "key") else ()
-
-
-def _whole(text: str) -> str:
-    """The name of the placeholder a text consists of; empty when it is more, or none."""
-    try:
-        parts = split(text)
-    except Unclosed:
-        return ""
-    return parts[0].text if len(parts) == 1 and isinstance(parts[0], Name) else ""
-
-
-def _text(value: Scalar) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+        template = parse_template(text)
+    except UnclosedPlaceholder:
+        return Diagnostic(path, *UNCLOSED)
+    for part in template:
+        if isinstance(part, Placeholder) and (part.text != "env" or not env):
+            message = f"`${{{part.text}}}` cannot be used in a variable's default"
+            return Diagnostic(path, message, "only `${env}` can")
+    return fill_template(template, lambda _: env)

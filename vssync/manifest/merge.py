@@ -1,38 +1,39 @@
-"""Inheritance: an environment over the base, a store over `defaults`, and the levels over a file."""
+"""Inheritance: an environment over the base, a store over `defaults`, and the layers over a file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from vssync.manifest.diagnostics import TreePath
-from vssync.manifest.placeholders import Name, NoFolder, Parts, fill, part, split
+from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template, path_part
 from vssync.manifest.spec import Layer
 from vssync.model.marks import VALUE_LIMIT
 from vssync.model.state import AUTO, Attributes, Chunking, Scalar
 
 Tree = Mapping[str, Any]
-OWN = ("id", "was", "external")  # fields of one store, never of several
+NEVER_INHERITED = ("id", "was", "external")  # fields of one store, never of several
 
 
-def merge(base: Tree, change: Tree, at: TreePath = ()) -> dict[str, Any]:
-    """The base with the change laid over it; `at` is where both are in the manifest."""
+def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, Any]:
+    """The base with the change laid over it; `parent` is where both are in the manifest."""
     result = dict(base)
     for name, value in change.items():
-        path = (*at, name)
-        if value is None and not _is_attributes(at):
+        path = (*parent, name)
+        if value is None and _field_at(parent) != "attributes":
             result.pop(name, None)
         elif isinstance(value, Mapping):
-            under = {} if _is_whole(path) else result.get(name)
-            result[name] = merge(under if isinstance(under, Mapping) else {}, value, path)
+            replaces_whole = _field_at(path) in ("service", "chunking")
+            inherited = {} if replaces_whole else result.get(name)
+            result[name] = merge_trees(inherited if isinstance(inherited, Mapping) else {}, value, path)
         else:
             result[name] = value
     return result
 
 
-def _field(path: TreePath) -> str | int:
-    """The field of a store (or of `defaults`) that a path is; else the top-level field."""
+def _field_at(path: TreePath) -> str | int:
+    """The field of a store (or of `defaults`) at a path; else the top-level field."""
     if path[:1] == ("stores",) and len(path) == 3:
         return path[2]
     if path[:1] == ("defaults",) and len(path) == 2:
@@ -40,131 +41,94 @@ def _field(path: TreePath) -> str | int:
     return path[0] if len(path) == 1 else ""
 
 
-def _is_attributes(path: TreePath) -> bool:
-    return _field(path) == "attributes"
+def apply_defaults(tree: Tree) -> dict[str, dict[str, Any]]:
+    """Every store of a merged manifest, laid over its `defaults`."""
+    defaults = {name: value for name, value in (tree.get("defaults") or {}).items() if name not in NEVER_INHERITED}
+    stores: dict[str, dict[str, Any]] = {}
+    for key, store in (tree.get("stores") or {}).items():
+        path = ("stores", key)
+        stores[key] = merge_trees(merge_trees({}, defaults, path), store or {}, path)
+    return stores
 
 
-def _is_whole(path: TreePath) -> bool:
-    return _field(path) in ("service", "chunking")
-
-
-def inherit(tree: Tree) -> dict[str, dict[str, Any]]:
-    """Every store of a merged manifest, laid over its `defaults`, of which some fields are never taken."""
-    defaults = {name: value for name, value in (tree.get("defaults") or {}).items() if name not in OWN}
-    stores = tree.get("stores") or {}
-    return {
-        key: merge(merge({}, defaults, ("stores", key)), store or {}, ("stores", key)) for key, store in stores.items()
-    }
-
-
-MOST = 14  # of the API's 16; two are marks
-PATH: Parts = (Name("path"),)
-Value = Scalar | Parts | None
+MAX_ATTRIBUTES = 14  # of the API's 16; two are marks
+PATH_TEMPLATE: Template = (Placeholder("path"),)
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """Attributes, some to be filled in, and the front matter fields that go before them."""
+class FileSettings:
+    """What the layers over some files say together.
 
-    attributes: Mapping[str, Value]
-    lifts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What the levels over some files say together.
-
-    `shared` are their attributes where no file changes them; `lifts` all front matter fields that some level lifts.
+    `constant_attributes` are those of all the files, None where they differ from file to file.
+    `front_matter_fields` are all fields that some layer takes from front matter.
     """
 
     layers: tuple[Layer, ...]
-    levels: tuple[Level, ...]
     chunking: Chunking
-    filename: Parts
-    shared: Attributes | None
-    lifts: frozenset[str]
+    filename: Template
+    constant_attributes: Attributes | None
+    front_matter_fields: frozenset[str]
 
     @property
-    def named_by_content(self) -> bool:
+    def is_named_by_content(self) -> bool:
         """Whether the upload name holds a digest of the bytes."""
-        return Name("digest") in self.filename
+        return Placeholder("digest") in self.filename
 
 
-def resolve_profile(layers: tuple[Layer, ...]) -> Profile:
-    """The profile of these layers, outermost first."""
-    levels = tuple(_levels(layers))
-    named = [layer.chunking for layer in layers if layer.chunking]
+def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
+    """What these layers say, outermost first."""
+    chunkings = [layer.chunking for layer in layers if layer.chunking]
     filenames = [layer.filename for layer in layers if layer.filename]
-    alone = levels[0].attributes if len(levels) == 1 and not levels[0].lifts else None
-    constant = alone is not None and not any(isinstance(value, tuple) for value in alone.values())
-    return Profile(
+    merged = {name: value for layer in layers for name, value in layer.attributes.items()}
+    front_matter_fields = frozenset(name for layer in layers for name in layer.front_matter)
+    varies = front_matter_fields or any(isinstance(value, tuple) for value in merged.values())
+    return FileSettings(
         layers=layers,
-        levels=levels,
-        chunking=named[-1] if named else AUTO,
-        filename=split(filenames[-1]) if filenames else PATH,
-        shared=dict(_present(alone)) if alone is not None and constant else None,
-        lifts=frozenset(name for level in levels for name in level.lifts),
+        chunking=chunkings[-1] if chunkings else AUTO,
+        filename=filenames[-1] if filenames else PATH_TEMPLATE,
+        constant_attributes=None if varies else _filled_in(merged, ""),
+        front_matter_fields=front_matter_fields,
     )
 
 
-def _levels(layers: Iterable[Layer]) -> Iterator[Level]:
-    """The layers, those that lift nothing merged with what follows them."""
-    attributes: dict[str, Value] = {}
-    for layer in layers:
-        attributes.update({name: _said(value) for name, value in layer.attributes.items()})
-        if layer.front_matter:
-            yield Level(attributes, layer.front_matter)
-            attributes = {}
-    yield Level(attributes, ())
+def resolve_attributes(settings: FileSettings, path: str, fields: Attributes) -> Attributes:
+    """A file's attributes; `fields` are its front matter, which takes precedence in its layer. Raises MissingFolder."""
+    if settings.constant_attributes is not None:
+        return settings.constant_attributes
+    merged: dict[str, Scalar | Template | None] = {}
+    for layer in settings.layers:
+        merged.update(layer.attributes)
+        merged.update({name: fields[name] for name in layer.front_matter if name in fields})
+    return _filled_in(merged, path)
 
 
-def _said(value: Scalar | None) -> Value:
-    """A value as it is, or the parts of a text that has something to fill in."""
-    if not isinstance(value, str):
-        return value
-    parts = split(value)
-    return parts if any(isinstance(part, Name) for part in parts) else "".join(str(part) for part in parts)
-
-
-def attributes_of(profile: Profile, path: str, fields: Attributes) -> Attributes:
-    """A file's attributes; `fields` are its front matter. Raises NoFolder."""
-    if profile.shared is not None:
-        return profile.shared
-    merged: dict[str, Value] = {}
-    for level in profile.levels:
-        merged.update(level.attributes)
-        merged.update({name: fields[name] for name in level.lifts if name in fields})
-    return dict(_present(merged, path))
-
-
-def _present(said: Mapping[str, Value], path: str = "") -> Iterator[tuple[str, Scalar]]:
-    """What is left when removed names are gone and texts are filled in."""
-    for name, value in said.items():
+def _filled_in(values: Mapping[str, Scalar | Template | None], path: str) -> Attributes:
+    """Attributes without those set to null, their templates filled in."""
+    attributes: dict[str, Scalar] = {}
+    for name, value in values.items():
         if isinstance(value, tuple):
-            yield name, _filled(name, value, path)
+            try:
+                attributes[name] = fill_template(value, lambda placeholder: path_part(path, placeholder))
+            except MissingFolder as error:
+                error.attribute = name
+                raise
         elif value is not None:
-            yield name, value
+            attributes[name] = value
+    return attributes
 
 
-def _filled(name: str, parts: Parts, path: str) -> str:
-    try:
-        return fill(parts, lambda placeholder: part(path, placeholder))
-    except NoFolder as error:
-        error.attribute = name
-        raise
-
-
-def attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]:
-    """What is wrong with a file's merged attributes: the attribute (empty for all of them), and what."""
-    if len(attributes) > MOST:
-        yield "", f"{len(attributes)} attributes after merging, {MOST} are allowed: {', '.join(sorted(attributes))}"
+def find_attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]:
+    """What is wrong with a file's merged attributes: the attribute (empty for all of them), and a message."""
+    if len(attributes) > MAX_ATTRIBUTES:
+        names = ", ".join(sorted(attributes))
+        yield "", f"{len(attributes)} attributes after merging, {MAX_ATTRIBUTES} are allowed: {names}"
     for name, value in attributes.items():
         if isinstance(value, str) and len(value) > VALUE_LIMIT:
             yield name, f"the attribute `{name}` has {len(value):,} characters, {VALUE_LIMIT} are allowed"
 
 
 def source_of(layers: tuple[Layer, ...], name: str, fields: Attributes) -> TreePath | None:
-    """Where an attribute's value is written; None where the file's own front matter gave it."""
+    """Where an attribute's value is written; None if it came from the file's own front matter."""
     for layer in reversed(layers):
         if name in layer.front_matter and name in fields:
             return None

@@ -1,97 +1,195 @@
-"""`${...}`: one syntax for what a manifest leaves to be filled in. `$${` is a literal `${`.
+"""`${...}`: one syntax for everything in a manifest that is filled in. `$${` is a literal `${`.
 
-A text is parsed into parts, some of them names. Which names mean something where, and what they stand for, is
-decided by the callers: `expand` for a store's own, `attributes` and `filenames` for those of a file.
+A text is parsed into a template: literal texts and placeholders. `Expander` fills in what is known before any file is
+(environment, variables, store); `path_part` and `upload_name` fill in what depends on a file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean
+from vssync.model.state import Scalar
+
+MAX_NAME_BYTES = 255  # what file systems and services commonly accept as a name
+ENVIRONMENT_FIELDS = ("only", "not")  # of an entry: names of environments, taken literally
+FILE_PLACEHOLDERS = ("path", "dir", "dir.0", "name", "stem", "ext")
+_FOLDER_PLACEHOLDER = re.compile(r"dir\.[0-9]{1,2}")  # the folders of a path, counted from 0
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
+UNCLOSED = ("a placeholder `${` is not closed", "write `$${` for the text `${`")
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """A placeholder's name."""
+class Placeholder:
+    """The name between `${` and `}`."""
 
     text: str
 
 
-Parts = tuple[str | Name, ...]
+Template = tuple[str | Placeholder, ...]
 
 
-class Unclosed(ValueError):
+class UnclosedPlaceholder(ValueError):
     """A `${` without its `}`."""
 
 
-class Ambiguous(ValueError):
+class AmbiguousDollar(ValueError):
     """A text that ends in `$` before a placeholder: together they would read as a literal."""
 
 
-def split(text: str) -> Parts:
-    """The literal texts and names of a text, in order. Raises Unclosed."""
-    if "${" not in text:
-        return (text,) if text else ()
-    parts: list[str | Name] = []
-    literal, at = "", 0
-    for match in _TOKEN.finditer(text):
-        literal += text[at : match.start()]
-        at = match.end()
-        if match.group(1) is None:
-            literal += "${"
-        elif not match.group(2):
-            raise Unclosed(text)
-        else:
-            parts += [literal, Name(match.group(1))] if literal else [Name(match.group(1))]
-            literal = ""
-    literal += text[at:]
-    return (*parts, literal) if literal else tuple(parts)
-
-
-def join(parts: Parts) -> str:
-    """The text that `split` takes apart into these parts, neighbouring literals as one. Raises Ambiguous."""
-    text, literal = "", ""
-    for part in parts:
-        if isinstance(part, str):
-            literal += part
-        elif literal.endswith("$"):
-            raise Ambiguous(literal)
-        else:
-            text += escape(literal) + "${" + part.text + "}"
-            literal = ""
-    return text + escape(literal)
-
-
-def escape(literal: str) -> str:
-    """A literal text as it must be written where placeholders are read."""
-    return literal.replace("${", "$${")
-
-
-def literal(text: str) -> str:
-    """What a text says in which nothing is left to fill in. Raises Unclosed."""
-    return "".join(part for part in split(text) if isinstance(part, str)) if "${" in text else text
-
-
-def fill(parts: Parts, value: Callable[[str], str]) -> str:
-    """The text with every name replaced."""
-    return "".join(part if isinstance(part, str) else value(part.text) for part in parts)
-
-
-MOST_BYTES = 255  # what file systems and services commonly take for a name
-
-
-class NoFolder(ValueError):
-    """`${dir.N}` of a path that has fewer folders; `attribute` is the one that asked, where one did."""
+class MissingFolder(ValueError):
+    """`${dir.N}` of a path that has fewer folders; `attribute` is the one that holds it, if one does."""
 
     attribute = ""
 
 
-def part(path: str, name: str) -> str:
-    """What a placeholder's name stands for in a path. Folders count from 0. Raises NoFolder."""
+def parse_template(text: str) -> Template:
+    """The literal texts and placeholders of a text, in order. Raises UnclosedPlaceholder."""
+    if "${" not in text:
+        return (text,) if text else ()
+    parts: list[str | Placeholder] = []
+    literal, end = "", 0
+    for match in _TOKEN.finditer(text):
+        literal += text[end : match.start()]
+        end = match.end()
+        if match.group(1) is None:
+            literal += "${"
+        elif not match.group(2):
+            raise UnclosedPlaceholder(text)
+        else:
+            parts += [literal, Placeholder(match.group(1))] if literal else [Placeholder(match.group(1))]
+            literal = ""
+    literal += text[end:]
+    return (*parts, literal) if literal else tuple(parts)
+
+
+def format_template(template: Template) -> str:
+    """The text that `parse_template` takes apart into these parts, neighbouring literals as one.
+
+    Raises AmbiguousDollar.
+    """
+    text, literal = "", ""
+    for part in template:
+        if isinstance(part, str):
+            literal += part
+        elif literal.endswith("$"):
+            raise AmbiguousDollar(literal)
+        else:
+            text += escape_placeholders(literal) + "${" + part.text + "}"
+            literal = ""
+    return text + escape_placeholders(literal)
+
+
+def escape_placeholders(literal: str) -> str:
+    """A literal text as it must be written where placeholders are read."""
+    return literal.replace("${", "$${")
+
+
+def literal_text(text: str) -> str:
+    """What a text without placeholders stands for. Raises UnclosedPlaceholder."""
+    return "".join(part for part in parse_template(text) if isinstance(part, str)) if "${" in text else text
+
+
+def fill_template(template: Template, value_of: Callable[[str], str]) -> str:
+    """The text with every placeholder replaced."""
+    return "".join(part if isinstance(part, str) else value_of(part.text) for part in template)
+
+
+class Expander:
+    """Fills in what is known before any file is, in the texts of one manifest, and collects what is wrong."""
+
+    def __init__(self, values: Mapping[str, Scalar]) -> None:
+        self.values = values
+        self.diagnostics: list[Diagnostic] = []
+
+    def expand_stores(self, stores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """All stores; placeholders of single files stay."""
+        return {
+            key: self._expand(store, ("stores", key), {**self.values, "store": key}) for key, store in stores.items()
+        }
+
+    def expand_text(self, text: str, path: TreePath) -> str:
+        """A text outside the stores."""
+        return "".join(part for part in self._fill(text, path, self.values, ()) if isinstance(part, str))
+
+    def _expand(self, tree: Any, path: TreePath, values: Mapping[str, Scalar]) -> Any:
+        if isinstance(tree, str):
+            return self._expand_value(tree, path, values) if "${" in tree else tree
+        if isinstance(tree, dict):
+            return {
+                name: value
+                if name in ENVIRONMENT_FIELDS and len(path) == 4
+                else self._expand(value, (*path, name), values)
+                for name, value in tree.items()
+            }
+        if isinstance(tree, list):
+            return [self._expand(value, (*path, number), values) for number, value in enumerate(tree)]
+        return tree
+
+    def _expand_value(self, text: str, path: TreePath, values: Mapping[str, Scalar]) -> Scalar:
+        field = path[4] if path[2] in ("files", "overrides") and len(path) > 4 else path[2]
+        name = text[2:-1]
+        if field == "attributes" and text == f"${{{name}}}" and name in values:
+            value = values[name]  # keeps its type
+            return escape_placeholders(value) if isinstance(value, str) else value
+        template = self._fill(text, path, values, _placeholders_of_files(field))
+        try:
+            return format_template(template)
+        except AmbiguousDollar:
+            message = "a value that ends in `$` stands before a placeholder"
+            self.diagnostics.append(Diagnostic(path, message, "put something between"))
+            return ""
+
+    def _fill(self, text: str, path: TreePath, values: Mapping[str, Scalar], deferred: Collection[str]) -> Template:
+        """The template with what has a value filled in; `deferred` placeholders stay."""
+        try:
+            template = parse_template(text)
+        except UnclosedPlaceholder:
+            self.diagnostics.append(Diagnostic(path, *UNCLOSED))
+            return ()
+        filled: list[str | Placeholder] = []
+        for part in template:
+            if (
+                isinstance(part, str)
+                or part.text in deferred
+                or (deferred and _FOLDER_PLACEHOLDER.fullmatch(part.text))
+            ):
+                filled.append(part)
+            elif part.text in values:
+                value = values[part.text]
+                filled.append(str(value).lower() if isinstance(value, bool) else str(value))
+            else:
+                self.diagnostics.append(_unknown_placeholder(part.text, path, [*values, *deferred]))
+        return tuple(filled)
+
+
+def _placeholders_of_files(field: str | int) -> tuple[str, ...]:
+    """The placeholders that a field leaves to be filled in for each file."""
+    if field == "filename":
+        return (*FILE_PLACEHOLDERS, "digest")
+    return FILE_PLACEHOLDERS if field in ("attributes", "key") else ()
+
+
+def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) -> Diagnostic:
+    shown = f"`${{{name}}}`"
+    if name == "env":
+        return Diagnostic(path, f"{shown} has no value: the manifest has no environments", "declare `environments`")
+    if name in (*FILE_PLACEHOLDERS, "digest") or _FOLDER_PLACEHOLDER.fullmatch(name):
+        hint = "use it in the attributes, `key` or `filename` of files"
+        return Diagnostic(path, f"{shown} cannot be used here", hint)
+    if name.startswith("var."):
+        hint = did_you_mean(name, allowed) or "declare it under `variables`"
+        return Diagnostic(path, f"{shown} is not declared", hint)
+    hint = did_you_mean(name, allowed) or UNCLOSED[1]
+    return Diagnostic(path, f"{shown} is not a placeholder", hint)
+
+
+def path_part(path: str, name: str) -> str:
+    """What a placeholder's name stands for in a path. Folders count from 0. Raises MissingFolder."""
     folder, _, last = path.rpartition("/")
     if name == "path":
         return path
@@ -106,13 +204,15 @@ def part(path: str, name: str) -> str:
     folders = folder.split("/") if folder else []
     number = int(name.removeprefix("dir."))
     if number >= len(folders):
-        raise NoFolder(f"`${{{name}}}` asks for more folders than `{path}` has ({len(folders)}; they count from 0)")
+        raise MissingFolder(
+            f"`${{{name}}}` asks for more folders than `{path}` has ({len(folders)}; they count from 0)"
+        )
     return folders[number]
 
 
-def extension(filename: str) -> str:
-    """The lower-case extension with its dot; empty where there is none."""
-    return part(filename, "ext").lower()
+def file_extension(filename: str) -> str:
+    """The lower-case extension with its dot; empty if there is none."""
+    return path_part(filename, "ext").lower()
 
 
 def upload_digest(name: str, sha256: str) -> str:
@@ -120,13 +220,13 @@ def upload_digest(name: str, sha256: str) -> str:
     return hashlib.sha256(f"{name}\n{sha256}".encode()).hexdigest()[:16]
 
 
-def upload_name(parts: Parts, path: str, digest: str) -> str:
-    """The name to upload a file with: one name, its extension in lower case, at most 255 bytes. Raises NoFolder."""
-    text = fill(parts, lambda name: digest if name == "digest" else part(path, name)).replace("/", "__")
-    ext = part(text, "ext")
-    return _cut(text.removesuffix(ext), MOST_BYTES - len(ext.encode())) + ext.lower()
+def upload_name(template: Template, path: str, digest: str) -> str:
+    """The name to upload a file with: no folders, its extension in lower case, at most 255 bytes.
 
-
-def _cut(text: str, most: int) -> str:
-    raw = text.encode()
-    return text if len(raw) <= most else raw[: max(most, 0)].decode("utf-8", "ignore")
+    Raises MissingFolder.
+    """
+    text = fill_template(template, lambda name: digest if name == "digest" else path_part(path, name))
+    text = text.replace("/", "__")
+    ext = path_part(text, "ext")
+    room = max(MAX_NAME_BYTES - len(ext.encode()), 0)
+    return text.removesuffix(ext).encode()[:room].decode("utf-8", "ignore") + ext.lower()

@@ -1,22 +1,18 @@
-"""The last step: chosen files and what was read of them become the desired state."""
+"""The last step: selected files and what was read of them become the desired state."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from vssync.errors import ManifestError
 from vssync.manifest.diagnostics import Diagnostic, TreePath
-from vssync.manifest.front_matter import may_hold
-from vssync.manifest.merge import Profile, attribute_problems, attributes_of, source_of
-from vssync.manifest.placeholders import NoFolder, upload_digest, upload_name
+from vssync.manifest.front_matter import may_have_front_matter
+from vssync.manifest.merge import FileSettings, find_attribute_problems, resolve_attributes, source_of
+from vssync.manifest.placeholders import MissingFolder, upload_digest, upload_name
 from vssync.manifest.select import SelectedFile, Selection
-from vssync.manifest.source_map import problems
+from vssync.manifest.source_map import raise_if_any
 from vssync.manifest.spec import Manifest
 from vssync.model.state import Attributes, Desired, DesiredFile, Scalar
-
-NOTHING: Attributes = {}
-HINTS = {True: "shorten it, choose fewer files, or remove it by null in an override", False: "remove some by null"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,102 +24,96 @@ class Reading:
     fields: Attributes = field(default_factory=dict)
 
 
-def wanted_fields(choice: SelectedFile) -> frozenset[str]:
+def wanted_fields(file: SelectedFile) -> frozenset[str]:
     """The fields of a file's own front matter that its attributes depend on."""
-    return choice.profile.lifts if choice.found and may_hold(choice.found.path) else frozenset()
+    has_fields = file.source and may_have_front_matter(file.source.path)
+    return file.settings.front_matter_fields if has_fields else frozenset()
 
 
-def resolve_desired(manifest: Manifest, chosen: tuple[Selection, ...], readings: Mapping[str, Reading]) -> Desired:
-    """The desired state; `readings` are by path, and files that were not read have none. Raises ManifestError.
+def resolve_desired(manifest: Manifest, selections: tuple[Selection, ...], readings: Mapping[str, Reading]) -> Desired:
+    """The desired state, without indeterminate stores; `readings` are by path, and only of files that were read.
 
-    Doubtful stores are left out.
+    Raises ManifestError.
     """
-    resolver = _Resolver(manifest, readings)
+    resolver = _Resolver(manifest.name, readings)
     stores = tuple(
         replace(
-            one.spec.settings,
-            files=tuple(file for choice in one.choices if (file := resolver.file(choice))),
-            skipped=one.skipped,
+            selection.spec.settings,
+            files=tuple(desired for file in selection.files if (desired := resolver.resolve(file))),
+            skipped=selection.skipped,
         )
-        for one in chosen
-        if not one.spec.doubtful
+        for selection in selections
+        if not selection.spec.is_indeterminate
     )
-    resolver.complain()
+    raise_if_any(manifest.documents, resolver.diagnostics())
     return Desired(manifest.owner, manifest.service, stores)
 
 
 @dataclass(slots=True)
-class _Fault:
-    """What is wrong with an attribute, and the files it concerns."""
+class _AttributeProblem:
+    """What is wrong with an attribute, the first file it concerns, and how many it does."""
 
     message: str
-    file: str  # the first
+    first_file: str
     count: int = 0
+
+    def __str__(self) -> str:
+        more = f" and {self.count - 1:,} more" if self.count > 1 else ""
+        return f"{self.message} (`{self.first_file}`{more})"
 
 
 class _Resolver:
-    """Resolves files one by one; keeps equal attribute maps once, and what is wrong once an attribute."""
+    """Resolves files one by one; keeps equal attributes once, and what is wrong once an attribute."""
 
-    def __init__(self, manifest: Manifest, readings: Mapping[str, Reading]) -> None:
-        self._manifest, self._readings = manifest, readings
-        self._maps: dict[frozenset[tuple[str, type, Scalar]], Attributes] = {}
-        self._faults: dict[tuple[TreePath, str], _Fault] = {}
+    def __init__(self, name: str, readings: Mapping[str, Reading]) -> None:
+        self._name, self._readings = name, readings
+        self._distinct: dict[frozenset[tuple[str, type, Scalar]], Attributes] = {}
+        self._problems: dict[tuple[TreePath, str], _AttributeProblem] = {}
         self._checked: set[int] = set()
 
-    def file(self, choice: SelectedFile) -> DesiredFile | None:
-        """The desired file of a choice; None where something is wrong with it."""
-        found, profile = choice.found, choice.profile
-        path = found.name if found else choice.key
-        reading = self._readings.get(found.path) if found else None
-        if reading is None and wanted_fields(choice):
-            return None  # what is wrong with it is known
-        fields = reading.fields if reading else NOTHING
+    def resolve(self, file: SelectedFile) -> DesiredFile | None:
+        """The desired file; None if something is wrong with it."""
+        source, settings = file.source, file.settings
+        path = source.name if source else file.key
+        reading = self._readings.get(source.path) if source else None
+        if reading is None and wanted_fields(file):
+            return None  # why it could not be read is reported already
+        fields = reading.fields if reading else {}
         try:
-            attributes = self._shared(attributes_of(profile, path, fields), profile)
-        except NoFolder as error:
-            self._complain(profile, error.attribute, fields, str(error), path)
+            attributes = resolve_attributes(settings, path, fields)
+        except MissingFolder as error:
+            self._add_problem(settings, error.attribute, fields, str(error), path)
             return None
+        if attributes is not settings.constant_attributes:
+            typed = frozenset((name, type(value), value) for name, value in attributes.items())  # since 1 equals true
+            attributes = self._distinct.setdefault(typed, attributes)
         if id(attributes) not in self._checked:
             self._checked.add(id(attributes))
-            for name, message in attribute_problems(attributes):
-                self._complain(profile, name, fields, message, path)
+            for name, message in find_attribute_problems(attributes):
+                self._add_problem(settings, name, fields, message, path)
+        filename, sha256 = file.filename, reading.sha256 if reading else ""
+        if sha256 and settings.is_named_by_content:
+            filename = upload_name(settings.filename, path, upload_digest(self._name, sha256))
         return DesiredFile(
-            key=choice.key,
-            filename=self._filename(choice, path, reading),
+            key=file.key,
+            filename=filename,
             attributes=attributes,
-            chunking=profile.chunking,
-            path=found.path if found else "",
-            file_id=choice.entry.file_id,
-            size=reading.size if reading else found.size if found else 0,
-            sha256=reading.sha256 if reading else "",
+            chunking=settings.chunking,
+            path=source.path if source else "",
+            file_id=file.entry.file_id,
+            size=reading.size if reading else source.size if source else 0,
+            sha256=sha256,
         )
 
-    def _filename(self, choice: SelectedFile, path: str, reading: Reading | None) -> str:
-        if reading is None or not reading.sha256 or not choice.profile.named_by_content:
-            return choice.filename
-        return upload_name(choice.profile.filename, path, upload_digest(self._manifest.name, reading.sha256))
+    def _add_problem(self, settings: FileSettings, name: str, fields: Attributes, message: str, file: str) -> None:
+        path = source_of(settings.layers, name, fields) if name else None
+        place = path or settings.layers[1].path
+        self._problems.setdefault((place, name), _AttributeProblem(message, file)).count += 1
 
-    def _shared(self, attributes: Attributes, profile: Profile) -> Attributes:
-        """The one map that is kept for all equal ones; kinds count, since 1 equals true."""
-        if attributes is profile.shared:
-            return attributes
-        rows = frozenset((name, type(value), value) for name, value in attributes.items())
-        return self._maps.setdefault(rows, attributes)
-
-    def _complain(self, profile: Profile, name: str, fields: Attributes, message: str, file: str) -> None:
-        path = source_of(profile.layers, name, fields) if name else None
-        known = self._faults.setdefault((path or profile.layers[1].path, name), _Fault(message, file))
-        known.count += 1
-
-    def complain(self) -> None:
-        """Raises ManifestError with everything that was wrong."""
-        faults = [
-            Diagnostic(path, f"{fault.message} (`{fault.file}`{_more(fault.count)})", HINTS[bool(name)])
-            for (path, name), fault in self._faults.items()
+    def diagnostics(self) -> list[Diagnostic]:
+        """Everything that was wrong."""
+        shorten, remove = "shorten it, choose fewer files, or remove it by null in an override", "remove some by null"
+        return [
+            Diagnostic(path, str(problem), shorten if name else remove)
+            for (path, name), problem in self._problems.items()
         ]
-        if faults:
-            raise ManifestError(problems(self._manifest.documents, faults))
-
-
-def _more(count: int) -> str:
-    return f" and {count - 1:,} more" if count > 1 else ""

@@ -1,7 +1,7 @@
-"""The manifest's form: what jsonschema says, in words that name the object, what is wrong, and the way out.
+"""The manifest's form: what jsonschema finds, in words that name the object, what is wrong, and the way out.
 
-The schema is the authority; this module only adds the rule that numbers must read back as written, which JSON Schema
-cannot say. Rules over several fields are in `rules`.
+The schema is the authority. Added here is only that numbers must read back as written; rules over several fields are in
+`rules`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from jsonschema import Draft7Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 
 from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean, format_path
-from vssync.manifest.yaml_loader import OddFloat, OddInteger, as_written
+from vssync.manifest.scalars import NonCanonical, as_written, plain_number
 
-KINDS = {
+TYPE_NAMES = {
     "object": "a mapping",
     "array": "a list",
     "string": "text",
@@ -26,156 +26,156 @@ KINDS = {
     "boolean": "true or false",
     "null": "null",
 }
-WORDS_OF_YAML_1_1 = {"yes": "true", "on": "true", "no": "false", "off": "false"}
-VERSION = 1
-LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}")  # names of owners, stores, environments: as the schema says
-Said = tuple[str, str]  # message and hint
-Wrong = Any  # a ValidationError, all of whose fields are typed as perhaps unset
+YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+MANIFEST_VERSION = 1
+LABEL_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # names of owners, stores, environments: as the schema says
+Explanation = tuple[str, str]  # message and hint
+SchemaError = Any  # a ValidationError, all of whose fields are typed as perhaps unset
 
 
-def _whole_pattern(_: Validator, pattern: str, value: object, __: Mapping[str, Any]) -> Iterator[ValidationError]:
+def _check_pattern(_: Validator, pattern: str, value: object, __: Mapping[str, Any]) -> Iterator[ValidationError]:
     """`pattern` as JavaScript reads it: there, `$` does not match before a last line break."""
     if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
         yield ValidationError(pattern)
 
 
-_extend: Any = validators.extend  # untyped in jsonschema
-
-
-def _as_written(_: Validator, wanted: bool, value: object, __: Mapping[str, Any]) -> Iterator[ValidationError]:
-    if wanted and isinstance(value, OddInteger | OddFloat):
+def _check_as_written(_: Validator, wanted: bool, value: object, __: Mapping[str, Any]) -> Iterator[ValidationError]:
+    if wanted and isinstance(value, NonCanonical):
         yield ValidationError(value.text)
 
 
-Checker: Any = _extend(Draft7Validator, {"asWritten": _as_written, "pattern": _whole_pattern})
+_extend: Any = validators.extend  # untyped in jsonschema
+SchemaValidator: Any = _extend(Draft7Validator, {"asWritten": _check_as_written, "pattern": _check_pattern})
 
 
-def check(tree: Mapping[str, Any], schema: Mapping[str, Any], part: str = "") -> tuple[Diagnostic, ...]:
-    """Every fault of a tree against the schema, or against one of its definitions. Paths are the tree's own."""
+def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], part: str = "") -> tuple[Diagnostic, ...]:
+    """Everything wrong with a tree by the schema, or by one of its definitions. Paths are the tree's own."""
     version = tree.get("version")
-    if not part and isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
-        hint = "upgrade vssync, or write `version: 1`"
-        return (Diagnostic(("version",), f"`version` {version} is newer than the newest known here, {VERSION}", hint),)
-    rules = _inlined(schema["definitions"][part] if part else schema, schema)
-    errors = Checker(rules).iter_errors(tree)
-    return tuple(fault for error in errors for fault in _faults(error))
+    if not part and isinstance(version, int) and not isinstance(version, bool) and version > MANIFEST_VERSION:
+        message = f"`version` {version} is newer than this vssync, which reads version {MANIFEST_VERSION}"
+        return (Diagnostic(("version",), message, "upgrade vssync, or write `version: 1`"),)
+    inlined = _inline_references(schema["definitions"][part] if part else schema, schema)
+    errors = SchemaValidator(inlined).iter_errors(tree)
+    return tuple(diagnostic for error in errors for diagnostic in _to_diagnostics(error))
 
 
-def _inlined(node: Any, schema: Mapping[str, Any]) -> Any:
+def _inline_references(node: Any, schema: Mapping[str, Any]) -> Any:
     """The schema with what its references name in their places: looking them up again for each value is slow."""
     if isinstance(node, list):
-        return [_inlined(part, schema) for part in node]
+        return [_inline_references(item, schema) for item in node]
     if not isinstance(node, dict):
         return node
     if isinstance(reference := node.get("$ref"), str):
         target: Any = schema
         for step in reference.removeprefix("#/").split("/"):
             target = target[step]
-        return _inlined(target, schema)
-    return {name: _inlined(value, schema) for name, value in node.items()}
+        return _inline_references(target, schema)
+    return {name: _inline_references(value, schema) for name, value in node.items()}
 
 
-def _faults(error: Wrong) -> Iterator[Diagnostic]:
+def _to_diagnostics(error: SchemaError) -> Iterator[Diagnostic]:
     path: TreePath = tuple(error.absolute_path)
     if error.validator == "additionalProperties":
         yield from _unknown_fields(error, path)
     elif error.validator == "required":
         yield from _missing_fields(error, path)
     elif "propertyNames" in error.relative_schema_path:
-        message, hint = _say(error, f"the name `{_short(error.instance)}` in `{format_path(path)}`")
+        message, hint = _explain(error, f"the name `{_shorten(error.instance)}` in `{format_path(path)}`")
         yield Diagnostic((*path, error.instance), message, hint, at_name=True)
     elif not (error.validator in ("minimum", "maximum") and not math.isfinite(error.instance)):
-        message, hint = _say(error, f"`{format_path(path)}`")
+        message, hint = _explain(error, f"`{format_path(path)}`")
         yield Diagnostic(path, message, hint)
 
 
-def _unknown_fields(error: Wrong, path: TreePath) -> Iterator[Diagnostic]:
-    known = list(error.schema.get("properties", ()))
+def _unknown_fields(error: SchemaError, path: TreePath) -> Iterator[Diagnostic]:
+    allowed = list(error.schema.get("properties", ()))
     for name in error.instance:
-        if name not in known and not (name.startswith("x-") and "patternProperties" in error.schema):
+        if name not in allowed and not (name.startswith("x-") and "patternProperties" in error.schema):
             where = f" in `{format_path(path)}`" if path else ""
-            hint = did_you_mean(name, known) or f"known here: {', '.join(word for word in known if word != '$schema')}"
-            yield Diagnostic((*path, name), f"unknown field `{_short(name)}`{where}", hint, at_name=True)
+            choices = ", ".join(word for word in allowed if word != "$schema")
+            hint = did_you_mean(name, allowed) or f"allowed here: {choices}"
+            yield Diagnostic((*path, name), f"unknown field `{_shorten(name)}`{where}", hint, at_name=True)
 
 
-def _missing_fields(error: Wrong, path: TreePath) -> Iterator[Diagnostic]:
+def _missing_fields(error: SchemaError, path: TreePath) -> Iterator[Diagnostic]:
     for name in error.validator_value:
         if name not in error.instance:
             subject = f"`{format_path(path)}`" if path else "the manifest"
-            yield Diagnostic(path, f"{subject} lacks the field `{name}`", _example(name))
+            hint = "a File declared by `file_id` needs a key" if name == "key" else f"write `{name}: ...`"
+            yield Diagnostic(path, f"{subject} lacks the field `{name}`", hint)
 
 
-def _example(name: str) -> str:
-    return "a File declared by `file_id` needs a key" if name == "key" else f"write `{name}: ...`"
+def _explain(error: SchemaError, subject: str) -> Explanation:
+    explain = EXPLANATIONS.get(str(error.validator))
+    return explain(error, subject) if explain else (f"{subject} is not allowed: {error.message}", "")
 
 
-def _say(error: Wrong, subject: str) -> Said:
-    said = SAYINGS.get(str(error.validator))
-    return said(error, subject) if said else (f"{subject} is not allowed: {error.message}", "")
-
-
-def _type(error: Wrong, subject: str) -> Said:
+def _explain_type(error: SchemaError, subject: str) -> Explanation:
     wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-    kinds = [KINDS[kind] for kind in wanted if kind != "null"]
-    return f"{subject} must be {_either(kinds)}, not {_kind(error.instance)}", _type_hint(error.instance, kinds)
+    names = [TYPE_NAMES[name] for name in wanted if name != "null"]
+    return f"{subject} must be {_join_alternatives(names)}, not {_type_name(error.instance)}", _type_hint(
+        error.instance, names
+    )
 
 
-def _type_hint(value: object, kinds: list[str]) -> str:
-    if isinstance(value, dict | list) and "text" in kinds:
-        if "a number" in kinds:
+def _type_hint(value: object, names: list[str]) -> str:
+    if isinstance(value, dict | list) and "text" in names:
+        if "a number" in names:
             return 'one plain value: a list may be written as text, "a,b"'
         return 'text that starts with `{`, `[` or `*` needs quotes: "{a,b}/*.md"'
-    if isinstance(value, str) and "a list" in kinds:
-        return f"write [{_short(value)}]"
-    if isinstance(value, str) and (meaning := WORDS_OF_YAML_1_1.get(value.lower())):
+    if isinstance(value, str) and "a list" in names:
+        return f"write [{_shorten(value)}]"
+    if isinstance(value, str) and (meaning := YAML_1_1_BOOLEANS.get(value.lower())):
         return f"`{value}` is text in YAML 1.2; write {meaning}"
-    if not isinstance(value, str | dict | list) and kinds == ["text"]:
+    if not isinstance(value, str | dict | list) and names == ["text"]:
         return f'write "{as_written(value)}"'
     return ""
 
 
-def _kind(value: object) -> str:
+def _type_name(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    kinds = ((dict, "a mapping"), (list, "a list"), (str, "text"), (int, "a number"), (float, "a number"))
-    return next((name for kind, name in kinds if isinstance(value, kind)), "null")
+    names = ((dict, "a mapping"), (list, "a list"), (str, "text"), (int, "a number"), (float, "a number"))
+    return next((name for type_, name in names if isinstance(value, type_)), "null")
 
 
-def _either(words: list[str]) -> str:
+def _join_alternatives(words: list[str]) -> str:
     last = words[-1]
     if len(words) == 1:
         return last
     return ", ".join(words) if " or " in last else f"{', '.join(words[:-1])} or {last}"
 
 
-def _enum(error: Wrong, subject: str) -> Said:
-    known = [str(word) for word in error.validator_value]
-    allowed = _either([f"`{word}`" for word in known])
-    return f"{subject} must be {allowed}, not {_shown(error.instance)}", did_you_mean(str(error.instance), known)
+def _explain_enum(error: SchemaError, subject: str) -> Explanation:
+    allowed = [str(word) for word in error.validator_value]
+    choices = _join_alternatives([f"`{word}`" for word in allowed])
+    return f"{subject} must be {choices}, not {_format_value(error.instance)}", did_you_mean(
+        str(error.instance), allowed
+    )
 
 
-def _pattern(error: Wrong, subject: str) -> Said:
-    shown = _shown(error.instance)
+def _explain_pattern(error: SchemaError, subject: str) -> Explanation:
+    shown = _format_value(error.instance)
     message = "is not allowed" if shown in subject else f"cannot be {shown}"
     return f"{subject} {message}", f"allowed: {error.schema['patternErrorMessage']}"
 
 
-def _written(error: Wrong, subject: str) -> Said:
+def _explain_as_written(error: SchemaError, subject: str) -> Explanation:
     if not math.isfinite(error.instance):
         return f"{subject} is not a finite number: {error.message}", f'write "{error.message}" for the text'
-    plain = int(error.instance) if isinstance(error.instance, int) else float(error.instance)
+    plain = plain_number(error.instance)
     return (
         f"{subject} would not be kept as written: {error.message} is {plain}",
         f'write {plain} for the number, or "{error.message}" for the text',
     )
 
 
-SAYINGS: dict[str, Callable[[Wrong, str], Said]] = {
-    "type": _type,
-    "enum": _enum,
-    "pattern": _pattern,
-    "asWritten": _written,
-    "const": lambda e, subject: (f"{subject} must be {e.validator_value}, not {_shown(e.instance)}", ""),
+EXPLANATIONS: dict[str, Callable[[SchemaError, str], Explanation]] = {
+    "type": _explain_type,
+    "enum": _explain_enum,
+    "pattern": _explain_pattern,
+    "asWritten": _explain_as_written,
+    "const": lambda e, subject: (f"{subject} must be {e.validator_value}, not {_format_value(e.instance)}", ""),
     "minimum": lambda e, subject: (f"{subject} is {e.instance}; at least {e.validator_value} is allowed", ""),
     "maximum": lambda e, subject: (f"{subject} is {e.instance}; at most {e.validator_value} is allowed", ""),
     "minLength": lambda _, subject: (f"{subject} is empty", ""),
@@ -191,10 +191,16 @@ SAYINGS: dict[str, Callable[[Wrong, str], Said]] = {
 }
 
 
-def _shown(value: object) -> str:
-    return f"`{_short(value)}`" if isinstance(value, str) else _kind(value) if isinstance(value, bool) else str(value)
+def _format_value(value: object) -> str:
+    return (
+        f"`{_shorten(value)}`"
+        if isinstance(value, str)
+        else _type_name(value)
+        if isinstance(value, bool)
+        else str(value)
+    )
 
 
-def _short(value: object) -> str:
+def _shorten(value: object) -> str:
     text = str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

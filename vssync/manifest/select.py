@@ -1,4 +1,4 @@
-"""Which files a store holds: every entry's pattern against the listing, with everything that can go wrong there."""
+"""Which files a store holds: every entry's pattern against the listing, and everything that can go wrong there."""
 
 from __future__ import annotations
 
@@ -8,168 +8,182 @@ from dataclasses import dataclass
 from vssync.errors import Problem
 from vssync.manifest.diagnostics import Diagnostic, format_path
 from vssync.manifest.globs import FoundFile, Listing
-from vssync.manifest.merge import PATH, Profile, resolve_profile
-from vssync.manifest.placeholders import NoFolder, extension, fill, literal, part, split, upload_name
+from vssync.manifest.merge import PATH_TEMPLATE, FileSettings, merge_layers
+from vssync.manifest.placeholders import (
+    MissingFolder,
+    file_extension,
+    fill_template,
+    literal_text,
+    parse_template,
+    path_part,
+    upload_name,
+)
 from vssync.manifest.providers import EXTENSIONS, LARGEST
-from vssync.manifest.source_map import problems
-from vssync.manifest.spec import Entry, Manifest, StoreSpec
+from vssync.manifest.source_map import locate_diagnostics
+from vssync.manifest.spec import FileEntry, Manifest, StoreSpec
 
 NO_DIGEST = "0" * 16
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedFile:
-    """One file of a store before it was read; `found` is None for a File declared by id.
+    """One file of a store before it is read; `source` is None for a File declared by id.
 
     `filename` is the upload name, with zeros for a digest that is known only when the file was read.
     """
 
     key: str
     filename: str
-    entry: Entry
-    profile: Profile
-    found: FoundFile | None = None
+    entry: FileEntry
+    settings: FileSettings
+    source: FoundFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A store's choices by key, and what was left out: key to reason."""
+    """A store's files by key, and what was left out: key to reason."""
 
     spec: StoreSpec
-    choices: tuple[SelectedFile, ...]
+    files: tuple[SelectedFile, ...]
     skipped: Mapping[str, str]
 
 
 def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection, ...], tuple[Problem, ...]]:
-    """Every store's files that can be taken, and everything wrong in all of them."""
-    choosers = [_Chooser(manifest.service.provider, spec) for spec in manifest.stores]
-    chosen = tuple(chooser.choose(listing) for chooser in choosers)
-    faults = [fault for chooser in choosers for fault in chooser.faults]
-    found = [problem for chooser in choosers for problem in chooser.problems]
-    return chosen, (*problems(manifest.documents, faults), *found) if faults else tuple(found)
+    """Every store's files that can be used, and everything wrong in all of them."""
+    selectors = [_StoreSelector(manifest.service.provider, spec) for spec in manifest.stores]
+    selections = tuple(selector.select(listing) for selector in selectors)
+    diagnostics = [diagnostic for selector in selectors for diagnostic in selector.diagnostics]
+    problems = tuple(problem for selector in selectors for problem in selector.problems)
+    return selections, (*locate_diagnostics(manifest.documents, diagnostics), *problems)
 
 
-class _Chooser:
-    """Chooses the files of one store, and keeps what goes wrong."""
+class _StoreSelector:
+    """Selects the files of one store, and collects what is wrong: diagnostics of entries, problems of files."""
 
     def __init__(self, provider: str, spec: StoreSpec) -> None:
         self.provider, self.spec = provider, spec
-        self.faults: list[Diagnostic] = []
+        self.diagnostics: list[Diagnostic] = []
         self.problems: list[Problem] = []
         self.skipped: dict[str, str] = {}
         self._overrides = [(override.pattern.start, override.pattern.matches) for override in spec.overrides]
-        self._profiles: dict[tuple[int, ...], Profile] = {}
+        self._settings: dict[tuple[int, ...], FileSettings] = {}
 
-    def choose(self, listing: Listing) -> Selection:
-        choices = sorted(self._choices(listing), key=lambda choice: choice.key)
-        self._one_each(choices)
-        return Selection(self.spec, tuple(choices), self.skipped)
+    def select(self, listing: Listing) -> Selection:
+        files = sorted(self._selected(listing), key=lambda file: file.key)
+        self._check_distinct_keys(files)
+        return Selection(self.spec, tuple(files), self.skipped)
 
-    def _choices(self, listing: Listing) -> Iterator[SelectedFile]:
-        taken: dict[str, Entry] = {}
+    def _selected(self, listing: Listing) -> Iterator[SelectedFile]:
+        selected_by: dict[str, FileEntry] = {}
         for number, entry in enumerate(self.spec.entries):
             if entry.file_id:
-                yield self._declared(number, entry)
+                key = literal_text(entry.key)  # stands in for a path
+                yield SelectedFile(key, upload_name(PATH_TEMPLATE, key, ""), entry, self._settings_for(number, key))
                 continue
-            twice: dict[str, Entry] = {}
-            for name, found in self._matches(entry, listing):
-                if (other := taken.setdefault(name, entry)) is not entry:
-                    twice[name] = other
-                elif choice := self._choice(number, name, found):
-                    yield choice
-            self._chosen_twice(entry, twice)
+            already_selected: dict[str, FileEntry] = {}
+            for name, source in self._matches(entry, listing):
+                if (other := selected_by.setdefault(name, entry)) is not entry:
+                    already_selected[name] = other
+                elif file := self._selected_file(number, name, source):
+                    yield file
+            self._check_selected_once(entry, already_selected)
 
-    def _matches(self, entry: Entry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
-        """The files an entry chooses; it must choose some unless it is optional."""
+    def _matches(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
+        """The files an entry selects, of which there must be some unless it is optional."""
         assert entry.pattern is not None
-        some = False
-        for name, found in listing.matching(entry.pattern):
-            if not any(exclude.matches(name) for exclude in entry.exclude):
-                some = True
-                yield name, found
-        if not some and not entry.optional:
-            what = "does not exist" if entry.pattern.literal and not entry.exclude else "matches no file"
-            hint = "mend it, or add `optional: true`"
-            self.faults.append(Diagnostic((*entry.layer.path, "path"), f"`{entry.pattern.text}` {what}", hint))
+        is_empty = True
+        for name, source in listing.matching(entry.pattern):
+            if not entry.excludes(name):
+                is_empty = False
+                yield name, source
+        if is_empty and not entry.optional:
+            flaw = "does not exist" if entry.pattern.is_literal and not entry.exclude else "matches no file"
+            message, hint = f"`{entry.pattern.text}` {flaw}", "fix it, or add `optional: true`"
+            self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
-    def _declared(self, number: int, entry: Entry) -> SelectedFile:
-        """The choice of a File declared by id: its key stands in for a path."""
-        key = literal(entry.key)
-        return SelectedFile(key, upload_name(PATH, key, ""), entry, self._profile(number, key))
-
-    def _choice(self, number: int, name: str, found: FoundFile) -> SelectedFile | None:
-        entry, profile = self.spec.entries[number], self._profile(number, name)
-        if found.trouble:
-            self.problems.append(Problem(found.path, 0, 0, found.trouble))
+    def _selected_file(self, number: int, name: str, source: FoundFile) -> SelectedFile | None:
+        """The file with its key and upload name; None if it is left out."""
+        entry, settings = self.spec.entries[number], self._settings_for(number, name)
+        if source.problem:
+            self._add_problem(source, source.problem)
             return None
         try:
-            key = fill(split(entry.key), lambda placeholder: part(name, placeholder)) if entry.key else name
-            filename = upload_name(profile.filename, name, NO_DIGEST)
-        except NoFolder as error:
-            self.problems.append(Problem(found.path, 0, 0, str(error), "choose fewer files, or ask for fewer folders"))
+            template = parse_template(entry.key)
+            key = fill_template(template, lambda placeholder: path_part(name, placeholder)) if template else name
+            filename = upload_name(settings.filename, name, NO_DIGEST)
+        except MissingFolder as error:
+            self._add_problem(source, str(error), "choose fewer files, or ask for fewer folders")
             return None
         if not key or not filename:
-            what = "key" if not key else "upload name"
-            self.problems.append(Problem(found.path, 0, 0, f"the {what} made for it is empty", "mend the template"))
+            noun = "key" if not key else "upload name"
+            self._add_problem(source, f"the {noun} made for it is empty", "fix the template")
             return None
-        if self._left_out(entry, key, found, extension(filename)):
+        if not self._is_accepted(entry, key, source, file_extension(filename)):
             return None
-        return SelectedFile(key, filename, entry, profile, found)
+        return SelectedFile(key, filename, entry, settings, source)
 
-    def _profile(self, number: int, name: str) -> Profile:
-        """The profile of the levels over a file: few different ones, however many files."""
-        over = [at for at, (start, matches) in enumerate(self._overrides) if name.startswith(start) and matches(name)]
-        known = self._profiles.get((number, *over))
-        if known is None:
-            layers = [self.spec.entries[number].layer, *(self.spec.overrides[at].layer for at in over)]
-            known = self._profiles[number, *over] = resolve_profile((self.spec.layer, *layers))
-        return known
+    def _settings_for(self, number: int, name: str) -> FileSettings:
+        """What the layers over a file say: few different settings, however many files."""
+        overrides = [
+            index for index, (start, matches) in enumerate(self._overrides) if name.startswith(start) and matches(name)
+        ]
+        settings = self._settings.get((number, *overrides))
+        if settings is None:
+            layers = (self.spec.entries[number].layer, *(self.spec.overrides[index].layer for index in overrides))
+            settings = self._settings[number, *overrides] = merge_layers((self.spec.layer, *layers))
+        return settings
 
-    def _left_out(self, entry: Entry, key: str, found: FoundFile, ext: str) -> bool:
-        """Whether a file cannot be uploaded: skipped where the store says so and a pattern met it, else a problem."""
-        why = self._why_not(found, ext)
-        if not why:
-            return False
+    def _is_accepted(self, entry: FileEntry, key: str, source: FoundFile, extension: str) -> bool:
+        """Whether a file can be uploaded; if not, it is skipped if the store allows it, or else a problem."""
+        refusal = self._refusal(source, extension)
+        if refusal is None:
+            return True
         assert entry.pattern is not None
-        reason, message = why
-        if reason in self.spec.skip and not entry.pattern.literal:
+        reason, message = refusal
+        if reason in self.spec.skip and not entry.pattern.is_literal:
             self.skipped[key] = reason
+        elif entry.pattern.is_literal:
+            self._add_problem(source, message, "remove the entry")
         else:
-            out = "remove the entry" if entry.pattern.literal else f"exclude it, or add `skip: [{reason}]`"
-            self.problems.append(Problem(found.path, 0, 0, message, out))
-        return True
+            self._add_problem(source, message, f"exclude it, or add `skip: [{reason}]`")
+        return False
 
-    def _why_not(self, found: FoundFile, ext: str) -> tuple[str, str] | None:
-        taken = self.spec.extensions
-        if taken is not None and ext not in taken:
-            what = f"the extension `{ext}`" if ext else "a name without extension"
-            whose = f"the provider `{self.provider}`" if taken is EXTENSIONS[self.provider] else "`extensions`"
-            return "unsupported", f"{what} is not among those of {whose}"
-        if found.size == 0:
+    def _refusal(self, source: FoundFile, extension: str) -> tuple[str, str] | None:
+        """Why a service would refuse a file, as a reason to skip it and a message."""
+        accepted = self.spec.extensions
+        if accepted is not None and extension not in accepted:
+            subject = f"the extension `{extension}`" if extension else "a name without extension"
+            owner = f"the provider `{self.provider}`" if accepted is EXTENSIONS[self.provider] else "`extensions`"
+            return "unsupported", f"{subject} is not among those of {owner}"
+        if source.size == 0:
             return "empty", "the file is empty, and services refuse empty files"
-        if found.size > LARGEST:
-            return "too_large", f"the file has {found.size:,} bytes; {LARGEST:,} are allowed"
+        if source.size > LARGEST:
+            return "too_large", f"the file has {source.size:,} bytes; {LARGEST:,} are allowed"
         return None
 
-    def _chosen_twice(self, entry: Entry, twice: Mapping[str, Entry]) -> None:
-        """One fault for each pair of entries, however many files both choose."""
-        others = {id(other): other for other in twice.values()}
+    def _check_selected_once(self, entry: FileEntry, already_selected: Mapping[str, FileEntry]) -> None:
+        """One diagnostic for each pair of entries, however many files both select."""
+        others = {id(other): other for other in already_selected.values()}
         for other in others.values():
-            names = [name for name, taken in twice.items() if taken is other]
-            more = f" and {len(names) - 1:,} more files" if len(names) > 1 else ""
-            message = f"`{names[0]}`{more} chosen by two entries, also by `{format_path(other.layer.path)}`"
-            self.faults.append(Diagnostic((*entry.layer.path, "path"), message, "narrow one of them, or use `exclude`"))
+            names = [name for name, first in already_selected.items() if first is other]
+            subject = f"`{names[0]}` is" if len(names) == 1 else f"`{names[0]}` and {len(names) - 1:,} more files are"
+            message = f"{subject} chosen by two entries, also by `{format_path(other.layer.path)}`"
+            hint = "narrow one of them, or use `exclude`"
+            self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
-    def _one_each(self, choices: list[SelectedFile]) -> None:
+    def _check_distinct_keys(self, files: list[SelectedFile]) -> None:
         """No two files may have one key, nor keys that differ only in case: some services and disks ignore it."""
         first: dict[str, SelectedFile] = {}
-        for choice in choices:
-            other = first.setdefault(choice.key.casefold(), choice)
-            if other is not choice:
-                how = "the same key" if other.key == choice.key else f"a key that differs only in case, `{other.key}`"
-                message = f"`{_named(other)}` and `{_named(choice)}` have {how}: `{choice.key}`"
-                self.faults.append(Diagnostic(choice.entry.layer.path, message, "rename one, or give it a `key`"))
+        for file in files:
+            other = first.setdefault(file.key.casefold(), file)
+            if other is not file:
+                same = "the same key" if other.key == file.key else f"a key that differs only in case, `{other.key}`"
+                message = f"`{_path_or_id(other)}` and `{_path_or_id(file)}` have {same}: `{file.key}`"
+                self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
+
+    def _add_problem(self, source: FoundFile, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(source.path, 0, 0, message, hint))
 
 
-def _named(choice: SelectedFile) -> str:
-    return choice.found.path if choice.found else choice.entry.file_id
+def _path_or_id(file: SelectedFile) -> str:
+    return file.source.path if file.source else file.entry.file_id

@@ -1,4 +1,4 @@
-"""A manifest understood: typed, for one environment, and not yet met with any file.
+"""A manifest as typed values, for one environment, before any file is looked for.
 
 Texts of a layer (`filename`, attribute values, `key`) may still hold placeholders of single files.
 """
@@ -12,26 +12,28 @@ from typing import Any
 from vssync.errors import Problem
 from vssync.manifest.diagnostics import TreePath
 from vssync.manifest.globs import Pattern
+from vssync.manifest.placeholders import Template
 from vssync.manifest.source_map import Documents
 from vssync.model.state import Chunking, DesiredStore, Scalar, ServiceSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one level (store, entry, override) says of the files it covers; None and empty say nothing.
+    """What a store, an entry or an override sets for the files it covers; None and empty set nothing.
 
-    A null attribute removes the one of an outer level. `path` is where the level is written.
+    A null attribute removes the one of an outer layer, and a template is filled in for each file. `path` is where the
+    layer is written.
     """
 
     path: TreePath
-    attributes: Mapping[str, Scalar | None] = field(default_factory=dict)
+    attributes: Mapping[str, Scalar | Template | None] = field(default_factory=dict)
     chunking: Chunking | None = None
-    filename: str | None = None
+    filename: Template | None = None
     front_matter: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FileEntry:
     """One of a store's `files`; exactly one of `pattern` and `file_id` is set."""
 
     layer: Layer
@@ -41,37 +43,41 @@ class Entry:
     file_id: str = ""
     key: str = ""
 
-    def chooses(self, name: str) -> bool:
-        """Whether it chooses the file of this name."""
+    def selects(self, name: str) -> bool:
+        """Whether it selects the file of this name."""
         pattern = self.pattern
         if pattern is None or not name.startswith(pattern.start) or not pattern.matches(name):
             return False
-        return not any(exclude.matches(name) for exclude in self.exclude)
+        return not self.excludes(name)
+
+    def excludes(self, name: str) -> bool:
+        """Whether a file that its pattern matches is excluded."""
+        return any(exclude.matches(name) for exclude in self.exclude)
 
 
-class Entries:
-    """A store's entries in their order, which know without asking all of them which one chose a file."""
+class FileEntries:
+    """A store's entries in their order, with an index to find the one that selected a file."""
 
-    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+    def __init__(self, entries: Iterable[FileEntry] = ()) -> None:
         self._all = tuple(entries)
-        self._declared = {entry.file_id: entry for entry in self._all if entry.file_id}
-        self._searching = tuple(entry for entry in self._all if entry.pattern and not entry.pattern.literal)
-        named = ((entry.pattern.start, entry) for entry in self._all if entry.pattern and entry.pattern.literal)
-        self._named = {name: entry for name, entry in named if entry.chooses(name)}
+        self._by_id = {entry.file_id: entry for entry in self._all if entry.file_id}
+        self._with_wildcards = tuple(entry for entry in self._all if entry.pattern and not entry.pattern.is_literal)
+        literal = ((entry.pattern.start, entry) for entry in self._all if entry.pattern and entry.pattern.is_literal)
+        self._by_name = {name: entry for name, entry in literal if entry.selects(name)}
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[FileEntry]:
         return iter(self._all)
 
-    def __getitem__(self, number: int) -> Entry:
+    def __getitem__(self, number: int) -> FileEntry:
         return self._all[number]
 
-    def origin(self, name: str, file_id: str) -> Entry:
-        """The entry that chose a file by its name, or declared it by its id. It must be one of theirs."""
+    def origin(self, name: str, file_id: str) -> FileEntry:
+        """The entry that selected a file by its name, or declared it by its id. There must be one."""
         if file_id:
-            return self._declared[file_id]
-        if named := self._named.get(name):
-            return named
-        return next(entry for entry in self._searching if entry.chooses(name))
+            return self._by_id[file_id]
+        if entry := self._by_name.get(name):
+            return entry
+        return next(entry for entry in self._with_wildcards if entry.selects(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +90,27 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class StoreSpec:
-    """One store: `settings` without files, and how its files are chosen and adjusted.
+    """One store: `settings` without files, and how its files are selected and adjusted.
 
-    `extensions` is None where the service takes any. Of a `doubtful` store nobody can say what
-    it skips and what becomes of its files, since that is written wrong; which files it means is known.
+    `extensions` is None where the service takes any. If the store `is_indeterminate`, its mistakes leave open what it
+    skips and what its overrides change, so that nothing is reported that may only follow from them.
     """
 
     settings: DesiredStore
     layer: Layer
-    entries: Entries = field(default_factory=Entries)
+    entries: FileEntries = field(default_factory=FileEntries)
     overrides: tuple[Override, ...] = ()
     skip: frozenset[str] = frozenset()
     extensions: frozenset[str] | None = None
-    doubtful: bool = False
+    is_indeterminate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """A manifest for one environment.
 
-    `tree` is what it says in full, with defaults, environment and variables filled in: a manifest again.
-    `documents` are the texts it came from, for places. With `problems`, it is what is left when the wrong parts are
-    taken out: good for finding more of them, and nothing else.
+    `tree` is all of it as a manifest again, with defaults, environment and variables filled in; `documents` are the
+    texts it came from, for locations. With `problems`, their parts are missing, and it serves only to find more.
     """
 
     name: str
@@ -123,5 +128,5 @@ class Manifest:
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """Every pattern that chooses files, in the order of the manifest."""
+        """Every pattern that selects files, in the order of the manifest."""
         return tuple(entry.pattern for store in self.stores for entry in store.entries if entry.pattern)

@@ -1,40 +1,36 @@
-"""YAML or JSON text becomes plain values: dicts, lists, text, numbers, booleans, None.
+"""YAML or JSON text becomes plain values (dicts, lists, text, numbers, booleans, None) and, on request, positions.
 
-Built from libyaml's events rather than by its loaders: no recursion, so deep nesting cannot end the process, and
-duplicate names, alias bombs, tags and merge keys are met where they are written. Scalars follow YAML 1.2's core
-schema. Aliased values are shared, so nobody may change a tree.
+Built from libyaml's events: no recursion, and duplicate names, alias bombs and tags are reported where they are
+written. Scalars follow YAML 1.2's core schema. Aliased values are shared, so a tree must never be changed.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from vssync.errors import ManifestError, Problem
+from vssync.manifest.diagnostics import TreePath
+from vssync.manifest.scalars import parse_number, parse_scalar
 
-DEEPEST = 50
-MOST_ALIASED = 100_000  # values that aliases may add, all together
-_ESCAPE = re.compile(  # in JSON's strings; a character beyond U+FFFF is written as two halves
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
-)
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML built without libyaml has the slow one only
-WORDS: dict[str, bool | None] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
+MAX_DEPTH = 50
+MAX_ALIASED_VALUES = 100_000  # added by all aliases together
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML built without libyaml has the slow one only
+Position = tuple[int, int]  # line and column, from 1; 0 is unknown
+Positions = dict[TreePath, tuple[Position, Position]]  # of a value's name, and of the value itself
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """One file of a manifest: its name as shown to people, its text, and the values it holds.
 
-    `problems` say what is wrong inside of its stores, `defaults` and `service`; the rest has the right form.
+    `problems` lie inside its stores, `defaults` and `service`; everything else has the right form.
     """
 
     file: str
@@ -45,39 +41,38 @@ class Document:
 
 def parse_document(text: str, file: str) -> Document:
     """Reads YAML, or JSON where the file's name ends in .json. Raises ManifestError."""
-    tree = _from_json(text, file) if file.endswith(".json") else load_values(text, file)
+    tree = _parse_json(text, file) if file.endswith(".json") else load_values(text, file)
     if not isinstance(tree, dict):
-        what = "is empty" if tree is None else "must hold fields, `name: value`"
-        raise ManifestError((Problem(file, 1, 1, f"the manifest {what}"),))
+        flaw = "is empty" if tree is None else "must hold fields, `name: value`"
+        raise ManifestError((Problem(file, 1, 1, f"the manifest {flaw}"),))
     return Document(file, text, tree)
 
 
 def load_values(text: str, file: str, first_line: int = 1) -> Any:
     """The value of one YAML document. `first_line` is where the text begins in its file. Raises ManifestError."""
-    builder = _Builder(file, first_line)
+    builder = _TreeBuilder(file, first_line)
     try:
-        builder.take_all(text)
+        builder.read(text)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
-        earlier = _Builder(file, first_line).stopped_by(_before(error, text))
-        builder.problems.append(earlier or syntax_problem(error, text, file, first_line))
+        earlier = _problem_before(error, text, file, first_line)
+        builder.problems.append(earlier or _syntax_problem(error, text, file, first_line))
     if builder.problems:
         raise ManifestError(tuple(builder.problems))
     return builder.root
 
 
-def _before(error: Exception, text: str) -> str:
-    """The whole tokens before the one that the scanner complains of; nothing if it was not the scanner.
+def find_positions(text: str, paths: Collection[TreePath]) -> Positions:
+    """Where the values at these paths, and all that enclose them, are written.
 
-    It reads up to 1,024 characters ahead of its events, and newer ones limit the depth there: what comes first in the
-    text is not what is met first.
+    The text was loaded before. If it is JSON that YAML cannot read to its end, what comes after has no position.
     """
-    if not isinstance(error, yaml.scanner.ScannerError):
-        return ""
-    marks = (error.context_mark, error.problem_mark)
-    return text[: min((mark.index for mark in marks if mark), default=0)]
+    builder = _TreeBuilder("", 1, {path[:end] for path in paths for end in range(len(path) + 1)})
+    with suppress(yaml.YAMLError, UnicodeEncodeError):
+        builder.read(text)
+    return builder.positions
 
 
-class _Stop(yaml.YAMLError):
+class _UnreadableError(yaml.YAMLError):
     """The text cannot be read any further; `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
@@ -86,172 +81,239 @@ class _Stop(yaml.YAMLError):
 
 
 @dataclass(slots=True)
-class _ValueFrame:
-    """A mapping or list that is not closed yet. `name` waits for its value; `weight` counts values within."""
+class _OpenCollection:
+    """A mapping or list that is not closed yet. `name` waits for its value; `weight` counts the values within."""
 
     value: dict[str, Any] | list[Any]
     anchor: str | None = None
     name: str | None = None
+    name_position: Position = (0, 0)
     weight: int = 1
 
 
-class _Builder:
-    """Takes events one by one and keeps the value they build, and the problems on the way."""
+class _TreeBuilder:
+    """Builds a value from events and collects the problems on the way; records the positions of `wanted` paths."""
 
-    def __init__(self, file: str, first_line: int) -> None:
+    def __init__(self, file: str, first_line: int, wanted: Collection[TreePath] = ()) -> None:
         self.file, self.first_line = file, first_line
         self.root: Any = None
         self.problems: list[Problem] = []
-        self._open: list[_ValueFrame] = []
+        self.positions: Positions = {}
+        self._wanted = wanted
+        self._open: list[_OpenCollection] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._documents = 0
         self._aliased = 0
 
-    def take_all(self, text: str) -> None:
-        for event in yaml.parse(text, Loader=LOADER):
-            self.take(event)
+    def read(self, text: str) -> None:
+        """Takes every event of a text. Raises YAMLError or UnicodeEncodeError."""
+        handlers = {
+            yaml.ScalarEvent: self._on_scalar,
+            yaml.MappingStartEvent: self._on_start,
+            yaml.SequenceStartEvent: self._on_start,
+            yaml.MappingEndEvent: self._on_end,
+            yaml.SequenceEndEvent: self._on_end,
+            yaml.AliasEvent: self._on_alias,
+            yaml.DocumentStartEvent: self._on_document,
+        }
+        for event in yaml.parse(text, Loader=_LOADER):
+            if handler := handlers.get(type(event)):
+                handler(event)
 
-    def stopped_by(self, text: str) -> Problem | None:
-        """What in this text, which may be cut short, no text can go on from."""
-        try:
-            self.take_all(text)
-        except yaml.YAMLError as error:
-            return error.problem if isinstance(error, _Stop) else None
-        return None
+    def _on_document(self, event: Any) -> None:
+        self._documents += 1
+        if self._documents > 1:
+            raise self._unreadable(event, "a second document begins here", "a manifest is one document")
 
-    def take(self, event: Any) -> None:
-        kind = type(event)
-        if kind is yaml.ScalarEvent:
-            self._scalar(event)
-        elif kind is yaml.MappingStartEvent:
-            self._start(event, {})
-        elif kind is yaml.SequenceStartEvent:
-            self._start(event, [])
-        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            self._end()
-        elif kind is yaml.AliasEvent:
-            self._alias(event)
-        elif kind is yaml.DocumentStartEvent:
-            self._documents += 1
-            if self._documents > 1:
-                raise self._stop(event, "a second document begins here", "a manifest is one document")
-
-    def _scalar(self, event: Any) -> None:
-        frame = self._open[-1] if self._open else None
-        if frame is not None and frame.name is None and type(frame.value) is dict:
-            self._name(frame, event)
+    def _on_scalar(self, event: Any) -> None:
+        if self._expects_name():
+            self._read_name(self._open[-1], event)
             return
-        self._untagged(event)
-        value = self._plain(event) if event.implicit[0] else event.value
+        self._check_value(event, event.tag)
+        value = parse_scalar(event.value) if event.implicit[0] else event.value
         if event.anchor:
             self._anchors[event.anchor] = (value, 1)
-        self._add(value, 1)
+        self._add_value(value, 1)
 
-    def _plain(self, event: Any) -> Any:
-        text = event.value
-        if text in WORDS:
-            return WORDS[text]
-        if text[0] in "+-.0123456789" and (found := number(text)) is not None:
-            return found
-        return text
+    def _on_start(self, event: Any) -> None:
+        self._check_value(event, event.tag)
+        if len(self._open) >= MAX_DEPTH:
+            raise self._unreadable(event, f"values are nested more than {MAX_DEPTH} deep")
+        value: dict[str, Any] | list[Any] = {} if type(event) is yaml.MappingStartEvent else []
+        self._open.append(_OpenCollection(value, event.anchor))
 
-    def _name(self, frame: _ValueFrame, event: Any) -> None:
+    def _on_end(self, _: Any) -> None:
+        closed = self._open.pop()
+        if closed.anchor:
+            self._anchors[closed.anchor] = (closed.value, closed.weight)
+        self._add_value(closed.value, closed.weight)
+
+    def _on_alias(self, event: Any) -> None:
+        self._check_value(event, None)
+        if event.anchor not in self._anchors:
+            hint = f'a pattern that starts with `*` needs quotes: "*{event.anchor}"'
+            raise self._unreadable(event, f"the alias `*{event.anchor}` has no anchor before it", hint)
+        value, weight = self._anchors[event.anchor]
+        self._aliased += weight
+        if self._aliased > MAX_ALIASED_VALUES:
+            message = f"aliases add more than {MAX_ALIASED_VALUES:,} values"
+            raise self._unreadable(event, message, "write fewer, or use `defaults`")
+        self._add_value(value, weight)
+
+    def _expects_name(self) -> bool:
+        return bool(self._open) and self._open[-1].name is None and type(self._open[-1].value) is dict
+
+    def _read_name(self, mapping: _OpenCollection, event: Any) -> None:
         name = event.value
         if event.anchor or event.tag is not None:
-            raise self._stop(event, "a field's name must be plain text, without anchor or tag")
+            raise self._unreadable(event, "a field's name must be plain text, without anchor or tag")
         if name == "<<" and event.implicit[0]:
             hint = "write an alias for the whole value, or use `defaults`"
             self.problems.append(self._problem(event, "merge keys `<<` are not part of YAML 1.2", hint))
-        elif name in frame.value:
+        elif name in mapping.value:
             self.problems.append(self._problem(event, f"the field `{name}` is written twice", "keep one of the two"))
-        frame.name = name
+        mapping.name = name
+        if self._wanted:
+            mapping.name_position = self._position(event)
 
-    def _start(self, event: Any, value: dict[str, Any] | list[Any]) -> None:
-        self._untagged(event)
-        self._no_name(event)
-        if len(self._open) >= DEEPEST:
-            raise self._stop(event, f"values are nested more than {DEEPEST} deep")
-        self._open.append(_ValueFrame(value, event.anchor))
+    def _check_value(self, event: Any, tag: str | None) -> None:
+        """What every kind of value has in common: it stands where a value may, has no tag, and has a position."""
+        if tag is not None:
+            shown = tag.replace("tag:yaml.org,2002:", "!!")
+            message = f"the tag `{shown}` is not used in manifests"
+            raise self._unreadable(event, message, "leave it out, or use quotes")
+        if self._expects_name():
+            hint = "a name that starts with `*` or `{` needs quotes"
+            raise self._unreadable(event, "a field's name must be plain text", hint)
+        if self._wanted:
+            path = tuple(len(outer.value) if outer.name is None else outer.name for outer in self._open)
+            if path in self._wanted:
+                value = self._position(event)
+                name = self._open[-1].name_position if path and isinstance(path[-1], str) else value
+                self.positions.setdefault(path, (name, value))
 
-    def _end(self) -> None:
-        frame = self._open.pop()
-        if frame.anchor:
-            self._anchors[frame.anchor] = (frame.value, frame.weight)
-        self._add(frame.value, frame.weight)
-
-    def _alias(self, event: Any) -> None:
-        self._no_name(event)
-        if event.anchor not in self._anchors:
-            hint = f'a pattern that starts with `*` needs quotes: "*{event.anchor}"'
-            raise self._stop(event, f"the alias `*{event.anchor}` has no anchor before it", hint)
-        value, weight = self._anchors[event.anchor]
-        self._aliased += weight
-        if self._aliased > MOST_ALIASED:
-            raise self._stop(event, f"aliases add more than {MOST_ALIASED:,} values", "write fewer, or use `defaults`")
-        self._add(value, weight)
-
-    def _add(self, value: Any, weight: int) -> None:
+    def _add_value(self, value: Any, weight: int) -> None:
         if not self._open:
             self.root = value
             return
-        frame = self._open[-1]
-        frame.weight += weight
-        if isinstance(frame.value, list):
-            frame.value.append(value)
-        elif frame.name is not None:
-            frame.value[frame.name] = value
-            frame.name = None
+        outer = self._open[-1]
+        outer.weight += weight
+        if isinstance(outer.value, list):
+            outer.value.append(value)
+        elif outer.name is not None:
+            outer.value[outer.name] = value
+            outer.name = None
 
-    def _untagged(self, event: Any) -> None:
-        if event.tag is not None:
-            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            raise self._stop(event, f"the tag `{tag}` is not used in manifests", "leave it out, or use quotes")
-
-    def _no_name(self, event: Any) -> None:
-        frame = self._open[-1] if self._open else None
-        if frame is not None and frame.name is None and type(frame.value) is dict:
-            raise self._stop(
-                event, "a field's name must be plain text", "a name that starts with `*` or `{` needs quotes"
-            )
-
-    def _stop(self, event: Any, message: str, hint: str = "") -> _Stop:
-        return _Stop(self._problem(event, message, hint))
+    def _position(self, event: Any) -> Position:
+        return event.start_mark.line + self.first_line, event.start_mark.column + 1
 
     def _problem(self, event: Any, message: str, hint: str = "") -> Problem:
-        mark = event.start_mark
-        return Problem(self.file, mark.line + self.first_line, mark.column + 1, message, hint)
+        return Problem(self.file, *self._position(event), message, hint)
+
+    def _unreadable(self, event: Any, message: str, hint: str = "") -> _UnreadableError:
+        return _UnreadableError(self._problem(event, message, hint))
 
 
-def _from_json(text: str, file: str) -> Any:
-    """JSON by its own reader: libyaml refuses its surrogate escapes. Raises ManifestError."""
-    too_deep = ManifestError((Problem(file, 0, 0, f"values are nested more than {DEEPEST} deep"),))
+_BEFORE_VALUE = r"(?:[:\-,]\s+|^\s*|\[\s*)"
+_NEEDS_QUOTES = tuple(
+    re.compile(_BEFORE_VALUE + f"(?P<value>{value})")
+    for value in (
+        r"\*[^\s,\]]*",  # an alias in YAML, meant as a pattern
+        r"\{[^{}:\s]*\}[^\s,\]}]+",  # a mapping in YAML, meant as alternatives
+        r"[%@`][^\s,\]]*",
+        r"[^\s\"',\[\]{}]*\$\{[^{}]*\}[^\s,\]}]*",  # a placeholder inside { }
+    )
+)
+
+
+def _problem_before(error: Exception, text: str, file: str, first_line: int) -> Problem | None:
+    """What makes the text unreadable before the token that the scanner complains of.
+
+    The scanner reads up to 1,024 characters ahead of its events, and newer ones limit the depth there: what comes first
+    in the text is not what is met first.
+    """
+    if not isinstance(error, yaml.scanner.ScannerError):
+        return None
+    end = min((mark.index for mark in (error.context_mark, error.problem_mark) if mark), default=0)
     try:
-        tree = json.loads(text, object_pairs_hook=_unique, parse_int=number, parse_float=number, parse_constant=_refuse)
+        _TreeBuilder(file, first_line).read(text[:end])
+    except _UnreadableError as earlier:
+        return earlier.problem
+    except yaml.YAMLError:
+        pass
+    return None
+
+
+def _syntax_problem(error: Exception, text: str, file: str, first_line: int) -> Problem:
+    if isinstance(error, _UnreadableError):
+        return error.problem
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return _marked_problem(error, error.problem_mark, text, file, first_line)
+    if isinstance(error, yaml.reader.ReaderError):
+        before = text.encode("utf-8", "replace")[: error.position].decode("utf-8", "replace")
+        line, column = _end_position(before)
+        code = error.character if isinstance(error.character, int) else ord(error.character[:1] or "\0")
+        message = f"not YAML: the character U+{code:04X} is not allowed"
+        return Problem(file, line + first_line - 1, column, message)
+    return Problem(file, 0, 0, f"not YAML: {error}")
+
+
+def _marked_problem(error: yaml.MarkedYAMLError, mark: yaml.Mark, text: str, file: str, first_line: int) -> Problem:
+    """The problem at a mark, or the value near it that needs quotes to mean what its author meant."""
+    lines = text.splitlines()
+    for near in (mark, error.context_mark):
+        line = lines[near.line] if near and near.line < len(lines) else ""
+        if near and (match := next(filter(None, (pattern.search(line) for pattern in _NEEDS_QUOTES)), None)):
+            position = near.line + first_line, match.start("value") + 1
+            value = match["value"]
+            return Problem(file, *position, f"not YAML: `{value}` needs quotes", f'write "{value}"')
+    return Problem(file, mark.line + first_line, mark.column + 1, f"not YAML: {error.problem}")
+
+
+def _end_position(text: str) -> Position:
+    return text.count("\n") + 1, len(text) - text.rfind("\n")
+
+
+_JSON_ESCAPE = re.compile(  # a character beyond U+FFFF is written as a pair of surrogates
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
+
+
+def _parse_json(text: str, file: str) -> Any:
+    """JSON by its own reader: libyaml refuses its surrogate escapes. Raises ManifestError."""
+    too_deep = ManifestError((Problem(file, 0, 0, f"values are nested more than {MAX_DEPTH} deep"),))
+    try:
+        tree = json.loads(
+            text,
+            object_pairs_hook=_unique_fields,
+            parse_int=parse_number,
+            parse_float=parse_number,
+            parse_constant=_refuse_constant,
+        )
     except json.JSONDecodeError as error:
         raise ManifestError((Problem(file, error.lineno, error.colno, f"not JSON: {error.msg}"),)) from None
     except RecursionError:
         raise too_deep from None
     except ValueError as error:
         raise ManifestError((Problem(file, 0, 0, str(error)),)) from None
-    if _is_deep(tree):
+    if _is_too_deep(tree):
         raise too_deep
-    if halves := tuple(_halves(text, file)):
-        raise ManifestError(halves)
+    if problems := tuple(_lone_surrogates(text, file)):
+        raise ManifestError(problems)
     return tree
 
 
-def _halves(text: str, file: str) -> Iterator[Problem]:
+def _lone_surrogates(text: str, file: str) -> Iterator[Problem]:
     """A problem for each escape that is half a character, which no file and no request can hold."""
-    for found in _ESCAPE.finditer(text):
-        if found["half"]:
-            before = text[: found.start()]
-            line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-            yield Problem(file, line, column, f"`{found[0]}` is half a character", "write both halves, or neither")
+    for match in _JSON_ESCAPE.finditer(text):
+        if match["lone"]:
+            position = _end_position(text[: match.start()])
+            yield Problem(file, *position, f"`{match[0]}` is half a character", "write both halves, or neither")
 
 
-def _is_deep(tree: Any) -> bool:
+def _is_too_deep(tree: Any) -> bool:
     level: list[Any] = [[tree]]
-    for _ in range(DEEPEST + 1):
+    for _ in range(MAX_DEPTH + 1):
         inner = (value.values() if isinstance(value, dict) else value for value in level)
         level = [value for values in inner for value in values if isinstance(value, dict | list)]
         if not level:
@@ -259,123 +321,14 @@ def _is_deep(tree: Any) -> bool:
     return True
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
+        if name in fields:
             raise ValueError(f"the field `{name}` is written twice")
-        found[name] = value
-    return found
+        fields[name] = value
+    return fields
 
 
-def _refuse(word: str) -> float:
+def _refuse_constant(word: str) -> float:
     raise ValueError(f"`{word}` is not JSON")
-
-
-_BEFORE = r"(?:[:\-,]\s+|^\s*|\[\s*)"  # where a value may begin
-_UNQUOTED = tuple(
-    re.compile(_BEFORE + f"(?P<value>{value})")
-    for value in (
-        r"\*[^\s,\]]*",  # an alias to YAML, a pattern to us
-        r"\{[^{}:\s]*\}[^\s,\]}]+",  # a mapping to YAML, alternatives to us
-        r"[%@`][^\s,\]]*",
-        r"[^\s\"',\[\]{}]*\$\{[^{}]*\}[^\s,\]}]*",  # a placeholder inside of { }
-    )
-)
-
-
-def syntax_problem(error: Exception, text: str, file: str, first_line: int) -> Problem:
-    """The problem of an exception raised while reading events; lines count from `first_line`."""
-    if (known := getattr(error, "problem", None)) and isinstance(known, Problem):
-        return known
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return _marked(error, text, file, first_line)
-    if isinstance(error, yaml.reader.ReaderError):
-        return _unreadable(error, text, file, first_line)
-    return Problem(file, 0, 0, f"not YAML: {error}")
-
-
-def _marked(error: yaml.MarkedYAMLError, text: str, file: str, first_line: int) -> Problem:
-    mark = error.problem_mark
-    assert mark is not None
-    lines = text.splitlines()
-    near = [at.line for at in (mark, error.context_mark) if at and at.line < len(lines)]
-    for at in near:
-        if found := _unquoted(lines[at]):
-            value = found.group("value")
-            return Problem(
-                file,
-                at + first_line,
-                found.start("value") + 1,
-                f"not YAML: `{value}` has no quotes",
-                f'write "{value}"',
-            )
-    return Problem(file, mark.line + first_line, mark.column + 1, f"not YAML: {error.problem}")
-
-
-def _unquoted(line: str) -> re.Match[str] | None:
-    """A value on this line that needs quotes to be what its author means."""
-    return next((found for pattern in _UNQUOTED if (found := pattern.search(line))), None)
-
-
-def _unreadable(error: yaml.reader.ReaderError, text: str, file: str, first_line: int) -> Problem:
-    before = text.encode("utf-8", "replace")[: error.position].decode("utf-8", "replace")
-    line = before.count("\n")
-    column = len(before) - (before.rfind("\n") + 1)
-    return Problem(file, line + first_line, column + 1, f"not YAML: the character {_shown(error)} is not allowed")
-
-
-def _shown(error: yaml.reader.ReaderError) -> str:
-    code = error.character if isinstance(error.character, int) else ord(error.character[:1] or "\0")
-    return f"U+{code:04X}"
-
-
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_LONGEST = 400  # characters; longer ones are no number anybody means, and slow to read
-
-
-class OddInteger(int):
-    """A whole number that does not read back as it was written."""
-
-    text: str
-
-
-class OddFloat(float):
-    """A number with a fraction or exponent that does not read back as it was written."""
-
-    text: str
-
-
-def number(text: str) -> int | float | None:
-    """The number of a plain scalar by YAML 1.2's core schema (and JSON, a part of it); None when it is text."""
-    if len(text) > _LONGEST:
-        return None
-    if _INTEGER.fullmatch(text):
-        return _kept(int(text), text)
-    if _BASED.fullmatch(text):
-        return _kept(int(text, 0), text)
-    if _FLOAT.fullmatch(text):
-        return _kept(float(text), text)
-    if _SPECIAL.fullmatch(text):
-        return _kept(float(text.replace(".", "")), text)
-    return None
-
-
-def _kept(value: int | float, text: str) -> int | float:
-    if str(value) == text:
-        return value
-    odd = OddInteger(value) if isinstance(value, int) else OddFloat(value)
-    odd.text = text
-    return odd
-
-
-def as_written(value: object) -> str:
-    """A scalar's text, as written where it is odd; booleans as YAML says them."""
-    if isinstance(value, OddInteger | OddFloat):
-        return value.text
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)

@@ -11,16 +11,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vssync.model.marks import AnyMark
 from vssync.model.state import (
     Attributes,
     BatchLimits,
     DesiredFile,
-    DesiredStore,
     FileCounts,
     FileStatus,
     Limit,
+    LiveFile,
     Scalar,
     ServiceSpec,
+    StoreSettings,
 )
 
 
@@ -87,8 +89,13 @@ class Copy:
     id: str
     status: FileStatus
     created_at: int
-    mark: str = ""
+    mark: AnyMark | None = None
     error: str = ""
+
+    @classmethod
+    def of(cls, file: LiveFile) -> Copy:
+        """The evidence of a live file."""
+        return cls(file.id, file.status, file.created_at, file.mark, str(file.error or ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +178,7 @@ class StorePlan:
     key: str
     name: str
     id: str = ""
-    desired: DesiredStore | None = None  # settings only: its `files` are empty
+    desired: StoreSettings | None = None
     change: StoreChange | None = None
     files: tuple[FileChange, ...] = ()
     batches: tuple[BatchChange, ...] = ()
@@ -256,5 +263,5 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Nothing to do, nothing to wait for, nothing that needs a person."""
+        """Nothing to do, nothing to wait for, nothing that needs attention."""
         return next(self.changes(), None) is None

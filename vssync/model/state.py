@@ -7,8 +7,10 @@ times are whole seconds since the epoch by the service's clock; sizes are bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+
+from vssync.model.marks import DECLARED, STORE_OWNER, UNREAD, Mark, StoreMark, UnreadableMark, parse_store_mark
 
 Scalar = str | int | float | bool
 Attributes = Mapping[str, Scalar]
@@ -24,6 +26,9 @@ class Chunking:
     @property
     def auto(self) -> bool:
         return self.size == 0
+
+    def __str__(self) -> str:
+        return "auto" if self.auto else f"{self.size}/{self.overlap}"
 
 
 AUTO = Chunking()
@@ -104,10 +109,25 @@ class DesiredFile:
     size: int = 0
     sha256: str = ""
 
+    @property
+    def content(self) -> str:
+        """The content as a mark names it."""
+        return DECLARED if self.file_id else self.sha256
+
+    @property
+    def presumed_content(self) -> str:
+        """How a mark names the content of an upload that is taken for this file's and was not read."""
+        return f"{UNREAD}{self.sha256}"
+
+    @property
+    def extension(self) -> str:
+        """The extension a service judges the file by, as ".md"; empty without one."""
+        return self.filename[self.filename.rfind(".") :].lower() if "." in self.filename else ""
+
 
 @dataclass(frozen=True, slots=True)
-class DesiredStore:
-    """One store the manifest declares; `files` are sorted by key, `skipped` maps a left-out key to why."""
+class StoreSettings:
+    """What the manifest says of a store beside its files."""
 
     key: str
     name: str
@@ -122,8 +142,19 @@ class DesiredStore:
     batch: BatchLimits = BatchLimits()
     guards: Guards = Guards()
     ignore_attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredStore(StoreSettings):
+    """One store the manifest declares; `files` are sorted by key, `skipped` maps a left-out key to why."""
+
     files: tuple[DesiredFile, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> StoreSettings:
+        """The store without its files."""
+        return StoreSettings(**{setting.name: getattr(self, setting.name) for setting in fields(StoreSettings)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +167,18 @@ class Desired:
 
 
 class FileStatus(StrEnum):
-    """OpenAI spec: a vector store file's status; anything else a service says is UNKNOWN."""
+    """OpenAI spec: a vector store file's or batch's status; anything else a service says is UNKNOWN."""
 
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the service is done with it, well or badly."""
+        return self in (FileStatus.COMPLETED, FileStatus.CANCELLED, FileStatus.FAILED)
 
 
 class StoreStatus(StrEnum):
@@ -161,10 +197,13 @@ class IngestError:
     code: str
     message: str = ""
 
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.code, self.message)))
+
 
 @dataclass(frozen=True, slots=True)
 class LiveFile:
-    """A File attached to a store. `chunking` is None where the service reports none."""
+    """A File attached to a store; `attributes` are without the mark. `chunking` is None where none is reported."""
 
     id: str
     status: FileStatus
@@ -172,6 +211,7 @@ class LiveFile:
     attributes: Attributes = field(default_factory=dict)
     chunking: Chunking | None = None
     error: IngestError | None = None
+    mark: Mark | UnreadableMark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +248,12 @@ class LiveStore:
     expires_after_days: int | None = None
     description: str = ""
     counts: FileCounts = FileCounts()
+
+    @property
+    def mark(self) -> StoreMark | UnreadableMark | None:
+        """The store's mark; None when it carries none."""
+        text = self.metadata.get(STORE_OWNER)
+        return None if text is None else parse_store_mark(text)
 
 
 @dataclass(frozen=True, slots=True)

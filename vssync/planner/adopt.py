@@ -1,23 +1,22 @@
-"""Desired keys of which no copy is live: a copy under a former key, a file without a mark, or a new one.
+"""Desired keys without a live copy: one under a former key is moved, an unmarked file adopted, or a new one created.
 
-A declared File that is attached as something else than its key is claimed the same way, other copies or not.
-
-Nothing here writes to a file without a mark unless adoption was asked for; then it is named.
+Files without a mark are left alone unless `--adopt` is given. A declared File attached as another key comes here, too.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vssync.model.marks import MARK
 from vssync.model.plan import Action, Copy, FileChange, Note, NoteKind, Reason
 from vssync.model.state import FileStatus, LiveFile, Upload
 from vssync.planner.attributes import fields_between, preserved_attributes
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedFile, age
-from vssync.planner.decide_file import FileContext, as_impossible, create_file, decide_file, within_limits
+from vssync.planner.context import FileContext
+from vssync.planner.decide_file import as_impossible, create_file, decide_file, within_limits
 
-Left = Mapping[str, Sequence[OwnedFile]]
+CopiesByKey = Mapping[str, Sequence[OwnedFile]]  # by digest of the key
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,121 +30,118 @@ class ClaimedKeys:
 
 def claim_missing(
     missing: Sequence[DesiredEntry],
-    left: Left,
-    census: ClassifiedFiles,
-    uploads: Mapping[str, Upload],
-    rules: FileContext,
+    undesired: CopiesByKey,
+    classified: ClassifiedFiles,
+    context: FileContext,
 ) -> ClaimedKeys:
-    """Decide every missing key, in key order. `left` holds our copies under keys that left the manifest."""
-    former = _former_keys(missing, left, rules)
-    strangers = _unmarked_candidates(missing, census, uploads)
+    """Decide every missing key, in key order; `undesired` are our copies under keys that are not in the manifest."""
+    former = _find_former_keys(missing, undesired, context)
+    unmarked = _unmarked_candidates(missing, classified, context.plan.snapshot.uploads)
     changes: list[FileChange] = []
     notes: list[Note] = []
-    for want in missing:
-        own = census.ours.get(want.digest, [])
-        if digest := former.get(want.key):
-            changes += decide_file(want, sorted((*left[digest], *own), key=lambda copy: age(copy.file)), rules)
-        elif (file := strangers.get(want.key)) and not rules.options.adopt:
-            notes.append(Note(NoteKind.ADOPTABLE, want.key, detail=file.id))
+    for entry in missing:
+        copies = classified.ours.get(entry.digest, [])
+        if digest := former.get(entry.key):
+            changes += decide_file(
+                entry, sorted((*undesired[digest], *copies), key=lambda copy: age(copy.file)), context
+            )
+        elif (file := unmarked.get(entry.key)) and not context.plan.options.adopt:
+            notes.append(Note(NoteKind.ADOPTABLE, entry.key, detail=file.id))
         elif file:
-            changes.append(_adopt(want, file, own, rules))
+            changes.append(_adopt(entry, file, copies, context))
         else:
-            changes.append(_blocked(want, census, rules) or create_file(want, rules))
+            changes.append(_refuse_attached(entry, classified, context) or create_file(entry, context))
     return ClaimedKeys(tuple(changes), tuple(notes), frozenset(former.values()))
 
 
-def _former_keys(missing: Sequence[DesiredEntry], left: Left, rules: FileContext) -> dict[str, str]:
+def _find_former_keys(missing: Sequence[DesiredEntry], undesired: CopiesByKey, context: FileContext) -> dict[str, str]:
     """For each missing key the digest of the one it had: it holds the declared File, or alone has these bytes."""
     if not missing:
         return {}
-    holders = {copy.id: digest for digest, copies in left.items() for copy in copies}
-    contents = _movable(left, rules) if rules.store.prune and rules.capabilities.attribute_updates else {}
+    digests_by_id = {copy.id: digest for digest, copies in undesired.items() for copy in copies}
+    can_move = context.store.prune and context.plan.capabilities.attribute_updates
+    movable = _movable_keys(undesired, context) if can_move else {}
     former: dict[str, str] = {}
     taken: set[str] = set()
-    for want in missing:
-        same = contents.get((want.content, want.chunking, _extension(want.key)), [])
-        digest = holders.get(want.file.file_id) if want.file.file_id else (same[0] if len(same) == 1 else None)
+    for entry in missing:
+        same = movable.get((entry.content, entry.chunking, _extension(entry.key)), [])
+        digest = same[0] if len(same) == 1 else None
+        if entry.file.file_id:
+            digest = digests_by_id.get(entry.file.file_id)
         if digest and digest not in taken:
-            former[want.key] = digest
+            former[entry.key] = digest
             taken.add(digest)
     return former
 
 
-def _movable(left: Left, rules: FileContext) -> dict[tuple[str, str, str], list[str]]:
+def _movable_keys(undesired: CopiesByKey, context: FileContext) -> dict[tuple[str, str, str], list[str]]:
     """Digests of keys that left, by content, chunking and extension of a completed copy."""
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for digest, copies in sorted(left.items()):
-        usable = [copy for copy in copies if copy.state(rules.now) is CopyState.OK]
+    movable: dict[tuple[str, str, str], list[str]] = {}
+    for digest, copies in sorted(undesired.items()):
+        usable = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
         for form in sorted({(copy.mark.content, copy.mark.chunking, _extension(copy.key)) for copy in usable}):
-            found.setdefault(form, []).append(digest)
-    return found
+            movable.setdefault(form, []).append(digest)
+    return movable
 
 
 def _extension(key: str) -> str:
-    """A service goes by the upload's name; a copy whose former key is not known fits no key."""
+    """The extension a service judges an upload by; "?" for a copy whose key is unknown, which matches no other."""
     name = key.rpartition("/")[2]
     return "?" if key.startswith("~") else name.rpartition(".")[2].lower() if "." in name else ""
 
 
 def _unmarked_candidates(
-    missing: Sequence[DesiredEntry], census: ClassifiedFiles, uploads: Mapping[str, Upload]
+    missing: Sequence[DesiredEntry], classified: ClassifiedFiles, uploads: Mapping[str, Upload]
 ) -> dict[str, LiveFile]:
     """For each missing key the file without a mark that must be it: the declared File, or unique by name and size."""
-    by_id = {file.id: file for file in census.unmarked}
-    declared = {want.file.file_id for want in missing}
-    named: dict[tuple[str, int], list[LiveFile]] = {}
-    for file in census.unmarked:
-        free = file.status is FileStatus.COMPLETED and file.id not in declared
-        if free and (upload := uploads.get(file.id)):
-            named.setdefault((upload.filename, upload.size), []).append(file)
-    claimants: dict[tuple[str, int], int] = {}
-    for want in missing:
-        claimants[_form(want)] = claimants.get(_form(want), 0) + 1
-    found = {}
-    for want in missing:
-        same = named.get(_form(want), [])
-        unique = same[0] if len(same) == 1 and claimants[_form(want)] == 1 else None
-        stranger = by_id.get(want.file.file_id) if want.file.file_id else unique
-        if stranger:
-            found[want.key] = stranger
-    return found
+    unmarked_by_id = {file.id: file for file in classified.unmarked}
+    declared = {entry.file.file_id for entry in missing}
+    alike: dict[tuple[str, int], list[LiveFile]] = {}
+    for file in classified.unmarked:
+        is_free = file.status is FileStatus.COMPLETED and file.id not in declared
+        if is_free and (upload := uploads.get(file.id)):
+            alike.setdefault((upload.filename, upload.size), []).append(file)
+    claims = Counter((entry.file.filename, entry.file.size) for entry in missing)
+    candidates = {}
+    for entry in missing:
+        form = (entry.file.filename, entry.file.size)
+        if entry.file.file_id in unmarked_by_id:
+            candidates[entry.key] = unmarked_by_id[entry.file.file_id]
+        elif not entry.file.file_id and claims[form] == 1 and len(alike.get(form, ())) == 1:
+            candidates[entry.key] = alike[form][0]
+    return candidates
 
 
-def _form(want: DesiredEntry) -> tuple[str, int]:
-    return want.file.filename, want.file.size
-
-
-def _adopt(want: DesiredEntry, file: LiveFile, own: Sequence[OwnedFile], rules: FileContext) -> FileChange:
+def _adopt(entry: DesiredEntry, file: LiveFile, copies: Sequence[OwnedFile], context: FileContext) -> FileChange:
     """One write adds the mark and sets the manifest's attributes; the content stays as it is."""
-    error = file.error.code if file.error else ""
     change = FileChange(
-        store=rules.store.key,
-        key=want.key,
+        store=context.store.key,
+        key=entry.key,
         action=Action.ADOPT,
         reasons=(Reason.UNMARKED,),
-        desired=want.file,
-        keep=Copy(file.id, file.status, file.created_at, str(file.attributes.get(MARK, "")), error),
-        drop=tuple(copy.evidence for copy in own),
-        fields=fields_between(file.attributes, want.file, rules.ignore),
-        preserve=preserved_attributes(file.attributes, rules.ignore),
-        detail="" if want.file.file_id else "name and size agree; nobody has compared the content",
+        desired=entry.file,
+        keep=Copy.of(file),
+        drop=tuple(copy.evidence for copy in copies),
+        fields=fields_between(file.attributes, entry.file, context.ignore),
+        preserve=preserved_attributes(file.attributes, context.ignore),
+        detail="" if entry.file.file_id else "matched by name and size; its content was not compared",
     )
-    if not rules.capabilities.attribute_updates:
+    if not context.plan.capabilities.attribute_updates:
         return as_impossible(change, "the service cannot change attributes in place, so it cannot be marked")
     return within_limits(change)
 
 
-def _blocked(want: DesiredEntry, census: ClassifiedFiles, rules: FileContext) -> FileChange | None:
+def _refuse_attached(entry: DesiredEntry, classified: ClassifiedFiles, context: FileContext) -> FileChange | None:
     """A declared File that is attached already, as something else, cannot be attached once more."""
-    file_id = want.file.file_id
-    if file_id not in census.attached:
+    file_id = entry.file.file_id
+    if file_id not in classified.attached:
         return None
-    refusal = create_file(want, rules)
-    for owner, files in sorted(census.foreign.items()):
+    refusal = create_file(entry, context)
+    for owner, files in sorted(classified.foreign.items()):
         if any(file.id == file_id for file in files):
             refusal = replace(refusal, reasons=(Reason.OTHER_OWNER,))
             return as_impossible(refusal, f"{file_id} is attached by {owner} already")
-    for copies in census.ours.values():
+    for copies in classified.ours.values():
         for copy in copies:
             if copy.id == file_id:
                 return as_impossible(refusal, f"{file_id} is attached as {copy.key} already")

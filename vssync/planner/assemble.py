@@ -1,18 +1,19 @@
 """Decides what to do: the manifest resolved on one side, one complete reading of the service on the other.
 
 Values in, values out: it reads no clock, file or network, and the same inputs in any order give the same plan.
-`matching` finds the stores, `stores` decides about each, `files` about what is in it (`table` for a key with copies,
-`claims` for one without), `sharing` looks across stores, `assembly` puts one store's part together.
+`find_stores` matches the stores, `decide_store` decides about each, `store_files` about what is in it (`decide_file`
+about a key with copies, `adopt` about one without), and `reuse` looks across stores.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from vssync.errors import VssyncError
-from vssync.model.marks import NEEDED, StoreMark, attributes_digest, hinted, read_store_mark
+from vssync.model.digests import attributes_digest
+from vssync.model.marks import NEEDS_ATTRIBUTES, StoreMark, read_batch_note
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
 from vssync.model.state import (
     Attributes,
@@ -26,18 +27,19 @@ from vssync.model.state import (
 )
 from vssync.planner.addresses import Scope
 from vssync.planner.batches import BatchContext, BatchDecisions, decide_batches
-from vssync.planner.classify import DesiredEntry, classify_files
-from vssync.planner.decide_file import FileContext, retry_after_cancel
-from vssync.planner.decide_store import PlanContext, StoreDecision, decide_store, delete_store
+from vssync.planner.classify import DesiredEntry, classify_files, desired_entries
+from vssync.planner.context import FileContext, PlanContext
+from vssync.planner.decide_file import retry_after_cancel
+from vssync.planner.decide_store import StoreDecision, decide_store, delete_store
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards
 from vssync.planner.reuse import share_uploads
-from vssync.planner.store_files import StoreDraft, delete, draft_files, in_order, undecided
+from vssync.planner.store_files import StoreDraft, delete_copies, draft_files, sort_changes, undecided
 
 _COMMON = Capabilities()
 _UNMARKABLE = (
-    f"service.capabilities: says `attributes: false`, and {NEEDED}; use a service that keeps attributes, or take the "
-    "line out if `vssync doctor --write` finds that this one does"
+    f"service.capabilities: says `attributes: false`, and {NEEDS_ATTRIBUTES}; use a service that keeps attributes, "
+    "or take the line out if `vssync doctor --write` finds that this one does"
 )
 
 
@@ -46,162 +48,167 @@ def make_plan(
     snapshot: Snapshot,
     options: Options,
     capabilities: Capabilities = _COMMON,
-    fulfilled: frozenset[tuple[str, str]] = frozenset(),
+    already_replaced: frozenset[tuple[str, str]] = frozenset(),
 ) -> Plan:
     """The plan that makes the live state what the manifest says, with the guards' refusals in it.
 
-    The snapshot holds the contents of every store in `match_stores(...).wanted_ids`; `fulfilled` are files, by store
-    and key, whose `--replace` was done by an earlier apply of the same saved plan.
+    The snapshot holds the contents of every store in `match_stores(...).wanted_ids`; `already_replaced` are files,
+    by store and key, whose `--replace` was done by an earlier apply of the same saved plan.
 
     Raises Refused for a store of another owner and for two live stores of ours with one key, UsageProblem for an
-    address that meets nothing, VssyncError for a mark that a newer version wrote, and for a service where no file can
+    address that matches nothing, VssyncError for a mark that a newer version wrote, and for a service where no file can
     carry one.
     """
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
     matches = match_stores(desired, snapshot.stores, options)
-    terms = PlanContext(desired.owner, options, capabilities, replace(Scope.of(options), fulfilled=fulfilled), snapshot)
-    stores = {store.key: store for store in desired.stores if store.key in matches.found}
-    decisions = {key: decide_store(stores[key], match, terms) for key, match in sorted(matches.found.items())}
-    drafts = share_uploads([_draft(stores[key], decision, terms) for key, decision in decisions.items()])
-    _check_addresses(desired, drafts, snapshot.stores, terms.scope)
-    planned = [store_plan(draft, decisions[draft.rules.store.key], terms) for draft in drafts]
-    planned += left_plans(matches, decisions, terms)
+    scope = replace(Scope.of(options), already_replaced=already_replaced)
+    context = PlanContext(desired.owner, options, capabilities, scope, snapshot)
+    stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
+    decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
+    drafts = share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
+    _check_addresses(desired, drafts, context)
+    planned = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
+    planned += _plan_undeclared(matches, decisions, context)
     plan = Plan(desired.owner, desired.service, tuple(sorted(planned, key=lambda store: store.key)), options)
     return replace(plan, refusals=check_guards(plan))
 
 
-def _draft(store: DesiredStore, decision: StoreDecision, terms: PlanContext) -> StoreDraft:
-    rules = FileContext(terms.owner, store, terms.snapshot.now, terms.options, terms.capabilities, terms.scope)
-    if decision.held:
-        return undecided(rules)
-    return draft_files(contents_of(decision, terms), terms.snapshot.uploads, rules)
+def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
+    file_context = FileContext(context, store)
+    if decision.is_held:
+        return undecided(file_context)
+    return draft_files(_contents_of(decision, context), file_context)
 
 
-def _check_addresses(desired: Desired, drafts: tuple[StoreDraft, ...], live: Iterable[LiveStore], scope: Scope) -> None:
+def _check_addresses(desired: Desired, drafts: tuple[StoreDraft, ...], context: PlanContext) -> None:
     """An address may name what is desired, what is skipped, and what is live under our mark, in scope or not."""
+    scope = context.scope
     if not (scope.targets or scope.excludes or scope.replaced):
         return
-    known = {store.key: {*store.skipped, *(file.key for file in store.files)} for store in desired.stores}
+    keys = {store.key: {*store.skipped, *(file.key for file in store.files)} for store in desired.stores}
     for draft in drafts:
-        known[draft.rules.store.key].update(copies[-1].key for copies in draft.census.ours.values())
-    for mark in (read_store_mark(store.metadata) for store in live):
+        keys[draft.context.store.key].update(copies[-1].key for copies in draft.classified.ours.values())
+    for mark in (store.mark for store in context.snapshot.stores):
         if isinstance(mark, StoreMark) and mark.owner == desired.owner:
-            known.setdefault(mark.key, set())
-    scope.check(known)
+            keys.setdefault(mark.key, set())
+    scope.check_addresses(keys)
 
 
 _NOTHING = Contents()
 
 
-def contents_of(decision: StoreDecision, terms: PlanContext) -> Contents:
-    """What a store holds that matters to the plan: nothing while it does not exist for us."""
-    if decision.live is None or decision.fresh or decision.held:
+def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
+    """The files and batches that a plan of the store looks at: none of one that is new, or that may not be touched."""
+    if decision.live is None or decision.is_new or decision.is_held:
         return _NOTHING
-    return terms.snapshot.contents[decision.live.id]
+    return context.snapshot.contents[decision.live.id]
 
 
-def store_plan(draft: StoreDraft, decision: StoreDecision, terms: PlanContext) -> StorePlan:
+def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StorePlan:
     """The plan of a store that the manifest declares."""
-    store = draft.rules.store
-    contents = contents_of(decision, terms)
-    live = _decide_batches(draft, decision.live, contents)
+    store = draft.context.store
+    contents = _contents_of(decision, context)
+    batches = _decide_batches(draft, decision.live, contents)
     change = decision.change
-    if change and change.action is Action.UPDATE and not terms.scope.settings(store.key):
+    if change and change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
         change = None
     return StorePlan(
         key=store.key,
         name=store.name,
         id=decision.live.id if decision.live else "",
-        desired=replace(store, files=(), skipped={}),
+        desired=store.settings,
         change=change,
         files=tuple(
-            retry_after_cancel(file) if file.keep and file.keep.id in live.recalled else file for file in draft.changes
+            retry_after_cancel(file) if file.keep and file.keep.id in batches.recalled else file
+            for file in draft.changes
         ),
-        batches=live.changes,
-        notes=(*decision.notes, *_leftover_notes(decision, terms), *draft.notes, *live.notes),
+        batches=batches.changes,
+        notes=(*decision.notes, *_leftover_notes(decision, context), *draft.notes, *batches.notes),
         unchanged=draft.unchanged,
-        owned=len(draft.census.ours),
-        live=decision.live.counts.total if decision.live and decision.held else len(contents.files),
+        owned=len(draft.classified.ours),
+        live=decision.live.counts.total if decision.live and decision.is_held else len(contents.files),
         unlisted=contents.unlisted,
         wanted=len(store.files),
-        digest=content_digest(draft.wants),
+        digest=content_digest(draft.entries),
     )
 
 
-def left_plans(matches: StoreMatches, decisions: Mapping[str, StoreDecision], terms: PlanContext) -> list[StorePlan]:
-    """The plans of stores of ours that no manifest store uses.
+def _plan_undeclared(
+    matches: StoreMatches, decisions: Mapping[str, StoreDecision], context: PlanContext
+) -> list[StorePlan]:
+    """The plans of stores of ours that the manifest does not declare.
 
     Several of one key are told apart by id; those beside a store in use are only notes until deleting is allowed.
     """
-    found = [(key, live, key in decisions) for key, live in matches.left]
-    if terms.options.allow_store_deletes:
-        found += [(key, live, True) for key, decision in decisions.items() for live in decision.leftovers]
+    undeclared = [(key, live, key in decisions) for key, live in matches.undeclared]
+    if context.options.allow_store_deletes:
+        undeclared += [(key, live, True) for key, decision in decisions.items() for live in decision.leftovers]
     plans: list[StorePlan] = []
-    for key, live, beside in found:
-        again_named = beside or any(plan.key == key for plan in plans)
-        plans.append(_left_plan(key, f"{key}@{live.id}" if again_named else key, live, terms))
+    for key, live, is_beside in undeclared:
+        is_ambiguous = is_beside or any(plan.key == key for plan in plans)
+        plans.append(_plan_undeclared_store(key, f"{key}@{live.id}" if is_ambiguous else key, live, context))
     return plans
 
 
-def _left_plan(key: str, shown: str, live: LiveStore, terms: PlanContext) -> StorePlan:
-    contents = _NOTHING if live.status is StoreStatus.EXPIRED else terms.snapshot.contents[live.id]
-    census = classify_files(contents.files, (terms.owner,), shown)
-    others = len(contents.files) - len(census.our_ids)
-    change = delete_store(live, others, contents, terms.options) if terms.scope.whole(key) else None
-    unkeyed = [(copy,) for copy in census.provisional]
-    goes = change is not None and change.action is Action.DELETE
+def _plan_undeclared_store(key: str, shown: str, live: LiveStore, context: PlanContext) -> StorePlan:
+    contents = _NOTHING if live.status is StoreStatus.EXPIRED else context.snapshot.contents[live.id]
+    classified = classify_files(contents.files, (context.owner,), shown)
+    others = len(contents.files) - len(classified.our_ids)
+    change = delete_store(live, others, contents, context.options) if context.scope.includes_all_files(key) else None
+    copies_by_key = (*classified.ours.values(), *([copy] for copy in classified.provisional))
+    is_deleted = change is not None and change.action is Action.DELETE
     return StorePlan(
         key=shown,
         name=live.name,
         id=live.id,
         change=change,
-        files=in_order(delete(shown, copies) for copies in (*census.ours.values(), *unkeyed)) if goes else (),
+        files=sort_changes(delete_copies(shown, copies) for copies in copies_by_key) if is_deleted else (),
         notes=() if change else (Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=live.id),),
-        owned=len(census.ours),
+        owned=len(classified.ours),
         live=len(contents.files),
         unlisted=contents.unlisted,
     )
 
 
-def _leftover_notes(decision: StoreDecision, terms: PlanContext) -> tuple[Note, ...]:
-    if terms.options.allow_store_deletes:
+def _leftover_notes(decision: StoreDecision, context: PlanContext) -> tuple[Note, ...]:
+    if context.options.allow_store_deletes:
         return ()
     why = "carries the same mark and is not in use; --allow-store-deletes removes it"
     return tuple(Note(NoteKind.LEFT_STORE, detail=f"{live.id} {why}") for live in decision.leftovers)
 
 
 def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents) -> BatchDecisions:
-    """Batches are nobody's while only a part of the store is in scope: what they hold may not be judged."""
-    if live is None or not draft.rules.scope.whole(draft.rules.store.key):
+    """What becomes of live batches; they are left alone while only a part of the store, and so of them, is in scope."""
+    if live is None or not draft.context.plan.scope.includes_all_files(draft.context.store.key):
         return BatchDecisions()
-    around = BatchContext(
+    context = BatchContext(
         files={file.id: file for file in contents.files},
-        hint=hinted(live.metadata),
-        ours=draft.census.our_ids,
+        noted=read_batch_note(live.metadata),
+        ours=draft.classified.our_ids,
         unwanted=draft.dropped,
-        again={file.keep.id for file in draft.changes if file.action is Action.AWAIT and file.keep},
+        reattachable={file.keep.id for file in draft.changes if file.action is Action.AWAIT and file.keep},
     )
-    return decide_batches(contents.batches, around)
+    return decide_batches(contents.batches, context)
 
 
 def digest_of(store: DesiredStore) -> str:
     """The content digest of a store whose files were read."""
-    return content_digest(tuple(map(DesiredEntry.of, sorted(store.files, key=lambda file: file.key))))
+    return content_digest(desired_entries(store))
 
 
-def content_digest(wants: tuple[DesiredEntry, ...]) -> str:
+def content_digest(entries: tuple[DesiredEntry, ...]) -> str:
     """64 hex digits of SHA-256 over one line a file: key, content, File id if declared, attributes, chunking."""
-    remembered: dict[int, str] = {}  # equal maps are mostly one object, so the work is done once
+    digests_by_id: dict[int, str] = {}  # equal maps are mostly one object, so the work is done once
 
     def digest(attributes: Attributes) -> str:
-        if id(attributes) not in remembered:
-            remembered[id(attributes)] = attributes_digest(attributes)
-        return remembered[id(attributes)]
+        if id(attributes) not in digests_by_id:
+            digests_by_id[id(attributes)] = attributes_digest(attributes)
+        return digests_by_id[id(attributes)]
 
     total = hashlib.sha256()
-    for want in wants:
-        attributes = digest(want.file.attributes)
-        line = f"{want.digest};{want.content};{want.file.file_id};{attributes};{want.chunking}\n"
+    for entry in entries:
+        attributes = digest(entry.file.attributes)
+        line = f"{entry.digest};{entry.content};{entry.file.file_id};{attributes};{entry.chunking}\n"
         total.update(line.encode())
     return total.hexdigest()

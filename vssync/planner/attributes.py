@@ -1,7 +1,6 @@
 """Compares the attributes a copy has with those it should have, and says who changed what.
 
-Three sides meet: live (what the service says), marked (the digest of what we last sent) and desired. Live other than
-marked: somebody else changed it. Desired other than marked: the manifest changed.
+Where live differs from what the mark says was sent, somebody else changed it; where desired does, the manifest changed.
 """
 
 from __future__ import annotations
@@ -10,13 +9,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations
 
-from vssync.model.marks import KEY, MARK, attributes_digest, key_attribute, normalise, same, with_key
+from vssync.model.digests import attributes_digest, normalise_attributes, values_equal, with_key
+from vssync.model.marks import KEY, key_attribute
 from vssync.model.plan import FieldChange, Reason
 from vssync.model.state import Attributes, DesiredFile, Scalar
 from vssync.planner.classify import OwnedFile
 
-MOST = 16  # OpenAI spec: attributes of one file
-_TRACED = 5  # fields up to which it is found out who changed which: all combinations are tried
+MAX_ATTRIBUTES = 16  # OpenAI spec: attributes of one file
+_MAX_TRACED = 5  # fields up to which it is found out who changed which: all combinations are tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,16 @@ def compare_attributes(file: DesiredFile, copy: OwnedFile, ignore: Collection[st
     """What an attribute write would change on a copy of this key."""
     if attributes_equal(file, copy.file.attributes, ignore):
         return AttributeDifference()
-    live = normalise(copy.file.attributes, ignore)
-    desired = normalise(with_key(file.attributes, file.key), ignore)
-    names = [name for name in sorted({*live, *desired}) if not same(live.get(name), desired.get(name))]
+    live = normalise_attributes(copy.file.attributes, ignore)
+    desired = normalise_attributes(with_key(file.attributes, file.key), ignore)
+    names = [name for name in sorted({*live, *desired}) if not values_equal(live.get(name), desired.get(name))]
     if not names:
         return AttributeDifference()
-    marked, found = copy.mark.attributes, attributes_digest(live)
-    manifest_changed = found == marked or attributes_digest(desired) != marked
-    if found == copy.mark.echo and not manifest_changed:
+    sent_digest, live_digest = copy.mark.attributes, attributes_digest(live)
+    manifest_changed = live_digest == sent_digest or attributes_digest(desired) != sent_digest
+    if live_digest == copy.mark.echo and not manifest_changed:
         return AttributeDifference()
-    drifted = () if found in (marked, copy.mark.echo) else _drifted(live, desired, names, marked)
+    drifted = () if live_digest in (sent_digest, copy.mark.echo) else _find_drifted(live, desired, names, sent_digest)
     causes = {Reason.ATTRIBUTES_CHANGED: manifest_changed, Reason.DRIFTED: bool(drifted)}
     fields = tuple(FieldChange(name, live.get(name), desired.get(name), name in drifted) for name in names)
     return AttributeDifference(tuple(reason for reason, holds in causes.items() if holds), fields)
@@ -48,8 +48,8 @@ def compare_attributes(file: DesiredFile, copy: OwnedFile, ignore: Collection[st
 
 def fields_between(live: Attributes, file: DesiredFile, ignore: Collection[str]) -> tuple[FieldChange, ...]:
     """The fields in which a file without a mark differs from the manifest."""
-    before, after = normalise(live, ignore), normalise(file.attributes, ignore)
-    names = [name for name in sorted({*before, *after}) if not same(before.get(name), after.get(name))]
+    before, after = normalise_attributes(live, ignore), normalise_attributes(file.attributes, ignore)
+    names = [name for name in sorted({*before, *after}) if not values_equal(before.get(name), after.get(name))]
     return tuple(FieldChange(name, before.get(name), after.get(name)) for name in names if name != KEY)
 
 
@@ -62,25 +62,26 @@ def attributes_equal(file: DesiredFile, live: Attributes, ignore: Collection[str
     """The quick answer for the many that are plainly equal; False only means to look closer."""
     if ignore:
         live = {name: value for name, value in live.items() if name not in ignore}
-    if len(live) != len(file.attributes) + 2 or live.get(KEY) != key_attribute(file.key) or MARK not in live:
+    if len(live) != len(file.attributes) + 1 or live.get(KEY) != key_attribute(file.key):
         return False
     for name, value in file.attributes.items():  # a plain loop: it runs for every attribute of every file
-        found = live.get(name)
-        if found != value or isinstance(found, bool) is not isinstance(value, bool):
+        live_value = live.get(name)
+        if live_value != value or isinstance(live_value, bool) is not isinstance(value, bool):
             return False
     return True
 
 
-def _drifted(live: Attributes, desired: Attributes, names: list[str], marked: str) -> tuple[str, ...]:
+def _find_drifted(live: Attributes, desired: Attributes, names: list[str], sent_digest: str) -> tuple[str, ...]:
     """Which of the differing fields somebody else changed.
 
-    What we sent agreed with live except there, and with the manifest there, unless both changed one field: then, and
-    where too many differ to try, every field may have been changed.
+    The mark has only the digest of what was sent. So each set of fields is tried, smallest first: if the live values,
+    with the manifest's in those fields, give that digest, then those fields drifted. Where none does, because a field
+    changed on both sides, or where too many differ to try, all of them count as drifted.
     """
-    for size in range(1, len(names) + 1) if len(names) <= _TRACED else ():
+    for size in range(1, len(names) + 1) if len(names) <= _MAX_TRACED else ():
         for chosen in combinations(names, size):
             sent = {name: value for name, value in live.items() if name not in chosen}
             sent.update({name: desired[name] for name in chosen if name in desired})
-            if attributes_digest(sent) == marked:
+            if attributes_digest(sent) == sent_digest:
                 return chosen
     return tuple(names)

@@ -1,7 +1,4 @@
-"""A store's live files, sorted by whose they are, and what the planner calls each of our copies.
-
-It reads marks once and compares nothing with the manifest but the identity of a copy: its content and chunking.
-"""
+"""A store's live files by whose they are, and the desired files that copies of ours are compared with."""
 
 from __future__ import annotations
 
@@ -11,20 +8,10 @@ from enum import Enum
 from functools import lru_cache
 
 from vssync.errors import VssyncError
-from vssync.model.marks import (
-    KEY,
-    MARK,
-    PROVISIONAL,
-    Mark,
-    Unreadable,
-    chunking_digest,
-    content_of,
-    key_digest,
-    presumed_content_of,
-    read_mark,
-)
+from vssync.model.digests import chunking_digest
+from vssync.model.marks import KEY, Mark, UnreadableMark, key_digest
 from vssync.model.plan import Copy
-from vssync.model.state import DesiredFile, FileStatus, LiveFile
+from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
 
 DEADLINE = 600  # seconds a file may be in progress before it counts as stalled
 MAX_TRIES = 3
@@ -61,9 +48,7 @@ class OwnedFile:
 
     @property
     def evidence(self) -> Copy:
-        file = self.file
-        error = f"{file.error.code}: {file.error.message}".removesuffix(": ") if file.error else ""
-        return Copy(file.id, file.status, file.created_at, str(file.attributes[MARK]), error)
+        return Copy.of(self.file)
 
     @property
     def refused(self) -> bool:
@@ -72,11 +57,11 @@ class OwnedFile:
         return permanent or self.mark.tries >= MAX_TRIES
 
     def state(self, now: int) -> CopyState:
-        """What a service calls neither completed nor ended is busy until the deadline, whatever its name."""
+        """A file is busy until the service is done with it or the deadline has passed."""
         if self.file.status is FileStatus.COMPLETED:
             return CopyState.OK
-        unfinished = self.file.status in (FileStatus.IN_PROGRESS, FileStatus.UNKNOWN)
-        return CopyState.BUSY if unfinished and now - self.file.created_at <= DEADLINE else CopyState.DEAD
+        busy = not self.file.status.ended and now - self.file.created_at <= DEADLINE
+        return CopyState.BUSY if busy else CopyState.DEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +77,26 @@ class DesiredEntry:
     def of(cls, file: DesiredFile) -> DesiredEntry:
         if not file.sha256 and not file.file_id:
             raise ValueError(f"{file.key}: planned before its content was read")
-        return cls(file, key_digest(file.key), content_of(file), _chunking_digest(file.chunking))
+        return cls(file, key_digest(file.key), file.content, _chunking_digest(file.chunking))
 
     @property
     def key(self) -> str:
         return self.file.key
 
-    def same_content(self, copy: OwnedFile) -> bool:
-        """A copy nobody has read is what it was taken for when it was adopted by name and size, and shown as unread."""
+    def has_same_content(self, copy: OwnedFile) -> bool:
+        """Whether a copy has the content; one adopted by name and size counts as having what it was taken for."""
         if self.file.file_id:
             return copy.mark.content == self.content and copy.id == self.file.file_id
-        return copy.mark.content in (self.content, presumed_content_of(self.file))
+        return copy.mark.content in (self.content, self.file.presumed_content)
 
-    def right(self, copy: OwnedFile) -> bool:
-        return copy.mark.chunking == self.chunking and self.same_content(copy)
+    def matches(self, copy: OwnedFile) -> bool:
+        """Whether a copy has the content and the chunking."""
+        return copy.mark.chunking == self.chunking and self.has_same_content(copy)
+
+
+def desired_entries(store: DesiredStore) -> tuple[DesiredEntry, ...]:
+    """The files of a store, by key."""
+    return tuple(map(DesiredEntry.of, sorted(store.files, key=lambda file: file.key)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +126,11 @@ def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store: str)
     foreign: dict[str, list[LiveFile]] = {}
     unmarked, provisional = [], []
     for file in files:
-        mark = read_mark(file.attributes)
+        mark = file.mark
         if not isinstance(mark, Mark):
             _refuse_newer(mark, file, store)
             unmarked.append(file)
-        elif mark.owner in owners and mark.key == PROVISIONAL:
+        elif mark.owner in owners and mark.is_provisional:
             provisional.append(OwnedFile(file, mark))
         elif mark.owner in owners:
             ours.setdefault(mark.key, []).append(OwnedFile(file, mark))
@@ -159,7 +150,7 @@ def age(file: LiveFile) -> tuple[int, str]:
     return file.created_at, file.id
 
 
-def _refuse_newer(mark: Unreadable | None, file: LiveFile, store: str) -> None:
+def _refuse_newer(mark: UnreadableMark | None, file: LiveFile, store: str) -> None:
     if mark and mark.version:
-        wrote = f"has version {mark.version}, which a newer vssync wrote"
-        raise VssyncError(f"{store}: the mark of file {file.id} {wrote}. Upgrade vssync.")
+        newer = f"has version {mark.version}, which a newer vssync wrote"
+        raise VssyncError(f"{store}: the mark of file {file.id} {newer}. Upgrade vssync.")

@@ -4,7 +4,7 @@ A copy is right when its content and chunking are the manifest's. The first row 
 
     a right completed one       keep it; update its attributes where they differ; other copies go
     a right one being ingested  wait for it; other copies go when it is completed
-    a right refused one         a person must act; it stays as the memory of that, the newest completed one serves
+    a right refused one         needs attention; it stays as the memory of that, the newest completed one serves
     a right dead one            the same File again; the newest completed one serves meanwhile
     a wrong completed one       replace it; it serves until the new copy is completed
     only wrong unusable ones    create; they go when the new copy is completed
@@ -15,74 +15,55 @@ It knows nothing of other keys: moves, adoption and shared uploads are decided e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vssync.model.marks import KEY
-from vssync.model.plan import Action, Copy, FieldChange, FileChange, Options, Reason
-from vssync.model.state import Capabilities, Chunking, DesiredStore, FileStatus
-from vssync.planner.addresses import Scope
+from vssync.model.plan import Action, Copy, FieldChange, FileChange, Reason
+from vssync.model.state import FileStatus
 from vssync.planner.attributes import (
-    MOST,
+    MAX_ATTRIBUTES,
     AttributeDifference,
     attributes_equal,
     compare_attributes,
     preserved_attributes,
 )
 from vssync.planner.classify import CopyState, DesiredEntry, OwnedFile
+from vssync.planner.context import FileContext
 
 _FAILURE_REASONS = {FileStatus.FAILED: Reason.INGEST_FAILED, FileStatus.CANCELLED: Reason.INGEST_CANCELLED}
 
 
-@dataclass(frozen=True, slots=True)
-class FileContext:
-    """What shapes decisions beside the copies: whose plan, which store, when, which options, which service."""
-
-    owner: str
-    store: DesiredStore
-    now: int
-    options: Options
-    capabilities: Capabilities
-    scope: Scope
-
-    @property
-    def ignore(self) -> tuple[str, ...]:
-        return self.store.ignore_attributes
-
-    def requested(self, key: str) -> bool:
-        return bool(self.scope.replaced) and self.scope.requested(self.store.key, key)
-
-
-def decide_file(want: DesiredEntry, copies: Sequence[OwnedFile], rules: FileContext) -> tuple[FileChange, ...]:
+def decide_file(entry: DesiredEntry, copies: Sequence[OwnedFile], context: FileContext) -> tuple[FileChange, ...]:
     """The changes for a key that has copies, oldest first; none when everything is as it should be."""
-    if len(copies) == 1 and _plainly_settled(want, copies[0], rules):
+    if len(copies) == 1 and _is_unchanged(entry, copies[0], context):
         return ()
-    right = [copy for copy in copies if want.right(copy)]
-    if rules.requested(want.key):
-        return (_forced_replace(want, newest_copy(right, CopyState.BUSY, rules.now), copies, rules),)
-    if kept := newest_copy(right, CopyState.OK, rules.now):
-        return _settle(want, kept, copies, rules)
-    if busy := newest_copy(right, CopyState.BUSY, rules.now):
-        return (_wait(want, busy, copies, rules),)
-    if right and not rules.options.retry_failed and any(copy.refused for copy in right):
-        return _refuse(want, right, copies, rules)
-    if dead := newest_copy(right, CopyState.DEAD, rules.now):
-        return (_retry(want, dead, copies, rules),)
-    if serving := newest_copy(copies, CopyState.OK, rules.now):
-        return (_replace(want, serving, copies, rules),)
-    return (_new_copy(want, Action.CREATE, (Reason.MISSING,), copies, rules),)
+    right = [copy for copy in copies if entry.matches(copy)]
+    if context.is_replace_requested(entry.key):
+        return (_forced_replace(entry, newest_copy(right, CopyState.BUSY, context.now), copies, context),)
+    if current := newest_copy(right, CopyState.OK, context.now):
+        return _keep_copy(entry, current, copies, context)
+    if busy := newest_copy(right, CopyState.BUSY, context.now):
+        return (_wait_for_copy(entry, busy, copies, context),)
+    if right and not context.plan.options.retry_failed and any(copy.refused for copy in right):
+        return _refuse_file(entry, right, copies, context)
+    if dead := newest_copy(right, CopyState.DEAD, context.now):
+        return (_retry_ingestion(entry, dead, copies, context),)
+    if serving := newest_copy(copies, CopyState.OK, context.now):
+        return (_replace_copy(entry, serving, copies, context),)
+    return (_new_copy(entry, Action.CREATE, (Reason.MISSING,), copies, context),)
 
 
-def _plainly_settled(want: DesiredEntry, copy: OwnedFile, rules: FileContext) -> bool:
+def _is_unchanged(entry: DesiredEntry, copy: OwnedFile, context: FileContext) -> bool:
     """The quick answer for the many keys that need nothing; False only means to look closer."""
     mark = copy.mark
     return (
         copy.file.status is FileStatus.COMPLETED
-        and mark.content == want.content
-        and mark.chunking == want.chunking
-        and mark.key == want.digest
-        and mark.owner == rules.owner
-        and not (want.file.file_id or rules.scope.replaced)
-        and attributes_equal(want.file, copy.file.attributes, rules.store.ignore_attributes)
+        and mark.content == entry.content
+        and mark.chunking == entry.chunking
+        and mark.key == entry.digest
+        and mark.owner == context.plan.owner
+        and not (entry.file.file_id or context.plan.scope.replaced)
+        and attributes_equal(entry.file, copy.file.attributes, context.ignore)
     )
 
 
@@ -91,9 +72,9 @@ def newest_copy(copies: Sequence[OwnedFile], state: CopyState, now: int) -> Owne
     return next((copy for copy in reversed(copies) if copy.state(now) is state), None)
 
 
-def create_file(want: DesiredEntry, rules: FileContext) -> FileChange:
+def create_file(entry: DesiredEntry, context: FileContext) -> FileChange:
     """The change for a key that nothing live fits."""
-    return _new_copy(want, Action.CREATE, (Reason.MISSING,), (), rules)
+    return _new_copy(entry, Action.CREATE, (Reason.MISSING,), (), context)
 
 
 def retry_after_cancel(change: FileChange) -> FileChange:
@@ -122,60 +103,60 @@ def within_limits(change: FileChange) -> FileChange:
     """The change, refused where it would write more attributes than a file may carry."""
     assert change.desired
     count = len({*change.desired.attributes, *change.preserve}) + 2
-    if count <= MOST:
+    if count <= MAX_ATTRIBUTES:
         return change
     return as_impossible(
-        change, f"it would carry {count} attributes, {len(change.preserve)} of them others'; {MOST} fit"
+        change, f"it would carry {count} attributes, {len(change.preserve)} of them others'; {MAX_ATTRIBUTES} fit"
     )
 
 
 def _forced_replace(
-    want: DesiredEntry, busy: OwnedFile | None, copies: Sequence[OwnedFile], rules: FileContext
+    entry: DesiredEntry, busy: OwnedFile | None, copies: Sequence[OwnedFile], context: FileContext
 ) -> FileChange:
-    """A copy that is on its way already is what was asked for."""
+    """`--replace`: a new copy, or the wait for a right one that is being ingested already."""
     if busy:
-        return _wait(want, busy, copies, rules)
-    change = _new_copy(want, Action.REPLACE, (Reason.REQUESTED,), copies, rules)
-    return _with_attributes(change, want, newest_copy(copies, CopyState.OK, rules.now), rules)
+        return _wait_for_copy(entry, busy, copies, context)
+    change = _new_copy(entry, Action.REPLACE, (Reason.REQUESTED,), copies, context)
+    return _with_attributes(change, entry, newest_copy(copies, CopyState.OK, context.now), context)
 
 
-def _settle(
-    want: DesiredEntry, kept: OwnedFile, copies: Sequence[OwnedFile], rules: FileContext
+def _keep_copy(
+    entry: DesiredEntry, current: OwnedFile, copies: Sequence[OwnedFile], context: FileContext
 ) -> tuple[FileChange, ...]:
     """A right completed copy stays."""
-    others = tuple(copy.evidence for copy in copies if copy is not kept)
-    change = _update(want, kept, rules)
+    others = tuple(copy.evidence for copy in copies if copy is not current)
+    change = _update_attributes(entry, current, context)
     if change and change.action is not Action.REFUSE:
         return (replace(change, drop=others),)
-    surplus = (_superseded(want, kept, others, rules),) if others else ()
+    surplus = (_delete_superseded(entry, current, others, context),) if others else ()
     return (change, *surplus) if change else surplus
 
 
-def _update(want: DesiredEntry, kept: OwnedFile, rules: FileContext) -> FileChange | None:
+def _update_attributes(entry: DesiredEntry, current: OwnedFile, context: FileContext) -> FileChange | None:
     """The attribute write that a right copy needs, if any; taking over another owner's copy always needs one."""
-    difference = compare_attributes(want.file, kept, rules.ignore)
-    moved = kept.mark.key != want.digest
-    taken_over = kept.mark.owner != rules.owner
+    difference = compare_attributes(entry.file, current, context.ignore)
+    moved = current.mark.key != entry.digest
+    taken_over = current.mark.owner != context.plan.owner
     if not (difference.fields or moved or taken_over):
         return None
     change = FileChange(
-        store=rules.store.key,
-        key=want.key,
+        store=context.store.key,
+        key=entry.key,
         action=Action.ADOPT if taken_over else Action.UPDATE,
-        reasons=((Reason.OTHER_OWNER,) if taken_over else ()) + _why(difference, moved),
-        desired=want.file,
-        keep=kept.evidence,
+        reasons=((Reason.OTHER_OWNER,) if taken_over else ()) + _update_reasons(difference, moved),
+        desired=entry.file,
+        keep=current.evidence,
         fields=tuple(field for field in difference.fields if not (moved and field.name == KEY)),
-        preserve=preserved_attributes(kept.file.attributes, rules.ignore),
-        tries=kept.mark.tries,
-        was=kept.key if moved else "",
+        preserve=preserved_attributes(current.file.attributes, context.ignore),
+        tries=current.mark.tries,
+        was=current.key if moved else "",
     )
-    if not rules.capabilities.attribute_updates:
-        return as_impossible(change, "the service cannot change attributes in place; --replace brings the file in anew")
+    if not context.plan.capabilities.attribute_updates:
+        return as_impossible(change, "the service cannot change attributes in place; --replace uploads the file again")
     return within_limits(change)
 
 
-def _why(difference: AttributeDifference, moved: bool) -> tuple[Reason, ...]:
+def _update_reasons(difference: AttributeDifference, moved: bool) -> tuple[Reason, ...]:
     """A move changes the key's own attribute; that alone is not worth a second reason."""
     if not moved:
         return difference.reasons
@@ -184,125 +165,133 @@ def _why(difference: AttributeDifference, moved: bool) -> tuple[Reason, ...]:
     return (Reason.MOVED, *reasons)
 
 
-def _wait(want: DesiredEntry, busy: OwnedFile, copies: Sequence[OwnedFile], rules: FileContext) -> FileChange:
+def _wait_for_copy(
+    entry: DesiredEntry, busy: OwnedFile, copies: Sequence[OwnedFile], context: FileContext
+) -> FileChange:
     """The attributes of a copy may be put right while it is being ingested."""
-    difference = compare_attributes(want.file, busy, rules.ignore)
-    able = rules.capabilities.attribute_updates
+    difference = compare_attributes(entry.file, busy, context.ignore)
+    can_update = context.plan.capabilities.attribute_updates
     return FileChange(
-        store=rules.store.key,
-        key=want.key,
+        store=context.store.key,
+        key=entry.key,
         action=Action.AWAIT,
-        reasons=(Reason.INGESTING, *(difference.reasons if able else ())),
-        desired=want.file,
+        reasons=(Reason.INGESTING, *(difference.reasons if can_update else ())),
+        desired=entry.file,
         keep=busy.evidence,
         drop=tuple(copy.evidence for copy in copies if copy is not busy),
-        fields=difference.fields if able else (),
-        preserve=preserved_attributes(busy.file.attributes, rules.ignore),
+        fields=difference.fields if can_update else (),
+        preserve=preserved_attributes(busy.file.attributes, context.ignore),
         tries=busy.mark.tries,
     )
 
 
-def _refuse(
-    want: DesiredEntry, right: Sequence[OwnedFile], copies: Sequence[OwnedFile], rules: FileContext
+def _refuse_file(
+    entry: DesiredEntry, right: Sequence[OwnedFile], copies: Sequence[OwnedFile], context: FileContext
 ) -> tuple[FileChange, ...]:
     """Nothing is uploaded; of the copies, the refused one and the newest completed one stay."""
     refused = next(copy for copy in reversed(right) if copy.refused)
-    serving = newest_copy(copies, CopyState.OK, rules.now)
+    serving = newest_copy(copies, CopyState.OK, context.now)
     change = FileChange(
-        store=rules.store.key,
-        key=want.key,
+        store=context.store.key,
+        key=entry.key,
         action=Action.REFUSE,
         reasons=(Reason.REFUSED,),
-        desired=want.file,
+        desired=entry.file,
         keep=refused.evidence,
         tries=refused.mark.tries,
         detail=f"{_failure_text(refused)}; change the file, or try again with --retry-failed",
     )
     others = tuple(copy.evidence for copy in copies if copy is not refused and copy is not serving)
-    return (change, _superseded(want, serving, others, rules)) if others else (change,)
+    return (change, _delete_superseded(entry, serving, others, context)) if others else (change,)
 
 
-def _retry(want: DesiredEntry, dead: OwnedFile, copies: Sequence[OwnedFile], rules: FileContext) -> FileChange:
-    """The File is there; only its ingestion failed."""
+def _retry_ingestion(
+    entry: DesiredEntry, dead: OwnedFile, copies: Sequence[OwnedFile], context: FileContext
+) -> FileChange:
+    """Ingests the same File again: only its ingestion failed."""
     reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
-    change = _new_copy(want, Action.REPLACE, (reason,), copies, rules, reuse=dead)
+    change = _new_copy(entry, Action.REPLACE, (reason,), copies, context, reuse=dead)
     return replace(change, tries=dead.mark.tries + 1, detail=_failure_text(dead))
 
 
-def _replace(want: DesiredEntry, serving: OwnedFile, copies: Sequence[OwnedFile], rules: FileContext) -> FileChange:
+def _replace_copy(
+    entry: DesiredEntry, serving: OwnedFile, copies: Sequence[OwnedFile], context: FileContext
+) -> FileChange:
     """A File attaches once per store, so new chunking for the same bytes needs another upload or a gap."""
-    same_content = want.same_content(serving)
+    same_content = entry.has_same_content(serving)
     reasons = () if same_content else (Reason.CONTENT_CHANGED,)
-    rechunked = serving.mark.chunking != want.chunking
+    rechunked = serving.mark.chunking != entry.chunking
     if rechunked:
         reasons = (*reasons, Reason.CHUNKING_CHANGED)
-    in_place = same_content and (rules.options.allow_gap or rules.capabilities.shares_chunks)
-    change = _new_copy(want, Action.REPLACE, reasons, copies, rules, reuse=serving if in_place else None)
-    change = replace(change, fields=_chunking_field(serving, want)) if rechunked else change
-    return _with_attributes(change, want, serving, rules)
+    in_place = same_content and (context.plan.options.allow_gap or context.plan.capabilities.shares_chunks)
+    change = _new_copy(entry, Action.REPLACE, reasons, copies, context, reuse=serving if in_place else None)
+    change = replace(change, fields=_chunking_field(serving, entry)) if rechunked else change
+    return _with_attributes(change, entry, serving, context)
 
 
 def _with_attributes(
-    change: FileChange, want: DesiredEntry, serving: OwnedFile | None, rules: FileContext
+    change: FileChange, entry: DesiredEntry, serving: OwnedFile | None, context: FileContext
 ) -> FileChange:
-    """The new copy has the manifest's attributes: an edit that goes with the old one must be seen before it goes."""
-    if serving is None or serving.mark.key != want.digest:
+    """Shows the attributes that change as well: somebody's edit of the old copy is lost with it."""
+    if serving is None or serving.mark.key != entry.digest:
         return change
-    found = compare_attributes(want.file, serving, rules.ignore)
-    return replace(change, reasons=(*change.reasons, *found.reasons), fields=(*change.fields, *found.fields))
+    difference = compare_attributes(entry.file, serving, context.ignore)
+    return replace(
+        change,
+        reasons=(*change.reasons, *difference.reasons),
+        fields=(*change.fields, *difference.fields),
+    )
 
 
 def _new_copy(
-    want: DesiredEntry,
+    entry: DesiredEntry,
     action: Action,
     reasons: tuple[Reason, ...],
     copies: Sequence[OwnedFile],
-    rules: FileContext,
+    context: FileContext,
     *,
     reuse: OwnedFile | None = None,
 ) -> FileChange:
-    """A new copy in place of all others. The gap is there when no other order leaves a completed one serving."""
-    attached = want.file.file_id or (reuse.id if reuse else "")
-    serving = newest_copy(copies, CopyState.OK, rules.now)
+    """A new copy in place of all others; with a gap where no order of writes leaves a completed one serving."""
+    attached = entry.file.file_id or (reuse.id if reuse else "")
+    serving = newest_copy(copies, CopyState.OK, context.now)
     same_file = any(copy.id == attached for copy in copies)
     left_serving = any(copy.file.status is FileStatus.COMPLETED and copy.id != attached for copy in copies)
     return within_limits(
         FileChange(
-            store=rules.store.key,
-            key=want.key,
+            store=context.store.key,
+            key=entry.key,
             action=action,
             reasons=reasons,
-            desired=want.file,
+            desired=entry.file,
             keep=serving.evidence if serving else None,
             drop=tuple(copy.evidence for copy in copies),
-            preserve=preserved_attributes((serving or copies[-1]).file.attributes, rules.ignore) if copies else {},
-            reuse=reuse.id if reuse and not want.file.file_id else "",
-            gap=bool(copies) and (rules.capabilities.shares_chunks or (same_file and not left_serving)),
+            preserve=preserved_attributes((serving or copies[-1]).file.attributes, context.ignore) if copies else {},
+            reuse=reuse.id if reuse and not entry.file.file_id else "",
+            gap=bool(copies) and (context.plan.capabilities.shares_chunks or (same_file and not left_serving)),
         )
     )
 
 
-def _superseded(want: DesiredEntry, kept: OwnedFile | None, others: tuple[Copy, ...], rules: FileContext) -> FileChange:
+def _delete_superseded(
+    entry: DesiredEntry, current: OwnedFile | None, others: tuple[Copy, ...], context: FileContext
+) -> FileChange:
     return FileChange(
-        store=rules.store.key,
-        key=want.key,
+        store=context.store.key,
+        key=entry.key,
         action=Action.DELETE,
         reasons=(Reason.SUPERSEDED,),
-        keep=kept.evidence if kept else None,
+        keep=current.evidence if current else None,
         drop=others,
     )
 
 
-def _chunking_field(serving: OwnedFile, want: DesiredEntry) -> tuple[FieldChange, ...]:
-    """What the service reports may be nothing; then there is nothing to show as it was."""
+def _chunking_field(serving: OwnedFile, entry: DesiredEntry) -> tuple[FieldChange, ...]:
+    """The change of chunking to show; none where the service does not report the old one."""
     before = serving.file.chunking
-    if before is None or before == want.file.chunking:
+    if before is None or before == entry.file.chunking:
         return ()
-    return (FieldChange("chunking", _words(before), _words(want.file.chunking)),)
-
-
-def _words(chunking: Chunking) -> str:
-    return "auto" if chunking.auto else f"{chunking.size}/{chunking.overlap}"
+    return (FieldChange("chunking", str(before), str(entry.file.chunking)),)
 
 
 def _failure_text(copy: OwnedFile) -> str:

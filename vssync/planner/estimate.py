@@ -1,6 +1,6 @@
 """The numbers of a plan: how many changes it makes, and what carrying them out costs.
 
-Estimates for the person who approves a plan. Nothing here may decide what is done or how.
+Estimates for whoever approves a plan. They decide nothing about what is done or how.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PUTS = (Action.CREATE, Action.REPLACE)
 PAGE = 100  # OpenAI spec: objects in one page of a listing
 
 # Requests beside the obvious one: a batch is polled about twice, a copy that goes is detached, seen gone and deleted.
-_A_BATCH, _A_DROP, _A_CANCEL = 3, 3, 2
+_PER_BATCH, _PER_DROP, _PER_CANCEL = 3, 3, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,45 +45,45 @@ class Cost:
 
 def count_changes(plan: Plan) -> Counts:
     """The numbers of a plan's last line: files only, for a store's own change is shown with the store."""
-    return store_counts(*plan.stores)
+    return count_store_changes(*plan.stores)
 
 
-def store_counts(*stores: StorePlan) -> Counts:
+def count_store_changes(*stores: StorePlan) -> Counts:
     """The same numbers for some stores."""
-    found = Counter(change.action for store in stores for change in store.files)
+    counts = Counter(change.action for store in stores for change in store.files)
     return Counts(
-        add=found[Action.CREATE],
-        change=found[Action.UPDATE],
-        replace=found[Action.REPLACE],
-        delete=found[Action.DELETE],
-        adopt=found[Action.ADOPT],
-        wait=found[Action.AWAIT],
-        refuse=found[Action.REFUSE],
+        add=counts[Action.CREATE],
+        change=counts[Action.UPDATE],
+        replace=counts[Action.REPLACE],
+        delete=counts[Action.DELETE],
+        adopt=counts[Action.ADOPT],
+        wait=counts[Action.AWAIT],
+        refuse=counts[Action.REFUSE],
         unchanged=sum(store.unchanged for store in stores),
     )
 
 
 def estimate_cost(plan: Plan) -> Cost:
     """What carrying out a plan takes, under the limits of its provider."""
-    sent = _sent(plan)
+    sent = _count_uploads(plan)
     uploads = sent.total()
-    can = _stated(plan.service)
+    capabilities = _stated_capabilities(plan.service)
     return Cost(
         bytes=sum(size * times for (*_, size), times in sent.items()),
         uploads=uploads,
-        batches=0 if can.one_by_one else sum(new_batches(store) for store in plan.stores),
-        requests=uploads + sum(_requests(store, can) for store in plan.stores),
-        seconds=_seconds(plan, uploads, can),
+        batches=0 if capabilities.one_by_one else sum(count_new_batches(store) for store in plan.stores),
+        requests=uploads + sum(_count_requests(store, capabilities) for store in plan.stores),
+        seconds=_limited_seconds(plan, uploads, capabilities),
     )
 
 
-def _stated(service: ServiceSpec) -> Capabilities:
-    """What the manifest says that the service can do; a plan file may hold words that are not known here."""
-    known = {field.name for field in fields(Capabilities)}
-    return Capabilities(**{name: can for name, can in service.capabilities.items() if name in known})
+def _stated_capabilities(service: ServiceSpec) -> Capabilities:
+    """What the manifest says that the service can do; a plan file may hold names that are not known here."""
+    names = {field.name for field in fields(Capabilities)}
+    return Capabilities(**{name: has for name, has in service.capabilities.items() if name in names})
 
 
-def _sent(plan: Plan) -> Counter[tuple[str, str, int]]:
+def _count_uploads(plan: Plan) -> Counter[tuple[str, str, int]]:
     """Uploads by bytes, upload name and size: what several stores want goes out as often as one of them needs it."""
     sent = Counter[tuple[str, str, int]]()
     for store in plan.stores:
@@ -105,43 +105,38 @@ def count_puts(store: StorePlan) -> int:
     return sum(change.action in PUTS for change in store.files)
 
 
-def new_batches(store: StorePlan) -> int:
+def count_new_batches(store: StorePlan) -> int:
     """How many batches will be created in a store, where the service has them."""
     return ceil(count_puts(store) / max(1, store.batch.size))
 
 
-def _requests(store: StorePlan, can: Capabilities) -> int:
+def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
     """About how many requests a store takes, uploads aside."""
     attached = count_puts(store)
-    attaches = attached if can.one_by_one else new_batches(store) * _A_BATCH + (0 if can.batch_files else attached)
-    writes = sum(_writes(change) for change in store.files)
-    waits = sum(change.action is Action.AWAIT for change in store.files)
+    attaches = count_new_batches(store) * _PER_BATCH + (0 if capabilities.batch_files else attached)
+    if capabilities.one_by_one:
+        attaches = attached
+    waiting = [change for change in store.files if change.action is Action.AWAIT]
+    writes = sum(change.action in (Action.UPDATE, Action.ADOPT) for change in store.files)
+    writes += sum(bool(change.fields) for change in waiting)
+    writes_store = store.change is not None and store.change.action is not Action.REFUSE
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
-    listings = ceil(attached / PAGE) + ceil(waits / PAGE)
-    drops = _A_DROP * sum(_drops(change) for change in store.files)
-    return attaches + listings + writes + drops + cancels * _A_CANCEL + _written(store)
+    listings = ceil(attached / PAGE) + ceil(len(waiting) / PAGE)
+    drops = _PER_DROP * sum(_count_drops(change) for change in store.files)
+    return attaches + listings + writes + drops + cancels * _PER_CANCEL + writes_store
 
 
-def _writes(change: FileChange) -> bool:
-    """Whether attributes are written, which a file that is being ingested need not wait for."""
-    return change.action in (Action.UPDATE, Action.ADOPT) or (change.action is Action.AWAIT and bool(change.fields))
-
-
-def _written(store: StorePlan) -> bool:
-    """Whether the store itself is written."""
-    return store.change is not None and store.change.action is not Action.REFUSE
-
-
-def _drops(change: FileChange) -> int:
+def _count_drops(change: FileChange) -> int:
     """How many copies of a key go."""
     replaced = change.keep if change.action is Action.REPLACE else None
     return len({copy.id for copy in (*change.drop, replaced) if copy})
 
 
-def _seconds(plan: Plan, uploads: int, can: Capabilities) -> float:
+def _limited_seconds(plan: Plan, uploads: int, capabilities: Capabilities) -> float:
     limits = LIMITS.get(plan.service.provider)
     if limits is None:
         return 0.0
     attached = sum(count_puts(store) for store in plan.stores)
-    attaches = max((count_puts(store) if can.one_by_one else new_batches(store) for store in plan.stores), default=0)
+    count_attaches = count_puts if capabilities.one_by_one else count_new_batches
+    attaches = max(map(count_attaches, plan.stores), default=0)
     return 60 * max(uploads / limits.uploads, attached / limits.attached, attaches / limits.attaches)

@@ -8,52 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 
 from vssync.errors import Refused, VssyncError
-from vssync.model.marks import StoreMark, Unreadable, read_store_mark
+from vssync.model.marks import StoreMark, UnreadableMark
 from vssync.model.plan import Options
 from vssync.model.state import Desired, DesiredStore, LiveStore, StoreStatus
 from vssync.planner.addresses import Scope
 
 
-class MatchKind(Enum):
-    """How a store was found."""
-
-    NOTHING = "nothing"
-    PINNED = "pinned"
-    MARK = "mark"
-    OTHER_OWNER = "other owner"  # by the mark of the owner that `--adopt-from` names
-    NAME = "name"
-
-
 @dataclass(frozen=True, slots=True)
 class StoreMatch:
-    """What fits one desired store, oldest first; `expired` only counts where nothing else fits."""
+    """What fits one desired store, oldest first; `expired` only counts where nothing else fits.
 
-    by: MatchKind = MatchKind.NOTHING
+    With `by_name` the stores carry no mark of ours and have no more than the name in common.
+    """
+
     live: tuple[LiveStore, ...] = ()
     expired: tuple[LiveStore, ...] = ()
+    by_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StoreMatches:
-    """The matches by store key; `left` are stores of ours that no store of the manifest claims, by their key."""
+    """The matches by store key; `undeclared` are stores of ours that no store of the manifest claims, by their key."""
 
-    found: Mapping[str, StoreMatch] = field(default_factory=dict)
-    left: tuple[tuple[str, LiveStore], ...] = ()
+    by_key: Mapping[str, StoreMatch] = field(default_factory=dict)
+    undeclared: tuple[tuple[str, LiveStore], ...] = ()
 
     @property
     def ids(self) -> Mapping[str, str]:
         """The live id of each store key that has a usable store; of several copies, the newest."""
-        return {key: match.live[-1].id for key, match in self.found.items() if match.live}
+        return {key: match.live[-1].id for key, match in self.by_key.items() if match.live}
 
     @property
     def wanted_ids(self) -> tuple[str, ...]:
         """The stores whose contents must be listed before planning, sorted. Expired ones cannot be."""
-        found = [store for match in self.found.values() for store in match.live]
-        left = [store for _, store in self.left if store.status is not StoreStatus.EXPIRED]
-        return tuple(sorted({store.id for store in (*found, *left)}))
+        matched = [store for match in self.by_key.values() for store in match.live]
+        undeclared = [store for _, store in self.undeclared if store.status is not StoreStatus.EXPIRED]
+        return tuple(sorted({store.id for store in (*matched, *undeclared)}))
 
 
 def match_stores(desired: Desired, stores: tuple[LiveStore, ...], options: Options) -> StoreMatches:
@@ -65,31 +57,31 @@ def match_stores(desired: Desired, stores: tuple[LiveStore, ...], options: Optio
     scope = Scope.of(options)
     for store in stores:
         _refuse_newer(store, desired.owner)
-    live = _Live.of(stores)
-    finder = _Finder(desired, options, live, live.marked(desired))
-    wanted = [store for store in sorted(desired.stores, key=lambda store: store.key) if scope.touches(store.key)]
-    found = {store.key: finder.match(store) for store in wanted}
-    _refuse_shared(found)
-    taken = {store.id for match in found.values() for store in (*match.live, *match.expired)}
-    left = [(key, store) for key, store in finder.left() if store.id not in taken and scope.touches(key)]
-    return StoreMatches(found, tuple(left))
+    index = _LiveIndex.of(stores)
+    matcher = _StoreMatcher(desired, options, index, index.claimed_ids(desired))
+    stores_by_key = sorted(desired.stores, key=lambda store: store.key)
+    by_key = {store.key: matcher.match(store) for store in stores_by_key if scope.touches_store(store.key)}
+    _refuse_shared(by_key)
+    matched = {store.id for match in by_key.values() for store in (*match.live, *match.expired)}
+    undeclared = [(key, live) for key, live in matcher.find_undeclared() if scope.touches_store(key)]
+    return StoreMatches(by_key, tuple((key, live) for key, live in undeclared if live.id not in matched))
 
 
-def _refuse_shared(found: Mapping[str, StoreMatch]) -> None:
-    """Two stores of the manifest in one live store would each delete what the other put there."""
-    taken: dict[str, str] = {}
-    for key, match in found.items():
+def _refuse_shared(matches: Mapping[str, StoreMatch]) -> None:
+    """Raises Refused where two stores of the manifest match one live store: each would delete the other's files."""
+    keys_by_id: dict[str, str] = {}
+    for key, match in matches.items():
         for live in match.live:
-            if other := taken.get(live.id):
+            if other := keys_by_id.get(live.id):
                 raise Refused(
                     f"{other} and {key}: both are the live store {live.name} ({live.id}). "
                     f"Give one of them another name, or another `id:`."
                 )
-            taken[live.id] = key
+            keys_by_id[live.id] = key
 
 
 @dataclass(frozen=True, slots=True)
-class _Live:
+class _LiveIndex:
     """The live stores by what they can be found by, each list oldest first."""
 
     by_id: dict[str, LiveStore]
@@ -97,16 +89,16 @@ class _Live:
     by_mark: dict[tuple[str, str], list[LiveStore]]
 
     @classmethod
-    def of(cls, stores: Iterable[LiveStore]) -> _Live:
+    def of(cls, stores: Iterable[LiveStore]) -> _LiveIndex:
         index = cls({}, {}, {})
         for store in sorted(stores, key=lambda store: (store.created_at, store.id)):
             index.by_id[store.id] = store
             index.by_name.setdefault(store.name, []).append(store)
-            if isinstance(mark := read_store_mark(store.metadata), StoreMark):
+            if isinstance(mark := store.mark, StoreMark):
                 index.by_mark.setdefault((mark.owner, mark.key), []).append(store)
         return index
 
-    def marked(self, desired: Desired) -> frozenset[str]:
+    def claimed_ids(self, desired: Desired) -> frozenset[str]:
         """The ids that are pinned by, or marked as, some store of the manifest."""
         pinned = {store.id for store in desired.stores if store.id}
         keys = {key for store in desired.stores if not store.external for key in (store.key, *store.was)}
@@ -114,63 +106,60 @@ class _Live:
 
 
 @dataclass(frozen=True, slots=True)
-class _Finder:
-    """Looks one desired store up; `spoken_for` are live ids that a name alone may not claim."""
+class _StoreMatcher:
+    """Looks one desired store up; `claimed_ids` are live ids that a store may not claim by its name alone."""
 
     desired: Desired
     options: Options
-    live: _Live
-    spoken_for: frozenset[str]
+    index: _LiveIndex
+    claimed_ids: frozenset[str]
 
     def match(self, store: DesiredStore) -> StoreMatch:
         if store.id:
-            return self._pinned(store)
-        named = self.live.by_name.get(store.name, [])
+            return self._match_pinned(store)
+        named = self.index.by_name.get(store.name, [])
         if store.external:
-            return _match(MatchKind.NAME, named)
-        if marked := self._marked(self.desired.owner, store):
-            return _match(MatchKind.MARK, marked)
-        if self.options.adopt_from and (marked := self._marked(self.options.adopt_from, store)):
-            return _match(MatchKind.OTHER_OWNER, marked)
-        return self._named(store, [live for live in named if live.id not in self.spoken_for])
+            return _split_expired(named, by_name=True)
+        for owner in filter(None, (self.desired.owner, self.options.adopt_from)):
+            if marked := self._find_marked(owner, store):
+                return _split_expired(marked)
+        return self._match_named(store, [live for live in named if live.id not in self.claimed_ids])
 
-    def left(self) -> list[tuple[str, LiveStore]]:
-        """Stores of ours under keys that the manifest does not know, by key."""
-        ours = [(key, live) for (owner, key), live in self.live.by_mark.items() if owner == self.desired.owner]
-        return [(key, store) for key, live in sorted(ours) for store in live if store.id not in self.spoken_for]
+    def find_undeclared(self) -> list[tuple[str, LiveStore]]:
+        """Stores of ours under keys that the manifest does not declare, by key."""
+        ours = [(key, live) for (owner, key), live in self.index.by_mark.items() if owner == self.desired.owner]
+        return [(key, store) for key, live in sorted(ours) for store in live if store.id not in self.claimed_ids]
 
-    def _pinned(self, store: DesiredStore) -> StoreMatch:
-        live = self.live.by_id.get(store.id)
+    def _match_pinned(self, store: DesiredStore) -> StoreMatch:
+        live = self.index.by_id.get(store.id)
         if live and not store.external:
-            self._refuse_others(store, live)
-        return _match(MatchKind.PINNED, [live] if live else [])
+            self._refuse_other_owner(store, live)
+        return _split_expired([live] if live else [])
 
-    def _marked(self, owner: str, store: DesiredStore) -> list[LiveStore]:
-        """A former key counts only while no other store of the manifest bears it."""
+    def _find_marked(self, owner: str, store: DesiredStore) -> list[LiveStore]:
+        """A former key counts only while no other store of the manifest has it."""
         pinned = {other.id for other in self.desired.stores if other.id}
         keys = {other.key for other in self.desired.stores}
         former = [key for key in store.was if key not in keys]
-        found = [live for key in (store.key, *former) for live in self.live.by_mark.get((owner, key), ())]
-        return [live for live in found if live.id not in pinned]
+        marked = [live for key in (store.key, *former) for live in self.index.by_mark.get((owner, key), ())]
+        return [live for live in marked if live.id not in pinned]
 
-    def _named(self, store: DesiredStore, named: list[LiveStore]) -> StoreMatch:
+    def _match_named(self, store: DesiredStore, named: list[LiveStore]) -> StoreMatch:
         usable = [live for live in named if live.status is not StoreStatus.EXPIRED]
-        free = [live for live in usable if self._owner(live) in ("", self.desired.owner)]
+        free = [live for live in usable if self._owner_of(live) in ("", self.desired.owner)]
         if not free and usable:
-            self._refuse_others(store, usable[0])
-            return _match(
-                MatchKind.OTHER_OWNER, [live for live in usable if self._owner(live) == self.options.adopt_from]
-            )
-        return _match(MatchKind.NAME if free else MatchKind.NOTHING, free)
+            self._refuse_other_owner(store, usable[0])
+            return _split_expired([live for live in usable if self._owner_of(live) == self.options.adopt_from])
+        return _split_expired(free, by_name=True)
 
-    def _owner(self, live: LiveStore) -> str:
+    def _owner_of(self, live: LiveStore) -> str:
         """Whose a store is; empty when nobody's. Raises VssyncError when only a newer version can tell."""
         _refuse_newer(live)
-        mark = read_store_mark(live.metadata)
+        mark = live.mark
         return mark.owner if isinstance(mark, StoreMark) else ""
 
-    def _refuse_others(self, store: DesiredStore, live: LiveStore) -> None:
-        owner = self._owner(live)
+    def _refuse_other_owner(self, store: DesiredStore, live: LiveStore) -> None:
+        owner = self._owner_of(live)
         if owner not in ("", self.desired.owner, self.options.adopt_from):
             raise Refused(
                 f"{store.key}: the live store {live.name} ({live.id}) belongs to {owner}. "
@@ -180,14 +169,15 @@ class _Finder:
 
 
 def _refuse_newer(live: LiveStore, owner: str = "") -> None:
-    """With an owner, only a mark that names this owner in its second field concerns us."""
-    mark = read_store_mark(live.metadata)
-    if isinstance(mark, Unreadable) and mark.version and owner in ("", *mark.text.split(";")[1:2]):
+    """With an owner, only a mark with this owner in its second field is refused."""
+    mark = live.mark
+    if isinstance(mark, UnreadableMark) and mark.version and owner in ("", *mark.text.split(";")[1:2]):
         raise VssyncError(
             f"{live.name} ({live.id}): its mark has version {mark.version}, which a newer vssync wrote. Upgrade vssync."
         )
 
 
-def _match(by: MatchKind, stores: list[LiveStore]) -> StoreMatch:
+def _split_expired(stores: list[LiveStore], *, by_name: bool = False) -> StoreMatch:
     live = tuple(store for store in stores if store.status is not StoreStatus.EXPIRED)
-    return StoreMatch(by, live, tuple(store for store in stores if store.status is StoreStatus.EXPIRED))
+    expired = tuple(store for store in stores if store.status is StoreStatus.EXPIRED)
+    return StoreMatch(live, expired, by_name)

@@ -1,7 +1,6 @@
 """Guards: how much a plan may take away before a person must say that it is meant.
 
-Pure, and part of planning, so that a reviewer sees a refusal before anybody applies. Each names its numbers and its
-own way out; there is no way to switch all of them off at once.
+They are part of planning, so that a reviewer sees a refusal before anybody applies. Each has a flag of its own.
 """
 
 from __future__ import annotations
@@ -15,105 +14,97 @@ FEW = 10  # below that many files a share says nothing
 
 
 def check_guards(plan: Plan) -> tuple[Refusal, ...]:
-    """Why nothing of this plan may be written, store by store; nothing when it may."""
-    return tuple(refusal for store in plan.stores for refusal in _check(store, plan))
+    """Why nothing of this plan may be written, store by store; nothing when it may.
+
+    The files of a store that is deleted are not counted: a flag of its own allowed that.
+    """
+    refusals: list[Refusal] = []
+    for store in plan.stores:
+        if store.change and Reason.PROTECTED in store.change.reasons:
+            message = f"{store.key}: the store is protected and would be deleted."
+            way_out = "To delete it, first apply it with `protect: false`."
+            refusals.append(Refusal(message, store.key, (way_out, *_commands(store, plan))))
+        elif store.desired:
+            refusals += _check_deletes(store, store.desired.guards.max_delete, plan)
+            refusals += _check_replaces(store, store.desired.guards.max_replace, plan)
+    return tuple(refusals)
 
 
-def _check(store: StorePlan, plan: Plan) -> list[Refusal]:
-    """A store that is deleted on purpose has said so with a flag of its own; its files are not counted again."""
-    if store.change and Reason.PROTECTED in store.change.reasons:
-        return [_protected(store, plan)]
-    if not store.desired:
-        return []
-    return _deleted(store, plan) + _replaced(store, plan)
-
-
-def _protected(store: StorePlan, plan: Plan) -> Refusal:
-    return Refusal(
-        f"{store.key}: the store is protected and would be deleted.",
-        store.key,
-        ("To let it go, apply it once with `protect: false`.", *_ways(store, plan)),
-    )
-
-
-def _deleted(store: StorePlan, plan: Plan) -> list[Refusal]:
-    """Three things that look alike: too large a share, most keys leaving, nothing desired. One flag means them all."""
-    assert store.desired
-    limit = plan.options.max_delete or store.desired.guards.max_delete
+def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
+    """Three things that look alike: too large a share, most keys leaving, nothing desired. One flag allows them all."""
+    limit = plan.options.max_delete or limit
     count = sum(Reason.NOT_IN_MANIFEST in change.reasons for change in store.files)
-    emptied = store.wanted == 0 and count > 0
-    leaving = store.owned >= FEW and count * 2 > store.owned
-    over = _over(count, store, limit)
-    if not over and (plan.options.max_delete or not (emptied or leaving)):
+    is_emptied = store.wanted == 0 and count > 0
+    most_leave = store.owned >= FEW and count * 2 > store.owned
+    is_over = _exceeds(limit, count, store)
+    if not is_over and (plan.options.max_delete or not (is_emptied or most_leave)):
         return []
-    hints = {
-        "The manifest chooses no file for this store.": emptied,
-        "Most of its keys leave: was another manifest of the same name applied to it?": leaving and not emptied,
-        "A build or checkout that did not finish looks like this.": True,
-    }
-    said = tuple(hint for hint, holds in hints.items() if holds)
-    message = f"{_numbers(count, store)} would be deleted ({_share(count, store, limit if over else None)})."
-    return [Refusal(message, store.key, (*said, *_ways(store, plan, f"--max-delete {count}")))]
+    hints = ["A build or checkout that did not finish looks like this."]
+    if is_emptied:
+        hints.insert(0, "The manifest chooses no file for this store.")
+    elif most_leave:
+        hints.insert(0, "Most of its keys leave: was another manifest of the same name applied to it?")
+    message = f"{_count_text(count, store)} would be deleted ({_share_text(count, store, limit if is_over else None)})."
+    return [Refusal(message, store.key, (*hints, *_commands(store, plan, f"--max-delete {count}")))]
 
 
-def _replaced(store: StorePlan, plan: Plan) -> list[Refusal]:
-    assert store.desired
-    limit = plan.options.max_replace or store.desired.guards.max_replace
-    count = sum(_replaces(change) for change in store.files)
-    if not _over(count, store, limit):
+def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
+    limit = plan.options.max_replace or limit
+    count = sum(_replaces_unasked(change) for change in store.files)
+    if not _exceeds(limit, count, store):
         return []
-    message = f"{_numbers(count, store)} would be replaced ({_share(count, store, limit)})."
-    return [Refusal(message, store.key, _ways(store, plan, f"--max-replace {count}"))]
+    message = f"{_count_text(count, store)} would be replaced ({_share_text(count, store, limit)})."
+    return [Refusal(message, store.key, _commands(store, plan, f"--max-replace {count}"))]
 
 
-def _replaces(change: FileChange) -> bool:
-    """What works is taken away, and nobody asked for it by name."""
+def _replaces_unasked(change: FileChange) -> bool:
+    """Whether a copy that works is replaced, and nobody asked for it by `--replace`."""
     works = any(copy.status is FileStatus.COMPLETED for copy in change.drop)
     return change.action is Action.REPLACE and works and Reason.REQUESTED not in change.reasons
 
 
-def _over(count: int, store: StorePlan, limit: Limit) -> bool:
+def _exceeds(limit: Limit, count: int, store: StorePlan) -> bool:
     if limit.count is not None:
         return count > limit.count
-    return store.owned >= FEW and count > _exact(limit.share * store.owned)
+    return store.owned >= FEW and count > _round_share(limit.share * store.owned)
 
 
-def _exact(number: float) -> float:
+def _round_share(number: float) -> float:
     """A multiple of a written percentage, which a float may miss: 29% of 100 is not 28.999999999999996."""
     return round(number, 6)
 
 
-def _numbers(count: int, store: StorePlan) -> str:
+def _count_text(count: int, store: StorePlan) -> str:
     return f"{store.key}: {count:,} of {store.owned:,} live files"
 
 
-def _share(count: int, store: StorePlan, limit: Limit | None) -> str:
+def _share_text(count: int, store: StorePlan, limit: Limit | None) -> str:
     """The share, with as many decimals as it takes to read as more than the limit."""
     share = 100 * count / store.owned if store.owned else 100.0
     if limit is None:
         return f"{share:.0f}%"
     if limit.count is not None:
-        return f"{share:.0f}%, limit {_files(limit.count)}"
-    most = _exact(100 * limit.share)
-    shown = next((text for digits in range(6) if float(text := f"{share:.{digits}f}") > most), f"{share}")
-    return f"{shown}%, limit {most:g}%"
+        return f"{share:.0f}%, limit {_files_text(limit.count)}"
+    percent = _round_share(100 * limit.share)
+    shown = next((text for digits in range(6) if float(text := f"{share:.{digits}f}") > percent), f"{share}")
+    return f"{shown}%, limit {percent:g}%"
 
 
-def _files(count: int) -> str:
+def _files_text(count: int) -> str:
     return f"{count:,} {'file' if count == 1 else 'files'}"
 
 
-def _ways(store: StorePlan, plan: Plan, flag: str = "") -> tuple[str, ...]:
-    """The commands that go on, as they can be typed: the flag that says it is meant, the plan of the other stores."""
+def _commands(store: StorePlan, plan: Plan, flag: str = "") -> tuple[str, ...]:
+    """The commands to go on with, as they can be typed: one that allows it, one that plans the other stores."""
     key = store.key.partition("@")[0]  # of several stores of one key, none can be addressed alone
     named = {"Meant?": flag} if flag else {}
     if any(other.key.partition("@")[0] != key for other in plan.stores):
         named[f"Only {key}?"] = f"--exclude {key}"
     width = max([14, *(len(name) + 2 for name in named)])
-    return tuple(f"{name:<{width}}{_command(plan.options)} {given}" for name, given in named.items())
+    return tuple(f"{name:<{width}}{_plan_command(plan.options)} {flags}" for name, flags in named.items())
 
 
-def _command(options: Options) -> str:
+def _plan_command(options: Options) -> str:
     """The command that planned this, without what shaped it further."""
     manifest = f" -f {shlex.quote(options.manifest)}" if options.manifest not in ("", ".") else ""
     env = f" -e {shlex.quote(options.env)}" if options.env else ""

@@ -14,51 +14,53 @@ from vssync.planner.classify import CopyState
 from vssync.planner.decide_file import newest_copy
 from vssync.planner.store_files import StoreDraft
 
-Form = tuple[str, str]  # sha256, upload name
+UploadForm = tuple[str, str]  # sha256, upload name
 
 
 def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:
     """The same drafts, uploading nothing that another store of theirs holds."""
-    needed = {_form(change) for draft in drafts for change in draft.changes if _uploads(change)}
+    needed = {_upload_form(change) for draft in drafts for change in draft.changes if _needs_upload(change)}
     if len(drafts) < 2 or not needed:
         return tuple(drafts)
-    offers: dict[Form, list[str]] = {}
+    offers: dict[UploadForm, list[str]] = {}
     for draft in drafts:
-        for form, file_id in _offers(draft, needed):
+        for form, file_id in _reusable_uploads(draft, needed):
             offers.setdefault(form, []).append(file_id)
-    return tuple(_reusing(draft, offers) for draft in drafts)
+    return tuple(_with_reuse(draft, offers) for draft in drafts)
 
 
-def _uploads(change: FileChange) -> bool:
-    brings = change.action in (Action.CREATE, Action.REPLACE) and Reason.REQUESTED not in change.reasons
-    return brings and change.desired is not None and not change.reuse and not change.desired.file_id
+def _needs_upload(change: FileChange) -> bool:
+    makes_copy = change.action in (Action.CREATE, Action.REPLACE) and Reason.REQUESTED not in change.reasons
+    return makes_copy and change.desired is not None and not change.reuse and not change.desired.file_id
 
 
-def _form(change: FileChange) -> Form:
+def _upload_form(change: FileChange) -> UploadForm:
     assert change.desired
     return change.desired.sha256, change.desired.filename
 
 
-def _offers(draft: StoreDraft, needed: set[Form]) -> Iterator[tuple[Form, str]]:
+def _reusable_uploads(draft: StoreDraft, needed: set[UploadForm]) -> Iterator[tuple[UploadForm, str]]:
     """Uploads of ours that stay: completed, with exactly the content that their key asks for."""
     dropped = draft.dropped
-    for want in draft.wants:
-        form = (want.file.sha256, want.file.filename)
+    for entry in draft.entries:
+        form = (entry.file.sha256, entry.file.filename)
         if form in needed:
-            copies = draft.census.ours.get(want.digest, ())
-            exact = [copy for copy in copies if copy.mark.content == want.content and copy.id not in dropped]
-            kept = newest_copy(
-                [copy for copy in exact if copy.mark.origin is Origin.UPLOADED], CopyState.OK, draft.rules.now
-            )
-            if kept and kept.mark.owner == draft.rules.owner:
-                yield form, kept.id
+            copies = draft.classified.ours.get(entry.digest, ())
+            uploads = [
+                copy
+                for copy in copies
+                if copy.id not in dropped and copy.mark.content == entry.content and copy.mark.origin is Origin.UPLOADED
+            ]
+            newest = newest_copy(uploads, CopyState.OK, draft.context.now)
+            if newest and newest.mark.owner == draft.context.plan.owner:
+                yield form, newest.id
 
 
-def _reusing(draft: StoreDraft, offers: dict[Form, list[str]]) -> StoreDraft:
-    attached = {*draft.census.attached, *(want.file.file_id for want in draft.wants)}
+def _with_reuse(draft: StoreDraft, offers: dict[UploadForm, list[str]]) -> StoreDraft:
+    attached = {*draft.classified.attached, *(entry.file.file_id for entry in draft.entries)}
     changes = []
     for change in draft.changes:
-        candidates = offers.get(_form(change), ()) if _uploads(change) else ()
+        candidates = offers.get(_upload_form(change), ()) if _needs_upload(change) else ()
         free = next((file_id for file_id in candidates if file_id not in attached), "")
         attached.add(free)
         changes.append(replace(change, reuse=free) if free else change)

@@ -20,14 +20,14 @@ def diff_text(found: EnvironmentDiff, view: View) -> str:
     """The differences for a terminal, in the order service, stores, and one line that sums up."""
     blocks = [
         [escape_control(f"{found.left} -> {found.right}")],
-        *([["service", *_indented(found.service, view)]] if found.service else []),
-        *([*_store(pair, found, view)] for pair in found.stores),
-        [_total(found)],
+        *([["service", *_indented_fields(found.service, view)]] if found.service else []),
+        *([*_store_lines(pair, found, view)] for pair in found.stores),
+        [_totals_line(found)],
     ]
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
 
 
-def _store(pair: StoreDiff, found: EnvironmentDiff, view: View) -> Iterator[str]:
+def _store_lines(pair: StoreDiff, found: EnvironmentDiff, view: View) -> Iterator[str]:
     key = escape_control(pair.key)
     side = pair.left or pair.right
     if not (pair.left and pair.right):
@@ -36,39 +36,39 @@ def _store(pair: StoreDiff, found: EnvironmentDiff, view: View) -> Iterator[str]
         yield f"{key}  only in {escape_control(name)}, {count_noun(len(side.files), 'file')}"
         return
     same_files = f"the same {count_noun(len(pair.left.files), 'file')}, digest {pair.digests[0][:16]}"
-    yield f"{key}  {same_files if pair.same_content else 'other content'}"
-    yield from _indented(pair.settings, view)
-    yield from _only(pair.only_left, "-", found.left, view)
-    yield from _only(pair.only_right, "+", found.right, view)
+    yield f"{key}  {same_files if pair.same_content else 'different content'}"
+    yield from _indented_fields(pair.settings, view)
+    yield from _one_sided_lines(pair.only_left, "-", found.left, view)
+    yield from _one_sided_lines(pair.only_right, "+", found.right, view)
     by_fields = sorted(pair.changed, key=lambda row: repr(row[1]))
     for fields, rows in groupby(by_fields, key=lambda row: row[1]):
         keys = tuple(key for key, _ in rows)
-        yield from _listed("~", count_noun(len(keys), "file"), keys, view)
-        yield from (f"    {line}" for line in _indented(fields, view))
+        yield from _key_list("~", count_noun(len(keys), "file"), keys, view)
+        yield from (f"    {line}" for line in _indented_fields(fields, view))
 
 
-def _only(keys: tuple[str, ...], sign: str, side: str, view: View) -> Iterator[str]:
+def _one_sided_lines(keys: tuple[str, ...], sign: str, side: str, view: View) -> Iterator[str]:
     if keys:
-        yield from _listed(sign, f"{count_noun(len(keys), 'file')} only in {escape_control(side)}", keys, view)
+        yield from _key_list(sign, f"{count_noun(len(keys), 'file')} only in {escape_control(side)}", keys, view)
 
 
-def _listed(sign: str, what: str, keys: tuple[str, ...], view: View) -> Iterator[str]:
-    first, *more = wrap_sentences(f"{what}: {', '.join(_some(keys, view))}", BELOW, view)
+def _key_list(sign: str, what: str, keys: tuple[str, ...], view: View) -> Iterator[str]:
+    first, *more = wrap_sentences(f"{what}: {', '.join(_first_keys(keys, view))}", BELOW, view)
     yield f"  {sign}   {first}"
     yield from (f"{' ' * BELOW}{line}" for line in more)
 
 
-def _some(keys: tuple[str, ...], view: View) -> list[str]:
+def _first_keys(keys: tuple[str, ...], view: View) -> list[str]:
     shown = [escape_control(key) for key in (keys if view.full else keys[:_SHOWN])]
     more = len(keys) - len(shown)
     return [*shown, *([f"and {more:,} more"] if more else [])]
 
 
-def _indented(fields: Fields, view: View) -> list[str]:
+def _indented_fields(fields: Fields, view: View) -> list[str]:
     return [f"    {line}" for line in field_lines(fields, view)]
 
 
-def _total(found: EnvironmentDiff) -> str:
+def _totals_line(found: EnvironmentDiff) -> str:
     equal = sum(pair.same_content for pair in found.stores)
     stores = count_noun(len(found.stores), "store")
     if found.same:

@@ -46,18 +46,18 @@ STEPS = (
 def group_lines(rows: tuple[PlanRow, ...], detail: GroupDetail, view: View) -> list[TextLine]:
     """All rows singly when they are few enough, else grouped."""
     if len(rows) <= detail.rows:
-        return [line for row in rows for line in _single(row, view)]
-    groups = _partition(rows, lambda row: row.group)
-    groups.sort(key=lambda group: (wording.SIGN_ORDER.index(group[0].sign), -_files(group), group[0].text))
-    return [line for group in groups for line in _group(group, detail, view)]
+        return [line for row in rows for line in _row_lines(row, view)]
+    groups = _partition_by(rows, lambda row: row.group_key)
+    groups.sort(key=lambda group: (wording.SIGN_ORDER.index(group[0].sign), -_count_files(group), group[0].text))
+    return [line for group in groups for line in _group_block(group, detail, view)]
 
 
-def _single(row: PlanRow, view: View) -> list[TextLine]:
+def _row_lines(row: PlanRow, view: View) -> list[TextLine]:
     size = format_size(row.size) if row.size else ""
-    return [TextLine(row.key, row.text, size, row.sign), *_explained(row, view)]
+    return [TextLine(row.key, row.text, size, row.sign), *_detail_lines(row, view)]
 
 
-def _explained(
+def _detail_lines(
     row: PlanRow, view: View, wrap: Callable[[str, int, View], list[str]] = wrap_sentences
 ) -> list[TextLine]:
     """What is said below a row."""
@@ -65,49 +65,51 @@ def _explained(
     return [TextLine(text, indent=BELOW) for text in [*field_lines(row.fields, view), *said]]
 
 
-def _group(group: list[PlanRow], detail: GroupDetail, view: View) -> list[TextLine]:
+def _group_block(group: list[PlanRow], detail: GroupDetail, view: View) -> list[TextLine]:
     if len(group) <= detail.few:
-        return [line for row in group for line in _single(row, view)]
+        return [line for row in group for line in _row_lines(row, view)]
     total = sum(row.size or 0 for row in group)
     first = group[0]
-    head = TextLine(count_noun(_files(group), first.noun), first.text, format_size(total) if total else "", first.sign)
-    return [head, *(_variants(group, detail, view) if detail.variants else [])]
+    head = TextLine(
+        count_noun(_count_files(group), first.noun), first.text, format_size(total) if total else "", first.sign
+    )
+    return [head, *(_variant_lines(group, detail, view) if detail.variants else [])]
 
 
-def _variants(group: list[PlanRow], detail: GroupDetail, view: View) -> list[TextLine]:
+def _variant_lines(group: list[PlanRow], detail: GroupDetail, view: View) -> list[TextLine]:
     """The most frequent identical changes of a group; the rest together."""
-    variants = _partition(group, lambda row: row.variant)
-    variants.sort(key=lambda variant: -_files(variant))
+    variants = _partition_by(group, lambda row: row.variant_key)
+    variants.sort(key=lambda variant: -_count_files(variant))
     shown = [variant for variant in variants[: detail.variants] if len(variant) > 1]
     rest = [row for variant in variants[len(shown) :] for row in variant]
     lines = [line for variant in shown for line in _variant(variant, detail, view)]
-    return lines + (_others(rest, detail, view) if rest else [])
+    return lines + (_other_variants(rest, detail, view) if rest else [])
 
 
 def _variant(rows: list[PlanRow], detail: GroupDetail, view: View) -> list[TextLine]:
-    explained = _explained(rows[0], view, wrap_before_count)
-    return _counted(rows, [line.left for line in explained], detail)
+    explained = _detail_lines(rows[0], view, wrap_before_count)
+    return _counted_lines(rows, [line.left for line in explained], detail)
 
 
-def _counted(rows: list[PlanRow], said: list[str], detail: GroupDetail) -> list[TextLine]:
+def _counted_lines(rows: list[PlanRow], said: list[str], detail: GroupDetail) -> list[TextLine]:
     """What is said of rows, how many there are, and in which folders."""
     if not said:
-        return _folders(rows, detail.folders, BELOW)
-    first = TextLine(said[0], right=count_noun(_files(rows), rows[0].noun), indent=BELOW)
+        return _folder_lines(rows, detail.folders, BELOW)
+    first = TextLine(said[0], right=count_noun(_count_files(rows), rows[0].noun), indent=BELOW)
     more = [TextLine(text, indent=BELOW) for text in said[1:]]
-    return [first, *more, *_folders(rows, detail.folders, BELOW + 2)]
+    return [first, *more, *_folder_lines(rows, detail.folders, BELOW + 2)]
 
 
-def _others(rows: list[PlanRow], detail: GroupDetail, view: View) -> list[TextLine]:
+def _other_variants(rows: list[PlanRow], detail: GroupDetail, view: View) -> list[TextLine]:
     """Rows whose changes differ from file to file: the names of their fields, or one explanation as an example."""
     names = sorted({escape_control(field.name) for row in rows for field in row.fields})
     if names:
-        return _counted(rows, [f"{join_words(names[:4])}{', ...' if names[4:] else ''}: other values"], detail)
+        return _counted_lines(rows, [f"{join_words(names[:4])}{', ...' if names[4:] else ''}: other values"], detail)
     example = wrap_before_count(f"others, such as: {rows[0].below[0]}", BELOW, view) if rows[0].below else []
-    return _counted(rows, example, detail)
+    return _counted_lines(rows, example, detail)
 
 
-def _folders(rows: list[PlanRow], most: int, indent: int) -> list[TextLine]:
+def _folder_lines(rows: list[PlanRow], most: int, indent: int) -> list[TextLine]:
     """How many files there are in which folder; batches lie in none."""
     if rows[0].noun != "file":
         return []
@@ -131,27 +133,27 @@ def by_folder(rows: Iterable[PlanRow], most: int) -> list[tuple[str, int]]:
 
 def _as_deep_as_fits(whole: Counter[str], most: int) -> Counter[str]:
     """Counts by the longest folder prefix of which there are few enough; by the first folder at least."""
-    found = _cut(whole, 1)
+    found = _shortened(whole, 1)
     for depth in range(2, max((name.count("/") for name in whole), default=0) + 1):
-        deeper = _cut(whole, depth)
+        deeper = _shortened(whole, depth)
         if len(deeper) > most:
             break
         found = deeper
     return found
 
 
-def _cut(whole: Counter[str], depth: int) -> Counter[str]:
+def _shortened(whole: Counter[str], depth: int) -> Counter[str]:
     found = Counter[str]()
     for name, count in whole.items():
         found["".join(f"{part}/" for part in name.split("/")[:-1][:depth])] += count
     return found
 
 
-def _files(rows: list[PlanRow]) -> int:
+def _count_files(rows: list[PlanRow]) -> int:
     return sum(row.count for row in rows)
 
 
-def _partition(rows: Iterable[Given], key: Callable[[Given], object]) -> list[list[Given]]:
+def _partition_by(rows: Iterable[Given], key: Callable[[Given], object]) -> list[list[Given]]:
     """Rows that share a key together, in order of first appearance."""
     found: defaultdict[object, list[Given]] = defaultdict(list)
     for row in rows:
@@ -175,7 +177,7 @@ def show_blocks(blocks: list[StoreBlock], view: View) -> list[list[str]]:
     """The blocks as text, in columns that all of them share."""
     found = fit_blocks(blocks, view)
     widths = lay_out_columns([line for block in found for line in block], view)
-    return [widths.show(block) for block in found]
+    return [widths.format_lines(block) for block in found]
 
 
 def fit_blocks(blocks: list[StoreBlock], view: View) -> list[list[TextLine]]:
@@ -185,10 +187,10 @@ def fit_blocks(blocks: list[StoreBlock], view: View) -> list[list[TextLine]]:
         found = [[block.head, *group_lines(block.rows, detail, view)] for block in blocks]
         if view.full or not many or sum(len(lines) + 1 for lines in found) <= _SCREEN:
             return found
-    return [_summary(blocks)]
+    return [_summary_lines(blocks)]
 
 
-def _summary(blocks: list[StoreBlock]) -> list[TextLine]:
+def _summary_lines(blocks: list[StoreBlock]) -> list[TextLine]:
     """One line a store, those with most to show first, and one for the rest."""
     order = sorted(blocks, key=lambda block: -len(block.rows))
     lines = [TextLine(block.head.left, tally_blocks([block]), block.head.right, indent=0) for block in order[:_STORES]]

@@ -12,7 +12,7 @@ from vssync.errors import Problem
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
 from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.state import Desired
-from vssync.planner.estimate import store_counts
+from vssync.planner.estimate import count_store_changes
 
 
 def plan_json(plan: Plan) -> str:
@@ -46,7 +46,7 @@ def report_json(report: Report, kind: str = "report") -> str:
         stores=dict(report.store_ids),
         counts={status.value: sum(outcome.status is status for outcome in report.outcomes) for status in Status},
         already=list(report.already),
-        outcomes=[_outcome(outcome) for outcome in report.outcomes],
+        outcomes=[_outcome_values(outcome) for outcome in report.outcomes],
         orphans=[orphan_json(orphan) for orphan in report.orphans],
     )
 
@@ -96,12 +96,12 @@ def _store_status(store: StorePlan) -> dict[str, object]:
         "wanted": store.wanted,
         "unmanaged": counted[NoteKind.UNMANAGED] + counted[NoteKind.FOREIGN],
         "unread": counted[NoteKind.UNREAD],
-        "counts": asdict(store_counts(store)),
+        "counts": asdict(count_store_changes(store)),
         "digest": store.digest,
     }
 
 
-def _outcome(outcome: Outcome) -> dict[str, object]:
+def _outcome_values(outcome: Outcome) -> dict[str, object]:
     """An outcome without what is empty, but the key, which is empty for the store itself."""
     named = {"store": outcome.store, "key": outcome.key, "action": outcome.action.value, "status": outcome.status.value}
     optional: dict[str, object] = {

@@ -57,15 +57,15 @@ class Columns:
     text: int
     color: bool = False
 
-    def show(self, lines: Iterable[TextLine]) -> list[str]:
+    def format_lines(self, lines: Iterable[TextLine]) -> list[str]:
         """The lines as text, without trailing spaces."""
-        return [f"{self._start(line)}{self._rest(line)}".rstrip() for line in lines]
+        return [f"{self._sign_text(line)}{self._column_text(line)}".rstrip() for line in lines]
 
-    def _start(self, line: TextLine) -> str:
+    def _sign_text(self, line: TextLine) -> str:
         sign = f"\x1b[1;38;5;{COLORS[line.sign]}m{line.sign}\x1b[0m" if line.sign and self.color else line.sign
         return f"  {sign}{' ' * (KEY - 2 - len(line.sign))}" if line.sign else " " * line.indent
 
-    def _rest(self, line: TextLine) -> str:
+    def _column_text(self, line: TextLine) -> str:
         right = f"{line.right:>{_RIGHT}}" if line.right else ""
         if line.middle:
             left = pad_right(shorten_middle(line.left, self.key), self.key)
@@ -93,10 +93,10 @@ def field_lines(fields: tuple[FieldChange, ...], view: View) -> list[str]:
     room = UNLIMITED if view.full else max(view.width, _NARROW) // 4
     names = [shorten_middle(escape_control(field.name), room) for field in fields]
     widest = max(map(display_width, names), default=0)
-    return [_field(pad_right(name, widest), field, view) for name, field in zip(names, fields, strict=True)]
+    return [_field_line(pad_right(name, widest), field, view) for name, field in zip(names, fields, strict=True)]
 
 
-def _field(name: str, field: FieldChange, view: View) -> str:
+def _field_line(name: str, field: FieldChange, view: View) -> str:
     outside = "  (changed outside vssync)" if field.drifted else ""
     room = max(view.width, _NARROW) - BELOW - display_width(name) - len(outside) - len("   -> ")
     before, after = wording.format_value(field.before), wording.format_value(field.after)
@@ -120,10 +120,10 @@ def wrap_before_count(text: str, indent: int, view: View) -> list[str]:
 
 def fit_totals(totals: list[str], view: View) -> list[str]:
     """Lines of totals; on a terminal, one that is too long goes on below its first number, broken at a comma."""
-    return [line for total in totals for line in (_broken(total, view) if view.terminal else [total])]
+    return [line for total in totals for line in (_wrap_total(total, view) if view.terminal else [total])]
 
 
-def _broken(total: str, view: View) -> list[str]:
+def _wrap_total(total: str, view: View) -> list[str]:
     whole = total.replace(" ", "\0").replace(",\0", ", ")  # the only spaces left are where it may be broken
     below = " " * (total.find(" ") + 1)
     lines = textwrap.wrap(whole, view.width, subsequent_indent=below, break_long_words=False, break_on_hyphens=False)

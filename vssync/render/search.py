@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from vssync.document import document
-from vssync.model.marks import RESERVED
+from vssync.model.marks import RESERVED_PREFIX
 from vssync.model.state import SearchHit
 from vssync.render import wording
 from vssync.render.escape import escape_ci_commands
@@ -20,12 +20,12 @@ def search_text(hits: tuple[SearchHit, ...], view: View) -> str:
     """The best chunks: score, file, attributes, and the beginning of the text."""
     if not hits:
         return "Nothing found."
-    return escape_ci_commands("\n\n".join("\n".join(_hit(hit, view)) for hit in hits))
+    return escape_ci_commands("\n\n".join("\n".join(_hit_lines(hit, view)) for hit in hits))
 
 
-def _hit(hit: SearchHit, view: View) -> list[str]:
+def _hit_lines(hit: SearchHit, view: View) -> list[str]:
     name = escape_control(hit.key or hit.filename or hit.file_id)
-    known = {name: value for name, value in sorted(hit.attributes.items()) if not name.startswith(RESERVED)}
+    known = {name: value for name, value in sorted(hit.attributes.items()) if not name.startswith(RESERVED_PREFIX)}
     attributes = ", ".join(f"{escape_control(name)} {wording.format_value(value)}" for name, value in known.items())
     text = wrap_sentences(escape_control(" ".join(hit.text.split())), _INDENT, view)
     cut = text if view.full or len(text) <= _LINES else [*text[: _LINES - 1], f"{text[_LINES - 1][:-3]}..."]

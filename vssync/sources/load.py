@@ -1,4 +1,4 @@
-"""Reads manifests and the files they name. A shell: it walks, reads and hashes; what it finds is judged in `manifest`.
+"""Reads manifests and the files they name. A shell: it walks, reads and hashes; `manifest` judges what was found.
 
 Nothing is read outside the git work tree of the manifest unless the person who runs vssync allows it.
 """
@@ -14,29 +14,29 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest import explain
-from vssync.manifest.build import build_manifest, check_document, includes
+from vssync.manifest.build import build_manifest, check_document, resolve_includes
 from vssync.manifest.diagnostics import Diagnostic, TreePath, collect_with
-from vssync.manifest.globs import compile_pattern, pattern_problem
+from vssync.manifest.globs import FoundFile, Listing, Pattern, compile_pattern, pattern_problem
 from vssync.manifest.resolve import resolve_desired, wanted_fields
 from vssync.manifest.select import Selection, select_files
-from vssync.manifest.source_map import Documents, SourceLocation, locations, problems
+from vssync.manifest.source_map import Documents, SourceLocation, find_locations, locate_diagnostics, raise_if_any
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import Document, parse_document
 from vssync.model.state import Desired, DesiredFile
 from vssync.sources.read import ReadJob, read_files
 from vssync.sources.sandbox import Sandbox, sandbox_around
-from vssync.sources.schemas import schema
+from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
 
-FILE = "vssync.yaml"
-_READERS = 4  # threads
-_ALLOW = "the person who runs vssync can say --allow-outside DIR"
+MANIFEST_NAME = "vssync.yaml"
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+_READERS = 4  # threads
+_ALLOW_HINT = "the person who runs vssync can say --allow-outside DIR"
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedManifest:
-    """A manifest and everything it says of its files.
+    """A manifest and the desired state of its files.
 
     `root` is absolute, and `DesiredFile.path` relative to it; `file` is the manifest's name as shown to people.
     """
@@ -48,12 +48,12 @@ class LoadedManifest:
 
 
 def find_manifest(path: Path) -> Path:
-    """A manifest's file, or the `vssync.yaml` of a folder. Raises ManifestError where there is none."""
-    found = path / FILE if path.is_dir() else path
-    if not found.is_file():
+    """A manifest's file, or the `vssync.yaml` of a folder. Raises ManifestError if there is none."""
+    file = path / MANIFEST_NAME if path.is_dir() else path
+    if not file.is_file():
         hint = "`vssync init` writes one; -f says where yours is"
-        raise ManifestError((Problem(str(found), 0, 0, "there is no manifest", hint),))
-    return found
+        raise ManifestError((Problem(str(file), 0, 0, "there is no manifest", hint),))
+    return file
 
 
 def load_sources(
@@ -67,133 +67,136 @@ def load_sources(
 ) -> LoadedManifest:
     """Reads a manifest and the files it names, resolved for one environment.
 
-    Without `hashed`, files are found and their sizes known, and no SHA-256. `on_hashed` is told how many files and
-    bytes are done. Raises ManifestError with every problem of the manifest and its files, but those that cannot be told
-    from what follows from another.
+    Without `hashed`, files have a size and no SHA-256. `on_hashed` is called with the files and bytes done. Raises
+    ManifestError with every problem of the manifest and its files, but those that may only follow from another.
     """
-    found = find_manifest(path)
-    folder = Path(os.path.realpath(found.parent))
-    fence = _sandbox(found, allow_outside)
-    manifest = _manifest(found, folder, fence, env, variables)
+    file = find_manifest(path)
+    folder = Path(os.path.realpath(file.parent))
+    sandbox = sandbox_around(file.parent, allow_outside)
+    if not sandbox.allows(file):
+        message = f"the manifest leads by a link out of {sandbox.folders[0]}, or into its .git or .vssync"
+        raise ManifestError((Problem(str(file), 0, 0, message, _ALLOW_HINT),))
+    manifest = _load_manifest(file, folder, sandbox, env, variables)
     with collect_with(manifest.problems):
-        root = _root(manifest, folder, fence)
-        listing = walk_files(str(root), manifest.patterns, fence.within(root))
-    chosen, unfit = select_files(manifest, listing)
-    hashed = hashed and not (manifest.problems or unfit)
-    jobs = _jobs(chosen, hashed)
-    readings, unread = read_files(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
-    problems = (*manifest.problems, *unfit, *unread)
+        root = _find_root(manifest, folder, sandbox)
+        listing = walk_files(str(root), manifest.patterns, sandbox.around(root))
+    selections, selection_problems = select_files(manifest, listing)
+    hashed = hashed and not (manifest.problems or selection_problems)
+    jobs = _read_jobs(selections, hashed)
+    readings, read_problems = read_files(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
+    problems = (*manifest.problems, *selection_problems, *read_problems)
     with collect_with(problems):
-        desired = resolve_desired(manifest, chosen, readings)
+        desired = resolve_desired(manifest, selections, readings)
     if problems:
         raise ManifestError(problems)
-    return LoadedManifest(desired, root, str(found), manifest)
+    return LoadedManifest(desired, root, str(file), manifest)
 
 
-def locate(loaded: LoadedManifest, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
+def locate_values(loaded: LoadedManifest, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where values of the resolved manifest are written; one pass over its files for all of them."""
-    return locations(loaded.manifest.documents, paths)
+    return find_locations(loaded.manifest.documents, paths)
 
 
-def locate_one(loaded: LoadedManifest, path: TreePath) -> str:
+def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
     """Where one value is written, as people read it: vssync.yaml:12:11."""
-    return str(locate(loaded, (path,))[path])
+    return str(locate_values(loaded, (path,))[path])
 
 
 def file_provenance(loaded: LoadedManifest, store: str, file: DesiredFile) -> Mapping[str, TreePath | None]:
-    """By part of a file (`attributes.lang`), the manifest's path that gave it, for `places`; None: front matter."""
-    lifted = explain.front_matter_source(loaded.manifest, store, file)
-    jobs = [ReadJob(file.path, lifted)] if lifted else []
+    """By part of a file (`attributes.lang`), the manifest's path it came from; None: its own front matter."""
+    fields = explain.front_matter_fields(loaded.manifest, store, file)
+    jobs = [ReadJob(file.path, fields)] if fields else []
     readings, problems = read_files(str(loaded.root), jobs, hashed=False, workers=1)
     if problems:
         raise ManifestError(problems)
     return explain.provenance(loaded.manifest, store, file, readings[file.path].fields if jobs else {})
 
 
-def _sandbox(found: Path, allowed: tuple[Path, ...]) -> Sandbox:
-    """What may be read; the manifest itself lies inside, or the person who runs this has allowed where it is."""
-    fence = sandbox_around(found.parent, allowed)
-    if fence.holds(found):
-        return fence
-    message = f"the manifest leads by a link out of {fence.folders[0]}, or into its .git or .vssync"
-    raise ManifestError((Problem(str(found), 0, 0, message, _ALLOW),))
-
-
-def _manifest(found: Path, folder: Path, fence: Sandbox, env: str | None, variables: Mapping[str, str]) -> Manifest:
+def _load_manifest(
+    file: Path, folder: Path, sandbox: Sandbox, env: str | None, variables: Mapping[str, str]
+) -> Manifest:
     """The manifest of a file and those it includes."""
-    form = schema("manifest.schema.json")
-    main = check_document(_document(found, str(found)), form)
+    schema = load_schema("manifest.schema.json")
+    main = check_document(_read_document(file, str(file)), schema)
     with collect_with(main.problems):
-        included = _included(main, folder, fence, form, includes(main, env, variables))
-    return build_manifest(Documents(main, included), form, env, variables)
+        patterns = _compile_includes(main, resolve_includes(main, env, variables))
+        listing = walk_files(str(folder), patterns.values(), sandbox)
+        included = _read_included(main, folder, schema, _match_includes(main, patterns, listing))
+    return build_manifest(Documents(main, included), schema, env, variables)
 
 
-def _document(file: Path, shown: str) -> Document:
+def _read_document(file: Path, shown_name: str) -> Document:
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise ManifestError((Problem(shown, line, 1, "the manifest is not UTF-8 text", "save it as UTF-8"),)) from None
+        problem = Problem(shown_name, line, 1, "the manifest is not UTF-8 text", "save it as UTF-8")
     except OSError as error:
-        raise ManifestError((Problem(shown, 0, 0, f"the manifest cannot be read: {error.strerror}"),)) from None
-    return parse_document(text, shown)
+        problem = Problem(shown_name, 0, 0, f"the manifest cannot be read: {error.strerror}")
+    else:
+        return parse_document(text, shown_name)
+    raise ManifestError((problem,))
 
 
-def _included(
-    main: Document, folder: Path, fence: Sandbox, form: Mapping[str, Any], patterns: tuple[tuple[TreePath, str], ...]
-) -> tuple[Document, ...]:
-    """The files that `include` names, in the order of their names; every problem in them at once."""
-    faults = [
-        Diagnostic(path, f"`{text}` {flaw[0]}", flaw[1]) for path, text in patterns if (flaw := pattern_problem(text))
+def _compile_includes(main: Document, includes: tuple[tuple[TreePath, str], ...]) -> dict[TreePath, Pattern]:
+    diagnostics = [
+        Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
+        for path, text in includes
+        if (problem := pattern_problem(text))
     ]
-    _raise(main, faults)
-    compiled = [(path, compile_pattern(text)) for path, text in patterns]
-    listing = walk_files(str(folder), [pattern for _, pattern in compiled], fence)
-    matched = {path: [found for _, found in listing.matching(pattern)] for path, pattern in compiled}
-    _raise(main, [Diagnostic(path, "the pattern matches no file") for path, found in matched.items() if not found])
-    shown = os.path.dirname(main.file)
-    documents: dict[str, Document] = {}
+    raise_if_any(Documents(main), diagnostics)
+    return {path: compile_pattern(text) for path, text in includes}
+
+
+def _match_includes(main: Document, patterns: Mapping[TreePath, Pattern], listing: Listing) -> list[FoundFile]:
+    """The files to include, in the order of their names; every pattern must match some."""
+    matches = {path: [file for _, file in listing.matching(pattern)] for path, pattern in patterns.items()}
+    unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
+    raise_if_any(Documents(main), unmatched)
+    distinct = {file.path: file for files in matches.values() for file in files}
+    return [distinct[path] for path in sorted(distinct)]
+
+
+def _read_included(
+    main: Document, folder: Path, schema: Mapping[str, Any], files: list[FoundFile]
+) -> tuple[Document, ...]:
+    """The included files; every problem in them at once."""
+    documents: list[Document] = []
     problems: list[Problem] = []
-    for found in sorted((file for files in matched.values() for file in files), key=lambda file: file.path):
-        name = os.path.join(shown, found.path)
-        if found.trouble:
-            problems.append(Problem(name, 0, 0, found.trouble))
-        elif name != main.file and name not in documents:
+    for file in files:
+        shown_name = os.path.join(os.path.dirname(main.file), file.path)
+        if file.problem:
+            problems.append(Problem(shown_name, 0, 0, file.problem))
+        elif shown_name != main.file:
             try:
-                documents[name] = check_document(_document(folder / found.path, name), form, "included")
+                documents.append(check_document(_read_document(folder / file.path, shown_name), schema, "included"))
             except ManifestError as error:
                 problems += error.problems
     if problems:
-        raise ManifestError((*problems, *(problem for found in documents.values() for problem in found.problems)))
-    return tuple(documents.values())
+        raise ManifestError((*problems, *(problem for document in documents for problem in document.problems)))
+    return tuple(documents)
 
 
-def _raise(main: Document, faults: list[Diagnostic]) -> None:
-    if faults:
-        raise ManifestError(problems(Documents(main), faults))
-
-
-def _root(manifest: Manifest, folder: Path, fence: Sandbox) -> Path:
-    """The manifest's root, which must be a folder inside the fence."""
+def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
+    """The manifest's root, which must be a folder inside the sandbox."""
     root = None if "\0" in manifest.root else Path(os.path.realpath(folder / manifest.root))
-    if root is not None and not fence.holds(root):
-        message = f"the root `{manifest.root}` lies outside of {fence.folders[0]}, or in its .git or .vssync"
-        fault = Diagnostic(("root",), message, _ALLOW)
+    if root is not None and not sandbox.allows(root):
+        message = f"the root `{manifest.root}` lies outside of {sandbox.folders[0]}, or in its .git or .vssync"
+        diagnostic = Diagnostic(("root",), message, _ALLOW_HINT)
     elif root is None or not os.path.isdir(root):
-        fault = Diagnostic(
-            ("root",), f"the root `{manifest.root}` is no folder", "paths start at it; name one that exists"
-        )
+        message, hint = f"the root `{manifest.root}` is not a folder", "paths start there; name a folder that exists"
+        diagnostic = Diagnostic(("root",), message, hint)
     else:
         return root
-    raise ManifestError(problems(manifest.documents, (fault,)))
+    raise ManifestError(locate_diagnostics(manifest.documents, (diagnostic,)))
 
 
-def _jobs(chosen: tuple[Selection, ...], hashed: bool) -> tuple[ReadJob, ...]:
+def _read_jobs(selections: tuple[Selection, ...], hashed: bool) -> tuple[ReadJob, ...]:
     """What to read, each file once."""
-    fields: dict[str, frozenset[str]] = {}
-    for choice in (choice for one in chosen for choice in one.choices):
-        wanted = wanted_fields(choice)
-        if choice.found and (wanted or hashed):
-            known = fields.get(choice.found.path)
-            fields[choice.found.path] = known | wanted if known else wanted
-    return tuple(ReadJob(path, wanted) for path, wanted in fields.items())
+    fields_by_path: dict[str, frozenset[str]] = {}
+    for file in (file for selection in selections for file in selection.files):
+        wanted = wanted_fields(file)
+        if file.source and (wanted or hashed):
+            fields = fields_by_path.get(file.source.path)
+            fields_by_path[file.source.path] = fields | wanted if fields else wanted
+    return tuple(ReadJob(path, fields) for path, fields in fields_by_path.items())

@@ -1,4 +1,4 @@
-"""Reads chosen files: their SHA-256, and the front matter of those that lift any, in one pass.
+"""Reads selected files: their SHA-256, and the wanted fields of their front matter, in one pass.
 
 Streams, so that memory does not depend on sizes. A file that changes while it is read is read once more; if it changes
 again, that is a problem, since nobody could say what would be uploaded.
@@ -10,20 +10,19 @@ import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from io import RawIOBase
+from dataclasses import dataclass
 
 from vssync.errors import Problem
-from vssync.manifest.front_matter import LONGEST, front_matter
+from vssync.manifest.front_matter import MAX_FRONT_MATTER_BYTES, parse_front_matter
 from vssync.manifest.resolve import Reading
 
-GROUP = 64  # files handed to a thread at once
-CHUNK = 1024 * 1024  # bytes held of a file
+_JOBS_PER_TASK = 64  # handed to a thread at once
+_CHUNK_BYTES = 1024 * 1024  # held of a file
 
 
 @dataclass(frozen=True, slots=True)
 class ReadJob:
-    """A file to read: its path below the root, and the front matter fields somebody lifts."""
+    """A file to read: its path below the root, and the front matter fields that are wanted."""
 
     path: str
     fields: Collection[str] = ()
@@ -33,7 +32,7 @@ class FileChanged(Exception):
     """The file was not the same before and after it was read."""
 
 
-Result = tuple[Reading, tuple[Problem, ...]]
+_Result = tuple[Reading, tuple[Problem, ...]]
 
 
 def read_files(
@@ -44,14 +43,15 @@ def read_files(
     workers: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, Reading], tuple[Problem, ...]]:
-    """Readings by path, of all files but those with problems. `progress` is told how many files and bytes are done."""
+    """Readings by path, without files that have problems. `progress` is called with the files and bytes done."""
     jobs = tuple(jobs)
     readings: dict[str, Reading] = {}
     problems: list[Problem] = []
     size = 0
-    for count, (job, (reading, wrong)) in enumerate(zip(jobs, _results(root, jobs, hashed, workers), strict=True), 1):
-        if wrong:
-            problems += wrong
+    results = _read_all(root, jobs, hashed, workers)
+    for count, (job, (reading, job_problems)) in enumerate(zip(jobs, results, strict=True), 1):
+        if job_problems:
+            problems += job_problems
         else:
             readings[job.path] = reading
         size += reading.size
@@ -60,54 +60,45 @@ def read_files(
     return readings, tuple(problems)
 
 
-def _results(root: str, jobs: tuple[ReadJob, ...], hashed: bool, workers: int) -> Iterator[Result]:
-    if workers <= 1 or len(jobs) < GROUP:
-        yield from (_one(root, job, hashed) for job in jobs)
+def _read_all(root: str, jobs: tuple[ReadJob, ...], hashed: bool, workers: int) -> Iterator[_Result]:
+    if workers <= 1 or len(jobs) < _JOBS_PER_TASK:
+        yield from (_read_file(root, job, hashed) for job in jobs)
         return
-    groups = [jobs[at : at + GROUP] for at in range(0, len(jobs), GROUP)]
+    groups = [jobs[start : start + _JOBS_PER_TASK] for start in range(0, len(jobs), _JOBS_PER_TASK)]
     with ThreadPoolExecutor(workers, "vssync-read") as threads:
-        for results in threads.map(lambda group: [_one(root, job, hashed) for job in group], groups):
+        for results in threads.map(lambda group: [_read_file(root, job, hashed) for job in group], groups):
             yield from results
 
 
-def _one(root: str, job: ReadJob, hashed: bool) -> Result:
-    """Reads one file, a second time where it changed meanwhile."""
+def _read_file(root: str, job: ReadJob, hashed: bool) -> _Result:
+    """Reads one file, a second time if it changed meanwhile."""
     path = os.path.join(root, job.path)
     try:
         try:
-            return _attempt(path, job, hashed)
+            return _read_once(path, job, hashed)
         except FileChanged:
-            return _attempt(path, job, hashed)
+            return _read_once(path, job, hashed)
     except FileChanged:
-        return _wrong(job, "the file changed while it was read, twice", "wait until nobody writes it")
+        message, hint = "the file changed while it was read, twice", "wait until nothing writes to it"
     except OSError as error:
-        return _wrong(job, f"the file cannot be read: {error.strerror}", "make it readable, or leave it out")
-
-
-def _wrong(job: ReadJob, message: str, hint: str) -> Result:
+        message, hint = f"the file cannot be read: {error.strerror}", "make it readable, or leave it out"
     return Reading(), (Problem(job.path, 0, 0, message, hint),)
 
 
-def _attempt(path: str, job: ReadJob, hashed: bool) -> Result:
+def _read_once(path: str, job: ReadJob, hashed: bool) -> _Result:
+    digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         before = os.fstat(file.fileno())
-        head = file.read(CHUNK)
-        digest = _digest(head, file) if hashed else ""
-    if not _same(before, os.stat(path)):
+        head = chunk = file.read(_CHUNK_BYTES)
+        while hashed and chunk:
+            digest.update(chunk)
+            chunk = file.read(_CHUNK_BYTES)
+    after = os.stat(path)
+    if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
         raise FileChanged
-    reading = Reading(digest, before.st_size)
+    sha256 = digest.hexdigest() if hashed else ""
     if not job.fields:
-        return reading, ()
-    fields, problems = front_matter(head[:LONGEST].decode("utf-8", "ignore"), job.path, job.fields)
-    return replace(reading, fields=fields), problems
-
-
-def _digest(head: bytes, rest: RawIOBase) -> str:
-    digest = hashlib.sha256(head)
-    while chunk := rest.read(CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _same(before: os.stat_result, after: os.stat_result) -> bool:
-    return (before.st_size, before.st_mtime_ns, before.st_ino) == (after.st_size, after.st_mtime_ns, after.st_ino)
+        return Reading(sha256, before.st_size), ()
+    text = head[:MAX_FRONT_MATTER_BYTES].decode("utf-8", "ignore")
+    fields, problems = parse_front_matter(text, job.path, job.fields)
+    return Reading(sha256, before.st_size, fields), problems

@@ -10,18 +10,18 @@ from typing import Any
 
 
 def schema_text(name: str) -> str:
-    """The text of `manifest.schema.json` and its like. Raises FileNotFoundError for a name that does not exist."""
+    """The text of `manifest.schema.json` and its like. Raises FileNotFoundError."""
     package = files("vssync")
-    homes: list[Traversable] = [package / "schemas"]
+    folders: list[Traversable] = [package / "schemas"]
     if isinstance(package, Path):
-        homes.append(package.parent / "schemas")
-    for home in homes:
-        if (found := home / name).is_file():
-            return found.read_text("utf-8")
+        folders.append(package.parent / "schemas")
+    for folder in folders:
+        if (file := folder / name).is_file():
+            return file.read_text("utf-8")
     raise FileNotFoundError(name)
 
 
-def schema(name: str) -> dict[str, Any]:
-    """A schema as values. Raises FileNotFoundError for a name that does not exist."""
-    found: dict[str, Any] = json.loads(schema_text(name))
-    return found
+def load_schema(name: str) -> dict[str, Any]:
+    """A schema as values. Raises FileNotFoundError."""
+    schema: dict[str, Any] = json.loads(schema_text(name))
+    return schema

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import gzip
 import os
+import stat
 import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO
+
+_TYPE_NAMES = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+}
+
+
+def describe_file_type(mode: int) -> str:
+    """What stands in the way, by its mode as `os.stat` gives it."""
+    return _TYPE_NAMES.get(stat.S_IFMT(mode), "something unknown")
 
 
 def write_file(path: Path, text: str | Iterable[str]) -> None:
@@ -24,12 +40,12 @@ def write_file(path: Path, text: str | Iterable[str]) -> None:
             with path.open("wb") as file:
                 _write(file, parts, compressed=compressed)
         else:
-            _replace(path, parts, compressed=compressed)
+            _replace_file(path, parts, compressed=compressed)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _replace(path: Path, parts: Iterable[str], *, compressed: bool) -> None:
+def _replace_file(path: Path, parts: Iterable[str], *, compressed: bool) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

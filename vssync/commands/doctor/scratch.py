@@ -21,7 +21,6 @@ from vssync.model.state import FileStatus, LiveFile
 Seen = TypeVar("Seen")
 PATIENCE = 300.0  # seconds for a store to answer, a file to be ingested, an index to notice
 _PAUSE = 1.0
-_ENDED = (FileStatus.COMPLETED, FileStatus.FAILED, FileStatus.CANCELLED)
 
 
 @dataclass(slots=True)
@@ -58,7 +57,7 @@ class ScratchStore:
 
         Raises VssyncError when it ends otherwise, or not in time.
         """
-        found = self.until(lambda: self._file(file_id), lambda file: file is not None and file.status in _ENDED)
+        found = self.until(lambda: self._file(file_id), lambda file: file is not None and file.status.ended)
         if found is None or found.status is not FileStatus.COMPLETED:
             why = f"{found.status} {found.error.code if found.error else ''}".strip() if found else "not visible"
             raise VssyncError(f"{file_id}: a small text file was not ingested: {why}")

@@ -15,7 +15,7 @@ from vssync.api.parse import AttachmentEntry
 from vssync.commands.doctor.finding import Emit, Finding, failed, ok, warning
 from vssync.commands.doctor.scratch import ScratchStore
 from vssync.errors import NotFound, ServiceError, VssyncError
-from vssync.model.marks import MARKED, NEEDED
+from vssync.model.marks import NEEDS_ATTRIBUTES, NEEDS_METADATA
 from vssync.model.state import Attributes, Capabilities, Chunking, FileStatus, LiveFile, Scalar
 
 CHUNKING = Chunking(200, 50)
@@ -144,19 +144,17 @@ def _echo(trial: _ProbeRun, chunking: Chunking | None) -> None:
     if chunking == CHUNKING:
         trial.tell(ok("chunking", "reported as it was asked for"))
         return
-    said = "not reported" if chunking is None else f"asked for {_sizes(CHUNKING)}, reported as {_sizes(chunking)}"
+    said = "not reported" if chunking is None else f"asked for {CHUNKING}, reported as {chunking}"
     trial.tell(warning("chunking", f"{said}: changes by others cannot be seen, ours are kept in the mark"))
-
-
-def _sizes(chunking: Chunking) -> str:
-    return "auto" if chunking.auto else f"{chunking.size}/{chunking.overlap}"
 
 
 def _round_trip(trial: _ProbeRun, live: LiveFile) -> bool:
     """Whether attributes can be used at all: sent while attaching, or else by an update."""
     kept = live.attributes or _sent_later(trial, live.id)
     if not kept:
-        trial.learn("attributes", False, failed("attributes", f"lost: {NEEDED}, so vssync cannot be used here"))
+        trial.learn(
+            "attributes", False, failed("attributes", f"lost: {NEEDS_ATTRIBUTES}, so vssync cannot be used here")
+        )
         return False
     bent = [name for name, sent in ATTRIBUTES.items() if not same(sent, kept.get(name))]
     if bent:
@@ -206,7 +204,9 @@ def _update_store(trial: _ProbeRun) -> None:
     try:
         live = trial.client.store(trial.store)
         if not live.metadata:
-            trial.tell(warning("metadata", f"lost: {MARKED}", "Make stores there, and declare each `external`."))
+            trial.tell(
+                warning("metadata", f"lost: {NEEDS_METADATA}", "Make stores there, and declare each `external`.")
+            )
         trial.client.update_store(trial.store, {"metadata": {**live.metadata, "tried": "yes"}})
         kept = trial.client.store(trial.store).metadata.get("tried") == "yes"
     except ServiceError as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 from vssync.commands.dump.patterns import cover_with_patterns, literal
 from vssync.commands.dump.seen import PATH, TEMPLATES, DumpedFile
-from vssync.manifest.placeholders import escape
+from vssync.manifest.placeholders import escape_placeholders
 from vssync.model.state import AUTO, Attributes, Chunking, Scalar
 
 
@@ -163,12 +163,14 @@ def _sizes(chunking: Chunking) -> str | dict[str, int]:
 
 
 def _said(value: Scalar) -> Scalar:
-    return escape(value) if isinstance(value, str) else value
+    return escape_placeholders(value) if isinstance(value, str) else value
 
 
 def entry_tree(entry: DumpedEntry) -> dict[str, Any]:
     """An entry as a manifest says it."""
     (first, *_) = entry.rows
-    chosen: Mapping[str, Any] = {"file_id": escape(first.file_id)} if first.file_id else {"path": entry.path}
-    key = {"key": escape(entry.key)} if entry.key else {}
+    chosen: Mapping[str, Any] = (
+        {"file_id": escape_placeholders(first.file_id)} if first.file_id else {"path": entry.path}
+    )
+    key = {"key": escape_placeholders(entry.key)} if entry.key else {}
     return {**chosen, **key, **tree_of(entry.level)}

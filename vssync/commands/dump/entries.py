@@ -8,9 +8,9 @@ from typing import Any
 from vssync.commands.dump.keys import free_key
 from vssync.commands.dump.matching import LocalMatch
 from vssync.commands.dump.seen import Confidence, DumpedFile, OmittedFile, RemoteFile
-from vssync.manifest.placeholders import escape
-from vssync.manifest.schema import check
-from vssync.model.marks import KEY, RESERVED, Mark, read_mark
+from vssync.manifest.placeholders import escape_placeholders
+from vssync.manifest.schema import validate_tree
+from vssync.model.marks import KEY, RESERVED_PREFIX, Mark
 from vssync.model.state import AUTO, Attributes, Chunking, FileStatus, LiveFile, Upload
 
 _MOST = 14  # attributes; the service's 16 less the two of a mark
@@ -19,16 +19,15 @@ _SIZES = range(100, 4097)  # tokens, as the manifest's schema has them
 
 def remote_file(file: LiveFile, upload: Upload | None) -> RemoteFile:
     """A live file as a dump looks at it; `upload` is None where the File is gone."""
-    mark = read_mark(file.attributes)
-    known = mark if isinstance(mark, Mark) else None
+    mark = file.mark if isinstance(file.mark, Mark) else None
     return RemoteFile(
         id=file.id,
         filename=upload.filename if upload else "",
         size=upload.size if upload else 0,
-        attributes={name: value for name, value in file.attributes.items() if not name.startswith(RESERVED)},
+        attributes={name: value for name, value in file.attributes.items() if not name.startswith(RESERVED_PREFIX)},
         chunking=file.chunking,
-        key=str(file.attributes.get(KEY, "")) if known else "",
-        sha256=known.content if known and len(known.content) == 64 else "",
+        key=str(file.attributes.get(KEY, "")) if mark else "",
+        sha256=mark.content if mark and len(mark.content) == 64 else "",
     )
 
 
@@ -81,6 +80,6 @@ def _undeclarable(attributes: Attributes, schema: Mapping[str, Any]) -> str:
     """Why a manifest cannot have these attributes; empty when it can."""
     if len(attributes) > _MOST:
         return f"carries {len(attributes)} attributes; {_MOST} fit beside vssync's own: remove some of them"
-    said = {name: escape(value) if isinstance(value, str) else value for name, value in attributes.items()}
-    faults = check(said, schema, "attributes")
+    said = {name: escape_placeholders(value) if isinstance(value, str) else value for name, value in attributes.items()}
+    faults = validate_tree(said, schema, "attributes")
     return f"a manifest cannot have its attributes: {faults[0].message}" if faults else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from vssync.commands.dump.seen import TEMPLATES, Confidence, RemoteFile
 from vssync.manifest.globs import FoundFile
-from vssync.manifest.placeholders import escape, extension, split, upload_name
+from vssync.manifest.placeholders import escape_placeholders, file_extension, parse_template, upload_name
 from vssync.manifest.providers import EXTENSIONS, LARGEST
 
 
@@ -40,8 +40,8 @@ def candidate_paths(
     """By File id the local files with its upload name and size, as far as the manifest could choose them."""
     forms: dict[tuple[str, int], list[str]] = {}
     for found in local:
-        if not found.trouble and is_loadable(found, provider):
-            for name in {upload_name(split(template), found.name, "") for template in TEMPLATES}:
+        if not found.problem and is_loadable(found, provider):
+            for name in {upload_name(parse_template(template), found.name, "") for template in TEMPLATES}:
                 forms.setdefault((name, found.size), []).append(found.name)
     live = tuple(seen)
     single = unique_files(live)
@@ -60,7 +60,7 @@ def unique_files(seen: Iterable[RemoteFile]) -> frozenset[str]:
 def is_loadable(found: FoundFile, provider: str) -> bool:
     """Whether a manifest may choose a local file for this provider."""
     known = EXTENSIONS[provider]
-    return 0 < found.size <= LARGEST and (known is None or extension(found.name) in known)
+    return 0 < found.size <= LARGEST and (known is None or file_extension(found.name) in known)
 
 
 def match_files(
@@ -86,8 +86,8 @@ def match_files(
 
 def template_for(path: str, filename: str) -> str:
     """What to write as `filename`, so that this path is uploaded under this name; empty where nothing does."""
-    literal = escape(filename)
+    literal = escape_placeholders(filename)
     for template in (*TEMPLATES, literal) if filename else TEMPLATES:
-        if upload_name(split(template), path, "") == filename:
+        if upload_name(parse_template(template), path, "") == filename:
             return template
     return ""

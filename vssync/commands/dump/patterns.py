@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 
 from vssync.manifest.globs import compile_pattern, pattern_problem
-from vssync.manifest.placeholders import part
+from vssync.manifest.placeholders import path_part
 
 _MAGIC = re.compile(r"([*?\[\]{}\\!()|])")
 _PLAIN = re.compile(r"\.[A-Za-z0-9_-]+")
@@ -52,14 +52,14 @@ def _split(names: list[str], folder: str) -> tuple[list[str], dict[str, list[str
 
 def _exact(wanted: list[str], known: list[str], start: str) -> str:
     """The pattern of several names' extensions, where it matches just these of the known; empty where none does."""
-    suffixes = sorted({part(name, "ext") for name in wanted})
+    suffixes = sorted({path_part(name, "ext") for name in wanted})
     if len(wanted) < 2 or not all(_PLAIN.fullmatch(suffix) for suffix in suffixes):
         return ""
     names = [suffix.removeprefix(".") for suffix in suffixes]
     pattern = start + (f"*.{{{','.join(names)}}}" if len(names) > 1 else f"*.{names[0]}")
     if pattern_problem(pattern):
         return ""
-    hits = compile_pattern(pattern, everything=True)
+    hits = compile_pattern(pattern, match_hidden=True)
     exact = {name for name in known if hits.matches(name)} == set(wanted)
     visible = all(compile_pattern(pattern).matches(name) for name in wanted)
     return pattern if exact and visible else ""

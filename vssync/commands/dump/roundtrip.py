@@ -9,7 +9,7 @@ from vssync.commands.dump.seen import DumpedFile
 from vssync.errors import ManifestError
 from vssync.manifest.build import build_manifest, check_document
 from vssync.manifest.globs import FoundFile, Listing
-from vssync.manifest.placeholders import split, upload_name
+from vssync.manifest.placeholders import parse_template, upload_name
 from vssync.manifest.resolve import resolve_desired
 from vssync.manifest.select import select_files
 from vssync.manifest.source_map import Documents
@@ -44,7 +44,7 @@ def _form(file: DesiredFile) -> tuple[object, ...]:
 
 
 def _row_form(row: DumpedFile) -> tuple[object, ...]:
-    filename = upload_name(split(row.filename), row.path or row.key, "")
+    filename = upload_name(parse_template(row.filename), row.path or row.key, "")
     return (row.path, row.file_id, filename, row.chunking, _typed(row.attributes))
 
 

@@ -20,10 +20,10 @@ from vssync.commands.dump.seen import DumpedStore, RemoteFile
 from vssync.commands.session import Connection
 from vssync.errors import NotFound, UsageProblem
 from vssync.manifest.globs import FoundFile, compile_pattern
-from vssync.model.marks import RESERVED
+from vssync.model.marks import RESERVED_PREFIX
 from vssync.model.state import FileStatus, LiveFile, LiveStore, ServiceSpec, Upload
 from vssync.sources.sandbox import sandbox_around
-from vssync.sources.schemas import schema
+from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
 
 _MOST_METADATA = 10  # a manifest's; the rest stays in the store, where every write sends it along
@@ -70,7 +70,7 @@ def dump_store(line: Connection, service: ServiceSpec, order: DumpRequest) -> st
         there = tuple(file for file in found if file.id in matched)
         new, remarks = download_files(reader, left, there, DownloadTarget(order.root, folders[-1], service.provider))
         matched |= new
-    form = schema("manifest.schema.json")
+    form = load_schema("manifest.schema.json")
     rows, undeclared = dumped_files(found, matched, form, remarks)
     omitted = (*(is_unfinished(file) for file in files if file.status is not FileStatus.COMPLETED), *undeclared)
     taken = DumpedStore(
@@ -110,7 +110,7 @@ def _upload(line: Connection, file: LiveFile) -> Upload | None:
 
 
 def _metadata(store: LiveStore) -> dict[str, str]:
-    own = sorted(name for name in store.metadata if not name.startswith(RESERVED))
+    own = sorted(name for name in store.metadata if not name.startswith(RESERVED_PREFIX))
     return {name: store.metadata[name] for name in own[:_MOST_METADATA]}
 
 
@@ -129,7 +129,7 @@ def _local(folders: Iterable[str], order: DumpRequest) -> tuple[FoundFile, ...]:
     """Every file of these folders that a pattern can name."""
     everything = compile_pattern("**")
     patterns = [compile_pattern(f"{literal(folder[:-1])}/**") if folder else everything for folder in folders]
-    listing = walk_files(str(order.root), patterns, sandbox_around(order.root, ()).within(order.root))
+    listing = walk_files(str(order.root), patterns, sandbox_around(order.root, ()).around(order.root))
     return tuple({found.path: found for pattern in patterns for _, found in listing.matching(pattern)}.values())
 
 

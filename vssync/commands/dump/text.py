@@ -12,8 +12,8 @@ from typing import Any
 
 from vssync.commands.dump.deduplicate import DumpedEntry, DumpedLayout, entry_tree, tree_of
 from vssync.commands.dump.seen import Confidence, DumpedFile, DumpedStore
-from vssync.manifest.placeholders import escape
-from vssync.model.marks import StoreMark, read_store_mark
+from vssync.manifest.placeholders import escape_placeholders
+from vssync.model.marks import StoreMark
 from vssync.model.state import ServiceSpec
 from vssync.render import wording
 from vssync.render.yaml_writer import yaml_text
@@ -54,7 +54,7 @@ def _header(taken: DumpedStore) -> Iterator[str]:
     if taken.untold:
         yield f"# The service does not tell the chunking of {count_noun(taken.untold, 'file')}: it stands here as"
         yield "# `auto`, by which their next upload is cut. Write under `chunking` what you know better."
-    mark = read_store_mark(taken.store.metadata)
+    mark = taken.store.mark
     if isinstance(mark, StoreMark):
         owner = escape_control(mark.owner)
         yield f"# It is {owner}'s, whose own manifest says more. `--adopt-from {owner}` takes it over; files by id are"
@@ -64,10 +64,10 @@ def _header(taken: DumpedStore) -> Iterator[str]:
 def _settings(taken: DumpedStore) -> dict[str, Any]:
     store = taken.store
     told: dict[str, Any] = {
-        "name": escape(store.name),
-        "id": escape(store.id) if taken.pinned else "",
-        "description": escape(store.description),
-        "metadata": {name: escape(value) for name, value in sorted(taken.metadata.items())},
+        "name": escape_placeholders(store.name),
+        "id": escape_placeholders(store.id) if taken.pinned else "",
+        "description": escape_placeholders(store.description),
+        "metadata": {name: escape_placeholders(value) for name, value in sorted(taken.metadata.items())},
         "expires_after": {"days": store.expires_after_days} if store.expires_after_days else {},
     }
     return {name: value for name, value in told.items() if value}

@@ -17,7 +17,7 @@ HEAD = "version: 1\nname: docs\n"
 PAGES = {"docs/intro.md": "intro", "docs/api/call.md": "call", "docs/drafts/idea.md": "idea"}
 
 
-def write(root: Path, files: Mapping[str, str | bytes]) -> Path:
+def write_files(root: Path, files: Mapping[str, str | bytes]) -> Path:
     """Writes files below a folder and returns it."""
     for name, content in files.items():
         path = root / name
@@ -26,25 +26,27 @@ def write(root: Path, files: Mapping[str, str | bytes]) -> Path:
     return root
 
 
-def load(root: Path, text: str, files: Mapping[str, str | bytes] = PAGES, **options: Any) -> LoadedManifest:
+def load_manifest(root: Path, text: str, files: Mapping[str, str | bytes] = PAGES, **options: Any) -> LoadedManifest:
     """Loads a manifest, whose version and name may be left out, over these files."""
     text = dedent(text)
-    write(root, {"vssync.yaml": text if "version" in text else HEAD + text, **files})
+    write_files(root, {"vssync.yaml": text if "version" in text else HEAD + text, **files})
     return load_sources(root, **options)
 
 
-def problems(root: Path, text: str, files: Mapping[str, str | bytes] = PAGES, **options: Any) -> tuple[Problem, ...]:
+def load_problems(
+    root: Path, text: str, files: Mapping[str, str | bytes] = PAGES, **options: Any
+) -> tuple[Problem, ...]:
     """What is wrong with a manifest, in order of place; it must be something."""
     with pytest.raises(ManifestError) as raised:
-        load(root, text, files, **options)
+        load_manifest(root, text, files, **options)
     return raised.value.problems
 
 
-def files(loaded: LoadedManifest, store: int = 0) -> dict[str, DesiredFile]:
+def files_by_key(loaded: LoadedManifest, store: int = 0) -> dict[str, DesiredFile]:
     """A store's files by key."""
     return {file.key: file for file in loaded.desired.stores[store].files}
 
 
-def file_of(root: Path, text: str, **options: Any) -> DesiredFile:
+def load_first_file(root: Path, text: str, **options: Any) -> DesiredFile:
     """The file docs/intro.md of a manifest's first store."""
-    return files(load(root, text, **options))["docs/intro.md"]
+    return files_by_key(load_manifest(root, text, **options))["docs/intro.md"]

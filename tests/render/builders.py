@@ -1,13 +1,22 @@
-"""The plans and reports whose outputs are kept as golden files."""
+"""Plans and reports: parts of them by hand, those of the golden files, and arbitrary ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from functools import cache
+from typing import Any
 
-from tests.render.plans import change, copy, create, deleted, plan, replaced, store, update
+from hypothesis import strategies as st
+
+from vssync.model.marks import AnyMark, Mark, Origin, parse_mark
 from vssync.model.plan import (
     Action,
     BatchChange,
+    Copy,
     FieldChange,
     FileChange,
     Note,
@@ -16,9 +25,62 @@ from vssync.model.plan import (
     Reason,
     Refusal,
     StoreChange,
+    StorePlan,
 )
 from vssync.model.report import Orphan, Outcome, Report, Status
-from vssync.model.state import FileCounts, ServiceSpec
+from vssync.model.state import AUTO, Attributes, DesiredFile, FileCounts, FileStatus, ServiceSpec, StoreSettings
+
+# Parts of a plan: every argument optional, so that a test names only what it is about.
+
+SHA = "9f2c41d07be3a655" * 4
+MARK = f"v1;support-kb/prod;9f2c41d07be3a655;{SHA};44ff0a1b9c3d2e77;c0ffee0123456789;u;1"
+OCI = ServiceSpec(provider="oci", region="us-chicago-1")
+
+
+def desired(key: str = "docs/a.md", *, attributes: Attributes | None = None, **given: Any) -> DesiredFile:
+    declared = bool(given.get("file_id"))
+    usual = {"filename": key.replace("/", "__"), "chunking": AUTO, "path": "" if declared else key, "size": 1024}
+    return DesiredFile(key=key, attributes=attributes or {}, **{"sha256": "" if declared else SHA, **usual, **given})
+
+
+def copy(id: str = "file-1", *, status: FileStatus = FileStatus.COMPLETED, error: str = "", mark: str = MARK) -> Copy:
+    return Copy(id, status, 1_760_000_000, parse_mark(mark) if mark else None, error)
+
+
+def change(key: str, action: Action, *reasons: Reason, size: int = 1024, **given: Any) -> FileChange:
+    wanted = None if action is Action.DELETE else desired(key, size=size)
+    return FileChange("guide", key, action, reasons, **{"desired": wanted, **given})
+
+
+def create(key: str = "docs/a.md", **given: Any) -> FileChange:
+    return change(key, Action.CREATE, Reason.MISSING, **given)
+
+
+def update(key: str = "docs/a.md", *fields: FieldChange, **given: Any) -> FileChange:
+    changed = fields or (FieldChange("lang", "en", "de"),)
+    made = change(key, Action.UPDATE, Reason.ATTRIBUTES_CHANGED, keep=copy(), fields=changed)
+    return replace(made, **given)
+
+
+def replaced(key: str = "docs/a.md", *reasons: Reason, **given: Any) -> FileChange:
+    why = reasons or (Reason.CONTENT_CHANGED,)
+    return change(key, Action.REPLACE, *why, **{"keep": copy(), "drop": (copy(),), **given})
+
+
+def deleted(key: str = "docs/a.md", **given: Any) -> FileChange:
+    return change(key, Action.DELETE, Reason.NOT_IN_MANIFEST, **{"drop": (copy(),), **given})
+
+
+def store(*files: FileChange, key: str = "guide", **given: Any) -> StorePlan:
+    usual = {"name": key, "id": "vs_1", "desired": StoreSettings(key, key), "live": 10, "owned": 10, "wanted": 10}
+    return StorePlan(key, files=tuple(replace(file, store=key) for file in files), **{**usual, **given})
+
+
+def plan(*stores: StorePlan, owner: str = "support-kb/prod", service: ServiceSpec = OCI, **given: Any) -> Plan:
+    return Plan(owner, service, stores, **given)
+
+
+# The plans and reports whose outputs are kept as golden files.
 
 LONG_ID = "vs_ord_7hq2m5xkc3p9w8z1b6r4t0n2x4da"
 
@@ -174,7 +236,7 @@ def many_stores() -> Plan:
     return plan(*stores)
 
 
-PLANS: dict[str, Callable[[], Plan]] = {
+SAMPLE_PLANS: dict[str, Callable[[], Plan]] = {
     "small": small,
     "nothing": nothing,
     "new-stores": new_stores,
@@ -222,4 +284,57 @@ def large_report() -> Report:
     return Report(made, outcomes(made), store_ids=(("guide", "vs_1"),), seconds=4_000)
 
 
-REPORTS: dict[str, Callable[[], Report]] = {"all-done": all_done, "mixed": mixed, "large": large_report}
+SAMPLE_REPORTS: dict[str, Callable[[], Report]] = {"all-done": all_done, "mixed": mixed, "large": large_report}
+
+
+# Arbitrary values of the plan's types, made from their annotations, so that a new field is covered at once.
+
+_HEX16 = st.text("0123456789abcdef", min_size=16, max_size=16)
+_SCALARS: dict[Any, st.SearchStrategy[Any]] = {
+    str: st.text(max_size=12) | st.sampled_from(["docs/a.md", "docs/b.md", "keep", "v1;a;b"]),
+    int: st.integers(-5, 10_000_000),
+    bool: st.booleans(),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    types.NoneType: st.none(),
+    AnyMark: st.builds(
+        Mark,
+        st.sampled_from(["kb", "kb/prod"]),
+        _HEX16,
+        st.sampled_from(["id", "?", "?" + "a" * 64]) | st.text("0123456789abcdef", min_size=64, max_size=64),
+        _HEX16,
+        _HEX16,
+        st.sampled_from(Origin),
+        st.integers(0, 9_999),
+        st.just("") | _HEX16,
+    )
+    | st.text(max_size=12).map(parse_mark),
+}
+_NARROWER: dict[type, dict[str, st.SearchStrategy[Any]]] = {
+    Outcome: {"attempts": st.integers(0, 9)},  # a count
+}
+
+
+@cache
+def arbitrary(kind: Any) -> st.SearchStrategy[Any]:
+    """Any value of an annotated type that can come about."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if kind in _SCALARS:
+        return _SCALARS[kind]
+    if origin in (typing.Union, types.UnionType):
+        return st.one_of([arbitrary(arg) for arg in args])
+    if origin is tuple and args[-1] is ...:
+        return st.lists(arbitrary(args[0]), max_size=2).map(tuple)
+    if origin is tuple:
+        return st.tuples(*map(arbitrary, args))
+    if origin is not None and issubclass(origin, Mapping):
+        return st.dictionaries(_SCALARS[str], arbitrary(args[1]), max_size=2)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        parts = {field.name: arbitrary(hints[field.name]) for field in fields(kind)}
+        return st.builds(kind, **parts | _NARROWER.get(kind, {}))
+    assert issubclass(kind, Enum), f"no strategy for {kind}"
+    return st.sampled_from(list(kind))
+
+
+ARBITRARY_PLANS: st.SearchStrategy[Plan] = arbitrary(Plan)
+ARBITRARY_REPORTS: st.SearchStrategy[Report] = arbitrary(Report)

@@ -1,0 +1,75 @@
+"""Scalars of YAML 1.2's core schema, and numbers that remember how they were written."""
+
+from __future__ import annotations
+
+import re
+
+_KEYWORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_OCTAL_OR_HEX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INFINITE_OR_NAN = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_MAX_NUMBER_LENGTH = 400  # characters; longer texts are not meant as numbers, and slow to read
+
+
+class NonCanonicalInt(int):
+    """A whole number that does not read back as it was written."""
+
+    text: str
+
+
+class NonCanonicalFloat(float):
+    """A number with a fraction or exponent that does not read back as it was written."""
+
+    text: str
+
+
+NonCanonical = NonCanonicalInt | NonCanonicalFloat
+
+
+def parse_scalar(text: str) -> str | int | float | bool | None:
+    """The value of a text without quotes."""
+    if text in _KEYWORDS:
+        return _KEYWORDS[text]
+    number = parse_number(text) if text[0] in "+-.0123456789" else None
+    return text if number is None else number
+
+
+def parse_number(text: str) -> int | float | None:
+    """The number of a plain scalar by YAML 1.2's core schema (and JSON, a part of it); None when it is text."""
+    value: int | float
+    if len(text) > _MAX_NUMBER_LENGTH:
+        return None
+    if _INTEGER.fullmatch(text):
+        value = int(text)
+    elif _OCTAL_OR_HEX.fullmatch(text):
+        value = int(text, 0)
+    elif _FLOAT.fullmatch(text):
+        value = float(text)
+    elif _INFINITE_OR_NAN.fullmatch(text):
+        value = float(text.replace(".", ""))
+    else:
+        return None
+    if str(value) == text:
+        return value
+    number = NonCanonicalInt(value) if isinstance(value, int) else NonCanonicalFloat(value)
+    number.text = text
+    return number
+
+
+def plain_number(number: NonCanonical) -> int | float:
+    """The number without its text."""
+    return int(number) if isinstance(number, int) else float(number)
+
+
+def as_written(value: object) -> str:
+    """A scalar's text, as it was written where that differs; booleans as in YAML."""
+    if isinstance(value, NonCanonical):
+        return value.text
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

@@ -1,0 +1,95 @@
+"""The identity of things as marks hold it, and the marks of what a manifest declares.
+
+Digests are the first 16 hex digits of SHA-256 over UTF-8 text in these canonical forms:
+
+    key         the key in NFC
+    chunking    "auto", or "800/400" (size, overlap); auto is whatever the service does, so it equals no numbers
+    attributes  a JSON array, no spaces, of [name, kind, value] sorted by name, with kind "s", "n" or "b",
+                strings in NFC, numbers without a needless fraction (1.0 is 1), `vssync_key` included,
+                `vssync_mark` and ignored attributes left out
+    settings    a JSON object, no spaces, sorted keys: name, metadata (ours only), expires (days or null)
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from vssync.model.marks import KEY, Mark, Origin, StoreMark, key_attribute, key_digest, name_tag, short_digest
+from vssync.model.state import Attributes, Chunking, DesiredFile, Scalar, StoreSettings
+
+
+def mark_for(owner: str, file: DesiredFile, ignore: Collection[str] = (), *, origin: Origin, tries: int = 1) -> Mark:
+    """The mark of a desired file; its content must have been read unless it is declared by id."""
+    return Mark(
+        owner=owner,
+        key=key_digest(file.key),
+        content=file.content,
+        chunking=chunking_digest(file.chunking),
+        attributes=attributes_digest(with_key(file.attributes, file.key), ignore),
+        origin=origin,
+        tries=tries,
+    )
+
+
+def with_echo(mark: Mark, reported: Attributes, ignore: Collection[str] = ()) -> Mark:
+    """The mark to keep once the service reported the attributes it keeps; unchanged when they are those it was sent."""
+    digest = attributes_digest(reported, ignore)
+    return replace(mark, echo="" if digest == mark.attributes else digest)
+
+
+def store_mark_for(owner: str, store: StoreSettings) -> StoreMark:
+    """The mark of a desired store."""
+    digest = settings_digest(store.name, store.metadata, store.expires_after_days)
+    return StoreMark(owner, store.key, digest, "".join(name_tag(name) for name in sorted(store.metadata)))
+
+
+def with_key(attributes: Attributes, key: str) -> dict[str, Scalar]:
+    """A file's attributes and its `vssync_key`."""
+    return {**attributes, KEY: key_attribute(key)}
+
+
+def chunking_digest(chunking: Chunking) -> str:
+    """A chunking's identity."""
+    return short_digest(str(chunking))
+
+
+def attributes_digest(attributes: Attributes, ignore: Collection[str] = ()) -> str:
+    """The identity of a set of attributes, whatever a service does to numbers and order."""
+    rows = [[name, _value_kind(value), value] for name, value in normalise_attributes(attributes, ignore).items()]
+    return short_digest(json.dumps(rows, ensure_ascii=False, separators=(",", ":")))
+
+
+def settings_digest(name: str, metadata: Mapping[str, str], expires_after_days: int | None) -> str:
+    """The identity of a store's settings that can be changed in place."""
+    settings = {"expires": expires_after_days, "metadata": dict(metadata), "name": name}
+    return short_digest(json.dumps(settings, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
+
+
+def normalise_attributes(attributes: Attributes, ignore: Collection[str] = ()) -> dict[str, Scalar]:
+    """The one form in which desired and live attributes are compared: sorted by name, without the ignored ones.
+
+    Strings are NFC and numbers lose a needless fraction. Booleans stay booleans, so `true` never equals 1.
+    """
+    return {name: _normalise_value(value) for name, value in sorted(attributes.items()) if name not in ignore}
+
+
+def values_equal(left: Scalar | None, right: Scalar | None) -> bool:
+    """Whether two normalised values agree in kind and value."""
+    return isinstance(left, bool) is isinstance(right, bool) and left == right
+
+
+def _normalise_value(value: Scalar) -> Scalar:
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _value_kind(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "b"
+    return "s" if isinstance(value, str) else "n"

@@ -1,0 +1,48 @@
+"""What decisions depend on beside the objects they are about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vssync.model.plan import Options
+from vssync.model.state import Capabilities, DesiredStore, Snapshot
+from vssync.planner.addresses import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContext:
+    """Whose plan it is, its options and what they put in scope, what the service can do, what is live."""
+
+    owner: str
+    options: Options
+    capabilities: Capabilities
+    scope: Scope
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class FileContext:
+    """The same for the files of one store."""
+
+    plan: PlanContext
+    store: DesiredStore
+
+    @property
+    def now(self) -> int:
+        """The service's time when it was read."""
+        return self.plan.snapshot.now
+
+    @property
+    def ignore(self) -> tuple[str, ...]:
+        """Attributes that others own."""
+        return self.store.ignore_attributes
+
+    def is_in_scope(self, key: str) -> bool:
+        """Whether `--target` and `--exclude` leave a key in the plan."""
+        scope = self.plan.scope
+        return not (scope.targets or scope.excludes) or scope.contains(self.store.key, key)
+
+    def is_replace_requested(self, key: str) -> bool:
+        """Whether `--replace` names a key, and it was not replaced yet."""
+        scope = self.plan.scope
+        return bool(scope.replaced) and scope.is_replace_requested(self.store.key, key)
