@@ -49,7 +49,7 @@ def test_a_name_with_our_digest_is_found_and_not_sent_twice(place: Place) -> Non
     assert suspected(report) == []
     assert len(live(place).uploads) == len(FILES)
     assert live(place).loose == set()
-    assert place.past().maybe == ()
+    assert place.past().suspected == ()
     assert list(place.plan().changes()) == []
 
 
@@ -60,7 +60,7 @@ def test_a_look_that_was_interrupted_leaves_an_upload_that_may_exist(place: Plac
 
     assert suspected(place.apply(lambda inner: Counting(inner, stop), faults=(LOST,))) == [True]
     (upload,) = (upload for upload in live(place).uploads if upload.id in live(place).loose)
-    assert [write.name for write, _ in place.past().maybe] == [upload.filename]
+    assert [write.name for write, _ in place.past().suspected] == [upload.filename]
 
 
 def test_another_name_is_sent_again(place: Place) -> None:
@@ -86,7 +86,7 @@ def test_what_is_not_found_is_sent_again(place: Place, faults: str, uploads: int
 def test_an_older_file_of_the_same_name_is_not_taken(place: Place) -> None:
     with place.work() as work:
         (file,) = (file for file in work.loaded.desired.stores[0].files if file.key == "2.md")
-        old = work.client.upload(io.BytesIO(b"# 2\n"), file.filename).id
+        old = work.client.upload_file(io.BytesIO(b"# 2\n"), file.filename).id
     place.clock.now += 3600
     assert suspected(place.apply(faults=("reset-before:POST:/files:3",))) == [True]
     assert live(place).loose == {old}

@@ -38,14 +38,14 @@ def place(tmp_path: Path) -> Place:
     for place.env in ("prod", "dev"):
         assert place.apply().converged
     with place.work() as work:
-        stores = {store.name: store.id for store in work.client.stores()}
+        stores = {store.name: store.id for store in work.client.list_stores()}
         theirs = upload(live(place), "guide-dev", "2.md")
-        work.client.attach(stores["guide-prod"], AttachmentEntry(theirs, {"by": "hand"}, AUTO))
+        work.client.attach_file(stores["guide-prod"], AttachmentEntry(theirs, {"by": "hand"}, AUTO))
     return place
 
 
-def upload(found: Live, store: str, key: str) -> str:
-    (file_id,) = [file.id for file in found.stores[store] if file.attributes.get(KEY) == key]
+def upload(service: Live, store: str, key: str) -> str:
+    (file_id,) = [file.id for file in service.stores[store] if file.attributes.get(KEY) == key]
     return file_id
 
 
@@ -54,8 +54,8 @@ def apply(place: Place, *faults: str, **options: Any) -> Report:
         return apply_plan(work, make_plan_now(work, Options(**options)), Silent())
 
 
-def sizes(found: Live) -> dict[str, int]:
-    return {name: len(files) for name, files in found.stores.items()}
+def sizes(service: Live) -> dict[str, int]:
+    return {name: len(files) for name, files in service.stores.items()}
 
 
 def test_an_upload_that_another_environment_holds_stays(place: Place) -> None:
@@ -75,7 +75,7 @@ def test_an_upload_that_another_environment_holds_stays(place: Place) -> None:
 )
 def test_no_upload_is_deleted_while_a_store_of_this_name_cannot_be_listed(place: Place, fault: str) -> None:
     with place.work() as work:
-        (prod,) = [store.id for store in work.client.stores() if store.name == "guide-prod"]
+        (prod,) = [store.id for store in work.client.list_stores() if store.name == "guide-prod"]
     gone = upload(live(place), "guide-dev", "3.md")
     place.write({"3.md": None})
     rule = fault.format(store=f"/vector_stores/{prod}")

@@ -107,10 +107,10 @@ def actions(plan: Plan) -> Iterator[Action]:
 def add_theirs(place: Place) -> None:
     """Somebody attaches a file to our store."""
     with place.work() as work:
-        (store,) = [store for store in work.client.stores() if store.name == "guide"]
-        theirs = work.client.upload(io.BytesIO(b"# theirs\n"), "theirs.md").id
-        work.client.attach(store.id, AttachmentEntry(theirs, {"owner": "them"}, AUTO))
-        work.client.files(store.id)
+        (store,) = [store for store in work.client.list_stores() if store.name == "guide"]
+        theirs = work.client.upload_file(io.BytesIO(b"# theirs\n"), "theirs.md").id
+        work.client.attach_file(store.id, AttachmentEntry(theirs, {"owner": "them"}, AUTO))
+        work.client.list_files(store.id)
 
 
 def test_every_step_matters(scene: Scene) -> None:

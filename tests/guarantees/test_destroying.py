@@ -24,15 +24,15 @@ def made(folder: Path, *, protect: bool = False, others: int = 0, allowed: int |
     (folder / "a.md").write_text("a\n")
     with open_work(folder) as (work, _):
         apply_plan(work, make_plan_now(work, Options()), Silent())
-        (store,) = work.client.stores()
+        (store,) = work.client.list_stores()
         for number in range(others):
             with (folder / "a.md").open("rb") as handle:
-                upload = work.client.upload(handle, f"{number}.md")
-            work.client.attach(store.id, AttachmentEntry(upload.id, {}, AUTO))
+                upload = work.client.upload_file(handle, f"{number}.md")
+            work.client.attach_file(store.id, AttachmentEntry(upload.id, {}, AUTO))
         planned = plan_destruction(work, delete_unmanaged=allowed)
         if not planned.refusals:
             assert apply_plan(work, planned, Silent()).converged
-            assert work.client.stores() == ()
+            assert work.client.list_stores() == ()
         return planned
 
 

@@ -49,15 +49,15 @@ def apply(folder: Path) -> tuple[Plan, Report]:
 
 def live(work: Session) -> tuple[str, dict[str, LiveFile]]:
     """The store's id and its files by key."""
-    store = work.client.stores()[0]
-    return store.id, {str(file.attributes.get(KEY)): file for file in work.client.files(store.id)}
+    store = work.client.list_stores()[0]
+    return store.id, {str(file.attributes.get(KEY)): file for file in work.client.list_files(store.id)}
 
 
 def attach(client: Client, store_id: str, name: str, attributes: Attributes, mark: Any = None) -> str:
     """Somebody uploads and attaches a file."""
-    file_id = client.upload(io.BytesIO(b"# theirs\n"), name).id
+    file_id = client.upload_file(io.BytesIO(b"# theirs\n"), name).id
     batch = client.create_batch(store_id, [AttachmentEntry(file_id, attributes, AUTO, mark)]).batch.id
-    client.batch(store_id, batch)
+    client.get_batch(store_id, batch)
     return file_id
 
 
@@ -73,7 +73,7 @@ def test_other_peoples_files_are_counted_and_left(folder: Path) -> None:
     with open_work(folder) as (work, _):
         store_id, files = live(work)
         assert set(files) == {"b.md", "c.md", "None"}
-        assert work.client.file(store_id, theirs).attributes == {"owner": "them"}
+        assert work.client.get_file(store_id, theirs).attributes == {"owner": "them"}
 
 
 def test_a_changed_attribute_is_drift_and_put_right(folder: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_changed_attribute_is_drift_and_put_right(folder: Path) -> None:
 def test_a_missing_file_comes_back(folder: Path) -> None:
     with open_work(folder) as (work, _):
         store_id, files = live(work)
-        work.client.detach(store_id, files["b.md"].id)
+        work.client.detach_file(store_id, files["b.md"].id)
     plan, report = apply(folder)
     assert [(change.action, change.key) for change in plan.stores[0].files] == [(Action.CREATE, "b.md")]
     assert report.converged
@@ -113,12 +113,12 @@ def test_a_second_copy_of_ours_goes_and_its_upload_with_it(folder: Path) -> None
     assert report.converged
     assert {reason for change in plan.stores[0].files for reason in change.reasons} == {Reason.SUPERSEDED}
     with open_work(folder) as (work, _recorder):
-        assert len(work.client.files(store_id)) == 3
+        assert len(work.client.list_files(store_id)) == 3
         kept = live(work)[1]["a.md"].id
         gone = before if kept != before else None
         if gone:
             with pytest.raises(Exception, match="404"):
-                work.client.uploaded(gone)
+                work.client.get_upload(gone)
     quiet(folder)
 
 
@@ -151,7 +151,7 @@ def test_an_edit_of_an_adopted_file_brings_it_in_anew_and_leaves_the_upload_of_o
     assert [(change.key, change.action) for change in plan.stores[0].files] == [("a.md", Action.REPLACE)]
     assert report.converged
     with open_work(folder) as (work, _):
-        assert work.client.uploaded(adopted).id == adopted
+        assert work.client.get_upload(adopted).id == adopted
     quiet(folder)
 
 

@@ -101,9 +101,9 @@ def settled(folder: Path, clock: Clock, provider: str = "local") -> None:
         plan = make_plan_now(work, Options())
         assert list(plan.changes()) == []
         assert recorder.writes == []
-        stores = work.client.stores()
+        stores = work.client.list_stores()
         assert len(stores) == 1
-        files = work.client.files(stores[0].id)
+        files = work.client.list_files(stores[0].id)
         desired = {file.key for file in work.loaded.desired.stores[0].files}
         assert sorted(str(file.attributes[KEY]) for file in files) == sorted(desired)
         assert {file.status for file in files} == {FileStatus.COMPLETED}
@@ -198,14 +198,14 @@ def test_a_strange_file_whose_upload_is_gone_stops_no_plan(folder: Path) -> None
     clock, spoken = Clock(), "local,keeps-attached=on"
     apply(folder, clock, provider=spoken)
     with open_work(folder, clock, provider=spoken) as (work, _):
-        store = work.client.stores()[0].id
-        ghost = work.client.upload(io.BytesIO(b"x"), "new.md").id
-        work.client.attach(store, AttachmentEntry(ghost, {}, AUTO))
+        store = work.client.list_stores()[0].id
+        ghost = work.client.upload_file(io.BytesIO(b"x"), "new.md").id
+        work.client.attach_file(store, AttachmentEntry(ghost, {}, AUTO))
         work.client.delete_upload(ghost)
     edit(folder)
     assert apply(folder, clock, provider=spoken).converged
     with open_work(folder, clock, provider=spoken) as (work, _):
-        assert work.client.attached(store, ghost)
+        assert work.client.is_attached(store, ghost)
         assert make_plan_now(work, Options()).empty
 
 

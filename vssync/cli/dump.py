@@ -13,13 +13,14 @@ from vssync.cli import exit_codes
 from vssync.cli.help import CONNECTION, option, verb
 from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, shared_options
 from vssync.errors import Refused, VssyncError
+from vssync.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from vssync.model.state import ServiceSpec
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_PROVIDERS = click.Choice(["local", "oci", "openai", "compatible"])
+_PROVIDERS = click.Choice(list(PROVIDERS))
 
 
 @verb

@@ -14,12 +14,13 @@ from vssync.cli import exit_codes
 from vssync.cli.help import option, verb
 from vssync.cli.session import format_valid
 from vssync.errors import ManifestError
+from vssync.providers import PROVIDERS
 from vssync.text import escape_control
 
 if TYPE_CHECKING:
     from vssync.commands.init import DraftEntry, ManifestDraft
 
-_PROVIDERS = click.Choice(["local", "oci", "openai", "compatible"])
+_PROVIDERS = click.Choice(list(PROVIDERS))
 
 
 @verb
@@ -65,7 +66,6 @@ class _Wizard:
     def make_draft(self, path: Path, patterns: tuple[str, ...]) -> ManifestDraft:
         """The manifest to write to a path; without patterns it lists the documents of the folder."""
         from vssync.commands.init import (
-            WIZARD_FIELDS,
             DraftEntry,
             draft_manifest,
             propose_entries,
@@ -78,7 +78,7 @@ class _Wizard:
         name = self._get_answer("name", "Name", suggestion, _check_name)
         service = {
             field.name: self._get_answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
-            for field in WIZARD_FIELDS[provider]
+            for field in PROVIDERS[provider].wizard_fields
         }
         entries = tuple(map(DraftEntry, patterns)) or propose_entries(survey_folder(path.parent), provider)
         if self._asks and not patterns:

@@ -9,6 +9,7 @@ from vssync.cli.completion import complete_stores
 from vssync.cli.help import option, verb
 from vssync.cli.options import SERVICE_OPTIONS, VIEW_OPTIONS, CommandOptions, json_format_option, shared_options
 from vssync.cli.session import session_with_progress
+from vssync.limits import SEARCH_RESULTS
 
 
 @verb
@@ -17,7 +18,7 @@ from vssync.cli.session import session_with_progress
 @option(
     "-n",
     "--most",
-    type=click.IntRange(1, 50),
+    type=click.IntRange(SEARCH_RESULTS[0], SEARCH_RESULTS[-1]),
     metavar="N",
     default=5,
     show_default=True,

@@ -46,7 +46,7 @@ def plan_with_progress(session: Session, make_plan: Callable[[], Plan]) -> Plan:
     from vssync.cli.progress import reading_progress
 
     client = session.client
-    with reading_progress(lambda: client.listed, lambda: client.repeated, lambda: client.trouble):
+    with reading_progress(lambda: client.listed_count, lambda: client.retry_count, lambda: client.last_failure):
         return make_plan()
 
 

@@ -1,4 +1,4 @@
-"""Marks: how a live object says whose it is and what it was made from. Nothing else encodes or decodes them.
+"""Marks: how a live object says who owns it and what it was made from. Nothing else encodes or decodes them.
 
 A store file of ours carries two attributes:
 
@@ -10,8 +10,8 @@ first 8 hex digits of the key digest of each metadata key we set, so that a key 
 removed without touching those of others. `digests` has the canonical forms behind the digests.
 
 `content` is the whole SHA-256 of the bytes, `id` for a File declared by id. For an adopted file, which nobody has
-read, it is `?` and the SHA-256 of the manifest's file when it was adopted: what the upload is taken for until that file
-is edited. A key of sixteen zeros, with `?` alone for its content, is provisional: a copy attached together with others
+read, it is `?` and the SHA-256 of the manifest's file when it was adopted: the upload counts as that until the file is
+edited. A key of sixteen zeros, with `?` alone for its content, is provisional: a copy attached together with others
 and not yet marked for itself.
 `origin` is u (we uploaded the File), d (declared) or a (adopted). `tries` counts ingestions since key,
 content or chunking last changed. `echo` is the attributes digest of what the service gave back where it
@@ -27,16 +27,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vssync.limits import MAX_VALUE_LENGTH
+
 KEY = "vssync_key"
 MARK = "vssync_mark"
 STORE_OWNER = "vssync_owner"
 STORE_PROTECT = "vssync_protect"
 STORE_BATCHES = "vssync_batches"
 RESERVED_PREFIX = "vssync_"
-VALUE_LIMIT = 512  # OpenAI spec: an attribute's or metadata value's length
 UNREAD, DECLARED = "?", "id"
-NEEDS_ATTRIBUTES = "without attributes no file can carry the mark that says whose it is"
-NEEDS_METADATA = "without metadata no store can carry the mark that says whose it is"
+NEEDS_ATTRIBUTES = "without attributes no file can carry the mark that says who owns it"
+NEEDS_METADATA = "without metadata no store can carry the mark that says who owns it"
 PROVISIONAL = "0" * 16  # the key of a copy that was attached and not yet marked for itself
 
 _HEX16 = r"[0-9a-f]{16}"
@@ -163,7 +164,7 @@ def name_tag(metadata_key: str) -> str:
 def key_attribute(key: str) -> str:
     """What `vssync_key` holds: the key, cut and closed with its digest where it is too long."""
     text = unicodedata.normalize("NFC", key)
-    return text if len(text) <= VALUE_LIMIT else f"{text[: VALUE_LIMIT - 17]}~{key_digest(key)}"
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 17]}~{key_digest(key)}"
 
 
 def read_batch_note(metadata: Mapping[str, str]) -> tuple[str, ...]:
@@ -175,7 +176,7 @@ def batch_note_text(batch_ids: Sequence[str]) -> str:
     """The note of a store's unfinished batches: the newest ids, as many as a metadata value holds."""
     newest: list[str] = []
     for batch_id in reversed(batch_ids):
-        if len(",".join([batch_id, *newest])) > VALUE_LIMIT:
+        if len(",".join([batch_id, *newest])) > MAX_VALUE_LENGTH:
             break
         newest.insert(0, batch_id)
     return ",".join(newest)
