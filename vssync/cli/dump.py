@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -56,6 +55,8 @@ def dump(
     Files are listed by local path where one file matches, and by id otherwise; comments say how certain each match is.
     The store is looked up in the manifest's service, or in the one that --provider names. Nothing is changed there.
     """
+    import secrets
+
     from vssync.commands.dump.run import DumpRequest, dump_store
     from vssync.commands.init import is_name, suggested_name
     from vssync.commands.session import open_connection

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -62,6 +60,9 @@ def _print_error(text: str) -> None:
 
 def _save_traceback() -> str:
     """Writes the traceback to a file, and says where; where no file can be made, gives the traceback itself."""
+    import tempfile
+    import traceback
+
     text = traceback.format_exc().rstrip()
     try:
         with tempfile.NamedTemporaryFile("wb", prefix="vssync-", suffix=".log", delete=False) as log:

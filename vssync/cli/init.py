@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 from pathlib import Path
 from shlex import quote
@@ -65,6 +64,8 @@ class _Wizard:
 
     def make_draft(self, path: Path, patterns: tuple[str, ...]) -> ManifestDraft:
         """The manifest to write to a path; without patterns it lists the documents of the folder."""
+        import secrets
+
         from vssync.commands.init import (
             DraftEntry,
             draft_manifest,
