@@ -13,7 +13,7 @@ import httpx
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.rate_limit import Interrupted
-from vssync.applier.context import StoreWorkload
+from vssync.applier.context import Watcher
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.endpoints import AuthKind, Endpoint
 from vssync.local import app
@@ -82,25 +82,8 @@ def client_of(answer: Callable[[httpx.Request], httpx.Response], clock: Clock | 
 _ID = re.compile(r"\b(vs_|file-|vsfb_)([0-9a-f.]+)")
 
 
-class Silent:
+class Silent(Watcher):
     """A watcher nobody listens to."""
-
-    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None: ...
-
-    def uploaded(self, store: str, size: int) -> None: ...
-
-    def batched(self, store: str) -> None: ...
-
-    def settled(self, store: str, count: int) -> None: ...
-
-    def clear(self, uploads: int) -> None: ...
-
-    def cleared(self) -> None: ...
-
-    def say(self, text: str) -> None: ...
-
-    def end(self) -> bool:
-        return False
 
 
 @contextmanager

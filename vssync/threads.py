@@ -1,9 +1,11 @@
-"""Runs a function over many values by threads, or plainly with one worker; results keep their order."""
+"""Threads and locks for all that works side by side; with one worker everything runs plainly, one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TypeVar
 
@@ -29,6 +31,31 @@ class Pool:
             for future in futures:
                 future.cancel()
             raise
+
+    def run_side_by_side(
+        self, function: Callable[[Given], object], values: Sequence[Given], *, limit: int, on_error: Callable[[], None]
+    ) -> None:
+        """`function` of every value by at most `limit` threads of their own, each of which may `map` with the pool's.
+
+        The first exception, or a signal, calls `on_error`; then nobody waits for the others.
+        """
+        if self._threads is None:
+            for value in values:
+                function(value)
+            return
+        threads = ThreadPoolExecutor(min(limit, len(values) or 1), "vssync-outer")
+        try:
+            for future in [threads.submit(function, value) for value in values]:
+                future.result()
+        except BaseException:
+            on_error()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+        threads.shutdown()
+
+    def new_lock(self) -> AbstractContextManager[object]:
+        """A lock among these threads."""
+        return threading.Lock()
 
     def __enter__(self) -> Pool:
         return self

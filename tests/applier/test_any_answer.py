@@ -69,16 +69,16 @@ class Moody(httpx.BaseTransport):
 @contextmanager
 def begun(place: Place, say: Say, first: int) -> Iterator[tuple[Callable[[], Report], Moody]]:
     """What applies the changes, once they are planned."""
-    made: list[Moody] = []
+    services: list[Moody] = []
 
     def wrap(inner: httpx.BaseTransport) -> Moody:
-        made.append(Moody(inner, say, first))
-        return made[0]
+        services.append(Moody(inner, say, first))
+        return services[0]
 
     with place.work(wrap) as work:
         planned = make_plan_now(work, Options())
-        made[0].listen()
-        yield lambda: apply_plan(work, planned, Silent()), made[0]
+        services[0].listen()
+        yield lambda: apply_plan(work, planned, Silent()), services[0]
 
 
 @pytest.fixture(scope="module")

@@ -68,15 +68,10 @@ def test_a_reader_finds_every_key_completed_at_any_moment_of_a_replace(place: Pl
     assert set(map(frozenset, watched.seen)) == {frozenset(FILES)}
 
 
-def requests(place: Place, **more: Any) -> Seen:
-    found: list[Counting] = []
-
-    def wrap(inner: httpx.BaseTransport) -> Counting:
-        found.append(Counting(inner))
-        return found[0]
-
-    assert place.apply(wrap, **more).converged
-    return found[0].seen
+def requests(place: Place, **options: Any) -> Seen:
+    report, seen = place.apply_recorded(**options)
+    assert report.converged
+    return seen
 
 
 def test_one_worker_always_makes_the_same_requests(tmp_path: Path) -> None:
@@ -93,9 +88,9 @@ def test_two_new_stores_share_each_upload(place: Place, workers: int) -> None:
     place.write({"vssync.yaml": TWO})
     sent = requests(place, workers=workers)
     assert sent.count(("POST", "/v1/files")) == len(FILES)
-    found = live(place)
-    assert [len(files) for files in found.stores.values()] == [len(FILES), len(FILES)]
-    assert len(found.uploads) == len(FILES)
+    service = live(place)
+    assert [len(files) for files in service.stores.values()] == [len(FILES), len(FILES)]
+    assert len(service.uploads) == len(FILES)
     assert list(place.plan().changes()) == []
     place.write({"0.md": "# other\n"})
     assert place.apply().converged

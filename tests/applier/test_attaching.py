@@ -33,17 +33,11 @@ def place(tmp_path: Path) -> Place:
 
 
 def applied(place: Place, *faults: str) -> tuple[Report, Seen]:
-    found: list[Counting] = []
-
-    def wrap(inner: httpx.BaseTransport) -> Counting:
-        found.append(Counting(inner))
-        return found[0]
-
-    return place.apply(wrap, faults=faults), found[0].seen
+    return place.apply_recorded(faults=faults)
 
 
 def count(seen: Seen, method: str, end: str) -> int:
-    return sum(one == method and path.endswith(end) for one, path in seen)
+    return sum(sent == method and path.endswith(end) for sent, path in seen)
 
 
 def undone(report: Report) -> dict[str, Status]:
@@ -66,10 +60,12 @@ def test_a_bad_file_is_found_by_halves(place: Place, bad: tuple[str, ...], batch
     assert count(seen, "POST", "/file_batches") == batches
     assert count(seen, "POST", "/v1/files") == 64
     assert (len(live(place).stores["docs"]), live(place).loose) == (64 - len(bad), set())
-    goes = [at for at, (method, path) in enumerate(seen) if method == "DELETE" and path.startswith("/v1/files/")]
-    lands = [at for at, (method, path) in enumerate(seen) if method == "GET" and "/file_batches/" in path]
-    assert len(goes) == len(bad)
-    assert all(at < lands[0] for at in goes)  # at once, not at the end
+    deletes = [
+        position for position, (method, path) in enumerate(seen) if method == "DELETE" and path.startswith("/v1/files/")
+    ]
+    polls = [position for position, (method, path) in enumerate(seen) if method == "GET" and "/file_batches/" in path]
+    assert len(deletes) == len(bad)
+    assert all(position < polls[0] for position in deletes)  # at once, not at the end
 
 
 def test_a_kind_that_is_not_taken_is_not_halved_to_the_end(place: Place) -> None:
@@ -175,21 +171,21 @@ def test_two_stores_that_learn_at_once_what_the_service_lacks_both_go_another_wa
 
     report = place.apply(wrap, workers=4)
     assert undone(report) == {}
-    assert {name: len(found) for name, found in live(place).stores.items()} == {"docs": files, "more": files}
+    assert {name: len(attached) for name, attached in live(place).stores.items()} == {"docs": files, "more": files}
 
 
-class Told(Silent):
-    """Keeps what a run says that there is to do."""
+class Announced(Silent):
+    """Keeps the workloads a run announces."""
 
-    todo: Sequence[StoreWorkload] = ()
+    workloads: Sequence[StoreWorkload] = ()
 
-    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None:
-        self.todo = todo
+    def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
+        self.workloads = workloads
 
 
 @pytest.mark.parametrize(("capabilities", "batches"), [("{}", 1), ("{batches: false}", 0)])
 def test_batches_are_announced_where_there_will_be_some(place: Place, capabilities: str, batches: int) -> None:
     place.write({"vssync.yaml": f"{MANIFEST}service: {{capabilities: {capabilities}}}\n"})
-    told = Told()
-    assert place.apply(watcher=told).converged
-    assert [(todo.changes, todo.batches) for todo in told.todo] == [(64, batches)]
+    announced = Announced()
+    assert place.apply(watcher=announced).converged
+    assert [(todo.changes, todo.batches) for todo in announced.workloads] == [(64, batches)]

@@ -64,8 +64,8 @@ def test_a_night_is_not_ten_minutes_without_progress(place: Place) -> None:
     place.clock = Sleepy()
     seen = iter(["busy", "busy", "busy", "done"])
     with place.work() as work, locked_journal(work) as record:
-        run = ApplyRun(work.client, Writes(work.client, record), work.pool, place.docs, Silent())
-        assert poll_until(run, lambda: (next(seen), None), "done".__eq__, str) == "done"
+        run = ApplyRun(Writes(work.client, record), work.pool, Silent())
+        assert poll_until(run, lambda: next(seen), "done".__eq__, str) == "done"
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0 * 24 * 400])

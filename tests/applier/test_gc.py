@@ -52,35 +52,35 @@ def digest_name(place: Place) -> str:
         return file.filename
 
 
-def found(place: Place, *, suspected: bool = False) -> set[str]:
+def orphans(place: Place, *, suspected: bool = False) -> set[str]:
     return {orphan.file_id for orphan in place.gc(suspected=suspected)}
 
 
 def test_nothing_is_an_orphan_of_a_store_that_is_right(place: Place) -> None:
     place.clock.now += 2 * DAY
-    assert found(place, suspected=True) == set()
+    assert orphans(place, suspected=True) == set()
 
 
 def test_a_name_with_our_digest_proves_an_upload_once_it_is_a_day_old(place: Place) -> None:
     ours = upload(place, digest_name(place), "# b\n")
     upload(place, "b-0123456789abcdef.md", "# b\n")
-    assert found(place) == set()
+    assert orphans(place) == set()
     place.clock.now += DAY + 1
-    assert found(place) == {ours}
+    assert orphans(place) == {ours}
 
 
 def test_a_name_and_a_size_are_only_a_suspicion(place: Place) -> None:
     alike = upload(place, "a.md", "# b\n")
     upload(place, "a.md", "# longer\n")
     upload(place, "b.md", "# a\n")
-    assert found(place, suspected=True) == set()
+    assert orphans(place, suspected=True) == set()
     place.clock.now += DAY + 1
-    assert found(place) == set()
-    assert found(place, suspected=True) == {alike}
+    assert orphans(place) == set()
+    assert orphans(place, suspected=True) == {alike}
     with place.work() as work:
         other = work.client.create_store({"name": "somebody's"})
         work.client.attach(other.id, AttachmentEntry(alike, {}, AUTO))
-    assert found(place, suspected=True) == set()
+    assert orphans(place, suspected=True) == set()
 
 
 def test_what_an_external_store_holds_is_no_orphan(place: Place) -> None:
@@ -91,10 +91,10 @@ def test_what_an_external_store_holds_is_no_orphan(place: Place) -> None:
         work.client.update_store(named.id, {"metadata": {}})
     assert killed(place, lambda seen: seen[-1][0] == "POST" and seen[-1][1].endswith("/file_batches"))
     place.clock.now += 2 * DAY
-    assert found(place, suspected=True) == found(place) == set()
+    assert orphans(place, suspected=True) == orphans(place) == set()
     with place.work() as work:
         work.client.update_store(named.id, {"name": "of another environment"})
-    assert found(place) == set()
+    assert orphans(place) == set()
 
 
 def attached(place: Place, file_id: str, *, others: int = 0) -> str:
@@ -125,7 +125,7 @@ def test_what_a_colleague_attached_is_no_orphan(
     """Though the journal of a failed run proves it ours, and though the store's list is short."""
     place.write({"c.md": "# c\n", "d.md": "# d\n"})
     assert killed(place, lambda seen: seen.count(("POST", "/v1/files")) == 2)
-    (lent,) = found(place)
+    (lent,) = orphans(place)
     store = attached(place, lent, others=others)
     loose = live(place).loose  # of the upload whose answer never came
     assert place.gc(suspected=suspected, delete=True, faults=faults) == ()
@@ -147,7 +147,7 @@ def test_a_colleagues_store_that_cannot_be_listed_may_hold_anything(place: Place
     with pytest.raises(ServiceError, match=message):
         place.gc(delete=True, faults=[f"status={status}:GET:/vector_stores/{store}/files"])
     assert live(place) == before
-    assert len(found(place)) == 1
+    assert len(orphans(place)) == 1
 
 
 def test_the_program_deletes_no_upload_of_a_failed_run_that_a_colleague_attached(tmp_path: Path) -> None:
@@ -175,8 +175,8 @@ def test_what_a_dead_run_explains_is_not_spared(place: Place) -> None:
     place.write({"c.md": "# c\n"})
     assert killed(place, lambda seen: seen[-1] == ("POST", "/v1/files"))
     (lost,) = live(place).loose
-    assert found(place) == set()
-    assert found(place, suspected=True) == {lost}
+    assert orphans(place) == set()
+    assert orphans(place, suspected=True) == {lost}
     assert place.gc(suspected=True, delete=True) == ()
     assert live(place).loose == set()
 
@@ -188,9 +188,9 @@ def test_what_was_not_deleted_or_not_listed_is_not_forgotten(place: Place, fault
         assert killed(place, lambda seen: seen[-1] == ("POST", "/v1/files"))
     place.gc(suspected=True, delete=True, faults=fault.split())
     (left,) = live(place).loose
-    assert found(place, suspected=True) == {left}
+    assert orphans(place, suspected=True) == {left}
     assert place.gc(suspected=True, delete=True) == ()
-    assert (live(place).loose, place.past().maybe) == (set(), ())
+    assert (live(place).loose, place.past().suspected) == (set(), ())
 
 
 def test_nothing_is_called_an_orphan_when_a_listing_fails(place: Place) -> None:
@@ -202,4 +202,4 @@ def test_nothing_is_called_an_orphan_when_a_listing_fails(place: Place) -> None:
     faults = ("status=403:GET:/vector_stores/*/files",)
     with place.work(faults=faults) as work, locked_journal(work) as record, pytest.raises(ServiceError):
         find_orphans(work, record)
-    assert len(found(place)) == 1
+    assert len(orphans(place)) == 1

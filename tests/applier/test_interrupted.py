@@ -43,7 +43,7 @@ class Tired(Silent):
     def __init__(self, after: int) -> None:
         self.looks = iter(range(after))
 
-    def end(self) -> bool:
+    def on_ending(self) -> bool:
         return next(self.looks, None) is None
 
 
@@ -51,13 +51,13 @@ class Tired(Silent):
 def test_what_is_in_flight_gets_two_seconds_and_the_report_is_true(
     place: Place, monkeypatch: pytest.MonkeyPatch, watcher: Silent, waited: float
 ) -> None:
-    real, waits = Journal.idle, []
+    real, waits = Journal.wait_until_idle, []
 
-    def idle(self: Journal, patience: float) -> tuple[Write, ...]:
-        waits.append(patience)
+    def wait_until_idle(self: Journal, timeout: float) -> tuple[Write, ...]:
+        waits.append(timeout)
         return real(self, 0)
 
-    monkeypatch.setattr(Journal, "idle", idle)
+    monkeypatch.setattr(Journal, "wait_until_idle", wait_until_idle)
     report = place.apply(at_the_fifth_upload, watcher=watcher)
     assert sum(waits) == pytest.approx(waited)
     assert report.interrupted

@@ -9,7 +9,7 @@ import pytest
 
 from tests.planner.builders import OWNER, batch, copy, declared, live_store, plan, unmarked, wanted, with_mark, without
 from vssync.applier.lower import lower
-from vssync.applier.steps import AwaitBatch, CancelBatch, Drop, Put, StoreSteps, Wait
+from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait
 from vssync.model.digests import attributes_digest, mark_for, with_key
 from vssync.model.marks import KEY, Mark, Origin, key_digest
 from vssync.model.plan import Action, FileChange, Plan, Reason, StorePlan
@@ -25,8 +25,8 @@ BUSY, FAILED = FileStatus.IN_PROGRESS, FileStatus.FAILED
 def steps(files: Any, copies: Any, *, settings: dict[str, Any] | None = None, **options: Any) -> StoreSteps:
     store = declared(*files, **(settings or {}))
     batches = options.pop("batches", ())
-    made = plan(store, [(live_store(store), Contents(tuple(copies), tuple(batches)))], **options)
-    (lowered,) = lower(made)
+    planned = plan(store, [(live_store(store), Contents(tuple(copies), tuple(batches)))], **options)
+    (lowered,) = lower(planned)
     return lowered
 
 
@@ -76,7 +76,7 @@ def test_what_serves_stays_until_the_file_attached_again_is_completed() -> None:
     lowered = steps([A], [copy(B, id="f0", at=1), copy(status=FAILED)])
     (put,) = puts(lowered)
     assert (put.gap, put.drops) == (True, (Drop("a.md", "f1", uploaded=False),))
-    assert lowered.removes == (Drop("a.md", "f0", uploaded=True, kept="f1"),)
+    assert lowered.removes == (Drop("a.md", "f0", uploaded=True, kept_id="f1"),)
 
 
 def test_an_adopted_file_attached_again_stays_adopted_and_unread() -> None:
@@ -126,7 +126,7 @@ def test_attributes_of_others_go_along_and_stay_out_of_the_mark() -> None:
 
 def test_surplus_goes_only_after_reading_the_kept_copy() -> None:
     lowered = steps([A], [copy(), copy(id="f2", at=9_950)])
-    assert lowered.removes == (Drop("a.md", "f1", uploaded=True, kept="f2"),)
+    assert lowered.removes == (Drop("a.md", "f1", uploaded=True, kept_id="f2"),)
 
 
 def test_a_copy_under_way_is_waited_for_and_put_right_meanwhile() -> None:
@@ -151,14 +151,14 @@ def test_live_batches_are_cancelled_or_waited_for() -> None:
     right, wrong = copy(id="f1", status=BUSY), copy(wanted("b.md", "B"), id="f2", status=BUSY)
     files = [A, wanted("b.md", "B2")]
     lowered = steps(files, [right, wrong], batches=[batch("b1", "f1"), batch("b2", "f2")])
-    assert (lowered.awaited, lowered.cancels) == ((AwaitBatch("b1"),), (CancelBatch("b2"),))
+    assert (lowered.awaited, lowered.cancels) == ((BatchStep("b1"),), (BatchStep("b2"),))
 
 
 EXPIRED = live_store(status=StoreStatus.EXPIRED)
 
 
 @pytest.mark.parametrize(
-    ("made", "setup", "teardown"),
+    ("planned", "setup", "teardown"),
     [
         (plan(declared()), Action.CREATE, None),
         (plan(declared(name="x"), [(live_store(), Contents())]), Action.UPDATE, None),
@@ -167,8 +167,10 @@ EXPIRED = live_store(status=StoreStatus.EXPIRED)
         (plan((), [(live_store(), Contents())], allow_store_deletes=True), None, Action.DELETE),
     ],
 )
-def test_a_store_is_set_up_first_and_torn_down_last(made: Plan, setup: Action | None, teardown: Action | None) -> None:
-    (lowered,) = lower(made)
+def test_a_store_is_set_up_first_and_torn_down_last(
+    planned: Plan, setup: Action | None, teardown: Action | None
+) -> None:
+    (lowered,) = lower(planned)
     assert (lowered.setup and lowered.setup.action, lowered.teardown and lowered.teardown.action) == (setup, teardown)
 
 
@@ -180,14 +182,16 @@ def test_a_refused_store_has_no_step(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("action", list(Action))
 def test_every_action_on_a_file_is_lowered_or_refused(action: Action) -> None:
     """A new action without a meaning here is an error, not a step forgotten."""
-    kept = plan(declared(A), [(live_store(declared(A)), Contents((copy(live={"x": 1}),)))]).stores[0].files[0]
-    change = replace(kept, action=action, reasons=(Reason.DRIFTED,), drop=(kept.keep,) if kept.keep else ())
-    made = Plan(OWNER, plan().service, (StorePlan("guide", "guide", "vs1", declared(), files=(change,)),))
+    unchanged = plan(declared(A), [(live_store(declared(A)), Contents((copy(live={"x": 1}),)))]).stores[0].files[0]
+    change = replace(
+        unchanged, action=action, reasons=(Reason.DRIFTED,), drop=(unchanged.keep,) if unchanged.keep else ()
+    )
+    planned = Plan(OWNER, plan().service, (StorePlan("guide", "guide", "vs1", declared(), files=(change,)),))
     if action is Action.CANCEL:
         with pytest.raises(ValueError, match="cannot be cancelled"):
-            lower(made)
+            lower(planned)
     else:
-        assert bool(lower(made)) is (action is not Action.REFUSE)
+        assert bool(lower(planned)) is (action is not Action.REFUSE)
 
 
 def test_a_change_without_its_desired_file_is_a_bug() -> None:

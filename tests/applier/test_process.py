@@ -157,6 +157,6 @@ def test_a_second_apply_on_one_machine_is_refused(tmp_path: Path) -> None:
             code, _, err = run(folder, state, "apply", "--yes")
             assert code == 3
             assert f"locked: process {first.pid} on {socket.gethostname()}" in err
-            assert f"A run is at work: process {first.pid}" in run(folder, state, "plan")[2]
+            assert f"A run is in progress: process {first.pid}" in run(folder, state, "plan")[2]
             first.kill()
-        assert "A run was cut off" in run(folder, state, "plan")[2]
+        assert "A run was interrupted" in run(folder, state, "plan")[2]

@@ -49,7 +49,7 @@ def test_a_name_with_our_digest_is_found_and_not_sent_twice(place: Place) -> Non
     assert suspected(report) == []
     assert len(live(place).uploads) == len(FILES)
     assert live(place).loose == set()
-    assert place.past().maybe == ()
+    assert place.past().suspected == ()
     assert list(place.plan().changes()) == []
 
 
@@ -60,7 +60,7 @@ def test_a_look_that_was_interrupted_leaves_an_upload_that_may_exist(place: Plac
 
     assert suspected(place.apply(lambda inner: Counting(inner, stop), faults=(LOST,))) == [True]
     (upload,) = (upload for upload in live(place).uploads if upload.id in live(place).loose)
-    assert [write.name for write, _ in place.past().maybe] == [upload.filename]
+    assert [write.name for write, _ in place.past().suspected] == [upload.filename]
 
 
 def test_another_name_is_sent_again(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,36 +24,36 @@ BAD, LOST = Result(Status.FAILED, "bad", attempts=8), Result(Status.UNKNOWN, "lo
 def outcome(*steps: Result | str | float) -> Outcome:
     """The outcome of one change: a number lets time pass, a text says what happened, a result is recorded."""
     clock = Clock(now=100.0)
-    results = Results(clock.monotonic)
+    results = Results(clock.monotonic, threading.Lock())
     for step in steps:
         if isinstance(step, float):
             clock.now += step
         elif isinstance(step, Result):
-            results.add(STORE, KEY, step)
+            results.record_result(STORE, KEY, step)
         else:
             getattr(results, step)(STORE, KEY)
-    (found,) = [each for each in results.outcomes(small()) if each.key == KEY]
-    return found
+    (result,) = [each for each in results.outcomes(small()) if each.key == KEY]
+    return result
 
 
 @pytest.mark.parametrize(
     ("steps", "status", "attempts", "seconds"),
     [
         ((), Status.SKIPPED, 0, 0.0),
-        (("begin", 2.0), Status.UNKNOWN, 1, 2.0),
-        (("begin", 2.0, DONE, 5.0), Status.DONE, 1, 2.0),
-        ((1.0, "begin", 2.0, "begin", 1.0, DONE), Status.DONE, 1, 3.0),
-        (("begin", 2.0, "again", 3.0, "again", 1.0, DONE), Status.DONE, 3, 6.0),
-        (("begin", 1.0, BAD), Status.FAILED, 8, 1.0),
-        (("begin", DONE, 4.0, LOST, 1.0, BAD, 1.0, DONE), Status.FAILED, 8, 6.0),
+        (("record_start", 2.0), Status.UNKNOWN, 1, 2.0),
+        (("record_start", 2.0, DONE, 5.0), Status.DONE, 1, 2.0),
+        ((1.0, "record_start", 2.0, "record_start", 1.0, DONE), Status.DONE, 1, 3.0),
+        (("record_start", 2.0, "record_retry", 3.0, "record_retry", 1.0, DONE), Status.DONE, 3, 6.0),
+        (("record_start", 1.0, BAD), Status.FAILED, 8, 1.0),
+        (("record_start", DONE, 4.0, LOST, 1.0, BAD, 1.0, DONE), Status.FAILED, 8, 6.0),
         ((Result(Status.SKIPPED, "kept"), 1.0), Status.SKIPPED, 0, 0.0),
     ],
 )
 def test_the_worst_end_counts_and_every_attempt(
     steps: tuple[Result | str | float, ...], status: Status, attempts: int, seconds: float
 ) -> None:
-    found = outcome(*steps)
-    assert (found.status, found.attempts, found.seconds) == (status, attempts, seconds)
+    result = outcome(*steps)
+    assert (result.status, result.attempts, result.seconds) == (status, attempts, seconds)
 
 
 MANIFEST = """\

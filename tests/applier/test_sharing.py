@@ -44,8 +44,8 @@ def place(tmp_path: Path) -> Place:
     return place
 
 
-def upload(found: Live, store: str, key: str) -> str:
-    (file_id,) = [file.id for file in found.stores[store] if file.attributes.get(KEY) == key]
+def upload(service: Live, store: str, key: str) -> str:
+    (file_id,) = [file.id for file in service.stores[store] if file.attributes.get(KEY) == key]
     return file_id
 
 
@@ -54,8 +54,8 @@ def apply(place: Place, *faults: str, **options: Any) -> Report:
         return apply_plan(work, make_plan_now(work, Options(**options)), Silent())
 
 
-def sizes(found: Live) -> dict[str, int]:
-    return {name: len(files) for name, files in found.stores.items()}
+def sizes(service: Live) -> dict[str, int]:
+    return {name: len(files) for name, files in service.stores.items()}
 
 
 def test_an_upload_that_another_environment_holds_stays(place: Place) -> None:

@@ -63,9 +63,9 @@ def test_an_expired_store_is_replaced_once_and_leaves_nothing(place: Place, prov
     assert (report.converged, report.orphans) == (True, ())
     (new,) = report.store_ids
     assert new[1] != old
-    found = live(place)  # which finds each store once
-    assert [len(files) for files in found.stores.values()] == [len(FILES)]
-    assert (len(found.uploads), found.loose) == (len(FILES), set())
+    service = live(place)  # which finds each store once
+    assert [len(files) for files in service.stores.values()] == [len(FILES)]
+    assert (len(service.uploads), service.loose) == (len(FILES), set())
     assert list(place.plan().changes()) == []
 
 
@@ -81,9 +81,9 @@ def test_an_expired_store_that_left_the_manifest_takes_its_uploads_along(place: 
     place.write({"vssync.yaml": MANIFEST.replace("docs:", "other:")})
     report = apply(place, Options(allow_store_deletes=True))
     assert (report.converged, report.orphans) == (True, ())
-    found = live(place)
-    assert {name: len(files) for name, files in found.stores.items()} == {"other": len(FILES)}
-    assert (len(found.uploads), found.loose) == (len(FILES), set())
+    service = live(place)
+    assert {name: len(files) for name, files in service.stores.items()} == {"other": len(FILES)}
+    assert (len(service.uploads), service.loose) == (len(FILES), set())
 
 
 def test_uploads_of_an_expired_store_are_not_forgotten_when_a_run_dies_over_it(place: Place) -> None:
@@ -103,9 +103,9 @@ def test_an_upload_of_an_expired_store_that_another_store_holds_stays(place: Pla
     expired_id = dict(place.apply().store_ids)["docs"]
     place.clock.now += 3 * 24 * 3600
     assert apply(place, REPLACE).converged
-    found = live(place)
-    assert expired_id not in found.stores
-    assert {name: len(files) for name, files in found.stores.items()} == {"docs": len(FILES), "twin": len(FILES)}
+    service = live(place)
+    assert expired_id not in service.stores
+    assert {name: len(files) for name, files in service.stores.items()} == {"docs": len(FILES), "twin": len(FILES)}
 
 
 def test_an_expired_store_stays_while_its_files_could_not_be_brought_in(place: Place) -> None:
@@ -125,10 +125,10 @@ class Meeting(Silent):
     def __init__(self) -> None:
         self.begun, self.failed = threading.Event(), threading.Event()
 
-    def uploaded(self, store: str, size: int) -> None:
+    def on_uploaded(self, store: str, size: int) -> None:
         assert self.begun.wait(60)
 
-    def settled(self, store: str, count: int) -> None:
+    def on_settled(self, store: str, count: int) -> None:
         if store == "docs":
             self.failed.set()
         elif not self.begun.is_set():

@@ -13,6 +13,7 @@ from tests.applier.world import Place, killed
 from tests.support import Clock, Silent, client_of
 from vssync.applier.context import ApplyRun
 from vssync.applier.wait import poll_until
+from vssync.applier.writes import Writes
 from vssync.model.report import Status
 from vssync.threads import Pool
 
@@ -24,13 +25,20 @@ def place(tmp_path: Path) -> Place:
     return place
 
 
-def pauses(states: Sequence[int], hints: Sequence[float | None], patience: float = 600.0) -> list[float]:
+def pauses(states: Sequence[int], hints: Sequence[float | None], timeout: float = 600.0) -> list[float]:
     """Seconds between looks at what is in these states one after the other; the last one is its end."""
     clock = Clock()
     with Pool(1) as pool:
-        run = ApplyRun(client_of(cast(Any, None), clock), cast(Any, None), pool, Path(), Silent())
-        looks = iter(zip(states, hints, strict=True))
-        poll_until(run, lambda: next(looks), lambda state: state == states[-1], lambda state: state, patience=patience)
+        run = ApplyRun(Writes(client_of(cast(Any, None), clock), cast(Any, None)), pool, Silent())
+        polls = iter(zip(states, hints, strict=True))
+        poll_until(
+            run,
+            lambda: next(polls),
+            lambda poll: poll[0] == states[-1],
+            lambda poll: poll[0],
+            hint_of=lambda poll: poll[1],
+            timeout=timeout,
+        )
     return clock.waits
 
 
@@ -56,7 +64,7 @@ def test_looks_come_at_growing_intervals_unless_the_service_has_a_wish(
 
 
 def test_what_stands_still_is_given_up() -> None:
-    waits = pauses([0] * 99 + [1], [None] * 100, patience=60.0)
+    waits = pauses([0] * 99 + [1], [None] * 100, timeout=60.0)
     assert 60 < sum(waits) < 75
 
 
@@ -111,7 +119,10 @@ def test_what_an_earlier_run_left_under_way_is_waited_for_together(place: Place,
     place.provider, place.ingest_delay = provider, 3600.0
     last = "/files" if provider == ALONE else "/file_batches"
     enough = len(FILES) if provider == ALONE else 1
-    assert killed(place, lambda seen: count([one for one in seen if "vector_stores" in one[1]], "POST", last) == enough)
+    assert killed(
+        place,
+        lambda seen: count([request for request in seen if "vector_stores" in request[1]], "POST", last) == enough,
+    )
     before = place.clock.now
     report, seen = applied(place)
     assert undone(report).keys() >= set(FILES)

@@ -105,6 +105,16 @@ class Place:
         with self.work(wrap, **more) as work:
             return apply_plan(work, make_plan_now(work, options), watcher or Silent())
 
+    def apply_recorded(self, **more: Any) -> tuple[Report, Seen]:
+        """An apply, and its requests."""
+        recorders: list[Counting] = []
+
+        def wrap(inner: httpx.BaseTransport) -> Counting:
+            recorders.append(Counting(inner))
+            return recorders[0]
+
+        return self.apply(wrap, **more), recorders[0].seen
+
     def left_over(self) -> str:
         with self.work() as work:
             return describe_left_over(work)

@@ -35,12 +35,12 @@ class Log:
 def test_a_log_is_told_how_far_a_run_is_and_how_long_it_takes() -> None:
     log, held = Log(), [0.0]
     lines = log.lines()
-    lines.begin([GUIDE, FAQ], lambda: held[0])
-    lines.uploaded("guide", 500_000)
-    lines.batched("guide")
+    lines.on_start([GUIDE, FAQ], lambda: held[0])
+    lines.on_uploaded("guide", 500_000)
+    lines.on_batch_sent("guide")
     log.now = 5.0
     lines.tick()
-    lines.settled("guide", 30)
+    lines.on_settled("guide", 30)
     log.now, held[0] = 10.0, 42.0
     lines.tick()
     assert log.said == [
@@ -54,7 +54,7 @@ def test_a_log_is_told_how_far_a_run_is_and_how_long_it_takes() -> None:
 def test_a_log_is_told_once_a_minute_that_nothing_moves() -> None:
     log = Log()
     lines = log.lines()
-    lines.begin([GUIDE], lambda: 0.0)
+    lines.on_start([GUIDE], lambda: 0.0)
     for _ in range(25):
         log.now += 5.0
         lines.tick()
@@ -80,12 +80,12 @@ def test_a_log_is_told_how_much_is_read_and_why_something_is_sent_again(
 def test_a_log_is_not_told_of_what_there_is_not() -> None:
     log = Log()
     lines = log.lines()
-    lines.begin([StoreWorkload("guide", size=0, batches=0, changes=3)], lambda: 0.0)
+    lines.on_start([StoreWorkload("guide", size=0, batches=0, changes=3)], lambda: 0.0)
     log.now = 5.0
-    lines.settled("guide", 1)
+    lines.on_settled("guide", 1)
     lines.tick()
     log.now = 10.0
-    lines.settled("guide", 2)
+    lines.on_settled("guide", 2)
     lines.tick()
     first, *more = log.said
     assert first == "Applying: 3 changes."
@@ -95,7 +95,7 @@ def test_a_log_is_not_told_of_what_there_is_not() -> None:
 @pytest.fixture
 def drawn() -> Bars:
     shown = Bars(Console(file=io.StringIO(), width=80))
-    shown.begin([GUIDE, FAQ], lambda: 0.0)
+    shown.on_start([GUIDE, FAQ], lambda: 0.0)
     return shown
 
 
@@ -109,24 +109,24 @@ def rows(shown: Bars) -> list[str]:
 def test_a_terminal_has_a_row_for_each_amount_and_for_each_store_at_work(drawn: Bars) -> None:
     shown = drawn
     assert [row.split()[0] for row in rows(shown)] == ["bytes", "batches", "changes"]
-    shown.uploaded("guide", 1_500_000)
-    shown.batched("guide")
-    shown.settled("guide", 40)
-    shown.settled("faq", 5)
+    shown.on_uploaded("guide", 1_500_000)
+    shown.on_batch_sent("guide")
+    shown.on_settled("guide", 40)
+    shown.on_settled("faq", 5)
     found = rows(shown)
     assert [row.split()[0] for row in found] == ["bytes", "batches", "changes", "guide", "faq"]
     for text, row in zip(["1.4 MB of 3.8 MB", "1 of 3", "45 of 120", "40 of 100", "5 of 20"], found, strict=True):
         assert text in row
-    shown.settled("faq", 15)
+    shown.on_settled("faq", 15)
     assert [row.split()[0] for row in rows(shown)] == ["bytes", "batches", "changes", "guide"]
 
 
 @pytest.mark.parametrize("name", ["a" * 60, "\x1b[31mred[bold]"])
 def test_a_store_name_breaks_no_row(name: str) -> None:
     shown = Bars(Console(file=io.StringIO(), width=80))
-    shown.begin([StoreWorkload(name, 10**12, 1_000, 100_000), FAQ], lambda: 0.0)
-    shown.uploaded(name, 123_456_789_012)
-    shown.settled(name, 99_999)
+    shown.on_start([StoreWorkload(name, 10**12, 1_000, 100_000), FAQ], lambda: 0.0)
+    shown.on_uploaded(name, 123_456_789_012)
+    shown.on_settled(name, 99_999)
     assert len(rows(shown)) == 4
     assert "\x1b" not in "".join(rows(shown))
 
@@ -134,11 +134,11 @@ def test_a_store_name_breaks_no_row(name: str) -> None:
 def test_uploads_that_go_in_the_end_have_a_row_and_a_word_of_their_own(drawn: Bars) -> None:
     log = Log()
     lines = log.lines()
-    lines.begin([StoreWorkload("guide", size=0, batches=0, changes=3)], lambda: 0.0)
+    lines.on_start([StoreWorkload("guide", size=0, batches=0, changes=3)], lambda: 0.0)
     for watcher in (drawn, lines):
-        watcher.settled("guide", 3)
-        watcher.clear(2)
-        watcher.cleared()
+        watcher.on_settled("guide", 3)
+        watcher.on_cleanup(2)
+        watcher.on_upload_deleted()
     lines.tick()
     assert log.said[1:] == ["  3 of 3 changes done, 1 of 2 old uploads deleted"]
     (row,) = [row for row in rows(drawn) if row.startswith("cleanup")]
@@ -147,8 +147,8 @@ def test_uploads_that_go_in_the_end_have_a_row_and_a_word_of_their_own(drawn: Ba
 
 def test_a_narrow_terminal_has_the_numbers_whole() -> None:
     shown = Bars(Console(file=io.StringIO(), width=50))
-    shown.begin([StoreWorkload("guide", 123_000_000_000, 1_000, 100_000), FAQ], lambda: 0.0)
-    shown.uploaded("guide", 61_500_000_000)
+    shown.on_start([StoreWorkload("guide", 123_000_000_000, 1_000, 100_000), FAQ], lambda: 0.0)
+    shown.on_uploaded("guide", 61_500_000_000)
     assert [row.split("  ")[0] for row in rows(shown)[:1]] == ["bytes"]
     assert "57.3 GB of 114.6 GB" in rows(shown)[0]
     assert all(len(row) <= 50 and "…" not in row for row in rows(shown))
@@ -156,14 +156,14 @@ def test_a_narrow_terminal_has_the_numbers_whole() -> None:
 
 def test_while_the_service_asks_for_it_a_terminal_says_how_long_is_waited() -> None:
     shown = Bars(Console(file=io.StringIO(), width=80))
-    shown.begin([GUIDE], lambda: 42.0)
+    shown.on_start([GUIDE], lambda: 42.0)
     assert "waits 42 s" in rows(shown)[-1]
 
 
 def test_a_word_in_between_is_cleaned_and_breaks_no_row() -> None:
     paper = io.StringIO()
     shown = Bars(Console(file=paper, width=80))
-    shown.say("docs: \x1b[31m[red]other chunking")
+    shown.on_message("docs: \x1b[31m[red]other chunking")
     assert paper.getvalue() == "docs: \\x1b[31m[red]other chunking\n"
 
 
@@ -171,8 +171,8 @@ def test_bars_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     paper = io.StringIO()
     monkeypatch.setattr(bars, "Console", lambda stderr: Console(file=paper, force_terminal=True, width=80))
     with bars.bars() as watcher:
-        watcher.begin([GUIDE], lambda: 0.0)
-        watcher.settled("guide", 100)
+        watcher.on_start([GUIDE], lambda: 0.0)
+        watcher.on_settled("guide", 100)
     assert paper.getvalue().endswith("\x1b[2K") or "\x1b[2K" in paper.getvalue()[-40:]
 
 

@@ -46,7 +46,7 @@ class Told(Silent):
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def say(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         self.said.append(text)
 
 
@@ -105,7 +105,7 @@ def test_stated_attributes_false_ends_every_plan_before_anything_is_written(fold
         ("local,takes-attributes=off,has-batches=off", (), "without attributes no file can carry the mark"),
         ("local", (LOST,), "the service lost the mark that was sent along; "),
         ("local", ("erased-mark",), "the service lost the mark"),
-        ("local", (LOST, NO_UPDATES), "and changes no attributes later"),
+        ("local", (LOST, NO_UPDATES), "and cannot change attributes later"),
         ("local,has-batches=off", (LOST,), "the service lost the mark"),
     ],
 )

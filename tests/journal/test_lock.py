@@ -14,7 +14,7 @@ import pytest
 
 from vssync.cli import exit_codes
 from vssync.cli.main import cli
-from vssync.commands.apply import locked_journal as alone_at
+from vssync.commands.apply import locked_journal
 from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.errors import Refused, VssyncError
 from vssync.journal.lock import exclusive_lock
@@ -57,7 +57,7 @@ def test_the_second_is_refused_and_told_who_is_at_work(tmp_path: Path, holder: s
 def test_who_holds_it_may_not_be_told(tmp_path: Path, holder: subprocess.Popen[str], text: bytes) -> None:
     (tmp_path / "state" / "holder.json").write_bytes(text)
     with (
-        pytest.raises(Refused, match="locked: another process, unknown which, is at work"),
+        pytest.raises(Refused, match="locked: an unknown process, is working on"),
         exclusive_lock(tmp_path / "state"),
     ):
         pass
@@ -114,7 +114,7 @@ def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subproc
     monkeypatch.chdir(tmp_path / "docs")
     monkeypatch.setenv("VSSYNC_STATE_DIR", str(tmp_path / "state"))
     settings = Settings(manifest=".", environment=os.environ)
-    with open_session(settings, load_manifest(settings)) as work, alone_at(work):
+    with open_session(settings, load_manifest(settings)) as work, locked_journal(work):
         pass
     (folder,) = (tmp_path / "state").iterdir()
     command = [sys.executable, "-c", HOLD, str(folder)]

@@ -55,7 +55,7 @@ def test_a_link_does_not_lead_a_state_folder_out_of_the_checkout(tmp_path: Path,
     folder = journal_folder(endpoint, "kb", checkout, checkout, {"VSSYNC_STATE_DIR": str(tmp_path / "own")})
     with exclusive_lock(folder):
         Journal(folder).close()
-    assert read_past(folder).broken == ()
+    assert read_past(folder).interrupted == ()
 
 
 def fifo(path: Path, _victim: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.applier.world import Counting, Place, killed, live
+from tests.applier.world import Place, Seen, killed, live
 from tests.support import Silent
 from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.batches import cancel_batch, list_batches
@@ -25,14 +25,14 @@ from vssync.commands.destroy import plan_destruction
 from vssync.errors import UsageProblem, VssyncError
 from vssync.journal import records
 from vssync.journal.records import (
-    Ended,
     InterruptedRun,
     JournalSummary,
     Operation,
     UnattachedUpload,
     Write,
+    WriteResult,
+    encode_line,
     read_records,
-    row,
 )
 from vssync.journal.summary import describe_interrupted
 from vssync.journal.writer import Journal, read_past
@@ -55,39 +55,33 @@ def text(place: Place) -> bytes:
     return path.read_bytes()
 
 
-def uploads(seen: list[tuple[str, str]]) -> int:
+def uploads(seen: Seen) -> int:
     return sum(path == "/v1/files" and method == "POST" for method, path in seen)
 
 
-def counted(place: Place) -> Counting:
-    """An apply's requests."""
-    found: list[Counting] = []
-
-    def wrap(inner: Any) -> Counting:
-        found.append(Counting(inner))
-        return found[0]
-
-    assert place.apply(wrap).converged
-    return found[0]
+def applied(place: Place) -> Seen:
+    report, seen = place.apply_recorded()
+    assert report.converged
+    return seen
 
 
 def test_every_write_has_a_line_before_it_and_one_after_it(place: Place) -> None:
     place.save()
-    seen = counted(place).seen
+    seen = applied(place)
     last = max(number for number, (method, _) in enumerate(seen, 1) if method != "GET")
     place.back()
     assert killed(place, lambda sent: len(sent) == last)
-    found = [json.loads(line) for line in text(place).splitlines()]
+    lines = [json.loads(line) for line in text(place).splitlines()]
     writes = [method for method, _ in seen[:last] if method != "GET"]
-    assert sum("write" in line for line in found) == len(writes)
-    assert sum(line.get("how") == "done" for line in found) == len(writes) - 1
+    assert sum("write" in line for line in lines) == len(writes)
+    assert sum(line.get("result") == "done" for line in lines) == len(writes) - 1
 
 
 def test_what_was_uploaded_is_not_uploaded_again(place: Place) -> None:
     assert killed(place, lambda seen: uploads(seen) == 4)
-    assert "A run was cut off" in place.left_over()
-    assert "perhaps not attached: 3 files;" in place.left_over()
-    assert uploads(counted(place).seen) == 2
+    assert "A run was interrupted" in place.left_over()
+    assert "possibly not attached: 3 files;" in place.left_over()
+    assert uploads(applied(place)) == 2
     assert place.left_over() == ""
     assert len(live(place).loose) == 1  # its reply never came, so nothing proves what it is
 
@@ -114,19 +108,18 @@ def test_a_copy_that_an_earlier_run_took_out_is_named_as_such(place: Place) -> N
 
 
 def test_of_an_apply_at_work_only_that_is_said() -> None:
-    kept, lost = UnattachedUpload("file_1", "1.md", 3, "", 0), Write(Operation.UPLOAD, name="2.md", size=3)
+    upload, lost = UnattachedUpload("file_1", "1.md", 3, "", 0), Write(Operation.UPLOAD, name="2.md", size=3)
     at_work = InterruptedRun("run", 0, os.getpid(), socket.gethostname(), 1, (lost,))
     dead = replace(at_work, host="elsewhere")
-    assert describe_interrupted(JournalSummary((kept,), ((lost, 0),), (dead, at_work))).splitlines() == [
-        f"A run is at work: process {os.getpid()} on {at_work.host}, begun {moment(0)}, 1 write so far."
+    assert describe_interrupted(JournalSummary((upload,), ((lost, 0),), (dead, at_work))).splitlines() == [
+        f"A run is in progress: process {os.getpid()} on {at_work.host}, started {moment(0)}, 1 write so far."
     ]
-    assert describe_interrupted(JournalSummary((kept,), ((lost, 0),), (at_work, dead))).splitlines() == [
-        f"A run was cut off: process {os.getpid()} on elsewhere, begun {moment(0)}, after 1 write and 1 whose end "
-        "nobody knows. Run it again to go on.",
-        "1 more was cut off before it.",
-        "Uploaded, and perhaps not attached: 1 file; `vssync apply` takes those it can use, `vssync gc` lists the "
-        "rest.",
-        "1 file may have been uploaded without an answer: `vssync gc --suspected`.",
+    assert describe_interrupted(JournalSummary((upload,), ((lost, 0),), (at_work, dead))).splitlines() == [
+        f"A run was interrupted: process {os.getpid()} on elsewhere, started {moment(0)}, after 1 write and 1 "
+        "with an unknown result. Run it again to continue.",
+        "1 more was interrupted before it.",
+        "Uploaded, and possibly not attached: 1 file; `vssync apply` reuses those it can, `vssync gc` lists the rest.",
+        "1 file may have been uploaded although no reply came: `vssync gc --suspected`.",
     ]
 
 
@@ -149,10 +142,10 @@ def test_other_verbs_write_lines_too_and_leave_the_apply_that_was_cut_off(place:
         (row,) = list_batches(work)
         with locked_journal(work) as record:
             assert cancel_batch(work, row.batch.id, record) is FileStatus.CANCELLED
-    said = [json.loads(line) for line in text(place).splitlines()]
-    assert [line["name"] for line in said if line.get("doing") == "cancel"] == [row.batch.id]
+    lines = [json.loads(line) for line in text(place).splitlines()]
+    assert [line["name"] for line in lines if line.get("op") == "cancel"] == [row.batch.id]
     place.gc(delete=True)
-    assert "A run was cut off" in place.left_over()
+    assert "A run was interrupted" in place.left_over()
     with place.work() as work:
         assert apply_plan(work, plan_destruction(work), Silent()).converged
     assert place.left_over() == ""
@@ -167,8 +160,8 @@ def test_a_journal_that_is_cut_at_any_byte_is_the_whole_lines_before(place: Plac
 
 @given(st.binary(max_size=80))
 def test_nothing_makes_a_journal_unreadable(noise: bytes) -> None:
-    good = row({"run": "1-a", "at": 1, "kept": "file-1", "name": "a", "size": 1, "sha256": ""})
-    assert "file-1" in read_records(noise + b"\n" + good).kept
+    good = encode_line({"run": "1-a", "at": 1, "upload": "file-1", "name": "a", "size": 1, "sha256": ""})
+    assert "file-1" in read_records(noise + b"\n" + good).unattached
 
 
 NEWER = {"run": "r", "began": 5, "pid": 2, "machine": "h", "format": 2}  # of a version to come
@@ -180,7 +173,7 @@ NEWER = {"run": "r", "began": 5, "pid": 2, "machine": "h", "format": 2}  # of a 
 def test_a_line_of_another_version_is_as_good_as_unwritten(place: Place, strange: dict[str, Any]) -> None:
     place.apply()
     (path,) = place.state.glob("*/journal.jsonl")
-    path.write_bytes(row(strange))
+    path.write_bytes(encode_line(strange))
     assert place.left_over() == ""
     assert place.apply().converged
 
@@ -189,13 +182,13 @@ def test_whatever_byte_of_a_journal_is_lost_or_another_it_can_be_read() -> None:
     write = Write(Operation.UPLOAD, name="a.md", size=5, sha256="ab")
     detach = Write(Operation.DETACH, "vs", ("file-2",), ours=True)
     began = {"run": "r", "began": 1795282344, "pid": 2, "host": "h"}
-    sent = [records.before("r", 1, 1795282345, write), records.after("r", 1, Ended.DONE, "file-1")]
-    whole = b"".join(map(row, [began, *sent, records.before("r", 2, 1795282346, detach)]))
-    for at in range(len(whole)):
+    sent = [records.before("r", 1, 1795282345, write), records.after("r", 1, WriteResult.DONE, "file-1")]
+    whole = b"".join(map(encode_line, [began, *sent, records.before("r", 2, 1795282346, detach)]))
+    for position in range(len(whole)):
         for other in (b"", b"0", b"9", b"e", b'"', b"{", b"-", b"x", b"\xff", b"\n"):
-            found = read_records(whole[:at] + other + whole[at + 1 :])
-            describe_interrupted(found.past())
-            assert read_records(b"".join(map(row, found.lines()))).past() == found.past()
+            state = read_records(whole[:position] + other + whole[position + 1 :])
+            describe_interrupted(state.summary())
+            assert read_records(b"".join(map(encode_line, state.lines()))).summary() == state.summary()
 
 
 IDS = st.sampled_from(["file-1", "file-2"])
@@ -206,22 +199,24 @@ NUMBERS = st.integers(1, 3)
 Event = tuple[dict[str, Any], ...]
 
 
-def sent(run: str, number: int, write: Write, *how: Ended, made: str = "") -> Event:
+def sent(run: str, number: int, write: Write, *results: WriteResult, created_id: str = "") -> Event:
     """A write's line before it, and the one after it where its end is known."""
-    return records.before(run, number, 5, write), *(records.after(run, number, end, made) for end in how)
+    return records.before(run, number, 5, write), *(
+        records.after(run, number, result, created_id) for result in results
+    )
 
 
 EVENTS = st.one_of(
     st.builds(lambda run: ({"run": run, "began": 1, "pid": 2, "host": "h"},), RUNS),
     st.builds(lambda run: ({"run": run, "ended": 9},), RUNS),
     st.builds(sent, RUNS, NUMBERS, WRITES),
-    st.builds(sent, RUNS, NUMBERS, WRITES, st.sampled_from(Ended), made=IDS),
-    st.builds(lambda *said: (records.after(*said),), RUNS, NUMBERS, st.sampled_from(Ended), IDS),
+    st.builds(sent, RUNS, NUMBERS, WRITES, st.sampled_from(WriteResult), created_id=IDS),
+    st.builds(lambda *said: (records.after(*said),), RUNS, NUMBERS, st.sampled_from(WriteResult), IDS),
 )
-OURS = {doing: Write(doing, files=("file-1",), ours=True) for doing in Operation}
+OURS = {operation: Write(operation, files=("file-1",), ours=True) for operation in Operation}
 FORGOTTEN = [
-    sent("r", 1, OURS[Operation.DETACH], Ended.UNKNOWN),
-    sent("r", 2, OURS[Operation.DELETE_UPLOAD], Ended.DONE),
+    sent("r", 1, OURS[Operation.DETACH], WriteResult.UNKNOWN),
+    sent("r", 2, OURS[Operation.DELETE_UPLOAD], WriteResult.DONE),
 ]
 
 
@@ -230,36 +225,39 @@ FORGOTTEN = [
 @settings(max_examples=300)
 def test_lines_dropped_at_any_time_change_nothing_that_is_read(story: list[Event], share: float) -> None:
     """Cut off at any byte, rewritten with what still matters, and gone on with."""
-    whole = b"".join(row(line) for event in story for line in event)
+    whole = b"".join(encode_line(line) for event in story for line in event)
     cut = round(share * len(whole))
     first, rest = whole[:cut], whole[whole.rfind(b"\n", 0, cut) + 1 :]
     read = first[: first.rfind(b"\n") + 1]
-    short = b"".join(map(row, read_records(first).lines()))
-    assert read_records(short).past() == read_records(first).past() == read_records(read).past()
-    assert read_records(short + rest).past() == read_records(read + rest).past()
-    assert b"".join(map(row, read_records(short).lines())) == short
+    short = b"".join(map(encode_line, read_records(first).lines()))
+    assert read_records(short).summary() == read_records(first).summary() == read_records(read).summary()
+    assert read_records(short + rest).summary() == read_records(read + rest).summary()
+    assert b"".join(map(encode_line, read_records(short).lines())) == short
 
 
 def test_a_journal_that_is_kept_for_ever_stays_small() -> None:
     """Runs that never come to their end, and replies that never come."""
-    found, sizes = records.JournalState(), []
+    state, sizes = records.JournalState(), []
     for number in range(3000):
-        found.take({"run": f"r{number}", "began": number, "pid": 2, "host": "h"})
-        for doing in (Operation.UPLOAD, Operation.ATTACH):
-            found.take(records.before(f"r{number}", doing is Operation.UPLOAD, number, Write(doing, files=("file-1",))))
+        state.add_line({"run": f"r{number}", "began": number, "pid": 2, "host": "h"})
+        for operation in (Operation.UPLOAD, Operation.ATTACH):
+            state.add_line(
+                records.before(f"r{number}", operation is Operation.UPLOAD, number, Write(operation, files=("file-1",)))
+            )
         if number in (1500, 2999):
-            sizes.append(sum(len(row(line)) for line in found.lines()))
+            sizes.append(sum(len(encode_line(line)) for line in state.lines()))
     assert sizes[0] == sizes[1]
-    assert [run.began for run in found.past().broken] == list(range(2990, 3000))
-    assert ("r2999", 1) in found.under_way
+    assert [run.began for run in state.summary().interrupted] == list(range(2990, 3000))
+    assert ("r2999", 1) in state.in_flight
 
 
 def test_what_a_store_was_seen_to_hold_takes_no_room(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are dropped as soon as they can be; a run is cut off at the last upload, with 8 batches of 2 in flight."""
-    monkeypatch.setattr("vssync.journal.writer.MOST", 0)
+    monkeypatch.setattr("vssync.journal.writer.COMPACT_ABOVE", 0)
+    monkeypatch.setattr("vssync.journal.writer.COMPACT_GROWTH", 1)
     place.write({f"{number}.md": f"# {number}\n" for number in range(40)})
     assert killed(place, lambda seen: seen.count(("POST", "/v1/files")) == 40)
-    assert len(place.past().kept) <= 8 * 2 + 1
+    assert len(place.past().unattached) <= 8 * 2 + 1
 
 
 def test_a_state_folder_in_the_checkout_or_open_to_others_is_not_used(place: Place) -> None:
@@ -283,15 +281,15 @@ class Inside(Place):
 @pytest.mark.parametrize("room", range(900, 1010, 10))  # a torn line, or a whole one
 def test_a_disk_that_takes_no_more_is_said_and_what_it_took_is_read(tmp_path: Path, room: int) -> None:
     """The system's own refusal, not ours."""
-    record = Journal(tmp_path / "state")
+    record = Journal(tmp_path / "state", now=lambda: 1795282344.5)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     sent: list[str] = []
 
     def send() -> None:
-        with record.around(Write(Operation.UPLOAD, name=f"{len(sent)}.md")) as made:
+        with record.around(Write(Operation.UPLOAD, name=f"{len(sent)}.md")) as record_id:
             sent.append(f"file-{len(sent)}")
-            made(sent[-1])
+            record_id(sent[-1])
         send()
 
     try:
@@ -301,9 +299,12 @@ def test_a_disk_that_takes_no_more_is_said_and_what_it_took_is_read(tmp_path: Pa
         record.close()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    found = read_past(tmp_path / "state")
+    past = read_past(tmp_path / "state")
     assert len(sent) > 3
-    assert len(found.kept) + len(found.maybe) in (len(sent), len(sent) + 1)  # or one whose line came, and was not sent
+    assert len(past.unattached) + len(past.suspected) in (
+        len(sent),
+        len(sent) + 1,
+    )  # or one whose line came, and was not sent
     Journal(tmp_path / "state").close()
 
 

@@ -156,6 +156,6 @@ def plan_store(
     return plan(store, [(live, contents)], **options).stores[0]
 
 
-def said(change: FileChange) -> tuple[str, str, tuple[str, ...]]:
+def summary(change: FileChange) -> tuple[str, str, tuple[str, ...]]:
     """What a change says in short: key, action, reasons."""
     return change.key, change.action.value, tuple(reason.value for reason in change.reasons)

@@ -31,7 +31,7 @@ def effects(files: Files, steps: StoreSteps, outcome: FileStatus) -> Iterator[Fi
     for wait in steps.waits:
         files = yield from _wait(files, wait, outcome)
     for drop in steps.removes:
-        if not drop.kept or _completed(files, drop.kept):
+        if not drop.kept_id or _completed(files, drop.kept_id):
             files = yield from _detach(files, (drop,))
 
 

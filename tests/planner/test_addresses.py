@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import copy, declared, live_store, plan, said, wanted
+from tests.planner.builders import copy, declared, live_store, plan, summary, wanted
 from vssync.errors import UsageProblem
 from vssync.model.plan import Plan
 from vssync.model.state import Contents
@@ -75,5 +75,5 @@ def test_a_move_needs_both_keys_in_scope() -> None:
     live = [(live_store(store), Contents((copy(wanted("a.md")),)))]
     (moved,) = plan(store, live).stores
     (created,) = plan(store, live, targets=("guide/b.md",)).stores
-    assert [said(change) for change in moved.files] == [("b.md", "update", ("moved",))]
-    assert [said(change) for change in created.files] == [("b.md", "create", ("missing",))]
+    assert [summary(change) for change in moved.files] == [("b.md", "update", ("moved",))]
+    assert [summary(change) for change in created.files] == [("b.md", "create", ("missing",))]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.planner.builders import batch, copy, plan_store, said, unmarked, wanted
+from tests.planner.builders import batch, copy, plan_store, summary, unmarked, wanted
 from vssync.model.marks import STORE_BATCHES
 from vssync.model.plan import Action, NoteKind, StorePlan
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
@@ -50,9 +50,9 @@ def test_the_wanted_files_of_a_cancelled_batch_are_attached_again_without_an_upl
     copies = ingesting(1, 2)
     store = plan(copies, [batch("b1", "f0", "f1", "f2")])
     again, *others = store.files
-    assert said(again) == ("a.md", "replace", ("cancelled",))
+    assert summary(again) == ("a.md", "replace", ("cancelled",))
     assert (again.reuse, again.gap, again.tries, [gone.id for gone in again.drop]) == ("f0", True, 1, ["f0"])
-    assert [said(change)[1] for change in others] == ["create", "create"]
+    assert [summary(change)[1] for change in others] == ["create", "create"]
 
 
 def test_a_copy_that_serves_stays_while_its_successor_is_attached_again() -> None:
@@ -103,7 +103,7 @@ def test_a_batch_of_stalled_files_is_cancelled() -> None:
     copies = [replace(file, created_at=1) for file in ingesting(2, 0)]
     store = plan(copies, [batch("b1", "f0", "f1")])
     assert [change.action for change in store.batches] == [Action.CANCEL]
-    assert [said(change)[1:] for change in store.files] == [("replace", ("stalled",))] * 2
+    assert [summary(change)[1:] for change in store.files] == [("replace", ("stalled",))] * 2
 
 
 @given(st.lists(st.integers()), st.integers(1, 20))

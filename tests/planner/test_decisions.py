@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import NOW, OLD, copy, plan_store, said, unmarked, wanted, with_mark, without
+from tests.planner.builders import NOW, OLD, copy, plan_store, summary, unmarked, wanted, with_mark, without
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import KEY, PROVISIONAL, Origin, UnreadableMark
 from vssync.model.plan import Action, NoteKind, Reason, StorePlan
@@ -226,7 +226,7 @@ ROWS = [
 @pytest.mark.parametrize("case", ROWS, ids=lambda case: case.name)
 def test_a_situation_gives_these_changes_and_notes(case: Row) -> None:
     found = plan_store(case.files, case.copies, **case.options)
-    assert sorted(map(said, found.files)) == sorted(case.changes)
+    assert sorted(map(summary, found.files)) == sorted(case.changes)
     assert sorted(note.kind.value for note in found.notes) == sorted(case.notes)
 
 
@@ -254,7 +254,7 @@ def test_a_file_with_our_upload_name_and_size(
     found: Callable[[], StorePlan], changes: list[Any], notes: list[str]
 ) -> None:
     store = found()
-    assert [said(change) for change in store.files] == changes
+    assert [summary(change) for change in store.files] == changes
     assert sorted(note.kind.value for note in store.notes) == notes
 
 
@@ -262,14 +262,14 @@ def test_a_declared_file_is_not_adopted_by_name_for_another_key() -> None:
     stranger = unmarked(copy(id="ext"), attributes={})
     uploads = [Upload("ext", "a.md", A.size, 9_000)]
     found = plan_store([A, EXT], [stranger], uploads=uploads, adopt=True)
-    assert [said(change)[:2] for change in found.files] == [("a.md", "create"), ("terms.pdf", "adopt")]
+    assert [summary(change)[:2] for change in found.files] == [("a.md", "create"), ("terms.pdf", "adopt")]
 
 
 def test_a_file_is_not_adopted_by_name_when_two_would_do() -> None:
     strangers = [unmarked(copy(id=name), attributes={}) for name in ("s1", "s2")]
     uploads = [Upload(name, "a.md", 1, 9_000) for name in ("s1", "s2")]
     found = plan_store([A], strangers, uploads=uploads, adopt=True)
-    assert [said(change) for change in found.files] == [("a.md", "create", ("missing",))]
+    assert [summary(change) for change in found.files] == [("a.md", "create", ("missing",))]
 
 
 @pytest.mark.parametrize(("others", "action"), [((), Action.ADOPT), (tuple(f"a{n}" for n in range(15)), Action.REFUSE)])

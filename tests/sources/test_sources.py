@@ -148,12 +148,15 @@ def test_two_files_of_one_key_are_named(tmp_path: Path, one: str, other: str, me
     assert f"`{other}`" in problem.message
 
 
-def test_a_name_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", [b"/docs/\xff.md", b"/docs/\xff/b.md", b"/docs/\xff/\xc3\xa9.md"])
+def test_a_name_that_is_not_text_is_a_problem(tmp_path: Path, path: bytes) -> None:
     write_files(tmp_path, {"docs/a.md": "x"})
-    with open(os.fsencode(tmp_path) + b"/docs/\xff.md", "wb") as file:
+    absolute = os.fsencode(tmp_path) + path
+    os.makedirs(os.path.dirname(absolute), exist_ok=True)
+    with open(absolute, "wb") as file:
         file.write(b"x")
     (problem,) = load_problems(tmp_path, ALL, {})
-    assert "the file's name is not UTF-8" in problem.message
+    assert "is not UTF-8; rename it" in problem.message
 
 
 def test_hidden_files_and_our_own_folders(tmp_path: Path) -> None:

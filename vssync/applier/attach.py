@@ -1,4 +1,4 @@
-"""Attaches uploaded files: one batch where the service has them, and what else works where it has not.
+"""Attaches uploaded files: one batch where the service has batches, and what else works where it has none.
 
 A service may refuse a whole batch for one file, refuse or ignore the form that gives each file its own attributes, or
 have no batches at all. And a reply may be lost: then the files are looked for, never attached again blindly.
@@ -18,193 +18,188 @@ from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.model.state import Capabilities
 
-_LOOKS = 3  # attempts to attach what a lost reply left missing
+_RETRIES = 3  # to attach what a lost reply left missing
 _REJECTED = (400, 404, 413, 415, 422)
 
 
-def attach(at: StoreContext, loads: Sequence[PendingFile], looks: int = _LOOKS) -> list[InFlightBatch]:
-    """The flights on which the loads are now; what could not be attached has its result recorded."""
-    if arrived := tuple(load for load in loads if load.arrived):
-        return [
-            _record_accepted(at, InFlightBatch(arrived)),
-            *attach(at, [load for load in loads if not load.arrived], looks),
-        ]
-    if not loads:
+def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _RETRIES) -> list[InFlightBatch]:
+    """The batches in which the files are now; what could not be attached has its result recorded."""
+    if completed := tuple(file for file in files if file.completed):
+        remaining = [file for file in files if not file.completed]
+        return [_record_accepted(store, InFlightBatch(completed)), *attach(store, remaining, retries)]
+    if not files:
         return []
-    ways = at.run.ways  # as they are known now: other stores may close one meanwhile
-    if len(loads) > 1 and ways.one_by_one:
-        return _one_by_one(at, loads, looks)
+    capabilities = store.run.capabilities  # as known now: other stores may learn more meanwhile
+    if len(files) > 1 and capabilities.one_by_one:
+        return _attach_one_by_one(store, files, retries)
     try:
-        flight = _send(at, loads, ways)
+        batch = _send(store, files, capabilities)
     except LostReply as error:
-        return _look_for_attached(at, loads, error, looks)
+        return _find_attached(store, files, error, retries)
     except ServiceError as error:
-        return _handle_refusal(at, loads, error, looks, ways)
+        return _handle_refusal(store, files, error, retries, capabilities)
     except VssyncError as error:  # the journal cannot be written: nothing was sent
-        for load in loads:
-            _discard(at, load, failed(error))
+        for file in files:
+            _discard(store, file, failed(error))
         return []
-    return [_record_accepted(at, flight)]
+    return [_record_accepted(store, batch)]
 
 
-def _record_accepted(at: StoreContext, flight: InFlightBatch) -> InFlightBatch:
-    """Notes that the service took these files."""
-    at.run.attached(load.file_id for load in flight.loads)
-    for load in flight.loads:
-        at.run.judge(load.put.file.extension, taken=True)
-    return replace(flight, sent=at.client.clock.monotonic())
+def _record_accepted(store: StoreContext, batch: InFlightBatch) -> InFlightBatch:
+    store.run.ledger.record_attached(file.file_id for file in batch.files)
+    for file in batch.files:
+        store.run.service.record_type_result(file.put.file.extension, accepted=True)
+    return replace(batch, sent=store.client.clock.monotonic())
 
 
-def _one_by_one(at: StoreContext, loads: Sequence[PendingFile], looks: int) -> list[InFlightBatch]:
-    """A request each: what one is answered says nothing of the others. Together again they cost one listing a look."""
-    flights = at.run.pool.map(lambda load: attach(at, [load], looks), loads)
-    there = tuple(load for found in flights for flight in found for load in flight.loads)
-    return [InFlightBatch(there, sent=at.client.clock.monotonic())] if there else []
+def _attach_one_by_one(store: StoreContext, files: Sequence[PendingFile], retries: int) -> list[InFlightBatch]:
+    """A request each, since one response says nothing of the others. They are polled together, by one listing."""
+    batches = store.run.pool.map(lambda file: attach(store, [file], retries), files)
+    attached = tuple(file for parts in batches for part in parts for file in part.files)
+    return [InFlightBatch(attached, sent=store.client.clock.monotonic())] if attached else []
+
+
+def _send(store: StoreContext, files: Sequence[PendingFile], capabilities: Capabilities) -> InFlightBatch:
+    """One request for all files in the best way there is; only one file where each needs its own."""
+    if capabilities.batches and capabilities.batch_files:
+        batch_id = store.writes.create_batch(store.id, [file.entry for file in files]).batch.id
+        store.run.watcher.on_batch_sent(store.key)
+        # Some services answer with the store's id: then nothing is known of the batch, and its files are looked at.
+        return InFlightBatch(tuple(files), "" if batch_id == store.id else batch_id)
+    if capabilities.batches and capabilities.attribute_updates:
+        for _, alike in groupby(sorted(files, key=_chunking), _chunking):
+            _send_shared_batch(store, list(alike))
+        return InFlightBatch(tuple(files))
+    (file,) = files
+    store.writes.attach(store.id, file.entry)
+    return InFlightBatch((file,))
+
+
+def _chunking(file: PendingFile) -> tuple[int, int]:
+    return file.put.chunking.size, file.put.chunking.overlap
+
+
+def _send_shared_batch(store: StoreContext, files: list[PendingFile]) -> None:
+    """A batch whose files share one chunking and a provisional mark; each file's own attributes come after it."""
+    shared_mark = files[0].mark.as_provisional()
+    store.writes.create_batch_of(store.id, [file.file_id for file in files], files[0].put.chunking, shared_mark)
+    store.run.watcher.on_batch_sent(store.key)
 
 
 def _handle_refusal(
-    at: StoreContext, loads: Sequence[PendingFile], error: ServiceError, looks: int, tried: Capabilities
+    store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int, tried: Capabilities
 ) -> list[InFlightBatch]:
-    """Another way, the halves of what cannot go together, or the end of the one that is not taken."""
-    lack = missing_from_create_error(error, [load.file_id for load in loads])
+    """Another way, the halves of what cannot go together, or the end of the one that is refused."""
+    missing = missing_from_create_error(error, [file.file_id for file in files])
     try:
-        if lack is MissingCapability.BATCHES and not at.client.ready(
-            at.id
-        ):  # the store is gone: that says nothing of these files
-            _leave_unattached(at, loads, error)
-            return []
-        if _record_missing(at, lack, tried):
-            return attach(at, loads, looks)
-        if _is_already_attached(at, loads, error):
-            return _look_for_attached(at, loads, error, looks)
-    except ServiceError as why:
-        _leave_unattached(at, loads, why)
-        return []
+        if missing is MissingCapability.BATCHES and not store.client.ready(store.id):
+            return _leave_unattached(store, files, error)  # the store is gone: that says nothing of these files
+        if _record_missing(store, missing, tried):
+            return attach(store, files, retries)
+        if _is_already_attached(store, files, error):
+            return _find_attached(store, files, error, retries)
+    except ServiceError as later:
+        return _leave_unattached(store, files, later)
     if error.answer.status not in _REJECTED:  # it says nothing of these files: the next run takes their uploads
-        _leave_unattached(at, loads, error)
-        return []
-    if len(loads) > 1 and lack is not MissingCapability.ATTRIBUTES:
-        if len(wanted := _without_refused_types(at, loads)) < len(loads):
-            return attach(at, wanted, looks)
-        half = len(loads) // 2
-        return attach(at, loads[:half], looks) + attach(at, loads[half:], looks)
-    for load in loads:
-        _reject(at, load, error)
+        return _leave_unattached(store, files, error)
+    if len(files) > 1 and missing is not MissingCapability.ATTRIBUTES:
+        accepted_types = _without_refused_types(store, files)
+        if len(accepted_types) < len(files):
+            return attach(store, accepted_types, retries)
+        half = len(files) // 2
+        return attach(store, files[:half], retries) + attach(store, files[half:], retries)
+    for file in files:
+        if error.answer.code == "unsupported_file":
+            store.run.service.record_type_result(file.put.file.extension, accepted=False)
+        _discard(store, file, failed(error))
     return []
 
 
-def _is_already_attached(at: StoreContext, loads: Sequence[PendingFile], error: ServiceError) -> bool:
-    """Whether the store has such a file, in whatever words it says so: "already attached" is an answer."""
-    code = error.answer.code
-    if len(loads) > 1 or code in ("file_already_attached", "unsupported_file"):
-        return code == "file_already_attached"
-    return at.client.attached(at.id, loads[0].file_id)
-
-
-def _leave_unattached(at: StoreContext, loads: Sequence[PendingFile], error: VssyncError) -> None:
-    """Ends loads whose uploads stay as they are, to be named: they may be attached, and are good for the next run."""
-    for load in loads:
-        at.result(load.put.key, failed(error))
-    at.settled(len(loads))
-
-
-def _without_refused_types(at: StoreContext, loads: Sequence[PendingFile]) -> list[PendingFile]:
-    """Of loads refused together, those of kinds that were not refused alone; the others end here, and are not halved.
-
-    Bad files that come first must not speak for their kind, so each half is tried once before its files end here.
-    """
-    refused = [load for load in loads if at.run.refused(load.put.file.extension)]
-    for load in refused:
-        _discard(at, load, refused_type_result(load.put))
-    return [load for load in loads if load not in refused] if refused else list(loads)
-
-
-def _send(at: StoreContext, loads: Sequence[PendingFile], ways: Capabilities) -> InFlightBatch:
-    """One request for all loads in the best of these ways; only one load where each needs its own."""
-    if ways.batches and ways.batch_files:
-        polled = at.writes.create_batch(at.id, [load.entry for load in loads])
-        at.run.watcher.batched(at.key)
-        # Some services answer with the store's id: then nothing is known of the batch, and its files are looked at.
-        return InFlightBatch(tuple(loads), "" if polled.batch.id == at.id else polled.batch.id)
-    if ways.batches and ways.attribute_updates:
-        for _, same in groupby(sorted(loads, key=_chunking), _chunking):
-            _send_shared_batch(at, list(same))
-        return InFlightBatch(tuple(loads))
-    (load,) = loads
-    at.writes.attach(at.id, load.entry)
-    return InFlightBatch((load,))
-
-
-def _chunking(load: PendingFile) -> tuple[int, int]:
-    return load.put.chunking.size, load.put.chunking.overlap
-
-
-def _send_shared_batch(at: StoreContext, loads: list[PendingFile]) -> None:
-    """A batch whose files share one chunking and a provisional mark; each file's own attributes come after it."""
-    first = loads[0]
-    at.writes.create_batch_of(at.id, [load.file_id for load in loads], first.put.chunking, first.mark.as_provisional())
-    at.run.watcher.batched(at.key)
-
-
-def _record_missing(at: StoreContext, lack: MissingCapability | None, tried: Capabilities) -> bool:
-    """Closes, for this run, a way that was tried and that the service lacks; whether another one is left to try."""
+def _record_missing(store: StoreContext, missing: MissingCapability | None, tried: Capabilities) -> bool:
+    """Records a capability that was tried and that the service lacks; whether there is another way to try."""
     was_tried = {
         MissingCapability.BATCHES: tried.batches,
         MissingCapability.BATCH_FILES: tried.batches and tried.batch_files,
         MissingCapability.ATTRIBUTES: True,
     }
-    if lack is None or not was_tried.get(lack):
+    if missing is None or not was_tried.get(missing):
         return False
-    at.run.lacks(lack)
-    return lack is not MissingCapability.ATTRIBUTES
+    store.run.service.record_missing(missing)
+    return missing is not MissingCapability.ATTRIBUTES
 
 
-def _look_for_attached(
-    at: StoreContext, loads: Sequence[PendingFile], lost: ServiceError, looks: int
+def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], error: ServiceError) -> bool:
+    """Whether the refusal means that the store holds such a file already, however the service puts it."""
+    code = error.answer.code
+    if len(files) > 1 or code in ("file_already_attached", "unsupported_file"):
+        return code == "file_already_attached"
+    return store.client.attached(store.id, files[0].file_id)
+
+
+def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
+    """Of files refused together, those whose type was not refused alone; the others end here.
+
+    Halving goes on as long as a type is not known to be refused, so a few bad files do not condemn the good ones.
+    """
+    accepted = []
+    for file in files:
+        if store.run.service.is_refused_type(file.put.file.extension):
+            _discard(store, file, refused_type_result(file.put))
+        else:
+            accepted.append(file)
+    return accepted
+
+
+def _find_attached(
+    store: StoreContext, files: Sequence[PendingFile], lost: ServiceError, retries: int
 ) -> list[InFlightBatch]:
-    """After a lost reply: what is attached flies on, what stays missing for the time of grace is attached again."""
-    wanted = {load.file_id for load in loads}
-    one_request = len(loads) == 1 or (at.run.ways.batches and at.run.ways.batch_files)  # then one file tells of all
+    """After a lost reply: what is attached goes on, what stays missing for the time of grace is attached again."""
+    wanted = {file.file_id for file in files}
+    capabilities = store.run.capabilities
+    one_request = len(files) == 1 or (capabilities.batches and capabilities.batch_files)  # then one file tells of all
 
-    def seen() -> set[str]:
-        return wanted.intersection(file.id for file in at.client.files(at.id))
+    def list_attached() -> set[str]:
+        return wanted.intersection(live.id for live in store.client.files(store.id))
 
-    def whole() -> tuple[bool, None]:
-        return at.client.attached(at.id, loads[0].file_id) if one_request else seen() == wanted, None
+    def all_attached() -> bool:
+        return store.client.attached(store.id, files[0].file_id) if one_request else list_attached() == wanted
 
     try:
-        poll_until(at.run, whole, bool, bool, patience=at.run.grace)
-        there = seen()
+        poll_until(store.run, all_attached, timeout=store.run.settings.grace)
+        attached = list_attached()
     except VssyncError:
-        there, looks = set[str](), 0
-    missing = [load for load in loads if load.file_id not in there]
-    flights = (
-        [_record_accepted(at, InFlightBatch(tuple(load for load in loads if load.file_id in there)))] if there else []
-    )
-    if missing and looks:
-        for load in missing:
-            at.again(load.put.key)
-        return flights + attach(at, missing, looks - 1)
-    _leave_unattached(at, missing, lost)
-    return flights
+        attached, retries = set[str](), 0
+    missing = [file for file in files if file.file_id not in attached]
+    batch = InFlightBatch(tuple(file for file in files if file.file_id in attached))
+    batches = [_record_accepted(store, batch)] if attached else []
+    if missing and retries:
+        for file in missing:
+            store.record_retry(file.put.key)
+        return batches + attach(store, missing, retries - 1)
+    return batches + _leave_unattached(store, missing, lost)
 
 
-def _reject(at: StoreContext, load: PendingFile, error: ServiceError) -> None:
-    """The service refused this file: its upload goes at once, and so does trying more files of a refused kind."""
-    if error.answer.code == "unsupported_file":
-        at.run.judge(load.put.file.extension, taken=False)
-    _discard(at, load, failed(error))
+def _leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: VssyncError) -> list[InFlightBatch]:
+    """Ends files whose uploads stay and are reported: they may be attached, and the next run can use them. No batch."""
+    for file in files:
+        store.settle(file.put.key, failed(error))
+    return []
 
 
-def _discard(at: StoreContext, load: PendingFile, result: Result) -> None:
-    """Ends a load. Its fresh upload goes at once where no other store of this run took it, else after a look."""
-    if not load.put.file_id:
+def _discard(store: StoreContext, file: PendingFile, result: Result) -> None:
+    """Ends a file. Its fresh upload is deleted at once where no other store of this run took it, else after a look."""
+    if not file.put.file_id:
+        _delete_upload(store, file)
+    store.settle(file.put.key, result)
+
+
+def _delete_upload(store: StoreContext, file: PendingFile) -> None:
+    ledger = store.run.ledger
+    if ledger.withdraw(file.file_id, file.put.file):
         try:
-            if not at.run.uploads.withdraw(load.file_id):
-                raise VssyncError("another store may hold it")
-            at.writes.delete_upload(load.file_id)
+            store.writes.delete_upload(file.file_id)
+            ledger.record_gone(file.file_id)
+            return
         except VssyncError:
-            at.run.throw(load.file_id, f"upload of {load.put.key} that could not be attached")
-        at.run.attached((load.file_id,))
-    at.result(load.put.key, result)
-    at.settled()
+            pass  # it is tried again at the end
+    ledger.schedule_delete(file.file_id, f"upload of {file.put.key} that could not be attached")

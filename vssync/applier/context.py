@@ -1,23 +1,25 @@
-"""What every part of a run shares: the client, threads, results, and the uploads that may have to go."""
+"""What every part of a run shares: its settings, the client, threads, results, and what it learns of the service."""
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from vssync.api.capabilities import MissingCapability
 from vssync.api.client import Client
-from vssync.applier.ledger import UploadPool
-from vssync.applier.results import Result, Results
+from vssync.applier.ledger import UploadLedger
+from vssync.applier.results import Result, Results, failed
 from vssync.applier.steps import Drop
 from vssync.applier.writes import Writes
-from vssync.model.report import Orphan
-from vssync.model.state import Capabilities, LiveFile
+from vssync.errors import VssyncError
+from vssync.model.state import Capabilities
 from vssync.threads import Pool
+
+_REFUSALS = 8  # of a file type, none of which was accepted, until it is given up for a run
 
 
 class Keyed(Protocol):
@@ -27,7 +29,6 @@ class Keyed(Protocol):
     def key(self) -> str: ...
 
 
-_ENOUGH = 8  # refusals of a kind, none of which was taken, until it is given up for a run
 Step = TypeVar("Step", bound=Keyed)
 
 
@@ -41,158 +42,131 @@ class StoreWorkload:
     changes: int
 
 
-class Watcher(Protocol):
-    """Told of progress while a run goes on, by the store's key; must be thread-safe and quick."""
+class Watcher:
+    """Told of progress while a run goes on; it does nothing, so override what you want. Thread-safe and quick.
 
-    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None:
-        """What there is to do; `held` tells for how many seconds the service wants to be left alone from now on."""
+    `store` is always the store's key in the manifest.
+    """
 
-    def uploaded(self, store: str, size: int) -> None:
-        """One more file is uploaded; its bytes."""
+    __slots__ = ()
 
-    def batched(self, store: str) -> None:
-        """One more batch is under way."""
+    def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
+        """What there is to do; `throttled_for` gives the seconds the service wants to be left alone from now on."""
 
-    def settled(self, store: str, count: int) -> None:
-        """So many more changes came to an end, good or bad."""
+    def on_uploaded(self, store: str, size: int) -> None:
+        """One more file of `size` bytes was uploaded."""
 
-    def clear(self, uploads: int) -> None:
-        """All changes came to an end; so many uploads that they left over are to be deleted."""
+    def on_batch_sent(self, store: str) -> None:
+        """The service accepted one more batch."""
 
-    def cleared(self) -> None:
-        """One more of those uploads is deleted, or was not to be."""
+    def on_settled(self, store: str, count: int) -> None:
+        """`count` more changes came to an end, good or bad."""
 
-    def say(self, text: str) -> None:
+    def on_cleanup(self, uploads: int) -> None:
+        """All changes came to an end; so many uploads that are no longer needed are about to be deleted."""
+
+    def on_upload_deleted(self) -> None:
+        """One more of those uploads was deleted, or could not be."""
+
+    def on_message(self, text: str) -> None:
         """Something worth a line."""
 
-    def end(self) -> bool:
-        """The run is ending, and must not be interrupted any more; whether a person is tired of waiting for that."""
+    def on_ending(self) -> bool:
+        """The run is ending and must not be interrupted any more; True stops waiting for requests in flight."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    """How often to look, in seconds: growing from `first` to `longest`, unless the service gives a hint."""
+class RunSettings:
+    """What one apply is told. Durations are seconds.
 
-    first: float = 0.5
-    longest: float = 10.0
+    `declared` are ids and names of the manifest's stores, to tell those that carry no mark.
+    """
+
+    root: Path = Path()
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    declared: frozenset[str] = frozenset()
+    fail_fast: bool = False
+    first_pause: float = 0.5  # between two looks, unless the service gives a hint; it doubles up to the longest
+    longest_pause: float = 10.0
+    deadline: float = 600.0  # without progress until a file or batch is given up for this run
+    grace: float = 120.0  # a new object may stay invisible
 
 
-@dataclass(frozen=True, slots=True)
-class PendingDelete:
-    """An upload to delete: why, and the store it was detached from, if any."""
+class ServiceRecord:
+    """What a run learns of the service: capabilities it lacks, file types it refuses. Thread-safe."""
 
-    why: str
-    store_id: str = ""
+    def __init__(self, capabilities: Capabilities, lock: AbstractContextManager[object]) -> None:
+        self.capabilities = capabilities  # as stated, and less what the service refuses
+        self._lock = lock
+        self._accepted: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._notices: set[str] = set()
+
+    def record_missing(self, capability: MissingCapability) -> None:
+        """The service refused it: the run does without from now on."""
+        with self._lock:
+            self.capabilities = replace(self.capabilities, **{capability.value: False})
+
+    def record_type_result(self, extension: str, *, accepted: bool) -> None:
+        """Counts whether the service accepted a file of this type."""
+        with self._lock:
+            (self._accepted if accepted else self._refused)[extension] += 1
+
+    def is_refused_type(self, extension: str) -> bool:
+        """Whether no more files of this type are worth sending in this run.
+
+        Services also judge contents, so a few refusals, or any among files that were accepted, do not prove it.
+        """
+        with self._lock:
+            return self._refused[extension] >= _REFUSALS and not self._accepted[extension]
+
+    def add_notice(self, text: str) -> bool:
+        """Whether this notice is new."""
+        with self._lock:
+            is_new = text not in self._notices
+            self._notices.add(text)
+            return is_new
 
 
 @dataclass(slots=True)
 class ApplyRun:
     """One apply under way."""
 
-    client: Client
     writes: Writes
     pool: Pool
-    root: Path
     watcher: Watcher
-    ways: Capabilities = field(default_factory=Capabilities)  # as stated, and less what the service refuses
-    fail_fast: bool = False
-    declared: frozenset[str] = frozenset()  # ids and names of the manifest's stores, for those without its mark
+    settings: RunSettings = RunSettings()
+    service: ServiceRecord = field(init=False)
     results: Results = field(init=False)
-    pause: Pause = Pause()
-    deadline: float = 600.0  # seconds without progress until a file or batch is given up for this run
-    grace: float = 120.0  # seconds a new object may stay invisible
-    uploads: UploadPool = field(default_factory=UploadPool)
-    _trash: dict[str, PendingDelete] = field(default_factory=dict)
-    _loose: dict[str, str] = field(default_factory=dict)
-    _suspects: list[Orphan] = field(default_factory=list)
-    _taken: Counter[str] = field(default_factory=Counter)
-    _refused: Counter[str] = field(default_factory=Counter)
-    _said: set[str] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    ledger: UploadLedger = field(init=False)
 
     def __post_init__(self) -> None:
-        self.results = Results(self.client.clock.monotonic)
+        self.service = ServiceRecord(self.settings.capabilities, self.pool.new_lock())
+        self.results = Results(self.client.clock.monotonic, self.pool.new_lock())
+        self.ledger = UploadLedger(self.pool.new_lock)
+
+    @property
+    def client(self) -> Client:
+        return self.writes.client
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """As known now: any store of the run may learn that one is missing."""
+        return self.service.capabilities
 
     @property
     def stopping(self) -> bool:
         """Something failed, and the run was told to end then."""
-        return self.fail_fast and self.results.any_failed()
-
-    def lacks(self, lack: MissingCapability) -> None:
-        """Closes a way for this run, since the service refused it."""
-        with self._lock:
-            self.ways = replace(self.ways, **{lack.value: False})
-
-    def suspect(self, detail: str) -> None:
-        """Remembers an upload that may exist although its reply was lost."""
-        with self._lock:
-            self._suspects.append(Orphan("", detail, suspected=True))
-
-    def suspects(self) -> tuple[Orphan, ...]:
-        """Uploads that may exist."""
-        with self._lock:
-            return tuple(self._suspects)
-
-    def judge(self, extension: str, *, taken: bool) -> None:
-        """Remembers whether the service took a file of this kind."""
-        with self._lock:
-            (self._taken if taken else self._refused)[extension] += 1
-
-    def refused(self, extension: str) -> bool:
-        """Whether no more files of this kind are worth sending in this run.
-
-        Services also judge contents, so that a few refusals, or any among files that were taken, say nothing of it.
-        """
-        with self._lock:
-            return self._refused[extension] >= _ENOUGH and not self._taken[extension]
+        return self.settings.fail_fast and self.results.any_failed()
 
     def say_once(self, text: str) -> None:
         """Tells the watcher what would be true of many files."""
-        with self._lock:
-            fresh = text not in self._said
-            self._said.add(text)
-        if fresh:
-            self.watcher.say(text)
-
-    def throw(self, file_id: str, why: str, store_id: str = "") -> None:
-        """Remembers an upload of ours that nothing should hold any more; it goes at the end of the run."""
-        with self._lock:
-            self._trash[file_id] = PendingDelete(why, store_id)
-
-    def trash(self) -> dict[str, PendingDelete]:
-        """What should go, by File id."""
-        with self._lock:
-            return dict(self._trash)
-
-    def uploaded(self, file_id: str, why: str) -> None:
-        """Remembers a fresh upload until it is attached or discarded: an interrupted run must name it."""
-        with self._lock:
-            self._loose[file_id] = why
-
-    def attached(self, file_ids: Iterable[str]) -> None:
-        """These uploads are in their store, or gone."""
-        with self._lock:
-            for file_id in file_ids:
-                self._loose.pop(file_id, None)
-
-    def loose(self) -> tuple[Orphan, ...]:
-        """Uploads that no store is known to hold, but for those thrown away."""
-        with self._lock:
-            return tuple(Orphan(file_id, why) for file_id, why in self._loose.items() if file_id not in self._trash)
-
-    def left_behind(self) -> tuple[Orphan, ...]:
-        """Uploads that nothing holds when a run ends early."""
-        return tuple(Orphan(file_id, waste.why) for file_id, waste in self.trash().items()) + self.loose()
+        if self.service.add_notice(text):
+            self.watcher.on_message(text)
 
 
 @dataclass(slots=True)
-class Pace:
-    """When files of a store were last seen to come to an end, in monotonic seconds."""
-
-    moved: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class StoreContext:
     """A run at work on one store: its key in the manifest, its live id, the attributes that others own."""
 
@@ -200,7 +174,7 @@ class StoreContext:
     key: str
     id: str
     ignore: tuple[str, ...] = ()
-    pace: Pace = field(default_factory=Pace)
+    last_progress: float = 0.0  # monotonic second at which files of the store last came to an end
 
     @property
     def client(self) -> Client:
@@ -210,39 +184,36 @@ class StoreContext:
     def writes(self) -> Writes:
         return self.run.writes
 
-    def file(self, file_id: str) -> LiveFile:
-        """One file of this store."""
-        return self.client.file(self.id, file_id)
+    def record_start(self, key: str) -> None:
+        """Requests for a change of this store may be under way."""
+        self.run.results.record_start(self.key, key)
 
-    def result(self, key: str, result: Result) -> None:
-        """Records what became of a change of this store."""
-        self.run.results.add(self.key, key, result)
+    def record_retry(self, key: str) -> None:
+        """A change of this store is tried once more."""
+        self.run.results.record_retry(self.key, key)
 
-    def begin(self, key: str) -> None:
-        """Records that requests for a change of this store may be under way."""
-        self.run.results.begin(self.key, key)
+    def settle(self, key: str, result: Result) -> None:
+        """Records how a change ended, and counts it as ended for who watches."""
+        self.run.results.record_result(self.key, key, result)
+        self.run.watcher.on_settled(self.key, 1)
 
-    def again(self, key: str) -> None:
-        """Records that a change of this store is tried once more."""
-        self.run.results.again(self.key, key)
+    def for_each(self, steps: Iterable[Step], take: Callable[[StoreContext, Step], Result]) -> None:
+        """Takes steps by the run's threads, each to its result; none once the run is to end."""
 
-    def settled(self, count: int = 1) -> None:
-        """Tells who watches that so many more changes of this store came to an end, good or bad."""
-        self.run.watcher.settled(self.key, count)
+        def settle_one(step: Step) -> None:
+            if self.run.stopping:
+                return
+            self.record_start(step.key)
+            try:
+                result = take(self, step)
+            except VssyncError as error:
+                result = failed(error)
+            self.settle(step.key, result)
 
-    def each(self, function: Callable[[StoreContext, Step], None], steps: Iterable[Step]) -> None:
-        """Runs a function over steps by the run's threads; nothing when the run is to end."""
+        self.run.pool.map(settle_one, steps)
 
-        def one(step: Step) -> None:
-            if not self.run.stopping:
-                self.begin(step.key)
-                function(self, step)
-                self.settled()
-
-        self.run.pool.map(one, steps)
-
-    def detach(self, drop: Drop) -> None:
-        """Takes one copy out of the store, and remembers its upload when it is ours."""
+    def detach_copy(self, drop: Drop) -> None:
+        """Takes one copy out of the store; its upload is deleted later when it is ours."""
         self.writes.detach(self.id, drop.file_id, ours=drop.uploaded)
         if drop.uploaded:
-            self.run.throw(drop.file_id, f"replaced or removed copy of {drop.key}", self.id)
+            self.run.ledger.schedule_delete(drop.file_id, f"replaced or removed copy of {drop.key}", self.id)

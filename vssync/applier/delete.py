@@ -1,8 +1,5 @@
-"""Deletes the uploads a run has no more use for, after one complete look at every store that could hold them.
-
-A File can be attached to several stores, and deleting it takes it out of all of them. So an upload goes only when
-a complete listing of every store of this manifest's name, under all its environments, lacks it. When a listing
-fails, the upload stays and is reported as an orphan.
+"""Deletes the uploads that a run no longer needs: those that a complete listing of every store of this manifest's name,
+under all its environments, lacks. Deleting a File takes it out of all its stores, so when a listing fails it stays.
 """
 
 from __future__ import annotations
@@ -10,61 +7,60 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from vssync.api.client import Client
-from vssync.applier.context import ApplyRun, PendingDelete
+from vssync.applier.context import ApplyRun
+from vssync.applier.ledger import LedgerEntry
 from vssync.applier.wait import poll_until
 from vssync.errors import VssyncError
 from vssync.model.marks import StoreMark
-from vssync.model.report import Orphan
 from vssync.model.state import Desired, LiveStore
 from vssync.threads import Pool
 
 _LATE = 60.0  # seconds a detached file may still be listed
 
 
-def delete_unused_uploads(run: ApplyRun, owner: str) -> tuple[Orphan, ...]:
-    """Deletes what may go; the rest, as orphans, with why it is still there. What another store holds is in use."""
-    trash = run.trash()
-    if not trash:
-        return ()
+def delete_unused_uploads(run: ApplyRun, owner: str) -> None:
+    """Deletes what may go; what another store holds is in use. The ledger says of the rest why it is still there."""
+    deletes = run.ledger.pending_deletes()
+    if not deletes:
+        return
     try:
         held = poll_until(
             run,
-            lambda: (held_file_ids(run.client, run.pool, owner, run.declared), None),
-            lambda held: not _ghosts(trash, held),
-            _ids,
-            patience=_LATE,
+            lambda: held_file_ids(run.client, run.pool, owner, run.settings.declared),
+            lambda held: not _still_listed(deletes, held),
+            frozenset,
+            timeout=_LATE,
         )
     except VssyncError as error:
-        return tuple(Orphan(file_id, f"{waste.why}; kept, since {error}") for file_id, waste in trash.items())
-    ghosts = _ghosts(trash, held)
-    free = [(file_id, waste.why) for file_id, waste in trash.items() if file_id not in held]
-    run.watcher.clear(len(free))
-    ends = run.pool.map(lambda pair: _delete(run, *pair), free)
-    still = [Orphan(file_id, f"{trash[file_id].why}; its store still lists it") for file_id in ghosts]
-    return (*still, *(orphan for orphan in ends if orphan))
+        for file_id, entry in deletes.items():
+            run.ledger.schedule_delete(file_id, f"{entry.why}; kept, because {error}")
+        return
+    for file_id in _still_listed(deletes, held):
+        run.ledger.schedule_delete(file_id, f"{deletes.pop(file_id).why}; its store still lists it")
+    unheld = {file_id: entry for file_id, entry in deletes.items() if file_id not in held}
+    for file_id in deletes.keys() - unheld.keys():
+        run.ledger.record_gone(file_id)
+    run.watcher.on_cleanup(len(unheld))
+    run.pool.map(lambda file_id: _delete(run, file_id, unheld[file_id].why), unheld)
 
 
-def _ghosts(trash: Mapping[str, PendingDelete], held: Mapping[str, frozenset[str]]) -> list[str]:
+def _still_listed(deletes: Mapping[str, LedgerEntry], held: Mapping[str, frozenset[str]]) -> list[str]:
     """What is still listed where it was detached: some services are late."""
-    return [file_id for file_id, waste in trash.items() if waste.store_id in held.get(file_id, ())]
+    return [file_id for file_id, entry in deletes.items() if entry.detached_from in held.get(file_id, ())]
 
 
-def _ids(held: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    return frozenset(held)
-
-
-def _delete(run: ApplyRun, file_id: str, why: str) -> Orphan | None:
+def _delete(run: ApplyRun, file_id: str, why: str) -> None:
     try:
         run.writes.delete_upload(file_id)
+        run.ledger.record_gone(file_id)
     except VssyncError as error:
-        return Orphan(file_id, f"{why}; {error}")
+        run.ledger.schedule_delete(file_id, f"{why}; {error}")
     finally:
-        run.watcher.cleared()
-    return None
+        run.watcher.on_upload_deleted()
 
 
 def declared_stores(desired: Desired) -> frozenset[str]:
-    """What the stores of a manifest can be told by without a mark, which an external one does not carry: id or name."""
+    """Id or name of every store of the manifest: an external one carries no mark to recognize it by."""
     return frozenset(store.id or store.name for store in desired.stores)
 
 
@@ -76,7 +72,7 @@ def held_file_ids(client: Client, pool: Pool, owner: str, declared: Collection[s
     stores = [
         store
         for store in client.stores()
-        if store.id in declared or store.name in declared or _of_this_name(store, owner)
+        if store.id in declared or store.name in declared or _has_same_name(store, owner)
     ]
     listings = pool.map(lambda store: client.files(store.id, store.counts.total), stores)
     held: dict[str, frozenset[str]] = {}
@@ -86,7 +82,7 @@ def held_file_ids(client: Client, pool: Pool, owner: str, declared: Collection[s
     return held
 
 
-def _of_this_name(store: LiveStore, owner: str) -> bool:
+def _has_same_name(store: LiveStore, owner: str) -> bool:
     """Marks of all environments of a name count; so does one that cannot be read, to be safe."""
     mark = store.mark
     return mark is not None and (

@@ -1,90 +1,188 @@
-"""Files that can be taken instead of uploading the same bytes under the same name again.
-
-There are two kinds: what an earlier run of this machine uploaded and no store holds, as its journal proves; and what
-this run uploaded for another store. A File attaches once to a store, so no store gets one twice.
-"""
+"""The upload ledger: every upload that a run touches is in one state, and changes it in one place."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 
 from vssync.journal.records import UnattachedUpload
 from vssync.manifest.placeholders import upload_digest
+from vssync.model.report import Orphan
 from vssync.model.state import DesiredFile
 
 UploadIdentity = tuple[str, str]  # sha256, upload name
+Lock = AbstractContextManager[object]
 
 
-class UploadPool:
-    """Thread-safe. `spare` are unheld uploads of earlier runs, `shared` the forms that are wanted more than once now.
+class UploadState(Enum):
+    """Where an upload is."""
 
-    `owner` is whose uploads they are.
-    """
+    SPARE = auto()  # an earlier run made it and no store holds it: taken instead of sending the same bytes again
+    LOOSE = auto()  # this run made or took it, and has not attached it yet
+    ATTACHED = auto()  # a store holds it, as far as this run knows
+    TRASH = auto()  # nothing should hold it any more: deleted at the end of the run, after a look at every store
+    GONE = auto()  # deleted, or no concern of this run any more
 
-    def __init__(
-        self, spare: Iterable[UnattachedUpload] = (), shared: Iterable[UploadIdentity] = (), owner: str = ""
-    ) -> None:
-        self._lock = threading.Lock()
-        self._name = owner.split("/", maxsplit=1)[0]
-        self._had: set[str] = set()
-        self._spare: dict[UploadIdentity, list[UnattachedUpload]] = {}
-        for kept in spare:
-            self._spare.setdefault((kept.sha256, kept.name), []).append(kept)
-        self._turns = {form: threading.Lock() for form in shared}
-        self._users: dict[UploadIdentity, dict[str, set[str]]] = {form: {} for form in self._turns}
+
+_NEXT = {
+    UploadState.SPARE: {UploadState.LOOSE, UploadState.ATTACHED, UploadState.TRASH, UploadState.GONE},
+    UploadState.LOOSE: {UploadState.ATTACHED, UploadState.TRASH, UploadState.GONE},
+    UploadState.ATTACHED: {UploadState.LOOSE, UploadState.TRASH, UploadState.GONE},
+    # Another store may still attach it: whether one did is found out by the look before it is deleted.
+    UploadState.TRASH: {UploadState.TRASH, UploadState.GONE},
+    UploadState.GONE: set[UploadState](),
+}
+_LEFT = (UploadState.TRASH, UploadState.LOOSE, UploadState.SPARE)  # what a report names, in its order
+
+
+@dataclass(slots=True)
+class LedgerEntry:
+    """An upload: its state and why, the store it was detached from, the stores of this run that took it."""
+
+    state: UploadState
+    why: str = ""
+    detached_from: str = ""
+    stores: set[str] = field(default_factory=set)
+
+
+def upload_identity(file: DesiredFile) -> UploadIdentity:
+    """Uploads of one identity can stand for each other."""
+    return file.sha256, file.filename
+
+
+class UploadLedger:
+    """Thread-safe. A File attaches once to a store, so no store is given the same one twice."""
+
+    def __init__(self, new_lock: Callable[[], Lock]) -> None:
+        self._new_lock = new_lock
+        self._lock = new_lock()
+        self._owner_name = ""
+        self._entries: dict[str, LedgerEntry] = {}
+        self._spares: dict[UploadIdentity, list[str]] = {}
+        self._turns: dict[UploadIdentity, Lock] = {}
+        self._offers: dict[UploadIdentity, list[str]] = {}
+        self._suspects: list[Orphan] = []
+
+    def open(self, owner: str, spares: Iterable[UnattachedUpload], shared: Iterable[UploadIdentity]) -> None:
+        """`spares` are unheld uploads of earlier runs, `shared` what this run wants uploaded more than once."""
+        self._owner_name = owner.split("/", maxsplit=1)[0]
+        for upload in spares:
+            self._entries[upload.file_id] = LedgerEntry(UploadState.SPARE, _describe_spare(upload))
+            self._spares.setdefault((upload.sha256, upload.name), []).append(upload.file_id)
+        self._turns = {identity: self._new_lock() for identity in shared}
+        self._offers = {identity: [] for identity in self._turns}
 
     def obtain(
-        self, store_id: str, form: UploadIdentity, usable: Callable[[str], bool], send: Callable[[], str]
+        self, store_id: str, file: DesiredFile, why: str, is_usable: Callable[[str], bool], send: Callable[[], str]
     ) -> str:
-        """The File for a store: one that is there already, or what `send` makes.
+        """The File for a store, loose unless another store has it: one that is there already, or what `send` makes.
 
-        A spare one is taken when it is still `usable`. Of a shared form one thread sends while the others wait.
+        A spare is taken when it is still usable. Of a shared identity one thread sends while the others wait.
         """
-        with self._turn(form):
-            file_id = self._of_another_store(store_id, form) or self._spare_one(form, usable) or send()
+        identity = upload_identity(file)
+        with self._turns.get(identity, nullcontext()):
+            if file_id := self._take_offered(store_id, identity):
+                return file_id
+            file_id = self._take_spare(identity, is_usable) or send()
+            self.record_loose(file_id, why)
             with self._lock:
-                self._had.add(file_id)
-                if form in self._users:
-                    self._users[form].setdefault(file_id, set()).add(store_id)
+                self._entries[file_id].stores.add(store_id)
+                if identity in self._turns:
+                    self._offers[identity].append(file_id)
             return file_id
 
-    def has(self, file_id: str) -> bool:
-        """Whether this run uploaded or took a File."""
-        with self._lock:
-            return file_id in self._had
-
-    def proves(self, file: DesiredFile) -> bool:
-        """Whether a file's upload name says whose it is and what it holds, so that no other File has it."""
-        return upload_digest(self._name, file.sha256) in file.filename
-
-    def withdraw(self, file_id: str) -> bool:
+    def withdraw(self, file_id: str, file: DesiredFile) -> bool:
         """Offers a File to no other store any more; whether only one store took it."""
         with self._lock:
-            users = [takers.pop(file_id) for takers in self._users.values() if file_id in takers]
-        return all(len(stores) == 1 for stores in users)
+            offers = self._offers.get(upload_identity(file), [])
+            if file_id in offers:
+                offers.remove(file_id)
+            return len(self._entries[file_id].stores) == 1
 
-    def unused(self) -> tuple[UnattachedUpload, ...]:
-        """Uploads of earlier runs that nothing took."""
+    def record_loose(self, file_id: str, why: str) -> None:
+        """A fresh upload, or one that was taken out to be attached again: an interrupted run must name it."""
+        self._move(file_id, UploadState.LOOSE, why)
+
+    def record_attached(self, file_ids: Iterable[str]) -> None:
+        """The service accepted these."""
+        for file_id in file_ids:
+            self._move(file_id, UploadState.ATTACHED)
+
+    def schedule_delete(self, file_id: str, why: str, detached_from: str = "") -> None:
+        """An upload of ours that nothing should hold any more; it is deleted at the end of the run."""
+        self._move(file_id, UploadState.TRASH, why, detached_from)
+
+    def record_gone(self, file_id: str) -> None:
+        """It is deleted, or a store turned out to hold it."""
+        self._move(file_id, UploadState.GONE)
+
+    def record_suspect(self, detail: str) -> None:
+        """An upload without a known id: its reply was lost, so that it may exist."""
         with self._lock:
-            return tuple(kept for alike in self._spare.values() for kept in alike)
+            self._suspects.append(Orphan("", detail, suspected=True))
 
-    def _turn(self, form: UploadIdentity) -> AbstractContextManager[object]:
-        return self._turns.get(form, nullcontext())
-
-    def _of_another_store(self, store_id: str, form: UploadIdentity) -> str:
+    def is_known(self, file_id: str) -> bool:
+        """Whether this run has a use for a File, or had one."""
         with self._lock:
-            offers = self._users.get(form, {})
-            return next((file_id for file_id, stores in offers.items() if store_id not in stores), "")
+            return file_id in self._entries
 
-    def _spare_one(self, form: UploadIdentity, usable: Callable[[str], bool]) -> str:
-        while found := self._take(form):
-            if usable(found):
-                return found
+    def is_proven_by_name(self, file: DesiredFile) -> bool:
+        """Whether a file's upload name says whose it is and what it holds, so that no other File has it."""
+        return upload_digest(self._owner_name, file.sha256) in file.filename
+
+    def pending_deletes(self) -> dict[str, LedgerEntry]:
+        """What should go, by File id."""
+        with self._lock:
+            trash = (item for item in self._entries.items() if item[1].state is UploadState.TRASH)
+            return {file_id: replace(entry) for file_id, entry in trash}
+
+    def orphans(self) -> tuple[Orphan, ...]:
+        """Uploads that nothing is known to hold, and those that may exist."""
+        with self._lock:
+            by_state = [
+                Orphan(file_id, entry.why)
+                for state in _LEFT
+                for file_id, entry in self._entries.items()
+                if entry.state is state
+            ]
+            return (*by_state, *self._suspects)
+
+    def _move(self, file_id: str, state: UploadState, why: str = "", detached_from: str = "") -> None:
+        """Every change of state goes through here; one that the table does not allow is ignored."""
+        with self._lock:
+            entry = self._entries.get(file_id)
+            if entry is None:
+                self._entries[file_id] = LedgerEntry(state, why, detached_from)
+            elif state in _NEXT[entry.state]:
+                entry.state, entry.why, entry.detached_from = state, why, detached_from
+
+    def _take_offered(self, store_id: str, identity: UploadIdentity) -> str:
+        """An upload of another store. Whoever withdraws it meanwhile is told that this store took it."""
+        with self._lock:
+            for file_id in self._offers.get(identity, ()):
+                stores = self._entries[file_id].stores
+                if store_id not in stores:
+                    stores.add(store_id)
+                    return file_id
+            return ""
+
+    def _take_spare(self, identity: UploadIdentity, is_usable: Callable[[str], bool]) -> str:
+        """The first usable spare; the others are no concern of this run."""
+        while file_id := self._next_spare(identity):
+            if is_usable(file_id):
+                return file_id
+            self.record_gone(file_id)
         return ""
 
-    def _take(self, form: UploadIdentity) -> str:
+    def _next_spare(self, identity: UploadIdentity) -> str:
         with self._lock:
-            alike = self._spare.get(form)
-            return alike.pop(0).file_id if alike else ""
+            spares = self._spares.get(identity)
+            return spares.pop(0) if spares else ""
+
+
+def _describe_spare(upload: UnattachedUpload) -> str:
+    if not upload.name:
+        return "upload that an earlier run took out of its store"
+    return f"upload of {upload.name}, of an earlier run"

@@ -1,4 +1,4 @@
-"""From changes to steps: what each action of a plan means in requests. It decides nothing that the plan left open."""
+"""Turns changes into steps: what each action of a plan means in requests. It makes no decisions; the plan did."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
-from vssync.applier.steps import AwaitBatch, CancelBatch, Drop, Put, StoreSteps, Update, Wait, Wave
+from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Update, Wait, Wave
 from vssync.model.digests import mark_for, with_key
 from vssync.model.marks import Mark, Origin
 from vssync.model.plan import Action, Copy, FileChange, Plan, StorePlan
@@ -21,12 +21,8 @@ _TEARDOWN = (Action.DELETE, Action.REPLACE)
 
 def lower(plan: Plan) -> tuple[StoreSteps, ...]:
     """The steps of every store that has any, in the plan's order."""
-    return tuple(steps for steps in (_lower_store(plan.owner, store) for store in plan.stores) if _any(steps))
-
-
-def _any(steps: StoreSteps) -> bool:
-    parts = (steps.cancels, steps.waves, steps.updates, steps.waits, steps.awaited, steps.removes)
-    return steps.setup is not None or steps.teardown is not None or any(parts)
+    stores = (_lower_store(plan.owner, store) for store in plan.stores)
+    return tuple(steps for steps in stores if steps.setup or steps.teardown or steps.changes)
 
 
 def _lower_store(owner: str, store: StorePlan) -> StoreSteps:
@@ -36,16 +32,15 @@ def _lower_store(owner: str, store: StorePlan) -> StoreSteps:
     return StoreSteps(
         key=store.key,
         store_id=store.id,
-        name=store.name,
         in_flight=store.batch.in_flight,
         ignore=_ignore(store),
         setup=change if change and change.action in _SETUP else None,
         settings=store.desired,
-        cancels=tuple(CancelBatch(batch.id) for batch in store.batches if batch.action is Action.CANCEL),
+        cancels=tuple(BatchStep(batch.id) for batch in store.batches if batch.action is Action.CANCEL),
         waves=tuple(map(Wave, partition(puts, store.batch.size))),
         updates=tuple(step for step in steps if isinstance(step, Update)),
         waits=tuple(step for step in steps if isinstance(step, Wait)),
-        awaited=tuple(AwaitBatch(batch.id) for batch in store.batches if batch.action is Action.AWAIT),
+        awaited=tuple(BatchStep(batch.id) for batch in store.batches if batch.action is Action.AWAIT),
         removes=tuple(step for step in steps if isinstance(step, Drop)),
         teardown=change if change and change.action in _TEARDOWN else None,
     )
@@ -56,20 +51,20 @@ def _ignore(store: StorePlan) -> tuple[str, ...]:
 
 
 def _lower_file(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
-    """A drop by itself is a copy to remove when its kept copy, if any, was read as completed."""
-    kept = change.keep.id if change.keep else ""
+    """A drop that is not part of a put or wait removes a copy once the copy to keep, if any, was read as completed."""
+    kept_id = change.keep.id if change.keep else ""
     match change.action:
         case Action.CREATE | Action.REPLACE:
             yield from _put(owner, store, change)
         case Action.UPDATE | Action.ADOPT:
             yield _update(owner, store, change)
-            yield from (_drop(owner, change.key, copy, kept) for copy in change.drop)
+            yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
         case Action.AWAIT:
             if change.fields:
                 yield _update(owner, store, change)
-            yield Wait(change.key, kept, tuple(_drop(owner, change.key, copy) for copy in change.drop))
+            yield Wait(change.key, kept_id, tuple(_drop(owner, change.key, copy) for copy in change.drop))
         case Action.DELETE:
-            yield from (_drop(owner, change.key, copy, kept) for copy in change.drop)
+            yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
         case Action.REFUSE:
             return
         case Action.CANCEL:
@@ -79,7 +74,7 @@ def _lower_file(owner: str, store: StorePlan, change: FileChange) -> Iterator[St
 
 
 def _put(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
-    """A File attaches once per store, so its own old copy goes before it comes again; the others serve meanwhile."""
+    """A File attaches once per store, so its own old copy is detached first; the others stay searchable meanwhile."""
     file = _desired(change)
     attached = file.file_id or change.reuse
     first = [copy for copy in change.drop if change.gap or copy.id == attached]
@@ -91,7 +86,7 @@ def _put(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
         mark=_put_mark(owner, store, change),
         chunking=file.chunking,
         file_id=attached,
-        drops=tuple(_drop(owner, change.key, copy, again=attached) for copy in first or later),
+        drops=tuple(_drop(owner, change.key, copy, reattached=attached) for copy in first or later),
         gap=bool(first),
         unfinished=any(copy.id == attached and copy.status is not FileStatus.COMPLETED for copy in first),
     )
@@ -101,7 +96,7 @@ def _put(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
 
 
 def _put_mark(owner: str, store: StorePlan, change: FileChange) -> Mark:
-    """A File that is attached again keeps what its old mark knew of it: who made it, and whether anybody read it."""
+    """A File that is attached again keeps the origin and content of its old mark."""
     file = _desired(change)
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
     mark = mark_for(owner, file, _ignore(store), origin=origin, tries=change.tries)
@@ -127,16 +122,16 @@ def _update(owner: str, store: StorePlan, change: FileChange) -> Update:
 
 
 def _attributes(change: FileChange) -> dict[str, Scalar]:
-    """What others own goes along as it is: a write replaces the whole map."""
+    """Attributes that others own are sent along unchanged, since a write replaces the whole map."""
     file = _desired(change)
     return {**with_key(file.attributes, file.key), **change.preserve}
 
 
-def _drop(owner: str, key: str, copy: Copy, kept: str = "", *, again: str = "") -> Drop:
-    """An upload goes with its copy only when our own mark says that we made it, and not when it is attached again."""
+def _drop(owner: str, key: str, copy: Copy, kept_id: str = "", *, reattached: str = "") -> Drop:
+    """The upload is deleted with its copy only when our own mark says that we made it and it is not attached again."""
     mark = copy.mark
     uploaded = isinstance(mark, Mark) and mark.owner == owner and mark.origin is Origin.UPLOADED
-    return Drop(key, copy.id, uploaded and copy.id != again, kept)
+    return Drop(key, copy.id, uploaded and copy.id != reattached, kept_id)
 
 
 def _desired(change: FileChange) -> DesiredFile:

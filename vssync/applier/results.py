@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from vssync.errors import LostReply, VssyncError
@@ -26,8 +26,7 @@ class Result:
 
 
 DONE = Result(Status.DONE)
-_NOT_TRIED = Result(Status.SKIPPED, "not tried")
-_CUT_SHORT = Result(Status.UNKNOWN, "begun, and not seen to its end; plan again")
+_CUT_SHORT = Result(Status.UNKNOWN, "started, and the end was not seen; plan again")
 
 
 def failed(error: VssyncError) -> Result:
@@ -37,20 +36,20 @@ def failed(error: VssyncError) -> Result:
     return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
 
 
-def short_of_completed(file: LiveFile) -> Result:
-    """The result of a file that ended otherwise, or not at all as long as it was waited for."""
+def not_completed(file: LiveFile) -> Result:
+    """The result of a file that failed, was cancelled, or did not end in the time it was waited for."""
     if file.error:
         return Result(Status.FAILED, str(file.error))
     if file.status in (FileStatus.FAILED, FileStatus.CANCELLED):
         return Result(Status.FAILED, f"ingestion {file.status}")
-    return Result(Status.UNKNOWN, f"still {file.status} when its batch had ended or stood still; plan again later")
+    return Result(Status.UNKNOWN, f"still {file.status} when its batch had ended or stopped moving; plan again later")
 
 
 @dataclass(slots=True)
-class _Course:
-    """A change on its way: when it began, in monotonic seconds, how often it was tried, how it ended so far."""
+class _ChangeRecord:
+    """A change: when it began, in monotonic seconds, how often it was tried, how it ended so far."""
 
-    begun: float
+    started: float
     attempts: int
     result: Result | None = None
     ended: float | None = None
@@ -62,38 +61,40 @@ class Results:
     `now` gives monotonic seconds.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], lock: AbstractContextManager[object]) -> None:
         self._now = now
-        self._lock = threading.Lock()
-        self._courses: dict[tuple[str, str], _Course] = {}
+        self._lock = lock
+        self._records: dict[tuple[str, str], _ChangeRecord] = {}
         self._failed = False
 
-    def begin(self, store: str, key: str) -> None:
-        """Records that requests for a change may be under way; only the first of several counts."""
+    def record_start(self, store: str, key: str) -> None:
+        """Requests for a change may be under way; only the first of several calls counts."""
         with self._lock:
-            self._courses.setdefault((store, key), _Course(self._now(), attempts=1))
+            self._records.setdefault((store, key), _ChangeRecord(self._now(), attempts=1))
 
-    def again(self, store: str, key: str) -> None:
-        """Records that a change is tried once more."""
+    def record_retry(self, store: str, key: str) -> None:
+        """A change is tried once more."""
         with self._lock:
-            self._courses[store, key].attempts += 1
+            self._records[store, key].attempts += 1
 
-    def add(self, store: str, key: str, result: Result) -> None:
-        """Records a result; the worst of several for one change stays."""
+    def record_result(self, store: str, key: str, result: Result) -> None:
+        """A change ended; the worst of several results stays."""
         with self._lock:
-            course = self._courses.setdefault((store, key), _Course(self._now(), attempts=0))
-            course.ended = self._now()
-            if course.attempts:
-                course.attempts = max(course.attempts, result.attempts)
-            if course.result is None or _badness(result) < _badness(course.result):
-                course.result = result
+            record = self._records.setdefault((store, key), _ChangeRecord(self._now(), attempts=0))
+            record.ended = self._now()
+            if record.attempts:
+                record.attempts = max(record.attempts, result.attempts)
+            if record.result is None or _severity(result) < _severity(record.result):
+                record.result = result
                 self._failed = self._failed or result.status is Status.FAILED
 
-    def all_done(self, store: str, puts: Collection[str]) -> bool:
+    def all_done(self, store: str, uploaded_keys: Collection[str]) -> bool:
         """Whether everything tried so far in a store was done, and these of its files were tried."""
         with self._lock:
-            mine = {file: course.result for (key, file), course in self._courses.items() if key == store}
-        return mine.keys() >= set(puts) and all(result.status is Status.DONE for result in mine.values() if result)
+            of_store = {file: record.result for (key, file), record in self._records.items() if key == store}
+        return of_store.keys() >= set(uploaded_keys) and all(
+            result.status is Status.DONE for result in of_store.values() if result
+        )
 
     def any_failed(self) -> bool:
         """Whether anything failed so far."""
@@ -101,25 +102,26 @@ class Results:
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
         """One outcome for every change of the plan; what has no result was not tried."""
-        return tuple(outcome for store in plan.stores for outcome in self._of_store(store))
+        return tuple(outcome for store in plan.stores for outcome in self._store_outcomes(store))
 
-    def _of_store(self, store: StorePlan) -> list[Outcome]:
-        changes = [("", store.change)] if store.change else []
-        outcomes = [self._outcome(store.key, key, change.action, change.detail) for key, change in changes]
-        outcomes += [self._outcome(store.key, batch.id, batch.action, batch.detail) for batch in store.batches]
-        outcomes += [self._outcome(store.key, file.key, file.action, file.detail) for file in store.files]
-        return outcomes
+    def _store_outcomes(self, store: StorePlan) -> Iterator[Outcome]:
+        if store.change:
+            yield self._outcome(store.key, "", store.change.action, store.change.detail)
+        for batch in store.batches:
+            yield self._outcome(store.key, batch.id, batch.action, batch.detail)
+        for file in store.files:
+            yield self._outcome(store.key, file.key, file.action, file.detail)
 
     def _outcome(self, store: str, key: str, action: Action, detail: str) -> Outcome:
         if action is Action.REFUSE:
             return Outcome(store, key, action, Status.FAILED, detail or "needs attention")
-        course = self._courses.get((store, key))
-        if course is None:
-            return Outcome(store, key, action, _NOT_TRIED.status, _NOT_TRIED.detail)
-        found = course.result or _CUT_SHORT
-        seconds = (self._now() if course.ended is None else course.ended) - course.begun
-        return Outcome(store, key, action, found.status, found.detail, found.request_id, course.attempts, seconds)
+        record = self._records.get((store, key))
+        if record is None:
+            return Outcome(store, key, action, Status.SKIPPED, "not tried")
+        result = record.result or _CUT_SHORT
+        seconds = (self._now() if record.ended is None else record.ended) - record.started
+        return Outcome(store, key, action, result.status, result.detail, result.request_id, record.attempts, seconds)
 
 
-def _badness(result: Result) -> int:
+def _severity(result: Result) -> int:
     return _WORST_FIRST.index(result.status)

@@ -8,10 +8,10 @@ from contextlib import suppress
 from vssync.api.capabilities import MissingCapability, missing_from_update_error
 from vssync.applier.attach import attach
 from vssync.applier.context import StoreContext
-from vssync.applier.results import DONE, failed, short_of_completed
-from vssync.applier.steps import Drop, Put
-from vssync.applier.upload import InFlightBatch, PendingFile, is_our_upload, wait_until_detached
-from vssync.applier.wait import give_up, wait_for_batch, wait_for_file, wait_for_files
+from vssync.applier.results import DONE, Result, failed, not_completed
+from vssync.applier.steps import Drop
+from vssync.applier.upload import InFlightBatch, PendingFile
+from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit, wait_until_detached
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.digests import attributes_digest, with_echo
 from vssync.model.marks import Mark
@@ -19,156 +19,150 @@ from vssync.model.state import Attributes, FileStatus, LiveFile
 from vssync.planner.classify import MAX_TRIES, PERMANENT
 
 
-def wait_and_settle(at: StoreContext, flight: InFlightBatch) -> list[InFlightBatch]:
-    """Settles a flight; the flights of what is tried once more."""
+class MarkLost(VssyncError):
+    """A file carries no mark although one was sent, twice."""
+
+
+def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> list[InFlightBatch]:
+    """Waits for a batch and settles its files; returns the batches of those that are tried once more."""
     try:
-        listed, stuck = _listed(at, flight)
+        listed, stuck = _list_files(store, batch)
     except VssyncError as error:
-        for load in flight.loads:
-            at.result(load.put.key, failed(error))
-        at.settled(len(flight.loads))
+        for file in batch.files:
+            store.settle(file.put.key, failed(error))
         return []
-    if flight.batch_id and flight.loads and not listed and not stuck:
-        at.run.lacks(MissingCapability.BATCH_FILES)  # taken, and ignored: the batch ended without any of its files
-        return attach(at, flight.loads)
+    if batch.batch_id and batch.files and not listed and not stuck:  # taken, and ignored: it ended without any file
+        store.run.service.record_missing(MissingCapability.BATCH_FILES)
+        return attach(store, batch.files)
     if not stuck:
-        at.pace.moved = at.client.clock.monotonic()
-    by = give_up(at, stuck=stuck)
-    ends = at.run.pool.map(lambda load: _settle(at, load, listed.get(load.file_id), by), flight.loads)
-    return attach(at, [load for load in ends if load])
+        store.last_progress = store.client.clock.monotonic()
+    until = wait_limit(store, stuck=stuck)
+    retries = store.run.pool.map(lambda file: _settle(store, file, listed.get(file.file_id), until), batch.files)
+    return attach(store, [file for file in retries if file])
 
 
-def _listed(at: StoreContext, flight: InFlightBatch) -> tuple[Mapping[str, LiveFile], bool]:
-    """The flight's files as far as one listing tells, and whether nothing moved among them for the run's deadline.
-
-    The listing is its batch's, or the store's.
-    """
-    since = max(flight.sent, at.pace.moved)
-    if flight.batch_id:
-        stuck = not wait_for_batch(at, flight.batch_id, since).status.ended
-        return {file.id: file for file in at.client.batch_files(at.id, flight.batch_id)}, stuck
-    return wait_for_files(at, {load.file_id for load in flight.loads}, since)
+def _list_files(store: StoreContext, batch: InFlightBatch) -> tuple[Mapping[str, LiveFile], bool]:
+    """The files as far as one listing tells, the batch's or the store's; and whether none moved until the deadline."""
+    since = max(batch.sent, store.last_progress)
+    if batch.batch_id:
+        stuck = not wait_for_batch(store, batch.batch_id, since).status.ended
+        return {file.id: file for file in store.client.batch_files(store.id, batch.batch_id)}, stuck
+    return wait_for_files(store, {file.file_id for file in batch.files}, since)
 
 
-def _settle(at: StoreContext, load: PendingFile, file: LiveFile | None, by: float) -> PendingFile | None:
-    """One file's end, waited for until the time `by`; the load again when it is to be tried once more."""
-    put = load.put
+def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until: float) -> PendingFile | None:
+    """Waits for one file until the time `until` and records its end; returns it when it is to be tried once more."""
     try:
-        file = file if file and file.status.ended else wait_for_file(at, load.file_id, by)
-        if file.status is FileStatus.COMPLETED:
-            marked = _marked(at, load, file)
-            if marked is None:
-                return _taken_out(at, load).again()
-            at.writes.journal.held(load.file_id)
-            record_read_back(at, marked, put.attributes, load.mark)
-            _compare_chunking(at, put, file)
-            if not put.gap:
-                for drop in put.drops:
-                    at.detach(drop)
-            at.result(put.key, DONE)
-        elif _worth_another(load, file):
-            return _taken_out(at, load).again()
-        else:
-            at.result(put.key, short_of_completed(file))
-    except Unmarked as error:
-        _given_up(at, load, error)
+        live = live if live and live.status.ended else wait_for_file(store, file.file_id, until)
+        completed = live.status is FileStatus.COMPLETED
+        marked = _with_own_attributes(store, file, live) if completed else live
+        if marked is None or _is_worth_retrying(file, live):
+            return _take_out(store, file)
+        result = _complete(store, file, marked) if completed else not_completed(live)
+    except MarkLost as error:
+        result = _give_up(store, file, error)
     except VssyncError as error:
-        at.result(put.key, failed(error))
-    at.settled()
+        result = failed(error)
+    store.settle(file.put.key, result)
     return None
 
 
-def _marked(at: StoreContext, load: PendingFile, file: LiveFile) -> LiveFile | None:
+def _with_own_attributes(store: StoreContext, file: PendingFile, live: LiveFile) -> LiveFile | None:
     """The file with its own attributes, which one attached together with others gets only now.
 
     None where the service turns out to change no attributes: such a file must be attached by itself.
     """
-    if not (isinstance(file.mark, Mark) and file.mark.is_provisional):
-        return file
+    if not (isinstance(live.mark, Mark) and live.mark.is_provisional):
+        return live
     try:
-        return at.writes.set_attributes(at.id, load.file_id, load.put.attributes, load.mark)
+        return store.writes.set_attributes(store.id, file.file_id, file.put.attributes, file.mark)
     except ServiceError as error:
-        if missing_from_update_error(error) is None or load.mark.tries >= MAX_TRIES:
+        if missing_from_update_error(error) is None or file.mark.tries >= MAX_TRIES:
             raise
-        at.run.lacks(MissingCapability.ATTRIBUTE_UPDATES)
+        store.run.service.record_missing(MissingCapability.ATTRIBUTE_UPDATES)
         return None
 
 
-def _compare_chunking(at: StoreContext, put: Put, file: LiveFile) -> None:
-    """Other chunking is never worth another ingestion, which would bring the same; a person should know."""
-    if not put.chunking.auto and file.chunking not in (None, put.chunking):
-        at.run.say_once(f"{at.key}: the service reports other chunking than asked for; the next plan counts the files")
+def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result:
+    """A store is seen to hold the file: its mark is checked, then its old copies go."""
+    put = file.put
+    store.writes.journal.record_held(file.file_id)
+    record_read_back(store, live, put.attributes, file.mark)
+    if not put.chunking.auto and live.chunking not in (None, put.chunking):  # another ingestion would bring the same
+        store.run.say_once(
+            f"{store.key}: the service reports other chunking than asked for; the next plan counts the files"
+        )
+    if not put.gap:
+        for drop in put.drops:
+            store.detach_copy(drop)
+    return DONE
 
 
-def _taken_out(at: StoreContext, load: PendingFile) -> PendingFile:
-    """The load with its File out of the store, ready to be attached once more."""
-    if not load.put.file_id:
-        at.run.uploaded(load.file_id, f"upload of {load.put.key} that was to be attached again")
-    at.writes.detach(at.id, load.file_id, ours=is_our_upload(load.put), file=load.put.file)
-    wait_until_detached(at, load.file_id)
-    at.again(load.put.key)
-    return load
-
-
-def _given_up(at: StoreContext, load: PendingFile, error: VssyncError) -> None:
-    """A copy that carries no mark is taken out while this run knows whose it is, and no more are brought in.
-
-    Where the old copy went first it stays: unmarked it is still found by those who search.
-    """
-    at.run.lacks(MissingCapability.ATTRIBUTES)
-    at.result(load.put.key, failed(error))
-    if not load.put.gap:
-        with suppress(VssyncError):
-            at.detach(Drop(load.put.key, load.file_id, is_our_upload(load.put)))
-
-
-def _worth_another(load: PendingFile, file: LiveFile) -> bool:
+def _is_worth_retrying(file: PendingFile, live: LiveFile) -> bool:
     """Transient failures are tried again; permanent ones and cancelled files are not."""
-    code = file.error.code if file.error else ""
-    return file.status is FileStatus.FAILED and code not in PERMANENT and load.mark.tries < MAX_TRIES
+    code = live.error.code if live.error else ""
+    return live.status is FileStatus.FAILED and code not in PERMANENT and file.mark.tries < MAX_TRIES
 
 
-class Unmarked(VssyncError):
-    """A file carries no mark although one was sent, twice."""
+def _take_out(store: StoreContext, file: PendingFile) -> PendingFile:
+    """Detaches a file; what is returned is ready to be attached once more."""
+    if not file.put.file_id:
+        store.run.ledger.record_loose(file.file_id, f"upload of {file.put.key} that was to be attached again")
+    store.writes.detach(store.id, file.file_id, ours=file.put.is_our_upload, file=file.put.file)
+    wait_until_detached(store, file.file_id)
+    store.record_retry(file.put.key)
+    return file.next_try()
 
 
-def record_read_back(at: StoreContext, file: LiveFile, sent: Attributes, mark: Mark) -> None:
+def _give_up(store: StoreContext, file: PendingFile, error: MarkLost) -> Result:
+    """A copy without a mark is taken out while this run knows whose it is, and no more are brought in.
+
+    Where the old copy was detached first it stays: unmarked it is still found by those who search.
+    """
+    store.run.service.record_missing(MissingCapability.ATTRIBUTES)
+    if not file.put.gap:
+        with suppress(VssyncError):
+            store.detach_copy(Drop(file.put.key, file.file_id, file.put.is_our_upload))
+    return failed(error)
+
+
+def record_read_back(store: StoreContext, live: LiveFile, sent: Attributes, mark: Mark) -> None:
     """Writes the mark's `echo` when the file's attributes differ from those sent; usually no request.
 
-    A listing that leaves attributes out says nothing: then the file is read by itself. Raises Unmarked where the
-    service keeps no attributes, VssyncError where it keeps the ones there were.
+    A listing that leaves attributes out says nothing: then the file is read by itself. Raises MarkLost where the
+    service keeps no attributes, VssyncError where it keeps the old ones.
     """
-    if not file.attributes and file.mark is None:
-        file = at.file(file.id)
-    if file.mark != mark:
-        file = _sent_again(at, file.id, sent, mark)
-    if attributes_digest(file.attributes) != attributes_digest(sent):
-        noted = with_echo(mark, file.attributes, at.ignore)
-        at.writes.set_attributes(at.id, file.id, sent, noted)
+    if not live.attributes and live.mark is None:
+        live = store.client.file(store.id, live.id)
+    if live.mark != mark:
+        live = _resend_attributes(store, live.id, sent, mark)
+    if attributes_digest(live.attributes) != attributes_digest(sent):
+        noted = with_echo(mark, live.attributes, store.ignore)
+        store.writes.set_attributes(store.id, live.id, sent, noted)
         if noted.echo:
-            at.run.say_once(
-                f"{at.key}: the service reports other attributes than were sent; the next plan counts the files"
+            store.run.say_once(
+                f"{store.key}: the service reports other attributes than were sent; the next plan counts the files"
             )
 
 
-def _sent_again(at: StoreContext, file_id: str, sent: Attributes, mark: Mark) -> LiveFile:
+def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark: Mark) -> LiveFile:
     """The file with the mark: some services keep no attributes while attaching, or those of an earlier time."""
     why = ""
     try:
-        at.writes.set_attributes(at.id, file_id, sent, mark)
+        store.writes.set_attributes(store.id, file_id, sent, mark)
     except ServiceError as error:
         if missing_from_update_error(error) is None:
             raise
-        why = ", and changes no attributes later"
-    file = at.file(file_id)
-    if file.mark == mark:
-        return file
-    if isinstance(file.mark, Mark):
+        why = ", and cannot change attributes later"
+    live = store.client.file(store.id, file_id)
+    if live.mark == mark:
+        return live
+    if isinstance(live.mark, Mark):
         raise VssyncError(
-            f"{file_id}: the service took new attributes and kept the old ones; say `attribute_updates: false` under "
-            "`service.capabilities`, and the plan knows it"
+            f"{file_id}: the service accepted new attributes and kept the old ones; set `attribute_updates: false` "
+            "under `service.capabilities`, so that plans allow for it"
         )
-    raise Unmarked(
-        f"{file_id}: the service lost the mark that was sent along{why}; a file without one is nobody's; "
+    raise MarkLost(
+        f"{file_id}: the service lost the mark that was sent along{why}; vssync cannot recognize a file without one; "
         "`vssync doctor --write` shows what the service keeps"
     )

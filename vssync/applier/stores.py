@@ -1,6 +1,6 @@
-"""Makes stores what they should be, and waits until a new one can be used.
+"""Creates, updates and deletes stores, and waits until a new one can be used.
 
-Each is looked at once after it was written: without its mark it would be nobody's, and the next plan would adopt it.
+Each is read once after it was written: without its mark the next plan would not recognize it, and adopt it.
 """
 
 from __future__ import annotations
@@ -10,73 +10,73 @@ from typing import Any
 
 from vssync.applier.context import ApplyRun, StoreContext
 from vssync.applier.steps import StoreSteps
+from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
 from vssync.model.marks import NEEDS_METADATA, STORE_BATCHES, STORE_OWNER, Mark, Origin, StoreMark, batch_note_text
 from vssync.model.plan import Action, StoreChange
 from vssync.model.state import LiveStore, StoreSettings, StoreStatus
 
-_SENDS = 3  # of a create, when replies are lost and no store is to be seen
+_MAX_ATTEMPTS = 3  # to create a store, when replies are lost and no store is to be seen
 
 
-def set_up_store(run: ApplyRun, store: StoreSteps) -> str:
-    """The store's id, once it is as desired and answers.
-
-    Raises VssyncError when it cannot be made so.
-    """
-    change, settings = store.setup, store.settings
+def set_up_store(run: ApplyRun, steps: StoreSteps) -> str:
+    """The store's id, once it is as desired and answers. Raises VssyncError when it cannot be made so."""
+    change, settings = steps.setup, steps.settings
     if change is None or settings is None:
-        return store.store_id
+        return steps.store_id
     if change.action in (Action.CREATE, Action.REPLACE):
         return _create(run, settings, change)
-    _owned(run, settings.key, run.writes.update_store(store.store_id, _settings(settings, change)), change)
-    return store.store_id
+    live = run.writes.update_store(steps.store_id, _request_body(settings, change))
+    _verify_mark(run, settings.key, live, change)
+    return steps.store_id
 
 
-def delete_store(run: ApplyRun, store: StoreSteps) -> None:
-    """Deletes a store. What was uploaded for one that the plan did not look into goes as well, once nothing holds it.
+def delete_store(run: ApplyRun, steps: StoreSteps) -> None:
+    """Deletes a store. Its uploads are deleted later, also where the plan did not read the store's files.
 
     Raises VssyncError when it is still there.
     """
-    uploads = () if store.removes else _uploads_in(run, store.store_id)
-    run.writes.delete_store(store.store_id, uploads)
+    uploads = () if steps.removes else _uploads_in(run, steps.store_id)
+    run.writes.delete_store(steps.store_id, uploads)
     for file_id in uploads:
-        run.throw(file_id, f"upload in {store.key}'s deleted store", store.store_id)
+        run.ledger.schedule_delete(file_id, f"upload in {steps.key}'s deleted store", steps.store_id)
 
 
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
-    """Our own uploads in an expired store, which no plan looks into; some services do not list one any more."""
+    """Our own uploads in an expired store, whose files no plan reads; some services no longer list them."""
     try:
         owner = run.client.store(store_id).mark
         files = run.client.files(store_id)
     except VssyncError as error:
-        run.suspect(f"uploads in the store {store_id}, which could not be listed before it was deleted: {error}")
+        run.ledger.record_suspect(
+            f"uploads in the store {store_id}, which could not be listed before it was deleted: {error}"
+        )
         return ()
-    return tuple(file.id for file in files if _uploaded_by(owner, file.mark))
+    return tuple(file.id for file in files if _is_uploaded_by(owner, file.mark))
 
 
-def _uploaded_by(owner: object, mark: object) -> bool:
+def _is_uploaded_by(owner: object, mark: object) -> bool:
     if not (isinstance(owner, StoreMark) and isinstance(mark, Mark)):
         return False
     return mark.owner == owner.owner and mark.origin is Origin.UPLOADED
 
 
 def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
-    body = _settings(settings, change)
+    body = _request_body(settings, change)
     if settings.description:
         body["description"] = settings.description
     if body["expires_after"] is None:
         del body["expires_after"]
-    live = _created(run, body)
-    ready = poll_until(run, lambda: (run.client.ready(live.id), None), bool, lambda ready: ready)
-    if not ready:
+    live = _create_once(run, body)
+    if not poll_until(run, lambda: run.client.ready(live.id)):
         raise VssyncError(f"{settings.key}: the new store {live.id} does not answer yet; apply again later")
-    _owned(run, settings.key, live, change)
+    _verify_mark(run, settings.key, live, change)
     return live.id
 
 
-def _owned(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) -> None:
-    """Raises VssyncError for a store that was written and carries no mark; an answer may leave metadata out."""
+def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) -> None:
+    """Raises VssyncError for a store that was written and carries no mark; a response may leave metadata out."""
     mark = change.metadata[STORE_OWNER]
     if mark != (live.metadata.get(STORE_OWNER) or run.client.store(live.id).metadata.get(STORE_OWNER)):
         raise VssyncError(
@@ -85,82 +85,84 @@ def _owned(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) -> Non
         )
 
 
-def _created(run: ApplyRun, body: Mapping[str, Any]) -> LiveStore:
-    """The new store. After a lost reply it is looked for by its mark: there must never be two."""
+def _create_once(run: ApplyRun, body: Mapping[str, Any]) -> LiveStore:
+    """The new store. After a lost reply it is looked up by its mark: there must never be two."""
     mark = body["metadata"][STORE_OWNER]
-    sends = 1
+    attempts = 0
     while True:
+        attempts += 1
         try:
             return run.writes.create_store(body)
         except LostReply:
-            if found := poll_until(run, lambda: (_with_mark(run, mark), None), bool, bool, patience=run.grace):
-                return found
-            if sends == _SENDS:
+            if created := poll_until(run, lambda: _find_by_mark(run, mark), timeout=run.settings.grace):
+                return created
+            if attempts == _MAX_ATTEMPTS:
                 raise
-        sends += 1
 
 
-def _with_mark(run: ApplyRun, mark: str) -> LiveStore | None:
-    """The store with this mark, if any; an expired one is that which the new one replaces."""
+def _find_by_mark(run: ApplyRun, mark: str) -> LiveStore | None:
+    """The store with this mark, if any; an expired one does not count, since the new one replaces it."""
     usable = (store for store in run.client.stores() if store.status is not StoreStatus.EXPIRED)
     return next((store for store in usable if store.metadata.get(STORE_OWNER) == mark), None)
 
 
-def _settings(settings: StoreSettings, change: StoreChange) -> dict[str, Any]:
+def _request_body(settings: StoreSettings, change: StoreChange) -> dict[str, Any]:
     """OpenAI spec: an expiry of null removes it."""
     days = settings.expires_after_days
     expires = {"anchor": "last_active_at", "days": days} if days else None
     return {"name": settings.name, "metadata": dict(change.metadata), "expires_after": expires}
 
 
-EVERY = 5.0  # seconds between two notes of a store, but for the last
+NOTE_INTERVAL = 5.0  # seconds between two notes of a store, but for the last
 
 
 class BatchNote:
-    """One store's note; only where the service lists no batches and its stores can be updated safely.
+    """Notes the batches under way in the store's metadata, so that a later run finds them.
 
-    None is written into a store that is not `ours`: an external one's metadata is somebody else's.
+    Only where the service lists no batches and its stores can be updated safely; and never in an external store, whose
+    metadata is somebody else's.
     """
 
-    def __init__(self, at: StoreContext, *, ours: bool) -> None:
-        self._at = at
-        self._wanted: bool | None = None if ours else False
-        self._said: tuple[str, ...] = ()
-        self._next = 0.0
+    def __init__(self, store: StoreContext, *, is_external: bool) -> None:
+        self._store = store
+        self._is_needed: bool | None = False if is_external else None
+        self._written: tuple[str, ...] = ()
+        self._next_write = 0.0
 
-    def say(self, batch_ids: Iterable[str]) -> None:
+    def update(self, batches: Iterable[InFlightBatch]) -> None:
         """These batches are under way."""
-        found = tuple(filter(None, batch_ids))
-        now = self._at.client.clock.monotonic()
-        if found and found != self._said and now >= self._next and self._useful():
-            self._next = now + EVERY
-            self._write(found)
+        batch_ids = tuple(batch.batch_id for batch in batches if batch.batch_id)
+        now = self._store.client.clock.monotonic()
+        if batch_ids and batch_ids != self._written and now >= self._next_write and self._check_needed():
+            self._next_write = now + NOTE_INTERVAL
+            self._write(batch_ids)
 
-    def end(self) -> None:
+    def clear(self) -> None:
         """None is under way any more."""
-        if self._said:
+        if self._written:
             self._write(())
 
-    def _useful(self) -> bool:
-        """Asked once a store, and only when there is a batch to speak of."""
-        if self._wanted is None:
-            ways = self._at.run.ways
-            self._wanted = ways.store_updates and ways.batches and self._lists_none()
-        return self._wanted
+    def _check_needed(self) -> bool:
+        """Asked once a store, and only when there is a batch to note."""
+        if self._is_needed is None:
+            capabilities = self._store.run.capabilities
+            self._is_needed = capabilities.store_updates and capabilities.batches and self._lists_no_batches()
+        return self._is_needed
 
-    def _lists_none(self) -> bool:
+    def _lists_no_batches(self) -> bool:
         try:
-            return self._at.client.batches(self._at.id) is None
+            return self._store.client.batches(self._store.id) is None
         except VssyncError:
             return False
 
     def _write(self, batch_ids: tuple[str, ...]) -> None:
-        """What others keep in the store's metadata goes along as it is: a write replaces the whole map."""
+        """Metadata that others own is sent along unchanged, since a write replaces the whole map."""
+        store = self._store
         try:
-            live = self._at.client.store(self._at.id).metadata
+            live = store.client.store(store.id).metadata
             others = {name: value for name, value in live.items() if name != STORE_BATCHES}
             note = {STORE_BATCHES: batch_note_text(batch_ids)} if batch_ids else {}
-            self._at.writes.update_store(self._at.id, {"metadata": {**others, **note}})
-            self._said = batch_ids
+            store.writes.update_store(store.id, {"metadata": {**others, **note}})
+            self._written = batch_ids
         except VssyncError:
-            self._wanted, self._said = False, ()
+            self._is_needed, self._written = False, ()

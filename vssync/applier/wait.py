@@ -5,103 +5,118 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import TypeVar
 
+from vssync.api.parse import BatchPoll
 from vssync.applier.context import ApplyRun, StoreContext
-from vssync.errors import NotFound
+from vssync.errors import NotFound, VssyncError
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
 
-Seen = TypeVar("Seen")
+Reading = TypeVar("Reading")
 _PAGE = 100  # files a request lists
-_LEAST = 60.0  # seconds without progress, however long the same is said of others
-_INVISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
+_MIN_WAIT = 60.0  # seconds without progress, however long nothing moved before
+_NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
 def poll_until(
     run: ApplyRun,
-    look: Callable[[], tuple[Seen, float | None]],
-    done: Callable[[Seen], bool],
-    progress: Callable[[Seen], Hashable],
+    read: Callable[[], Reading],
+    is_done: Callable[[Reading], bool] = bool,
+    progress_of: Callable[[Reading], Hashable] = bool,
     *,
-    patience: float | None = None,
+    hint_of: Callable[[Reading], float | None] = lambda _: None,
+    timeout: float | None = None,
     since: float | None = None,
-) -> Seen:
-    """Looks until `done`, or until `progress` has not changed for `patience` seconds; the last thing seen.
+) -> Reading:
+    """Reads until `is_done`, or until `progress_of` has not changed for `timeout` seconds; returns the last reading.
 
-    `look` also gives the service's own hint, in seconds, of when to come again: never sooner, and at that time as long
-    as there is progress. `since` is the monotonic second from which on nothing is known to have moved: then there is
-    less to wait for, but never less than a minute.
+    `hint_of` is the service's own hint, in seconds, of when to come again: never sooner, and at that time as long as
+    there is progress. `since` is the monotonic second from which on nothing is known to have moved: then there is less
+    to wait for, but never less than a minute.
     """
     clock = run.client.clock
-    patience = run.deadline if patience is None else patience
+    timeout = run.settings.deadline if timeout is None else timeout
     last: Hashable = None
     # Not by the clock: a machine that slept meanwhile has not looked for so long.
-    waited = 0.0 if since is None else min(clock.monotonic() - since, max(0.0, patience - _LEAST))
+    waited = 0.0 if since is None else min(clock.monotonic() - since, max(0.0, timeout - _MIN_WAIT))
     pause = 0.0
     while True:
-        seen, hint = look()
-        if done(seen):
-            return seen
-        pause = min(run.pause.longest, max(run.pause.first, pause * 2))
-        if (now := progress(seen)) != last:
+        reading = read()
+        if is_done(reading):
+            return reading
+        hint = hint_of(reading)
+        pause = min(run.settings.longest_pause, max(run.settings.first_pause, pause * 2))
+        if (progress := progress_of(reading)) != last:
             waited = waited if last is None else 0.0
-            last = now
+            last = progress
             pause = pause if hint is None else hint
-        elif waited > patience:
-            return seen
+        elif waited > timeout:
+            return reading
         wait = max(pause, hint or 0.0)
         clock.sleep(wait)
         waited += wait
 
 
-def wait_for_batch(at: StoreContext, batch_id: str, since: float | None = None) -> LiveBatch:
-    """The batch when it has ended, or when it stood still for the run's deadline, which began at `since`.
+def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = None) -> LiveBatch:
+    """The batch when it has ended, or when nothing in it moved for the run's deadline, which began at `since`.
 
     A 404 for a batch of ours means that it is not visible yet.
     """
-    unseen = LiveBatch(batch_id, FileStatus.UNKNOWN, 0)
 
-    def look() -> tuple[LiveBatch, float | None]:
+    def read() -> BatchPoll:
         try:
-            polled = at.client.batch(at.id, batch_id)
+            return store.client.batch(store.id, batch_id)
         except NotFound:
-            return unseen, None
-        return polled.batch, polled.after
+            return BatchPoll(LiveBatch(batch_id, FileStatus.UNKNOWN, 0), None)
 
-    return poll_until(at.run, look, lambda batch: batch.status.ended, lambda batch: batch.counts, since=since)
+    return poll_until(
+        store.run,
+        read,
+        lambda poll: poll.batch.status.ended,
+        lambda poll: poll.batch.counts,
+        hint_of=lambda poll: poll.after,
+        since=since,
+    ).batch
 
 
 def wait_for_files(
-    at: StoreContext, file_ids: Collection[str], since: float | None = None
+    store: StoreContext, file_ids: Collection[str], since: float | None = None
 ) -> tuple[Mapping[str, LiveFile], bool]:
     """The files once all have ended, or nothing moved among them for the run's deadline; and whether it is the latter.
 
-    The store is listed where that is fewer requests a look than to read each file; else nothing is known of them yet.
+    The store is listed where that takes fewer requests a look than reading each file; otherwise the result is empty.
     """
-    if len(file_ids) < 2 or at.client.store(at.id).counts.total > _PAGE * len(file_ids):
+    if len(file_ids) < 2 or store.client.store(store.id).counts.total > _PAGE * len(file_ids):
         return {}, False
 
-    def look() -> tuple[Mapping[str, LiveFile], None]:
-        return {file.id: file for file in at.client.files(at.id) if file.id in file_ids}, None
+    def read() -> Mapping[str, LiveFile]:
+        return {file.id: file for file in store.client.files(store.id) if file.id in file_ids}
 
-    def ended(files: Mapping[str, LiveFile]) -> int:
+    def count_ended(files: Mapping[str, LiveFile]) -> int:
         return sum(file.status.ended for file in files.values())
 
-    listed = poll_until(at.run, look, lambda files: ended(files) == len(file_ids), ended, since=since)
-    return listed, ended(listed) < len(file_ids)
+    listed = poll_until(store.run, read, lambda files: count_ended(files) == len(file_ids), count_ended, since=since)
+    return listed, count_ended(listed) < len(file_ids)
 
 
-def give_up(at: StoreContext, *, stuck: bool) -> float:
-    """The time until which files that go together are waited for from now on: not again when nothing moves."""
-    return at.client.clock.monotonic() + (0.0 if stuck else at.run.deadline)
+def wait_limit(store: StoreContext, *, stuck: bool) -> float:
+    """The monotonic second until which files that go together are waited for: not again when nothing moves."""
+    return store.client.clock.monotonic() + (0.0 if stuck else store.run.settings.deadline)
 
 
-def wait_for_file(at: StoreContext, file_id: str, by: float) -> LiveFile:
-    """A file when it has ended, or at the time `by`; a 404 after our own attach is only "not visible yet"."""
+def wait_for_file(store: StoreContext, file_id: str, until: float) -> LiveFile:
+    """A file when it has ended, or at the time `until`; a 404 after our own attach means "not visible yet"."""
 
-    def look() -> tuple[LiveFile, None]:
+    def read() -> LiveFile:
         try:
-            return at.file(file_id), None
+            return store.client.file(store.id, file_id)
         except NotFound:
-            return _INVISIBLE, None
+            return _NOT_VISIBLE
 
-    patience = max(0.0, by - at.client.clock.monotonic())
-    return poll_until(at.run, look, lambda file: file.status.ended, lambda file: file.status, patience=patience)
+    timeout = max(0.0, until - store.client.clock.monotonic())
+    return poll_until(store.run, read, lambda file: file.status.ended, lambda file: file.status, timeout=timeout)
+
+
+def wait_until_detached(store: StoreContext, file_id: str) -> None:
+    """Waits until a detached file is not listed any more. Raises VssyncError when it stays."""
+    is_listed = poll_until(store.run, lambda: store.client.attached(store.id, file_id), lambda is_listed: not is_listed)
+    if is_listed:
+        raise VssyncError(f"{file_id}: still attached to {store.id} long after it was detached; apply again later")

@@ -1,6 +1,6 @@
-"""Every write of a run: it has a line in the journal before it is sent, and one after it was answered.
+"""Every write of a run, with a line in the journal before it is sent and one after its response.
 
-The rest of the applier reads through the client and writes only here, so that no write can be without its lines.
+The rest of the applier reads through the client and writes only through this module, so no write lacks its lines.
 """
 
 from __future__ import annotations
@@ -30,96 +30,95 @@ class Writes:
     client: Client
     journal: Journal
 
-    def _noted(self, write: Write) -> AbstractContextManager[Callable[[str], None]]:
+    def _journaled(self, write: Write) -> AbstractContextManager[Callable[[str], None]]:
         return self.journal.around(write, unsent=Interrupted)
 
     def upload(
         self, root: Path, file: DesiredFile, on_made: Callable[[str], None], on_lost: Callable[[LostReply], str]
     ) -> str:
-        """The id of the new File, of which `on_made` is told even when the file turns out to have changed.
+        """Returns the id of the new File, and calls `on_made` with it even when the file turns out to have changed.
 
-        `on_lost` is asked for it when the reply was lost, and raises the error when it does not know.
+        `on_lost` finds the id after a lost reply, or raises the error again.
         """
         write = Write(Operation.UPLOAD, name=file.filename, size=file.size, sha256=file.sha256)
-        with self._noted(write) as made, open_unchanged(root, file) as handle:
+        with self._journaled(write) as record_id, open_unchanged(root, file) as handle:
             try:
                 file_id = self.client.upload(handle, file.filename).id
             except LostReply as error:
                 file_id = on_lost(error)
-            made(file_id)
+            record_id(file_id)
             on_made(file_id)
         return file_id
 
     def delete_upload(self, file_id: str, name: str = "", size: int = 0) -> None:
-        """`name` and `size` are those of an upload that was found by them."""
-        with self._noted(Write(Operation.DELETE_UPLOAD, files=(file_id,), name=name, size=size)):
+        """Pass `name` and `size` where the upload was found by them."""
+        with self._journaled(Write(Operation.DELETE_UPLOAD, files=(file_id,), name=name, size=size)):
             self.client.delete_upload(file_id)
 
     def create_batch(self, store_id: str, entries: Sequence[AttachmentEntry]) -> BatchPoll:
-        with self._noted(Write(Operation.ATTACH, store_id, tuple(entry.file_id for entry in entries))) as made:
-            polled = self.client.create_batch(store_id, entries)
-            made(polled.batch.id)
-        return polled
+        with self._journaled(Write(Operation.ATTACH, store_id, tuple(entry.file_id for entry in entries))) as record_id:
+            poll = self.client.create_batch(store_id, entries)
+            record_id(poll.batch.id)
+        return poll
 
     def create_batch_of(self, store_id: str, file_ids: Sequence[str], chunking: Chunking, mark: Mark) -> None:
         """All files get this chunking and this mark, and no other attributes."""
-        with self._noted(Write(Operation.ATTACH, store_id, tuple(file_ids))) as made:
-            made(self.client.create_batch_of(store_id, file_ids, {}, chunking, mark).batch.id)
+        with self._journaled(Write(Operation.ATTACH, store_id, tuple(file_ids))) as record_id:
+            record_id(self.client.create_batch_of(store_id, file_ids, {}, chunking, mark).batch.id)
 
     def attach(self, store_id: str, entry: AttachmentEntry) -> None:
-        with self._noted(Write(Operation.ATTACH, store_id, (entry.file_id,))):
+        with self._journaled(Write(Operation.ATTACH, store_id, (entry.file_id,))):
             self.client.attach(store_id, entry)
 
     def detach(self, store_id: str, file_id: str, *, ours: bool, file: DesiredFile | None = None) -> None:
-        """With `ours` it is an upload of ours, which nothing may hold from now on; `file` is what it was made from."""
+        """`ours`: it is our own upload, perhaps held by nothing from now on; `file` is what it was made from."""
         name, size, sha256 = (file.filename, file.size, file.sha256) if file else ("", 0, "")
-        with self._noted(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, ours)):
+        with self._journaled(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, ours)):
             self.client.detach(store_id, file_id)
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark) -> LiveFile:
-        with self._noted(Write(Operation.ATTRIBUTES, store_id, (file_id,))):
+        with self._journaled(Write(Operation.ATTRIBUTES, store_id, (file_id,))):
             return self.client.set_attributes(store_id, file_id, attributes, mark)
 
     def cancel_batch(self, store_id: str, batch_id: str) -> None:
-        with self._noted(Write(Operation.CANCEL, store_id, name=batch_id)):
+        with self._journaled(Write(Operation.CANCEL, store_id, name=batch_id)):
             self.client.cancel_batch(store_id, batch_id)
 
     def create_store(self, body: Mapping[str, Any]) -> LiveStore:
-        with self._noted(Write(Operation.CREATE_STORE, name=str(body["name"]))) as made:
+        with self._journaled(Write(Operation.CREATE_STORE, name=str(body["name"]))) as record_id:
             live = self.client.create_store(body)
-            made(live.id)
+            record_id(live.id)
         return live
 
     def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
-        with self._noted(Write(Operation.UPDATE_STORE, store_id)):
+        with self._journaled(Write(Operation.UPDATE_STORE, store_id)):
             return self.client.update_store(store_id, body)
 
-    def delete_store(self, store_id: str, uploads: tuple[str, ...] = ()) -> None:
-        """`uploads` are those of ours that are taken out with it."""
-        with self._noted(Write(Operation.DELETE_STORE, store_id, uploads, ours=bool(uploads))):
+    def delete_store(self, store_id: str, uploads: tuple[str, ...]) -> None:
+        """`uploads` are our own uploads in it."""
+        with self._journaled(Write(Operation.DELETE_STORE, store_id, uploads, ours=bool(uploads))):
             self.client.delete_store(store_id)
 
 
 @contextmanager
 def open_unchanged(root: Path, file: DesiredFile) -> Iterator[BinaryIO]:
-    """The open file, at its start; its bytes are hashed before, and looked at again after, the body of `with`.
+    """The open file, at its start. It is hashed before the body of `with`, and checked for changes after it.
 
-    Raises VssyncError when it cannot be read or is not what was planned. What was uploaded meanwhile is then not
-    to be used.
+    Raises VssyncError when it cannot be read or is not what was planned: what was uploaded must then not be used.
     """
     try:
         with (root / file.path).open("rb") as handle:
-            before = _stamp(handle)
+            before = _size_and_time(handle)
             if hashlib.file_digest(handle, "sha256").hexdigest() != file.sha256:
                 raise VssyncError(f"{file.path}: changed since the plan was made; plan again")
             handle.seek(0)
             yield handle
-            if _stamp(handle) != before:
+            if _size_and_time(handle) != before:
                 raise VssyncError(f"{file.path}: changed while it was uploaded; apply again")
     except OSError as error:
         raise VssyncError(f"{file.path}: cannot be read: {error.strerror}") from error
 
 
-def _stamp(handle: BinaryIO) -> tuple[int, int]:
+def _size_and_time(handle: BinaryIO) -> tuple[int, int]:
     status = os.fstat(handle.fileno())
     return status.st_size, status.st_mtime_ns

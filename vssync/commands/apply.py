@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from vssync.applier.context import ApplyRun, Watcher
+from vssync.applier.context import ApplyRun, RunSettings, Watcher
 from vssync.applier.delete import declared_stores
 from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
@@ -35,10 +35,9 @@ def apply_plan(
     if not planned.empty:
         prepare(work)
     with nullcontext(record) if record else locked_journal(work) as journal_:
-        writes = Writes(work.client, journal_)
-        named = declared_stores(work.loaded.desired)
-        can = work.capabilities
-        run = ApplyRun(work.client, writes, work.pool, work.loaded.root, watcher, can, fail_fast, named)
+        declared = declared_stores(work.loaded.desired)
+        settings = RunSettings(work.loaded.root, work.capabilities, declared, fail_fast)
+        run = ApplyRun(Writes(work.client, journal_), work.pool, watcher, settings)
         return apply_steps(run, planned)
 
 

@@ -37,7 +37,7 @@ def find_orphans(work: Session, record: Journal, *, suspected: bool = False) -> 
 
     Nothing is written to the service. Raises ServiceError when any listing fails.
     """
-    there = [_there(work.client, kept) for kept in record.past.kept]
+    there = [_there(work.client, kept) for kept in record.past.unattached]
     found = {orphan.file_id: orphan for orphan in there if orphan}
     known = _known(work.loaded.desired)
     if known.proven or suspected:
@@ -47,7 +47,7 @@ def find_orphans(work: Session, record: Journal, *, suspected: bool = False) -> 
         found |= {orphan.file_id: orphan for orphan in named if suspected or not orphan.suspected}
     for file_id in _held(work, frozenset(found)):
         del found[file_id]
-    record.forget({kept.file_id for kept in record.past.kept} - set(found))
+    record.forget({kept.file_id for kept in record.past.unattached} - set(found))
     return tuple(sorted(found.values(), key=lambda orphan: (orphan.suspected, orphan.detail, orphan.file_id)))
 
 
@@ -85,7 +85,7 @@ def _known(desired: Desired) -> KnownUploads:
 
 def _by_name(free: Collection[Upload], known: KnownUploads, record: Journal, now: int) -> Iterator[Orphan]:
     """Uploads whose name says that they are ours; a dead run that lost one explains a young one."""
-    lost = {(write.name, write.size): at for write, at in record.past.maybe}
+    lost = {(write.name, write.size): at for write, at in record.past.suspected}
     for file in free:
         form = (file.filename, file.size)
         explained = form in lost and file.created_at >= lost[form] - _SAME_CLOCK

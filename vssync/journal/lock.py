@@ -14,14 +14,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from vssync.errors import Refused
-from vssync.journal.paths import prepared, unusable
+from vssync.journal.paths import prepare_folder, write_error
 
 _HOLDER = "holder.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock: process, machine, and since when in seconds since the epoch."""
+    """The process that holds the lock, and since when, in seconds since the epoch."""
 
     pid: int
     host: str
@@ -34,18 +34,18 @@ class Holder:
 
 @contextmanager
 def exclusive_lock(
-    folder: Path, timeout: float = 0.0, waiting: Callable[[str], None] = lambda _who: None
+    folder: Path, timeout: float = 0.0, on_wait: Callable[[str], None] = lambda _holder: None
 ) -> Iterator[None]:
-    """Holds the folder's lock; `waiting` is told who has it when it has to be waited for.
+    """Holds the folder's lock; calls `on_wait` with its holder before it waits for it.
 
     Raises Refused when it is not free after `timeout` seconds, VssyncError when the folder cannot be written.
     """
-    lock = FileLock(prepared(folder) / "lock", mode=0o600, thread_local=False)
+    lock = FileLock(prepare_folder(folder) / "lock", mode=0o600, thread_local=False)
     try:
-        _acquire(lock, folder, timeout, waiting)
-        _sign(folder)
+        _acquire(lock, folder, timeout, on_wait)
+        _write_holder(folder)
     except OSError as error:
-        raise unusable(folder, error) from error
+        raise write_error(folder, error) from error
     try:
         yield
     finally:
@@ -53,29 +53,29 @@ def exclusive_lock(
         lock.release()
 
 
-def _acquire(lock: FileLock, folder: Path, timeout: float, waiting: Callable[[str], None]) -> None:
+def _acquire(lock: FileLock, folder: Path, timeout: float, on_wait: Callable[[str], None]) -> None:
     try:
         lock.acquire(timeout=0)
         return
     except Timeout:
         if timeout > 0:
-            waiting(_who(folder))
+            on_wait(_describe_holder(folder))
     try:
         lock.acquire(timeout=timeout, poll_interval=0.1)
     except Timeout:
         raise Refused(
-            f"locked: {_who(folder)}, is at work for this manifest. Nothing was written. Wait for it, or give "
-            "--lock-timeout SECONDS."
+            f"locked: {_describe_holder(folder)}, is working on this manifest. Nothing was written. Wait for it, or "
+            "set --lock-timeout SECONDS."
         ) from None
 
 
-def _sign(folder: Path) -> None:
-    me = Holder(os.getpid(), socket.gethostname(), int(time.time()))
-    (folder / _HOLDER).write_text(json.dumps(asdict(me)))
+def _write_holder(folder: Path) -> None:
+    holder = Holder(os.getpid(), socket.gethostname(), int(time.time()))
+    (folder / _HOLDER).write_text(json.dumps(asdict(holder)))
 
 
-def _who(folder: Path) -> str:
+def _describe_holder(folder: Path) -> str:
     try:
         return str(Holder(**json.loads((folder / _HOLDER).read_text())))
     except (OSError, ValueError, TypeError, OverflowError):
-        return "another process, unknown which"
+        return "an unknown process"

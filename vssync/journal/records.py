@@ -2,31 +2,29 @@
 
 Each line is a JSON object of one of these forms; a run's id stands in `run`, seconds since the epoch in `at`:
 
-    began   {"run", "began", "pid", "host"}
-    before  {"run", "at", "write": number, "doing", ...what is about to be sent}
-    after   {"run", "end": number, "how": "done" | "failed" | "unknown", "id": what it made}
-    ended   {"run", "ended"}: the run came to its own end, whatever it had done
-    kept    {"run", "at", "kept": File id, "name", "size", "sha256"}: all that is left of older lines
+    began    {"run", "began", "pid", "host"}
+    before   {"run", "at", "write": number, "op", ...what is about to be sent}
+    after    {"run", "end": number, "result": "done" | "failed" | "unknown", "id": what it created}
+    ended    {"run", "ended"}: the run came to its own end, whatever it had done
+    upload   {"run", "at", "upload": File id, "name", "size", "sha256"}: unattached; all that is left of older lines
 
-A process can die at any byte. So a line that cannot be read is as good as unwritten, and a write without its `after`
-may have taken effect. Written anew, a `began` says how many were `done`, and a `before` is `again`: what it means for
-Files is said by the `kept` lines.
-
-However long it is kept, a journal holds no more than the uploads that no store is known to hold, the last runs that
-were cut off, and the last writes whose end nobody knows.
+A process can die at any byte. So a line that cannot be read counts as not written, and a write without its `after` may
+have taken effect. In a rewritten journal a `began` says how many writes were `done`, and a `before` is marked
+`rewritten`: what it means for Files is in the `upload` lines. However long it is kept, a journal holds no more than
+the unattached uploads, the last interrupted runs, and the last writes with an unknown result.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-_RUNS = 10  # that were cut off, one after the other, and are remembered
-_UNKNOWN = 1_000  # writes of earlier runs whose end nobody knows
-_MOMENTS = range(1 << 36)  # seconds since the epoch, until the year 4147
+_MAX_RUNS = 10  # interrupted ones, one after the other, that are remembered
+_MAX_UNKNOWN = 1_000  # writes of earlier runs with an unknown result
+_TIMESTAMPS = range(1 << 36)  # seconds since the epoch, until the year 4147
 
 
 class Operation(StrEnum):
@@ -43,7 +41,7 @@ class Operation(StrEnum):
     CANCEL = "cancel"
 
 
-class Ended(StrEnum):
+class WriteResult(StrEnum):
     """How a write ended."""
 
     DONE = "done"
@@ -55,10 +53,10 @@ class Ended(StrEnum):
 class Write:
     """What is about to be sent. `files` are the Files it concerns; with `ours`, uploads of ours that leave their store.
 
-    An upload that is deleted has `name` and `size` where they are what it was found by.
+    An upload that is deleted has `name` and `size` where it was found by them.
     """
 
-    doing: Operation
+    operation: Operation
     store: str = ""
     files: tuple[str, ...] = ()
     name: str = ""
@@ -69,18 +67,18 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class UnattachedUpload:
-    """An upload of ours that a store may or may not hold. Without `sha256` nobody knows its bytes any more."""
+    """An upload of ours that a store may or may not hold. Without `sha256` its bytes are not known any more."""
 
     file_id: str
     name: str
     size: int
     sha256: str
-    at: int
+    sent_at: int
 
 
 @dataclass(frozen=True, slots=True)
 class InterruptedRun:
-    """A run that did not come to its own end: how many writes it saw done, and those whose end nobody knows."""
+    """A run that did not come to its own end: how many of its writes were done, and those with an unknown result."""
 
     run: str
     began: int
@@ -92,145 +90,152 @@ class InterruptedRun:
 
 @dataclass(frozen=True, slots=True)
 class JournalSummary:
-    """What earlier runs left: uploads that may be held by nothing, uploads that may exist since when they were sent,
-    runs that were cut off."""
+    """What earlier runs left: uploads that nothing may hold, uploads that may exist and when they were sent, and runs
+    that were interrupted."""
 
-    kept: tuple[UnattachedUpload, ...] = ()
-    maybe: tuple[tuple[Write, int], ...] = ()
-    broken: tuple[InterruptedRun, ...] = ()
+    unattached: tuple[UnattachedUpload, ...] = ()
+    suspected: tuple[tuple[Write, int], ...] = ()
+    interrupted: tuple[InterruptedRun, ...] = ()
 
 
 @dataclass(slots=True)
 class JournalState:
-    """Takes lines one by one and keeps what still matters of them."""
+    """What the lines so far come to; it keeps only what still matters of them."""
 
-    kept: dict[str, UnattachedUpload] = field(default_factory=dict)
-    began: dict[str, InterruptedRun] = field(default_factory=dict)
+    unattached: dict[str, UnattachedUpload] = field(default_factory=dict)
+    runs: dict[str, InterruptedRun] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
-    under_way: dict[tuple[str, int], tuple[Write, int]] = field(default_factory=dict)
+    in_flight: dict[tuple[str, int], tuple[Write, int]] = field(default_factory=dict)
 
-    def take(self, line: Mapping[str, Any]) -> None:
-        """One line more. Raises KeyError, TypeError or ValueError for one that is none of ours; it changes nothing."""
+    def add_line(self, line: Mapping[str, Any]) -> None:
+        """Takes one more line. A foreign one raises KeyError, TypeError or ValueError and changes nothing."""
         run = str(line["run"])
         if "write" in line:
-            self._before(run, line)
+            self._add_before(run, line)
         elif "end" in line:
-            self._after(run, line)
-        elif "kept" in line:
-            kept = _kept(line)
-            self.kept[kept.file_id] = kept
+            self._add_after(run, line)
+        elif "upload" in line:
+            upload = _parse_unattached(line)
+            self.unattached[upload.file_id] = upload
         elif "began" in line:
-            self._began(run, line)
+            self._add_began(run, line)
         elif "ended" in line:
-            self._ended()
+            self._add_ended()
         else:
-            raise ValueError("no line of a journal")
+            raise ValueError("not a line of a journal")
 
-    def forget(self, file_ids: frozenset[str]) -> None:
+    def forget(self, file_ids: Iterable[str]) -> None:
         """These uploads are held by a store, or gone."""
         for file_id in file_ids:
-            self.kept.pop(file_id, None)
+            self.unattached.pop(file_id, None)
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """The fewest lines that come to the same."""
-        for run in self.began.values():
-            began = {"run": run.run, "began": run.began, "pid": run.pid, "host": run.host}
-            yield {**began, "done": self.done[run.run]}
-        for kept in self.kept.values():
-            known = {"kept": kept.file_id, "name": kept.name, "size": kept.size, "sha256": kept.sha256}
-            yield {"run": "", "at": kept.at, **known}
-        for (name, number), (write, at) in self.under_way.items():
-            yield {**before(name, number, at, write), "again": True}
+        """The fewest lines that come to the same state."""
+        for run in self.runs.values():
+            yield {
+                "run": run.run,
+                "began": run.began,
+                "pid": run.pid,
+                "host": run.host,
+                "done": self.done[run.run],
+            }
+        for upload in self.unattached.values():
+            fields = {"name": upload.name, "size": upload.size, "sha256": upload.sha256}
+            yield {"run": "", "at": upload.sent_at, "upload": upload.file_id, **fields}
+        for (name, number), (write, sent_at) in self.in_flight.items():
+            yield {**before(name, number, sent_at, write), "rewritten": True}
 
-    def past(self) -> JournalSummary:
-        """What the lines came to, with every run in them over."""
-        lost = {run: tuple(write for key, (write, _) in self.under_way.items() if key[0] == run) for run in self.began}
-        broken = [replace(began, done=self.done[run], unknown=lost[run]) for run, began in self.began.items()]
-        maybe = [sent for sent in self.under_way.values() if sent[0].doing is Operation.UPLOAD]
-        return JournalSummary(tuple(self.kept.values()), tuple(maybe), tuple(broken))
+    def summary(self) -> JournalSummary:
+        """What the lines come to once every run in them is over."""
+        interrupted = [
+            replace(
+                run,
+                done=self.done[name],
+                unknown=tuple(write for (of_run, _), (write, _) in self.in_flight.items() if of_run == name),
+            )
+            for name, run in self.runs.items()
+        ]
+        suspected = [sent for sent in self.in_flight.values() if sent[0].operation is Operation.UPLOAD]
+        return JournalSummary(tuple(self.unattached.values()), tuple(suspected), tuple(interrupted))
 
-    def _began(self, run: str, line: Mapping[str, Any]) -> None:
-        """A run that never ends is followed by another; of too many only the last are remembered."""
-        begun = InterruptedRun(run, _moment(line["began"]), int(line["pid"]), str(line["host"]))
-        self.done[run] = int(line.get("done", 0))
-        self.began[run] = begun
-        for old in list(self.began)[:-_RUNS]:
-            del self.began[old], self.done[old]
-        self.under_way = dict(list(self.under_way.items())[-_UNKNOWN:])
+    def _add_began(self, name: str, line: Mapping[str, Any]) -> None:
+        """Runs that never ended pile up; only the last are remembered."""
+        run = InterruptedRun(name, _parse_timestamp(line["began"]), int(line["pid"]), str(line["host"]))
+        self.done[name] = int(line.get("done", 0))
+        self.runs[name] = run
+        for old in list(self.runs)[:-_MAX_RUNS]:
+            del self.runs[old], self.done[old]
+        self.in_flight = dict(list(self.in_flight.items())[-_MAX_UNKNOWN:])
 
-    def _before(self, run: str, line: Mapping[str, Any]) -> None:
-        write, at = _write(line), _moment(line["at"])
-        self.under_way[run, int(line["write"])] = write, at
-        if write.ours and not line.get("again"):
+    def _add_before(self, run: str, line: Mapping[str, Any]) -> None:
+        write, sent_at = _parse_write(line), _parse_timestamp(line["at"])
+        self.in_flight[run, int(line["write"])] = write, sent_at
+        if write.ours and not line.get("rewritten"):
             for file_id in write.files:
-                self.kept.setdefault(file_id, UnattachedUpload(file_id, write.name, write.size, "", at))
+                self.unattached.setdefault(file_id, UnattachedUpload(file_id, write.name, write.size, "", sent_at))
 
-    def _after(self, run: str, line: Mapping[str, Any]) -> None:
-        how, number = Ended(line["how"]), int(line["end"])
-        write, at = self.under_way[run, number]
-        if how is Ended.UNKNOWN:
+    def _add_after(self, run: str, line: Mapping[str, Any]) -> None:
+        result, number = WriteResult(line["result"]), int(line["end"])
+        write, sent_at = self.in_flight[run, number]
+        if result is WriteResult.UNKNOWN:
             return
-        del self.under_way[run, number]
-        made = str(line.get("id", ""))
-        if how is Ended.FAILED and made:  # it exists, and is not what was to be sent
-            self.kept[made] = UnattachedUpload(made, write.name, write.size, "", at)
-        if how is Ended.DONE:
-            self._done(run, write, made, at)
-
-    def _done(self, run: str, write: Write, made: str, at: int) -> None:
+        del self.in_flight[run, number]
+        created_id = str(line.get("id", ""))
+        if result is WriteResult.FAILED:
+            if created_id:  # it exists, and is not what was to be sent
+                self.unattached[created_id] = UnattachedUpload(created_id, write.name, write.size, "", sent_at)
+            return
         self.done[run] = self.done.get(run, 0) + 1
-        if write.doing is Operation.UPLOAD:
-            self.kept[made] = UnattachedUpload(made, write.name, write.size, write.sha256, at)
-        elif write.doing is Operation.DELETE_UPLOAD:
-            self.forget(frozenset(write.files))
-            self._settle(write)
+        if write.operation is Operation.UPLOAD:
+            self.unattached[created_id] = UnattachedUpload(created_id, write.name, write.size, write.sha256, sent_at)
+        elif write.operation is Operation.DELETE_UPLOAD:
+            self.forget(write.files)
+            self._forget_suspected(write)
 
-    def _settle(self, deleted: Write) -> None:
-        """What was found by name and size and is gone was one of the uploads that may exist; the others may still."""
-        form = (Operation.UPLOAD, deleted.name, deleted.size)
-        alike = (key for key, (sent, _) in self.under_way.items() if (sent.doing, sent.name, sent.size) == form)
-        if found := next(alike, None):
-            del self.under_way[found]
+    def _forget_suspected(self, deleted: Write) -> None:
+        """An upload that was found by name and size and deleted is no longer suspected; others like it still are."""
+        for key, (sent, _) in self.in_flight.items():
+            if (sent.operation, sent.name, sent.size) == (Operation.UPLOAD, deleted.name, deleted.size):
+                del self.in_flight[key]
+                return
 
-    def _ended(self) -> None:
-        """A run that came to its end planned anew what those before it left; uploads that may exist stay."""
-        self.began.clear()
+    def _add_ended(self) -> None:
+        """A run that came to its end has dealt with what earlier ones left; uploads that may exist stay."""
+        self.runs.clear()
         self.done.clear()
-        self.under_way = {key: sent for key, sent in self.under_way.items() if sent[0].doing is Operation.UPLOAD}
+        self.in_flight = {key: sent for key, sent in self.in_flight.items() if sent[0].operation is Operation.UPLOAD}
 
 
 def read_records(text: bytes) -> JournalState:
-    """What a journal's bytes come to; what is torn or strange in them counts as unwritten."""
-    found = JournalState()
-    for row in text.split(b"\n")[:-1]:  # what follows the last line end was cut off while it was written
+    """What a journal's bytes come to; what is torn or foreign in them counts as not written."""
+    state = JournalState()
+    for line in text.split(b"\n")[:-1]:  # what follows the last line end was cut off while it was written
         try:
-            found.take(json.loads(row))
+            state.add_line(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
-    return found
+    return state
 
 
-def row(line: Mapping[str, Any]) -> bytes:
+def encode_line(line: Mapping[str, Any]) -> bytes:
     """A line's bytes, its end included."""
     return json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
-def before(run: str, number: int, at: int, write: Write) -> dict[str, Any]:
+def before(run: str, number: int, sent_at: int, write: Write) -> dict[str, Any]:
     """The line before a write; what is empty is left out."""
-    what = {"store": write.store, "files": list(write.files), "name": write.name, "size": write.size}
-    more = {"sha256": write.sha256, "ours": write.ours}
-    said = {name: value for name, value in {**what, **more}.items() if value}
-    return {"run": run, "at": at, "write": number, "doing": write.doing.value, **said}
+    fields = {name: value for name, value in asdict(write).items() if value}
+    return {"run": run, "at": sent_at, "write": number, "op": fields.pop("operation"), **fields}
 
 
-def after(run: str, number: int, how: Ended, made: str = "") -> dict[str, Any]:
+def after(run: str, number: int, result: WriteResult, created_id: str = "") -> dict[str, Any]:
     """The line after a write."""
-    return {"run": run, "end": number, "how": how.value, **({"id": made} if made else {})}
+    return {"run": run, "end": number, "result": result.value, **({"id": created_id} if created_id else {})}
 
 
-def _write(line: Mapping[str, Any]) -> Write:
+def _parse_write(line: Mapping[str, Any]) -> Write:
     return Write(
-        doing=Operation(line["doing"]),
+        operation=Operation(line["op"]),
         store=str(line.get("store", "")),
         files=tuple(map(str, line.get("files", ()))),
         name=str(line.get("name", "")),
@@ -240,13 +245,14 @@ def _write(line: Mapping[str, Any]) -> Write:
     )
 
 
-def _kept(line: Mapping[str, Any]) -> UnattachedUpload:
+def _parse_unattached(line: Mapping[str, Any]) -> UnattachedUpload:
     size, sha256 = int(line.get("size", 0)), str(line.get("sha256", ""))
-    return UnattachedUpload(str(line["kept"]), str(line.get("name", "")), size, sha256, _moment(line["at"]))
+    sent_at = _parse_timestamp(line["at"])
+    return UnattachedUpload(str(line["upload"]), str(line.get("name", "")), size, sha256, sent_at)
 
 
-def _moment(seconds: Any) -> int:
+def _parse_timestamp(value: Any) -> int:
     """Seconds since the epoch; ValueError for what no calendar has."""
-    if (found := int(seconds)) not in _MOMENTS:
-        raise ValueError("no moment")
-    return found
+    if (seconds := int(value)) not in _TIMESTAMPS:
+        raise ValueError("not a time")
+    return seconds

@@ -1,4 +1,4 @@
-"""Says to a person what a run that was cut off left behind."""
+"""Tells a person what interrupted runs left behind."""
 
 from __future__ import annotations
 
@@ -7,35 +7,37 @@ import socket
 import time
 
 from vssync.journal.records import InterruptedRun, JournalSummary
+from vssync.text import count_noun
 
 
-def describe_interrupted(past: JournalSummary) -> str:
+def describe_interrupted(summary: JournalSummary) -> str:
     """A few lines, or nothing where every run came to its own end."""
-    if not past.broken:
+    if not summary.interrupted:
         return ""
-    last = past.broken[-1]
-    who = f"process {last.pid} on {last.host}, begun {_time(last.began)}"
-    if _alive(last):  # what it uploaded is on its way
-        return f"A run is at work: {who}, {_writes(last.done)} so far."
-    unknown = f" and {len(last.unknown):,} whose end nobody knows" if last.unknown else ""
-    lines = [f"A run was cut off: {who}, after {_writes(last.done)}{unknown}. Run it again to go on."]
-    if older := len(past.broken) - 1:
-        lines.append(f"{older} more {'was' if older == 1 else 'were'} cut off before it.")
-    if past.kept:
+    last = summary.interrupted[-1]
+    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last.began))
+    process = f"process {last.pid} on {last.host}, started {started}"
+    writes = count_noun(last.done, "write")
+    if _is_alive(last):  # what it uploaded is on its way
+        return f"A run is in progress: {process}, {writes} so far."
+    unknown = f" and {len(last.unknown):,} with an unknown result" if last.unknown else ""
+    lines = [f"A run was interrupted: {process}, after {writes}{unknown}. Run it again to continue."]
+    if older := len(summary.interrupted) - 1:
+        lines.append(f"{older} more {'was' if older == 1 else 'were'} interrupted before it.")
+    if summary.unattached:
         lines.append(
-            f"Uploaded, and perhaps not attached: {_files(len(past.kept))}; `vssync apply` takes those it can use,"
-            " `vssync gc` lists the rest."
+            f"Uploaded, and possibly not attached: {count_noun(len(summary.unattached), 'file')}; `vssync apply` reuses"
+            " those it can, `vssync gc` lists the rest."
         )
-    if past.maybe:
-        lines.append(f"{_files(len(past.maybe))} may have been uploaded without an answer: `vssync gc --suspected`.")
+    if summary.suspected:
+        lines.append(
+            f"{count_noun(len(summary.suspected), 'file')} may have been uploaded although no reply came: "
+            "`vssync gc --suspected`."
+        )
     return "\n".join(lines)
 
 
-def _time(seconds: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-
-
-def _alive(run: InterruptedRun) -> bool:
+def _is_alive(run: InterruptedRun) -> bool:
     """Whether the process may still be there; the lock, not this, keeps two of them apart."""
     if run.host != socket.gethostname():
         return False
@@ -44,11 +46,3 @@ def _alive(run: InterruptedRun) -> bool:
     except (OSError, OverflowError):
         return False
     return True
-
-
-def _writes(count: int) -> str:
-    return "1 write" if count == 1 else f"{count:,} writes"
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"

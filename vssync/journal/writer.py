@@ -1,4 +1,4 @@
-"""Writes a run's journal: a line reaches the disk before a write is sent, and another after it was answered."""
+"""Writes a run's journal: a line reaches the disk before a write is sent, and another after its response."""
 
 from __future__ import annotations
 
@@ -14,20 +14,30 @@ from pathlib import Path
 from typing import Any
 
 from vssync.errors import LostReply, VssyncError
-from vssync.journal.paths import check, prepared, unusable
-from vssync.journal.records import Ended, JournalState, JournalSummary, Write, after, before, read_records, row
+from vssync.journal.paths import check_folder, prepare_folder, write_error
+from vssync.journal.records import (
+    JournalState,
+    JournalSummary,
+    Write,
+    WriteResult,
+    after,
+    before,
+    encode_line,
+    read_records,
+)
 
 _NAME = "journal.jsonl"
-MOST = 8 << 20  # bytes; beyond, lines that no longer matter are dropped while the run goes on
+# Lines that no longer matter are dropped while the run goes on: beyond so many bytes, and times the smallest size.
+COMPACT_ABOVE, COMPACT_GROWTH = 8 << 20, 2
 
 
 def read_past(folder: Path) -> JournalSummary:
-    """What the runs before left, without opening anything for writing; nothing where there is no journal.
+    """What earlier runs left, without opening anything for writing; nothing where there is no journal.
 
     Raises VssyncError when there is one that cannot be read.
     """
-    check(folder)
-    return _read(folder / _NAME).past()
+    check_folder(folder)
+    return _read(folder / _NAME).summary()
 
 
 def _read(path: Path) -> JournalState:
@@ -40,142 +50,145 @@ def _read(path: Path) -> JournalState:
 
 
 class Journal:
-    """One run's record; any thread may write to it, one process only (`alone`).
+    """One run's record; any thread may write to it, one process only (`exclusive_lock`).
 
-    `past` is what earlier runs left. Raises VssyncError when it cannot be opened.
+    `past` is what earlier runs left; `now` gives seconds since the epoch. Raises VssyncError when it cannot be opened.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = prepared(folder) / _NAME
+    def __init__(self, folder: Path, now: Callable[[], float] | None = None) -> None:
+        self._now = now or time.time
+        self._path = prepare_folder(folder) / _NAME
         self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        self._flying: dict[int, Write] = {}
-        self._fold = _read(self._path)
+        self._became_idle = threading.Condition(self._lock)
+        self._in_flight: dict[int, Write] = {}
+        self._state = _read(self._path)
         self._number = 0
-        self._applies = self._begun = False
-        self._wrong: OSError | None = None
-        self.run = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self.past = self._fold.past()
+        self._is_apply = self._has_begun = False
+        self._error: OSError | None = None
+        self._run = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.past = self._state.summary()
         try:
-            self._file = self._rewritten()
+            self._file = self._rewrite()
         except OSError as error:
-            raise unusable(self._path, error) from error
-        self._smallest = self._file.tell()
+            raise write_error(self._path, error) from error
+        self._compact_size = self._file.tell()
 
     @contextmanager
     def around(self, write: Write, unsent: type[Exception] = VssyncError) -> Iterator[Callable[[str], None]]:
-        """Stands around sending a write; what it yields is to be told the id of what was made.
+        """Wraps the sending of a write; call what it yields with the id of what was made.
 
         `unsent` is raised by whoever sends when nothing was. Raises VssyncError, before anything is sent, when the
         line cannot be written.
         """
-        number = self._before(write)
-        made: list[str] = []
+        number = self._write_before(write)
+        created: list[str] = []
         try:
-            yield made.append
+            yield created.append
         except (VssyncError, unsent) as error:
-            self._after(number, Ended.UNKNOWN if isinstance(error, LostReply) else Ended.FAILED, *made)
+            self._write_after(
+                number, WriteResult.UNKNOWN if isinstance(error, LostReply) else WriteResult.FAILED, *created
+            )
             raise
-        self._after(number, Ended.DONE, *made)
+        self._write_after(number, WriteResult.DONE, *created)
 
     def begin(self) -> None:
-        """This run is an apply: when it is cut off, the next plan says so. It is written down with the first write."""
-        self._applies = True
+        """This run is an apply: when it is interrupted, the next plan says so. The first write records it."""
+        self._is_apply = True
 
-    def idle(self, patience: float) -> tuple[Write, ...]:
-        """Waits until no write is under way, at most `patience` seconds; those that still are."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._flying, patience)
-            return tuple(self._flying.values())
+    def wait_until_idle(self, timeout: float) -> tuple[Write, ...]:
+        """Waits until no write is in flight, at most `timeout` seconds; those that still are."""
+        with self._became_idle:
+            self._became_idle.wait_for(lambda: not self._in_flight, timeout)
+            return tuple(self._in_flight.values())
 
     def forget(self, file_ids: Collection[str]) -> None:
         """These uploads of earlier runs are held by a store, or gone."""
         with self._lock:
-            self._fold.forget(frozenset(file_ids))
+            self._state.forget(file_ids)
             self._try(self._compact)
 
-    def held(self, file_id: str) -> None:
-        """A store was seen to hold this upload: its lines go when lines are next dropped."""
+    def record_held(self, file_id: str) -> None:
+        """A store was seen to hold this upload: its lines go when the journal is next compacted."""
         with self._lock:
-            self._fold.forget(frozenset({file_id}))
+            self._state.forget((file_id,))
 
     def end(self, keep: Collection[str] | None = None) -> None:
-        """The run came to its own end. Of its uploads only those to `keep` are remembered; without, all are."""
+        """The run came to its own end. Only the unattached uploads to `keep` are remembered; None keeps all."""
         with self._lock:
-            if self._begun:
-                self._fold.take({"run": self.run, "ended": _now()})
+            if self._has_begun:
+                self._state.add_line({"run": self._run, "ended": int(self._now())})
             if keep is not None:
-                self._fold.forget(frozenset(self._fold.kept) - frozenset(keep))
+                self._state.forget(set(self._state.unattached) - set(keep))
             self._try(self._compact)
 
     def close(self) -> None:
-        """Gives the file back."""
+        """Closes the file."""
         self._file.close()
 
-    def _before(self, write: Write) -> int:
+    def _write_before(self, write: Write) -> int:
         with self._lock:
             self._number += 1
-            if self._applies and not self._begun:
-                began = {"run": self.run, "began": _now(), "pid": os.getpid(), "host": socket.gethostname()}
-                self._add(began)
-                self._begun = True
-            self._add(before(self.run, self._number, _now(), write))
-            if self._wrong:
-                raise unusable(self._path, self._wrong)
-            self._flying[self._number] = write
+            now = int(self._now())
+            if self._is_apply and not self._has_begun:
+                self._append({"run": self._run, "began": now, "pid": os.getpid(), "host": socket.gethostname()})
+                self._has_begun = True
+            self._append(before(self._run, self._number, now, write))
+            if self._error:
+                raise write_error(self._path, self._error)
+            self._in_flight[self._number] = write
             return self._number
 
-    def _after(self, number: int, how: Ended, made: str = "") -> None:
-        """What is done is done: when this cannot be written, the next write is not sent."""
+    def _write_after(self, number: int, result: WriteResult, created_id: str = "") -> None:
+        """When this line cannot be written, the next write is not sent."""
         with self._lock:
-            self._add(after(self.run, number, how, made))
-            del self._flying[number]
-            self._changed.notify_all()
-            if self._file.tell() > max(MOST, 2 * self._smallest):
+            self._append(after(self._run, number, result, created_id))
+            del self._in_flight[number]
+            self._became_idle.notify_all()
+            if self._file.tell() > max(COMPACT_ABOVE, COMPACT_GROWTH * self._compact_size):
                 self._try(self._compact)
 
-    def _add(self, line: Mapping[str, Any]) -> None:
-        def put() -> None:
-            left = row(line)
-            while left:
-                left = left[self._file.write(left) :]
+    def _append(self, line: Mapping[str, Any]) -> None:
+        def write() -> None:
+            remaining = encode_line(line)
+            while remaining:
+                remaining = remaining[self._file.write(remaining) :]
             os.fsync(self._file.fileno())
 
-        self._try(put)
-        self._fold.take(line)
+        self._try(write)
+        self._state.add_line(line)
 
-    def _try(self, act: Callable[[], None]) -> None:
-        """Once something could not be written, nothing more is: a later line would stand behind a torn one."""
-        if self._wrong is None:
+    def _try(self, write: Callable[[], None]) -> None:
+        """After one failure nothing more is written: a later line would follow a torn one."""
+        if self._error is None:
             try:
-                act()
+                write()
             except OSError as error:
-                self._wrong = error
+                self._error = error
 
     def _compact(self) -> None:
-        """Only the lines that still matter."""
-        old, self._file = self._file, self._rewritten()
-        self._smallest = self._file.tell()
+        """Drops the lines that no longer matter."""
+        old, self._file = self._file, self._rewrite()
+        self._compact_size = self._file.tell()
         old.close()
 
-    def _rewritten(self) -> FileIO:
-        """The journal with the lines that still matter, in place by a rename, at its end.
+    def _rewrite(self) -> FileIO:
+        """The journal with the lines that still matter, put in place by a rename, open at its end.
 
         Without a buffer: one that a full disk did not take would be written once more on closing.
         """
-        beside = self._path.with_suffix(".new")
-        beside.unlink(missing_ok=True)  # of a run that was cut off
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.writelines(row(line) for line in self._fold.lines())
+        temporary = self._path.with_suffix(".new")
+        temporary.unlink(missing_ok=True)  # of an interrupted run
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.writelines(encode_line(line) for line in self._state.lines())
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, self._path)
-        _settle(self._path.parent)
+        os.replace(temporary, self._path)
+        _flush_folder(self._path.parent)
         return self._path.open("ab", buffering=0)
 
 
-def _settle(folder: Path) -> None:
-    """A rename is on the disk only when its folder is; some file systems do not let a folder be asked for that."""
+def _flush_folder(folder: Path) -> None:
+    """A rename is on the disk only when its folder is; some file systems do not flush folders."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -183,7 +196,3 @@ def _settle(folder: Path) -> None:
                 os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _now() -> int:
-    return int(time.time())

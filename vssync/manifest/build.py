@@ -33,7 +33,7 @@ from vssync.manifest.placeholders import (
 from vssync.manifest.providers import EXTENSIONS, REASONS
 from vssync.manifest.rules import check_rules, indeterminate_stores, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
-from vssync.manifest.source_map import Documents, locate_diagnostics, locate_in_document, raise_if_any
+from vssync.manifest.source_map import Documents, locate_diagnostics, raise_if_any
 from vssync.manifest.spec import FileEntries, FileEntry, Layer, Manifest, Override, StoreSpec
 from vssync.manifest.yaml_loader import Document
 from vssync.model.state import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, Scalar, ServiceSpec
@@ -49,7 +49,7 @@ def check_document(document: Document, schema: Tree, part: str = "") -> Document
     diagnostics = validate_tree(document.tree, schema, part)
     if not diagnostics:
         return document
-    problems = locate_in_document(document, diagnostics)
+    problems = locate_diagnostics(Documents(document), diagnostics)
     if not all(_is_removable(diagnostic.path) for diagnostic in diagnostics):
         raise ManifestError(problems)
     return replace(document, problems=problems)
@@ -143,8 +143,7 @@ def _all_stores(documents: Documents) -> dict[str, Any]:
             for key in included
             if key in declared_in
         ]
-        if diagnostics:
-            raise ManifestError(locate_in_document(document, diagnostics))
+        raise_if_any(Documents(document), diagnostics)
         stores.update(included)
         declared_in.update(dict.fromkeys(included, document.file))
     return stores

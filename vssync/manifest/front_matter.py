@@ -14,7 +14,7 @@ from typing import Any
 from vssync.errors import ManifestError, Problem
 from vssync.manifest.diagnostics import Diagnostic
 from vssync.manifest.scalars import NonCanonical, as_written, plain_number
-from vssync.manifest.source_map import locate_in_document
+from vssync.manifest.source_map import Documents, locate_diagnostics
 from vssync.manifest.yaml_loader import Document, load_values
 from vssync.model.marks import VALUE_LIMIT
 from vssync.model.state import Attributes, Scalar
@@ -50,7 +50,7 @@ def parse_front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[A
         elif value is not None:
             fields[name] = value
     document = Document(file, "\n" + match["yaml"], tree)
-    return fields, locate_in_document(document, diagnostics) if diagnostics else ()
+    return fields, locate_diagnostics(Documents(document), diagnostics)
 
 
 def _join_list(value: Any) -> Any:

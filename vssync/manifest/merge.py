@@ -14,6 +14,8 @@ from vssync.model.state import AUTO, Attributes, Chunking, Scalar
 
 Tree = Mapping[str, Any]
 NEVER_INHERITED = ("id", "was", "external")  # fields of one store, never of several
+MAX_ATTRIBUTES = 14  # of the API's 16; two are marks
+PATH_TEMPLATE: Template = (Placeholder("path"),)
 
 
 def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, Any]:
@@ -49,10 +51,6 @@ def apply_defaults(tree: Tree) -> dict[str, dict[str, Any]]:
         path = ("stores", key)
         stores[key] = merge_trees(merge_trees({}, defaults, path), store or {}, path)
     return stores
-
-
-MAX_ATTRIBUTES = 14  # of the API's 16; two are marks
-PATH_TEMPLATE: Template = (Placeholder("path"),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,26 +49,13 @@ def resolve_desired(manifest: Manifest, selections: tuple[Selection, ...], readi
     return Desired(manifest.owner, manifest.service, stores)
 
 
-@dataclass(slots=True)
-class _AttributeProblem:
-    """What is wrong with an attribute, the first file it concerns, and how many it does."""
-
-    message: str
-    first_file: str
-    count: int = 0
-
-    def __str__(self) -> str:
-        more = f" and {self.count - 1:,} more" if self.count > 1 else ""
-        return f"{self.message} (`{self.first_file}`{more})"
-
-
 class _Resolver:
     """Resolves files one by one; keeps equal attributes once, and what is wrong once an attribute."""
 
     def __init__(self, name: str, readings: Mapping[str, Reading]) -> None:
         self._name, self._readings = name, readings
         self._distinct: dict[frozenset[tuple[str, type, Scalar]], Attributes] = {}
-        self._problems: dict[tuple[TreePath, str], _AttributeProblem] = {}
+        self._problems: dict[tuple[TreePath, str], tuple[str, list[str]]] = {}  # a message, and the files it concerns
         self._checked: set[int] = set()
 
     def resolve(self, file: SelectedFile) -> DesiredFile | None:
@@ -108,12 +95,14 @@ class _Resolver:
     def _add_problem(self, settings: FileSettings, name: str, fields: Attributes, message: str, file: str) -> None:
         path = source_of(settings.layers, name, fields) if name else None
         place = path or settings.layers[1].path
-        self._problems.setdefault((place, name), _AttributeProblem(message, file)).count += 1
+        self._problems.setdefault((place, name), (message, []))[1].append(file)
 
     def diagnostics(self) -> list[Diagnostic]:
         """Everything that was wrong."""
-        shorten, remove = "shorten it, choose fewer files, or remove it by null in an override", "remove some by null"
-        return [
-            Diagnostic(path, str(problem), shorten if name else remove)
-            for (path, name), problem in self._problems.items()
-        ]
+        diagnostics: list[Diagnostic] = []
+        for (path, name), (message, files) in self._problems.items():
+            more = f" and {len(files) - 1:,} more" if len(files) > 1 else ""
+            shorten = "shorten it, choose fewer files, or remove it by null in an override"
+            hint = shorten if name else "remove some by null"
+            diagnostics.append(Diagnostic(path, f"{message} (`{files[0]}`{more})", hint))
+        return diagnostics

@@ -40,7 +40,7 @@ def parse_scalar(text: str) -> str | int | float | bool | None:
 
 
 def parse_number(text: str) -> int | float | None:
-    """The number of a plain scalar by YAML 1.2's core schema (and JSON, a part of it); None when it is text."""
+    """The number of a plain scalar by YAML 1.2's core schema (and JSON, a part of it); None if it is text."""
     value: int | float
     if len(text) > _MAX_NUMBER_LENGTH:
         return None
@@ -67,7 +67,7 @@ def plain_number(number: NonCanonical) -> int | float:
 
 
 def as_written(value: object) -> str:
-    """A scalar's text, as it was written where that differs; booleans as in YAML."""
+    """A scalar's text, as it was written if that differs; booleans as in YAML."""
     if isinstance(value, NonCanonical):
         return value.text
     if isinstance(value, bool):

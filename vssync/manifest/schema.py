@@ -16,6 +16,7 @@ from jsonschema.protocols import Validator
 
 from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean, format_path
 from vssync.manifest.scalars import NonCanonical, as_written, plain_number
+from vssync.text import shorten_middle
 
 TYPE_NAMES = {
     "object": "a mapping",
@@ -28,6 +29,7 @@ TYPE_NAMES = {
 }
 YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 MANIFEST_VERSION = 1
+MAX_VALUE_WIDTH = 60  # of a value in a message
 LABEL_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # names of owners, stores, environments: as the schema says
 Explanation = tuple[str, str]  # message and hint
 SchemaError = Any  # a ValidationError, all of whose fields are typed as perhaps unset
@@ -80,7 +82,9 @@ def _to_diagnostics(error: SchemaError) -> Iterator[Diagnostic]:
     elif error.validator == "required":
         yield from _missing_fields(error, path)
     elif "propertyNames" in error.relative_schema_path:
-        message, hint = _explain(error, f"the name `{_shorten(error.instance)}` in `{format_path(path)}`")
+        message, hint = _explain(
+            error, f"the name `{shorten_middle(error.instance, MAX_VALUE_WIDTH)}` in `{format_path(path)}`"
+        )
         yield Diagnostic((*path, error.instance), message, hint, at_name=True)
     elif not (error.validator in ("minimum", "maximum") and not math.isfinite(error.instance)):
         message, hint = _explain(error, f"`{format_path(path)}`")
@@ -94,7 +98,9 @@ def _unknown_fields(error: SchemaError, path: TreePath) -> Iterator[Diagnostic]:
             where = f" in `{format_path(path)}`" if path else ""
             choices = ", ".join(word for word in allowed if word != "$schema")
             hint = did_you_mean(name, allowed) or f"allowed here: {choices}"
-            yield Diagnostic((*path, name), f"unknown field `{_shorten(name)}`{where}", hint, at_name=True)
+            yield Diagnostic(
+                (*path, name), f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`{where}", hint, at_name=True
+            )
 
 
 def _missing_fields(error: SchemaError, path: TreePath) -> Iterator[Diagnostic]:
@@ -105,17 +111,11 @@ def _missing_fields(error: SchemaError, path: TreePath) -> Iterator[Diagnostic]:
             yield Diagnostic(path, f"{subject} lacks the field `{name}`", hint)
 
 
-def _explain(error: SchemaError, subject: str) -> Explanation:
-    explain = EXPLANATIONS.get(str(error.validator))
-    return explain(error, subject) if explain else (f"{subject} is not allowed: {error.message}", "")
-
-
 def _explain_type(error: SchemaError, subject: str) -> Explanation:
     wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
     names = [TYPE_NAMES[name] for name in wanted if name != "null"]
-    return f"{subject} must be {_join_alternatives(names)}, not {_type_name(error.instance)}", _type_hint(
-        error.instance, names
-    )
+    message = f"{subject} must be {_join_alternatives(names)}, not {_type_name(error.instance)}"
+    return message, _type_hint(error.instance, names)
 
 
 def _type_hint(value: object, names: list[str]) -> str:
@@ -124,7 +124,7 @@ def _type_hint(value: object, names: list[str]) -> str:
             return 'one plain value: a list may be written as text, "a,b"'
         return 'text that starts with `{`, `[` or `*` needs quotes: "{a,b}/*.md"'
     if isinstance(value, str) and "a list" in names:
-        return f"write [{_shorten(value)}]"
+        return f"write [{shorten_middle(value, MAX_VALUE_WIDTH)}]"
     if isinstance(value, str) and (meaning := YAML_1_1_BOOLEANS.get(value.lower())):
         return f"`{value}` is text in YAML 1.2; write {meaning}"
     if not isinstance(value, str | dict | list) and names == ["text"]:
@@ -149,9 +149,8 @@ def _join_alternatives(words: list[str]) -> str:
 def _explain_enum(error: SchemaError, subject: str) -> Explanation:
     allowed = [str(word) for word in error.validator_value]
     choices = _join_alternatives([f"`{word}`" for word in allowed])
-    return f"{subject} must be {choices}, not {_format_value(error.instance)}", did_you_mean(
-        str(error.instance), allowed
-    )
+    message = f"{subject} must be {choices}, not {_format_value(error.instance)}"
+    return message, did_you_mean(str(error.instance), allowed)
 
 
 def _explain_pattern(error: SchemaError, subject: str) -> Explanation:
@@ -170,37 +169,34 @@ def _explain_as_written(error: SchemaError, subject: str) -> Explanation:
     )
 
 
-EXPLANATIONS: dict[str, Callable[[SchemaError, str], Explanation]] = {
+_EXPLAINERS: dict[str, Callable[[SchemaError, str], Explanation]] = {
     "type": _explain_type,
     "enum": _explain_enum,
     "pattern": _explain_pattern,
     "asWritten": _explain_as_written,
-    "const": lambda e, subject: (f"{subject} must be {e.validator_value}, not {_format_value(e.instance)}", ""),
-    "minimum": lambda e, subject: (f"{subject} is {e.instance}; at least {e.validator_value} is allowed", ""),
-    "maximum": lambda e, subject: (f"{subject} is {e.instance}; at most {e.validator_value} is allowed", ""),
-    "minLength": lambda _, subject: (f"{subject} is empty", ""),
-    "maxLength": lambda e, subject: (
-        f"{subject} has {len(e.instance):,} characters; at most {e.validator_value} are allowed",
-        "",
-    ),
-    "minItems": lambda _, subject: (f"{subject} is empty", "leave it out"),
-    "maxProperties": lambda e, subject: (
-        f"{subject} has {len(e.instance)} names; at most {e.validator_value} are allowed",
-        "",
-    ),
+}
+_SENTENCES = {
+    "const": "must be {limit}, not {value}",
+    "minimum": "is {value}; at least {limit} is allowed",
+    "maximum": "is {value}; at most {limit} is allowed",
+    "minLength": "is empty",
+    "maxLength": "has {size:,} characters; at most {limit} are allowed",
+    "minItems": "is empty",
+    "maxProperties": "has {size:,} names; at most {limit} are allowed",
 }
 
 
+def _explain(error: SchemaError, subject: str) -> Explanation:
+    rule = str(error.validator)
+    if explainer := _EXPLAINERS.get(rule):
+        return explainer(error, subject)
+    size = len(error.instance) if isinstance(error.instance, str | dict) else 0
+    sentence = _SENTENCES.get(rule, "is not allowed: {message}")
+    parts = {"limit": error.validator_value, "value": _format_value(error.instance), "size": size}
+    return f"{subject} {sentence.format(**parts, message=error.message)}", "leave it out" if rule == "minItems" else ""
+
+
 def _format_value(value: object) -> str:
-    return (
-        f"`{_shorten(value)}`"
-        if isinstance(value, str)
-        else _type_name(value)
-        if isinstance(value, bool)
-        else str(value)
-    )
-
-
-def _shorten(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    if isinstance(value, str):
+        return f"`{shorten_middle(value, MAX_VALUE_WIDTH)}`"
+    return _type_name(value) if isinstance(value, bool) else str(value)

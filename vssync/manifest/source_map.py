@@ -49,34 +49,24 @@ def find_locations(documents: Documents, paths: Collection[TreePath]) -> dict[Tr
 
 
 def locate_diagnostics(documents: Documents, diagnostics: Collection[Diagnostic]) -> tuple[Problem, ...]:
-    """Diagnostics of the resolved manifest as problems with their locations."""
+    """Diagnostics of the resolved manifest, or of one document, as problems with their locations."""
     origins = [_find_origin(documents, diagnostic.path) for diagnostic in diagnostics]
     texts = {document.file: document.text for document, _ in origins}
     positions = {
         file: find_positions(text, [path for document, path in origins if document.file == file])
         for file, text in texts.items()
     }
-    return tuple(
-        _problem(diagnostic, document.file, path, positions[document.file])
-        for diagnostic, (document, path) in zip(diagnostics, origins, strict=True)
-    )
-
-
-def locate_in_document(document: Document, diagnostics: Collection[Diagnostic]) -> tuple[Problem, ...]:
-    """Diagnostics of one file, whose paths are those of its own tree, as problems with their locations."""
-    positions = find_positions(document.text, [diagnostic.path for diagnostic in diagnostics])
-    return tuple(_problem(diagnostic, document.file, diagnostic.path, positions) for diagnostic in diagnostics)
+    problems: list[Problem] = []
+    for diagnostic, (document, path) in zip(diagnostics, origins, strict=True):
+        line, column = _nearest_position(positions[document.file], path, diagnostic.at_name)
+        problems.append(Problem(document.file, line, column, diagnostic.message, diagnostic.hint))
+    return tuple(problems)
 
 
 def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> None:
-    """Raises ManifestError with these diagnostics of the resolved manifest, if there are any."""
+    """Raises ManifestError with these diagnostics, if there are any."""
     if diagnostics:
         raise ManifestError(locate_diagnostics(documents, diagnostics))
-
-
-def _problem(diagnostic: Diagnostic, file: str, path: TreePath, positions: Positions) -> Problem:
-    line, column = _nearest_position(positions, path, diagnostic.at_name)
-    return Problem(file, line, column, diagnostic.message, diagnostic.hint)
 
 
 def _nearest_position(positions: Positions, path: TreePath, at_name: bool) -> Position:

@@ -1,4 +1,4 @@
-"""Marks: how a live object says whose it is and what it was made from. Nothing else encodes or decodes them.
+"""Marks: how a live object says who owns it and what it was made from. Nothing else encodes or decodes them.
 
 A store file of ours carries two attributes:
 
@@ -10,8 +10,8 @@ first 8 hex digits of the key digest of each metadata key we set, so that a key 
 removed without touching those of others. `digests` has the canonical forms behind the digests.
 
 `content` is the whole SHA-256 of the bytes, `id` for a File declared by id. For an adopted file, which nobody has
-read, it is `?` and the SHA-256 of the manifest's file when it was adopted: what the upload is taken for until that file
-is edited. A key of sixteen zeros, with `?` alone for its content, is provisional: a copy attached together with others
+read, it is `?` and the SHA-256 of the manifest's file when it was adopted: the upload counts as that until the file is
+edited. A key of sixteen zeros, with `?` alone for its content, is provisional: a copy attached together with others
 and not yet marked for itself.
 `origin` is u (we uploaded the File), d (declared) or a (adopted). `tries` counts ingestions since key,
 content or chunking last changed. `echo` is the attributes digest of what the service gave back where it
@@ -35,8 +35,8 @@ STORE_BATCHES = "vssync_batches"
 RESERVED_PREFIX = "vssync_"
 VALUE_LIMIT = 512  # OpenAI spec: an attribute's or metadata value's length
 UNREAD, DECLARED = "?", "id"
-NEEDS_ATTRIBUTES = "without attributes no file can carry the mark that says whose it is"
-NEEDS_METADATA = "without metadata no store can carry the mark that says whose it is"
+NEEDS_ATTRIBUTES = "without attributes no file can carry the mark that says who owns it"
+NEEDS_METADATA = "without metadata no store can carry the mark that says who owns it"
 PROVISIONAL = "0" * 16  # the key of a copy that was attached and not yet marked for itself
 
 _HEX16 = r"[0-9a-f]{16}"

@@ -1,8 +1,6 @@
-"""The vocabulary of change: what will be done to which object, and why.
+"""A plan: what will be done to which object, why, and the evidence (ids, marks, states) it was decided from.
 
-A plan is data. It holds every change with the evidence it was made from (ids, marks, states, the sha256 to send),
-notes that are shown and never executed, and counts of what is right already. It does not hold clocks, credentials,
-display options or anything known to one machine only: the same manifest, files and live state give the same plan.
+It holds no clock, credential or display option: the same manifest, files and live state give the same plan.
 """
 
 from __future__ import annotations
@@ -34,15 +32,15 @@ class Action(StrEnum):
     REPLACE = "replace"
     DELETE = "delete"
     ADOPT = "adopt"
-    AWAIT = "await"  # right, and the service is not done with it
+    AWAIT = "await"  # as desired, and still being ingested
     CANCEL = "cancel"
-    REFUSE = "refuse"  # nothing is done: a person must act
+    REFUSE = "refuse"  # nothing is done: it needs attention
 
 
 class Reason(StrEnum):
     """Why. Several may hold for one change."""
 
-    MISSING = "missing"  # desired, and no copy of ours is live
+    MISSING = "missing"  # desired, and not live
     CONTENT_CHANGED = "content_changed"
     CHUNKING_CHANGED = "chunking_changed"
     ATTRIBUTES_CHANGED = "attributes_changed"  # the manifest changed
@@ -50,16 +48,16 @@ class Reason(StrEnum):
     MOVED = "moved"  # same bytes, new key
     SUPERSEDED = "superseded"  # another copy of the same key is kept
     NOT_IN_MANIFEST = "not_in_manifest"
-    INGESTING = "ingesting"  # the service is at work on a right copy
+    INGESTING = "ingesting"  # a copy as desired is being ingested
     INGEST_FAILED = "ingest_failed"
     INGEST_CANCELLED = "cancelled"
     STALLED = "stalled"  # in progress past the deadline
-    REFUSED = "refused"  # failed for good, or too often
+    REFUSED = "refused"  # failed permanently, or too often
     REQUESTED = "requested"  # --replace
     UNMARKED = "unmarked"  # exists without our mark
     SETTINGS_CHANGED = "settings_changed"
     EXPIRED = "expired"
-    UNWANTED = "unwanted"  # a batch, most of whose files are not wanted as they are
+    UNWANTED = "unwanted"  # a batch with mostly files that are not wanted as they are
     OTHER_OWNER = "other_owner"
     PROTECTED = "protected"
     NOT_ALLOWED = "not_allowed"  # needs a flag; `detail` names it
@@ -76,10 +74,10 @@ class NoteKind(StrEnum):
     FOREIGN_BATCH = "foreign_batch"
     ADOPTABLE = "adoptable"  # would be adopted with --adopt; the create is held back
     UNREAD = "unread"  # adopted, and nobody has compared the content
-    CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than we asked for
-    ATTRIBUTES_REPORT = "attributes_report"  # the service gives back other attributes than we sent
+    CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than was asked for
+    ATTRIBUTES_REPORT = "attributes_report"  # the service reports other attributes than were sent
     DESCRIPTION = "description"  # cannot be changed in place
-    LEFT_STORE = "left_store"  # a store of ours left the manifest and is kept
+    LEFT_STORE = "left_store"  # a store of ours that left the manifest, and is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +111,9 @@ class FileChange:
     """What will be done to one key of a store.
 
     `keep` is the copy the change is about: the one to update, to wait for, or the one that serves until its
-    replacement works. `drop` are copies that go, each only after the kept or new copy was read as completed.
-    `preserve` are live attributes that others own and that our full-map writes must send along. `reuse` is a
-    File to attach instead of uploading. With `gap` the old copy must go first.
+    replacement works. `drop` are copies to detach, each only after the kept or new copy was read as completed; with
+    `gap` they must go first. `preserve` are live attributes that others own: a write replaces the whole map, so they
+    are sent along. `reuse` is a File to attach instead of uploading. `was` is the key it had, when moved.
     """
 
     store: str
@@ -130,7 +128,7 @@ class FileChange:
     tries: int = 1
     reuse: str = ""
     gap: bool = False
-    was: str = ""  # the key it had, when moved
+    was: str = ""
     detail: str = ""
 
 
@@ -197,7 +195,7 @@ class StorePlan:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What shaped a plan, and is recorded in it. Addresses may be globs.
+    """The options a plan was made with; they are saved with it. Addresses may be globs.
 
     `manifest` is the path as typed, so that applying a saved plan needs no other option.
     """
@@ -245,7 +243,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that will be done, and nothing that will not; stores are sorted by key."""
+    """Everything that will be done; stores are sorted by key."""
 
     owner: str
     service: ServiceSpec
@@ -263,5 +261,5 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Nothing to do, nothing to wait for, nothing that needs attention."""
+        """Whether there is nothing to do, to wait for, or that needs attention."""
         return next(self.changes(), None) is None

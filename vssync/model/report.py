@@ -1,4 +1,4 @@
-"""What became of a plan: one outcome for every change, in the past tense."""
+"""What became of a plan: one outcome for every change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Status(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
-    UNKNOWN = "unknown"  # a reply was lost, and looking did not settle it
+    UNKNOWN = "unknown"  # a reply was lost, and reading the service did not show what became of it
     SKIPPED = "skipped"  # not tried; `detail` says why
 
 
@@ -38,7 +38,7 @@ class Outcome:
 class Orphan:
     """An upload of ours that no store lists, or that could not be shown to be unlisted.
 
-    `name` and `size` are told where they are what it was found by.
+    `name` and `size` are set where it was found by them.
     """
 
     file_id: str
@@ -50,9 +50,9 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole of an apply; `seconds` is wall time, `store_ids` the id of each store that exists now.
+    """The result of an apply; `seconds` is wall time, `store_ids` the id of each store that exists now.
 
-    `already` are the addresses of a saved plan's changes that were not needed any more when it was applied.
+    `already` are addresses of changes in a saved plan that an earlier apply had made.
     """
 
     plan: Plan
@@ -61,7 +61,7 @@ class Report:
     store_ids: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
     requests: int = 0  # all that were sent
-    repeated: int = 0  # those of them that an earlier answer, or none, made necessary
+    repeated: int = 0  # of those, sent again after an error or no answer
     interrupted: bool = False
     throttled: float = 0.0  # seconds of it in which the service asked to pause
     already: tuple[str, ...] = ()

@@ -1,7 +1,6 @@
-"""The nouns: what the manifest wants and what the service has, as frozen values without behaviour.
+"""The nouns: what the manifest wants and what the service has, as frozen values.
 
-Everything above this module speaks in these types. Collections are tuples and mappings nobody changes;
-times are whole seconds since the epoch by the service's clock; sizes are bytes.
+Times are whole seconds since the epoch by the service's clock; sizes are bytes.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ AUTO = Chunking()
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A guard's limit: a share of our live files (0..1), or a number of files when `count` is set."""
+    """A guard's limit: a share of a store's files of ours (0..1), or a number of files when `count` is set."""
 
     share: float = 1.0
     count: int | None = None
@@ -44,7 +43,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """How much of a store one plan may take away before a person must say so."""
+    """How much of a store one plan may delete or replace without a flag that allows more."""
 
     max_delete: Limit = Limit(share=0.3)
     max_replace: Limit = Limit(share=0.5)
@@ -52,7 +51,7 @@ class Guards:
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Files in one batch, and batches of one store that may be under way at once."""
+    """Files in one batch, and batches of one store that may be in progress at once."""
 
     size: int = 100
     in_flight: int = 8
@@ -62,14 +61,16 @@ class BatchLimits:
 class Capabilities:
     """What a service can do; each absence has its fallback or a plan-time error."""
 
-    attributes: bool = True  # of store files; the marks are among them, so nothing can be owned without
+    attributes: bool = True  # of store files; the mark is one of them, so nothing can be managed without
     batches: bool = True
     batch_files: bool = True  # `files[]` with attributes and chunking each
     list_batches: bool = True
     attribute_updates: bool = True
     store_creates: bool = True
     store_updates: bool = True
-    shares_chunks: bool = False  # equal texts share chunks: the old copy must go before the new one comes
+    shares_chunks: bool = (
+        False  # equal texts share chunks: the old copy must be detached before the new one is attached
+    )
 
     @property
     def one_by_one(self) -> bool:

@@ -82,10 +82,9 @@ class Scope:
         return is_target and not any(address.contains(store, key) for address in self.excludes)
 
     def is_replace_requested(self, store: str, key: str) -> bool:
-        """Whether `--replace` names the key, and it was not done yet."""
-        return (store, key) not in self.already_replaced and any(
-            address.contains(store, key) for address in self.replaced
-        )
+        """Whether `--replace` names the key, and it was not replaced yet."""
+        is_named = any(address.contains(store, key) for address in self.replaced)
+        return is_named and (store, key) not in self.already_replaced
 
     def check_addresses(self, keys_by_store: Mapping[str, Iterable[str]]) -> None:
         """Raise UsageProblem naming an address that matches nothing; `keys_by_store` has every store."""

@@ -14,7 +14,7 @@ from vssync.model.state import FileStatus, LiveFile, Upload
 from vssync.planner.attributes import fields_between, preserved_attributes
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedFile, age
 from vssync.planner.context import FileContext
-from vssync.planner.decide_file import as_impossible, create_file, decide_file, within_limits
+from vssync.planner.decide_file import as_impossible, decide_file, within_limits
 
 CopiesByKey = Mapping[str, Sequence[OwnedFile]]  # by digest of the key
 
@@ -50,7 +50,7 @@ def claim_missing(
         elif file:
             changes.append(_adopt(entry, file, copies, context))
         else:
-            changes.append(_refuse_attached(entry, classified, context) or create_file(entry, context))
+            changes += _refuse_attached(entry, classified, context) or decide_file(entry, (), context)
     return ClaimedKeys(tuple(changes), tuple(notes), frozenset(former.values()))
 
 
@@ -131,18 +131,18 @@ def _adopt(entry: DesiredEntry, file: LiveFile, copies: Sequence[OwnedFile], con
     return within_limits(change)
 
 
-def _refuse_attached(entry: DesiredEntry, classified: ClassifiedFiles, context: FileContext) -> FileChange | None:
+def _refuse_attached(entry: DesiredEntry, classified: ClassifiedFiles, context: FileContext) -> tuple[FileChange, ...]:
     """A declared File that is attached already, as something else, cannot be attached once more."""
     file_id = entry.file.file_id
     if file_id not in classified.attached:
-        return None
-    refusal = create_file(entry, context)
+        return ()
+    (refusal,) = decide_file(entry, (), context)
     for owner, files in sorted(classified.foreign.items()):
         if any(file.id == file_id for file in files):
             refusal = replace(refusal, reasons=(Reason.OTHER_OWNER,))
-            return as_impossible(refusal, f"{file_id} is attached by {owner} already")
+            return (as_impossible(refusal, f"{file_id} is attached by {owner} already"),)
     for copies in classified.ours.values():
         for copy in copies:
             if copy.id == file_id:
-                return as_impossible(refusal, f"{file_id} is attached as {copy.key} already")
-    return None
+                return (as_impossible(refusal, f"{file_id} is attached as {copy.key} already"),)
+    return ()

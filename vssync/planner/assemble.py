@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from vssync.errors import VssyncError
 from vssync.model.digests import attributes_digest
-from vssync.model.marks import NEEDS_ATTRIBUTES, StoreMark, read_batch_note
+from vssync.model.marks import NEEDS_ATTRIBUTES, StoreMark
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
 from vssync.model.state import (
     Attributes,
@@ -26,7 +26,7 @@ from vssync.model.state import (
     StoreStatus,
 )
 from vssync.planner.addresses import Scope
-from vssync.planner.batches import BatchContext, BatchDecisions, decide_batches
+from vssync.planner.batches import decide_batches
 from vssync.planner.classify import DesiredEntry, classify_files, desired_entries
 from vssync.planner.context import FileContext, PlanContext
 from vssync.planner.decide_file import retry_after_cancel
@@ -109,7 +109,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     """The plan of a store that the manifest declares."""
     store = draft.context.store
     contents = _contents_of(decision, context)
-    batches = _decide_batches(draft, decision.live, contents)
+    batches = decide_batches(draft, decision.live, contents)
     change = decision.change
     if change and change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
         change = None
@@ -176,20 +176,6 @@ def _leftover_notes(decision: StoreDecision, context: PlanContext) -> tuple[Note
         return ()
     why = "carries the same mark and is not in use; --allow-store-deletes removes it"
     return tuple(Note(NoteKind.LEFT_STORE, detail=f"{live.id} {why}") for live in decision.leftovers)
-
-
-def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents) -> BatchDecisions:
-    """What becomes of live batches; they are left alone while only a part of the store, and so of them, is in scope."""
-    if live is None or not draft.context.plan.scope.includes_all_files(draft.context.store.key):
-        return BatchDecisions()
-    context = BatchContext(
-        files={file.id: file for file in contents.files},
-        noted=read_batch_note(live.metadata),
-        ours=draft.classified.our_ids,
-        unwanted=draft.dropped,
-        reattachable={file.keep.id for file in draft.changes if file.action is Action.AWAIT and file.keep},
-    )
-    return decide_batches(contents.batches, context)
 
 
 def digest_of(store: DesiredStore) -> str:

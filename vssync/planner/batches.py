@@ -6,29 +6,16 @@ cancelled and never waited for.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
+from vssync.model.marks import read_batch_note
 from vssync.model.plan import Action, BatchChange, Note, NoteKind, Reason
-from vssync.model.state import LiveBatch, LiveFile
+from vssync.model.state import Contents, LiveStore
+from vssync.planner.store_files import StoreDraft
 
 Put = TypeVar("Put")
-
-
-@dataclass(frozen=True, slots=True)
-class BatchContext:
-    """What a store's plan says context its live batches.
-
-    `noted` are the batch ids the store itself remembers. Of its files: `ours` are the ids with our mark, `unwanted`
-    maps those that go, as they are, to their keys, `reattachable` are those that can be attached once more.
-    """
-
-    files: Mapping[str, LiveFile]
-    noted: Collection[str] = ()
-    ours: Collection[str] = ()
-    unwanted: Mapping[str, str] = field(default_factory=dict)
-    reattachable: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,51 +32,40 @@ def partition(changes: Sequence[Put], size: int) -> tuple[tuple[Put, ...], ...]:
     return tuple(tuple(changes[start : start + size]) for start in range(0, len(changes), size))
 
 
-def decide_batches(batches: Collection[LiveBatch], context: BatchContext) -> BatchDecisions:
-    """Wait for, cancel, or leave alone each batch under way, oldest first."""
+def decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents) -> BatchDecisions:
+    """Wait for, cancel, or leave alone each unfinished batch, oldest first; none unless the whole store is in scope.
+
+    Cancelling pays when most of what is left would only be removed again, and nothing that is wanted is lost.
+    """
+    if live is None or not draft.context.plan.scope.includes_all_files(draft.context.store.key):
+        return BatchDecisions()
+    noted, ours = read_batch_note(live.metadata), draft.classified.our_ids
+    statuses = {file.id: file.status for file in contents.files}
+    awaited = {change.keep.id for change in draft.changes if change.action is Action.AWAIT and change.keep}
+    dropped = draft.dropped
     changes: list[BatchChange] = []
     notes: list[Note] = []
     recalled: set[str] = set()
-    for batch in sorted(batches, key=lambda batch: (batch.created_at, batch.id)):
+    for batch in sorted(contents.batches, key=lambda batch: (batch.created_at, batch.id)):
         if batch.status.ended:
             continue
-        if not _is_ours(batch, context):
+        if batch.id not in noted and not (batch.file_ids and ours.issuperset(batch.file_ids)):
             notes.append(Note(NoteKind.FOREIGN_BATCH, batch.id, batch.counts.total))
             continue
-        unfinished = _unfinished_files(batch, context)
+        candidates = statuses if batch.file_ids is None else batch.file_ids  # any, if it does not say which are its own
+        unfinished = {file_id for file_id in candidates if file_id in statuses and not statuses[file_id].ended}
         if not unfinished:
             continue  # nothing to wait for, whatever the batch says of itself
-        change = _decide_batch(batch, unfinished, context)
+        unwanted = set() if batch.file_ids is None else unfinished & dropped.keys()
+        is_listed = batch.file_ids is not None and statuses.keys() >= set(batch.file_ids)
+        cancel = is_listed and len(unwanted) * 2 > len(unfinished) and unfinished <= dropped.keys() | awaited
+        change = BatchChange(
+            id=batch.id,
+            action=Action.CANCEL if cancel else Action.AWAIT,
+            reasons=(Reason.UNWANTED,) if cancel else (Reason.INGESTING,),
+            counts=batch.counts,
+            unwanted=tuple(sorted({dropped[file_id] for file_id in unwanted})),
+        )
         changes.append(change)
-        if change.action is Action.CANCEL:
-            recalled.update(file_id for file_id in unfinished if file_id in context.reattachable)
+        recalled |= unfinished & awaited if cancel else set()
     return BatchDecisions(tuple(changes), tuple(notes), frozenset(recalled))
-
-
-def _is_ours(batch: LiveBatch, context: BatchContext) -> bool:
-    return batch.id in context.noted or (
-        bool(batch.file_ids) and all(file_id in context.ours for file_id in batch.file_ids or ())
-    )
-
-
-def _unfinished_files(batch: LiveBatch, context: BatchContext) -> list[str]:
-    """The batch's files that are not ended; where it does not say which are its own, any of the store's."""
-    candidates = context.files if batch.file_ids is None else batch.file_ids
-    return sorted(
-        file_id for file_id in candidates if file_id in context.files and not context.files[file_id].status.ended
-    )
-
-
-def _decide_batch(batch: LiveBatch, unfinished: Sequence[str], context: BatchContext) -> BatchChange:
-    """Cancelling pays when most of what is left would only be removed again, and loses nothing that is wanted."""
-    is_listed = batch.file_ids is not None and context.files.keys() >= set(batch.file_ids)
-    unwanted = set() if batch.file_ids is None else context.unwanted.keys() & set(unfinished)
-    loses_nothing = set(unfinished) <= {*context.unwanted, *context.reattachable}
-    cancel = is_listed and loses_nothing and len(unwanted) * 2 > len(unfinished)
-    return BatchChange(
-        id=batch.id,
-        action=Action.CANCEL if cancel else Action.AWAIT,
-        reasons=(Reason.UNWANTED,) if cancel else (Reason.INGESTING,),
-        counts=batch.counts,
-        unwanted=tuple(sorted({context.unwanted[file_id] for file_id in unwanted})),
-    )

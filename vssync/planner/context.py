@@ -44,5 +44,4 @@ class FileContext:
 
     def is_replace_requested(self, key: str) -> bool:
         """Whether `--replace` names a key, and it was not replaced yet."""
-        scope = self.plan.scope
-        return bool(scope.replaced) and scope.is_replace_requested(self.store.key, key)
+        return self.plan.scope.is_replace_requested(self.store.key, key)

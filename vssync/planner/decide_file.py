@@ -15,7 +15,7 @@ It knows nothing of other keys: moves, adoption and shared uploads are decided e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from vssync.model.marks import KEY
 from vssync.model.plan import Action, Copy, FieldChange, FileChange, Reason
@@ -34,23 +34,10 @@ _FAILURE_REASONS = {FileStatus.FAILED: Reason.INGEST_FAILED, FileStatus.CANCELLE
 
 
 def decide_file(entry: DesiredEntry, copies: Sequence[OwnedFile], context: FileContext) -> tuple[FileChange, ...]:
-    """The changes for a key that has copies, oldest first; none when everything is as it should be."""
+    """The changes for a key and our copies of it, oldest first; none when everything is as it should be."""
     if len(copies) == 1 and _is_unchanged(entry, copies[0], context):
         return ()
-    right = [copy for copy in copies if entry.matches(copy)]
-    if context.is_replace_requested(entry.key):
-        return (_forced_replace(entry, newest_copy(right, CopyState.BUSY, context.now), copies, context),)
-    if current := newest_copy(right, CopyState.OK, context.now):
-        return _keep_copy(entry, current, copies, context)
-    if busy := newest_copy(right, CopyState.BUSY, context.now):
-        return (_wait_for_copy(entry, busy, copies, context),)
-    if right and not context.plan.options.retry_failed and any(copy.refused for copy in right):
-        return _refuse_file(entry, right, copies, context)
-    if dead := newest_copy(right, CopyState.DEAD, context.now):
-        return (_retry_ingestion(entry, dead, copies, context),)
-    if serving := newest_copy(copies, CopyState.OK, context.now):
-        return (_replace_copy(entry, serving, copies, context),)
-    return (_new_copy(entry, Action.CREATE, (Reason.MISSING,), copies, context),)
+    return _KeyDecision(entry, copies, context).decide()
 
 
 def _is_unchanged(entry: DesiredEntry, copy: OwnedFile, context: FileContext) -> bool:
@@ -70,11 +57,6 @@ def _is_unchanged(entry: DesiredEntry, copy: OwnedFile, context: FileContext) ->
 def newest_copy(copies: Sequence[OwnedFile], state: CopyState, now: int) -> OwnedFile | None:
     """The newest copy in a state; copies come oldest first."""
     return next((copy for copy in reversed(copies) if copy.state(now) is state), None)
-
-
-def create_file(entry: DesiredEntry, context: FileContext) -> FileChange:
-    """The change for a key that nothing live fits."""
-    return _new_copy(entry, Action.CREATE, (Reason.MISSING,), (), context)
 
 
 def retry_after_cancel(change: FileChange) -> FileChange:
@@ -110,188 +92,162 @@ def within_limits(change: FileChange) -> FileChange:
     )
 
 
-def _forced_replace(
-    entry: DesiredEntry, busy: OwnedFile | None, copies: Sequence[OwnedFile], context: FileContext
-) -> FileChange:
-    """`--replace`: a new copy, or the wait for a right one that is being ingested already."""
-    if busy:
-        return _wait_for_copy(entry, busy, copies, context)
-    change = _new_copy(entry, Action.REPLACE, (Reason.REQUESTED,), copies, context)
-    return _with_attributes(change, entry, newest_copy(copies, CopyState.OK, context.now), context)
+@dataclass(frozen=True, slots=True)
+class _KeyDecision:
+    """One desired key and all our copies of it."""
+
+    entry: DesiredEntry
+    copies: Sequence[OwnedFile]
+    context: FileContext
+
+    def decide(self) -> tuple[FileChange, ...]:
+        """The first row of the table that fits."""
+        right = [copy for copy in self.copies if self.entry.matches(copy)]
+        busy = self._newest(right, CopyState.BUSY)
+        if self.copies and self.context.is_replace_requested(self.entry.key):
+            return (self._await_copy(busy) if busy else self._force_replace(),)
+        if current := self._newest(right, CopyState.OK):
+            return self._keep(current)
+        if busy:
+            return (self._await_copy(busy),)
+        if not self.context.plan.options.retry_failed and any(copy.refused for copy in right):
+            return self._refuse(next(copy for copy in reversed(right) if copy.refused))
+        if dead := self._newest(right, CopyState.DEAD):
+            return (self._retry_ingestion(dead),)
+        if serving := self._newest(self.copies, CopyState.OK):
+            return (self._replace(serving),)
+        return (self._new_copy(Action.CREATE, Reason.MISSING),)
+
+    def _newest(self, copies: Sequence[OwnedFile], state: CopyState) -> OwnedFile | None:
+        return newest_copy(copies, state, self.context.now)
+
+    def _change(self, action: Action, *reasons: Reason) -> FileChange:
+        return FileChange(self.context.store.key, self.entry.key, action, reasons, self.entry.file)
+
+    def _keep(self, current: OwnedFile) -> tuple[FileChange, ...]:
+        """A right completed copy stays."""
+        others = tuple(copy.evidence for copy in self.copies if copy is not current)
+        change = self._update_attributes(current)
+        if change and change.action is not Action.REFUSE:
+            return (replace(change, drop=others),)
+        surplus = (self._delete_superseded(current, others),) if others else ()
+        return (change, *surplus) if change else surplus
+
+    def _update_attributes(self, current: OwnedFile) -> FileChange | None:
+        """The attribute write that a right copy needs, if any; taking over another owner's copy always needs one."""
+        difference = compare_attributes(self.entry.file, current, self.context.ignore)
+        moved = current.mark.key != self.entry.digest
+        taken_over = current.mark.owner != self.context.plan.owner
+        if not (difference.fields or moved or taken_over):
+            return None
+        reasons = _update_reasons(difference, moved=moved)
+        if taken_over:
+            change = self._change(Action.ADOPT, Reason.OTHER_OWNER, *reasons)
+        else:
+            change = self._change(Action.UPDATE, *reasons)
+        change = replace(
+            change,
+            keep=current.evidence,
+            fields=tuple(field for field in difference.fields if not (moved and field.name == KEY)),
+            preserve=preserved_attributes(current.file.attributes, self.context.ignore),
+            tries=current.mark.tries,
+            was=current.key if moved else "",
+        )
+        if not self.context.plan.capabilities.attribute_updates:
+            detail = "the service cannot change attributes in place; --replace uploads the file again"
+            return as_impossible(change, detail)
+        return within_limits(change)
+
+    def _await_copy(self, busy: OwnedFile) -> FileChange:
+        """The attributes of a copy may be put right while it is being ingested."""
+        difference = compare_attributes(self.entry.file, busy, self.context.ignore)
+        if not self.context.plan.capabilities.attribute_updates:
+            difference = AttributeDifference()
+        return replace(
+            self._change(Action.AWAIT, Reason.INGESTING, *difference.reasons),
+            keep=busy.evidence,
+            drop=tuple(copy.evidence for copy in self.copies if copy is not busy),
+            fields=difference.fields,
+            preserve=preserved_attributes(busy.file.attributes, self.context.ignore),
+            tries=busy.mark.tries,
+        )
+
+    def _refuse(self, refused: OwnedFile) -> tuple[FileChange, ...]:
+        """Nothing is uploaded; of the copies, the refused one and the newest completed one stay."""
+        serving = self._newest(self.copies, CopyState.OK)
+        change = replace(
+            self._change(Action.REFUSE, Reason.REFUSED),
+            keep=refused.evidence,
+            tries=refused.mark.tries,
+            detail=f"{_failure_text(refused)}; change the file, or try again with --retry-failed",
+        )
+        others = tuple(copy.evidence for copy in self.copies if copy is not refused and copy is not serving)
+        return (change, self._delete_superseded(serving, others)) if others else (change,)
+
+    def _retry_ingestion(self, dead: OwnedFile) -> FileChange:
+        """Ingests the same File again: only its ingestion failed."""
+        reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
+        change = self._new_copy(Action.REPLACE, reason, reuse=dead)
+        return replace(change, tries=dead.mark.tries + 1, detail=_failure_text(dead))
+
+    def _force_replace(self) -> FileChange:
+        """A new copy because `--replace` asks for it."""
+        change = self._new_copy(Action.REPLACE, Reason.REQUESTED)
+        return self._with_attributes(change, self._newest(self.copies, CopyState.OK))
+
+    def _replace(self, serving: OwnedFile) -> FileChange:
+        """A File attaches once per store, so new chunking for the same bytes needs another upload or a gap."""
+        same_content = self.entry.has_same_content(serving)
+        rechunked = serving.mark.chunking != self.entry.chunking
+        causes = {Reason.CONTENT_CHANGED: not same_content, Reason.CHUNKING_CHANGED: rechunked}
+        plan = self.context.plan
+        in_place = same_content and (plan.options.allow_gap or plan.capabilities.shares_chunks)
+        reasons = (reason for reason, holds in causes.items() if holds)
+        change = self._new_copy(Action.REPLACE, *reasons, reuse=serving if in_place else None)
+        before, after = serving.file.chunking, self.entry.file.chunking
+        if rechunked and before not in (None, after):  # a service may not report the old one
+            change = replace(change, fields=(FieldChange("chunking", str(before), str(after)),))
+        return self._with_attributes(change, serving)
+
+    def _with_attributes(self, change: FileChange, serving: OwnedFile | None) -> FileChange:
+        """Shows the attributes that change as well: somebody's edit of the old copy is lost with it."""
+        if serving is None or serving.mark.key != self.entry.digest:
+            return change
+        difference = compare_attributes(self.entry.file, serving, self.context.ignore)
+        reasons, fields = (*change.reasons, *difference.reasons), (*change.fields, *difference.fields)
+        return replace(change, reasons=reasons, fields=fields)
+
+    def _new_copy(self, action: Action, *reasons: Reason, reuse: OwnedFile | None = None) -> FileChange:
+        """A new copy in place of all others; with a gap where no order of writes leaves a completed one serving."""
+        copies, declared_id = self.copies, self.entry.file.file_id
+        attached_id = declared_id or (reuse.id if reuse else "")
+        serving = self._newest(copies, CopyState.OK)
+        same_file = any(copy.id == attached_id for copy in copies)
+        left_serving = any(copy.file.status is FileStatus.COMPLETED and copy.id != attached_id for copy in copies)
+        shares_chunks = self.context.plan.capabilities.shares_chunks
+        preserve = preserved_attributes((serving or copies[-1]).file.attributes, self.context.ignore) if copies else {}
+        change = replace(
+            self._change(action, *reasons),
+            keep=serving.evidence if serving else None,
+            drop=tuple(copy.evidence for copy in copies),
+            preserve=preserve,
+            reuse=reuse.id if reuse and not declared_id else "",
+            gap=bool(copies) and (shares_chunks or (same_file and not left_serving)),
+        )
+        return within_limits(change)
+
+    def _delete_superseded(self, current: OwnedFile | None, others: tuple[Copy, ...]) -> FileChange:
+        keep = current.evidence if current else None
+        return replace(self._change(Action.DELETE, Reason.SUPERSEDED), desired=None, keep=keep, drop=others)
 
 
-def _keep_copy(
-    entry: DesiredEntry, current: OwnedFile, copies: Sequence[OwnedFile], context: FileContext
-) -> tuple[FileChange, ...]:
-    """A right completed copy stays."""
-    others = tuple(copy.evidence for copy in copies if copy is not current)
-    change = _update_attributes(entry, current, context)
-    if change and change.action is not Action.REFUSE:
-        return (replace(change, drop=others),)
-    surplus = (_delete_superseded(entry, current, others, context),) if others else ()
-    return (change, *surplus) if change else surplus
-
-
-def _update_attributes(entry: DesiredEntry, current: OwnedFile, context: FileContext) -> FileChange | None:
-    """The attribute write that a right copy needs, if any; taking over another owner's copy always needs one."""
-    difference = compare_attributes(entry.file, current, context.ignore)
-    moved = current.mark.key != entry.digest
-    taken_over = current.mark.owner != context.plan.owner
-    if not (difference.fields or moved or taken_over):
-        return None
-    change = FileChange(
-        store=context.store.key,
-        key=entry.key,
-        action=Action.ADOPT if taken_over else Action.UPDATE,
-        reasons=((Reason.OTHER_OWNER,) if taken_over else ()) + _update_reasons(difference, moved),
-        desired=entry.file,
-        keep=current.evidence,
-        fields=tuple(field for field in difference.fields if not (moved and field.name == KEY)),
-        preserve=preserved_attributes(current.file.attributes, context.ignore),
-        tries=current.mark.tries,
-        was=current.key if moved else "",
-    )
-    if not context.plan.capabilities.attribute_updates:
-        return as_impossible(change, "the service cannot change attributes in place; --replace uploads the file again")
-    return within_limits(change)
-
-
-def _update_reasons(difference: AttributeDifference, moved: bool) -> tuple[Reason, ...]:
+def _update_reasons(difference: AttributeDifference, *, moved: bool) -> tuple[Reason, ...]:
     """A move changes the key's own attribute; that alone is not worth a second reason."""
     if not moved:
         return difference.reasons
     changed = any(field.name != KEY and not field.drifted for field in difference.fields)
     reasons = [reason for reason in difference.reasons if reason is Reason.DRIFTED or changed]
     return (Reason.MOVED, *reasons)
-
-
-def _wait_for_copy(
-    entry: DesiredEntry, busy: OwnedFile, copies: Sequence[OwnedFile], context: FileContext
-) -> FileChange:
-    """The attributes of a copy may be put right while it is being ingested."""
-    difference = compare_attributes(entry.file, busy, context.ignore)
-    can_update = context.plan.capabilities.attribute_updates
-    return FileChange(
-        store=context.store.key,
-        key=entry.key,
-        action=Action.AWAIT,
-        reasons=(Reason.INGESTING, *(difference.reasons if can_update else ())),
-        desired=entry.file,
-        keep=busy.evidence,
-        drop=tuple(copy.evidence for copy in copies if copy is not busy),
-        fields=difference.fields if can_update else (),
-        preserve=preserved_attributes(busy.file.attributes, context.ignore),
-        tries=busy.mark.tries,
-    )
-
-
-def _refuse_file(
-    entry: DesiredEntry, right: Sequence[OwnedFile], copies: Sequence[OwnedFile], context: FileContext
-) -> tuple[FileChange, ...]:
-    """Nothing is uploaded; of the copies, the refused one and the newest completed one stay."""
-    refused = next(copy for copy in reversed(right) if copy.refused)
-    serving = newest_copy(copies, CopyState.OK, context.now)
-    change = FileChange(
-        store=context.store.key,
-        key=entry.key,
-        action=Action.REFUSE,
-        reasons=(Reason.REFUSED,),
-        desired=entry.file,
-        keep=refused.evidence,
-        tries=refused.mark.tries,
-        detail=f"{_failure_text(refused)}; change the file, or try again with --retry-failed",
-    )
-    others = tuple(copy.evidence for copy in copies if copy is not refused and copy is not serving)
-    return (change, _delete_superseded(entry, serving, others, context)) if others else (change,)
-
-
-def _retry_ingestion(
-    entry: DesiredEntry, dead: OwnedFile, copies: Sequence[OwnedFile], context: FileContext
-) -> FileChange:
-    """Ingests the same File again: only its ingestion failed."""
-    reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
-    change = _new_copy(entry, Action.REPLACE, (reason,), copies, context, reuse=dead)
-    return replace(change, tries=dead.mark.tries + 1, detail=_failure_text(dead))
-
-
-def _replace_copy(
-    entry: DesiredEntry, serving: OwnedFile, copies: Sequence[OwnedFile], context: FileContext
-) -> FileChange:
-    """A File attaches once per store, so new chunking for the same bytes needs another upload or a gap."""
-    same_content = entry.has_same_content(serving)
-    reasons = () if same_content else (Reason.CONTENT_CHANGED,)
-    rechunked = serving.mark.chunking != entry.chunking
-    if rechunked:
-        reasons = (*reasons, Reason.CHUNKING_CHANGED)
-    in_place = same_content and (context.plan.options.allow_gap or context.plan.capabilities.shares_chunks)
-    change = _new_copy(entry, Action.REPLACE, reasons, copies, context, reuse=serving if in_place else None)
-    change = replace(change, fields=_chunking_field(serving, entry)) if rechunked else change
-    return _with_attributes(change, entry, serving, context)
-
-
-def _with_attributes(
-    change: FileChange, entry: DesiredEntry, serving: OwnedFile | None, context: FileContext
-) -> FileChange:
-    """Shows the attributes that change as well: somebody's edit of the old copy is lost with it."""
-    if serving is None or serving.mark.key != entry.digest:
-        return change
-    difference = compare_attributes(entry.file, serving, context.ignore)
-    return replace(
-        change,
-        reasons=(*change.reasons, *difference.reasons),
-        fields=(*change.fields, *difference.fields),
-    )
-
-
-def _new_copy(
-    entry: DesiredEntry,
-    action: Action,
-    reasons: tuple[Reason, ...],
-    copies: Sequence[OwnedFile],
-    context: FileContext,
-    *,
-    reuse: OwnedFile | None = None,
-) -> FileChange:
-    """A new copy in place of all others; with a gap where no order of writes leaves a completed one serving."""
-    attached = entry.file.file_id or (reuse.id if reuse else "")
-    serving = newest_copy(copies, CopyState.OK, context.now)
-    same_file = any(copy.id == attached for copy in copies)
-    left_serving = any(copy.file.status is FileStatus.COMPLETED and copy.id != attached for copy in copies)
-    return within_limits(
-        FileChange(
-            store=context.store.key,
-            key=entry.key,
-            action=action,
-            reasons=reasons,
-            desired=entry.file,
-            keep=serving.evidence if serving else None,
-            drop=tuple(copy.evidence for copy in copies),
-            preserve=preserved_attributes((serving or copies[-1]).file.attributes, context.ignore) if copies else {},
-            reuse=reuse.id if reuse and not entry.file.file_id else "",
-            gap=bool(copies) and (context.plan.capabilities.shares_chunks or (same_file and not left_serving)),
-        )
-    )
-
-
-def _delete_superseded(
-    entry: DesiredEntry, current: OwnedFile | None, others: tuple[Copy, ...], context: FileContext
-) -> FileChange:
-    return FileChange(
-        store=context.store.key,
-        key=entry.key,
-        action=Action.DELETE,
-        reasons=(Reason.SUPERSEDED,),
-        keep=current.evidence if current else None,
-        drop=others,
-    )
-
-
-def _chunking_field(serving: OwnedFile, entry: DesiredEntry) -> tuple[FieldChange, ...]:
-    """The change of chunking to show; none where the service does not report the old one."""
-    before = serving.file.chunking
-    if before is None or before == entry.file.chunking:
-        return ()
-    return (FieldChange("chunking", str(before), str(entry.file.chunking)),)
 
 
 def _failure_text(copy: OwnedFile) -> str:

@@ -1,4 +1,4 @@
-"""Guards: how much a plan may take away before a person must say that it is meant.
+"""Guards: how much a plan may delete or replace without a flag that allows more.
 
 They are part of planning, so that a reviewer sees a refusal before anybody applies. Each has a flag of its own.
 """

@@ -1,7 +1,6 @@
 """Reads selected files: their SHA-256, and the wanted fields of their front matter, in one pass.
 
-Streams, so that memory does not depend on sizes. A file that changes while it is read is read once more; if it changes
-again, that is a problem, since nobody could say what would be uploaded.
+A file that changes twice while it is read is a problem, since nobody could say what would be uploaded.
 """
 
 from __future__ import annotations
@@ -26,10 +25,6 @@ class ReadJob:
 
     path: str
     fields: Collection[str] = ()
-
-
-class FileChanged(Exception):
-    """The file was not the same before and after it was read."""
 
 
 _Result = tuple[Reading, tuple[Problem, ...]]
@@ -74,18 +69,16 @@ def _read_file(root: str, job: ReadJob, hashed: bool) -> _Result:
     """Reads one file, a second time if it changed meanwhile."""
     path = os.path.join(root, job.path)
     try:
-        try:
-            return _read_once(path, job, hashed)
-        except FileChanged:
-            return _read_once(path, job, hashed)
-    except FileChanged:
+        if result := _read_once(path, job, hashed) or _read_once(path, job, hashed):
+            return result
         message, hint = "the file changed while it was read, twice", "wait until nothing writes to it"
     except OSError as error:
         message, hint = f"the file cannot be read: {error.strerror}", "make it readable, or leave it out"
     return Reading(), (Problem(job.path, 0, 0, message, hint),)
 
 
-def _read_once(path: str, job: ReadJob, hashed: bool) -> _Result:
+def _read_once(path: str, job: ReadJob, hashed: bool) -> _Result | None:
+    """None if the file changed meanwhile."""
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         before = os.fstat(file.fileno())
@@ -95,7 +88,7 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _Result:
             chunk = file.read(_CHUNK_BYTES)
     after = os.stat(path)
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
-        raise FileChanged
+        return None
     sha256 = digest.hexdigest() if hashed else ""
     if not job.fields:
         return Reading(sha256, before.st_size), ()

@@ -94,21 +94,26 @@ class _Walker:
                 return list(entries)
         except OSError as error:
             hint = "make it readable, or choose files elsewhere; its files cannot be told from deleted ones"
-            self.problems.append(Problem(folder or ".", 0, 0, f"the folder cannot be read: {_reason(error)}", hint))
+            self.problems.append(
+                Problem(_printable(folder) or ".", 0, 0, f"the folder cannot be read: {_reason(error)}", hint)
+            )
             return []
 
     def _to_file(self, entry: os.DirEntry[str], path: str) -> FoundFile | None:
         """A file as found; None for links to folders, sockets and the like."""
-        if not path.isascii():
-            printable = path.encode("utf-8", "replace").decode()
-            if printable != path:
-                return FoundFile(printable, 0, "the file's name is not UTF-8; rename it")
+        if not path.isascii() and (printable := _printable(path)) != path:
+            return FoundFile(printable, 0, "the name of the file, or of a folder it is in, is not UTF-8; rename it")
         if entry.is_symlink():
             return None if os.path.isdir(entry.path) else self.look_up(path)
         try:
             return FoundFile(path, entry.stat(follow_symlinks=False).st_size) if entry.is_file() else None
         except OSError as error:
             return FoundFile(path, 0, f"cannot be read: {_reason(error)}")
+
+
+def _printable(path: str) -> str:
+    """A path, with `?` for what is not UTF-8 in it."""
+    return path.encode("utf-8", "replace").decode()
 
 
 def _reason(error: Exception) -> str:

@@ -67,18 +67,18 @@ class Bars(Tally):
         self._rows: dict[tuple[str, str], TaskID] = {}
         self._clearing = TaskID(0)
 
-    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None:
-        super().begin(todo, held)
+    def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
+        super().on_start(workloads, throttled_for)
         for unit in _AMOUNTS:
             self._row("", unit, self.whole.todo)
 
-    def clear(self, uploads: int) -> None:
-        super().clear(uploads)
+    def on_cleanup(self, uploads: int) -> None:
+        super().on_cleanup(uploads)
         if uploads:
             self._clearing = self.progress.add_task("cleanup", total=uploads, unit="uploads", store="", note="")
 
-    def cleared(self) -> None:
-        super().cleared()
+    def on_upload_deleted(self) -> None:
+        super().on_upload_deleted()
         note = f"{self.gone:,} of {count_noun(self.waste, 'old upload')}"
         self.progress.update(self._clearing, completed=self.gone, note=note)
 

@@ -45,13 +45,13 @@ class Lines(Tally):
     _said: str = ""
     _quiet: int = 0
 
-    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None:
-        super(Lines, self).begin(todo, held)
+    def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
+        super(Lines, self).on_start(workloads, throttled_for)
         self._begun = self.now()
         whole = self.whole.todo
         if whole.changes:
             uploads = f", {format_size(whole.size)} to upload" if whole.size else ""
-            self.say(f"Applying: {count_noun(whole.changes, 'change')}{uploads}.")
+            self.on_message(f"Applying: {count_noun(whole.changes, 'change')}{uploads}.")
 
     def tick(self) -> None:
         """One line, unless it would be the one before again."""
@@ -59,7 +59,7 @@ class Lines(Tally):
         self._quiet += 1
         if line != self._said or self._quiet >= _STILL:
             self._quiet, self._said = 0, line
-            self.say(f"  {line}{self._rate()}")
+            self.on_message(f"  {line}{self._rate()}")
 
     def _line(self) -> str:
         count, todo = self.whole, self.whole.todo

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from vssync.applier.context import StoreWorkload
+from vssync.applier.context import StoreWorkload, Watcher
 from vssync.cli import signals
 from vssync.text import escape_control
 
@@ -36,7 +36,7 @@ def _to_stderr(text: str) -> None:
 
 
 @dataclass(slots=True)
-class Tally:
+class Tally(Watcher):
     """A watcher that counts; `held` tells for how many seconds the service wants to be left alone. Thread-safe."""
 
     whole: Count = field(default_factory=lambda: Count(StoreWorkload("", 0, 0, 0)))
@@ -47,34 +47,34 @@ class Tally:
     write: Callable[[str], object] = _to_stderr
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, todo: Sequence[StoreWorkload], held: Callable[[], float]) -> None:
-        self.held = held
-        self.stores = {each.store: Count(each) for each in todo}
-        sizes = sum(each.size for each in todo)
+    def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
+        self.held = throttled_for
+        self.stores = {each.store: Count(each) for each in workloads}
+        sizes = sum(each.size for each in workloads)
         self.whole = Count(
-            StoreWorkload("", sizes, sum(each.batches for each in todo), sum(each.changes for each in todo))
+            StoreWorkload("", sizes, sum(each.batches for each in workloads), sum(each.changes for each in workloads))
         )
 
-    def uploaded(self, store: str, size: int) -> None:
+    def on_uploaded(self, store: str, size: int) -> None:
         self._add(store, size=size)
 
-    def batched(self, store: str) -> None:
+    def on_batch_sent(self, store: str) -> None:
         self._add(store, batches=1)
 
-    def settled(self, store: str, count: int) -> None:
+    def on_settled(self, store: str, count: int) -> None:
         self._add(store, changes=count)
 
-    def clear(self, uploads: int) -> None:
+    def on_cleanup(self, uploads: int) -> None:
         self.waste = uploads
 
-    def cleared(self) -> None:
+    def on_upload_deleted(self) -> None:
         with self._lock:
             self.gone += 1
 
-    def end(self) -> bool:
+    def on_ending(self) -> bool:
         return signals.signals.end()
 
-    def say(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         self.write(escape_control(text))
 
     def _add(self, store: str, **more: int) -> None:
