@@ -202,13 +202,13 @@ def _count_notes(store: Store, *kinds: NoteKind) -> int:
 
 def _agreement_text(store: Store) -> str:
     """Whether a store matches the manifest, or what differs."""
-    found = count_store_changes(store)
+    counts = count_store_changes(store)
     parts = [
-        (found.add, "to add"),
-        (found.change, "to change"),
-        (found.replace, "to replace"),
-        (found.delete, "to delete"),
+        (counts.add, "to add"),
+        (counts.change, "to change"),
+        (counts.replace, "to replace"),
+        (counts.delete, "to delete"),
     ]
-    differ = [store_verb(store), *(f"{count:,} {word}" for count, word in parts if count), *wording.rare_parts(found)]
+    differ = [store_verb(store), *(f"{count:,} {word}" for count, word in parts if count), *wording.rare_parts(counts)]
     agrees = "matches the manifest" if store.desired else wording.NOTES[NoteKind.LEFT_STORE]
     return ", ".join(filter(None, differ)) or agrees

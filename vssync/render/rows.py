@@ -80,14 +80,14 @@ def _file_row(change: FileChange) -> PlanRow:
         text += ", no upload"
     if change.tries > 1 and change.action is Action.REPLACE:
         text += f", try {change.tries}"
-    moved = (f"from {escape_control(change.was)}",) if change.was else ()
+    former_key = (f"from {escape_control(change.was)}",) if change.was else ()
     return PlanRow(
         sign_of(change),
         escape_control(change.key),
         text,
         size=upload_size(change),
         fields=change.fields,
-        below=(*moved, *_explanations(change, change.keep)),
+        below=(*former_key, *_explanations(change, change.keep)),
     )
 
 
@@ -212,8 +212,8 @@ def _unwanted_variants(store: Store, keys: tuple[str, ...]) -> tuple[tuple[str, 
     """Why files of a batch are no longer wanted, most files first."""
     changes = {change.key: change for change in store.files}
     counts = Counter((_unwanted_reason(changes.get(key)), folder_of(key)) for key in keys)
-    most = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
-    return tuple((why, count, escape_control(where)) for (why, where), count in most)
+    by_count = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    return tuple((why, count, escape_control(where)) for (why, where), count in by_count)
 
 
 def _unwanted_reason(change: FileChange | None) -> str:
