@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 
-from vssync.model.plan import Action, Plan
-from vssync.model.plan import StorePlan as Store
+from vssync.model.plan import Action, Plan, StorePlan
 from vssync.model.report import Report
 from vssync.planner.estimate import count_store_changes
 from vssync.render import wording
@@ -123,7 +122,7 @@ def _table_blocks(plan: Plan) -> list[MarkdownBlock]:
     return [MarkdownBlock(summary + head, tuple(rows), "\n</details>")]
 
 
-def _table_row(name: str, id: str, stores: tuple[Store, ...]) -> str:
+def _table_row(name: str, id: str, stores: tuple[StorePlan, ...]) -> str:
     counts = count_store_changes(*stores)
     delete = f"**{counts.delete:,}**" if counts.delete else "0"
     files = [f"{counts.add:,}", f"{counts.change:,}", f"{counts.replace:,}", delete]
@@ -148,11 +147,11 @@ def _deletion_blocks(plan: Plan) -> list[MarkdownBlock]:
     return [fenced_block(shown, before=f"**{count_noun(total, 'file')} to delete:**\n\n")]
 
 
-def _deleted_rows(store: Store) -> list[PlanRow]:
+def _deleted_rows(store: StorePlan) -> list[PlanRow]:
     return [PlanRow("-", escape_control(change.key), "") for change in store.files if change.action is Action.DELETE]
 
 
-def _deletion_lines(store: Store, rows: list[PlanRow], folders: int) -> list[TextLine]:
+def _deletion_lines(store: StorePlan, rows: list[PlanRow], folders: int) -> list[TextLine]:
     head = TextLine(escape_control(store.key), right=count_noun(len(rows), "file"), indent=0)
     entries = by_folder(rows, folders)
     return [head, *(TextLine(name or "./", right=count_noun(count, "file"), indent=2) for name, count in entries)]
