@@ -1,4 +1,4 @@
-"""Whether the world moved since a plan was saved, and how much of it an earlier apply has done."""
+"""Whether live state or manifest changed since a plan was saved, and how much of it was already applied."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ Change = StoreChange | BatchChange | FileChange
 
 
 def check_stale(saved: Plan, fresh: Plan) -> tuple[str, ...]:
-    """What `fresh` holds and `saved` does not, a line each that names the object and what moved; empty: go on."""
+    """Why a saved plan is stale: a line for each change of `fresh` that `saved` does not hold; empty when it is not."""
     if lines := tuple(_other_target(saved, fresh)):
         return lines
-    known = {store.key: store for store in saved.stores}
-    lines = tuple(line for store in fresh.stores for line in _store_differences(known.get(store.key), store))
-    more = len(lines) - _SHOWN
-    return (*lines[:_SHOWN], f"and {more:,} more changes") if more > 0 else lines
+    saved_stores = {store.key: store for store in saved.stores}
+    lines = tuple(line for store in fresh.stores for line in _store_differences(saved_stores.get(store.key), store))
+    rest = len(lines) - _SHOWN
+    return (*lines[:_SHOWN], f"and {rest:,} more changes") if rest > 0 else lines
 
 
 def _other_target(saved: Plan, fresh: Plan) -> Iterator[str]:
-    """A plan for another owner or another service has nothing in common with this one."""
+    """How owner and service differ: a plan for others has nothing in common with this one."""
     if saved.owner != fresh.owner:
         yield f"owner: the plan was saved for {saved.owner}, and the manifest now says {fresh.owner}"
-    if moved := _describe_difference(json_value(saved.service), json_value(fresh.service)):
-        yield f"service: {moved}"
+    if difference := _describe_difference(json_value(saved.service), json_value(fresh.service)):
+        yield f"service: {difference}"
 
 
 def _store_differences(saved: StorePlan | None, fresh: StorePlan) -> Iterator[str]:
@@ -56,25 +56,25 @@ def _store_change_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[st
         return
     if saved.change is None or saved.change.action is not fresh.change.action:
         yield f"{fresh.key}: {_other_verdict(saved.change, fresh.change)}"
-    elif moved := _describe_difference(_store_evidence(saved), _store_evidence(fresh)):
-        yield f"{fresh.key}: {moved}"
+    elif difference := _describe_difference(_store_evidence(saved), _store_evidence(fresh)):
+        yield f"{fresh.key}: {difference}"
 
 
 def _batch_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
-    """Waiting writes nothing; cancelling must have been reviewed, files and all, or is a part of another try."""
-    known = {batch.id: set(batch.unwanted) for batch in saved.batches if batch.action is Action.CANCEL}
+    """Waiting writes nothing; cancelling must have been reviewed with all its files, or belong to a retry."""
+    cancelled = {batch.id: set(batch.unwanted) for batch in saved.batches if batch.action is Action.CANCEL}
     retried = {change.key for change in fresh.files if _is_retry(change)}
     for batch in fresh.batches:
-        if batch.action is Action.CANCEL and not set(batch.unwanted) <= known.get(batch.id, retried):
+        if batch.action is Action.CANCEL and not set(batch.unwanted) <= cancelled.get(batch.id, retried):
             yield f"{_address_of(fresh, batch.id)}: {_verdict_text(batch)} is not in the saved plan"
 
 
 def _file_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
-    known: dict[str, list[FileChange]] = {}
+    by_key: dict[str, list[FileChange]] = {}
     for change in saved.files:
-        known.setdefault(change.key, []).append(change)
+        by_key.setdefault(change.key, []).append(change)
     for change in fresh.files:
-        candidates = known.get(change.key, [])
+        candidates = by_key.get(change.key, [])
         if not is_read_only(change) and not any(_allows(candidate, change) for candidate in candidates):
             yield f"{_address_of(fresh, change.key)}: {_describe_file_difference(candidates, change)}"
 
@@ -85,7 +85,7 @@ def is_read_only(change: FileChange) -> bool:
 
 
 def _allows(saved: FileChange, fresh: FileChange) -> bool:
-    """Whether a saved change allows one found now: the same, less of the same, or what is left of it."""
+    """Whether a saved change allows a fresh one: the same, less of the same, or what is left of it."""
     if not _removed_ids(fresh) <= _removed_ids(saved) | _failed_copies(fresh):
         return False
     if fresh.action is Action.AWAIT:
@@ -98,12 +98,12 @@ def _allows(saved: FileChange, fresh: FileChange) -> bool:
 
 
 def _is_next_try(saved: FileChange, fresh: FileChange) -> bool:
-    """Whether what is found is only the next try of what was reviewed: its File is there, and its ingestion failed."""
+    """Whether a fresh change is the next try of a reviewed one, whose File was uploaded and could not be ingested."""
     return _is_retry(fresh) and saved.action in (Action.CREATE, Action.REPLACE)
 
 
 def _failed_copies(fresh: FileChange) -> set[str]:
-    """Copies that serve nobody, and that only an apply of what is wanted now can have made."""
+    """Copies that never worked, and that only an apply of the current manifest can have made."""
     return {copy.id for copy in fresh.drop if copy.status is not FileStatus.COMPLETED} if _is_retry(fresh) else set()
 
 
@@ -118,33 +118,30 @@ def _removed_ids(change: FileChange) -> set[str]:
 
 
 def _file_evidence(change: FileChange) -> dict[str, Any]:
-    """What must be the same.
-
-    A File to reuse spares an upload of the very bytes that were reviewed, so it may come and go.
-    """
-    found = {name: value for name, value in json_value(change).items() if name not in ("detail", "drop", "reuse")}
-    if "keep" in found:
-        found["keep"] = {name: value for name, value in found["keep"].items() if name not in ("status", "error")}
-    return found
+    """What must be the same; a File to reuse may come and go, since it has the very bytes that were reviewed."""
+    evidence = {name: value for name, value in json_value(change).items() if name not in ("detail", "drop", "reuse")}
+    if "keep" in evidence:
+        evidence["keep"] = {name: value for name, value in evidence["keep"].items() if name not in ("status", "error")}
+    return evidence
 
 
 def _store_evidence(store: StorePlan) -> dict[str, Any]:
-    """A store's change and the settings it makes; the hint about batches moves while a run is under way."""
+    """A store's change and settings, without the note of its batches, which changes during a run."""
     change = {name: value for name, value in json_value(store.change).items() if name != "detail"}
     change["metadata"] = {name: value for name, value in change.get("metadata", {}).items() if name != STORE_BATCHES}
     return {"change": change, "settings": json_value(store.desired)}
 
 
 def _describe_file_difference(candidates: list[FileChange], fresh: FileChange) -> str:
-    alike = [candidate for candidate in candidates if candidate.action is fresh.action]
-    if not alike:
+    saved = next((candidate for candidate in candidates if candidate.action is fresh.action), None)
+    if saved is None:
         return _other_verdict(candidates[0] if candidates else None, fresh)
-    more = _removed_ids(fresh) - _removed_ids(alike[0])
-    moved = (
-        _describe_difference(_file_evidence(alike[0]), _file_evidence(fresh))
-        or f"{', '.join(sorted(more))} would go as well"
+    added_ids = _removed_ids(fresh) - _removed_ids(saved)
+    difference = (
+        _describe_difference(_file_evidence(saved), _file_evidence(fresh))
+        or f"{', '.join(sorted(added_ids))} would go as well"
     )
-    return f"the file's bytes changed: {moved}" if _desired_sha256(alike[0]) != _desired_sha256(fresh) else moved
+    return f"the file's bytes changed: {difference}" if _desired_sha256(saved) != _desired_sha256(fresh) else difference
 
 
 def _desired_sha256(change: FileChange) -> str:
@@ -173,10 +170,9 @@ def _describe_difference(saved: Any, fresh: Any) -> str:
 
     tree = DeepDiff(saved, fresh, view="tree")
     levels = [level for kind in tree.values() for level in kind]
-    found = [(".".join(map(str, level.path(output_format="list"))), level.t1, level.t2) for level in levels]
-    return ", ".join(
-        sorted(f"{path} {_shorten_value(before)} -> {_shorten_value(after)}" for path, before, after in found)
-    )
+    paths = [".".join(map(str, level.path(output_format="list"))) for level in levels]
+    values = [f"{_shorten_value(level.t1)} -> {_shorten_value(level.t2)}" for level in levels]
+    return ", ".join(sorted(f"{path} {value}" for path, value in zip(paths, values, strict=True)))
 
 
 def _is_identical(saved: Any, fresh: Any) -> bool:
@@ -224,7 +220,7 @@ def _is_requested_copy(change: FileChange, seen: SeenCopies) -> bool:
 
 
 def already_applied(saved: Plan, fresh: Plan) -> tuple[str, ...]:
-    """The addresses of saved changes that are not needed any more, in the plan's order, each once."""
+    """The addresses of saved changes that are no longer needed, in the plan's order, each once."""
     left = {address for store in fresh.stores for address, _ in _addressed_changes(store)}
     needed = [(address, writes) for store in saved.stores for address, writes in _addressed_changes(store)]
     return tuple(dict.fromkeys(address for address, writes in needed if writes and address not in left))

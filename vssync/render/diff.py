@@ -1,4 +1,4 @@
-"""Two environments side by side, as a terminal and a program see them."""
+"""Two environments side by side, for a terminal and for a program."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from vssync.text import count_noun, escape_control
 _SHOWN = 5  # files of one kind, unless everything is asked for
 
 
-def diff_text(found: EnvironmentDiff, view: View) -> str:
+def diff_text(diff: EnvironmentDiff, view: View) -> str:
     """The differences for a terminal, in the order service, stores, and one line that sums up."""
     blocks = [
-        [escape_control(f"{found.left} -> {found.right}")],
-        *([["service", *_indented_fields(found.service, view)]] if found.service else []),
-        *([*_store_lines(pair, found, view)] for pair in found.stores),
-        [_totals_line(found)],
+        [escape_control(f"{diff.left} -> {diff.right}")],
+        *([["service", *_indented_fields(diff.service, view)]] if diff.service else []),
+        *([*_store_lines(pair, diff, view)] for pair in diff.stores),
+        [_totals_line(diff)],
     ]
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
 
 
-def _store_lines(pair: StoreDiff, found: EnvironmentDiff, view: View) -> Iterator[str]:
+def _store_lines(pair: StoreDiff, diff: EnvironmentDiff, view: View) -> Iterator[str]:
     key = escape_control(pair.key)
     side = pair.left or pair.right
     if not (pair.left and pair.right):
         assert side is not None
-        name = found.left if pair.left else found.right
+        name = diff.left if pair.left else diff.right
         yield f"{key}  only in {escape_control(name)}, {count_noun(len(side.files), 'file')}"
         return
     same_files = f"the same {count_noun(len(pair.left.files), 'file')}, digest {pair.digests[0][:16]}"
     yield f"{key}  {same_files if pair.same_content else 'different content'}"
     yield from _indented_fields(pair.settings, view)
-    yield from _one_sided_lines(pair.only_left, "-", found.left, view)
-    yield from _one_sided_lines(pair.only_right, "+", found.right, view)
+    yield from _one_sided_lines(pair.only_left, "-", diff.left, view)
+    yield from _one_sided_lines(pair.only_right, "+", diff.right, view)
     by_fields = sorted(pair.changed, key=lambda row: repr(row[1]))
     for fields, rows in groupby(by_fields, key=lambda row: row[1]):
         keys = tuple(key for key, _ in rows)
@@ -52,39 +52,39 @@ def _one_sided_lines(keys: tuple[str, ...], sign: str, side: str, view: View) ->
         yield from _key_list(sign, f"{count_noun(len(keys), 'file')} only in {escape_control(side)}", keys, view)
 
 
-def _key_list(sign: str, what: str, keys: tuple[str, ...], view: View) -> Iterator[str]:
-    first, *more = wrap_sentences(f"{what}: {', '.join(_first_keys(keys, view))}", BELOW, view)
+def _key_list(sign: str, label: str, keys: tuple[str, ...], view: View) -> Iterator[str]:
+    first, *more = wrap_sentences(f"{label}: {', '.join(_first_keys(keys, view))}", BELOW, view)
     yield f"  {sign}   {first}"
     yield from (f"{' ' * BELOW}{line}" for line in more)
 
 
 def _first_keys(keys: tuple[str, ...], view: View) -> list[str]:
     shown = [escape_control(key) for key in (keys if view.full else keys[:_SHOWN])]
-    more = len(keys) - len(shown)
-    return [*shown, *([f"and {more:,} more"] if more else [])]
+    rest = len(keys) - len(shown)
+    return [*shown, *([f"and {rest:,} more"] if rest else [])]
 
 
 def _indented_fields(fields: Fields, view: View) -> list[str]:
     return [f"    {line}" for line in field_lines(fields, view)]
 
 
-def _totals_line(found: EnvironmentDiff) -> str:
-    equal = sum(pair.same_content for pair in found.stores)
-    stores = count_noun(len(found.stores), "store")
-    if found.same:
+def _totals_line(diff: EnvironmentDiff) -> str:
+    equal = sum(pair.same_content for pair in diff.stores)
+    stores = count_noun(len(diff.stores), "store")
+    if diff.same:
         return f"No differences in {stores}."
     return f"Same content: {equal:,} of {stores}."
 
 
-def diff_json(found: EnvironmentDiff) -> str:
+def diff_json(diff: EnvironmentDiff) -> str:
     """The same for a program."""
     return document(
         "diff",
-        left=found.left,
-        right=found.right,
-        same=found.same,
-        service=_field_values(found.service),
-        stores={pair.key: _store_values(pair) for pair in found.stores},
+        left=diff.left,
+        right=diff.right,
+        same=diff.same,
+        service=_field_values(diff.service),
+        stores={pair.key: _store_values(pair) for pair in diff.stores},
     )
 
 

@@ -34,31 +34,31 @@ class FileInspection:
     changes: tuple[FileChange, ...]
 
 
-def inspection_text(found: FileInspection, desired: Desired) -> str:
+def inspection_text(inspection: FileInspection, desired: Desired) -> str:
     """A block for the manifest, one for each live copy, one for what a plan would do."""
     blocks = [
         [wording.heading_line(desired.owner, desired.service)],
-        [escape_control(found.address)],
-        _block_lines("manifest", _desired_entries(found)),
-        *(_block_lines("live", _copy_entries(copy)) for copy in found.copies),
-        _block_lines("plan", [("", line) for line in _decision_lines(found)]),
+        [escape_control(inspection.address)],
+        _block_lines("manifest", _desired_entries(inspection)),
+        *(_block_lines("live", _copy_entries(copy)) for copy in inspection.copies),
+        _block_lines("plan", [("", line) for line in _decision_lines(inspection)]),
     ]
-    if not found.copies:
+    if not inspection.copies:
         blocks.insert(3, ["live", "  no managed copy"])
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
 
 
-def inspection_json(found: FileInspection, desired: Desired) -> str:
+def inspection_json(inspection: FileInspection, desired: Desired) -> str:
     """The same for a program."""
     file = {
-        "address": found.address,
-        "entry": found.entry,
-        "desired": json_value(found.desired),
-        "copies": [_copy_values(copy) for copy in found.copies],
-        "changes": [json_value(change) for change in found.changes],
+        "address": inspection.address,
+        "entry": inspection.entry,
+        "desired": json_value(inspection.desired),
+        "copies": [_copy_values(copy) for copy in inspection.copies],
+        "changes": [json_value(change) for change in inspection.changes],
     }
     return document(
-        "status", owner=desired.owner, provider=desired.service.provider, agrees=not found.changes, file=file
+        "status", owner=desired.owner, provider=desired.service.provider, agrees=not inspection.changes, file=file
     )
 
 
@@ -81,12 +81,12 @@ def _block_lines(title: str, entries: list[tuple[str, str]]) -> list[str]:
     return [title, *(f"  {name:<{width}}  {text}".rstrip() if name else f"  {text}" for name, text in entries if text)]
 
 
-def _desired_entries(found: FileInspection) -> list[tuple[str, str]]:
-    file = found.desired
+def _desired_entries(inspection: FileInspection) -> list[tuple[str, str]]:
+    file = inspection.desired
     if file is None:
-        return [("", f"not declared{f': {escape_control(found.entry)}' if found.entry else ''}")]
+        return [("", f"not declared{f': {escape_control(inspection.entry)}' if inspection.entry else ''}")]
     return [
-        ("entry", escape_control(found.entry)),
+        ("entry", escape_control(inspection.entry)),
         ("file", escape_control(file.path or file.file_id)),
         ("size", format_size(file.size) if file.path else ""),
         ("sha256", file.sha256),
@@ -134,10 +134,10 @@ def _attribute_entries(attributes: dict[str, Scalar]) -> list[tuple[str, str]]:
     ]
 
 
-def _decision_lines(found: FileInspection) -> list[str]:
+def _decision_lines(inspection: FileInspection) -> list[str]:
     lines = [
         f"{wording.SIGNS[change.action]} {wording.reason_text(change.reasons)}"
         + (f": {escape_control(change.detail)}" if change.detail else "")
-        for change in found.changes
+        for change in inspection.changes
     ]
     return lines or ["nothing to do"]

@@ -110,4 +110,4 @@ def _outcome_values(outcome: Outcome) -> dict[str, object]:
         "attempts": outcome.attempts,
         "seconds": round(outcome.seconds, 3),
     }
-    return named | {name: found for name, found in optional.items() if found}
+    return named | {name: value for name, value in optional.items() if value}

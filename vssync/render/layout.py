@@ -1,4 +1,4 @@
-"""How a person wants to see something, and rows laid out in columns: a sign, a key, a text, a size or a count."""
+"""What a terminal can show, and rows laid out in columns: a sign, a key, a text, a size or a count."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class View:
     manifest: str = "vssync.yaml"
 
 
-KEY, BELOW = 6, 8  # where keys and what is said below them begin
+KEY, BELOW = 6, 8  # columns where keys, and the details below them, begin
 _RIGHT = 11  # a size and the gap before it
 _TEXT = (28, 44)  # the room of the reason column, at least and at most
 _NARROW = 40  # below that nobody reads columns, so a line may be longer than the screen
@@ -82,8 +82,8 @@ def lay_out_columns(lines: list[TextLine], view: View) -> Columns:
     keys = max((display_width(line.left) for line in lines if line.middle), default=0)
     text = max((display_width(line.middle) - (0 if line.right else _RIGHT) for line in lines), default=0)
     screen = UNLIMITED if view.full else max(view.width, _NARROW)
-    least, most = _TEXT if screen >= 80 else (0, (screen - KEY - _RIGHT) // 2)
-    text = min(max(text, least), UNLIMITED if view.full else most)
+    narrowest, widest = _TEXT if screen >= 80 else (0, (screen - KEY - _RIGHT) // 2)
+    text = min(max(text, narrowest), UNLIMITED if view.full else widest)
     margin = min(screen, max(80, KEY + keys + 2 + text + _RIGHT))
     return Columns(screen, margin, margin - KEY - 2 - text - _RIGHT, text, view.color)
 
@@ -107,13 +107,13 @@ def _field_line(name: str, field: FieldChange, view: View) -> str:
 
 
 def wrap_sentences(text: str, indent: int, view: View) -> list[str]:
-    """A foreign sentence, cleaned already, wrapped between words."""
+    """An escaped text wrapped between words."""
     width = UNLIMITED if view.full else max(view.width, _NARROW)
     return textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False) or [""]
 
 
 def wrap_before_count(text: str, indent: int, view: View) -> list[str]:
-    """The same as `sentences`, with room for a count at the right margin, wherever that will be."""
+    """The same as `wrap_sentences`, with room for a count at the right margin, wherever that will be."""
     width = UNLIMITED if view.full else min(max(view.width, _NARROW), 80)
     return textwrap.wrap(text, max(20, width - indent - _RIGHT), break_on_hyphens=False) or [""]
 
@@ -124,7 +124,9 @@ def fit_totals(totals: list[str], view: View) -> list[str]:
 
 
 def _wrap_total(total: str, view: View) -> list[str]:
-    whole = total.replace(" ", "\0").replace(",\0", ", ")  # the only spaces left are where it may be broken
+    breakable = total.replace(" ", "\0").replace(",\0", ", ")  # the only spaces left are where it may be broken
     below = " " * (total.find(" ") + 1)
-    lines = textwrap.wrap(whole, view.width, subsequent_indent=below, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(
+        breakable, view.width, subsequent_indent=below, break_long_words=False, break_on_hyphens=False
+    )
     return [line.replace("\0", " ") for line in lines]

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 
-from vssync.model.plan import Action, Plan
-from vssync.model.plan import StorePlan as Store
+from vssync.model.plan import Action, Plan, StorePlan
 from vssync.model.report import Report
 from vssync.planner.estimate import count_store_changes
 from vssync.render import wording
@@ -84,7 +83,7 @@ def report_markdown(report: Report, view: View) -> str:
 
 
 def _document(first: list[MarkdownBlock], folds: Iterator[MarkdownBlock], view: View) -> str:
-    """The pieces that fit; rows nobody will see are not even laid out."""
+    """The blocks that fit; rows that do not are not even laid out."""
     return escape_ci_commands(join_markdown(chain(first, folds), _SUMMARY if view.full else _COMMENT))
 
 
@@ -123,17 +122,17 @@ def _table_blocks(plan: Plan) -> list[MarkdownBlock]:
     return [MarkdownBlock(summary + head, tuple(rows), "\n</details>")]
 
 
-def _table_row(name: str, id: str, stores: tuple[Store, ...]) -> str:
-    found = count_store_changes(*stores)
-    delete = f"**{found.delete:,}**" if found.delete else "0"
-    files = [f"{found.add:,}", f"{found.change:,}", f"{found.replace:,}", delete]
+def _table_row(name: str, id: str, stores: tuple[StorePlan, ...]) -> str:
+    counts = count_store_changes(*stores)
+    delete = f"**{counts.delete:,}**" if counts.delete else "0"
+    files = [f"{counts.add:,}", f"{counts.change:,}", f"{counts.replace:,}", delete]
     own = [store_verb(store, bold=True) for store in stores[:1] if len(stores) == 1]
-    also = ", ".join(filter(None, [*own, *wording.rare_parts(found)]))
-    return f"| {' | '.join([name, id, *files, also, f'{found.unchanged:,}'])} |"
+    also = ", ".join(filter(None, [*own, *wording.rare_parts(counts)]))
+    return f"| {' | '.join([name, id, *files, also, f'{counts.unchanged:,}'])} |"
 
 
 def _deletion_blocks(plan: Plan) -> list[MarkdownBlock]:
-    """What goes, by store and folder."""
+    """The files to delete, by store and folder."""
     going = [(store, rows) for store in plan.stores if (rows := _deleted_rows(store))]
     if not going:
         return []
@@ -148,11 +147,11 @@ def _deletion_blocks(plan: Plan) -> list[MarkdownBlock]:
     return [fenced_block(shown, before=f"**{count_noun(total, 'file')} to delete:**\n\n")]
 
 
-def _deleted_rows(store: Store) -> list[PlanRow]:
+def _deleted_rows(store: StorePlan) -> list[PlanRow]:
     return [PlanRow("-", escape_control(change.key), "") for change in store.files if change.action is Action.DELETE]
 
 
-def _deletion_lines(store: Store, rows: list[PlanRow], folders: int) -> list[TextLine]:
+def _deletion_lines(store: StorePlan, rows: list[PlanRow], folders: int) -> list[TextLine]:
     head = TextLine(escape_control(store.key), right=count_noun(len(rows), "file"), indent=0)
     entries = by_folder(rows, folders)
     return [head, *(TextLine(name or "./", right=count_noun(count, "file"), indent=2) for name, count in entries)]
@@ -195,31 +194,33 @@ class MarkdownBlock:
     lines: tuple[str, ...] = ()
     after: str = ""
 
-    def text(self) -> str:
+    def to_text(self) -> str:
         return "\n".join([*filter(None, [self.before]), *self.lines, *filter(None, [self.after])])
 
-    def cut(self, room: int) -> MarkdownBlock | None:
-        """The piece in at most `room` bytes, saying how many lines are missing; None when not even one fits."""
-        if _size_in_bytes(self.text()) <= room:
+    def truncate(self, room: int) -> MarkdownBlock | None:
+        """The block in at most `room` bytes, saying how many lines are missing; None when not even one fits."""
+        if _size_in_bytes(self.to_text()) <= room:
             return self
         left = (
-            room - _size_in_bytes(MarkdownBlock(self.before, (_missing_lines(len(self.lines)),), self.after).text()) - 1
+            room
+            - _size_in_bytes(MarkdownBlock(self.before, (_missing_lines(len(self.lines)),), self.after).to_text())
+            - 1
         )
-        kept = sum(used <= left for used in accumulate(_size_in_bytes(line) + 1 for line in self.lines))
-        lines = (*self.lines[:kept], _missing_lines(len(self.lines) - kept))
-        return MarkdownBlock(self.before, lines, self.after) if kept else None
+        fitting = sum(used <= left for used in accumulate(_size_in_bytes(line) + 1 for line in self.lines))
+        lines = (*self.lines[:fitting], _missing_lines(len(self.lines) - fitting))
+        return MarkdownBlock(self.before, lines, self.after) if fitting else None
 
 
-def join_markdown(pieces: Iterable[MarkdownBlock], room: int) -> str:
-    """The pieces in at most `room` bytes, an empty line between them; the first ones are the last to be cut."""
+def join_markdown(blocks: Iterable[MarkdownBlock], room: int) -> str:
+    """The blocks in at most `room` bytes, an empty line between them; the first ones are the last to be cut."""
     end = MarkdownBlock("Truncated: `vssync plan --full` shows everything.")
-    room -= _size_in_bytes(end.text()) + 2
+    room -= _size_in_bytes(end.to_text()) + 2
     texts: list[str] = []
-    for piece in pieces:
-        cut = piece.cut(room)
+    for block in blocks:
+        cut = block.truncate(room)
         if cut is None:
-            return "\n\n".join([*texts, end.text()])
-        texts.append(cut.text())
+            return "\n\n".join([*texts, end.to_text()])
+        texts.append(cut.to_text())
         room -= _size_in_bytes(texts[-1]) + 2
     return "\n\n".join(texts)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from vssync.model.plan import Action, NoteKind, Plan, Refusal
-from vssync.model.plan import StorePlan as Store
+from vssync.model.plan import Action, NoteKind, Plan, Refusal, StorePlan
 from vssync.planner.estimate import count_changes, count_puts, count_store_changes, estimate_cost
 from vssync.render import wording
 from vssync.render.escape import escape_ci_commands
@@ -50,7 +49,7 @@ def join_blocks(blocks: list[list[str]]) -> str:
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks if block))
 
 
-def stores_to_show(plan: Plan) -> list[Store]:
+def stores_to_show(plan: Plan) -> list[StorePlan]:
     """The stores of a plan with a change or a note of their own or of their files."""
     return [store for store in plan.stores if store.change or store.files or has_notes(store)]
 
@@ -60,7 +59,7 @@ def plan_blocks(plan: Plan) -> list[StoreBlock]:
     return [StoreBlock(store_line(store), plan_rows(store)) for store in stores_to_show(plan)]
 
 
-def store_line(store: Store) -> TextLine:
+def store_line(store: StorePlan) -> TextLine:
     """A store's own line: its key, its id, the files it holds now, or will when it is to be created."""
     created = store.change is not None and store.change.action is Action.CREATE
     name = f' as "{escape_control(store.name)}"' if store.name != store.key else ""
@@ -175,7 +174,7 @@ def status_text(plan: Plan, view: View) -> str:
     )
 
 
-def _status_lines(store: Store) -> list[str]:
+def _status_lines(store: StorePlan) -> list[str]:
     others = _count_notes(store, NoteKind.UNMANAGED, NoteKind.FOREIGN)
     unread = _count_notes(store, NoteKind.UNREAD)
     compared = f", {unread:,} {wording.NOTES[NoteKind.UNREAD]}" if unread else ""
@@ -188,7 +187,7 @@ def _status_lines(store: Store) -> list[str]:
     return [head, *(f"  {name:<8}{escape_control(text)}" for name, text in entries if text)]
 
 
-def store_verb(store: Store, *, bold: bool = False) -> str:
+def store_verb(store: StorePlan, *, bold: bool = False) -> str:
     """What a plan does to the store itself: "store to change"; empty when it stays as it is."""
     if store.change is None:
         return ""
@@ -196,19 +195,19 @@ def store_verb(store: Store, *, bold: bool = False) -> str:
     return f"**{text}**" if bold and store.change.action in _GOING else text
 
 
-def _count_notes(store: Store, *kinds: NoteKind) -> int:
+def _count_notes(store: StorePlan, *kinds: NoteKind) -> int:
     return sum(note.count for note in store.notes if note.kind in kinds)
 
 
-def _agreement_text(store: Store) -> str:
+def _agreement_text(store: StorePlan) -> str:
     """Whether a store matches the manifest, or what differs."""
-    found = count_store_changes(store)
+    counts = count_store_changes(store)
     parts = [
-        (found.add, "to add"),
-        (found.change, "to change"),
-        (found.replace, "to replace"),
-        (found.delete, "to delete"),
+        (counts.add, "to add"),
+        (counts.change, "to change"),
+        (counts.replace, "to replace"),
+        (counts.delete, "to delete"),
     ]
-    differ = [store_verb(store), *(f"{count:,} {word}" for count, word in parts if count), *wording.rare_parts(found)]
+    differ = [store_verb(store), *(f"{count:,} {word}" for count, word in parts if count), *wording.rare_parts(counts)]
     agrees = "matches the manifest" if store.desired else wording.NOTES[NoteKind.LEFT_STORE]
     return ", ".join(filter(None, differ)) or agrees

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from vssync.model.plan import Action
-from vssync.model.plan import StorePlan as Store
+from vssync.model.plan import Action, StorePlan
 from vssync.model.report import Orphan, Report, Status
 from vssync.render import wording
 from vssync.render.groups import StoreBlock, show_blocks
@@ -39,7 +38,7 @@ def report_blocks(report: Report) -> list[StoreBlock]:
     blocks = []
     for key, outcomes in outcomes_by_store(report).items():
         if outcomes:
-            store = plans.get(key, Store(key, key))
+            store = plans.get(key, StorePlan(key, key))
             head = f"{escape_control(key)}  {wording.short_id(ids.get(key, store.id))}".rstrip()
             blocks.append(StoreBlock(TextLine(head, indent=0), report_rows(store, outcomes)))
     return blocks

@@ -9,8 +9,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from vssync.model.plan import Action, BatchChange, Copy, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange
-from vssync.model.plan import StorePlan as Store
+from vssync.model.plan import (
+    Action,
+    BatchChange,
+    Copy,
+    FieldChange,
+    FileChange,
+    Note,
+    NoteKind,
+    Reason,
+    StoreChange,
+    StorePlan,
+)
 from vssync.model.report import Outcome, Report, Status
 from vssync.planner.estimate import upload_size
 from vssync.render import wording
@@ -46,7 +56,7 @@ class PlanRow:
         return repr((self.fields, self.below))
 
 
-def plan_rows(store: Store) -> tuple[PlanRow, ...]:
+def plan_rows(store: StorePlan) -> tuple[PlanRow, ...]:
     """The store's own change, its files, its notes."""
     own = store.change
     return (
@@ -56,7 +66,7 @@ def plan_rows(store: Store) -> tuple[PlanRow, ...]:
     )
 
 
-def has_notes(store: Store) -> bool:
+def has_notes(store: StorePlan) -> bool:
     """Whether a store has notes to show besides its changes and batches."""
     return any(note.kind is not NoteKind.FOREIGN_BATCH for note in store.notes)
 
@@ -80,14 +90,14 @@ def _file_row(change: FileChange) -> PlanRow:
         text += ", no upload"
     if change.tries > 1 and change.action is Action.REPLACE:
         text += f", try {change.tries}"
-    moved = (f"from {escape_control(change.was)}",) if change.was else ()
+    former_key = (f"from {escape_control(change.was)}",) if change.was else ()
     return PlanRow(
         sign_of(change),
         escape_control(change.key),
         text,
         size=upload_size(change),
         fields=change.fields,
-        below=(*moved, *_explanations(change, change.keep)),
+        below=(*former_key, *_explanations(change, change.keep)),
     )
 
 
@@ -108,7 +118,7 @@ def _explanations(change: FileChange | StoreChange, keep: Copy | None = None) ->
     return tuple(escape_control(line) for text in (change.detail, error) for line in text.splitlines() if line.strip())
 
 
-def _note_row(note: Note, store: Store) -> PlanRow:
+def _note_row(note: Note, store: StorePlan) -> PlanRow:
     detail = f"owner: {note.detail}" if note.kind is NoteKind.FOREIGN and note.detail else note.detail
     detail = "" if detail == store.id else detail
     below = tuple(escape_control(line) for line in detail.splitlines() if line.strip())
@@ -120,7 +130,7 @@ def _note_row(note: Note, store: Store) -> PlanRow:
     return PlanRow("", key, wording.NOTES[note.kind], count=note.count, below=below)
 
 
-def report_rows(store: Store, outcomes: tuple[Outcome, ...]) -> tuple[PlanRow, ...]:
+def report_rows(store: StorePlan, outcomes: tuple[Outcome, ...]) -> tuple[PlanRow, ...]:
     """One row for each outcome of a store, those that need attention first."""
     changes = {change.key: change for change in store.files}
     nouns = {"": "store"} | {batch.id: "batch" for batch in store.batches}
@@ -177,7 +187,7 @@ class BatchRow:
     after: str = ""
 
 
-def batch_rows(store: Store) -> Iterator[BatchRow]:
+def batch_rows(store: StorePlan) -> Iterator[BatchRow]:
     """The store's batches in progress, this manifest's and others'."""
     for batch in store.batches:
         yield _batch_row(store, batch)
@@ -187,7 +197,7 @@ def batch_rows(store: Store) -> Iterator[BatchRow]:
             yield BatchRow("", wording.short_id(note.key), text)
 
 
-def _batch_row(store: Store, batch: BatchChange) -> BatchRow:
+def _batch_row(store: StorePlan, batch: BatchChange) -> BatchRow:
     files, row_id = count_noun(batch.counts.total, "file"), wording.short_id(batch.id)
     wait = batch.action is Action.AWAIT
     if wait and not batch.unwanted:
@@ -208,12 +218,12 @@ def _batch_row(store: Store, batch: BatchChange) -> BatchRow:
     )
 
 
-def _unwanted_variants(store: Store, keys: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
+def _unwanted_variants(store: StorePlan, keys: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
     """Why files of a batch are no longer wanted, most files first."""
     changes = {change.key: change for change in store.files}
     counts = Counter((_unwanted_reason(changes.get(key)), folder_of(key)) for key in keys)
-    most = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
-    return tuple((why, count, escape_control(where)) for (why, where), count in most)
+    by_count = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    return tuple((why, count, escape_control(where)) for (why, where), count in by_count)
 
 
 def _unwanted_reason(change: FileChange | None) -> str:

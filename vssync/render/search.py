@@ -1,4 +1,4 @@
-"""Search results as a terminal and a program see them."""
+"""Search results for a terminal and for a program."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def search_text(hits: tuple[SearchHit, ...], view: View) -> str:
 
 def _hit_lines(hit: SearchHit, view: View) -> list[str]:
     name = escape_control(hit.key or hit.filename or hit.file_id)
-    known = {name: value for name, value in sorted(hit.attributes.items()) if not name.startswith(RESERVED_PREFIX)}
-    attributes = ", ".join(f"{escape_control(name)} {wording.format_value(value)}" for name, value in known.items())
+    own = {name: value for name, value in sorted(hit.attributes.items()) if not name.startswith(RESERVED_PREFIX)}
+    attributes = ", ".join(f"{escape_control(name)} {wording.format_value(value)}" for name, value in own.items())
     text = wrap_sentences(escape_control(" ".join(hit.text.split())), _INDENT, view)
     cut = text if view.full or len(text) <= _LINES else [*text[: _LINES - 1], f"{text[_LINES - 1][:-3]}..."]
     below = [*(wrap_sentences(attributes, _INDENT, view) if attributes else []), *cut]

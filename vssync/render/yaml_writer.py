@@ -1,20 +1,17 @@
-"""Values as YAML that every reader takes for the same: a text has quotes where some YAML would see something else.
+"""Values as YAML that every reader understands alike: block style, in the order given, ambiguous texts in quotes.
 
-Block style, strings on one line, in the order given. No character can steer the terminal or the CI runner that shows
-it: what is invisible stands as an escape, which YAML reads back as the character.
+Invisible characters are written as escapes, so that none can steer a terminal or a CI runner.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./*+-]*(?: [A-Za-z0-9_./*+][A-Za-z0-9_./*+-]*)*")
 _RESERVED = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))  # in YAML 1.1 or 1.2, in any case
-_UNPRINTABLE = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
 _WIDE = 100  # a list of plain values stands on one line up to here
 
 
@@ -65,14 +62,7 @@ def yaml_scalar(value: str | float | bool | None) -> str:
         return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
     if _PLAIN.fullmatch(value) and value.lower() not in _RESERVED:
         return value
-    return visible_text(json.dumps(value, ensure_ascii=False), _escape_char)
-
-
-def visible_text(text: str, escape: Callable[[str], str]) -> str:
-    """A text whose invisible characters are escaped."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(escape(char) if unicodedata.category(char) in _UNPRINTABLE else char for char in text)
+    return "".join(char if char.isprintable() else _escape_char(char) for char in json.dumps(value, ensure_ascii=False))
 
 
 def _escape_char(char: str) -> str:
