@@ -119,7 +119,11 @@ def test_a_key_is_asked_for_and_not_shown(tmp_path: Path) -> None:
         (["--host", "example.org"], 64, "add --api-key KEY"),
         (["--api-key", "schlüssel"], 64, "--api-key: no client can send it; choose one of plain ASCII, without spaces"),
         (["--api-key", "two words"], 64, "--api-key: no client can send it"),
-        (["--provider", "nobody"], 64, "--provider nobody: is no provider; take one of local, openai, oci, compatible"),
+        (
+            ["--provider", "nobody"],
+            64,
+            "--provider nobody: unknown provider; use one of local, openai, oci, compatible",
+        ),
         (["--provider", "oci,lax=maybe"], 64, "lax=maybe: must be one of on, off"),
         (["--fault", "status"], 64, "--fault status: a value is missing; write status=CODE"),
         (["--data", "file/below"], 1, "cannot be opened"),

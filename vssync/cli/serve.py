@@ -72,21 +72,21 @@ def serve(
 
     OpenAI's SDKs can use it, and so can a manifest: service: {provider: local, data_url: http://127.0.0.1:8700/v1}.
     """
-    from vssync.local import callers, server
+    from vssync.local import server
     from vssync.local.dialects import LocalOptions
     from vssync.local.faults.rules import with_faults
 
-    local_only = callers.loopback(host)
+    local_only = server.is_loopback(host)
     _check_key(host, api_key, local_only=local_only)
     options = LocalOptions(dialect=_parse_dialect(provider), api_key=api_key, ingest_delay=ingest_delay / 1000)
     rules = _check_rules([*([f"delay={latency}"] if latency else []), *faults])
     with _open_service(data, options) as service, _bind_socket(host, port) as listener:
         try:
-            click.echo(_format_greeting(server.address(listener), data, options, rules))
+            click.echo(_format_greeting(server.service_url(listener), data, options, rules))
             app = with_faults(service, rules)
             if local_only:  # elsewhere the key decides
-                app = callers.guarded(app, service, listener.getsockname()[1])
-            server.run(app, listener, keep_alive=keep_alive)
+                app = server.loopback_only(app, service, listener.getsockname()[1])
+            server.serve_until_stopped(app, listener, keep_alive=keep_alive)
         except KeyboardInterrupt:
             pass  # being asked to stop is how a server ends well
     return exit_codes.DONE
@@ -100,22 +100,22 @@ def _check_key(host: str, api_key: str, *, local_only: bool) -> None:
 
 
 def _parse_dialect(provider: str) -> Dialect:
-    from vssync.local.dialects import dialect
+    from vssync.local.dialects import parse_dialect
     from vssync.local.errors import OptionError
 
     try:
-        return dialect(provider)
+        return parse_dialect(provider)
     except OptionError as error:
         raise UsageProblem(f"--provider {error}") from error
 
 
 def _check_rules(rules: list[str]) -> list[str]:
     from vssync.local.errors import OptionError
-    from vssync.local.faults.rules import parse
+    from vssync.local.faults.rules import parse_rule
 
     for rule in rules:
         try:
-            parse(rule)
+            parse_rule(rule)
         except OptionError as error:
             raise UsageProblem(f"--fault {error}") from error
     return rules
@@ -139,7 +139,7 @@ def _bind_socket(host: str, port: int) -> Iterator[socket.socket]:
     from vssync.local import server
 
     try:
-        listener = server.bind(host, port)
+        listener = server.listen_on(host, port)
     except OSError as error:
         code = error.errno or 0
         reason = os.strerror(code) if code > 0 else "no such host"  # a failed lookup has a number below 0
