@@ -15,12 +15,13 @@ from vssync.api.connect import connect
 from vssync.api.rate_limit import Interrupted
 from vssync.applier.context import Watcher
 from vssync.commands.session import Session, Settings, load_manifest
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.endpoints import Endpoint
 from vssync.local import app
 from vssync.local.dialects import DIALECTS, LocalOptions, dialect
 from vssync.local.faults.kind import World
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
+from vssync.providers import LOCAL, AuthKind
 from vssync.threads import Pool
 
 
@@ -48,7 +49,7 @@ class Clock:
 
 
 ENDPOINT = Endpoint(
-    provider="local",
+    provider=LOCAL,
     data_url="http://local/v1",
     control_url="http://local/v1",
     data_headers={},
@@ -124,4 +125,4 @@ def mounted(service: app.Service, faults: Sequence[str], world: World, provider:
 
 def masked(text: str) -> str:
     """A text without the ids that differ from run to run; nothing in it moves."""
-    return _ID.sub(lambda found: found[1] + re.sub("[0-9a-f]", "0", found[2]), text)
+    return _ID.sub(lambda match: match[1] + re.sub("[0-9a-f]", "0", match[2]), text)

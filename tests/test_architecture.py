@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vssync"
 LAYERS = (
-    ("errors",),
-    ("text",),
+    ("errors", "limits"),
+    ("text", "providers"),
     ("model", "document"),
     ("manifest", "planner", "planfile", "staleness"),
     ("render",),

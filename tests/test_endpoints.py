@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from vssync.endpoints import KEY_VARIABLES, REALMS, AuthKind, Caller, Endpoint, EndpointError, resolve_endpoint
+from vssync.endpoints import Caller, Endpoint, EndpointError, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
 from vssync.model.state import ServiceSpec
+from vssync.providers import OCI, PROVIDERS, AuthKind
 
 PROJECT = "ocid1.generativeaiproject.oc1..p"
 COMPARTMENT = "ocid1.compartment.oc1..c"
@@ -79,7 +80,8 @@ def test_a_region_finds_its_realm(region: str, domain: str) -> None:
 def test_realms_agree_with_the_oci_package() -> None:
     from oci import regions_definitions as regions
 
-    ours = {region: domain for domain, names in REALMS.items() for region in names.split()}
+    assert OCI.regions
+    ours = {region: domain for domain, names in OCI.regions.realms.items() for region in names.split()}
     theirs = {
         region: regions.REALMS[regions.REGION_REALMS[region]] for region in ours if region in regions.REGION_REALMS
     }
@@ -195,9 +197,21 @@ def test_profile_and_region_come_from_the_flag_then_the_environment_then_the_man
         (oci(), {"OCI_REGION": "us-chicago-1\n"}, {}, UsageProblem, "OCI_REGION: 'us-chicago-1"),
         (oci(auth="api_key"), {}, {}, EndpointError, "service.auth: `api_key` means two things"),
         (oci(), {"OCI_CLI_AUTH": "api_key"}, {}, UsageProblem, "OCI_CLI_AUTH: `api_key` means two things"),
-        (oci(), {}, {"auth": "instance_obo_user"}, UsageProblem, "--auth: 'instance_obo_user'"),
-        (oci(auth="none"), {}, {}, EndpointError, "service.auth: 'none' is nothing provider oci takes"),
-        (ServiceSpec("openai"), {}, {"auth": "signing_key"}, UsageProblem, "--auth: 'signing_key'"),
+        (
+            oci(),
+            {},
+            {"auth": "instance_obo_user"},
+            UsageProblem,
+            "--auth: provider oci does not take 'instance_obo_user'",
+        ),
+        (oci(auth="none"), {}, {}, EndpointError, "service.auth: provider oci does not take 'none'"),
+        (
+            ServiceSpec("openai"),
+            {},
+            {"auth": "signing_key"},
+            UsageProblem,
+            "--auth: provider openai does not take 'signing_key'",
+        ),
         (
             ServiceSpec("openai"),
             {},
@@ -225,6 +239,6 @@ def test_what_makes_no_sense_names_its_place(
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("provider", KEY_VARIABLES)
+@pytest.mark.parametrize("provider", PROVIDERS)
 def test_every_provider_takes_the_general_key_first(provider: str) -> None:
-    assert KEY_VARIABLES[provider][0] == "VSSYNC_API_KEY"
+    assert PROVIDERS[provider].key_variables[0] == "VSSYNC_API_KEY"

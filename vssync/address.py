@@ -12,7 +12,7 @@ from dataclasses import dataclass
 HOST = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,250}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\]"
 PORTS = {"https": 443, "http": 80}
 _URL = re.compile(rf"([A-Za-z]+)://({HOST})(?::([0-9]{{1,5}}))?((?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)/?")
-# What a resolver may take for an IP address, as it does 0x7f.1 and 127.1: it must be one in its usual spelling.
+# What a resolver may take for an IP address, such as 0x7f.1 and 127.1: it must be one in its usual spelling.
 _NUMERIC = re.compile(r"\[.*|(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
 
@@ -29,17 +29,17 @@ class Address:
         port = "" if self.port == PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{self.host}{port}{self.path}"
 
-    def named_in(self, hosts: frozenset[str]) -> bool:
-        """Whether one of these hosts, with or without a port, is this one."""
+    def is_among(self, hosts: frozenset[str]) -> bool:
+        """Whether this is one of these hosts, which are with or without a port."""
         return not hosts.isdisjoint((self.host, f"{self.host}:{self.port}"))
 
     @property
-    def stays_here(self) -> bool:
+    def is_local(self) -> bool:
         """Whether a connection cannot leave this machine. A name below localhost can, where a resolver answers it."""
         return is_loopback(self.host) and not self.host.endswith(".localhost")
 
 
-def parse(url: str) -> Address | None:
+def parse_address(url: str) -> Address | None:
     """The address a URL is, by a narrow grammar; None for anything else."""
     match = _URL.fullmatch(url)
     if not match:

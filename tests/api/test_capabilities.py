@@ -94,15 +94,15 @@ def test_the_stand_ins_are_understood(tmp_path: Path, spoken: str, lack: Missing
     assert missing_from_create_error(caught.value, ["file-1"]) is lack
 
 
-def asked(status: int, *, lists_batches: bool = True) -> int:
+def asked(status: int, *, list_batches: bool = True) -> int:
     """How many requests two stores' batches cost."""
     transport = httpx.MockTransport(lambda _: httpx.Response(status))
-    endpoint = replace(ENDPOINT, lists_batches=lists_batches)
+    endpoint = replace(ENDPOINT, capabilities=Capabilities(list_batches=list_batches))
     client = connect(endpoint, auth=None, clock=Clock(), workers=1, transport=transport)
-    assert client.batches("vs_1") is None
-    assert client.batches("vs_2") is None
-    return client.requests
+    assert client.list_batches("vs_1") is None
+    assert client.list_batches("vs_2") is None
+    return client.request_count
 
 
 def test_a_list_that_is_not_there_is_asked_for_once_or_never() -> None:
-    assert (asked(405), asked(404), asked(200, lists_batches=False)) == (1, 2, 0)
+    assert (asked(405), asked(404), asked(200, list_batches=False)) == (1, 2, 0)

@@ -15,7 +15,7 @@ import pytest
 from tests.support import ENDPOINT, Clock, client_of
 from vssync.api.client import Client
 from vssync.api.connect import connect
-from vssync.api.http import ATTACH, CONNECT, READ, SEARCH, UPLOAD, WRITE
+from vssync.api.http import ATTACH_TIMEOUT, CONNECT_TIMEOUT, READ_TIMEOUT, SEARCH_TIMEOUT, UPLOAD_TIMEOUT, WRITE_TIMEOUT
 from vssync.api.parse import AttachmentEntry
 from vssync.errors import AccessDenied, LostReply, NotFound, ServiceError
 from vssync.model.state import AUTO, Chunking, FileStatus
@@ -46,7 +46,7 @@ def ok(**body: object) -> httpx.Response:
 def test_a_read_is_sent_again_until_it_is_answered() -> None:
     clock = Clock()
     serve, seen = script(httpx.Response(503), httpx.ReadTimeout, ok(id="vs_1", name="x"))
-    assert client_of(serve, clock).store("vs_1").name == "x"
+    assert client_of(serve, clock).get_store("vs_1").name == "x"
     assert len(seen) == 3
     assert len(clock.waits) == 2
 
@@ -70,9 +70,9 @@ def test_a_429_holds_every_next_request_back() -> None:
     clock = Clock()
     serve, _ = script(httpx.Response(429, headers={"retry-after": "7"}), ok(id="vs_1"))
     client = client_of(serve, clock)
-    client.store("vs_1")
+    client.get_store("vs_1")
     assert clock.waits == [7.0]
-    assert client.throttled == 7.0
+    assert client.throttled_seconds == 7.0
 
 
 def test_a_garbled_answer_to_a_creating_write_is_a_lost_reply() -> None:
@@ -84,7 +84,7 @@ def test_a_garbled_answer_to_a_creating_write_is_a_lost_reply() -> None:
 def test_deleting_what_is_gone_is_fine() -> None:
     serve, _ = script(*[httpx.Response(404) for _ in range(6)])
     client = client_of(serve)
-    client.detach("vs_1", "file-1")
+    client.detach_file("vs_1", "file-1")
     client.delete_upload("file-1")
     client.delete_store("vs_1")
 
@@ -92,14 +92,14 @@ def test_deleting_what_is_gone_is_fine() -> None:
 @pytest.mark.parametrize(
     "delete",
     [
-        lambda client: client.detach("vs_1", "file-1"),
+        lambda client: client.detach_file("vs_1", "file-1"),
         lambda client: client.delete_upload("file-1"),
         lambda client: client.delete_store("vs_1"),
     ],
 )
 def test_what_answers_404_to_its_deletion_and_can_be_read_is_not_gone(delete: Callable[[Client], None]) -> None:
     serve, seen = script(httpx.Response(404), ok(id="x"))
-    with pytest.raises(AccessDenied, match=r"404.*may see it and not delete it"):
+    with pytest.raises(AccessDenied, match=r"404.*may see but not delete it"):
         delete(client_of(serve))
     assert [request.method for request in seen] == ["DELETE", "GET"]
     assert seen[0].url == seen[1].url
@@ -115,7 +115,7 @@ def test_a_deletion_that_was_sent_twice_is_not_taken_for_forbidden() -> None:
 def test_no_id_leads_to_another_objects_address(odd: str) -> None:
     serve, seen = script(ok(), ok())
     client = client_of(serve)
-    client.detach("vs_1", odd)
+    client.detach_file("vs_1", odd)
     client.delete_upload(odd)
     of_store, of_files = (request.url.raw_path.decode().split("/") for request in seen)
     assert (of_store[:5], len(of_store)) == (["", "v1", "vector_stores", "vs_1", "files"], 6)
@@ -125,19 +125,19 @@ def test_no_id_leads_to_another_objects_address(odd: str) -> None:
 @pytest.mark.parametrize("status", [404, 405])
 def test_a_service_without_a_list_of_batches(status: int) -> None:
     serve, _ = script(httpx.Response(status))
-    assert client_of(serve).batches("vs_1") is None
+    assert client_of(serve).list_batches("vs_1") is None
 
 
 def test_a_listing_that_fails_is_an_error_and_never_a_part() -> None:
     serve, _ = script(ok(data=[{"id": "a"}], has_more=True), httpx.Response(404), httpx.Response(404))
     with pytest.raises(NotFound):
-        client_of(serve).files("vs_1")
+        client_of(serve).list_files("vs_1")
 
 
 def test_a_listing_without_ids_names_the_request() -> None:
     serve, _ = script(ok(data=[{"name": "?"}]))
     with pytest.raises(ServiceError, match=r"GET /vector_stores: .*without an id"):
-        client_of(serve).stores()
+        client_of(serve).list_stores()
 
 
 def test_a_batch_sends_each_files_own_attributes_and_chunking() -> None:
@@ -158,8 +158,8 @@ STATIC = {"type": "static", "static": {"max_chunk_size_tokens": 400, "chunk_over
 def test_attaching_without_files_in_a_batch(chunking: Chunking, strategy: dict[str, object]) -> None:
     serve, seen = script(ok(id="vsfb_1", status="in_progress"), ok(id="file-1", status="in_progress"))
     client = client_of(serve)
-    assert client.create_batch_of("vs_1", ["file-1", "file-2"], {"a": True}, chunking).batch.id == "vsfb_1"
-    assert client.attach("vs_1", AttachmentEntry("file-1", {"a": 0.5}, chunking)).status is FileStatus.IN_PROGRESS
+    assert client.create_uniform_batch("vs_1", ["file-1", "file-2"], {"a": True}, chunking).batch.id == "vsfb_1"
+    assert client.attach_file("vs_1", AttachmentEntry("file-1", {"a": 0.5}, chunking)).status is FileStatus.IN_PROGRESS
     shared, single = (json.loads(request.content) for request in seen)
     assert shared == {"file_ids": ["file-1", "file-2"], "attributes": {"a": True}, **strategy}
     assert single == {"file_id": "file-1", "attributes": {"a": 0.5}, **strategy}
@@ -173,9 +173,9 @@ def test_attaching_without_files_in_a_batch(chunking: Chunking, strategy: dict[s
 @pytest.mark.parametrize(
     "attach",
     [
-        lambda client: client.attach("vs_1", AttachmentEntry("file-1", {}, AUTO)),
-        lambda client: client.create_batch_of("vs_1", ["file-1"], {}, AUTO),
-        lambda client: client.upload(io.BytesIO(b"x"), "a.md"),
+        lambda client: client.attach_file("vs_1", AttachmentEntry("file-1", {}, AUTO)),
+        lambda client: client.create_uniform_batch("vs_1", ["file-1"], {}, AUTO),
+        lambda client: client.upload_file(io.BytesIO(b"x"), "a.md"),
     ],
     ids=["attach", "batch", "upload"],
 )
@@ -189,29 +189,34 @@ def test_attaching_is_never_sent_again_blindly(attach: Callable[[Client], object
 @pytest.mark.parametrize(
     ("ask", "seconds"),
     [
-        (lambda client: client.store("vs_1"), READ),
-        (lambda client: client.search("vs_1", "why", 5), SEARCH),
-        (lambda client: client.create_batch("vs_1", []), ATTACH),
-        (lambda client: client.attach("vs_1", AttachmentEntry("file-1", {}, AUTO)), ATTACH),
-        (lambda client: client.upload(io.BytesIO(b"x"), "a.md"), UPLOAD),
+        (lambda client: client.get_store("vs_1"), READ_TIMEOUT),
+        (lambda client: client.search_store("vs_1", "why", 5), SEARCH_TIMEOUT),
+        (lambda client: client.create_batch("vs_1", []), ATTACH_TIMEOUT),
+        (lambda client: client.attach_file("vs_1", AttachmentEntry("file-1", {}, AUTO)), ATTACH_TIMEOUT),
+        (lambda client: client.upload_file(io.BytesIO(b"x"), "a.md"), UPLOAD_TIMEOUT),
     ],
     ids=["read", "search", "batch", "attach", "upload"],
 )
 def test_each_kind_of_request_has_its_patience(ask: Callable[[Client], object], seconds: float) -> None:
     serve, seen = script(ok(id="x", data=[]))
     ask(client_of(serve))
-    assert seen[0].extensions["timeout"] == {"connect": CONNECT, "read": seconds, "write": WRITE, "pool": None}
+    assert seen[0].extensions["timeout"] == {
+        "connect": CONNECT_TIMEOUT,
+        "read": seconds,
+        "write": WRITE_TIMEOUT,
+        "pool": None,
+    }
 
 
 def test_an_empty_store_costs_one_request() -> None:
     serve, seen = script(ok(data=[], has_more=False))
-    assert client_of(serve).files("vs_1") == ()
+    assert client_of(serve).list_files("vs_1") == ()
     assert len(seen) == 1
 
 
 def test_fewer_files_than_the_store_counts_are_read_again_from_one_end() -> None:
     serve, seen = script(ok(data=[], has_more=False), ok(data=[{"id": "file-1"}], has_more=False))
-    assert [file.id for file in client_of(serve).files("vs_1", expected=1)] == ["file-1"]
+    assert [file.id for file in client_of(serve).list_files("vs_1", expected=1)] == ["file-1"]
     assert len(seen) == 2
 
 
@@ -224,7 +229,7 @@ def test_fewer_files_than_the_store_counts_are_read_again_from_one_end() -> None
 )
 def test_errors_keep_the_request_id(answer: httpx.Response, code: int, id: str) -> None:
     with pytest.raises(ServiceError) as caught:
-        client_of(lambda _: answer).store("vs_1")
+        client_of(lambda _: answer).get_store("vs_1")
     assert (caught.value.answer.status, caught.value.answer.request_id) == (code, id)
     assert id in str(caught.value)
 
@@ -242,7 +247,7 @@ def test_a_lost_reply_keeps_the_request_id_of_a_500() -> None:
 def test_the_services_wish_of_when_to_look_again(hint: str, after: float | None) -> None:
     headers = [(b"openai-poll-after-ms", hint.encode("latin-1"))]
     serve, _ = script(httpx.Response(200, json={"id": "vsfb_1"}, headers=headers))
-    assert client_of(serve).batch("vs_1", "vsfb_1").after == after
+    assert client_of(serve).get_batch("vs_1", "vsfb_1").poll_after == after
 
 
 def test_the_log_has_requests_and_never_a_secret(caplog: pytest.LogCaptureFixture) -> None:
@@ -253,7 +258,7 @@ def test_the_log_has_requests_and_never_a_secret(caplog: pytest.LogCaptureFixtur
     place = replace(ENDPOINT, data_headers={"openai-project": "hush"}, control_headers={"authorization": "Bearer hush"})
     transport = httpx.MockTransport(serve)
     client = connect(place, auth=None, clock=Clock(), workers=1, transport=transport)
-    client.store("vs_1")
+    client.get_store("vs_1")
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("vssync")]
     assert lines[0] == "GET /v1/vector_stores/vs_1 503 0 ms"
     assert "again in" in lines[1]
@@ -264,27 +269,27 @@ def test_the_log_has_requests_and_never_a_secret(caplog: pytest.LogCaptureFixtur
 
 def test_an_upload_starts_at_the_files_start_each_time() -> None:
     serve, seen = script(httpx.ConnectError, ok(id="file-1", filename="a.md", bytes=5))
-    assert client_of(serve).upload(io.BytesIO(b"hello"), "a.md").size == 5
+    assert client_of(serve).upload_file(io.BytesIO(b"hello"), "a.md").size == 5
     assert all(b"hello" in request.content for request in seen)
 
 
 def test_the_services_clock_is_kept() -> None:
     serve, _ = script(httpx.Response(200, json={"id": "v"}, headers={"date": "Sat, 01 Aug 2026 00:00:00 GMT"}))
     client = client_of(serve)
-    client.store("v")
+    client.get_store("v")
     assert client.service_date == 1785542400
 
 
 def test_uploads_are_read_newest_first_and_no_further_than_asked() -> None:
     pages = [ok(data=[{"id": f"file-{n}", "purpose": "assistants"}], has_more=True) for n in range(2)]
     serve, seen = script(*pages)
-    assert [file.id for file in islice(client_of(serve).uploads(), 2)] == ["file-0", "file-1"]
+    assert [file.id for file in islice(client_of(serve).list_uploads(), 2)] == ["file-0", "file-1"]
     assert [request.url.params.get("order") for request in seen] == ["desc", "desc"]
 
 
 def test_uploads_for_another_purpose_are_none_of_ours() -> None:
     rows = [{"id": f"file-{purpose}", "purpose": purpose} for purpose in ("batch", "assistants", None)]
     serve, _ = script(ok(data=rows, has_more=False))
-    assert [file.id for file in client_of(serve).uploads()] == ["file-assistants", "file-None"]
+    assert [file.id for file in client_of(serve).list_uploads()] == ["file-assistants", "file-None"]
     with pytest.raises(ServiceError, match="GET /files: the service answered with"):
-        list(client_of(lambda _request: ok(oops=1)).uploads())
+        list(client_of(lambda _request: ok(oops=1)).list_uploads())

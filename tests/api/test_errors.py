@@ -11,6 +11,7 @@ from vssync.api.errors import answer_of, error_for, lost_reply_error, retry_afte
 from vssync.api.http import transport_error
 from vssync.api.retry import Failure
 from vssync.errors import AccessDenied, LostReply, NotFound, ServiceError
+from vssync.providers import COMPATIBLE, DOCTOR_HINT, OPENAI
 
 REQUEST = httpx.Request("GET", "https://example.com/v1/files", headers={"authorization": "Bearer hush"})
 
@@ -88,7 +89,7 @@ def test_long_words_are_cut() -> None:
     ("status", "kind"), [(400, ServiceError), (401, AccessDenied), (403, AccessDenied), (404, NotFound)]
 )
 def test_each_status_has_its_error(status: int, kind: type[ServiceError]) -> None:
-    error = error_for(answer_of(response(status, {"message": "no"}, {"opc-request-id": "r1"})))
+    error = error_for(answer_of(response(status, {"message": "no"}, {"opc-request-id": "r1"})), OPENAI)
     assert type(error) is kind
     assert "r1" in str(error)
     assert "hush" not in str(error) + repr(error.answer)
@@ -96,8 +97,8 @@ def test_each_status_has_its_error(status: int, kind: type[ServiceError]) -> Non
 
 def test_some_services_say_400_for_what_is_not_there() -> None:
     answer = answer_of(response(400, {"message": "Vector store vs_1 not found"}))
-    assert isinstance(error_for(answer, lenient_absence=True), NotFound)
-    assert not isinstance(error_for(answer), NotFound)
+    assert isinstance(error_for(answer, COMPATIBLE), NotFound)
+    assert not isinstance(error_for(answer, OPENAI), NotFound)
 
 
 @pytest.mark.parametrize(
@@ -122,8 +123,8 @@ def test_a_lost_reply_says_that_it_may_have_taken_effect() -> None:
 
 
 def test_the_way_out_follows_what_is_wrong() -> None:
-    error = error_for(answer_of(response(401, {"message": "no"})), way_out="renew it")
-    assert str(error) == "GET /v1/files: 401: no; renew it"
+    error = error_for(answer_of(response(401, {"message": "no"})), OPENAI)
+    assert str(error) == f"GET /v1/files: 401: no; the credential was not accepted; {DOCTOR_HINT}"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from vssync.api.errors import way_out
 from vssync.errors import Answer
+from vssync.providers import COMPATIBLE, PROVIDERS
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ from vssync.errors import Answer
     ],
 )
 def test_the_way_out(provider: str, status: int, code: str, message: str, said: str) -> None:
-    found = way_out(provider, Answer("GET", "/files", status, code, message))
+    found = way_out(PROVIDERS[provider], Answer("GET", "/files", status, code, message))
     assert said in found
     assert bool(said) == bool(found)
 
@@ -47,6 +48,6 @@ def test_the_way_out(provider: str, status: int, code: str, message: str, said: 
     ],
 )
 def test_a_write_that_a_service_never_takes_names_the_capability(path: str, said: str) -> None:
-    found = way_out("compatible", Answer("POST", path, 405))
+    found = way_out(COMPATIBLE, Answer("POST", path, 405))
     assert said in found
     assert bool(said) == bool(found)

@@ -17,8 +17,9 @@ from vssync.api import http
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.auth import make
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.endpoints import Endpoint
 from vssync.errors import LostReply, ServiceError, UsageProblem
+from vssync.providers import COMPATIBLE, AuthKind
 from vssync.threads import Pool
 
 KEY = {"VSSYNC_API_KEY": "sk-hush"}
@@ -26,7 +27,7 @@ KEY = {"VSSYNC_API_KEY": "sk-hush"}
 
 @contextmanager
 def client_at(url: str, clock: Clock | None = None, workers: int = 1) -> Iterator[Client]:
-    place = Endpoint("compatible", url, url, {}, {}, AuthKind.BEARER)
+    place = Endpoint(COMPATIBLE, url, url, {}, {}, AuthKind.BEARER)
     client = connect(place, auth=make(place, KEY), clock=clock or Clock(), workers=workers)
     try:
         yield client
@@ -48,15 +49,15 @@ def second_hangs_up(got: Got) -> Sent:
 
 def test_a_read_on_a_connection_closed_meanwhile_is_sent_again_at_once() -> None:
     with served(second_hangs_up) as (client, place, clock):
-        client.store("first")
-        assert client.store("stale").id == "vs_1"
+        client.get_store("first")
+        assert client.get_store("stale").id == "vs_1"
     assert [got.connection for got in place.got] == [1, 1, 2]
     assert clock.waits == [0.0]
 
 
 def test_a_read_on_a_fresh_connection_waits_before_it_is_sent_again() -> None:
     with served(second_hangs_up) as (client, place, clock):
-        client.store("stale")
+        client.get_store("stale")
     assert [got.connection for got in place.got] == [1, 2]
     assert len(clock.waits) == 1
     assert clock.waits[0] > 0
@@ -67,7 +68,7 @@ def test_a_creating_write_on_a_closed_connection_is_lost() -> None:
         return Sent(hang_up=True) if got.method == "POST" else said(id="vs_1")
 
     with served(answer) as (client, place, _):
-        client.store("first")
+        client.get_store("first")
         with pytest.raises(LostReply):
             client.create_store({"name": "x"})
     assert [got.connection for got in place.got] == [1, 1]
@@ -79,7 +80,7 @@ def test_as_many_connections_as_workers() -> None:
         client_at(place.url, workers=3) as client,
         Pool(3) as pool,
     ):
-        pool.map(client.store, ["vs_1"] * 60)
+        pool.map(client.get_store, ["vs_1"] * 60)
     assert len(place.got) == 60
     assert 1 <= place.connections <= 3
 
@@ -92,7 +93,7 @@ def test_a_redirect_is_not_followed_and_carries_no_credential(status: int) -> No
             served(lambda _: Sent(status, "", {"location": to})) as (client, place, _),
             pytest.raises(ServiceError, match="redirect to localhost") as caught,
         ):
-            client.store("vs_1")
+            client.get_store("vs_1")
     assert thief.got == []
     assert len(place.got) == 1
     assert "token" not in str(caught.value)
@@ -102,7 +103,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
     with listening(lambda _: said(id="vs_1")) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
         with client_at("http://service.example/v1") as client:
-            assert client.store("vs_1").id == "vs_1"
+            assert client.get_store("vs_1").id == "vs_1"
     assert [got.target for got in proxy.got] == ["http://service.example/v1/vector_stores/vs_1"]
 
 
@@ -111,7 +112,7 @@ def test_no_proxy_goes_straight(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         with client_at(place.url) as client:
-            assert client.store("x").id == "vs_2"
+            assert client.get_store("x").id == "vs_2"
     assert proxy.got == []
 
 
@@ -122,11 +123,11 @@ def test_an_unknown_certificate_ends_it_at_once_and_a_named_one_is_trusted(
     with listening(lambda _: said(id="vs_1"), certificate) as place:
         clock = Clock()
         with client_at(place.url, clock) as client, pytest.raises(ServiceError, match="SSL_CERT_FILE"):
-            client.store("vs_1")
+            client.get_store("vs_1")
         assert clock.waits == []
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         with client_at(place.url) as client:
-            assert client.store("vs_1").id == "vs_1"
+            assert client.get_store("vs_1").id == "vs_1"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def unresolved(request: httpx.Request) -> httpx.Response:
 def test_a_name_nobody_knows_is_said_after_a_few_attempts() -> None:
     clock = Clock()
     with pytest.raises(ServiceError, match=r"no such host.*region") as caught:
-        client_of(unresolved, clock).store("vs_1")
+        client_of(unresolved, clock).get_store("vs_1")
     assert len(clock.waits) == 2
     assert type(caught.value) is ServiceError
 
@@ -171,9 +172,9 @@ def test_an_address_that_answered_once_is_given_more_attempts() -> None:
         return next(answers, None) or unresolved(request)
 
     client = client_of(once, clock)
-    client.store("vs_1")
+    client.get_store("vs_1")
     with pytest.raises(ServiceError):
-        client.store("vs_1")
+        client.get_store("vs_1")
     assert len(clock.waits) == 7
 
 
@@ -190,14 +191,14 @@ def test_a_network_that_is_gone_is_waited_for_once_and_not_by_every_request() ->
     for there in (True, False, False, False, True, False):
         before = len(clock.waits)
         with nullcontext() if there else pytest.raises(ServiceError, match="no such host"):
-            client.store("vs_1")
+            client.get_store("vs_1")
         counts.append(len(clock.waits) - before)
     assert counts == [0, 7, 0, 0, 0, 7]
 
 
 def test_a_name_dns_cannot_spell_is_an_error_of_the_address() -> None:
     with client_at("http://a..b/v1") as client, pytest.raises(ServiceError, match="no such host"):
-        client.store("vs_1")
+        client.get_store("vs_1")
 
 
 @pytest.mark.parametrize(
@@ -206,8 +207,8 @@ def test_a_name_dns_cannot_spell_is_an_error_of_the_address() -> None:
 def test_an_answer_without_end_is_given_up(
     monkeypatch: pytest.MonkeyPatch, most: int, longest: float, why: str
 ) -> None:
-    monkeypatch.setattr(http, "MOST_JSON", most)
-    monkeypatch.setattr(http, "LONGEST_JSON", longest)
+    monkeypatch.setattr(http, "MAX_JSON_BYTES", most)
+    monkeypatch.setattr(http, "MAX_JSON_SECONDS", longest)
     packed = gzip.compress(b" " * 2_000_000)
     clock = Clock()
 
@@ -216,7 +217,7 @@ def test_an_answer_without_end_is_given_up(
 
     client = client_of(answer, clock)
     with pytest.raises(ServiceError, match=why):
-        client.store("vs_1")
+        client.get_store("vs_1")
     with pytest.raises(LostReply, match=why):
         client.create_store({"name": "x"})
     assert clock.waits == []
@@ -226,14 +227,14 @@ def test_an_answer_may_be_packed() -> None:
     packed = gzip.compress(b'{"id": "vs_1", "name": "K\xc3\xb6ln"}')
     headers = {"content-encoding": "gzip"}
     client = client_of(lambda _: httpx.Response(200, headers=headers, stream=httpx.ByteStream(packed)))
-    assert client.store("vs_1").name == "Köln"
+    assert client.get_store("vs_1").name == "Köln"
 
 
 def test_an_address_where_nobody_listens_is_named_with_its_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with client_at(f"http://127.0.0.1:{port}/v1") as client, pytest.raises(ServiceError) as caught:
-        client.stores()
+        client.list_stores()
     assert str(caught.value).startswith(f"127.0.0.1:{port}: cannot be reached: ")
 
 
@@ -241,7 +242,7 @@ def test_an_address_that_does_not_speak_tls_is_said_to() -> None:
     with (
         listening(lambda _: said(id="vs_1")) as place,
         client_at(place.url.replace("http:", "https:")) as client,
-        pytest.raises(ServiceError, match=r"no TLS connection to be had: .*; look at the address, its port"),
+        pytest.raises(ServiceError, match=r"no TLS connection: .*; check the address, its port"),
     ):
-        client.store("vs_1")
+        client.get_store("vs_1")
     assert place.got == []

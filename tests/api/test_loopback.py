@@ -16,8 +16,9 @@ from tests.support import Clock
 from vssync.address import is_loopback
 from vssync.api.connect import connect
 from vssync.auth import make
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.endpoints import Endpoint
 from vssync.errors import ServiceError
+from vssync.providers import COMPATIBLE, AuthKind
 
 KEY = "sk-hush"
 IPV4 = ("127.0.0.1", "127.1.2.3", "127.255.255.254", "0.0.0.0", "localhost", "LocalHost")
@@ -74,10 +75,10 @@ def proxied(proxy: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
 def asked(host: str, port: int) -> ServiceError | None:
     """How one request with a key fails, if it does, straight from a client for this host."""
     url = f"http://{host}:{port}/v1"
-    endpoint = Endpoint("compatible", url, url, {}, {}, AuthKind.BEARER)
+    endpoint = Endpoint(COMPATIBLE, url, url, {}, {}, AuthKind.BEARER)
     client = connect(endpoint, auth=make(endpoint, {"VSSYNC_API_KEY": KEY}), clock=Clock(), workers=1)
     try:
-        client.stores()
+        client.list_stores()
     except ServiceError as error:
         return error
     finally:
@@ -115,11 +116,11 @@ def test_the_proxy_of_these_tests_sees_what_is_for_others(proxy: Loopback) -> No
 
 def test_one_address_here_and_one_elsewhere_each_go_their_way(proxy: Loopback) -> None:
     with listening(lambda _: Sent()) as place:
-        endpoint = Endpoint("compatible", place.url, "http://service.example/v1", {}, {}, AuthKind.NONE)
+        endpoint = Endpoint(COMPATIBLE, place.url, "http://service.example/v1", {}, {}, AuthKind.NONE)
         client = connect(endpoint, auth=None, clock=Clock(), workers=1)
-        assert client.files("vs_1") == ()
+        assert client.list_files("vs_1") == ()
         with pytest.raises(ServiceError):
-            client.stores()
+            client.list_stores()
         client.close()
     assert {httpx.URL(got.target).host for got in proxy.got} == {"service.example"}
     assert len(place.got) == 1

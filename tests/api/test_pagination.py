@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.api.pagination import PAGE, Page, page_of, read_whole_listing
+from vssync.api.pagination import Page, list_objects, parse_page
 from vssync.api.parse import MalformedResponse
+from vssync.limits import PAGE_SIZE
 
 
 def served(ids: list[str], size: int, more: Callable[[bool], bool] = bool) -> Callable[[str], Page]:
@@ -19,18 +20,18 @@ def served(ids: list[str], size: int, more: Callable[[bool], bool] = bool) -> Ca
     def fetch(cursor: str) -> Page:
         start = ids.index(cursor) + 1 if cursor else 0
         rows = [{"id": name} for name in ids[start : start + size]]
-        return page_of({"data": rows, "has_more": more(start + size < len(ids))})
+        return parse_page({"data": rows, "has_more": more(start + size < len(ids))})
 
     return fetch
 
 
 @given(st.lists(st.text("abc", min_size=1), unique=True), st.integers(1, 7))
 def test_nothing_is_lost(ids: list[str], size: int) -> None:
-    assert [row["id"] for row in read_whole_listing(served(ids, size))] == ids
+    assert [row["id"] for row in list_objects(served(ids, size))] == ids
 
 
 def test_more_for_ever_ends_at_an_empty_page() -> None:
-    assert len(read_whole_listing(served(list("abcde"), 2, more=lambda _: True))) == 5
+    assert len(list(list_objects(served(list("abcde"), 2, more=lambda _: True)))) == 5
 
 
 def test_duplicates_across_pages_count_once() -> None:
@@ -40,12 +41,12 @@ def test_duplicates_across_pages_count_once() -> None:
         ids, more = pages[cursor]
         return Page([{"id": name} for name in ids], ids[-1], more)
 
-    assert [row["id"] for row in read_whole_listing(fetch)] == ["a", "b", "c"]
+    assert [row["id"] for row in list_objects(fetch)] == ["a", "b", "c"]
 
 
 def test_an_ignored_cursor_is_an_error_and_not_a_loop() -> None:
     with pytest.raises(MalformedResponse, match="does not advance"):
-        read_whole_listing(lambda cursor: Page([{"id": "a"}], "a", True))
+        list(list_objects(lambda cursor: Page([{"id": "a"}], "a", True)))
 
 
 @pytest.mark.parametrize(
@@ -53,10 +54,10 @@ def test_an_ignored_cursor_is_an_error_and_not_a_loop() -> None:
 )
 def test_what_is_no_listing_is_said_so(body: Any) -> None:
     with pytest.raises(MalformedResponse):
-        page_of(body)
+        parse_page(body)
 
 
-@pytest.mark.parametrize(("rows", "more"), [(0, False), (99, False), (PAGE, True), (PAGE + 1, False)])
+@pytest.mark.parametrize(("rows", "more"), [(0, False), (99, False), (PAGE_SIZE, True), (PAGE_SIZE + 1, False)])
 def test_a_service_that_does_not_say_whether_there_is_more(rows: int, more: bool) -> None:
     """A page filled to the limit may not be the last; one beyond it is all there is."""
-    assert page_of({"data": [{"id": str(number)} for number in range(rows)]}).more is more
+    assert parse_page({"data": [{"id": str(number)} for number in range(rows)]}).has_more is more

@@ -13,33 +13,34 @@ from tests.support import Clock
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.parse import AttachmentEntry
-from vssync.api.rate_limit import Bucket, RateLimiter, rates
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.api.rate_limit import RateLimiter, rates
+from vssync.endpoints import Endpoint
 from vssync.errors import UsageProblem
 from vssync.model.state import AUTO
+from vssync.providers import OPENAI, PROVIDERS, AuthKind, Bucket
 
-OPENAI = {Bucket.UPLOADS: 1000, Bucket.ATTACHES: 300, Bucket.FILES: 2000}
+OPENAI_RATES = {Bucket.UPLOADS: 1000, Bucket.ATTACHES: 300, Bucket.FILES: 2000}
 
 
 @pytest.mark.parametrize(
     ("provider", "changed", "found"),
     [
-        ("openai", "", OPENAI),
-        ("oci", "", OPENAI),
+        ("openai", "", OPENAI_RATES),
+        ("oci", "", OPENAI_RATES),
         ("compatible", "", {}),
         ("local", "", {}),
-        ("openai", "uploads=60, files=0", {**OPENAI, Bucket.UPLOADS: 60, Bucket.FILES: 0}),
+        ("openai", "uploads=60, files=0", {**OPENAI_RATES, Bucket.UPLOADS: 60, Bucket.FILES: 0}),
         ("compatible", "requests=120", {Bucket.REQUESTS: 120}),
     ],
 )
 def test_the_providers_limits_and_changes_to_them(provider: str, changed: str, found: dict[Bucket, int]) -> None:
-    assert rates(provider, changed) == found
+    assert rates(PROVIDERS[provider], changed) == found
 
 
 @pytest.mark.parametrize("changed", ["uploads", "uploads=", "uploads=-1", "uploads=1.5", "speed=9", "uploads=²"])
 def test_limits_that_make_no_sense(changed: str) -> None:
     with pytest.raises(UsageProblem, match="--limits"):
-        rates("openai", changed)
+        rates(OPENAI, changed)
 
 
 def waited(limits: dict[Bucket, int], *takes: tuple[dict[Bucket, int], str]) -> float:
@@ -97,7 +98,7 @@ def openai(clock: Clock, limits: str = "") -> Client:
         request.read()
         return httpx.Response(200, json={"id": "x", "status": "in_progress"})
 
-    place = Endpoint("openai", "https://api.openai.com/v1", "https://api.openai.com/v1", {}, {}, AuthKind.NONE)
+    place = Endpoint(OPENAI, "https://api.openai.com/v1", "https://api.openai.com/v1", {}, {}, AuthKind.NONE)
     transport = httpx.MockTransport(answer)
     return connect(place, auth=None, clock=clock, workers=1, transport=transport, limits=limits)
 
@@ -126,11 +127,11 @@ def test_each_request_counts_against_its_own(limits: str, seconds: float) -> Non
     clock = Clock()
     client = openai(clock, limits)
     for _ in range(4):
-        client.upload(io.BytesIO(b"x"), "a.md")
-    client.attach("vs_1", AttachmentEntry("file-1", {}, AUTO))
+        client.upload_file(io.BytesIO(b"x"), "a.md")
+    client.attach_file("vs_1", AttachmentEntry("file-1", {}, AUTO))
     client.create_batch("vs_1", [AttachmentEntry("file-2", {}, AUTO)])
-    client.create_batch_of("vs_1", ["file-3"], {}, AUTO)
-    client.store("vs_1")
+    client.create_uniform_batch("vs_1", ["file-3"], {}, AUTO)
+    client.get_store("vs_1")
     assert sum(clock.waits) == pytest.approx(seconds, abs=0.2)
 
 

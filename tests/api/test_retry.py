@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.api.retry import ATTEMPTS, BUDGET, LONGEST, Failure, wait_before
+from vssync.api.retry import BUDGET, LONGEST_WAIT, MAX_ATTEMPTS, Failure, wait_before_retry
 
 AGAIN, ENDS = True, False
 
@@ -28,36 +28,42 @@ AGAIN, ENDS = True, False
         (Failure(408), AGAIN, ENDS),
         (Failure(429, "rate_limit_exceeded"), AGAIN, AGAIN),
         (Failure(429, "insufficient_quota"), ENDS, ENDS),
-        (Failure(sent=False, hopeless=True), ENDS, ENDS),
-        (Failure(hopeless=True), ENDS, ENDS),
+        (Failure(sent=False, is_permanent=True), ENDS, ENDS),
+        (Failure(is_permanent=True), ENDS, ENDS),
         (Failure(stale=True), AGAIN, ENDS),
     ],
 )
 def test_who_is_sent_again(failure: Failure, read: bool, write: bool) -> None:
     for idempotent, expected in ((True, read), (False, write)):
-        wait = wait_before(failure, idempotent=idempotent, attempt=1, elapsed=0, dice=0.5)
+        wait = wait_before_retry(failure, idempotent=idempotent, attempt=1, elapsed=0, jitter=0.5)
         assert (wait is not None) is expected
 
 
 def test_waiting_grows_to_its_longest_and_ends() -> None:
-    waits = [wait_before(Failure(503), idempotent=True, attempt=n, elapsed=0, dice=1.0) for n in range(1, ATTEMPTS + 1)]
-    assert waits == [1, 2, 4, 8, 16, LONGEST, LONGEST, None]
+    waits = [
+        wait_before_retry(Failure(503), idempotent=True, attempt=n, elapsed=0, jitter=1.0)
+        for n in range(1, MAX_ATTEMPTS + 1)
+    ]
+    assert waits == [1, 2, 4, 8, 16, LONGEST_WAIT, LONGEST_WAIT, None]
 
 
 @pytest.mark.parametrize(("asked", "elapsed", "wait"), [(7.0, 0, 7.0), (0.0, 0, 0.0), (20.0, BUDGET - 10, None)])
 def test_the_services_own_wish_comes_first_within_the_budget(asked: float, elapsed: float, wait: float | None) -> None:
     failure = Failure(429, retry_after=asked)
-    assert wait_before(failure, idempotent=False, attempt=1, elapsed=elapsed, dice=0.1) == wait
+    assert wait_before_retry(failure, idempotent=False, attempt=1, elapsed=elapsed, jitter=0.1) == wait
 
 
-def waits(failure: Failure, *, met: bool) -> list[float | None]:
+def waits(failure: Failure, *, has_responded: bool) -> list[float | None]:
     """Until it ends."""
-    found = [wait_before(failure, idempotent=True, attempt=n, elapsed=0, dice=1.0, met=met) for n in range(1, 9)]
+    found = [
+        wait_before_retry(failure, idempotent=True, attempt=n, elapsed=0, jitter=1.0, has_responded=has_responded)
+        for n in range(1, 9)
+    ]
     return found[: found.index(None)]
 
 
 @pytest.mark.parametrize(
-    ("failure", "met", "found"),
+    ("failure", "has_responded", "found"),
     [
         (Failure(sent=False), False, [1, 2]),
         (Failure(sent=True), False, [1, 2]),
@@ -66,13 +72,15 @@ def waits(failure: Failure, *, met: bool) -> list[float | None]:
         (Failure(stale=True), True, [0, 2, 4, 8, 16, 30, 30]),
     ],
 )
-def test_an_address_that_never_answered_is_given_up_soon(failure: Failure, met: bool, found: list[float]) -> None:
-    assert waits(failure, met=met) == found
+def test_an_address_that_never_answered_is_given_up_soon(
+    failure: Failure, has_responded: bool, found: list[float]
+) -> None:
+    assert waits(failure, has_responded=has_responded) == found
 
 
-@given(st.floats(0, 1), st.integers(1, ATTEMPTS - 1))
-def test_jitter_keeps_between_half_and_all_of_the_backoff(dice: float, attempt: int) -> None:
-    wait = wait_before(Failure(503), idempotent=True, attempt=attempt, elapsed=0, dice=dice)
-    whole = min(LONGEST, 2 ** (attempt - 1))
+@given(st.floats(0, 1), st.integers(1, MAX_ATTEMPTS - 1))
+def test_jitter_keeps_between_half_and_all_of_the_backoff(jitter: float, attempt: int) -> None:
+    wait = wait_before_retry(Failure(503), idempotent=True, attempt=attempt, elapsed=0, jitter=jitter)
+    whole = min(LONGEST_WAIT, 2 ** (attempt - 1))
     assert wait is not None
     assert whole / 2 <= wait <= whole

@@ -135,7 +135,7 @@ def test_batches_under_way_are_noted_where_the_service_lists_none(place: Place) 
     assert killed(place, lambda seen: [method for method, path in seen].count("POST") > 10)
     place.ingest_delay = 0.0
     with place.work() as work:
-        (store,) = work.client.stores()
+        (store,) = work.client.list_stores()
     assert store.metadata[STORE_BATCHES].startswith("vsfb_")
     (planned,) = place.plan().stores
     assert [batch.id for batch in planned.batches] == [store.metadata[STORE_BATCHES]]
@@ -144,7 +144,7 @@ def test_batches_under_way_are_noted_where_the_service_lists_none(place: Place) 
     place.write({"new.md": "# new\n"})
     assert place.apply().converged
     with place.work() as work:
-        assert STORE_BATCHES not in work.client.stores()[0].metadata
+        assert STORE_BATCHES not in work.client.list_stores()[0].metadata
 
 
 def test_an_external_store_gets_no_note(place: Place) -> None:

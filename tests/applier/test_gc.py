@@ -42,7 +42,7 @@ def place(tmp_path: Path) -> Place:
 
 def upload(place: Place, name: str, text: str) -> str:
     with place.work() as work:
-        return work.client.upload(io.BytesIO(text.encode()), name).id
+        return work.client.upload_file(io.BytesIO(text.encode()), name).id
 
 
 def digest_name(place: Place) -> str:
@@ -79,7 +79,7 @@ def test_a_name_and_a_size_are_only_a_suspicion(place: Place) -> None:
     assert orphans(place, suspected=True) == {alike}
     with place.work() as work:
         other = work.client.create_store({"name": "somebody's"})
-        work.client.attach(other.id, AttachmentEntry(alike, {}, AUTO))
+        work.client.attach_file(other.id, AttachmentEntry(alike, {}, AUTO))
     assert orphans(place, suspected=True) == set()
 
 
@@ -87,7 +87,7 @@ def test_what_an_external_store_holds_is_no_orphan(place: Place) -> None:
     """Whether the name or the journal of a dead run says that it is ours; nor is what another environment's holds."""
     place.write({"vssync.yaml": MANIFEST.replace("  named:", "  named:\n    external: true"), "named/c.md": "# c\n"})
     with place.work() as work:
-        (named,) = [store for store in work.client.stores() if store.name == "named"]
+        (named,) = [store for store in work.client.list_stores() if store.name == "named"]
         work.client.update_store(named.id, {"metadata": {}})
     assert killed(place, lambda seen: seen[-1][0] == "POST" and seen[-1][1].endswith("/file_batches"))
     place.clock.now += 2 * DAY
@@ -103,9 +103,9 @@ def attached(place: Place, file_id: str, *, others: int = 0) -> str:
         store = work.client.create_store({"name": "a colleague's"})
         for number in range(others):
             with (place.docs / "a.md").open("rb") as handle:
-                own = work.client.upload(handle, f"{number}.txt").id
-            work.client.attach(store.id, AttachmentEntry(own, {}, AUTO))
-        work.client.attach(store.id, AttachmentEntry(file_id, {}, AUTO))
+                own = work.client.upload_file(handle, f"{number}.txt").id
+            work.client.attach_file(store.id, AttachmentEntry(own, {}, AUTO))
+        work.client.attach_file(store.id, AttachmentEntry(file_id, {}, AUTO))
         return store.id
 
 
@@ -131,8 +131,8 @@ def test_what_a_colleague_attached_is_no_orphan(
     assert place.gc(suspected=suspected, delete=True, faults=faults) == ()
     assert live(place).loose == (set() if suspected else loose)
     with place.work() as work:
-        assert lent in {file.id for file in work.client.files(store)}
-        assert work.client.uploaded(lent).size == 4
+        assert lent in {file.id for file in work.client.list_files(store)}
+        assert work.client.get_upload(lent).size == 4
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])

@@ -86,7 +86,7 @@ def test_what_is_not_found_is_sent_again(place: Place, faults: str, uploads: int
 def test_an_older_file_of_the_same_name_is_not_taken(place: Place) -> None:
     with place.work() as work:
         (file,) = (file for file in work.loaded.desired.stores[0].files if file.key == "2.md")
-        old = work.client.upload(io.BytesIO(b"# 2\n"), file.filename).id
+        old = work.client.upload_file(io.BytesIO(b"# 2\n"), file.filename).id
     place.clock.now += 3600
     assert suspected(place.apply(faults=("reset-before:POST:/files:3",))) == [True]
     assert live(place).loose == {old}

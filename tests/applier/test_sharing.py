@@ -38,9 +38,9 @@ def place(tmp_path: Path) -> Place:
     for place.env in ("prod", "dev"):
         assert place.apply().converged
     with place.work() as work:
-        stores = {store.name: store.id for store in work.client.stores()}
+        stores = {store.name: store.id for store in work.client.list_stores()}
         theirs = upload(live(place), "guide-dev", "2.md")
-        work.client.attach(stores["guide-prod"], AttachmentEntry(theirs, {"by": "hand"}, AUTO))
+        work.client.attach_file(stores["guide-prod"], AttachmentEntry(theirs, {"by": "hand"}, AUTO))
     return place
 
 
@@ -75,7 +75,7 @@ def test_an_upload_that_another_environment_holds_stays(place: Place) -> None:
 )
 def test_no_upload_is_deleted_while_a_store_of_this_name_cannot_be_listed(place: Place, fault: str) -> None:
     with place.work() as work:
-        (prod,) = [store.id for store in work.client.stores() if store.name == "guide-prod"]
+        (prod,) = [store.id for store in work.client.list_stores() if store.name == "guide-prod"]
     gone = upload(live(place), "guide-dev", "3.md")
     place.write({"3.md": None})
     rule = fault.format(store=f"/vector_stores/{prod}")

@@ -116,7 +116,7 @@ def test_an_expired_store_stays_while_its_files_could_not_be_brought_in(place: P
     report = apply(place, REPLACE, "erased-mark")
     kept = [outcome.store for outcome in report.outcomes if "the store is kept" in outcome.detail]
     with place.work() as work:
-        assert (kept, old - {store.id for store in work.client.stores()}) == (["docs", "twin"], set())
+        assert (kept, old - {store.id for store in work.client.list_stores()}) == (["docs", "twin"], set())
 
 
 class Meeting(Silent):

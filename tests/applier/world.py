@@ -165,9 +165,11 @@ class Live:
 
 def live(place: Place) -> Live:
     with place.work() as work:
-        stores = work.client.stores()
+        stores = work.client.list_stores()
         assert len({store.name for store in stores}) == len(stores), "a store was made twice"
-        return Live({store.name: work.client.files(store.id) for store in stores}, tuple(work.client.uploads()))
+        return Live(
+            {store.name: work.client.list_files(store.id) for store in stores}, tuple(work.client.list_uploads())
+        )
 
 
 def killed(place: Place, when: Callable[[Seen], bool], **more: Any) -> bool:

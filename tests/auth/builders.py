@@ -28,7 +28,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.api import loopback
 from tests.api.loopback import Got, Sent
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.endpoints import Endpoint
+from vssync.providers import OCI, AuthKind
 
 TENANCY, USER = "ocid1.tenancy.oc1..aaaa", "ocid1.user.oc1..bbbb"
 FUTURE, PAST = 32503680000, 946684800  # 3000-01-01, 2000-01-01
@@ -96,7 +97,7 @@ def write_home(
 def endpoint(
     url: str = "https://localhost/openai/v1", auth: AuthKind = AuthKind.SIGNING_KEY, **fields: Any
 ) -> Endpoint:
-    return Endpoint("oci", url, url, {}, {}, auth, **fields)
+    return Endpoint(OCI, url, url, {}, {}, auth, **fields)
 
 
 def verify(seen: Got, key: RSAPrivateKey | RSAPublicKey) -> str:

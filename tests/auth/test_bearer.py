@@ -7,15 +7,16 @@ import pytest
 
 from vssync import auth
 from vssync.auth.credential import CredentialError
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.endpoints import Endpoint
 from vssync.errors import VssyncError
+from vssync.providers import PROVIDERS, AuthKind
 
 HERE = "https://api.openai.com/v1"
 SECRET = "sk-very-secret"
 
 
 def endpoint(provider: str = "openai", kind: AuthKind = AuthKind.BEARER, control: str = HERE) -> Endpoint:
-    return Endpoint(provider, HERE, control, {}, {}, kind)
+    return Endpoint(PROVIDERS[provider], HERE, control, {}, {}, kind)
 
 
 def sent(credential: httpx.Auth | None, url: str = HERE + "/files") -> httpx.Headers:

@@ -23,7 +23,7 @@ from tests.auth import builders
 from vssync import auth
 from vssync.auth.credential import CredentialError
 from vssync.auth.iam import federated
-from vssync.endpoints import AuthKind
+from vssync.providers import AuthKind
 
 pytestmark = pytest.mark.oci
 AUTH_HOST, CLUSTER = "auth.us-chicago-1.oraclecloud.com", "cluster.example"

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.endpoints import AuthKind, Caller, Endpoint, EndpointError, resolve_endpoint
+from vssync.endpoints import Caller, Endpoint, EndpointError, resolve_endpoint
 from vssync.errors import VssyncError
 from vssync.model.state import ServiceSpec
+from vssync.providers import AuthKind
 
 
 def found(spec: ServiceSpec, environment: Mapping[str, str] | None = None, **who: Any) -> Endpoint:

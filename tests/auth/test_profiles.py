@@ -16,8 +16,8 @@ from vssync import auth
 from vssync.auth.credential import CredentialError
 from vssync.auth.profile import read_profile
 from vssync.auth.signed import Signed
-from vssync.endpoints import AuthKind
 from vssync.errors import VssyncError
+from vssync.providers import AuthKind
 
 pytestmark = pytest.mark.oci
 KEY, TOKEN = AuthKind.SIGNING_KEY, AuthKind.SECURITY_TOKEN

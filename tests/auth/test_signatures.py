@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from tests.auth import builders
 from vssync import auth
 from vssync.auth.credential import CredentialError
-from vssync.endpoints import AuthKind
+from vssync.providers import AuthKind
 
 pytestmark = pytest.mark.oci
 REQUESTS: list[tuple[str, str, dict[str, Any]]] = [

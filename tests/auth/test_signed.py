@@ -15,11 +15,12 @@ import pytest
 
 from vssync.auth.credential import CredentialError
 from vssync.auth.signed import Outgoing, Signed, Signer
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.endpoints import Endpoint
 from vssync.errors import AccessDenied
+from vssync.providers import OCI, AuthKind
 
 URL = "https://localhost/openai/v1"
-ENDPOINT = Endpoint("oci", URL, URL, {}, {}, AuthKind.SIGNING_KEY)
+ENDPOINT = Endpoint(OCI, URL, URL, {}, {}, AuthKind.SIGNING_KEY)
 
 
 def signer(name: str = "first") -> Signer:

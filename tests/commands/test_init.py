@@ -11,9 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vssync.commands.init import (
-    DOCUMENTS,
-    WIZARD_FIELDS,
-    WIZARD_NOTES,
     DraftEntry,
     FolderSurvey,
     ManifestDraft,
@@ -28,9 +25,8 @@ from vssync.commands.init import (
 )
 from vssync.errors import Refused, UsageProblem, VssyncError
 from vssync.manifest.yaml_loader import parse_document
+from vssync.providers import PROVIDERS
 from vssync.sources.load import LoadedManifest, load_sources
-
-PROVIDERS = list(DOCUMENTS)
 
 
 def grown(root: Path, files: Mapping[str, str]) -> Path:
@@ -74,7 +70,7 @@ TREES: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("tree", TREES)
 def test_it_validates_and_holds_the_documents(tmp_path: Path, tree: str, provider: str) -> None:
     loaded = begun(grown(tmp_path, TREES[tree]), provider)
-    readable = tuple(DOCUMENTS[provider])
+    readable = tuple(PROVIDERS[provider].documents)
     wanted = {
         name
         for name, text in TREES[tree].items()
@@ -120,10 +116,6 @@ def test_what_no_pattern_can_name_is_left_out(tmp_path: Path) -> None:
 )
 def test_proposals(folders: dict[str, set[str]], entries: tuple[DraftEntry, ...]) -> None:
     assert propose_entries(FolderSurvey(folders, {"3": ["venv"]}), "local") == entries
-
-
-def test_every_provider_is_described_with_what_it_needs() -> None:
-    assert set(WIZARD_NOTES) == set(WIZARD_FIELDS) == set(DOCUMENTS)
 
 
 @given(st.text(), st.text("0123456789abcdef", min_size=6, max_size=6))
@@ -200,8 +192,8 @@ def test_what_cannot_be_is_said_before_anything_is_written(tmp_path: Path, name:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_fields_of_the_service(provider: str) -> None:
-    given = {field.name: f"https://mine.example/{field.name}" for field in WIZARD_FIELDS[provider]}
+    given = {field.name: f"https://mine.example/{field.name}" for field in PROVIDERS[provider].wizard_fields}
     text = draft_text(ManifestDraft("shelf", provider, given, (DraftEntry("*.md"),)))
     assert parse_document(text, "vssync.yaml").tree["service"] == {"provider": provider, **given}
     usual = draft_text(ManifestDraft("shelf", provider, {}, (DraftEntry("*.md"),)))
-    assert usual.count("write yours") == len(WIZARD_FIELDS[provider])
+    assert usual.count("write yours") == len(PROVIDERS[provider].wizard_fields)

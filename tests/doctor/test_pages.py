@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from vssync.api.rate_limit import Bucket, rates
+from vssync.api.rate_limit import rates
 from vssync.commands.doctor import policies
-from vssync.endpoints import KEY_VARIABLES, Caller, resolve_endpoint
+from vssync.endpoints import Caller, resolve_endpoint
 from vssync.manifest.build import build_manifest, check_document
 from vssync.manifest.source_map import Documents
 from vssync.manifest.yaml_loader import parse_document
 from vssync.model.state import Capabilities
+from vssync.providers import PROVIDERS, Bucket
 from vssync.sources.schemas import load_schema
 
 FOLDER = Path(__file__).parents[2] / "examples/quickstart/docs/providers"
@@ -27,7 +28,7 @@ MANIFESTS = [
 
 
 def test_every_provider_has_a_page() -> None:
-    assert set(PAGES) == set(KEY_VARIABLES)
+    assert set(PAGES) == set(PROVIDERS)
     assert {provider for provider, _ in MANIFESTS} == set(PAGES)
 
 
@@ -36,10 +37,9 @@ def test_each_manifest_finds_its_endpoint(page: str, text: str) -> None:
     service = build_manifest(
         Documents(check_document(parse_document(text, "vssync.yaml"), SCHEMA)), SCHEMA, None, {}
     ).service
-    endpoint = resolve_endpoint(
-        service, Caller(allow_hosts=("vectors.example.com", "127.0.0.1")), {"VSSYNC_API_KEY": "k"}
-    )
-    assert endpoint.provider == service.provider
+    caller = Caller(allow_hosts=("vectors.example.com", "127.0.0.1"))
+    endpoint = resolve_endpoint(service, caller, {"VSSYNC_API_KEY": "k"})
+    assert endpoint.provider.name == service.provider
     assert page in (service.provider, "local")
     Capabilities(**service.capabilities)
 
@@ -51,7 +51,7 @@ def test_the_policy_lines_are_those_doctor_prints() -> None:
 
 @pytest.mark.parametrize("provider", ["oci", "openai"])
 def test_the_limits_named_are_the_ones_kept(provider: str) -> None:
-    found = rates(provider)
+    found = rates(PROVIDERS[provider])
     page = re.sub(r"\s+", " ", PAGES[provider])
     assert f"{found[Bucket.UPLOADS]:,} uploads a minute" in page
     assert f"{found[Bucket.ATTACHES]} attach requests a minute for each store" in page

@@ -14,11 +14,12 @@ from vssync.api.connect import connect
 from vssync.api.http import Call
 from vssync.commands.doctor.finding import Finding, FindingKind
 from vssync.commands.doctor.write_probes import capabilities_snippet, run_write_probes
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.endpoints import Endpoint
 from vssync.local.app import Service, open_service
 from vssync.local.dialects import LocalOptions, dialect
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
+from vssync.providers import PROVIDERS, AuthKind
 
 PROJECT, COMPARTMENT = "ocid1.generativeaiproject.oc1.us-chicago-1.aaaa", "ocid1.compartment.oc1..bbbb"
 KEY = "sk-not-shown"
@@ -31,7 +32,9 @@ def service_of(tmp_path: Path, spoken: str) -> Service:
 def client_for(service: Service, provider: str, transport: httpx.BaseTransport | None = None) -> Client:
     data, control = ("/openai/v1", "/20231130/openai/v1") if provider == "oci" else ("/v1", "/v1")
     headers = {"openai-project": PROJECT, "opc-compartment-id": COMPARTMENT, "authorization": f"Bearer {KEY}"}
-    place = Endpoint(provider, f"http://local{data}", f"http://local{control}", headers, headers, AuthKind.NONE)
+    place = Endpoint(
+        PROVIDERS[provider], f"http://local{data}", f"http://local{control}", headers, headers, AuthKind.NONE
+    )
     return connect(place, auth=None, clock=Clock(), workers=1, transport=transport or LocalTransport(service))
 
 
@@ -41,7 +44,7 @@ def tried(service: Service, provider: str) -> tuple[dict[str, bool], dict[str, F
     client = client_for(service, provider)
     found, left = run_write_probes(client, told.append)
     assert not left
-    assert client.stores() == ()
+    assert client.list_stores() == ()
     assert uploads(client) == 0
     return dict(found), {finding.topic: finding for finding in told}
 
@@ -182,7 +185,7 @@ def test_ctrl_c_at_any_request_leaves_nothing(tmp_path: Path, at: int) -> None:
         told: list[Finding] = []
         with pytest.raises(KeyboardInterrupt):
             run_write_probes(client, told.append)
-        assert client.stores() == ()
+        assert client.list_stores() == ()
         assert uploads(client) == 0
         assert told[-1].topic == "clean up"
 
@@ -198,7 +201,7 @@ def test_a_store_whose_reply_was_lost_is_found_by_its_name(tmp_path: Path) -> No
         client = client_for(service, "local", Cut(service, lambda r: r.method == "POST", 1, lose))
         told: list[Finding] = []
         found, left = run_write_probes(client, told.append)
-        assert (found, left, client.stores()) == ({}, False, ())
+        assert (found, left, client.list_stores()) == ({}, False, ())
         assert [finding.topic for finding in told] == ["trial", "clean up"]
 
 

@@ -33,9 +33,9 @@ def fill(line: Connection) -> None:
     """What a script leaves: attributes, chunking of its own, no mark."""
     store = line.client.create_store({"name": "help"})
     for number, (name, content) in enumerate(PAGES.items()):
-        upload = line.client.upload(io.BytesIO(content), name)
-        line.client.attach(store.id, AttachmentEntry(upload.id, {"lang": "en", "n": number}, Chunking(400, 100)))
-    line.client.files(store.id)  # the local service works when somebody looks
+        upload = line.client.upload_file(io.BytesIO(content), name)
+        line.client.attach_file(store.id, AttachmentEntry(upload.id, {"lang": "en", "n": number}, Chunking(400, 100)))
+    line.client.list_files(store.id)  # the local service works when somebody looks
 
 
 @pytest.mark.parametrize(

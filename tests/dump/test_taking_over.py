@@ -55,9 +55,9 @@ def line_to(folder: Path, faults: Sequence[str] = ()) -> Iterator[Connection]:
 
 
 def put(client: Client, store: str, name: str, content: bytes, attributes: Attributes) -> None:
-    upload = client.upload(io.BytesIO(content), name)
-    client.attach(store, AttachmentEntry(upload.id, attributes, AUTO))
-    client.files(store)  # the local service works when somebody looks
+    upload = client.upload_file(io.BytesIO(content), name)
+    client.attach_file(store, AttachmentEntry(upload.id, attributes, AUTO))
+    client.list_files(store)  # the local service works when somebody looks
 
 
 def made_by_hand(folder: Path, files: Mapping[str, tuple[bytes, Attributes]] = FILES, **settings: Any) -> None:
@@ -185,7 +185,7 @@ def test_no_folder_is_made_behind_a_link(tmp_path: Path) -> None:
     made_by_hand(work, {"a.md": (b"one", {})})
     (work / "guide").symlink_to(outside)
     with line_to(work) as line:
-        (upload,) = line.client.uploads()
+        (upload,) = line.client.list_uploads()
         seen = RemoteFile(upload.id, "a.md", upload.size, key="guide/more/a.md")
         with pytest.raises(Refused, match=r"guide/more/a\.md: leads out of"):
             download_files(ContentReader(line.client, ""), (seen,), (), DownloadTarget(work, "", "local"))
@@ -206,8 +206,8 @@ def test_stores_of_one_name_are_told_apart_by_id(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
     made_by_hand(tmp_path, {})
     with line_to(tmp_path) as line:
-        ids = [store.id for store in line.client.stores()]
-        full = next(store.id for store in line.client.stores() if store.counts.total)
+        ids = [store.id for store in line.client.list_stores()]
+        full = next(store.id for store in line.client.list_stores() if store.counts.total)
     with pytest.raises(UsageProblem, match="several stores") as error:
         take(tmp_path)
     assert all(store_id in str(error.value) for store_id in ids)

@@ -26,11 +26,12 @@ from tests.support import Clock
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.parse import AttachmentEntry
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.endpoints import Endpoint
 from vssync.local.app import ROUTES, Service
 from vssync.local.dialects import DIALECTS, Dialect
 from vssync.local.transport import LocalTransport
 from vssync.model.state import AUTO, Attributes, Chunking
+from vssync.providers import PROVIDERS, AuthKind
 
 # Switches for what happens, not for how it is written: as they stand nothing could be attached, or less be answered.
 AS_USUAL: dict[str, dict[str, Any]] = {
@@ -224,27 +225,27 @@ def everything_of_ours(client: Client) -> None:
     metadata = {"vssync_owner": "kb"}
     store = client.create_store({"name": "s", "metadata": metadata, "description": "d"}).id
     client.update_store(store, {"name": "t", "metadata": metadata, "expires_after": None})
-    assert [found.id for found in client.stores()] == [client.store(store).id]
-    one, *others = [client.upload(io.BytesIO(b"some text"), f"{number}.md").id for number in range(6)]
-    assert client.download(one) == b"some text"
-    assert client.uploaded(one) in client.uploads()
+    assert [found.id for found in client.list_stores()] == [client.get_store(store).id]
+    one, *others = [client.upload_file(io.BytesIO(b"some text"), f"{number}.md").id for number in range(6)]
+    assert client.download_file(one) == b"some text"
+    assert client.get_upload(one) in client.list_uploads()
     attributes: Attributes = {"vssync_key": "a.md", "n": 1, "share": 0.5, "public": True}
-    assert client.ready(store)
-    client.attach(store, AttachmentEntry(one, attributes, Chunking(200, 100)))
+    assert client.is_ready(store)
+    client.attach_file(store, AttachmentEntry(one, attributes, Chunking(200, 100)))
     client.set_attributes(store, one, {"vssync_key": "b.md"})
     first = client.create_batch(store, [AttachmentEntry(file, attributes, AUTO) for file in others[:2]]).batch.id
-    client.create_batch_of(store, others[2:4], attributes, Chunking(200, 100))
-    client.batches(store)
-    client.batch_files(store, first)
+    client.create_uniform_batch(store, others[2:4], attributes, Chunking(200, 100))
+    client.list_batches(store)
+    client.list_batch_files(store, first)
     client.cancel_batch(store, client.create_batch(store, [AttachmentEntry(others[4], {}, AUTO)]).batch.id)
-    client.batch(store, first)
-    assert {file.id for file in client.files(store)} == {one, *others}
-    assert client.file(store, one).attributes == {"vssync_key": "b.md"}
-    assert client.search(store, "some text", 5)
-    assert client.text(store, one) == "some text"
-    assert client.glance(f"/vector_stores/{store}/files").error is None
-    client.detach(store, one)
-    assert not client.attached(store, one)
+    client.get_batch(store, first)
+    assert {file.id for file in client.list_files(store)} == {one, *others}
+    assert client.get_file(store, one).attributes == {"vssync_key": "b.md"}
+    assert client.search_store(store, "some text", 5)
+    assert client.get_text(store, one) == "some text"
+    assert client.probe(f"/vector_stores/{store}/files").error is None
+    client.detach_file(store, one)
+    assert not client.is_attached(store, one)
     client.delete_upload(one)
     client.delete_store(store)
     client.close()
@@ -256,7 +257,9 @@ def test_what_we_send_is_as_described(opened: Callable[..., Service], provider: 
     dialect = replace(DIALECTS[provider], unsettled=0, **AS_USUAL.get(provider, {}))
     held = judge(LocalTransport(opened(dialect=dialect)))
     data, control = ("/openai/v1", "/20231130/openai/v1") if provider == "oci" else ("/v1", "/v1")
-    place = Endpoint(provider, f"http://local{data}", f"http://local{control}", HEADERS, HEADERS, AuthKind.NONE)
+    place = Endpoint(
+        PROVIDERS[provider], f"http://local{data}", f"http://local{control}", HEADERS, HEADERS, AuthKind.NONE
+    )
     everything_of_ours(connect(place, auth=None, clock=Clock(), workers=1, transport=held))
     assert held.wrong_requests == set()
     assert held.operations <= set(contract.OPERATIONS)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.manifest.builders import files_by_key, load_manifest, load_problems, write_files
 from vssync.errors import ManifestError
-from vssync.manifest.providers import LARGEST
+from vssync.limits import MAX_UPLOAD_BYTES
 from vssync.sources import load as load_module
 from vssync.sources.load import MANIFEST_NAME, find_manifest, load_sources
 from vssync.sources.sandbox import sandbox_around
@@ -76,7 +76,7 @@ def test_no_manifest_is_one_message(tmp_path: Path, name: str) -> None:
 def test_skipped_files_are_counted_with_their_reason(tmp_path: Path) -> None:
     write_files(tmp_path, {"docs/empty.md": "", "docs/a.xyz": "x", "docs/noext": "x"})
     with (tmp_path / "docs/huge.md").open("wb") as file:
-        file.truncate(LARGEST + 1)
+        file.truncate(MAX_UPLOAD_BYTES + 1)
     (store,) = load_manifest(tmp_path, LENIENT, {"docs/a.md": "x"}).desired.stores
     assert [file.key for file in store.files] == ["docs/a.md"]
     assert store.skipped == {

@@ -33,7 +33,7 @@ _FORM = re.compile(r"\bfile_ids\b|\bunknown (?:parameter|field)\W+files\b", re.I
 def missing_from_create_error(error: ServiceError, file_ids: Iterable[str] = ()) -> MissingCapability | None:
     """What refusing to attach files of these ids, in a batch with `files` or one by one, tells of the service.
 
-    A 404 tells BATCHES only of a store that is known to be there: look at it (`Client.ready`) before you believe it.
+    A 404 tells BATCHES only of a store that is known to be there: ask `Client.is_ready` before you believe it.
     """
     answer = error.answer
     if any(file_id in answer.message for file_id in file_ids) or answer.code in _ABOUT_ONE_FILE:

@@ -7,87 +7,110 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api.capabilities import is_permanent, missing_from_list_error
-from vssync.api.http import ATTACH, SEARCH, UPLOAD, Call, Plane, Reply, Sender, malformed_reply_error, url_path
-from vssync.api.pagination import PAGE, Page, list_bidirectional, list_pages, page_of, read_whole_listing
+from vssync.api.http import (
+    ATTACH_TIMEOUT,
+    SEARCH_TIMEOUT,
+    UPLOAD_TIMEOUT,
+    Call,
+    Plane,
+    Reply,
+    Sender,
+    url_path,
+)
+from vssync.api.pagination import Page, list_bidirectional, list_objects, parse_page
 from vssync.api.parse import (
     AttachmentEntry,
     BatchPoll,
     Body,
     MalformedResponse,
     Probe,
+    chunking_body,
     parse_batch,
     parse_hit,
     parse_store,
     parse_store_file,
     parse_text,
     parse_upload,
+    with_mark,
 )
-from vssync.api.rate_limit import Bucket, Clock
-from vssync.errors import AccessDenied, NotFound, ServiceError
-from vssync.model.marks import MARK, Mark
-from vssync.model.state import Attributes, Chunking, LiveBatch, LiveFile, LiveStore, Scalar, SearchHit, Upload
+from vssync.api.rate_limit import Clock
+from vssync.errors import AccessDenied, Answer, NotFound, ServiceError
+from vssync.limits import PAGE_SIZE
+from vssync.model.marks import Mark
+from vssync.model.state import (
+    Attributes,
+    Capabilities,
+    Chunking,
+    FileStatus,
+    LiveBatch,
+    LiveFile,
+    LiveStore,
+    SearchHit,
+    Upload,
+)
+from vssync.providers import Bucket
 
 Typed = TypeVar("Typed")
 PURPOSE = "assistants"
-_CHILD_STATES = ("in_progress",)
 
 
 class Client:
     """Thread-safe; every method may raise ServiceError, and writes that are not idempotent LostReply."""
 
-    def __init__(self, sender: Sender, *, lists_batches: bool = True) -> None:
+    def __init__(self, sender: Sender, *, capabilities: Capabilities) -> None:
         self._sender = sender
-        self._lists_batches = lists_batches
+        self._capabilities = capabilities
         self.clock: Clock = sender.clock
-        self._date: int | None = None
-        self._listed = 0
+        self._service_date: int | None = None
+        self._listed_count = 0
 
     def close(self) -> None:
-        """Gives connections and the embedded service back."""
+        """Closes its connections, and the embedded service."""
         self._sender.close()
 
     @property
-    def requests(self) -> int:
+    def request_count(self) -> int:
         """Requests sent so far, retries included."""
-        return self._sender.requests
+        return self._sender.request_count
 
     @property
-    def repeated(self) -> int:
-        """Requests sent again so far, since an earlier answer, or none, made it necessary."""
-        return self._sender.repeated
+    def retry_count(self) -> int:
+        """Requests sent again so far."""
+        return self._sender.retry_count
 
     @property
-    def trouble(self) -> str:
-        """Why the latest of them was sent again, in a few words."""
-        return self._sender.trouble
+    def last_failure(self) -> str:
+        """Why the latest of them was sent again, such as `status 503`."""
+        return self._sender.last_failure
 
     @property
-    def throttled(self) -> float:
-        """Seconds this run was asked to pause so far."""
-        return self._sender.limits.throttled
+    def throttled_seconds(self) -> float:
+        """Seconds that the service made this run pause so far."""
+        return self._sender.limits.throttled_seconds
 
     @property
-    def held(self) -> float:
+    def pause_seconds(self) -> float:
         """Seconds from now until the service may be asked again; 0 for at once."""
-        return self._sender.limits.held
+        return self._sender.limits.pause_seconds
 
     @property
-    def listed(self) -> int:
-        """Objects that listings have given so far, those met from both ends counted twice."""
-        return self._listed
+    def listed_count(self) -> int:
+        """Objects that listings returned so far; those seen from both ends count twice."""
+        return self._listed_count
 
     @property
     def service_date(self) -> int | None:
-        """The service's clock at its newest answer, in seconds since the epoch; None while it told none."""
-        return self._date
+        """The service's clock at its newest answer, in seconds since the epoch; None before the first."""
+        return self._service_date
 
     # -- stores ------------------------------------------------------------------------------------------
 
-    def stores(self) -> tuple[LiveStore, ...]:
+    def list_stores(self) -> tuple[LiveStore, ...]:
         """All stores, complete."""
         return self._list("/vector_stores", parse_store, Plane.CONTROL)
 
@@ -97,73 +120,67 @@ class Client:
 
     def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
         """The store with these settings; name, metadata and expiry only (OpenAI spec)."""
-        return self._read(Call("POST", url_path("vector_stores", store_id), Plane.CONTROL, body=body), parse_store)
+        return self._read(Call("POST", _store_path(store_id), Plane.CONTROL, body=body), parse_store)
 
-    def store(self, store_id: str) -> LiveStore:
+    def get_store(self, store_id: str) -> LiveStore:
         """One store; NotFound may also mean that the caller may not see it."""
-        return self._read(Call("GET", url_path("vector_stores", store_id), Plane.CONTROL), parse_store)
+        return self._read(Call("GET", _store_path(store_id), Plane.CONTROL), parse_store)
 
     def delete_store(self, store_id: str) -> None:
-        """Deletes a store; its Files stay (OpenAI spec). One that is gone already is fine."""
-        self._gone(Call("DELETE", url_path("vector_stores", store_id), Plane.CONTROL))
+        """Deletes a store; its Files stay (OpenAI spec). Deleting it twice is fine."""
+        self._delete(Call("DELETE", _store_path(store_id), Plane.CONTROL))
 
-    def search(self, store_id: str, query: str, most: int) -> tuple[SearchHit, ...]:
-        """The best `most` (1..50) chunks for a question."""
-        body = {"query": query, "max_num_results": most}
-        call = Call("POST", url_path("vector_stores", store_id, "search"), body=body, patience=SEARCH)
-        return self._read(call, lambda body: tuple(parse_hit(row) for row in page_of(body).rows))
+    def search_store(self, store_id: str, query: str, max_results: int) -> tuple[SearchHit, ...]:
+        """The best chunks for a question, at most so many (1..50)."""
+        body = {"query": query, "max_num_results": max_results}
+        call = Call("POST", _store_path(store_id, "search"), body=body, timeout=SEARCH_TIMEOUT)
+        return self._read(call, lambda body: tuple(parse_hit(row) for row in parse_page(body).rows))
 
     # -- a store's files ---------------------------------------------------------------------------------
 
-    def files(self, store_id: str, expected: int = 0) -> tuple[LiveFile, ...]:
+    def list_files(self, store_id: str, expected: int = 0) -> tuple[LiveFile, ...]:
         """All files of a store, complete: from both ends at once, and from one when that gave fewer than expected."""
-        path = url_path("vector_stores", store_id, "files")
+        path = _store_path(store_id, "files")
         try:
-            rows = list_bidirectional(self._pages(path, order="asc"), self._pages(path, order="desc"), _at_once)
-            found = tuple(parse_store_file(row) for row in rows)
+            rows = list_bidirectional(self._pages(path, order="asc"), self._pages(path, order="desc"), _in_parallel)
+            files = tuple(parse_store_file(row) for row in rows)
         except MalformedResponse:
-            found = None
-        return self._list(path, parse_store_file) if found is None or len(found) < expected else found
+            return self._list(path, parse_store_file)
+        return files if len(files) >= expected else self._list(path, parse_store_file)
 
-    def ready(self, store_id: str) -> bool:
+    def is_ready(self, store_id: str) -> bool:
         """Whether the store can be used: some services answer 404 for a while after creating it."""
-        try:
-            self._send(Call("GET", url_path("vector_stores", store_id, "files"), params={"limit": 1}))
-        except NotFound:
-            return False
-        return True
+        return self._exists(Call("GET", _store_path(store_id, "files"), params={"limit": 1}))
 
-    def file(self, store_id: str, file_id: str) -> LiveFile:
+    def get_file(self, store_id: str, file_id: str) -> LiveFile:
         """One file of a store."""
-        return self._read(Call("GET", url_path("vector_stores", store_id, "files", file_id)), parse_store_file)
+        return self._read(Call("GET", _store_path(store_id, "files", file_id)), parse_store_file)
 
-    def attached(self, store_id: str, file_id: str) -> bool:
+    def is_attached(self, store_id: str, file_id: str) -> bool:
         """Whether a store still has this file."""
-        return self._there(Call("GET", url_path("vector_stores", store_id, "files", file_id)))
+        return self._exists(Call("GET", _store_path(store_id, "files", file_id)))
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark | None = None) -> LiveFile:
         """Replaces a store file's attributes as a whole, its mark among them."""
-        body = {"attributes": _with_mark(attributes, mark)}
-        return self._read(
-            Call("POST", url_path("vector_stores", store_id, "files", file_id), body=body), parse_store_file
-        )
+        body = {"attributes": with_mark(attributes, mark)}
+        return self._read(Call("POST", _store_path(store_id, "files", file_id), body=body), parse_store_file)
 
-    def detach(self, store_id: str, file_id: str) -> None:
-        """Takes a file out of a store; the File stays (OpenAI spec). One that is gone already is fine."""
-        self._gone(Call("DELETE", url_path("vector_stores", store_id, "files", file_id)))
+    def detach_file(self, store_id: str, file_id: str) -> None:
+        """Takes a file out of a store; the File stays (OpenAI spec). Deleting it twice is fine."""
+        self._delete(Call("DELETE", _store_path(store_id, "files", file_id)))
 
-    def attach(self, store_id: str, entry: AttachmentEntry) -> LiveFile:
-        """Attaches one file. A file that is attached already is an error here, and an answer there: look first."""
-        return self._read(_attaching(store_id, "files", _entry(entry), 1), parse_store_file)
+    def attach_file(self, store_id: str, entry: AttachmentEntry) -> LiveFile:
+        """Attaches one file. A file that is attached already is an error for some services: check first."""
+        return self._read(_attach_call(store_id, "files", entry.body(), 1), parse_store_file)
 
     # -- batches -----------------------------------------------------------------------------------------
 
     def create_batch(self, store_id: str, entries: Sequence[AttachmentEntry]) -> BatchPoll:
         """Attaches up to 2,000 files (OpenAI spec), each with its own attributes and chunking."""
-        body = {"files": [_entry(entry) for entry in entries]}
-        return self._polled(_attaching(store_id, "file_batches", body, len(entries)))
+        body = {"files": [entry.body() for entry in entries]}
+        return self._poll(_attach_call(store_id, "file_batches", body, len(entries)))
 
-    def create_batch_of(
+    def create_uniform_batch(
         self,
         store_id: str,
         file_ids: Sequence[str],
@@ -172,41 +189,41 @@ class Client:
         mark: Mark | None = None,
     ) -> BatchPoll:
         """Attaches files that share attributes, chunking and mark, for services that take no `files`."""
-        body = {"file_ids": list(file_ids), "attributes": _with_mark(attributes, mark), **_strategy(chunking)}
-        return self._polled(_attaching(store_id, "file_batches", body, len(file_ids)))
+        body = {"file_ids": list(file_ids), "attributes": with_mark(attributes, mark), **chunking_body(chunking)}
+        return self._poll(_attach_call(store_id, "file_batches", body, len(file_ids)))
 
-    def batch(self, store_id: str, batch_id: str) -> BatchPoll:
+    def get_batch(self, store_id: str, batch_id: str) -> BatchPoll:
         """A batch's progress. The id in the answer is not trusted: some services echo another object's."""
-        return self._polled(Call("GET", url_path("vector_stores", store_id, "file_batches", batch_id)))
+        return self._poll(Call("GET", _store_path(store_id, "file_batches", batch_id)))
 
-    def batch_files(self, store_id: str, batch_id: str) -> tuple[LiveFile, ...]:
+    def list_batch_files(self, store_id: str, batch_id: str) -> tuple[LiveFile, ...]:
         """All files of a batch, complete."""
-        return self._list(url_path("vector_stores", store_id, "file_batches", batch_id, "files"), parse_store_file)
+        return self._list(_store_path(store_id, "file_batches", batch_id, "files"), parse_store_file)
 
     def cancel_batch(self, store_id: str, batch_id: str) -> None:
         """Asks a batch to stop; what is completed stays, and it may go on for a while."""
-        self._send(Call("POST", url_path("vector_stores", store_id, "file_batches", batch_id, "cancel")))
+        self._send(Call("POST", _store_path(store_id, "file_batches", batch_id, "cancel")))
 
-    def batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
+    def list_batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
         """A store's unfinished batches with their files; None where the service does not list batches."""
-        if not self._lists_batches:
+        if not self._capabilities.list_batches:
             return None
         try:
-            listed = self._list(url_path("vector_stores", store_id, "file_batches"), parse_batch)
+            batches = self._list(_store_path(store_id, "file_batches"), parse_batch)
         except ServiceError as error:
             if missing_from_list_error(error) is None:
                 raise
-            self._lists_batches = not is_permanent(error)
+            if is_permanent(error):
+                self._capabilities = replace(self._capabilities, list_batches=False)
             return None
-        return tuple(self._with_files(store_id, batch) for batch in listed if batch.status in _CHILD_STATES)
+        return tuple(self._with_files(store_id, batch) for batch in batches if batch.status == FileStatus.IN_PROGRESS)
 
     def _with_files(self, store_id: str, batch: LiveBatch) -> LiveBatch:
-        ids = tuple(file.id for file in self.batch_files(store_id, batch.id))
-        return LiveBatch(batch.id, batch.status, batch.created_at, batch.counts, ids)
+        return replace(batch, file_ids=tuple(file.id for file in self.list_batch_files(store_id, batch.id)))
 
     # -- uploads -----------------------------------------------------------------------------------------
 
-    def upload(self, handle: BinaryIO, filename: str) -> Upload:
+    def upload_file(self, handle: BinaryIO, filename: str) -> Upload:
         """Uploads from the handle's start to its end, without holding the bytes in memory."""
 
         def parts() -> Mapping[str, tuple[str, BinaryIO, str]]:
@@ -219,141 +236,130 @@ class Client:
             form={"purpose": PURPOSE},
             files=parts,
             idempotent=False,
-            patience=UPLOAD,
+            timeout=UPLOAD_TIMEOUT,
             costs={Bucket.UPLOADS: 1},
         )
         return self._read(call, parse_upload)
 
-    def uploaded(self, file_id: str) -> Upload:
+    def get_upload(self, file_id: str) -> Upload:
         """One File object."""
         return self._read(Call("GET", url_path("files", file_id)), parse_upload)
 
-    def uploads(self) -> Iterator[Upload]:
-        """All Files for the purpose that ours have, whoever's, newest first; each page is asked for when it is needed.
+    def list_uploads(self) -> Iterator[Upload]:
+        """All Files of our purpose, whoever's, newest first; each page is fetched when it is needed.
 
-        Complete for who reads to the end. Raises ServiceError on the way, when a page fails or is misshapen.
+        Complete only when it is read to the end. Raises ServiceError on the way, when a page fails or is malformed.
         """
-        try:
-            found = map(parse_upload, list_pages(self._pages("/files", order="desc")))
-            yield from (file for file in found if file.purpose in (PURPOSE, ""))
-        except MalformedResponse as why:
-            raise malformed_reply_error(Call("GET", "/files"), why) from why
+        with _naming(Call("GET", "/files")):
+            uploads = map(parse_upload, list_objects(self._pages("/files", order="desc")))
+            yield from (upload for upload in uploads if upload.purpose in (PURPOSE, ""))
 
-    def download(self, file_id: str) -> bytes:
-        """A File's bytes, in memory. Many services give back none that were uploaded for stores."""
-        body: bytes = self._send(Call("GET", url_path("files", file_id, "content"), patience=UPLOAD, raw=True)).body
+    def download_file(self, file_id: str) -> bytes:
+        """A File's bytes, in memory. Many services return none that were uploaded for stores."""
+        call = Call("GET", url_path("files", file_id, "content"), timeout=UPLOAD_TIMEOUT, raw=True)
+        body: bytes = self._send(call).body
         return body
 
-    def text(self, store_id: str, file_id: str) -> str:
+    def get_text(self, store_id: str, file_id: str) -> str:
         """A store file as the service read it: text, whatever was uploaded."""
-        return self._read(Call("GET", url_path("vector_stores", store_id, "files", file_id, "content")), parse_text)
+        return self._read(Call("GET", _store_path(store_id, "files", file_id, "content")), parse_text)
 
     def delete_upload(self, file_id: str) -> None:
-        """Deletes a File. One that is gone already is fine."""
-        self._gone(Call("DELETE", url_path("files", file_id)))
+        """Deletes a File. Deleting it twice is fine."""
+        self._delete(Call("DELETE", url_path("files", file_id)))
 
-    # -- looking around ----------------------------------------------------------------------------------
+    # -- probes ------------------------------------------------------------------------------------------
 
-    def glance(self, path: str, plane: Plane = Plane.DATA) -> Probe:
-        """Asks for one object of a listing, and raises nothing for what the service says."""
-        begun = self.clock.monotonic()
+    def probe(self, path: str, plane: Plane = Plane.DATA) -> Probe:
+        """Asks for one object of a listing; what the service answers is returned, not raised."""
+        started = self.clock.monotonic()
         error: ServiceError | None = None
         try:
-            self._read(Call("GET", path, plane, {"limit": 1}), page_of)
-        except ServiceError as why:
-            error = why
-        return Probe(error, self.clock.monotonic() - begun)
+            self._read(Call("GET", path, plane, {"limit": 1}), parse_page)
+        except ServiceError as cause:
+            error = cause
+        return Probe(error, self.clock.monotonic() - started)
 
     # -- shared ------------------------------------------------------------------------------------------
 
     def _send(self, call: Call) -> Reply:
         reply = self._sender.send(call)
-        self._date = reply.date or self._date
+        self._service_date = reply.date or self._service_date
         return reply
 
-    def _read(self, call: Call, read: Callable[[Any], Typed]) -> Typed:
+    def _read(self, call: Call, parse: Callable[[Any], Typed]) -> Typed:
         reply = self._send(call)
-        try:
-            return read(reply.body)
-        except MalformedResponse as why:
-            raise malformed_reply_error(call, why) from why
+        with _naming(call):
+            return parse(reply.body)
 
-    def _gone(self, call: Call) -> None:
-        """Deletes. A 404 is as good, unless the object can still be read: services hide a missing permission so.
+    def _poll(self, call: Call) -> BatchPoll:
+        reply = self._send(call)
+        with _naming(call):
+            return BatchPoll(parse_batch(reply.body), reply.poll_after)
+
+    def _delete(self, call: Call) -> None:
+        """Deletes. A 404 is as good as success, unless the object can still be read: it may hide a missing permission.
 
         After an attempt that may have deleted it, what is read may be what was there before.
         """
         try:
             self._send(call)
-        except NotFound as refused:
-            if refused.attempts == 1 and self._there(call):
-                why = "it can be read all the same, so this identity may see it and not delete it"
-                raise AccessDenied(f"{refused}; {why}", refused.answer) from None
+        except NotFound as error:
+            if error.attempts == 1 and self._exists(call):
+                reason = "it can be read all the same, so this identity may see but not delete it"
+                raise AccessDenied(f"{error}; {reason}", error.answer) from None
 
-    def _there(self, call: Call) -> bool:
+    def _exists(self, call: Call) -> bool:
         try:
             self._send(replace(call, method="GET"))
         except NotFound:
             return False
         return True
 
-    def _polled(self, call: Call) -> BatchPoll:
-        reply = self._send(call)
-        try:
-            return BatchPoll(parse_batch(reply.body), reply.poll_after)
-        except MalformedResponse as why:
-            raise malformed_reply_error(call, why) from why
-
     def _pages(self, path: str, plane: Plane = Plane.DATA, *, order: str = "asc") -> Callable[[str], Page]:
         def fetch(cursor: str) -> Page:
-            params: dict[str, str | int] = {"limit": PAGE, "order": order}
+            params: dict[str, str | int] = {"limit": PAGE_SIZE, "order": order}
             if cursor:
                 params["after"] = cursor
-            page = self._read(Call("GET", path, plane, params), page_of)
-            self._listed += len(page.rows)
+            page = self._read(Call("GET", path, plane, params), parse_page)
+            self._listed_count += len(page.rows)
             return page
 
         return fetch
 
-    def _list(self, path: str, read: Callable[[Body], Typed], plane: Plane = Plane.DATA) -> tuple[Typed, ...]:
-        """A whole listing from one end; ServiceError when it is misshapen."""
-        try:
-            return tuple(read(row) for row in read_whole_listing(self._pages(path, plane)))
-        except MalformedResponse as why:
-            raise malformed_reply_error(Call("GET", path, plane), why) from why
+    def _list(self, path: str, parse: Callable[[Body], Typed], plane: Plane = Plane.DATA) -> tuple[Typed, ...]:
+        """A whole listing from one end; ServiceError when it is malformed."""
+        with _naming(Call("GET", path, plane)):
+            return tuple(parse(row) for row in list_objects(self._pages(path, plane)))
 
 
-def _at_once(one: Callable[[], Page], other: Callable[[], Page]) -> tuple[Page, Page]:
+@contextmanager
+def _naming(call: Call) -> Iterator[None]:
+    """Turns a MalformedResponse into the error that names the request."""
+    try:
+        yield
+    except MalformedResponse as cause:
+        message = f"{call.method} {call.path}: the service answered with {cause}"
+        raise ServiceError(message, Answer(call.method, call.path, message=str(cause))) from cause
+
+
+def _store_path(store_id: str, *segments: str) -> str:
+    return url_path("vector_stores", store_id, *segments)
+
+
+def _in_parallel(left: Callable[[], Page], right: Callable[[], Page]) -> tuple[Page, Page]:
     with ThreadPoolExecutor(1) as thread:
-        ahead = thread.submit(other)
-        return one(), ahead.result()
+        future = thread.submit(right)
+        return left(), future.result()
 
 
-def _attaching(store_id: str, where: str, body: Mapping[str, Any], files: int) -> Call:
+def _attach_call(store_id: str, collection: str, body: Mapping[str, Any], files: int) -> Call:
     return Call(
         "POST",
-        url_path("vector_stores", store_id, where),
+        _store_path(store_id, collection),
         body=body,
         idempotent=False,
-        patience=ATTACH,
+        timeout=ATTACH_TIMEOUT,
         costs={Bucket.ATTACHES: 1, Bucket.FILES: files},
         scope=store_id,
     )
-
-
-def _entry(entry: AttachmentEntry) -> dict[str, Any]:
-    attributes = _with_mark(entry.attributes, entry.mark)
-    return {"file_id": entry.file_id, "attributes": attributes, **_strategy(entry.chunking)}
-
-
-def _with_mark(attributes: Attributes, mark: Mark | None) -> dict[str, Scalar]:
-    """The attributes to send."""
-    return {**attributes, MARK: str(mark)} if mark else dict(attributes)
-
-
-def _strategy(chunking: Chunking) -> dict[str, Any]:
-    """`auto` is what a service does without a word about it."""
-    if chunking.auto:
-        return {}
-    static = {"max_chunk_size_tokens": chunking.size, "chunk_overlap_tokens": chunking.overlap}
-    return {"chunking_strategy": {"type": "static", "static": static}}

@@ -30,7 +30,7 @@ def connect(
 ) -> Client:
     """A client for this endpoint, over the network where it gets no `transport`; it closes the one it gets.
 
-    `limits` changes the provider's rate limits, as `uploads=500,files=0`. Raises UsageProblem for limits, proxy
+    `limits` changes the provider's rate limits, such as `uploads=500,files=0`. Raises UsageProblem for limits, proxy
     settings or certificates that make no sense.
     """
     per_minute = rates(endpoint.provider, limits)
@@ -40,8 +40,8 @@ def connect(
     }
     hosts = (httpx.URL(url).host for url in (endpoint.data_url, endpoint.control_url))
     http = _http(auth, workers, transport, [host for host in hosts if is_loopback(host)])
-    sender = Sender(http, bases, RateLimiter(clock, per_minute), clock, provider=endpoint.provider)
-    return Client(sender, lists_batches=endpoint.lists_batches)
+    sender = Sender(http, bases, RateLimiter(clock, per_minute), clock, endpoint.provider)
+    return Client(sender, capabilities=endpoint.capabilities)
 
 
 def _http(
@@ -49,7 +49,7 @@ def _http(
 ) -> httpx.Client:
     """Proxies and certificates come from the process environment, as httpx reads it.
 
-    It would send even what is for this machine to a proxy, so `unproxied` hosts have a way of their own.
+    It would send even what is for this machine to a proxy, so `unproxied` hosts bypass it.
     """
     # Equal limits: with fewer kept-alive than allowed connections httpcore closes ones that are in use.
     pool = httpx.Limits(max_connections=workers, max_keepalive_connections=workers, keepalive_expiry=_IDLE)
@@ -58,7 +58,7 @@ def _http(
             auth=auth,
             limits=pool,
             transport=transport,
-            mounts={f"all://{f'[{host}]' if ':' in host else host}": None for host in unproxied},  # None: the usual way
+            mounts={f"all://{f'[{host}]' if ':' in host else host}": None for host in unproxied},  # None: no proxy
             follow_redirects=False,  # a redirect must not carry a credential to another host
             headers={"user-agent": f"vssync/{__version__}"},
         )
@@ -70,5 +70,5 @@ def _http(
         ) from None
     except (ValueError, httpx.InvalidURL):  # their messages quote the address, in which a password may stand
         raise UsageProblem(
-            "proxy settings: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is no address of a proxy; write http://host:port"
+            "proxy settings: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not the address of a proxy; write http://host:port"
         ) from None

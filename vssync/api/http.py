@@ -11,7 +11,7 @@ import random
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -23,7 +23,7 @@ from urllib.parse import quote
 import httpx
 
 from vssync.api.errors import (
-    LOOK,
+    CHECK_ADDRESS,
     answer_of,
     describe_answer,
     error_for,
@@ -32,12 +32,11 @@ from vssync.api.errors import (
     redact,
     request_id,
     unreachable_error,
-    way_out,
 )
-from vssync.api.parse import MalformedResponse
-from vssync.api.rate_limit import Bucket, Clock, RateLimiter
-from vssync.api.retry import ATTEMPTS, Failure, wait_before
+from vssync.api.rate_limit import Clock, RateLimiter
+from vssync.api.retry import MAX_ATTEMPTS, Failure, wait_before_retry
 from vssync.errors import Answer, ServiceError
+from vssync.providers import Bucket, Provider
 
 log = logging.getLogger(__name__)
 Files = Mapping[str, tuple[str, Any, str]]
@@ -52,18 +51,18 @@ class Plane(StrEnum):
 
 # Seconds without a byte from the service. An upload's whole body may be looked at before it is answered, and a
 # batch of thousands of files checked one by one.
-READ, SEARCH, ATTACH, UPLOAD = 30.0, 60.0, 120.0, 600.0
-CONNECT, WRITE = 10.0, 60.0
+READ_TIMEOUT, SEARCH_TIMEOUT, ATTACH_TIMEOUT, UPLOAD_TIMEOUT = 30.0, 60.0, 120.0, 600.0
+CONNECT_TIMEOUT, WRITE_TIMEOUT = 10.0, 60.0
 # The largest answers: bytes of JSON or of a file, and the seconds for JSON to come in. A service may never end one.
-MOST_JSON, MOST_FILE, LONGEST_JSON = 64 << 20, 1 << 30, 600.0
-LONGEST_HINT = 60.0  # seconds; what a service says beyond is not believed
+MAX_JSON_BYTES, MAX_FILE_BYTES, MAX_JSON_SECONDS = 64 << 20, 1 << 30, 600.0
+MAX_POLL_HINT = 60.0  # seconds; what a service says beyond is not believed
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request to make. `files` builds the multipart parts anew for each attempt.
 
-    `patience` is how many seconds the service may be silent; `costs` is what counts against the rate limits, those of
+    `timeout` is how many seconds the service may be silent; `costs` is what counts against the rate limits, those of
     the store `scope` where they are a store's.
     """
 
@@ -75,7 +74,7 @@ class Call:
     form: Mapping[str, str] | None = None
     files: Callable[[], Files] | None = None
     idempotent: bool = True
-    patience: float = READ
+    timeout: float = READ_TIMEOUT
     costs: Mapping[Bucket, int] = field(default_factory=dict)
     scope: str = ""
     raw: bool = False  # the answer is a file's bytes, not JSON
@@ -88,7 +87,6 @@ class Reply:
     body: Any
     date: int | None = None
     poll_after: float | None = None
-    request_id: str = ""
 
 
 class Sender:
@@ -100,20 +98,19 @@ class Sender:
         bases: Mapping[Plane, tuple[str, Mapping[str, str]]],
         limits: RateLimiter,
         clock: Clock,
-        *,
-        provider: str,
+        provider: Provider,
     ) -> None:
         self._http = http
         self._bases = bases
         self._provider = provider
-        self._met: set[Plane] = set()
-        self._gone: set[Plane] = set()  # where the last request was given up without ever reaching the service
+        self._responded: set[Plane] = set()
+        self._unreachable: set[Plane] = set()  # where the last request was given up without ever reaching the service
         self._lock = threading.Lock()
         self.limits = limits
         self.clock = clock
-        self.requests = 0
-        self.repeated = 0
-        self.trouble = ""
+        self.request_count = 0
+        self.retry_count = 0
+        self.last_failure = ""
 
     def close(self) -> None:
         """Closes every connection."""
@@ -132,50 +129,48 @@ class Sender:
             if isinstance(outcome, Reply):
                 return outcome
             failure, error = outcome
-            wait = wait_before(
+            wait = wait_before_retry(
                 failure,
                 idempotent=call.idempotent,
                 attempt=attempt,
                 elapsed=self.clock.monotonic() - started,
-                dice=random.random(),
-                met=call.plane in self._met,
+                jitter=random.random(),
+                has_responded=call.plane in self._responded,
             )
-            if wait is None or (call.plane in self._gone and failure.unreached):
-                self._gone |= {call.plane} if failure.unreached else set()
+            if wait is None or (call.plane in self._unreachable and failure.is_unreached):
+                self._unreachable |= {call.plane} if failure.is_unreached else set()
                 error.attempts = attempt
                 raise error
-            log.debug("%s %s: again in %.1f s, after attempt %d of %d", call.method, call.path, wait, attempt, ATTEMPTS)
-            self.trouble = f"status {failure.status}" if failure.status else "no answer"
-            self._wait(failure, wait)
+            attempts = f"after attempt {attempt} of {MAX_ATTEMPTS}"
+            log.debug("%s %s: again in %.1f s, %s", call.method, call.path, wait, attempts)
+            self.last_failure = f"status {failure.status}" if failure.status else "no answer"
+            if failure.status == 429:
+                self.limits.pause(wait)
+            else:
+                self.clock.sleep(wait)
             with self._lock:
-                self.repeated += 1
-
-    def _wait(self, failure: Failure, seconds: float) -> None:
-        if failure.status == 429:
-            self.limits.pause(seconds)
-        else:
-            self.clock.sleep(seconds)
+                self.retry_count += 1
 
     def _attempt(self, call: Call) -> Reply | tuple[Failure, ServiceError]:
         self.limits.take({Bucket.REQUESTS: 1, **call.costs}, call.scope)
         with self._lock:
-            self.requests += 1
-        seen = ConnectionTrace()
-        request = self._build(call, seen)
-        begun = self.clock.monotonic()
+            self.request_count += 1
+        trace = ConnectionTrace()
+        request = self._build(call, trace)
+        started = self.clock.monotonic()
         try:
             streamed = self._http.send(request, stream=True)
-            most, longest = (MOST_FILE, inf) if call.raw else (MOST_JSON, LONGEST_JSON)
-            response = read_bounded(streamed, most, lambda: self.clock.monotonic() - begun > longest)
-        except ERRORS as cause:
+            max_bytes, max_seconds = (MAX_FILE_BYTES, inf) if call.raw else (MAX_JSON_BYTES, MAX_JSON_SECONDS)
+            response = read_bounded(streamed, max_bytes, lambda: self.clock.monotonic() - started > max_seconds)
+        except _TRANSPORT_ERRORS as cause:
             log.info("%s %s no answer: %s", call.method, request.url.path, type(cause).__name__)
-            failure = seen.failure(cause)
+            failure = trace.failure(cause)
             return failure, transport_error(request, failure, cause, idempotent=call.idempotent)
-        _note(response, self.clock.monotonic() - begun)
-        self._gone.discard(call.plane)
-        return self._read(call, response)
+        _log_response(response, self.clock.monotonic() - started)
+        self._unreachable.discard(call.plane)
+        return self._parse(call, response)
 
-    def _build(self, call: Call, seen: ConnectionTrace) -> httpx.Request:
+    def _build(self, call: Call, trace: ConnectionTrace) -> httpx.Request:
         url, headers = self._bases[call.plane]
         return self._http.build_request(
             call.method,
@@ -185,64 +180,53 @@ class Sender:
             data=call.form,
             files=call.files() if call.files else None,
             headers=headers,
-            timeout=httpx.Timeout(call.patience, connect=CONNECT, write=WRITE, pool=None),
-            extensions={"trace": seen},
+            timeout=httpx.Timeout(call.timeout, connect=CONNECT_TIMEOUT, write=WRITE_TIMEOUT, pool=None),
+            extensions={"trace": trace},
         )
 
-    def _read(self, call: Call, response: httpx.Response) -> Reply | tuple[Failure, ServiceError]:
-        if response.is_success:
-            try:
-                reply = _reply(response, raw=call.raw)
-            except (ValueError, RecursionError):
-                failure = Failure(hopeless=call.plane not in self._met)  # else only this answer was cut or garbled
-                return failure, self._error(call, malformed_response(response), ambiguous=True)
-            self._met.add(call.plane)
-            return reply
-        self._met.add(call.plane)
+    def _parse(self, call: Call, response: httpx.Response) -> Reply | tuple[Failure, ServiceError]:
+        is_first = call.plane not in self._responded
+        try:
+            if response.is_success:
+                reply = _parse_reply(response, raw=call.raw)
+                self._responded.add(call.plane)
+                return reply
+        except (ValueError, RecursionError):  # after a good answer, only this one was cut or garbled
+            return Failure(is_permanent=is_first), self._error(call, malformed_response(response), ambiguous=True)
+        self._responded.add(call.plane)
         answer = answer_of(response)
         failure = Failure(answer.status, answer.code, retry_after=answer.retry_after)
-        return failure, self._error(call, answer, ambiguous=failure.ambiguous)
+        return failure, self._error(call, answer, ambiguous=failure.is_ambiguous)
 
     def _error(self, call: Call, answer: Answer, *, ambiguous: bool) -> ServiceError:
         if ambiguous and not call.idempotent:
             return lost_reply_error(call.method, call.path, describe_answer(answer), answer.request_id)
-        lenient = self._provider == "compatible"
-        return error_for(answer, lenient_absence=lenient, way_out=way_out(self._provider, answer))
+        return error_for(answer, self._provider)
 
 
-def malformed_reply_error(call: Call, why: MalformedResponse) -> ServiceError:
-    """The error for an answer of the wrong shape."""
-    message = f"{call.method} {call.path}: the service answered with {why}"
-    return ServiceError(message, Answer(call.method, call.path, message=str(why)))
+def _log_response(response: httpx.Response, seconds: float) -> None:
+    request, id_ = response.request, request_id(response)
+    milliseconds = round(seconds * 1000)
+    suffix = f" {id_}" if id_ else ""
+    log.info("%s %s %d %d ms%s", request.method, request.url.path, response.status_code, milliseconds, suffix)
 
 
-def _note(response: httpx.Response, seconds: float) -> None:
-    quote = request_id(response)
-    request = response.request
-    words = (request.method, request.url.path, response.status_code, round(seconds * 1000), quote and f" {quote}")
-    log.info("%s %s %d %d ms%s", *words)
-
-
-def _reply(response: httpx.Response, *, raw: bool) -> Reply:
+def _parse_reply(response: httpx.Response, *, raw: bool) -> Reply:
     parsed = json.loads(response.content) if response.content and not raw else {}
+    date, poll_after = (response.headers.get(name, "") for name in ("date", "openai-poll-after-ms"))
+    is_number = poll_after.isascii() and poll_after.isdecimal()
     return Reply(
         body=response.content if raw else parsed,
-        date=_date(response.headers.get("date")),
-        poll_after=_poll_after(response.headers.get("openai-poll-after-ms")),
-        request_id=request_id(response),
+        date=_parse_date(date),
+        poll_after=min(int(poll_after) / 1000, MAX_POLL_HINT) if is_number else None,  # as OpenAI's SDK reads it
     )
 
 
-def _date(text: str | None) -> int | None:
+def _parse_date(text: str) -> int | None:
     try:
         return int(parsedate_to_datetime(text).timestamp()) if text else None
     except (ValueError, OverflowError):
         return None
-
-
-def _poll_after(text: str | None) -> float | None:
-    """OpenAI's SDK honours this hint, in milliseconds."""
-    return min(int(text) / 1000, LONGEST_HINT) if text and text.isascii() and text.isdecimal() else None
 
 
 def url_path(*segments: str) -> str:
@@ -257,9 +241,9 @@ def _quoted(segment: str) -> str:
 
 
 # Everything that can go wrong between us and a whole answer. A host name can be one that DNS cannot even encode.
-ERRORS = (httpx.RequestError, httpx.StreamError, UnicodeError)
+_TRANSPORT_ERRORS = (httpx.RequestError, httpx.StreamError, UnicodeError)
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, UnicodeError)
-_PACKING = (b"content-encoding", b"content-length", b"transfer-encoding")
+_ENCODING_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
@@ -276,69 +260,64 @@ class ConnectionTrace:
     def __call__(self, event: str, _info: Any) -> None:
         self._events.add(event)
 
-    @property
-    def _kept(self) -> bool:
-        """The request went out on a connection that an earlier one had opened."""
-        return (
+    def failure(self, cause: Exception) -> Failure:
+        """What the retry table needs to know."""
+        if isinstance(cause, _UNSENT):
+            return Failure(sent=False, is_permanent=_caused_by(cause, ssl.SSLCertVerificationError))
+        # The request went out on a connection that an earlier one had opened, and nothing came back.
+        is_reused = (
             "http11.send_request_headers.started" in self._events
             and "connection.connect_tcp.started" not in self._events
             and "http11.receive_response_headers.complete" not in self._events
         )
-
-    def failure(self, cause: Exception) -> Failure:
-        """What the retry table needs to know."""
-        if isinstance(cause, _UNSENT):
-            return Failure(sent=False, hopeless=any(isinstance(e, ssl.SSLCertVerificationError) for e in _chain(cause)))
-        return Failure(stale=isinstance(cause, _DROPPED) and self._kept, hopeless=isinstance(cause, ResponseTooLarge))
+        is_permanent = isinstance(cause, ResponseTooLarge)
+        return Failure(stale=isinstance(cause, _DROPPED) and is_reused, is_permanent=is_permanent)
 
 
-def read_bounded(response: httpx.Response, most: int, late: Callable[[], bool]) -> httpx.Response:
-    """A streamed answer with its whole body, decoded, of at most so many bytes; closes the stream.
+def read_bounded(response: httpx.Response, max_bytes: int, is_late: Callable[[], bool]) -> httpx.Response:
+    """A streamed answer with its whole body, decoded; closes the stream.
 
-    Raises Endless when it is larger, however few bytes it was packed into, or `late` while more still comes.
+    Raises ResponseTooLarge when it is larger, however few bytes it was packed into, or late while more still comes.
     """
     with closing(response):
         body = bytearray()
         for part in response.iter_bytes():
             body += part
-            if len(body) > most:
-                raise ResponseTooLarge(f"it is larger than {most >> 20:,} MB")
-            if late():
+            if len(body) > max_bytes:
+                raise ResponseTooLarge(f"it is larger than {max_bytes >> 20:,} MB")
+            if is_late():
                 raise ResponseTooLarge("it comes too slowly to be waited for")
-    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _PACKING]
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _ENCODING_HEADERS]
     return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
 
 
 def transport_error(request: httpx.Request, failure: Failure, cause: Exception, *, idempotent: bool) -> ServiceError:
     """The error to raise when the request is not sent again."""
+    reason = str(cause) or type(cause).__name__
     if failure.sent and not idempotent:
-        return lost_reply_error(request.method, request.url.path, redact(request, _words(cause)))
-    why, way_out = _reading(cause)
-    return unreachable_error(request.method, request.url, redact(request, why), way_out)
+        return lost_reply_error(request.method, request.url.path, redact(request, reason))
+    problem, way_out = _diagnose(cause)
+    return unreachable_error(request.method, request.url, redact(request, f"{problem}: {reason}"), way_out)
 
 
-def _reading(cause: Exception) -> tuple[str, str]:
+def _diagnose(cause: Exception) -> tuple[str, str]:
     """What is wrong, and the way out."""
-    if any(isinstance(link, ssl.SSLCertVerificationError) for link in _chain(cause)):
+    if _caused_by(cause, ssl.SSLCertVerificationError):
         return (
-            f"its certificate is not trusted: {_words(cause)}",
+            "its certificate is not trusted",
             "behind a proxy or authority of your own, name its certificates in SSL_CERT_FILE",
         )
     if isinstance(cause, ResponseTooLarge):
-        return f"its answer cannot be read: {_words(cause)}", LOOK
-    if isinstance(cause, UnicodeError) or any(isinstance(link, socket.gaierror) for link in _chain(cause)):
-        return f"no such host: {_words(cause)}", "look at the region, the address and your DNS"
-    if any(isinstance(link, ssl.SSLError) for link in _chain(cause)):
-        return f"no TLS connection to be had: {_words(cause)}", LOOK
-    return f"cannot be reached: {_words(cause)}", "look at the address, the network and the proxy settings"
+        return "its answer cannot be read", CHECK_ADDRESS
+    if _caused_by(cause, UnicodeError) or _caused_by(cause, socket.gaierror):
+        return "no such host", "check the region, the address and your DNS"
+    if _caused_by(cause, ssl.SSLError):
+        return "no TLS connection", CHECK_ADDRESS
+    return "cannot be reached", "check the address, the network and the proxy settings"
 
 
-def _words(cause: Exception) -> str:
-    return str(cause) or type(cause).__name__
-
-
-def _chain(cause: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what led to it."""
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
+def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether an exception, or what led to it, is of a kind."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error is not None

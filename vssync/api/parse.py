@@ -1,4 +1,4 @@
-"""What the client takes and gives beside the model's own types."""
+"""What the client takes and returns beside the model's own types, and how answers become the model's."""
 
 from __future__ import annotations
 
@@ -35,10 +35,18 @@ class AttachmentEntry:
     chunking: Chunking
     mark: Mark | None = None
 
+    def body(self) -> dict[str, Any]:
+        """As a request has it."""
+        return {
+            "file_id": self.file_id,
+            "attributes": with_mark(self.attributes, self.mark),
+            **chunking_body(self.chunking),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What one reading request came to: an error or none, and how long it took in seconds, attempts included."""
+    """How one reading request ended: with an error or none, and after how many seconds, attempts included."""
 
     error: ServiceError | None
     seconds: float
@@ -46,15 +54,28 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class BatchPoll:
-    """A batch as just read, and how many seconds the service asks to wait before the next look."""
+    """A batch as just read, and how many seconds the service asks to wait before the next poll."""
 
     batch: LiveBatch
-    after: float | None
+    poll_after: float | None
+
+
+def with_mark(attributes: Attributes, mark: Mark | None) -> dict[str, Scalar]:
+    """The attributes to send."""
+    return {**attributes, MARK: str(mark)} if mark else dict(attributes)
+
+
+def chunking_body(chunking: Chunking) -> dict[str, Any]:
+    """A chunking as a request has it: services do `auto` when nothing is said."""
+    if chunking.auto:
+        return {}
+    static = {"max_chunk_size_tokens": chunking.size, "chunk_overlap_tokens": chunking.overlap}
+    return {"chunking_strategy": {"type": "static", "static": static}}
 
 
 Body = Mapping[str, Any]
-Word = TypeVar("Word", bound=StrEnum)
-_MOST = 2**53  # no time, size or count comes near; JSON holds infinities and numbers of any length
+State = TypeVar("State", bound=StrEnum)
+_MAX_NUMBER = 2**53  # no time, size or count comes near; JSON holds infinities and numbers of any length
 
 
 class MalformedResponse(Exception):
@@ -68,7 +89,7 @@ def parse_store(body: Body) -> LiveStore:
     return LiveStore(
         id=store_id,
         name=_text(body.get("name")),
-        status=_word(StoreStatus, body.get("status")),
+        status=_state(StoreStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
         metadata={str(k): _text(v) for k, v in _mapping(body.get("metadata")).items()},
         expires_after_days=_int(expires.get("days")) if isinstance(expires, Mapping) else None,
@@ -83,7 +104,7 @@ def parse_store_file(body: Body) -> LiveFile:
     mark = attributes.pop(MARK, None)
     return LiveFile(
         id=_id(body),
-        status=_word(FileStatus, body.get("status")),
+        status=_state(FileStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
         attributes=attributes,
         chunking=_chunking(body.get("chunking_strategy")),
@@ -96,7 +117,7 @@ def parse_batch(body: Body, file_ids: tuple[str, ...] | None = None) -> LiveBatc
     """A file batch."""
     return LiveBatch(
         id=_id(body),
-        status=_word(FileStatus, body.get("status")),
+        status=_state(FileStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
         counts=_counts(body.get("file_counts")),
         file_ids=file_ids,
@@ -125,7 +146,7 @@ def parse_hit(body: Body) -> SearchHit:
 
 
 def parse_text(body: Body) -> str:
-    """A file's text, its parts joined; older services call the parts `content`. Raises Misshapen without any list."""
+    """A file's text, its parts joined; older services call the parts `content`."""
     parts = _mapping(body).get("data", _mapping(body).get("content"))
     if not isinstance(parts, list):
         raise MalformedResponse("a file's content without its parts")
@@ -139,7 +160,7 @@ def _id(body: Body) -> str:
     return value
 
 
-def _word(kind: type[Word], value: object) -> Word:
+def _state(kind: type[State], value: object) -> State:
     try:
         return kind(str(value))
     except ValueError:
@@ -155,7 +176,7 @@ def _int(value: object) -> int:
 
 
 def _float(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and abs(value) < _MOST else 0.0
+    return float(value) if isinstance(value, int | float) and abs(value) < _MAX_NUMBER else 0.0
 
 
 def _mapping(value: object) -> Body:
@@ -171,7 +192,7 @@ def _scalar(value: object) -> Scalar:
 
 
 def _chunking(value: object) -> Chunking | None:
-    """`other` and null say nothing of how a text was split."""
+    """None for `other` and null, which do not tell how a text was split."""
     kind = _mapping(value).get("type")
     if kind == "auto":
         return AUTO
@@ -182,8 +203,8 @@ def _chunking(value: object) -> Chunking | None:
 
 
 def _error(value: object) -> IngestError | None:
-    said = _mapping(value)
-    return IngestError(_text(said.get("code")), _text(said.get("message"))) if said else None
+    error = _mapping(value)
+    return IngestError(_text(error.get("code")), _text(error.get("message"))) if error else None
 
 
 def _counts(value: object) -> FileCounts:

@@ -6,11 +6,10 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from vssync.errors import UsageProblem
-from vssync.planner.estimate import LIMITS
+from vssync.providers import Bucket, Provider
 
 
 class Clock(Protocol):
@@ -52,35 +51,23 @@ class SystemClock:
             raise Interrupted
 
 
-class Bucket(StrEnum):
-    """What a request counts against; the values are the names a user changes limits by."""
-
-    REQUESTS = "requests"  # every request
-    UPLOADS = "uploads"
-    ATTACHES = "attaches"  # requests that attach, per store
-    FILES = "files"  # files attached, however many a request
-
-
 Rates = Mapping[Bucket, int]
 
 
-def rates(provider: str, changed: str = "") -> Rates:
+def rates(provider: Provider, changed: str = "") -> Rates:
     """How many of each a minute: the provider's own limits, with what `uploads=500,files=0` changes; 0 is unlimited.
 
     Raises UsageProblem for a name or number that makes no sense.
     """
-    usual = LIMITS.get(provider)
-    found = (
-        {Bucket.UPLOADS: usual.uploads, Bucket.ATTACHES: usual.attaches, Bucket.FILES: usual.attached} if usual else {}
-    )
+    result = dict(provider.rates)
     for part in filter(None, (part.strip() for part in changed.split(","))):
         name, _, number = part.partition("=")
         if name not in tuple(Bucket) or not (number.isascii() and number.isdecimal() and len(number) < 10):
             raise UsageProblem(
-                f"--limits {part}: must be a number a minute, as in {Bucket.UPLOADS}=500; names are {', '.join(Bucket)}"
+                f"--limits {part}: must be a number a minute, such as uploads=500; names are {', '.join(Bucket)}"
             )
-        found[Bucket(name)] = int(number)
-    return found
+        result[Bucket(name)] = int(number)
+    return result
 
 
 class RateLimiter:
@@ -92,41 +79,40 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._next: dict[tuple[Bucket, str], float] = {}
         self._paused_until = 0.0
-        self.throttled = 0.0  # seconds this run was asked to pause
+        self.throttled_seconds = 0.0  # seconds this run was asked to pause
 
     def take(self, costs: Mapping[Bucket, int], scope: str = "") -> None:
-        """Waits until a request may go that counts so much against each bucket; `scope` is its store."""
+        """Waits until a request may go that counts so much against each bucket; `scope` is its store.
+
+        It takes a place in every queue at once: a bucket holds a second's worth, so short bursts pass.
+        """
         self._clock.check()
-        wait = self._reserve(costs, scope)
-        while wait > 0:
-            self._clock.sleep(wait)
-            wait = self.held  # another thread may have been told to wait meanwhile
-
-    def pause(self, seconds: float) -> None:
-        """Holds every thread's next request back: a 429 concerns the run, not the thread that met it."""
-        with self._lock:
-            until = self._clock.monotonic() + seconds
-            self.throttled += max(0.0, until - max(self._paused_until, self._clock.monotonic()))
-            self._paused_until = max(self._paused_until, until)
-
-    @property
-    def held(self) -> float:
-        """Seconds from now in which nothing may be sent, since the service asked for it."""
-        return max(0.0, self._paused_until - self._clock.monotonic())
-
-    def _reserve(self, costs: Mapping[Bucket, int], scope: str) -> float:
-        """A place in every queue: a bucket holds a second's worth, so short bursts pass at once."""
         with self._lock:
             now = self._clock.monotonic()
             starts = [self._book(bucket, amount, scope, now) for bucket, amount in costs.items()]
-            return max(self._paused_until, *starts, now) - now
+            wait = max(self._paused_until, *starts, now) - now
+        while wait > 0:
+            self._clock.sleep(wait)
+            wait = self.pause_seconds  # another thread may have been told to wait meanwhile
+
+    def pause(self, seconds: float) -> None:
+        """Holds every thread's next request back: a 429 concerns the run, not only the thread that got it."""
+        with self._lock:
+            until = self._clock.monotonic() + seconds
+            self.throttled_seconds += max(0.0, until - max(self._paused_until, self._clock.monotonic()))
+            self._paused_until = max(self._paused_until, until)
+
+    @property
+    def pause_seconds(self) -> float:
+        """Seconds from now in which nothing may be sent, since the service asked for it."""
+        return max(0.0, self._paused_until - self._clock.monotonic())
 
     def _book(self, bucket: Bucket, amount: int, scope: str, now: float) -> float:
         """When this bucket lets the request go."""
         rate = self._per_minute.get(bucket)
         if not rate:
             return now
-        line = bucket, scope if bucket is Bucket.ATTACHES else ""
-        slot = max(self._next.get(line, 0.0), now - 1.0)
-        self._next[line] = slot + amount * 60.0 / rate
-        return slot
+        queue = bucket, scope if bucket is Bucket.ATTACHES else ""
+        start = max(self._next.get(queue, 0.0), now - 1.0)
+        self._next[queue] = start + amount * 60.0 / rate
+        return start

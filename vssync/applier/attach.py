@@ -67,8 +67,12 @@ def _send(store: StoreContext, files: Sequence[PendingFile], capabilities: Capab
         # Some services answer with the store's id: then nothing is known of the batch, and its files are looked at.
         return InFlightBatch(tuple(files), "" if batch_id == store.id else batch_id)
     if capabilities.batches and capabilities.attribute_updates:
-        for _, alike in groupby(sorted(files, key=_chunking), _chunking):
-            _send_shared_batch(store, list(alike))
+        # Batches whose files share one chunking and a provisional mark; each file's own attributes come after it.
+        for _, group in groupby(sorted(files, key=_chunking), _chunking):
+            alike = list(group)
+            file_ids = [file.file_id for file in alike]
+            store.writes.create_batch_of(store.id, file_ids, alike[0].put.chunking, alike[0].mark.as_provisional())
+            store.run.watcher.on_batch_sent(store.key)
         return InFlightBatch(tuple(files))
     (file,) = files
     store.writes.attach(store.id, file.entry)
@@ -79,20 +83,13 @@ def _chunking(file: PendingFile) -> tuple[int, int]:
     return file.put.chunking.size, file.put.chunking.overlap
 
 
-def _send_shared_batch(store: StoreContext, files: list[PendingFile]) -> None:
-    """A batch whose files share one chunking and a provisional mark; each file's own attributes come after it."""
-    shared_mark = files[0].mark.as_provisional()
-    store.writes.create_batch_of(store.id, [file.file_id for file in files], files[0].put.chunking, shared_mark)
-    store.run.watcher.on_batch_sent(store.key)
-
-
 def _handle_refusal(
     store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int, tried: Capabilities
 ) -> list[InFlightBatch]:
     """Another way, the halves of what cannot go together, or the end of the one that is refused."""
     missing = missing_from_create_error(error, [file.file_id for file in files])
     try:
-        if missing is MissingCapability.BATCHES and not store.client.ready(store.id):
+        if missing is MissingCapability.BATCHES and not store.client.is_ready(store.id):
             return _leave_unattached(store, files, error)  # the store is gone: that says nothing of these files
         if _record_missing(store, missing, tried):
             return attach(store, files, retries)
@@ -133,7 +130,7 @@ def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], erro
     code = error.answer.code
     if len(files) > 1 or code in ("file_already_attached", "unsupported_file"):
         return code == "file_already_attached"
-    return store.client.attached(store.id, files[0].file_id)
+    return store.client.is_attached(store.id, files[0].file_id)
 
 
 def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
@@ -159,10 +156,10 @@ def _find_attached(
     one_request = len(files) == 1 or (capabilities.batches and capabilities.batch_files)  # then one file tells of all
 
     def list_attached() -> set[str]:
-        return wanted.intersection(live.id for live in store.client.files(store.id))
+        return wanted.intersection(live.id for live in store.client.list_files(store.id))
 
     def all_attached() -> bool:
-        return store.client.attached(store.id, files[0].file_id) if one_request else list_attached() == wanted
+        return store.client.is_attached(store.id, files[0].file_id) if one_request else list_attached() == wanted
 
     try:
         poll_until(store.run, all_attached, timeout=store.run.settings.grace)

@@ -71,10 +71,10 @@ def held_file_ids(client: Client, pool: Pool, owner: str, declared: Collection[s
     """
     stores = [
         store
-        for store in client.stores()
+        for store in client.list_stores()
         if store.id in declared or store.name in declared or _has_same_name(store, owner)
     ]
-    listings = pool.map(lambda store: client.files(store.id, store.counts.total), stores)
+    listings = pool.map(lambda store: client.list_files(store.id, store.counts.total), stores)
     held: dict[str, frozenset[str]] = {}
     for store, files in zip(stores, listings, strict=True):
         for file in files:

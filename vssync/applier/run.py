@@ -39,7 +39,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     stores = lower(plan)
     _open_ledger(run, plan.owner, stores)
     run.writes.journal.begin()
-    run.watcher.on_start([_workload(run, steps) for steps in stores], lambda: run.client.held)
+    run.watcher.on_start([_workload(run, steps) for steps in stores], lambda: run.client.pause_seconds)
     store_ids: dict[str, str] = {}
     interrupted = False
     try:
@@ -61,10 +61,10 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
         orphans=run.ledger.orphans(),
         store_ids=tuple(sorted(store_ids.items())),
         seconds=run.client.clock.monotonic() - started,
-        requests=run.client.requests,
-        repeated=run.client.repeated,
+        requests=run.client.request_count,
+        repeated=run.client.retry_count,
         interrupted=interrupted,
-        throttled=run.client.throttled,
+        throttled=run.client.throttled_seconds,
     )
     # The journal keeps what the next run needs.
     run.writes.journal.end({orphan.file_id for orphan in report.orphans} if report.converged else None)

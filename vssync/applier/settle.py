@@ -46,7 +46,7 @@ def _list_files(store: StoreContext, batch: InFlightBatch) -> tuple[Mapping[str,
     since = max(batch.sent, store.last_progress)
     if batch.batch_id:
         stuck = not wait_for_batch(store, batch.batch_id, since).status.ended
-        return {file.id: file for file in store.client.batch_files(store.id, batch.batch_id)}, stuck
+        return {file.id: file for file in store.client.list_batch_files(store.id, batch.batch_id)}, stuck
     return wait_for_files(store, {file.file_id for file in batch.files}, since)
 
 
@@ -133,7 +133,7 @@ def record_read_back(store: StoreContext, live: LiveFile, sent: Attributes, mark
     service keeps no attributes, VssyncError where it keeps the old ones.
     """
     if not live.attributes and live.mark is None:
-        live = store.client.file(store.id, live.id)
+        live = store.client.get_file(store.id, live.id)
     if live.mark != mark:
         live = _resend_attributes(store, live.id, sent, mark)
     if attributes_digest(live.attributes) != attributes_digest(sent):
@@ -154,7 +154,7 @@ def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark
         if missing_from_update_error(error) is None:
             raise
         why = ", and cannot change attributes later"
-    live = store.client.file(store.id, file_id)
+    live = store.client.get_file(store.id, file_id)
     if live.mark == mark:
         return live
     if isinstance(live.mark, Mark):

@@ -6,6 +6,7 @@ Each is read once after it was written: without its mark the next plan would not
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from vssync.applier.context import ApplyRun, StoreContext
@@ -46,20 +47,21 @@ def delete_store(run: ApplyRun, steps: StoreSteps) -> None:
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
     """Our own uploads in an expired store, whose files no plan reads; some services no longer list them."""
     try:
-        owner = run.client.store(store_id).mark
-        files = run.client.files(store_id)
+        owner = run.client.get_store(store_id).mark
+        files = run.client.list_files(store_id)
     except VssyncError as error:
         run.ledger.record_suspect(
             f"uploads in the store {store_id}, which could not be listed before it was deleted: {error}"
         )
         return ()
-    return tuple(file.id for file in files if _is_uploaded_by(owner, file.mark))
-
-
-def _is_uploaded_by(owner: object, mark: object) -> bool:
-    if not (isinstance(owner, StoreMark) and isinstance(mark, Mark)):
-        return False
-    return mark.owner == owner.owner and mark.origin is Origin.UPLOADED
+    if not isinstance(owner, StoreMark):
+        return ()
+    marks = ((file.id, file.mark) for file in files)
+    return tuple(
+        file_id
+        for file_id, mark in marks
+        if isinstance(mark, Mark) and mark.owner == owner.owner and mark.origin is Origin.UPLOADED
+    )
 
 
 def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
@@ -69,7 +71,7 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
     if body["expires_after"] is None:
         del body["expires_after"]
     live = _create_once(run, body)
-    if not poll_until(run, lambda: run.client.ready(live.id)):
+    if not poll_until(run, lambda: run.client.is_ready(live.id)):
         raise VssyncError(f"{settings.key}: the new store {live.id} does not answer yet; apply again later")
     _verify_mark(run, settings.key, live, change)
     return live.id
@@ -78,7 +80,7 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) -> None:
     """Raises VssyncError for a store that was written and carries no mark; a response may leave metadata out."""
     mark = change.metadata[STORE_OWNER]
-    if mark != (live.metadata.get(STORE_OWNER) or run.client.store(live.id).metadata.get(STORE_OWNER)):
+    if mark != (live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)):
         raise VssyncError(
             f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: "
             f"declare this one with `id: {live.id}` and `external: true`"
@@ -102,7 +104,7 @@ def _create_once(run: ApplyRun, body: Mapping[str, Any]) -> LiveStore:
 
 def _find_by_mark(run: ApplyRun, mark: str) -> LiveStore | None:
     """The store with this mark, if any; an expired one does not count, since the new one replaces it."""
-    usable = (store for store in run.client.stores() if store.status is not StoreStatus.EXPIRED)
+    usable = (store for store in run.client.list_stores() if store.status is not StoreStatus.EXPIRED)
     return next((store for store in usable if store.metadata.get(STORE_OWNER) == mark), None)
 
 
@@ -144,22 +146,19 @@ class BatchNote:
 
     def _check_needed(self) -> bool:
         """Asked once a store, and only when there is a batch to note."""
+        capabilities = self._store.run.capabilities
         if self._is_needed is None:
-            capabilities = self._store.run.capabilities
-            self._is_needed = capabilities.store_updates and capabilities.batches and self._lists_no_batches()
+            self._is_needed = False
+            if capabilities.store_updates and capabilities.batches:
+                with suppress(VssyncError):
+                    self._is_needed = self._store.client.list_batches(self._store.id) is None
         return self._is_needed
-
-    def _lists_no_batches(self) -> bool:
-        try:
-            return self._store.client.batches(self._store.id) is None
-        except VssyncError:
-            return False
 
     def _write(self, batch_ids: tuple[str, ...]) -> None:
         """Metadata that others own is sent along unchanged, since a write replaces the whole map."""
         store = self._store
         try:
-            live = store.client.store(store.id).metadata
+            live = store.client.get_store(store.id).metadata
             others = {name: value for name, value in live.items() if name != STORE_BATCHES}
             note = {STORE_BATCHES: batch_note_text(batch_ids)} if batch_ids else {}
             store.writes.update_store(store.id, {"metadata": {**others, **note}})

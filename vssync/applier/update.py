@@ -22,7 +22,7 @@ def cancel_batch(store: StoreContext, step: BatchStep) -> Result:
     try:
         store.writes.cancel_batch(store.id, step.batch_id)
     except ServiceError:
-        if not store.client.batch(store.id, step.batch_id).batch.status.ended:
+        if not store.client.get_batch(store.id, step.batch_id).batch.status.ended:
             raise
     return await_batch(store, step)
 
@@ -65,7 +65,7 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
 
 def remove_copy(store: StoreContext, step: Drop) -> Result:
     """Detaches a copy; where another copy of its key is kept, only after reading that one as completed."""
-    if step.kept_id and store.client.file(store.id, step.kept_id).status is not FileStatus.COMPLETED:
+    if step.kept_id and store.client.get_file(store.id, step.kept_id).status is not FileStatus.COMPLETED:
         return Result(Status.SKIPPED, f"the copy to keep, {step.kept_id}, is not completed; plan again")
     store.detach_copy(step)
     return DONE

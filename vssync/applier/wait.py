@@ -63,7 +63,7 @@ def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = Non
 
     def read() -> BatchPoll:
         try:
-            return store.client.batch(store.id, batch_id)
+            return store.client.get_batch(store.id, batch_id)
         except NotFound:
             return BatchPoll(LiveBatch(batch_id, FileStatus.UNKNOWN, 0), None)
 
@@ -72,7 +72,7 @@ def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = Non
         read,
         lambda poll: poll.batch.status.ended,
         lambda poll: poll.batch.counts,
-        hint_of=lambda poll: poll.after,
+        hint_of=lambda poll: poll.poll_after,
         since=since,
     ).batch
 
@@ -84,11 +84,11 @@ def wait_for_files(
 
     The store is listed where that takes fewer requests a look than reading each file; otherwise the result is empty.
     """
-    if len(file_ids) < 2 or store.client.store(store.id).counts.total > _PAGE * len(file_ids):
+    if len(file_ids) < 2 or store.client.get_store(store.id).counts.total > _PAGE * len(file_ids):
         return {}, False
 
     def read() -> Mapping[str, LiveFile]:
-        return {file.id: file for file in store.client.files(store.id) if file.id in file_ids}
+        return {file.id: file for file in store.client.list_files(store.id) if file.id in file_ids}
 
     def count_ended(files: Mapping[str, LiveFile]) -> int:
         return sum(file.status.ended for file in files.values())
@@ -107,7 +107,7 @@ def wait_for_file(store: StoreContext, file_id: str, until: float) -> LiveFile:
 
     def read() -> LiveFile:
         try:
-            return store.client.file(store.id, file_id)
+            return store.client.get_file(store.id, file_id)
         except NotFound:
             return _NOT_VISIBLE
 
@@ -117,6 +117,8 @@ def wait_for_file(store: StoreContext, file_id: str, until: float) -> LiveFile:
 
 def wait_until_detached(store: StoreContext, file_id: str) -> None:
     """Waits until a detached file is not listed any more. Raises VssyncError when it stays."""
-    is_listed = poll_until(store.run, lambda: store.client.attached(store.id, file_id), lambda is_listed: not is_listed)
+    is_listed = poll_until(
+        store.run, lambda: store.client.is_attached(store.id, file_id), lambda is_listed: not is_listed
+    )
     if is_listed:
         raise VssyncError(f"{file_id}: still attached to {store.id} long after it was detached; apply again later")

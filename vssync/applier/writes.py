@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from vssync.api.client import Client
 from vssync.api.parse import AttachmentEntry, BatchPoll
@@ -43,7 +43,7 @@ class Writes:
         write = Write(Operation.UPLOAD, name=file.filename, size=file.size, sha256=file.sha256)
         with self._journaled(write) as record_id, open_unchanged(root, file) as handle:
             try:
-                file_id = self.client.upload(handle, file.filename).id
+                file_id = self.client.upload_file(handle, file.filename).id
             except LostReply as error:
                 file_id = on_lost(error)
             record_id(file_id)
@@ -64,17 +64,17 @@ class Writes:
     def create_batch_of(self, store_id: str, file_ids: Sequence[str], chunking: Chunking, mark: Mark) -> None:
         """All files get this chunking and this mark, and no other attributes."""
         with self._journaled(Write(Operation.ATTACH, store_id, tuple(file_ids))) as record_id:
-            record_id(self.client.create_batch_of(store_id, file_ids, {}, chunking, mark).batch.id)
+            record_id(self.client.create_uniform_batch(store_id, file_ids, {}, chunking, mark).batch.id)
 
     def attach(self, store_id: str, entry: AttachmentEntry) -> None:
         with self._journaled(Write(Operation.ATTACH, store_id, (entry.file_id,))):
-            self.client.attach(store_id, entry)
+            self.client.attach_file(store_id, entry)
 
     def detach(self, store_id: str, file_id: str, *, ours: bool, file: DesiredFile | None = None) -> None:
         """`ours`: it is our own upload, perhaps held by nothing from now on; `file` is what it was made from."""
         name, size, sha256 = (file.filename, file.size, file.sha256) if file else ("", 0, "")
         with self._journaled(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, ours)):
-            self.client.detach(store_id, file_id)
+            self.client.detach_file(store_id, file_id)
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark) -> LiveFile:
         with self._journaled(Write(Operation.ATTRIBUTES, store_id, (file_id,))):
@@ -84,13 +84,13 @@ class Writes:
         with self._journaled(Write(Operation.CANCEL, store_id, name=batch_id)):
             self.client.cancel_batch(store_id, batch_id)
 
-    def create_store(self, body: Mapping[str, Any]) -> LiveStore:
+    def create_store(self, body: Mapping[str, object]) -> LiveStore:
         with self._journaled(Write(Operation.CREATE_STORE, name=str(body["name"]))) as record_id:
             live = self.client.create_store(body)
             record_id(live.id)
         return live
 
-    def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
+    def update_store(self, store_id: str, body: Mapping[str, object]) -> LiveStore:
         with self._journaled(Write(Operation.UPDATE_STORE, store_id)):
             return self.client.update_store(store_id, body)
 

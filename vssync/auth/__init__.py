@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from vssync.auth.bearer import bearer
 from vssync.auth.credential import Credential
 from vssync.auth.iam import iam
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.endpoints import Endpoint
+from vssync.providers import AuthKind
 
 
 def make(

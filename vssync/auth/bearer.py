@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import httpx
 
 from vssync.auth.credential import Credential, CredentialError, Flow
-from vssync.endpoints import KEY_VARIABLES, Endpoint
+from vssync.endpoints import Endpoint
 
 _KEY = re.compile(r"[\x21-\x7e]+")
 
@@ -31,11 +31,13 @@ def bearer(endpoint: Endpoint, environment: Mapping[str, str]) -> Bearer:
 
     Raises CredentialError, naming the variables, where none is set or what is set cannot be a key.
     """
-    names = KEY_VARIABLES[endpoint.provider]
+    names = endpoint.provider.key_variables
     source = next((name for name in names if environment.get(name, "").strip()), "")
     if not source:
-        raise CredentialError(f"bearer key: not set; put the key of {endpoint.provider} into {' or '.join(names)}")
+        raise CredentialError(f"bearer key: not set; put the key of {endpoint.provider.name} into {' or '.join(names)}")
     key = environment[source].strip()  # a key read from a file brings its line end along
     if not _KEY.fullmatch(key):
-        raise CredentialError(f"{source}: holds a character no key has, as a space, a line end or a typographic quote")
+        raise CredentialError(
+            f"{source}: holds a character that no key has, such as a space, a line end or a typographic quote"
+        )
     return Bearer(endpoint, key, source)

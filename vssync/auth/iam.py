@@ -16,7 +16,8 @@ from vssync.auth.credential import CredentialError
 from vssync.auth.keys import PASSPHRASE, fingerprint, unlock
 from vssync.auth.profile import Profile, read_profile
 from vssync.auth.signed import Signed, Signer
-from vssync.endpoints import AuthKind, Endpoint
+from vssync.endpoints import Endpoint
+from vssync.providers import AuthKind
 
 Ask = Callable[[str], str]
 Phrases = Callable[[Profile, Path], Iterator[str]]

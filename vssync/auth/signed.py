@@ -19,8 +19,8 @@ import httpx
 from vssync.auth.credential import Credential, Flow
 from vssync.endpoints import Endpoint
 from vssync.errors import AccessDenied, Answer
+from vssync.limits import CLOCK_SKEW
 
-SKEW = 300  # seconds: OCI refuses signatures dated further off
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -102,7 +102,7 @@ class Signed(Credential):
 
     def _check_clock(self, response: httpx.Response) -> None:
         theirs = _seconds(response.headers.get("date", ""))
-        if theirs is None or abs(behind := theirs - self._clock()) <= SKEW:
+        if theirs is None or abs(behind := theirs - self._clock()) <= CLOCK_SKEW:
             return
         request = response.request
         answer = Answer(request.method, request.url.path, 401, request_id=response.headers.get("opc-request-id", ""))

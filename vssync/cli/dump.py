@@ -11,6 +11,7 @@ import click
 
 from vssync.cli import exit_codes
 from vssync.cli.options import make_settings, manifest_options, service_options
+from vssync.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from vssync.model.state import ServiceSpec
@@ -33,7 +34,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--name", help="The name of the manifest.  [default: the store's, with a random suffix]")
 @click.option(
     "--provider",
-    type=click.Choice(["local", "oci", "openai", "compatible"]),
+    type=click.Choice(list(PROVIDERS)),
     help="Use this service, not the manifest's.",
 )
 @click.option("--project", default="", help="With --provider oci: the OCID of the project.")

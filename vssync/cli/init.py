@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vssync.cli import exit_codes
+from vssync.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from vssync.commands.init import DraftEntry, ManifestDraft
 
 
-_PROVIDERS = click.Choice(["local", "oci", "openai", "compatible"])
+_PROVIDERS = click.Choice(list(PROVIDERS))
 
 
 @click.command()
@@ -57,7 +58,6 @@ def init(manifest: Path, yes: bool, **given: Any) -> int:
 def _draft(path: Path, given: dict[str, Any], *, asking: bool) -> ManifestDraft:
     """What the manifest is to say, by flags, then answers, then what the folder suggests."""
     from vssync.commands.init import (
-        WIZARD_FIELDS,
         DraftEntry,
         draft_manifest,
         propose_entries,
@@ -76,7 +76,7 @@ def _draft(path: Path, given: dict[str, Any], *, asking: bool) -> ManifestDraft:
     name = answer("name", "Name", suggested, _name)
     service = {
         field.name: answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
-        for field in WIZARD_FIELDS[provider]
+        for field in PROVIDERS[provider].wizard_fields
     }
     entries = tuple(map(DraftEntry, given["paths"])) or propose_entries(survey_folder(path.parent), provider)
     if asking and not given["paths"]:

@@ -9,6 +9,7 @@ import click
 from vssync.cli import completion, exit_codes
 from vssync.cli.options import make_settings, make_view, manifest_options, service_options, view_options
 from vssync.cli.session import json_format_option, open_session_or_exit
+from vssync.limits import SEARCH_RESULTS
 
 
 @click.command()
@@ -24,7 +25,7 @@ from vssync.cli.session import json_format_option, open_session_or_exit
 @click.option(
     "-n",
     "--most",
-    type=click.IntRange(1, 50),
+    type=click.IntRange(SEARCH_RESULTS[0], SEARCH_RESULTS[-1]),
     metavar="N",
     default=5,
     show_default=True,

@@ -51,4 +51,4 @@ def cancel_batch(work: Session, batch_id: str, record: Journal) -> FileStatus:
     if not found.ours:
         raise Refused(f"{batch_id}: not ours: not every file in it carries the mark of {work.loaded.desired.owner}.")
     Writes(work.client, record).cancel_batch(found.store_id, batch_id)
-    return work.client.batch(found.store_id, batch_id).batch.status
+    return work.client.get_batch(found.store_id, batch_id).batch.status

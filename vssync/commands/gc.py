@@ -16,12 +16,12 @@ from vssync.commands.snapshot import list_files
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.journal.records import UnattachedUpload
 from vssync.journal.writer import Journal
+from vssync.limits import CLOCK_SKEW
 from vssync.manifest.placeholders import upload_digest
 from vssync.model.report import Orphan
 from vssync.model.state import Desired, LiveStore, Upload
 
 SPARED = 24 * 3600  # seconds; a younger upload may be one that another machine is about to attach
-_SAME_CLOCK = 300  # seconds by which a service's clock may differ from ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def find_orphans(work: Session, record: Journal, *, suspected: bool = False) -> 
     found = {orphan.file_id: orphan for orphan in there if orphan}
     known = _known(work.loaded.desired)
     if known.proven or suspected:
-        free = [file for file in work.client.uploads() if file.id not in found]
+        free = [file for file in work.client.list_uploads() if file.id not in found]
         now = work.client.service_date or max((file.created_at for file in free), default=0)
         named = _by_name(free, known, record, now)
         found |= {orphan.file_id: orphan for orphan in named if suspected or not orphan.suspected}
@@ -70,7 +70,7 @@ def delete_orphans(work: Session, record: Journal, found: Collection[Orphan]) ->
 def _there(client: Client, kept: UnattachedUpload) -> Orphan | None:
     """The orphan, unless somebody has deleted it."""
     try:
-        found = client.uploaded(kept.file_id)
+        found = client.get_upload(kept.file_id)
     except NotFound:
         return None
     return Orphan(kept.file_id, f"{found.filename}, {found.size:,} bytes: uploaded by an earlier run of this machine")
@@ -88,7 +88,7 @@ def _by_name(free: Collection[Upload], known: KnownUploads, record: Journal, now
     lost = {(write.name, write.size): at for write, at in record.past.suspected}
     for file in free:
         form = (file.filename, file.size)
-        explained = form in lost and file.created_at >= lost[form] - _SAME_CLOCK
+        explained = form in lost and file.created_at >= lost[form] - CLOCK_SKEW
         if not explained and now - file.created_at < SPARED:
             continue
         told = f"{file.filename}, {file.size:,} bytes"
@@ -106,7 +106,7 @@ def _held(work: Session, file_ids: frozenset[str]) -> frozenset[str]:
     Neither the journal nor a name tells what somebody has attached to a store of another owner. Looked at last, so that
     little can happen before the uploads are deleted.
     """
-    stores = work.client.stores() if file_ids else ()
+    stores = work.client.list_stores() if file_ids else ()
     return frozenset().union(*work.pool.map(lambda store: _held_by(work.client, store, file_ids), stores))
 
 
@@ -116,7 +116,7 @@ def _held_by(client: Client, store: LiveStore, file_ids: frozenset[str]) -> froz
         files, unlisted = list_files(client, store)
         listed = file_ids.intersection(file.id for file in files)
         asked = file_ids - listed if unlisted else ()
-        return listed.union(file_id for file_id in asked if client.attached(store.id, file_id))
+        return listed.union(file_id for file_id in asked if client.is_attached(store.id, file_id))
     except ServiceError as error:
         raise ServiceError(
             f"{store.name} ({store.id}): its files cannot be listed, so nobody can tell which uploads it needs, and "

@@ -16,8 +16,8 @@ from wcmatch import glob
 from vssync.errors import Refused, UsageProblem, VssyncError
 from vssync.manifest.globs import FoundFile, Listing, compile_pattern, pattern_problem
 from vssync.manifest.placeholders import file_extension
-from vssync.manifest.providers import EXTENSIONS, LARGEST
 from vssync.manifest.schema import LABEL_PATTERN
+from vssync.providers import PROVIDERS
 from vssync.render.yaml_writer import yaml_scalar
 from vssync.sources.load import MANIFEST_NAME
 from vssync.sources.sandbox import sandbox_around
@@ -44,12 +44,13 @@ def manifest_path(path: Path) -> Path:
 
 def survey_folder(folder: Path) -> FolderSurvey:
     """Which documents lie in a folder. What cannot be read is left out: nothing depends on it yet."""
+    documents = frozenset().union(*(provider.documents for provider in PROVIDERS.values()))
     extensions: dict[str, set[str]] = {}
     noise: dict[str, set[str]] = {}
     for top, folders, names in _walk(folder):
         noise.setdefault(top, set()).update(NOISE.intersection(folders))
         found = {os.path.splitext(name)[1] for name in names}
-        extensions.setdefault(top, set()).update(suffix for suffix in found if suffix.lower() in ANY_DOCUMENT)
+        extensions.setdefault(top, set()).update(suffix for suffix in found if suffix.lower() in documents)
     return FolderSurvey(extensions, noise)
 
 
@@ -130,46 +131,6 @@ IGNORED = ".vssync/"
 NOISE = frozenset(("node_modules", "bower_components", "site-packages", "venv", "__pycache__"))  # others' documents
 _WIDTH = 110  # of comments
 MOST_FOLDERS = 6  # beyond that one pattern over everything reads better
-_OFFICE = (".pdf", ".doc", ".docx", ".pptx")
-DOCUMENTS: Mapping[str, frozenset[str]] = {  # what people mean by documents, of what each provider can read
-    "local": frozenset((".md", ".txt", ".html", ".tex")),
-    "oci": frozenset((".md", ".txt", ".pdf")),
-    "openai": frozenset((".md", ".txt", ".html", ".tex", *_OFFICE)),
-    "compatible": frozenset((".md", ".txt", ".html", ".tex", *_OFFICE)),
-}
-ANY_DOCUMENT = frozenset().union(*DOCUMENTS.values())
-
-
-@dataclass(frozen=True, slots=True)
-class WizardField:
-    """A field of `service` that a provider needs: what to ask, and what stands there until somebody knows better."""
-
-    name: str
-    question: str
-    example: str
-
-
-WIZARD_FIELDS: Mapping[str, tuple[WizardField, ...]] = {
-    "local": (),
-    "oci": (
-        WizardField("region", "the OCI region", "us-chicago-1"),
-        WizardField(
-            "project", "the OCID of the Generative AI project", "ocid1.generativeaiproject.oc1.us-chicago-1.CHANGE"
-        ),
-        WizardField("compartment", "the OCID of the project's compartment", "ocid1.compartment.oc1..CHANGE"),
-    ),
-    "openai": (),
-    "compatible": (WizardField("data_url", "the service's base URL", "https://vectors.example.com/v1"),),
-}
-WIZARD_NOTES: Mapping[str, str] = {
-    "local": "The service inside vssync: no account, no network. It keeps what it stores in .vssync/local/ beside "
-    "this file. `oci`, `openai` and `compatible` are services elsewhere.",
-    "oci": "OCI Generative AI. Requests are signed with a profile of ~/.oci/config (pip install 'vssync[oci]'), or "
-    "carry the key in VSSYNC_API_KEY. Secrets never stand in a manifest.",
-    "openai": "OpenAI. The key is taken from VSSYNC_API_KEY or OPENAI_API_KEY; secrets never stand in a manifest.",
-    "compatible": "A service that speaks OpenAI's vector store API. A key is taken from VSSYNC_API_KEY; secrets "
-    "never stand in a manifest. Whoever runs vssync allows the host with --allow-host.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +193,7 @@ def propose_entries(seen: FolderSurvey, provider: str) -> tuple[DraftEntry, ...]
 
 
 def _readable(suffixes: Collection[str], provider: str) -> list[str]:
-    return sorted(suffix for suffix in suffixes if suffix.lower() in DOCUMENTS[provider])
+    return sorted(suffix for suffix in suffixes if suffix.lower() in PROVIDERS[provider].documents)
 
 
 def _entry(folder: str, suffixes: list[str], noise: Collection[str]) -> DraftEntry:
@@ -273,10 +234,10 @@ def _excluded(entry: DraftEntry, name: str) -> bool:
 
 def _kind(name: str, size: int, provider: str) -> str:
     """Why a file cannot be uploaded, in the words of `skip`; empty when it can."""
-    taken = EXTENSIONS[provider]
-    if taken is not None and file_extension(name) not in taken:
+    row = PROVIDERS[provider]
+    if row.extensions is not None and file_extension(name) not in row.extensions:
         return "unsupported"
-    return "empty" if size == 0 else "too_large" if size > LARGEST else ""
+    return "empty" if size == 0 else "too_large" if size > row.max_file_bytes else ""
 
 
 def ignoring(text: str) -> str | None:
@@ -291,7 +252,7 @@ def draft_text(draft: ManifestDraft) -> str:
     return _TEXT.format(
         store=STORE,
         name=yaml_scalar(draft.name),
-        about="\n# ".join(wrap(WIZARD_NOTES[draft.provider], _WIDTH)),
+        about="\n# ".join(wrap(PROVIDERS[draft.provider].init_note, _WIDTH)),
         provider=draft.provider,
         service="".join(_service(draft)),
         skip=_SKIP.format(", ".join(draft.skip)) if draft.skip else "",
@@ -300,7 +261,7 @@ def draft_text(draft: ManifestDraft) -> str:
 
 
 def _service(draft: ManifestDraft) -> Iterator[str]:
-    for known in WIZARD_FIELDS[draft.provider]:
+    for known in PROVIDERS[draft.provider].wizard_fields:
         value = draft.service.get(known.name) or known.example
         change = "; write yours" if value == known.example else ""
         yield f"  {known.name}: {yaml_scalar(value)}  # {known.question}{change}\n"

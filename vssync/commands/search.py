@@ -15,9 +15,9 @@ def search_stores(work: Session, question: str, most: int, store: str | None = N
     keys = [found.key for found in desired.stores]
     if store is not None and store not in keys:
         raise UsageProblem(f"--store {store}: the manifest has no such store; it has {', '.join(keys)}")
-    live = match_stores(desired, work.client.stores(), Options()).ids
+    live = match_stores(desired, work.client.list_stores(), Options()).ids
     wanted = [key for key in keys if store in (None, key)]
     if missing := [key for key in wanted if key not in live]:
         raise VssyncError(f"{missing[0]}: the store does not exist yet; run `vssync apply` first")
-    found = work.pool.map(lambda key: work.client.search(live[key], question, most), wanted)
+    found = work.pool.map(lambda key: work.client.search_store(live[key], question, most), wanted)
     return tuple(sorted((hit for hits in found for hit in hits), key=lambda hit: -hit.score)[:most])

@@ -102,7 +102,7 @@ class Session:
     @property
     def capabilities(self) -> Capabilities:
         """What the manifest says the service can do; what it does not say is found out while running."""
-        return Capabilities(**self.loaded.desired.service.capabilities)
+        return self.loaded.desired.service.declared_capabilities
 
 
 def load_manifest(given: Settings, *, hashed: bool = True, on_hashed: Hashed | None = None) -> LoadedManifest:

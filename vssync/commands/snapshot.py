@@ -19,7 +19,7 @@ def read_snapshot(client: Client, desired: Desired, options: Options, pool: Pool
 
     `now` serves where the service does not tell its time. Raises ServiceError when any listing fails.
     """
-    stores = client.stores()
+    stores = client.list_stores()
     matches = match_stores(desired, stores, options)
     ids = matches.wanted_ids
     wanted = [store for store in stores if store.id in ids]
@@ -33,7 +33,7 @@ def read_snapshot(client: Client, desired: Desired, options: Options, pool: Pool
 def _upload(client: Client, file_id: str) -> Upload | None:
     """The File behind a store file; None when somebody deleted it, which some services let stay attached."""
     try:
-        return replace(client.uploaded(file_id), id=file_id)
+        return replace(client.get_upload(file_id), id=file_id)
     except NotFound:
         return None
 
@@ -44,7 +44,7 @@ def _contents(client: Client, store: LiveStore) -> Contents:
         files, unlisted = list_files(client, store)
     except NotFound as error:
         raise _unseen(store, error) from error
-    listed = client.batches(store.id)
+    listed = client.list_batches(store.id)
     return Contents(files, _remembered(client, store) if listed is None else listed, unlisted)
 
 
@@ -55,11 +55,11 @@ def list_files(client: Client, store: LiveStore) -> tuple[tuple[LiveFile, ...], 
     in between: so the count is read again, and behind it, where it is still larger, the listing.
     """
     total = store.counts.total
-    files = client.files(store.id, total)
+    files = client.list_files(store.id, total)
     if len(files) < total:
-        total = client.store(store.id).counts.total
+        total = client.get_store(store.id).counts.total
     if len(files) < total:
-        files = client.files(store.id, total)
+        files = client.list_files(store.id, total)
     return files, max(0, total - len(files))
 
 
@@ -78,9 +78,9 @@ def _remembered(client: Client, store: LiveStore) -> tuple[LiveBatch, ...]:
     found = []
     for batch_id in read_batch_note(store.metadata):
         try:
-            batch = client.batch(store.id, batch_id).batch
+            batch = client.get_batch(store.id, batch_id).batch
             if batch.status is FileStatus.IN_PROGRESS:
-                ids = tuple(file.id for file in client.batch_files(store.id, batch_id))
+                ids = tuple(file.id for file in client.list_batch_files(store.id, batch_id))
                 found.append(replace(batch, id=batch_id, file_ids=ids))
         except NotFound:
             continue

@@ -30,13 +30,13 @@ from vssync.manifest.placeholders import (
     literal_text,
     parse_template,
 )
-from vssync.manifest.providers import EXTENSIONS, REASONS
 from vssync.manifest.rules import check_rules, indeterminate_stores, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
 from vssync.manifest.source_map import Documents, locate_diagnostics, raise_if_any
-from vssync.manifest.spec import FileEntries, FileEntry, Layer, Manifest, Override, StoreSpec
+from vssync.manifest.spec import SKIP_REASONS, FileEntries, FileEntry, Layer, Manifest, Override, StoreSpec
 from vssync.manifest.yaml_loader import Document
 from vssync.model.state import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, Scalar, ServiceSpec
+from vssync.providers import PROVIDERS
 
 _REMOVABLE_DEPTH: dict[str | int, int] = {"service": 1, "defaults": 2, "stores": 3}  # of parts that can be taken out
 
@@ -160,7 +160,7 @@ def _typed_manifest(
         root=literal_text(tree["root"]),
         service=service,
         stores=tuple(
-            replace(store, is_indeterminate=True, skip=REASONS, extensions=None)
+            replace(store, is_indeterminate=True, skip=SKIP_REASONS, extensions=None)
             if store.settings.key in indeterminate
             else store
             for store in stores
@@ -184,7 +184,7 @@ def _store(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
         ),
         overrides=tuple(_override((*path, "overrides", number), override) for number, override in overrides),
         skip=frozenset(tree.get("skip") or ()),
-        extensions=frozenset(extensions) if extensions else EXTENSIONS[provider],
+        extensions=frozenset(extensions) if extensions else PROVIDERS[provider].extensions,
     )
 
 

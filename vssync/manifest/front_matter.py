@@ -12,11 +12,11 @@ from collections.abc import Collection
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
+from vssync.limits import MAX_VALUE_LENGTH
 from vssync.manifest.diagnostics import Diagnostic
 from vssync.manifest.scalars import NonCanonical, as_written, plain_number
 from vssync.manifest.source_map import Documents, locate_diagnostics
 from vssync.manifest.yaml_loader import Document, load_values
-from vssync.model.marks import VALUE_LIMIT
 from vssync.model.state import Attributes, Scalar
 
 MAX_FRONT_MATTER_BYTES = 65_536  # of a file, in which its front matter must end
@@ -69,6 +69,6 @@ def _find_flaw(value: Any) -> str:
         return f'{flaw}; write "{value.text}" for the text'
     if isinstance(value, int | float) and (not math.isfinite(value) or abs(value) > 2**53):
         return "is too large a number"
-    if isinstance(value, str) and len(value) > VALUE_LIMIT:
-        return f"has {len(value):,} characters; {VALUE_LIMIT} are allowed"
+    if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
+        return f"has {len(value):,} characters; {MAX_VALUE_LENGTH} are allowed"
     return ""

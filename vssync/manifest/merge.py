@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vssync.limits import MAX_ATTRIBUTES, MAX_VALUE_LENGTH
 from vssync.manifest.diagnostics import TreePath
 from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template, path_part
 from vssync.manifest.spec import Layer
-from vssync.model.marks import VALUE_LIMIT
 from vssync.model.state import AUTO, Attributes, Chunking, Scalar
 
 Tree = Mapping[str, Any]
 NEVER_INHERITED = ("id", "was", "external")  # fields of one store, never of several
-MAX_ATTRIBUTES = 14  # of the API's 16; two are marks
 PATH_TEMPLATE: Template = (Placeholder("path"),)
 
 
@@ -121,8 +120,8 @@ def find_attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]
         names = ", ".join(sorted(attributes))
         yield "", f"{len(attributes)} attributes after merging, {MAX_ATTRIBUTES} are allowed: {names}"
     for name, value in attributes.items():
-        if isinstance(value, str) and len(value) > VALUE_LIMIT:
-            yield name, f"the attribute `{name}` has {len(value):,} characters, {VALUE_LIMIT} are allowed"
+        if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
+            yield name, f"the attribute `{name}` has {len(value):,} characters, {MAX_VALUE_LENGTH} are allowed"
 
 
 def source_of(layers: tuple[Layer, ...], name: str, fields: Attributes) -> TreePath | None:

@@ -10,13 +10,12 @@ from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Any
 
+from vssync.limits import MAX_METADATA
 from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean, format_path
 from vssync.manifest.environments import Environment
 from vssync.manifest.globs import pattern_problem
 from vssync.manifest.merge import Tree
 from vssync.manifest.placeholders import ENVIRONMENT_FIELDS, Placeholder, literal_text, parse_template
-
-MAX_METADATA = 10  # of the API's 16; the rest is for vssync
 
 
 def check_rules(tree: Tree, environment: Environment) -> tuple[Diagnostic, ...]:

@@ -18,9 +18,9 @@ from vssync.manifest.placeholders import (
     path_part,
     upload_name,
 )
-from vssync.manifest.providers import EXTENSIONS, LARGEST
 from vssync.manifest.source_map import locate_diagnostics
 from vssync.manifest.spec import FileEntry, Manifest, StoreSpec
+from vssync.providers import PROVIDERS
 
 NO_DIGEST = "0" * 16
 
@@ -61,7 +61,7 @@ class _StoreSelector:
     """Selects the files of one store, and collects what is wrong: diagnostics of entries, problems of files."""
 
     def __init__(self, provider: str, spec: StoreSpec) -> None:
-        self.provider, self.spec = provider, spec
+        self.provider, self.spec = PROVIDERS[provider], spec
         self.diagnostics: list[Diagnostic] = []
         self.problems: list[Problem] = []
         self.skipped: dict[str, str] = {}
@@ -153,12 +153,12 @@ class _StoreSelector:
         accepted = self.spec.extensions
         if accepted is not None and extension not in accepted:
             subject = f"the extension `{extension}`" if extension else "a name without extension"
-            owner = f"the provider `{self.provider}`" if accepted is EXTENSIONS[self.provider] else "`extensions`"
+            owner = f"the provider `{self.provider.name}`" if accepted is self.provider.extensions else "`extensions`"
             return "unsupported", f"{subject} is not among those of {owner}"
         if source.size == 0:
             return "empty", "the file is empty, and services refuse empty files"
-        if source.size > LARGEST:
-            return "too_large", f"the file has {source.size:,} bytes; {LARGEST:,} are allowed"
+        if source.size > (limit := self.provider.max_file_bytes):
+            return "too_large", f"the file has {source.size:,} bytes; {limit:,} are allowed"
         return None
 
     def _check_selected_once(self, entry: FileEntry, already_selected: Mapping[str, FileEntry]) -> None:

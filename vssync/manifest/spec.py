@@ -16,6 +16,8 @@ from vssync.manifest.placeholders import Template
 from vssync.manifest.source_map import Documents
 from vssync.model.state import Chunking, DesiredStore, Scalar, ServiceSpec
 
+SKIP_REASONS = frozenset(("unsupported", "empty", "too_large"))  # why a file may be left out
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:

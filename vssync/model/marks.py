@@ -27,13 +27,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vssync.limits import MAX_VALUE_LENGTH
+
 KEY = "vssync_key"
 MARK = "vssync_mark"
 STORE_OWNER = "vssync_owner"
 STORE_PROTECT = "vssync_protect"
 STORE_BATCHES = "vssync_batches"
 RESERVED_PREFIX = "vssync_"
-VALUE_LIMIT = 512  # OpenAI spec: an attribute's or metadata value's length
 UNREAD, DECLARED = "?", "id"
 NEEDS_ATTRIBUTES = "without attributes no file can carry the mark that says who owns it"
 NEEDS_METADATA = "without metadata no store can carry the mark that says who owns it"
@@ -163,7 +164,7 @@ def name_tag(metadata_key: str) -> str:
 def key_attribute(key: str) -> str:
     """What `vssync_key` holds: the key, cut and closed with its digest where it is too long."""
     text = unicodedata.normalize("NFC", key)
-    return text if len(text) <= VALUE_LIMIT else f"{text[: VALUE_LIMIT - 17]}~{key_digest(key)}"
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 17]}~{key_digest(key)}"
 
 
 def read_batch_note(metadata: Mapping[str, str]) -> tuple[str, ...]:
@@ -175,7 +176,7 @@ def batch_note_text(batch_ids: Sequence[str]) -> str:
     """The note of a store's unfinished batches: the newest ids, as many as a metadata value holds."""
     newest: list[str] = []
     for batch_id in reversed(batch_ids):
-        if len(",".join([batch_id, *newest])) > VALUE_LIMIT:
+        if len(",".join([batch_id, *newest])) > MAX_VALUE_LENGTH:
             break
         newest.insert(0, batch_id)
     return ",".join(newest)

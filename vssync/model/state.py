@@ -92,6 +92,12 @@ class ServiceSpec:
     profile: str = ""
     capabilities: Mapping[str, bool] = field(default_factory=dict)
 
+    @property
+    def declared_capabilities(self) -> Capabilities:
+        """The capabilities as the manifest declares them. A plan file may hold names that are not known here."""
+        known = {field.name for field in fields(Capabilities)}
+        return Capabilities(**{name: value for name, value in self.capabilities.items() if name in known})
+
 
 @dataclass(frozen=True, slots=True)
 class DesiredFile:

@@ -15,7 +15,6 @@ from vssync.model.plan import FieldChange, Reason
 from vssync.model.state import Attributes, DesiredFile, Scalar
 from vssync.planner.classify import OwnedFile
 
-MAX_ATTRIBUTES = 16  # OpenAI spec: attributes of one file
 _MAX_TRACED = 5  # fields up to which it is found out who changed which: all combinations are tried
 
 

@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from vssync.limits import MAX_PAIRS
 from vssync.model.marks import KEY
 from vssync.model.plan import Action, Copy, FieldChange, FileChange, Reason
 from vssync.model.state import FileStatus
 from vssync.planner.attributes import (
-    MAX_ATTRIBUTES,
     AttributeDifference,
     attributes_equal,
     compare_attributes,
@@ -85,10 +85,10 @@ def within_limits(change: FileChange) -> FileChange:
     """The change, refused where it would write more attributes than a file may carry."""
     assert change.desired
     count = len({*change.desired.attributes, *change.preserve}) + 2
-    if count <= MAX_ATTRIBUTES:
+    if count <= MAX_PAIRS:
         return change
     return as_impossible(
-        change, f"it would carry {count} attributes, {len(change.preserve)} of them others'; {MAX_ATTRIBUTES} fit"
+        change, f"it would carry {count} attributes, {len(change.preserve)} of them others'; {MAX_PAIRS} fit"
     )
 
 

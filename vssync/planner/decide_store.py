@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from vssync.errors import Refused
+from vssync.limits import MAX_PAIRS
 from vssync.model.digests import settings_digest, store_mark_for
 from vssync.model.marks import RESERVED_PREFIX, STORE_OWNER, STORE_PROTECT, StoreMark
 from vssync.model.plan import Action, FieldChange, Note, NoteKind, Options, Reason, StoreChange
@@ -16,7 +17,6 @@ from vssync.model.state import Contents, DesiredStore, FileStatus, LiveStore, Sc
 from vssync.planner.context import PlanContext
 from vssync.planner.find_stores import StoreMatch
 
-MAX_METADATA = 16  # OpenAI spec: metadata keys of one store
 PROTECTED = "true"
 
 
@@ -170,8 +170,8 @@ def _update_settings(store: DesiredStore, live: LiveStore, context: PlanContext)
     if not context.capabilities.store_updates:
         way_out = "undo the change" if is_ours else "declare the store `external`"
         return _as_impossible(change, f"the service cannot change a store in place; {way_out}")
-    if len(metadata) > MAX_METADATA:
-        return _as_impossible(change, f"its metadata would have {len(metadata)} keys; {MAX_METADATA} fit")
+    if len(metadata) > MAX_PAIRS:
+        return _as_impossible(change, f"its metadata would have {len(metadata)} keys; {MAX_PAIRS} fit")
     return change
 
 

@@ -6,30 +6,18 @@ Estimates for whoever approves a plan. They decide nothing about what is done or
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import ceil
 
+from vssync.limits import PAGE_SIZE
 from vssync.model.plan import Action, Counts, FileChange, Plan, StorePlan
-from vssync.model.state import Capabilities, ServiceSpec
+from vssync.model.state import Capabilities
+from vssync.providers import PROVIDERS, Bucket
 
 PUTS = (Action.CREATE, Action.REPLACE)
-PAGE = 100  # OpenAI spec: objects in one page of a listing
 
 # Requests beside the obvious one: a batch is polled about twice, a copy that goes is detached, seen gone and deleted.
 _PER_BATCH, _PER_DROP, _PER_CANCEL = 3, 3, 2
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceLimits:
-    """What a service allows in a minute: uploads, attached files, attach requests of one store."""
-
-    uploads: int
-    attached: int
-    attaches: int
-
-
-# OpenAI spec; the embedded service has no limits, and those of a compatible one are not known.
-LIMITS = {provider: ServiceLimits(uploads=1000, attached=2000, attaches=300) for provider in ("oci", "openai")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +55,7 @@ def estimate_cost(plan: Plan) -> Cost:
     """What carrying out a plan takes, under the limits of its provider."""
     sent = _count_uploads(plan)
     uploads = sent.total()
-    capabilities = _stated_capabilities(plan.service)
+    capabilities = plan.service.declared_capabilities
     return Cost(
         bytes=sum(size * times for (*_, size), times in sent.items()),
         uploads=uploads,
@@ -75,12 +63,6 @@ def estimate_cost(plan: Plan) -> Cost:
         requests=uploads + sum(_count_requests(store, capabilities) for store in plan.stores),
         seconds=_limited_seconds(plan, uploads, capabilities),
     )
-
-
-def _stated_capabilities(service: ServiceSpec) -> Capabilities:
-    """What the manifest says that the service can do; a plan file may hold names that are not known here."""
-    names = {field.name for field in fields(Capabilities)}
-    return Capabilities(**{name: has for name, has in service.capabilities.items() if name in names})
 
 
 def _count_uploads(plan: Plan) -> Counter[tuple[str, str, int]]:
@@ -121,7 +103,7 @@ def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
     writes += sum(bool(change.fields) for change in waiting)
     writes_store = store.change is not None and store.change.action is not Action.REFUSE
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
-    listings = ceil(attached / PAGE) + ceil(len(waiting) / PAGE)
+    listings = ceil(attached / PAGE_SIZE) + ceil(len(waiting) / PAGE_SIZE)
     drops = _PER_DROP * sum(_count_drops(change) for change in store.files)
     return attaches + listings + writes + drops + cancels * _PER_CANCEL + writes_store
 
@@ -133,10 +115,10 @@ def _count_drops(change: FileChange) -> int:
 
 
 def _limited_seconds(plan: Plan, uploads: int, capabilities: Capabilities) -> float:
-    limits = LIMITS.get(plan.service.provider)
-    if limits is None:
-        return 0.0
-    attached = sum(count_puts(store) for store in plan.stores)
-    count_attaches = count_puts if capabilities.one_by_one else count_new_batches
-    attaches = max(map(count_attaches, plan.stores), default=0)
-    return 60 * max(uploads / limits.uploads, attached / limits.attached, attaches / limits.attaches)
+    """The time that the provider's limits ask for."""
+    provider = PROVIDERS.get(plan.service.provider)
+    attached = [count_puts(store) for store in plan.stores]
+    attaches = attached if capabilities.one_by_one else [count_new_batches(store) for store in plan.stores]
+    needed = {Bucket.UPLOADS: uploads, Bucket.FILES: sum(attached), Bucket.ATTACHES: max(attaches, default=0)}
+    rates = provider.rates if provider else {}
+    return max((60 * needed.get(bucket, 0) / rate for bucket, rate in rates.items()), default=0.0)

@@ -8,6 +8,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from vssync.providers import PROVIDERS
+
 
 def schema_text(name: str) -> str:
     """The text of `manifest.schema.json` and its like. Raises FileNotFoundError."""
@@ -24,4 +26,6 @@ def schema_text(name: str) -> str:
 def load_schema(name: str) -> dict[str, Any]:
     """A schema as values. Raises FileNotFoundError."""
     schema: dict[str, Any] = json.loads(schema_text(name))
+    if name == "manifest.schema.json":  # the file's own list of providers is for editors
+        schema["definitions"]["service"]["properties"]["provider"]["enum"] = list(PROVIDERS)
     return schema

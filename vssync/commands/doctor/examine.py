@@ -14,11 +14,9 @@ from vssync.commands.doctor.tenancy import run_tenancy_probes
 from vssync.commands.doctor.write_probes import run_write_probes
 from vssync.commands.session import Session, Settings, open_session, prepare
 from vssync.document import document
-from vssync.endpoints import AuthKind, Endpoint, resolve_endpoint
+from vssync.endpoints import Endpoint, resolve_endpoint
 from vssync.errors import VssyncError
 from vssync.sources.load import LoadedManifest
-
-_UNSIGNED = (AuthKind.NONE, AuthKind.BEARER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ def _addresses(endpoint: Endpoint, tell: Emit) -> None:
     if endpoint.embedded:
         tell(ok("service", "local, in this process: .vssync/local beside the manifest"))
         return
-    tell(ok("service", endpoint.provider + (f", region {endpoint.region}" if endpoint.region else "")))
+    tell(ok("service", endpoint.provider.name + (f", region {endpoint.region}" if endpoint.region else "")))
     tell(ok("stores at", endpoint.control_url))
     tell(ok("files at", endpoint.data_url))
     tell(ok("auth", endpoint.auth))
@@ -96,6 +94,6 @@ def _addresses(endpoint: Endpoint, tell: Emit) -> None:
 def _at_work(work: Session, tell: Emit, *, write: bool) -> tuple[Mapping[str, bool], bool] | None:
     """What a trial found and whether it left something; None where none was made."""
     stores = run_read_probes(work, tell, time.time)
-    if work.endpoint.provider == "oci" and work.endpoint.auth not in _UNSIGNED:
+    if work.endpoint.auth.signs:
         run_tenancy_probes(work, stores or (), tell, time.time())
     return run_write_probes(work.client, tell) if write and stores is not None else None

@@ -6,7 +6,7 @@ its policy engine, so they are not used.
 
 from __future__ import annotations
 
-from vssync.endpoints import AuthKind
+from vssync.providers import AuthKind
 
 _WHO = {
     AuthKind.SIGNING_KEY: ("group GROUP", ""),

@@ -14,13 +14,13 @@ from vssync.api.parse import Probe
 from vssync.commands.doctor import policies
 from vssync.commands.doctor.finding import Emit, Finding, FindingKind, failed, ok, warning
 from vssync.commands.session import Session
-from vssync.endpoints import AuthKind
 from vssync.errors import AccessDenied, ServiceError
+from vssync.limits import CLOCK_SKEW
 from vssync.model.plan import Options
 from vssync.model.state import LiveStore
 from vssync.planner.find_stores import match_stores
 
-_SKEW, _WORTH_SAYING = 300, 60  # seconds: from where signatures are refused, from where it is worth a line
+_WORTH_SAYING = 60  # seconds by which a clock may be off without a line
 _NEW = 120  # seconds for which a new store may be unknown at the data address
 _LOOKED_AT = 5  # stores of ours whose files are asked for
 
@@ -30,7 +30,7 @@ def run_read_probes(work: Session, tell: Emit, now: Callable[[], float]) -> tupl
     glances: dict[Plane, Probe] = {}
     ahead: float | None = None  # seconds, of this machine's clock, at an answer's arrival: a glance can take minutes
     for plane, path in ((Plane.CONTROL, "/vector_stores"), (Plane.DATA, "/files")):
-        glances[plane] = work.client.glance(path, plane)
+        glances[plane] = work.client.probe(path, plane)
         if not glances[plane].error and work.client.service_date is not None:
             ahead = now() - work.client.service_date
     for finding in _connections(work, glances):
@@ -92,7 +92,7 @@ def _credential(work: Session, glances: dict[Plane, Probe]) -> Finding:
 
 def _permission(work: Session, status: int) -> tuple[str, ...]:
     """What to put into a policy, where there are policies and one may be missing."""
-    if work.endpoint.provider != "oci" or status not in (403, 404):
+    if not work.endpoint.provider.has_policies or status not in (403, 404):
         return ()
     compartment = work.loaded.desired.service.compartment
     return ("A policy must say:", policies.statement(work.endpoint.auth, compartment), policies.DELAY)
@@ -125,19 +125,18 @@ def _clock(work: Session, ahead: float | None) -> Finding | None:
     said = f"this machine's is {off:,.0f} s {'ahead of' if ahead > 0 else 'behind'} the service's"
     if off <= _WORTH_SAYING:
         return ok("clock", f"within {off:,.0f} s of the service's")
-    signed = work.endpoint.auth not in (AuthKind.NONE, AuthKind.BEARER)
-    verdict = failed if signed and off > _SKEW else warning
+    verdict = failed if work.endpoint.auth.signs and off > CLOCK_SKEW else warning
     return verdict("clock", said, "Set it, as with `timedatectl set-ntp true`.")
 
 
 def _stores(work: Session, glance: Probe, tell: Emit) -> tuple[LiveStore, ...] | None:
     """The listing, and whether the other address serves it, too: sources disagree about OCI's."""
     two = work.endpoint.control_url != work.endpoint.data_url
-    elsewhere = two and work.client.glance("/vector_stores").error is None
+    elsewhere = two and work.client.probe("/vector_stores").error is None
     if isinstance(glance.error, AccessDenied) or _unanswered(glance):
         return None
     try:
-        stores = work.client.stores()
+        stores = work.client.list_stores()
     except ServiceError as error:
         hint = (f"The data address lists stores: set `control_url: {work.endpoint.data_url}`.",) if elsewhere else ()
         tell(failed("list stores", str(error), *hint, *_permission(work, error.answer.status)))
@@ -163,7 +162,7 @@ def _files(work: Session, stores: tuple[LiveStore, ...], tell: Emit) -> None:
 
 def _readable(work: Session, key: str, store: LiveStore) -> Finding:
     try:
-        if work.client.ready(store.id):
+        if work.client.is_ready(store.id):
             return ok("list files", f"{key} ({store.id}): its files can be listed")
     except ServiceError as error:
         return failed("list files", f"{key}: {error}", *_permission(work, error.answer.status))
@@ -174,7 +173,7 @@ def _readable(work: Session, key: str, store: LiveStore) -> Finding:
 
 
 def _batches(work: Session, store: LiveStore) -> Finding:
-    error = work.client.glance(url_path("vector_stores", store.id, "file_batches")).error
+    error = work.client.probe(url_path("vector_stores", store.id, "file_batches")).error
     if error is None:
         return ok("list batches", "supported")
     if missing_from_list_error(error) is None:

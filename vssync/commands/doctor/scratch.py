@@ -42,14 +42,14 @@ class ScratchStore:
         }
         self._begun = True
         self.store_id = self.client.create_store(body).id
-        if not self.until(lambda: self.client.ready(self.store_id), bool):
+        if not self.until(lambda: self.client.is_ready(self.store_id), bool):
             raise VssyncError(f"{self.store_id}: the new store did not answer within {PATIENCE:,.0f} s")
 
     def upload(self, text: str) -> str:
         """The id of a new File with the text and the random word."""
         name = f"{self.word}-{len(self._files) + 1}.txt"
         self._files[name] = ""
-        self._files[name] = self.client.upload(io.BytesIO(f"{self.word} {text}\n".encode()), name).id
+        self._files[name] = self.client.upload_file(io.BytesIO(f"{self.word} {text}\n".encode()), name).id
         return self._files[name]
 
     def ended(self, file_id: str) -> LiveFile:
@@ -65,7 +65,7 @@ class ScratchStore:
 
     def _file(self, file_id: str) -> LiveFile | None:
         try:
-            return self.client.file(self.store_id, file_id)
+            return self.client.get_file(self.store_id, file_id)
         except NotFound:
             return None
 
@@ -106,7 +106,9 @@ class ScratchStore:
 
     def _remove_store(self) -> None:
         """By its id, or by its name when the reply that told the id was lost."""
-        named = [store.id for store in self.client.stores() if store.name == self.word] if not self.store_id else []
+        named = (
+            [store.id for store in self.client.list_stores() if store.name == self.word] if not self.store_id else []
+        )
         for store_id in (self.store_id, *named):
             if store_id:
                 self.client.delete_store(store_id)

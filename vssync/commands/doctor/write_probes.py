@@ -15,6 +15,7 @@ from vssync.api.parse import AttachmentEntry
 from vssync.commands.doctor.finding import Emit, Finding, failed, ok, warning
 from vssync.commands.doctor.scratch import ScratchStore
 from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.limits import MAX_VALUE_LENGTH
 from vssync.model.marks import NEEDS_ATTRIBUTES, NEEDS_METADATA
 from vssync.model.state import Attributes, Capabilities, Chunking, FileStatus, LiveFile, Scalar
 
@@ -26,7 +27,7 @@ ATTRIBUTES: Attributes = {
     "large": 2**53,
     "yes": True,
     "empty": "",
-    "long": "x" * 512,
+    "long": "x" * MAX_VALUE_LENGTH,
 }
 _NOTICED = 30.0  # seconds for a search index to notice
 _BATCH_ENDS = (FileStatus.COMPLETED, FileStatus.FAILED, FileStatus.CANCELLED)
@@ -88,7 +89,7 @@ def _tries(trial: _ProbeRun) -> None:
 
 
 def _list_batches(trial: _ProbeRun) -> None:
-    error = trial.client.glance(url_path("vector_stores", trial.store, "file_batches")).error
+    error = trial.client.probe(url_path("vector_stores", trial.store, "file_batches")).error
     if error and missing_from_list_error(error) is None:
         raise error
     finding = warning("list batches", f"not supported ({error.answer.status})") if error else ok("list batches", "work")
@@ -103,11 +104,11 @@ def _attach(trial: _ProbeRun, ids: list[str]) -> None:
         trial.found["batches"] = True
         return
     if trial.found.get("batches", True):
-        shared = lambda: trial.client.create_batch_of(trial.store, ids, ATTRIBUTES, CHUNKING).batch.id  # noqa: E731
+        shared = lambda: trial.client.create_uniform_batch(trial.store, ids, ATTRIBUTES, CHUNKING).batch.id  # noqa: E731
         if _in_batch(trial, "batches", "file_ids", ids, shared):
             return
     for entry in _entries(ids):
-        trial.client.attach(trial.store, entry)
+        trial.client.attach_file(trial.store, entry)
     trial.tell(ok("attach", "single files can be attached"))
 
 
@@ -131,8 +132,8 @@ def _in_batch(trial: _ProbeRun, capability: str, form: str, ids: list[str], crea
         else:
             trial.learn(capability, False, warning(topic, f"a batch with `{form}` is refused: {error}"))
         return False
-    trial.scratch.until(lambda: trial.client.batch(trial.store, batch_id).batch.status, _BATCH_ENDS.__contains__)
-    there = {file.id for file in trial.client.files(trial.store)}
+    trial.scratch.until(lambda: trial.client.get_batch(trial.store, batch_id).batch.status, _BATCH_ENDS.__contains__)
+    there = {file.id for file in trial.client.list_files(trial.store)}
     taken = there.issuperset(ids)
     said = f"a batch with `{form}` {'works' if taken else 'is accepted, and ignored'}"
     trial.learn(capability, taken, ok(topic, said) if taken else warning(topic, said))
@@ -174,7 +175,7 @@ def _sent_later(trial: _ProbeRun, file_id: str) -> Attributes:
         trial.client.set_attributes(trial.store, file_id, ATTRIBUTES)
     except ServiceError:
         return {}
-    return trial.client.file(trial.store, file_id).attributes
+    return trial.client.get_file(trial.store, file_id).attributes
 
 
 def same(sent: Scalar, back: Scalar | None) -> bool:
@@ -188,13 +189,13 @@ def _short(value: Scalar | None) -> str:
 
 def _update_file(trial: _ProbeRun, file_id: str) -> None:
     """Whether an update changes anything; how values are bent is told by the round trip."""
-    before, changed = trial.client.file(trial.store, file_id).attributes, {**ATTRIBUTES, "accent": "è"}
+    before, changed = trial.client.get_file(trial.store, file_id).attributes, {**ATTRIBUTES, "accent": "è"}
     try:
         trial.client.set_attributes(trial.store, file_id, changed)
     except ServiceError as error:
         trial.learn("attribute_updates", False, warning("update file", f"not possible in place: {error}"))
         return
-    kept = trial.client.file(trial.store, file_id).attributes != before
+    kept = trial.client.get_file(trial.store, file_id).attributes != before
     finding = ok("update file", "attributes change in place") if kept else warning("update file", "not kept")
     trial.learn("attribute_updates", kept, finding)
 
@@ -202,13 +203,13 @@ def _update_file(trial: _ProbeRun, file_id: str) -> None:
 def _update_store(trial: _ProbeRun) -> None:
     """Sends the live metadata along: some services keep their own settings there."""
     try:
-        live = trial.client.store(trial.store)
+        live = trial.client.get_store(trial.store)
         if not live.metadata:
             trial.tell(
                 warning("metadata", f"lost: {NEEDS_METADATA}", "Make stores there, and declare each `external`.")
             )
         trial.client.update_store(trial.store, {"metadata": {**live.metadata, "tried": "yes"}})
-        kept = trial.client.store(trial.store).metadata.get("tried") == "yes"
+        kept = trial.client.get_store(trial.store).metadata.get("tried") == "yes"
     except ServiceError as error:
         trial.learn("store_updates", False, warning("update store", f"not possible: {error}"))
         return
@@ -224,11 +225,11 @@ def _cancel(trial: _ProbeRun) -> None:
     if trial.found.get("batch_files"):
         batch = trial.client.create_batch(trial.store, _entries(ids)).batch
     else:
-        batch = trial.client.create_batch_of(trial.store, ids, ATTRIBUTES, CHUNKING).batch
+        batch = trial.client.create_uniform_batch(trial.store, ids, ATTRIBUTES, CHUNKING).batch
     try:
         trial.client.cancel_batch(trial.store, batch.id)
     except ServiceError as error:
-        late = trial.client.batch(trial.store, batch.id).batch.status in _BATCH_ENDS
+        late = trial.client.get_batch(trial.store, batch.id).batch.status in _BATCH_ENDS
         said = "came too late to tell" if late else f"refused: {error}"
         trial.tell(ok("cancel", said) if late else warning("cancel", said))
         return
@@ -239,14 +240,14 @@ def _shares_chunks(trial: _ProbeRun) -> None:
     """Two files of the same text: when the later one goes, is the earlier one still found?"""
     kept, gone = (trial.scratch.upload("stands in two files.") for _ in range(2))
     for file_id in (kept, gone):
-        trial.client.attach(trial.store, AttachmentEntry(file_id, {}, CHUNKING))
+        trial.client.attach_file(trial.store, AttachmentEntry(file_id, {}, CHUNKING))
         trial.scratch.ended(file_id)
     try:
         before = trial.scratch.until(lambda: _hits(trial), lambda hits: bool(hits & {kept, gone}), _NOTICED)
         if not before & {kept, gone}:
             trial.tell(warning("equal texts", "search found neither of two, so whether they share chunks is not known"))
             return
-        trial.client.detach(trial.store, gone)
+        trial.client.detach_file(trial.store, gone)
         shared = kept not in trial.scratch.until(lambda: _hits(trial), lambda hits: kept in hits, _NOTICED)
     except NotFound as error:
         trial.tell(
@@ -258,7 +259,9 @@ def _shares_chunks(trial: _ProbeRun) -> None:
 
 
 def _hits(trial: _ProbeRun) -> set[str]:
-    return {hit.file_id for hit in trial.client.search(trial.store, f"{trial.scratch.word} stands in two files", 10)}
+    return {
+        hit.file_id for hit in trial.client.search_store(trial.store, f"{trial.scratch.word} stands in two files", 10)
+    }
 
 
 def capabilities_snippet(found: Mapping[str, bool], stated: Mapping[str, bool]) -> str:

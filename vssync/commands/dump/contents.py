@@ -31,11 +31,11 @@ class ContentReader:
 
     def content(self, file_id: str) -> bytes | None:
         """A File's bytes; None where they cannot be had."""
-        return self._asked("bytes", lambda: self._client.download(file_id))
+        return self._asked("bytes", lambda: self._client.download_file(file_id))
 
     def text(self, file_id: str) -> str | None:
         """A file's text as the service read it; None where it cannot be had."""
-        return self._asked("text", lambda: self._client.text(self._store, file_id))
+        return self._asked("text", lambda: self._client.get_text(self._store, file_id))
 
     def _asked(self, kind: str, ask: Callable[[], Got]) -> Got | None:
         """None for what is not there, and from the first refusal on. Raises ServiceError for a service in trouble."""

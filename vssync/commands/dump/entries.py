@@ -8,13 +8,11 @@ from typing import Any
 from vssync.commands.dump.keys import free_key
 from vssync.commands.dump.matching import LocalMatch
 from vssync.commands.dump.seen import Confidence, DumpedFile, OmittedFile, RemoteFile
+from vssync.limits import CHUNK_SIZES, MAX_ATTRIBUTES
 from vssync.manifest.placeholders import escape_placeholders
 from vssync.manifest.schema import validate_tree
 from vssync.model.marks import KEY, RESERVED_PREFIX, Mark
 from vssync.model.state import AUTO, Attributes, Chunking, FileStatus, LiveFile, Upload
-
-_MOST = 14  # attributes; the service's 16 less the two of a mark
-_SIZES = range(100, 4097)  # tokens, as the manifest's schema has them
 
 
 def remote_file(file: LiveFile, upload: Upload | None) -> RemoteFile:
@@ -71,15 +69,15 @@ def _row(file: RemoteFile, match: LocalMatch | None, key: str, remark: str) -> D
 
 def _declared(chunking: Chunking | None) -> Chunking:
     """The chunking a service reports, where a manifest may ask for it; otherwise the service's own."""
-    if chunking is None or chunking.size not in _SIZES or not 0 <= chunking.overlap * 2 <= chunking.size:
+    if chunking is None or chunking.size not in CHUNK_SIZES or not 0 <= chunking.overlap * 2 <= chunking.size:
         return AUTO
     return chunking
 
 
 def _undeclarable(attributes: Attributes, schema: Mapping[str, Any]) -> str:
     """Why a manifest cannot have these attributes; empty when it can."""
-    if len(attributes) > _MOST:
-        return f"carries {len(attributes)} attributes; {_MOST} fit beside vssync's own: remove some of them"
+    if len(attributes) > MAX_ATTRIBUTES:
+        return f"carries {len(attributes)} attributes; {MAX_ATTRIBUTES} fit beside vssync's own: remove some of them"
     said = {name: escape_placeholders(value) if isinstance(value, str) else value for name, value in attributes.items()}
     faults = validate_tree(said, schema, "attributes")
     return f"a manifest cannot have its attributes: {faults[0].message}" if faults else ""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from vssync.commands.dump.seen import TEMPLATES, Confidence, RemoteFile
 from vssync.manifest.globs import FoundFile
 from vssync.manifest.placeholders import escape_placeholders, file_extension, parse_template, upload_name
-from vssync.manifest.providers import EXTENSIONS, LARGEST
+from vssync.providers import PROVIDERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,9 @@ def unique_files(seen: Iterable[RemoteFile]) -> frozenset[str]:
 
 def is_loadable(found: FoundFile, provider: str) -> bool:
     """Whether a manifest may choose a local file for this provider."""
-    known = EXTENSIONS[provider]
-    return 0 < found.size <= LARGEST and (known is None or file_extension(found.name) in known)
+    row = PROVIDERS[provider]
+    is_accepted = row.extensions is None or file_extension(found.name) in row.extensions
+    return 0 < found.size <= row.max_file_bytes and is_accepted
 
 
 def match_files(

@@ -19,6 +19,7 @@ from vssync.commands.dump.patterns import literal
 from vssync.commands.dump.seen import DumpedStore, RemoteFile
 from vssync.commands.session import Connection
 from vssync.errors import NotFound, UsageProblem
+from vssync.limits import MAX_METADATA
 from vssync.manifest.globs import FoundFile, compile_pattern
 from vssync.model.marks import RESERVED_PREFIX
 from vssync.model.state import FileStatus, LiveFile, LiveStore, ServiceSpec, Upload
@@ -26,7 +27,6 @@ from vssync.sources.sandbox import sandbox_around
 from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
 
-_MOST_METADATA = 10  # a manifest's; the rest stays in the store, where every write sends it along
 _LISTED = 20
 
 
@@ -56,9 +56,9 @@ def dump_store(line: Connection, service: ServiceSpec, order: DumpRequest) -> st
     Raises UsageProblem for a store that is not there and a folder outside of the manifest's, Refused for a download
     that would overwrite a file.
     """
-    stores = line.client.stores()
+    stores = line.client.list_stores()
     store = _chosen(stores, order.store)
-    files = line.client.files(store.id, store.counts.total)
+    files = line.client.list_files(store.id, store.counts.total)
     ready = [file for file in files if file.status is FileStatus.COMPLETED]
     found = tuple(map(remote_file, ready, line.pool.map(lambda file: _upload(line, file), ready)))
     folders = [_below(folder, order) for folder in (order.match, order.download) if folder]
@@ -104,14 +104,14 @@ def _chosen(stores: tuple[LiveStore, ...], wanted: str) -> LiveStore:
 def _upload(line: Connection, file: LiveFile) -> Upload | None:
     """The File behind a store's file; it may be deleted, and the store's copy still work."""
     try:
-        return line.client.uploaded(file.id)
+        return line.client.get_upload(file.id)
     except NotFound:
         return None
 
 
 def _metadata(store: LiveStore) -> dict[str, str]:
     own = sorted(name for name in store.metadata if not name.startswith(RESERVED_PREFIX))
-    return {name: store.metadata[name] for name in own[:_MOST_METADATA]}
+    return {name: store.metadata[name] for name in own[:MAX_METADATA]}  # the rest stays in the store
 
 
 def _below(folder: Path, order: DumpRequest) -> str:

@@ -1,0 +1,236 @@
+"""A row a provider: where it is, who may call it, what it takes, and what to tell people about it.
+
+A new provider is a row here, a word in the manifest's schema, a page of the guide, and tests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from vssync.limits import MAX_UPLOAD_BYTES
+
+
+class AuthKind(StrEnum):
+    """How requests prove who sends them."""
+
+    NONE = "none"
+    BEARER = "bearer"
+    SIGNING_KEY = "signing_key"  # a profile of ~/.oci/config
+    SECURITY_TOKEN = "security_token"  # a profile that holds a session
+    INSTANCE_PRINCIPAL = "instance_principal"
+    RESOURCE_PRINCIPAL = "resource_principal"
+    OKE_WORKLOAD_IDENTITY = "oke_workload_identity"
+
+    @property
+    def signs(self) -> bool:
+        """Whether each request is signed, as OCI's identity service asks."""
+        return self not in (AuthKind.NONE, AuthKind.BEARER)
+
+
+class Bucket(StrEnum):
+    """What a request counts against; the values are the names a user changes limits by."""
+
+    REQUESTS = "requests"  # every request
+    UPLOADS = "uploads"
+    ATTACHES = "attaches"  # requests that attach, per store
+    FILES = "files"  # files attached, however many a request
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """How addresses follow from a region, and a region from an address.
+
+    The URLs hold `{region}` and `{domain}`; `host` matches a provider's host, region and domain being its groups.
+    `realms` are the regions by domain; one that is not named is of `domain`.
+    """
+
+    name: str
+    example: str
+    domain: str
+    realms: Mapping[str, str]
+    host: str
+    data_url: str
+    control_url: str
+    bearer_control_url: str  # where the other one takes no bearer key
+
+    def domain_of(self, region: str) -> str:
+        """The domain of a region's realm."""
+        return next((domain for domain, regions in self.realms.items() if region in regions.split()), self.domain)
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredField:
+    """A field of `service` without which no request is valid; `signed`: only where requests are signed."""
+
+    name: str
+    reason: str
+    signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WizardField:
+    """A field of `service` that `init` asks for, and what it writes until somebody knows better."""
+
+    name: str
+    question: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What to do about an answer of these statuses whose code or message matches `words`, to such a request."""
+
+    statuses: tuple[int, ...]
+    words: str
+    way_out: str
+    request: str = ".*"  # method and path
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A kind of service. Its own hosts may receive credentials and documents without being allowed."""
+
+    name: str
+    init_note: str  # the comment above `service` in a new manifest
+    documents: frozenset[str]  # what people mean by documents, of what it can read
+    hosts: tuple[str, ...] = ()
+    url: str = ""  # where the manifest names none
+    embedded: bool = False  # without an address, it runs inside vssync
+    self_hosted: bool = False  # people run it themselves, on this machine, too; any other's key is for its own hosts
+    regions: Regions | None = None
+    required: tuple[RequiredField, ...] = ()
+    auth_kinds: tuple[AuthKind, ...] = (AuthKind.NONE, AuthKind.BEARER)
+    default_auth: AuthKind = AuthKind.NONE  # where no key is set
+    auth_variables: tuple[str, ...] = ("VSSYNC_AUTH",)
+    key_variables: tuple[str, ...] = ("VSSYNC_API_KEY",)  # the first that is set
+    has_policies: bool = False  # permissions are policy statements, which `doctor` prints
+    extensions: frozenset[str] | None = None  # None: any
+    max_file_bytes: int = MAX_UPLOAD_BYTES
+    rates: Mapping[Bucket, int] = field(default_factory=dict)  # allowed a minute; none are known otherwise
+    absent_as_400: bool = False  # a 400 that says "not found" means that an object is not there
+    wizard_fields: tuple[WizardField, ...] = ()
+    hints: tuple[Hint, ...] = ()
+
+
+_CODE = (".c", ".cpp", ".cs", ".css", ".go", ".html", ".java", ".js", ".json", ".php", ".py", ".rb", ".sh", ".ts")
+_OFFICE = (".pdf", ".doc", ".docx", ".pptx")
+_PLAIN = (".md", ".txt", ".html", ".tex")
+_OPENAI_EXTENSIONS = frozenset((*_CODE, *_OFFICE, *_PLAIN))  # OpenAI's page on file search
+_OPENAI_RATES = {Bucket.UPLOADS: 1000, Bucket.ATTACHES: 300, Bucket.FILES: 2000}  # OpenAI spec
+_OPENAI_HOST = r"api\.openai\.com"
+
+# OCI's realms beside the commercial one, by the domain of their hosts.
+_COMMERCIAL = "oraclecloud.com"
+_REALMS = {
+    "oraclegovcloud.com": "us-langley-1 us-luke-1 us-gov-ashburn-1 us-gov-chicago-1 us-gov-phoenix-1",
+    "oraclegovcloud.uk": "uk-gov-london-1 uk-gov-cardiff-1",
+    "oraclecloud.eu": "eu-madrid-2 eu-frankfurt-2",
+    "oraclecloud8.com": "ap-chiyoda-1 ap-ibaraki-1",
+    "oraclecloud9.com": "me-dcc-muscat-1 me-ibri-1",
+    "oraclecloud10.com": "ap-dcc-canberra-1",
+    "oraclecloud14.com": "eu-dcc-milan-1 eu-dcc-milan-2 eu-dcc-dublin-1 eu-dcc-dublin-2 eu-dcc-rating-1 "
+    "eu-dcc-rating-2",
+    "oraclecloud15.com": "ap-dcc-gazipur-1",
+    "oraclecloud20.com": "eu-jovanovac-1",
+    "oraclecloud21.com": "me-dcc-doha-1 me-alrayyan-1",
+    "oraclecloud23.com": "us-somerset-1 us-thames-1",
+    "oraclecloud24.com": "eu-dcc-zurich-1 eu-crissier-1",
+    "oraclecloud26.com": "me-abudhabi-3 me-alain-1",
+    "oraclecloud29.com": "me-abudhabi-2 me-abudhabi-4",
+    "oraclecloud35.com": "ap-seoul-2 ap-suwon-1 ap-chuncheon-2",
+    "oraclecloud42.com": "us-ashburn-2 us-newark-1",
+    "oraclecloud51.com": "eu-budapest-1",
+    "oraclecloud52.com": "sa-riodejaneiro-1",
+}
+# Classes are spelled out: ignoring case would let other alphabets' letters through, such as the Kelvin sign for k.
+_REGION = r"[a-z]{2}(?:-[a-z]{1,20}){1,3}-[0-9]{1,2}"
+_DOMAINS = "|".join(re.escape(domain) for domain in (_COMMERCIAL, *_REALMS))
+_OCI_HOST = rf"(?:inference\.)?generativeai\.({_REGION})\.oci\.({_DOMAINS})"
+_OCI_PROJECT = (
+    "`service.project` must be the OCID of a generative AI project of the same region; a project made minutes ago is "
+    "not known everywhere yet"
+)
+DOCTOR_HINT = "`vssync doctor` shows whose it is"
+
+LOCAL = Provider(
+    "local",
+    init_note="The service inside vssync: no account, no network. It keeps what it stores in .vssync/local/ beside "
+    "this file. `oci`, `openai` and `compatible` are services elsewhere.",
+    documents=frozenset(_PLAIN),
+    embedded=True,
+    self_hosted=True,
+    extensions=_OPENAI_EXTENSIONS,
+)
+OCI = Provider(
+    "oci",
+    init_note="OCI Generative AI. Requests are signed with a profile of ~/.oci/config (pip install 'vssync[oci]'), or "
+    "carry the key in VSSYNC_API_KEY. Secrets never stand in a manifest.",
+    documents=frozenset((".md", ".txt", ".pdf")),
+    hosts=(_OCI_HOST,),
+    regions=Regions(
+        name=_REGION,
+        example="us-chicago-1",
+        domain=_COMMERCIAL,
+        realms=_REALMS,
+        host=_OCI_HOST,
+        data_url="https://inference.generativeai.{region}.oci.{domain}/openai/v1",
+        control_url="https://generativeai.{region}.oci.{domain}/20231130/openai/v1",
+        bearer_control_url="https://inference.generativeai.{region}.oci.{domain}/20231130/openai/v1",
+    ),
+    required=(
+        RequiredField("project", "OCI needs the OCID of a generative AI project"),
+        RequiredField("compartment", "OCI needs the OCID of the project's compartment", signed=True),
+    ),
+    auth_kinds=tuple(kind for kind in AuthKind if kind is not AuthKind.NONE),
+    default_auth=AuthKind.SIGNING_KEY,
+    auth_variables=("VSSYNC_AUTH", "OCI_CLI_AUTH"),
+    key_variables=("VSSYNC_API_KEY", "OCI_GENAI_API_KEY"),
+    has_policies=True,
+    extensions=frozenset((".pdf", ".md", ".txt")),
+    rates=_OPENAI_RATES,
+    wizard_fields=(
+        WizardField("region", "the OCI region", "us-chicago-1"),
+        WizardField(
+            "project", "the OCID of the Generative AI project", "ocid1.generativeaiproject.oc1.us-chicago-1.CHANGE"
+        ),
+        WizardField("compartment", "the OCID of the project's compartment", "ocid1.compartment.oc1..CHANGE"),
+    ),
+    hints=(
+        Hint((400, 404), r"\bproject\b", _OCI_PROJECT),
+        Hint((400,), r"compartment", f"OCI says so also of a missing or empty project: {_OCI_PROJECT}"),
+        Hint((401,), "", f"the credential was not accepted: wrong, expired, or made for another region; {DOCTOR_HINT}"),
+        Hint(
+            (404,),
+            r"authori[sz]ed|authori[sz]ation",
+            "OCI answers the same for what does not exist and for what this identity may not see; `vssync doctor` "
+            "helps to tell them apart",
+        ),
+        Hint((403,), "", "this identity may not do that; `vssync doctor` prints the policy statements it needs"),
+    ),
+)
+OPENAI = Provider(
+    "openai",
+    init_note="OpenAI. The key is taken from VSSYNC_API_KEY or OPENAI_API_KEY; secrets never stand in a manifest.",
+    documents=frozenset((*_PLAIN, *_OFFICE)),
+    hosts=(_OPENAI_HOST,),
+    url="https://api.openai.com/v1",
+    auth_kinds=(AuthKind.BEARER,),
+    default_auth=AuthKind.BEARER,
+    key_variables=("VSSYNC_API_KEY", "OPENAI_API_KEY"),
+    extensions=_OPENAI_EXTENSIONS,
+    rates=_OPENAI_RATES,
+)
+COMPATIBLE = Provider(
+    "compatible",
+    init_note="A service that speaks OpenAI's vector store API. A key is taken from VSSYNC_API_KEY; secrets never "
+    "stand in a manifest. Whoever runs vssync allows the host with --allow-host.",
+    documents=frozenset((*_PLAIN, *_OFFICE)),
+    hosts=(_OCI_HOST, _OPENAI_HOST),
+    self_hosted=True,
+    absent_as_400=True,
+    wizard_fields=(WizardField("data_url", "the service's base URL", "https://vectors.example.com/v1"),),
+)
+PROVIDERS: dict[str, Provider] = {provider.name: provider for provider in (LOCAL, OCI, OPENAI, COMPATIBLE)}
