@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "vssync"
 LAYERS = (
     ("errors", "limits"),
     ("text", "providers"),
-    ("model",),
+    ("model", "document"),
     ("manifest", "planner", "planfile", "staleness"),
     ("render",),
     ("endpoints", "sources", "auth", "threads", "journal", "address"),
