@@ -89,6 +89,11 @@ def test_the_local_service_stands_alone(path: Path) -> None:
     assert not [name for name, _ in imports(path) if name.startswith("vssync") and not name.startswith("vssync.local")]
 
 
+def test_the_local_service_stays_a_test_double() -> None:
+    """It has what vssync calls, and what an application needs to read what vssync loaded."""
+    assert sum(len(path.read_text().splitlines()) for path in (PACKAGE / "local").rglob("*.py")) < 4500
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_the_command_line_prints(path: Path) -> None:
     calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]

@@ -116,6 +116,6 @@ def test_every_kind_has_a_schema_that_ships_and_is_printed() -> None:
 def test_the_document_of_destroy_is_that_of_apply() -> None:
     names = ("$id", "title", "description")
     apply, destroy = (
-        {name: it for name, it in SCHEMAS[kind].items() if name not in names} for kind in ("report", "destroy")
+        {name: value for name, value in SCHEMAS[kind].items() if name not in names} for kind in ("report", "destroy")
     )
     assert apply | {"properties": apply["properties"] | {"kind": {"const": "destroy"}}} == destroy

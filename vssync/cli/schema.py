@@ -1,10 +1,11 @@
-"""`vssync schema`: the schemas that editors and programs check manifests and our JSON with."""
+"""`vssync schema`: the JSON schemas of the manifest and of what commands print as JSON."""
 
 from __future__ import annotations
 
 import click
 
 from vssync.cli import exit_codes
+from vssync.cli.help import verb
 
 KINDS = (
     "manifest",
@@ -23,7 +24,7 @@ KINDS = (
 )
 
 
-@click.command()
+@verb
 @click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
 def schema(kind: str) -> int:
     """Print the JSON schema of a manifest, or of what a command prints with `--format json`.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from vssync.auth.signed import Signed
+from vssync.auth.signed import SigningCredential
 from vssync.commands.doctor import policies
 from vssync.commands.doctor.finding import Emit, Finding, failed, ok, warning
 from vssync.commands.doctor.read_probes import own_stores
@@ -24,7 +24,7 @@ _SOON = 14 * 86400  # seconds before an API key expires
 def run_tenancy_probes(work: Session, stores: tuple[LiveStore, ...], tell: Emit, now: float) -> None:
     """Tells what the management API says of the project and the compartment. `now` is seconds since the epoch."""
     host = work.endpoint.control_url.removesuffix(_STORES_PATH)
-    if host == work.endpoint.control_url or not isinstance(work.credential, Signed):
+    if host == work.endpoint.control_url or not isinstance(work.credential, SigningCredential):
         tell(warning("tenancy", "not looked at: `control_url` is not an address of OCI's own API"))
         return
     client = _client(work.credential, host)
@@ -33,7 +33,7 @@ def run_tenancy_probes(work: Session, stores: tuple[LiveStore, ...], tell: Emit,
     _try(work, tell, "connectors", lambda: _connectors(work, client, stores))
 
 
-def _client(credential: Signed, host: str) -> Any:
+def _client(credential: SigningCredential, host: str) -> Any:
     import oci
     from oci.auth.signers import SecurityTokenSigner
 
@@ -44,7 +44,7 @@ def _client(credential: Signed, host: str) -> Any:
             """Holds no key of its own."""
 
         def __call__(self, request: Any, **_: Any) -> Any:
-            credential.lend(request)
+            credential.sign_in_place(request)
             return request
 
     return oci.generative_ai.GenerativeAiClient(
