@@ -167,9 +167,9 @@ def test_kill_loses_nothing_that_was_answered(folder: Path, after: int) -> None:
         written = [process.stdout.readline().strip() for _ in range(after)]
         process.send_signal(signal.SIGKILL)
     with open_service(folder) as service, Api(service) as api:
-        kept = api.get("/files")["data"]
-        assert set(written) <= {file["id"] for file in kept}
-        for file in kept:
+        remaining = api.get("/files")["data"]
+        assert set(written) <= {file["id"] for file in remaining}
+        for file in remaining:
             assert len(api.http.get(f"/files/{file['id']}/content").content) == file["bytes"]
         (store,) = ids(api.get("/vector_stores"))
         assert api.get(f"/vector_stores/{store}")["file_counts"]["in_progress"] == 0
