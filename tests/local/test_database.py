@@ -100,7 +100,7 @@ def a_folder(path: Path) -> None:
         (newer, "newer vssync"),
         (older, "older vssync .* move its folder away"),
         (another_program, "another program's database"),
-        (a_folder, "is a folder; the local service needs a file of its own there; remove it"),
+        (a_folder, "is a folder, but must be a file; remove it"),
     ],
 )
 def test_what_is_not_ours_is_refused_and_left_alone(folder: Path, damage: Callable[[Path], None], message: str) -> None:

@@ -105,7 +105,7 @@ def test_anything_else_in_its_place_is_named_and_left(
         open_service(checkout / ".vssync/local", create=create)
     wanted = "a file" if "service.db" in name else "a folder"
     assert str(raised.value) == (
-        f"{checkout / name}: is {found}; the local service needs {wanted} of its own there; remove it"
+        f"{checkout / name}: is {found}, but must be {wanted}; remove it"
     )
     assert unharmed(checkout)
 
