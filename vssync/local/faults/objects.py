@@ -146,12 +146,11 @@ class DeleteLater:
     lock: Lock = field(default_factory=Lock)
 
     def __call__(self, request: Request, forward: Forward) -> Response:
-        existing = forward(request.with_environ(REQUEST_METHOD="GET"))
-        if not is_success(existing):
-            return existing
-        with self.lock:
-            self.remaining[request.path] = self.value
-        return confirm_deletion(existing)
+        confirmation = confirm_deletion(request, forward)
+        if is_success(confirmation):
+            with self.lock:
+                self.remaining[request.path] = self.value
+        return confirmation
 
     def forward_other(self, request: Request, forward: Forward) -> Response:
         with self.lock:
@@ -162,11 +161,14 @@ class DeleteLater:
         return forward(request)
 
 
-def confirm_deletion(existing: Response) -> Response:
-    kind = existing.json["object"]
-    return existing.with_json(
-        {"id": existing.json["id"], "object": kind if kind == "file" else f"{kind}.deleted", "deleted": True}
-    )
+def confirm_deletion(request: Request, forward: Forward) -> Response:
+    """What a deletion would answer; it does not happen."""
+
+    def confirm(body: Json) -> Json:
+        kind = body["object"]
+        return {"id": body["id"], "object": kind if kind == "file" else f"{kind}.deleted", "deleted": True}
+
+    return change_body(forward(request.with_environ(REQUEST_METHOD="GET")), confirm)
 
 
 @fault(KINDS, "ghost-search", is_detaching)
@@ -180,11 +182,10 @@ class GhostSearch:
     def __call__(self, request: Request, forward: Forward) -> Response:
         if request.path in self.hidden:
             return answer_not_found(request, forward, "file")
-        existing = forward(request.with_environ(REQUEST_METHOD="GET"))
-        if not is_success(existing):
-            return existing
-        self.hidden.add(request.path)
-        return confirm_deletion(existing)
+        confirmation = confirm_deletion(request, forward)
+        if is_success(confirmation):
+            self.hidden.add(request.path)
+        return confirmation
 
     def forward_other(self, request: Request, forward: Forward) -> Response:
         if request.path in self.hidden:
