@@ -248,11 +248,7 @@ APPLICATION_ID = 0x76737379  # "vssy": tells our database from any other SQLite 
 DATA_VERSION = 3
 
 TABLES = """
-create table blobs (
-    seq integer primary key,
-    sha256 text not null unique,
-    data blob not null
-);
+create table blobs (seq integer primary key, sha256 text not null unique, data blob not null);
 create table files (
     seq integer primary key autoincrement,
     id text not null unique,

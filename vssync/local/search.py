@@ -113,10 +113,6 @@ def create_index(tx: Transaction, store: int) -> None:
     )
 
 
-def drop_index(tx: Transaction, store: int) -> None:
-    tx.execute(f"drop table {index_name(store)}")
-
-
 def add_chunks(tx: Transaction, store: int, store_file: int, chunks: Sequence[str]) -> None:
     tx.connection.executemany(
         "insert into chunks (store_file, text) values (?, ?)", [(store_file, chunk) for chunk in chunks]

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from vssync.local import ingestion, queries, search
 from vssync.local.dialects import ChunkingEcho
 from vssync.local.errors import ApiError
-from vssync.local.queries import PageRequest, Transaction, list_page, new_id
+from vssync.local.queries import PageRequest, ToBody, Transaction, list_page, new_id
 from vssync.local.rules import Attachment, BatchRequest, ChunkSizes, invalid_error
 
 # What some services keep among a store's metadata, where an update can erase it.
@@ -70,11 +70,7 @@ def get_chunks(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
     }
 
 
-def body_builder(
-    tx: Transaction, store: sqlite3.Row, *, in_listing: bool = False
-) -> Callable[[sqlite3.Row], dict[str, Any]]:
-    """How a row of this store looks in a response."""
-
+def body_builder(tx: Transaction, store: sqlite3.Row, *, in_listing: bool = False) -> ToBody:
     def build(entry: sqlite3.Row) -> dict[str, Any]:
         error = {"code": entry["error_code"], "message": entry["error_message"]}
         has_error = entry["error_code"] is not None and not (in_listing and tx.dialect.forgets_errors)
