@@ -131,6 +131,12 @@ class FileChange:
     was: str = ""
     detail: str = ""
 
+    @property
+    def leaving_ids(self) -> set[str]:
+        """The ids of the copies that go, with the one that is replaced."""
+        replaced = (self.keep,) if self.keep and self.action is Action.REPLACE else ()
+        return {copy.id for copy in (*self.drop, *replaced)}
+
 
 @dataclass(frozen=True, slots=True)
 class StoreChange:

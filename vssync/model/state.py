@@ -257,6 +257,10 @@ class LiveStore:
     counts: FileCounts = FileCounts()
 
     @property
+    def is_expired(self) -> bool:
+        return self.status is StoreStatus.EXPIRED
+
+    @property
     def mark(self) -> StoreMark | UnreadableMark | None:
         """The store's mark; None when it carries none."""
         text = self.metadata.get(STORE_OWNER)

@@ -41,7 +41,9 @@ class PlanAddress:
         return not self.key and self.matches_store(store)
 
     def contains(self, store: str, key: str) -> bool:
-        return self.matches_store(store) and (not self.key or key == self.key or _matches(self.key, key))
+        if not self.matches_store(store):
+            return False
+        return not self.key or key == self.key or _compile(self.key).match(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +91,11 @@ class Scope:
     def check_addresses(self, keys_by_store: Mapping[str, Iterable[str]]) -> None:
         """Raise UsageProblem naming an address that matches nothing; `keys_by_store` has every store."""
         for address in (*self.targets, *self.excludes, *self.replaced):
-            if not any(_matches_any(address, store, keys) for store, keys in keys_by_store.items()):
+            if not any(
+                address.is_whole_store(store) or any(address.contains(store, key) for key in keys)
+                for store, keys in keys_by_store.items()
+            ):
                 raise UsageProblem(f"{address}: no store or file has this address. `vssync status` shows the stores.")
-
-
-def _matches_any(address: PlanAddress, store: str, keys: Iterable[str]) -> bool:
-    return address.is_whole_store(store) or (
-        address.matches_store(store) and any(address.contains(store, key) for key in keys)
-    )
-
-
-def _matches(pattern: str, key: str) -> bool:
-    return bool(_compile(pattern).match(key))
 
 
 @lru_cache(maxsize=64)

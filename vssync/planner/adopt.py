@@ -59,29 +59,22 @@ def _find_former_keys(missing: Sequence[DesiredEntry], undesired: CopiesByKey, c
     if not missing:
         return {}
     digests_by_id = {copy.id: digest for digest, copies in undesired.items() for copy in copies}
-    can_move = context.store.prune and context.plan.capabilities.attribute_updates
-    movable = _movable_keys(undesired, context) if can_move else {}
+    movable: dict[tuple[str, str, str], list[str]] = {}  # by content, chunking and extension of a completed copy
+    if context.store.prune and context.plan.capabilities.attribute_updates:
+        for digest, copies in sorted(undesired.items()):
+            usable = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
+            for form in {(copy.mark.content, copy.mark.chunking, _extension(copy.key)) for copy in usable}:
+                movable.setdefault(form, []).append(digest)
     former: dict[str, str] = {}
     taken: set[str] = set()
     for entry in missing:
         same = movable.get((entry.content, entry.chunking, _extension(entry.key)), [])
-        digest = same[0] if len(same) == 1 else None
-        if entry.file.file_id:
-            digest = digests_by_id.get(entry.file.file_id)
-        if digest and digest not in taken:
-            former[entry.key] = digest
-            taken.add(digest)
+        alike = same[0] if len(same) == 1 else ""
+        former_digest = digests_by_id.get(entry.file.file_id) if entry.file.file_id else alike
+        if former_digest and former_digest not in taken:
+            former[entry.key] = former_digest
+            taken.add(former_digest)
     return former
-
-
-def _movable_keys(undesired: CopiesByKey, context: FileContext) -> dict[tuple[str, str, str], list[str]]:
-    """Digests of keys that left, by content, chunking and extension of a completed copy."""
-    movable: dict[tuple[str, str, str], list[str]] = {}
-    for digest, copies in sorted(undesired.items()):
-        usable = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
-        for form in sorted({(copy.mark.content, copy.mark.chunking, _extension(copy.key)) for copy in usable}):
-            movable.setdefault(form, []).append(digest)
-    return movable
 
 
 def _extension(key: str) -> str:
@@ -141,8 +134,5 @@ def _refuse_attached(entry: DesiredEntry, classified: ClassifiedFiles, context: 
         if any(file.id == file_id for file in files):
             refusal = replace(refusal, reasons=(Reason.OTHER_OWNER,))
             return (as_impossible(refusal, f"{file_id} is attached by {owner} already"),)
-    for copies in classified.ours.values():
-        for copy in copies:
-            if copy.id == file_id:
-                return (as_impossible(refusal, f"{file_id} is attached as {copy.key} already"),)
-    return ()
+    keys = (copy.key for copies in classified.ours.values() for copy in copies if copy.id == file_id)
+    return tuple(as_impossible(refusal, f"{file_id} is attached as {key} already") for key in keys)

@@ -78,7 +78,6 @@ def _compare_stores(key: str, left: DesiredStore | None, right: DesiredStore | N
 
 
 def _setting_values(store: DesiredStore) -> dict[str, Any]:
-    """A store's settings, without its key."""
     settings = asdict(store.settings)
     limits = {"max_delete": _limit_text(store.guards.max_delete), "max_replace": _limit_text(store.guards.max_replace)}
     return {name: value for name, value in settings.items() if name != "key"} | {"guards": limits}
@@ -89,18 +88,18 @@ def _limit_text(limit: Limit) -> Scalar:
 
 
 def _compare_values(left: Mapping[str, Any], right: Mapping[str, Any]) -> Fields:
-    """Where two nested values differ, by dotted name."""
-    if left == right:
-        return ()
+    rows = find_differences(left, right) if left != right else []
+    return tuple(FieldChange(name, _as_scalar(before), _as_scalar(after)) for name, before, after in rows)
+
+
+def find_differences(left: Any, right: Any) -> list[tuple[str, Any, Any]]:
+    """The places where two nested values differ, by dotted name, and what each holds there."""
     from deepdiff import DeepDiff  # takes longer to import than most manifests to compare
 
     tree = DeepDiff(left, right, view="tree")
     levels = [level for kind in tree.values() for level in kind]
     rows = [(".".join(map(str, level.path(output_format="list"))), level.t1, level.t2) for level in levels]
-    return tuple(
-        FieldChange(name, _as_scalar(before), _as_scalar(after))
-        for name, before, after in sorted(rows, key=itemgetter(0))
-    )
+    return sorted(rows, key=itemgetter(0))
 
 
 def _as_scalar(value: Any) -> Scalar | None:

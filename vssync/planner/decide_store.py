@@ -90,11 +90,8 @@ def _choose_live(store: DesiredStore, live: tuple[LiveStore, ...], context: Plan
     if len(live) == 1:
         return list(live)
     contents = context.snapshot.contents
-    used = [
-        candidate
-        for candidate in live
-        if any(file.status is FileStatus.COMPLETED for file in contents[candidate.id].files)
-    ]
+    completed = FileStatus.COMPLETED
+    used = [store for store in live if any(file.status is completed for file in contents[store.id].files)]
     if len(used) > 1:
         names = " and ".join(f"{candidate.name} ({candidate.id})" for candidate in used)
         raise Refused(
@@ -186,18 +183,13 @@ def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None
         return (Reason.OTHER_OWNER,)
     desired = store_mark_for(owner, store)
     protected = bool(live.metadata.get(STORE_PROTECT))
+    ours = {name: value for name, value in live.metadata.items() if mark.set_by_us(name)}
     causes = {
         Reason.MOVED: mark.key != store.key,
         Reason.SETTINGS_CHANGED: replace(mark, key=store.key) != desired or protected != store.protect,
-        Reason.DRIFTED: _has_drifted(live, mark),
+        Reason.DRIFTED: settings_digest(live.name, ours, live.expires_after_days) != mark.settings,
     }
     return tuple(reason for reason, holds in causes.items() if holds)
-
-
-def _has_drifted(live: LiveStore, mark: StoreMark) -> bool:
-    """Whether somebody changed what the last apply set."""
-    ours = {name: value for name, value in live.metadata.items() if mark.set_by_us(name)}
-    return settings_digest(live.name, ours, live.expires_after_days) != mark.settings
 
 
 def _merge_metadata(store: DesiredStore, live: Mapping[str, str], mark: StoreMark | None, owner: str) -> dict[str, str]:
@@ -228,12 +220,6 @@ def _changed_settings(
         for name, (before, after) in pairs.items()
         if before != after
     )
-
-
-def _description(store: DesiredStore, live: LiveStore) -> tuple[Note, ...]:
-    if not store.description or store.description == live.description:
-        return ()
-    return (Note(NoteKind.DESCRIPTION, detail=f'live "{live.description}", wanted "{store.description}"'),)
 
 
 def _mark_of(live: LiveStore) -> StoreMark | None:

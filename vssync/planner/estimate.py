@@ -56,12 +56,18 @@ def estimate_cost(plan: Plan) -> Cost:
     sent = _count_uploads(plan)
     uploads = sent.total()
     capabilities = plan.service.declared_capabilities
+    attached = [count_puts(store) for store in plan.stores]
+    batches = [count_new_batches(store) for store in plan.stores]
+    attaches = attached if capabilities.one_by_one else batches
+    needed = {Bucket.UPLOADS: uploads, Bucket.FILES: sum(attached), Bucket.ATTACHES: max(attaches, default=0)}
+    provider = PROVIDERS.get(plan.service.provider)
+    rates = provider.rates if provider else {}
     return Cost(
         bytes=sum(size * times for (*_, size), times in sent.items()),
         uploads=uploads,
-        batches=0 if capabilities.one_by_one else sum(count_new_batches(store) for store in plan.stores),
+        batches=0 if capabilities.one_by_one else sum(batches),
         requests=uploads + sum(_count_requests(store, capabilities) for store in plan.stores),
-        seconds=_limited_seconds(plan, uploads, capabilities),
+        seconds=max((60 * needed.get(bucket, 0) / rate for bucket, rate in rates.items()), default=0.0),
     )
 
 
@@ -104,21 +110,5 @@ def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
     writes_store = store.change is not None and store.change.action is not Action.REFUSE
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
     listings = ceil(attached / PAGE_SIZE) + ceil(len(waiting) / PAGE_SIZE)
-    drops = _PER_DROP * sum(_count_drops(change) for change in store.files)
+    drops = _PER_DROP * sum(len(change.leaving_ids) for change in store.files)
     return attaches + listings + writes + drops + cancels * _PER_CANCEL + writes_store
-
-
-def _count_drops(change: FileChange) -> int:
-    """How many copies of a key go."""
-    replaced = change.keep if change.action is Action.REPLACE else None
-    return len({copy.id for copy in (*change.drop, replaced) if copy})
-
-
-def _limited_seconds(plan: Plan, uploads: int, capabilities: Capabilities) -> float:
-    """The time that the provider's limits ask for."""
-    provider = PROVIDERS.get(plan.service.provider)
-    attached = [count_puts(store) for store in plan.stores]
-    attaches = attached if capabilities.one_by_one else [count_new_batches(store) for store in plan.stores]
-    needed = {Bucket.UPLOADS: uploads, Bucket.FILES: sum(attached), Bucket.ATTACHES: max(attaches, default=0)}
-    rates = provider.rates if provider else {}
-    return max((60 * needed.get(bucket, 0) / rate for bucket, rate in rates.items()), default=0.0)

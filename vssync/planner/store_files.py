@@ -1,18 +1,23 @@
-"""All files of one store: every desired key gets a decision, every other live file is deleted, kept or counted."""
+"""All files of a store: every desired key gets a decision, every other live file is deleted, kept or counted.
+
+Uploads of one content are shared between stores.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.model.digests import attributes_digest
-from vssync.model.marks import key_digest
+from vssync.model.marks import Origin, key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
 from vssync.model.state import Contents
 from vssync.planner.adopt import claim_missing
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedFile, classify_files, desired_entries
 from vssync.planner.context import FileContext
 from vssync.planner.decide_file import decide_file, newest_copy
+
+UploadForm = tuple[str, str]  # sha256, upload name
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,11 @@ def draft_files(contents: Contents, context: FileContext) -> StoreDraft:
     elif leaving:
         notes.append(Note(NoteKind.KEPT, count=len(leaving)))
     if plan.scope.includes_all_files(store.key):
-        unclaimed = [copy for copy in classified.provisional if copy.id not in claims.moved]
-        changes += [_delete_unfinished(store.key, copy) for copy in unclaimed]
-    notes += _unmanaged_notes(classified, changes)
-    notes += _unread_notes(in_scope, classified, changes)
-    notes += _report_notes(in_scope, classified, context)
+        unclaimed = [[copy] for copy in classified.provisional if copy.id not in claims.moved]
+        unfinished = [delete_copies(store.key, copies) for copies in unclaimed]
+        detail = "left by an apply that did not finish"
+        changes += [replace(change, reasons=(Reason.SUPERSEDED,), detail=detail) for change in unfinished]
+    notes += _counted_notes(in_scope, classified, changes, context)
     return StoreDraft(context, entries, classified, sort_changes(changes), (*claims.notes, *notes), unchanged)
 
 
@@ -74,11 +79,6 @@ def _is_attached_elsewhere(entry: DesiredEntry, copies: Sequence[OwnedFile], cla
     """Whether the declared File is attached, but not as a copy of this key: then it must be claimed first."""
     file_id = entry.file.file_id
     return bool(file_id) and file_id in classified.attached and all(copy.id != file_id for copy in copies)
-
-
-def undecided(context: FileContext) -> StoreDraft:
-    """A store whose files cannot be planned yet."""
-    return StoreDraft(context, desired_entries(context.store), ClassifiedFiles({}, (), {}))
 
 
 def _undesired_copies(
@@ -107,55 +107,45 @@ def delete_copies(store: str, copies: Sequence[OwnedFile]) -> FileChange:
     )
 
 
-def _delete_unfinished(store: str, copy: OwnedFile) -> FileChange:
-    """The change for a copy that an interrupted apply left, without a key: it goes whatever `prune` says."""
-    detail = "left by an apply that did not finish"
-    return replace(delete_copies(store, [copy]), reasons=(Reason.SUPERSEDED,), detail=detail)
-
-
 def sort_changes(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
     """Changes by key; two keys that look alike once garbled are told apart by their copies."""
     return tuple(sorted(changes, key=lambda change: (change.key, change.action, [copy.id for copy in change.drop])))
 
 
-def _unmanaged_notes(classified: ClassifiedFiles, changes: Iterable[FileChange]) -> list[Note]:
-    """Files that carry no mark of ours, counted; those to be adopted are shown as changes."""
+def _counted_notes(
+    entries: Iterable[DesiredEntry], classified: ClassifiedFiles, changes: Sequence[FileChange], context: FileContext
+) -> list[Note]:
+    """Files without a mark of ours, copies that nobody has compared, and those reported otherwise than they were sent.
+
+    Files to be adopted are shown as changes. Sending a copy again would not change what is reported of it.
+    """
     adopted = {change.keep.id for change in changes if change.action is Action.ADOPT and change.keep}
     unmanaged = [file for file in classified.unmarked if file.id not in adopted]
     unreadable = sum(file.mark is not None for file in unmanaged)
-    detail = f"{unreadable} with a mark that cannot be read" if unreadable else ""
-    notes = [Note(NoteKind.UNMANAGED, count=len(unmanaged), detail=detail)] if unmanaged else []
-    return notes + [
-        Note(NoteKind.FOREIGN, count=len(files), detail=owner) for owner, files in sorted(classified.foreign.items())
-    ]
-
-
-def _unread_notes(
-    entries: Iterable[DesiredEntry], classified: ClassifiedFiles, changes: Iterable[FileChange]
-) -> list[Note]:
-    """How many adopted copies stay whose content nobody has compared."""
     dropped = {copy.id for change in changes for copy in change.drop}
-    copies = (copy for entry in entries for copy in classified.ours.get(entry.digest, ()))
-    count = sum(copy.mark.unread and copy.id not in dropped for copy in copies)
-    detail = "adopted by name and size alone; --replace ADDRESS uploads such a file again"
-    return [Note(NoteKind.UNREAD, count=count, detail=detail)] if count else []
-
-
-def _report_notes(entries: Iterable[DesiredEntry], classified: ClassifiedFiles, context: FileContext) -> list[Note]:
-    """How many right copies are reported otherwise than asked for; sending them again would change nothing."""
-    copies_by_entry = [(entry, classified.ours.get(entry.digest, ())) for entry in entries]
-    chunked = sum(_reports_other_chunking(entry, copies, context) for entry, copies in copies_by_entry)
-    altered = sum(any(_reports_altered(copy, context) for copy in copies) for _, copies in copies_by_entry)
-    detail = "searches filter by the service's version of them; `vssync doctor --write` shows the difference"
-    return [
-        *([Note(NoteKind.CHUNKING_REPORT, count=chunked)] if chunked else []),
-        *([Note(NoteKind.ATTRIBUTES_REPORT, count=altered, detail=detail)] if altered else []),
+    unread = chunked = altered = 0
+    for entry in entries:
+        copies = classified.ours.get(entry.digest, ())
+        unread += sum(copy.mark.unread and copy.id not in dropped for copy in copies)
+        chunked += _reports_other_chunking(entry, copies, context)
+        altered += any(
+            copy.mark.echo and attributes_digest(copy.file.attributes, context.ignore) == copy.mark.echo
+            for copy in copies
+        )
+    unreadable_text = f"{unreadable} with a mark that cannot be read" if unreadable else ""
+    unread_text = "adopted by name and size alone; --replace ADDRESS uploads such a file again"
+    altered_text = "searches filter by the service's version of them; `vssync doctor --write` shows the difference"
+    notes = [
+        Note(NoteKind.UNMANAGED, count=len(unmanaged), detail=unreadable_text),
+        *(
+            Note(NoteKind.FOREIGN, count=len(files), detail=owner)
+            for owner, files in sorted(classified.foreign.items())
+        ),
+        Note(NoteKind.UNREAD, count=unread, detail=unread_text),
+        Note(NoteKind.CHUNKING_REPORT, count=chunked),
+        Note(NoteKind.ATTRIBUTES_REPORT, count=altered, detail=altered_text),
     ]
-
-
-def _reports_altered(copy: OwnedFile, context: FileContext) -> bool:
-    """Whether the service still reports the altered attributes that were seen when they were sent."""
-    return bool(copy.mark.echo) and attributes_digest(copy.file.attributes, context.ignore) == copy.mark.echo
+    return [note for note in notes if note.count]
 
 
 def _reports_other_chunking(entry: DesiredEntry, copies: Sequence[OwnedFile], context: FileContext) -> bool:
@@ -165,3 +155,56 @@ def _reports_other_chunking(entry: DesiredEntry, copies: Sequence[OwnedFile], co
         return False
     current = newest_copy([copy for copy in copies if entry.matches(copy)], CopyState.OK, context.now)
     return current is not None and current.file.chunking not in (None, wanted)
+
+
+def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:
+    """The same drafts, with a File of another store of this owner in place of an upload of the same bytes and name.
+
+    Never one of the same store, where a File can be attached only once, and none that this plan takes away.
+    """
+    needed = {_upload_form(change) for draft in drafts for change in draft.changes if _needs_upload(change)}
+    if len(drafts) < 2 or not needed:
+        return tuple(drafts)
+    offers: dict[UploadForm, list[str]] = {}
+    for draft in drafts:
+        for form, file_id in _reusable_uploads(draft, needed):
+            offers.setdefault(form, []).append(file_id)
+    return tuple(_with_reuse(draft, offers) for draft in drafts)
+
+
+def _needs_upload(change: FileChange) -> bool:
+    makes_copy = change.action in (Action.CREATE, Action.REPLACE) and Reason.REQUESTED not in change.reasons
+    return makes_copy and change.desired is not None and not change.reuse and not change.desired.file_id
+
+
+def _upload_form(change: FileChange) -> UploadForm:
+    assert change.desired
+    return change.desired.sha256, change.desired.filename
+
+
+def _reusable_uploads(draft: StoreDraft, needed: set[UploadForm]) -> Iterator[tuple[UploadForm, str]]:
+    """Uploads of ours that stay: completed, with exactly the content that their key asks for."""
+    dropped = draft.dropped
+    for entry in draft.entries:
+        form = (entry.file.sha256, entry.file.filename)
+        if form in needed:
+            copies = draft.classified.ours.get(entry.digest, ())
+            uploads = [
+                copy
+                for copy in copies
+                if copy.id not in dropped and copy.mark.content == entry.content and copy.mark.origin is Origin.UPLOADED
+            ]
+            newest = newest_copy(uploads, CopyState.OK, draft.context.now)
+            if newest and newest.mark.owner == draft.context.plan.owner:
+                yield form, newest.id
+
+
+def _with_reuse(draft: StoreDraft, offers: dict[UploadForm, list[str]]) -> StoreDraft:
+    attached = {*draft.classified.attached, *(entry.file.file_id for entry in draft.entries)}
+    changes = []
+    for change in draft.changes:
+        candidates = offers.get(_upload_form(change), ()) if _needs_upload(change) else ()
+        free = next((file_id for file_id in candidates if file_id not in attached), "")
+        attached.add(free)
+        changes.append(replace(change, reuse=free) if free else change)
+    return replace(draft, changes=tuple(changes))
