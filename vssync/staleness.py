@@ -10,6 +10,7 @@ from vssync.model.marks import STORE_BATCHES, Mark
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import FileStatus
 from vssync.planfile.codec import Codec
+from vssync.planner.compare import find_differences
 
 _DEATHS = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
 _SHOWN = 50  # lines; nobody reads further
@@ -20,45 +21,31 @@ Change = StoreChange | BatchChange | FileChange
 
 def check_stale(saved: Plan, fresh: Plan) -> tuple[str, ...]:
     """What `fresh` holds and `saved` does not, a line each that names the object and what moved; empty: go on."""
-    if lines := tuple(_elsewhere(saved, fresh)):
-        return lines
+    if saved.owner != fresh.owner:
+        return (f"owner: the plan was saved for {saved.owner}, and the manifest now says {fresh.owner}",)
+    if moved := _moved(_PLAIN.encode(saved.service), _PLAIN.encode(fresh.service)):
+        return (f"service: {moved}",)
     known = {store.key: store for store in saved.stores}
     lines = tuple(line for store in fresh.stores for line in _of_store(known.get(store.key), store))
     more = len(lines) - _SHOWN
     return (*lines[:_SHOWN], f"and {more:,} more changes") if more > 0 else lines
 
 
-def _elsewhere(saved: Plan, fresh: Plan) -> Iterator[str]:
-    """A plan for another owner or another service has nothing in common with this one."""
-    if saved.owner != fresh.owner:
-        yield f"owner: the plan was saved for {saved.owner}, and the manifest now says {fresh.owner}"
-    if moved := _moved(_PLAIN.encode(saved.service), _PLAIN.encode(fresh.service)):
-        yield f"service: {moved}"
-
-
 def _of_store(saved: StorePlan | None, fresh: StorePlan) -> Iterator[str]:
     if saved is None:
         saved = StorePlan(fresh.key, fresh.name, fresh.id)
-    if fresh.id != saved.id and not _new_id(saved) and (fresh.change or fresh.files):
+    before, after = saved.change, fresh.change
+    gets_new_id = before is not None and before.action in (Action.CREATE, Action.REPLACE)
+    if fresh.id != saved.id and not gets_new_id and (after or fresh.files):
         yield f"{fresh.key}: the store was {saved.id or 'not live'}, and is {fresh.id or 'not live'} now"
         return
-    yield from _store_change(saved, fresh)
+    if after and after.action is not Action.REFUSE:
+        if before is None or before.action is not after.action:
+            yield f"{fresh.key}: {_instead(before, after)}"
+        elif moved := _moved(_store_evidence(saved), _store_evidence(fresh)):
+            yield f"{fresh.key}: {moved}"
     yield from _batches(saved, fresh)
     yield from _files(saved, fresh)
-
-
-def _new_id(saved: StorePlan) -> bool:
-    """Whether the saved plan itself gives the store an id."""
-    return saved.change is not None and saved.change.action in (Action.CREATE, Action.REPLACE)
-
-
-def _store_change(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
-    if fresh.change is None or fresh.change.action is Action.REFUSE:
-        return
-    if saved.change is None or saved.change.action is not fresh.change.action:
-        yield f"{fresh.key}: {_instead(saved.change, fresh.change)}"
-    elif moved := _moved(_store_evidence(saved), _store_evidence(fresh)):
-        yield f"{fresh.key}: {moved}"
 
 
 def _batches(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
@@ -67,7 +54,7 @@ def _batches(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
     retried = {change.key for change in fresh.files if _retries(change)}
     for batch in fresh.batches:
         if batch.action is Action.CANCEL and not set(batch.unwanted) <= known.get(batch.id, retried):
-            yield f"{_address(fresh, batch.id)}: {_verdict(batch)} is not in the saved plan"
+            yield f"{fresh.key}/{batch.id}: {_verdict(batch)} is not in the saved plan"
 
 
 def _files(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
@@ -77,7 +64,7 @@ def _files(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
     for change in fresh.files:
         candidates = known.get(change.key, [])
         if not is_read_only(change) and not any(_covers(candidate, change) for candidate in candidates):
-            yield f"{_address(fresh, change.key)}: {_file_moved(candidates, change)}"
+            yield f"{fresh.key}/{change.key}: {_file_moved(candidates, change)}"
 
 
 def is_read_only(change: FileChange) -> bool:
@@ -87,35 +74,21 @@ def is_read_only(change: FileChange) -> bool:
 
 def _covers(saved: FileChange, fresh: FileChange) -> bool:
     """Whether a saved change allows one found now: the same, less of the same, or what is left of it."""
-    if not _going(fresh) <= _going(saved) | _failed(fresh):
+    retries = _retries(fresh)
+    # these serve nobody, and only an apply of what is wanted now can have made them
+    failed = {copy.id for copy in fresh.drop if copy.status is not FileStatus.COMPLETED} if retries else set[str]()
+    if not fresh.leaving_ids <= saved.leaving_ids | failed:
         return False
-    if fresh.action is Action.AWAIT:
-        return _same(_PLAIN.encode(saved.desired), _PLAIN.encode(fresh.desired))
     if fresh.action is Action.DELETE and fresh.reasons == (Reason.SUPERSEDED,):
         return True  # the new copy works already, and these were to go after it
-    if _tried(saved, fresh):
+    is_next_try = retries and saved.action in (Action.CREATE, Action.REPLACE)  # the File is there, not yet ingested
+    if fresh.action is Action.AWAIT or is_next_try:
         return _same(_PLAIN.encode(saved.desired), _PLAIN.encode(fresh.desired))
     return _same(_evidence(saved), _evidence(fresh))
 
 
-def _tried(saved: FileChange, fresh: FileChange) -> bool:
-    """Whether what is found is only the next try of what was reviewed: its File is there, and its ingestion failed."""
-    return _retries(fresh) and saved.action in (Action.CREATE, Action.REPLACE)
-
-
-def _failed(fresh: FileChange) -> set[str]:
-    """Copies that serve nobody, and that only an apply of what is wanted now can have made."""
-    return {copy.id for copy in fresh.drop if copy.status is not FileStatus.COMPLETED} if _retries(fresh) else set()
-
-
 def _retries(change: FileChange) -> bool:
     return change.action is Action.REPLACE and bool(change.reasons) and set(change.reasons) <= _DEATHS
-
-
-def _going(change: FileChange) -> set[str]:
-    """The ids of the copies that go."""
-    replaced = [change.keep] if change.keep and change.action is Action.REPLACE else []
-    return {copy.id for copy in (*change.drop, *replaced)}
 
 
 def _evidence(change: FileChange) -> dict[str, Any]:
@@ -137,16 +110,13 @@ def _store_evidence(store: StorePlan) -> dict[str, Any]:
 
 
 def _file_moved(candidates: list[FileChange], fresh: FileChange) -> str:
-    alike = [candidate for candidate in candidates if candidate.action is fresh.action]
-    if not alike:
+    alike = next((candidate for candidate in candidates if candidate.action is fresh.action), None)
+    if alike is None:
         return _instead(candidates[0] if candidates else None, fresh)
-    more = _going(fresh) - _going(alike[0])
-    moved = _moved(_evidence(alike[0]), _evidence(fresh)) or f"{', '.join(sorted(more))} would go as well"
-    return f"the file's bytes changed: {moved}" if _bytes(alike[0]) != _bytes(fresh) else moved
-
-
-def _bytes(change: FileChange) -> str:
-    return change.desired.sha256 if change.desired else ""
+    more = ", ".join(sorted(fresh.leaving_ids - alike.leaving_ids))
+    moved = _moved(_evidence(alike), _evidence(fresh)) or f"{more} would go as well"
+    before, after = (change.desired.sha256 if change.desired else "" for change in (alike, fresh))
+    return f"the file's bytes changed: {moved}" if before != after else moved
 
 
 def _instead(saved: Change | None, fresh: Change) -> str:
@@ -159,20 +129,10 @@ def _verdict(change: Change) -> str:
     return f"{change.action} ({', '.join(change.reasons)})"
 
 
-def _address(store: StorePlan, key: str) -> str:
-    return f"{store.key}/{key}" if key else store.key
-
-
 def _moved(saved: Any, fresh: Any) -> str:
     """Where two encoded values differ: "desired.sha256 9f2c... -> 77aa..."; nothing when they do not."""
-    if _same(saved, fresh):
-        return ""
-    from deepdiff import DeepDiff  # takes longer to import than most plans to compare
-
-    tree = DeepDiff(saved, fresh, view="tree")
-    levels = [level for kind in tree.values() for level in kind]
-    found = [(".".join(map(str, level.path(output_format="list"))), level.t1, level.t2) for level in levels]
-    return ", ".join(sorted(f"{path} {_brief(before)} -> {_brief(after)}" for path, before, after in found))
+    rows = [] if _same(saved, fresh) else find_differences(saved, fresh)
+    return ", ".join(f"{path} {_brief(before)} -> {_brief(after)}" for path, before, after in rows)
 
 
 def _same(saved: Any, fresh: Any) -> bool:
@@ -194,18 +154,15 @@ def replaced_since(saved: Plan, fresh: Plan) -> frozenset[Key]:
     seen: dict[Key, SeenCopies] = {}
     for store in saved.stores:
         for change in store.files:
-            seen.setdefault((store.key, change.key), set()).update(_copies(change))
+            copies = {(copy.id, copy.created_at) for copy in (*change.drop, change.keep) if copy}
+            seen.setdefault((store.key, change.key), set()).update(copies)
     requested = [
-        (store.key, change)
+        ((store.key, change.key), change)
         for store in fresh.stores
         for change in store.files
-        if Reason.REQUESTED in change.reasons and (store.key, change.key) in seen
+        if Reason.REQUESTED in change.reasons
     ]
-    return frozenset((store, change.key) for store, change in requested if _right(change, seen[store, change.key]))
-
-
-def _copies(change: FileChange) -> SeenCopies:
-    return {(copy.id, copy.created_at) for copy in (*change.drop, change.keep) if copy}
+    return frozenset(key for key, change in requested if key in seen and _right(change, seen[key]))
 
 
 def _right(change: FileChange, seen: SeenCopies) -> bool:

@@ -19,7 +19,7 @@ from vssync.journal.writer import Journal, read_past
 from vssync.model.plan import Plan
 from vssync.model.report import Report
 from vssync.sources.load import find_manifest
-from vssync.sources.sandbox import find_work_tree
+from vssync.sources.walk import find_work_tree
 
 
 def apply_plan(

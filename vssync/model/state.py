@@ -68,9 +68,7 @@ class Capabilities:
     attribute_updates: bool = True
     store_creates: bool = True
     store_updates: bool = True
-    shares_chunks: bool = (
-        False  # equal texts share chunks: the old copy must be detached before the new one is attached
-    )
+    shares_chunks: bool = False  # equal texts share chunks: the old copy must be detached before the new is attached
 
     @property
     def one_by_one(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vssync.manifest.explain import effective_tree
+from vssync.manifest.resolve import effective_tree
 from vssync.manifest.spec import Manifest
 from vssync.model.state import DesiredFile
 from vssync.render.escape import escape_ci_commands_json

@@ -13,20 +13,18 @@ from types import MappingProxyType
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest import explain
 from vssync.manifest.build import build_manifest, check_document, resolve_includes
 from vssync.manifest.diagnostics import Diagnostic, TreePath, collect_with
-from vssync.manifest.globs import FoundFile, Listing, Pattern, compile_pattern, pattern_problem
-from vssync.manifest.resolve import resolve_desired, wanted_fields
+from vssync.manifest.globs import FoundFile, compile_pattern, pattern_problem
+from vssync.manifest.resolve import front_matter_fields, provenance, resolve_desired, wanted_fields
 from vssync.manifest.select import Selection, select_files
 from vssync.manifest.source_map import Documents, SourceLocation, find_locations, locate_diagnostics, raise_if_any
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import Document, parse_document
 from vssync.model.state import Desired, DesiredFile
 from vssync.sources.read import ReadJob, read_files
-from vssync.sources.sandbox import Sandbox, sandbox_around
 from vssync.sources.schemas import load_schema
-from vssync.sources.walk import walk_files
+from vssync.sources.walk import Sandbox, sandbox_around, walk_files
 
 MANIFEST_NAME = "vssync.yaml"
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
@@ -104,24 +102,33 @@ def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
 
 def file_provenance(loaded: LoadedManifest, store: str, file: DesiredFile) -> Mapping[str, TreePath | None]:
     """By part of a file (`attributes.lang`), the manifest's path it came from; None: its own front matter."""
-    fields = explain.front_matter_fields(loaded.manifest, store, file)
+    fields = front_matter_fields(loaded.manifest, store, file)
     jobs = [ReadJob(file.path, fields)] if fields else []
     readings, problems = read_files(str(loaded.root), jobs, hashed=False, workers=1)
     if problems:
         raise ManifestError(problems)
-    return explain.provenance(loaded.manifest, store, file, readings[file.path].fields if jobs else {})
+    return provenance(loaded.manifest, store, file, readings[file.path].fields if jobs else {})
 
 
 def _load_manifest(
     file: Path, folder: Path, sandbox: Sandbox, env: str | None, variables: Mapping[str, str]
 ) -> Manifest:
-    """The manifest of a file and those it includes."""
+    """The manifest of a file and those it includes, in the order of their names."""
     schema = load_schema("manifest.schema.json")
     main = check_document(_read_document(file, str(file)), schema)
     with collect_with(main.problems):
-        patterns = _compile_includes(main, resolve_includes(main, env, variables))
+        includes = resolve_includes(main, env, variables)
+        flaws = ((path, text, pattern_problem(text)) for path, text in includes)
+        raise_if_any(
+            Documents(main), [Diagnostic(path, f"`{text}` {flaw[0]}", flaw[1]) for path, text, flaw in flaws if flaw]
+        )
+        patterns = {path: compile_pattern(text) for path, text in includes}
         listing = walk_files(str(folder), patterns.values(), sandbox)
-        included = _read_included(main, folder, schema, _match_includes(main, patterns, listing))
+        matches = {path: [file for _, file in listing.matching(pattern)] for path, pattern in patterns.items()}
+        unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
+        raise_if_any(Documents(main), unmatched)
+        distinct = {file.path: file for files in matches.values() for file in files}
+        included = _read_included(main, folder, schema, [distinct[path] for path in sorted(distinct)])
     return build_manifest(Documents(main, included), schema, env, variables)
 
 
@@ -136,25 +143,6 @@ def _read_document(file: Path, shown_name: str) -> Document:
     else:
         return parse_document(text, shown_name)
     raise ManifestError((problem,))
-
-
-def _compile_includes(main: Document, includes: tuple[tuple[TreePath, str], ...]) -> dict[TreePath, Pattern]:
-    diagnostics = [
-        Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
-        for path, text in includes
-        if (problem := pattern_problem(text))
-    ]
-    raise_if_any(Documents(main), diagnostics)
-    return {path: compile_pattern(text) for path, text in includes}
-
-
-def _match_includes(main: Document, patterns: Mapping[TreePath, Pattern], listing: Listing) -> list[FoundFile]:
-    """The files to include, in the order of their names; every pattern must match some."""
-    matches = {path: [file for _, file in listing.matching(pattern)] for path, pattern in patterns.items()}
-    unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
-    raise_if_any(Documents(main), unmatched)
-    distinct = {file.path: file for files in matches.values() for file in files}
-    return [distinct[path] for path in sorted(distinct)]
 
 
 def _read_included(
@@ -178,7 +166,6 @@ def _read_included(
 
 
 def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
-    """The manifest's root, which must be a folder inside the sandbox."""
     root = None if "\0" in manifest.root else Path(os.path.realpath(folder / manifest.root))
     if root is not None and not sandbox.allows(root):
         message = f"the root `{manifest.root}` lies outside of {sandbox.folders[0]}, or in its .git or .vssync"
