@@ -43,7 +43,9 @@ def parse_front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[A
     fields: dict[str, Scalar] = {}
     diagnostics: list[Diagnostic] = []
     for name in sorted(set(tree).intersection(wanted)):
-        value = _join_list(tree[name])
+        value = tree[name]
+        if isinstance(value, list) and not any(isinstance(part, list | dict) for part in value):
+            value = ",".join(map(as_written, value))
         if flaw := _find_flaw(value):
             message = f"the front matter field `{name}` {flaw}"
             diagnostics.append(Diagnostic((name,), message, "fix the document"))
@@ -51,13 +53,6 @@ def parse_front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[A
             fields[name] = value
     document = Document(file, "\n" + match["yaml"], tree)
     return fields, locate_diagnostics(Documents(document), diagnostics)
-
-
-def _join_list(value: Any) -> Any:
-    """A list of plain values as one text, joined by commas; anything else as it is."""
-    if isinstance(value, list) and not any(isinstance(part, list | dict) for part in value):
-        return ",".join(as_written(part) for part in value)
-    return value
 
 
 def _find_flaw(value: Any) -> str:

@@ -65,19 +65,15 @@ def compile_pattern(text: str, match_hidden: bool = False) -> Pattern:
     parts = path.split("/")
     wildcard = _WILDCARD.search(path)
     folders = path.count("/", 0, wildcard.start()) if wildcard else len(parts)
+    flags = _FLAGS | glob.DOTGLOB if match_hidden else _FLAGS
     return Pattern(
         text=text,
         folder="/".join(parts[:folders]),
         start=path[: wildcard.start()] if wildcard else path,
         is_literal=wildcard is None,
         names_hidden=bool(_NAMES_HIDDEN.search(path)),
-        matches=_compile_matcher(path, match_hidden) if wildcard else path.__eq__,
+        matches=re.compile("|".join(glob.translate(path, flags=flags)[0])).match if wildcard else path.__eq__,
     )
-
-
-def _compile_matcher(path: str, match_hidden: bool) -> Callable[[str], object]:
-    flags = _FLAGS | glob.DOTGLOB if match_hidden else _FLAGS
-    return re.compile("|".join(glob.translate(path, flags=flags)[0])).match
 
 
 HIGHEST_CHARACTER = "\U0010ffff"  # after every other

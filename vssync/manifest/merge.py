@@ -8,7 +8,7 @@ from typing import Any
 
 from vssync.limits import MAX_ATTRIBUTES, MAX_VALUE_LENGTH
 from vssync.manifest.diagnostics import TreePath
-from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template, path_part
+from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template
 from vssync.manifest.spec import Layer
 from vssync.model.state import AUTO, Attributes, Chunking, Scalar
 
@@ -105,7 +105,7 @@ def _filled_in(values: Mapping[str, Scalar | Template | None], path: str) -> Att
     for name, value in values.items():
         if isinstance(value, tuple):
             try:
-                attributes[name] = fill_template(value, lambda placeholder: path_part(path, placeholder))
+                attributes[name] = fill_template(value, path)
             except MissingFolder as error:
                 error.attribute = name
                 raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -248,7 +248,13 @@ def _syntax_problem(error: Exception, text: str, file: str, first_line: int) -> 
     if isinstance(error, _UnreadableError):
         return error.problem
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return _marked_problem(error, error.problem_mark, text, file, first_line)
+        mark, lines = error.problem_mark, text.splitlines()
+        for near in (mark, error.context_mark):  # a value that needs quotes to mean what its author meant
+            shown = lines[near.line] if near and near.line < len(lines) else ""
+            if near and (match := next(filter(None, (pattern.search(shown) for pattern in _NEEDS_QUOTES)), None)):
+                position, value = (near.line + first_line, match.start("value") + 1), match["value"]
+                return Problem(file, *position, f"not YAML: `{value}` needs quotes", f'write "{value}"')
+        return Problem(file, mark.line + first_line, mark.column + 1, f"not YAML: {error.problem}")
     if isinstance(error, yaml.reader.ReaderError):
         before = text.encode("utf-8", "replace")[: error.position].decode("utf-8", "replace")
         line, column = _end_position(before)
@@ -256,18 +262,6 @@ def _syntax_problem(error: Exception, text: str, file: str, first_line: int) -> 
         message = f"not YAML: the character U+{code:04X} is not allowed"
         return Problem(file, line + first_line - 1, column, message)
     return Problem(file, 0, 0, f"not YAML: {error}")
-
-
-def _marked_problem(error: yaml.MarkedYAMLError, mark: yaml.Mark, text: str, file: str, first_line: int) -> Problem:
-    """The problem at a mark, or the value near it that needs quotes to mean what its author meant."""
-    lines = text.splitlines()
-    for near in (mark, error.context_mark):
-        line = lines[near.line] if near and near.line < len(lines) else ""
-        if near and (match := next(filter(None, (pattern.search(line) for pattern in _NEEDS_QUOTES)), None)):
-            position = near.line + first_line, match.start("value") + 1
-            value = match["value"]
-            return Problem(file, *position, f"not YAML: `{value}` needs quotes", f'write "{value}"')
-    return Problem(file, mark.line + first_line, mark.column + 1, f"not YAML: {error.problem}")
 
 
 def _end_position(text: str) -> Position:
@@ -298,17 +292,12 @@ def _parse_json(text: str, file: str) -> Any:
         raise ManifestError((Problem(file, 0, 0, str(error)),)) from None
     if _is_too_deep(tree):
         raise too_deep
-    if problems := tuple(_lone_surrogates(text, file)):
-        raise ManifestError(problems)
+    lone = [match for match in _JSON_ESCAPE.finditer(text) if match["lone"]]  # no file and no request can hold them
+    if lone:
+        places = [(match[0], _end_position(text[: match.start()])) for match in lone]
+        hint = "write both halves, or neither"
+        raise ManifestError(tuple(Problem(file, *at, f"`{half}` is half a character", hint) for half, at in places))
     return tree
-
-
-def _lone_surrogates(text: str, file: str) -> Iterator[Problem]:
-    """A problem for each escape that is half a character, which no file and no request can hold."""
-    for match in _JSON_ESCAPE.finditer(text):
-        if match["lone"]:
-            position = _end_position(text[: match.start()])
-            yield Problem(file, *position, f"`{match[0]}` is half a character", "write both halves, or neither")
 
 
 def _is_too_deep(tree: Any) -> bool:
