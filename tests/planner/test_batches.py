@@ -13,7 +13,7 @@ from tests.planner.builders import batch, copy, plan_store, summary, unmarked, w
 from vssync.model.marks import STORE_BATCHES
 from vssync.model.plan import Action, NoteKind, StorePlan
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
-from vssync.planner.batches import partition
+from vssync.planner.store_files import partition
 
 BUSY = FileStatus.IN_PROGRESS
 FILES = [wanted(f"{name}.md", name) for name in "abcd"]

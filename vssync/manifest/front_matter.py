@@ -1,8 +1,4 @@
-"""Attributes from the documents themselves: the fields of a Markdown file's front matter, typed.
-
-A text without front matter, or whose first lines only look like it, has no fields. What is wrong with a wanted field is
-a problem at the document's own line.
-"""
+"""Attributes from the documents themselves: the typed fields of a Markdown file's front matter, if it has one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Patterns over paths, compiled to regular expressions by wcmatch; `sources.walk` finds the files.
-
-Paths are relative to the manifest's root, in POSIX form and NFC.
-"""
+"""Patterns over paths, which are relative to the manifest's root, in POSIX form and NFC."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""`${...}`: one syntax for everything in a manifest that is filled in. `$${` is a literal `${`.
-
-A text is parsed into a template: literal texts and placeholders. `Expander` fills in what is known before any file is
-(environment, variables, store); `path_part` and `upload_name` fill in what depends on a file.
-"""
+"""`${...}`: one syntax for everything in a manifest that is filled in. `$${` is a literal `${`."""
 
 from __future__ import annotations
 

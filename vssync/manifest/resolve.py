@@ -1,7 +1,4 @@
-"""The last step: selected files and what was read of them become the desired state.
-
-Where each part of a file came from is worked out when somebody asks.
-"""
+"""The last step: selected files and what was read of them become the desired state, and where each part came from."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The rules of a manifest that its schema cannot express, all of them here.
-
-What needs the files themselves (keys, counts, lengths after filling in) is checked in `select` and `resolve`.
-"""
+"""The rules of a manifest that its schema cannot express, but for those about the files themselves."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The manifest's form: what jsonschema finds, in words that name the object, what is wrong, and the way out.
-
-The schema is the authority. Added here is only that numbers must read back as written; rules over several fields are in
-`rules`.
-"""
+"""The manifest's form: what jsonschema finds, in words that name the object, what is wrong, and the way out."""
 
 from __future__ import annotations
 

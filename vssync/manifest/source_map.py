@@ -1,8 +1,4 @@
-"""Where things are written: turns paths of a manifest into files, lines and columns, when somebody asks.
-
-A resolved manifest is made of layers (an environment, an included file, `defaults`). Nothing records which layer a
-value came from: it is the innermost one that holds the path.
-"""
+"""Where things are written: turns paths of a manifest into files, lines and columns, when somebody asks."""
 
 from __future__ import annotations
 
@@ -89,7 +85,7 @@ def _find_origin(documents: Documents, path: TreePath) -> tuple[Document, TreePa
 
 
 def _layers(documents: Documents, path: TreePath) -> Iterator[tuple[Document, TreePath]]:
-    """Where a path may be written, innermost first."""
+    """Where a path may be written, innermost first: nothing records which layer a value came from."""
     main, environment = documents.main, documents.environment
     in_store = len(path) > 1 and path[0] == "stores"
     if environment:

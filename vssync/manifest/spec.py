@@ -1,7 +1,4 @@
-"""A manifest as typed values, for one environment, before any file is looked for.
-
-Texts of a layer (`filename`, attribute values, `key`) may still hold placeholders of single files.
-"""
+"""A manifest as typed values, for one environment; the texts of a layer may still hold placeholders of single files."""
 
 from __future__ import annotations
 

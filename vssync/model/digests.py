@@ -1,4 +1,4 @@
-"""The identity of things as marks hold it, and the marks of what a manifest declares."""
+"""Digests as marks hold them, 16 hex digits of SHA-256 over a canonical text, and the marks of desired objects."""
 
 from __future__ import annotations
 

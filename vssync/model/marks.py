@@ -1,7 +1,4 @@
-"""Marks: how a live object says who owns it and what it was made from. Nothing else encodes or decodes them.
-
-`digests` makes the digests in them: the first 16 hex digits of SHA-256 over UTF-8 text in a canonical form.
-"""
+"""Marks: how a live object says who owns it and what it was made from. Nothing else encodes or decodes them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A plan: what will be done to which object, why, and the evidence (ids, marks, states) it was decided from.
-
-It holds no clock, credential or display option: the same manifest, files and live state give the same plan.
-"""
+"""A plan: what will be done to which object, why, and the evidence (ids, marks, states) it was decided from."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The nouns: what the manifest wants and what the service has, as frozen values.
-
-Times are whole seconds since the epoch by the service's clock; sizes are bytes.
-"""
+"""What the manifest wants and what the service has; times are whole seconds by the service's clock, sizes bytes."""
 
 from __future__ import annotations
 

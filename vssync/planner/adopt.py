@@ -1,13 +1,10 @@
-"""Desired keys without a live copy: one under a former key is moved, an unmarked file adopted, or a new one created.
-
-Files without a mark are left alone unless `--adopt` is given. A declared File attached as another key comes here, too.
-"""
+"""Desired keys without a live copy: one under a former key is moved, an unmarked file adopted, or a new one created."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vssync.model.plan import Action, Copy, FileChange, Note, NoteKind, Reason
 from vssync.model.state import FileStatus, LiveFile, Upload
@@ -19,22 +16,17 @@ from vssync.planner.decide_file import as_impossible, decide_file, within_limits
 CopiesByKey = Mapping[str, Sequence[OwnedFile]]  # by digest of the key
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedKeys:
-    """What became of the missing keys; `moved` are the digests of former keys whose copies live on."""
-
-    changes: tuple[FileChange, ...]
-    notes: tuple[Note, ...]
-    moved: frozenset[str]
-
-
 def claim_missing(
     missing: Sequence[DesiredEntry],
     undesired: CopiesByKey,
     classified: ClassifiedFiles,
     context: FileContext,
-) -> ClaimedKeys:
-    """Decide every missing key, in key order; `undesired` are our copies under keys that are not in the manifest."""
+) -> tuple[list[FileChange], list[Note], frozenset[str]]:
+    """Changes and notes for the missing keys, in key order, and the digests of former keys whose copies live on.
+
+    Files without a mark are left alone unless `--adopt` is given. A declared File attached as another key comes here,
+    too. `undesired` are our copies under keys that are not in the manifest.
+    """
     former = _find_former_keys(missing, undesired, context)
     unmarked = _unmarked_candidates(missing, classified, context.plan.snapshot.uploads)
     changes: list[FileChange] = []
@@ -51,7 +43,7 @@ def claim_missing(
             changes.append(_adopt(entry, file, copies, context))
         else:
             changes += _refuse_attached(entry, classified, context) or decide_file(entry, (), context)
-    return ClaimedKeys(tuple(changes), tuple(notes), frozenset(former.values()))
+    return changes, notes, frozenset(former.values())
 
 
 def _find_former_keys(missing: Sequence[DesiredEntry], undesired: CopiesByKey, context: FileContext) -> dict[str, str]:

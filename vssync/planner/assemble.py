@@ -1,7 +1,4 @@
-"""Decides what to do: the resolved manifest on one side, one complete reading of the service on the other.
-
-Values in, values out: it reads no clock, file or network, and the same inputs in any order give the same plan.
-"""
+"""Decides what to do, from the resolved manifest and one complete reading of the service: values in, values out."""
 
 from __future__ import annotations
 
@@ -14,15 +11,20 @@ from vssync.model.digests import attributes_digest
 from vssync.model.marks import NEEDS_ATTRIBUTES, StoreMark
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
 from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, LiveStore, Snapshot
-from vssync.planner.addresses import Scope
-from vssync.planner.batches import decide_batches
 from vssync.planner.classify import ClassifiedFiles, DesiredEntry, classify_files, desired_entries
-from vssync.planner.context import FileContext, PlanContext
+from vssync.planner.context import FileContext, PlanContext, Scope
 from vssync.planner.decide_file import retry_after_cancel
 from vssync.planner.decide_store import StoreDecision, decide_store, delete_store
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards
-from vssync.planner.store_files import StoreDraft, delete_copies, draft_files, share_uploads, sort_changes
+from vssync.planner.store_files import (
+    StoreDraft,
+    decide_batches,
+    delete_copies,
+    draft_files,
+    share_uploads,
+    sort_changes,
+)
 
 _COMMON = Capabilities()
 _UNMARKABLE = (
@@ -93,7 +95,7 @@ def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
 def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StorePlan:
     store = draft.context.store
     contents = _contents_of(decision, context)
-    batches = decide_batches(draft, decision.live, contents)
+    batches, batch_notes, recalled = decide_batches(draft, decision.live, contents)
     change = decision.change
     if change and change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
         change = None
@@ -107,11 +109,10 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         desired=store.settings,
         change=change,
         files=tuple(
-            retry_after_cancel(file) if file.keep and file.keep.id in batches.recalled else file
-            for file in draft.changes
+            retry_after_cancel(file) if file.keep and file.keep.id in recalled else file for file in draft.changes
         ),
-        batches=batches.changes,
-        notes=(*decision.notes, *leftover_notes, *draft.notes, *batches.notes),
+        batches=tuple(batches),
+        notes=(*decision.notes, *leftover_notes, *draft.notes, *batch_notes),
         unchanged=draft.unchanged,
         owned=len(draft.classified.ours),
         live=decision.live.counts.total if decision.live and decision.is_held else len(contents.files),

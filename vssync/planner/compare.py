@@ -1,7 +1,4 @@
-"""Two environments of one manifest side by side: which stores, settings and files differ, and which hold the same.
-
-Both sides are desired states: no service is asked. Values in, values and strings out.
-"""
+"""Two environments of one manifest side by side: which stores, settings and files differ, and which hold the same."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What to do about a store itself: its existence, its owner, its settings. Files are decided elsewhere.
-
-A decision also says whether the store's files may be planned at all.
-"""
+"""What to do about a store itself: its existence, its owner, its settings, and whether its files may be planned."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The numbers of a plan: how many changes it makes, and what carrying them out costs.
-
-Estimates for whoever approves a plan. They decide nothing about what is done or how.
-"""
+"""The numbers of a plan, for whoever approves it: how many changes it makes, and what carrying them out costs."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Which live store belongs to which store of the manifest: by pinned id, else by mark, else by name.
-
-It sees stores only, never their files, so that it can say whose files must be listed. It decides nothing that a
-listing could change: where several stores carry one mark, all are candidates.
-"""
+"""Which live store belongs to which store of the manifest: by pinned id, else by mark, else by name."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from vssync.errors import Refused, VssyncError
 from vssync.model.marks import StoreMark, UnreadableMark
 from vssync.model.plan import Options
 from vssync.model.state import Desired, DesiredStore, LiveStore
-from vssync.planner.addresses import Scope
+from vssync.planner.context import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ class StoreMatches:
 
 
 def match_stores(desired: Desired, stores: tuple[LiveStore, ...], options: Options) -> StoreMatches:
-    """Match every store in scope.
+    """Match every store in scope, without a look at files; where several stores carry one mark, all are candidates.
 
     Raises Refused for a store of another owner and for two stores in one, VssyncError for a mark that a newer version
     wrote.

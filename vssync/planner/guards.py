@@ -1,7 +1,4 @@
-"""Guards: how much a plan may delete or replace without a flag that allows more.
-
-They are part of planning, so that a reviewer sees a refusal before anybody applies. Each has a flag of its own.
-"""
+"""Guards: how much a plan may delete or replace without a flag that allows more; refusals are part of the plan."""
 
 from __future__ import annotations
 

@@ -1,22 +1,21 @@
-"""All files of a store: every desired key gets a decision, every other live file is deleted, kept or counted.
-
-Uploads of one content are shared between stores.
-"""
+"""All files of a store: every desired key gets a decision, every other live file is deleted, kept or counted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from vssync.model.digests import attributes_digest
-from vssync.model.marks import Origin, key_digest
-from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
-from vssync.model.state import Contents
+from vssync.model.marks import Origin, key_digest, read_batch_note
+from vssync.model.plan import Action, BatchChange, FileChange, Note, NoteKind, Reason
+from vssync.model.state import Contents, LiveStore
 from vssync.planner.adopt import claim_missing
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedFile, classify_files, desired_entries
 from vssync.planner.context import FileContext
 from vssync.planner.decide_file import decide_file, newest_copy
 
+Put = TypeVar("Put")
 UploadForm = tuple[str, str]  # sha256, upload name
 
 
@@ -59,20 +58,20 @@ def draft_files(contents: Contents, context: FileContext) -> StoreDraft:
             unchanged += 1
     undesired, notes = _undesired_copies(classified, entries, context)
     unkeyed = {copy.id: [copy] for copy in classified.provisional}
-    claims = claim_missing(missing, {**undesired, **unkeyed}, classified, context)
-    changes += claims.changes
-    leaving = [copies for digest, copies in undesired.items() if digest not in claims.moved]
+    claimed, claim_notes, moved = claim_missing(missing, {**undesired, **unkeyed}, classified, context)
+    changes += claimed
+    leaving = [copies for digest, copies in undesired.items() if digest not in moved]
     if store.prune:
         changes += [delete_copies(store.key, copies) for copies in leaving]
     elif leaving:
         notes.append(Note(NoteKind.KEPT, count=len(leaving)))
     if plan.scope.includes_all_files(store.key):
-        unclaimed = [[copy] for copy in classified.provisional if copy.id not in claims.moved]
+        unclaimed = [[copy] for copy in classified.provisional if copy.id not in moved]
         unfinished = [delete_copies(store.key, copies) for copies in unclaimed]
         detail = "left by an apply that did not finish"
         changes += [replace(change, reasons=(Reason.SUPERSEDED,), detail=detail) for change in unfinished]
     notes += _counted_notes(in_scope, classified, changes, context)
-    return StoreDraft(context, entries, classified, sort_changes(changes), (*claims.notes, *notes), unchanged)
+    return StoreDraft(context, entries, classified, sort_changes(changes), (*claim_notes, *notes), unchanged)
 
 
 def _is_attached_elsewhere(entry: DesiredEntry, copies: Sequence[OwnedFile], classified: ClassifiedFiles) -> bool:
@@ -208,3 +207,52 @@ def _with_reuse(draft: StoreDraft, offers: dict[UploadForm, list[str]]) -> Store
         attached.add(free)
         changes.append(replace(change, reuse=free) if free else change)
     return replace(draft, changes=tuple(changes))
+
+
+def partition(changes: Sequence[Put], size: int) -> tuple[tuple[Put, ...], ...]:
+    """Cut changes, in their order, into batches of at most `size`."""
+    return tuple(tuple(changes[start : start + size]) for start in range(0, len(changes), size))
+
+
+def decide_batches(
+    draft: StoreDraft, live: LiveStore | None, contents: Contents
+) -> tuple[list[BatchChange], list[Note], set[str]]:
+    """Changes and notes for unfinished batches, oldest first, and the wanted files that a cancelled one was at work on.
+
+    None unless the whole store is in scope. A batch is ours when the store's note names it or every file in it carries
+    our mark; any other is shown, never cancelled and never waited for.
+    Cancelling pays when most of what is left would only be removed again, and nothing that is wanted is lost.
+    """
+    if live is None or not draft.context.plan.scope.includes_all_files(draft.context.store.key):
+        return [], [], set()
+    noted, ours = read_batch_note(live.metadata), draft.classified.our_ids
+    statuses = {file.id: file.status for file in contents.files}
+    awaited = {change.keep.id for change in draft.changes if change.action is Action.AWAIT and change.keep}
+    dropped = draft.dropped
+    changes: list[BatchChange] = []
+    notes: list[Note] = []
+    recalled: set[str] = set()
+    for batch in sorted(contents.batches, key=lambda batch: (batch.created_at, batch.id)):
+        if batch.status.ended:
+            continue
+        if batch.id not in noted and not (batch.file_ids and ours.issuperset(batch.file_ids)):
+            notes.append(Note(NoteKind.FOREIGN_BATCH, batch.id, batch.counts.total))
+            continue
+        candidates = statuses if batch.file_ids is None else batch.file_ids  # any, if it does not say which are its own
+        unfinished = {file_id for file_id in candidates if file_id in statuses and not statuses[file_id].ended}
+        if not unfinished:
+            continue  # nothing to wait for, whatever the batch says of itself
+        unwanted = set() if batch.file_ids is None else unfinished & dropped.keys()
+        is_listed = batch.file_ids is not None and statuses.keys() >= set(batch.file_ids)
+        cancel = is_listed and len(unwanted) * 2 > len(unfinished) and unfinished <= dropped.keys() | awaited
+        change = BatchChange(
+            id=batch.id,
+            action=Action.CANCEL if cancel else Action.AWAIT,
+            reasons=(Reason.UNWANTED,) if cancel else (Reason.INGESTING,),
+            counts=batch.counts,
+            unwanted=tuple(sorted({dropped[file_id] for file_id in unwanted})),
+        )
+        changes.append(change)
+        if cancel:
+            recalled |= unfinished & awaited
+    return changes, notes, recalled
