@@ -18,7 +18,7 @@ from vssync.journal.records import UnattachedUpload
 from vssync.journal.writer import Journal
 from vssync.limits import CLOCK_SKEW
 from vssync.manifest.placeholders import upload_digest
-from vssync.model.report import Orphan
+from vssync.model.plan import Orphan
 from vssync.model.state import Desired, LiveStore, Upload
 
 SPARED = 24 * 3600  # seconds; a younger upload may be one that another machine is about to attach

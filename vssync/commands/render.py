@@ -5,7 +5,7 @@ It reads documents again for their front matter, so it belongs to the shell.
 
 from __future__ import annotations
 
-from vssync.manifest.diagnostics import TreePath
+from vssync.manifest.yaml_loader import TreePath
 from vssync.model.plan import Options
 from vssync.planner.context import Scope
 from vssync.render.manifest import TracedFile

@@ -11,16 +11,15 @@ from dataclasses import replace
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.diagnostics import Diagnostic, TreePath, collect_with
+from vssync.manifest.diagnostics import Diagnostic, Documents, collect_with, locate_diagnostics, raise_if_any
 from vssync.manifest.environments import Environment, applies_in, resolve_environment, resolve_variables
 from vssync.manifest.globs import compile_pattern
 from vssync.manifest.merge import Tree, apply_defaults, merge_trees
 from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
 from vssync.manifest.rules import check_rules, indeterminate_stores, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
-from vssync.manifest.source_map import Documents, locate_diagnostics, raise_if_any
 from vssync.manifest.spec import SKIP_REASONS, FileEntries, FileEntry, Layer, Manifest, Override, StoreSpec
-from vssync.manifest.yaml_loader import Document
+from vssync.manifest.yaml_loader import Document, TreePath
 from vssync.model.state import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, ServiceSpec
 from vssync.providers import PROVIDERS
 
@@ -215,18 +214,13 @@ def _entry(path: TreePath, tree: Tree) -> FileEntry:
 
 
 def _layer(path: TreePath, tree: Tree) -> Layer:
+    chunking = tree.get("chunking")
+    if isinstance(chunking, Mapping):
+        chunking = Chunking(int(chunking["max_chunk_size_tokens"]), int(chunking["chunk_overlap_tokens"]))
     return Layer(
         path=path,
         attributes={name: parse_value(value) for name, value in (tree.get("attributes") or {}).items()},
-        chunking=_chunking(tree.get("chunking")),
+        chunking=AUTO if chunking == "auto" else chunking,
         filename=parse_template(tree.get("filename") or "") or None,
         front_matter=tuple(map(literal_text, tree.get("front_matter") or ())),
     )
-
-
-def _chunking(tree: Any) -> Chunking | None:
-    if tree is None:
-        return None
-    if tree == "auto":
-        return AUTO
-    return Chunking(int(tree["max_chunk_size_tokens"]), int(tree["chunk_overlap_tokens"]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean
+from vssync.manifest.diagnostics import Diagnostic, did_you_mean
 from vssync.manifest.merge import Tree
 from vssync.manifest.placeholders import UNCLOSED, Placeholder, UnclosedPlaceholder, parse_template
 from vssync.manifest.scalars import NonCanonical, parse_number
@@ -127,16 +127,13 @@ def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scala
     kind = _declared_type(declaration)
     if _type_of(value) != kind:
         return Diagnostic(path, f"the default of the variable `{name}` is not a {kind}")
-    return _fill_env(path, value, env) if isinstance(value, str) else value
-
-
-def _fill_env(path: TreePath, text: str, env: str) -> str | Diagnostic:
-    """A default may use `${env}` and nothing else, so that the order of variables does not matter."""
+    if not isinstance(value, str):
+        return value
     try:
-        template = parse_template(text)
+        template = parse_template(value)
     except UnclosedPlaceholder:
         return Diagnostic(path, *UNCLOSED)
-    for part in template:
+    for part in template:  # `${env}` and nothing else, so that the order of variables does not matter
         if isinstance(part, Placeholder) and (part.text != "env" or not env):
             message = f"`${{{part.text}}}` cannot be used in a variable's default"
             return Diagnostic(path, message, "only `${env}` can")

@@ -9,9 +9,8 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.limits import MAX_VALUE_LENGTH
-from vssync.manifest.diagnostics import Diagnostic
+from vssync.manifest.diagnostics import Diagnostic, Documents, locate_diagnostics
 from vssync.manifest.scalars import NonCanonical, as_written, plain_number
-from vssync.manifest.source_map import Documents, locate_diagnostics
 from vssync.manifest.yaml_loader import Document, load_values
 from vssync.model.state import Attributes, Scalar
 

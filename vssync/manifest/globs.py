@@ -101,9 +101,6 @@ class Listing:
         self._names = [name for name, _ in pairs]
         self._files = [file for _, file in pairs]
 
-    def __len__(self) -> int:
-        return len(self._files)
-
     def matching(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
         """The files a pattern matches, with their names."""
         start = pattern.start

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vssync.limits import MAX_ATTRIBUTES, MAX_VALUE_LENGTH
-from vssync.manifest.diagnostics import TreePath
 from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template
 from vssync.manifest.spec import Layer
+from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import AUTO, Attributes, Chunking, Scalar
 
 Tree = Mapping[str, Any]
@@ -65,11 +65,6 @@ class FileSettings:
     filename: Template
     constant_attributes: Attributes | None
     front_matter_fields: frozenset[str]
-
-    @property
-    def is_named_by_content(self) -> bool:
-        """Whether the upload name holds a digest of the bytes."""
-        return Placeholder("digest") in self.filename
 
 
 def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:

@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean
+from vssync.manifest.diagnostics import Diagnostic, did_you_mean
+from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Scalar
 
 MAX_NAME_BYTES = 255  # what file systems and services commonly accept as a name

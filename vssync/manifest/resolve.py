@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from unicodedata import normalize
 
-from vssync.manifest.diagnostics import Diagnostic, TreePath
+from vssync.manifest.diagnostics import Diagnostic, raise_if_any
 from vssync.manifest.environments import applies_in
 from vssync.manifest.front_matter import may_have_front_matter
 from vssync.manifest.merge import FileSettings, find_attribute_problems, resolve_attributes, source_of
-from vssync.manifest.placeholders import ENVIRONMENT_FIELDS, MissingFolder, upload_digest, upload_name
+from vssync.manifest.placeholders import ENVIRONMENT_FIELDS, MissingFolder, Placeholder, upload_digest, upload_name
 from vssync.manifest.select import SelectedFile, Selection
-from vssync.manifest.source_map import raise_if_any
 from vssync.manifest.spec import Layer, Manifest
+from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Attributes, Desired, DesiredFile, Scalar
 
 
@@ -82,7 +82,7 @@ class _Resolver:
             for name, message in find_attribute_problems(attributes):
                 self._add_problem(settings, name, fields, message, path)
         filename, sha256 = file.filename, reading.sha256 if reading else ""
-        if sha256 and settings.is_named_by_content:
+        if sha256 and Placeholder("digest") in settings.filename:
             filename = upload_name(settings.filename, path, upload_digest(self._name, sha256))
         return DesiredFile(
             key=file.key,

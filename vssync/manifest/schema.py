@@ -10,8 +10,9 @@ from typing import Any
 from jsonschema import Draft7Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 
-from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean, format_path
+from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
 from vssync.manifest.scalars import NonCanonical, as_written, plain_number
+from vssync.manifest.yaml_loader import TreePath
 from vssync.text import shorten_middle
 
 TYPE_NAMES = {

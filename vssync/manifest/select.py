@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from vssync.errors import Problem
-from vssync.manifest.diagnostics import Diagnostic, TreePath, format_path
+from vssync.manifest.diagnostics import Diagnostic, format_path, locate_diagnostics
 from vssync.manifest.globs import FoundFile, Listing
 from vssync.manifest.merge import PATH_TEMPLATE, FileSettings, merge_layers
 from vssync.manifest.placeholders import (
@@ -17,8 +17,8 @@ from vssync.manifest.placeholders import (
     parse_template,
     upload_name,
 )
-from vssync.manifest.source_map import locate_diagnostics
 from vssync.manifest.spec import FileEntry, Manifest, StoreSpec
+from vssync.manifest.yaml_loader import TreePath
 from vssync.providers import PROVIDERS
 
 NO_DIGEST = "0" * 16

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vssync.errors import Problem
-from vssync.manifest.diagnostics import TreePath
+from vssync.manifest.diagnostics import Documents
 from vssync.manifest.globs import Pattern
 from vssync.manifest.placeholders import Template
-from vssync.manifest.source_map import Documents
+from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Chunking, DesiredStore, Scalar, ServiceSpec
 
 SKIP_REASONS = frozenset(("unsupported", "empty", "too_large"))  # why a file may be left out

@@ -16,12 +16,12 @@ from typing import Any
 import yaml
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.diagnostics import TreePath
 from vssync.manifest.scalars import parse_number, parse_scalar
 
 MAX_DEPTH = 50
 MAX_ALIASED_VALUES = 100_000  # added by all aliases together
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML built without libyaml has the slow one only
+TreePath = tuple[str | int, ...]
 Position = tuple[int, int]  # line and column, from 1; 0 is unknown
 Positions = dict[TreePath, tuple[Position, Position]]  # of a value's name, and of the value itself
 
@@ -102,7 +102,6 @@ class _TreeBuilder:
         self._wanted = wanted
         self._open: list[_OpenCollection] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
-        self._documents = 0
         self._aliased = 0
 
     def read(self, text: str) -> None:
@@ -114,16 +113,14 @@ class _TreeBuilder:
             yaml.MappingEndEvent: self._on_end,
             yaml.SequenceEndEvent: self._on_end,
             yaml.AliasEvent: self._on_alias,
-            yaml.DocumentStartEvent: self._on_document,
         }
+        documents = 0
         for event in yaml.parse(text, Loader=_LOADER):
+            documents += type(event) is yaml.DocumentStartEvent
+            if documents > 1:
+                raise self._unreadable(event, "a second document begins here", "a manifest is one document")
             if handler := handlers.get(type(event)):
                 handler(event)
-
-    def _on_document(self, event: Any) -> None:
-        self._documents += 1
-        if self._documents > 1:
-            raise self._unreadable(event, "a second document begins here", "a manifest is one document")
 
     def _on_scalar(self, event: Any) -> None:
         if self._expects_name():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from vssync.errors import VssyncError
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import NEEDS_ATTRIBUTES, StoreMark
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
-from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, LiveStore, Snapshot
+from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, Snapshot
 from vssync.planner.classify import ClassifiedFiles, DesiredEntry, classify_files, desired_entries
 from vssync.planner.context import FileContext, PlanContext, Scope
 from vssync.planner.decide_file import retry_after_cancel
@@ -124,39 +124,36 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
 
 def _plan_undeclared(
     matches: StoreMatches, decisions: Mapping[str, StoreDecision], context: PlanContext
-) -> list[StorePlan]:
+) -> Iterator[StorePlan]:
     """The plans of stores of ours that the manifest does not declare.
 
     Several of one key are told apart by id; those beside a store in use are only notes until deleting is allowed.
     """
-    undeclared = [(key, live, key in decisions) for key, live in matches.undeclared]
+    undeclared = list(matches.undeclared)
     if context.options.allow_store_deletes:
-        undeclared += [(key, live, True) for key, decision in decisions.items() for live in decision.leftovers]
-    plans: list[StorePlan] = []
-    for key, live, is_beside in undeclared:
-        is_ambiguous = is_beside or any(plan.key == key for plan in plans)
-        plans.append(_plan_undeclared_store(key, f"{key}@{live.id}" if is_ambiguous else key, live, context))
-    return plans
-
-
-def _plan_undeclared_store(key: str, shown: str, live: LiveStore, context: PlanContext) -> StorePlan:
-    contents = Contents() if live.is_expired else context.snapshot.contents[live.id]
-    classified = classify_files(contents.files, (context.owner,), shown)
-    others = len(contents.files) - len(classified.our_ids)
-    change = delete_store(live, others, contents, context.options) if context.scope.includes_all_files(key) else None
-    copies_by_key = (*classified.ours.values(), *([copy] for copy in classified.provisional))
-    is_deleted = change is not None and change.action is Action.DELETE
-    return StorePlan(
-        key=shown,
-        name=live.name,
-        id=live.id,
-        change=change,
-        files=sort_changes(delete_copies(shown, copies) for copies in copies_by_key) if is_deleted else (),
-        notes=() if change else (Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=live.id),),
-        owned=len(classified.ours),
-        live=len(contents.files),
-        unlisted=contents.unlisted,
-    )
+        undeclared += [(key, live) for key, decision in decisions.items() for live in decision.leftovers]
+    taken = set(decisions)
+    for key, live in undeclared:
+        shown = f"{key}@{live.id}" if key in taken else key
+        taken.add(shown)
+        contents = Contents() if live.is_expired else context.snapshot.contents[live.id]
+        classified = classify_files(contents.files, (context.owner,), shown)
+        others = len(contents.files) - len(classified.our_ids)
+        in_scope = context.scope.includes_all_files(key)
+        change = delete_store(live, others, contents, context.options) if in_scope else None
+        copies_by_key = (*classified.ours.values(), *([copy] for copy in classified.provisional))
+        is_deleted = change is not None and change.action is Action.DELETE
+        yield StorePlan(
+            key=shown,
+            name=live.name,
+            id=live.id,
+            change=change,
+            files=sort_changes(delete_copies(shown, copies) for copies in copies_by_key) if is_deleted else (),
+            notes=() if change else (Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=live.id),),
+            owned=len(classified.ours),
+            live=len(contents.files),
+            unlisted=contents.unlisted,
+        )
 
 
 def digest_of(store: DesiredStore) -> str:

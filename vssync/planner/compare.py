@@ -10,7 +10,7 @@ from typing import Any
 
 from vssync.model.digests import normalise_attributes, values_equal
 from vssync.model.plan import FieldChange
-from vssync.model.state import Desired, DesiredFile, DesiredStore, Limit, Scalar
+from vssync.model.state import Desired, DesiredFile, DesiredStore, Scalar
 from vssync.planner.assemble import digest_of
 
 Fields = tuple[FieldChange, ...]
@@ -76,12 +76,9 @@ def _compare_stores(key: str, left: DesiredStore | None, right: DesiredStore | N
 
 def _setting_values(store: DesiredStore) -> dict[str, Any]:
     settings = asdict(store.settings)
-    limits = {"max_delete": _limit_text(store.guards.max_delete), "max_replace": _limit_text(store.guards.max_replace)}
+    guards = (("max_delete", store.guards.max_delete), ("max_replace", store.guards.max_replace))
+    limits = {name: f"{limit.share * 100:g}%" if limit.count is None else limit.count for name, limit in guards}
     return {name: value for name, value in settings.items() if name != "key"} | {"guards": limits}
-
-
-def _limit_text(limit: Limit) -> Scalar:
-    return f"{limit.share * 100:g}%" if limit.count is None else limit.count
 
 
 def _compare_values(left: Mapping[str, Any], right: Mapping[str, Any]) -> Fields:

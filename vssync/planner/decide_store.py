@@ -82,26 +82,21 @@ def _others_files_text(others: int, contents: Contents) -> str:
     return f"{listed}, and {short}" if others else short
 
 
-def _choose_live(store: DesiredStore, live: tuple[LiveStore, ...], context: PlanContext) -> list[LiveStore]:
-    """Of several stores with our mark, the one with files, else the newest; then the leftovers of lost replies."""
-    if len(live) == 1:
-        return list(live)
-    contents = context.snapshot.contents
-    completed = FileStatus.COMPLETED
-    used = [store for store in live if any(file.status is completed for file in contents[store.id].files)]
+def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
+    completed, contents = FileStatus.COMPLETED, context.snapshot.contents
+    used = (
+        match.live
+        if len(match.live) == 1
+        else tuple(live for live in match.live if any(file.status is completed for file in contents[live.id].files))
+    )
     if len(used) > 1:
-        names = " and ".join(f"{candidate.name} ({candidate.id})" for candidate in used)
+        names = " and ".join(f"{live.name} ({live.id})" for live in used)
         raise Refused(
             f"{store.key}: several live stores with files carry its mark: {names}. "
             f"Pin the right one with `id:`; the others are then stores that left the manifest."
         )
-    chosen = used[0] if used else live[-1]
-    return [chosen, *(candidate for candidate in live if candidate is not chosen)]
-
-
-def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
-    live, *others = _choose_live(store, match.live, context)
-    leftovers = (*others, *match.expired)
+    live = used[0] if used else match.live[-1]
+    leftovers = (*(other for other in match.live if other is not live), *match.expired)  # of lost replies
     if store.external:
         return StoreDecision(live)
     if match.by_name and not context.options.adopt:
@@ -158,19 +153,15 @@ def _update_settings(store: DesiredStore, live: LiveStore, context: PlanContext)
     if not fields and metadata == dict(live.metadata):
         return None
     is_ours = mark is not None and mark.owner == context.owner
-    change = StoreChange(
-        Action.UPDATE if is_ours else Action.ADOPT, _update_reasons(store, live, mark, context.owner), fields, metadata
-    )
+    reasons = _update_reasons(store, live, mark, context.owner)
     if not context.capabilities.store_updates:
         way_out = "undo the change" if is_ours else "declare the store `external`"
-        return _as_impossible(change, f"the service cannot change a store in place; {way_out}")
-    if len(metadata) > MAX_PAIRS:
-        return _as_impossible(change, f"its metadata would have {len(metadata)} keys; {MAX_PAIRS} fit")
-    return change
-
-
-def _as_impossible(change: StoreChange, detail: str) -> StoreChange:
-    return StoreChange(Action.REFUSE, (*change.reasons, Reason.IMPOSSIBLE), change.fields, detail=detail)
+        impossible = f"the service cannot change a store in place; {way_out}"
+    elif len(metadata) > MAX_PAIRS:
+        impossible = f"its metadata would have {len(metadata)} keys; {MAX_PAIRS} fit"
+    else:
+        return StoreChange(Action.UPDATE if is_ours else Action.ADOPT, reasons, fields, metadata)
+    return StoreChange(Action.REFUSE, (*reasons, Reason.IMPOSSIBLE), fields, detail=impossible)
 
 
 def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None, owner: str) -> tuple[Reason, ...]:
@@ -200,7 +191,6 @@ def _merge_metadata(store: DesiredStore, live: Mapping[str, str], mark: StoreMar
 def _changed_settings(
     store: DesiredStore, live: LiveStore, metadata: Mapping[str, str], mark: StoreMark | None
 ) -> tuple[FieldChange, ...]:
-    """The settings that differ, by name, as a plan shows them."""
     pairs: dict[str, tuple[Scalar | None, Scalar | None]] = {
         "name": (live.name, store.name),
         "expires_after": (live.expires_after_days, store.expires_after_days),

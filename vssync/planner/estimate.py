@@ -50,7 +50,10 @@ def count_store_changes(*stores: StorePlan) -> Counts:
 
 def estimate_cost(plan: Plan) -> Cost:
     """What carrying out a plan takes, under the limits of its provider."""
-    sent = _count_uploads(plan)
+    sent = Counter[tuple[str, str, int]]()  # what several stores want goes out as often as one of them needs it
+    for store in plan.stores:
+        files = (change.desired for change in store.files if change.desired and upload_size(change) is not None)
+        sent |= Counter((file.sha256, file.filename, file.size) for file in files)
     uploads = sent.total()
     capabilities = plan.service.declared_capabilities
     attached = [count_puts(store) for store in plan.stores]
@@ -66,15 +69,6 @@ def estimate_cost(plan: Plan) -> Cost:
         requests=uploads + sum(_count_requests(store, capabilities) for store in plan.stores),
         seconds=max((60 * needed.get(bucket, 0) / rate for bucket, rate in rates.items()), default=0.0),
     )
-
-
-def _count_uploads(plan: Plan) -> Counter[tuple[str, str, int]]:
-    """Uploads by bytes, upload name and size: what several stores want goes out as often as one of them needs it."""
-    sent = Counter[tuple[str, str, int]]()
-    for store in plan.stores:
-        files = (change.desired for change in store.files if change.desired and upload_size(change) is not None)
-        sent |= Counter((file.sha256, file.filename, file.size) for file in files)
-    return sent
 
 
 def upload_size(change: FileChange) -> int | None:

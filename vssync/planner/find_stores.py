@@ -58,8 +58,10 @@ def match_stores(desired: Desired, stores: tuple[LiveStore, ...], options: Optio
     by_key = {store.key: matcher.match(store) for store in stores_by_key if scope.touches_store(store.key)}
     _refuse_shared(by_key)
     matched = {store.id for match in by_key.values() for store in (*match.live, *match.expired)}
-    undeclared = [(key, live) for key, live in matcher.find_undeclared() if scope.touches_store(key)]
-    return StoreMatches(by_key, tuple((key, live) for key, live in undeclared if live.id not in matched))
+    ours = [(key, live) for (owner, key), live in matcher.by_mark.items() if owner == desired.owner]
+    undeclared = [(key, live) for key, stores in sorted(ours) if scope.touches_store(key) for live in stores]
+    claimed = matched | matcher.claimed_ids
+    return StoreMatches(by_key, tuple((key, live) for key, live in undeclared if live.id not in claimed))
 
 
 def _refuse_shared(matches: Mapping[str, StoreMatch]) -> None:
@@ -111,11 +113,6 @@ class _StoreMatcher:
             self._refuse_other_owner(store, usable[0])
             return _split_expired([live for live in usable if self._owner_of(live) == self.options.adopt_from])
         return _split_expired(free, by_name=True)
-
-    def find_undeclared(self) -> list[tuple[str, LiveStore]]:
-        """Stores of ours under keys that the manifest does not declare, by key."""
-        ours = [(key, live) for (owner, key), live in self.by_mark.items() if owner == self.desired.owner]
-        return [(key, store) for key, live in sorted(ours) for store in live if store.id not in self.claimed_ids]
 
     def _find_marked(self, owner: str, store: DesiredStore) -> list[LiveStore]:
         """A former key counts only while no other store of the manifest has it."""

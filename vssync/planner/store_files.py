@@ -50,8 +50,9 @@ def draft_files(contents: Contents, context: FileContext) -> StoreDraft:
     missing, unchanged = [], 0
     for entry in in_scope:
         copies = classified.ours.get(entry.digest)
-        if copies is None or _is_attached_elsewhere(entry, copies, classified):
-            missing.append(entry)
+        file_id = entry.file.file_id
+        if copies is None or (file_id in classified.attached and all(copy.id != file_id for copy in copies)):
+            missing.append(entry)  # a declared File that is attached as something else must be claimed first
         elif decided := decide_file(entry, copies, context):
             changes += decided
         else:
@@ -72,12 +73,6 @@ def draft_files(contents: Contents, context: FileContext) -> StoreDraft:
         changes += [replace(change, reasons=(Reason.SUPERSEDED,), detail=detail) for change in unfinished]
     notes += _counted_notes(in_scope, classified, changes, context)
     return StoreDraft(context, entries, classified, sort_changes(changes), (*claim_notes, *notes), unchanged)
-
-
-def _is_attached_elsewhere(entry: DesiredEntry, copies: Sequence[OwnedFile], classified: ClassifiedFiles) -> bool:
-    """Whether the declared File is attached, but not as a copy of this key: then it must be claimed first."""
-    file_id = entry.file.file_id
-    return bool(file_id) and file_id in classified.attached and all(copy.id != file_id for copy in copies)
 
 
 def _undesired_copies(
@@ -161,7 +156,7 @@ def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:
 
     Never one of the same store, where a File can be attached only once, and none that this plan takes away.
     """
-    needed = {_upload_form(change) for draft in drafts for change in draft.changes if _needs_upload(change)}
+    needed = {form for draft in drafts for change in draft.changes if (form := _upload_form(change))}
     if len(drafts) < 2 or not needed:
         return tuple(drafts)
     offers: dict[UploadForm, list[str]] = {}
@@ -171,14 +166,13 @@ def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:
     return tuple(_with_reuse(draft, offers) for draft in drafts)
 
 
-def _needs_upload(change: FileChange) -> bool:
+def _upload_form(change: FileChange) -> UploadForm | None:
+    """The bytes and name that a change uploads; None when it uploads nothing that another store could share."""
+    desired = change.desired
     makes_copy = change.action in (Action.CREATE, Action.REPLACE) and Reason.REQUESTED not in change.reasons
-    return makes_copy and change.desired is not None and not change.reuse and not change.desired.file_id
-
-
-def _upload_form(change: FileChange) -> UploadForm:
-    assert change.desired
-    return change.desired.sha256, change.desired.filename
+    if not makes_copy or desired is None or change.reuse or desired.file_id:
+        return None
+    return desired.sha256, desired.filename
 
 
 def _reusable_uploads(draft: StoreDraft, needed: set[UploadForm]) -> Iterator[tuple[UploadForm, str]]:
@@ -202,7 +196,7 @@ def _with_reuse(draft: StoreDraft, offers: dict[UploadForm, list[str]]) -> Store
     attached = {*draft.classified.attached, *(entry.file.file_id for entry in draft.entries)}
     changes = []
     for change in draft.changes:
-        candidates = offers.get(_upload_form(change), ()) if _needs_upload(change) else ()
+        candidates = offers[form] if (form := _upload_form(change)) in offers else ()
         free = next((file_id for file_id in candidates if file_id not in attached), "")
         attached.add(free)
         changes.append(replace(change, reuse=free) if free else change)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 from vssync import planfile
-from vssync.model.plan import Action, Plan
-from vssync.model.report import Outcome, Report, Status
+from vssync.model.plan import Action, Outcome, Plan, Report, Status
 from vssync.render.escape import escape_ci_commands_json
 from vssync.render.layout import View
 

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 
-from vssync.model.plan import Action, Plan
+from vssync.model.plan import Action, Plan, Report
 from vssync.model.plan import StorePlan as Store
-from vssync.model.report import Report
 from vssync.planner.estimate import count_store_changes
 from vssync.render import wording
 from vssync.render.escape import escape_ci_commands

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from vssync.model.plan import Action
+from vssync.model.plan import Action, Orphan, Report, Status
 from vssync.model.plan import StorePlan as Store
-from vssync.model.report import Orphan, Report, Status
 from vssync.render import wording
 from vssync.render.groups import StoreBlock, show_blocks
 from vssync.render.layout import BELOW, KEY, TextLine, View, fit_totals, lay_out_columns, wrap_sentences

@@ -9,9 +9,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from vssync.model.plan import Action, BatchChange, Copy, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange
+from vssync.model.plan import (
+    Action,
+    BatchChange,
+    Copy,
+    FieldChange,
+    FileChange,
+    Note,
+    NoteKind,
+    Outcome,
+    Reason,
+    Report,
+    Status,
+    StoreChange,
+)
 from vssync.model.plan import StorePlan as Store
-from vssync.model.report import Outcome, Report, Status
 from vssync.planner.estimate import upload_size
 from vssync.render import wording
 from vssync.text import count_noun, escape_control

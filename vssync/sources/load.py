@@ -13,14 +13,21 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest.build import build_manifest, check_document, resolve_includes
-from vssync.manifest.diagnostics import Diagnostic, TreePath, collect_with
+from vssync.manifest.diagnostics import (
+    Diagnostic,
+    Documents,
+    SourceLocation,
+    collect_with,
+    find_locations,
+    locate_diagnostics,
+    raise_if_any,
+)
 from vssync.manifest.front_matter import MAX_FRONT_MATTER_BYTES, parse_front_matter
 from vssync.manifest.globs import FoundFile, compile_pattern, pattern_problem
 from vssync.manifest.resolve import Reading, front_matter_fields, provenance, resolve_desired, wanted_fields
 from vssync.manifest.select import Selection, select_files
-from vssync.manifest.source_map import Documents, SourceLocation, find_locations, locate_diagnostics, raise_if_any
 from vssync.manifest.spec import Manifest
-from vssync.manifest.yaml_loader import Document, parse_document
+from vssync.manifest.yaml_loader import Document, TreePath, parse_document
 from vssync.model.state import Desired, DesiredFile
 from vssync.sources.schemas import load_schema
 from vssync.sources.walk import Sandbox, sandbox_around, walk_files
