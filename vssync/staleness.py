@@ -182,7 +182,6 @@ def already_applied(saved: Plan, fresh: Plan) -> tuple[str, ...]:
 
 
 def _addressed(store: StorePlan) -> Iterator[tuple[str, bool]]:
-    """The address of every change, and whether the change writes."""
     if store.change:
         yield store.key, store.change.action is not Action.REFUSE
     for batch in store.batches:

@@ -122,8 +122,7 @@ def parse_mark(text: str) -> Mark | UnreadableMark:
 def parse_store_mark(text: str) -> StoreMark | UnreadableMark:
     """A store's mark from its text."""
     if match := _STORE_MARK.fullmatch(text):
-        owner, key, settings, names = match.groups()
-        return StoreMark(owner, key, settings, names or "")
+        return StoreMark(*match.groups(default=""))
     return _unreadable(text)
 
 
