@@ -18,8 +18,8 @@ from vssync.api.connect import connect
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
 from vssync.commands.dump.contents import ContentReader, DownloadTarget, download_files
+from vssync.commands.dump.matching import RemoteFile
 from vssync.commands.dump.run import DumpRequest, dump_store
-from vssync.commands.dump.seen import RemoteFile
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Connection
 from vssync.errors import Refused, UsageProblem
@@ -41,7 +41,7 @@ FILES: Mapping[str, tuple[bytes, Attributes]] = {
 
 
 @contextmanager
-def line_to(folder: Path, faults: Sequence[str] = ()) -> Iterator[Connection]:
+def connected_to(folder: Path, faults: Sequence[str] = ()) -> Iterator[Connection]:
     clock = Clock()
     service = app.open_service(folder / ".vssync/local", clock=clock.monotonic)
     transport = LocalTransport(with_faults(service, faults, World(sleep=clock.sleep, clock=clock.monotonic)))
@@ -61,10 +61,10 @@ def put(client: Client, store: str, name: str, content: bytes, attributes: Attri
 
 
 def made_by_hand(folder: Path, files: Mapping[str, tuple[bytes, Attributes]] = FILES, **settings: Any) -> None:
-    with line_to(folder) as line:
-        store = line.client.create_store({"name": "help", **settings})
+    with connected_to(folder) as connection:
+        store = connection.client.create_store({"name": "help", **settings})
         for name, (content, attributes) in files.items():
-            put(line.client, store.id, name, content, attributes)
+            put(connection.client, store.id, name, content, attributes)
 
 
 def written(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -75,8 +75,8 @@ def written(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def take(folder: Path, faults: Sequence[str] = (), store: str = "help", **given: Path) -> str:
     """Dumps into the folder's manifest."""
-    with line_to(folder, faults) as line:
-        text = dump_store(line, ServiceSpec(), DumpRequest(store, "kb", folder / "vssync.yaml", **given))
+    with connected_to(folder, faults) as connection:
+        text = dump_store(connection, ServiceSpec(), DumpRequest(store, "kb", folder / "vssync.yaml", **given))
     (folder / "vssync.yaml").write_text(text)
     return text
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_downloaded_stays_by_id(tmp_path: Path) -> None:
 def test_downloads_overwrite_nothing(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
     written(tmp_path, {"docs/intro.md": b"mine"})
-    with pytest.raises(Refused, match=r"intro\.md: is there already"):
+    with pytest.raises(Refused, match=r"intro\.md: exists already"):
         take(tmp_path, download=tmp_path / "docs")
     assert (tmp_path / "docs/intro.md").read_bytes() == b"mine"
 
@@ -184,19 +184,19 @@ def test_no_folder_is_made_behind_a_link(tmp_path: Path) -> None:
     outside.mkdir()
     made_by_hand(work, {"a.md": (b"one", {})})
     (work / "guide").symlink_to(outside)
-    with line_to(work) as line:
-        (upload,) = line.client.list_uploads()
+    with connected_to(work) as connection:
+        (upload,) = connection.client.list_uploads()
         seen = RemoteFile(upload.id, "a.md", upload.size, key="guide/more/a.md")
         with pytest.raises(Refused, match=r"guide/more/a\.md: leads out of"):
-            download_files(ContentReader(line.client, ""), (seen,), (), DownloadTarget(work, "", "local"))
+            download_files(ContentReader(connection.client, ""), (seen,), (), DownloadTarget(work, "", "local"))
     assert list(outside.iterdir()) == []
 
 
 def test_two_files_of_one_name_and_size_stay_by_id(tmp_path: Path) -> None:
-    with line_to(tmp_path) as line:
-        store = line.client.create_store({"name": "help"})
+    with connected_to(tmp_path) as connection:
+        store = connection.client.create_store({"name": "help"})
         for content in (b"one", b"two"):
-            put(line.client, store.id, "a.md", content, {})
+            put(connection.client, store.id, "a.md", content, {})
     written(tmp_path, {"a.md": b"one"})
     assert take(tmp_path, match=tmp_path).count("- file_id:") == 2
     adopts_and_converges(tmp_path, 2)
@@ -205,9 +205,9 @@ def test_two_files_of_one_name_and_size_stay_by_id(tmp_path: Path) -> None:
 def test_stores_of_one_name_are_told_apart_by_id(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
     made_by_hand(tmp_path, {})
-    with line_to(tmp_path) as line:
-        ids = [store.id for store in line.client.list_stores()]
-        full = next(store.id for store in line.client.list_stores() if store.counts.total)
+    with connected_to(tmp_path) as connection:
+        ids = [store.id for store in connection.client.list_stores()]
+        full = next(store.id for store in connection.client.list_stores() if store.counts.total)
     with pytest.raises(UsageProblem, match="several stores") as error:
         take(tmp_path)
     assert all(store_id in str(error.value) for store_id in ids)
