@@ -63,12 +63,12 @@ def copy(root: Path) -> Tree:
     library = Path(sysconfig.get_path("stdlib"))
     names = [path.relative_to(library) for path in library.rglob("*.py") if "site-packages" not in path.parts]
     texts = {name: (library / name).read_bytes() for name in names}
-    kept = {name: text for name, text in texts.items() if _readable(text)}
-    for name, text in kept.items():
+    readable = {name: text for name, text in texts.items() if _readable(text)}
+    for name, text in readable.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(text)
     declare(root, BEFORE)
-    full = [name for name, text in kept.items() if text]
+    full = [name for name, text in readable.items() if text]
     return Tree(root, len(full), sum(name.parts[0] == "json" for name in full))
 
 

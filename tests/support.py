@@ -125,4 +125,4 @@ def mounted(service: app.Service, faults: Sequence[str], world: World, provider:
 
 def masked(text: str) -> str:
     """A text without the ids that differ from run to run; nothing in it moves."""
-    return _ID.sub(lambda found: found[1] + re.sub("[0-9a-f]", "0", found[2]), text)
+    return _ID.sub(lambda match: match[1] + re.sub("[0-9a-f]", "0", match[2]), text)

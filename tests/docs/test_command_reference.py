@@ -95,5 +95,5 @@ def test_every_command_has_a_section() -> None:
 def test_every_variable_is_told() -> None:
     """Whatever looks like the name of one in the code, however it is read."""
     texts = [path.read_text() for path in PACKAGE.rglob("*.py")]
-    found = {name for text in texts for name in re.findall(r"\"((?:VSSYNC|OCI|OPENAI|NO)_[A-Z_]+)\"", text)}
-    assert found == set(VARIABLES)
+    variables = {name for text in texts for name in re.findall(r"\"((?:VSSYNC|OCI|OPENAI|NO)_[A-Z_]+)\"", text)}
+    assert variables == set(VARIABLES)

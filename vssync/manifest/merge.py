@@ -14,7 +14,6 @@ from vssync.model.state import AUTO, Attributes, Chunking, Scalar
 
 Tree = Mapping[str, Any]
 NEVER_INHERITED = ("id", "was", "external")  # fields of one store, never of several
-MAX_ATTRIBUTES = 14  # of the API's 16; two are marks
 PATH_TEMPLATE: Template = (Placeholder("path"),)
 
 
