@@ -24,8 +24,8 @@ from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.journal.records import JournalSummary
 from vssync.local import app
-from vssync.local.dialects import LocalOptions, dialect
-from vssync.local.faults.kind import World
+from vssync.local.dialects import LocalOptions, parse_dialect
+from vssync.local.faults.kind import FaultContext
 from vssync.model.marks import KEY
 from vssync.model.plan import Options, Plan
 from vssync.model.report import Orphan, Report
@@ -80,9 +80,9 @@ class Place:
     def work(
         self, wrap: Wrap | None = None, *, faults: Sequence[str] = (), workers: int = 1, seed: int = 0
     ) -> Iterator[Session]:
-        options = LocalOptions(dialect=dialect(self.provider), ingest_delay=self.ingest_delay)
+        options = LocalOptions(dialect=parse_dialect(self.provider), ingest_delay=self.ingest_delay)
         service = app.open_service(self.docs / ".vssync" / "local", clock=self.clock.monotonic, options=options)
-        world = World(sleep=self.clock.sleep, clock=self.clock.monotonic, seed=seed)
+        world = FaultContext(sleep=self.clock.sleep, clock=self.clock.monotonic, seed=seed)
         settings = Settings(manifest=str(self.docs), env=self.env, environment={"VSSYNC_STATE_DIR": str(self.state)})
         loaded = load_manifest(settings)
         with mounted(service, faults, world, self.provider) as transport:

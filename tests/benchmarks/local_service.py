@@ -54,7 +54,7 @@ def upload_and_attach(api: Api, store: str, count: int) -> None:
 def fill_store(folder: Path, rows: int) -> None:
     """Rows as attaching would leave them, without the work: only the listing is measured."""
     database = Database(folder)
-    with database.writing() as connection:
+    with database.write() as connection:
         connection.execute("insert into blobs (seq, sha256, data) values (-1, '', '')")
         connection.execute(
             "with recursive n (n) as (select 1 union all select n + 1 from n where n < ?)"

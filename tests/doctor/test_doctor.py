@@ -21,7 +21,7 @@ from vssync.commands.doctor.finding import Finding, FindingKind, failed, finding
 from vssync.commands.doctor.read_probes import region_of, run_read_probes
 from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.local.app import open_service
-from vssync.local.dialects import LocalOptions, dialect
+from vssync.local.dialects import LocalOptions, parse_dialect
 
 
 def manifest(folder: Path, service: str) -> None:
@@ -78,7 +78,7 @@ def make_store(folder: Path) -> None:
 
 
 def test_a_wrong_key_is_one_failure_with_a_way_out(tmp_path: Path) -> None:
-    live = open_service(tmp_path / "live", options=LocalOptions(api_key="right", dialect=dialect("openai")))
+    live = open_service(tmp_path / "live", options=LocalOptions(api_key="right", dialect=parse_dialect("openai")))
     with live as service, on_a_port(service) as url:
         manifest(tmp_path, f"{{provider: openai, data_url: '{url}'}}")
         diagnosis, findings = examined(tmp_path, write=True, VSSYNC_API_KEY=KEY)

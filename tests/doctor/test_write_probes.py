@@ -16,7 +16,7 @@ from vssync.commands.doctor.finding import Finding, FindingKind
 from vssync.commands.doctor.write_probes import capabilities_snippet, run_write_probes
 from vssync.endpoints import Endpoint
 from vssync.local.app import Service, open_service
-from vssync.local.dialects import LocalOptions, dialect
+from vssync.local.dialects import LocalOptions, parse_dialect
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
 from vssync.providers import PROVIDERS, AuthKind
@@ -26,7 +26,7 @@ KEY = "sk-not-shown"
 
 
 def service_of(tmp_path: Path, spoken: str) -> Service:
-    return open_service(tmp_path / "live", options=LocalOptions(dialect=dialect(spoken)))
+    return open_service(tmp_path / "live", options=LocalOptions(dialect=parse_dialect(spoken)))
 
 
 def client_for(service: Service, provider: str, transport: httpx.BaseTransport | None = None) -> Client:

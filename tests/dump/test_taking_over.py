@@ -24,7 +24,7 @@ from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Connection
 from vssync.errors import Refused, UsageProblem
 from vssync.local import app
-from vssync.local.faults.kind import World
+from vssync.local.faults.kind import FaultContext
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
 from vssync.model.plan import Action, Options
@@ -44,7 +44,7 @@ FILES: Mapping[str, tuple[bytes, Attributes]] = {
 def connected_to(folder: Path, faults: Sequence[str] = ()) -> Iterator[Connection]:
     clock = Clock()
     service = app.open_service(folder / ".vssync/local", clock=clock.monotonic)
-    transport = LocalTransport(with_faults(service, faults, World(sleep=clock.sleep, clock=clock.monotonic)))
+    transport = LocalTransport(with_faults(service, faults, FaultContext(sleep=clock.sleep, clock=clock.monotonic)))
     client = connect(ENDPOINT, auth=None, clock=clock, workers=1, transport=transport)
     try:
         with Pool(1) as pool:

@@ -214,7 +214,7 @@ def test_every_operation_is_as_described(opened: Callable[..., Service], provide
 
 
 def test_no_operation_is_left_out() -> None:
-    routes = {f"{route.verb} {route.path.removeprefix('/v1')}" for route in ROUTES}
+    routes = {f"{route.method} {route.path.removeprefix('/v1')}" for route in ROUTES}
     assert {route.replace("{store_id}", "{vector_store_id}") for route in routes} == set(contract.OPERATIONS)
     if SPEC:
         assert described.operations() == set(contract.OPERATIONS) - described.NOT_DESCRIBED

@@ -95,8 +95,8 @@ def a_folder(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (not_a_database, "damaged or no database"),
-        (cut_in_half, "damaged or no database"),
+        (not_a_database, "damaged or not a database"),
+        (cut_in_half, "damaged or not a database"),
         (newer, "newer vssync"),
         (older, "older vssync .* move its folder away"),
         (another_program, "another program's database"),

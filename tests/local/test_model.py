@@ -26,7 +26,7 @@ class Model(RuleBasedStateMachine):
     def open(self) -> None:
         self.stack = ExitStack()
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory())) / "data"
-        service = self.stack.enter_context(open_service(folder, options=LocalOptions(files_per_look=LOOK)))
+        service = self.stack.enter_context(open_service(folder, options=LocalOptions(files_per_query=LOOK)))
         self.api = self.stack.enter_context(Api(service))
         self.store = self.api.store()
         self.words: dict[str, str] = {}  # File id to its text

@@ -27,7 +27,7 @@ NAMES = [f"{n}.md" for n in range(5)]
 
 @pytest.fixture
 def service(opened: Callable[..., Service]) -> Service:
-    return opened(files_per_look=2)
+    return opened(files_per_query=2)
 
 
 @pytest.fixture

@@ -117,14 +117,18 @@ def test_a_key_is_asked_for_and_not_shown(tmp_path: Path) -> None:
             "--host 0.0.0.0: other machines could read and write everything; add --api-key KEY",
         ),
         (["--host", "example.org"], 64, "add --api-key KEY"),
-        (["--api-key", "schlüssel"], 64, "--api-key: no client can send it; take one of plain ASCII, without spaces"),
+        (["--api-key", "schlüssel"], 64, "--api-key: no client can send it; choose one of plain ASCII, without spaces"),
         (["--api-key", "two words"], 64, "--api-key: no client can send it"),
-        (["--provider", "nobody"], 64, "--provider nobody: is no provider; take one of local, openai, oci, compatible"),
+        (
+            ["--provider", "nobody"],
+            64,
+            "--provider nobody: unknown provider; use one of local, openai, oci, compatible",
+        ),
         (["--provider", "oci,lax=maybe"], 64, "lax=maybe: must be one of on, off"),
         (["--fault", "status"], 64, "--fault status: a value is missing; write status=CODE"),
         (["--data", "file/below"], 1, "cannot be opened"),
         (["--host", "192.0.2.1", "--api-key", "k"], 1, "192.0.2.1:0: cannot be listened on: Cannot assign requested"),
-        (["--host", "192.0.2.1", "--api-key", "k"], 1, "; take another --host"),
+        (["--host", "192.0.2.1", "--api-key", "k"], 1, "; choose another --host"),
     ],
 )
 def test_what_it_refuses(
@@ -143,7 +147,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         end = ran(tmp_path, "serve", "--port", str(port))
     assert end.returncode == 1
-    assert f"127.0.0.1:{port}: cannot be listened on: Address already in use; take another --port, or 0" in end.stderr
+    assert f"127.0.0.1:{port}: cannot be listened on: Address already in use; choose another --port, or 0" in end.stderr
 
 
 @pytest.fixture

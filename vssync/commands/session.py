@@ -131,7 +131,7 @@ def open_connection(
     """Connects to a service; the embedded one is that of the manifest, or of the folder, `beside`."""
     endpoint = resolve_endpoint(service, given.who, given.environment)
     workers = given.threads(endpoint)
-    credential = None if endpoint.embedded else auth.make(endpoint, given.environment, ask=given.ask)
+    credential = None if endpoint.embedded else auth.create_credential(endpoint, given.environment, ask=given.ask)
     client = connect(
         endpoint,
         auth=credential,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from vssync.auth.signed import Signed
+from vssync.auth.signed import SigningCredential
 from vssync.commands.doctor.finding import Emit, Finding, failed, ok, policy_statement, warning
 from vssync.commands.doctor.read_probes import managed_stores
 from vssync.commands.session import Session
@@ -23,7 +23,7 @@ _EXPIRY_WARNING = 14 * 86400  # seconds before an API key expires
 def run_tenancy_probes(session: Session, stores: tuple[LiveStore, ...], emit: Emit, now: float) -> None:
     """Emits what the management API says about the project and the compartment. `now` is seconds since the epoch."""
     host = session.endpoint.control_url.removesuffix(_STORES_PATH)
-    if host == session.endpoint.control_url or not isinstance(session.credential, Signed):
+    if host == session.endpoint.control_url or not isinstance(session.credential, SigningCredential):
         emit(warning("tenancy", "skipped: `control_url` is not an address of OCI's own API"))
         return
     client = _client(session.credential, host)
@@ -32,7 +32,7 @@ def run_tenancy_probes(session: Session, stores: tuple[LiveStore, ...], emit: Em
     _emit_all(session, emit, "connectors", lambda: _connectors(session, client, stores))
 
 
-def _client(credential: Signed, host: str) -> Any:
+def _client(credential: SigningCredential, host: str) -> Any:
     import oci
     from oci.auth.signers import SecurityTokenSigner
 
@@ -43,7 +43,7 @@ def _client(credential: Signed, host: str) -> Any:
             """Holds no key of its own."""
 
         def __call__(self, request: Any, **_: Any) -> Any:
-            credential.lend(request)
+            credential.sign_in_place(request)
             return request
 
     return oci.generative_ai.GenerativeAiClient(
