@@ -12,7 +12,7 @@ from vssync.commands.doctor.finding import Emit, Finding, FindingKind, failed, f
 from vssync.commands.doctor.read_probes import run_read_probes
 from vssync.commands.doctor.tenancy import run_tenancy_probes
 from vssync.commands.doctor.write_probes import run_write_probes
-from vssync.commands.session import Session, Settings, open_session, prepare
+from vssync.commands.session import Session, Settings, open_session, prepare_for_writes
 from vssync.document import document
 from vssync.endpoints import Endpoint, resolve_endpoint
 from vssync.errors import VssyncError
@@ -74,12 +74,12 @@ def _connect(
     """The service connected; None, after a finding that says why, where it cannot be."""
     topic = "service"
     try:
-        endpoint = resolve_endpoint(loaded.desired.service, settings.who, settings.environment)
+        endpoint = resolve_endpoint(loaded.desired.service, settings.caller, settings.environment)
         _emit_addresses(endpoint, emit)
         topic = "service" if endpoint.embedded else "credential"
         session = stack.enter_context(open_session(settings, loaded, clock=clock))
         if write:
-            prepare(session)
+            prepare_for_writes(session)
     except VssyncError as error:
         emit(failed(topic, str(error)))
         return None
