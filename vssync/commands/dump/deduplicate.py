@@ -13,6 +13,7 @@ from typing import Any
 
 from vssync.commands.dump.entries import DumpedFile
 from vssync.commands.dump.matching import PATH, TEMPLATES
+from vssync.commands.init import suffix_pattern
 from vssync.manifest.globs import compile_pattern, pattern_problem
 from vssync.manifest.placeholders import escape_placeholders, path_part
 from vssync.model.state import AUTO, Attributes, Chunking, Scalar
@@ -207,8 +208,7 @@ def _exact_pattern(wanted: list[str], known: list[str], start: str) -> str:
     suffixes = sorted({path_part(name, "ext") for name in wanted})
     if len(wanted) < 2 or not all(_PLAIN_SUFFIX.fullmatch(suffix) for suffix in suffixes):
         return ""
-    names = [suffix.removeprefix(".") for suffix in suffixes]
-    pattern = start + (f"*.{{{','.join(names)}}}" if len(names) > 1 else f"*.{names[0]}")
+    pattern = start + suffix_pattern(suffixes)
     if pattern_problem(pattern):
         return ""
     with_hidden, compiled = compile_pattern(pattern, match_hidden=True), compile_pattern(pattern)

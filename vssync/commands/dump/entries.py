@@ -118,12 +118,6 @@ def _attributes_problem(attributes: Attributes, schema: Mapping[str, Any]) -> st
 # Names of a service are foreign text: none of them may lead out of a folder.
 
 
-def make_label(text: str, default: str) -> str:
-    """A text as a store's key: letters, digits, `.`, `-`, `_`, at most 64 of them."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:64] or default
-
-
 def free_key(wanted: str, file_id: str, taken: Collection[str]) -> str:
     """The wanted key, or one with the id before it where the key is taken; `taken` holds casefolded keys."""
     key = unicodedata.normalize("NFC", wanted) or file_id

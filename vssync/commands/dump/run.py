@@ -12,9 +12,10 @@ from pathlib import Path
 
 from vssync.commands.dump.contents import ContentReader, DownloadTarget, compare_contents, download_files
 from vssync.commands.dump.deduplicate import literal_pattern
-from vssync.commands.dump.entries import dumped_files, make_label, omit_unfinished, remote_file
+from vssync.commands.dump.entries import dumped_files, omit_unfinished, remote_file
 from vssync.commands.dump.manifest import DumpedStore, manifest_of_store
 from vssync.commands.dump.matching import LocalMatch, RemoteFile, candidate_paths, match_files
+from vssync.commands.init import make_label
 from vssync.commands.session import Connection
 from vssync.errors import NotFound, UsageProblem
 from vssync.limits import MAX_METADATA
