@@ -32,20 +32,19 @@ def dump_lines(plan: Plan) -> Iterator[str]:
     """The lines of a plan file, store by store and the totals last, so that a large plan is never one text."""
     head = envelope("plan", **json_fields(plan, without=("stores",)))
     yield "{\n" + "".join(f"{_member_text(name, value)},\n" for name, value in head.items()) + '"stores": [\n'
-    for number, store in enumerate(plan.stores):
-        yield from _store_lines(store, first=number == 0)
+    for number, store in enumerate(plan.stores, 1):
+        yield from _store_lines(store, end="\n" if number == len(plan.stores) else ",\n")
     counts, cost = json_value(count_changes(plan)), json_value(estimate_cost(plan))
     yield f"],\n{_member_text('counts', counts)},\n{_member_text('cost', cost)}\n}}\n"
 
 
-def _store_lines(store: StorePlan, *, first: bool) -> Iterator[str]:
+def _store_lines(store: StorePlan, end: str) -> Iterator[str]:
     head = json_fields(store, without=("files", *_TOTALS))
-    yield ("{\n" if first else ",{\n") + "".join(f"{_member_text(name, value)},\n" for name, value in head.items())
-    yield '"changes": [\n'
-    for number, change in enumerate(store.files):
-        yield f"{',' if number else ''}{json_text(json_value(change))}\n"
-    totals = {name: getattr(store, name) for name in _TOTALS}
-    yield "],\n" + ",\n".join(_member_text(name, value) for name, value in totals.items()) + "\n}\n"
+    yield "{\n" + "".join(f"{_member_text(name, value)},\n" for name, value in head.items()) + '"changes": [\n'
+    for number, change in enumerate(store.files, 1):
+        yield json_text(json_value(change)) + ("\n" if number == len(store.files) else ",\n")
+    totals = (_member_text(name, getattr(store, name)) for name in _TOTALS)
+    yield "],\n" + ",\n".join(totals) + "\n}" + end
 
 
 def _member_text(name: str, value: Any) -> str:

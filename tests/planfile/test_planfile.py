@@ -75,7 +75,7 @@ def test_the_schema_is_a_schema() -> None:
 def test_every_change_says_all_of_itself_on_a_line_of_its_own() -> None:
     live = copy("file-1")
     made = plan(store(update("docs/a.md", keep=live), deleted("docs/b.md", drop=(live,))), store(key="empty"))
-    lines = [json.loads(line.lstrip(",")) for line in dump(made).splitlines() if '"action"' in line]
+    lines = [json.loads(line.rstrip(",")) for line in dump(made).splitlines() if '"action"' in line]
     assert [(line["store"], line["key"], line["action"]) for line in lines] == [
         ("guide", "docs/a.md", "update"),
         ("guide", "docs/b.md", "delete"),
