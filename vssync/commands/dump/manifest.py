@@ -133,8 +133,8 @@ def _header_lines(dumped: DumpedStore) -> Iterator[str]:
         yield "# `auto` here, which their next upload will use. If you know better, write it under `chunking`."
     if isinstance(dumped.store.mark, StoreMark):
         owner = escape_control(dumped.store.mark.owner)
-        yield f"# It belongs to {owner}, whose own manifest says more. `--adopt-from {owner}` takes it over; files by"
-        yield "# id are then ingested again."
+        yield f"# It belongs to {owner}, whose own manifest says more."
+        yield f"# `--adopt-from {owner}` takes it over; files by id are then ingested again."
 
 
 def _confidence_counts(files: Iterable[DumpedFile]) -> list[str]:
