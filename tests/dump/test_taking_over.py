@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.test_commands import vssync
-from tests.support import ENDPOINT, Clock, Silent, open_work
+from tests.support import ENDPOINT, Clock, Silent, open_test_session
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.parse import AttachmentEntry
@@ -82,13 +82,13 @@ def dump_into(folder: Path, faults: Sequence[str] = (), store: str = "help", **g
 
 
 def adopts_and_converges(folder: Path, files: int = len(FILES)) -> None:
-    with open_work(folder) as (session, recorder):
+    with open_test_session(folder) as (session, recorder):
         planned = make_plan_now(session, Options(adopt=True))
         assert {change.action for change in planned.changes()} == {Action.ADOPT}
         assert sum(len(store.files) for store in planned.stores) == files
         assert apply_plan(session, planned, Silent()).converged
         assert not [path for method, path in recorder.writes if method == "DELETE" or path.endswith("/files")]
-    with open_work(folder) as (session, recorder):
+    with open_test_session(folder) as (session, recorder):
         assert make_plan_now(session, Options()).empty
         assert recorder.writes == []
 

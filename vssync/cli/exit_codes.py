@@ -53,7 +53,7 @@ def end_process(code: int) -> NoReturn:
 
 
 def _print_error(text: str) -> None:
-    from vssync.render.escape import escape_ci_commands
+    from vssync.text import escape_ci_commands
 
     print(escape_ci_commands("\n".join(escape_control(line) for line in text.split("\n"))), file=sys.stderr)
 
