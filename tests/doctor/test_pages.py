@@ -11,7 +11,7 @@ from vssync.api.rate_limit import rates
 from vssync.commands.doctor.finding import POLICY_SUBJECTS, policy_statement
 from vssync.endpoints import Caller, resolve_endpoint
 from vssync.manifest.build import build_manifest, check_document
-from vssync.manifest.source_map import Documents
+from vssync.manifest.diagnostics import Documents
 from vssync.manifest.yaml_loader import parse_document
 from vssync.model.state import Capabilities
 from vssync.providers import PROVIDERS, Bucket

@@ -16,10 +16,9 @@ from vssync.journal.lock import exclusive_lock
 from vssync.journal.paths import journal_folder
 from vssync.journal.summary import describe_interrupted
 from vssync.journal.writer import Journal, read_past
-from vssync.model.plan import Plan
-from vssync.model.report import Report
+from vssync.model.plan import Plan, Report
 from vssync.sources.load import find_manifest
-from vssync.sources.sandbox import find_work_tree
+from vssync.sources.walk import find_work_tree
 
 
 def apply_plan(

@@ -20,8 +20,7 @@ from vssync.manifest.schema import LABEL_PATTERN
 from vssync.providers import PROVIDERS
 from vssync.render.yaml_writer import yaml_scalar
 from vssync.sources.load import MANIFEST_NAME
-from vssync.sources.sandbox import sandbox_around
-from vssync.sources.walk import walk_files
+from vssync.sources.walk import sandbox_around, walk_files
 from vssync.sources.write import describe_file_type, write_file
 
 NAME_RULE = "letters, digits, `.`, `-` and `_` only, at most 64 of them"

@@ -16,8 +16,8 @@ from vssync import planfile
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import read_snapshot
 from vssync.errors import Refused, VssyncError
-from vssync.manifest.diagnostics import TreePath
-from vssync.manifest.explain import provenance
+from vssync.manifest.resolve import provenance
+from vssync.manifest.yaml_loader import TreePath
 from vssync.model.plan import Options, Plan
 from vssync.model.state import DesiredStore, Snapshot
 from vssync.planner.assemble import make_plan

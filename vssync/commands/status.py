@@ -5,7 +5,7 @@ from __future__ import annotations
 from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem
-from vssync.manifest.explain import provenance
+from vssync.manifest.resolve import provenance
 from vssync.model.marks import Mark, key_digest
 from vssync.model.plan import Options
 from vssync.model.state import LiveFile

@@ -23,11 +23,11 @@ from vssync.commands.dump.entries import DumpedFile, OmittedFile
 from vssync.commands.dump.matching import Confidence
 from vssync.errors import ManifestError
 from vssync.manifest.build import build_manifest, check_document
+from vssync.manifest.diagnostics import Documents
 from vssync.manifest.globs import FoundFile, Listing
 from vssync.manifest.placeholders import escape_placeholders, parse_template, upload_name
 from vssync.manifest.resolve import resolve_desired
 from vssync.manifest.select import select_files
-from vssync.manifest.source_map import Documents
 from vssync.manifest.yaml_loader import parse_document
 from vssync.model.marks import StoreMark
 from vssync.model.state import Attributes, DesiredFile, LiveStore, ServiceSpec
