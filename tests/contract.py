@@ -126,10 +126,10 @@ DEVIATIONS: dict[str, Deviations] = {
         HIDES_CHUNKING: ATTACHING | READING,
         LEAVES_PARAM_OUT: {(AN_ERROR, "error")},
         "OCI's own errors are a code and a message, without `error`": {
-            (AN_ERROR, found) for found in ("", "code", "message")
+            (AN_ERROR, name) for name in ("", "code", "message")
         },
         "OCI gives a file's text in the older form: an object with the file's name and attributes": {
-            (f"GET {STORE_FILE}/content", found) for found in ("", "file_id", "filename", "attributes", "content")
+            (f"GET {STORE_FILE}/content", name) for name in ("", "file_id", "filename", "attributes", "content")
         },
     },
     "compatible": TELLS_DESCRIPTION
@@ -184,11 +184,11 @@ def wrong(kind: Any, value: Any) -> set[str]:
     try:
         adapter(kind).validate_json(json.dumps(value))
     except ValidationError as error:
-        return {place(value, problem["loc"]) for problem in error.errors()}
+        return {path_of(value, problem["loc"]) for problem in error.errors()}
     return set()
 
 
-def place(value: Any, steps: Sequence[int | str]) -> str:
+def path_of(value: Any, steps: Sequence[int | str]) -> str:
     """As far as the steps lead into the value: then come names of types, or of what is missing."""
     names = []
     for step in steps:
@@ -219,12 +219,12 @@ def form_of(content: bytes, kind: str) -> Iterator[tuple[str, str]]:
 
 def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """`a[b]=1` as an object in an object, and numbers as numbers."""
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in pairs:
         outer, bracket, inner = name.partition("[")
-        at, last = (found.setdefault(outer, {}), inner.removesuffix("]")) if bracket else (found, name)
-        at[last] = int(value) if value.isdecimal() else value
-    return found
+        parent, last = (fields.setdefault(outer, {}), inner.removesuffix("]")) if bracket else (fields, name)
+        parent[last] = int(value) if value.isdecimal() else value
+    return fields
 
 
 class Held(httpx.BaseTransport):
@@ -243,11 +243,11 @@ class Held(httpx.BaseTransport):
         operation = operation_of(request)
         if response.is_success:
             self.operations.add(operation)
-            self.wrong_requests |= {(operation, found) for found in self.wrong_in(operation, request)}
+            self.wrong_requests |= {(operation, name) for name in self.wrong_in(operation, request)}
         else:
             operation = AN_ERROR
         if operation != BYTES:
-            self.wrong_answers |= {(operation, found) for found in self.wrong_with(operation, response.json())}
+            self.wrong_answers |= {(operation, name) for name in self.wrong_with(operation, response.json())}
         return response
 
     def close(self) -> None:

@@ -58,12 +58,12 @@ def _start(folder: Path) -> None:
     process = subprocess.Popen(command, cwd=Path(__file__).parent.parent)
     calls = os.open(folder / "calls", os.O_RDWR)  # while it is open, the process waits for calls
 
-    def end() -> None:
+    def stop_server() -> None:
         process.terminate()  # closing `calls` would not do: it may not have opened them yet, and then waits for ever
         process.wait()
         os.close(calls)
 
-    atexit.register(end)
+    atexit.register(stop_server)
 
 
 def _serve(folder: Path) -> None:
@@ -90,8 +90,8 @@ def _answer(folder: Path, caller: int) -> None:
         return
     _, status = os.waitpid(child, 0)
     with contextlib.suppress(OSError):  # a caller that was killed waits no more
-        told = os.open(folder / str(caller), os.O_WRONLY | os.O_NONBLOCK)
-        os.write(told, f"{os.waitstatus_to_exitcode(status) % 256}\n".encode())
+        code_pipe = os.open(folder / str(caller), os.O_WRONLY | os.O_NONBLOCK)
+        os.write(code_pipe, f"{os.waitstatus_to_exitcode(status) % 256}\n".encode())
         (folder / str(caller)).unlink()
     os._exit(0)
 
@@ -109,9 +109,9 @@ def _become(caller: Path) -> None:
 
 
 def _stream(caller: Path, number: int) -> IO[str]:
-    given = os.open(caller / "fd" / str(3 + number), (os.O_WRONLY | os.O_APPEND) if number else os.O_RDONLY)
-    os.dup2(given, number)
-    os.close(given)
+    stream_fd = os.open(caller / "fd" / str(3 + number), (os.O_WRONLY | os.O_APPEND) if number else os.O_RDONLY)
+    os.dup2(stream_fd, number)
+    os.close(stream_fd)
     errors = "backslashreplace" if number == 2 else "strict"
     return open(number, "w" if number else "r", encoding="utf-8", errors=errors, closefd=False)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vssync.applier.context import Watcher
-from vssync.cli.progress.lines import lines
+from vssync.cli.progress import line_progress
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Settings, load_manifest, open_session
@@ -62,12 +62,12 @@ def copy(root: Path) -> Tree:
     library = Path(sysconfig.get_path("stdlib"))
     names = [path.relative_to(library) for path in library.rglob("*.py") if "site-packages" not in path.parts]
     texts = {name: (library / name).read_bytes() for name in names}
-    kept = {name: text for name, text in texts.items() if _readable(text)}
-    for name, text in kept.items():
+    readable = {name: text for name, text in texts.items() if _readable(text)}
+    for name, text in readable.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(text)
     declare(root, BEFORE)
-    full = [name for name, text in kept.items() if text]
+    full = [name for name, text in readable.items() if text]
     return Tree(root, len(full), sum(name.parts[0] == "json" for name in full))
 
 
@@ -126,5 +126,5 @@ def cycle(root: Path, say: Callable[[str], None], watcher: Watcher) -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder, lines() as watcher:
+    with tempfile.TemporaryDirectory() as folder, line_progress() as watcher:
         cycle(Path(sys.argv[1] if len(sys.argv) > 1 else folder), print, watcher)

@@ -17,8 +17,8 @@ from vssync.applier.context import Watcher
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.endpoints import Endpoint
 from vssync.local import app
-from vssync.local.dialects import DIALECTS, LocalOptions, dialect
-from vssync.local.faults.kind import World
+from vssync.local.dialects import DIALECTS, LocalOptions, parse_dialect
+from vssync.local.faults.kind import FaultContext
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
 from vssync.providers import LOCAL, AuthKind
@@ -88,14 +88,14 @@ class Silent(Watcher):
 
 
 @contextmanager
-def open_work(
+def open_test_session(
     folder: Path, clock: Clock | None = None, *, faults: Sequence[str] = (), provider: str = "local", workers: int = 1
 ) -> Iterator[tuple[Session, Recorder]]:
     """The manifest of a folder and its local service, misbehaving as told, with every request recorded."""
     clock = clock or Clock()
-    options = LocalOptions(dialect=dialect(provider))
+    options = LocalOptions(dialect=parse_dialect(provider))
     service = app.open_service(folder / ".vssync" / "local", clock=clock.monotonic, options=options)
-    world = World(sleep=clock.sleep, clock=clock.monotonic)
+    world = FaultContext(sleep=clock.sleep, clock=clock.monotonic)
     settings = Settings(manifest=str(folder))
     loaded = load_manifest(settings)
     with mounted(service, faults, world, provider) as transport:
@@ -110,7 +110,9 @@ def open_work(
 
 
 @contextmanager
-def mounted(service: app.Service, faults: Sequence[str], world: World, provider: str) -> Iterator[httpx.BaseTransport]:
+def mounted(
+    service: app.Service, faults: Sequence[str], world: FaultContext, provider: str
+) -> Iterator[httpx.BaseTransport]:
     """The service as a transport; both sides are held to the contract where nothing is told to misbehave."""
     transport = LocalTransport(with_faults(service, faults, world))
     if faults or provider not in DIALECTS:
@@ -125,4 +127,4 @@ def mounted(service: app.Service, faults: Sequence[str], world: World, provider:
 
 def masked(text: str) -> str:
     """A text without the ids that differ from run to run; nothing in it moves."""
-    return _ID.sub(lambda found: found[1] + re.sub("[0-9a-f]", "0", found[2]), text)
+    return _ID.sub(lambda match: match[1] + re.sub("[0-9a-f]", "0", match[2]), text)

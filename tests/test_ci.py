@@ -66,7 +66,7 @@ def test_a_python_that_will_not_do(checkout: Path, option: str, python: str | No
 
 
 @pytest.mark.parametrize(
-    ("said", "advice"),
+    ("message", "advice"),
     [
         (OFFLINE + "ERROR: Could not find a version (from versions: none)\n" + NOTHING, "look at the network"),
         ("ERROR: Could not find a version (from versions: none)\n" + NOTHING, "look at the network"),
@@ -77,11 +77,11 @@ def test_a_python_that_will_not_do(checkout: Path, option: str, python: str | No
         ("ERROR: No space left on device", "this step alone: bash -euo pipefail -c python3 -m venv .venv && "),
     ],
 )
-def test_an_installation_that_fails(checkout: Path, said: str, advice: str) -> None:
+def test_an_installation_that_fails(checkout: Path, message: str, advice: str) -> None:
     script(checkout / "tools/python3", GOOD)
-    script(checkout / "pip", f'echo "{said}"; exit 1')
+    script(checkout / "pip", f'echo "{message}"; exit 1')
     done = run(checkout)
-    assert (done.returncode, said in done.stdout) == (1, True)
+    assert (done.returncode, message in done.stdout) == (1, True)
     assert done.stderr.startswith(f".ci/run: failed at: {SET_UP}\n")
     assert advice in done.stderr
 

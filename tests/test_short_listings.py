@@ -14,7 +14,7 @@ import pytest
 from tests.cli.test_commands import End, vssync
 from tests.local.serving import on_a_port
 from tests.support import client_of
-from vssync.commands.snapshot import list_files
+from vssync.commands.snapshot import list_store_files
 from vssync.local.app import open_service
 from vssync.local.faults.rules import with_faults
 from vssync.model.state import FileCounts, LiveStore, StoreStatus
@@ -34,17 +34,17 @@ def manifest(folder: Path, url: str, key: str = "docs", files: str = "*.md", mor
     (folder / "vssync.yaml").write_text(MANIFEST % (url, key, files, more))
 
 
-def others(http: httpx.Client, store: str, count: int) -> None:
+def attach_others(http: httpx.Client, store: str, count: int) -> None:
     for number in range(count):
         file = http.post("/files", data={"purpose": "assistants"}, files={"file": (f"x{number}.md", b"others'")}).json()
         assert http.post(f"/vector_stores/{store}/files", json={"file_id": file["id"]}).status_code == 200
 
 
-def listed(http: httpx.Client, path: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    while page := http.get(path, params={"limit": 100, **({"after": found[-1]["id"]} if found else {})}).json()["data"]:
-        found += page
-    return found
+def list_all(http: httpx.Client, path: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    while page := http.get(path, params={"limit": 100, **({"after": rows[-1]["id"]} if rows else {})}).json()["data"]:
+        rows += page
+    return rows
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def shelf(folder: Path, *faults: str) -> Iterator[tuple[str, httpx.Client]]:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def filled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder whose service holds 100 files of ours and 3 of others in one store."""
     folder = tmp_path_factory.mktemp("filled")
     for number in range(100):
@@ -65,8 +65,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with shelf(folder) as (url, http):
         manifest(folder, url)
         assert vssync(folder, "apply", "--yes").code == 0
-        (store,) = listed(http, "/vector_stores")
-        others(http, store["id"], 3)
+        (store,) = list_all(http, "/vector_stores")
+        attach_others(http, store["id"], 3)
     return folder
 
 
@@ -75,12 +75,12 @@ State = tuple[set[str], set[str]]
 
 def state(http: httpx.Client) -> State:
     """What each store holds, and every File."""
-    stores = [store["id"] for store in listed(http, "/vector_stores")]
-    held = {f"{store}/{file['id']}" for store in stores for file in listed(http, f"/vector_stores/{store}/files")}
-    return held, {file["id"] for file in listed(http, "/files")}
+    stores = [store["id"] for store in list_all(http, "/vector_stores")]
+    held = {f"{store}/{file['id']}" for store in stores for file in list_all(http, f"/vector_stores/{store}/files")}
+    return held, {file["id"] for file in list_all(http, "/files")}
 
 
-def ended(folder: Path, faults: tuple[str, ...], *arguments: str, **changed: str) -> tuple[End, State, State]:
+def run_against(folder: Path, faults: tuple[str, ...], *arguments: str, **changed: str) -> tuple[End, State, State]:
     """How a command ends against a service that misbehaves, once the manifest is changed; all before and after."""
     with shelf(folder, *faults) as (url, http):
         manifest(folder, url, **changed)
@@ -113,27 +113,29 @@ FAILED = [
 
 
 @pytest.mark.parametrize(("faults", "flags", "says"), SHORT)
-def test_destroy_refuses_what_is_not_listed(filled: Path, faults: Any, flags: Any, says: str) -> None:
-    end, before, after = ended(filled, faults, *DESTROY, *flags)
-    assert says in flowing(end.out)
-    assert (end.code, after) == (3, before)
+def test_destroy_refuses_what_is_not_listed(filled_folder: Path, faults: Any, flags: Any, says: str) -> None:
+    result, before, after = run_against(filled_folder, faults, *DESTROY, *flags)
+    assert says in flowing(result.out)
+    assert (result.code, after) == (3, before)
 
 
 @pytest.mark.parametrize(("faults", "flags", "says"), SHORT)
-def test_a_store_that_left_the_manifest_stays(filled: Path, faults: Any, flags: Any, says: str) -> None:
+def test_a_store_that_left_the_manifest_stays(filled_folder: Path, faults: Any, flags: Any, says: str) -> None:
     """The rest of the plan is carried out, and the exit code says that not all of it was."""
     more = ("--allow-store-deletes", *flags)
-    end, before, after = ended(filled, faults, "apply", "--yes", *more, key="other", files="none/*.md")
-    assert says in flowing(end.out)
-    assert (end.code, after) == (4, before)
+    result, before, after = run_against(filled_folder, faults, "apply", "--yes", *more, key="other", files="none/*.md")
+    assert says in flowing(result.out)
+    assert (result.code, after) == (4, before)
 
 
 @pytest.mark.parametrize(("faults", "says"), FAILED)
 @pytest.mark.parametrize("arguments", [DESTROY, ("apply", "--yes", "--allow-store-deletes")])
-def test_a_listing_that_fails_is_an_error(filled: Path, arguments: tuple[str, ...], faults: Any, says: str) -> None:
-    end, before, after = ended(filled, faults, *arguments, key="another", files="none/*.md")
-    assert says in end.err
-    assert (end.code, after) == (1, before)
+def test_a_listing_that_fails_is_an_error(
+    filled_folder: Path, arguments: tuple[str, ...], faults: Any, says: str
+) -> None:
+    result, before, after = run_against(filled_folder, faults, *arguments, key="another", files="none/*.md")
+    assert says in result.err
+    assert (result.code, after) == (1, before)
 
 
 def test_an_external_store_of_which_not_all_is_listed(tmp_path: Path) -> None:
@@ -143,17 +145,17 @@ def test_an_external_store_of_which_not_all_is_listed(tmp_path: Path) -> None:
         assert http.post("/vector_stores", json={"name": "docs"}).status_code == 200
         manifest(tmp_path, url, more=", external: true")
         assert vssync(tmp_path, "apply", "--yes").code == 0
-    end, before, after = ended(tmp_path, ("only-page",), *DESTROY, more=", external: true")
-    assert (end.code, after) == (3, before)
-    assert "the service counts 102 files in it and lists 100, so not all of ours can be found" in end.out
-    end, _, after = ended(tmp_path, (), *DESTROY, more=", external: true")
-    assert (end.code, after) == (0, (set(), set()))
+    result, before, after = run_against(tmp_path, ("only-page",), *DESTROY, more=", external: true")
+    assert (result.code, after) == (3, before)
+    assert "the service counts 102 files in it but lists 100, so not all of vssync's files can be found" in result.out
+    result, _, after = run_against(tmp_path, (), *DESTROY, more=", external: true")
+    assert (result.code, after) == (0, (set(), set()))
 
 
-def test_what_is_allowed_is_destroyed(filled: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(filled, tmp_path / "copy"))
-    end, _, (held, files) = ended(copy, ("only-page",), *DESTROY, "--delete-unmanaged", "3")
-    assert (end.code, held, len(files)) == (0, set(), 3)
+def test_what_is_allowed_is_destroyed(filled_folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(filled_folder, tmp_path / "copy"))
+    result, _, (held, files) = run_against(copy, ("only-page",), *DESTROY, "--delete-unmanaged", "3")
+    assert (result.code, held, len(files)) == (0, set(), 3)
 
 
 @pytest.mark.parametrize(
@@ -186,5 +188,5 @@ def test_the_count_is_read_before_the_listing_and_both_once_more(
         return httpx.Response(200, json={"data": rows, "has_more": False})
 
     store = LiveStore("vs_1", "docs", StoreStatus.COMPLETED, 1, counts=FileCounts(total=counts[0]))
-    files, missing = list_files(client_of(answer), store)
+    files, missing = list_store_files(client_of(answer), store)
     assert (len(files), missing, asked, list(lengths)) == (listings[-1], unlisted, reads, [])

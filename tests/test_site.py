@@ -38,8 +38,8 @@ def title(page: Path) -> list[str]:
 
 def test_every_page_has_one_title_of_its_own() -> None:
     titles = [title(page) for page in PAGES]
-    assert {len(found) for found in titles} == {1}
-    assert len({found[0] for found in titles}) == len(PAGES)
+    assert {len(title_parts) for title_parts in titles} == {1}
+    assert len({title_parts[0] for title_parts in titles}) == len(PAGES)
 
 
 def test_the_index_links_to_every_page() -> None:
@@ -62,5 +62,5 @@ def test_a_broken_link_of_the_built_site_is_named(tmp_path: Path, body: str, pro
     (tmp_path / "a/index.html").write_text(f'<h1 id="top">A</h1>{body}')
     words = [sys.executable, str(ROOT / ".ci/links.py"), str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
-    told = f"{PROJECT['site_url']}a/ {problem}\n" if problem else ""
-    assert (done.returncode, done.stderr) == (1 if problem else 0, told)
+    expected = f"{PROJECT['site_url']}a/ {problem}\n" if problem else ""
+    assert (done.returncode, done.stderr) == (1 if problem else 0, expected)

@@ -1,4 +1,4 @@
-"""Addresses of services: taken apart so that no two readers disagree about the host, and which of them are loopback.
+"""Addresses of services: parsed so that no two readers disagree about the host, and which of them are loopback.
 
 Pure. Whether a host may receive a credential is decided in `endpoints`, what goes past a proxy in `api`; both ask here.
 """

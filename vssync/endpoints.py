@@ -1,4 +1,4 @@
-"""Where a manifest's requests go, as whom, and whether they may: the rule that keeps credentials at home.
+"""Where a manifest's requests go, with which identity, and whether they may: the rule that protects credentials.
 
 A manifest is text that anybody may propose, so it never decides alone who receives a key or a document: a host is
 one of its provider's own, or this machine, or named by the person who runs vssync. This module must not read files

@@ -7,18 +7,18 @@
     |   |-- AccessDenied           1   401 and 403: the credential is wrong or may not do this
     |   `-- LostReply              1   sent, and no answer came: it may have taken effect
     |-- Refused                    3   nothing was written, and a person must decide
-    `-- UsageProblem              64   the command line or the environment makes no sense
+    `-- UsageProblem              64   the command line or the environment is invalid
 
 Messages name the object first, then what is wrong, then the way out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 class VssyncError(Exception):
-    """Something a user can understand and act on; shown as one message without a traceback."""
+    """An error that a user can understand and act on; shown as one message without a traceback."""
 
     exit_code = 1
 
@@ -42,22 +42,19 @@ class Problem:
 class ManifestError(VssyncError):
     """Everything wrong with a manifest and its files, in order of place; at least one problem."""
 
-    SHOWN = 20
+    MAX_SHOWN = 20
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = tuple(sorted(set(problems)))
-        super().__init__(self._text())
-
-    def _text(self) -> str:
-        lines = [str(problem) for problem in self.problems[: self.SHOWN]]
-        if (more := len(self.problems) - self.SHOWN) > 0:
+        lines = [str(problem) for problem in self.problems[: self.MAX_SHOWN]]
+        if (more := len(self.problems) - self.MAX_SHOWN) > 0:
             lines.append(f"and {more:,} more problems ({len(self.problems):,} in all)")
-        return "\n".join(lines)
+        super().__init__("\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service said of a request that failed; never a header that could hold a secret."""
+    """A service's answer to a request that failed; never a header that could hold a secret."""
 
     method: str
     path: str
@@ -66,7 +63,7 @@ class Answer:
     message: str = ""
     request_id: str = ""
     param: str = ""
-    retry_after: float | None = field(default=None)
+    retry_after: float | None = None
 
 
 class ServiceError(VssyncError):
@@ -87,7 +84,7 @@ class AccessDenied(ServiceError):
 
 
 class LostReply(ServiceError):
-    """A write was sent and its reply never came: look before you send it again."""
+    """A write was sent and its reply never came: check before you send it again."""
 
 
 class Refused(VssyncError):
@@ -97,6 +94,6 @@ class Refused(VssyncError):
 
 
 class UsageProblem(VssyncError):
-    """The command line or the environment makes no sense."""
+    """The command line or the environment is invalid."""
 
     exit_code = 64

@@ -1,70 +1,69 @@
-"""Whether the world moved since a plan was saved, and how much of it an earlier apply has done."""
+"""Whether live state or manifest changed since a plan was saved, and how much of it was already applied."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from vssync.document import json_value
 from vssync.model.digests import chunking_digest
 from vssync.model.marks import STORE_BATCHES, Mark
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import FileStatus
-from vssync.planfile.codec import Codec
 from vssync.planner.compare import find_differences
 
 _DEATHS = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
 _SHOWN = 50  # lines; nobody reads further
-_PLAIN = Codec()
 
 Change = StoreChange | BatchChange | FileChange
 
 
 def check_stale(saved: Plan, fresh: Plan) -> tuple[str, ...]:
-    """What `fresh` holds and `saved` does not, a line each that names the object and what moved; empty: go on."""
+    """Why a saved plan is stale: a line for each change of `fresh` that `saved` does not hold; empty when it is not."""
     if saved.owner != fresh.owner:
         return (f"owner: the plan was saved for {saved.owner}, and the manifest now says {fresh.owner}",)
-    if moved := _moved(_PLAIN.encode(saved.service), _PLAIN.encode(fresh.service)):
-        return (f"service: {moved}",)
-    known = {store.key: store for store in saved.stores}
-    lines = tuple(line for store in fresh.stores for line in _of_store(known.get(store.key), store))
-    more = len(lines) - _SHOWN
-    return (*lines[:_SHOWN], f"and {more:,} more changes") if more > 0 else lines
+    if difference := _describe_difference(json_value(saved.service), json_value(fresh.service)):
+        return (f"service: {difference}",)
+    saved_stores = {store.key: store for store in saved.stores}
+    lines = tuple(line for store in fresh.stores for line in _store_differences(saved_stores.get(store.key), store))
+    rest = len(lines) - _SHOWN
+    return (*lines[:_SHOWN], f"and {rest:,} more changes") if rest > 0 else lines
 
 
-def _of_store(saved: StorePlan | None, fresh: StorePlan) -> Iterator[str]:
+def _store_differences(saved: StorePlan | None, fresh: StorePlan) -> Iterator[str]:
     if saved is None:
         saved = StorePlan(fresh.key, fresh.name, fresh.id)
     before, after = saved.change, fresh.change
-    gets_new_id = before is not None and before.action in (Action.CREATE, Action.REPLACE)
-    if fresh.id != saved.id and not gets_new_id and (after or fresh.files):
+    creates_store = before is not None and before.action in (Action.CREATE, Action.REPLACE)
+    if fresh.id != saved.id and not creates_store and (after or fresh.files):
         yield f"{fresh.key}: the store was {saved.id or 'not live'}, and is {fresh.id or 'not live'} now"
         return
     if after and after.action is not Action.REFUSE:
         if before is None or before.action is not after.action:
-            yield f"{fresh.key}: {_instead(before, after)}"
-        elif moved := _moved(_store_evidence(saved), _store_evidence(fresh)):
-            yield f"{fresh.key}: {moved}"
-    yield from _batches(saved, fresh)
-    yield from _files(saved, fresh)
+            yield f"{fresh.key}: {_other_verdict(before, after)}"
+        elif difference := _describe_difference(_store_evidence(saved), _store_evidence(fresh)):
+            yield f"{fresh.key}: {difference}"
+    yield from _batch_differences(saved, fresh)
+    yield from _file_differences(saved, fresh)
 
 
-def _batches(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
-    """Waiting writes nothing; cancelling must have been reviewed, files and all, or is a part of another try."""
-    known = {batch.id: set(batch.unwanted) for batch in saved.batches if batch.action is Action.CANCEL}
-    retried = {change.key for change in fresh.files if _retries(change)}
+def _batch_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
+    """Waiting writes nothing; cancelling must have been reviewed with all its files, or belong to a retry."""
+    cancelled = {batch.id: set(batch.unwanted) for batch in saved.batches if batch.action is Action.CANCEL}
+    retried = {change.key for change in fresh.files if _is_retry(change)}
     for batch in fresh.batches:
-        if batch.action is Action.CANCEL and not set(batch.unwanted) <= known.get(batch.id, retried):
-            yield f"{fresh.key}/{batch.id}: {_verdict(batch)} is not in the saved plan"
+        if batch.action is Action.CANCEL and not set(batch.unwanted) <= cancelled.get(batch.id, retried):
+            yield f"{fresh.key}/{batch.id}: {_verdict_text(batch)} is not in the saved plan"
 
 
-def _files(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
-    known: dict[str, list[FileChange]] = {}
+def _file_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
+    by_key: dict[str, list[FileChange]] = {}
     for change in saved.files:
-        known.setdefault(change.key, []).append(change)
+        by_key.setdefault(change.key, []).append(change)
     for change in fresh.files:
-        candidates = known.get(change.key, [])
-        if not is_read_only(change) and not any(_covers(candidate, change) for candidate in candidates):
-            yield f"{fresh.key}/{change.key}: {_file_moved(candidates, change)}"
+        candidates = by_key.get(change.key, [])
+        if not is_read_only(change) and not any(_allows(candidate, change) for candidate in candidates):
+            yield f"{fresh.key}/{change.key}: {_describe_file_difference(candidates, change)}"
 
 
 def is_read_only(change: FileChange) -> bool:
@@ -72,75 +71,74 @@ def is_read_only(change: FileChange) -> bool:
     return change.action is Action.REFUSE or (change.action is Action.AWAIT and not change.drop and not change.fields)
 
 
-def _covers(saved: FileChange, fresh: FileChange) -> bool:
-    """Whether a saved change allows one found now: the same, less of the same, or what is left of it."""
-    retries = _retries(fresh)
-    # these serve nobody, and only an apply of what is wanted now can have made them
-    failed = {copy.id for copy in fresh.drop if copy.status is not FileStatus.COMPLETED} if retries else set[str]()
+def _allows(saved: FileChange, fresh: FileChange) -> bool:
+    """Whether a saved change allows a fresh one: the same, less of the same, or what is left of it."""
+    failed = set[str]()
+    if _is_retry(fresh):  # these never worked, and only an apply of the current manifest can have made them
+        failed = {copy.id for copy in fresh.drop if copy.status is not FileStatus.COMPLETED}
     if not fresh.leaving_ids <= saved.leaving_ids | failed:
         return False
     if fresh.action is Action.DELETE and fresh.reasons == (Reason.SUPERSEDED,):
         return True  # the new copy works already, and these were to go after it
-    is_next_try = retries and saved.action in (Action.CREATE, Action.REPLACE)  # the File is there, not yet ingested
+    # a next try is of a reviewed change, whose File was uploaded and could not be ingested
+    is_next_try = _is_retry(fresh) and saved.action in (Action.CREATE, Action.REPLACE)
     if fresh.action is Action.AWAIT or is_next_try:
-        return _same(_PLAIN.encode(saved.desired), _PLAIN.encode(fresh.desired))
-    return _same(_evidence(saved), _evidence(fresh))
+        return _is_identical(json_value(saved.desired), json_value(fresh.desired))
+    return _is_identical(_file_evidence(saved), _file_evidence(fresh))
 
 
-def _retries(change: FileChange) -> bool:
+def _is_retry(change: FileChange) -> bool:
     return change.action is Action.REPLACE and bool(change.reasons) and set(change.reasons) <= _DEATHS
 
 
-def _evidence(change: FileChange) -> dict[str, Any]:
-    """What must be the same.
-
-    A File to reuse spares an upload of the very bytes that were reviewed, so it may come and go.
-    """
-    found = {name: value for name, value in _PLAIN.encode(change).items() if name not in ("detail", "drop", "reuse")}
-    if "keep" in found:
-        found["keep"] = {name: value for name, value in found["keep"].items() if name not in ("status", "error")}
-    return found
+def _file_evidence(change: FileChange) -> dict[str, Any]:
+    """What must be the same; a File to reuse may come and go, since it has the very bytes that were reviewed."""
+    evidence = {name: value for name, value in json_value(change).items() if name not in ("detail", "drop", "reuse")}
+    if "keep" in evidence:
+        evidence["keep"] = {name: value for name, value in evidence["keep"].items() if name not in ("status", "error")}
+    return evidence
 
 
 def _store_evidence(store: StorePlan) -> dict[str, Any]:
-    """A store's change and the settings it makes; the hint about batches moves while a run is under way."""
-    change = {name: value for name, value in _PLAIN.encode(store.change).items() if name != "detail"}
+    """A store's change and settings, without the note of its batches, which changes during a run."""
+    change = {name: value for name, value in json_value(store.change).items() if name != "detail"}
     change["metadata"] = {name: value for name, value in change.get("metadata", {}).items() if name != STORE_BATCHES}
-    return {"change": change, "settings": _PLAIN.encode(store.desired)}
+    return {"change": change, "settings": json_value(store.desired)}
 
 
-def _file_moved(candidates: list[FileChange], fresh: FileChange) -> str:
-    alike = next((candidate for candidate in candidates if candidate.action is fresh.action), None)
-    if alike is None:
-        return _instead(candidates[0] if candidates else None, fresh)
-    more = ", ".join(sorted(fresh.leaving_ids - alike.leaving_ids))
-    moved = _moved(_evidence(alike), _evidence(fresh)) or f"{more} would go as well"
-    before, after = (change.desired.sha256 if change.desired else "" for change in (alike, fresh))
-    return f"the file's bytes changed: {moved}" if before != after else moved
-
-
-def _instead(saved: Change | None, fresh: Change) -> str:
+def _describe_file_difference(candidates: list[FileChange], fresh: FileChange) -> str:
+    saved = next((candidate for candidate in candidates if candidate.action is fresh.action), None)
     if saved is None:
-        return f"{_verdict(fresh)} is not in the saved plan"
-    return f"the saved plan says {_verdict(saved)}, and now it is {_verdict(fresh)}"
+        return _other_verdict(candidates[0] if candidates else None, fresh)
+    added_ids = ", ".join(sorted(fresh.leaving_ids - saved.leaving_ids))
+    difference = _describe_difference(_file_evidence(saved), _file_evidence(fresh))
+    difference = difference or f"{added_ids} would go as well"
+    before, after = (change.desired.sha256 if change.desired else "" for change in (saved, fresh))
+    return f"the file's bytes changed: {difference}" if before != after else difference
 
 
-def _verdict(change: Change) -> str:
+def _other_verdict(saved: Change | None, fresh: Change) -> str:
+    if saved is None:
+        return f"{_verdict_text(fresh)} is not in the saved plan"
+    return f"the saved plan says {_verdict_text(saved)}, and now it is {_verdict_text(fresh)}"
+
+
+def _verdict_text(change: Change) -> str:
     return f"{change.action} ({', '.join(change.reasons)})"
 
 
-def _moved(saved: Any, fresh: Any) -> str:
+def _describe_difference(saved: Any, fresh: Any) -> str:
     """Where two encoded values differ: "desired.sha256 9f2c... -> 77aa..."; nothing when they do not."""
-    rows = [] if _same(saved, fresh) else find_differences(saved, fresh)
-    return ", ".join(f"{path} {_brief(before)} -> {_brief(after)}" for path, before, after in rows)
+    rows = [] if _is_identical(saved, fresh) else find_differences(saved, fresh)
+    return ", ".join(f"{path} {_shorten_value(before)} -> {_shorten_value(after)}" for path, before, after in rows)
 
 
-def _same(saved: Any, fresh: Any) -> bool:
+def _is_identical(saved: Any, fresh: Any) -> bool:
     """Whether two encoded values agree in kind and value: 1 is not true."""
     return bool(saved == fresh) and repr(saved) == repr(fresh)
 
 
-def _brief(value: Any) -> str:
+def _shorten_value(value: Any) -> str:
     text = str(value) if isinstance(value, (str, int, float, bool, dict, list)) else "(none)"
     return text if len(text) <= 60 else f"{text[:16]}...{text[-16:]}"
 
@@ -162,10 +160,10 @@ def replaced_since(saved: Plan, fresh: Plan) -> frozenset[Key]:
         for change in store.files
         if Reason.REQUESTED in change.reasons
     ]
-    return frozenset(key for key, change in requested if key in seen and _right(change, seen[key]))
+    return frozenset(key for key, change in requested if key in seen and _is_requested_copy(change, seen[key]))
 
 
-def _right(change: FileChange, seen: SeenCopies) -> bool:
+def _is_requested_copy(change: FileChange, seen: SeenCopies) -> bool:
     """Whether the newest copy that works is a later one than the saved plan saw, of the bytes that are wanted."""
     copy, file = change.keep, change.desired
     if not copy or not file or copy.status is not FileStatus.COMPLETED or (copy.id, copy.created_at) in seen:
@@ -175,13 +173,14 @@ def _right(change: FileChange, seen: SeenCopies) -> bool:
 
 
 def already_applied(saved: Plan, fresh: Plan) -> tuple[str, ...]:
-    """The addresses of saved changes that are not needed any more, in the plan's order, each once."""
-    left = {address for store in fresh.stores for address, _ in _addressed(store)}
-    needed = [(address, writes) for store in saved.stores for address, writes in _addressed(store)]
+    """The addresses of saved changes that are no longer needed, in the plan's order, each once."""
+    left = {address for store in fresh.stores for address, _ in _addressed_changes(store)}
+    needed = [(address, writes) for store in saved.stores for address, writes in _addressed_changes(store)]
     return tuple(dict.fromkeys(address for address, writes in needed if writes and address not in left))
 
 
-def _addressed(store: StorePlan) -> Iterator[tuple[str, bool]]:
+def _addressed_changes(store: StorePlan) -> Iterator[tuple[str, bool]]:
+    """The address of every change, and whether the change writes."""
     if store.change:
         yield store.key, store.change.action is not Action.REFUSE
     for batch in store.batches:

@@ -20,7 +20,7 @@ from vssync.api.connect import connect
 from vssync.api.parse import AttachmentEntry
 from vssync.errors import Answer, ServiceError
 from vssync.local.app import open_service
-from vssync.local.dialects import LocalOptions, dialect
+from vssync.local.dialects import LocalOptions, parse_dialect
 from vssync.local.transport import LocalTransport
 from vssync.model.state import AUTO, Capabilities
 
@@ -86,7 +86,7 @@ def test_each_lack_is_a_capability() -> None:
     [("local,has-batches=off", MissingCapability.BATCHES), ("local,takes-files=off", MissingCapability.BATCH_FILES)],
 )
 def test_the_stand_ins_are_understood(tmp_path: Path, spoken: str, lack: MissingCapability) -> None:
-    with open_service(tmp_path, options=LocalOptions(dialect=dialect(spoken))) as service:
+    with open_service(tmp_path, options=LocalOptions(dialect=parse_dialect(spoken))) as service:
         client = connect(ENDPOINT, auth=None, clock=Clock(), workers=1, transport=LocalTransport(service))
         store = client.create_store({"name": "x"}).id
         with pytest.raises(ServiceError) as caught:

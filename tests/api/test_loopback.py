@@ -15,7 +15,7 @@ from tests.cli.test_commands import vssync
 from tests.support import Clock
 from vssync.address import is_loopback
 from vssync.api.connect import connect
-from vssync.auth import make
+from vssync.auth import create_credential
 from vssync.endpoints import Endpoint
 from vssync.errors import ServiceError
 from vssync.providers import COMPATIBLE, AuthKind
@@ -76,7 +76,7 @@ def asked(host: str, port: int) -> ServiceError | None:
     """How one request with a key fails, if it does, straight from a client for this host."""
     url = f"http://{host}:{port}/v1"
     endpoint = Endpoint(COMPATIBLE, url, url, {}, {}, AuthKind.BEARER)
-    client = connect(endpoint, auth=make(endpoint, {"VSSYNC_API_KEY": KEY}), clock=Clock(), workers=1)
+    client = connect(endpoint, auth=create_credential(endpoint, {"VSSYNC_API_KEY": KEY}), clock=Clock(), workers=1)
     try:
         client.list_stores()
     except ServiceError as error:

@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import OWNER, batch, copy, declared, live_store, plan, unmarked, wanted, with_mark, without
+from tests.planner.builders import (
+    OWNER,
+    desired_file,
+    desired_store,
+    live_batch,
+    live_copy,
+    live_store,
+    plan,
+    unmarked,
+    with_mark,
+    without_attributes,
+)
 from vssync.applier.lower import lower
 from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait
 from vssync.model.digests import attributes_digest, mark_for, with_key
@@ -15,15 +26,15 @@ from vssync.model.marks import KEY, Mark, Origin, key_digest
 from vssync.model.plan import Action, FileChange, Plan, Reason, StorePlan
 from vssync.model.state import BatchLimits, Contents, FileStatus, LiveFile, StoreStatus, Upload
 
-A = wanted()
-B = wanted(content="B")
+A = desired_file()
+B = desired_file(content="B")
 PRESUMED = A.presumed_content
-EXT = wanted("terms.pdf", file_id="ext")
+EXT = desired_file("terms.pdf", file_id="ext")
 BUSY, FAILED = FileStatus.IN_PROGRESS, FileStatus.FAILED
 
 
 def steps(files: Any, copies: Any, *, settings: dict[str, Any] | None = None, **options: Any) -> StoreSteps:
-    store = declared(*files, **(settings or {}))
+    store = desired_store(*files, **(settings or {}))
     batches = options.pop("batches", ())
     planned = plan(store, [(live_store(store), Contents(tuple(copies), tuple(batches)))], **options)
     (lowered,) = lower(planned)
@@ -35,8 +46,8 @@ def puts(lowered: StoreSteps) -> list[Put]:
 
 
 def test_an_empty_plan_has_no_steps() -> None:
-    store = declared(A)
-    assert lower(plan(store, [(live_store(store), Contents((copy(),)))])) == ()
+    store = desired_store(A)
+    assert lower(plan(store, [(live_store(store), Contents((live_copy(),)))])) == ()
 
 
 def test_a_new_file_carries_its_attributes_and_mark() -> None:
@@ -45,16 +56,16 @@ def test_a_new_file_carries_its_attributes_and_mark() -> None:
 
 
 def test_a_replaced_copy_goes_after_the_new_one_is_completed() -> None:
-    (put,) = puts(steps([B], [copy()]))
+    (put,) = puts(steps([B], [live_copy()]))
     assert (put.file_id, put.gap, put.drops) == ("", False, (Drop("a.md", "f1", uploaded=True),))
 
 
 @pytest.mark.parametrize(
     ("live", "uploaded"),
     [
-        (copy(), True),
-        (copy(origin=Origin.ADOPTED), False),
-        (copy(origin=Origin.DECLARED), False),
+        (live_copy(), True),
+        (live_copy(origin=Origin.ADOPTED), False),
+        (live_copy(origin=Origin.DECLARED), False),
     ],
 )
 def test_an_upload_is_deleted_only_when_our_mark_says_we_made_it(live: LiveFile, uploaded: bool) -> None:
@@ -62,25 +73,25 @@ def test_an_upload_is_deleted_only_when_our_mark_says_we_made_it(live: LiveFile,
 
 
 def test_the_upload_of_another_owner_stays_after_a_takeover() -> None:
-    lowered = steps([], [copy(owner="kb/dev")], adopt_from="kb/dev")
+    lowered = steps([], [live_copy(owner="kb/dev")], adopt_from="kb/dev")
     assert lowered.removes == (Drop("a.md", "f1", uploaded=False),)
 
 
 def test_a_dead_copy_is_detached_before_its_file_is_attached_again() -> None:
-    (put,) = puts(steps([A], [copy(status=FAILED)]))
+    (put,) = puts(steps([A], [live_copy(status=FAILED)]))
     assert (put.file_id, put.gap, put.drops) == ("f1", True, (Drop("a.md", "f1", uploaded=False),))
     assert put.mark.tries == 2
 
 
 def test_what_serves_stays_until_the_file_attached_again_is_completed() -> None:
-    lowered = steps([A], [copy(B, id="f0", at=1), copy(status=FAILED)])
+    lowered = steps([A], [live_copy(B, id="f0", at=1), live_copy(status=FAILED)])
     (put,) = puts(lowered)
     assert (put.gap, put.drops) == (True, (Drop("a.md", "f1", uploaded=False),))
     assert lowered.removes == (Drop("a.md", "f0", uploaded=True, kept_id="f1"),)
 
 
 def test_an_adopted_file_attached_again_stays_adopted_and_unread() -> None:
-    (put,) = puts(steps([A], [with_mark(copy(status=FAILED), content=PRESUMED, origin=Origin.ADOPTED)]))
+    (put,) = puts(steps([A], [with_mark(live_copy(status=FAILED), content=PRESUMED, origin=Origin.ADOPTED)]))
     assert (put.mark.origin, put.mark.content) == (Origin.ADOPTED, PRESUMED)
 
 
@@ -90,7 +101,7 @@ def test_a_declared_file_is_attached_by_its_id() -> None:
 
 
 def test_an_update_keeps_what_the_mark_knows_of_the_content() -> None:
-    live = with_mark(copy(live={"lang": "de"}), content=PRESUMED, origin=Origin.ADOPTED, tries=2, echo="0" * 16)
+    live = with_mark(live_copy(live={"lang": "de"}), content=PRESUMED, origin=Origin.ADOPTED, tries=2, echo="0" * 16)
     (update,) = steps([A], [live]).updates
     assert isinstance(live.mark, Mark)
     assert update.mark == replace(live.mark, echo="")
@@ -98,25 +109,25 @@ def test_an_update_keeps_what_the_mark_knows_of_the_content() -> None:
 
 
 def test_a_move_writes_the_new_key() -> None:
-    (update,) = steps([wanted("b.md")], [copy()]).updates
+    (update,) = steps([desired_file("b.md")], [live_copy()]).updates
     assert (update.mark.key, update.attributes[KEY], update.file_id) == (key_digest("b.md"), "b.md", "f1")
 
 
 def test_a_takeover_writes_our_name() -> None:
-    (update,) = steps([A], [copy(owner="kb/dev")], adopt_from="kb/dev").updates
+    (update,) = steps([A], [live_copy(owner="kb/dev")], adopt_from="kb/dev").updates
     assert update.mark == mark_for(OWNER, A, origin=Origin.UPLOADED)
 
 
 @pytest.mark.parametrize(("file", "origin", "content"), [(A, Origin.ADOPTED, PRESUMED), (EXT, Origin.DECLARED, "id")])
 def test_adoption_adds_a_mark_that_does_not_claim_too_much(file: Any, origin: Origin, content: str) -> None:
-    stranger = unmarked(without(copy(id="ext"), KEY))
+    stranger = unmarked(without_attributes(live_copy(id="ext"), KEY))
     lowered = steps([file], [stranger], adopt=True, uploads=[Upload("ext", "a.md", 1, 1)])
     (update,) = lowered.updates
     assert (update.mark.origin, update.mark.content, lowered.waves) == (origin, content, ())
 
 
 def test_attributes_of_others_go_along_and_stay_out_of_the_mark() -> None:
-    live = copy(live={"reviewed": True, "lang": "de"}, ignore=("reviewed",))
+    live = live_copy(live={"reviewed": True, "lang": "de"}, ignore=("reviewed",))
     lowered = steps([A], [live], settings={"ignore_attributes": ("reviewed",)})
     (update,) = lowered.updates
     assert update.attributes == {"lang": "en", KEY: "a.md", "reviewed": True}
@@ -125,32 +136,32 @@ def test_attributes_of_others_go_along_and_stay_out_of_the_mark() -> None:
 
 
 def test_surplus_goes_only_after_reading_the_kept_copy() -> None:
-    lowered = steps([A], [copy(), copy(id="f2", at=9_950)])
+    lowered = steps([A], [live_copy(), live_copy(id="f2", at=9_950)])
     assert lowered.removes == (Drop("a.md", "f1", uploaded=True, kept_id="f2"),)
 
 
 def test_a_copy_under_way_is_waited_for_and_put_right_meanwhile() -> None:
-    lowered = steps([A], [copy(B), copy(id="f2", status=BUSY, live={"lang": "de"})])
+    lowered = steps([A], [live_copy(B), live_copy(id="f2", status=BUSY, live={"lang": "de"})])
     assert lowered.waits == (Wait("a.md", "f2", (Drop("a.md", "f1", uploaded=True),)),)
     assert [update.file_id for update in lowered.updates] == ["f2"]
 
 
 def test_a_refused_file_has_no_step() -> None:
-    store = declared(A)
-    assert lower(plan(store, [(live_store(store), Contents((copy(status=FAILED, tries=3),)))])) == ()
+    store = desired_store(A)
+    assert lower(plan(store, [(live_store(store), Contents((live_copy(status=FAILED, tries=3),)))])) == ()
 
 
 def test_waves_are_cut_in_key_order() -> None:
-    files = [wanted(f"{n}.md", str(n)) for n in range(5)]
+    files = [desired_file(f"{n}.md", str(n)) for n in range(5)]
     lowered = steps(reversed(files), [], settings={"batch": BatchLimits(size=2, in_flight=3)})
     assert [[put.key for put in wave.puts] for wave in lowered.waves] == [["0.md", "1.md"], ["2.md", "3.md"], ["4.md"]]
     assert lowered.in_flight == 3
 
 
 def test_live_batches_are_cancelled_or_waited_for() -> None:
-    right, wrong = copy(id="f1", status=BUSY), copy(wanted("b.md", "B"), id="f2", status=BUSY)
-    files = [A, wanted("b.md", "B2")]
-    lowered = steps(files, [right, wrong], batches=[batch("b1", "f1"), batch("b2", "f2")])
+    right, wrong = live_copy(id="f1", status=BUSY), live_copy(desired_file("b.md", "B"), id="f2", status=BUSY)
+    files = [A, desired_file("b.md", "B2")]
+    lowered = steps(files, [right, wrong], batches=[live_batch("b1", "f1"), live_batch("b2", "f2")])
     assert (lowered.awaited, lowered.cancels) == ((BatchStep("b1"),), (BatchStep("b2"),))
 
 
@@ -160,10 +171,10 @@ EXPIRED = live_store(status=StoreStatus.EXPIRED)
 @pytest.mark.parametrize(
     ("planned", "setup", "teardown"),
     [
-        (plan(declared()), Action.CREATE, None),
-        (plan(declared(name="x"), [(live_store(), Contents())]), Action.UPDATE, None),
-        (plan(declared(), [(live_store(owner=""), Contents())], adopt=True), Action.ADOPT, None),
-        (plan(declared(), [(EXPIRED, Contents())], allow_store_replace=True), Action.REPLACE, Action.REPLACE),
+        (plan(desired_store()), Action.CREATE, None),
+        (plan(desired_store(name="x"), [(live_store(), Contents())]), Action.UPDATE, None),
+        (plan(desired_store(), [(live_store(owner=""), Contents())], adopt=True), Action.ADOPT, None),
+        (plan(desired_store(), [(EXPIRED, Contents())], allow_store_replace=True), Action.REPLACE, Action.REPLACE),
         (plan((), [(live_store(), Contents())], allow_store_deletes=True), None, Action.DELETE),
     ],
 )
@@ -176,17 +187,21 @@ def test_a_store_is_set_up_first_and_torn_down_last(
 
 @pytest.mark.parametrize("options", [{}, {"allow_store_deletes": True, "delete_unmanaged": 0}])
 def test_a_refused_store_has_no_step(options: dict[str, Any]) -> None:
-    assert lower(plan(declared(A), [(live_store(owner=""), Contents())], **options)) == ()
+    assert lower(plan(desired_store(A), [(live_store(owner=""), Contents())], **options)) == ()
 
 
 @pytest.mark.parametrize("action", list(Action))
 def test_every_action_on_a_file_is_lowered_or_refused(action: Action) -> None:
     """A new action without a meaning here is an error, not a step forgotten."""
-    unchanged = plan(declared(A), [(live_store(declared(A)), Contents((copy(live={"x": 1}),)))]).stores[0].files[0]
+    unchanged = (
+        plan(desired_store(A), [(live_store(desired_store(A)), Contents((live_copy(live={"x": 1}),)))])
+        .stores[0]
+        .files[0]
+    )
     change = replace(
         unchanged, action=action, reasons=(Reason.DRIFTED,), drop=(unchanged.keep,) if unchanged.keep else ()
     )
-    planned = Plan(OWNER, plan().service, (StorePlan("guide", "guide", "vs1", declared(), files=(change,)),))
+    planned = Plan(OWNER, plan().service, (StorePlan("guide", "guide", "vs1", desired_store(), files=(change,)),))
     if action is Action.CANCEL:
         with pytest.raises(ValueError, match="cannot be cancelled"):
             lower(planned)

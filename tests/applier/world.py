@@ -18,14 +18,14 @@ import httpx
 from tests.support import ENDPOINT, Clock, Silent, mounted
 from vssync.api.connect import connect
 from vssync.applier.context import Watcher
-from vssync.commands.apply import apply_plan, describe_left_over, locked_journal
+from vssync.commands.apply import apply_plan, describe_interrupted_runs, locked_journal
 from vssync.commands.gc import delete_orphans, find_orphans
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.journal.records import JournalSummary
 from vssync.local import app
-from vssync.local.dialects import LocalOptions, dialect
-from vssync.local.faults.kind import World
+from vssync.local.dialects import LocalOptions, parse_dialect
+from vssync.local.faults.kind import FaultContext
 from vssync.model.marks import KEY
 from vssync.model.plan import Options, Orphan, Plan, Report
 from vssync.model.state import FileStatus, LiveFile, Upload
@@ -79,9 +79,9 @@ class Place:
     def work(
         self, wrap: Wrap | None = None, *, faults: Sequence[str] = (), workers: int = 1, seed: int = 0
     ) -> Iterator[Session]:
-        options = LocalOptions(dialect=dialect(self.provider), ingest_delay=self.ingest_delay)
+        options = LocalOptions(dialect=parse_dialect(self.provider), ingest_delay=self.ingest_delay)
         service = app.open_service(self.docs / ".vssync" / "local", clock=self.clock.monotonic, options=options)
-        world = World(sleep=self.clock.sleep, clock=self.clock.monotonic, seed=seed)
+        world = FaultContext(sleep=self.clock.sleep, clock=self.clock.monotonic, seed=seed)
         settings = Settings(manifest=str(self.docs), env=self.env, environment={"VSSYNC_STATE_DIR": str(self.state)})
         loaded = load_manifest(settings)
         with mounted(service, faults, world, self.provider) as transport:
@@ -116,7 +116,7 @@ class Place:
 
     def left_over(self) -> str:
         with self.work() as work:
-            return describe_left_over(work)
+            return describe_interrupted_runs(work)
 
     def gc(self, *, suspected: bool = False, delete: bool = False, faults: Sequence[str] = ()) -> tuple[Orphan, ...]:
         with self.work(faults=faults) as work, locked_journal(work) as record:

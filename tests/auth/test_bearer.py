@@ -38,7 +38,7 @@ def sent(credential: httpx.Auth | None, url: str = HERE + "/files") -> httpx.Hea
     ],
 )
 def test_the_key_is_sent_along(provider: str, environment: dict[str, str], key: str) -> None:
-    assert sent(auth.make(endpoint(provider), environment))["authorization"] == f"Bearer {key}"
+    assert sent(auth.create_credential(endpoint(provider), environment))["authorization"] == f"Bearer {key}"
 
 
 @pytest.mark.parametrize(
@@ -55,18 +55,18 @@ def test_the_key_is_sent_along(provider: str, environment: dict[str, str], key: 
 )
 def test_a_missing_or_broken_key_names_its_variables(provider: str, environment: dict[str, str], names: str) -> None:
     with pytest.raises(VssyncError) as caught:
-        auth.make(endpoint(provider), environment)
+        auth.create_credential(endpoint(provider), environment)
     assert names in str(caught.value)
     assert SECRET not in str(caught.value)
     assert caught.value.exit_code == 1
 
 
 def test_no_credential_where_none_is_wanted() -> None:
-    assert auth.make(endpoint("compatible", AuthKind.NONE), {"VSSYNC_API_KEY": SECRET}) is None
+    assert auth.create_credential(endpoint("compatible", AuthKind.NONE), {"VSSYNC_API_KEY": SECRET}) is None
 
 
 def test_nothing_shows_the_key() -> None:
-    credential = auth.make(endpoint(), {"OPENAI_API_KEY": SECRET})
+    credential = auth.create_credential(endpoint(), {"OPENAI_API_KEY": SECRET})
     request = httpx.Request("GET", HERE, headers=sent(credential))
     client = httpx.Client(auth=credential)
     shown = [repr(credential), str(credential), f"{credential}", repr(request), repr(request.headers), repr(client)]
@@ -87,11 +87,11 @@ def test_nothing_shows_the_key() -> None:
 )
 def test_a_request_to_another_address_is_not_sent_at_all(url: str) -> None:
     with pytest.raises(CredentialError, match="not an address of this service"):
-        sent(auth.make(endpoint(), {"OPENAI_API_KEY": SECRET}), url)
+        sent(auth.create_credential(endpoint(), {"OPENAI_API_KEY": SECRET}), url)
 
 
 def test_both_addresses_of_a_service_get_the_key() -> None:
-    credential = auth.make(endpoint(control="https://other.example.com/v1"), {"OPENAI_API_KEY": SECRET})
+    credential = auth.create_credential(endpoint(control="https://other.example.com/v1"), {"OPENAI_API_KEY": SECRET})
     assert "authorization" in sent(credential, "https://other.example.com/v1/vector_stores")
 
 
@@ -106,7 +106,7 @@ def test_a_redirect_carries_no_key_to_another_host() -> None:
             else httpx.Response(200)
         )
 
-    credential = auth.make(endpoint(), {"OPENAI_API_KEY": SECRET})
+    credential = auth.create_credential(endpoint(), {"OPENAI_API_KEY": SECRET})
     with httpx.Client(auth=credential, transport=httpx.MockTransport(service), follow_redirects=True) as client:
         client.get(HERE)
     assert [request.url.host for request in received] == ["api.openai.com", "evil.com"]

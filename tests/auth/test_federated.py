@@ -22,7 +22,7 @@ from tests.api.loopback import Got, Sent, listening, said, self_signed
 from tests.auth import builders
 from vssync import auth
 from vssync.auth.credential import CredentialError
-from vssync.auth.iam import federated
+from vssync.auth.iam import federated_credential
 from vssync.providers import AuthKind
 
 pytestmark = pytest.mark.oci
@@ -92,7 +92,7 @@ def test_a_machine_signs_with_the_token_it_was_given_and_with_a_new_one_after_a_
     with giving(tmp_path, monkeypatch) as giver, builders.listening() as service:
         place = builders.endpoint(service.url, kind)
         pod = kind is AuthKind.OKE_WORKLOAD_IDENTITY
-        credential = federated(place, of_a_pod) if pod else auth.make(place, {})
+        credential = federated_credential(place, of_a_pod) if pod else auth.create_credential(place, {})
         service.statuses = [200, 401]
         with httpx.Client(auth=credential) as client:
             for path in ("/first", "/second"):
@@ -107,12 +107,12 @@ def test_a_token_service_that_refuses_is_named_without_its_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with giving(tmp_path, monkeypatch) as giver, builders.listening() as service:
-        credential = auth.make(builders.endpoint(service.url, AuthKind.INSTANCE_PRINCIPAL), {})
+        credential = auth.create_credential(builders.endpoint(service.url, AuthKind.INSTANCE_PRINCIPAL), {})
         giver.refuses = True
         service.statuses = [401]
         with (
             httpx.Client(auth=credential) as client,
-            pytest.raises(CredentialError, match=r"no token to be had \(ServiceError\)") as caught,
+            pytest.raises(CredentialError, match=r"no token could be obtained \(ServiceError\)") as caught,
         ):
             client.get(service.url)
     assert "hush" not in str(caught.value)

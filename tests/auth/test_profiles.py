@@ -15,7 +15,7 @@ from tests.auth import builders
 from vssync import auth
 from vssync.auth.credential import CredentialError
 from vssync.auth.profile import read_profile
-from vssync.auth.signed import Signed
+from vssync.auth.signed import SigningCredential
 from vssync.errors import VssyncError
 from vssync.providers import AuthKind
 
@@ -25,9 +25,9 @@ PHRASE = "correct horse"
 SESSION = {"key_file": "~/.oci/session.pem", "security_token_file": "~/.oci/token"}
 
 
-def made(environment: dict[str, str], kind: AuthKind = KEY, profile: str = "", **more: Any) -> Signed:
-    credential = auth.make(builders.endpoint(auth=kind, profile=profile), environment, **more)
-    assert isinstance(credential, Signed)
+def made(environment: dict[str, str], kind: AuthKind = KEY, profile: str = "", **more: Any) -> SigningCredential:
+    credential = auth.create_credential(builders.endpoint(auth=kind, profile=profile), environment, **more)
+    assert isinstance(credential, SigningCredential)
     return credential
 
 
@@ -293,8 +293,8 @@ def test_a_person_is_asked_once_though_a_session_is_read_again(tmp_path: Path) -
     [
         ("", "", None, "needs a passphrase; put it into OCI_CLI_PASSPHRASE"),
         ("", "", lambda prompt: "", "needs a passphrase"),
-        ("hunter2", "", None, "no passphrase given opens it"),
-        ("", "hunter2 \u00e9", lambda prompt: "hunter2", "no passphrase given opens it"),
+        ("hunter2", "", None, "none of the given passphrases opens it"),
+        ("", "hunter2 \u00e9", lambda prompt: "hunter2", "none of the given passphrases opens it"),
     ],
 )
 def test_a_key_that_stays_locked_is_named_and_the_passphrase_is_not(
@@ -318,7 +318,7 @@ def test_a_passphrase_for_a_key_that_needs_none_does_no_harm(tmp_path: Path) -> 
 def test_without_the_extra_every_kind_says_how_to_install_it(kind: AuthKind, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "oci", None)
     with pytest.raises(CredentialError, match=r"pip install 'vssync\[oci\]'") as caught:
-        auth.make(builders.endpoint(auth=kind), {})
+        auth.create_credential(builders.endpoint(auth=kind), {})
     assert str(caught.value).startswith(f"auth {kind}: ")
 
 
@@ -336,8 +336,8 @@ def test_a_machine_without_an_identity_says_where_there_is_one(
     monkeypatch.setenv("OCI_METADATA_BASE_URL", "http://127.0.0.1:9/opc/v2")
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # the package waits between its attempts
     with pytest.raises(VssyncError, match=words) as caught:
-        auth.make(builders.endpoint(auth=kind), {})
-    assert str(caught.value).startswith(f"auth {kind}: no token to be had (")
+        auth.create_credential(builders.endpoint(auth=kind), {})
+    assert str(caught.value).startswith(f"auth {kind}: no token could be obtained (")
     assert caught.value.exit_code == 1
 
 

@@ -37,7 +37,7 @@ REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
 def test_every_kind_of_request_is_signed_as_it_arrives(tmp_path: Path, method: str, path: str, body: Any) -> None:
     environment = builders.write_home(tmp_path, {"DEFAULT": builders.section()})
     with builders.listening() as service, httpx.Client() as client:
-        credential = auth.make(builders.endpoint(service.url), environment)
+        credential = auth.create_credential(builders.endpoint(service.url), environment)
         headers = {"OpenAI-Project": "ocid1.p", "opc-compartment-id": "ocid1.c"}
         response = client.request(method, service.url + path, headers=headers, auth=credential, **body)
     assert response.status_code == 200
@@ -51,7 +51,7 @@ def test_the_verifier_sees_a_changed_body_path_or_date(tmp_path: Path) -> None:
     environment = builders.write_home(tmp_path, {"DEFAULT": builders.section()})
     with (
         builders.listening() as service,
-        httpx.Client(auth=auth.make(builders.endpoint(service.url), environment)) as client,
+        httpx.Client(auth=auth.create_credential(builders.endpoint(service.url), environment)) as client,
     ):
         client.post(service.url + "/files", json={"name": "x"})
     seen = service.seen[0]
@@ -71,7 +71,9 @@ def test_a_session_signs_with_its_token_and_reads_a_renewed_one_after_a_refusal(
         tmp_path, profiles, {"session.pem": builders.pem(builders.rsa(1)), "token": old + "\n"}
     )
     with builders.listening() as service:
-        credential = auth.make(builders.endpoint(service.url, AuthKind.SECURITY_TOKEN, profile="S"), environment)
+        credential = auth.create_credential(
+            builders.endpoint(service.url, AuthKind.SECURITY_TOKEN, profile="S"), environment
+        )
         (tmp_path / ".oci/token").write_text(new)
         (tmp_path / ".oci/session.pem").write_bytes(builders.pem(builders.rsa(2)))
         service.statuses = [401]
@@ -87,7 +89,9 @@ def test_a_session_that_expired_meanwhile_says_so(tmp_path: Path) -> None:
     profiles = {"S": {"key_file": "~/.oci/key.pem", "security_token_file": "~/.oci/token"}}
     environment = builders.write_home(tmp_path, profiles, {"token": builders.token()})
     with builders.listening() as service:
-        credential = auth.make(builders.endpoint(service.url, AuthKind.SECURITY_TOKEN, profile="S"), environment)
+        credential = auth.create_credential(
+            builders.endpoint(service.url, AuthKind.SECURITY_TOKEN, profile="S"), environment
+        )
         (tmp_path / ".oci/token").write_text(builders.token(expires=builders.PAST))
         service.statuses = [401]
         with (
@@ -109,7 +113,7 @@ def test_a_resource_principal_reads_its_token_again_after_a_refusal(
     monkeypatch.setenv("OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM", str(key))
     monkeypatch.setenv("OCI_RESOURCE_PRINCIPAL_REGION", "us-chicago-1")
     with builders.listening() as service:
-        credential = auth.make(builders.endpoint(service.url, AuthKind.RESOURCE_PRINCIPAL), {})
+        credential = auth.create_credential(builders.endpoint(service.url, AuthKind.RESOURCE_PRINCIPAL), {})
         place.write_text(builders.token("new"))
         service.statuses = [401]
         with httpx.Client(auth=credential) as client:
@@ -140,11 +144,11 @@ class Federation:
 def test_a_federated_signer_is_called_so_that_it_renews_an_old_token_by_itself() -> None:
     from oci.auth.signers import X509FederationClientBasedSecurityTokenSigner
 
-    from vssync.auth.signed import Signed
+    from vssync.auth.signed import SigningCredential
 
     with builders.listening() as service:
         signer = X509FederationClientBasedSecurityTokenSigner(Federation())  # asks for its first token
-        with httpx.Client(auth=Signed(builders.endpoint(service.url), "instance", signer)) as client:
+        with httpx.Client(auth=SigningCredential(builders.endpoint(service.url), "instance", signer)) as client:
             for _ in range(2):
                 client.get(service.url)
     assert [builders.verify(seen, builders.rsa(1)) for seen in service.seen] == ["ST$token2", "ST$token3"]

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from vssync.auth.credential import CredentialError
-from vssync.auth.signed import Outgoing, Signed, Signer
+from vssync.auth.signed import SignableRequest, Signer, SigningCredential
 from vssync.endpoints import Endpoint
 from vssync.errors import AccessDenied
 from vssync.providers import OCI, AuthKind
@@ -24,7 +24,7 @@ ENDPOINT = Endpoint(OCI, URL, URL, {}, {}, AuthKind.SIGNING_KEY)
 
 
 def signer(name: str = "first") -> Signer:
-    def sign(outgoing: Outgoing) -> None:
+    def sign(outgoing: SignableRequest) -> None:
         outgoing.headers["authorization"] = name
 
     return sign
@@ -32,8 +32,8 @@ def signer(name: str = "first") -> Signer:
 
 def signed(
     renew: Callable[[], Signer] | None = None, sign: Signer | None = None, clock: Callable[[], float] = lambda: 0.0
-) -> Signed:
-    return Signed(ENDPOINT, "nobody", sign or signer(), renew, clock=clock)
+) -> SigningCredential:
+    return SigningCredential(ENDPOINT, "nobody", sign or signer(), renew, clock=clock)
 
 
 def request(method: str = "GET", path: str = "/files", **body: Any) -> httpx.Request:
@@ -45,9 +45,9 @@ def refuse(sent: httpx.Request, **headers: str) -> httpx.Response:
 
 
 def test_a_signer_gets_the_request_as_it_will_be_sent() -> None:
-    received: list[Outgoing] = []
+    received: list[SignableRequest] = []
 
-    def sign(outgoing: Outgoing) -> None:
+    def sign(outgoing: SignableRequest) -> None:
         received.append(outgoing)
         outgoing.headers |= {"authorization": "x", "content-type": outgoing.headers.get("content-type", "guessed")}
 

@@ -23,11 +23,11 @@ TEXT = ("vssync keeps vector stores as a manifest says. " * 32).encode()[:1500]
 
 
 @contextmanager
-def measured(what: str, count: int) -> Iterator[None]:
+def print_duration(label: str, count: int) -> Iterator[None]:
     begin = time.perf_counter()
     yield
     taken = time.perf_counter() - begin
-    sys.stdout.write(f"{what:42} {taken:8.3f} s {count / taken:10,.0f}/s\n")
+    sys.stdout.write(f"{label:42} {taken:8.3f} s {count / taken:10,.0f}/s\n")
 
 
 def memory(when: str) -> None:
@@ -35,26 +35,26 @@ def memory(when: str) -> None:
     sys.stdout.write(f"{'peak memory ' + when:42} {peak:8.0f} MB\n")
 
 
-def repeated(what: str, action: Callable[[], object], count: int = 50) -> None:
-    with measured(what, count):
+def print_quantiles(label: str, action: Callable[[], object], count: int = 50) -> None:
+    with print_duration(label, count):
         for _ in range(count):
             action()
 
 
 def upload_and_attach(api: Api, store: str, count: int) -> None:
-    with measured(f"upload {count:,} files of {len(TEXT):,} bytes", count):
+    with print_duration(f"upload {count:,} files of {len(TEXT):,} bytes", count):
         files = [api.upload(f"{n}.md", b"%d %s" % (n, TEXT))["id"] for n in range(count)]
-    with measured(f"attach and ingest, batches of {BATCH}", count):
+    with print_duration(f"attach and ingest, batches of {BATCH}", count):
         for start in range(0, count, BATCH):
             batch = api.batch(store, *files[start : start + BATCH])
             while batch["status"] == "in_progress":
                 batch = api.get(f"/vector_stores/{store}/file_batches/{batch['id']}")
 
 
-def fill(folder: Path, rows: int) -> None:
+def fill_store(folder: Path, rows: int) -> None:
     """Rows as attaching would leave them, without the work: only the listing is measured."""
     database = Database(folder)
-    with database.writing() as connection:
+    with database.write() as connection:
         connection.execute("insert into blobs (seq, sha256, data) values (-1, '', '')")
         connection.execute(
             "with recursive n (n) as (select 1 union all select n + 1 from n where n < ?)"
@@ -76,19 +76,19 @@ def main(count: int = 10_000, rows: int = 100_000) -> None:
         with open_service(folder) as service, Api(service) as api:
             store = api.store()
             memory("before")
-            with measured("both together", count):
+            with print_duration("both together", count):
                 upload_and_attach(api, store, count)
             memory("after uploading and attaching")
-            repeated("search, 3 words", lambda: api.search(store, "manifest vector 77"))
+            print_quantiles("search, 3 words", lambda: api.search(store, "manifest vector 77"))
             large = api.store()
-            fill(folder, rows)
+            fill_store(folder, rows)
             path = f"/vector_stores/{large}/files"
             middle = f"file-{rows // 2}"
-            repeated(f"page of 100 in {rows:,}, first", lambda: api.get(path, limit=100))
-            repeated("the same, in the middle", lambda: api.get(path, limit=100, after=middle))
-            repeated("the same, of a rare status", lambda: api.get(path, limit=100, filter="failed"))
-            repeated("the store itself", lambda: api.get(f"/vector_stores/{large}"))
-            repeated("GET of one File", lambda: api.get(f"/files/{middle}"), 1000)
+            print_quantiles(f"page of 100 in {rows:,}, first", lambda: api.get(path, limit=100))
+            print_quantiles("the same, in the middle", lambda: api.get(path, limit=100, after=middle))
+            print_quantiles("the same, of a rare status", lambda: api.get(path, limit=100, filter="failed"))
+            print_quantiles("the store itself", lambda: api.get(f"/vector_stores/{large}"))
+            print_quantiles("GET of one File", lambda: api.get(f"/files/{middle}"), 1000)
     memory("at its highest, in all")
 
 

@@ -30,38 +30,38 @@ def main() -> None:
         root = Path(folder)
         by_patterns(root)
         say(f"{FILES:,} files by patterns, {OVERRIDES} overrides")
-        timed("resolved, not hashed", lambda: load_sources(root, hashed=False))
-        timed("resolved and hashed", lambda: load_sources(root))
-        memory("kept, not hashed", lambda: load_sources(root, hashed=False))
-        memory("kept, hashed", lambda: load_sources(root))
+        print_duration("resolved, not hashed", lambda: load_sources(root, hashed=False))
+        print_duration("resolved and hashed", lambda: load_sources(root))
+        print_memory("kept, not hashed", lambda: load_sources(root, hashed=False))
+        print_memory("kept, hashed", lambda: load_sources(root))
     text = explicit()
     say(f"{ENTRIES:,} explicit entries, {len(text) / 1e6:.1f} MB")
     form = load_schema("manifest.schema.json")
-    document = timed("parsed", lambda: parse_document(text, "vssync.yaml"))
-    timed("validated", lambda: check_document(document, form))
-    timed("merged, checked, typed", lambda: build_manifest(Documents(document), form, None, {}))
+    document = print_duration("parsed", lambda: parse_document(text, "vssync.yaml"))
+    print_duration("validated", lambda: check_document(document, form))
+    print_duration("merged, checked, typed", lambda: build_manifest(Documents(document), form, None, {}))
 
 
 def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def timed(what: str, work: Callable[[], Result]) -> Result:
+def print_duration(label: str, action: Callable[[], Result]) -> Result:
     start = time.perf_counter()
-    result = work()
-    say(f"  {what:<28}{time.perf_counter() - start:6.2f} s")
+    result = action()
+    say(f"  {label:<28}{time.perf_counter() - start:6.2f} s")
     return result
 
 
-def memory(what: str, work: Callable[[], LoadedManifest]) -> None:
+def print_memory(label: str, action: Callable[[], LoadedManifest]) -> None:
     gc.collect()
     tracemalloc.start()
-    loaded = work()
+    loaded = action()
     gc.collect()
-    kept, peak = tracemalloc.get_traced_memory()
+    retained, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     count = len(loaded.desired.stores[0].files)
-    say(f"  {what:<28}{kept / count:6,.0f} bytes a file, at most {peak / count:,.0f} while loading")
+    say(f"  {label:<28}{retained / count:6,.0f} bytes a file, at most {peak / count:,.0f} while loading")
 
 
 def by_patterns(root: Path) -> None:

@@ -34,7 +34,7 @@ stores:
 """
 
 
-def lay(folder: Path, url: str, *, small: int, huge: int) -> None:
+def write_files(folder: Path, url: str, *, small: int, huge: int) -> None:
     """A manifest for small files and a huge one, which the local service takes, and then fails to ingest."""
     folder.mkdir(parents=True)
     service = f"service: {{provider: local, data_url: '{url}'}}" if url else ""
@@ -48,15 +48,15 @@ def lay(folder: Path, url: str, *, small: int, huge: int) -> None:
             file.write(b"# The end\n")
 
 
-def applied(folder: Path, url: str, *, small: int, huge: int) -> tuple[int, int]:
+def apply_measured(folder: Path, url: str, *, small: int, huge: int) -> tuple[int, int]:
     """The exit code of an apply in a process of its own, and the most memory it had resident at a time, in bytes."""
-    lay(folder / "docs", url, small=small, huge=huge)
+    write_files(folder / "docs", url, small=small, huge=huge)
     command = [sys.executable, "-c", MEASURE, "apply", "--yes", "-q", "-f", str(folder / "docs")]
     environment = {**os.environ, "VSSYNC_STATE_DIR": str(folder / "state")}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    peak = re.search(r"^VmHWM:\s+(\d+) kB$", ended.stderr, re.MULTILINE)
-    assert peak, ended.stderr
-    return ended.returncode, int(peak[1]) * 1024
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    peak = re.search(r"^VmHWM:\s+(\d+) kB$", completed.stderr, re.MULTILINE)
+    assert peak, completed.stderr
+    return completed.returncode, int(peak[1]) * 1024
 
 
 def main() -> None:
@@ -64,11 +64,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             with serve(folder / "data") as url:
-                code, served = applied(folder / "served", url, small=SMALL, huge=huge)
-            again, embedded = applied(folder / "embedded", "", small=SMALL, huge=huge)
+                code, served = apply_measured(folder / "served", url, small=SMALL, huge=huge)
+            embedded_code, embedded = apply_measured(folder / "embedded", "", small=SMALL, huge=huge)
         files = f"{SMALL:,} files" + (f" and one of {huge >> 20:,} MB" if huge else "")
         sys.stdout.write(
-            f"{files}: {served >> 20} MB (exit {code}); with the service embedded {embedded >> 20} MB (exit {again})\n"
+            f"{files}: {served >> 20} MB (exit {code}); "
+            f"with the service embedded {embedded >> 20} MB (exit {embedded_code})\n"
         )
 
 

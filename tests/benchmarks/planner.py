@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from tests.planner.builders import OWNER, copy, live_store, wanted
+from tests.planner.builders import OWNER, desired_file, live_copy, live_store
 from vssync.model.plan import Options, Plan
 from vssync.model.state import Contents, Desired, DesiredFile, DesiredStore, LiveFile, ServiceSpec, Snapshot
 from vssync.planfile import dump, load
@@ -25,21 +25,21 @@ from vssync.render.markdown import plan_markdown
 from vssync.render.plan_text import plan_text
 
 FILES = 100_000
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
-def measured(what: str, action: Callable[[], Made]) -> Made:
+def print_measured(label: str, action: Callable[[], Result]) -> Result:
     begin = time.perf_counter()
-    made = action()
-    sys.stdout.write(f"{what:34} {time.perf_counter() - begin:8.2f} s\n")
-    return made
+    result = action()
+    sys.stdout.write(f"{label:34} {time.perf_counter() - begin:8.2f} s\n")
+    return result
 
 
 def desired(count: int, **attributes: str) -> tuple[DesiredFile, ...]:
     """Files in folders; those of a folder share one map of attributes, as a manifest's do."""
     shared = [{"product": "phone", "section": f"s{n}", **attributes} for n in range(200)]
     return tuple(
-        replace(wanted(f"docs/section-{n % 200:03}/page-{n:06}.md", str(n)), attributes=shared[n % 200])
+        replace(desired_file(f"docs/section-{n % 200:03}/page-{n:06}.md", str(n)), attributes=shared[n % 200])
         for n in range(count)
     )
 
@@ -53,22 +53,22 @@ def planned(files: tuple[DesiredFile, ...], live: tuple[LiveFile, ...]) -> Calla
 def main() -> None:
     count = int(sys.argv[1]) if sys.argv[1:] else FILES
     files = desired(count)
-    live = tuple(copy(file, id=f"file-{n:024x}") for n, file in enumerate(files))
-    measured(f"{count:,} unchanged, gc running", planned(files, live))
+    live = tuple(live_copy(file, id=f"file-{n:024x}") for n, file in enumerate(files))
+    print_measured(f"{count:,} unchanged, gc running", planned(files, live))
     gc.disable()
-    measured(f"{count:,} unchanged", planned(files, live))
+    print_measured(f"{count:,} unchanged", planned(files, live))
     cases = {
         "to create": planned(files, ()),
         "to update": planned(desired(count, lang="en"), live),
         "to move": planned(tuple(replace(file, key=f"new/{file.key}") for file in files), live),
         "to delete": planned((), live),
     }
-    for name, plan in cases.items():
-        made = measured(f"{count:,} {name}", plan)
-        shown = measured("  as text", partial(plan_text, made, View()))
-        comment = measured("  as Markdown", partial(plan_markdown, made, View()))
-        text = measured("  saved", partial(dump, made))
-        measured("  loaded", partial(load, text))
+    for name, make in cases.items():
+        plan = print_measured(f"{count:,} {name}", make)
+        shown = print_measured("  as text", partial(plan_text, plan, View()))
+        comment = print_measured("  as Markdown", partial(plan_markdown, plan, View()))
+        text = print_measured("  saved", partial(dump, plan))
+        print_measured("  loaded", partial(load, text))
         sizes = f"{len(shown.splitlines())} lines, {len(comment):,} characters, {len(text) // count} bytes a change"
         sys.stdout.write(f"  {sizes}\n")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

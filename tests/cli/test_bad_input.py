@@ -15,7 +15,7 @@ from tests.cli import test_commands
 from tests.cli.test_commands import End, started
 from tests.local.serving import on_a_port
 from vssync.local.app import open_service
-from vssync.local.dialects import LocalOptions, dialect
+from vssync.local.dialects import LocalOptions, parse_dialect
 
 # The services here listen on this machine, where a key goes only if it is told to.
 vssync = partial(test_commands.vssync, VSSYNC_ALLOW_HOSTS="127.0.0.1")
@@ -94,9 +94,9 @@ LOCKED = {"locked.pem": pem(rsa(), PHRASE)}
             LOCKED,
             {"OCI_CLI_PASSPHRASE": KEY},
             [],
-            "no passphrase given",
+            "none of the given passphrases",
         ),
-        (section(key_file="~/.oci/locked.pem", pass_phrase=KEY), LOCKED, {}, [], "no passphrase given"),
+        (section(key_file="~/.oci/locked.pem", pass_phrase=KEY), LOCKED, {}, [], "none of the given passphrases"),
         (USUAL, {}, {}, ["--profile", "ELSEWHERE"], "profile 'ELSEWHERE'"),
         (
             section(security_token_file="~/.oci/token"),
@@ -229,7 +229,7 @@ def test_doctor_gives_it_all_to_a_program_in_one_document(tmp_path: Path) -> Non
 
 
 def test_doctor_prints_what_to_commit(tmp_path: Path) -> None:
-    options = LocalOptions(dialect=dialect("local,lists-batches=off"))
+    options = LocalOptions(dialect=parse_dialect("local,lists-batches=off"))
     with open_service(tmp_path / "live", options=options) as service, on_a_port(service) as url:
         folder = manifest(tmp_path, f"provider: compatible, data_url: '{url}'")
         end = vssync(folder, "doctor", "--write")

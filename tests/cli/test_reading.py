@@ -69,7 +69,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_before_anything_is_sent(
     def make(database: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(database.parent))
 
-    monkeypatch.setattr("vssync.local.private.make", make)
+    monkeypatch.setattr("vssync.local.private.create_private", make)
     monkeypatch.setenv("VSSYNC_STATE_DIR", str(checkout.parent / "state"))
     for arguments in (["apply", "--yes"], ["doctor", "--write"]):
         end = CliRunner().invoke(cli, [*arguments, "-f", str(checkout)], standalone_mode=False)
@@ -88,4 +88,4 @@ def test_a_fifo_in_its_place_holds_nobody_up(checkout: Path, name: str, argument
     os.mkfifo(checkout / name)
     end = vssync(checkout, *arguments)
     assert end.code == 1
-    assert f"{name}: is a FIFO; the local service needs" in " ".join((end.out + end.err).split())
+    assert f"{name}: is a FIFO, but must be" in " ".join((end.out + end.err).split())

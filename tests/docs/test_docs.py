@@ -30,7 +30,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return [text for found, text in BLOCK.findall(page.read_text()) if found == language]
+    return [text for tag, text in BLOCK.findall(page.read_text()) if tag == language]
 
 
 def named(texts: Iterator[tuple[Path, str]]) -> list[Any]:
@@ -63,9 +63,9 @@ def test_there_is_something_to_check() -> None:
 def test_manifests_are_valid_in_every_environment(text: str) -> None:
     document = check_document(parse_document(text, "vssync.yaml"), SCHEMA)
     variables = document.tree.get("variables") or {}
-    given = {name: "1" for name, value in variables.items() if isinstance(value, dict) and "default" not in value}
+    values = {name: "1" for name, value in variables.items() if isinstance(value, dict) and "default" not in value}
     for env in document.tree.get("environments") or (None,):
-        assert build_manifest(Documents(document), SCHEMA, env and env.replace("*", "1"), given).problems == ()
+        assert build_manifest(Documents(document), SCHEMA, env and env.replace("*", "1"), values).problems == ()
 
 
 @pytest.mark.parametrize("text", INCLUDED)
@@ -119,36 +119,36 @@ SECTIONS: dict[str, Any] = {
 }
 
 
-def holders(node: Any) -> Iterator[Any]:
+def schema_nodes(node: Any) -> Iterator[Any]:
     """Every part of the schema that has fields."""
     if isinstance(node, dict):
         if "properties" in node and "title" in node:
             yield node
         for value in node.values():
-            yield from holders(value)
+            yield from schema_nodes(value)
 
 
 def rows(section: str) -> dict[str, tuple[str, str]]:
     """A section's table: field to default and meaning."""
     text = re.split(r"^## ", REFERENCE, flags=re.MULTILINE)
-    (part,) = [found for found in text if found.splitlines()[0] == section]
+    (part,) = [part for part in text if part.splitlines()[0] == section]
     cells = re.findall(r"^\| `([^`]+)` \|(.*?)\|(.+)\|$", part, re.MULTILINE)
     return {field: (default.strip(), meaning.strip()) for field, default, meaning in cells}
 
 
 def test_the_reference_has_every_part_of_the_schema() -> None:
     apart = [DEFINITIONS["defaults"]]
-    assert [node["title"] for node in holders(SCHEMA) if node not in [*SECTIONS.values(), *apart]] == []
+    assert [node["title"] for node in schema_nodes(SCHEMA) if node not in [*SECTIONS.values(), *apart]] == []
     without = set(DEFINITIONS["store"]["properties"]) - set(DEFINITIONS["defaults"]["properties"])
     assert f"but {', '.join(f'`{name}`' for name in sorted(without)[:-1])} and `{max(without)}`." in REFERENCE
 
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_the_reference_has_every_field_with_its_default(section: str) -> None:
-    node, found = SECTIONS[section], rows(section)
-    assert set(found) == set(node["properties"])
+    node, table = SECTIONS[section], rows(section)
+    assert set(table) == set(node["properties"])
     required = {*node.get("required", ()), *node.get("else", {}).get("required", ())}
-    for field, (default, meaning) in found.items():
+    for field, (default, meaning) in table.items():
         rules = resolved(node["properties"][field])
         assert meaning
         if field in required:

@@ -42,8 +42,8 @@ def examples(tmp_path: Path) -> Path:
 
 
 def test_every_example_is_tried() -> None:
-    found = {path.parent.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("vssync.yaml")}
-    assert found == {manifest for manifest, *_ in (*LOCAL, *ELSEWHERE)}
+    folders = {path.parent.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("vssync.yaml")}
+    assert folders == {manifest for manifest, *_ in (*LOCAL, *ELSEWHERE)}
 
 
 @pytest.mark.parametrize(("manifest", "env", "stores", "files"), [*LOCAL, *ELSEWHERE])
@@ -58,10 +58,10 @@ def renders_itself(folder: Path, env: str | None) -> None:
     loaded = load_manifest(Settings(manifest=str(folder), env=env))
     text, other = manifest_yaml(loaded.manifest), manifest_json(loaded.manifest)
     for name, shown in (("again.yaml", text), ("again.json", other)):
-        again = _loaded(folder / name, shown)
-        assert (manifest_yaml(again.manifest), manifest_json(again.manifest)) == (text, other)
-        assert again.desired.stores == loaded.desired.stores
-        assert again.desired.service == loaded.desired.service
+        second = _loaded(folder / name, shown)
+        assert (manifest_yaml(second.manifest), manifest_json(second.manifest)) == (text, other)
+        assert second.desired.stores == loaded.desired.stores
+        assert second.desired.service == loaded.desired.service
 
 
 def _loaded(path: Path, text: str) -> LoadedManifest:
@@ -87,9 +87,9 @@ def test_scenarios_render_themselves(scenario: Path, tmp_path: Path) -> None:
 def test_it_converges(examples: Path, manifest: str, env: str | None, stores: int, files: int) -> None:
     settings = Settings(manifest=str(examples / manifest), env=env, workers=1)
     assert sum(outcome.key != "" for outcome in applied(settings).outcomes) == files
-    again = applied(settings)
-    assert again.plan.empty
-    assert again.outcomes == ()
+    second = applied(settings)
+    assert second.plan.empty
+    assert second.outcomes == ()
 
 
 def applied(settings: Settings) -> Report:

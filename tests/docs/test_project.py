@@ -53,11 +53,11 @@ def test_the_package_says_that_it_is_typed() -> None:
     assert (PACKAGE / "py.typed").is_file()
 
 
-def shown(value: Any) -> str:
+def item_id(value: Any) -> str:
     return value.name if isinstance(value, Path) else str(value)
 
 
-@pytest.mark.parametrize(("page", "link"), LINKS, ids=shown)
+@pytest.mark.parametrize(("page", "link"), LINKS, ids=item_id)
 def test_links_lead_somewhere(page: Path, link: str) -> None:
     path, _, anchor = link.partition("#")
     target = page.parent / path if path else page
@@ -65,7 +65,7 @@ def test_links_lead_somewhere(page: Path, link: str) -> None:
     assert not anchor or anchor in headings(target.read_text())
 
 
-@pytest.mark.parametrize(("page", "path"), PATHS, ids=shown)
+@pytest.mark.parametrize(("page", "path"), PATHS, ids=item_id)
 def test_paths_in_the_text_exist(page: Path, path: str) -> None:
     assert (ROOT / path).exists()
 
@@ -105,9 +105,9 @@ def test_every_module_is_in_a_layer() -> None:
     assert named == modules - {"__init__", "__main__"}
 
 
-def names(requirements: list[str]) -> set[str]:
-    found = {re.split(r"[^\w-]", each, maxsplit=1)[0] for each in requirements}
-    return found - {"vssync"}  # an extra that takes in another one
+def package_names(requirements: list[str]) -> set[str]:
+    packages = {re.split(r"[^\w-]", item, maxsplit=1)[0] for item in requirements}
+    return packages - {"vssync"}  # an extra that takes in another one
 
 
 def test_every_dependency_earns_its_place() -> None:
@@ -117,8 +117,10 @@ def test_every_dependency_earns_its_place() -> None:
     rows = table("Dependencies")
     assert all(all(row) for row in rows)
     used = {name for row in rows if len(row) == 3 for name in spans(row[0])}
-    assert used == names([*pyproject["project"]["dependencies"], *extras["oci"]])
-    others = names([*pyproject["build-system"]["requires"], *(each for extra in extras.values() for each in extra)])
+    assert used == package_names([*pyproject["project"]["dependencies"], *extras["oci"]])
+    others = package_names(
+        [*pyproject["build-system"]["requires"], *(item for extra in extras.values() for item in extra)]
+    )
     assert others - used <= {name for row in rows if len(row) == 2 for name in spans(row[0])}
 
 
@@ -137,8 +139,8 @@ def test_the_changelog_can_be_released_from() -> None:
     text = (GITHUB / "CHANGELOG.md").read_text()
     sections = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert sections[0] == "[Unreleased]"
-    assert [each for each in sections[1:] if not re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", each)] == []
-    assert [each for each in sections if f"\n{each.split(' ')[0]}: https://" not in text] == []
+    assert [item for item in sections[1:] if not re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", item)] == []
+    assert [item for item in sections if f"\n{item.split(' ')[0]}: https://" not in text] == []
 
 
 # Commands
@@ -191,7 +193,7 @@ TYPES = {"markdown", "input", "textarea", "dropdown", "checkboxes"}
 FORMS = sorted(set((GITHUB / "ISSUE_TEMPLATE").glob("*.yml")) - {GITHUB / "ISSUE_TEMPLATE/config.yml"})
 
 
-@pytest.mark.parametrize("path", FORMS, ids=shown)
+@pytest.mark.parametrize("path", FORMS, ids=item_id)
 def test_issue_forms_are_as_github_takes_them(path: Path) -> None:
     form = yaml.safe_load(path.read_text())
     assert set(form) == {"name", "description", "labels", "body"}
@@ -207,6 +209,6 @@ def test_issue_forms_are_as_github_takes_them(path: Path) -> None:
 
 def test_the_bug_form_knows_every_provider() -> None:
     form = yaml.safe_load((GITHUB / "ISSUE_TEMPLATE/bug.yml").read_text())
-    (offered,) = [each["attributes"]["options"] for each in form["body"] if each.get("id") == "provider"]
+    (offered,) = [item["attributes"]["options"] for item in form["body"] if item.get("id") == "provider"]
     manifest = yaml.safe_load((ROOT / "schemas/manifest.schema.json").read_text())
     assert offered == manifest["definitions"]["service"]["properties"]["provider"]["enum"]

@@ -45,18 +45,18 @@ class Shown:
     def shortened(self) -> bool:
         return "\n...\n" in f"\n{self.output}"
 
-    def agrees(self, printed: str) -> bool:
+    def agrees(self, actual: str) -> bool:
         """Whether these lines are what is printed, or are in it in this order up to its end."""
         if not self.shortened():
-            return masked(self.output) == masked(printed)
+            return masked(self.output) == masked(actual)
         parts = [re.escape(part) for part in re.split(r"^\.\.\.\n", numberless(self.output), flags=re.MULTILINE)]
-        return re.search("^" + "(?:.*\n)+".join(parts) + r"\Z", numberless(printed), re.MULTILINE) is not None
+        return re.search("^" + "(?:.*\n)+".join(parts) + r"\Z", numberless(actual), re.MULTILINE) is not None
 
-    def renewed(self, printed: str) -> str:
+    def renewed(self, actual: str) -> str:
         """The same lines with today's numbers, or everything where other lines are printed."""
         if not self.shortened():
-            return self.output if self.agrees(printed) else printed
-        today = {numberless(line): line for line in printed.splitlines()}
+            return self.output if self.agrees(actual) else actual
+        today = {numberless(line): line for line in actual.splitlines()}
         lines = [today.get(numberless(line), line) for line in self.output.splitlines()]
         return "".join(f"{line}\n" for line in lines)
 
@@ -67,11 +67,11 @@ def numberless(text: str) -> str:
 
 
 def section(title: str) -> str:
-    (found,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README.read_text(), re.MULTILINE | re.DOTALL)
-    return str(found)
+    (body,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README.read_text(), re.MULTILINE | re.DOTALL)
+    return str(body)
 
 
-def shown(title: str) -> Iterator[Shown]:
+def shown_commands(title: str) -> Iterator[Shown]:
     """The commands of a section, each with the output that is shown for it."""
     for language, text in BLOCK.findall(section(title)):
         if language == "text":
@@ -82,7 +82,7 @@ def shown(title: str) -> Iterator[Shown]:
                 yield Shown(command, output)
 
 
-def printed(command: str, folder: Path) -> str:
+def output_of(command: str, folder: Path) -> str:
     """What a command prints, in always the same time; where it would ask, it is told yes."""
     words = shlex.split(command)[1:]
     if words[0] == "apply" and not {"--yes", "plan.json"} & {*words}:
@@ -92,16 +92,16 @@ def printed(command: str, folder: Path) -> str:
     return re.sub(r"in [0-9.]+ s\.", "in 0.2 s.", done.stdout)
 
 
-def check(title: str, folder: Path, request: pytest.FixtureRequest) -> None:
+def check_section(title: str, folder: Path, request: pytest.FixtureRequest) -> None:
     """Runs a section's commands in their order, and compares what they print where it is shown."""
-    found = list(shown(title))
-    assert found
-    for one in found:
-        real = printed(one.command, folder)
-        if one.output and request.config.getoption("--update-goldens"):
-            README.write_text(README.read_text().replace(one.output, one.renewed(real)))
-        elif one.output:
-            assert one.agrees(real), real
+    examples = list(shown_commands(title))
+    assert examples
+    for example in examples:
+        real = output_of(example.command, folder)
+        if example.output and request.config.getoption("--update-goldens"):
+            README.write_text(README.read_text().replace(example.output, example.renewed(real)))
+        elif example.output:
+            assert example.agrees(real), real
 
 
 @pytest.fixture
@@ -112,20 +112,20 @@ def kb(tmp_path: Path) -> Path:
 
 def test_the_quick_start_prints_what_is_shown(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns(".vssync"))
-    check("Try it", tmp_path, request)
-    assert "No changes." in printed(FIRST, tmp_path)
+    check_section("Try it", tmp_path, request)
+    assert "No changes." in output_of(FIRST, tmp_path)
 
 
 def test_the_manifest_is_the_one_planned_and_drawn(kb: Path, request: pytest.FixtureRequest) -> None:
     (manifest,) = [text for language, text in BLOCK.findall(README.read_text()) if language == "yaml"]
     assert manifest == f"# vssync.yaml\n{(SCENARIO / 'vssync.yaml').read_text()}"
     assert len(manifest.splitlines()) == 12
-    check("A manifest and its plan", kb, request)
+    check_section("A manifest and its plan", kb, request)
 
 
 def test_a_reviewed_plan_is_applied(kb: Path, request: pytest.FixtureRequest) -> None:
-    check("Review in pull requests", kb, request)
-    assert "No changes." in printed("vssync plan", kb)
+    check_section("Review in pull requests", kb, request)
+    assert "No changes." in output_of("vssync plan", kb)
 
 
 def test_a_store_is_taken_over(tmp_path: Path) -> None:
@@ -142,23 +142,28 @@ def test_a_store_is_taken_over(tmp_path: Path) -> None:
     ):
         store = client.vector_stores.create(name="Support documents")
         client.vector_stores.files.upload_and_poll(vector_store_id=store.id, file=page)
-    dump, apply = (one.command for one in shown("Take over an existing store"))
-    printed(dump.replace("--provider openai", "--provider local"), tmp_path)
-    assert "Apply: 0 added, 0 changed, 0 replaced, 0 deleted, 1 adopted, 0 failed" in printed(apply, tmp_path)
-    assert printed("vssync output --format id", tmp_path).strip() == store.id
-    assert "No changes." in printed("vssync plan", tmp_path)
+    dump, apply = (example.command for example in shown_commands("Take over an existing store"))
+    output_of(dump.replace("--provider openai", "--provider local"), tmp_path)
+    assert "Apply: 0 added, 0 changed, 0 replaced, 0 deleted, 1 adopted, 0 failed" in output_of(apply, tmp_path)
+    assert output_of("vssync output --format id", tmp_path).strip() == store.id
+    assert "No changes." in output_of("vssync plan", tmp_path)
 
 
 def test_the_application_finds_what_was_applied(kb: Path) -> None:
     pytest.importorskip("openai")
     (application,) = [text for language, text in BLOCK.findall(README.read_text()) if language == "python"]
     (command,) = re.findall(r"`(vssync output [^`]+)`", section("Use it in an application"))
-    printed("vssync apply", kb)
-    variables = dict(line.split("=", 1) for line in printed(command, kb).splitlines())
-    with served(kb) as told:
+    output_of("vssync apply", kb)
+    variables = dict(line.split("=", 1) for line in output_of(command, kb).splitlines())
+    with served(kb) as service_variables:
         run = [sys.executable, "-c", application]
         done = subprocess.run(
-            run, env={**os.environ, **told, **variables}, capture_output=True, text=True, check=True, timeout=60
+            run,
+            env={**os.environ, **service_variables, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
         )
     assert done.stdout.startswith("faq/billing.md # Billing")
 
@@ -194,5 +199,5 @@ def test_a_shortened_output_holds_its_lines_in_their_order(output: str, agrees: 
 
 
 def test_numbers_of_a_shortened_output_are_renewed() -> None:
-    printed = "kb: local\n\ndocs      13 files\n  +   a.md\nPlan: 13 to add.\n"
-    assert SHORT.renewed(printed) == "docs      13 files\n...\nPlan: 13 to add.\n"
+    actual = "kb: local\n\ndocs      13 files\n  +   a.md\nPlan: 13 to add.\n"
+    assert SHORT.renewed(actual) == "docs      13 files\n...\nPlan: 13 to add.\n"

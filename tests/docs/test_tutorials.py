@@ -43,13 +43,13 @@ def served(folder: Path) -> Iterator[dict[str, str]]:
     words = [sys.executable, "-u", "-m", "vssync", "serve", "--port", "0"]
     with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True) as service:
         assert service.stdout
-        told: dict[str, str] = {}
-        while len(told) < 2:
+        variables: dict[str, str] = {}
+        while len(variables) < 2:
             if (line := service.stdout.readline().strip()).startswith("export "):
                 name, value = line.removeprefix("export ").split("=", 1)
-                told[name] = value
+                variables[name] = value
         try:
-            yield told
+            yield variables
         finally:
             service.terminate()
 
@@ -75,13 +75,13 @@ def test_the_tutorial_works_as_written(name: str, tmp_path: Path) -> None:
         elif language == "text":
             shown += 1
             assert masked(printed).strip().endswith(masked(text).strip())
-        elif found := NAMED.search(page[: block.start()]) or re.search(
+        elif named := NAMED.search(page[: block.start()]) or re.search(
             r"`([\w./-]+\.yaml)`[^`]*\n*$", page[: block.start()]
         ):
-            (folder / found[1]).write_text(text)
+            (folder / named[1]).write_text(text)
             if language == "python":
-                with served(folder) as told:
-                    run([sys.executable, found[1]], folder, **told)
+                with served(folder) as variables:
+                    run([sys.executable, named[1]], folder, **variables)
     assert shown > 0
 
 
@@ -90,8 +90,8 @@ def test_the_programs_against_the_local_service_work_as_written(tmp_path: Path) 
         text for language, text in BLOCK.findall((GUIDE / "local-service.md").read_text()) if language == "python"
     ]
     (tmp_path / "intro.md").write_text("# Refunds\n\nA refund takes a week.\n")
-    with served(tmp_path) as told:
-        printed = [run([sys.executable, "-c", text], tmp_path, **told) for text in programs]
+    with served(tmp_path) as variables:
+        printed = [run([sys.executable, "-c", text], tmp_path, **variables) for text in programs]
     assert [text.split()[-1:] for text in printed] == [["intro.md"], []]
 
 

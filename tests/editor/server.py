@@ -54,8 +54,8 @@ class Server:
             if name.lower() == b"content-length":
                 length = int(value)
         assert length, "the server ended"
-        found: Message = json.loads(self._process.stdout.read(length))
-        return found
+        message: Message = json.loads(self._process.stdout.read(length))
+        return message
 
 
 @contextmanager

@@ -41,9 +41,9 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(packages: Path) -> Iterator[Server]:
-    with serving("node", str(packages / "yaml-language-server/bin/yaml-language-server"), "--stdio") as found:
-        configure(found)
-        yield found
+    with serving("node", str(packages / "yaml-language-server/bin/yaml-language-server"), "--stdio") as started:
+        configure(started)
+        yield started
 
 
 def configure(server: Server) -> None:
@@ -56,13 +56,13 @@ def opened(server: Server, text: str, name: str) -> tuple[str, list[dict[str, An
     uri = (MANIFEST.parent / name).as_uri()
     document = {"uri": uri, "languageId": "yaml", "version": 1, "text": text}
     server.tell("textDocument/didOpen", {"textDocument": document})
-    said = server.wait(
+    diagnostics = server.wait(
         lambda message: message.get("method") == "textDocument/publishDiagnostics" and message["params"]["uri"] == uri
     )
-    return uri, said["params"]["diagnostics"]
+    return uri, diagnostics["params"]["diagnostics"]
 
 
-def at(text: str, word: str, after: int = 0) -> dict[str, int]:
+def position_of(text: str, word: str, after: int = 0) -> dict[str, int]:
     """The position of a word in a text."""
     before = text[: text.index(word) + after]
     return {"line": before.count("\n"), "character": len(before) - before.rfind("\n") - 1}
@@ -84,16 +84,16 @@ def test_the_example_is_good(server: Server) -> None:
 )
 def test_mistakes_are_underlined(server: Server, good: str, bad: str, words: str) -> None:
     _, complaints = opened(server, TEXT.replace(good, bad, 1), f"{bad.split(':', maxsplit=1)[0]}.yaml")
-    assert [complaint["range"]["start"]["line"] for complaint in complaints] == [at(TEXT, good)["line"]]
+    assert [complaint["range"]["start"]["line"] for complaint in complaints] == [position_of(TEXT, good)["line"]]
     assert words in complaints[0]["message"]
 
 
 def test_fields_of_a_store_are_offered(server: Server) -> None:
     text = TEXT.replace("    front_matter:", "    \n    front_matter:", 1)
     uri, _ = opened(server, text, "fields.yaml")
-    place = at(text, "    \n    front_matter:", after=4)
-    found = server.ask("textDocument/completion", {"textDocument": {"uri": uri}, "position": place})
-    offered = {item["label"] for item in found["items"]}
+    position = position_of(text, "    \n    front_matter:", after=4)
+    result = server.ask("textDocument/completion", {"textDocument": {"uri": uri}, "position": position})
+    offered = {item["label"] for item in result["items"]}
     assert {"prune", "protect", "chunking", "expires_after", "guards", "was"} <= offered
     assert not offered & {"front_matter", "version"}, "what is there already, or belongs elsewhere"
 
@@ -101,8 +101,10 @@ def test_fields_of_a_store_are_offered(server: Server) -> None:
 def test_hovering_explains_a_field(server: Server) -> None:
     text = TEXT.replace("    front_matter:", "    prune: false\n    front_matter:", 1)
     uri, _ = opened(server, text, "hover.yaml")
-    found = server.ask("textDocument/hover", {"textDocument": {"uri": uri}, "position": at(text, "prune", after=2)})
-    assert "Delete our files that left the manifest" in found["contents"]["value"]
+    result = server.ask(
+        "textDocument/hover", {"textDocument": {"uri": uri}, "position": position_of(text, "prune", after=2)}
+    )
+    assert "Delete our files that left the manifest" in result["contents"]["value"]
 
 
 def test_what_is_rendered_reads_the_same_by_yaml_1_2(packages: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support import Clock, Recorder, Silent, open_work
+from tests.support import Clock, Recorder, Silent, open_test_session
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.errors import VssyncError
@@ -36,31 +36,33 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def states(folder: Path, stated: str = "", before: str = "", after: str = "") -> None:
+def write_manifest(folder: Path, stated: str = "", before: str = "", after: str = "") -> None:
     """Writes the manifest, with one of its words changed."""
     (folder / "vssync.yaml").write_text(MANIFEST.format(stated=stated).replace(before or "\0", after))
 
 
-class Told(Silent):
+class MessageRecorder(Silent):
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def on_message(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
 
 
-def run(folder: Path, spoken: str = "local", *faults: str, told: Silent | None = None) -> tuple[Plan, Report, Recorder]:
-    with open_work(folder, Clock(), provider=spoken, faults=faults) as (work, recorder):
-        planned = make_plan_now(work, Options())
-        return planned, apply_plan(work, planned, told or Silent()), recorder
+def apply_manifest(
+    folder: Path, spoken: str = "local", *faults: str, watcher: Silent | None = None
+) -> tuple[Plan, Report, Recorder]:
+    with open_test_session(folder, Clock(), provider=spoken, faults=faults) as (session, recorder):
+        plan = make_plan_now(session, Options())
+        return plan, apply_plan(session, plan, watcher or Silent()), recorder
 
 
-def planned(folder: Path, spoken: str = "local", *faults: str) -> Plan:
-    with open_work(folder, Clock(), provider=spoken, faults=faults) as (work, _):
-        return make_plan_now(work, Options())
+def plan_now(folder: Path, spoken: str = "local", *faults: str) -> Plan:
+    with open_test_session(folder, Clock(), provider=spoken, faults=faults) as (session, _):
+        return make_plan_now(session, Options())
 
 
-def unmanaged(plan: Plan) -> int:
+def unmanaged_count(plan: Plan) -> int:
     return sum(note.count for store in plan.stores for note in store.notes if note.kind is NoteKind.UNMANAGED)
 
 
@@ -79,26 +81,29 @@ def test_a_way_round_is_found_and_not_tried_first_where_it_is_stated(
     folder: Path, *, stated: str, spoken: str, faults: tuple[str, ...], unneeded: str
 ) -> None:
     for text in ("", stated):
-        states(folder, text)
+        write_manifest(folder, text)
         for _ in range(2):
             (folder / "a.md").write_text((folder / "a.md").read_text() + "more\n")
-            _, report, recorder = run(folder, spoken, *faults)
+            _, report, recorder = apply_manifest(folder, spoken, *faults)
             assert report.converged, [outcome for outcome in report.outcomes if outcome.status is not Status.DONE]
-            assert planned(folder, spoken, *faults).empty
+            assert plan_now(folder, spoken, *faults).empty
     vain = [call for call in recorder.seen if unneeded and re.fullmatch(unneeded, " ".join(call))]
     assert vain == []
 
 
 def test_stated_attributes_false_ends_every_plan_before_anything_is_written(folder: Path) -> None:
-    states(folder, "attributes: false")
-    with open_work(folder) as (work, recorder), pytest.raises(VssyncError, match=r"attributes: false.*mark") as caught:
-        make_plan_now(work, Options())
+    write_manifest(folder, "attributes: false")
+    with (
+        open_test_session(folder) as (session, recorder),
+        pytest.raises(VssyncError, match=r"attributes: false.*mark") as caught,
+    ):
+        make_plan_now(session, Options())
     assert caught.value.exit_code == 1
     assert recorder.writes == []
 
 
 @pytest.mark.parametrize(
-    ("spoken", "faults", "said"),
+    ("spoken", "faults", "message"),
     [
         ("local,takes-attributes=off", (), "without attributes no file can carry the mark"),
         ("local,takes-attributes=off,has-batches=off", (), "without attributes no file can carry the mark"),
@@ -109,24 +114,24 @@ def test_stated_attributes_false_ends_every_plan_before_anything_is_written(fold
     ],
 )
 def test_attributes_that_are_lost_end_the_run_and_leave_nothing(
-    folder: Path, *, spoken: str, faults: tuple[str, ...], said: str
+    folder: Path, *, spoken: str, faults: tuple[str, ...], message: str
 ) -> None:
-    states(folder)
+    write_manifest(folder)
     text = (folder / "vssync.yaml").read_text()
     (folder / "vssync.yaml").write_text(text + "    batch: {size: 1, in_flight: 1}\n")
-    _, report, recorder = run(folder, spoken, *faults)
+    _, report, recorder = apply_manifest(folder, spoken, *faults)
     a, *others = (outcome for outcome in report.outcomes if outcome.key)
     assert (a.status, report.converged, report.orphans) == (Status.FAILED, False, ())
-    assert said in a.detail
+    assert message in a.detail
     assert others[-1].status is Status.SKIPPED  # no more is brought in
-    assert unmanaged(planned(folder, spoken)) == 0
+    assert unmanaged_count(plan_now(folder, spoken)) == 0
     uploaded = sum(call == ("POST", "/v1/files") for call in recorder.seen)
     assert uploaded == sum(method == "DELETE" and path.startswith("/v1/files/") for method, path in recorder.seen)
 
 
 def test_refused_attributes_are_blamed_on_no_single_file(folder: Path) -> None:
-    states(folder)
-    _, report, recorder = run(folder, "local,takes-attributes=off")
+    write_manifest(folder)
+    _, report, recorder = apply_manifest(folder, "local,takes-attributes=off")
     assert sum(path.endswith("/file_batches") for _, path in recorder.writes) == 1
     assert {outcome.status for outcome in report.outcomes if outcome.key} == {Status.FAILED}
 
@@ -145,73 +150,77 @@ class Forgetful(httpx.BaseTransport):
 
 @pytest.mark.parametrize("ignored", [False, True])
 def test_attributes_that_cannot_change_are_refused_by_the_plan_or_fail_by_name(folder: Path, *, ignored: bool) -> None:
-    states(folder)
-    run(folder)
-    states(folder, "", "lang: en", "lang: fr")
-    with open_work(folder, Clock(), faults=() if ignored else (NO_UPDATES,)) as (work, recorder):
+    write_manifest(folder)
+    apply_manifest(folder)
+    write_manifest(folder, "", "lang: en", "lang: fr")
+    with open_test_session(folder, Clock(), faults=() if ignored else (NO_UPDATES,)) as (session, recorder):
         if ignored:
             recorder.inner = Forgetful(recorder.inner)
-        report = apply_plan(work, make_plan_now(work, Options()), Silent())
+        report = apply_plan(session, make_plan_now(session, Options()), Silent())
     failed = [outcome for outcome in report.outcomes if outcome.key]
     assert {outcome.status for outcome in failed} == {Status.FAILED}
     assert all("`attribute_updates: false`" in outcome.detail for outcome in failed)
-    states(folder, "attribute_updates: false", "lang: en", "lang: fr")
-    refused = [change for change in planned(folder).changes() if change.action is Action.REFUSE]
+    write_manifest(folder, "attribute_updates: false", "lang: en", "lang: fr")
+    refused = [change for change in plan_now(folder).changes() if change.action is Action.REFUSE]
     assert len(refused) == 3
     assert all("--replace" in change.detail for change in refused)
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         ("status=405:POST:/vector_stores", "declare it `external`"),
         ("status=501:POST:/vector_stores", "declare it `external`"),
     ],
 )
-def test_stores_that_cannot_be_made_are_to_be_external(folder: Path, fault: str, said: str) -> None:
-    states(folder)
-    _, report, recorder = run(folder, "local", fault)
+def test_stores_that_cannot_be_made_are_to_be_external(folder: Path, fault: str, message: str) -> None:
+    write_manifest(folder)
+    _, report, recorder = apply_manifest(folder, "local", fault)
     assert [outcome.status for outcome in report.outcomes] == [Status.FAILED, *[Status.SKIPPED] * 3]
-    assert said in report.outcomes[0].detail
+    assert message in report.outcomes[0].detail
     assert not [call for call in recorder.writes if call != ("POST", "/v1/vector_stores")]
-    states(folder, "store_creates: false")
-    change = planned(folder).stores[0].change
+    write_manifest(folder, "store_creates: false")
+    change = plan_now(folder).stores[0].change
     assert change is not None
-    assert (change.action, said in change.detail) == (Action.REFUSE, True)
+    assert (change.action, message in change.detail) == (Action.REFUSE, True)
 
 
 def test_stores_that_cannot_change_are_refused_by_the_plan_or_fail_by_name(folder: Path) -> None:
-    states(folder)
-    run(folder)
-    states(folder, "", "stage: one", "stage: two")
-    _, report, _ = run(folder, "local", "status=405:POST:/vector_stores/*")
+    write_manifest(folder)
+    apply_manifest(folder)
+    write_manifest(folder, "", "stage: one", "stage: two")
+    _, report, _ = apply_manifest(folder, "local", "status=405:POST:/vector_stores/*")
     assert report.outcomes[0].status is Status.FAILED
     assert "`store_updates: false`" in report.outcomes[0].detail
-    states(folder, "store_updates: false", "stage: one", "stage: two")
-    refused = planned(folder).stores[0].change
+    write_manifest(folder, "store_updates: false", "stage: one", "stage: two")
+    refused = plan_now(folder).stores[0].change
     assert refused is not None
     assert (refused.action, "cannot change a store" in refused.detail) == (Action.REFUSE, True)
 
 
 @pytest.mark.parametrize("fault", ["erased-mark,keys=lang", "garbled-attributes"])
 def test_attributes_that_are_bent_are_said_once_and_noted_by_every_plan(folder: Path, fault: str) -> None:
-    states(folder)
-    told = Told()
-    _, report, _ = run(folder, "local", fault, told=told)
+    write_manifest(folder)
+    watcher = MessageRecorder()
+    _, report, _ = apply_manifest(folder, "local", fault, watcher=watcher)
     assert report.converged
-    assert told.said == ["docs: the service reports other attributes than were sent; the next plan counts the files"]
-    again = planned(folder, "local", fault)
-    assert again.empty
-    assert [(note.kind, note.count) for note in again.stores[0].notes] == [(NoteKind.ATTRIBUTES_REPORT, 3)]
+    assert watcher.messages == [
+        "docs: the service reports other attributes than were sent; the next plan counts the files"
+    ]
+    next_plan = plan_now(folder, "local", fault)
+    assert next_plan.empty
+    assert [(note.kind, note.count) for note in next_plan.stores[0].notes] == [(NoteKind.ATTRIBUTES_REPORT, 3)]
 
 
 @pytest.mark.parametrize("spoken", ["local,ignores-chunking=on", "local,ignores-chunking=on,has-batches=off"])
 def test_other_chunking_is_said_once_and_noted_by_every_plan(folder: Path, spoken: str) -> None:
-    states(folder)
-    told = Told()
-    _, report, _ = run(folder, spoken, told=told)
+    write_manifest(folder)
+    watcher = MessageRecorder()
+    _, report, _ = apply_manifest(folder, spoken, watcher=watcher)
     assert report.converged
-    assert told.said == ["docs: the service reports other chunking than asked for; the next plan counts the files"]
-    again = planned(folder, spoken)
-    assert again.empty
-    assert [(note.kind, note.count) for note in again.stores[0].notes] == [(NoteKind.CHUNKING_REPORT, 3)]
+    assert watcher.messages == [
+        "docs: the service reports other chunking than asked for; the next plan counts the files"
+    ]
+    next_plan = plan_now(folder, spoken)
+    assert next_plan.empty
+    assert [(note.kind, note.count) for note in next_plan.stores[0].notes] == [(NoteKind.CHUNKING_REPORT, 3)]

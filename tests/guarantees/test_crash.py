@@ -84,49 +84,55 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     add_theirs(place)
     place.write({**SLOW, "moving/0.md": "# moving 0, once\n"})
     place.ingest_delay = 3600.0
-    assert killed(place, lambda seen: seen[-1][0] == "POST" and seen[-1][1].endswith("/file_batches"))
+    assert killed(place, lambda requests: requests[-1][0] == "POST" and requests[-1][1].endswith("/file_batches"))
     place.ingest_delay = 0.0
     place.write(CHANGES)
     place.save()
-    assert set(actions(place.plan())) == {Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE, Action.CANCEL}
+    assert set(planned_actions(place.plan())) == {
+        Action.CREATE,
+        Action.UPDATE,
+        Action.REPLACE,
+        Action.DELETE,
+        Action.CANCEL,
+    }
     before = live(place)
     whole: list[Counting] = []
 
-    def counted(inner: httpx.BaseTransport) -> Counting:
+    def counting_transport(inner: httpx.BaseTransport) -> Counting:
         whole.append(Counting(inner))
         return whole[0]
 
-    assert place.apply(counted).converged
+    assert place.apply(counting_transport).converged
     return Scene(place, before, len(whole[0].seen))
 
 
-def actions(plan: Plan) -> Iterator[Action]:
+def planned_actions(plan: Plan) -> Iterator[Action]:
     return (change.action for change in plan.changes())
 
 
 def add_theirs(place: Place) -> None:
     """Somebody attaches a file to our store."""
-    with place.work() as work:
-        (store,) = [store for store in work.client.list_stores() if store.name == "guide"]
-        theirs = work.client.upload_file(io.BytesIO(b"# theirs\n"), "theirs.md").id
-        work.client.attach_file(store.id, AttachmentEntry(theirs, {"owner": "them"}, AUTO))
-        work.client.list_files(store.id)
+    with place.work() as session:
+        (store,) = [store for store in session.client.list_stores() if store.name == "guide"]
+        their_file = session.client.upload_file(io.BytesIO(b"# theirs\n"), "theirs.md").id
+        session.client.attach_file(store.id, AttachmentEntry(their_file, {"owner": "them"}, AUTO))
+        session.client.list_files(store.id)
 
 
 def test_every_step_matters(scene: Scene) -> None:
     assert scene.requests > 40
 
 
-def _reached(number: int) -> Callable[[Seen], bool]:
-    return lambda seen: len(seen) == number
+def after_requests(number: int) -> Callable[[Seen], bool]:
+    return lambda requests: len(requests) == number
 
 
-def survives(scene: Scene, *numbers: int, workers: int = 1) -> None:
+def assert_survives(scene: Scene, *numbers: int, workers: int = 1) -> None:
     """Killed after these requests of an apply each, nothing is lost; applied again, everything is as it should be."""
     place = scene.place
     place.back()
     for number in numbers:
-        killed(place, _reached(number), workers=workers)
+        killed(place, after_requests(number), workers=workers)
         served = {(store, key) for store, key in scene.before.completed() if key != "gone.md"}
         assert served <= live(place).completed()
     report = place.apply(workers=workers)
@@ -135,28 +141,28 @@ def survives(scene: Scene, *numbers: int, workers: int = 1) -> None:
     after = live(place)
     copies = [(store, file.attributes.get(KEY)) for store, files in after.stores.items() for file in files]
     assert len(copies) == len(set(copies))
-    assert theirs(after) == theirs(scene.before)
+    assert unmarked_files(after) == unmarked_files(scene.before)
     assert {orphan.file_id for orphan in place.gc(suspected=True)} == after.loose
     assert place.gc(suspected=True, delete=True) == ()
     assert live(place).loose == set()
 
 
-def theirs(found: Live) -> list[object]:
-    return [file for files in found.stores.values() for file in files if KEY not in file.attributes]
+def unmarked_files(live_state: Live) -> list[object]:
+    return [file for files in live_state.stores.values() for file in files if KEY not in file.attributes]
 
 
 @pytest.mark.parametrize("part", range(8))  # in parts, for more than one core
 def test_killed_after_every_request(scene: Scene, part: int) -> None:
     for number in range(1 + part, scene.requests + 1, 8):
-        survives(scene, number)
+        assert_survives(scene, number)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100))
 def test_killed_again_and_again_with_threads(scene: Scene, seed: int) -> None:
-    dice = random.Random(seed)
-    points = [dice.randint(1, scene.requests) for _ in range(dice.randint(1, 4))]
-    survives(scene, *points, workers=dice.choice([1, 4]))
+    rng = random.Random(seed)
+    points = [rng.randint(1, scene.requests) for _ in range(rng.randint(1, 4))]
+    assert_survives(scene, *points, workers=rng.choice([1, 4]))
 
 
 class Forgetful(httpx.BaseTransport):
@@ -175,15 +181,15 @@ class Forgetful(httpx.BaseTransport):
         return response
 
 
-def forgets(place: Place, number: int) -> str:
+def apply_losing_reply(place: Place, number: int) -> str:
     """Applies while the reply to the write of this number is lost, and says which that was; "" when there are less."""
     transports: list[Forgetful] = []
 
-    def wrap(inner: httpx.BaseTransport) -> Forgetful:
+    def forgetful_transport(inner: httpx.BaseTransport) -> Forgetful:
         transports.append(Forgetful(inner, number))
         return transports[0]
 
-    report = place.apply(wrap)
+    report = place.apply(forgetful_transport)
     assert report.converged, report.outcomes
     after, writes = live(place), transports[0].writes
     lost = writes[number - 1] if len(writes) >= number else ""
@@ -194,17 +200,19 @@ def forgets(place: Place, number: int) -> str:
     return lost
 
 
-SLOW_WAYS = ("local,takes-files=off", "local,has-batches=off,lists-batches=off")
+SLOW_VARIANTS = ("local,takes-files=off", "local,has-batches=off,lists-batches=off")
 
 
-@pytest.mark.parametrize("provider", ["local", *(pytest.param(way, marks=pytest.mark.slow) for way in SLOW_WAYS)])
+@pytest.mark.parametrize(
+    "provider", ["local", *(pytest.param(variant, marks=pytest.mark.slow) for variant in SLOW_VARIANTS)]
+)
 def test_the_reply_to_any_write_may_be_lost(scene: Scene, provider: str) -> None:
     place, kinds = replace(scene.place, provider=provider), set[str]()
     for number in itertools.count(1):
         place.back()
         place.clock.now += 7200 if "has-batches=off" in provider else 0  # what nobody can cancel is ingested
-        lost = forgets(place, number)
-        assert theirs(live(place)) == theirs(scene.before)
+        lost = apply_losing_reply(place, number)
+        assert unmarked_files(live(place)) == unmarked_files(scene.before)
         assert list(place.plan().changes()) == []
         if not lost:
             break

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import Silent, open_work
+from tests.support import Silent, open_test_session
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
 from vssync.commands.destroy import plan_destruction
@@ -18,26 +18,26 @@ from vssync.model.state import AUTO
 MANIFEST = "version: 1\nname: shelf\nstores: {docs: {files: [{path: '*.md'}], protect: %s}}\n"
 
 
-def made(folder: Path, *, protect: bool = False, others: int = 0, allowed: int | None = None) -> Plan:
+def plan_destroying(folder: Path, *, protect: bool = False, others: int = 0, allowed: int | None = None) -> Plan:
     """The plan to destroy a store that was applied, and into which others put files."""
     (folder / "vssync.yaml").write_text(MANIFEST % str(protect).lower())
     (folder / "a.md").write_text("a\n")
-    with open_work(folder) as (work, _):
-        apply_plan(work, make_plan_now(work, Options()), Silent())
-        (store,) = work.client.list_stores()
+    with open_test_session(folder) as (session, _):
+        apply_plan(session, make_plan_now(session, Options()), Silent())
+        (store,) = session.client.list_stores()
         for number in range(others):
             with (folder / "a.md").open("rb") as handle:
-                upload = work.client.upload_file(handle, f"{number}.md")
-            work.client.attach_file(store.id, AttachmentEntry(upload.id, {}, AUTO))
-        planned = plan_destruction(work, delete_unmanaged=allowed)
+                upload = session.client.upload_file(handle, f"{number}.md")
+            session.client.attach_file(store.id, AttachmentEntry(upload.id, {}, AUTO))
+        planned = plan_destruction(session, delete_unmanaged=allowed)
         if not planned.refusals:
-            assert apply_plan(work, planned, Silent()).converged
-            assert work.client.list_stores() == ()
+            assert apply_plan(session, planned, Silent()).converged
+            assert session.client.list_stores() == ()
         return planned
 
 
 @pytest.mark.parametrize(
-    ("given", "messages"),
+    ("arguments", "messages"),
     [
         ({}, []),
         ({"protect": True}, ["the store is protected."]),
@@ -46,8 +46,8 @@ def made(folder: Path, *, protect: bool = False, others: int = 0, allowed: int |
         ({"others": 2, "allowed": 2}, []),
     ],
 )
-def test_all_of_it_or_nothing(tmp_path: Path, given: dict[str, Any], messages: list[str]) -> None:
-    planned = made(tmp_path, **given)
+def test_all_of_it_or_nothing(tmp_path: Path, arguments: dict[str, Any], messages: list[str]) -> None:
+    planned = plan_destroying(tmp_path, **arguments)
     assert [refusal.message for refusal in planned.refusals] == messages
     assert all(refusal.store == "docs" for refusal in planned.refusals)
     assert not any("vssync plan" in line for refusal in planned.refusals for line in refusal.way_out)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.guarantees.test_converge import quiet
-from tests.support import Silent, open_work
+from tests.guarantees.test_converge import assert_nothing_to_do
+from tests.support import Silent, open_test_session
 from vssync.api.client import Client
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
@@ -35,21 +35,21 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "vssync.yaml").write_text(MANIFEST)
     for name in ("a", "b", "c"):
         (tmp_path / f"{name}.md").write_text(f"# {name}\n")
-    report = apply(tmp_path)[1]
+    report = apply_now(tmp_path)[1]
     assert report.converged
     return tmp_path
 
 
-def apply(folder: Path) -> tuple[Plan, Report]:
-    with open_work(folder) as (work, _):
-        plan = make_plan_now(work, Options())
-        return plan, apply_plan(work, plan, Silent())
+def apply_now(folder: Path) -> tuple[Plan, Report]:
+    with open_test_session(folder) as (session, _):
+        plan = make_plan_now(session, Options())
+        return plan, apply_plan(session, plan, Silent())
 
 
-def live(work: Session) -> tuple[str, dict[str, LiveFile]]:
+def live(session: Session) -> tuple[str, dict[str, LiveFile]]:
     """The store's id and its files by key."""
-    store = work.client.list_stores()[0]
-    return store.id, {str(file.attributes.get(KEY)): file for file in work.client.list_files(store.id)}
+    store = session.client.list_stores()[0]
+    return store.id, {str(file.attributes.get(KEY)): file for file in session.client.list_files(store.id)}
 
 
 def attach(client: Client, store_id: str, name: str, attributes: Attributes, mark: Any = None) -> str:
@@ -61,28 +61,28 @@ def attach(client: Client, store_id: str, name: str, attributes: Attributes, mar
 
 
 def test_other_peoples_files_are_counted_and_left(folder: Path) -> None:
-    with open_work(folder) as (work, _):
-        theirs = attach(work.client, live(work)[0], "theirs.md", {"owner": "them"})
-    quiet(folder)
-    with open_work(folder) as (work, _):
-        notes = make_plan_now(work, Options()).stores[0].notes
+    with open_test_session(folder) as (session, _):
+        theirs = attach(session.client, live(session)[0], "theirs.md", {"owner": "them"})
+    assert_nothing_to_do(folder)
+    with open_test_session(folder) as (session, _):
+        notes = make_plan_now(session, Options()).stores[0].notes
         assert [(note.kind, note.count) for note in notes] == [(NoteKind.UNMANAGED, 1)]
         (folder / "a.md").unlink()
-    apply(folder)
-    with open_work(folder) as (work, _):
-        store_id, files = live(work)
+    apply_now(folder)
+    with open_test_session(folder) as (session, _):
+        store_id, files = live(session)
         assert set(files) == {"b.md", "c.md", "None"}
-        assert work.client.get_file(store_id, theirs).attributes == {"owner": "them"}
+        assert session.client.get_file(store_id, theirs).attributes == {"owner": "them"}
 
 
 def test_a_changed_attribute_is_drift_and_put_right(folder: Path) -> None:
-    with open_work(folder) as (work, _):
-        store_id, files = live(work)
+    with open_test_session(folder) as (session, _):
+        store_id, files = live(session)
         mark = files["a.md"].mark
         assert isinstance(mark, Mark)
         changed = {**files["a.md"].attributes, "lang": "de", "x": 1}
-        work.client.set_attributes(store_id, files["a.md"].id, changed, mark)
-    plan, report = apply(folder)
+        session.client.set_attributes(store_id, files["a.md"].id, changed, mark)
+    plan, report = apply_now(folder)
     (change,) = plan.stores[0].files
     assert (change.action, change.reasons) == (Action.UPDATE, (Reason.DRIFTED,))
     assert [(field.name, field.before, field.after) for field in change.fields] == [
@@ -90,99 +90,99 @@ def test_a_changed_attribute_is_drift_and_put_right(folder: Path) -> None:
         ("x", 1, None),
     ]
     assert report.converged
-    quiet(folder)
+    assert_nothing_to_do(folder)
 
 
 def test_a_missing_file_comes_back(folder: Path) -> None:
-    with open_work(folder) as (work, _):
-        store_id, files = live(work)
-        work.client.detach_file(store_id, files["b.md"].id)
-    plan, report = apply(folder)
+    with open_test_session(folder) as (session, _):
+        store_id, files = live(session)
+        session.client.detach_file(store_id, files["b.md"].id)
+    plan, report = apply_now(folder)
     assert [(change.action, change.key) for change in plan.stores[0].files] == [(Action.CREATE, "b.md")]
     assert report.converged
-    quiet(folder)
+    assert_nothing_to_do(folder)
 
 
 def test_a_second_copy_of_ours_goes_and_its_upload_with_it(folder: Path) -> None:
-    with open_work(folder) as (work, _):
-        store_id, files = live(work)
+    with open_test_session(folder) as (session, _):
+        store_id, files = live(session)
         before = files["a.md"].id
-        attach(work.client, store_id, "a.md", files["a.md"].attributes, files["a.md"].mark)
-    plan, report = apply(folder)
+        attach(session.client, store_id, "a.md", files["a.md"].attributes, files["a.md"].mark)
+    plan, report = apply_now(folder)
     assert report.converged
     assert {reason for change in plan.stores[0].files for reason in change.reasons} == {Reason.SUPERSEDED}
-    with open_work(folder) as (work, _recorder):
-        assert len(work.client.list_files(store_id)) == 3
-        kept = live(work)[1]["a.md"].id
-        gone = before if kept != before else None
-        if gone:
+    with open_test_session(folder) as (session, _recorder):
+        assert len(session.client.list_files(store_id)) == 3
+        kept_id = live(session)[1]["a.md"].id
+        gone_id = before if kept_id != before else None
+        if gone_id:
             with pytest.raises(Exception, match="404"):
-                work.client.get_upload(gone)
-    quiet(folder)
+                session.client.get_upload(gone_id)
+    assert_nothing_to_do(folder)
 
 
 def test_an_erased_mark_makes_the_file_theirs_and_holds_the_create_back(folder: Path) -> None:
-    with open_work(folder) as (work, _):
-        store_id, files = live(work)
-        work.client.set_attributes(store_id, files["a.md"].id, files["a.md"].attributes)
-    with open_work(folder) as (work, _recorder):
-        plan = make_plan_now(work, Options())
+    with open_test_session(folder) as (session, _):
+        store_id, files = live(session)
+        session.client.set_attributes(store_id, files["a.md"].id, files["a.md"].attributes)
+    with open_test_session(folder) as (session, _recorder):
+        plan = make_plan_now(session, Options())
         assert [note.kind for note in plan.stores[0].notes if note.key] == [NoteKind.ADOPTABLE]
         assert not plan.stores[0].files
-        adopting = make_plan_now(work, Options(adopt=True))
+        adopting = make_plan_now(session, Options(adopt=True))
         assert [change.action for change in adopting.stores[0].files] == [Action.ADOPT]
-        assert apply_plan(work, adopting, Silent()).converged
-    quiet(folder)
+        assert apply_plan(session, adopting, Silent()).converged
+    assert_nothing_to_do(folder)
 
 
 def test_an_erased_mark_is_noticed_beside_a_store_of_the_same_keys(folder: Path) -> None:
     (folder / "vssync.yaml").write_text(MANIFEST + '  more: {files: [{path: "*.md"}]}\n')
-    apply(folder)
+    apply_now(folder)
     test_an_erased_mark_makes_the_file_theirs_and_holds_the_create_back(folder)
 
 
 def test_an_edit_of_an_adopted_file_brings_it_in_anew_and_leaves_the_upload_of_others(folder: Path) -> None:
     test_an_erased_mark_makes_the_file_theirs_and_holds_the_create_back(folder)
-    with open_work(folder) as (work, _):
-        adopted = live(work)[1]["a.md"].id
+    with open_test_session(folder) as (session, _):
+        adopted = live(session)[1]["a.md"].id
     (folder / "a.md").write_text((folder / "a.md").read_text().swapcase())
-    plan, report = apply(folder)
+    plan, report = apply_now(folder)
     assert [(change.key, change.action) for change in plan.stores[0].files] == [("a.md", Action.REPLACE)]
     assert report.converged
-    with open_work(folder) as (work, _):
-        assert work.client.get_upload(adopted).id == adopted
-    quiet(folder)
+    with open_test_session(folder) as (session, _):
+        assert session.client.get_upload(adopted).id == adopted
+    assert_nothing_to_do(folder)
 
 
 def test_a_file_the_service_cannot_read_fails_every_time_and_the_rest_is_done(folder: Path) -> None:
     (folder / "bad.md").write_bytes(b"\x80\x81 not text \x82" * 9)
     (folder / "d.md").write_text("# d\n")
     for expected in (Action.CREATE, Action.REFUSE):
-        _plan, report = apply(folder)
+        _plan, report = apply_now(folder)
         failed = [outcome for outcome in report.outcomes if outcome.status is Status.FAILED]
         assert [(outcome.key, outcome.action) for outcome in failed] == [("bad.md", expected)]
         assert not report.converged
-    with open_work(folder) as (work, _):
-        assert "d.md" in live(work)[1]
+    with open_test_session(folder) as (session, _):
+        assert "d.md" in live(session)[1]
 
 
 def test_a_file_that_changed_since_the_plan_is_named_and_not_sent(folder: Path) -> None:
     (folder / "a.md").write_text("# planned\n")
-    with open_work(folder) as (work, _):
-        plan = make_plan_now(work, Options())
+    with open_test_session(folder) as (session, _):
+        plan = make_plan_now(session, Options())
         (folder / "a.md").write_text("# changed since\n")
-        report = apply_plan(work, plan, Silent())
+        report = apply_plan(session, plan, Silent())
     (outcome,) = report.outcomes
     assert outcome.status is Status.FAILED
     assert "a.md: changed since the plan was made" in outcome.detail
-    apply(folder)
-    quiet(folder)
+    apply_now(folder)
+    assert_nothing_to_do(folder)
 
 
 def test_the_new_copy_works_before_the_old_one_goes(folder: Path) -> None:
     (folder / "a.md").write_text("# better\n")
-    with open_work(folder) as (work, recorder):
-        apply_plan(work, make_plan_now(work, Options()), Silent())
+    with open_test_session(folder) as (session, recorder):
+        apply_plan(session, make_plan_now(session, Options()), Silent())
         kinds = [(method, path.split("/")[2], len(path.split("/"))) for method, path in recorder.seen]
     attached = kinds.index(("POST", "vector_stores", 5))
     looked = max(index for index, kind in enumerate(kinds) if kind[0] == "GET" and kind[2] == 7)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Clock, Silent, open_work
+from tests.support import Clock, Silent, open_test_session
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
@@ -81,7 +81,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def edit(folder: Path) -> None:
+def edit_files(folder: Path) -> None:
     """Something of everything: two changed, one gone, one new."""
     (folder / "0.md").write_text("# 0, better\n")
     (folder / "small" / "0.md").write_text("# small 0, better\n")
@@ -89,21 +89,21 @@ def edit(folder: Path) -> None:
     (folder / "new.md").write_text("# new\n")
 
 
-def apply(folder: Path, clock: Clock, faults: tuple[str, ...] = (), provider: str = "local") -> Report:
-    with open_work(folder, clock, faults=faults, provider=provider) as (work, _):
-        return apply_plan(work, make_plan_now(work, Options()), Silent())
+def apply_now(folder: Path, clock: Clock, faults: tuple[str, ...] = (), provider: str = "local") -> Report:
+    with open_test_session(folder, clock, faults=faults, provider=provider) as (session, _):
+        return apply_plan(session, make_plan_now(session, Options()), Silent())
 
 
-def settled(folder: Path, clock: Clock, provider: str = "local") -> None:
+def assert_settled(folder: Path, clock: Clock, provider: str = "local") -> None:
     """The second plan is empty, every key has one copy, every upload is attached."""
-    with open_work(folder, clock, provider=provider) as (work, recorder):
-        plan = make_plan_now(work, Options())
+    with open_test_session(folder, clock, provider=provider) as (session, recorder):
+        plan = make_plan_now(session, Options())
         assert list(plan.changes()) == []
         assert recorder.writes == []
-        stores = work.client.list_stores()
+        stores = session.client.list_stores()
         assert len(stores) == 1
-        files = work.client.list_files(stores[0].id)
-        desired = {file.key for file in work.loaded.desired.stores[0].files}
+        files = session.client.list_files(stores[0].id)
+        desired = {file.key for file in session.loaded.desired.stores[0].files}
         assert sorted(str(file.attributes[KEY]) for file in files) == sorted(desired)
         assert {file.status for file in files} == {FileStatus.COMPLETED}
 
@@ -111,13 +111,13 @@ def settled(folder: Path, clock: Clock, provider: str = "local") -> None:
 @pytest.mark.parametrize("fault", CONVERGES)
 def test_one_apply_under_a_fault_converges(folder: Path, fault: str) -> None:
     clock = Clock()
-    first = apply(folder, clock, tuple(fault.split()))
+    first = apply_now(folder, clock, tuple(fault.split()))
     assert first.converged, [outcome for outcome in first.outcomes if outcome.status is not Status.DONE]
-    settled(folder, clock)
-    edit(folder)
-    second = apply(folder, clock, tuple(fault.split()))
+    assert_settled(folder, clock)
+    edit_files(folder)
+    second = apply_now(folder, clock, tuple(fault.split()))
     assert second.converged, [outcome for outcome in second.outcomes if outcome.status is not Status.DONE]
-    settled(folder, clock)
+    assert_settled(folder, clock)
 
 
 @pytest.mark.parametrize(
@@ -139,24 +139,24 @@ def test_one_apply_under_a_fault_converges(folder: Path, fault: str) -> None:
 )
 def test_every_way_of_a_service_is_lived_with(folder: Path, provider: str) -> None:
     clock = Clock()
-    for change in (None, edit):
+    for change in (None, edit_files):
         if change:
             change(folder)
-        report = apply(folder, clock, provider=provider)
+        report = apply_now(folder, clock, provider=provider)
         assert report.converged, [outcome for outcome in report.outcomes if outcome.status is not Status.DONE]
-        settled(folder, clock, provider)
+        assert_settled(folder, clock, provider)
 
 
 def test_a_lost_upload_is_reported_as_a_suspected_orphan(folder: Path) -> None:
-    report = apply(folder, Clock(), ("lost-reply:POST:/files:3",))
+    report = apply_now(folder, Clock(), ("lost-reply:POST:/files:3",))
     assert [orphan.suspected for orphan in report.orphans] == [True]
     assert "2.md" in report.orphans[0].detail
 
 
 def test_one_bad_file_does_not_stop_the_rest(folder: Path) -> None:
     clock = Clock()
-    with open_work(folder, clock, faults=("refused-type,file=5.md",)) as (work, recorder):
-        report = apply_plan(work, make_plan_now(work, Options()), Silent())
+    with open_test_session(folder, clock, faults=("refused-type,file=5.md",)) as (session, recorder):
+        report = apply_plan(session, make_plan_now(session, Options()), Silent())
         assert [outcome.key for outcome in report.outcomes if outcome.status is not Status.DONE] == ["5.md"]
         uploads = sum(call == ("POST", "/v1/files") for call in recorder.seen)
         gone = sum(method == "DELETE" and "/files/file-" in path for method, path in recorder.seen)
@@ -166,54 +166,57 @@ def test_one_bad_file_does_not_stop_the_rest(folder: Path) -> None:
 
 def test_a_permanent_failure_is_reported_and_a_hanging_file_is_unknown(folder: Path) -> None:
     clock = Clock()
-    hanging = apply(folder, clock, ("stuck-in-progress,file=4.md",))
+    hanging = apply_now(folder, clock, ("stuck-in-progress,file=4.md",))
     assert [(outcome.key, outcome.status) for outcome in hanging.outcomes if outcome.status is not Status.DONE] == [
         ("4.md", Status.UNKNOWN)
     ]
-    assert apply(folder, clock).converged
-    settled(folder, clock)
+    assert apply_now(folder, clock).converged
+    assert_settled(folder, clock)
 
 
 def test_attributes_that_come_back_otherwise_are_remembered_and_not_fought_over(folder: Path) -> None:
     clock = Clock()
-    assert apply(folder, clock, ("garbled-attributes,keys=label",)).converged
-    with open_work(folder, clock, faults=("garbled-attributes,keys=label",)) as (work, recorder):
-        assert list(make_plan_now(work, Options()).changes()) == []
+    assert apply_now(folder, clock, ("garbled-attributes,keys=label",)).converged
+    with open_test_session(folder, clock, faults=("garbled-attributes,keys=label",)) as (session, recorder):
+        assert list(make_plan_now(session, Options()).changes()) == []
         assert recorder.writes == []
 
 
 @pytest.mark.parametrize("fault", ["lost-metadata", "lost-metadata:POST:/vector_stores:1"])
 def test_a_store_that_loses_its_mark_is_used_once_it_is_declared(folder: Path, fault: str) -> None:
     clock = Clock()
-    store, *files = apply(folder, clock, (fault,)).outcomes
+    store, *files = apply_now(folder, clock, (fault,)).outcomes
     assert (store.status, {file.status for file in files}) == (Status.FAILED, {Status.SKIPPED})
     live_id, *_ = re.findall(r"declare this one with `id: (\S+)` and `external: true`", store.detail)
     (folder / "vssync.yaml").write_text(MANIFEST.replace("docs:", f"docs:\n    id: {live_id}\n    external: true"))
-    assert apply(folder, clock, (fault,)).converged
-    settled(folder, clock)
+    assert apply_now(folder, clock, (fault,)).converged
+    assert_settled(folder, clock)
 
 
 def test_a_strange_file_whose_upload_is_gone_stops_no_plan(folder: Path) -> None:
     clock, spoken = Clock(), "local,keeps-attached=on"
-    apply(folder, clock, provider=spoken)
-    with open_work(folder, clock, provider=spoken) as (work, _):
-        store = work.client.list_stores()[0].id
-        ghost = work.client.upload_file(io.BytesIO(b"x"), "new.md").id
-        work.client.attach_file(store, AttachmentEntry(ghost, {}, AUTO))
-        work.client.delete_upload(ghost)
-    edit(folder)
-    assert apply(folder, clock, provider=spoken).converged
-    with open_work(folder, clock, provider=spoken) as (work, _):
-        assert work.client.is_attached(store, ghost)
-        assert make_plan_now(work, Options()).empty
+    apply_now(folder, clock, provider=spoken)
+    with open_test_session(folder, clock, provider=spoken) as (session, _):
+        store = session.client.list_stores()[0].id
+        ghost = session.client.upload_file(io.BytesIO(b"x"), "new.md").id
+        session.client.attach_file(store, AttachmentEntry(ghost, {}, AUTO))
+        session.client.delete_upload(ghost)
+    edit_files(folder)
+    assert apply_now(folder, clock, provider=spoken).converged
+    with open_test_session(folder, clock, provider=spoken) as (session, _):
+        assert session.client.is_attached(store, ghost)
+        assert make_plan_now(session, Options()).empty
 
 
 def test_a_listing_that_cannot_be_trusted_stops_everything(folder: Path) -> None:
     clock = Clock()
-    apply(folder, clock)
+    apply_now(folder, clock)
     faults = ("endless-pages:GET:/vector_stores/*/files",)
-    with open_work(folder, clock, faults=faults) as (work, _), pytest.raises(ServiceError, match="does not advance"):
-        make_plan_now(work, Options())
+    with (
+        open_test_session(folder, clock, faults=faults) as (session, _),
+        pytest.raises(ServiceError, match="does not advance"),
+    ):
+        make_plan_now(session, Options())
 
 
 def test_every_fault_is_met_here() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.test_trial import COMPARTMENT, PROJECT, service_of
+from tests.doctor.test_write_probes import COMPARTMENT, PROJECT, service_of
 from tests.local.serving import on_a_port
 from tests.support import Clock, Silent
 from vssync.commands.apply import apply_plan
@@ -18,7 +18,7 @@ SHARED = f"region: us-chicago-1, project: '{PROJECT}', compartment: '{COMPARTMEN
 OLD = "capabilities: {batch_files: false, list_batches: false, shares_chunks: true}"
 
 
-def manifest(folder: Path, service: str) -> None:
+def write_manifest(folder: Path, service: str) -> None:
     (folder / "docs").mkdir()
     for number in range(12):
         (folder / f"docs/{number}.md").write_text(f"# Page {number}\nWords of page {number}.\n")
@@ -30,7 +30,7 @@ def manifest(folder: Path, service: str) -> None:
     )
 
 
-def change(folder: Path) -> None:
+def change_files(folder: Path) -> None:
     """A new file, new bytes, one file less, another attribute, other chunking."""
     (folder / "docs/new.md").write_text("# New\n")
     (folder / "docs/1.md").write_text("# Page 1\nOther words.\n")
@@ -40,23 +40,23 @@ def change(folder: Path) -> None:
     (folder / "vssync.yaml").write_text(text)
 
 
-def settle(folder: Path) -> int:
+def converge(folder: Path) -> int:
     """Plans, applies, plans again; how many changes it took."""
     settings = Settings(
         manifest=str(folder), workers=1, environment={"VSSYNC_API_KEY": "k", "VSSYNC_ALLOW_HOSTS": "127.0.0.1"}
     )
     loaded = load_manifest(settings)
-    with open_session(settings, loaded, clock=Clock()) as work:
-        planned = make_plan_now(work, Options())
-        report = apply_plan(work, planned, Silent())
+    with open_session(settings, loaded, clock=Clock()) as session:
+        plan = make_plan_now(session, Options())
+        report = apply_plan(session, plan, Silent())
         assert report.converged, [outcome for outcome in report.outcomes if outcome.detail]
         assert report.orphans == ()
-        assert make_plan_now(work, Options()).empty
-    return sum(len(store.files) for store in planned.stores)
+        assert make_plan_now(session, Options()).empty
+    return sum(len(store.files) for store in plan.stores)
 
 
 @pytest.mark.parametrize(
-    ("provider", "spoken", "said"),
+    ("provider", "spoken", "capabilities"),
     [
         ("openai", "openai", ""),
         ("oci", "oci", SHARED),
@@ -66,12 +66,14 @@ def settle(folder: Path) -> int:
         ("compatible", "local,takes-files=off", ""),
     ],
 )
-def test_every_provider_converges(tmp_path: Path, provider: str, spoken: str, said: str) -> None:
+def test_every_provider_converges(tmp_path: Path, provider: str, spoken: str, capabilities: str) -> None:
     with service_of(tmp_path, spoken) as service, on_a_port(service) as url:
         base = url.removesuffix("/v1")
         control = f", control_url: '{base}/20231130/openai/v1'" if provider == "oci" else ""
         data = f"{base}/openai/v1" if provider == "oci" else url
-        manifest(tmp_path, ", ".join(filter(None, [f"provider: {provider}", f"data_url: '{data}'{control}", said])))
-        assert settle(tmp_path) == 12
-        change(tmp_path)
-        assert settle(tmp_path) > 3
+        write_manifest(
+            tmp_path, ", ".join(filter(None, [f"provider: {provider}", f"data_url: '{data}'{control}", capabilities]))
+        )
+        assert converge(tmp_path) == 12
+        change_files(tmp_path)
+        assert converge(tmp_path) > 3

@@ -33,7 +33,7 @@ KINDS = (
 STORM = (*(f"{kind}:*:*:0.7%" for kind in KINDS), "stale-listing:*:*:5%")
 
 
-class Seeing(httpx.BaseTransport):
+class CountingTransport(httpx.BaseTransport):
     """Counts requests, and those of them that failed."""
 
     def __init__(self, inner: httpx.BaseTransport) -> None:
@@ -51,7 +51,7 @@ class Seeing(httpx.BaseTransport):
         return response
 
 
-def fresh(base: Path) -> Place:
+def fresh_place(base: Path) -> Place:
     place = Place(base)
     place.write({"vssync.yaml": MANIFEST.replace("LEVEL", "1"), **{f"{n}.md": f"# {n}\n" for n in range(FILES)}})
     return place
@@ -65,26 +65,26 @@ def edit(place: Place) -> None:
     place.write({"vssync.yaml": MANIFEST.replace("LEVEL", "2"), **changed, **gone, **new})
 
 
-def weather(place: Place, faults: tuple[str, ...], seed: int) -> tuple[int, int]:
+def apply_both(place: Place, faults: tuple[str, ...], seed: int) -> tuple[int, int]:
     """Both applies under these faults: requests, and those that failed. Each ends converged."""
-    seen: list[Seeing] = []
+    transports: list[CountingTransport] = []
 
-    def wrap(inner: httpx.BaseTransport) -> Seeing:
-        seen.append(Seeing(inner))
-        return seen[-1]
+    def counting_transport(inner: httpx.BaseTransport) -> CountingTransport:
+        transports.append(CountingTransport(inner))
+        return transports[-1]
 
     for turn in range(2):
         if turn:
             edit(place)
-        report = place.apply(wrap, faults=faults, seed=2 * seed + turn)
+        report = place.apply(counting_transport, faults=faults, seed=2 * seed + turn)
         assert report.converged, [o for o in report.outcomes if o.status is not Status.DONE][:3]
-    return sum(one.calls for one in seen), sum(one.failed for one in seen)
+    return sum(transport.calls for transport in transports), sum(transport.failed for transport in transports)
 
 
 @pytest.fixture(scope="module")
-def ideal(tmp_path_factory: pytest.TempPathFactory) -> int:
+def ideal_requests(tmp_path_factory: pytest.TempPathFactory) -> int:
     """Requests that the two applies take when nothing fails."""
-    calls, failed = weather(fresh(tmp_path_factory.mktemp("calm")), (), 0)
+    calls, failed = apply_both(fresh_place(tmp_path_factory.mktemp("calm")), (), 0)
     assert failed == 0
     return calls
 
@@ -95,11 +95,11 @@ SOON = 10  # seeds of every run of the tests; the others take minutes
 @pytest.mark.parametrize(
     "seed", [pytest.param(seed, marks=[] if seed < SOON else [pytest.mark.slow]) for seed in range(200)]
 )
-def test_every_storm_is_weathered(tmp_path: Path, ideal: int, seed: int) -> None:
-    place = fresh(tmp_path)
-    calls, failed = weather(place, STORM, seed)
-    assert failed > ideal * 0.02  # of 4.9% on average; by chance one seed in fifty has less than 3%
-    assert calls - failed <= 1.15 * ideal
+def test_every_storm_is_weathered(tmp_path: Path, ideal_requests: int, seed: int) -> None:
+    place = fresh_place(tmp_path)
+    calls, failed = apply_both(place, STORM, seed)
+    assert failed > ideal_requests * 0.02  # of 4.9% on average; by chance one seed in fifty has less than 3%
+    assert calls - failed <= 1.15 * ideal_requests
     assert list(place.plan().changes()) == []
     assert len(live(place).stores["docs"]) == FILES - 20 + 10
     place.gc(suspected=True, delete=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import copy, declared, live_store, unmarked, wanted
+from tests.planner.builders import desired_file, desired_store, live_copy, live_store, unmarked
 from tests.planner.builders import plan as make
 from vssync.errors import VssyncError
 from vssync.model.plan import Options, Plan, StorePlan
@@ -40,47 +40,50 @@ MORE: dict[str, list[Any]] = {
 
 
 @cache
-def planned(options: Options) -> Plan:
+def plan_with(options: Options) -> Plan:
     """What some option could make more of: files that leave, change, failed or carry no mark; stores that leave."""
-    files = [wanted(f"{n}.md", str(n)) for n in range(16)]
-    copies = [copy(file, id=f"f{n}") for n, file in enumerate(files[:13])]
-    copies += [copy(files[13], id="f13", status=FileStatus.FAILED, tries=3), unmarked(copy(files[14], id="f14"))]
+    files = [desired_file(f"{n}.md", str(n)) for n in range(16)]
+    copies = [live_copy(file, id=f"f{n}") for n, file in enumerate(files[:13])]
+    copies += [
+        live_copy(files[13], id="f13", status=FileStatus.FAILED, tries=3),
+        unmarked(live_copy(files[14], id="f14")),
+    ]
     changed = replace(files[4], sha256="0" * 64)
-    guide = declared(changed, *files[5:], key="guide", description="new")
-    left = declared(wanted("x.md"), key="left")
+    guide = desired_store(changed, *files[5:], key="guide", description="new")
+    left_store = desired_store(desired_file("x.md"), key="left")
     live = [
         (live_store(guide), Contents(tuple(copies))),
-        (live_store(left, id="vs2"), Contents((copy(wanted("x.md"), id="x"),))),
+        (live_store(left_store, id="vs2"), Contents((live_copy(desired_file("x.md"), id="x"),))),
     ]
-    given = {field.name: getattr(options, field.name) for field in fields(Options)}
-    return make(guide, live, uploads=[Upload("f14", "14.md", files[14].size, 9_000)], **given)
+    option_values = {field.name: getattr(options, field.name) for field in fields(Options)}
+    return make(guide, live, uploads=[Upload("f14", "14.md", files[14].size, 9_000)], **option_values)
 
 
-def writes(made: Plan) -> set[str]:
+def planned_writes(plan: Plan) -> set[str]:
     """Everything that would be written, in full."""
-    return {repr((store.key, it)) for store in made.stores for it in _changes(store)}
+    return {repr((store.key, change)) for store in plan.stores for change in _written_changes(store)}
 
 
-def _changes(store: StorePlan) -> Iterator[object]:
-    yield from (it for it in (store.change, *store.batches) if it)
+def _written_changes(store: StorePlan) -> Iterator[object]:
+    yield from (change for change in (store.change, *store.batches) if change)
     yield from (change for change in store.files if not is_read_only(change))
 
 
-def _steps(inside: Any) -> list[Any]:
+def _steps_into(inside: Any) -> list[Any]:
     if isinstance(inside, dict):
         return list(inside)
     return list(range(len(inside))) if isinstance(inside, list) else []
 
 
-def edits(inside: Any) -> Iterator[None]:
+def each_edit(inside: Any) -> Iterator[None]:
     """Each value of a JSON document edited in place, one at a time."""
-    for step in _steps(inside):
+    for step in _steps_into(inside):
         right = inside[step]
         for wrong in VALUES:
             inside[step] = wrong
             yield
         inside[step] = right
-        yield from edits(right)
+        yield from each_edit(right)
 
 
 def more_options(whole: dict[str, Any]) -> Iterator[None]:
@@ -94,7 +97,7 @@ def more_options(whole: dict[str, Any]) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def reviewed() -> Plan:
-    return planned(Options())
+    return plan_with(Options())
 
 
 def test_options_could_make_more_of_this_world(reviewed: Plan) -> None:
@@ -105,20 +108,20 @@ def test_options_could_make_more_of_this_world(reviewed: Plan) -> None:
         Options(retry_failed=True),
         Options(allow_store_deletes=True),
     ):
-        assert writes(planned(options)) - writes(reviewed)
+        assert planned_writes(plan_with(options)) - planned_writes(reviewed)
 
 
 def test_one_edit_of_a_saved_plan_makes_nothing_more_happen(reviewed: Plan) -> None:
     """As `apply` does it: planned again with the options of the file, refused when stale or by a guard."""
-    allowed, applied = writes(reviewed), 0
+    allowed, applied = planned_writes(reviewed), 0
     whole = json.loads(dump(reviewed))
-    for _edited in chain(edits(whole), more_options(whole)):
+    for _edited in chain(each_edit(whole), more_options(whole)):
         try:
             saved = load(json.dumps(whole))
-            fresh = planned(saved.options)
+            fresh = plan_with(saved.options)
         except VssyncError:
             continue
         if not (fresh.refusals or check_stale(saved, fresh)):
             applied += 1
-            assert writes(fresh) <= allowed, whole["options"]
+            assert planned_writes(fresh) <= allowed, whole["options"]
     assert applied > 100, "many edits change nothing that counts"

@@ -12,7 +12,7 @@ import pytest
 from tests.local.client import Api, Clock
 from vssync.local.app import Service, open_service
 from vssync.local.dialects import Dialect, LocalOptions
-from vssync.local.faults.kind import World
+from vssync.local.faults.kind import FaultContext
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
 
@@ -52,7 +52,7 @@ def misbehaving(opened: Callable[..., Service], clock: Clock, naps: list[float])
 
         def build(*rules: str, seed: int = 0, **switches: Any) -> Api:
             service = opened(dialect=Dialect(**switches))
-            world = World(naps.append, clock, seed)
+            world = FaultContext(naps.append, clock, seed)
             return stack.enter_context(Api(LocalTransport(with_faults(service, rules, world))))
 
         yield build

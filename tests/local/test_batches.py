@@ -77,7 +77,7 @@ def test_one_wrong_file_refuses_the_whole_batch(api: Api, wrong: str, status: in
 
 
 def test_cancelling_stops_what_is_not_done(mounted: Callable[..., Api]) -> None:
-    api = mounted(files_per_look=2)
+    api = mounted(files_per_query=2)
     store = api.store()
     batch = api.batch(store, *api.files(*(f"{name}.md" for name in "abcde")))
     path = f"/vector_stores/{store}/file_batches/{batch['id']}"

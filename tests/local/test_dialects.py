@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.local.client import Api, counts, ids
-from vssync.local.dialects import DIALECTS, Dialect, Echo, Errors, dialect
+from vssync.local.dialects import DIALECTS, ChunkingEcho, Dialect, ErrorStyle, parse_dialect
 from vssync.local.errors import OptionError
 
 Speaking = Callable[..., Api]
@@ -39,7 +39,7 @@ def test_batches_not_listed(speaking: Speaking) -> None:
 
 
 def test_chunking_not_echoed(speaking: Speaking) -> None:
-    api = speaking(echoes=Echo.NULL)
+    api = speaking(echoes=ChunkingEcho.NULL)
     (seen,) = api.get(f"/vector_stores/{api.store('a.md')}/files")["data"]
     assert seen["chunking_strategy"] is None
 
@@ -106,20 +106,22 @@ def test_ids_have_the_provider_s_form(speaking: Speaking) -> None:
     store = api.store("a.md")
     (file,) = ids(api.get("/files"))
     batch = batch_path(api, store, "b.md").rpartition("/")[2]
-    assert [one[:7] for one in (store, file, batch)] == ["vs_x_" + store[5:7], "file-x-", "vsfb_x_"]
+    assert [entry[:7] for entry in (store, file, batch)] == ["vs_x_" + store[5:7], "file-x-", "vsfb_x_"]
     error = api.get(f"/vector_stores/{store}/file_batches/{store}", 400)["error"]
     assert "Expected an ID that begins with 'vsfb_x_'" in error["message"]
 
 
 def test_errors_that_say_little(speaking: Speaking) -> None:
-    assert set(speaking(errors=Errors.BARE).get("/files/nope", 404)["error"]) == {"message"}
+    assert set(speaking(errors=ErrorStyle.BARE).get("/files/nope", 404)["error"]) == {"message"}
 
 
 def test_chunking_of_batches_echoed_as_auto(speaking: Speaking) -> None:
-    api = speaking(echoes=Echo.AUTO)
+    api = speaking(echoes=ChunkingEcho.AUTO)
     store = api.store("a.md")
     batch_path(api, store, "b.md")
-    kinds = [one["chunking_strategy"]["type"] for one in api.get(f"/vector_stores/{store}/files", order="asc")["data"]]
+    kinds = [
+        entry["chunking_strategy"]["type"] for entry in api.get(f"/vector_stores/{store}/files", order="asc")["data"]
+    ]
     assert kinds == ["static", "auto"]
 
 
@@ -157,7 +159,7 @@ def test_every_type_attached_and_some_not_read(speaking: Speaking) -> None:
     api = speaking(accepts_any_type=True, unreadable=(".json",))
     store = api.store("a.md", "b.json", "c.xyz", "d")
     seen = api.get(f"/vector_stores/{store}/files", order="asc")["data"]
-    assert [one["status"] for one in seen] == ["completed", "failed", "failed", "failed"]
+    assert [entry["status"] for entry in seen] == ["completed", "failed", "failed", "failed"]
 
 
 def test_attaching_ends_at_once(speaking: Speaking) -> None:
@@ -177,21 +179,21 @@ def test_settings_lost_with_the_metadata(speaking: Speaking) -> None:
     api = speaking(settings_in_metadata=True)
     store = api.store(metadata={"team": "docs"})
     path, (file, other) = f"/vector_stores/{store}", api.files("a.md", "b.md")
-    kept = api.get(path)["metadata"]
-    api.post(path, {"metadata": kept | {"team": "web"}})
+    metadata_before = api.get(path)["metadata"]
+    api.post(path, {"metadata": metadata_before | {"team": "web"}})
     api.attach(store, file)
     api.post(path, {"metadata": {"team": "web"}})
     api.attach(store, other, 500)
 
 
 def test_counts_that_lag(speaking: Speaking, mounted: Callable[..., Api]) -> None:
-    api = mounted(dialect=Dialect(count_steps=3), files_per_look=2)
+    api = mounted(dialect=Dialect(count_steps=3), files_per_query=2)
     path = batch_path(api, api.store(), *(f"{n}.md" for n in range(8)))
     assert [api.get(path)["file_counts"]["completed"] for _ in range(4)] == [0, 3, 6, 8]
 
 
 def test_a_restart_drops_batches_under_way(mounted: Callable[..., Api]) -> None:
-    api = mounted(files_per_look=1)
+    api = mounted(files_per_query=1)
     path = batch_path(api, api.store(), "a.md", "b.md")
     assert api.get(path)["file_counts"] == counts(completed=1, in_progress=1)
     after = mounted(dialect=Dialect(drops_batches=True)).get(path)
@@ -246,20 +248,20 @@ def test_a_file_kept_attached_stays_searchable(speaking: Speaking) -> None:
         ("local,lax=on,count-steps=5", Dialect(lax=True, count_steps=5)),
         (
             "local,refuses=.md+.txt,store-ids=vs-,echoes=null",
-            Dialect(refuses=(".md", ".txt"), store_ids="vs-", echoes=Echo.NULL),
+            Dialect(refuses=(".md", ".txt"), store_ids="vs-", echoes=ChunkingEcho.NULL),
         ),
         ("oci,refuses=,split=off", replace(DIALECTS["oci"], refuses=(), split=False)),
     ],
 )
 def test_a_dialect_by_name_with_switches(text: str, expected: Dialect) -> None:
-    assert dialect(text) == expected
+    assert parse_dialect(text) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("azure", "azure: is no provider; take one of local, openai, oci, compatible"),
-        ("local,speed=1", "speed: is no switch of a provider; take one of split, "),
+        ("azure", "azure: unknown provider; use one of local, openai, oci, compatible"),
+        ("local,speed=1", "speed: unknown switch; use one of split, "),
         ("local,lax", "lax=: must be one of on, off"),
         ("local,count-steps=x", "count-steps=x: must be a whole number from 1"),
         ("local,count-steps=0", "count-steps=0: must be a whole number from 1"),
@@ -270,7 +272,7 @@ def test_a_dialect_by_name_with_switches(text: str, expected: Dialect) -> None:
 )
 def test_a_dialect_there_is_not(text: str, complaint: str) -> None:
     with pytest.raises(OptionError) as caught:
-        dialect(text)
+        parse_dialect(text)
     assert complaint in str(caught.value)
 
 
@@ -285,6 +287,6 @@ def test_every_switch_of_a_provider_is_tested() -> None:
 @pytest.mark.parametrize(("searches_in", "status"), [(True, 200), (False, 400)])
 def test_filters_that_are_not_understood(speaking: Speaking, searches_in: bool, status: int) -> None:
     api = speaking(searches_in=searches_in)
-    store, one = api.store(), {"type": "in", "key": "a", "value": ["b"]}
-    api.search(store, "text", status, filters={"type": "and", "filters": [{"type": "or", "filters": [one]}]})
+    store, entry = api.store(), {"type": "in", "key": "a", "value": ["b"]}
+    api.search(store, "text", status, filters={"type": "and", "filters": [{"type": "or", "filters": [entry]}]})
     api.search(store, "text", filters={"type": "eq", "key": "in", "value": "nin"})

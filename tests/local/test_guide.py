@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +13,91 @@ import pytest
 from tests.local.serving import on_a_port
 from vssync.cli.serve import serve
 from vssync.local.app import Service
-from vssync.local.dialects import DIALECTS, Dialect, dialect
-from vssync.local.faults.rules import KINDS, parse
+from vssync.local.dialects import DIALECTS, SWITCHES, parse_dialect
+from vssync.local.faults import connection, ingestion, listings, objects
+from vssync.local.faults.kind import FaultKind
+from vssync.local.faults.rules import KINDS, parse_rule
 
-PAGE = (Path(__file__).parents[2] / "examples/quickstart/docs/local-service.md").read_text()
+PATH = Path(__file__).parents[2] / "examples/quickstart/docs/local-service.md"
+PAGE = PATH.read_text()
 PROGRAMS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 COMMANDS = re.findall(r"^\$ vssync serve ?(.*)$", PAGE, re.MULTILINE)
 
 
-def test_every_fault_option_provider_and_switch_is_listed() -> None:
-    faults_and_options, _, providers = PAGE.partition("## Providers")
-    named = set(re.findall(r"^\| `([a-z-]+)", faults_and_options, re.MULTILINE))
-    options = {option for one in serve.params for option in one.opts}
-    assert named == set(KINDS) | options
-    switches = {one.name.replace("_", "-") for one in fields(Dialect)} - {"file-ids", "batch-ids"}
-    assert set(re.findall(r"^\| `([a-z0-9-]+)", providers, re.MULTILINE)) == set(DIALECTS) | switches
-    assert "`file-ids` and `batch-ids`" in providers
+def fault_rows(kinds: Sequence[FaultKind]) -> Iterator[str]:
+    yield from ("| kind | what it does |", "|---|---|")
+    for kind in kinds:
+        value = kind.settings.get("value")
+        form = f"={value.form}" if value and value.default is None else ""
+        summary = " ".join((kind.act.__doc__ or "").split())
+        yield f"| `{kind.name}{form}` | {summary} |"
+
+
+def switch_rows() -> Iterator[str]:
+    yield from (
+        "| switch | what it does | with `local` | other with | how sure | source |",
+        "|---|---|---|---|---|---|",
+    )
+    for name, switch in SWITCHES.items():
+        form = f"={switch.value_form}" if switch.value_form else ""
+        default = switch.default if switch.value_form else "on" if switch.default else "off"
+        default = "none" if default == () else default
+        others = [
+            f"`{provider}`"
+            for provider, dialect in DIALECTS.items()
+            if getattr(dialect, name.replace("-", "_")) != switch.default
+        ]
+        cells = (
+            f"`{name}{form}`",
+            switch.summary,
+            default,
+            ", ".join(others),
+            switch.known.evidence,
+            switch.known.source,
+        )
+        yield f"| {' | '.join(map(str, cells))} |"
+
+
+TABLES = {
+    "### In transit": list(fault_rows(connection.KINDS)),
+    "### In listings": list(fault_rows(listings.KINDS)),
+    "### In objects": list(fault_rows(objects.KINDS)),
+    "### In ingestion": list(fault_rows(ingestion.KINDS)),
+    "### Switches": list(switch_rows()),
+}
+
+
+def with_table(page: str, heading: str, rows: list[str]) -> str:
+    """The page with these rows as the first table below a heading."""
+    start = page.index("\n|", page.index(f"{heading}\n")) + 1
+    lines = itertools.takewhile(lambda line: line.startswith("|"), page[start:].splitlines())
+    return page[:start] + "\n".join(rows) + page[start + len("\n".join(lines)) :]
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_its_tables_are_what_the_program_says_of_itself(request: pytest.FixtureRequest, heading: str) -> None:
+    page = PATH.read_text()
+    expected = with_table(page, heading, TABLES[heading])
+    if request.config.getoption("--update-goldens"):
+        PATH.write_text(expected)
+    else:
+        assert page == expected
+
+
+def test_every_fault_option_and_provider_is_listed() -> None:
+    rows = [row for heading, table in TABLES.items() if heading != "### Switches" for row in table[2:]]
+    assert sorted(re.findall(r"^\| `([a-z-]+)", "\n".join(rows), re.MULTILINE)) == sorted(KINDS)
+    named = set(re.findall(r"^\| `([a-z-]+)", PAGE[: PAGE.index("### Switches")], re.MULTILINE))
+    options = {option for parameter in serve.params for option in parameter.opts}
+    assert named == set(KINDS) | options | set(DIALECTS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_line_is_understood(command: str) -> None:
     for rule in re.findall(r'--fault "?([^ "]+)', command):
-        assert parse(rule)
+        assert parse_rule(rule)
     for provider in re.findall(r"--provider (\S+)", command):
-        assert dialect(provider)
+        assert parse_dialect(provider)
 
 
 def test_the_program_that_uses_a_port(

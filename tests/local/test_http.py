@@ -12,6 +12,7 @@ import pytest
 
 from tests.local.client import Api, Clock
 from vssync.local.app import Service, open_service
+from vssync.local.dialects import Dialect
 from vssync.local.transport import LocalTransport
 
 JSON = {"content-type": "application/json"}
@@ -33,6 +34,14 @@ def test_what_is_not_there(api: Api, verb: str, path: str, status: int, code: st
     error = api.send(verb, path, status)["error"]
     assert set(error) == {"message", "type", "param", "code"}
     assert (error["type"], error["code"]) == ("invalid_request_error", code)
+
+
+@pytest.mark.parametrize("has_batches", [True, False])
+def test_an_unknown_path_is_told_what_there_is(mounted: Callable[..., Api], has_batches: bool) -> None:
+    message = mounted(dialect=Dialect(has_batches=has_batches)).get("/models", 404)["error"]["message"]
+    assert message.startswith("There is nothing at /v1/models. This service has /v1/files, ")
+    assert "/v1/vector_stores/{store_id}/search" in message
+    assert ("/file_batches" in message) == has_batches
 
 
 def test_a_wrong_verb_is_told_the_right_ones(api: Api) -> None:
@@ -86,7 +95,7 @@ def test_answers_carry_an_id_a_date_and_a_poll_hint(api: Api, clock: Clock) -> N
 def test_a_bug_is_a_500_without_details(
     api: Api, opened: Callable[..., Service], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("vssync.local.paging.envelope", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("vssync.local.queries.page_body", lambda *_, **__: 1 / 0)
     error = api.get("/files", 500)["error"]
     assert (error["type"], error["code"]) == ("server_error", "internal_error")
     assert "division" not in error["message"]

@@ -26,7 +26,7 @@ class Model(RuleBasedStateMachine):
     def open(self) -> None:
         self.stack = ExitStack()
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory())) / "data"
-        service = self.stack.enter_context(open_service(folder, options=LocalOptions(files_per_look=LOOK)))
+        service = self.stack.enter_context(open_service(folder, options=LocalOptions(files_per_query=LOOK)))
         self.api = self.stack.enter_context(Api(service))
         self.store = self.api.store()
         self.words: dict[str, str] = {}  # File id to its text
@@ -87,8 +87,8 @@ class Model(RuleBasedStateMachine):
     @rule(file=consumes(uploads))
     def delete(self, file: str) -> None:
         self.api.delete(f"/files/{file}")
-        for known in (self.words, self.status, self.member):
-            known.pop(file, None)
+        for expected in (self.words, self.status, self.member):
+            expected.pop(file, None)
 
     @rule()
     def search(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.local.client import Api
 from vssync.local.errors import ApiError
-from vssync.local.filters import predicate
+from vssync.local.rules import parse_filter
 
 TEXTS = {
     "fox.md": b"The quick brown fox jumps over the lazy dog",
@@ -160,7 +160,7 @@ def compare(kind: str, key: str, value: Any) -> dict[str, Any]:
     ],
 )
 def test_filters(filter: dict[str, Any], passes: bool) -> None:
-    assert predicate(filter, "filters")(ATTRIBUTES) is passes
+    assert parse_filter(filter, "filters")(ATTRIBUTES) is passes
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -190,9 +190,9 @@ def nested(depth: int) -> dict[str, Any]:
 )
 def test_wrong_filters(filter: Any, param: str) -> None:
     with pytest.raises(ApiError) as caught:
-        predicate(filter, "filters")
+        parse_filter(filter, "filters")
     assert caught.value.param == param
 
 
 def test_deep_but_allowed() -> None:
-    assert predicate(nested(16), "filters")({"a": 1})
+    assert parse_filter(nested(16), "filters")({"a": 1})

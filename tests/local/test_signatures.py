@@ -58,7 +58,7 @@ def gate(opened: Callable[..., Service]) -> Verified:
 @pytest.fixture
 def http(gate: Verified, tmp_path: Path) -> Iterator[httpx.Client]:
     environment = builders.write_home(tmp_path, {"DEFAULT": builders.section()})
-    credential = auth.make(builders.endpoint(DATA), environment)
+    credential = auth.create_credential(builders.endpoint(DATA), environment)
     headers = {"openai-project": "ocid1.p", "opc-compartment-id": "ocid1.c"}
     with httpx.Client(transport=LocalTransport(gate), auth=credential, headers=headers) as client:
         yield client

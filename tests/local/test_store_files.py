@@ -34,14 +34,14 @@ def test_an_attached_file_is_in_progress_until_somebody_looks(api: Api, clock: C
 
 
 def test_a_look_does_a_bounded_amount(mounted: Callable[..., Api]) -> None:
-    api = mounted(files_per_look=2)
+    api = mounted(files_per_query=2)
     store = api.store("a.md", "b.md", "c.md", "d.md", "e.md")
     seen = [api.get(f"/vector_stores/{store}")["file_counts"]["completed"] for _ in range(4)]
     assert seen == [2, 4, 5, 5]
 
 
 def test_large_files_take_a_look_each(mounted: Callable[..., Api]) -> None:
-    api = mounted(bytes_per_look=10)
+    api = mounted(bytes_per_query=10)
     store = api.store(*(f"{name}.md" for name in "abcd"))  # 9 bytes each
     seen = [api.get(f"/vector_stores/{store}")["file_counts"]["completed"] for _ in range(2)]
     assert seen == [2, 4]

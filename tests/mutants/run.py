@@ -161,12 +161,16 @@ MUTANTS = (
     Mutant(
         "gc-without-looking",
         "vssync/commands/gc.py",
-        "for file_id in _held(work, frozenset(found)):",
+        "for file_id in _attached_ids(session, frozenset(orphans)):",
         "for file_id in ():",
         ("tests/applier/test_gc.py", "tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(
-        "gc-spares-nothing", "vssync/commands/gc.py", "SPARED = 24 * 3600", "SPARED = 0", ("tests/applier/test_gc.py",)
+        "gc-spares-nothing",
+        "vssync/commands/gc.py",
+        "MIN_AGE = 24 * 3600",
+        "MIN_AGE = 0",
+        ("tests/applier/test_gc.py",),
     ),
     Mutant(
         "one-pause-for-one-thread-only",
@@ -230,8 +234,8 @@ MUTANTS = (
     Mutant(
         "cancel-without-a-line",
         "vssync/commands/batches.py",
-        "Writes(work.client, record).cancel_batch",
-        "work.client.cancel_batch",
+        "Writes(session.client, journal).cancel_batch",
+        "session.client.cancel_batch",
         JOURNAL,
     ),
     Mutant(
@@ -244,7 +248,7 @@ MUTANTS = (
     Mutant(
         "every-signal-raises",
         "vssync/cli/signals.py",
-        "if not self._ending and now - self._raised > _AT_ONCE:",
+        "if not self._ending and now - self._raised_at > _QUIET_PERIOD:",
         "if True:",
         INTERRUPTED,
     ),
@@ -263,7 +267,7 @@ MUTANTS = (
 
 
 @contextmanager
-def copied() -> Iterator[Path]:
+def copied_tree() -> Iterator[Path]:
     """The working tree without what is large or secret, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="vssync-mutant-") as folder:
         for part in ("vssync", "tests", "schemas", "examples", "pyproject.toml", "README.md"):
@@ -273,7 +277,7 @@ def copied() -> Iterator[Path]:
         yield Path(folder)
 
 
-def caught(tree: Path, mutant: Mutant) -> str:
+def first_failure(tree: Path, mutant: Mutant) -> str:
     """The first test that fails with the bug in; empty when none does."""
     path = tree / mutant.path
     text = path.read_text()
@@ -281,26 +285,38 @@ def caught(tree: Path, mutant: Mutant) -> str:
     try:
         run = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests]
         environment = {**os.environ, "PYTHONPATH": str(tree)}
-        end = subprocess.run(run, cwd=tree, env=environment, capture_output=True, text=True, timeout=600, check=False)
+        completed = subprocess.run(
+            run, cwd=tree, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
     except subprocess.TimeoutExpired:
         return "no end within ten minutes"
     finally:
         path.write_text(text)
-    said = [line for line in end.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return "" if end.returncode == 0 else next(iter(said), f"the tests ended with code {end.returncode}")
+    failures = [line for line in completed.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return (
+        "" if completed.returncode == 0 else next(iter(failures), f"the tests ended with code {completed.returncode}")
+    )
+
+
+def outdated(mutant: Mutant) -> str:
+    """Why a mutant no longer fits the program, if it does not."""
+    path = ROOT / mutant.path
+    if not path.is_file() or mutant.right not in path.read_text():
+        return f"{mutant.name}: `{mutant.right}` is no longer in {mutant.path}; update the mutant"
+    missing = [test for test in mutant.tests if not (ROOT / test).exists()]
+    return f"{mutant.name}: there is no {missing[0]}" if missing else ""
 
 
 def main(names: list[str]) -> int:
     survived = []
-    for mutant in MUTANTS:  # at once: nobody should wait for minutes to hear of it
-        if mutant.right not in (ROOT / mutant.path).read_text():
-            sys.exit(f"{mutant.name}: `{mutant.right}` stands no more in {mutant.path}; say anew what is to be broken")
-    with copied() as tree:
+    if problems := list(filter(None, map(outdated, MUTANTS))):  # first, rather than after minutes
+        sys.exit("\n".join(problems))
+    with copied_tree() as tree:
         for mutant in MUTANTS:
             if not names or mutant.name in names:
-                found = caught(tree, mutant)
-                print(f"{mutant.name:40} {found or 'SURVIVED'}"[:150], flush=True)
-                survived += [] if found else [mutant.name]
+                failure = first_failure(tree, mutant)
+                print(f"{mutant.name:40} {failure or 'SURVIVED'}"[:150], flush=True)
+                survived += [] if failure else [mutant.name]
     print(f"{len(survived)} survived" + (f": {', '.join(survived)}" if survived else ""))
     return 1 if survived else 0
 

@@ -52,8 +52,8 @@ def unpacked(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(built.sdist) as archive:
         archive.extractall(folder, filter="data")
-    (found,) = folder.iterdir()
-    return found
+    (built_file,) = folder.iterdir()
+    return built_file
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +85,9 @@ def test_from_a_checkout(tmp_path: Path) -> None:
 
 
 def test_every_build_makes_the_same_bytes(built: Built, unpacked: Path, tmp_path: Path) -> None:
-    for again in (build(ROOT, tmp_path / "again"), build(unpacked, tmp_path / "from the sdist")):
-        assert again.wheel.read_bytes() == built.wheel.read_bytes()
-        assert again.sdist.read_bytes() == built.sdist.read_bytes()
+    for rebuilt in (build(ROOT, tmp_path / "again"), build(unpacked, tmp_path / "from the sdist")):
+        assert rebuilt.wheel.read_bytes() == built.wheel.read_bytes()
+        assert rebuilt.sdist.read_bytes() == built.sdist.read_bytes()
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="these are the files of a source distribution")

@@ -1,12 +1,14 @@
-"""Builders of desired and live values; every argument has a plain default."""
+"""Builders of desired and live values, each argument with a plain default, and a small model of a service."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
+from vssync.applier.steps import Drop, Put, StoreSteps, Wait
 from vssync.model.digests import mark_for, store_mark_for, with_key
 from vssync.model.marks import STORE_OWNER, Mark, Origin
 from vssync.model.plan import FileChange, Options, Plan, StorePlan
@@ -41,7 +43,7 @@ def sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def wanted(
+def desired_file(
     key: str = "a.md",
     content: str = "A",
     *,
@@ -57,7 +59,7 @@ def wanted(
     return DesiredFile(key, filename or key.replace("/", "__"), attributes, chunking, **place)
 
 
-def copy(
+def live_copy(
     of: DesiredFile | None = None,
     *,
     id: str = "f1",
@@ -72,7 +74,7 @@ def copy(
     reported: Chunking | None = None,
 ) -> LiveFile:
     """A live copy as an apply of `of` left it; `live` are attributes somebody changed since."""
-    of = of or wanted()
+    of = of or desired_file()
     origin = origin or (Origin.DECLARED if of.file_id else Origin.UPLOADED)
     mark = mark_for(owner, of, ignore, origin=origin, tries=tries)
     attributes = {**with_key(of.attributes, of.key), **(live or {})}
@@ -90,18 +92,18 @@ def unmarked(file: LiveFile, **fields: Any) -> LiveFile:
     return replace(file, mark=None, **fields)
 
 
-def without(file: LiveFile, *names: str) -> LiveFile:
+def without_attributes(file: LiveFile, *names: str) -> LiveFile:
     """The same copy with attributes taken away."""
     return replace(file, attributes={name: value for name, value in file.attributes.items() if name not in names})
 
 
-def declared(*files: DesiredFile, key: str = "guide", **fields: Any) -> DesiredStore:
+def desired_store(*files: DesiredFile, key: str = "guide", **fields: Any) -> DesiredStore:
     return DesiredStore(key=key, name=fields.pop("name", key), files=files, **fields)
 
 
 def live_store(of: DesiredStore | None = None, *, id: str = "vs1", owner: str = OWNER, **fields: Any) -> LiveStore:
     """A live store as an apply of `of` left it; an empty owner leaves it without a mark."""
-    of = of or declared()
+    of = of or desired_store()
     mark = {STORE_OWNER: str(store_mark_for(owner, of))} if owner else {}
     plain: dict[str, Any] = {
         "name": of.name,
@@ -113,7 +115,7 @@ def live_store(of: DesiredStore | None = None, *, id: str = "vs1", owner: str = 
     return LiveStore(id, **{**plain, **fields})
 
 
-def batch(id: str = "b1", *file_ids: str, status: FileStatus = FileStatus.IN_PROGRESS, **fields: Any) -> LiveBatch:
+def live_batch(id: str = "b1", *file_ids: str, status: FileStatus = FileStatus.IN_PROGRESS, **fields: Any) -> LiveBatch:
     return LiveBatch(id, status, 9_900, FileCounts(total=len(file_ids)), fields.get("listed", file_ids))
 
 
@@ -149,7 +151,7 @@ def plan_store(
     **options: Any,
 ) -> StorePlan:
     """The plan of one store that exists and is as it should be, but for its files."""
-    store = declared(*files, **(settings or {}))
+    store = desired_store(*files, **(settings or {}))
     live = live_store(store)
     live = replace(live, metadata={**live.metadata, **(metadata or {})})
     contents = Contents(tuple(copies), tuple(batches))
@@ -159,3 +161,69 @@ def plan_store(
 def summary(change: FileChange) -> tuple[str, str, tuple[str, ...]]:
     """What a change says in short: key, action, reasons."""
     return change.key, change.action.value, tuple(reason.value for reason in change.reasons)
+
+
+# A model of a service that carries out a store's steps, one atomic effect after the other: stopping the generator
+# anywhere is a crash there.
+
+Files = dict[str, LiveFile]
+Effects = Generator[Files, None, Files]
+
+
+def effects(files: Files, steps: StoreSteps, outcome: FileStatus) -> Iterator[Files]:
+    """The store's files after each effect; every ingestion ends with `outcome`."""
+    for wave in steps.waves:
+        for put in wave.puts:
+            files = yield from _put(files, put, outcome)
+    for update in steps.updates:
+        files = {
+            **files,
+            update.file_id: replace(files[update.file_id], attributes=update.attributes, mark=update.mark),
+        }
+        yield files
+    for wait in steps.waits:
+        files = yield from _wait(files, wait, outcome)
+    for drop in steps.removes:
+        if not drop.kept_id or _completed(files, drop.kept_id):
+            files = yield from _detach(files, (drop,))
+
+
+def applied(files: Files, steps: StoreSteps) -> Files:
+    """The store's files when everything was carried out and every ingestion went well."""
+    for after in effects(files, steps, FileStatus.COMPLETED):
+        files = after
+    return files
+
+
+def _put(files: Files, put: Put, outcome: FileStatus) -> Effects:
+    if put.gap:
+        files = yield from _detach(files, put.drops)
+    file_id = put.file_id or next(name for n in count() if (name := f"n{n}") not in files)
+    assert file_id not in files, "a File attaches once per store"
+    new = LiveFile(file_id, FileStatus.IN_PROGRESS, NOW, put.attributes, put.chunking, mark=put.mark)
+    files = {**files, file_id: new}
+    yield files
+    files = {**files, file_id: replace(new, status=outcome)}
+    yield files
+    if outcome is FileStatus.COMPLETED and not put.gap:
+        files = yield from _detach(files, put.drops)
+    return files
+
+
+def _wait(files: Files, wait: Wait, outcome: FileStatus) -> Effects:
+    files = {**files, wait.file_id: replace(files[wait.file_id], status=outcome)}
+    yield files
+    if outcome is FileStatus.COMPLETED:
+        files = yield from _detach(files, wait.drops)
+    return files
+
+
+def _detach(files: Files, drops: tuple[Drop, ...]) -> Effects:
+    for drop in drops:
+        files = {file_id: file for file_id, file in files.items() if file_id != drop.file_id}
+        yield files
+    return files
+
+
+def _completed(files: Files, file_id: str) -> bool:
+    return file_id in files and files[file_id].status is FileStatus.COMPLETED

@@ -7,21 +7,24 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import copy, declared, live_store, plan, summary, wanted
+from tests.planner.builders import desired_file, desired_store, live_copy, live_store, plan, summary
 from vssync.errors import UsageProblem
 from vssync.model.plan import Plan
 from vssync.model.state import Contents
 
-NEW = wanted("docs/new.md", "N")
-CHANGED = wanted("docs/[a].md", "A2")
+NEW = desired_file("docs/new.md", "N")
+CHANGED = desired_file("docs/[a].md", "A2")
 
 
 def two_stores(**options: Any) -> Plan:
     """`acme` has a file to create, one to replace and one to delete, and another name; `zoo` has one to create."""
-    copies = (copy(replace(CHANGED, sha256="0" * 64), id="f1"), copy(wanted("old/gone.md", "G"), id="f2"))
-    acme = declared(NEW, CHANGED, key="acme", name="acme corp")
-    live = live_store(declared(key="acme"))
-    return plan((acme, declared(wanted("z.md", "Z"), key="zoo")), [(live, Contents(copies))], **options)
+    copies = (
+        live_copy(replace(CHANGED, sha256="0" * 64), id="f1"),
+        live_copy(desired_file("old/gone.md", "G"), id="f2"),
+    )
+    acme = desired_store(NEW, CHANGED, key="acme", name="acme corp")
+    live = live_store(desired_store(key="acme"))
+    return plan((acme, desired_store(desired_file("z.md", "Z"), key="zoo")), [(live, Contents(copies))], **options)
 
 
 def changed(made: Plan) -> list[str]:
@@ -65,14 +68,14 @@ def test_a_live_key_and_a_desired_one_are_both_addresses(address: str) -> None:
 
 
 def test_a_store_that_left_the_manifest_can_be_excluded() -> None:
-    live = (live_store(declared(key="old")), Contents())
-    kept = plan(declared(), [live], excludes=("old",), allow_store_deletes=True)
+    live = (live_store(desired_store(key="old")), Contents())
+    kept = plan(desired_store(), [live], excludes=("old",), allow_store_deletes=True)
     assert [(store.key, store.change and store.change.action) for store in kept.stores] == [("guide", "create")]
 
 
 def test_a_move_needs_both_keys_in_scope() -> None:
-    store = declared(wanted("b.md"))
-    live = [(live_store(store), Contents((copy(wanted("a.md")),)))]
+    store = desired_store(desired_file("b.md"))
+    live = [(live_store(store), Contents((live_copy(desired_file("a.md")),)))]
     (moved,) = plan(store, live).stores
     (created,) = plan(store, live, targets=("guide/b.md",)).stores
     assert [summary(change) for change in moved.files] == [("b.md", "update", ("moved",))]

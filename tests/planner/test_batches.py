@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.planner.builders import batch, copy, plan_store, summary, unmarked, wanted
+from tests.planner.builders import desired_file, live_batch, live_copy, plan_store, summary, unmarked
 from vssync.model.marks import STORE_BATCHES
 from vssync.model.plan import Action, NoteKind, StorePlan
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
 from vssync.planner.store_files import partition
 
 BUSY = FileStatus.IN_PROGRESS
-FILES = [wanted(f"{name}.md", name) for name in "abcd"]
+FILES = [desired_file(f"{name}.md", name) for name in "abcd"]
 
 
 def ingesting(right: int, wrong: int) -> list[LiveFile]:
     """Copies of the first keys under way: `right` as they are wanted, then `wrong` with other content."""
     wants = FILES[:right] + [replace(file, sha256="0" * 64) for file in FILES[right : right + wrong]]
-    return [copy(file, id=f"f{n}", status=BUSY) for n, file in enumerate(wants)]
+    return [live_copy(file, id=f"f{n}", status=BUSY) for n, file in enumerate(wants)]
 
 
 def plan(copies: list[LiveFile], batches: list[LiveBatch], **more: Any) -> StorePlan:
@@ -42,13 +42,13 @@ def test_a_batch_is_cancelled_when_most_of_what_is_left_is_unwanted(
     right: int, wrong: int, action: Action, unwanted: tuple[str, ...]
 ) -> None:
     copies = ingesting(right, wrong)
-    (change,) = plan(copies, [batch("b1", *(file.id for file in copies))]).batches
+    (change,) = plan(copies, [live_batch("b1", *(file.id for file in copies))]).batches
     assert (change.action, change.unwanted) == (action, unwanted)
 
 
 def test_the_wanted_files_of_a_cancelled_batch_are_attached_again_without_an_upload() -> None:
     copies = ingesting(1, 2)
-    store = plan(copies, [batch("b1", "f0", "f1", "f2")])
+    store = plan(copies, [live_batch("b1", "f0", "f1", "f2")])
     again, *others = store.files
     assert summary(again) == ("a.md", "replace", ("cancelled",))
     assert (again.reuse, again.gap, again.tries, [gone.id for gone in again.drop]) == ("f0", True, 1, ["f0"])
@@ -56,30 +56,30 @@ def test_the_wanted_files_of_a_cancelled_batch_are_attached_again_without_an_upl
 
 
 def test_a_copy_that_serves_stays_while_its_successor_is_attached_again() -> None:
-    old = copy(replace(FILES[0], sha256="1" * 64), id="old", at=9_000)
+    old = live_copy(replace(FILES[0], sha256="1" * 64), id="old", at=9_000)
     copies = [old, *ingesting(1, 2)]
-    (again, *_) = plan_store(FILES[:3], copies, batches=[batch("b1", "f0", "f1", "f2")]).files
+    (again, *_) = plan_store(FILES[:3], copies, batches=[live_batch("b1", "f0", "f1", "f2")]).files
     assert (again.gap, again.keep and again.keep.id) == (False, "old")
 
 
-UNMARKED = unmarked(copy(id="x", status=BUSY), attributes={})
+UNMARKED = unmarked(live_copy(id="x", status=BUSY), attributes={})
 
 
 @pytest.mark.parametrize(
     ("copies", "live", "options", "decided"),
     [
-        ([UNMARKED], batch("b1", "x"), {}, "foreign_batch"),
-        ([*ingesting(1, 0), UNMARKED], batch("b1", "f0", "x"), {}, "foreign_batch"),
-        ([UNMARKED], batch("b1", "x"), {"metadata": {STORE_BATCHES: "b0,b1"}}, "await"),
-        (ingesting(1, 0), batch("b1", listed=None), {}, "foreign_batch"),
-        (ingesting(1, 0), batch("b1", listed=None), {"metadata": {STORE_BATCHES: "b1"}}, "await"),
-        ([copy()], batch("b1", listed=None), {"metadata": {STORE_BATCHES: "b1"}}, ""),
-        (ingesting(0, 1), batch("b1", "f0", "unseen"), {"metadata": {STORE_BATCHES: "b1"}}, "await"),
-        ([copy()], batch("b1", "f1"), {}, ""),
-        (ingesting(0, 2), batch("b1", "f0", "f1", status=FileStatus.COMPLETED), {}, ""),
-        (ingesting(1, 0), batch("b1", "f0", status=FileStatus.UNKNOWN), {}, "await"),
-        ([], batch("b1"), {}, "foreign_batch"),
-        (ingesting(0, 2), batch("b1", "f0", "f1"), {"excludes": ("guide/b.md",)}, ""),
+        ([UNMARKED], live_batch("b1", "x"), {}, "foreign_batch"),
+        ([*ingesting(1, 0), UNMARKED], live_batch("b1", "f0", "x"), {}, "foreign_batch"),
+        ([UNMARKED], live_batch("b1", "x"), {"metadata": {STORE_BATCHES: "b0,b1"}}, "await"),
+        (ingesting(1, 0), live_batch("b1", listed=None), {}, "foreign_batch"),
+        (ingesting(1, 0), live_batch("b1", listed=None), {"metadata": {STORE_BATCHES: "b1"}}, "await"),
+        ([live_copy()], live_batch("b1", listed=None), {"metadata": {STORE_BATCHES: "b1"}}, ""),
+        (ingesting(0, 1), live_batch("b1", "f0", "unseen"), {"metadata": {STORE_BATCHES: "b1"}}, "await"),
+        ([live_copy()], live_batch("b1", "f1"), {}, ""),
+        (ingesting(0, 2), live_batch("b1", "f0", "f1", status=FileStatus.COMPLETED), {}, ""),
+        (ingesting(1, 0), live_batch("b1", "f0", status=FileStatus.UNKNOWN), {}, "await"),
+        ([], live_batch("b1"), {}, "foreign_batch"),
+        (ingesting(0, 2), live_batch("b1", "f0", "f1"), {"excludes": ("guide/b.md",)}, ""),
     ],
 )
 def test_whose_a_batch_is_and_what_becomes_of_it(
@@ -94,14 +94,14 @@ def test_whose_a_batch_is_and_what_becomes_of_it(
 
 def test_a_batch_that_holds_kept_files_is_not_cancelled() -> None:
     """A key that left is kept while prune is off; nobody would attach it again."""
-    copies = [*ingesting(0, 2), copy(wanted("left.md"), id="kept", status=BUSY)]
-    store = plan_store(FILES[:2], copies, batches=[batch("b1", "f0", "f1", "kept")], settings={"prune": False})
+    copies = [*ingesting(0, 2), live_copy(desired_file("left.md"), id="kept", status=BUSY)]
+    store = plan_store(FILES[:2], copies, batches=[live_batch("b1", "f0", "f1", "kept")], settings={"prune": False})
     assert [change.action for change in store.batches] == [Action.AWAIT]
 
 
 def test_a_batch_of_stalled_files_is_cancelled() -> None:
     copies = [replace(file, created_at=1) for file in ingesting(2, 0)]
-    store = plan(copies, [batch("b1", "f0", "f1")])
+    store = plan(copies, [live_batch("b1", "f0", "f1")])
     assert [change.action for change in store.batches] == [Action.CANCEL]
     assert [summary(change)[1:] for change in store.files] == [("replace", ("stalled",))] * 2
 

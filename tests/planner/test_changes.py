@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.planner.builders import NOW, OLD, copy, plan_store, wanted
+from tests.planner.builders import NOW, OLD, desired_file, live_copy, plan_store
 from vssync.model.plan import FieldChange, FileChange, NoteKind
 from vssync.model.state import AUTO, Capabilities, Chunking, FileStatus
 
-A = wanted()
-EXT = wanted("terms.pdf", file_id="ext")
+A = desired_file()
+EXT = desired_file("terms.pdf", file_id="ext")
 FAILED = FileStatus.FAILED
 
 
@@ -27,17 +27,21 @@ def ids(change: FileChange) -> tuple[str, list[str]]:
 @pytest.mark.parametrize(
     ("change", "keep", "drop"),
     [
-        (only([A], [copy(id="f1"), copy(id="f2", at=9_950)]), "f2", ["f1"]),
-        (only([A], [copy(id="f2"), copy(id="f1")]), "f2", ["f1"]),
-        (only([A], [copy(wanted(content="B")), copy(id="f2", status=FileStatus.IN_PROGRESS)]), "f2", ["f1"]),
-        (only([A], [copy(wanted(content="B")), copy(id="f2", status=FAILED)]), "f1", ["f1", "f2"]),
-        (only([A], [copy(status=FAILED)]), "", ["f1"]),
+        (only([A], [live_copy(id="f1"), live_copy(id="f2", at=9_950)]), "f2", ["f1"]),
+        (only([A], [live_copy(id="f2"), live_copy(id="f1")]), "f2", ["f1"]),
         (
-            only([A], [copy(wanted(content="B"), id=id_, at=at) for id_, at in [("f1", 5), ("f2", 1)]]),
+            only([A], [live_copy(desired_file(content="B")), live_copy(id="f2", status=FileStatus.IN_PROGRESS)]),
+            "f2",
+            ["f1"],
+        ),
+        (only([A], [live_copy(desired_file(content="B")), live_copy(id="f2", status=FAILED)]), "f1", ["f1", "f2"]),
+        (only([A], [live_copy(status=FAILED)]), "", ["f1"]),
+        (
+            only([A], [live_copy(desired_file(content="B"), id=id_, at=at) for id_, at in [("f1", 5), ("f2", 1)]]),
             "f1",
             ["f2", "f1"],
         ),
-        (only([], [copy(), copy(id="f2")]), "", ["f1", "f2"]),
+        (only([], [live_copy(), live_copy(id="f2")]), "", ["f1", "f2"]),
     ],
     ids=["newest right", "same second", "await", "old serves while retrying", "retry", "newest wrong", "left"],
 )
@@ -48,17 +52,17 @@ def test_which_copy_is_kept_and_which_go(change: FileChange, keep: str, drop: li
 @pytest.mark.parametrize(
     ("change", "reuse", "gap"),
     [
-        (only([A], [copy(wanted(content="B"))]), "", False),
-        (only([A], [copy(status=FAILED)]), "f1", True),
-        (only([A], [copy(wanted(content="B")), copy(id="f2", status=FAILED)]), "f2", False),
-        (only([A], [copy(replace(A, chunking=OLD))]), "", False),
-        (only([A], [copy(replace(A, chunking=OLD))], allow_gap=True), "f1", True),
-        (only([A], [copy(wanted(content="B"))], allow_gap=True), "", False),
-        (only([A], [copy(wanted(content="B"))], capabilities=Capabilities(shares_chunks=True)), "", True),
-        (only([A], [copy(replace(A, chunking=OLD))], capabilities=Capabilities(shares_chunks=True)), "f1", True),
-        (only([EXT], [copy(replace(EXT, chunking=OLD), id="ext")]), "", True),
-        (only([EXT], [copy(replace(EXT, file_id="x"), id="x")]), "", False),
-        (only([EXT], [copy(EXT, id="ext", status=FAILED)]), "", True),
+        (only([A], [live_copy(desired_file(content="B"))]), "", False),
+        (only([A], [live_copy(status=FAILED)]), "f1", True),
+        (only([A], [live_copy(desired_file(content="B")), live_copy(id="f2", status=FAILED)]), "f2", False),
+        (only([A], [live_copy(replace(A, chunking=OLD))]), "", False),
+        (only([A], [live_copy(replace(A, chunking=OLD))], allow_gap=True), "f1", True),
+        (only([A], [live_copy(desired_file(content="B"))], allow_gap=True), "", False),
+        (only([A], [live_copy(desired_file(content="B"))], capabilities=Capabilities(shares_chunks=True)), "", True),
+        (only([A], [live_copy(replace(A, chunking=OLD))], capabilities=Capabilities(shares_chunks=True)), "f1", True),
+        (only([EXT], [live_copy(replace(EXT, chunking=OLD), id="ext")]), "", True),
+        (only([EXT], [live_copy(replace(EXT, file_id="x"), id="x")]), "", False),
+        (only([EXT], [live_copy(EXT, id="ext", status=FAILED)]), "", True),
     ],
 )
 def test_what_is_attached_again_and_when_the_old_copy_must_go_first(change: FileChange, reuse: str, gap: bool) -> None:
@@ -68,18 +72,18 @@ def test_what_is_attached_again_and_when_the_old_copy_must_go_first(change: File
 @pytest.mark.parametrize(
     ("change", "tries"),
     [
-        (only([A], [copy(status=FAILED, tries=2)]), 3),
-        (only([A], [copy(status=FAILED, tries=3)], retry_failed=True), 4),
-        (only([A], [copy(wanted(content="B"), tries=3)]), 1),
-        (only([A], [copy(status=FileStatus.IN_PROGRESS, tries=2)]), 2),
-        (only([A], [copy(tries=2, live={"lang": "de"})]), 2),
+        (only([A], [live_copy(status=FAILED, tries=2)]), 3),
+        (only([A], [live_copy(status=FAILED, tries=3)], retry_failed=True), 4),
+        (only([A], [live_copy(desired_file(content="B"), tries=3)]), 1),
+        (only([A], [live_copy(status=FileStatus.IN_PROGRESS, tries=2)]), 2),
+        (only([A], [live_copy(tries=2, live={"lang": "de"})]), 2),
     ],
 )
 def test_tries_count_ingestions_of_the_same_content(change: FileChange, tries: int) -> None:
     assert change.tries == tries
 
 
-BOTH = wanted(attributes={"lang": "de", "team": "docs"})
+BOTH = desired_file(attributes={"lang": "de", "team": "docs"})
 
 
 @pytest.mark.parametrize(
@@ -94,37 +98,37 @@ BOTH = wanted(attributes={"lang": "de", "team": "docs"})
     ids=["drifted", "added", "manifest", "each its own", "one field by both"],
 )
 def test_fields_say_who_changed_them(wants: object, live: dict[str, object], fields: list[tuple[object, ...]]) -> None:
-    change = only([wants], [copy(live=live)])  # type: ignore[arg-type] # a table of plain values
+    change = only([wants], [live_copy(live=live)])  # type: ignore[arg-type] # a table of plain values
     assert change.fields == tuple(FieldChange(*field) for field in fields)  # type: ignore[arg-type] # likewise
 
 
 def test_chunking_is_shown_where_the_service_reports_what_it_was() -> None:
-    change = only([A], [copy(replace(A, chunking=OLD), reported=OLD)])
+    change = only([A], [live_copy(replace(A, chunking=OLD), reported=OLD)])
     assert change.fields == (FieldChange("chunking", "400/100", "800/400"),)
-    assert only([A], [copy(replace(A, chunking=OLD))]).fields == ()
+    assert only([A], [live_copy(replace(A, chunking=OLD))]).fields == ()
 
 
 def test_attributes_of_others_are_kept_through_our_writes() -> None:
     settings = {"ignore_attributes": ("reviewed",)}
-    live = copy(live={"reviewed": True}, ignore=("reviewed",))
+    live = live_copy(live={"reviewed": True}, ignore=("reviewed",))
     assert plan_store([A], [live], settings=settings).unchanged == 1
     for change in (
-        only([wanted(content="B")], [live], settings=settings),
-        only([wanted(attributes={"lang": "de"})], [live], settings=settings),
+        only([desired_file(content="B")], [live], settings=settings),
+        only([desired_file(attributes={"lang": "de"})], [live], settings=settings),
     ):
         assert change.preserve == {"reviewed": True}
 
 
 def test_a_write_that_would_carry_too_many_attributes_is_refused_by_name() -> None:
     settings = {"ignore_attributes": tuple(f"x{n}" for n in range(3))}
-    file = wanted(attributes={f"a{n}": n for n in range(14)})
-    change = only([file], [copy(live={"x0": 1}, ignore=("x0",))], settings=settings)
+    file = desired_file(attributes={f"a{n}": n for n in range(14)})
+    change = only([file], [live_copy(live={"x0": 1}, ignore=("x0",))], settings=settings)
     assert change.action == "refuse"
     assert "17 attributes" in change.detail
 
 
 def test_a_change_names_the_key_a_moved_file_had() -> None:
-    change = only([wanted("b.md")], [copy()])
+    change = only([desired_file("b.md")], [live_copy()])
     assert (change.was, change.fields) == ("a.md", ())
 
 
@@ -132,20 +136,20 @@ def test_the_echo_of_a_service_is_no_drift() -> None:
     from tests.planner.builders import with_mark
     from vssync.model.digests import attributes_digest
 
-    garbled = copy(live={"lang": "EN"})
+    garbled = live_copy(live={"lang": "EN"})
     echoed = with_mark(garbled, echo=attributes_digest(garbled.attributes))
     same = plan_store([A], [echoed])
     assert (same.unchanged, [(note.kind, note.count) for note in same.notes]) == (1, [(NoteKind.ATTRIBUTES_REPORT, 1)])
     assert only([A], [replace(echoed, attributes={**echoed.attributes, "lang": "x"})]).reasons == ("drifted",)
-    assert only([wanted(attributes={"lang": "de"})], [echoed]).reasons == ("attributes_changed",)
+    assert only([desired_file(attributes={"lang": "de"})], [echoed]).reasons == ("attributes_changed",)
 
 
 def test_auto_is_not_eight_hundred() -> None:
-    assert only([replace(A, chunking=AUTO)], [copy(replace(A, chunking=Chunking(800, 400)))]).reasons == (
+    assert only([replace(A, chunking=AUTO)], [live_copy(replace(A, chunking=Chunking(800, 400)))]).reasons == (
         "chunking_changed",
     )
 
 
 @pytest.mark.parametrize(("age", "action"), [(600, "await"), (601, "replace")])
 def test_the_deadline_counts_by_the_services_clock(age: int, action: str) -> None:
-    assert only([A], [copy(status=FileStatus.IN_PROGRESS, at=NOW - age)]).action == action
+    assert only([A], [live_copy(status=FileStatus.IN_PROGRESS, at=NOW - age)]).action == action

@@ -8,16 +8,26 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import NOW, OLD, copy, plan_store, summary, unmarked, wanted, with_mark, without
+from tests.planner.builders import (
+    NOW,
+    OLD,
+    desired_file,
+    live_copy,
+    plan_store,
+    summary,
+    unmarked,
+    with_mark,
+    without_attributes,
+)
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import KEY, PROVISIONAL, Origin, UnreadableMark
 from vssync.model.plan import Action, NoteKind, Reason, StorePlan
 from vssync.model.state import Capabilities, DesiredFile, FileStatus, LiveFile, Upload
 
-A = wanted()
-EXT = wanted("terms.pdf", file_id="ext")
+A = desired_file()
+EXT = desired_file("terms.pdf", file_id="ext")
 RECHUNKED = replace(A, chunking=OLD)
-B = wanted(content="B")
+B = desired_file(content="B")
 BUSY, FAILED, CANCELLED, ODD = (
     FileStatus.IN_PROGRESS,
     FileStatus.FAILED,
@@ -26,7 +36,7 @@ BUSY, FAILED, CANCELLED, ODD = (
 )
 LONG_AGO = NOW - 601
 UNKEYED = replace(
-    with_mark(copy(), key=PROVISIONAL, content="?", chunking=PROVISIONAL, attributes=PROVISIONAL), attributes={}
+    with_mark(live_copy(), key=PROVISIONAL, content="?", chunking=PROVISIONAL, attributes=PROVISIONAL), attributes={}
 )
 
 
@@ -42,7 +52,7 @@ class Row:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-ADOPTED = with_mark(copy(), content=A.presumed_content, origin=Origin.ADOPTED)
+ADOPTED = with_mark(live_copy(), content=A.presumed_content, origin=Origin.ADOPTED)
 
 
 def row(name: str, files: Any, copies: Any, *changes: str, notes: str = "", **options: Any) -> Row:
@@ -56,92 +66,105 @@ def row(name: str, files: Any, copies: Any, *changes: str, notes: str = "", **op
     return Row(name, files, copies, tuple(told), tuple(notes.split()), options)
 
 
-BENT = with_mark(copy(live={"lang": "EN"}), echo=attributes_digest(copy(live={"lang": "EN"}).attributes))
+BENT = with_mark(live_copy(live={"lang": "EN"}), echo=attributes_digest(live_copy(live={"lang": "EN"}).attributes))
 ROWS = [
     row("nothing live", A, (), "a.md create missing"),
-    row("as it should be", A, copy()),
-    row("older copy of the same", A, [copy(), copy(id="f2", at=9_950)], "a.md delete superseded"),
-    row("wrong copy beside a right one", A, [copy(), copy(B, id="f2", at=9_950)], "a.md delete superseded"),
-    row("dead copy beside a right one", A, [copy(), copy(id="f2", status=FAILED)], "a.md delete superseded"),
+    row("as it should be", A, live_copy()),
+    row("older copy of the same", A, [live_copy(), live_copy(id="f2", at=9_950)], "a.md delete superseded"),
+    row("wrong copy beside a right one", A, [live_copy(), live_copy(B, id="f2", at=9_950)], "a.md delete superseded"),
+    row("dead copy beside a right one", A, [live_copy(), live_copy(id="f2", status=FAILED)], "a.md delete superseded"),
     row(
-        "manifest's attributes changed", replace(A, attributes={"lang": "de"}), copy(), "a.md update attributes_changed"
+        "manifest's attributes changed",
+        replace(A, attributes={"lang": "de"}),
+        live_copy(),
+        "a.md update attributes_changed",
     ),
-    row("somebody changed an attribute", A, copy(live={"lang": "de"}), "a.md update drifted"),
-    row("somebody added an attribute", A, copy(live={"x": 1}), "a.md update drifted"),
-    row("somebody took an attribute", A, without(copy(), "lang"), "a.md update drifted"),
+    row("somebody changed an attribute", A, live_copy(live={"lang": "de"}), "a.md update drifted"),
+    row("somebody added an attribute", A, live_copy(live={"x": 1}), "a.md update drifted"),
+    row("somebody took an attribute", A, without_attributes(live_copy(), "lang"), "a.md update drifted"),
     row(
         "true became 1",
-        wanted(attributes={"n": True}),
-        copy(wanted(attributes={"n": True}), live={"n": 1}),
+        desired_file(attributes={"n": True}),
+        live_copy(desired_file(attributes={"n": True}), live={"n": 1}),
         "a.md update drifted",
     ),
     row(
         "both changed an attribute",
         replace(A, attributes={"lang": "de"}),
-        copy(live={"lang": "fr"}),
+        live_copy(live={"lang": "fr"}),
         "a.md update attributes_changed drifted",
     ),
-    row("key edited", A, copy(live={KEY: "b.md"}), "a.md update drifted"),
-    row("key cut away", A, without(copy(), KEY), "a.md update drifted"),
-    row("update and surplus", A, [copy(id="f0", at=1), copy(live={"lang": "de"})], "a.md update drifted"),
-    row("being ingested", A, copy(status=BUSY), "a.md await ingesting"),
-    row("unknown status", A, copy(status=ODD), "a.md await ingesting"),
-    row("ingested with other attributes", A, copy(status=BUSY, live={"x": 1}), "a.md await ingesting drifted"),
-    row("being ingested, old serves", A, [copy(B), copy(id="f2", status=BUSY)], "a.md await ingesting"),
-    row("failed", A, copy(status=FAILED, error="server_error"), "a.md replace ingest_failed"),
-    row("cancelled", A, copy(status=CANCELLED), "a.md replace cancelled"),
-    row("stalled", A, copy(status=BUSY, at=LONG_AGO), "a.md replace stalled"),
-    row("stalled under an unknown status", A, copy(status=ODD, at=LONG_AGO), "a.md replace stalled"),
-    row("refused for good", A, copy(status=FAILED, error="unsupported_file"), "a.md refuse refused"),
-    row("unreadable for good", A, copy(status=FAILED, error="invalid_file"), "a.md refuse refused"),
-    row("tried often enough", A, copy(status=FAILED, tries=3), "a.md refuse refused"),
-    row("stalled often enough", A, copy(status=BUSY, at=LONG_AGO, tries=3), "a.md refuse refused"),
-    row("retried on request", A, copy(status=FAILED, tries=3), "a.md replace ingest_failed", retry_failed=True),
+    row("key edited", A, live_copy(live={KEY: "b.md"}), "a.md update drifted"),
+    row("key cut away", A, without_attributes(live_copy(), KEY), "a.md update drifted"),
+    row("update and surplus", A, [live_copy(id="f0", at=1), live_copy(live={"lang": "de"})], "a.md update drifted"),
+    row("being ingested", A, live_copy(status=BUSY), "a.md await ingesting"),
+    row("unknown status", A, live_copy(status=ODD), "a.md await ingesting"),
+    row("ingested with other attributes", A, live_copy(status=BUSY, live={"x": 1}), "a.md await ingesting drifted"),
+    row("being ingested, old serves", A, [live_copy(B), live_copy(id="f2", status=BUSY)], "a.md await ingesting"),
+    row("failed", A, live_copy(status=FAILED, error="server_error"), "a.md replace ingest_failed"),
+    row("cancelled", A, live_copy(status=CANCELLED), "a.md replace cancelled"),
+    row("stalled", A, live_copy(status=BUSY, at=LONG_AGO), "a.md replace stalled"),
+    row("stalled under an unknown status", A, live_copy(status=ODD, at=LONG_AGO), "a.md replace stalled"),
+    row("refused for good", A, live_copy(status=FAILED, error="unsupported_file"), "a.md refuse refused"),
+    row("unreadable for good", A, live_copy(status=FAILED, error="invalid_file"), "a.md refuse refused"),
+    row("tried often enough", A, live_copy(status=FAILED, tries=3), "a.md refuse refused"),
+    row("stalled often enough", A, live_copy(status=BUSY, at=LONG_AGO, tries=3), "a.md refuse refused"),
+    row("retried on request", A, live_copy(status=FAILED, tries=3), "a.md replace ingest_failed", retry_failed=True),
     row(
         "refused, surplus goes",
         A,
-        [copy(B, id="f0", at=1), copy(B, id="f1", at=2), copy(id="f2", status=FAILED, tries=3)],
+        [live_copy(B, id="f0", at=1), live_copy(B, id="f1", at=2), live_copy(id="f2", status=FAILED, tries=3)],
         "a.md delete superseded",
         "a.md refuse refused",
     ),
-    row("refused content changed", B, copy(status=FAILED, tries=3), "a.md create missing"),
-    row("content changed", B, copy(), "a.md replace content_changed"),
-    row("chunking changed", RECHUNKED, copy(), "a.md replace chunking_changed"),
-    row("both changed", replace(B, chunking=OLD), copy(), "a.md replace content_changed chunking_changed"),
+    row("refused content changed", B, live_copy(status=FAILED, tries=3), "a.md create missing"),
+    row("content changed", B, live_copy(), "a.md replace content_changed"),
+    row("chunking changed", RECHUNKED, live_copy(), "a.md replace chunking_changed"),
+    row("both changed", replace(B, chunking=OLD), live_copy(), "a.md replace content_changed chunking_changed"),
     row(
         "content and attributes changed, and somebody's edit goes",
         replace(B, attributes={"lang": "de"}),
-        copy(live={"lang": "fr"}),
+        live_copy(live={"lang": "fr"}),
         "a.md replace content_changed attributes_changed drifted",
     ),
     row(
         "asked for anew, and somebody's edit goes",
         A,
-        copy(live={"x": 1}),
+        live_copy(live={"x": 1}),
         "a.md replace requested drifted",
         replace=("guide/a.md",),
     ),
-    row("path became a file_id", EXT, copy(wanted("terms.pdf")), "terms.pdf replace content_changed"),
-    row("file_id became a path", wanted("terms.pdf"), copy(EXT, id="ext"), "terms.pdf replace content_changed"),
-    row("another file_id", EXT, copy(replace(EXT, file_id="other"), id="other"), "terms.pdf replace content_changed"),
-    row("only wrong busy ones", B, copy(status=BUSY), "a.md create missing"),
-    row("only wrong dead ones", B, copy(status=FAILED), "a.md create missing"),
-    row("asked for anew", A, copy(), "a.md replace requested", replace=("guide/a.md",)),
+    row("path became a file_id", EXT, live_copy(desired_file("terms.pdf")), "terms.pdf replace content_changed"),
+    row(
+        "file_id became a path",
+        desired_file("terms.pdf"),
+        live_copy(EXT, id="ext"),
+        "terms.pdf replace content_changed",
+    ),
+    row(
+        "another file_id",
+        EXT,
+        live_copy(replace(EXT, file_id="other"), id="other"),
+        "terms.pdf replace content_changed",
+    ),
+    row("only wrong busy ones", B, live_copy(status=BUSY), "a.md create missing"),
+    row("only wrong dead ones", B, live_copy(status=FAILED), "a.md create missing"),
+    row("asked for anew", A, live_copy(), "a.md replace requested", replace=("guide/a.md",)),
     row(
         "asked for anew, on its way",
         A,
-        [copy(), copy(id="f2", status=BUSY)],
+        [live_copy(), live_copy(id="f2", status=BUSY)],
         "a.md await ingesting",
         replace=("guide",),
     ),
     row("declared", EXT, (), "terms.pdf create missing"),
-    row("declared and attached", EXT, copy(EXT, id="ext")),
+    row("declared and attached", EXT, live_copy(EXT, id="ext")),
     row("unread content is taken as it is", A, ADOPTED, notes="unread"),
     row("an edit after adoption is seen", B, ADOPTED, "a.md replace content_changed"),
     row("unread content is brought in anew", A, ADOPTED, "a.md replace requested", replace=("guide/a.md",)),
-    row("left the manifest", (), copy(), "a.md delete not_in_manifest"),
-    row("left, prune off", (), copy(), notes="kept", settings={"prune": False}),
-    row("skipped", (), copy(), notes="skipped", settings={"skipped": {"a.md": "empty"}}),
+    row("left the manifest", (), live_copy(), "a.md delete not_in_manifest"),
+    row("left, prune off", (), live_copy(), notes="kept", settings={"prune": False}),
+    row("skipped", (), live_copy(), notes="skipped", settings={"skipped": {"a.md": "empty"}}),
     row(
         "attached, never marked for a key", (), UNKEYED, f"~{PROVISIONAL} delete superseded", settings={"prune": False}
     ),
@@ -151,75 +174,99 @@ ROWS = [
         replace(UNKEYED, id="ext"),
         "terms.pdf replace content_changed chunking_changed",
     ),
-    row("moved", wanted("b.md"), copy(), "b.md update moved"),
-    row("moved and drifted", wanted("b.md"), copy(live={"lang": "de"}), "b.md update moved drifted"),
-    row("moved and changed", wanted("b.md", attributes={"lang": "de"}), copy(), "b.md update moved attributes_changed"),
-    row("moved to another extension", wanted("b.txt"), copy(), "a.md delete not_in_manifest", "b.txt create missing"),
-    row("moved, prune off", wanted("b.md"), copy(), "b.md create missing", notes="kept", settings={"prune": False}),
+    row("moved", desired_file("b.md"), live_copy(), "b.md update moved"),
+    row("moved and drifted", desired_file("b.md"), live_copy(live={"lang": "de"}), "b.md update moved drifted"),
+    row(
+        "moved and changed",
+        desired_file("b.md", attributes={"lang": "de"}),
+        live_copy(),
+        "b.md update moved attributes_changed",
+    ),
+    row(
+        "moved to another extension",
+        desired_file("b.txt"),
+        live_copy(),
+        "a.md delete not_in_manifest",
+        "b.txt create missing",
+    ),
+    row(
+        "moved, prune off",
+        desired_file("b.md"),
+        live_copy(),
+        "b.md create missing",
+        notes="kept",
+        settings={"prune": False},
+    ),
     row(
         "two keys left with these bytes",
-        wanted("c.md"),
-        [copy(), copy(wanted("b.md"), id="f2")],
+        desired_file("c.md"),
+        [live_copy(), live_copy(desired_file("b.md"), id="f2")],
         "a.md delete not_in_manifest",
         "b.md delete not_in_manifest",
         "c.md create missing",
     ),
     row(
-        "two keys want what left", [wanted("b.md"), wanted("c.md")], copy(), "b.md update moved", "c.md create missing"
+        "two keys want what left",
+        [desired_file("b.md"), desired_file("c.md")],
+        live_copy(),
+        "b.md update moved",
+        "c.md create missing",
     ),
-    row("declared under a new key", EXT, copy(replace(EXT, key="old.pdf"), id="ext"), "terms.pdf update moved"),
-    row("erased mark", A, unmarked(copy()), "a.md create missing", notes="unmanaged"),
-    row("garbled mark", A, replace(copy(), mark=UnreadableMark("v1;kb")), "a.md create missing", notes="unmanaged"),
-    row("others' copy", A, copy(owner="kb/dev"), "a.md create missing", notes="foreign"),
-    row("others' copy taken over", A, copy(owner="kb/dev"), "a.md adopt other_owner", adopt_from="kb/dev"),
+    row("declared under a new key", EXT, live_copy(replace(EXT, key="old.pdf"), id="ext"), "terms.pdf update moved"),
+    row("erased mark", A, unmarked(live_copy()), "a.md create missing", notes="unmanaged"),
+    row(
+        "garbled mark", A, replace(live_copy(), mark=UnreadableMark("v1;kb")), "a.md create missing", notes="unmanaged"
+    ),
+    row("others' copy", A, live_copy(owner="kb/dev"), "a.md create missing", notes="foreign"),
+    row("others' copy taken over", A, live_copy(owner="kb/dev"), "a.md adopt other_owner", adopt_from="kb/dev"),
     row(
         "taken over and changed",
         A,
-        copy(owner="kb/dev", live={"x": 1}),
+        live_copy(owner="kb/dev", live={"x": 1}),
         "a.md adopt other_owner drifted",
         adopt_from="kb/dev",
     ),
-    row("declared, attached unmarked", EXT, unmarked(copy(id="ext"), attributes={}), notes="adoptable unmanaged"),
-    row("declared, adopted", EXT, unmarked(copy(id="ext"), attributes={}), "terms.pdf adopt unmarked", adopt=True),
+    row("declared, attached unmarked", EXT, unmarked(live_copy(id="ext"), attributes={}), notes="adoptable unmanaged"),
+    row("declared, adopted", EXT, unmarked(live_copy(id="ext"), attributes={}), "terms.pdf adopt unmarked", adopt=True),
     row(
         "declared, held by another owner",
         EXT,
-        copy(EXT, id="ext", owner="kb/dev"),
+        live_copy(EXT, id="ext", owner="kb/dev"),
         "terms.pdf refuse other_owner impossible",
         notes="foreign",
     ),
     row(
         "declared, attached as another key",
         [A, EXT],
-        copy(id="ext"),
+        live_copy(id="ext"),
         "terms.pdf refuse missing impossible",
     ),
     row(
         "attribute write impossible",
         A,
-        copy(live={"x": 1}),
+        live_copy(live={"x": 1}),
         "a.md refuse drifted impossible",
         capabilities=Capabilities(attribute_updates=False),
     ),
     row(
         "impossible, surplus goes",
         A,
-        [copy(id="f0", at=1), copy(live={"x": 1})],
+        [live_copy(id="f0", at=1), live_copy(live={"x": 1})],
         "a.md delete superseded",
         "a.md refuse drifted impossible",
         capabilities=Capabilities(attribute_updates=False),
     ),
     row(
         "move impossible",
-        wanted("b.md"),
-        copy(),
+        desired_file("b.md"),
+        live_copy(),
         "a.md delete not_in_manifest",
         "b.md create missing",
         capabilities=Capabilities(attribute_updates=False),
     ),
-    row("reported chunking", A, copy(reported=OLD), notes="chunking_report"),
+    row("reported chunking", A, live_copy(reported=OLD), notes="chunking_report"),
     row("bent attributes", A, BENT, notes="attributes_report"),
-    row("auto takes any report", replace(A, chunking=OLD), copy(replace(A, chunking=OLD), reported=OLD)),
+    row("auto takes any report", replace(A, chunking=OLD), live_copy(replace(A, chunking=OLD), reported=OLD)),
 ]
 
 
@@ -231,7 +278,7 @@ def test_a_situation_gives_these_changes_and_notes(case: Row) -> None:
 
 
 def by_name(copy_size: int = 1, **options: Any) -> StorePlan:
-    stranger = unmarked(copy(id="s1"), attributes={"owner": "team"})
+    stranger = unmarked(live_copy(id="s1"), attributes={"owner": "team"})
     upload = Upload("s1", "a.md", copy_size, 9_000)
     return plan_store([A], [stranger], uploads=[upload], **options)
 
@@ -259,14 +306,14 @@ def test_a_file_with_our_upload_name_and_size(
 
 
 def test_a_declared_file_is_not_adopted_by_name_for_another_key() -> None:
-    stranger = unmarked(copy(id="ext"), attributes={})
+    stranger = unmarked(live_copy(id="ext"), attributes={})
     uploads = [Upload("ext", "a.md", A.size, 9_000)]
     found = plan_store([A, EXT], [stranger], uploads=uploads, adopt=True)
     assert [summary(change)[:2] for change in found.files] == [("a.md", "create"), ("terms.pdf", "adopt")]
 
 
 def test_a_file_is_not_adopted_by_name_when_two_would_do() -> None:
-    strangers = [unmarked(copy(id=name), attributes={}) for name in ("s1", "s2")]
+    strangers = [unmarked(live_copy(id=name), attributes={}) for name in ("s1", "s2")]
     uploads = [Upload(name, "a.md", 1, 9_000) for name in ("s1", "s2")]
     found = plan_store([A], strangers, uploads=uploads, adopt=True)
     assert [summary(change) for change in found.files] == [("a.md", "create", ("missing",))]
@@ -274,7 +321,7 @@ def test_a_file_is_not_adopted_by_name_when_two_would_do() -> None:
 
 @pytest.mark.parametrize(("others", "action"), [((), Action.ADOPT), (tuple(f"a{n}" for n in range(15)), Action.REFUSE)])
 def test_an_adopted_file_must_have_room_for_what_others_own(others: tuple[str, ...], action: Action) -> None:
-    stranger = unmarked(copy(id="ext"), attributes={f"a{n}": n for n in range(15)})
+    stranger = unmarked(live_copy(id="ext"), attributes={f"a{n}": n for n in range(15)})
     (change,) = plan_store([EXT], [stranger], settings={"ignore_attributes": others}, adopt=True).files
     assert change.action is action
     assert ("18 attributes, 15 of them others'" in change.detail) is (action is Action.REFUSE)

@@ -12,16 +12,26 @@ from itertools import combinations_with_replacement
 
 import pytest
 
-from tests.planner.builders import OLD, OWNER, copy, live_store, plan, unmarked, wanted, with_mark
-from tests.planner.builders import declared as store_of
-from tests.planner.service import Files, effects
+from tests.planner.builders import (
+    OLD,
+    OWNER,
+    Files,
+    desired_file,
+    effects,
+    live_copy,
+    live_store,
+    plan,
+    unmarked,
+    with_mark,
+)
+from tests.planner.builders import desired_store as store_of
 from vssync.applier.lower import lower
 from vssync.model.marks import KEY, Mark
 from vssync.model.plan import Action, Plan
 from vssync.model.state import Capabilities, Contents, DesiredFile, FileStatus, IngestError, LiveFile
 
-UPLOADED = wanted()
-DECLARED = wanted(file_id="ext")
+UPLOADED = desired_file()
+DECLARED = desired_file(file_id="ext")
 DONE, FAILED = FileStatus.COMPLETED, FileStatus.FAILED
 STATUSES = {
     "done": (DONE, 9_900, ""),
@@ -36,17 +46,17 @@ PLAIN = len(STATUSES) * 3  # variants that differ in status, content and chunkin
 
 def variants(file: DesiredFile) -> Iterator[LiveFile]:
     """One copy in every form that matters: status by content by chunking, then attributes and marks."""
-    contents = (file, wanted(content="B"), replace(file, chunking=OLD))
+    contents = (file, desired_file(content="B"), replace(file, chunking=OLD))
     for status, at, error in STATUSES.values():
         for content in contents:
-            plain = copy(content, status=status, at=at)
+            plain = live_copy(content, status=status, at=at)
             yield replace(plain, error=IngestError(error) if error else None)
-    yield copy(file, live={"lang": "de"})
-    yield copy(file, status=FAILED, tries=3)
-    yield copy(file, status=FileStatus.IN_PROGRESS, live={KEY: "edited"})
-    yield with_mark(copy(), content=wanted().presumed_content)
-    yield copy(file, owner="kb/dev")
-    yield unmarked(copy(file))
+    yield live_copy(file, live={"lang": "de"})
+    yield live_copy(file, status=FAILED, tries=3)
+    yield live_copy(file, status=FileStatus.IN_PROGRESS, live={KEY: "edited"})
+    yield with_mark(live_copy(), content=desired_file().presumed_content)
+    yield live_copy(file, owner="kb/dev")
+    yield unmarked(live_copy(file))
 
 
 def states(file: DesiredFile) -> Iterator[Files]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import copy, declared, live_store, wanted
+from tests.planner.builders import desired_file, desired_store, live_copy, live_store
 from tests.planner.builders import plan as make
 from vssync.model.marks import STORE_PROTECT
 from vssync.model.plan import Plan
@@ -26,10 +26,10 @@ def plan(
     **options: Any,
 ) -> Plan:
     """A store `acme` of `live` files, of which some left the manifest and some have other content."""
-    files = [wanted(f"{n:03}.md", str(n)) for n in range(live)]
-    copies = tuple(copy(file, id=f"f{n}") for n, file in enumerate(files))
+    files = [desired_file(f"{n:03}.md", str(n)) for n in range(live)]
+    copies = tuple(live_copy(file, id=f"f{n}") for n, file in enumerate(files))
     wants = [replace(file, sha256="0" * 64) if n < changed else file for n, file in enumerate(files[: live - gone])]
-    store = declared(*wants, key="acme", guards=guards or Guards())
+    store = desired_store(*wants, key="acme", guards=guards or Guards())
     return make((store, *others), [(live_store(store), Contents(copies))], **options)
 
 
@@ -90,7 +90,7 @@ def test_a_refusal_says_what_it_looks_like_and_the_way_out(made: Plan, hint: str
 def test_a_store_is_left_out_only_where_there_are_others() -> None:
     (alone,) = plan(10, gone=4).refusals
     assert not any("--exclude" in line for line in alone.way_out)
-    (refusal,) = plan(10, gone=4, others=(declared(key="other"),)).refusals
+    (refusal,) = plan(10, gone=4, others=(desired_store(key="other"),)).refusals
     assert refusal.way_out[-1] == "Only acme?    vssync plan --exclude acme"
 
 
@@ -103,7 +103,7 @@ def test_a_protected_store_is_never_deleted() -> None:
 
 
 def test_deleting_a_store_on_purpose_is_not_counted_file_by_file() -> None:
-    copies = tuple(copy(wanted(f"{n}.md"), id=f"f{n}") for n in range(20))
+    copies = tuple(live_copy(desired_file(f"{n}.md"), id=f"f{n}") for n in range(20))
     made = make((), [(live_store(), Contents(copies))], allow_store_deletes=True)
     assert (len(made.stores[0].files), made.refusals) == (20, ())
 
@@ -130,7 +130,7 @@ def test_the_way_out_can_be_typed(options: dict[str, Any], command: str) -> None
 
 
 def test_a_long_key_keeps_its_distance() -> None:
-    live = live_store(declared(key="tenant-handbook"))
+    live = live_store(desired_store(key="tenant-handbook"))
     live = replace(live, metadata={**live.metadata, STORE_PROTECT: "true"})
-    (refusal,) = make(declared(key="other"), [(live, Contents())], allow_store_deletes=True).refusals
+    (refusal,) = make(desired_store(key="other"), [(live, Contents())], allow_store_deletes=True).refusals
     assert refusal.way_out[-1] == "Only tenant-handbook?  vssync plan --exclude tenant-handbook"

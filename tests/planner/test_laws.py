@@ -12,8 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.planner.builders import OLD, OWNER, batch, copy, declared, live_store, plan, unmarked, wanted, without
-from tests.planner.service import applied
+from tests.planner.builders import (
+    OLD,
+    OWNER,
+    applied,
+    desired_file,
+    desired_store,
+    live_batch,
+    live_copy,
+    live_store,
+    plan,
+    unmarked,
+    without_attributes,
+)
 from vssync.applier.lower import lower
 from vssync.model.marks import MARK, Mark
 from vssync.model.plan import Action, FileChange, Plan
@@ -30,7 +41,7 @@ contents = st.sampled_from(["A", "B", "C"])
 @st.composite
 def files(draw: st.DrawFn) -> tuple[DesiredFile, ...]:
     chosen = draw(st.lists(keys, unique=True, max_size=5))
-    return tuple(wanted(key, draw(contents), attributes=draw(maps), chunking=draw(chunkings)) for key in chosen)
+    return tuple(desired_file(key, draw(contents), attributes=draw(maps), chunking=draw(chunkings)) for key in chosen)
 
 
 @st.composite
@@ -38,8 +49,8 @@ def copies(draw: st.DrawFn) -> tuple[LiveFile, ...]:
     """A store's files as history may have left them: ours, others', unmarked, in every status."""
     found = []
     for n in range(draw(st.integers(0, 6))):
-        made = wanted(draw(keys), draw(contents), attributes=draw(maps), chunking=draw(chunkings))
-        live = copy(
+        made = desired_file(draw(keys), draw(contents), attributes=draw(maps), chunking=draw(chunkings))
+        live = live_copy(
             made,
             id=f"f{n}",
             status=draw(st.sampled_from(FileStatus)),
@@ -53,12 +64,12 @@ def copies(draw: st.DrawFn) -> tuple[LiveFile, ...]:
 
 
 def planned(wants: tuple[DesiredFile, ...], live: tuple[LiveFile, ...], **options: Any) -> Plan:
-    store = declared(*wants)
+    store = desired_store(*wants)
     return plan(store, [(live_store(store), Contents(live))], **options)
 
 
 def in_place(wants: tuple[DesiredFile, ...]) -> tuple[LiveFile, ...]:
-    return tuple(copy(file, id=f"f{n}") for n, file in enumerate(wants))
+    return tuple(live_copy(file, id=f"f{n}") for n, file in enumerate(wants))
 
 
 def float_numbers(value: Scalar) -> Scalar:
@@ -93,9 +104,9 @@ def test_what_a_service_does_to_values_is_no_change(
 def test_the_order_of_a_listing_changes_nothing(
     wants: tuple[DesiredFile, ...], live: tuple[LiveFile, ...], chance: random.Random
 ) -> None:
-    store = declared(*wants, protect=True)
-    others = [(live_store(declared(key=key, name=key), id=key), Contents()) for key in ("old", "older")]
-    batches = (batch("b1", *(file.id for file in live[:2])), batch("b2", *(file.id for file in live[2:])))
+    store = desired_store(*wants, protect=True)
+    others = [(live_store(desired_store(key=key, name=key), id=key), Contents()) for key in ("old", "older")]
+    batches = (live_batch("b1", *(file.id for file in live[:2])), live_batch("b2", *(file.id for file in live[2:])))
 
     def shuffled(values: Any) -> Any:
         return tuple(chance.sample(list(values), len(values)))
@@ -110,7 +121,7 @@ def test_the_order_of_a_listing_changes_nothing(
 def test_nothing_without_our_mark_is_named_but_to_adopt_it(
     wants: tuple[DesiredFile, ...], live: tuple[LiveFile, ...], adopt: bool, prune: bool
 ) -> None:
-    store = declared(*wants, prune=prune)
+    store = desired_store(*wants, prune=prune)
     (found,) = plan(store, [(live_store(store), Contents(live))], adopt=adopt).stores
     marks = {file.id: file.mark for file in live}
     for change in found.files:
@@ -157,7 +168,7 @@ def add_one(file: LiveFile, chance: random.Random) -> LiveFile:
 
 def take_one(file: LiveFile, chance: random.Random) -> LiveFile:
     name = chance.choice([*sorted(file.attributes), MARK])
-    return unmarked(file) if name == MARK else without(file, name)
+    return unmarked(file) if name == MARK else without_attributes(file, name)
 
 
 def end_one(file: LiveFile, chance: random.Random) -> LiveFile:
@@ -217,7 +228,7 @@ def test_content_digests_are_equal_exactly_when_the_knowledge_is(
     ],
 )
 def test_whatever_makes_another_knowledge_base_makes_another_digest(change: dict[str, Any]) -> None:
-    before, after = wanted(), replace(wanted(), **change)
+    before, after = desired_file(), replace(desired_file(), **change)
     assert planned((before,), ()).stores[0].digest != planned((after,), ()).stores[0].digest
     assert planned((before,), ()).stores[0].digest == planned((replace(before, filename="x.md"),), ()).stores[0].digest
 

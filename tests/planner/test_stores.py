@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import OWNER, copy, declared, live_store, plan, unmarked, wanted
+from tests.planner.builders import OWNER, desired_file, desired_store, live_copy, live_store, plan, unmarked
 from vssync.errors import Refused, VssyncError
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT, UnreadableMark
@@ -17,9 +17,9 @@ from vssync.planner.find_stores import match_stores
 
 EXPIRED = StoreStatus.EXPIRED
 EMPTY = Contents()
-GUIDE = declared()
-FULL = Contents((copy(),))
-NOT_OURS = Contents((unmarked(copy(), attributes={}),))
+GUIDE = desired_store()
+FULL = Contents((live_copy(),))
+NOT_OURS = Contents((unmarked(live_copy(), attributes={}),))
 
 
 def only(store: DesiredStore, *live: LiveStore, contents: Contents = EMPTY, **options: Any) -> StorePlan:
@@ -38,42 +38,49 @@ def marked_by(owner: str, **fields: Any) -> LiveStore:
 ROWS = [
     ("missing", GUIDE, [], {}, "create missing", ""),
     ("as it should be", GUIDE, [live_store()], {}, "", "vs1"),
-    ("renamed in the manifest", declared(name="new"), [live_store()], {}, "update settings_changed", "vs1"),
+    ("renamed in the manifest", desired_store(name="new"), [live_store()], {}, "update settings_changed", "vs1"),
     ("renamed by somebody", GUIDE, [live_store(name="new")], {}, "update drifted", "vs1"),
-    ("expiry", declared(expires_after_days=7), [live_store()], {}, "update settings_changed", "vs1"),
-    ("both", declared(name="x"), [live_store(name="y")], {}, "update settings_changed drifted", "vs1"),
-    ("protected", declared(protect=True), [live_store()], {}, "update settings_changed", "vs1"),
-    ("former key", declared(key="new", name="guide", was=("guide",)), [live_store()], {}, "update moved", "vs1"),
+    ("expiry", desired_store(expires_after_days=7), [live_store()], {}, "update settings_changed", "vs1"),
+    ("both", desired_store(name="x"), [live_store(name="y")], {}, "update settings_changed drifted", "vs1"),
+    ("protected", desired_store(protect=True), [live_store()], {}, "update settings_changed", "vs1"),
+    ("former key", desired_store(key="new", name="guide", was=("guide",)), [live_store()], {}, "update moved", "vs1"),
     ("unmarked", GUIDE, [marked_by("")], {}, "refuse unmarked not_allowed", "vs1"),
     ("adopted", GUIDE, [marked_by("")], {"adopt": True}, "adopt unmarked", "vs1"),
     ("two of this name", GUIDE, [marked_by(""), marked_by("", id="vs2")], {"adopt": True}, "refuse unmarked", ""),
     ("taken over", GUIDE, [marked_by("kb/dev")], {"adopt_from": "kb/dev"}, "adopt other_owner", "vs1"),
-    ("pinned", declared(id="vs1", name="x"), [marked_by("")], {}, "adopt unmarked", "vs1"),
-    ("pinned and gone", declared(id="vs9"), [], {}, "refuse missing", ""),
+    ("pinned", desired_store(id="vs1", name="x"), [marked_by("")], {}, "adopt unmarked", "vs1"),
+    ("pinned and gone", desired_store(id="vs9"), [], {}, "refuse missing", ""),
     (
         "pinned and expired",
-        declared(id="vs1"),
+        desired_store(id="vs1"),
         [marked_by("", status=EXPIRED)],
         {"allow_store_replace": True},
         "refuse expired",
         "vs1",
     ),
-    ("external", declared(external=True), [marked_by("kb/dev")], {}, "", "vs1"),
-    ("external and gone", declared(external=True), [], {}, "refuse missing", ""),
+    ("external", desired_store(external=True), [marked_by("kb/dev")], {}, "", "vs1"),
+    ("external and gone", desired_store(external=True), [], {}, "refuse missing", ""),
     (
         "external, two of this name",
-        declared(external=True),
+        desired_store(external=True),
         [marked_by(""), marked_by("", id="vs2")],
         {},
         "refuse unmarked",
         "",
     ),
-    ("external and expired", declared(external=True), [marked_by("", status=EXPIRED)], {}, "refuse expired", "vs1"),
+    (
+        "external and expired",
+        desired_store(external=True),
+        [marked_by("", status=EXPIRED)],
+        {},
+        "refuse expired",
+        "vs1",
+    ),
     ("expired", GUIDE, [live_store(status=EXPIRED)], {}, "refuse expired not_allowed", "vs1"),
     ("expired, replaced", GUIDE, [live_store(status=EXPIRED)], {"allow_store_replace": True}, "replace expired", "vs1"),
     (
         "expired, protected",
-        declared(protect=True),
+        desired_store(protect=True),
         [live_store(status=EXPIRED)],
         {"allow_store_replace": True},
         "refuse expired protected",
@@ -92,7 +99,7 @@ ROWS = [
     ("leftover of a lost reply", GUIDE, [live_store(id="vs0"), live_store()], {}, "", "vs1"),
     (
         "ours under another key",
-        declared(key="new", name="guide"),
+        desired_store(key="new", name="guide"),
         [live_store()],
         {"adopt": True},
         "update moved",
@@ -109,7 +116,7 @@ ROWS = [
     ),
     (
         "cannot be updated",
-        declared(name="new"),
+        desired_store(name="new"),
         [live_store()],
         {"capabilities": Capabilities(store_updates=False)},
         "refuse settings_changed impossible",
@@ -142,7 +149,7 @@ LEFT = [
     ("expired", live_store(status=EXPIRED), {"allow_store_deletes": True}, FULL, "delete not_in_manifest"),
     (
         "protected",
-        live_store(declared(), metadata={**live_store().metadata, STORE_PROTECT: "true"}),
+        live_store(desired_store(), metadata={**live_store().metadata, STORE_PROTECT: "true"}),
         {"allow_store_deletes": True},
         Contents(),
         "refuse not_in_manifest protected",
@@ -195,7 +202,7 @@ def test_every_word_about_stores_has_a_row(word: str) -> None:
     ("store", "live"),
     [
         (GUIDE, marked_by("kb/dev")),
-        (declared(id="vs1"), marked_by("other")),
+        (desired_store(id="vs1"), marked_by("other")),
         (GUIDE, marked_by("kb/devil")),
     ],
 )
@@ -206,8 +213,8 @@ def test_another_owners_store_is_refused_with_the_way_out(store: DesiredStore, l
 
 
 def test_environments_that_share_a_service_do_not_meet() -> None:
-    dev = live_store(declared(name="guide-dev"), owner="kb/dev")
-    found = only(declared(name="guide-prod"), dev, contents=FULL)
+    dev = live_store(desired_store(name="guide-dev"), owner="kb/dev")
+    found = only(desired_store(name="guide-prod"), dev, contents=FULL)
     assert (told(found), found.id, found.files) == ("create missing", "", ())
 
 
@@ -218,10 +225,10 @@ def test_two_stores_with_files_under_one_mark_are_an_error_that_names_both() -> 
 
 def test_of_several_the_one_with_files_is_used_and_the_other_noted() -> None:
     live = [(live_store(), FULL), (live_store(id="vs2", created_at=200), Contents())]
-    (found,) = plan(declared(wanted()), live).stores
+    (found,) = plan(desired_store(desired_file()), live).stores
     assert found.id == "vs1"
     assert [(note.kind, "vs2" in note.detail) for note in found.notes] == [(NoteKind.LEFT_STORE, True)]
-    deleted = plan(declared(wanted()), live, allow_store_deletes=True).stores
+    deleted = plan(desired_store(desired_file()), live, allow_store_deletes=True).stores
     assert [(store.key, told(store)) for store in deleted] == [("guide", ""), ("guide@vs2", "delete not_in_manifest")]
 
 
@@ -236,15 +243,15 @@ def test_a_newer_mark_of_somebody_else_is_nobodys_business() -> None:
 
 
 def test_a_newer_mark_on_a_file_names_its_version() -> None:
-    newer = replace(copy(), mark=UnreadableMark("v3;kb", 3))
+    newer = replace(live_copy(), mark=UnreadableMark("v3;kb", 3))
     with pytest.raises(VssyncError, match=r"guide.*f1.*version 3"):
-        plan(declared(wanted()), [(live_store(), Contents((newer,)))])
+        plan(desired_store(desired_file()), [(live_store(), Contents((newer,)))])
 
 
 def test_metadata_is_merged_and_only_our_own_dropped_keys_go() -> None:
-    before = declared(metadata={"team": "docs", "tier": "1"})
+    before = desired_store(metadata={"team": "docs", "tier": "1"})
     live = live_store(before, metadata={**live_store(before).metadata, "embedding": "x", STORE_BATCHES: "b1"})
-    after = declared(metadata={"team": "web"})
+    after = desired_store(metadata={"team": "web"})
     change = only(after, live).change
     assert change
     assert change.metadata == {
@@ -264,13 +271,13 @@ def test_keys_that_others_add_to_the_metadata_are_no_drift() -> None:
 
 
 def test_a_description_cannot_be_changed_and_is_noted() -> None:
-    found = only(declared(description="new"), live_store(description="old"))
+    found = only(desired_store(description="new"), live_store(description="old"))
     assert (told(found), [note.kind for note in found.notes]) == ("", [NoteKind.DESCRIPTION])
 
 
 @pytest.mark.parametrize("options", [{}, {"adopt": True}])
 def test_files_wait_until_their_store_is_ours(options: dict[str, Any]) -> None:
-    found = only(declared(wanted()), marked_by(""), **options)
+    found = only(desired_store(desired_file()), marked_by(""), **options)
     assert len(found.files) == (1 if options else 0)
     assert found.wanted == 1
 
@@ -278,10 +285,10 @@ def test_files_wait_until_their_store_is_ours(options: dict[str, Any]) -> None:
 def test_whose_contents_must_be_listed() -> None:
     stores = (
         live_store(id="used"),
-        live_store(declared(key="gone"), id="left"),
-        live_store(declared(key="old"), id="expired", status=EXPIRED),
-        live_store(declared(key="x", name="x"), id="theirs", owner="kb/dev"),
-        live_store(declared(key="y", name="y"), id="nobodys", owner=""),
+        live_store(desired_store(key="gone"), id="left"),
+        live_store(desired_store(key="old"), id="expired", status=EXPIRED),
+        live_store(desired_store(key="x", name="x"), id="theirs", owner="kb/dev"),
+        live_store(desired_store(key="y", name="y"), id="nobodys", owner=""),
     )
     matches = match_stores(Desired(OWNER, ServiceSpec(), (GUIDE,)), stores, Options())
     assert matches.wanted_ids == ("left", "used")
@@ -289,15 +296,15 @@ def test_whose_contents_must_be_listed() -> None:
     assert [key for key, _ in matches.undeclared] == ["gone", "old"]
 
 
-MARKED = live_store(declared(key="old", name="shared"))
+MARKED = live_store(desired_store(key="old", name="shared"))
 
 
 @pytest.mark.parametrize(
     ("stores", "live"),
     [
-        ((declared(key="new", name="shared"), declared(key="old", name="shared")), MARKED),
-        ((declared(key="new", was=("old",)), declared(key="old", name="shared")), MARKED),
-        ((declared(key="old", name="shared"), declared(key="new", id="vs1", name="shared")), MARKED),
+        ((desired_store(key="new", name="shared"), desired_store(key="old", name="shared")), MARKED),
+        ((desired_store(key="new", was=("old",)), desired_store(key="old", name="shared")), MARKED),
+        ((desired_store(key="old", name="shared"), desired_store(key="new", id="vs1", name="shared")), MARKED),
     ],
     ids=["name against mark", "former key against key", "mark against pin"],
 )
@@ -309,12 +316,12 @@ def test_a_live_store_belongs_to_one_store_of_the_manifest(stores: tuple[Desired
 
 
 def test_a_pin_is_stronger_than_a_mark() -> None:
-    found = plan((declared(), declared(key="new", id="vs1", name="guide")), [(live_store(), EMPTY)]).stores
+    found = plan((desired_store(), desired_store(key="new", id="vs1", name="guide")), [(live_store(), EMPTY)]).stores
     assert {store.key: store.id for store in found} == {"guide": "", "new": "vs1"}
 
 
 @pytest.mark.parametrize("fields", [{"external": True}, {"id": "vs1"}, {}])
 def test_two_stores_in_one_would_delete_each_others_files(fields: dict[str, Any]) -> None:
-    stores = (declared(key="a", name="x", **fields), declared(key="b", name="x", **fields))
+    stores = (desired_store(key="a", name="x", **fields), desired_store(key="b", name="x", **fields))
     with pytest.raises(Refused, match=r"a and b: both are the live store x \(vs1\)"):
         plan(stores, [(live_store(owner="", name="x"), EMPTY)], adopt=True)

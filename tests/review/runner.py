@@ -54,9 +54,9 @@ class Runner:
             pytest.skip("jq is not installed")
         self.checkout, self.state, tools = folder / "checkout", folder / "github", folder / "tools"
         self.out = folder / "temp/vssync-plan"
-        for made in (self.checkout, self.state, tools, folder / "temp"):
-            made.mkdir()
-        _program(tools / "gh", GH)
+        for created in (self.checkout, self.state, tools, folder / "temp"):
+            created.mkdir()
+        _write_program(tools / "gh", GH)
         (tools / "vssync").symlink_to(program())
         self.environment = {
             **os.environ,
@@ -114,12 +114,12 @@ class Runner:
 
     def keep_artifact(self) -> Path:
         """What the plan's job uploads; the next job begins without it."""
-        kept = self.state / "artifact"
-        shutil.rmtree(kept, ignore_errors=True)
-        shutil.move(self.out, kept)
-        return kept / "plan.json"
+        artifact = self.state / "artifact"
+        shutil.rmtree(artifact, ignore_errors=True)
+        shutil.move(self.out, artifact)
+        return artifact / "plan.json"
 
 
-def _program(path: Path, text: str) -> None:
+def _write_program(path: Path, text: str) -> None:
     path.write_text(text)
     path.chmod(0o755)

@@ -19,19 +19,19 @@ FILES = "stores: {docs: {files: [{path: '**/*.md', optional: true}]}}\n"
 
 @pytest.fixture
 def runner(tmp_path: Path) -> Runner:
-    made = Runner(tmp_path)
-    (made.checkout / ".git").mkdir()
-    (made.checkout / "a.md").write_text("harmless\n")
+    runner = Runner(tmp_path)
+    (runner.checkout / ".git").mkdir()
+    (runner.checkout / "a.md").write_text("harmless\n")
     (tmp_path / "secret.md").write_text(SECRET)
-    return made
+    return runner
 
 
-def attacks(runner: Runner, manifest: str, mode: str = "offline") -> tuple[int, str]:
+def run_attack(runner: Runner, manifest: str, mode: str = "offline") -> tuple[int, str]:
     """The exit code, and everything a stranger could read afterwards: log, summary, comment, artifact."""
     (runner.checkout / "vssync.yaml").write_text(manifest)
-    end = runner.run(RUN, MODE=mode, COMMENT="7", VSSYNC_API_KEY=SECRET)
-    told = [path.read_text() for path in runner.out.glob("*")]
-    return end.code, "\n".join([end.log, end.summary, *told])
+    result = runner.run(RUN, MODE=mode, COMMENT="7", VSSYNC_API_KEY=SECRET)
+    readable = [path.read_text() for path in runner.out.glob("*")]
+    return result.code, "\n".join([result.log, result.summary, *readable])
 
 
 @pytest.mark.parametrize("mode", ["offline", "plan"])
@@ -48,18 +48,18 @@ def attacks(runner: Runner, manifest: str, mode: str = "offline") -> tuple[int, 
     ],
 )
 def test_nothing_outside_of_the_checkout_is_read(runner: Runner, manifest: str, mode: str) -> None:
-    code, told = attacks(runner, manifest, mode)
+    code, readable = run_attack(runner, manifest, mode)
     assert code == 1
-    assert SECRET not in told
-    assert "root:x:0:0" not in told
+    assert SECRET not in readable
+    assert "root:x:0:0" not in readable
 
 
 def test_a_manifest_that_is_a_link_is_not_read(runner: Runner) -> None:
     (runner.checkout.parent / "secret.md").write_text(f"{SECRET}: 1\n")
     (runner.checkout / "vssync.yaml").symlink_to("../secret.md")
-    end = runner.run(RUN, MODE="offline")
-    assert end.code == 1
-    assert SECRET not in end.log + end.summary
+    result = runner.run(RUN, MODE="offline")
+    assert result.code == 1
+    assert SECRET not in result.log + result.summary
 
 
 @pytest.mark.parametrize("name", [".vssync", *(f".vssync/local{below}" for below in ("", *DATABASE))])
@@ -69,14 +69,14 @@ def test_the_local_service_keeps_nothing_outside_of_the_checkout(runner: Runner,
     link = runner.checkout / name
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(outside / link.name if "service.db" in name else outside)
-    code, told = attacks(runner, HEAD + FILES, "plan")
+    code, readable = run_attack(runner, HEAD + FILES, "plan")
     assert (code, list(outside.iterdir())) == (1, [])
-    assert f"{name}: is a link; the local service needs" in told
+    assert f"{name}: is a link, but must be" in readable
 
 
 def test_a_plan_leaves_a_checkout_as_it_is(runner: Runner) -> None:
     """Without a local service there, one that is empty is planned for."""
-    code, _ = attacks(runner, HEAD + FILES, "plan")
+    code, _ = run_attack(runner, HEAD + FILES, "plan")
     assert (code, (runner.checkout / ".vssync").exists()) == (0, False)
 
 
@@ -96,11 +96,11 @@ def test_no_program_of_the_checkout_is_run_while_installing(runner: Runner, tmp_
 def test_links_do_not_lead_out(runner: Runner, link: str) -> None:
     target = runner.checkout.parent if link == "folder" else runner.checkout.parent / "secret.md"
     (runner.checkout / link).symlink_to(target)
-    code, told = attacks(
+    code, readable = run_attack(
         runner, HEAD + f"stores: {{docs: {{files: [{{path: '{link}{'/**' if link == 'folder' else ''}'}}]}}}}\n"
     )
     assert code == 1
-    assert SECRET not in told
+    assert SECRET not in readable
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,10 @@ def test_links_do_not_lead_out(runner: Runner, link: str) -> None:
     ],
 )
 def test_no_credential_goes_to_a_host_of_the_manifest(runner: Runner, service: str) -> None:
-    code, told = attacks(runner, f"{HEAD}service: {service}\n{FILES}", "plan")
+    code, readable = run_attack(runner, f"{HEAD}service: {service}\n{FILES}", "plan")
     assert code == 1
-    assert SECRET not in told
-    assert not re.search(r"connect|resolve|timed out", told), "it was not even tried"
+    assert SECRET not in readable
+    assert not re.search(r"connect|resolve|timed out", readable), "it was not even tried"
 
 
 NAMES = [
@@ -142,12 +142,12 @@ NAMES = [
 @pytest.mark.parametrize("mode", ["offline", "plan"])
 def test_no_name_writes_into_the_comment_or_the_runner(runner: Runner, mode: str) -> None:
     for name in NAMES:
-        place = runner.checkout / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text("text\n")
-    code, told = attacks(runner, HEAD + FILES, mode)
-    assert code == 0, told
-    stopped = told.split("::stop-commands::")
+        path = runner.checkout / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("text\n")
+    code, readable = run_attack(runner, HEAD + FILES, mode)
+    assert code == 0, readable
+    stopped = readable.split("::stop-commands::")
     assert not re.search(r"^\s*::(?!stop-commands|[0-9a-f]{32}::)|^##\[", "".join(stopped[:1]), re.MULTILINE)
     comment = (runner.out / "plan.md").read_text()
     assert mode == "offline" or "script" in comment, "the names are there, as code"
@@ -161,7 +161,7 @@ def test_no_name_writes_into_the_comment_or_the_runner(runner: Runner, mode: str
 @pytest.mark.parametrize("mode", ["offline", "plan"])
 def test_what_an_error_prints_is_no_command_of_the_runner(runner: Runner, mode: str) -> None:
     (runner.checkout / "::add-mask::a.yaml").write_text("stores: [\n")
-    _, told = attacks(runner, HEAD + "include: ['*add-mask*.yaml']\n", mode)
-    token = re.search(r"::stop-commands::([0-9a-f]{32})\n(.*)\n::\1::", told, re.DOTALL)
+    _, readable = run_attack(runner, HEAD + "include: ['*add-mask*.yaml']\n", mode)
+    token = re.search(r"::stop-commands::([0-9a-f]{32})\n(.*)\n::\1::", readable, re.DOTALL)
     assert token
-    assert "::add-mask::" not in told.replace(token[2], "")
+    assert "::add-mask::" not in readable.replace(token[2], "")

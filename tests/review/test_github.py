@@ -53,13 +53,13 @@ GOOD_RUN = {"id": 41, "path": ".github/workflows/kb.yml", "head_repository": {"f
 
 @pytest.fixture
 def runner(tmp_path: Path) -> Runner:
-    made = Runner(tmp_path)
-    (made.checkout / ".git").mkdir()
-    (made.checkout / "docs").mkdir()
-    (made.checkout / "vssync.yaml").write_text(MANIFEST)
+    runner = Runner(tmp_path)
+    (runner.checkout / ".git").mkdir()
+    (runner.checkout / "docs").mkdir()
+    (runner.checkout / "vssync.yaml").write_text(MANIFEST)
     for number in range(12):
-        (made.checkout / f"docs/{number}.md").write_text(f"page {number}\n")
-    return made
+        (runner.checkout / f"docs/{number}.md").write_text(f"page {number}\n")
+    return runner
 
 
 def comments_of(runner: Runner) -> list[str]:
@@ -67,12 +67,12 @@ def comments_of(runner: Runner) -> list[str]:
 
 
 def test_a_plan_is_told_once_and_kept_up_to_date(runner: Runner) -> None:
-    end = runner.run(RUN, MODE="plan", COMMENT="7")
-    assert (end.code, end.outputs) == (0, {"changes": "true"})
+    result = runner.run(RUN, MODE="plan", COMMENT="7")
+    assert (result.code, result.outputs) == (0, {"changes": "true"})
     assert comments_of(runner) == [
         f"api --method POST repos/acme/kb/issues/7/comments -F body=@{runner.out / 'plan.md'} --silent"
     ]
-    assert runner.body == end.summary == (runner.out / "plan.md").read_text()
+    assert runner.body == result.summary == (runner.out / "plan.md").read_text()
     assert "12 to add" in runner.body
     others = {"id": 1, "user": {"login": "mallory"}, "body": runner.body}
     runner.knows(comments=[others, {"id": 2, "user": BOT, "body": runner.body}, {"id": 3, "user": BOT, "body": None}])
@@ -87,15 +87,15 @@ def test_without_changes_there_is_nothing_to_review(runner: Runner) -> None:
 
 
 def test_a_fork_is_looked_at_without_a_service(runner: Runner) -> None:
-    end = runner.run(RUN, MODE="offline")
-    assert end.code == 0
-    assert "12" in end.summary
+    result = runner.run(RUN, MODE="offline")
+    assert result.code == 0
+    assert "12" in result.summary
     assert runner.asked == []
     assert not (runner.checkout / ".vssync").exists()
     assert not (runner.out / "plan.json").exists()
 
 
-def shrunk(runner: Runner) -> None:
+def shrink_folder(runner: Runner) -> None:
     assert runner.run("vssync apply --yes").code == 0
     for number in range(8):
         (runner.checkout / f"docs/{number}.md").unlink()
@@ -114,48 +114,48 @@ def shrunk(runner: Runner) -> None:
     ],
 )
 def test_only_a_label_raises_a_guard(runner: Runner, labels: list[str], code: int) -> None:
-    shrunk(runner)
-    end = runner.run(RUN, MODE="plan", COMMENT="7", LABELS=json.dumps(labels))
-    assert end.code == code
+    shrink_folder(runner)
+    result = runner.run(RUN, MODE="plan", COMMENT="7", LABELS=json.dumps(labels))
+    assert result.code == code
     assert ("Refused" in runner.body) == (code == 3)
     assert not list(runner.checkout.rglob("pwned"))
 
 
-def reviewed(runner: Runner, **environment: str) -> Path:
+def save_reviewed_plan(runner: Runner, **environment: str) -> Path:
     assert runner.run(RUN, MODE="plan", **environment).code == 0
     return runner.keep_artifact()
 
 
-def merged(runner: Runner, **environment: str) -> Any:
+def run_merge(runner: Runner, **environment: str) -> Any:
     """The jobs of a push after the merge: fetch, then apply."""
     runner.knows(pulls=[MERGED], runs={"workflow_runs": [GOOD_RUN]})
     fetched = runner.run(FETCH)
     assert fetched.code == 0, fetched.log
-    told = {"LABELS": fetched.outputs["labels"], "COMMENT": fetched.outputs["number"], **environment}
-    return runner.run(RUN, MODE="apply", **told)
+    inputs = {"LABELS": fetched.outputs["labels"], "COMMENT": fetched.outputs["number"], **environment}
+    return runner.run(RUN, MODE="apply", **inputs)
 
 
 def test_the_reviewed_plan_is_applied(runner: Runner) -> None:
-    reviewed(runner)
-    end = merged(runner)
-    assert end.code == 0, end.log
-    assert "12 added" in end.summary
+    save_reviewed_plan(runner)
+    result = run_merge(runner)
+    assert result.code == 0, result.log
+    assert "12 added" in result.summary
     assert comments_of(runner)[-1].startswith("api --method POST repos/acme/kb/issues/7/comments")
     assert runner.run(RUN, MODE="plan").outputs == {"changes": "false"}
 
 
 def test_variables_are_those_of_the_plan(runner: Runner) -> None:
-    reviewed(runner, VARIABLES="site=there\n")
-    assert merged(runner, VARIABLES="site=elsewhere").code == 3
-    assert merged(runner, VARIABLES="site=there").code == 0
+    save_reviewed_plan(runner, VARIABLES="site=there\n")
+    assert run_merge(runner, VARIABLES="site=elsewhere").code == 3
+    assert run_merge(runner, VARIABLES="site=there").code == 0
 
 
 def test_a_stale_plan_writes_nothing(runner: Runner) -> None:
-    reviewed(runner)
+    save_reviewed_plan(runner)
     (runner.checkout / "docs/new.md").write_text("not reviewed\n")
-    end = merged(runner)
-    assert end.code == 3
-    assert "stale" in end.log
+    result = run_merge(runner)
+    assert result.code == 3
+    assert "stale" in result.log
     assert runner.run("vssync output").code == 1
 
 
@@ -170,21 +170,21 @@ def test_a_stale_plan_writes_nothing(runner: Runner) -> None:
     ],
 )
 def test_a_plan_with_options_nobody_allowed_is_not_applied(runner: Runner, options: dict[str, Any]) -> None:
-    path = reviewed(runner)
+    path = save_reviewed_plan(runner)
     plan = json.loads(path.read_text())
     path.write_text(json.dumps({**plan, "options": {**plan["options"], **options}}))
-    end = merged(runner)
-    assert end.code == 3
-    assert "made with other options" in end.summary
+    result = run_merge(runner)
+    assert result.code == 3
+    assert "made with other options" in result.summary
     assert runner.run("vssync output").code == 1
 
 
 def test_a_label_of_the_pull_request_holds_when_it_is_applied(runner: Runner) -> None:
-    shrunk(runner)
+    shrink_folder(runner)
     label = "vssync/max-delete=90%"
-    reviewed(runner, LABELS=json.dumps([label]))
-    assert merged(runner).code == 3
-    assert merged(runner, LABELS=json.dumps([label])).code == 0
+    save_reviewed_plan(runner, LABELS=json.dumps([label]))
+    assert run_merge(runner).code == 3
+    assert run_merge(runner, LABELS=json.dumps([label])).code == 0
 
 
 FORK = {**MERGED, "head": {"sha": "a" * 40, "repo": {"full_name": "mallory/kb"}}}
@@ -207,9 +207,9 @@ def test_only_a_plan_of_this_repository_and_workflow_counts(
     runner: Runner, pulls: list[Any], runs: list[Any], says: str
 ) -> None:
     runner.knows(pulls=pulls, runs={"workflow_runs": runs})
-    end = runner.run(FETCH)
-    assert end.code == 1
-    assert says in end.summary
+    result = runner.run(FETCH)
+    assert result.code == 1
+    assert says in result.summary
     assert not [line for line in runner.asked if line.startswith("run download")]
 
 
@@ -232,8 +232,8 @@ def test_drift_opens_updates_and_closes_one_issue(runner: Runner) -> None:
 @pytest.mark.parametrize("mode", ["plan", "offline", "drift"])
 def test_a_broken_manifest_fails_the_job(runner: Runner, mode: str) -> None:
     (runner.checkout / "vssync.yaml").write_text("version: 2\n")
-    end = runner.run(RUN, MODE=mode, COMMENT="7")
-    assert end.code == 1
+    result = runner.run(RUN, MODE=mode, COMMENT="7")
+    assert result.code == 1
     assert comments_of(runner) == []
 
 
@@ -252,7 +252,7 @@ def test_permissions_are_the_least() -> None:
     jobs = loaded(WORKFLOW)["jobs"]
     assert [loaded(path)["permissions"] for path in (WORKFLOW, CALLER)] == [{}, {}]
     writes = {
-        name: {right for right, how in job["permissions"].items() if how == "write"} for name, job in jobs.items()
+        name: {right for right, access in job["permissions"].items() if access == "write"} for name, job in jobs.items()
     }
     assert writes == {"offline": set(), "plan": {"pull-requests"}, "apply": {"pull-requests"}, "drift": {"issues"}}
     assert all(
@@ -264,8 +264,8 @@ def test_a_fork_gets_no_secret() -> None:
     tree = loaded(WORKFLOW)
     assert "pull_request_target" not in WORKFLOW.read_text() + CALLER.read_text()
     assert "workflow_run" not in tree["on"]
-    told = {name: re.findall(r"secrets\.[a-z-]+", json.dumps(job)) for name, job in tree["jobs"].items()}
-    assert told == {
+    secrets = {name: re.findall(r"secrets\.[a-z-]+", json.dumps(job)) for name, job in tree["jobs"].items()}
+    assert secrets == {
         "offline": [],
         "plan": ["secrets.plan-key"],
         "apply": ["secrets.apply-key"],
@@ -279,7 +279,7 @@ def test_the_example_gives_what_the_workflow_takes() -> None:
     (job,) = loaded(CALLER)["jobs"].values()
     called = loaded(WORKFLOW)["on"]["workflow_call"]
     assert set(job["with"]) <= set(called["inputs"])
-    assert {name for name, told in called["inputs"].items() if told.get("required")} <= set(job["with"])
+    assert {name for name, declared in called["inputs"].items() if declared.get("required")} <= set(job["with"])
     assert set(job["secrets"]) == set(called["secrets"])
     wanted = {right for job in loaded(WORKFLOW)["jobs"].values() for right in job["permissions"].items()}
     assert wanted <= set(job["permissions"].items()) | {("contents", "read")}

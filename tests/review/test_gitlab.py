@@ -46,11 +46,11 @@ PIPELINE = {"id": 8, "sha": "a" * 40, "status": "success"}
 
 @pytest.fixture
 def runner(tmp_path: Path) -> Runner:
-    made = Runner(tmp_path)
+    runner = Runner(tmp_path)
     curl = tmp_path / "tools/curl"
     curl.write_text(CURL)
     curl.chmod(0o755)
-    made.environment |= {
+    runner.environment |= {
         "CI_API_V4_URL": "https://gitlab.example.com/api/v4",
         "CI_PROJECT_ID": "1",
         "CI_MERGE_REQUEST_IID": "3",
@@ -61,28 +61,28 @@ def runner(tmp_path: Path) -> Runner:
         "VSSYNC_VARIABLES": "",
         "VSSYNC_GITLAB_TOKEN": "glpat-x",
     }
-    (made.checkout / "vssync.yaml").write_text("version: 1\nname: kb\nstores: {docs: {files: [{path: a.md}]}}\n")
-    (made.checkout / "a.md").write_text("text\n")
-    return made
+    (runner.checkout / "vssync.yaml").write_text("version: 1\nname: kb\nstores: {docs: {files: [{path: a.md}]}}\n")
+    (runner.checkout / "a.md").write_text("text\n")
+    return runner
 
 
-def job(runner: Runner, name: str, **environment: str) -> End:
+def run_job(runner: Runner, name: str, **environment: str) -> End:
     """A job's script behind what all jobs begin with, in one shell, but for installing."""
     *_installing, common = TEMPLATE[".vssync"]["before_script"]
     (script,) = TEMPLATE[name]["script"]
     return runner.run(f"{common}\n{script}", **environment)
 
 
-def planned(runner: Runner, **environment: str) -> Path:
-    assert job(runner, "vssync:plan", **environment).code == 0
-    kept = runner.state / "plan.json"
-    kept.write_text((runner.checkout / ".vssync-plan/plan.json").read_text())
+def save_plan(runner: Runner, **environment: str) -> Path:
+    assert run_job(runner, "vssync:plan", **environment).code == 0
+    saved = runner.state / "plan.json"
+    saved.write_text((runner.checkout / ".vssync-plan/plan.json").read_text())
     runner.knows(pulls=[MERGED], runs=[PIPELINE])
-    return kept
+    return saved
 
 
 def test_plan_then_apply_that_plan(runner: Runner) -> None:
-    planned(runner)
+    save_plan(runner)
     notes = "https://gitlab.example.com/api/v4/projects/1/merge_requests/3/notes"
     assert runner.asked[-1] == f"POST {notes}"
     assert "1 to add" in json.loads(runner.body)["body"]
@@ -91,15 +91,15 @@ def test_plan_then_apply_that_plan(runner: Runner) -> None:
         "update": 0,
         "delete": 0,
     }
-    end = job(runner, "vssync:apply")
-    assert end.code == 0, end.log
+    result = run_job(runner, "vssync:apply")
+    assert result.code == 0, result.log
 
 
 def test_one_note_is_kept_up_to_date(runner: Runner) -> None:
-    planned(runner)
+    save_plan(runner)
     body = json.loads(runner.body)["body"]
     runner.knows(comments=[{"id": 1, "author": {"id": 6}, "body": body}, {"id": 2, "author": {"id": 5}, "body": body}])
-    assert job(runner, "vssync:plan").code == 0
+    assert run_job(runner, "vssync:plan").code == 0
     assert runner.asked[-1].startswith("PUT ")
     assert runner.asked[-1].endswith("/notes/2")
 
@@ -116,16 +116,16 @@ def test_one_note_is_kept_up_to_date(runner: Runner) -> None:
 )
 def test_only_a_reviewed_plan_is_applied(runner: Runner, pulls: list[Any], runs: list[Any], says: str) -> None:
     runner.knows(pulls=pulls, runs=runs)
-    end = job(runner, "vssync:apply")
-    assert end.code == 1
-    assert says in end.log
+    result = run_job(runner, "vssync:apply")
+    assert result.code == 1
+    assert says in result.log
 
 
 def test_other_options_are_refused(runner: Runner) -> None:
-    path = planned(runner)
+    path = save_plan(runner)
     plan = json.loads(path.read_text())
     path.write_text(json.dumps({**plan, "options": {**plan["options"], "max_delete": {"share": 1.0}}}))
-    assert job(runner, "vssync:apply").code == 3
+    assert run_job(runner, "vssync:apply").code == 3
 
 
 GUARDED = """\
@@ -142,37 +142,37 @@ def test_a_label_raises_a_guard_and_variables_are_passed_on(runner: Runner) -> N
     (runner.checkout / "vssync.yaml").write_text(GUARDED)
     for number in range(12):
         (runner.checkout / f"{number}.md").write_text(f"{number}\n")
-    planned(runner, **lang)
-    assert job(runner, "vssync:apply", **lang).code == 0
+    save_plan(runner, **lang)
+    assert run_job(runner, "vssync:apply", **lang).code == 0
     for number in range(6):
         (runner.checkout / f"{number}.md").unlink()
-    refused = job(runner, "vssync:plan", **lang)
+    refused = run_job(runner, "vssync:plan", **lang)
     assert refused.code == 3
     assert "--max-delete 6" in json.loads(runner.body)["body"]
     assert json.loads((runner.checkout / ".vssync-plan/plan-gitlab.json").read_text())["delete"] == 6
-    planned(runner, **lang, CI_MERGE_REQUEST_LABELS="docs,vssync/max-delete=50%")
-    assert job(runner, "vssync:apply", **lang).code == 3
+    save_plan(runner, **lang, CI_MERGE_REQUEST_LABELS="docs,vssync/max-delete=50%")
+    assert run_job(runner, "vssync:apply", **lang).code == 3
     runner.knows(pulls=[{**MERGED, "labels": ["docs", "vssync/max-delete=50%"]}])
-    assert job(runner, "vssync:apply").code == 3
-    end = job(runner, "vssync:apply", **lang)
-    assert end.code == 0, end.log
+    assert run_job(runner, "vssync:apply").code == 3
+    result = run_job(runner, "vssync:apply", **lang)
+    assert result.code == 0, result.log
 
 
 def test_drift_opens_updates_and_closes_one_issue(runner: Runner) -> None:
     issues = "https://gitlab.example.com/api/v4/projects/1/issues"
-    assert job(runner, "vssync:drift").code == 2
+    assert run_job(runner, "vssync:drift").code == 2
     assert runner.asked[-1] == f"POST {issues}"
     issue = json.loads(runner.body)
     assert issue["description"].startswith("<!-- vssync:drift:kb -->\n")
     runner.knows(issues=[{"iid": 7, "author": {"id": 5}, "description": issue["description"]}])
-    assert job(runner, "vssync:drift").code == 2
+    assert run_job(runner, "vssync:drift").code == 2
     assert runner.asked[-1] == f"PUT {issues}/7"
-    planned(runner)
-    assert job(runner, "vssync:apply").code == 0
-    assert job(runner, "vssync:drift").code == 0
+    save_plan(runner)
+    assert run_job(runner, "vssync:apply").code == 0
+    assert run_job(runner, "vssync:drift").code == 0
     assert json.loads(runner.body) == {"state_event": "close"}
     runner.knows(issues=[])
-    assert job(runner, "vssync:drift").code == 0
+    assert run_job(runner, "vssync:drift").code == 0
     assert runner.asked[-1].startswith("GET ")
 
 
@@ -183,14 +183,14 @@ def test_the_token_goes_along_with_no_redirect(runner: Runner, name: str, status
     (runner.checkout.parent / "tools/curl").unlink()
     with listening(lambda _: Sent(200, "[]")) as thief:
 
-        def answer(got: Got) -> Sent:
-            return Sent(status, "", {"location": f"{thief.url.replace('127.0.0.1', 'localhost')}{got.target}"})
+        def answer(request: Got) -> Sent:
+            return Sent(status, "", {"location": f"{thief.url.replace('127.0.0.1', 'localhost')}{request.target}"})
 
-        with listening(answer) as place:
-            end = job(runner, name, CI_API_V4_URL=place.url)
-    assert end.code != 0
-    assert "redirects" in end.log
-    assert place.got[0].headers["private-token"] == "glpat-x"
+        with listening(answer) as server:
+            result = run_job(runner, name, CI_API_V4_URL=server.url)
+    assert result.code != 0
+    assert "redirects" in result.log
+    assert server.got[0].headers["private-token"] == "glpat-x"
     assert thief.got == []
 
 
@@ -210,13 +210,13 @@ def test_no_script_lets_a_redirect_take_a_header_along(path: Path) -> None:
 
 def test_a_broken_manifest_fails_with_its_own_code(runner: Runner) -> None:
     (runner.checkout / "vssync.yaml").write_text("version: 1\n")
-    assert job(runner, "vssync:plan").code == 1
+    assert run_job(runner, "vssync:plan").code == 1
     assert runner.asked == []
 
 
 def test_a_fork_asks_no_service(runner: Runner) -> None:
-    end = job(runner, "vssync:offline")
-    assert end.code == 0
-    assert "No service was asked" in end.log
+    result = run_job(runner, "vssync:offline")
+    assert result.code == 0
+    assert "No service was contacted" in result.log
     assert not (runner.checkout / ".vssync").exists()
     assert runner.asked == []

@@ -15,18 +15,18 @@ SCRIPTS = [*ACTION.glob("*.sh"), *(path for path in (ROOT / ".ci").iterdir() if 
 BESIDE = str(Path(sys.executable).parent)
 
 
-def linter(name: str) -> str:
+def linter_path(name: str) -> str:
     """The program beside this Python, or on the path; the test is skipped without it."""
-    found = shutil.which(name, path=BESIDE) or shutil.which(name)
-    if not found:
+    executable = shutil.which(name, path=BESIDE) or shutil.which(name)
+    if not executable:
         pytest.skip(f"{name} is not installed")
-    return found
+    return executable
 
 
 @pytest.mark.parametrize("folder", [".github", "examples/github/vssync.yml"])
 def test_workflows_pass_zizmor(folder: str) -> None:
     done = subprocess.run(
-        [linter("zizmor"), "--offline", "--no-progress", str(ROOT / folder)],
+        [linter_path("zizmor"), "--offline", "--no-progress", str(ROOT / folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -36,6 +36,6 @@ def test_workflows_pass_zizmor(folder: str) -> None:
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS), ids=lambda path: path.name)
 def test_scripts_pass_shellcheck(script: Path) -> None:
-    run = [linter("shellcheck"), "-x", str(script)]
+    run = [linter_path("shellcheck"), "-x", str(script)]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -22,7 +22,7 @@ RELEASED = (
 )
 
 
-def run(script: str, argument: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_script(script: str, argument: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """A script of the release in a checkout, with the Python that has the build backend."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     command = ["bash", f"{SCRIPTS}/{script}", argument]
@@ -38,12 +38,12 @@ def checkout(folder: Path, changelog: str) -> Path:
 
 
 def test_a_release_is_told_with_its_changes(tmp_path: Path) -> None:
-    done = run("check.sh", "v1.2.3", checkout(tmp_path, RELEASED))
+    done = run_script("check.sh", "v1.2.3", checkout(tmp_path, RELEASED))
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "- New.", "")
 
 
 @pytest.mark.parametrize(
-    ("tag", "changelog", "said"),
+    ("tag", "changelog", "message"),
     [
         ("v1.2.4", RELEASED, "says version 1.2.3"),
         ("1.2.3", RELEASED, "tag v1.2.3"),
@@ -57,10 +57,10 @@ def test_a_release_is_told_with_its_changes(tmp_path: Path) -> None:
         ("", RELEASED, "the tag is missing"),
     ],
 )
-def test_a_tag_that_does_not_fit_is_refused(tmp_path: Path, tag: str, changelog: str, said: str) -> None:
-    done = run("check.sh", tag, checkout(tmp_path, changelog))
+def test_a_tag_that_does_not_fit_is_refused(tmp_path: Path, tag: str, changelog: str, message: str) -> None:
+    done = run_script("check.sh", tag, checkout(tmp_path, changelog))
     assert (done.returncode, done.stdout) == (1, "")
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_builds_are_the_same_bytes(committed: Path, tmp_path: Path) -> None:
-    done = run("build.sh", str(tmp_path / "dist"), committed)
+    done = run_script("build.sh", str(tmp_path / "dist"), committed)
     assert done.returncode == 0, done.stderr
     built = sorted(path.name for path in (tmp_path / "dist").iterdir())
     assert [name.partition("-")[0] + name[name.rindex(".") :] for name in built] == ["vssync.whl", "vssync.gz"]
@@ -90,7 +90,7 @@ def test_what_no_commit_holds_is_not_released(committed: Path, tmp_path: Path) -
     stray = committed / "vssync/stray.py"
     stray.write_text("")
     try:
-        done = run("build.sh", str(tmp_path / "dist"), committed)
+        done = run_script("build.sh", str(tmp_path / "dist"), committed)
     finally:
         stray.unlink()
     assert done.returncode == 1
@@ -98,7 +98,7 @@ def test_what_no_commit_holds_is_not_released(committed: Path, tmp_path: Path) -
 
 
 def test_nothing_old_is_released(committed: Path, tmp_path: Path) -> None:
-    done = run("build.sh", str(tmp_path), committed)
+    done = run_script("build.sh", str(tmp_path), committed)
     assert done.returncode == 1
     assert "exists already" in done.stderr
 

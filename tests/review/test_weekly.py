@@ -23,7 +23,7 @@ def test_it_runs_the_newest_and_the_lowest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("issues", "where"),
+    ("issues", "path"),
     [
         ([], "issues"),
         ([ISSUE], "issues/5/comments"),
@@ -31,11 +31,11 @@ def test_it_runs_the_newest_and_the_lowest() -> None:
         ([ISSUE | {"body": "<!-- vssync:drift:kb -->"}], "issues"),
     ],
 )
-def test_one_issue_is_open_while_it_fails(tmp_path: Path, issues: list[dict[str, Any]], where: str) -> None:
+def test_one_issue_is_open_while_it_fails(tmp_path: Path, issues: list[dict[str, Any]], path: str) -> None:
     runner = Runner(tmp_path)
     runner.knows(issues=issues)
     assert runner.run(TELL, RUN=RUN).code == 0
     (written,) = (call for call in runner.asked if "--method" in call)
-    assert written.startswith(f"api --method POST repos/acme/kb/{where} ")
+    assert written.startswith(f"api --method POST repos/acme/kb/{path} ")
     assert runner.body.startswith("<!-- vssync:weekly -->\n")
     assert RUN in runner.body

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.review.runner import ROOT
-from tests.review.test_linters import linter
+from tests.review.test_linters import linter_path
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 RELEASE = sorted((ROOT / ".github/release").glob("*.sh"))
@@ -36,7 +36,7 @@ SCRIPTS = [
 
 @pytest.mark.parametrize("text", SCRIPTS)
 def test_what_is_run_passes_shellcheck(text: str) -> None:
-    command = [linter("shellcheck"), "--shell=bash", "-"]
+    command = [linter_path("shellcheck"), "--shell=bash", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

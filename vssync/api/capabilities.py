@@ -1,7 +1,7 @@
-"""What tells that a service lacks something, by how it refuses. Pure; what to do instead is for the callers.
+"""Which capability a service lacks, told from how it refuses a request. Pure; the fallbacks are the callers'.
 
-A refusal of one file, or of a store that is not there, must not look like a missing way: then every later file
-would go the long way round.
+A refusal of one file, or of a store that does not exist, must not look like a missing capability: then all later files
+would take the slower fallback.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from vssync.errors import ServiceError
 
 
 class MissingCapability(StrEnum):
-    """What a service refused to know; the values are the manifest's `capabilities`."""
+    """What a service cannot do; the values are the names of the manifest's `capabilities`."""
 
     ATTRIBUTES = "attributes"
     ATTRIBUTE_UPDATES = "attribute_updates"
@@ -23,39 +23,39 @@ class MissingCapability(StrEnum):
     LIST_BATCHES = "list_batches"
 
 
-_NO_SUCH_ROUTE = (404, 405, 501)
-_BAD_FORM = (400, 422)
+_MISSING_ROUTE = (404, 405, 501)
+_INVALID_BODY = (400, 422)
 _ABOUT_ONE_FILE = ("unsupported_file", "invalid_file", "file_already_attached")
 _NO_ATTRIBUTES = re.compile(r"\bunknown (?:parameter|field)\W+(?:files\b\W*\d*\W*)?attributes\b", re.IGNORECASE)
-_FORM = re.compile(r"\bfile_ids\b|\bunknown (?:parameter|field)\W+files\b", re.IGNORECASE)
+_FILES_FORM = re.compile(r"\bfile_ids\b|\bunknown (?:parameter|field)\W+files\b", re.IGNORECASE)
 
 
 def missing_from_create_error(error: ServiceError, file_ids: Iterable[str] = ()) -> MissingCapability | None:
-    """What refusing to attach files of these ids, in a batch with `files` or one by one, tells of the service.
+    """What a service lacks that refuses to attach files of these ids, in a batch with `files` or one by one.
 
-    A 404 tells BATCHES only of a store that is known to be there: ask `Client.is_ready` before you believe it.
+    A 404 means BATCHES only for a store that is known to exist: ask `Client.is_ready` before you believe it.
     """
     answer = error.answer
     if any(file_id in answer.message for file_id in file_ids) or answer.code in _ABOUT_ONE_FILE:
         return None
-    if answer.status in _NO_SUCH_ROUTE:
+    if answer.status in _MISSING_ROUTE:
         return MissingCapability.BATCHES
-    if answer.status in _BAD_FORM and _NO_ATTRIBUTES.search(answer.message):
+    if answer.status in _INVALID_BODY and _NO_ATTRIBUTES.search(answer.message):
         return MissingCapability.ATTRIBUTES
-    about_form = answer.param in ("files", "file_ids") or _FORM.search(answer.message)
-    return MissingCapability.BATCH_FILES if answer.status in _BAD_FORM and about_form else None
+    is_about_form = answer.param in ("files", "file_ids") or _FILES_FORM.search(answer.message)
+    return MissingCapability.BATCH_FILES if answer.status in _INVALID_BODY and is_about_form else None
 
 
 def missing_from_update_error(error: ServiceError) -> MissingCapability | None:
-    """What refusing to change a store file's attributes tells; a 404 may also mean that the file is not there."""
+    """What a service lacks that refuses to change a store file's attributes; a 404 may also mean a missing file."""
     return MissingCapability.ATTRIBUTE_UPDATES if is_permanent(error) else None
 
 
 def missing_from_list_error(error: ServiceError) -> MissingCapability | None:
-    """What refusing to list batches tells; a 400 or 404 may also mean that this store is not there."""
-    return MissingCapability.LIST_BATCHES if error.answer.status in (400, *_NO_SUCH_ROUTE) else None
+    """What a service lacks that refuses to list batches; a 400 or 404 may also mean that the store does not exist."""
+    return MissingCapability.LIST_BATCHES if error.answer.status in (400, *_MISSING_ROUTE) else None
 
 
 def is_permanent(error: ServiceError) -> bool:
-    """Whether the refusal concerns the whole service, so that asking for another store is a waste."""
+    """Whether the refusal concerns the whole service, so that asking for another store is useless."""
     return error.answer.status in (405, 501)

@@ -67,8 +67,12 @@ def _send(store: StoreContext, files: Sequence[PendingFile], capabilities: Capab
         # Some services answer with the store's id: then nothing is known of the batch, and its files are looked at.
         return InFlightBatch(tuple(files), "" if batch_id == store.id else batch_id)
     if capabilities.batches and capabilities.attribute_updates:
-        for _, alike in groupby(sorted(files, key=_chunking), _chunking):
-            _send_shared_batch(store, list(alike))
+        # Batches whose files share one chunking and a provisional mark; each file's own attributes come after it.
+        for _, group in groupby(sorted(files, key=_chunking), _chunking):
+            alike = list(group)
+            file_ids = [file.file_id for file in alike]
+            store.writes.create_batch_of(store.id, file_ids, alike[0].put.chunking, alike[0].mark.as_provisional())
+            store.run.watcher.on_batch_sent(store.key)
         return InFlightBatch(tuple(files))
     (file,) = files
     store.writes.attach(store.id, file.entry)
@@ -77,13 +81,6 @@ def _send(store: StoreContext, files: Sequence[PendingFile], capabilities: Capab
 
 def _chunking(file: PendingFile) -> tuple[int, int]:
     return file.put.chunking.size, file.put.chunking.overlap
-
-
-def _send_shared_batch(store: StoreContext, files: list[PendingFile]) -> None:
-    """A batch whose files share one chunking and a provisional mark; each file's own attributes come after it."""
-    shared_mark = files[0].mark.as_provisional()
-    store.writes.create_batch_of(store.id, [file.file_id for file in files], files[0].put.chunking, shared_mark)
-    store.run.watcher.on_batch_sent(store.key)
 
 
 def _handle_refusal(

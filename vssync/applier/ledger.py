@@ -69,7 +69,9 @@ class UploadLedger:
         """`spares` are unheld uploads of earlier runs, `shared` what this run wants uploaded more than once."""
         self._owner_name = owner.split("/", maxsplit=1)[0]
         for upload in spares:
-            self._entries[upload.file_id] = LedgerEntry(UploadState.SPARE, _describe_spare(upload))
+            taken_out = "upload that an earlier run took out of its store"
+            why = f"upload of {upload.name}, of an earlier run" if upload.name else taken_out
+            self._entries[upload.file_id] = LedgerEntry(UploadState.SPARE, why)
             self._spares.setdefault((upload.sha256, upload.name), []).append(upload.file_id)
         self._turns = {identity: self._new_lock() for identity in shared}
         self._offers = {identity: [] for identity in self._turns}
@@ -169,20 +171,11 @@ class UploadLedger:
             return ""
 
     def _take_spare(self, identity: UploadIdentity, is_usable: Callable[[str], bool]) -> str:
-        """The first usable spare; the others are no concern of this run."""
-        while file_id := self._next_spare(identity):
+        """The first usable spare. Two threads never take of one identity at a time: it is wanted once, or has turns."""
+        spares = self._spares.get(identity, [])
+        while spares:
+            file_id = spares.pop(0)
             if is_usable(file_id):
                 return file_id
             self.record_gone(file_id)
         return ""
-
-    def _next_spare(self, identity: UploadIdentity) -> str:
-        with self._lock:
-            spares = self._spares.get(identity)
-            return spares.pop(0) if spares else ""
-
-
-def _describe_spare(upload: UnattachedUpload) -> str:
-    if not upload.name:
-        return "upload that an earlier run took out of its store"
-    return f"upload of {upload.name}, of an earlier run"

@@ -6,6 +6,7 @@ Each is read once after it was written: without its mark the next plan would not
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from vssync.applier.context import ApplyRun, StoreContext
@@ -53,13 +54,14 @@ def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
             f"uploads in the store {store_id}, which could not be listed before it was deleted: {error}"
         )
         return ()
-    return tuple(file.id for file in files if _is_uploaded_by(owner, file.mark))
-
-
-def _is_uploaded_by(owner: object, mark: object) -> bool:
-    if not (isinstance(owner, StoreMark) and isinstance(mark, Mark)):
-        return False
-    return mark.owner == owner.owner and mark.origin is Origin.UPLOADED
+    if not isinstance(owner, StoreMark):
+        return ()
+    marks = ((file.id, file.mark) for file in files)
+    return tuple(
+        file_id
+        for file_id, mark in marks
+        if isinstance(mark, Mark) and mark.owner == owner.owner and mark.origin is Origin.UPLOADED
+    )
 
 
 def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
@@ -144,16 +146,13 @@ class BatchNote:
 
     def _check_needed(self) -> bool:
         """Asked once a store, and only when there is a batch to note."""
+        capabilities = self._store.run.capabilities
         if self._is_needed is None:
-            capabilities = self._store.run.capabilities
-            self._is_needed = capabilities.store_updates and capabilities.batches and self._lists_no_batches()
+            self._is_needed = False
+            if capabilities.store_updates and capabilities.batches:
+                with suppress(VssyncError):
+                    self._is_needed = self._store.client.list_batches(self._store.id) is None
         return self._is_needed
-
-    def _lists_no_batches(self) -> bool:
-        try:
-            return self._store.client.list_batches(self._store.id) is None
-        except VssyncError:
-            return False
 
     def _write(self, batch_ids: tuple[str, ...]) -> None:
         """Metadata that others own is sent along unchanged, since a write replaces the whole map."""

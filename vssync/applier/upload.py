@@ -65,7 +65,9 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
         if put.unfinished and _is_completed_as_wanted(store, put):
             return PendingFile(put, put.file_id, put.mark, completed=True)
         if put.file_id and not put.file.file_id and _find_upload(store, put.file_id) is None:
-            put = _as_new_upload(put)
+            # It gets an upload of its own, and a mark that says so.
+            new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED)
+            put = replace(put, file_id="", mark=new_mark)
         if not put.file_id:
             uploaded = store.run.ledger.obtain(
                 store.id,
@@ -95,11 +97,6 @@ def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
     if file.status is not FileStatus.COMPLETED or not isinstance(live, Mark):
         return False
     return (live.key, live.content, live.chunking) == (wanted.key, wanted.content, wanted.chunking)
-
-
-def _as_new_upload(put: Put) -> Put:
-    """The put with an upload of its own in place of the File that it was to reuse, and a mark that says so."""
-    return replace(put, file_id="", mark=replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED))
 
 
 def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
@@ -168,10 +165,11 @@ def recover_upload(store: StoreContext, file: DesiredFile, sent_at: int | None, 
     since = (sent_at or 0) - _CLOCK_SKEW
 
     def find() -> str:
-        """Newest first, so that the whole account is not read."""
+        """Newest first, so that the whole account is not read. One that this run uses or the store holds is another."""
         new = takewhile(lambda upload: upload.created_at >= since, store.client.list_uploads())
         alike = (upload.id for upload in new if (upload.filename, upload.size) == (file.filename, file.size))
-        return next((file_id for file_id in alike if _is_free(store, file_id)), "")
+        unknown = (file_id for file_id in alike if not store.run.ledger.is_known(file_id))
+        return next((file_id for file_id in unknown if not store.client.is_attached(store.id, file_id)), "")
 
     try:
         file_id = poll_until(store.run, find, timeout=_LISTED)
@@ -180,8 +178,3 @@ def recover_upload(store: StoreContext, file: DesiredFile, sent_at: int | None, 
     if not file_id:
         raise lost
     return file_id
-
-
-def _is_free(store: StoreContext, file_id: str) -> bool:
-    """Whether this run has no other use for a File, and the store does not hold it: it attaches only once."""
-    return not store.run.ledger.is_known(file_id) and not store.client.is_attached(store.id, file_id)

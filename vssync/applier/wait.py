@@ -117,6 +117,8 @@ def wait_for_file(store: StoreContext, file_id: str, until: float) -> LiveFile:
 
 def wait_until_detached(store: StoreContext, file_id: str) -> None:
     """Waits until a detached file is not listed any more. Raises VssyncError when it stays."""
-    is_listed = poll_until(store.run, lambda: store.client.is_attached(store.id, file_id), lambda listed: not listed)
+    is_listed = poll_until(
+        store.run, lambda: store.client.is_attached(store.id, file_id), lambda is_listed: not is_listed
+    )
     if is_listed:
         raise VssyncError(f"{file_id}: still attached to {store.id} long after it was detached; apply again later")

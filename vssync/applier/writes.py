@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from vssync.api.client import Client
 from vssync.api.parse import AttachmentEntry, BatchPoll
@@ -84,13 +84,13 @@ class Writes:
         with self._journaled(Write(Operation.CANCEL, store_id, name=batch_id)):
             self.client.cancel_batch(store_id, batch_id)
 
-    def create_store(self, body: Mapping[str, Any]) -> LiveStore:
+    def create_store(self, body: Mapping[str, object]) -> LiveStore:
         with self._journaled(Write(Operation.CREATE_STORE, name=str(body["name"]))) as record_id:
             live = self.client.create_store(body)
             record_id(live.id)
         return live
 
-    def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
+    def update_store(self, store_id: str, body: Mapping[str, object]) -> LiveStore:
         with self._journaled(Write(Operation.UPDATE_STORE, store_id)):
             return self.client.update_store(store_id, body)
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from vssync.auth.bearer import bearer
+from vssync.auth.bearer import bearer_credential
 from vssync.auth.credential import Credential
-from vssync.auth.iam import iam
+from vssync.auth.iam import iam_credential
 from vssync.endpoints import Endpoint
 from vssync.providers import AuthKind
 
 
-def make(
+def create_credential(
     endpoint: Endpoint, environment: Mapping[str, str], *, ask: Callable[[str], str] | None = None
 ) -> Credential | None:
     """The credential for an endpoint, None where it takes none. `ask` asks a person for a key's passphrase.
@@ -25,5 +25,5 @@ def make(
     if endpoint.auth is AuthKind.NONE:
         return None
     if endpoint.auth is AuthKind.BEARER:
-        return bearer(endpoint, environment)
-    return iam(endpoint, environment, ask)
+        return bearer_credential(endpoint, environment)
+    return iam_credential(endpoint, environment, ask)

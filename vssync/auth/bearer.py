@@ -13,20 +13,20 @@ from vssync.endpoints import Endpoint
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
-class Bearer(Credential):
+class BearerCredential(Credential):
     """Sends a key; `source` is the variable it came from."""
 
     def __init__(self, endpoint: Endpoint, key: str, source: str) -> None:
         super().__init__(endpoint, f"bearer key from {source}")
         self._key = key
 
-    def prove(self, request: httpx.Request) -> Flow:
+    def authenticate(self, request: httpx.Request) -> Flow:
         """Adds the key."""
         request.headers["Authorization"] = f"Bearer {self._key}"
         yield request
 
 
-def bearer(endpoint: Endpoint, environment: Mapping[str, str]) -> Bearer:
+def bearer_credential(endpoint: Endpoint, environment: Mapping[str, str]) -> BearerCredential:
     """The key of this endpoint's provider.
 
     Raises CredentialError, naming the variables, where none is set or what is set cannot be a key.
@@ -40,4 +40,4 @@ def bearer(endpoint: Endpoint, environment: Mapping[str, str]) -> Bearer:
         raise CredentialError(
             f"{source}: holds a character that no key has, such as a space, a line end or a typographic quote"
         )
-    return Bearer(endpoint, key, source)
+    return BearerCredential(endpoint, key, source)

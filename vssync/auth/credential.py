@@ -1,4 +1,4 @@
-"""What every credential shares: it goes to its own service only, and never shows what it holds."""
+"""What all credentials share: they are sent to their own service only, and never shown."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Credential(httpx.Auth):
         """
         if _origin(request.url) not in self._origins:
             raise CredentialError(f"{request.url.host}: not an address of this service; no credential is sent there")
-        yield from self.prove(request)
+        yield from self.authenticate(request)
 
-    def prove(self, request: httpx.Request) -> Flow:
+    def authenticate(self, request: httpx.Request) -> Flow:
         """Adds the proof and sends the request, as `httpx.Auth.auth_flow` does."""
         raise NotImplementedError
 

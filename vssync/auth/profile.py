@@ -1,7 +1,6 @@
-"""Reads a profile of OCI's configuration file, keeping apart what it says itself and what it inherits.
+"""Reads a profile of OCI's configuration file, keeping its own settings apart from inherited ones.
 
-Every profile inherits from [DEFAULT], which is right for a tenancy and wrong for a session's key or another user's
-token. This module decides nothing about signing.
+Every profile inherits from [DEFAULT], which is right for a tenancy and wrong for a session's key or token.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from vssync.auth.credential import CredentialError
 DEFAULT = "DEFAULT"
 _VARIABLES = ("OCI_CONFIG_FILE", "OCI_CLI_CONFIG_FILE")
 _IDENTIFIER = re.compile(r"[\x21-\x7e]+")
-_NONE = "\n"  # the name of a section no file can have, so that [DEFAULT] is read like any other
+_NO_SECTION = "\n"  # the name of a section no file can have, so that [DEFAULT] is read like any other
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One profile: its `own` settings, and those it `inherits`. Neither is shown: a passphrase may be among them."""
+    """One profile: its `own` settings, and those it `inherits`. A passphrase may be among them."""
 
     name: str
     file: Path
@@ -34,42 +33,42 @@ class Profile:
         """A setting, its own or inherited; empty when there is none."""
         return self.own.get(setting) or self.inherited.get(setting, "")
 
-    def need(self, setting: str, *, own: bool = False) -> str:
+    def require(self, setting: str, *, own: bool = False) -> str:
         """A setting that must be there, in the profile itself where `own`.
 
         Raises CredentialError.
         """
         value = self.own.get(setting, "") if own else self.get(setting)
         if not value:
-            whose = " of its own" if own and self.get(setting) else ""
-            raise CredentialError(f"profile {self.name} of {self.file}: has no `{setting}`{whose}")
+            suffix = " of its own" if own and self.get(setting) else ""
+            raise CredentialError(f"profile {self.name} of {self.file}: has no `{setting}`{suffix}")
         return value
 
     def identifier(self, setting: str) -> str:
-        """A setting that must be there and goes into a header, as an OCID.
+        """A setting that must be there and goes into a header, such as an OCID.
 
         Raises CredentialError.
         """
-        value = self.need(setting)
+        value = self.require(setting)
         if not _IDENTIFIER.fullmatch(value):
             raise CredentialError(
-                f"profile {self.name} of {self.file}: its `{setting}` holds a character no identifier has, as a space "
-                "or one that does not show"
+                f"profile {self.name} of {self.file}: its `{setting}` holds a character that no identifier has, such "
+                "as a space or an invisible one"
             )
         return value
 
-    def read(self, setting: str, *, own: bool = False) -> tuple[Path, bytes]:
+    def read_file(self, setting: str, *, own: bool = False) -> tuple[Path, bytes]:
         """The file a setting names, and its bytes.
 
         Raises CredentialError.
         """
-        path = _expand(self.need(setting, own=own), self.home)
+        path = _expand(self.require(setting, own=own), self.home)
         try:
             return path, path.read_bytes()
         except OSError as error:
-            why = error.strerror or type(error).__name__
+            reason = error.strerror or type(error).__name__
             raise CredentialError(
-                f"{path}: {why}; profile {self.name} of {self.file} names it as `{setting}`"
+                f"{path}: {reason}; profile {self.name} of {self.file} names it as `{setting}`"
             ) from None
 
 
@@ -79,26 +78,26 @@ def read_profile(name: str, environment: Mapping[str, str]) -> Profile:
     Raises CredentialError.
     """
     home = _home(environment)
-    named = next((environment[variable] for variable in _VARIABLES if environment.get(variable)), "~/.oci/config")
-    file = _expand(named, home)
-    sections = _sections(file)
-    wanted = name or DEFAULT
-    if wanted not in sections:
+    path = next((environment[variable] for variable in _VARIABLES if environment.get(variable)), "~/.oci/config")
+    file = _expand(path, home)
+    sections = _read_sections(file)
+    name = name or DEFAULT
+    if name not in sections:
         others = f"it has {', '.join(sections)}" if sections else "it has none"
-        raise CredentialError(f"profile {wanted!a}: not in {file}; {others}; choose with --profile")
-    inherited = {} if wanted == DEFAULT else sections.get(DEFAULT, {})
-    return Profile(wanted, file, home, sections[wanted], inherited)
+        raise CredentialError(f"profile {name!a}: not in {file}; {others}; choose with --profile")
+    inherited = {} if name == DEFAULT else sections.get(DEFAULT, {})
+    return Profile(name, file, home, sections[name], inherited)
 
 
 def _home(environment: Mapping[str, str]) -> Path:
     try:
         return Path(environment["HOME"]) if environment.get("HOME") else Path.home()
     except RuntimeError:
-        return Path("/")  # what containers set for a user that no list names
+        return Path("/")  # no home: containers run as users without an entry
 
 
-def _sections(file: Path) -> dict[str, dict[str, str]]:
-    parser = configparser.ConfigParser(interpolation=None, default_section=_NONE)
+def _read_sections(file: Path) -> dict[str, dict[str, str]]:
+    parser = configparser.ConfigParser(interpolation=None, default_section=_NO_SECTION)
     try:
         parser.read_string(file.read_text("utf-8-sig"))
     except FileNotFoundError:

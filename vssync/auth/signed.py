@@ -1,8 +1,7 @@
 """Signs requests as OCI asks, around any signer with the call convention of the `oci` package.
 
-Retries stand above this flow, so each attempt is signed anew with a fresh date. The digest is of the exact bytes
-that follow, taken in one pass over a body that httpx rewinds for the second; nothing is held in memory. A lock
-guards signing and renewal, which change a signer's inside, and is never held while a request is under way.
+Retries happen above this flow, so each attempt is signed anew with a fresh date. A lock guards signing and renewal,
+which change a signer, and is never held while a request is under way.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from vssync.limits import CLOCK_SKEW
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
-class Outgoing:
+class SignableRequest:
     """A request in the shape a signer of the `oci` package reads and fills; `headers` are what it signs."""
 
     __slots__ = ("body", "headers", "method", "path_url", "url")
@@ -44,7 +43,7 @@ class Outgoing:
 Signer = Callable[..., object]  # takes an Outgoing, or a request of that package's own
 
 
-class Signed(Credential):
+class SigningCredential(Credential):
     """Thread-safe. After a 401 `renew`, where there is one, gives a fresh signer, once for all who were refused."""
 
     def __init__(
@@ -63,52 +62,52 @@ class Signed(Credential):
         self._lock = threading.Lock()
         self._renewals = 0
 
-    def prove(self, request: httpx.Request) -> Flow:
+    def authenticate(self, request: httpx.Request) -> Flow:
         """Signs and sends; after a 401 renews and sends once more.
 
         Raises AccessDenied where a wrong clock explains the 401, and what `renew` raises.
         """
         digest = body_digest(request)
-        seen = self._sign(request, digest)
+        renewal = self._sign(request, digest)
         response = yield request
         if response.status_code != 401:
             return
         self._check_clock(response)
         if self._renew:
-            self._renew_once(self._renew, seen)
+            self._renew_once(self._renew, renewal)
             self._sign(request, digest)
             yield request
 
-    def lend(self, request: object) -> None:
+    def sign_in_place(self, request: object) -> None:
         """Signs a request of the `oci` package's own clients, in place."""
         with self._lock:
             self._signer(request)
 
     def _sign(self, request: httpx.Request, digest: str) -> int:
-        """Signs in place; gives the number of renewals so far, which tells signers apart."""
-        outgoing = Outgoing(request, digest, formatdate(self._clock(), usegmt=True))
+        """Signs in place; returns the number of renewals so far, which tells signers apart."""
+        outgoing = SignableRequest(request, digest, formatdate(self._clock(), usegmt=True))
         names = ("authorization", *outgoing.headers)  # what a signer adds beyond these, it does not sign
         with self._lock:
             self._signer(outgoing)
-            seen = self._renewals
+            renewal = self._renewals
         request.headers.update({name: outgoing.headers[name] for name in names})
-        return seen
+        return renewal
 
-    def _renew_once(self, renew: Callable[[], Signer], seen: int) -> None:
+    def _renew_once(self, renew: Callable[[], Signer], renewal: int) -> None:
         with self._lock:
-            if self._renewals == seen:  # else another thread has done it since
+            if self._renewals == renewal:  # otherwise another thread has renewed it
                 self._signer = renew()
                 self._renewals += 1
 
     def _check_clock(self, response: httpx.Response) -> None:
-        theirs = _seconds(response.headers.get("date", ""))
-        if theirs is None or abs(behind := theirs - self._clock()) <= CLOCK_SKEW:
+        service_time = _parse_date(response.headers.get("date", ""))
+        if service_time is None or abs(behind := service_time - self._clock()) <= CLOCK_SKEW:
             return
         request = response.request
         answer = Answer(request.method, request.url.path, 401, request_id=response.headers.get("opc-request-id", ""))
         raise AccessDenied(
             f"clock: this machine's is {abs(behind) / 60:,.0f} minutes {'behind' if behind > 0 else 'ahead of'} the "
-            "service's, which refuses what is signed more than 5 minutes off; set it, as with "
+            "service's, which refuses signatures that are more than 5 minutes off; set it, such as with "
             "`timedatectl set-ntp true`",
             answer,
         )
@@ -117,7 +116,8 @@ class Signed(Credential):
 def body_digest(request: httpx.Request) -> str:
     """SHA-256 of the body as it will be sent, in base64; empty for a method that signs none.
 
-    The body must be one that can be read again: JSON, bytes, a form, or files that can seek.
+    The body is read once here and once when it is sent, and never held in memory: JSON, bytes, a form, or files that
+    can seek.
     """
     if request.method not in _WITH_BODY:
         return ""
@@ -128,8 +128,8 @@ def body_digest(request: httpx.Request) -> str:
     return base64.b64encode(digest.digest()).decode("ascii")
 
 
-def _seconds(http_date: str) -> int | None:
-    """An HTTP date in seconds since the epoch; None for what is none."""
+def _parse_date(http_date: str) -> int | None:
+    """An HTTP date in seconds since the epoch; None for anything else."""
     try:
         parsed = parsedate_tz(http_date)
         return mktime_tz(parsed) if parsed else None

@@ -43,7 +43,8 @@ def exclusive_lock(
     lock = FileLock(prepare_folder(folder) / "lock", mode=0o600, thread_local=False)
     try:
         _acquire(lock, folder, timeout, on_wait)
-        _write_holder(folder)
+        holder = Holder(os.getpid(), socket.gethostname(), int(time.time()))
+        (folder / _HOLDER).write_text(json.dumps(asdict(holder)))
     except OSError as error:
         raise write_error(folder, error) from error
     try:
@@ -67,11 +68,6 @@ def _acquire(lock: FileLock, folder: Path, timeout: float, on_wait: Callable[[st
             f"locked: {_describe_holder(folder)}, is working on this manifest. Nothing was written. Wait for it, or "
             "set --lock-timeout SECONDS."
         ) from None
-
-
-def _write_holder(folder: Path) -> None:
-    holder = Holder(os.getpid(), socket.gethostname(), int(time.time()))
-    (folder / _HOLDER).write_text(json.dumps(asdict(holder)))
 
 
 def _describe_holder(folder: Path) -> str:

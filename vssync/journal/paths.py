@@ -33,8 +33,9 @@ def journal_folder(
     """
     local_folder = str(manifest.resolve()) if endpoint.embedded else ""
     projects = [endpoint.data_headers.get(name, "") for name in _PROJECTS]
-    urls = [endpoint.data_url, endpoint.control_url]
-    identity = "\n".join([endpoint.provider.name, *urls, *projects, local_folder, owner])
+    identity = "\n".join(
+        [endpoint.provider.name, endpoint.data_url, endpoint.control_url, *projects, local_folder, owner]
+    )
     readable = re.sub(r"[^A-Za-z0-9.-]+", "-", owner)[:40].strip(".-")
     return _base(environment, checkout) / f"{readable}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
@@ -101,7 +102,7 @@ def _check_kind(is_expected: Callable[[int], bool], path: Path, expected: str) -
     except OSError:  # gone meanwhile; any other error is that of opening it
         return
     if not is_expected(mode):
-        raise VssyncError(f"{path}: is {describe_file_type(mode)}; vssync needs {expected} of its own there; remove it")
+        raise VssyncError(f"{path}: is {describe_file_type(mode)}, but must be {expected}; remove it")
 
 
 def write_error(path: Path, error: OSError) -> VssyncError:

@@ -1,4 +1,4 @@
-"""The service as a value, a WSGI callable over one folder: which request does what."""
+"""The service as a value, a WSGI application over one folder: which request does what."""
 
 from __future__ import annotations
 
@@ -10,152 +10,153 @@ from typing import TYPE_CHECKING, Any
 
 import falcon
 
-from vssync.local import batches, files, rules, search, store_files, stores, transaction
+from vssync.local import batches, files, ingestion, queries, rules, search, store_files, stores
 from vssync.local.database import Database
 from vssync.local.dialects import LocalOptions
-from vssync.local.engine import Engine
 from vssync.local.errors import ApiError
-from vssync.local.gateway import Door
-from vssync.local.paging import Paging
-from vssync.local.requests import Takes, body, nothing, page, question, upload
-from vssync.local.responses import answer, register_errors
+from vssync.local.gateway import Gateway
+from vssync.local.queries import PageLimits
+from vssync.local.requests import RequestReader, json_body, no_input, page_query, search_body, upload_form
+from vssync.local.responses import register_errors, write_json
+from vssync.local.transaction import OVERRIDES_KEY, Engine, normal_ingestion
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
-BINARY = "application/octet-stream"
-
-
 @dataclass(frozen=True, slots=True)
 class Route:
-    verb: str
+    method: str
     path: str
-    act: Callable[..., Any]
-    takes: Takes = nothing
+    handler: Callable[..., Any]
+    read_input: RequestReader = no_input
 
     @property
-    def writes(self) -> bool:
-        return self.verb != "GET"
-
-    @property
-    def inside(self) -> bool:
+    def is_below_store(self) -> bool:
         """Whether it is about what a store holds, rather than the store."""
         return self.path.startswith("/v1/vector_stores/{store_id}/")
 
     @property
-    def looks(self) -> bool:
-        return self.verb == "GET" or self.act is search.search
+    def is_query(self) -> bool:
+        return self.method == "GET" or self.handler is search.search_store
 
 
-FILES = Paging(10_000, 10_000, backwards=False, filters={"purpose": ("purpose", rules.PURPOSES)})
-OBJECTS = Paging()
-STORE_FILES = Paging(filters={"filter": ("status", rules.STATUSES)})
-
+STORE = "/v1/vector_stores/{store_id}"
+FILE_PAGES = PageLimits(10_000, 10_000, backwards=False, filters={"purpose": ("purpose", rules.PURPOSES)})
+OBJECT_PAGES = PageLimits()
+STORE_FILE_PAGES = PageLimits(filters={"filter": ("status", rules.STATUSES)})
 ROUTES = (
-    Route("GET", "/v1/files", files.page, page(FILES)),
-    Route("POST", "/v1/files", files.create, upload),
-    Route("GET", "/v1/files/{file_id}", files.get),
-    Route("DELETE", "/v1/files/{file_id}", files.delete),
-    Route("GET", "/v1/files/{file_id}/content", files.content),
-    Route("GET", "/v1/vector_stores", stores.page, page(OBJECTS)),
-    Route("POST", "/v1/vector_stores", stores.create, body(rules.new_store)),
-    Route("GET", "/v1/vector_stores/{store_id}", stores.get),
-    Route("POST", "/v1/vector_stores/{store_id}", stores.update, body(rules.STORE_UPDATE)),
-    Route("DELETE", "/v1/vector_stores/{store_id}", stores.delete),
-    Route("POST", "/v1/vector_stores/{store_id}/search", search.search, question),
-    Route("GET", "/v1/vector_stores/{store_id}/files", store_files.page, page(STORE_FILES)),
-    Route(
-        "POST", "/v1/vector_stores/{store_id}/files", store_files.create, body(rules.attachment, rules.LAX.attachment)
-    ),
-    Route("GET", "/v1/vector_stores/{store_id}/files/{file_id}", store_files.get),
+    Route("GET", "/v1/files", files.list_files, page_query(FILE_PAGES)),
+    Route("POST", "/v1/files", files.create_file, upload_form),
+    Route("GET", "/v1/files/{file_id}", files.get_file),
+    Route("DELETE", "/v1/files/{file_id}", files.delete_file),
+    Route("GET", "/v1/files/{file_id}/content", files.read_file),
+    Route("GET", "/v1/vector_stores", stores.list_stores, page_query(OBJECT_PAGES)),
+    Route("POST", "/v1/vector_stores", stores.create_store, json_body(rules.check_new_store)),
+    Route("GET", STORE, stores.get_store),
+    Route("POST", STORE, stores.update_store, json_body(rules.STORE_UPDATE)),
+    Route("DELETE", STORE, stores.delete_store),
+    Route("POST", f"{STORE}/search", search.search_store, search_body),
+    Route("GET", f"{STORE}/files", store_files.list_store_files, page_query(STORE_FILE_PAGES)),
+    Route("POST", f"{STORE}/files", store_files.attach_file, json_body(rules.STRICT.attachment, rules.LAX.attachment)),
+    Route("GET", f"{STORE}/files/{{file_id}}", store_files.get_store_file),
     Route(
         "POST",
-        "/v1/vector_stores/{store_id}/files/{file_id}",
-        store_files.update,
-        body(rules.ATTRIBUTES, rules.LAX.update),
+        f"{STORE}/files/{{file_id}}",
+        store_files.update_attributes,
+        json_body(rules.STRICT.update, rules.LAX.update),
     ),
-    Route("DELETE", "/v1/vector_stores/{store_id}/files/{file_id}", store_files.delete),
-    Route("GET", "/v1/vector_stores/{store_id}/files/{file_id}/content", store_files.content),
-    Route("GET", "/v1/vector_stores/{store_id}/file_batches", batches.page, page(OBJECTS)),
-    Route("POST", "/v1/vector_stores/{store_id}/file_batches", batches.create, body(rules.batch, rules.LAX.batch)),
-    Route("GET", "/v1/vector_stores/{store_id}/file_batches/{batch_id}", batches.get),
-    Route("POST", "/v1/vector_stores/{store_id}/file_batches/{batch_id}/cancel", batches.cancel),
-    Route("GET", "/v1/vector_stores/{store_id}/file_batches/{batch_id}/files", batches.files, page(STORE_FILES)),
+    Route("DELETE", f"{STORE}/files/{{file_id}}", store_files.detach_file),
+    Route("GET", f"{STORE}/files/{{file_id}}/content", store_files.get_chunks),
+    Route("GET", f"{STORE}/file_batches", batches.list_batches, page_query(OBJECT_PAGES)),
+    Route("POST", f"{STORE}/file_batches", batches.create_batch, json_body(rules.STRICT.batch, rules.LAX.batch)),
+    Route("GET", f"{STORE}/file_batches/{{batch_id}}", batches.get_batch),
+    Route("POST", f"{STORE}/file_batches/{{batch_id}}/cancel", batches.cancel_batch),
+    Route("GET", f"{STORE}/file_batches/{{batch_id}}/files", batches.list_batch_files, page_query(STORE_FILE_PAGES)),
 )
 
 
-def application(engine: Engine) -> falcon.App[Any, Any]:
+def create_app(engine: Engine) -> falcon.App[Any, Any]:
     dialect = engine.options.dialect
-    app: falcon.App[Any, Any] = falcon.App(middleware=[Door(engine)])
-    for path in dict.fromkeys(route.path for route in ROUTES):
-        if dialect.has_batches or "/file_batches" not in path:
-            app.add_route(path, Endpoint(engine, path))
-    register_errors(app, dialect.errors)
+    app: falcon.App[Any, Any] = falcon.App(middleware=[Gateway(engine)])
+    paths = dict.fromkeys(route.path for route in ROUTES if dialect.has_batches or "/file_batches" not in route.path)
+    for path in paths:
+        app.add_route(path, Resource(engine, path))
+    register_errors(app, dialect.errors, paths)
     return app
 
 
-class Endpoint:
-    """One path, with a responder for each verb under the name the framework looks for."""
+class Resource:
+    """One path, with a responder for each method under the name the framework looks for."""
 
     def __init__(self, engine: Engine, path: str):
         for route in ROUTES:
             if route.path == path:
-                setattr(self, f"on_{route.verb.lower()}", responder(engine, route))
+                setattr(self, f"on_{route.method.lower()}", make_responder(engine, route))
 
 
-def responder(engine: Engine, route: Route) -> Callable[..., None]:
+def make_responder(engine: Engine, route: Route) -> Callable[..., None]:
     def respond(req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
-        with route.takes(req, engine) as sent:
-            if route.inside:
-                settle(engine, ids["store_id"])
-            engine.upkeep(ids.get("store_id"), looks=route.looks)
-            with engine.transaction(
-                writes=route.writes, fates=req.env.get(transaction.FATES_ENVIRON, transaction.usual_ingestion)
-            ) as tx:
-                outcome = route.act(tx, **ids, **sent)
-        if route.act is stores.create:
-            engine.unsettled[outcome["id"]] = engine.options.dialect.unsettled
-        if isinstance(outcome, files.Content):
-            stream(engine, resp, outcome)
-        else:
-            answer(resp, outcome)
-            hint(req, resp, engine)
+        with route.read_input(req, engine) as arguments:
+            if route.is_below_store:
+                require_settled(engine, ids["store_id"])
+            do_due_work(engine, ids.get("store_id"), is_query=route.is_query)
+            overrides = req.env.get(OVERRIDES_KEY, normal_ingestion)
+            with engine.transaction(writes=route.method != "GET", overrides=overrides) as tx:
+                result = route.handler(tx, **ids, **arguments)
+        if route.handler is stores.create_store:
+            engine.unsettled[result["id"]] = engine.options.dialect.unsettled
+        if isinstance(result, files.FileContent):
+            resp.content_type, resp.content_length = "application/octet-stream", result.size
+            resp.stream = engine.database.open_blob(result.blob)
+            return
+        write_json(resp, result)
+        if not (engine.options.ingest_delay or OVERRIDES_KEY in req.env):  # each query ingests: nothing to wait for
+            resp.set_header("openai-poll-after-ms", "1")
 
     return respond
 
 
-def settle(engine: Engine, store_id: str) -> None:
-    """A new store is known by itself at once, and what it holds after so many requests and so many seconds."""
-    left = engine.unsettled.get(store_id, 0)
-    if left:
-        engine.unsettled[store_id] = left - 1
-    if left or engine.propagating(store_id):
+def require_settled(engine: Engine, store_id: str) -> None:
+    """A new store is known at once, and what it holds after a number of requests and of seconds."""
+    remaining = engine.unsettled.get(store_id, 0)
+    if remaining:
+        engine.unsettled[store_id] = remaining - 1
+    if remaining or is_propagating(engine, store_id):
         raise ApiError(404, f"VectorStore {store_id} with status Completed not found", code="not_found")
 
 
-def hint(req: falcon.Request, resp: falcon.Response, engine: Engine) -> None:
-    """Where each look does work there is nothing to wait for; otherwise clients know best."""
-    if not (engine.options.ingest_delay or transaction.FATES_ENVIRON in req.env):
-        resp.set_header("openai-poll-after-ms", "1")
+def is_propagating(engine: Engine, store_id: str) -> bool:
+    dialect = engine.options.dialect
+    if not (seconds := dialect.creating_seconds + dialect.propagating_seconds):
+        return False
+    with engine.transaction(writes=False) as tx:
+        return queries.store_age(tx, queries.require_store(tx, store_id)) < seconds
 
 
-def stream(engine: Engine, resp: falcon.Response, content: files.Content) -> None:
-    resp.content_type = BINARY
-    resp.content_length = content.size
-    resp.stream = engine.database.stream(content.blob)
+def do_due_work(engine: Engine, store_id: str | None, *, is_query: bool) -> None:
+    """Expired Files go before anybody sees them; a query about a store (or any) advances ingestion."""
+    with engine.transaction(writes=False) as tx:
+        idle = not files.expired_files(tx) and not (is_query and ingestion.waiting_files(tx, store_id, 1))
+    if idle:
+        return
+    with engine.transaction(writes=True) as tx:
+        for row in files.expired_files(tx):
+            files.remove_file(tx, row)
+        if is_query:
+            ingestion.advance_ingestion(tx, store_id)
 
 
 class Service:
     """Any number of threads may call it, and any number of processes may open the same folder."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float], options: LocalOptions, *, create: bool = True):
+    def __init__(self, folder: Path, clock: Callable[[], float], options: LocalOptions, *, create: bool):
         self._database = Database(folder, create=create)
         engine = Engine(self._database, clock, options)
         if options.dialect.drops_batches:
             with engine.transaction(writes=True) as tx:
-                batches.drop(tx)
-        self._app = application(engine)
+                batches.drop_unfinished(tx)
+        self._app = create_app(engine)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._app(environ, start_response)
@@ -176,6 +177,6 @@ def open_service(
 ) -> Service:
     """Opens the data in `folder`. Raises `LocalDataError`.
 
-    What is missing is created, at once or, without `create`, by the first request that writes.
+    A missing database is created at once or, without `create`, by the first request that writes.
     """
     return Service(folder, clock, options or LocalOptions(), create=create)

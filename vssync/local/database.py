@@ -17,8 +17,8 @@ from pathlib import Path
 from vssync.local import private
 from vssync.local.errors import LocalDataError
 
-PATIENCE = 30  # seconds a writer waits for its turn
-PIECE = 256 << 10
+LOCK_TIMEOUT = 30  # seconds a writer waits for its turn
+PIECE_BYTES = 256 << 10
 
 PRAGMAS = (
     "pragma foreign_keys = on",
@@ -29,83 +29,79 @@ PRAGMAS = (
 
 
 class Database:
-    """A pool of connections. One is lent to one transaction at a time, so threads need no care."""
+    """A pool of connections. Each is lent to one transaction at a time, so threads need no care."""
 
     def __init__(self, folder: Path, *, create: bool = True):
         self.path = folder / "service.db"
         self._idle: deque[sqlite3.Connection] = deque()
-        self._open = True
-        self._ready = False
-        if self._there() or create:
-            self._make_ready()
+        self._is_open = True
+        self._is_ready = False
+        if self._exists() or create:
+            self._ensure_ready()
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Iterator[sqlite3.Connection]:
         """Everything read inside is of one moment."""
-        with self._borrowed() if self._there() else empty() as connection, within(connection, "begin"):
+        lent = self._borrow() if self._exists() else empty_database()
+        with lent as connection, in_transaction(connection, "begin"):
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        self._make_ready()
-        with self._borrowed() as connection, within(connection, "begin immediate"):
+    def write(self) -> Iterator[sqlite3.Connection]:
+        self._ensure_ready()
+        with self._borrow() as connection, in_transaction(connection, "begin immediate"):
             yield connection
 
-    def stream(self, blob: int) -> BlobStream:
+    def open_blob(self, blob: int) -> BlobStream:
         """The bytes of a blob, on a connection of their own since they outlive the request."""
         return BlobStream(self._connect(), blob)
 
     def close(self) -> None:
-        self._open = False
+        self._is_open = False
         while self._idle:
             self._idle.pop().close()
 
-    def _there(self) -> bool:
+    def _exists(self) -> bool:
         """Whether there is a database; another process may have made it meanwhile."""
-        self._check_open()
-        if not self._ready and private.is_there(self.path):
-            self._make_ready()
-        return self._ready
+        self._require_open()
+        if not self._is_ready and private.database_exists(self.path):
+            self._ensure_ready()
+        return self._is_ready
 
-    def _make_ready(self) -> None:
-        """Makes the database where it is missing, and finds out whether it is ours."""
-        self._check_open()
-        if self._ready:
+    def _ensure_ready(self) -> None:
+        """Creates the database where it is missing, and checks that it is ours."""
+        self._require_open()
+        if self._is_ready:
             return
-        private.is_there(self.path)
+        private.database_exists(self.path)
         try:
-            private.make(self.path)
-            with closing(connected(self.path)) as connection:
-                prepare(connection)
+            private.create_private(self.path)
+            with closing(open_connection(self.path)) as connection:
+                prepare_schema(connection)
         except (OSError, sqlite3.Error, LocalDataError) as error:
-            raise LocalDataError(f"{self.path}: {unusable(error)}") from error
-        self._ready = True
+            raise LocalDataError(f"{self.path}: {explain_unusable(error)}") from error
+        self._is_ready = True
 
-    def _check_open(self) -> None:
-        if not self._open:
+    def _require_open(self) -> None:
+        if not self._is_open:
             raise LocalDataError(f"{self.path}: the service is closed")
 
     @contextmanager
-    def _borrowed(self) -> Iterator[sqlite3.Connection]:
-        connection = self._lend()
+    def _borrow(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connect()
         try:
             yield connection
         finally:
-            self._take_back(connection)
-
-    def _take_back(self, connection: sqlite3.Connection) -> None:
-        self._idle.append(connection)
-        if not self._open:
-            self.close()
-
-    def _lend(self) -> sqlite3.Connection:
-        with suppress(IndexError):
-            return self._idle.pop()
-        return self._connect()
+            self._idle.append(connection)
+            if not self._is_open:
+                self.close()
 
     def _connect(self) -> sqlite3.Connection:
-        private.is_there(self.path)
-        return connected(self.path)
+        private.database_exists(self.path)
+        return open_connection(self.path)
 
 
 class BlobStream:
@@ -123,7 +119,7 @@ class BlobStream:
         return self
 
     def __next__(self) -> bytes:
-        if piece := self._blob.read(PIECE):
+        if piece := self._blob.read(PIECE_BYTES):
             return piece
         self.close()
         raise StopIteration
@@ -134,8 +130,8 @@ class BlobStream:
         self._connection.close()
 
 
-def connected(database: Path | str) -> sqlite3.Connection:
-    connection = sqlite3.connect(database, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+def open_connection(database: Path | str) -> sqlite3.Connection:
+    connection = sqlite3.connect(database, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
     try:
         for pragma in PRAGMAS:
@@ -147,15 +143,15 @@ def connected(database: Path | str) -> sqlite3.Connection:
 
 
 @contextmanager
-def empty() -> Iterator[sqlite3.Connection]:
+def empty_database() -> Iterator[sqlite3.Connection]:
     """What a service holds to which nothing was ever written."""
-    with closing(connected(":memory:")) as connection:
-        prepare(connection)
+    with closing(open_connection(":memory:")) as connection:
+        prepare_schema(connection)
         yield connection
 
 
 @contextmanager
-def within(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+def in_transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
     connection.execute(begin)
     try:
         yield
@@ -166,45 +162,48 @@ def within(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
         raise
 
 
-def unusable(error: Exception) -> str:
+def explain_unusable(error: Exception) -> str:
     if isinstance(error, OSError | sqlite3.OperationalError):
         return f"cannot be opened: {error}"
     if isinstance(error, LocalDataError):
         return str(error)
-    return f"is damaged or no database ({error}); move its folder away to start afresh"
+    return f"is damaged or not a database ({error}); move its folder away to start afresh"
 
 
-def prepare(connection: sqlite3.Connection) -> None:
+def prepare_schema(connection: sqlite3.Connection) -> None:
     """Create the tables in an empty file, accept our own version, refuse everything else."""
-    if not version(connection):
+    if not data_version(connection):
         connection.execute("pragma journal_mode = wal")
-        with within(connection, "begin immediate"):
-            if not version(connection):  # another process may have been first
-                create(connection)
-    if (found := version(connection)) > VERSION:
-        raise LocalDataError(f"written by a newer vssync (data version {found}); use that one, or another folder")
-    if found < VERSION:
-        raise LocalDataError(f"written by an older vssync (data version {found}); move its folder away to start afresh")
+        with in_transaction(connection, "begin immediate"):
+            if not data_version(connection):  # another process may have been first
+                create_schema(connection)
+    if (version := data_version(connection)) > DATA_VERSION:
+        raise LocalDataError(f"written by a newer vssync (data version {version}); use that one, or another folder")
+    if version < DATA_VERSION:
+        raise LocalDataError(
+            f"written by an older vssync (data version {version}); move its folder away to start afresh"
+        )
 
 
-def version(connection: sqlite3.Connection) -> int:
+def data_version(connection: sqlite3.Connection) -> int:
     """0 for an empty file. Never writes, so that somebody else's database stays as it is."""
     (tables,) = connection.execute("select count(*) from sqlite_master").fetchone()
-    (application,) = connection.execute("pragma application_id").fetchone()
-    if tables and application != APPLICATION:
+    (application_id,) = connection.execute("pragma application_id").fetchone()
+    if tables and application_id != APPLICATION_ID:
         raise LocalDataError("another program's database; use another folder")
     return int(connection.execute("pragma user_version").fetchone()[0])
 
 
-def create(connection: sqlite3.Connection) -> None:
-    for statement in statements():
+def create_schema(connection: sqlite3.Connection) -> None:
+    """Statement by statement: `executescript` would commit the transaction around them."""
+    for statement in filter(str.strip, TABLES.split(";\n")):
         connection.execute(statement)
-    connection.execute(f"pragma application_id = {APPLICATION}")
-    connection.execute(f"pragma user_version = {VERSION}")
+    connection.execute(f"pragma application_id = {APPLICATION_ID}")
+    connection.execute(f"pragma user_version = {DATA_VERSION}")
 
 
-APPLICATION = 0x76737379  # "vssy": tells our database from any other SQLite file
-VERSION = 2
+APPLICATION_ID = 0x76737379  # "vssy": tells our database from any other SQLite file
+DATA_VERSION = 3
 
 TABLES = """
 create table blobs (
@@ -257,7 +256,7 @@ create table store_files (
     chunk_overlap integer not null,
     usage_bytes integer not null default 0,
     ready_at real not null default 0,
-    fate text not null default '',
+    failure_code text not null default '',
     created_at integer not null,
     unique (store, id)
 );
@@ -292,8 +291,3 @@ when exists (select 1 from stores where seq = old.store) begin
     insert into gone (list, store, batch, id, seq)
     values ('store_files', old.store, old.batch, old.id, old.seq); end;
 """
-
-
-def statements() -> list[str]:
-    """The statements one by one: `executescript` would commit the transaction around them."""
-    return [statement for statement in TABLES.split(";\n") if statement.strip()]

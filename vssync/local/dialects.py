@@ -1,7 +1,8 @@
-"""How the service behaves: its limits, and the quirks of the provider it stands in for.
+"""How the service behaves: its limits, and the differences of the provider it stands in for.
 
-A `Dialect` is a row of switches, so that a difference between providers is one question at one place and a
-new provider is one more row of `DIALECTS`. The defaults follow the OpenAI spec, plus listing of batches.
+A `Dialect` is a row of switches, so that a difference between providers is one question at one place, and a
+new provider is one more row of `DIALECTS`. The defaults follow the OpenAI spec, plus listing of batches. Each switch
+says what it does and how it is known; the guide's table is made from that.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from vssync.local.errors import OptionError
+from vssync.local.rules import MOST_IN_BATCH
+
+T = TypeVar("T")
 
 
-class Errors(StrEnum):
+class ErrorStyle(StrEnum):
     """The shape errors are written in."""
 
     OPENAI = "openai"  # message, type, param, code
@@ -23,68 +27,167 @@ class Errors(StrEnum):
     OCI = "oci"  # one of five, by address and kind
 
 
-class Echo(StrEnum):
-    """How a store file tells how it was cut."""
+class ChunkingEcho(StrEnum):
+    """How a store file says how it was cut."""
 
     STATIC = "static"  # the sizes, also where `auto` was asked for
     AUTO = "auto"  # `auto` for files that came by batch, whatever was asked for
     NULL = "null"
 
 
+class Evidence(StrEnum):
+    """How it is known that a service behaves so; an assumption is a guess."""
+
+    RUN = "run"  # tried with this server or client
+    SPECIFIED = "specified"  # in OpenAI's published description of the API
+    DOCUMENTED = "documented"  # on a page of the service; not tried
+    REPORTED = "reported"  # others published what they saw of a service
+    ASSUMED = "assumed"  # plausible, and safe if wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    evidence: Evidence
+    source: str
+
+
+RUN_OGX = Known(Evidence.RUN, "ogx 1.5")
+RUN_OGX_AND_LLAMA = Known(Evidence.RUN, "ogx 1.5, llama-stack 0.7")
+RECORDED = Known(Evidence.REPORTED, "records of ogx 1.5")
+LIVE_OCI = Known(Evidence.REPORTED, "live OCI")
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """One difference between services, named for what a client meets."""
+
+    default: Any
+    summary: str
+    known: Known
+
+    @property
+    def value_form(self) -> str:
+        """How its value is written; empty for `on` and `off`."""
+        if isinstance(self.default, StrEnum):
+            return "SHAPE"
+        return {int: "N", str: "TEXT", tuple: ".EXT+.EXT"}.get(type(self.default), "")
+
+
+def switch(default: T, summary: str, known: Known) -> T:
+    described: T = field(default=default, metadata={"switch": Switch(default, summary, known)})
+    return described
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Each field is one difference, named for what a client meets."""
+    """Every switch, set as one service has it."""
 
     # Addresses and words
-    split: bool = False  # stores and everything else at two addresses; project and compartment in headers
-    unsettled: int = 0  # so many requests about what a new store holds are answered 404
-    creating_seconds: int = 0  # so long a new store is in progress, and what it holds is answered 404
-    propagating_seconds: int = 0  # so much longer what it holds is answered 404
-    errors: Errors = Errors.OPENAI
-    misses_with_400: bool = False  # unknown stores, store files and batches; otherwise 404
-    checks_ids: bool = False  # a batch id of the wrong form is a 400 that says so
-    store_ids: str = "vs_"
-    file_ids: str = "file-"
-    batch_ids: str = "vsfb_"
+    split: bool = switch(
+        False, "has OCI's two addresses and its required headers", Known(Evidence.DOCUMENTED, "OCI's pages")
+    )
+    unsettled: int = switch(0, "answers 404 to the first N requests about what a new store holds", LIVE_OCI)
+    creating_seconds: int = switch(
+        0, "keeps a new store `in_progress` for N seconds, and answers 404 about what it holds", LIVE_OCI
+    )
+    propagating_seconds: int = switch(0, "answers 404 about what a new store holds for N more seconds", LIVE_OCI)
+    errors: ErrorStyle = switch(  # noqa: RUF009 (it makes a field)
+        ErrorStyle.OPENAI,
+        "writes errors as `openai`, as `oci` (one of five shapes), or `bare`: only a message",
+        LIVE_OCI,
+    )
+    misses_with_400: bool = switch(
+        False, "answers 400 instead of 404 for an unknown store, store file or batch", RECORDED
+    )
+    checks_ids: bool = switch(
+        False, "answers 400 to a batch id of the wrong form", Known(Evidence.REPORTED, "openai-node issue 1700")
+    )
+    store_ids: str = switch("vs_", "begins the ids of stores with this text", LIVE_OCI)
+    file_ids: str = switch("file-", "begins the ids of files with this text", LIVE_OCI)
+    batch_ids: str = switch("vsfb_", "begins the ids of batches with this text", RECORDED)
     # Limits and types
-    lax: bool = False  # limits of attributes, chunking and batches are not enforced
-    refuses: tuple[str, ...] = ()  # types not accepted that others accept
-    accepts_any_type: bool = False  # every type is attached, and fails later if it is no text
-    unreadable: tuple[str, ...] = ()  # types that fail though they are text
+    lax: bool = switch(False, "enforces no limits of attributes, chunking and batches", RECORDED)
+    refuses: tuple[str, ...] = switch((), "refuses these types of files", LIVE_OCI)
+    accepts_any_type: bool = switch(False, "attaches every type; files that are not text fail later", RECORDED)
+    unreadable: tuple[str, ...] = switch((), "fails these types, though they are text", RECORDED)
     # Listings
-    lists_batches: bool = True  # GET on the batch collection; otherwise 405
-    restarts_unknown_cursor: bool = False  # an unknown `after` means page 1; otherwise 400
-    skips_same_second: bool = False  # pages of Files go on after the cursor's second, not after the cursor
+    lists_batches: bool = switch(
+        True,
+        "lists batches; otherwise 405",
+        Known(Evidence.SPECIFIED, "OpenAI's description has no such operation; that OCI lists is assumed"),
+    )
+    restarts_unknown_cursor: bool = switch(
+        False, "answers page 1 to an unknown `after`; otherwise 400", RUN_OGX_AND_LLAMA
+    )
+    skips_same_second: bool = switch(
+        False, "skips uploads of the same second as the cursor's on the next page", RUN_OGX_AND_LLAMA
+    )
     # Attaching
-    has_batches: bool = True  # otherwise there is nothing at their address
-    takes_files: bool = True  # a batch may carry `files`; otherwise 400
-    ignores_files: bool = False  # a batch accepts `files` and attaches none of them
-    most_files: int = 2000  # in a batch
-    takes_attributes: bool = True  # while attaching; otherwise 400
-    ignores_chunking: bool = False  # every file is cut as `auto`
-    reattaches: bool = False  # attaching twice answers with what is there; otherwise 400
-    attaches_at_once: bool = False  # a file attached alone is ingested before the answer
-    phantom_files: bool = False  # an unknown File is attached, and has failed
-    settings_in_metadata: bool = False  # the store keeps its own there; without them nothing can be attached
-    # Batches under way
-    cancels_finished: bool = True  # cancelling a finished batch answers with it; otherwise 400
-    cancel_keeps_counts: bool = False  # counts of a cancelled batch stay as they were
-    count_steps: int = 1  # counts of a batch move in steps of so many
-    drops_batches: bool = False  # a restart cancels batches under way, and their files are gone
+    has_batches: bool = switch(
+        True,
+        "has batches; otherwise there is nothing at their address",
+        Known(Evidence.REPORTED, "litellm issue 16490"),
+    )
+    takes_files: bool = switch(
+        True, "accepts `files` of a batch; otherwise 400", Known(Evidence.RUN, "llama-stack 0.7")
+    )
+    ignores_files: bool = switch(False, "accepts `files` of a batch, and attaches none of them", RUN_OGX)
+    most_files: int = switch(
+        MOST_IN_BATCH, "accepts up to N files in a batch", Known(Evidence.SPECIFIED, "OpenAI's older descriptions: 500")
+    )
+    takes_attributes: bool = switch(
+        True, "accepts attributes while attaching; otherwise 400", Known(Evidence.REPORTED, "openai-python issue 1484")
+    )
+    ignores_chunking: bool = switch(False, "chunks every file as `auto`", Known(Evidence.REPORTED, "ogx issue 4021"))
+    reattaches: bool = switch(
+        False, "returns the existing object when a file is attached again; otherwise 400", RUN_OGX
+    )
+    attaches_at_once: bool = switch(False, "ingests a file that is attached alone before it answers", RECORDED)
+    phantom_files: bool = switch(False, "attaches a File that does not exist, as failed", RECORDED)
+    settings_in_metadata: bool = switch(
+        False, "keeps settings of its own in a store's metadata, and attaches nothing without them", RUN_OGX
+    )
+    # Unfinished batches
+    cancels_finished: bool = switch(True, "answers with a finished batch that is cancelled; otherwise 400", RECORDED)
+    cancel_keeps_counts: bool = switch(False, "leaves the counts of a cancelled batch as they were", RECORDED)
+    count_steps: int = switch(1, "changes the counts of a batch in steps of N", RECORDED)
+    drops_batches: bool = switch(
+        False,
+        "cancels unfinished batches when the service starts, and drops their files",
+        Known(Evidence.REPORTED, "ogx issue 5565"),
+    )
     # What comes back
-    echoes: Echo = Echo.STATIC
-    floats: bool = False  # integers among attributes
-    null_attributes: bool = False  # where there are none; otherwise an empty object
-    garbles_names: bool = False  # UTF-8 file names read as Latin-1
-    plain_names: bool = False  # file names lose what is not a plain ASCII letter, digit or `.-_`
-    forgets_errors: bool = False  # listings have no `last_error`
-    content_pages: bool = True  # a store file's content as a page; otherwise the older object
-    searches_in: bool = True  # filters `in` and `nin`; otherwise 400
-    stale_filters: bool = False  # a search filters by the attributes a file was attached with
+    echoes: ChunkingEcho = switch(  # noqa: RUF009 (it makes a field)
+        ChunkingEcho.STATIC,
+        "returns the chunking of a file as `static`, as `auto` if it came by batch, or as `null`",
+        LIVE_OCI,
+    )
+    floats: bool = switch(False, "returns integers among attributes as floats", RUN_OGX)
+    null_attributes: bool = switch(
+        False,
+        "returns null where there are no attributes",
+        Known(Evidence.REPORTED, "responses that users of openai-node published"),
+    )
+    garbles_names: bool = switch(False, "reads UTF-8 names as Latin-1", LIVE_OCI)
+    plain_names: bool = switch(False, "keeps only ASCII letters, digits and `.-_` of names", RECORDED)
+    forgets_errors: bool = switch(False, "leaves `last_error` out of listings", RECORDED)
+    content_pages: bool = switch(
+        True, "returns a store file's content as a page; otherwise as an older object", LIVE_OCI
+    )
+    searches_in: bool = switch(True, "knows the filters `in` and `nin`; otherwise 400", LIVE_OCI)
+    stale_filters: bool = switch(
+        False, "filters a search by the attributes a file was attached with", RUN_OGX_AND_LLAMA
+    )
     # Removing
-    keeps_attached: bool = False  # a deleted File stays in its stores
-    shares_chunks: bool = False  # equal contents in a store share chunks: one detached, none is found
+    keeps_attached: bool = switch(False, "keeps a deleted File in its stores", RECORDED)
+    shares_chunks: bool = switch(
+        False, "shares chunks between equal files of a store: when one is detached, none is found", RUN_OGX_AND_LLAMA
+    )
 
+
+SWITCHES: Mapping[str, Switch] = MappingProxyType(
+    {each.name.replace("_", "-"): each.metadata["switch"] for each in fields(Dialect)}
+)
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
     {
@@ -93,18 +196,18 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
         "oci": Dialect(
             split=True,
             unsettled=2,
-            errors=Errors.OCI,
+            errors=ErrorStyle.OCI,
             store_ids="vs_ord_",
             file_ids="file-kix-",
             batch_ids="vsfb_ord_",
             refuses=(".doc", ".docx", ".pptx"),
-            echoes=Echo.NULL,
+            echoes=ChunkingEcho.NULL,
             garbles_names=True,
             content_pages=False,
             searches_in=False,
         ),
         "compatible": Dialect(
-            errors=Errors.BARE,
+            errors=ErrorStyle.BARE,
             misses_with_400=True,
             batch_ids="batch_",
             lax=True,
@@ -122,7 +225,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             cancel_keeps_counts=True,
             count_steps=10,
             drops_batches=True,
-            echoes=Echo.AUTO,
+            echoes=ChunkingEcho.AUTO,
             floats=True,
             plain_names=True,
             forgets_errors=True,
@@ -139,47 +242,44 @@ class LocalOptions:
     """What whoever opens the service decides; times in seconds."""
 
     dialect: Dialect = DIALECTS["local"]
-    api_key: str = field(default="", repr=False)  # asked of every request, where there is one
+    api_key: str = field(default="", repr=False)  # required in every request, where there is one
     ingest_delay: float = 0.0  # between attaching a file and its ingestion
-    files_per_look: int = 100  # ingestion done whenever somebody looks: at most so many files,
-    bytes_per_look: int = 8 << 20  # and no further file after so many bytes
+    files_per_query: int = 100  # each query ingests at most this many files,
+    bytes_per_query: int = 8 << 20  # and no further file after this many bytes
     max_file_bytes: int = 512 << 20
 
 
-def dialect(text: str) -> Dialect:
-    """A dialect by name, with switches turned: `compatible,ignores-files=off,count-steps=1`.
+def parse_dialect(text: str) -> Dialect:
+    """A dialect by name, with switches set: `compatible,ignores-files=off,count-steps=1`.
 
-    Raises OptionError for a name, switch or value there is not.
+    Raises OptionError for an unknown name, switch or value.
     """
-    name, *switches = text.split(",")
-    if name not in DIALECTS:
-        raise OptionError(f"{name}: is no provider; take one of {', '.join(DIALECTS)}")
-    return replace(DIALECTS[name], **dict(map(switch, switches)))
+    provider, *settings = text.split(",")
+    if provider not in DIALECTS:
+        raise OptionError(f"{provider}: unknown provider; use one of {', '.join(DIALECTS)}")
+    values: dict[str, Any] = {}
+    for name, _, value in (setting.partition("=") for setting in settings):
+        if name not in SWITCHES:
+            raise OptionError(f"{name}: unknown switch; use one of {', '.join(SWITCHES)}")
+        values[name.replace("-", "_")] = parse_value(name, value, SWITCHES[name].default)
+    return replace(DIALECTS[provider], **values)
 
 
-def switch(text: str) -> tuple[str, Any]:
-    name, _, said = text.partition("=")
-    defaults = {one.name.replace("_", "-"): (one.name, one.default) for one in fields(Dialect)}
-    if name not in defaults:
-        raise OptionError(f"{name}: is no switch of a provider; take one of {', '.join(defaults)}")
-    attribute, default = defaults[name]
-    return attribute, value(name, said, default)
-
-
-def value(name: str, said: str, default: Any) -> Any:
+def parse_value(name: str, value: str, default: Any) -> Any:
+    """A value of the same type as the switch's default."""
     if isinstance(default, bool):
-        return chosen(name, said, {"on": True, "off": False})
+        return parse_choice(name, value, {"on": True, "off": False})
     if isinstance(default, int):
         least = min(default, 1)  # what counts from 1 makes no sense at 0
-        if not (said.isascii() and said.isdecimal() and len(said) < 9 and int(said) >= least):
-            raise OptionError(f"{name}={said}: must be a whole number from {least}")
-        return int(said)
+        if not (value.isascii() and value.isdecimal() and len(value) < 9 and int(value) >= least):
+            raise OptionError(f"{name}={value}: must be a whole number from {least}")
+        return int(value)
     if isinstance(default, StrEnum):
-        return chosen(name, said, {one.value: one for one in type(default)})
-    return tuple(filter(None, said.split("+"))) if isinstance(default, tuple) else said
+        return parse_choice(name, value, {member.value: member for member in type(default)})
+    return tuple(filter(None, value.split("+"))) if isinstance(default, tuple) else value
 
 
-def chosen(name: str, said: str, choices: Mapping[str, Any]) -> Any:
-    if said not in choices:
-        raise OptionError(f"{name}={said}: must be one of {', '.join(choices)}")
-    return choices[said]
+def parse_choice(name: str, value: str, choices: Mapping[str, Any]) -> Any:
+    if value not in choices:
+        raise OptionError(f"{name}={value}: must be one of {', '.join(choices)}")
+    return choices[value]

@@ -1,11 +1,11 @@
-"""What can go wrong here: a request that is refused, a folder that cannot be used, options that make no sense.
+"""What can go wrong here: a request that is refused, a folder that cannot be used, invalid options.
 
-`ApiError` becomes a response in the dialect's shape (see `shapes`); the others are for whoever opens the service.
+`ApiError` becomes a response in the dialect's shape (see `responses`); the others are for whoever opens the service.
 """
 
 from __future__ import annotations
 
-REFUSAL = "vssync.refusal"  # in the WSGI environment: the ApiError that whoever wraps the service wants answered
+REFUSAL_KEY = "vssync.refusal"  # in the WSGI environment: the ApiError that a wrapper of the service wants sent
 
 
 class LocalDataError(Exception):
@@ -13,11 +13,11 @@ class LocalDataError(Exception):
 
 
 class OptionError(ValueError):
-    """A provider, switch or fault that does not exist or cannot be read; the message names it and the way out."""
+    """An unknown or invalid provider, switch or fault; the message names it and the way out."""
 
 
 class ApiError(Exception):
-    """An answer other than 200: status, a sentence, and the machine-readable rest."""
+    """A response other than 200: status, a sentence, and the machine-readable rest."""
 
     def __init__(self, status: int, message: str, *, code: str | None = None, param: str | None = None):
         super().__init__(message)
@@ -26,7 +26,7 @@ class ApiError(Exception):
         self.param = param
 
     @property
-    def kind(self) -> str:
+    def error_type(self) -> str:
         if self.status == 429:
-            return "requests"  # what OpenAI counts there; "tokens" is its other kind
+            return "requests"  # what OpenAI counts there; "tokens" is its other type
         return "server_error" if self.status >= 500 else "invalid_request_error"

@@ -1,7 +1,7 @@
-"""What every request passes first and every answer last: the address, the key, and headers all answers carry.
+"""What every request passes first and every response last: the address, the key, and headers all responses carry.
 
 OCI has two addresses. Stores themselves live at the control address, everything about their files at the data
-address; the inference host answers at both with everything, and the management host takes no bearer key.
+address; the inference host serves everything at both, and the management host takes no bearer key.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 
 import falcon
 
-from vssync.local.dialects import Errors
-from vssync.local.engine import Engine
-from vssync.local.errors import REFUSAL, ApiError
+from vssync.local.dialects import ErrorStyle
+from vssync.local.errors import REFUSAL_KEY, ApiError
+from vssync.local.transaction import Engine
 
 
-class Plane(StrEnum):
+class OciAddress(StrEnum):
     DATA = "data"
     CONTROL = "control"
     BOTH = "both"
@@ -28,10 +28,10 @@ class Plane(StrEnum):
 
 CONTROL_PATH = "/20231130/openai/v1"
 DATA_PATH = "/openai/v1"
-STORES = re.compile(r"/vector_stores(/[^/]+)?/?")
+STORE_PATH = re.compile(r"/vector_stores(/[^/]+)?/?")
 
 
-class Door:
+class Gateway:
     """Middleware of the application."""
 
     def __init__(self, engine: Engine):
@@ -40,67 +40,59 @@ class Door:
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         """Raises ApiError for what must not come in; afterwards every path begins with `/v1`."""
         options = self._engine.options
-        req.context.plane = plane(req.path, req.host) if options.dialect.split else Plane.BOTH
-        if refusal := req.env.get(REFUSAL):
+        req.context.address = find_address(req.path, req.host) if options.dialect.split else OciAddress.BOTH
+        if refusal := req.env.get(REFUSAL_KEY):
             raise refusal
-        bearer = bearer_key(req)
-        if options.dialect.split and not (bearer or named(req)):
+        authorization = req.get_header("authorization") or ""
+        scheme, _, credential = authorization.partition(" ")
+        is_bearer = scheme.lower() == "bearer" and not is_management_host(req.host)
+        bearer = credential.strip() if is_bearer else ""
+        if options.dialect.split and not (bearer or authorization.lower().startswith("signature ")):
             raise ApiError(401, "The required information to complete authentication was not provided.")
         if options.api_key and not compare_digest(bearer.encode(), options.api_key.encode()):
             raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
         if options.dialect.split:
             require_headers(req, signed=not bearer)
-            enter(req)
+            normalize_path(req)
 
     def process_response(self, _req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool) -> None:
         """The date is the service's own, so that clients measure ages by one clock."""
-        oci = self._engine.options.dialect.errors is Errors.OCI
+        is_oci = self._engine.options.dialect.errors is ErrorStyle.OCI
         resp.set_header("date", formatdate(self._engine.clock(), usegmt=True))
-        resp.set_header("opc-request-id" if oci else "x-request-id", f"req_{secrets.token_hex(16)}")
+        resp.set_header("opc-request-id" if is_oci else "x-request-id", f"req_{secrets.token_hex(16)}")
 
 
-def plane(path: str, host: str) -> Plane | None:
+def find_address(path: str, host: str) -> OciAddress | None:
     """Which address this is; None where there is none."""
-    if within(path, DATA_PATH):
-        return None if management(host) else Plane.DATA
-    if within(path, CONTROL_PATH):
-        return Plane.BOTH if host.startswith("inference.") else Plane.CONTROL
+    if is_within(path, DATA_PATH):
+        return None if is_management_host(host) else OciAddress.DATA
+    if is_within(path, CONTROL_PATH):
+        return OciAddress.BOTH if host.startswith("inference.") else OciAddress.CONTROL
     return None
 
 
-def within(path: str, prefix: str) -> bool:
+def is_within(path: str, prefix: str) -> bool:
     return path == prefix or path.startswith(f"{prefix}/")
 
 
-def bearer_key(req: falcon.Request) -> str:
-    """The key a request carries; none where it may not carry one."""
-    scheme, _, key = (req.get_header("authorization") or "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" and not management(req.host) else ""
-
-
-def named(req: falcon.Request) -> bool:
-    """Whether a request is signed; nothing here verifies by whom."""
-    return (req.get_header("authorization") or "").lower().startswith("signature ")
-
-
-def management(host: str) -> bool:
+def is_management_host(host: str) -> bool:
     return host.startswith("generativeai.")
 
 
 def require_headers(req: falcon.Request, *, signed: bool) -> None:
-    """The sentence for a missing project is misleading because OCI's is."""
-    if req.context.plane is not Plane.CONTROL and not req.get_header("openai-project"):
+    """The message for a missing project is misleading because OCI's is. No signature is verified."""
+    is_control = req.context.address is OciAddress.CONTROL
+    if not is_control and not req.get_header("openai-project"):
         raise ApiError(400, "Compartment ID must be provided", code="invalid_request")
-    if req.context.plane is Plane.CONTROL and signed and not req.get_header("opc-compartment-id"):
+    if is_control and signed and not req.get_header("opc-compartment-id"):
         raise ApiError(400, "Missing header opc-compartment-id", code="invalid_request")
 
 
-def enter(req: falcon.Request) -> None:
+def normalize_path(req: falcon.Request) -> None:
     """From an address of OCI's to the one path all share."""
-    prefix = DATA_PATH if within(req.path, DATA_PATH) else CONTROL_PATH
-    rest = req.path.removeprefix(prefix)
-    about_stores = STORES.fullmatch(rest) is not None
-    there = {None: False, Plane.DATA: not about_stores, Plane.CONTROL: about_stores, Plane.BOTH: True}
-    if not there[req.context.plane]:
+    prefix = DATA_PATH if is_within(req.path, DATA_PATH) else CONTROL_PATH
+    path = req.path.removeprefix(prefix)
+    serving = OciAddress.CONTROL if STORE_PATH.fullmatch(path) else OciAddress.DATA
+    if req.context.address not in (serving, OciAddress.BOTH):
         raise ApiError(404, f"There is nothing at {req.path}.", code="not_found")
-    req.path = f"/v1{rest}"
+    req.path = f"/v1{path}"

@@ -1,4 +1,4 @@
-"""Ingestion: which files become text, how it is cut, and files completed or failed, a bounded amount a look."""
+"""Ingestion: which files become text, how text is cut, and files completed or failed, a bounded amount a query."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from vssync.local import queries, search
 from vssync.local.transaction import Transaction
 
-CODE = {".c", ".cpp", ".cs", ".css", ".go", ".java", ".js", ".php", ".py", ".rb", ".sh", ".ts"}
-READABLE = CODE | {".html", ".json", ".md", ".tex", ".txt"}
+CODE_EXTENSIONS = {".c", ".cpp", ".cs", ".css", ".go", ".java", ".js", ".php", ".py", ".rb", ".sh", ".ts"}
+READABLE = CODE_EXTENSIONS | {".html", ".json", ".md", ".tex", ".txt"}
 ACCEPTED = READABLE | {".doc", ".docx", ".pdf", ".pptx"}  # attached, then failed: no parser here
 
 MOST_TOKENS = 5_000_000
 BYTES_PER_TOKEN = 7  # no token weighs more, so a larger file need not be read to know it is too large
 
 # Bounded runs: one endless "word" must not be larger than the smallest chunk.
-PIECE = re.compile(r" ?[^\W\d_]{1,24}|\d{1,3}| ?(?:[^\w\s]|_){1,24}|\s{1,24}")
-MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+TOKEN_RUN = re.compile(r" ?[^\W\d_]{1,24}|\d{1,3}| ?(?:[^\w\s]|_){1,24}|\s{1,24}")
+BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 class UnreadableFile(Exception):
@@ -31,47 +31,47 @@ class UnreadableFile(Exception):
         self.code = code
 
 
-def extension(filename: str) -> str:
+def file_extension(filename: str) -> str:
     """As written, since upper case is not accepted: `.md`, `.PDF`, or empty."""
     return filename[filename.rfind(".") :] if "." in filename else ""
 
 
-def check(filename: str, size: int, unreadable: tuple[str, ...] = ()) -> None:
+def check_readable(filename: str, size: int, unreadable: tuple[str, ...] = ()) -> None:
     """Raise for what can be refused without reading it."""
-    if (found := extension(filename)) not in READABLE or found in unreadable:
-        raise UnreadableFile("unsupported_file", f"Files of type '{found}' cannot be read here.")
+    if (extension := file_extension(filename)) not in READABLE or extension in unreadable:
+        raise UnreadableFile("unsupported_file", f"Files of type '{extension}' cannot be read here.")
     if size > MOST_TOKENS * BYTES_PER_TOKEN:
         raise UnreadableFile("invalid_file", f"The file has more than {MOST_TOKENS:,} tokens.")
 
 
-def decode(content: bytes) -> str:
+def decode_text(content: bytes) -> str:
     """UTF-8, or UTF-16 with its mark; anything else is not text."""
-    encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8")
+    encoding = next((name for mark, name in BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise UnreadableFile("invalid_file", f"The file is not {encoding.upper()} text: {error.reason}.") from None
     if "\0" in text:
-        raise UnreadableFile("invalid_file", "The file holds NUL characters; it is not text.")
+        raise UnreadableFile("invalid_file", "The file contains NUL characters; it is not text.")
     return text
 
 
-def chunks(text: str, size: int, overlap: int) -> Iterator[str]:
+def split_chunks(text: str, size: int, overlap: int) -> Iterator[str]:
     """Windows of at most `size` tokens, each beginning with at most the last `overlap` of the one before.
 
-    Below 100 tokens, which some services take, a single long word may be larger than a window.
+    Below 100 tokens, which some services accept, a single long word may be larger than a window.
     """
     window: deque[tuple[int, int]] = deque()  # where each piece begins, and its weight
-    held = total = 0
+    window_tokens = total = 0
     text = text if text.strip() else ""
-    for match in PIECE.finditer(text):
-        tokens = weight(match[0])
-        if window and held + tokens > size:
+    for match in TOKEN_RUN.finditer(text):
+        tokens = count_tokens(match[0])
+        if window and window_tokens + tokens > size:
             yield text[window[0][0] : match.start()]
-            while window and (held > overlap or held + tokens > size):
-                held -= window.popleft()[1]
+            while window and (window_tokens > overlap or window_tokens + tokens > size):
+                window_tokens -= window.popleft()[1]
         window.append((match.start(), tokens))
-        held += tokens
+        window_tokens += tokens
         total += tokens
         if total > MOST_TOKENS:
             raise UnreadableFile("invalid_file", f"The file has more than {MOST_TOKENS:,} tokens.")
@@ -79,56 +79,52 @@ def chunks(text: str, size: int, overlap: int) -> Iterator[str]:
         yield text[window[0][0] :]
 
 
-def weight(piece: str) -> int:
+def count_tokens(piece: str) -> int:
     if piece.isascii():
         return 1 if len(piece) <= BYTES_PER_TOKEN else -(-len(piece) // 6)
     length = len(piece.encode())
     return 1 if length <= BYTES_PER_TOKEN else -(-length // 3)
 
 
-SENTENCES = {  # of failures that were asked for
+FAILURE_MESSAGES = {  # of injected failures
     "unsupported_file": "The file type is not supported.",
     "invalid_file": "The file could not be parsed because it is not valid.",
 }
 
 
-def advance(tx: Transaction, store_id: str | None) -> None:
+def advance_ingestion(tx: Transaction, store_id: str | None) -> None:
     """Take the oldest waiting files, of one store or of all."""
-    budget = tx.options.bytes_per_look
-    for entry in waiting(tx, store_id, tx.options.files_per_look):
-        ingest(tx, entry)
+    budget = tx.options.bytes_per_query
+    for entry in waiting_files(tx, store_id, tx.options.files_per_query):
+        ingest_file(tx, entry)
         budget -= entry["bytes"]
         if budget <= 0:
             return
 
 
-def waiting(tx: Transaction, store_id: str | None, most: int) -> list[sqlite3.Row]:
-    """The oldest files whose turn has come. Every look asks for one, so that must cost next to nothing."""
+def waiting_files(tx: Transaction, store_id: str | None, most: int) -> list[sqlite3.Row]:
+    """The oldest files whose turn has come. Every query asks for one, so that must cost next to nothing."""
     scope = "and store = (select seq from stores where id = ?)" if store_id else ""
-    return tx.all(
+    return tx.fetch_all(
         "select store_files.*, filename, bytes from store_files join files on files.id = store_files.id"
         f" where status = 'in_progress' and ready_at <= ? {scope} order by store_files.seq limit ?",
-        *(tx.moment, *([store_id] if store_id else []), most),
+        *(tx.time, *([store_id] if store_id else []), most),
     )
 
 
-def ingest(tx: Transaction, entry: sqlite3.Row) -> None:
+def ingest_file(tx: Transaction, entry: sqlite3.Row) -> None:
     try:
-        check(entry["filename"], entry["bytes"], tx.dialect.unreadable)
-        if entry["fate"]:
-            raise UnreadableFile(entry["fate"], SENTENCES.get(entry["fate"], "An internal error occurred."))
-        text = decode(queries.content(tx, entry["id"]))
-        pieces = list(chunks(text, entry["chunk_size"], entry["chunk_overlap"]))
+        check_readable(entry["filename"], entry["bytes"], tx.dialect.unreadable)
+        if code := entry["failure_code"]:
+            raise UnreadableFile(code, FAILURE_MESSAGES.get(code, "An internal error occurred."))
+        text = decode_text(queries.file_content(tx, entry["id"]))
+        chunks = list(split_chunks(text, entry["chunk_size"], entry["chunk_overlap"]))
     except UnreadableFile as error:
-        fail(tx, entry, error)
+        tx.execute(
+            "update store_files set status = 'failed', error_code = ?, error_message = ? where seq = ?",
+            *(error.code, str(error), entry["seq"]),
+        )
     else:
-        search.add(tx, entry["store"], entry["seq"], pieces)
-        used = sum(len(piece.encode()) for piece in pieces)
-        tx.run("update store_files set status = 'completed', usage_bytes = ? where seq = ?", used, entry["seq"])
-
-
-def fail(tx: Transaction, entry: sqlite3.Row, error: UnreadableFile) -> None:
-    tx.run(
-        "update store_files set status = 'failed', error_code = ?, error_message = ? where seq = ?",
-        *(error.code, str(error), entry["seq"]),
-    )
+        search.add_chunks(tx, entry["store"], entry["seq"], chunks)
+        usage = sum(len(chunk.encode()) for chunk in chunks)
+        tx.execute("update store_files set status = 'completed', usage_bytes = ? where seq = ?", usage, entry["seq"])

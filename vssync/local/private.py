@@ -1,4 +1,4 @@
-"""Looks at what lies where the service keeps its data, before SQLite does.
+"""Checks the files where the service keeps its data, before SQLite opens them.
 
 The folder may have come with a checkout, which anybody may have written. SQLite follows links, waits for a FIFO, and
 deletes the file that a rollback journal names.
@@ -15,8 +15,8 @@ from vssync.local.errors import LocalDataError
 
 CHECKOUT = ".vssync"  # in a checkout, the data lies below this folder
 SIDE_FILES = ("-wal", "-shm", "-journal")
-JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")  # at its end, it says that the name of a super-journal stands before
-KINDS = {
+JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")  # at its end, it says that the name of a super-journal precedes
+FILE_TYPES = {
     stat.S_IFREG: "a file",
     stat.S_IFDIR: "a folder",
     stat.S_IFLNK: "a link",
@@ -27,9 +27,9 @@ KINDS = {
 }
 
 
-def is_there(database: Path) -> bool:
+def database_exists(database: Path) -> bool:
     """Whether there is a database. Raises LocalDataError for anything that is not the service's own."""
-    for folder in folders(database.parent):
+    for folder in own_folders(database.parent):
         check_folder(folder)
     for suffix in SIDE_FILES:
         check_file(Path(f"{database}{suffix}"))
@@ -37,19 +37,19 @@ def is_there(database: Path) -> bool:
     return check_file(database)
 
 
-def make(database: Path) -> None:
+def create_private(database: Path) -> None:
     """Uploads may be confidential: folder and file are the owner's alone, and SQLite's side files inherit that."""
     database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(database, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
 
 
-def folders(folder: Path) -> Iterator[Path]:
+def own_folders(folder: Path) -> Iterator[Path]:
     """The folders that are the service's own, outermost first.
 
-    What is above them is its user's, who may keep it behind a link; so is a folder outside of `.vssync`.
+    Folders above them are the user's, who may keep them behind a link; so is a folder outside of `.vssync`.
     """
     lineage = (folder, *folder.parents)
-    names = [one.name for one in lineage]
+    names = [ancestor.name for ancestor in lineage]
     if CHECKOUT in names:
         yield from reversed(lineage[: names.index(CHECKOUT) + 1])
     else:
@@ -57,22 +57,23 @@ def folders(folder: Path) -> Iterator[Path]:
 
 
 def check_folder(path: Path) -> None:
-    if status := looked_at(path):
-        refuse_unless(stat.S_ISDIR(status.st_mode), path, KINDS[stat.S_IFMT(status.st_mode)], "a folder")
+    if (status := lstat_if_exists(path)) and not stat.S_ISDIR(status.st_mode):
+        raise wrong_type_error(path, status, "a folder")
 
 
 def check_file(path: Path) -> bool:
     """Whether it exists. Two names of one database have two logs, which damages it."""
-    if not (status := looked_at(path)):
+    if not (status := lstat_if_exists(path)):
         return False
-    refuse_unless(stat.S_ISREG(status.st_mode), path, KINDS[stat.S_IFMT(status.st_mode)], "a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise wrong_type_error(path, status, "a file")
     if status.st_nlink > 1:
         raise LocalDataError(f"{path}: has a second name (a hard link); put a copy in its place")
     return True
 
 
 def check_journal(path: Path) -> None:
-    """What a process leaves that is killed while it makes the database names no other file."""
+    """A journal of the service's own, which a killed process may leave, names no other file."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - len(JOURNAL_MAGIC)))
@@ -85,13 +86,12 @@ def check_journal(path: Path) -> None:
         raise LocalDataError(f"{path}: names another file, which SQLite would delete; remove this journal")
 
 
-def refuse_unless(fine: bool, path: Path, found: str, wanted: str) -> None:
-    if not fine:
-        raise LocalDataError(f"{path}: is {found}; the local service needs {wanted} of its own there; remove it")
+def wrong_type_error(path: Path, status: os.stat_result, expected: str) -> LocalDataError:
+    actual = FILE_TYPES[stat.S_IFMT(status.st_mode)]
+    return LocalDataError(f"{path}: is {actual}, but must be {expected}; remove it")
 
 
-def looked_at(path: Path) -> os.stat_result | None:
-    """What a path is, no link followed; None for nothing."""
+def lstat_if_exists(path: Path) -> os.stat_result | None:
     try:
         return path.lstat()
     except FileNotFoundError:

@@ -1,76 +1,80 @@
-"""Finding rows by the ids clients use, and what follows from a row alone: expiry and counts."""
+"""Finding rows by the ids clients use, what follows from a row alone, and pages of a listing."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from vssync.local.checks import invalid_error
 from vssync.local.errors import ApiError
 from vssync.local.rules import DAY, STATUSES
 from vssync.local.transaction import Transaction
 
 
-def file(tx: Transaction, file_id: str) -> sqlite3.Row:
-    if found := tx.one("select * from files where id = ?", file_id):
-        return found
+def require_file(tx: Transaction, file_id: str) -> sqlite3.Row:
+    if file := tx.fetch_one("select * from files where id = ?", file_id):
+        return file
     raise ApiError(404, f"File '{file_id}' does not exist.", code="not_found", param="file_id")
 
 
-def content(tx: Transaction, file_id: str) -> bytes:
+def file_content(tx: Transaction, file_id: str) -> bytes:
     """The bytes of a File; none where it is gone."""
-    stored = tx.one("select data from blobs join files on blob = blobs.seq where id = ?", file_id)
-    return bytes(stored["data"]) if stored else b""
+    row = tx.fetch_one("select data from blobs join files on blob = blobs.seq where id = ?", file_id)
+    return bytes(row["data"]) if row else b""
 
 
-def store(tx: Transaction, store_id: str) -> sqlite3.Row:
-    if found := tx.one("select * from stores where id = ?", store_id):
-        return found
-    raise tx.missing(f"Vector store '{store_id}'")
+def require_store(tx: Transaction, store_id: str) -> sqlite3.Row:
+    if store := tx.fetch_one("select * from stores where id = ?", store_id):
+        return store
+    raise not_found_error(tx, f"Vector store '{store_id}'")
 
 
-def usable_store(tx: Transaction, store_id: str) -> sqlite3.Row:
+def require_active_store(tx: Transaction, store_id: str) -> sqlite3.Row:
     """A store to write to or search in: an expired one can only be read and deleted."""
-    found = store(tx, store_id)
-    if expired(tx, found):
+    store = require_store(tx, store_id)
+    if is_expired(tx, store):
         raise ApiError(400, f"Vector store '{store_id}' has expired.", code="vector_store_expired")
-    return found
+    return store
 
 
-def store_file(tx: Transaction, store: sqlite3.Row, file_id: str) -> sqlite3.Row:
-    if found := attached(tx, store, file_id):
-        return found
-    raise tx.missing(f"File '{file_id}' in vector store '{store['id']}'")
+def require_store_file(tx: Transaction, store: sqlite3.Row, file_id: str) -> sqlite3.Row:
+    if entry := find_store_file(tx, store, file_id):
+        return entry
+    raise not_found_error(tx, f"File '{file_id}' in vector store '{store['id']}'")
 
 
-def attached(tx: Transaction, store: sqlite3.Row, file_id: str) -> sqlite3.Row | None:
-    return tx.one("select * from store_files where store = ? and id = ?", store["seq"], file_id)
+def find_store_file(tx: Transaction, store: sqlite3.Row, file_id: str) -> sqlite3.Row | None:
+    return tx.fetch_one("select * from store_files where store = ? and id = ?", store["seq"], file_id)
 
 
-def attributes(tx: Transaction, entry: sqlite3.Row) -> dict[str, Any] | None:
-    """A store file's attributes as this service tells them."""
+def require_batch(tx: Transaction, store: sqlite3.Row, batch_id: str) -> sqlite3.Row:
+    prefix = tx.dialect.batch_ids
+    if tx.dialect.checks_ids and not batch_id.startswith(prefix):
+        message = f"Invalid 'batch_id': '{batch_id}'. Expected an ID that begins with '{prefix}'."
+        raise ApiError(400, message, code="invalid_value", param="batch_id")
+    if batch := tx.fetch_one("select * from batches where store = ? and id = ?", store["seq"], batch_id):
+        return batch
+    raise not_found_error(tx, f"File batch '{batch_id}' in vector store '{store['id']}'")
+
+
+def not_found_error(tx: Transaction, name: str) -> ApiError:
+    """For an unknown store, store file or batch."""
+    return ApiError(400 if tx.dialect.misses_with_400 else 404, f"{name} does not exist.", code="not_found")
+
+
+def decode_attributes(tx: Transaction, entry: sqlite3.Row) -> dict[str, Any] | None:
+    """A store file's attributes as this service returns them."""
     parse_int = float if tx.dialect.floats else int
-    told: dict[str, Any] = json.loads(entry["attributes"], parse_int=parse_int)
-    return None if tx.dialect.null_attributes and not told else told
+    attributes: dict[str, Any] = json.loads(entry["attributes"], parse_int=parse_int)
+    return None if tx.dialect.null_attributes and not attributes else attributes
 
 
-def batch(tx: Transaction, store: sqlite3.Row, batch_id: str) -> sqlite3.Row:
-    if tx.dialect.checks_ids and not batch_id.startswith(tx.dialect.batch_ids):
-        raise ApiError(
-            400,
-            f"Invalid 'batch_id': '{batch_id}'. Expected an ID that begins with '{tx.dialect.batch_ids}'.",
-            code="invalid_value",
-            param="batch_id",
-        )
-    found = tx.one("select * from batches where store = ? and id = ?", store["seq"], batch_id)
-    if found:
-        return found
-    raise tx.missing(f"File batch '{batch_id}' in vector store '{store['id']}'")
-
-
-def age(tx: Transaction, store: sqlite3.Row) -> float:
+def store_age(tx: Transaction, store: sqlite3.Row) -> float:
     """Seconds since a store was created."""
-    return tx.moment - float(store["created_at"])
+    return tx.time - float(store["created_at"])
 
 
 def expires_at(store: sqlite3.Row) -> int | None:
@@ -79,19 +83,127 @@ def expires_at(store: sqlite3.Row) -> int | None:
     return int(store["last_active_at"] + store["expires_days"] * DAY)
 
 
-def expired(tx: Transaction, store: sqlite3.Row) -> bool:
-    end = expires_at(store)
-    return end is not None and end <= tx.now
+def is_expired(tx: Transaction, store: sqlite3.Row) -> bool:
+    expiry = expires_at(store)
+    return expiry is not None and expiry <= tx.now
 
 
-def touch(tx: Transaction, store: sqlite3.Row) -> None:
+def touch_store(tx: Transaction, store: sqlite3.Row) -> None:
     """Put off the expiry of a store in use; one that has expired stays so."""
-    if not expired(tx, store):
-        tx.run("update stores set last_active_at = ? where seq = ?", tx.now, store["seq"])
+    if not is_expired(tx, store):
+        tx.execute("update stores set last_active_at = ? where seq = ?", tx.now, store["seq"])
 
 
-def counted(tx: Transaction, column: str, seq: int) -> tuple[dict[str, int], int]:
+def count_by_status(tx: Transaction, column: str, seq: int) -> tuple[dict[str, int], int]:
     """The `file_counts` of a store or a batch, and the bytes its files use."""
-    rows = tx.all(f"select status, count(*), sum(usage_bytes) from store_files where {column} = ? group by status", seq)
+    rows = tx.fetch_all(
+        f"select status, count(*), sum(usage_bytes) from store_files where {column} = ? group by status", seq
+    )
     counts = dict.fromkeys(STATUSES, 0) | {row[0]: row[1] for row in rows}
     return {**counts, "total": sum(counts.values())}, sum(row[2] for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class PageLimits:
+    """What a listing accepts: its limits, and which query parameters select by which column's values."""
+
+    most: int = 100
+    default: int = 20
+    backwards: bool = True
+    filters: Mapping[str, tuple[str, Sequence[str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    limit: int
+    descending: bool
+    after: str | None
+    before: str | None
+    selected: Mapping[str, str]  # column to value
+
+
+def parse_page(query: Mapping[str, str], limits: PageLimits) -> PageRequest:
+    """Read the query parameters; unknown ones are ignored, as elsewhere in HTTP."""
+    limit = query.get("limit") or str(limits.default)
+    if not (limit.isascii() and limit.isdecimal() and len(limit) < 9 and 1 <= int(limit) <= limits.most):
+        raise invalid_error("limit", f"it must be between 1 and {limits.most}")
+    return PageRequest(
+        limit=int(limit),
+        descending=parse_choice(query, "order", ("desc", "asc")) == "desc",
+        after=query.get("after") or None,
+        before=(query.get("before") or None) if limits.backwards else None,
+        selected={
+            column: parse_choice(query, name, values)
+            for name, (column, values) in limits.filters.items()
+            if query.get(name)
+        },
+    )
+
+
+def parse_choice(query: Mapping[str, str], name: str, values: Sequence[str]) -> str:
+    if (value := query.get(name) or values[0]) not in values:
+        raise invalid_error(name, f"it must be one of {', '.join(values)}")
+    return value
+
+
+def list_page(
+    tx: Transaction,
+    table: str,
+    scope: Mapping[str, Any],
+    page: PageRequest,
+    to_body: Callable[[sqlite3.Row], dict[str, Any]],
+) -> dict[str, Any]:
+    """One page of the rows of `table` whose columns equal `scope`, in order of creation.
+
+    By key rather than by offset, so page 1,000 costs what page 1 does.
+    """
+    backwards = bool(page.before and not page.after)  # the page that ends before the cursor
+    descending = page.descending != backwards
+    where = {f"{column} = ?": value for column, value in {**scope, **page.selected}.items()}
+    for cursor, parameter, is_after in ((page.after, "after", True), (page.before, "before", False)):
+        if cursor:
+            sign = "<" if page.descending == is_after else ">"
+            where |= cursor_condition(tx, table, cursor_position(tx, table, scope, cursor, parameter), sign)
+    rows = tx.fetch_all(
+        f"select * from {table} where {' and '.join(where) or 'true'}"
+        f" order by seq {'desc' if descending else 'asc'} limit ?",
+        *where.values(),
+        page.limit + 1,
+    )
+    entries = [to_body(row) for row in rows[: page.limit]]
+    return page_body(entries[::-1] if backwards else entries, has_more=len(rows) > page.limit)
+
+
+def cursor_condition(tx: Transaction, table: str, seq: int | None, sign: str) -> dict[str, int]:
+    """The condition that a row is on the far side of this one; none where the cursor is ignored."""
+    if seq is None:
+        return {}
+    if table == "files" and tx.dialect.skips_same_second:
+        row = tx.fetch_one("select created_at from files where seq = ?", seq)
+        return {f"created_at {sign} ?": row["created_at"]} if row else {f"seq {sign} ?": seq}
+    return {f"seq {sign} ?": seq}
+
+
+def cursor_position(tx: Transaction, table: str, scope: Mapping[str, Any], cursor: str, parameter: str) -> int | None:
+    """The cursor's row number, also after the row was deleted."""
+    where = " and ".join(f"{column} = ?" for column in ("id", *scope))
+    values = (cursor, *scope.values())
+    row = tx.fetch_one(f"select seq from {table} where {where}", *values) or tx.fetch_one(
+        f"select seq from gone where {where} and list = ? order by number desc", *values, table
+    )
+    if row:
+        return int(row["seq"])
+    if tx.dialect.restarts_unknown_cursor:
+        return None
+    raise ApiError(400, f"'{cursor}' is not in this list.", code="invalid_value", param=parameter)
+
+
+def page_body(entries: Sequence[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
+    """The spec makes both ids strings, so an empty page has empty ones."""
+    return {
+        "object": "list",
+        "data": list(entries),
+        "first_id": entries[0]["id"] if entries else "",
+        "last_id": entries[-1]["id"] if entries else "",
+        "has_more": has_more,
+    }

@@ -1,11 +1,13 @@
 """The rules of the OpenAI spec for what a request may say, as tables of checks, one for each body.
 
-Outcomes are ready to use: chunking as a `Chunking`, files to attach as `Attachment`s, absent values filled in.
+Results are ready to use: chunking as `ChunkSizes`, files to attach as `Attachment`s, filters as predicates.
 """
 
 from __future__ import annotations
 
+import operator
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +16,17 @@ from vssync.local.checks import (
     array,
     boolean,
     choice,
+    in_range,
     integer,
-    invalid,
+    invalid_error,
     nullable,
-    number,
     record,
+    require_type,
     tagged,
     text,
-    typed,
 )
-from vssync.local.filters import predicate
 
+Predicate = Callable[[Mapping[str, Any]], bool]
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 STATUSES = ("in_progress", "completed", "failed", "cancelled")
 DAY = 86_400
@@ -34,7 +36,7 @@ BATCH_FILE_LIFETIME = 30 * DAY  # of Files uploaded for the Batch API, unless th
 
 
 @dataclass(frozen=True, slots=True)
-class Chunking:
+class ChunkSizes:
     size: int = 800
     overlap: int = 400
 
@@ -45,7 +47,7 @@ class Attachment:
 
     file_id: str
     attributes: dict[str, Any]
-    chunking: Chunking
+    chunking: ChunkSizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class BatchRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Attaching:
+class AttachChecks:
     """The checks of bodies that say how files are attached."""
 
     attachment: Check
@@ -63,39 +65,39 @@ class Attaching:
     update: Check
 
 
-def pairs(value: Any, where: str) -> dict[str, Any]:
+def check_pairs(value: Any, path: str) -> dict[str, Any]:
     """What `attributes` and `metadata` share: at most 16 keys of at most 64 characters."""
-    if len(typed(value, where, dict)) > 16:
-        raise invalid(where, "it must not have more than 16 keys")
-    for key in value:
+    pairs = {} if value is None else dict(require_type(value, path, dict))
+    if len(pairs) > 16:
+        raise invalid_error(path, "it must not have more than 16 keys")
+    for key in pairs:
         if len(key) > 64:
-            raise invalid(where, f"the key '{key[:64]}...' is longer than 64 characters")
-    return dict(value)
+            raise invalid_error(path, f"the key '{key[:64]}...' is longer than 64 characters")
+    return pairs
 
 
-def attributes(value: Any, where: str) -> dict[str, Any]:
-    found = {} if value is None else pairs(value, where)
-    for key, one in found.items():
-        scalar(one, f"{where}.{key}")
-    return found
+def check_attributes(value: Any, path: str) -> dict[str, Any]:
+    attributes = check_pairs(value, path)
+    for key, attribute in attributes.items():
+        check_scalar(attribute, f"{path}.{key}")
+    return attributes
 
 
-def scalar(value: Any, where: str) -> None:
+def check_scalar(value: Any, path: str) -> None:
     if type(value) is str:
-        text(most=512)(value, where)
+        text(most=512)(value, path)
     elif type(value) not in (bool, int, float):
-        raise invalid(where, "it must be a string, a number or a boolean", "invalid_type")
+        raise invalid_error(path, "it must be a string, a number or a boolean", "invalid_type")
     elif not abs(value) <= sys.float_info.max:
-        raise invalid(where, "it is not a finite number")
+        raise invalid_error(path, "it is not a finite number")
 
 
-def metadata(value: Any, where: str) -> dict[str, str]:
-    found = {} if value is None else pairs(value, where)
-    return {key: text(most=512)(one, f"{where}.{key}") for key, one in found.items()}
+def check_metadata(value: Any, path: str) -> dict[str, str]:
+    return {key: text(most=512)(entry, f"{path}.{key}") for key, entry in check_pairs(value, path).items()}
 
 
-def strategy(size: Check, overlap: Check) -> Check:
-    fields = {"max_chunk_size_tokens": size, "chunk_overlap_tokens": overlap}
+def strategy_check(check_size: Check, check_overlap: Check) -> Check:
+    fields = {"max_chunk_size_tokens": check_size, "chunk_overlap_tokens": check_overlap}
     static = record(fields, required=tuple(fields))
     return tagged(
         {
@@ -105,112 +107,173 @@ def strategy(size: Check, overlap: Check) -> Check:
     )
 
 
-STRATEGY = strategy(integer(100, 4096), integer(0, 4096))
-LAX_STRATEGY = strategy(integer(1, LAX_MOST), integer(0, LAX_MOST))
+STRATEGY = strategy_check(integer(100, 4096), integer(0, 4096))
+LAX_STRATEGY = strategy_check(integer(1, LAX_MOST), integer(0, LAX_MOST))
 
 
-def chunking(value: Any, where: str) -> Chunking:
-    found = sizes(STRATEGY(value, where))
-    if found.overlap * 2 > found.size:
-        raise invalid(f"{where}.static.chunk_overlap_tokens", "it must not exceed half of the chunk size")
-    return found
+def check_chunking(value: Any, path: str) -> ChunkSizes:
+    chunking = chunk_sizes(STRATEGY(value, path))
+    if chunking.overlap * 2 > chunking.size:
+        raise invalid_error(f"{path}.static.chunk_overlap_tokens", "it must not exceed half of the chunk size")
+    return chunking
 
 
-def sizes(strategy: dict[str, Any]) -> Chunking:
+def chunk_sizes(strategy: dict[str, Any]) -> ChunkSizes:
     if strategy["type"] == "auto":
-        return Chunking()
-    return Chunking(*(strategy["static"][name] for name in ("max_chunk_size_tokens", "chunk_overlap_tokens")))
+        return ChunkSizes()
+    return ChunkSizes(*(strategy["static"][name] for name in ("max_chunk_size_tokens", "chunk_overlap_tokens")))
 
 
-def lax_attributes(value: Any, where: str) -> dict[str, Any]:
-    """As many and as long as one likes; still no objects or lists."""
-    found = {} if value is None else dict(typed(value, where, dict))
-    for key, one in found.items():
-        typed(one, f"{where}.{key}", str, bool, int, float)
-    return found
+def check_lax_attributes(value: Any, path: str) -> dict[str, Any]:
+    """Any number of any length; still no objects or lists."""
+    attributes = {} if value is None else dict(require_type(value, path, dict))
+    for key, attribute in attributes.items():
+        require_type(attribute, f"{path}.{key}", str, bool, int, float)
+    return attributes
 
 
-def lax_chunking(value: Any, where: str) -> Chunking:
+def check_lax_chunking(value: Any, path: str) -> ChunkSizes:
     """Any sizes with an overlap below the size."""
-    found = sizes(LAX_STRATEGY(value, where))
-    if found.overlap >= found.size:
-        raise invalid(f"{where}.static.chunk_overlap_tokens", "it must be smaller than the chunk size")
-    return found
+    chunking = chunk_sizes(LAX_STRATEGY(value, path))
+    if chunking.overlap >= chunking.size:
+        raise invalid_error(f"{path}.static.chunk_overlap_tokens", "it must be smaller than the chunk size")
+    return chunking
 
 
-FILE = text(least=1)
+FILE_ID = text(least=1)
 
 
-def attach(file_id: str, said: dict[str, Any]) -> Attachment:
-    return Attachment(file_id, said.get("attributes", {}), said.get("chunking_strategy", Chunking()))
+def build_attachment(file_id: str, settings: dict[str, Any]) -> Attachment:
+    return Attachment(file_id, settings.get("attributes", {}), settings.get("chunking_strategy", ChunkSizes()))
 
 
-def attaching(attributes: Check, chunking: Check, most: int) -> Attaching:
+def attach_checks(check_attributes: Check, check_chunking: Check, most: int) -> AttachChecks:
     """The checks for given rules of attributes, chunking, and the size of a batch."""
-    ingestion = {"attributes": attributes, "chunking_strategy": chunking}
-    one_file = record({"file_id": FILE, **ingestion}, required=("file_id",))
+    settings = {"attributes": check_attributes, "chunking_strategy": check_chunking}
+    check_file = record({"file_id": FILE_ID, **settings}, required=("file_id",))
 
-    def attachment(value: Any, where: str) -> Attachment:
-        said = one_file(value, where)
-        return attach(said["file_id"], said)
+    def check_attachment(value: Any, path: str) -> Attachment:
+        body = check_file(value, path)
+        return build_attachment(body["file_id"], body)
 
-    files = record({"file_ids": array(FILE, 1, most), "files": array(attachment, 1, most), **ingestion})
+    check_files = record({"file_ids": array(FILE_ID, 1, most), "files": array(check_attachment, 1, most), **settings})
 
-    def batch(value: Any, where: str) -> BatchRequest:
+    def check_batch(value: Any, path: str) -> BatchRequest:
         """`files` carry their own attributes and chunking; those beside them count for `file_ids` only."""
-        said = files(value, where)
-        if ("file_ids" in said) == ("files" in said):
-            raise invalid("file_ids", "exactly one of 'file_ids' and 'files' must be given")
-        if "files" in said:
-            return BatchRequest(tuple(said["files"]), by_files=True)
-        return BatchRequest(tuple(attach(file_id, said) for file_id in said["file_ids"]), by_files=False)
+        body = check_files(value, path)
+        if ("file_ids" in body) == ("files" in body):
+            raise invalid_error("file_ids", "exactly one of 'file_ids' and 'files' must be given")
+        if "files" in body:
+            return BatchRequest(tuple(body["files"]), by_files=True)
+        return BatchRequest(tuple(build_attachment(file_id, body) for file_id in body["file_ids"]), by_files=False)
 
-    return Attaching(attachment, batch, record({"attributes": attributes}, required=("attributes",)))
+    check_update = record({"attributes": check_attributes}, required=("attributes",))
+    return AttachChecks(check_attachment, check_batch, check_update)
 
 
-STRICT = attaching(attributes, chunking, MOST_IN_BATCH)
-LAX = attaching(lax_attributes, lax_chunking, LAX_MOST)
-attachment, batch, ATTRIBUTES = STRICT.attachment, STRICT.batch, STRICT.update
+STRICT = attach_checks(check_attributes, check_chunking, MOST_IN_BATCH)
+LAX = attach_checks(check_lax_attributes, check_lax_chunking, LAX_MOST)
 
 STORE_EXPIRY = record({"anchor": choice("last_active_at"), "days": integer(1, 365)}, required=("anchor", "days"))
 NEW_STORE = record(
     {
         "name": text(),
         "description": text(),
-        "metadata": metadata,
+        "metadata": check_metadata,
         "expires_after": STORE_EXPIRY,
-        "file_ids": array(FILE, 0, 500),
-        "chunking_strategy": chunking,
+        "file_ids": array(FILE_ID, 0, 500),
+        "chunking_strategy": check_chunking,
     }
 )
 
 
-def new_store(value: Any, where: str) -> dict[str, Any]:
-    said: dict[str, Any] = NEW_STORE(value, where)
-    return {**said, "attachments": [attach(file_id, said) for file_id in said.get("file_ids", ())]}
+def check_new_store(value: Any, path: str) -> dict[str, Any]:
+    body: dict[str, Any] = NEW_STORE(value, path)
+    return {**body, "attachments": [build_attachment(file_id, body) for file_id in body.get("file_ids", ())]}
 
 
-STORE_UPDATE = record({"name": nullable(text()), "metadata": metadata, "expires_after": nullable(STORE_EXPIRY)})
+STORE_UPDATE = record({"name": nullable(text()), "metadata": check_metadata, "expires_after": nullable(STORE_EXPIRY)})
 
 UPLOAD_EXPIRY = record(
     {"anchor": choice("created_at"), "seconds": integer(3600, 30 * DAY)}, required=("anchor", "seconds")
 )
 UPLOAD = record({"purpose": choice(*PURPOSES), "expires_after": UPLOAD_EXPIRY}, required=("purpose",))
 
-QUERY = text(least=1)
+MAX_FILTER_DEPTH = 16  # nested compounds; more would be an attack, not a query
+
+ORDERINGS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
+COMPOUNDS = {"and": all, "or": any}
+COMPARISON = record(
+    {"type": choice("eq", "ne", *ORDERINGS, "in", "nin"), "key": text(), "value": lambda value, _path: value},
+    required=("type", "key", "value"),
+)
+COMPOUND = record(
+    {"type": choice(*COMPOUNDS), "filters": lambda value, path: require_type(value, path, list)},
+    required=("type", "filters"),
+)
 
 
-def queries(value: Any, where: str) -> list[str]:
-    return [QUERY(value, where)] if isinstance(value, str) else list(array(QUERY, 1, 100)(value, where))
+def parse_filter(value: Any, path: str, depth: int = MAX_FILTER_DEPTH) -> Predicate:
+    """A missing attribute equals nothing: `ne` and `nin` hold for it and every other comparison fails."""
+    if require_type(value, path, dict).get("type") not in COMPOUNDS:
+        return parse_comparison(value, path)
+    if not depth:
+        raise invalid_error(path, f"filters are nested deeper than {MAX_FILTER_DEPTH}")
+    body = COMPOUND(value, path)
+    combine = COMPOUNDS[body["type"]]
+    inner = [parse_filter(entry, f"{path}.filters[{n}]", depth - 1) for n, entry in enumerate(body["filters"])]
+    return lambda attributes: combine(holds(attributes) for holds in inner)
+
+
+def filter_types(value: Mapping[str, Any]) -> Iterator[str]:
+    """The types of a filter that was checked, and of all within it."""
+    yield value["type"]
+    for inner in value.get("filters", ()):
+        yield from filter_types(inner)
+
+
+def parse_comparison(value: Any, path: str) -> Predicate:
+    body = COMPARISON(value, path)
+    kind, key, operand = body["type"], body["key"], body["value"]
+    takes_list = kind in ("in", "nin")
+    options = operand if takes_list else [operand]
+    allowed = (str, int, float) if takes_list else (str, int, float, bool)
+    if takes_list != isinstance(operand, list) or not all(type(option) in allowed for option in options):
+        expected = "an array of strings and numbers" if takes_list else "a string, a number or a boolean"
+        raise invalid_error(f"{path}.value", f"'{kind}' needs {expected}", "invalid_type")
+    if kind in ORDERINGS:
+        return lambda attributes: key in attributes and compare_ordered(ORDERINGS[kind], attributes[key], operand)
+    negated = kind in ("ne", "nin")
+    return lambda attributes: (
+        negated != (key in attributes and any(equal_values(attributes[key], option) for option in options))
+    )
+
+
+def equal_values(left: Any, right: Any) -> bool:
+    """1 and 1.0 are equal; true and 1 are not."""
+    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
+
+
+def compare_ordered(compare: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
+    """Numbers among numbers and strings among strings; nothing else has an order."""
+    for kind in (str, int | float):
+        if isinstance(left, kind) and isinstance(right, kind):
+            return not isinstance(left, bool) and not isinstance(right, bool) and compare(left, right)
+    return False
+
+
+def check_queries(value: Any, path: str) -> list[str]:
+    query = text(least=1)
+    return [query(value, path)] if isinstance(value, str) else list(array(query, 1, 100)(value, path))
 
 
 SEARCH = record(
     {
-        "query": queries,
-        "filters": predicate,
+        "query": check_queries,
+        "filters": parse_filter,
         "max_num_results": integer(1, 50),
         "ranking_options": record(
-            {"ranker": choice("none", "auto", "default-2024-11-15"), "score_threshold": number(0, 1)}
+            {"ranker": choice("none", "auto", "default-2024-11-15"), "score_threshold": in_range(0, 1, float, int)}
         ),
         "rewrite_query": boolean,
     },

@@ -1,70 +1,130 @@
 """The service on a port, for other programs: one process, a few threads, over waitress.
 
-A fault that cuts a connection needs a server that closes it without a reply when the application raises
-`ConnectionError`, and closes it in the middle when a body is shorter than promised; this one does both. A reset
-it leaves to us.
+On a loopback address it answers only those that call it by this machine's own names. A web page from anywhere can
+make its visitor's browser send requests here: with a form, whose origin the browser tells, or through a name of its
+own that leads to this machine (DNS rebinding). Where no key is required, nothing else would stop it.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import logging
+import re
 import socket
 import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from vssync.local.errors import REFUSAL_KEY, ApiError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 THREADS = 8
-KEEP_ALIVE = 120  # seconds that a connection may be idle before the server closes it
 MOST_BODY_BYTES = 600 << 20  # above the largest upload, which the service refuses with a sentence of its own
+AUTHORITY = r"(?:\[(?P<bracketed>[0-9a-f:.]+)\]|(?P<name>[0-9a-z.-]+))(?::(?P<port>[0-9]{0,5}))?"
+HOST = re.compile(AUTHORITY, re.IGNORECASE)
+ORIGIN = re.compile(f"https?://{AUTHORITY}", re.IGNORECASE)
+MOST_SHOWN = 200  # characters of a header
 
 
-def bind(host: str, port: int) -> socket.socket:
+def listen_on(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family)
 
 
-def address(listening: socket.socket) -> str:
-    """Where a client on this machine finds it, as a URL without path."""
+def service_url(listening: socket.socket) -> str:
+    """Where a client on this machine reaches it, as a URL without path."""
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def resetting(app: WSGIApplication) -> WSGIApplication:
-    """Makes a close that follows `ConnectionResetError` a real reset, which clients can tell from an end."""
+def serve_until_stopped(app: WSGIApplication, listening: socket.socket, *, keep_alive: int) -> None:
+    """Serve until KeyboardInterrupt or SystemExit; requests under way are answered first.
 
-    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        try:
-            return app(environ, start_response)
-        except ConnectionResetError:
-            connection = environ["waitress.client_disconnected"].__self__  # the one way to it that waitress offers
-            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            raise
-
-    return application
-
-
-def run(app: WSGIApplication, listening: socket.socket, *, keep_alive: int = KEEP_ALIVE) -> None:
-    """Serve until KeyboardInterrupt or SystemExit; requests under way are answered first."""
+    Faults that cut a connection rely on waitress: it closes one without a reply when the application raises
+    `ConnectionError`, and in the middle when a body is shorter than promised.
+    """
     import waitress  # type: ignore[import-untyped]  # it ships no types
 
-    logging.getLogger("waitress").setLevel(logging.ERROR)  # short queues and short bodies are no news
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # it warns of short queues and short bodies
     server = waitress.create_server(
-        resetting(app),
+        with_resets(app),
         sockets=[listening],
         threads=THREADS,
         ident="vssync",
         log_socket_errors=False,
         channel_timeout=keep_alive,
-        cleanup_interval=min(30, keep_alive),  # seconds between looks for idle connections
+        cleanup_interval=min(30, keep_alive),  # seconds between checks for idle connections
         max_request_body_size=MOST_BODY_BYTES,
     )
     try:
         server.run()
     finally:
         server.close()
+
+
+def with_resets(app: WSGIApplication) -> WSGIApplication:
+    """Makes a close that follows `ConnectionResetError` a real reset, which clients can tell from an end."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            return app(environ, start_response)
+        except ConnectionResetError:
+            connection = environ["waitress.client_disconnected"].__self__  # the only access that waitress offers
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raise
+
+    return application
+
+
+def loopback_only(app: WSGIApplication, refusing_app: WSGIApplication, port: int) -> WSGIApplication:
+    """The application for callers on this machine; `refusing_app` answers all others that they are refused."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        error = caller_error(environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN"), port)
+        if error is None:
+            return app(environ, start_response)
+        environ[REFUSAL_KEY] = error
+        return refusing_app(environ, start_response)
+
+    return application
+
+
+def caller_error(host: str | None, origin: str | None, port: int) -> ApiError | None:
+    """Why a request with these headers is not answered. Headers that a proxy adds count for nothing."""
+    if not host:
+        return ApiError(400, "The request has no Host header.", code="missing_host")
+    if not (own := match_own_host(HOST, host)) or int(own["port"] or port) != port:
+        message = (
+            f"This service answers at localhost and loopback addresses, at port {port}, and not at "
+            f"{host[:MOST_SHOWN]}. For other names, start it with --host and --api-key."
+        )
+        return ApiError(421, message, code="misdirected_request")
+    if origin is not None and not match_own_host(ORIGIN, origin):
+        message = f"This service answers no web page of another machine, such as {origin[:MOST_SHOWN]}."
+        return ApiError(403, message, code="foreign_origin")
+    return None
+
+
+def match_own_host(pattern: re.Pattern[str], header: str) -> re.Match[str] | None:
+    """The header's parts, if it has this form and names this machine."""
+    match = pattern.fullmatch(header)
+    if not match:
+        return None
+    bracketed = match["bracketed"]  # as addresses of IPv6 are, and no others
+    is_own = ":" in bracketed and is_loopback(bracketed) if bracketed else is_loopback(match["name"])
+    return match if is_own else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address, without brackets, leads to the machine it is used on."""
+    name = host.lower().removesuffix(".")
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost"
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

@@ -1,4 +1,4 @@
-"""A store's files, one at a time or as a listing."""
+"""A store's files: attached, read, updated and detached, one at a time or as a listing."""
 
 from __future__ import annotations
 
@@ -9,69 +9,73 @@ from types import MappingProxyType
 from typing import Any
 
 from vssync.local import ingestion, queries, search
-from vssync.local.dialects import Echo
+from vssync.local.dialects import ChunkingEcho
 from vssync.local.errors import ApiError
-from vssync.local.paging import Page, listing
-from vssync.local.rules import Attachment, Chunking
+from vssync.local.queries import PageRequest, list_page
+from vssync.local.rules import Attachment, ChunkSizes
 from vssync.local.transaction import Transaction
 
+# What some services keep among a store's metadata, where an update can erase it.
+OWN_SETTINGS: Mapping[str, str] = MappingProxyType({"embedding_model": "words", "embedding_dimension": "1"})
 
-def create(tx: Transaction, store_id: str, body: Attachment) -> dict[str, Any]:
-    attach(tx, queries.usable_store(tx, store_id), [body])
+
+def attach_file(tx: Transaction, store_id: str, body: Attachment) -> dict[str, Any]:
+    attach_files(tx, queries.require_active_store(tx, store_id), [body])
     if tx.dialect.attaches_at_once:
-        ingestion.advance(tx, store_id)
-    return get(tx, store_id, body.file_id)
+        ingestion.advance_ingestion(tx, store_id)
+    return get_store_file(tx, store_id, body.file_id)
 
 
-def get(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
-    store = queries.store(tx, store_id)
-    return shaper(tx, store)(queries.store_file(tx, store, file_id))
+def get_store_file(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
+    store = queries.require_store(tx, store_id)
+    return body_builder(tx, store)(queries.require_store_file(tx, store, file_id))
 
 
-def page(tx: Transaction, store_id: str, page: Page) -> dict[str, Any]:
-    store = queries.store(tx, store_id)
-    return listing(tx, "store_files", {"store": store["seq"]}, page, shaper(tx, store, listed=True))
+def list_store_files(tx: Transaction, store_id: str, page: PageRequest) -> dict[str, Any]:
+    store = queries.require_store(tx, store_id)
+    return list_page(tx, "store_files", {"store": store["seq"]}, page, body_builder(tx, store, in_listing=True))
 
 
-def update(tx: Transaction, store_id: str, file_id: str, body: dict[str, Any]) -> dict[str, Any]:
+def update_attributes(tx: Transaction, store_id: str, file_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """The attributes sent replace all there were."""
-    store = queries.usable_store(tx, store_id)
-    entry = queries.store_file(tx, store, file_id)
+    store = queries.require_active_store(tx, store_id)
+    entry = queries.require_store_file(tx, store, file_id)
     attributes = json.dumps(body["attributes"])
-    columns = ("attributes",) if tx.dialect.stale_filters else ("attributes", "filtered")
-    for column in columns:
-        tx.run(f"update store_files set {column} = ? where seq = ?", attributes, entry["seq"])
-    queries.touch(tx, store)
-    return get(tx, store_id, file_id)
+    for column in ("attributes",) if tx.dialect.stale_filters else ("attributes", "filtered"):
+        tx.execute(f"update store_files set {column} = ? where seq = ?", attributes, entry["seq"])
+    queries.touch_store(tx, store)
+    return get_store_file(tx, store_id, file_id)
 
 
-def delete(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
-    store = queries.store(tx, store_id)
-    detach(tx, queries.store_file(tx, store, file_id))
-    queries.touch(tx, store)
+def detach_file(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
+    store = queries.require_store(tx, store_id)
+    remove_store_file(tx, queries.require_store_file(tx, store, file_id))
+    queries.touch_store(tx, store)
     return {"id": file_id, "object": "vector_store.file.deleted", "deleted": True}
 
 
-def content(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
+def get_chunks(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
     """The chunks a file was cut into; none unless it is completed."""
-    entry = queries.store_file(tx, queries.store(tx, store_id), file_id)
-    parts = [{"type": "text", "text": text} for text in search.texts(tx, entry["seq"])]
+    entry = queries.require_store_file(tx, queries.require_store(tx, store_id), file_id)
+    parts = [{"type": "text", "text": text} for text in search.chunk_texts(tx, entry["seq"])]
     if tx.dialect.content_pages:
-        kind = "vector_store.file_content.page"
-        return {"object": kind, "data": parts, "has_more": False, "next_page": None}
+        return {"object": "vector_store.file_content.page", "data": parts, "has_more": False, "next_page": None}
     return {
         "file_id": file_id,
-        "filename": queries.file(tx, file_id)["filename"],
-        "attributes": queries.attributes(tx, entry),
+        "filename": queries.require_file(tx, file_id)["filename"],
+        "attributes": queries.decode_attributes(tx, entry),
         "content": parts,
     }
 
 
-def shaper(tx: Transaction, store: sqlite3.Row, *, listed: bool = False) -> Callable[[sqlite3.Row], dict[str, Any]]:
-    """How a row of this store looks in an answer."""
-    forgets = listed and tx.dialect.forgets_errors
+def body_builder(
+    tx: Transaction, store: sqlite3.Row, *, in_listing: bool = False
+) -> Callable[[sqlite3.Row], dict[str, Any]]:
+    """How a row of this store looks in a response."""
 
-    def shape(entry: sqlite3.Row) -> dict[str, Any]:
+    def build(entry: sqlite3.Row) -> dict[str, Any]:
+        error = {"code": entry["error_code"], "message": entry["error_message"]}
+        has_error = entry["error_code"] is not None and not (in_listing and tx.dialect.forgets_errors)
         return {
             "id": entry["id"],
             "object": "vector_store.file",
@@ -79,118 +83,107 @@ def shaper(tx: Transaction, store: sqlite3.Row, *, listed: bool = False) -> Call
             "created_at": entry["created_at"],
             "vector_store_id": store["id"],
             "status": entry["status"],
-            "last_error": None if forgets else last_error(entry),
+            "last_error": error if has_error else None,
             "chunking_strategy": chunking_strategy(entry, tx.dialect.echoes),
-            "attributes": queries.attributes(tx, entry),
+            "attributes": queries.decode_attributes(tx, entry),
         }
 
-    return shape
+    return build
 
 
-def last_error(entry: sqlite3.Row) -> dict[str, str] | None:
-    if entry["error_code"] is None:
+def chunking_strategy(entry: sqlite3.Row, echo: ChunkingEcho) -> dict[str, Any] | None:
+    if echo is ChunkingEcho.NULL:
         return None
-    return {"code": entry["error_code"], "message": entry["error_message"]}
-
-
-def chunking_strategy(entry: sqlite3.Row, echoes: Echo) -> dict[str, Any] | None:
-    if echoes is Echo.NULL:
-        return None
-    if echoes is Echo.AUTO and entry["batch"] is not None:
+    if echo is ChunkingEcho.AUTO and entry["batch"] is not None:
         return {"type": "auto"}
-    sizes = {
-        "max_chunk_size_tokens": entry["chunk_size"],
-        "chunk_overlap_tokens": entry["chunk_overlap"],
-    }
+    sizes = {"max_chunk_size_tokens": entry["chunk_size"], "chunk_overlap_tokens": entry["chunk_overlap"]}
     return {"type": "static", "static": sizes}
 
 
-# What some services keep among a store's metadata, where an update can erase it.
-OWN_SETTINGS: Mapping[str, str] = MappingProxyType({"embedding_model": "words", "embedding_dimension": "1"})
-
-COLUMNS = (
-    "store, id, batch, status, error_code, error_message, attributes, filtered, chunk_size, chunk_overlap,"
-    " ready_at, fate, created_at"
-)
-
-
-def attach(tx: Transaction, store: sqlite3.Row, wanted: Sequence[Attachment], batch: int | None = None) -> None:
+def attach_files(
+    tx: Transaction, store: sqlite3.Row, attachments: Sequence[Attachment], batch: int | None = None
+) -> None:
     """All or none: one File that is unknown, of a wrong type or attached already refuses the rest too."""
     if tx.dialect.settings_in_metadata and not OWN_SETTINGS.keys() <= json.loads(store["metadata"]).keys():
         raise ApiError(500, f"Vector store '{store['id']}' has no embedding_model.", code="internal_error")
-    names = {one.file_id: accepted_name(tx, one) for one in wanted}
-    places = ", ".join("?" * len(COLUMNS.split(",")))
-    tx.connection.executemany(
-        f"insert into store_files ({COLUMNS}) values ({places})",
-        [row(tx, store, one, batch, names[one.file_id]) for one in unattached(tx, store, wanted)],
-    )
-    queries.touch(tx, store)
+    names = {attachment.file_id: check_attachable(tx, attachment) for attachment in attachments}
+    for attachment in without_attached(tx, store, attachments):
+        row = new_row(tx, store, attachment, batch, names[attachment.file_id])
+        tx.execute(
+            f"insert into store_files ({', '.join(row)}) values ({', '.join('?' * len(row))})",
+            *row.values(),
+        )
+    queries.touch_store(tx, store)
 
 
-def row(
-    tx: Transaction, store: sqlite3.Row, one: Attachment, batch: int | None, name: str | None
-) -> tuple[object, ...]:
-    """A File without a name is no File: its entry is there, and has failed."""
-    attributes = json.dumps(one.attributes)
-    chunking = Chunking() if tx.dialect.ignores_chunking else one.chunking
-    fate = tx.fates(one.file_id, name or "")
-    ready_at = tx.moment + tx.options.ingest_delay + fate.delay
-    state = ("failed", "server_error", "The File does not exist.") if name is None else ("in_progress", None, None)
-    return (
-        *(store["seq"], one.file_id, batch, *state, attributes, attributes),
-        *(chunking.size, chunking.overlap, ready_at, fate.code, tx.now),
-    )
+def new_row(
+    tx: Transaction, store: sqlite3.Row, attachment: Attachment, batch: int | None, filename: str | None
+) -> dict[str, object]:
+    """Without a name there is no File: the entry exists, and has failed."""
+    override = tx.overrides(attachment.file_id, filename or "")
+    chunking = ChunkSizes() if tx.dialect.ignores_chunking else attachment.chunking
+    attributes = json.dumps(attachment.attributes)
+    exists = filename is not None
+    return {
+        "store": store["seq"],
+        "id": attachment.file_id,
+        "batch": batch,
+        "status": "in_progress" if exists else "failed",
+        "error_code": None if exists else "server_error",
+        "error_message": None if exists else "The File does not exist.",
+        "attributes": attributes,
+        "filtered": attributes,
+        "chunk_size": chunking.size,
+        "chunk_overlap": chunking.overlap,
+        "ready_at": tx.time + tx.options.ingest_delay + override.delay,
+        "failure_code": override.code,
+        "created_at": tx.now,
+    }
 
 
-def accepted_name(tx: Transaction, one: Attachment) -> str | None:
-    """The File's name, once it is clear that it may be attached; None where a File need not exist."""
-    if one.attributes and not tx.dialect.takes_attributes:
+def check_attachable(tx: Transaction, attachment: Attachment) -> str | None:
+    """The File's name, if it may be attached; None where a File need not exist."""
+    file_id = attachment.file_id
+    if attachment.attributes and not tx.dialect.takes_attributes:
         raise ApiError(400, "Unknown parameter 'attributes'.", code="unknown_parameter", param="attributes")
-    if tx.dialect.phantom_files and not tx.one("select 1 from files where id = ?", one.file_id):
+    if tx.dialect.phantom_files and not tx.fetch_one("select 1 from files where id = ?", file_id):
         return None
-    name = str(queries.file(tx, one.file_id)["filename"])
-    refused = tx.fates(one.file_id, name).refused
-    found = ingestion.extension(name)
-    accepted = ingestion.ACCEPTED.difference(tx.dialect.refuses, [found] if refused else ())
-    if refused or (found not in accepted and not tx.dialect.accepts_any_type):
+    name = str(queries.require_file(tx, file_id)["filename"])
+    refused_code = tx.overrides(file_id, name).refused
+    extension = ingestion.file_extension(name)
+    accepted = ingestion.ACCEPTED.difference(tx.dialect.refuses, [extension] if refused_code else ())
+    if refused_code or (extension not in accepted and not tx.dialect.accepts_any_type):
         raise ApiError(
             400,
-            f"File '{one.file_id}' has the type '{found}', which cannot be searched;"
+            f"File '{file_id}' has the type '{extension}', which cannot be searched;"
             f" use one of {', '.join(sorted(accepted))}.",
-            code=refused or "unsupported_file",
+            code=refused_code or "unsupported_file",
             param="file_id",
         )
     return name
 
 
-def unattached(tx: Transaction, store: sqlite3.Row, wanted: Sequence[Attachment]) -> list[Attachment]:
-    found: dict[str, Attachment] = {}
-    for one in wanted:
-        there = one.file_id in found or queries.attached(tx, store, one.file_id)
-        if there and not tx.dialect.reattaches:
-            raise ApiError(
-                400,
-                f"File '{one.file_id}' is already attached to vector store '{store['id']}'.",
-                code="file_already_attached",
-                param="file_id",
-            )
-        if not there:
-            found[one.file_id] = one
-    return list(found.values())
+def without_attached(tx: Transaction, store: sqlite3.Row, attachments: Sequence[Attachment]) -> list[Attachment]:
+    new: dict[str, Attachment] = {}
+    for attachment in attachments:
+        file_id = attachment.file_id
+        is_attached = file_id in new or queries.find_store_file(tx, store, file_id)
+        if is_attached and not tx.dialect.reattaches:
+            message = f"File '{file_id}' is already attached to vector store '{store['id']}'."
+            raise ApiError(400, message, code="file_already_attached", param="file_id")
+        if not is_attached:
+            new[file_id] = attachment
+    return list(new.values())
 
 
-def detach(tx: Transaction, entry: sqlite3.Row) -> None:
-    if tx.dialect.shares_chunks:
-        for other in equals(tx, entry):
-            search.remove(tx, entry["store"], other["seq"])
-    search.remove(tx, entry["store"], entry["seq"])
-    tx.run("delete from store_files where seq = ?", entry["seq"])
-
-
-def equals(tx: Transaction, entry: sqlite3.Row) -> list[sqlite3.Row]:
-    """The other files of a store with the same content."""
-    return tx.all(
-        "select store_files.seq from store_files join files on files.id = store_files.id"
-        " where store = ? and store_files.seq <> ? and blob = (select blob from files where id = ?)",
-        *(entry["store"], entry["seq"], entry["id"]),
-    )
+def remove_store_file(tx: Transaction, entry: sqlite3.Row) -> None:
+    if tx.dialect.shares_chunks:  # then files of equal content can no longer be found either
+        equal = tx.fetch_all(
+            "select store_files.seq from store_files join files on files.id = store_files.id"
+            " where store = ? and store_files.seq <> ? and blob = (select blob from files where id = ?)",
+            *(entry["store"], entry["seq"], entry["id"]),
+        )
+        for other in equal:
+            search.remove_chunks(tx, entry["store"], other["seq"])
+    search.remove_chunks(tx, entry["store"], entry["seq"])
+    tx.execute("delete from store_files where seq = ?", entry["seq"])

@@ -1,7 +1,7 @@
 """Mounts a WSGI application in an `httpx.Client`: the same requests, no socket, bodies streamed both ways.
 
-httpx's own WSGI transport holds whole requests in memory and cannot carry every path. A connection cut by the
-application raises here what httpx raises for a real one.
+httpx's own WSGI transport holds whole requests in memory and cannot carry every path. A connection that the
+application cuts raises what httpx raises for a real one.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 
-PIECE = 64 << 10
+PIECE_BYTES = 64 << 10
 IN_MEMORY = 1 << 20
 
 
 class LocalTransport(httpx.BaseTransport):
-    """`httpx.Client(transport=LocalTransport(service))`; any thread may use it. `on_close` goes with its end."""
+    """`httpx.Client(transport=LocalTransport(service))`; any thread may use it."""
 
     def __init__(self, app: WSGIApplication, on_close: Callable[[], None] | None = None):
         self._app = app
@@ -38,33 +38,33 @@ class LocalTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         source = RequestBody(request)
         try:
-            with io.BufferedReader(source, PIECE) as reader, measured(request, reader) as (body, length):
-                head = Head()
-                pieces = self._app(environment(request, body, length), head.start)
-                answer = ResponseBody(pieces, head, request)
+            with io.BufferedReader(source, PIECE_BYTES) as reader, with_length(request, reader) as (body, length):
+                head = ResponseHead()
+                pieces = self._app(wsgi_environ(request, body, length), head.start)
+                response_body = ResponseBody(pieces, head, request)
         except ConnectionError as error:
-            raise source.error or lost(error, request) from error
+            raise source.error or connection_error(error, request) from error
         except TimeoutError as error:
             raise source.error or httpx.ReadTimeout(str(error), request=request) from error
-        if source.error:  # an application that answered all the same; the client's own failure goes first
-            answer.close()
+        if source.error:  # the application answered all the same; the client's own failure takes precedence
+            response_body.close()
             raise source.error
-        return httpx.Response(head.status, headers=head.headers, stream=answer)
+        return httpx.Response(head.status, headers=head.headers, stream=response_body)
 
 
-def lost(error: ConnectionError, request: httpx.Request) -> httpx.TransportError:
-    """As on a socket: a reset is an error in reading, any other end breaks the protocol."""
+def connection_error(error: ConnectionError, request: httpx.Request) -> httpx.TransportError:
+    """As on a socket: a reset is an error in reading, any other end is an error of the protocol."""
     kind = httpx.ReadError if isinstance(error, ConnectionResetError) else httpx.RemoteProtocolError
     return kind(str(error), request=request)
 
 
 class RequestBody(io.RawIOBase):
-    """A request's stream as a file. What goes wrong in producing it is kept for the client."""
+    """A request's stream as a file. An error in producing it is kept for the client."""
 
     def __init__(self, request: httpx.Request):
         assert isinstance(request.stream, httpx.SyncByteStream)
         self._pieces = iter(request.stream)
-        self._left = memoryview(b"")
+        self._unread = memoryview(b"")
         self.error: Exception | None = None
 
     def readable(self) -> bool:
@@ -72,21 +72,21 @@ class RequestBody(io.RawIOBase):
 
     def readinto(self, target: Any) -> int:
         try:
-            while not self._left:
-                self._left = memoryview(next(self._pieces))
+            while not self._unread:
+                self._unread = memoryview(next(self._pieces))
         except StopIteration:
             return 0
         except Exception as error:
             self.error = error
             raise ConnectionError("the client stopped sending") from error
-        size = min(len(target), len(self._left))
-        target[:size] = self._left[:size]
-        self._left = self._left[size:]
+        size = min(len(target), len(self._unread))
+        target[:size] = self._unread[:size]
+        self._unread = self._unread[size:]
         return size
 
 
-class Head:
-    """What the application told `start_response`."""
+class ResponseHead:
+    """What the application passed to `start_response`."""
 
     def __init__(self) -> None:
         self.status = 500
@@ -98,38 +98,38 @@ class Head:
         return self.write
 
     def write(self, _piece: bytes) -> None:
-        raise NotImplementedError("write() is WSGI's way of the past")
+        raise NotImplementedError("write() is obsolete in WSGI")
 
 
 class ResponseBody(httpx.SyncByteStream):
     """The application's pieces; ends as a broken connection would when it stops too early."""
 
-    def __init__(self, pieces: Iterable[bytes], head: Head, request: httpx.Request):
+    def __init__(self, pieces: Iterable[bytes], head: ResponseHead, request: httpx.Request):
         self._pieces = pieces
         self._head = head
         self._request = request
-        self._rest = filter(None, iter(pieces))
+        self._remaining = filter(None, iter(pieces))
         try:
-            self._first = next(self._rest, b"")  # some applications start their response only now
+            self._first = next(self._remaining, b"")  # some applications start their response only now
         except BaseException:
             self.close()
             raise
 
     def __iter__(self) -> Iterator[bytes]:
-        missing = self._promised() - len(self._first)
+        missing = self._content_length() - len(self._first)
         yield self._first
         try:
-            for piece in self._rest:
+            for piece in self._remaining:
                 missing -= len(piece)
                 yield piece
         except ConnectionError as error:
-            raise lost(error, self._request) from error
+            raise connection_error(error, self._request) from error
         if missing > 0:
             raise httpx.RemoteProtocolError(
                 "the connection was closed before the whole body arrived", request=self._request
             )
 
-    def _promised(self) -> int:
+    def _content_length(self) -> int:
         lengths = [value for name, value in self._head.headers if name.lower() == "content-length"]
         return int(lengths[-1]) if lengths and self._request.method != "HEAD" else 0
 
@@ -139,20 +139,20 @@ class ResponseBody(httpx.SyncByteStream):
 
 
 @contextmanager
-def measured(request: httpx.Request, reader: IO[bytes] | io.BufferedReader) -> Iterator[tuple[Any, str]]:
-    """WSGI wants the length in advance; a body sent without one is put aside first, as servers do."""
+def with_length(request: httpx.Request, reader: IO[bytes] | io.BufferedReader) -> Iterator[tuple[Any, str]]:
+    """WSGI wants the length in advance; a body sent without one is spooled first, as servers do."""
     length = request.headers.get("content-length", "")
     if length or "transfer-encoding" not in request.headers:
         yield reader, length
         return
-    with SpooledTemporaryFile(IN_MEMORY) as aside:
-        shutil.copyfileobj(reader, aside)
-        length = str(aside.tell())
-        aside.seek(0)
-        yield aside, length
+    with SpooledTemporaryFile(IN_MEMORY) as spool:
+        shutil.copyfileobj(reader, spool)
+        length = str(spool.tell())
+        spool.seek(0)
+        yield spool, length
 
 
-def environment(request: httpx.Request, body: Any, length: str) -> WSGIEnvironment:
+def wsgi_environ(request: httpx.Request, body: Any, length: str) -> WSGIEnvironment:
     url = request.url
     headers = {
         f"HTTP_{name.decode('ascii').upper().replace('-', '_')}": value.decode("latin-1")

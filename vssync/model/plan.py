@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from vssync.model import state
-from vssync.model.marks import Mark, UnreadableMark
+from vssync.model.marks import AnyMark
 from vssync.model.state import Attributes, DesiredFile, FileStatus, Limit, LiveFile, Scalar, ServiceSpec, StoreSettings
 
 
@@ -74,7 +74,7 @@ class Copy:
     id: str
     status: FileStatus
     created_at: int
-    mark: Mark | UnreadableMark | None = None
+    mark: AnyMark | None = None
     error: str = ""
 
     @classmethod

@@ -86,7 +86,7 @@ def _compare_values(left: Mapping[str, Any], right: Mapping[str, Any]) -> Fields
     return tuple(FieldChange(name, _as_scalar(before), _as_scalar(after)) for name, before, after in rows)
 
 
-def find_differences(left: Any, right: Any) -> list[tuple[str, Any, Any]]:
+def find_differences(left: object, right: object) -> list[tuple[str, object, object]]:
     """The places where two nested values differ, by dotted name, and what each holds there."""
     from deepdiff import DeepDiff  # takes longer to import than most manifests to compare
 

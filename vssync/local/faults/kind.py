@@ -1,32 +1,160 @@
-"""What a kind of fault is made of. The kinds themselves stand in modules by subject, and all in `KINDS`."""
+"""What a kind of fault is made of: the request and response it sees, its settings, and which requests it concerns.
+
+Only requests that a fault takes an interest in are read whole; all others pass the wrapper as streams.
+"""
 
 from __future__ import annotations
 
+import io
+import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from urllib.parse import parse_qsl, urlencode
 
-from vssync.local.errors import OptionError
-from vssync.local.faults.exchange import Answer, Go, Request
+from vssync.local.errors import REFUSAL_KEY, ApiError, OptionError
+from vssync.local.gateway import CONTROL_PATH, DATA_PATH, is_within
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-class Fault(Protocol):
-    """What stands between client and service: called for the requests its rule picks."""
-
-    def __call__(self, request: Request, go: Go, /) -> Answer: ...
-
-
-@runtime_checkable
-class Watching(Protocol):
-    """A fault whose effect outlives the request it began with: it passes all other requests on, too."""
-
-    def others(self, request: Request, go: Go, /) -> Answer: ...
+JSON = "application/json"
+OWN_REQUEST_KEY = "vssync.own_request"  # in the WSGI environment: a fault's own request, not a client's
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Request:
+    """`path` begins after the service's base, as in `/files/file-1`."""
+
+    method: str
+    base: str
+    path: str
+    query: Mapping[str, str]
+    environ: WSGIEnvironment
+
+    @staticmethod
+    def from_environ(environ: WSGIEnvironment) -> Request:
+        full = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")  # from WSGI's form of a decoded path
+        base = next((base for base in (CONTROL_PATH, DATA_PATH, "/v1") if is_within(full, base)), "")
+        query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
+        return Request(environ["REQUEST_METHOD"], base, full.removeprefix(base), query, environ)
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return tuple(filter(None, self.path.split("/")))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no further fault sees it."""
+        return REFUSAL_KEY in self.environ or OWN_REQUEST_KEY in self.environ
+
+    def with_environ(self, **environ: Any) -> Request:
+        return Request.from_environ({**self.environ, **environ})
+
+    def with_query(self, query: Mapping[str, str]) -> Request:
+        return self.with_environ(QUERY_STRING=urlencode(query))
+
+    def with_refusal(self, error: ApiError) -> Request:
+        """The service answers it with this error, in its own shape; no further fault sees it."""
+        return self.with_environ(**{REFUSAL_KEY: error})
+
+    def own_request(self, method: str, path: str) -> Request:
+        """Another request without a body, as the same client to the same address; no further fault sees it."""
+        return self.with_environ(
+            REQUEST_METHOD=method,
+            PATH_INFO=(self.base + path).encode().decode("latin-1"),
+            QUERY_STRING="",
+            CONTENT_TYPE="",
+            CONTENT_LENGTH="",
+            **{"wsgi.input": io.BytesIO(), OWN_REQUEST_KEY: True},
+        )
+
+    def read_json(self) -> tuple[Any, Request]:
+        """The JSON body, None where there is none, and a request that still has it."""
+        if not self.environ.get("CONTENT_TYPE", "").lower().startswith(JSON):
+            return None, self
+        content = self.environ["wsgi.input"].read(int(self.environ.get("CONTENT_LENGTH") or 0))
+        unread = self.with_environ(**{"wsgi.input": io.BytesIO(content)})
+        try:
+            return json.loads(content), unread
+        except (ValueError, RecursionError):
+            return None, unread
+
+    def with_json(self, body: Any) -> Request:
+        content = json.dumps(body).encode()
+        return self.with_environ(CONTENT_LENGTH=str(len(content)), **{"wsgi.input": io.BytesIO(content)})
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        """The JSON body; None where it is something else."""
+        try:
+            return json.loads(self.content)
+        except ValueError:
+            return None
+
+    def with_json(self, body: Any) -> Response:
+        content = json.dumps(body).encode()
+        return replace(self, content=content).with_header("content-length", str(len(content)))
+
+    def with_header(self, name: str, value: str) -> Response:
+        others = tuple(header for header in self.headers if header[0].lower() != name)
+        return replace(self, headers=(*others, (name, value)))
+
+    def send(self, start_response: StartResponse) -> list[bytes]:
+        phrases = {status.value: status.phrase for status in HTTPStatus}
+        start_response(f"{self.status} {phrases.get(self.status, 'Unknown')}", list(self.headers))
+        return [self.content]
+
+
+Forward = Callable[[Request], Response]  # passes a request on to the service
+
+
+def collect_response(app: WSGIApplication, request: Request) -> Response:
+    """The application's response, whole."""
+    head: list[Any] = []
+
+    def start_response(
+        status: str, headers: list[tuple[str, str]], _exc_info: Any = None, /
+    ) -> Callable[[bytes], object]:
+        head[:] = [int(status.partition(" ")[0]), tuple(headers)]
+        return head.append
+
+    pieces: Iterable[bytes] = app(request.environ, start_response)
+    try:
+        content = b"".join(pieces)
+    finally:
+        if close := getattr(pieces, "close", None):
+            close()
+    status, headers = head
+    return Response(status, headers, content)
+
+
+class FaultAction(Protocol):
+    """What happens to the requests that a rule picks."""
+
+    def __call__(self, request: Request, forward: Forward, /) -> Response: ...
+
+
+@runtime_checkable
+class WatchesOthers(Protocol):
+    """An action whose effect outlives the request it began with: it passes all other requests on, too."""
+
+    def forward_other(self, request: Request, forward: Forward, /) -> Response: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FaultContext:
     """What faults take from outside; seconds."""
 
     sleep: Callable[[float], None] = time.sleep
@@ -44,54 +172,86 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """`make` takes the world and the rule's settings by name; `value` is the one after the fault's own name."""
+class FaultKind:
+    """`act` is a function `(request, forward, **settings)` or, for what has a memory, a class of actions.
+
+    The setting `value` is the one after the kind's own name.
+    """
 
     name: str
-    summary: str
-    make: Callable[..., Fault]
-    concerns: Callable[[Request], bool] = lambda _request: True
-    settings: Mapping[str, Setting] = field(default_factory=lambda: MappingProxyType({}))
+    act: Callable[..., Any]
+    concerns: Callable[[Request], bool]
+    settings: Mapping[str, Setting]
+
+    def new_action(self, context: FaultContext, settings: Mapping[str, Any]) -> FaultAction:
+        is_class = isinstance(self.act, type)
+        action: FaultAction = self.act(context, **settings) if is_class else partial(self.act, **settings)
+        return action
 
 
-def number(low: int, high: int, default: int | None = None, form: str = "N") -> Setting:
-    def read(text: str) -> int:
+Act = TypeVar("Act", bound=Callable[..., Any])
+
+
+def fault(
+    kinds: list[FaultKind], name: str, concerns: Callable[[Request], bool] = lambda _request: True, **settings: Setting
+) -> Callable[[Act], Act]:
+    """Adds a function or class to the kinds of faults; its docstring is what the guide says of it."""
+
+    def add_kind(act: Act) -> Act:
+        kinds.append(FaultKind(name, act, concerns, settings))
+        return act
+
+    return add_kind
+
+
+def whole_number(low: int, high: int, default: int | None = None, form: str = "N") -> Setting:
+    def read_number(text: str) -> int:
         if not (text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) <= high):
             raise OptionError(f"{text!r} must be a whole number between {low} and {high:,}")
         return int(text)
 
-    return Setting(read, default, form)
+    return Setting(read_number, default, form)
 
 
 def milliseconds(default: int | None = None) -> Setting:
-    return number(0, 86_400_000, default, "MS")
+    return whole_number(0, 86_400_000, default, "MS")
 
 
-def text(default: str, form: str = "TEXT") -> Setting:
-    return Setting(str, default, form)
-
-
-def listing(request: Request) -> bool:
+def is_listing(request: Request) -> bool:
     """GET on a collection: `/files`, `/vector_stores`, and everything of a store or batch that pages."""
     collections = ("files", "vector_stores", "file_batches")
-    return request.method == "GET" and bool(request.parts) and request.parts[-1] in collections
+    return request.method == "GET" and bool(request.segments) and request.segments[-1] in collections
 
 
-def attaching(request: Request) -> bool:
+def is_attaching(request: Request) -> bool:
     """Whatever puts files into a store."""
-    stores, last = request.parts[:1] == ("vector_stores",), request.parts[-1:]
-    return request.method == "POST" and stores and (len(request.parts) == 1 or last in (("files",), ("file_batches",)))
+    segments = request.segments
+    makes_store_or_attaches = len(segments) == 1 or segments[-1:] in (("files",), ("file_batches",))
+    return request.method == "POST" and segments[:1] == ("vector_stores",) and makes_store_or_attaches
 
 
-def writing_attributes(request: Request) -> bool:
-    return attaching(request) or (request.method == "POST" and request.parts[2:3] == ("files",))
+def is_writing_attributes(request: Request) -> bool:
+    return is_attaching(request) or (request.method == "POST" and request.segments[2:3] == ("files",))
 
 
-def about_batch(request: Request) -> bool:
+def is_about_batch(request: Request) -> bool:
     """A batch itself: created, read, or cancelled."""
-    rest = request.parts[2:]
+    rest = request.segments[2:]
     return rest[:1] == ("file_batches",) and (request.method, len(rest)) in (("POST", 1), ("GET", 2), ("POST", 3))
 
 
-def about_store(request: Request) -> bool:
-    return request.method == "GET" and request.parts[:1] == ("vector_stores",) and len(request.parts) == 2
+def is_about_store(request: Request) -> bool:
+    return request.method == "GET" and request.segments[:1] == ("vector_stores",) and len(request.segments) == 2
+
+
+def is_writing_store(request: Request) -> bool:
+    return request.method == "POST" and request.segments[:1] == ("vector_stores",) and len(request.segments) < 3
+
+
+def is_detaching(request: Request) -> bool:
+    return request.method == "DELETE" and len(request.segments) == 4 and request.segments[2] == "files"
+
+
+def is_deleting(request: Request) -> bool:
+    """A File, a store, or a file of a store: nothing else can be deleted."""
+    return is_detaching(request) or (request.method == "DELETE" and len(request.segments) == 2)

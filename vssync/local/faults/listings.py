@@ -9,142 +9,133 @@ from itertools import groupby
 from typing import Any
 
 from vssync.local.errors import ApiError
-from vssync.local.faults.exchange import Answer, Go, Request
-from vssync.local.faults.kind import Fault, Kind, World, listing, number, text
+from vssync.local.faults.kind import (
+    FaultContext,
+    FaultKind,
+    Forward,
+    Request,
+    Response,
+    Setting,
+    fault,
+    is_listing,
+    whole_number,
+)
+
+KINDS: list[FaultKind] = []
 
 
-def entries(answer: Answer) -> list[dict[str, Any]]:
-    said = answer.said if answer.status == 200 else None
-    return list(said["data"]) if said else []
+def page_entries(page: Response) -> list[dict[str, Any]]:
+    body = page.json if page.status == 200 else None
+    return list(body["data"]) if body else []
 
 
-def showing(answer: Answer, shown: list[dict[str, Any]], **more: Any) -> Answer:
-    """The page with other entries."""
-    ends = {"first_id": shown[0]["id"] if shown else "", "last_id": shown[-1]["id"] if shown else ""}
-    return answer.saying(answer.said | {"data": shown} | ends | more)
+def with_entries(page: Response, entries: list[dict[str, Any]], **changes: Any) -> Response:
+    cursors = {"first_id": entries[0]["id"] if entries else "", "last_id": entries[-1]["id"] if entries else ""}
+    return page.with_json(page.json | {"data": entries} | cursors | changes)
 
 
+def change_page(page: Response, **changes: Any) -> Response:
+    """The same entries in a page that says something else about them; an empty page stays as it is."""
+    entries = page_entries(page)
+    return with_entries(page, entries, **changes) if entries else page
+
+
+@fault(KINDS, "stale-listing", is_listing)
 @dataclass
-class Stale:
-    """Answers as the last time, until the rule no longer picks the request."""
+class StaleListing:
+    """Returns a page as it was at the previous request for it."""
 
-    world: World
-    before: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    context: FaultContext
+    pages: dict[tuple[str, str], Response] = field(default_factory=dict)
 
-    def __call__(self, request: Request, go: Go) -> Answer:
-        return self.before.get(self._key(request)) or self.others(request, go)
+    def __call__(self, request: Request, forward: Forward) -> Response:
+        """Until the rule no longer picks the request."""
+        return self.pages.get(self._page_key(request)) or self.forward_other(request, forward)
 
-    def others(self, request: Request, go: Go) -> Answer:
-        answer = go(request)
-        if listing(request) and answer.status == 200:
-            self.before[self._key(request)] = answer
-        return answer
+    def forward_other(self, request: Request, forward: Forward) -> Response:
+        response = forward(request)
+        if is_listing(request) and response.status == 200:
+            self.pages[self._page_key(request)] = response
+        return response
 
-    def _key(self, request: Request) -> tuple[str, str]:
+    def _page_key(self, request: Request) -> tuple[str, str]:
         return request.path, request.environ.get("QUERY_STRING", "")
 
 
+@fault(KINDS, "duplicates", is_listing)
 @dataclass
-class Duplicates:
-    """A page begins with the entry that ended the page before."""
+class DuplicateEntries:
+    """Begins a page with the last entry of the page before."""
 
-    world: World
-    last: dict[str, dict[str, Any]] = field(default_factory=dict)
+    context: FaultContext
+    last_entries: dict[str, dict[str, Any]] = field(default_factory=dict)  # by their ids
 
-    def __call__(self, request: Request, go: Go) -> Answer:
-        answer = go(request)
-        shown = entries(answer)
-        again = self.last.get(request.query.get("after", ""))
-        self.last.update({one["id"]: one for one in shown[-1:]})
-        return showing(answer, [again, *shown]) if again and shown else answer
-
-
-def repeated_cursor(_world: World) -> Fault:
-    """The next page's cursor is the one that led here."""
-
-    def fault(request: Request, go: Go) -> Answer:
-        answer = go(request)
-        after = request.query.get("after")
-        return showing(answer, entries(answer), last_id=after, has_more=True) if after and entries(answer) else answer
-
-    return fault
+    def __call__(self, request: Request, forward: Forward) -> Response:
+        page = forward(request)
+        entries = page_entries(page)
+        duplicate = self.last_entries.get(request.query.get("after", ""))
+        self.last_entries.update({entry["id"]: entry for entry in entries[-1:]})
+        return with_entries(page, [duplicate, *entries]) if duplicate and entries else page
 
 
-def endless_pages(_world: World) -> Fault:
-    """`after` is ignored, and there is always more."""
-
-    def fault(request: Request, go: Go) -> Answer:
-        answer = go(request.asked({name: said for name, said in request.query.items() if name != "after"}))
-        return showing(answer, entries(answer), has_more=True) if entries(answer) else answer
-
-    return fault
+@fault(KINDS, "repeated-cursor", is_listing)
+def repeat_cursor(request: Request, forward: Forward) -> Response:
+    """Returns the cursor that led to the page, and says that there is more."""
+    page = forward(request)
+    after = request.query.get("after")
+    return change_page(page, last_id=after, has_more=True) if after else page
 
 
-def only_page(_world: World) -> Fault:
-    def fault(request: Request, go: Go) -> Answer:
-        answer = go(request)
-        return showing(answer, entries(answer), has_more=False) if entries(answer) else answer
-
-    return fault
-
-
-def short_pages(_world: World, value: int) -> Fault:
-    def fault(request: Request, go: Go) -> Answer:
-        asked = request.query.get("limit", "20")
-        fewer = min(int(asked), value) if asked.isdecimal() else asked
-        return go(request.asked({**request.query, "limit": str(fewer)}))
-
-    return fault
+@fault(KINDS, "endless-pages", is_listing)
+def ignore_after(request: Request, forward: Forward) -> Response:
+    """Ignores `after`, and always says that there is more."""
+    query = {name: value for name, value in request.query.items() if name != "after"}
+    return change_page(forward(request.with_query(query)), has_more=True)
 
 
+@fault(KINDS, "only-page", is_listing)
+def deny_more(request: Request, forward: Forward) -> Response:
+    """Always says that there is no more."""
+    return change_page(forward(request), has_more=False)
+
+
+@fault(KINDS, "short-pages", is_listing, value=whole_number(1, 100))
+def shorten_page(request: Request, forward: Forward, value: int) -> Response:
+    """Returns at most N entries a page."""
+    limit = request.query.get("limit", "20")
+    shorter = str(min(int(limit), value)) if limit.isdecimal() else limit
+    return forward(request.with_query({**request.query, "limit": shorter}))
+
+
+@fault(KINDS, "ties", is_listing)
 @dataclass
-class Ties:
-    """Entries of one second come in another order each time."""
+class ShuffledTies:
+    """Shuffles entries of the same second at each request."""
 
-    world: World
+    context: FaultContext
     count: int = 0
 
-    def __call__(self, request: Request, go: Go) -> Answer:
-        answer = go(request)
+    def __call__(self, request: Request, forward: Forward) -> Response:
+        page = forward(request)
         self.count += 1
-        dice = random.Random(f"{self.world.seed}:{self.count}")
-        seconds = [list(same) for _, same in groupby(entries(answer), key=lambda one: one["created_at"])]
-        shown = [one for same in seconds for one in dice.sample(same, len(same))]
-        return showing(answer, shown) if shown else answer
+        rng = random.Random(f"{self.context.seed}:{self.count}")
+        ties = [list(group) for _, group in groupby(page_entries(page), key=lambda entry: entry["created_at"])]
+        entries = [entry for tie in ties for entry in rng.sample(tie, len(tie))]
+        return with_entries(page, entries) if entries else page
 
 
-def poisoned_page(_world: World, file: str) -> Fault:
-    """A page that would show such a file cannot be had."""
-
-    def fault(request: Request, go: Go) -> Answer:
-        answer = go(request)
-        if any(fnmatchcase(filename(request, go, one), file) for one in entries(answer)):
-            error = ApiError(500, "The server had an error while processing your request.", code="server_error")
-            return go(request.refused(error))
-        return answer
-
-    return fault
+@fault(KINDS, "poisoned-page", is_listing, file=Setting(str, "*.svg", "GLOB"))
+def poison_page(request: Request, forward: Forward, file: str) -> Response:
+    """Answers 500 where a page would show a file of this name: `file=GLOB`, default `*.svg`."""
+    page = forward(request)
+    if any(fnmatchcase(entry_filename(request, forward, entry), file) for entry in page_entries(page)):
+        error = ApiError(500, "The server had an error while processing your request.", code="server_error")
+        return forward(request.with_refusal(error))
+    return page
 
 
-def filename(request: Request, go: Go, one: dict[str, Any]) -> str:
-    """Store files do not tell their names, so their Files are asked."""
-    told = one if "filename" in one else go(request.other("GET", f"/files/{one['id']}")).said or {}
-    return str(told.get("filename", ""))
-
-
-KINDS = (
-    Kind("stale-listing", "gives a page as it was the last time it was asked for", Stale, listing),
-    Kind("duplicates", "begins a page with the entry that ended the page before", Duplicates, listing),
-    Kind("repeated-cursor", "gives a page the cursor that led to it, and says there is more", repeated_cursor, listing),
-    Kind("endless-pages", "ignores `after`, and always says there is more", endless_pages, listing),
-    Kind("only-page", "says there is no more, whatever there is", only_page, listing),
-    Kind("short-pages", "gives at most so many entries a page", short_pages, listing, {"value": number(1, 100)}),
-    Kind("ties", "shuffles entries of the same second, anew for each request", Ties, listing),
-    Kind(
-        "poisoned-page",
-        "answers 500 where a page would show a file of this name",
-        poisoned_page,
-        listing,
-        {"file": text("*.svg", "GLOB")},
-    ),
-)
+def entry_filename(request: Request, forward: Forward, entry: dict[str, Any]) -> str:
+    """Store files do not carry their names, so their Files are read."""
+    if "filename" not in entry:
+        entry = forward(request.own_request("GET", f"/files/{entry['id']}")).json or {}
+    return str(entry.get("filename", ""))

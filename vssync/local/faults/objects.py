@@ -9,277 +9,245 @@ from threading import Lock
 from typing import Any
 
 from vssync.local.errors import ApiError
-from vssync.local.faults.exchange import Answer, Go, Request
-from vssync.local.faults.kind import Fault, Kind, World, about_batch, about_store, number, text, writing_attributes
-from vssync.local.faults.listings import entries, showing
+from vssync.local.faults.kind import (
+    FaultContext,
+    FaultKind,
+    Forward,
+    Request,
+    Response,
+    Setting,
+    fault,
+    is_about_batch,
+    is_about_store,
+    is_deleting,
+    is_detaching,
+    is_writing_attributes,
+    is_writing_store,
+    whole_number,
+)
+from vssync.local.faults.listings import page_entries, with_entries
+from vssync.local.gateway import is_within
 
-Attributes = dict[str, Any]
-
-
-def rewriting(change: Callable[[Any], Any]) -> Fault:
-    """A fault that changes what is said in a successful answer."""
-
-    def fault(request: Request, go: Go) -> Answer:
-        answer = go(request)
-        return answer.saying(change(answer.said)) if answer.status == 200 and answer.said else answer
-
-    return fault
-
-
-def wrong_batch_id(_world: World) -> Fault:
-    return rewriting(lambda said: said | {"id": said.get("vector_store_id"), "object": "vector_store"})
-
-
-def zero_counts(_world: World) -> Fault:
-    def change(said: Any) -> Any:
-        counts = said.get("file_counts")
-        return said | {"file_counts": dict.fromkeys(counts, 0)} if said.get("status") == "in_progress" else said
-
-    return rewriting(change)
+Json = dict[str, Any]
+KINDS: list[FaultKind] = []
 
 
-def wrong_counts(_world: World) -> Fault:
-    """As after a File was deleted that was still attached: counted for good, and not listed."""
-
-    def change(said: Any) -> Any:
-        counts = said["file_counts"]
-        return said | {"file_counts": counts | {name: counts[name] + 1 for name in ("completed", "total")}}
-
-    return rewriting(change)
+def change_body(response: Response, change: Callable[[Json], Json]) -> Response:
+    """Changes what a successful response says."""
+    return response.with_json(change(response.json)) if is_success(response) else response
 
 
+def is_success(response: Response) -> bool:
+    """Whether it says what was asked for, and no other fault spoilt it."""
+    return response.status == 200 and bool(response.json)
+
+
+@fault(KINDS, "wrong-batch-id", is_about_batch)
+def change_batch_id(request: Request, forward: Forward) -> Response:
+    """Returns a batch with the id and the type of its store."""
+    return change_body(
+        forward(request), lambda body: body | {"id": body.get("vector_store_id"), "object": "vector_store"}
+    )
+
+
+@fault(KINDS, "zero-counts", is_about_batch)
+def zero_counts(request: Request, forward: Forward) -> Response:
+    """Returns a batch in progress with all counts 0."""
+
+    def zero(body: Json) -> Json:
+        counts = body.get("file_counts", {})
+        return body | {"file_counts": dict.fromkeys(counts, 0)} if body.get("status") == "in_progress" else body
+
+    return change_body(forward(request), zero)
+
+
+@fault(KINDS, "wrong-counts", is_about_store)
+def count_one_more(request: Request, forward: Forward) -> Response:
+    """Counts one file more in a store than it has."""
+
+    # As after a File was deleted that was still attached: counted for good, and not listed.
+    def add_one(body: Json) -> Json:
+        counts = body["file_counts"]
+        return body | {"file_counts": counts | {name: counts[name] + 1 for name in ("completed", "total")}}
+
+    return change_body(forward(request), add_one)
+
+
+@fault(KINDS, "unseen", value=whole_number(1, 1000, 1))
 @dataclass
-class Unseen:
-    """What was just created is 404 for a while, itself and everything under it."""
+class HideNew:
+    """Answers 404 to the first GET of what was just created, and of what is in it; `=N` to the first N."""
 
-    world: World
+    context: FaultContext
     value: int
-    left: dict[str, int] = field(default_factory=dict)  # path to 404s still to be answered
+    remaining: dict[str, int] = field(default_factory=dict)  # path to the 404s that it still answers
     lock: Lock = field(default_factory=Lock)
 
-    def __call__(self, request: Request, go: Go) -> Answer:
-        if request.method == "GET" and self.hides(request.path):
-            return missing(request, go, "object")
-        return self.others(request, go)
+    def __call__(self, request: Request, forward: Forward) -> Response:
+        if request.method == "GET" and self.take_turn(request.path):
+            return answer_not_found(request, forward, "object")
+        return self.forward_other(request, forward)
 
-    def hides(self, path: str) -> bool:
+    def take_turn(self, path: str) -> bool:
         with self.lock:
-            new = [one for one, left in self.left.items() if left and within(path, one)]
-            self.left.update({one: self.left[one] - 1 for one in new})
-        return bool(new)
+            hiding = [parent for parent, count in self.remaining.items() if count and is_within(path, parent)]
+            self.remaining.update({parent: self.remaining[parent] - 1 for parent in hiding})
+        return bool(hiding)
 
-    def others(self, request: Request, go: Go) -> Answer:
-        said, request = request.read()
-        answer = go(request)
-        if request.method == "POST" and answer.status == 200:
+    def forward_other(self, request: Request, forward: Forward) -> Response:
+        body, request = request.read_json()
+        response = forward(request)
+        if request.method == "POST" and response.status == 200:
             with self.lock:
-                self.left.update(dict.fromkeys(created(request, said, answer.said), self.value))
-        return answer
+                self.remaining.update(dict.fromkeys(created_paths(request, body, response.json), self.value))
+        return response
 
 
-def missing(request: Request, go: Go, what: str) -> Answer:
-    """The service's own answer to a request for what is not there."""
-    message = f"No {what} found with id '{request.parts[-1]}'."
-    return go(request.refused(ApiError(404, message, code="not_found")))
+def answer_not_found(request: Request, forward: Forward, name: str) -> Response:
+    message = f"No {name} found with id '{request.segments[-1]}'."
+    return forward(request.with_refusal(ApiError(404, message, code="not_found")))
 
 
-def within(path: str, parent: str) -> bool:
-    return path == parent or path.startswith(f"{parent}/")
+def created_paths(request: Request, sent: Any, created: Any) -> Iterator[str]:
+    """The paths of what a POST created."""
+    collection = request.segments[-1] if request.segments else ""
+    if collection in ("files", "vector_stores", "file_batches") and created:
+        yield f"{request.path}/{created['id']}"
+    if collection == "file_batches":
+        yield from attached_paths(request, sent)
 
 
-def created(request: Request, said: Any, told: Any) -> Iterator[str]:
-    """The paths of what a POST made."""
-    last = request.parts[-1] if request.parts else ""
-    if last in ("files", "vector_stores", "file_batches") and told:
-        yield f"{request.path}/{told['id']}"
-    if last == "file_batches":
-        yield from created_files(request, said)
+def attached_paths(request: Request, sent: Any) -> Iterator[str]:
+    """The paths of the store files that a POST attaches."""
+    body = sent if isinstance(sent, dict) else {}
+    file_ids = [body.get("file_id"), *list_in(body, "file_ids"), *(entry.get("file_id") for entry in files_in(body))]
+    yield from (f"/vector_stores/{request.segments[1]}/files/{file_id}" for file_id in file_ids)
 
 
+def list_in(body: Json, name: str) -> list[Any]:
+    """A list in a body that the service has not checked yet."""
+    entries = body.get(name)
+    return entries if isinstance(entries, list) else []
+
+
+def files_in(body: Json) -> list[Json]:
+    return [entry for entry in list_in(body, "files") if isinstance(entry, dict)]
+
+
+@fault(KINDS, "slow-delete", is_deleting, value=whole_number(1, 1000, 3))
 @dataclass
-class SlowDelete:
-    """A deletion is confirmed at once and done some requests later."""
+class DeleteLater:
+    """Confirms a deletion and does it 3 requests later; `=N` for another number."""
 
-    world: World
+    context: FaultContext
     value: int
-    pending: dict[str, int] = field(default_factory=dict)  # path to requests still to come before
+    remaining: dict[str, int] = field(default_factory=dict)  # path to the requests still to come before
     lock: Lock = field(default_factory=Lock)
 
-    def __call__(self, request: Request, go: Go) -> Answer:
-        there = go(request.changed(REQUEST_METHOD="GET"))
-        if not readable(there):
-            return there
+    def __call__(self, request: Request, forward: Forward) -> Response:
+        existing = forward(request.with_environ(REQUEST_METHOD="GET"))
+        if not is_success(existing):
+            return existing
         with self.lock:
-            self.pending[request.path] = self.value
-        return deleted(there)
+            self.remaining[request.path] = self.value
+        return confirm_deletion(existing)
 
-    def others(self, request: Request, go: Go) -> Answer:
-        for path in self.due():
-            go(request.other("DELETE", path))
-        return go(request)
-
-    def due(self) -> list[str]:
-        """What is to be deleted before this request."""
+    def forward_other(self, request: Request, forward: Forward) -> Response:
         with self.lock:
-            due = [path for path, left in self.pending.items() if not left]
-            self.pending = {path: left - 1 for path, left in self.pending.items() if left}
-        return due
+            due = [path for path, count in self.remaining.items() if not count]
+            self.remaining = {path: count - 1 for path, count in self.remaining.items() if count}
+        for path in due:
+            forward(request.own_request("DELETE", path))
+        return forward(request)
 
 
-def readable(there: Answer) -> bool:
-    """Whether an object is there, and no other fault spoilt the answer that says so."""
-    return there.status == 200 and bool(there.said)
+def confirm_deletion(existing: Response) -> Response:
+    kind = existing.json["object"]
+    return existing.with_json(
+        {"id": existing.json["id"], "object": kind if kind == "file" else f"{kind}.deleted", "deleted": True}
+    )
 
 
-def deleted(there: Answer) -> Answer:
-    said = there.said
-    kind = said["object"] if said["object"] == "file" else f"{said['object']}.deleted"
-    return Answer.json(200, {"id": said["id"], "object": kind, "deleted": True})
-
-
+@fault(KINDS, "ghost-search", is_detaching)
 @dataclass
-class Ghosts:
-    """A detached file is gone from every listing, and searches find it for good."""
+class GhostSearch:
+    """Confirms a detachment, and searches still find the file."""
 
-    world: World
+    context: FaultContext
     hidden: set[str] = field(default_factory=set)  # paths
 
-    def __call__(self, request: Request, go: Go) -> Answer:
+    def __call__(self, request: Request, forward: Forward) -> Response:
         if request.path in self.hidden:
-            return missing(request, go, "file")
-        there = go(request.changed(REQUEST_METHOD="GET"))
-        if not readable(there):
-            return there
+            return answer_not_found(request, forward, "file")
+        existing = forward(request.with_environ(REQUEST_METHOD="GET"))
+        if not is_success(existing):
+            return existing
         self.hidden.add(request.path)
-        return deleted(there)
+        return confirm_deletion(existing)
 
-    def others(self, request: Request, go: Go) -> Answer:
+    def forward_other(self, request: Request, forward: Forward) -> Response:
         if request.path in self.hidden:
-            return missing(request, go, "file")
-        said, request = request.read()
-        if request.method == "POST" and request.parts[2:] in (("files",), ("file_batches",)):
-            for path in self.hidden.intersection(created_files(request, said)):
+            return answer_not_found(request, forward, "file")
+        body, request = request.read_json()
+        segments = request.segments
+        if request.method == "POST" and segments[2:] in (("files",), ("file_batches",)):
+            for path in self.hidden.intersection(attached_paths(request, body)):
                 self.hidden.discard(path)
-                go(request.other("DELETE", path))
-        answer = go(request)
-        if request.method == "GET" and request.parts[2:3] and request.parts[-1] == "files" and entries(answer):
-            folder = f"/vector_stores/{request.parts[1]}/files"
-            return showing(answer, [one for one in entries(answer) if f"{folder}/{one['id']}" not in self.hidden])
-        return answer
+                forward(request.own_request("DELETE", path))
+        response = forward(request)
+        entries = page_entries(response) if request.method == "GET" and segments[2:] and segments[-1] == "files" else []
+        if not entries:
+            return response
+        folder = f"/vector_stores/{segments[1]}/files"
+        return with_entries(response, [entry for entry in entries if f"{folder}/{entry['id']}" not in self.hidden])
 
 
-def created_files(request: Request, said: Any) -> Iterator[str]:
-    """The paths of the store files a POST would make."""
-    body = said if isinstance(said, dict) else {}
-    attached = [body.get("file_id"), *listed(body, "file_ids"), *(one.get("file_id") for one in each_file(body))]
-    yield from (f"/vector_stores/{request.parts[1]}/files/{one}" for one in attached)
+@fault(KINDS, "garbled-attributes", is_writing_attributes, keys=Setting(str, "!vssync_*", "GLOB"))
+def garble_attributes(request: Request, forward: Forward, keys: str) -> Response:
+    """Stores other values than were sent, except for marks; `keys=GLOB` chooses the names."""
+    return change_sent_attributes(
+        request,
+        forward,
+        lambda sent: {key: garble_value(value) if matches_key(key, keys) else value for key, value in sent.items()},
+    )
 
 
-def listed(body: dict[str, Any], name: str) -> list[Any]:
-    """A list in a body that the service has not checked yet."""
-    found = body.get(name)
-    return found if isinstance(found, list) else []
-
-
-def each_file(body: dict[str, Any]) -> list[dict[str, Any]]:
-    return [one for one in listed(body, "files") if isinstance(one, dict)]
-
-
-def garbled_attributes(_world: World, keys: str) -> Fault:
+def garble_value(value: Any) -> Any:
     """Text read in the wrong encoding, numbers off by one, booleans as text."""
-
-    def garble(value: Any) -> Any:
-        if isinstance(value, str):
-            sent = f"{value}\N{LATIN SMALL LETTER E WITH ACUTE}".encode("utf-8", "surrogatepass")
-            return sent.decode("latin-1")[:512]
-        if isinstance(value, bool):
-            return str(value)
-        return value + 1 if isinstance(value, int | float) else value
-
-    return storing(lambda sent: {key: garble(one) if chosen(key, keys) else one for key, one in sent.items()})
+    if isinstance(value, str):
+        encoded = f"{value}\N{LATIN SMALL LETTER E WITH ACUTE}".encode("utf-8", "surrogatepass")
+        return encoded.decode("latin-1")[:512]
+    if isinstance(value, bool):
+        return str(value)
+    return value + 1 if isinstance(value, int | float) else value
 
 
-def erased_attributes(_world: World, keys: str) -> Fault:
-    return storing(lambda sent: {key: one for key, one in sent.items() if not chosen(key, keys)})
+@fault(KINDS, "erased-mark", is_writing_attributes, keys=Setting(str, "vssync_*", "GLOB"))
+def erase_attributes(request: Request, forward: Forward, keys: str) -> Response:
+    """Does not store attributes named `vssync_*`; `keys=GLOB` chooses other names."""
+    return change_sent_attributes(
+        request, forward, lambda sent: {key: value for key, value in sent.items() if not matches_key(key, keys)}
+    )
 
 
-def chosen(key: str, keys: str) -> bool:
-    """Whether a key fits a pattern, or a pattern after `!` does not fit it."""
-    return fnmatchcase(key, keys.removeprefix("!")) != keys.startswith("!")
+def matches_key(key: str, pattern: str) -> bool:
+    """Whether a key fits a pattern, or does not fit the one after `!`."""
+    return fnmatchcase(key, pattern.removeprefix("!")) != pattern.startswith("!")
 
 
-def storing(change: Callable[[Attributes], Attributes]) -> Fault:
-    """A fault that stores other attributes than were sent; the client learns of it when it looks."""
-
-    def fault(request: Request, go: Go) -> Answer:
-        said, request = request.read()
-        if not isinstance(said, dict):
-            return go(request)
-        for body in [said, *each_file(said)]:
-            if isinstance(body.get("attributes"), dict):
-                body["attributes"] = change(body["attributes"])
-        return go(request.saying(said))
-
-    return fault
+def change_sent_attributes(request: Request, forward: Forward, change: Callable[[Json], Json]) -> Response:
+    """Stores other attributes than were sent; the client learns of it when it reads them."""
+    body, request = request.read_json()
+    if not isinstance(body, dict):
+        return forward(request)
+    for holder in [body, *files_in(body)]:
+        if isinstance(holder.get("attributes"), dict):
+            holder["attributes"] = change(holder["attributes"])
+    return forward(request.with_json(body))
 
 
-def lost_metadata(_world: World) -> Fault:
-    def fault(request: Request, go: Go) -> Answer:
-        said, request = request.read()
-        return go(request.saying({**said, "metadata": {}}) if isinstance(said, dict) else request)
-
-    return fault
-
-
-def writing_store(request: Request) -> bool:
-    return request.method == "POST" and request.parts[:1] == ("vector_stores",) and len(request.parts) < 3
-
-
-def deleting(request: Request) -> bool:
-    """A File, a store, or a file of a store: nothing else can be deleted."""
-    return detaching(request) or (request.method == "DELETE" and len(request.parts) == 2)
-
-
-def detaching(request: Request) -> bool:
-    return request.method == "DELETE" and len(request.parts) == 4 and request.parts[2] == "files"
-
-
-KINDS = (
-    Kind("wrong-batch-id", "gives a batch the id and the type of its store", wrong_batch_id, about_batch),
-    Kind("zero-counts", "gives a batch in progress no counts but 0", zero_counts, about_batch),
-    Kind("wrong-counts", "counts one file more in a store than it has", wrong_counts, about_store),
-    Kind(
-        "unseen",
-        "answers 404 to so many GETs of what was just created",
-        Unseen,
-        settings={"value": number(1, 1000, 1)},
-    ),
-    Kind(
-        "slow-delete",
-        "confirms a deletion and does it so many requests later",
-        SlowDelete,
-        deleting,
-        {"value": number(1, 1000, 3)},
-    ),
-    Kind("ghost-search", "confirms a detachment, and searches still find the file", Ghosts, detaching),
-    Kind(
-        "garbled-attributes",
-        "stores attributes of these names with other values",
-        garbled_attributes,
-        writing_attributes,
-        {"keys": text("!vssync_*", "GLOB")},
-    ),
-    Kind(
-        "lost-metadata",
-        "takes metadata of a store, and stores none",
-        lost_metadata,
-        writing_store,
-    ),
-    Kind(
-        "erased-mark",
-        "does not store attributes of these names",
-        erased_attributes,
-        writing_attributes,
-        {"keys": text("vssync_*", "GLOB")},
-    ),
-)
+@fault(KINDS, "lost-metadata", is_writing_store)
+def drop_metadata(request: Request, forward: Forward) -> Response:
+    """Accepts metadata of a store, and stores none."""
+    body, request = request.read_json()
+    return forward(request.with_json({**body, "metadata": {}}) if isinstance(body, dict) else request)
