@@ -89,37 +89,29 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class StoreSpec:
-    """One store: `settings` without files, and how its files are selected and adjusted.
+    """One store: its settings, and how its files are selected and adjusted."""
 
-    `extensions` is None where the service takes any. If the store `is_indeterminate`, its mistakes leave open what it
-    skips and what its overrides change, so that nothing is reported that may only follow from them.
-    """
-
-    settings: DesiredStore
+    settings: DesiredStore  # without files
     layer: Layer
     entries: FileEntries = field(default_factory=FileEntries)
     overrides: tuple[Override, ...] = ()
     skip: frozenset[str] = frozenset()
-    extensions: frozenset[str] | None = None
-    is_indeterminate: bool = False
+    extensions: frozenset[str] | None = None  # None where the service takes any
+    is_indeterminate: bool = False  # mistakes leave open what it skips: report nothing that rests on it
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest for one environment.
-
-    `tree` is all of it as a manifest again, with defaults, environment and variables filled in; `documents` are the
-    texts it came from, for locations. With `problems`, their parts are missing, and it serves only to find more.
-    """
+    """A manifest for one environment."""
 
     name: str
     env: str
     root: str
     service: ServiceSpec
     stores: tuple[StoreSpec, ...]
-    tree: Mapping[str, Any]
-    documents: Documents
-    problems: tuple[Problem, ...] = ()
+    tree: Mapping[str, Any]  # all of it, with defaults, environment and variables filled in
+    documents: Documents  # the texts it came from, for locations
+    problems: tuple[Problem, ...] = ()  # their parts are missing; it serves only to find more
 
     @property
     def owner(self) -> str:

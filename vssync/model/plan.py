@@ -160,24 +160,20 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class StorePlan:
-    """All of one store: `id` is empty until it exists, `desired` None when it left the manifest.
-
-    `owned` counts our live keys before, `live` every file the service lists, `unlisted` those it counts beyond them;
-    guards take shares of `owned`.
-    """
+    """All of one store; guards take shares of `owned`."""
 
     key: str
     name: str
-    id: str = ""
-    desired: StoreSettings | None = None
+    id: str = ""  # empty until it exists
+    desired: StoreSettings | None = None  # None when it left the manifest
     change: StoreChange | None = None
     files: tuple[FileChange, ...] = ()
     batches: tuple[BatchChange, ...] = ()
     notes: tuple[Note, ...] = ()
     unchanged: int = 0
-    owned: int = 0
-    live: int = 0
-    unlisted: int = 0
+    owned: int = 0  # our live keys before
+    live: int = 0  # every file the service lists
+    unlisted: int = 0  # those it counts beyond them
     wanted: int = 0
     digest: str = ""
 
