@@ -86,7 +86,7 @@ def _compare_values(left: Mapping[str, Any], right: Mapping[str, Any]) -> Fields
     return tuple(FieldChange(name, _as_scalar(before), _as_scalar(after)) for name, before, after in rows)
 
 
-def find_differences(left: Any, right: Any) -> list[tuple[str, Any, Any]]:
+def find_differences(left: object, right: object) -> list[tuple[str, object, object]]:
     """The places where two nested values differ, by dotted name, and what each holds there."""
     from deepdiff import DeepDiff  # takes longer to import than most manifests to compare
 
@@ -96,7 +96,7 @@ def find_differences(left: Any, right: Any) -> list[tuple[str, Any, Any]]:
     return sorted(rows, key=itemgetter(0))
 
 
-def _as_scalar(value: Any) -> Scalar | None:
+def _as_scalar(value: object) -> Scalar | None:
     """A leaf as it is; a whole mapping or list as JSON, and None for what one side lacks."""
     if isinstance(value, str | int | float | bool):
         return value
