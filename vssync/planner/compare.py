@@ -96,7 +96,7 @@ def find_differences(left: object, right: object) -> list[tuple[str, object, obj
     return sorted(rows, key=itemgetter(0))
 
 
-def _as_scalar(value: Any) -> Scalar | None:
+def _as_scalar(value: object) -> Scalar | None:
     """A leaf as it is; a whole mapping or list as JSON, and None for what one side lacks."""
     if isinstance(value, str | int | float | bool):
         return value
