@@ -14,7 +14,6 @@ from vssync.planner.compare import find_differences
 
 _DEATHS = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
 _SHOWN = 50  # lines; nobody reads further
-from vssync.planner.compare import find_differences
 
 Change = StoreChange | BatchChange | FileChange
 
