@@ -101,7 +101,7 @@ def asked(status: int, *, list_batches: bool = True) -> int:
     client = connect(endpoint, auth=None, clock=Clock(), workers=1, transport=transport)
     assert client.list_batches("vs_1") is None
     assert client.list_batches("vs_2") is None
-    return client.request_count
+    return client.sender.request_count
 
 
 def test_a_list_that_is_not_there_is_asked_for_once_or_never() -> None:

@@ -44,7 +44,7 @@ MUTANTS = (
         "elif True:",
         ("tests/planner", *QUICK),
     ),
-    Mutant("detach-before-attach", "vssync/applier/lower.py", "gap=bool(first)", "gap=True"),
+    Mutant("detach-before-attach", "vssync/applier/steps.py", "gap=bool(first)", "gap=True"),
     Mutant("blind-post-retry", "vssync/api/retry.py", "failure.is_ambiguous and idempotent", "failure.is_ambiguous"),
     Mutant(
         "a-404-after-attaching-is-a-failure",
@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(
         "second-store-after-a-lost-reply",
         "vssync/applier/stores.py",
-        "if created := poll_until(run, lambda: _find_by_mark(run, mark), timeout=run.settings.grace):",
+        "if created := poll_until(run, find, timeout=run.settings.grace):",
         "if created := str():",
     ),
     Mutant(

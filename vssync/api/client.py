@@ -54,50 +54,15 @@ class Client:
     """Thread-safe; every method may raise ServiceError, and writes that are not idempotent LostReply."""
 
     def __init__(self, sender: Sender, *, capabilities: Capabilities) -> None:
-        self._sender = sender
-        self._capabilities = capabilities
+        self.sender = sender
         self.clock: Clock = sender.clock
-        self._service_date: int | None = None
-        self._listed_count = 0
+        self.service_date: int | None = None  # its clock at its newest answer, in seconds since the epoch
+        self.listed_count = 0  # objects that listings returned so far; those seen from both ends count twice
+        self._capabilities = capabilities
 
     def close(self) -> None:
         """Closes its connections, and the embedded service."""
-        self._sender.close()
-
-    @property
-    def request_count(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._sender.request_count
-
-    @property
-    def retry_count(self) -> int:
-        """Requests sent again so far."""
-        return self._sender.retry_count
-
-    @property
-    def last_failure(self) -> str:
-        """Why the latest of them was sent again, such as `status 503`."""
-        return self._sender.last_failure
-
-    @property
-    def throttled_seconds(self) -> float:
-        """Seconds that the service made this run pause so far."""
-        return self._sender.limits.throttled_seconds
-
-    @property
-    def pause_seconds(self) -> float:
-        """Seconds from now until the service may be asked again; 0 for at once."""
-        return self._sender.limits.pause_seconds
-
-    @property
-    def listed_count(self) -> int:
-        """Objects that listings returned so far; those seen from both ends count twice."""
-        return self._listed_count
-
-    @property
-    def service_date(self) -> int | None:
-        """The service's clock at its newest answer, in seconds since the epoch; None before the first."""
-        return self._service_date
+        self.sender.close()
 
     # -- stores ------------------------------------------------------------------------------------------
 
@@ -132,8 +97,14 @@ class Client:
     def list_files(self, store_id: str, expected: int = 0) -> tuple[LiveFile, ...]:
         """All files of a store, complete: from both ends at once, and from one when that gave fewer than expected."""
         path = _store_path(store_id, "files")
+
+        def in_parallel(left: Callable[[], Page], right: Callable[[], Page]) -> tuple[Page, Page]:
+            with ThreadPoolExecutor(1) as thread:
+                future = thread.submit(right)
+                return left(), future.result()
+
         try:
-            rows = list_bidirectional(self._pages(path, order="asc"), self._pages(path, order="desc"), _in_parallel)
+            rows = list_bidirectional(self._pages(path, order="asc"), self._pages(path, order="desc"), in_parallel)
             files = tuple(parse_store_file(row) for row in rows)
         except MalformedResponse:
             return self._list(path, parse_store_file)
@@ -207,10 +178,11 @@ class Client:
             if is_permanent(error):
                 self._capabilities = replace(self._capabilities, list_batches=False)
             return None
-        return tuple(self._with_files(store_id, batch) for batch in batches if batch.status == FileStatus.IN_PROGRESS)
-
-    def _with_files(self, store_id: str, batch: LiveBatch) -> LiveBatch:
-        return replace(batch, file_ids=tuple(file.id for file in self.list_batch_files(store_id, batch.id)))
+        return tuple(
+            replace(batch, file_ids=tuple(file.id for file in self.list_batch_files(store_id, batch.id)))
+            for batch in batches
+            if batch.status == FileStatus.IN_PROGRESS
+        )
 
     # -- uploads -----------------------------------------------------------------------------------------
 
@@ -274,8 +246,8 @@ class Client:
     # -- shared ------------------------------------------------------------------------------------------
 
     def _send(self, call: Call) -> Reply:
-        reply = self._sender.send(call)
-        self._service_date = reply.date or self._service_date
+        reply = self.sender.send(call)
+        self.service_date = reply.date or self.service_date
         return reply
 
     def _read(self, call: Call, parse: Callable[[Any], Typed]) -> Typed:
@@ -313,7 +285,7 @@ class Client:
             if cursor:
                 params["after"] = cursor
             page = self._read(Call("GET", path, plane, params), parse_page)
-            self._listed_count += len(page.rows)
+            self.listed_count += len(page.rows)
             return page
 
         return fetch
@@ -336,12 +308,6 @@ def _naming(call: Call) -> Iterator[None]:
 
 def _store_path(store_id: str, *segments: str) -> str:
     return url_path("vector_stores", store_id, *segments)
-
-
-def _in_parallel(left: Callable[[], Page], right: Callable[[], Page]) -> tuple[Page, Page]:
-    with ThreadPoolExecutor(1) as thread:
-        future = thread.submit(right)
-        return left(), future.result()
 
 
 def _attach_call(store_id: str, collection: str, body: Mapping[str, Any], files: int) -> Call:

@@ -108,9 +108,9 @@ class Sender:
         self._lock = threading.Lock()
         self.limits = limits
         self.clock = clock
-        self.request_count = 0
+        self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
-        self.last_failure = ""
+        self.last_failure = ""  # why the latest was sent again, such as `status 503`
 
     def close(self) -> None:
         """Closes every connection."""

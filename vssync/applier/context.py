@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from vssync.api.capabilities import MissingCapability
 from vssync.api.client import Client
 from vssync.applier.ledger import UploadLedger
 from vssync.applier.results import Result, Results, failed
-from vssync.applier.steps import Drop
+from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.writes import Writes
 from vssync.errors import VssyncError
 from vssync.model.state import Capabilities
@@ -22,14 +22,7 @@ from vssync.threads import Pool
 _REFUSALS = 8  # of a file type, none of which was accepted, until it is given up for a run
 
 
-class Keyed(Protocol):
-    """A step about one change."""
-
-    @property
-    def key(self) -> str: ...
-
-
-Step = TypeVar("Step", bound=Keyed)
+Step = TypeVar("Step", BatchStep, Update, Wait, Drop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +151,7 @@ class ApplyRun:
     @property
     def stopping(self) -> bool:
         """Something failed, and the run was told to end then."""
-        return self.settings.fail_fast and self.results.any_failed()
+        return self.settings.fail_fast and self.results.any_failed
 
     def say_once(self, text: str) -> None:
         """Tells the watcher what would be true of many files."""
@@ -184,14 +177,6 @@ class StoreContext:
     def writes(self) -> Writes:
         return self.run.writes
 
-    def record_start(self, key: str) -> None:
-        """Requests for a change of this store may be under way."""
-        self.run.results.record_start(self.key, key)
-
-    def record_retry(self, key: str) -> None:
-        """A change of this store is tried once more."""
-        self.run.results.record_retry(self.key, key)
-
     def settle(self, key: str, result: Result) -> None:
         """Records how a change ended, and counts it as ended for who watches."""
         self.run.results.record_result(self.key, key, result)
@@ -203,12 +188,11 @@ class StoreContext:
         def settle_one(step: Step) -> None:
             if self.run.stopping:
                 return
-            self.record_start(step.key)
+            self.run.results.record_start(self.key, step.key)
             try:
-                result = take(self, step)
+                self.settle(step.key, take(self, step))
             except VssyncError as error:
-                result = failed(error)
-            self.settle(step.key, result)
+                self.settle(step.key, failed(error))
 
         self.run.pool.map(settle_one, steps)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from vssync.errors import LostReply, VssyncError
-from vssync.model.plan import Action, Plan, StorePlan
+from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
 from vssync.model.report import Outcome, Status
 from vssync.model.state import FileStatus, LiveFile
 
@@ -65,7 +65,7 @@ class Results:
         self._now = now
         self._lock = lock
         self._records: dict[tuple[str, str], _ChangeRecord] = {}
-        self._failed = False
+        self.any_failed = False  # so far
 
     def record_start(self, store: str, key: str) -> None:
         """Requests for a change may be under way; only the first of several calls counts."""
@@ -84,9 +84,8 @@ class Results:
             record.ended = self._now()
             if record.attempts:
                 record.attempts = max(record.attempts, result.attempts)
-            if record.result is None or _severity(result) < _severity(record.result):
-                record.result = result
-                self._failed = self._failed or result.status is Status.FAILED
+            record.result = min(record.result or result, result, key=lambda either: _WORST_FIRST.index(either.status))
+            self.any_failed |= record.result.status is Status.FAILED
 
     def all_done(self, store: str, uploaded_keys: Collection[str]) -> bool:
         """Whether everything tried so far in a store was done, and these of its files were tried."""
@@ -96,32 +95,22 @@ class Results:
             result.status is Status.DONE for result in of_store.values() if result
         )
 
-    def any_failed(self) -> bool:
-        """Whether anything failed so far."""
-        return self._failed
-
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
         """One outcome for every change of the plan; what has no result was not tried."""
-        return tuple(outcome for store in plan.stores for outcome in self._store_outcomes(store))
+        outcomes = []
+        for store in plan.stores:
+            outcomes += [self._outcome(store.key, "", store.change)] if store.change else []
+            outcomes += [self._outcome(store.key, batch.id, batch) for batch in store.batches]
+            outcomes += [self._outcome(store.key, file.key, file) for file in store.files]
+        return tuple(outcomes)
 
-    def _store_outcomes(self, store: StorePlan) -> Iterator[Outcome]:
-        if store.change:
-            yield self._outcome(store.key, "", store.change.action, store.change.detail)
-        for batch in store.batches:
-            yield self._outcome(store.key, batch.id, batch.action, batch.detail)
-        for file in store.files:
-            yield self._outcome(store.key, file.key, file.action, file.detail)
-
-    def _outcome(self, store: str, key: str, action: Action, detail: str) -> Outcome:
+    def _outcome(self, store: str, key: str, change: StoreChange | BatchChange | FileChange) -> Outcome:
+        action = change.action
         if action is Action.REFUSE:
-            return Outcome(store, key, action, Status.FAILED, detail or "needs attention")
+            return Outcome(store, key, action, Status.FAILED, change.detail or "needs attention")
         record = self._records.get((store, key))
         if record is None:
             return Outcome(store, key, action, Status.SKIPPED, "not tried")
         result = record.result or _CUT_SHORT
         seconds = (self._now() if record.ended is None else record.ended) - record.started
         return Outcome(store, key, action, result.status, result.detail, result.request_id, record.attempts, seconds)
-
-
-def _severity(result: Result) -> int:
-    return _WORST_FIRST.index(result.status)

@@ -12,17 +12,22 @@ from vssync.applier.attach import attach
 from vssync.applier.context import ApplyRun, StoreContext, StoreWorkload
 from vssync.applier.delete import delete_unused_uploads, held_file_ids
 from vssync.applier.ledger import upload_identity
-from vssync.applier.lower import lower
-from vssync.applier.results import DONE, Result, failed
-from vssync.applier.settle import wait_and_settle
-from vssync.applier.steps import StoreSteps
+from vssync.applier.results import DONE, failed
+from vssync.applier.settle import (
+    await_batch,
+    cancel_batch,
+    remove_copy,
+    update_attributes,
+    wait_and_settle,
+    wait_for_copies,
+)
+from vssync.applier.steps import StoreSteps, lower
 from vssync.applier.stores import BatchNote, delete_store, set_up_store
-from vssync.applier.update import await_batch, cancel_batch, remove_copy, update_attributes, wait_for_copies
 from vssync.applier.upload import InFlightBatch, upload_pending
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Plan
-from vssync.model.report import Report, Status
+from vssync.model.report import Report
 
 _STORES = 4  # at once
 # Seconds that what is in flight gets when a run is interrupted, and how often that is looked at.
@@ -39,7 +44,16 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     stores = lower(plan)
     _open_ledger(run, plan.owner, stores)
     run.writes.journal.begin()
-    run.watcher.on_start([_workload(run, steps) for steps in stores], lambda: run.client.pause_seconds)
+    workloads = [
+        StoreWorkload(
+            steps.key,
+            size=sum(put.file.size for put in steps.puts if not put.file_id),
+            batches=0 if run.capabilities.one_by_one else len(steps.waves),
+            changes=steps.changes,
+        )
+        for steps in stores
+    ]
+    run.watcher.on_start(workloads, lambda: run.client.sender.limits.pause_seconds)
     store_ids: dict[str, str] = {}
     interrupted = False
     try:
@@ -61,10 +75,10 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
         orphans=run.ledger.orphans(),
         store_ids=tuple(sorted(store_ids.items())),
         seconds=run.client.clock.monotonic() - started,
-        requests=run.client.request_count,
-        repeated=run.client.retry_count,
+        requests=run.client.sender.request_count,
+        repeated=run.client.sender.retry_count,
         interrupted=interrupted,
-        throttled=run.client.throttled_seconds,
+        throttled=run.client.sender.limits.throttled_seconds,
     )
     # The journal keeps what the next run needs.
     run.writes.journal.end({orphan.file_id for orphan in report.orphans} if report.converged else None)
@@ -92,17 +106,8 @@ def _wait_for_requests_in_flight(run: ApplyRun) -> None:
             break
     for write in journal.wait_until_idle(0):
         if write.operation is Operation.UPLOAD:
-            under_way = "under way when the run was interrupted"
-            run.ledger.record_suspect(f"upload of {write.name}, {write.size} bytes: {under_way}")
-
-
-def _workload(run: ApplyRun, steps: StoreSteps) -> StoreWorkload:
-    return StoreWorkload(
-        steps.key,
-        size=sum(put.file.size for put in steps.puts if not put.file_id),
-        batches=0 if run.capabilities.one_by_one else len(steps.waves),
-        changes=steps.changes,
-    )
+            upload = f"upload of {write.name}, {write.size} bytes"
+            run.ledger.record_suspect(f"{upload}: under way when the run was interrupted")
 
 
 def _apply_store(run: ApplyRun, steps: StoreSteps, store_ids: dict[str, str]) -> None:
@@ -128,18 +133,7 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, store_ids: dict[str, str]) ->
         wait_for_copies(store, steps.waits)
     store.for_each(steps.removes, remove_copy)
     if steps.teardown:
-        run.results.record_result(steps.key, "", _tear_down(run, steps))
-
-
-def _tear_down(run: ApplyRun, steps: StoreSteps) -> Result:
-    """Deletes a store that is no longer declared, or was replaced, once everything else is done."""
-    if run.stopping or not run.results.all_done(steps.key, [put.key for put in steps.puts]):
-        return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
-    try:
-        delete_store(run, steps)
-    except VssyncError as error:
-        return failed(error)
-    return DONE
+        run.results.record_result(steps.key, "", delete_store(run, steps))
 
 
 def _run_waves(store: StoreContext, steps: StoreSteps) -> None:
@@ -156,7 +150,7 @@ def _run_waves(store: StoreContext, steps: StoreSteps) -> None:
             break
         while len(in_flight) >= steps.in_flight:
             settle_oldest()
-        uploaded = store.run.pool.map(lambda put: upload_pending(store, put), wave.puts)
+        uploaded = store.run.pool.map(lambda put: upload_pending(store, put), wave)
         in_flight.extend(attach(store, [pending for pending in uploaded if pending]))
         note.update(in_flight)
     while in_flight:

@@ -10,12 +10,14 @@ from contextlib import suppress
 from typing import Any
 
 from vssync.applier.context import ApplyRun, StoreContext
-from vssync.applier.steps import StoreSteps
+from vssync.applier.results import DONE, Result, failed
+from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
-from vssync.model.marks import NEEDS_METADATA, STORE_BATCHES, STORE_OWNER, Mark, Origin, StoreMark, batch_note_text
+from vssync.model.marks import NEEDS_METADATA, STORE_BATCHES, STORE_OWNER, StoreMark, batch_note_text
 from vssync.model.plan import Action, StoreChange
+from vssync.model.report import Status
 from vssync.model.state import LiveStore, StoreSettings, StoreStatus
 
 _MAX_ATTEMPTS = 3  # to create a store, when replies are lost and no store is to be seen
@@ -33,15 +35,21 @@ def set_up_store(run: ApplyRun, steps: StoreSteps) -> str:
     return steps.store_id
 
 
-def delete_store(run: ApplyRun, steps: StoreSteps) -> None:
-    """Deletes a store. Its uploads are deleted later, also where the plan did not read the store's files.
+def delete_store(run: ApplyRun, steps: StoreSteps) -> Result:
+    """Deletes a store that is no longer declared, or was replaced, once everything else is done.
 
-    Raises VssyncError when it is still there.
+    Its uploads are deleted later, also where the plan did not read the store's files.
     """
+    if run.stopping or not run.results.all_done(steps.key, [put.key for put in steps.puts]):
+        return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
     uploads = () if steps.removes else _uploads_in(run, steps.store_id)
-    run.writes.delete_store(steps.store_id, uploads)
+    try:
+        run.writes.delete_store(steps.store_id, uploads)
+    except VssyncError as error:
+        return failed(error)
     for file_id in uploads:
         run.ledger.schedule_delete(file_id, f"upload in {steps.key}'s deleted store", steps.store_id)
+    return DONE
 
 
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
@@ -50,27 +58,17 @@ def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
         owner = run.client.get_store(store_id).mark
         files = run.client.list_files(store_id)
     except VssyncError as error:
-        run.ledger.record_suspect(
-            f"uploads in the store {store_id}, which could not be listed before it was deleted: {error}"
-        )
+        unlisted = f"uploads in the store {store_id}, which could not be listed before it was deleted"
+        run.ledger.record_suspect(f"{unlisted}: {error}")
         return ()
     if not isinstance(owner, StoreMark):
         return ()
-    marks = ((file.id, file.mark) for file in files)
-    return tuple(
-        file_id
-        for file_id, mark in marks
-        if isinstance(mark, Mark) and mark.owner == owner.owner and mark.origin is Origin.UPLOADED
-    )
+    return tuple(file.id for file in files if is_our_upload(file.mark, owner.owner))
 
 
 def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
-    body = _request_body(settings, change)
-    if settings.description:
-        body["description"] = settings.description
-    if body["expires_after"] is None:
-        del body["expires_after"]
-    live = _create_once(run, body)
+    body = {**_request_body(settings, change), "description": settings.description}
+    live = _create_once(run, {name: value for name, value in body.items() if value})
     if not poll_until(run, lambda: run.client.is_ready(live.id)):
         raise VssyncError(f"{settings.key}: the new store {live.id} does not answer yet; apply again later")
     _verify_mark(run, settings.key, live, change)
@@ -90,22 +88,22 @@ def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) 
 def _create_once(run: ApplyRun, body: Mapping[str, Any]) -> LiveStore:
     """The new store. After a lost reply it is looked up by its mark: there must never be two."""
     mark = body["metadata"][STORE_OWNER]
+
+    def find() -> LiveStore | None:
+        """An expired one does not count, since the new one replaces it."""
+        usable = (store for store in run.client.list_stores() if store.status is not StoreStatus.EXPIRED)
+        return next((store for store in usable if store.metadata.get(STORE_OWNER) == mark), None)
+
     attempts = 0
     while True:
         attempts += 1
         try:
             return run.writes.create_store(body)
         except LostReply:
-            if created := poll_until(run, lambda: _find_by_mark(run, mark), timeout=run.settings.grace):
+            if created := poll_until(run, find, timeout=run.settings.grace):
                 return created
             if attempts == _MAX_ATTEMPTS:
                 raise
-
-
-def _find_by_mark(run: ApplyRun, mark: str) -> LiveStore | None:
-    """The store with this mark, if any; an expired one does not count, since the new one replaces it."""
-    usable = (store for store in run.client.list_stores() if store.status is not StoreStatus.EXPIRED)
-    return next((store for store in usable if store.metadata.get(STORE_OWNER) == mark), None)
 
 
 def _request_body(settings: StoreSettings, change: StoreChange) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
     if store.run.service.is_refused_type(put.file.extension):
         store.settle(put.key, refused_type_result(put))
         return None
-    store.record_start(put.key)
+    store.run.results.record_start(store.key, put.key)
     uploaded = ""
     try:
         if put.unfinished and _is_completed_as_wanted(store, put):
@@ -126,7 +126,7 @@ def _upload(store: StoreContext, put: Put) -> str:
             )
             if sends == _MAX_SENDS:
                 raise
-        store.record_retry(put.key)
+        store.run.results.record_retry(store.key, put.key)
 
 
 def _send(store: StoreContext, put: Put) -> str:

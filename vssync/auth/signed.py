@@ -74,7 +74,10 @@ class SigningCredential(Credential):
             return
         self._check_clock(response)
         if self._renew:
-            self._renew_once(self._renew, renewal)
+            with self._lock:
+                if self._renewals == renewal:  # otherwise another thread has renewed it
+                    self._signer = self._renew()
+                    self._renewals += 1
             self._sign(request, digest)
             yield request
 
@@ -92,12 +95,6 @@ class SigningCredential(Credential):
             renewal = self._renewals
         request.headers.update({name: outgoing.headers[name] for name in names})
         return renewal
-
-    def _renew_once(self, renew: Callable[[], Signer], renewal: int) -> None:
-        with self._lock:
-            if self._renewals == renewal:  # otherwise another thread has renewed it
-                self._signer = renew()
-                self._renewals += 1
 
     def _check_clock(self, response: httpx.Response) -> None:
         service_time = _parse_date(response.headers.get("date", ""))

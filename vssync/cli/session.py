@@ -53,7 +53,8 @@ def plan_with_progress(work: Session, make: Callable[[], Plan]) -> Plan:
     """A plan, made while it is said how much of the service is read."""
     from vssync.cli.progress.lines import reading
 
-    with reading(lambda: work.client.listed_count, lambda: work.client.retry_count, lambda: work.client.last_failure):
+    client = work.client
+    with reading(lambda: client.listed_count, lambda: client.sender.retry_count, lambda: client.sender.last_failure):
         return make()
 
 
