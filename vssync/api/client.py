@@ -11,39 +11,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, TypeVar
 
+from vssync.api import parse
 from vssync.api.capabilities import is_permanent, missing_from_list_error
 from vssync.api.http import ATTACH_TIMEOUT, SEARCH_TIMEOUT, UPLOAD_TIMEOUT, Call, Plane, Reply, Sender, url_path
 from vssync.api.pagination import Page, list_bidirectional, list_objects, parse_page
-from vssync.api.parse import (
-    AttachmentEntry,
-    BatchPoll,
-    Body,
-    MalformedResponse,
-    Probe,
-    chunking_body,
-    parse_batch,
-    parse_hit,
-    parse_store,
-    parse_store_file,
-    parse_text,
-    parse_upload,
-    with_mark,
-)
+from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse, Probe, chunking_body, with_mark
 from vssync.api.rate_limit import Clock
 from vssync.errors import AccessDenied, Answer, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
+from vssync.model import state
 from vssync.model.marks import Mark
-from vssync.model.state import (
-    Attributes,
-    Capabilities,
-    Chunking,
-    FileStatus,
-    LiveBatch,
-    LiveFile,
-    LiveStore,
-    SearchHit,
-    Upload,
-)
 from vssync.providers import Bucket
 
 Typed = TypeVar("Typed")
@@ -53,7 +30,7 @@ PURPOSE = "assistants"
 class Client:
     """Thread-safe; every method may raise ServiceError, and writes that are not idempotent LostReply."""
 
-    def __init__(self, sender: Sender, *, capabilities: Capabilities) -> None:
+    def __init__(self, sender: Sender, *, capabilities: state.Capabilities) -> None:
         self.sender = sender
         self.clock: Clock = sender.clock
         self.service_date: int | None = None  # its clock at its newest answer, in seconds since the epoch
@@ -66,35 +43,35 @@ class Client:
 
     # -- stores ------------------------------------------------------------------------------------------
 
-    def list_stores(self) -> tuple[LiveStore, ...]:
+    def list_stores(self) -> tuple[state.LiveStore, ...]:
         """All stores, complete."""
-        return self._list("/vector_stores", parse_store, Plane.CONTROL)
+        return self._list("/vector_stores", parse.parse_store, Plane.CONTROL)
 
-    def create_store(self, body: Mapping[str, Any]) -> LiveStore:
+    def create_store(self, body: Mapping[str, Any]) -> state.LiveStore:
         """A new store with these settings."""
-        return self._read(Call("POST", "/vector_stores", Plane.CONTROL, body=body, idempotent=False), parse_store)
+        return self._read(Call("POST", "/vector_stores", Plane.CONTROL, body=body, idempotent=False), parse.parse_store)
 
-    def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
+    def update_store(self, store_id: str, body: Mapping[str, Any]) -> state.LiveStore:
         """The store with these settings; name, metadata and expiry only (OpenAI spec)."""
-        return self._read(Call("POST", _store_path(store_id), Plane.CONTROL, body=body), parse_store)
+        return self._read(Call("POST", _store_path(store_id), Plane.CONTROL, body=body), parse.parse_store)
 
-    def get_store(self, store_id: str) -> LiveStore:
+    def get_store(self, store_id: str) -> state.LiveStore:
         """One store; NotFound may also mean that the caller may not see it."""
-        return self._read(Call("GET", _store_path(store_id), Plane.CONTROL), parse_store)
+        return self._read(Call("GET", _store_path(store_id), Plane.CONTROL), parse.parse_store)
 
     def delete_store(self, store_id: str) -> None:
         """Deletes a store; its Files stay (OpenAI spec). Deleting it twice is fine."""
         self._delete(Call("DELETE", _store_path(store_id), Plane.CONTROL))
 
-    def search_store(self, store_id: str, query: str, max_results: int) -> tuple[SearchHit, ...]:
+    def search_store(self, store_id: str, query: str, max_results: int) -> tuple[state.SearchHit, ...]:
         """The best chunks for a question, at most so many (1..50)."""
         body = {"query": query, "max_num_results": max_results}
         call = Call("POST", _store_path(store_id, "search"), body=body, timeout=SEARCH_TIMEOUT)
-        return self._read(call, lambda body: tuple(parse_hit(row) for row in parse_page(body).rows))
+        return self._read(call, lambda body: tuple(parse.parse_hit(row) for row in parse_page(body).rows))
 
     # -- a store's files ---------------------------------------------------------------------------------
 
-    def list_files(self, store_id: str, expected: int = 0) -> tuple[LiveFile, ...]:
+    def list_files(self, store_id: str, expected: int = 0) -> tuple[state.LiveFile, ...]:
         """All files of a store, complete: from both ends at once, and from one when that gave fewer than expected."""
         path = _store_path(store_id, "files")
 
@@ -105,35 +82,37 @@ class Client:
 
         try:
             rows = list_bidirectional(self._pages(path, order="asc"), self._pages(path, order="desc"), in_parallel)
-            files = tuple(parse_store_file(row) for row in rows)
+            files = tuple(parse.parse_store_file(row) for row in rows)
         except MalformedResponse:
-            return self._list(path, parse_store_file)
-        return files if len(files) >= expected else self._list(path, parse_store_file)
+            return self._list(path, parse.parse_store_file)
+        return files if len(files) >= expected else self._list(path, parse.parse_store_file)
 
     def is_ready(self, store_id: str) -> bool:
         """Whether the store can be used: some services answer 404 for a while after creating it."""
         return self._exists(Call("GET", _store_path(store_id, "files"), params={"limit": 1}))
 
-    def get_file(self, store_id: str, file_id: str) -> LiveFile:
+    def get_file(self, store_id: str, file_id: str) -> state.LiveFile:
         """One file of a store."""
-        return self._read(Call("GET", _store_path(store_id, "files", file_id)), parse_store_file)
+        return self._read(Call("GET", _store_path(store_id, "files", file_id)), parse.parse_store_file)
 
     def is_attached(self, store_id: str, file_id: str) -> bool:
         """Whether a store still has this file."""
         return self._exists(Call("GET", _store_path(store_id, "files", file_id)))
 
-    def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark | None = None) -> LiveFile:
+    def set_attributes(
+        self, store_id: str, file_id: str, attributes: state.Attributes, mark: Mark | None = None
+    ) -> state.LiveFile:
         """Replaces a store file's attributes as a whole, its mark among them."""
         body = {"attributes": with_mark(attributes, mark)}
-        return self._read(Call("POST", _store_path(store_id, "files", file_id), body=body), parse_store_file)
+        return self._read(Call("POST", _store_path(store_id, "files", file_id), body=body), parse.parse_store_file)
 
     def detach_file(self, store_id: str, file_id: str) -> None:
         """Takes a file out of a store; the File stays (OpenAI spec). Deleting it twice is fine."""
         self._delete(Call("DELETE", _store_path(store_id, "files", file_id)))
 
-    def attach_file(self, store_id: str, entry: AttachmentEntry) -> LiveFile:
+    def attach_file(self, store_id: str, entry: AttachmentEntry) -> state.LiveFile:
         """Attaches one file. A file that is attached already is an error for some services: check first."""
-        return self._read(_attach_call(store_id, "files", entry.body(), 1), parse_store_file)
+        return self._read(_attach_call(store_id, "files", entry.body(), 1), parse.parse_store_file)
 
     # -- batches -----------------------------------------------------------------------------------------
 
@@ -146,8 +125,8 @@ class Client:
         self,
         store_id: str,
         file_ids: Sequence[str],
-        attributes: Attributes,
-        chunking: Chunking,
+        attributes: state.Attributes,
+        chunking: state.Chunking,
         mark: Mark | None = None,
     ) -> BatchPoll:
         """Attaches files that share attributes, chunking and mark, for services that take no `files`."""
@@ -158,20 +137,20 @@ class Client:
         """A batch's progress. The id in the answer is not trusted: some services echo another object's."""
         return self._poll(Call("GET", _store_path(store_id, "file_batches", batch_id)))
 
-    def list_batch_files(self, store_id: str, batch_id: str) -> tuple[LiveFile, ...]:
+    def list_batch_files(self, store_id: str, batch_id: str) -> tuple[state.LiveFile, ...]:
         """All files of a batch, complete."""
-        return self._list(_store_path(store_id, "file_batches", batch_id, "files"), parse_store_file)
+        return self._list(_store_path(store_id, "file_batches", batch_id, "files"), parse.parse_store_file)
 
     def cancel_batch(self, store_id: str, batch_id: str) -> None:
         """Asks a batch to stop; what is completed stays, and it may go on for a while."""
         self._send(Call("POST", _store_path(store_id, "file_batches", batch_id, "cancel")))
 
-    def list_batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
+    def list_batches(self, store_id: str) -> tuple[state.LiveBatch, ...] | None:
         """A store's unfinished batches with their files; None where the service does not list batches."""
         if not self._capabilities.list_batches:
             return None
         try:
-            batches = self._list(_store_path(store_id, "file_batches"), parse_batch)
+            batches = self._list(_store_path(store_id, "file_batches"), parse.parse_batch)
         except ServiceError as error:
             if missing_from_list_error(error) is None:
                 raise
@@ -181,12 +160,12 @@ class Client:
         return tuple(
             replace(batch, file_ids=tuple(file.id for file in self.list_batch_files(store_id, batch.id)))
             for batch in batches
-            if batch.status == FileStatus.IN_PROGRESS
+            if batch.status == state.FileStatus.IN_PROGRESS
         )
 
     # -- uploads -----------------------------------------------------------------------------------------
 
-    def upload_file(self, handle: BinaryIO, filename: str) -> Upload:
+    def upload_file(self, handle: BinaryIO, filename: str) -> state.Upload:
         """Uploads from the handle's start to its end, without holding the bytes in memory."""
 
         def parts() -> Mapping[str, tuple[str, BinaryIO, str]]:
@@ -202,19 +181,19 @@ class Client:
             timeout=UPLOAD_TIMEOUT,
             costs={Bucket.UPLOADS: 1},
         )
-        return self._read(call, parse_upload)
+        return self._read(call, parse.parse_upload)
 
-    def get_upload(self, file_id: str) -> Upload:
+    def get_upload(self, file_id: str) -> state.Upload:
         """One File object."""
-        return self._read(Call("GET", url_path("files", file_id)), parse_upload)
+        return self._read(Call("GET", url_path("files", file_id)), parse.parse_upload)
 
-    def list_uploads(self) -> Iterator[Upload]:
+    def list_uploads(self) -> Iterator[state.Upload]:
         """All Files of our purpose, whoever's, newest first; each page is fetched when it is needed.
 
         Complete only when it is read to the end. Raises ServiceError on the way, when a page fails or is malformed.
         """
         with _naming(Call("GET", "/files")):
-            uploads = map(parse_upload, list_objects(self._pages("/files", order="desc")))
+            uploads = map(parse.parse_upload, list_objects(self._pages("/files", order="desc")))
             yield from (upload for upload in uploads if upload.purpose in (PURPOSE, ""))
 
     def download_file(self, file_id: str) -> bytes:
@@ -225,7 +204,7 @@ class Client:
 
     def get_text(self, store_id: str, file_id: str) -> str:
         """A store file as the service read it: text, whatever was uploaded."""
-        return self._read(Call("GET", _store_path(store_id, "files", file_id, "content")), parse_text)
+        return self._read(Call("GET", _store_path(store_id, "files", file_id, "content")), parse.parse_text)
 
     def delete_upload(self, file_id: str) -> None:
         """Deletes a File. Deleting it twice is fine."""
@@ -258,7 +237,7 @@ class Client:
     def _poll(self, call: Call) -> BatchPoll:
         reply = self._send(call)
         with _naming(call):
-            return BatchPoll(parse_batch(reply.body), reply.poll_after)
+            return BatchPoll(parse.parse_batch(reply.body), reply.poll_after)
 
     def _delete(self, call: Call) -> None:
         """Deletes. A 404 is as good as success, unless the object can still be read: it may hide a missing permission.

@@ -89,8 +89,14 @@ class RateLimiter:
         self._clock.check()
         with self._lock:
             now = self._clock.monotonic()
-            starts = [self._book(bucket, amount, scope, now) for bucket, amount in costs.items()]
-            wait = max(self._paused_until, *starts, now) - now
+            start = max(self._paused_until, now)
+            for bucket, amount in costs.items():
+                if rate := self._per_minute.get(bucket):
+                    queue = bucket, scope if bucket is Bucket.ATTACHES else ""
+                    turn = max(self._next.get(queue, 0.0), now - 1.0)
+                    self._next[queue] = turn + amount * 60.0 / rate
+                    start = max(start, turn)
+            wait = start - now
         while wait > 0:
             self._clock.sleep(wait)
             wait = self.pause_seconds  # another thread may have been told to wait meanwhile
@@ -106,13 +112,3 @@ class RateLimiter:
     def pause_seconds(self) -> float:
         """Seconds from now in which nothing may be sent, since the service asked for it."""
         return max(0.0, self._paused_until - self._clock.monotonic())
-
-    def _book(self, bucket: Bucket, amount: int, scope: str, now: float) -> float:
-        """When this bucket lets the request go."""
-        rate = self._per_minute.get(bucket)
-        if not rate:
-            return now
-        queue = bucket, scope if bucket is Bucket.ATTACHES else ""
-        start = max(self._next.get(queue, 0.0), now - 1.0)
-        self._next[queue] = start + amount * 60.0 / rate
-        return start

@@ -12,8 +12,7 @@ from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare
 from vssync.errors import Refused
-from vssync.journal.lock import exclusive_lock
-from vssync.journal.paths import journal_folder
+from vssync.journal.folder import exclusive_lock, journal_folder
 from vssync.journal.summary import describe_interrupted
 from vssync.journal.writer import Journal, read_past
 from vssync.model.plan import Plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from contextlib import suppress
 
 from vssync.journal.records import InterruptedRun, JournalSummary
 from vssync.text import count_noun
@@ -39,10 +40,8 @@ def describe_interrupted(summary: JournalSummary) -> str:
 
 def _is_alive(run: InterruptedRun) -> bool:
     """Whether the process may still be there; the lock, not this, keeps two of them apart."""
-    if run.host != socket.gethostname():
-        return False
-    try:
-        os.kill(run.pid, 0)
-    except (OSError, OverflowError):
-        return False
-    return True
+    if run.host == socket.gethostname():
+        with suppress(OSError, OverflowError):
+            os.kill(run.pid, 0)
+            return True
+    return False
