@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vssync.applier.context import Watcher
-from vssync.cli.progress.lines import lines
+from vssync.cli.progress import line_progress
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Settings, load_manifest, open_session
@@ -127,5 +127,5 @@ def cycle(root: Path, say: Callable[[str], None], watcher: Watcher) -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder, lines() as watcher:
+    with tempfile.TemporaryDirectory() as folder, line_progress() as watcher:
         cycle(Path(sys.argv[1] if len(sys.argv) > 1 else folder), print, watcher)

@@ -1,83 +1,82 @@
-"""Whether the world moved since a plan was saved, and how much of it an earlier apply has done."""
+"""Whether live state or manifest changed since a plan was saved, and how much of it was already applied."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from vssync.document import json_value
 from vssync.model.digests import chunking_digest
 from vssync.model.marks import STORE_BATCHES, Mark
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import FileStatus
-from vssync.planfile.codec import Codec
 
 _DEATHS = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
 _SHOWN = 50  # lines; nobody reads further
-_PLAIN = Codec()
 
 Change = StoreChange | BatchChange | FileChange
 
 
 def check_stale(saved: Plan, fresh: Plan) -> tuple[str, ...]:
-    """What `fresh` holds and `saved` does not, a line each that names the object and what moved; empty: go on."""
-    if lines := tuple(_elsewhere(saved, fresh)):
+    """Why a saved plan is stale: a line for each change of `fresh` that `saved` does not hold; empty when it is not."""
+    if lines := tuple(_other_target(saved, fresh)):
         return lines
-    known = {store.key: store for store in saved.stores}
-    lines = tuple(line for store in fresh.stores for line in _of_store(known.get(store.key), store))
-    more = len(lines) - _SHOWN
-    return (*lines[:_SHOWN], f"and {more:,} more changes") if more > 0 else lines
+    saved_stores = {store.key: store for store in saved.stores}
+    lines = tuple(line for store in fresh.stores for line in _store_differences(saved_stores.get(store.key), store))
+    rest = len(lines) - _SHOWN
+    return (*lines[:_SHOWN], f"and {rest:,} more changes") if rest > 0 else lines
 
 
-def _elsewhere(saved: Plan, fresh: Plan) -> Iterator[str]:
-    """A plan for another owner or another service has nothing in common with this one."""
+def _other_target(saved: Plan, fresh: Plan) -> Iterator[str]:
+    """How owner and service differ: a plan for others has nothing in common with this one."""
     if saved.owner != fresh.owner:
         yield f"owner: the plan was saved for {saved.owner}, and the manifest now says {fresh.owner}"
-    if moved := _moved(_PLAIN.encode(saved.service), _PLAIN.encode(fresh.service)):
-        yield f"service: {moved}"
+    if difference := _describe_difference(json_value(saved.service), json_value(fresh.service)):
+        yield f"service: {difference}"
 
 
-def _of_store(saved: StorePlan | None, fresh: StorePlan) -> Iterator[str]:
+def _store_differences(saved: StorePlan | None, fresh: StorePlan) -> Iterator[str]:
     if saved is None:
         saved = StorePlan(fresh.key, fresh.name, fresh.id)
-    if fresh.id != saved.id and not _new_id(saved) and (fresh.change or fresh.files):
+    if fresh.id != saved.id and not _creates_store(saved) and (fresh.change or fresh.files):
         yield f"{fresh.key}: the store was {saved.id or 'not live'}, and is {fresh.id or 'not live'} now"
         return
-    yield from _store_change(saved, fresh)
-    yield from _batches(saved, fresh)
-    yield from _files(saved, fresh)
+    yield from _store_change_differences(saved, fresh)
+    yield from _batch_differences(saved, fresh)
+    yield from _file_differences(saved, fresh)
 
 
-def _new_id(saved: StorePlan) -> bool:
+def _creates_store(saved: StorePlan) -> bool:
     """Whether the saved plan itself gives the store an id."""
     return saved.change is not None and saved.change.action in (Action.CREATE, Action.REPLACE)
 
 
-def _store_change(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
+def _store_change_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
     if fresh.change is None or fresh.change.action is Action.REFUSE:
         return
     if saved.change is None or saved.change.action is not fresh.change.action:
-        yield f"{fresh.key}: {_instead(saved.change, fresh.change)}"
-    elif moved := _moved(_store_evidence(saved), _store_evidence(fresh)):
-        yield f"{fresh.key}: {moved}"
+        yield f"{fresh.key}: {_other_verdict(saved.change, fresh.change)}"
+    elif difference := _describe_difference(_store_evidence(saved), _store_evidence(fresh)):
+        yield f"{fresh.key}: {difference}"
 
 
-def _batches(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
-    """Waiting writes nothing; cancelling must have been reviewed, files and all, or is a part of another try."""
-    known = {batch.id: set(batch.unwanted) for batch in saved.batches if batch.action is Action.CANCEL}
-    retried = {change.key for change in fresh.files if _retries(change)}
+def _batch_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
+    """Waiting writes nothing; cancelling must have been reviewed with all its files, or belong to a retry."""
+    cancelled = {batch.id: set(batch.unwanted) for batch in saved.batches if batch.action is Action.CANCEL}
+    retried = {change.key for change in fresh.files if _is_retry(change)}
     for batch in fresh.batches:
-        if batch.action is Action.CANCEL and not set(batch.unwanted) <= known.get(batch.id, retried):
-            yield f"{_address(fresh, batch.id)}: {_verdict(batch)} is not in the saved plan"
+        if batch.action is Action.CANCEL and not set(batch.unwanted) <= cancelled.get(batch.id, retried):
+            yield f"{_address_of(fresh, batch.id)}: {_verdict_text(batch)} is not in the saved plan"
 
 
-def _files(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
-    known: dict[str, list[FileChange]] = {}
+def _file_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
+    by_key: dict[str, list[FileChange]] = {}
     for change in saved.files:
-        known.setdefault(change.key, []).append(change)
+        by_key.setdefault(change.key, []).append(change)
     for change in fresh.files:
-        candidates = known.get(change.key, [])
-        if not is_read_only(change) and not any(_covers(candidate, change) for candidate in candidates):
-            yield f"{_address(fresh, change.key)}: {_file_moved(candidates, change)}"
+        candidates = by_key.get(change.key, [])
+        if not is_read_only(change) and not any(_allows(candidate, change) for candidate in candidates):
+            yield f"{_address_of(fresh, change.key)}: {_describe_file_difference(candidates, change)}"
 
 
 def is_read_only(change: FileChange) -> bool:
@@ -85,102 +84,103 @@ def is_read_only(change: FileChange) -> bool:
     return change.action is Action.REFUSE or (change.action is Action.AWAIT and not change.drop and not change.fields)
 
 
-def _covers(saved: FileChange, fresh: FileChange) -> bool:
-    """Whether a saved change allows one found now: the same, less of the same, or what is left of it."""
-    if not _going(fresh) <= _going(saved) | _failed(fresh):
+def _allows(saved: FileChange, fresh: FileChange) -> bool:
+    """Whether a saved change allows a fresh one: the same, less of the same, or what is left of it."""
+    if not _removed_ids(fresh) <= _removed_ids(saved) | _failed_copies(fresh):
         return False
     if fresh.action is Action.AWAIT:
-        return _same(_PLAIN.encode(saved.desired), _PLAIN.encode(fresh.desired))
+        return _is_identical(json_value(saved.desired), json_value(fresh.desired))
     if fresh.action is Action.DELETE and fresh.reasons == (Reason.SUPERSEDED,):
         return True  # the new copy works already, and these were to go after it
-    if _tried(saved, fresh):
-        return _same(_PLAIN.encode(saved.desired), _PLAIN.encode(fresh.desired))
-    return _same(_evidence(saved), _evidence(fresh))
+    if _is_next_try(saved, fresh):
+        return _is_identical(json_value(saved.desired), json_value(fresh.desired))
+    return _is_identical(_file_evidence(saved), _file_evidence(fresh))
 
 
-def _tried(saved: FileChange, fresh: FileChange) -> bool:
-    """Whether what is found is only the next try of what was reviewed: its File is there, and its ingestion failed."""
-    return _retries(fresh) and saved.action in (Action.CREATE, Action.REPLACE)
+def _is_next_try(saved: FileChange, fresh: FileChange) -> bool:
+    """Whether a fresh change is the next try of a reviewed one, whose File was uploaded and could not be ingested."""
+    return _is_retry(fresh) and saved.action in (Action.CREATE, Action.REPLACE)
 
 
-def _failed(fresh: FileChange) -> set[str]:
-    """Copies that serve nobody, and that only an apply of what is wanted now can have made."""
-    return {copy.id for copy in fresh.drop if copy.status is not FileStatus.COMPLETED} if _retries(fresh) else set()
+def _failed_copies(fresh: FileChange) -> set[str]:
+    """Copies that never worked, and that only an apply of the current manifest can have made."""
+    return {copy.id for copy in fresh.drop if copy.status is not FileStatus.COMPLETED} if _is_retry(fresh) else set()
 
 
-def _retries(change: FileChange) -> bool:
+def _is_retry(change: FileChange) -> bool:
     return change.action is Action.REPLACE and bool(change.reasons) and set(change.reasons) <= _DEATHS
 
 
-def _going(change: FileChange) -> set[str]:
+def _removed_ids(change: FileChange) -> set[str]:
     """The ids of the copies that go."""
     replaced = [change.keep] if change.keep and change.action is Action.REPLACE else []
     return {copy.id for copy in (*change.drop, *replaced)}
 
 
-def _evidence(change: FileChange) -> dict[str, Any]:
-    """What must be the same.
-
-    A File to reuse spares an upload of the very bytes that were reviewed, so it may come and go.
-    """
-    found = {name: value for name, value in _PLAIN.encode(change).items() if name not in ("detail", "drop", "reuse")}
-    if "keep" in found:
-        found["keep"] = {name: value for name, value in found["keep"].items() if name not in ("status", "error")}
-    return found
+def _file_evidence(change: FileChange) -> dict[str, Any]:
+    """What must be the same; a File to reuse may come and go, since it has the very bytes that were reviewed."""
+    evidence = {name: value for name, value in json_value(change).items() if name not in ("detail", "drop", "reuse")}
+    if "keep" in evidence:
+        evidence["keep"] = {name: value for name, value in evidence["keep"].items() if name not in ("status", "error")}
+    return evidence
 
 
 def _store_evidence(store: StorePlan) -> dict[str, Any]:
-    """A store's change and the settings it makes; the hint about batches moves while a run is under way."""
-    change = {name: value for name, value in _PLAIN.encode(store.change).items() if name != "detail"}
+    """A store's change and settings, without the note of its batches, which changes during a run."""
+    change = {name: value for name, value in json_value(store.change).items() if name != "detail"}
     change["metadata"] = {name: value for name, value in change.get("metadata", {}).items() if name != STORE_BATCHES}
-    return {"change": change, "settings": _PLAIN.encode(store.desired)}
+    return {"change": change, "settings": json_value(store.desired)}
 
 
-def _file_moved(candidates: list[FileChange], fresh: FileChange) -> str:
-    alike = [candidate for candidate in candidates if candidate.action is fresh.action]
-    if not alike:
-        return _instead(candidates[0] if candidates else None, fresh)
-    more = _going(fresh) - _going(alike[0])
-    moved = _moved(_evidence(alike[0]), _evidence(fresh)) or f"{', '.join(sorted(more))} would go as well"
-    return f"the file's bytes changed: {moved}" if _bytes(alike[0]) != _bytes(fresh) else moved
+def _describe_file_difference(candidates: list[FileChange], fresh: FileChange) -> str:
+    saved = next((candidate for candidate in candidates if candidate.action is fresh.action), None)
+    if saved is None:
+        return _other_verdict(candidates[0] if candidates else None, fresh)
+    added_ids = _removed_ids(fresh) - _removed_ids(saved)
+    difference = (
+        _describe_difference(_file_evidence(saved), _file_evidence(fresh))
+        or f"{', '.join(sorted(added_ids))} would go as well"
+    )
+    return f"the file's bytes changed: {difference}" if _desired_sha256(saved) != _desired_sha256(fresh) else difference
 
 
-def _bytes(change: FileChange) -> str:
+def _desired_sha256(change: FileChange) -> str:
     return change.desired.sha256 if change.desired else ""
 
 
-def _instead(saved: Change | None, fresh: Change) -> str:
+def _other_verdict(saved: Change | None, fresh: Change) -> str:
     if saved is None:
-        return f"{_verdict(fresh)} is not in the saved plan"
-    return f"the saved plan says {_verdict(saved)}, and now it is {_verdict(fresh)}"
+        return f"{_verdict_text(fresh)} is not in the saved plan"
+    return f"the saved plan says {_verdict_text(saved)}, and now it is {_verdict_text(fresh)}"
 
 
-def _verdict(change: Change) -> str:
+def _verdict_text(change: Change) -> str:
     return f"{change.action} ({', '.join(change.reasons)})"
 
 
-def _address(store: StorePlan, key: str) -> str:
+def _address_of(store: StorePlan, key: str) -> str:
     return f"{store.key}/{key}" if key else store.key
 
 
-def _moved(saved: Any, fresh: Any) -> str:
+def _describe_difference(saved: Any, fresh: Any) -> str:
     """Where two encoded values differ: "desired.sha256 9f2c... -> 77aa..."; nothing when they do not."""
-    if _same(saved, fresh):
+    if _is_identical(saved, fresh):
         return ""
     from deepdiff import DeepDiff  # takes longer to import than most plans to compare
 
     tree = DeepDiff(saved, fresh, view="tree")
     levels = [level for kind in tree.values() for level in kind]
-    found = [(".".join(map(str, level.path(output_format="list"))), level.t1, level.t2) for level in levels]
-    return ", ".join(sorted(f"{path} {_brief(before)} -> {_brief(after)}" for path, before, after in found))
+    paths = [".".join(map(str, level.path(output_format="list"))) for level in levels]
+    values = [f"{_shorten_value(level.t1)} -> {_shorten_value(level.t2)}" for level in levels]
+    return ", ".join(sorted(f"{path} {value}" for path, value in zip(paths, values, strict=True)))
 
 
-def _same(saved: Any, fresh: Any) -> bool:
+def _is_identical(saved: Any, fresh: Any) -> bool:
     """Whether two encoded values agree in kind and value: 1 is not true."""
     return bool(saved == fresh) and repr(saved) == repr(fresh)
 
 
-def _brief(value: Any) -> str:
+def _shorten_value(value: Any) -> str:
     text = str(value) if isinstance(value, (str, int, float, bool, dict, list)) else "(none)"
     return text if len(text) <= 60 else f"{text[:16]}...{text[-16:]}"
 
@@ -194,21 +194,23 @@ def replaced_since(saved: Plan, fresh: Plan) -> frozenset[Key]:
     seen: dict[Key, SeenCopies] = {}
     for store in saved.stores:
         for change in store.files:
-            seen.setdefault((store.key, change.key), set()).update(_copies(change))
+            seen.setdefault((store.key, change.key), set()).update(_seen_copies(change))
     requested = [
         (store.key, change)
         for store in fresh.stores
         for change in store.files
         if Reason.REQUESTED in change.reasons and (store.key, change.key) in seen
     ]
-    return frozenset((store, change.key) for store, change in requested if _right(change, seen[store, change.key]))
+    return frozenset(
+        (store, change.key) for store, change in requested if _is_requested_copy(change, seen[store, change.key])
+    )
 
 
-def _copies(change: FileChange) -> SeenCopies:
+def _seen_copies(change: FileChange) -> SeenCopies:
     return {(copy.id, copy.created_at) for copy in (*change.drop, change.keep) if copy}
 
 
-def _right(change: FileChange, seen: SeenCopies) -> bool:
+def _is_requested_copy(change: FileChange, seen: SeenCopies) -> bool:
     """Whether the newest copy that works is a later one than the saved plan saw, of the bytes that are wanted."""
     copy, file = change.keep, change.desired
     if not copy or not file or copy.status is not FileStatus.COMPLETED or (copy.id, copy.created_at) in seen:
@@ -218,13 +220,13 @@ def _right(change: FileChange, seen: SeenCopies) -> bool:
 
 
 def already_applied(saved: Plan, fresh: Plan) -> tuple[str, ...]:
-    """The addresses of saved changes that are not needed any more, in the plan's order, each once."""
-    left = {address for store in fresh.stores for address, _ in _addressed(store)}
-    needed = [(address, writes) for store in saved.stores for address, writes in _addressed(store)]
+    """The addresses of saved changes that are no longer needed, in the plan's order, each once."""
+    left = {address for store in fresh.stores for address, _ in _addressed_changes(store)}
+    needed = [(address, writes) for store in saved.stores for address, writes in _addressed_changes(store)]
     return tuple(dict.fromkeys(address for address, writes in needed if writes and address not in left))
 
 
-def _addressed(store: StorePlan) -> Iterator[tuple[str, bool]]:
+def _addressed_changes(store: StorePlan) -> Iterator[tuple[str, bool]]:
     """The address of every change, and whether the change writes."""
     if store.change:
         yield store.key, store.change.action is not Action.REFUSE

@@ -1,7 +1,8 @@
-"""Words and numbers for people, and text of others made fit to print: for all parts that tell a person something."""
+"""Words and numbers for people, and foreign text made safe to print."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from math import ceil
 
@@ -9,7 +10,7 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format, surro
 
 
 def escape_control(text: str) -> str:
-    """A foreign text on one line: control, bidirectional and invisible characters as escapes that can be read."""
+    """A foreign text on one line, with control, bidirectional and invisible characters as readable escapes."""
     if text.isprintable():
         return text  # only faster: what Python calls printable has no such character
     return "".join(_escape_char(char) if unicodedata.category(char) in _INVISIBLE else char for char in text)
@@ -17,6 +18,11 @@ def escape_control(text: str) -> str:
 
 def _escape_char(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
+
+
+def escape_ci_commands(text: str) -> str:
+    """A finished output of which no line is a CI runner's workflow command."""
+    return re.sub(r"(?m)^(\s*):(?=:)", r"\1: ", text).replace("##[", "## [")
 
 
 def join_words(words: list[str]) -> str:
@@ -41,7 +47,7 @@ def format_size(count: int) -> str:
 
 
 def format_estimate(seconds: float) -> str:
-    """A time nobody should read as exact: "under a minute", "about 7 minutes", "about 3 hours"."""
+    """A rough time: "under a minute", "about 7 minutes", "about 3 hours"."""
     if seconds < 60:
         return "under a minute"
     minutes = ceil(seconds / 60)
@@ -80,20 +86,20 @@ def shorten_middle(text: str, room: int) -> str:
         return text
     tail = max(1, (room - 3) * 2 // 3)
     head = max(0, room - 3 - tail)
-    return f"{_first(text, head)}...{_last(text, tail)}"
+    return f"{_prefix_within(text, head)}...{_suffix_within(text, tail)}"
 
 
-def _first(text: str, room: int) -> str:
+def _prefix_within(text: str, room: int) -> str:
     used = 0
-    for at, char in enumerate(text):
+    for index, char in enumerate(text):
         used += _char_width(char)
         if used > room:
-            return text[:at]
+            return text[:index]
     return text
 
 
-def _last(text: str, room: int) -> str:
-    return _first(text[::-1], room)[::-1]
+def _suffix_within(text: str, room: int) -> str:
+    return _prefix_within(text[::-1], room)[::-1]
 
 
 def pad_right(text: str, room: int) -> str:

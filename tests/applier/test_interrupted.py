@@ -72,15 +72,15 @@ def test_what_is_in_flight_gets_two_seconds_and_the_report_is_true(
 
 def test_only_the_first_signal_raises_and_the_rest_are_counted() -> None:
     now = iter([10.0, 10.9, 12.0, 20.0])
-    heard = Signals(lambda: next(now))
+    signals = Signals(lambda: next(now))
     with pytest.raises(KeyboardInterrupt):
-        heard.hear(signal.SIGTERM, None)
-    heard.hear(signal.SIGINT, None)  # at once: what the first interrupted is coming to its end
+        signals.on_signal(signal.SIGTERM, None)
+    signals.on_signal(signal.SIGINT, None)  # too soon: the command is ending
     with pytest.raises(KeyboardInterrupt):
-        heard.hear(signal.SIGINT, None)
-    assert heard.end()
-    heard.hear(signal.SIGINT, None)
-    assert heard.code() == 143
+        signals.on_signal(signal.SIGINT, None)
+    assert signals.start_ending()
+    signals.on_signal(signal.SIGINT, None)
+    assert signals.exit_code() == 143
 
 
 def test_nobody_waits_for_threads_that_wait_for_a_service() -> None:

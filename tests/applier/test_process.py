@@ -144,7 +144,7 @@ def test_two_machines_at_once_leave_what_the_next_plan_repairs(tmp_path: Path) -
         for _ in range(2):
             code, out, err = run(folders[0], states[0], "apply", "--yes")
             assert code == 0, out + err
-        assert "No changes. 40 files in 1 store are as the manifest says." in out
+        assert "No changes. 40 files in 1 store match the manifest." in out
         assert len(httpx.get(f"{url}/vector_stores").json()["data"]) == 1
 
 

@@ -76,7 +76,7 @@ def test_the_main_job(folder: Path) -> None:
     assert "Apply: 2 added, 0 changed, 0 replaced, 0 deleted, 0 failed" in applied.out
     again = started(folder, "apply", "--yes")
     assert (again.code, again.err) == (0, "")
-    assert "No changes. 2 files in 1 store are as the manifest says." in again.out
+    assert "No changes. 2 files in 1 store match the manifest." in again.out
     assert started(folder, "plan", "--detailed-exitcode").code == 0
 
 
@@ -110,10 +110,22 @@ def test_a_stale_plan_is_refused_and_says_what_moved(folder: Path) -> None:
     assert "a.md" in end.err
 
 
-def test_a_saved_plan_takes_no_other_options(folder: Path) -> None:
+@pytest.mark.parametrize("option", ["--adopt", "--max-delete=3", "--target=docs", "--env=dev", "--file=.", "--var=a=b"])
+def test_a_saved_plan_takes_no_option_that_it_records(folder: Path, option: str) -> None:
     vssync(folder, "plan", "--out", "p.json")
-    end = vssync(folder, "apply", "p.json", "--adopt")
-    assert (end.code, "--adopt" in end.err) == (64, True)
+    end = vssync(folder, "apply", "p.json", option)
+    assert (end.code, f"{option.partition('=')[0]}: a saved plan is applied with" in end.err) == (64, True)
+
+
+def test_a_saved_plan_takes_what_its_caller_decides(folder: Path) -> None:
+    """A plan records neither which folders outside the work tree may be read nor how to reach the service."""
+    (folder / "kb").mkdir()
+    (folder / "kb/.git").mkdir()
+    (folder / "kb/vssync.yaml").write_text(MANIFEST.replace("stores:", "root: ..\nstores:"))
+    allowed = ["--allow-outside", "."]
+    assert vssync(folder, "plan", "-f", "kb", "--out", "p.json", *allowed).code == 0
+    end = vssync(folder, "apply", "p.json", "--region", "us-chicago-1", "--workers", "2", *allowed)
+    assert (end.code, "2 added" in end.out) == (0, True)
 
 
 def test_a_guard_refuses_in_plan_and_in_apply(tmp_path: Path) -> None:
@@ -134,7 +146,7 @@ def test_a_guard_refuses_in_plan_and_in_apply(tmp_path: Path) -> None:
 
 def test_search_finds_the_file(applied: Path) -> None:
     found = vssync(applied, "search", "stopping the machine", "--format", "json")
-    assert json.loads(found.out)[0]["key"] == "a.md"
+    assert json.loads(found.out)["results"][0]["key"] == "a.md"
     assert "a.md" in vssync(applied, "search", "stop").out
 
 

@@ -13,6 +13,7 @@ from click.shell_completion import get_completion_class
 from tests.program import program
 from vssync.cli.completion import VARIABLE
 from vssync.cli.main import cli
+from vssync.cli.schema import KINDS
 
 MANIFEST = """\
 version: 1
@@ -96,9 +97,9 @@ def test_the_program_answers_as_its_script_asks(folder: Path, shell: str, curren
         subprocess.run(["bash", "-n"], input=run("completion", "bash"), text=True, check=True)
 
 
-@pytest.mark.parametrize("which", ["manifest", "plan", "report"])
-def test_schemas_are_printed_as_they_ship(which: str) -> None:
-    shipped = Path(__file__).parent.parent.parent / f"schemas/{which}.schema.json"
-    printed = run("schema", which)
+@pytest.mark.parametrize("kind", KINDS)
+def test_schemas_are_printed_as_they_ship(kind: str) -> None:
+    shipped = Path(__file__).parent.parent.parent / f"schemas/{kind}.schema.json"
+    printed = run("schema", kind)
     assert printed == shipped.read_text()
     assert json.loads(printed)["title"]

@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (["plan", "--out", "refused.json"], 3, "Refused: nothing will be written"),
         (["plan", "--max-delete", "11", "--detailed-exitcode", "--format", "gitlab"], 2, '"delete": 11'),
-        (["plan", "--offline"], 0, "No service was asked"),
+        (["plan", "--offline"], 0, "No service was contacted"),
         (["plan", "--offline", "--format", "gitlab"], 64, "leave out --format gitlab"),
         (["plan", "--offline", "--out", "p.json"], 64, "leave out --out"),
         (["plan", "-f", "other.yaml"], 3, "--adopt-from shelf"),
@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["status", "--detailed-exitcode"], 3, "11 to delete"),
         (["status", "docs/11.md"], 0, "nothing to do"),
         (["status", "docs/99.md"], 64, "neither the manifest nor the store docs has such a file"),
-        (["batches"], 0, "No batches under way"),
+        (["batches"], 0, "No batches in progress"),
         (["cancel", "vsfb_none"], 1, "no such batch is under way"),
         (["destroy"], 3, "--confirm shelf"),
         (["destroy", "--confirm", "rival"], 3, "nothing was written"),
@@ -79,7 +79,7 @@ def test_a_saved_plan_that_is_done_says_so_and_ends_with_0(tmp_path: Path) -> No
     assert already(vssync(tmp_path, "apply", "p.json", "--format", "json")) == []
     again = vssync(tmp_path, "apply", "p.json")
     assert again.code == 0
-    assert "Skipped: 2 changes of the saved plan are already so.\n      docs\n      docs/a.md" in again.out
+    assert "Skipped: 2 changes of the saved plan were already applied.\n      docs\n      docs/a.md" in again.out
     last = vssync(tmp_path, "apply", "p.json", "--format", "json")
     assert (last.code, already(last)) == (0, ["docs", "docs/a.md"])
     gone = vssync(tmp_path, "destroy", "--confirm", "shelf")

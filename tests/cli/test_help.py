@@ -9,6 +9,7 @@ import click
 import pytest
 
 from vssync.cli.examples import EXAMPLES
+from vssync.cli.help import HEADINGS
 from vssync.cli.main import cli
 
 LINES = [
@@ -51,3 +52,24 @@ def test_every_option_says_what_it_does(name: str) -> None:
         and not isinstance(parameter.type, click.Choice)  # its choices say it
     ]
     assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("name", "headings"),
+    [
+        ("plan", HEADINGS),
+        ("apply", HEADINGS),
+        ("destroy", ("Options", "Limits", "Manifest", "Connection", "Output")),
+        ("dump", ("Options", "Manifest", "Connection", "Output")),
+        ("validate", ("Options",)),
+        ("init", ("Options",)),
+    ],
+)
+def test_long_helps_are_grouped_and_fit_80_columns(name: str, headings: tuple[str, ...]) -> None:
+    command = cli.commands[name]
+    context = click.Context(command, info_name=f"vssync {name}", terminal_width=80)
+    text = command.get_help(context)
+    assert tuple(re.findall(r"^(\w.*):$", text, re.MULTILINE)) == headings
+    assert max(map(len, text.splitlines())) <= 80
+    options = [parameter for parameter in command.get_params(context) if isinstance(parameter, click.Option)]
+    assert len(re.findall(r"^  --?\w", text, re.MULTILINE)) == len(options)

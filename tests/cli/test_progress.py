@@ -1,4 +1,4 @@
-"""Progress: what a log and a terminal are told while a run goes on, and that it ends at what there was to do."""
+"""Progress: what a log and a terminal show during a run, and that it ends at what there was to do."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from rich.console import Console
 
 from tests.applier.world import Place
 from vssync.applier.context import StoreWorkload
-from vssync.cli.progress import bars, lines
-from vssync.cli.progress.bars import Bars
-from vssync.cli.progress.lines import Lines, overwriting, ticking
-from vssync.cli.progress.tally import Tally
+from vssync.cli import progress, progress_bars
+from vssync.cli.progress import Lines, Tally, call_periodically, overwritten_line
+from vssync.cli.progress_bars import Bars
 
 GUIDE = StoreWorkload("guide", size=3_000_000, batches=2, changes=100)
 FAQ = StoreWorkload("faq", size=1_000_000, batches=1, changes=20)
@@ -26,24 +25,24 @@ class Log:
     """Lines written by a clock of its own."""
 
     now: float = 0.0
-    said: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
 
     def lines(self) -> Lines:
-        return Lines(write=self.said.append, now=lambda: self.now)
+        return Lines(write=self.written.append, clock=lambda: self.now)
 
 
-def test_a_log_is_told_how_far_a_run_is_and_how_long_it_takes() -> None:
+def test_a_log_shows_how_far_a_run_is_and_how_long_it_takes() -> None:
     log, held = Log(), [0.0]
     lines = log.lines()
     lines.on_start([GUIDE, FAQ], lambda: held[0])
     lines.on_uploaded("guide", 500_000)
     lines.on_batch_sent("guide")
     log.now = 5.0
-    lines.tick()
+    lines.write_line()
     lines.on_settled("guide", 30)
     log.now, held[0] = 10.0, 42.0
-    lines.tick()
-    assert log.said == [
+    lines.write_line()
+    assert log.written == [
         "Applying: 120 changes, 3.8 MB to upload.",
         "  0 of 120 changes done, 488.3 KB of 3.8 MB uploaded, batch 1 of 3",
         "  30 of 120 changes done, 488.3 KB of 3.8 MB uploaded, batch 1 of 3; 3.0 a second, 30 s left; "
@@ -51,43 +50,43 @@ def test_a_log_is_told_how_far_a_run_is_and_how_long_it_takes() -> None:
     ]
 
 
-def test_a_log_is_told_once_a_minute_that_nothing_moves() -> None:
+def test_a_log_says_once_a_minute_that_nothing_moves() -> None:
     log = Log()
     lines = log.lines()
     lines.on_start([GUIDE], lambda: 0.0)
     for _ in range(25):
         log.now += 5.0
-        lines.tick()
-    assert len(log.said) == 1 + 1 + 2
+        lines.write_line()
+    assert len(log.written) == 1 + 1 + 2
 
 
-def test_a_log_is_told_how_much_is_read_and_why_something_is_sent_again(
+def test_a_log_says_how_much_is_read_and_why_requests_are_sent_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(lines, "_SELDOM", 0.001)
-    told = threading.Event()
+    monkeypatch.setattr(progress, "_READING_LOG_INTERVAL", 0.001)
+    ticked = threading.Event()
 
-    def why() -> str:
-        told.set()
+    def trouble() -> str:
+        ticked.set()
         return "status 503"
 
-    with lines.reading(lambda: 1_200, lambda: 3, why):
-        assert told.wait(60)
+    with progress.reading_progress(lambda: 1_200, lambda: 3, trouble):
+        assert ticked.wait(60)
     first, *_ = capsys.readouterr().err.splitlines()
     assert first == "Reading the service: 1,200 objects, 3 requests sent again (status 503)"
 
 
-def test_a_log_is_not_told_of_what_there_is_not() -> None:
+def test_a_log_leaves_out_what_there_is_none_of() -> None:
     log = Log()
     lines = log.lines()
     lines.on_start([StoreWorkload("guide", size=0, batches=0, changes=3)], lambda: 0.0)
     log.now = 5.0
     lines.on_settled("guide", 1)
-    lines.tick()
+    lines.write_line()
     log.now = 10.0
     lines.on_settled("guide", 2)
-    lines.tick()
-    first, *more = log.said
+    lines.write_line()
+    first, *more = log.written
     assert first == "Applying: 3 changes."
     assert more == ["  1 of 3 changes done; 0.2 a second, 10 s left", "  3 of 3 changes done"]
 
@@ -139,8 +138,8 @@ def test_uploads_that_go_in_the_end_have_a_row_and_a_word_of_their_own(drawn: Ba
         watcher.on_settled("guide", 3)
         watcher.on_cleanup(2)
         watcher.on_upload_deleted()
-    lines.tick()
-    assert log.said[1:] == ["  3 of 3 changes done, 1 of 2 old uploads deleted"]
+    lines.write_line()
+    assert log.written[1:] == ["  3 of 3 changes done, 1 of 2 old uploads deleted"]
     (row,) = [row for row in rows(drawn) if row.startswith("cleanup")]
     assert "1 of 2 old uploads" in row
 
@@ -169,24 +168,24 @@ def test_a_word_in_between_is_cleaned_and_breaks_no_row() -> None:
 
 def test_bars_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     paper = io.StringIO()
-    monkeypatch.setattr(bars, "Console", lambda stderr: Console(file=paper, force_terminal=True, width=80))
-    with bars.bars() as watcher:
+    monkeypatch.setattr(progress_bars, "Console", lambda stderr: Console(file=paper, force_terminal=True, width=80))
+    with progress_bars.bar_progress() as watcher:
         watcher.on_start([GUIDE], lambda: 0.0)
         watcher.on_settled("guide", 100)
     assert paper.getvalue().endswith("\x1b[2K") or "\x1b[2K" in paper.getvalue()[-40:]
 
 
-def test_what_a_listing_gave_is_written_over_and_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_overwritten_and_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
     paper = io.StringIO()
     monkeypatch.setattr("sys.stderr", paper)
-    with overwriting() as write:
+    with overwritten_line() as write:
         write("Reading the service: 1,200 objects")
     assert paper.getvalue() == "\rReading the service: 1,200 objects\x1b[K\r\x1b[K"
 
 
 def test_ticks_come_while_something_goes_on() -> None:
     ticked = threading.Event()
-    with ticking(0.0, ticked.set):
+    with call_periodically(0.0, ticked.set):
         assert ticked.wait(60)
     assert not any(thread.name == "vssync-progress" for thread in threading.enumerate())
 
@@ -222,4 +221,4 @@ def test_the_tally_ends_at_what_there_was_to_do(tmp_path: Path, faults: tuple[st
 def _ends_whole(place: Place, faults: tuple[str, ...]) -> None:
     tally = Tally()
     place.apply(faults=faults, watcher=tally)
-    assert tally.whole.changes == tally.whole.todo.changes > 0
+    assert tally.total.changes == tally.total.workload.changes > 0

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from vssync.cli.examples import EXAMPLES
+from vssync.cli.help import Verb
 from vssync.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
@@ -62,8 +63,7 @@ def _section(name: str, command: click.Command) -> str:
     usage = " ".join(command.get_usage(context).split()).removeprefix("Usage: ")
     examples = [line for example, meaning in EXAMPLES[name] for line in (f"# {meaning}", f"$ {example}")]
     parts = [f"## vssync {name}", _prose(command.help or ""), f"```text\n{usage}\n```"]
-    if options := list(_options(command, context)):
-        parts.append("\n".join(["| option | meaning |", "|---|---|", *options]))
+    parts += _options(command, context)
     return "\n\n".join([*parts, "```console\n" + "\n".join(examples) + "\n```"])
 
 
@@ -72,10 +72,13 @@ def _prose(text: str) -> str:
 
 
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:
-    for parameter in command.params:  # without `--help`, which click adds by itself
-        if isinstance(parameter, click.Option) and (record := parameter.get_help_record(context)):
-            names, meaning = (_cell(text) for text in record)
-            yield f"| `{names}` | {meaning} |"
+    """A table for each heading of the help; `--help` itself is left out."""
+    assert isinstance(command, Verb)
+    for heading, records in command.option_groups(context).items():
+        shown = [record for record in records if not record[0].endswith("--help")]
+        rows = [f"| `{_cell(names)}` | {_cell(meaning)} |" for names, meaning in shown]
+        if rows:
+            yield "\n".join([f"| {heading} | meaning |", "|---|---|", *rows])
 
 
 def _cell(text: str) -> str:

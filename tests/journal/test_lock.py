@@ -154,4 +154,4 @@ def test_a_command_waits_as_long_as_it_is_told_and_says_for_whom(
 
 
 def run(command: list[str]) -> int:
-    return exit_codes.run(lambda: cli.main(command, prog_name="vssync", standalone_mode=False))
+    return exit_codes.run_command(lambda: cli.main(command, prog_name="vssync", standalone_mode=False))

@@ -244,7 +244,7 @@ MUTANTS = (
     Mutant(
         "every-signal-raises",
         "vssync/cli/signals.py",
-        "if not self._ending and now - self._raised > _AT_ONCE:",
+        "if not self._ending and now - self._raised_at > _QUIET_PERIOD:",
         "if True:",
         INTERRUPTED,
     ),

@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from vssync.model.marks import Mark, Origin, UnreadableMark, parse_mark
+from vssync.model.marks import AnyMark, Mark, Origin, parse_mark
 from vssync.model.plan import (
     Action,
     BatchChange,
@@ -296,7 +296,7 @@ _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     float: st.floats(allow_nan=False, allow_infinity=False),
     types.NoneType: st.none(),
-    Mark: st.builds(
+    AnyMark: st.builds(
         Mark,
         st.sampled_from(["kb", "kb/prod"]),
         _HEX16,
@@ -306,8 +306,8 @@ _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
         st.sampled_from(Origin),
         st.integers(0, 9_999),
         st.just("") | _HEX16,
-    ),
-    UnreadableMark: st.text(max_size=12).map(parse_mark),
+    )
+    | st.text(max_size=12).map(parse_mark),
 }
 _NARROWER: dict[type, dict[str, st.SearchStrategy[Any]]] = {
     Outcome: {"attempts": st.integers(0, 9)},  # a count

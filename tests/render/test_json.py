@@ -52,5 +52,5 @@ def test_gitlab(made: Plan, numbers: dict[str, int]) -> None:
 
 def test_search_as_json_is_whole() -> None:
     hit = SearchHit(0.5, "a.md", "file-1", "docs/a.md", {"n": True}, "text " * 500)
-    (found,) = json.loads(search_json((hit,)))
+    (found,) = json.loads(search_json((hit,)))["results"]
     assert found == {name: getattr(hit, name) for name in hit.__slots__}

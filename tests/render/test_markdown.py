@@ -13,11 +13,11 @@ from tests.render.builders import create, deleted, plan, store
 from vssync.model.plan import Action, Note, NoteKind, Plan, Reason, Refusal, StoreChange
 from vssync.render.layout import View
 from vssync.render.markdown import (
-    MarkdownPiece,
-    assemble_pieces,
+    MarkdownBlock,
     comment_marker,
     fenced_block,
     inline_code,
+    join_markdown,
     plan_markdown,
     report_markdown,
 )
@@ -113,7 +113,7 @@ def test_code(text: str, shown: str) -> None:
 
 @pytest.mark.parametrize(("line", "fence"), [("a", "```"), ("``", "```"), ("```", "````"), ("x `````", "``````")])
 def test_no_line_closes_its_fence(line: str, fence: str) -> None:
-    assert fenced_block([line]).text() == f"{fence}text\n{line}\n{fence}"
+    assert fenced_block([line]).to_text() == f"{fence}text\n{line}\n{fence}"
 
 
 @given(
@@ -121,16 +121,16 @@ def test_no_line_closes_its_fence(line: str, fence: str) -> None:
     st.integers(200, 900),
 )
 def test_pieces_never_outgrow_their_room(pieces: list[list[str]], room: int) -> None:
-    made = [MarkdownPiece("<", tuple(lines), ">") for lines in pieces]
-    shown = assemble_pieces(made, room)
+    made = [MarkdownBlock("<", tuple(lines), ">") for lines in pieces]
+    shown = join_markdown(made, room)
     assert len(shown.encode()) <= room
     assert shown.count("<\n") + shown.count("<") >= 0
-    whole = "\n\n".join(piece.text() for piece in made)
-    assert shown == whole or "more line" in shown or "Cut here" in shown
+    whole = "\n\n".join(piece.to_text() for piece in made)
+    assert shown == whole or "more line" in shown or "Truncated" in shown
 
 
 def test_a_cut_piece_is_closed_and_says_what_is_missing() -> None:
-    piece = MarkdownPiece("```text", tuple(f"line {n:03}" for n in range(100)), "```").cut(100)
+    piece = MarkdownBlock("```text", tuple(f"line {n:03}" for n in range(100)), "```").truncate(100)
     assert piece
-    assert piece.text().endswith("\n... and 93 more lines\n```")
-    assert len(piece.text()) <= 100
+    assert piece.to_text().endswith("\n... and 93 more lines\n```")
+    assert len(piece.to_text()) <= 100

@@ -152,7 +152,7 @@ JSON: dict[str, Callable[[str], str]] = {
     "report": lambda text: report_json(nasty_report(text)),
     "gitlab": lambda text: plan_gitlab(nasty_plan(text)),
     "search": lambda text: search_json(hits(text)),
-    "batches": lambda text: batches_json(underway(text)),
+    "batches": lambda text: batches_json(underway(text), manifest(text)),
     "offline": lambda text: offline_json(manifest(text), ["9f2c"]),
 }
 

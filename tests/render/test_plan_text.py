@@ -56,10 +56,10 @@ def test_a_small_plan_to_the_letter() -> None:
 @pytest.mark.parametrize(
     ("made", "line"),
     [
-        (samples.nothing(), "No changes. 1,205 files in 1 store are as the manifest says."),
-        (plan(store(unchanged=1)), "No changes. 1 file in 1 store is as the manifest says."),
-        (plan(store(), store(key="b")), "No changes. 0 files in 2 stores are as the manifest says."),
-        (plan(store(key="left", desired=None)), "No changes. 0 files in 0 stores are as the manifest says."),
+        (samples.nothing(), "No changes. 1,205 files in 1 store match the manifest."),
+        (plan(store(unchanged=1)), "No changes. 1 file in 1 store matches the manifest."),
+        (plan(store(), store(key="b")), "No changes. 0 files in 2 stores match the manifest."),
+        (plan(store(key="left", desired=None)), "No changes. 0 files in 0 stores match the manifest."),
     ],
 )
 def test_nothing_to_do(made: Plan, line: str) -> None:
@@ -88,10 +88,10 @@ def test_quiet_leaves_refusals_and_totals() -> None:
 def test_what_was_already_so_is_a_count_and_the_first_addresses() -> None:
     already = tuple(f"guide/{n}.md" for n in range(25))
     lines = already_text(already, View()).splitlines()
-    assert lines[:2] == ["Skipped: 25 changes of the saved plan are already so.", "      guide/0.md"]
+    assert lines[:2] == ["Skipped: 25 changes of the saved plan were already applied.", "      guide/0.md"]
     assert (len(lines), lines[-1]) == (22, "      and 5 more")
     assert len(already_text(already, View(full=True)).splitlines()) == 26
-    assert already_text(already[:1], View(quiet=True)) == "Skipped: 1 change of the saved plan is already so."
+    assert already_text(already[:1], View(quiet=True)) == "Skipped: 1 change of the saved plan was already applied."
 
 
 def test_status_counts_what_nobody_compared() -> None:
@@ -142,7 +142,7 @@ def test_forty_changes_have_a_line_each(changes: int, single: bool) -> None:
 
 @pytest.mark.parametrize("stores", [1, 2, 3, 5, 8, 13, 40, 200])
 def test_ten_thousand_changes_fit_a_screen(stores: int) -> None:
-    """Of four kinds, in many folders, with field changes of their own, and some that need a person."""
+    """Of four kinds, in many folders, with field changes of their own, and some that need attention."""
     each = 10_000 // stores
     files = [
         (create, deleted, replaced, update)[n % 4](f"top-{n % 7}/{n % 90}/{n}.md") if n % 9 else refusing(f"{n}.docx")
@@ -171,7 +171,7 @@ def test_what_differs_in_its_reason_is_not_counted_together() -> None:
 @pytest.mark.parametrize(
     ("file", "said"),
     [
-        (change("a.md", Action.AWAIT, Reason.INGESTING), "every file is wanted as it is: wait"),
+        (change("a.md", Action.AWAIT, Reason.INGESTING), "every file is wanted: wait"),
         (
             change("a.md", Action.AWAIT, Reason.ATTRIBUTES_CHANGED, fields=(FieldChange("n", 1, 2),)),
             "every file is wanted: wait",
@@ -309,8 +309,8 @@ def test_a_refusal_says_its_store_once(refusal: Refusal, lines: list[str]) -> No
 @pytest.mark.parametrize(
     ("made", "line"),
     [
-        (plan(store()), "  status  as the manifest says"),
-        (plan(store(key="old", desired=None)), "  status  left the manifest, kept"),
+        (plan(store()), "  status  matches the manifest"),
+        (plan(store(key="old", desired=None)), "  status  not in the manifest, kept"),
         (plan(store(create(), deleted())), "  status  1 to add, 1 to delete"),
         (
             plan(store(live=15, notes=(Note(NoteKind.UNMANAGED, count=3), Note(NoteKind.FOREIGN, count=2)))),
@@ -337,7 +337,7 @@ def test_search_shows_the_beginning_of_a_text(view: View) -> None:
 def test_every_action_of_a_file_is_told_in_a_report() -> None:
     made = samples.everything()
     shown = report_text(Report(made, samples.outcomes(made)), View())
-    for word in ("changed", "added", "replaced", "deleted", "adopted", "waited for", "cancelled", "needs a person"):
+    for word in ("changed", "added", "replaced", "deleted", "adopted", "waited for", "cancelled", "needs attention"):
         assert word in shown
     assert {change.action for each in made.stores for change in each.files} == set(Action) - {Action.CANCEL}
 

@@ -105,7 +105,7 @@ def test_elapsed(seconds: float, text: str) -> None:
         ((Reason.CONTENT_CHANGED, Reason.CHUNKING_CHANGED), "content and chunking changed"),
         (
             (Reason.CONTENT_CHANGED, Reason.CHUNKING_CHANGED, Reason.ATTRIBUTES_CHANGED, Reason.REQUESTED),
-            "content, chunking and attributes changed, asked for by --replace",
+            "content, chunking and attributes changed, requested with --replace",
         ),
         ((Reason.ATTRIBUTES_CHANGED, Reason.DRIFTED), "attributes changed, changed outside vssync"),
         ((), ""),
@@ -141,9 +141,9 @@ def test_value(value: str | float | None, text: str) -> None:
         (
             Counts(delete=1_000, adopt=2, wait=3, refuse=1),
             "Plan: 0 to add, 0 to change, 0 to replace, 1,000 to delete, 0 unchanged, "
-            "2 to adopt, 3 to wait for, 1 needs a person.",
+            "2 to adopt, 3 to wait for, 1 needs attention.",
         ),
-        (Counts(refuse=2), "Plan: 0 to add, 0 to change, 0 to replace, 0 to delete, 0 unchanged, 2 need a person."),
+        (Counts(refuse=2), "Plan: 0 to add, 0 to change, 0 to replace, 0 to delete, 0 unchanged, 2 need attention."),
     ],
 )
 def test_plan_line(counts: Counts, text: str) -> None:

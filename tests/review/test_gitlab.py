@@ -217,6 +217,6 @@ def test_a_broken_manifest_fails_with_its_own_code(runner: Runner) -> None:
 def test_a_fork_asks_no_service(runner: Runner) -> None:
     result = run_job(runner, "vssync:offline")
     assert result.code == 0
-    assert "No service was asked" in result.log
+    assert "No service was contacted" in result.log
     assert not (runner.checkout / ".vssync").exists()
     assert runner.asked == []

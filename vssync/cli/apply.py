@@ -1,86 +1,68 @@
-"""`vssync apply`: shows the plan, asks, carries it out."""
+"""`vssync apply`: shows the plan, asks, and applies it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
+from vssync.cli.help import option, verb
 from vssync.cli.options import (
-    make_options,
-    make_settings,
-    manifest_options,
-    plan_options,
-    service_options,
-    view_options,
-)
-from vssync.cli.session import (
-    ask_to_apply,
-    carry_out,
+    PLAN_OPTIONS,
+    RECORDED_IN_PLANS,
+    SERVICE_OPTIONS,
+    VIEW_OPTIONS,
+    CommandOptions,
     format_option,
-    lock_or_wait,
     lock_timeout_option,
-    open_session_or_exit,
-    plan_with_progress,
+    shared_options,
 )
+from vssync.cli.session import apply_and_report, confirm_apply, lock_or_wait, plan_with_progress, session_with_progress
 
 
-@click.command()
-@manifest_options
-@service_options
-@plan_options
-@view_options
-@format_option
-@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.option("--fail-fast", is_flag=True, help="Start nothing new after the first failure.")
+@verb
+@shared_options(SERVICE_OPTIONS, PLAN_OPTIONS, VIEW_OPTIONS)
+@format_option("text", "json", "markdown")
+@option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
+@option("--fail-fast", is_flag=True, help="Start nothing new after the first failure.")
 @lock_timeout_option
-@click.argument("saved", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
-def apply(saved: Path | None, yes: bool, form: str, lock_timeout: float, **given: Any) -> int:
+@click.argument("path", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
+def apply(
+    options: CommandOptions, *, path: Path | None, yes: bool, output_format: str, fail_fast: bool, lock_timeout: float
+) -> int:
     """Make the service agree with the manifest.
 
-    With PLAN, a file saved by `vssync plan --out`, carry out that plan and no other, without asking.
+    With PLAN, a file saved by `vssync plan --out`, apply exactly that plan, without asking.
     """
     from vssync.commands.plan import load_plan, make_plan_now, replan, settings_of_plan
     from vssync.staleness import already_applied
 
-    settings = make_settings(given)
-    reviewed = load_plan(saved) if saved else None
-    if reviewed:
-        _nothing_else()
-        settings = settings_of_plan(reviewed, settings)
-    question = None if yes or reviewed else ask_to_apply
-    with open_session_or_exit(settings) as work, lock_or_wait(work, lock_timeout) as record:
-        planned = plan_with_progress(
-            work, lambda: replan(work, reviewed) if reviewed else make_plan_now(work, make_options(given))
+    settings = options.settings()
+    saved = load_plan(path) if path else None
+    if saved:
+        _refuse_plan_options()
+        settings = settings_of_plan(saved, settings)
+    with session_with_progress(settings) as session, lock_or_wait(session, lock_timeout) as journal:
+        plan = plan_with_progress(
+            session, lambda: replan(session, saved) if saved else make_plan_now(session, options.plan_options())
         )
-        given["already"] = already_applied(reviewed, planned) if reviewed else ()
-        return carry_out(work, planned, form, given, question=question, record=record)
+        return apply_and_report(
+            session,
+            plan,
+            journal,
+            options,
+            confirm=None if yes or saved else confirm_apply,
+            output_format=output_format,
+            fail_fast=fail_fast,
+            already=already_applied(saved, plan) if saved else (),
+        )
 
 
-def _nothing_else() -> None:
-    """A saved plan was shaped by its own options: others beside it would be ignored, so they are refused."""
+def _refuse_plan_options() -> None:
+    """A saved plan has options of its own: others beside it would be ignored, so they are refused."""
     context = click.get_current_context()
-    looks = {
-        "saved",
-        "yes",
-        "fail_fast",
-        "lock_timeout",
-        "form",
-        "color",
-        "full",
-        "quiet",
-        "workers",
-        "limits",
-        "verbose",
-        "log_file",
-        "auth",
-        "profile",
-        "allow_host",
-        "allow_http",
-    }
     for parameter in context.command.params:
         name = parameter.name or ""
-        given = context.get_parameter_source(name)
-        if given is click.core.ParameterSource.COMMANDLINE and name not in looks:
-            raise click.UsageError(f"{parameter.opts[0]}: a saved plan is applied with the options it was made with")
+        source = context.get_parameter_source(name)
+        if name in RECORDED_IN_PLANS and source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[-1]}: a saved plan is applied with the options it was made with")

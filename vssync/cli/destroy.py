@@ -1,41 +1,38 @@
-"""`vssync destroy`: deletes everything of this manifest's owner."""
+"""`vssync destroy`: deletes everything that the manifest owns."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import click
-
-from vssync.cli.options import make_settings, manifest_options, service_options, view_options
-from vssync.cli.session import (
-    carry_out,
-    is_confirmed,
-    lock_or_wait,
+from vssync.cli.help import option, verb
+from vssync.cli.options import (
+    SERVICE_OPTIONS,
+    VIEW_OPTIONS,
+    CommandOptions,
+    delete_unmanaged_option,
+    json_format_option,
     lock_timeout_option,
-    open_session_or_exit,
-    plan_with_progress,
+    shared_options,
 )
+from vssync.cli.session import apply_and_report, confirm_owner, lock_or_wait, plan_with_progress, session_with_progress
 
 
-@click.command()
-@manifest_options
-@service_options
-@view_options
-@click.option("--confirm", metavar="NAME", help="The manifest's name (name/env), given here instead of at the prompt.")
-@click.option("--delete-unmanaged", type=int, metavar="N", help="Allow deleting stores with up to N unmanaged files.")
+@verb
+@shared_options(SERVICE_OPTIONS, VIEW_OPTIONS, (delete_unmanaged_option,))
+@option("--confirm", metavar="NAME", help="The manifest's name (name/env), given here instead of at the prompt.")
+@json_format_option
 @lock_timeout_option
-def destroy(confirm: str | None, delete_unmanaged: int | None, lock_timeout: float, **given: Any) -> int:
-    """Delete all that this manifest owns in the service; refused if a store is protected."""
+def destroy(options: CommandOptions, confirm: str | None, output_format: str, lock_timeout: float) -> int:
+    """Delete everything that this manifest owns in the service; refused if a store is protected."""
     from vssync.commands.destroy import plan_destruction
 
-    begun = open_session_or_exit(make_settings(given), hashed=False)
-    with begun as work, lock_or_wait(work, lock_timeout) as record:
-        planned = plan_with_progress(work, lambda: plan_destruction(work, delete_unmanaged=delete_unmanaged))
-        return carry_out(
-            work,
-            planned,
-            "text",
-            {**given, "fail_fast": False},
-            question=lambda: is_confirmed(planned.owner, confirm),
-            record=record,
+    opening = session_with_progress(options.settings(), hashed=False)
+    with opening as session, lock_or_wait(session, lock_timeout) as journal:
+        plan = plan_with_progress(session, lambda: plan_destruction(session, delete_unmanaged=options.delete_unmanaged))
+        return apply_and_report(
+            session,
+            plan,
+            journal,
+            options,
+            confirm=lambda: confirm_owner(plan.owner, confirm),
+            output_format=output_format,
+            kind="destroy",
         )

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from vssync.cli import exit_codes
-from vssync.cli.options import make_settings, make_view, manifest_options, service_options
+from vssync.cli.help import option, verb
+from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, json_format_option, shared_options
 
 
-@click.command()
-@manifest_options
-@service_options
-@click.option("--write", is_flag=True, help="Also try writing: make a scratch store with files, then remove it.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def doctor(write: bool, form: str, **given: Any) -> int:
+@verb
+@shared_options(SERVICE_OPTIONS)
+@option("--write", is_flag=True, help="Also try writing: make a scratch store with files, then remove it.")
+@json_format_option
+def doctor(options: CommandOptions, write: bool, output_format: str) -> int:
     """Check the service, the credential and its permissions, and say what to fix.
 
     Without --write it only reads. With --write it also prints the service's `capabilities`, to put into the manifest.
@@ -26,15 +24,15 @@ def doctor(write: bool, form: str, **given: Any) -> int:
     from vssync.commands.session import load_manifest
     from vssync.render.wording import heading_line
 
-    settings = make_settings(given)
+    settings = options.settings()
     loaded = load_manifest(settings, hashed=False)
-    service, width = loaded.desired.service, make_view({}).width
+    service, width = loaded.desired.service, options.view().width
     diagnosis: Diagnosis | None = None
-    if form == "json":
+    if output_format == "json":
         findings: list[Finding] = []
         try:
             diagnosis = examine(settings, loaded, findings.append, write=write)
-        finally:  # also when interrupted: something of a trial may be left, and is named
+        finally:  # also when interrupted: the document names what of the scratch store may be left
             click.echo(diagnosis_json(loaded, findings, diagnosis))
     else:
         click.echo(f"{heading_line(loaded.desired.owner, service)}\n")
@@ -43,4 +41,4 @@ def doctor(write: bool, form: str, **given: Any) -> int:
             click.echo(f"\n{capabilities_snippet(diagnosis.capabilities, service.capabilities)}")
     if diagnosis.left:
         return exit_codes.INCOMPLETE
-    return 1 if diagnosis.failed else exit_codes.DONE
+    return exit_codes.ERROR if diagnosis.failed else exit_codes.DONE

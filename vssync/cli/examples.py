@@ -1,7 +1,4 @@
-"""What each command's `--help` ends with: a few commands to copy, and what each is for.
-
-One table, so that a test can see that every command has some and that all of them parse.
-"""
+"""The examples that end each command's `--help`: a command to copy, and what it does."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from collections.abc import Mapping
 EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "init": (
         ("vssync init", "ask, then write vssync.yaml here"),
-        ("vssync init --yes --path 'docs/**/*.md'", "ask nothing"),
+        ("vssync init --yes --path 'docs/**/*.md'", "do not ask"),
         ("vssync init -f kb --provider openai", "in the folder kb, for OpenAI"),
     ),
     "validate": (
@@ -24,9 +21,9 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("vssync plan --offline --format markdown", "without a service or a credential"),
     ),
     "apply": (
-        ("vssync apply", "show the plan, ask, carry it out"),
-        ("vssync apply p.json", "carry out exactly the plan that was reviewed"),
-        ("vssync apply --yes -e dev", "ask nothing, in one environment"),
+        ("vssync apply", "show the plan, ask, apply it"),
+        ("vssync apply p.json", "apply exactly the plan that was reviewed"),
+        ("vssync apply --yes -e dev", "do not ask, in one environment"),
     ),
     "show": (
         ("vssync show p.json", "as plan printed it"),
@@ -84,10 +81,3 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("vssync completion fish > ~/.config/fish/completions/vssync.fish", "run this once"),
     ),
 }
-
-
-def epilog(command: str) -> str:
-    """The examples of a command as the last lines of its help; empty for one without."""
-    rows = EXAMPLES.get(command, ())
-    lines = [line for example, meaning in rows for line in (f"  {example}", f"      {meaning}")]
-    return "\n".join(["\b", "Examples:", *lines]) if rows else ""

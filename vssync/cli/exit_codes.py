@@ -1,11 +1,9 @@
-"""Exit codes in one place: what every kind of end prints on stderr, and the code it exits with."""
+"""Exit codes, and what is printed on stderr for each kind of error."""
 
 from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -13,42 +11,40 @@ import click
 
 from vssync.cli import signals
 from vssync.errors import ManifestError, VssyncError
+from vssync.text import escape_control
 
-DONE, CHANGES, REFUSED, INCOMPLETE, USAGE, BUG = 0, 2, 3, 4, 64, 70
+DONE, ERROR, CHANGES, REFUSED, INCOMPLETE, USAGE, BUG = 0, 1, 2, 3, 4, 64, 70
 
 
-def run(command: Callable[[], object]) -> int:
-    """Runs a click command to its exit code, and says what went wrong."""
+def run_command(command: Callable[[], object]) -> int:
+    """Runs a click command, prints its error if it has one, and returns its exit code."""
     try:
         code = command()
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except click.exceptions.Exit as end:
         return end.exit_code
-    except click.UsageError as error:
-        error.show()
-        return USAGE
     except click.ClickException as error:
         error.show()
-        return 1
+        return USAGE if isinstance(error, click.UsageError) else ERROR
     except ManifestError as error:
         count = len(error.problems)
-        _say(f"{error}\nvssync: {count:,} problem{'s' if count > 1 else ''}; nothing was done")
+        _print_error(f"{error}\nvssync: {count:,} problem{'s' if count > 1 else ''}; nothing was done")
         return error.exit_code
     except VssyncError as error:
-        _say(f"vssync: {error}")
+        _print_error(f"vssync: {error}")
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        signals.signals.end()
-        _say("vssync: interrupted")
-        return signals.signals.code()
+        signals.signals.start_ending()
+        _print_error("vssync: interrupted")
+        return signals.signals.exit_code()
     except Exception as error:
-        _say(f"vssync: a bug: {type(error).__name__}: {error}. {_keep_traceback()}")
+        _print_error(f"vssync: a bug: {type(error).__name__}: {error}. {_save_traceback()}")
         return BUG
 
 
-def leave(code: int) -> NoReturn:
-    """Ends the process. After an interruption at once: threads may still wait for a service's answer."""
+def end_process(code: int) -> NoReturn:
+    """Ends the process; after an interruption at once, since threads may still wait for a service's answer."""
     if code in (130, 143):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -56,19 +52,21 @@ def leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _say(text: str) -> None:
-    from vssync.render.escape import escape_ci_commands
-    from vssync.text import escape_control
+def _print_error(text: str) -> None:
+    from vssync.text import escape_ci_commands
 
     print(escape_ci_commands("\n".join(escape_control(line) for line in text.split("\n"))), file=sys.stderr)
 
 
-def _keep_traceback() -> str:
-    """Where the traceback is: in a file, or right here where no folder takes one."""
-    told = traceback.format_exc().rstrip()
+def _save_traceback() -> str:
+    """Writes the traceback to a file, and says where; where no file can be made, gives the traceback itself."""
+    import tempfile
+    import traceback
+
+    text = traceback.format_exc().rstrip()
     try:
         with tempfile.NamedTemporaryFile("wb", prefix="vssync-", suffix=".log", delete=False) as log:
-            log.write(told.encode("utf-8", "backslashreplace"))
+            log.write(text.encode("utf-8", "backslashreplace"))
     except OSError:
-        return f"No file can be made for its traceback:\n{told}"
+        return f"The traceback cannot be saved to a file:\n{text}"
     return f"The traceback is in {log.name}"

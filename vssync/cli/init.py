@@ -1,8 +1,7 @@
-"""`vssync init`: asks on a terminal, or takes flags, and writes a manifest with comments."""
+"""`vssync init`: takes flags, asks for the rest at a terminal, and writes a commented manifest."""
 
 from __future__ import annotations
 
-import secrets
 import sys
 from pathlib import Path
 from shlex import quote
@@ -11,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vssync.cli import exit_codes
+from vssync.cli.help import option, verb
+from vssync.cli.session import format_valid
+from vssync.errors import ManifestError
 from vssync.providers import PROVIDERS
+from vssync.text import escape_control
 
 if TYPE_CHECKING:
     from vssync.commands.init import DraftEntry, ManifestDraft
 
-
 _PROVIDERS = click.Choice(list(PROVIDERS))
 
 
-@click.command()
-@click.option(
+@verb
+@option(
     "-f",
     "--file",
     "manifest",
@@ -32,88 +34,95 @@ _PROVIDERS = click.Choice(list(PROVIDERS))
     show_envvar=True,
     help="The manifest to write, or its folder.  [default: the current folder]",
 )
-@click.option("--name", help="The name of the manifest.  [default: the folder's, with a random suffix]")
-@click.option("--provider", type=_PROVIDERS, help="The kind of service.  [default: local]")
-@click.option(
-    "--path", "paths", multiple=True, metavar="GLOB", help="Files to include.  [default: the documents found]"
-)
-@click.option("--region", help="For oci: the region.")
-@click.option("--project", help="For oci: the OCID of the Generative AI project.")
-@click.option("--compartment", help="For oci: the OCID of the project's compartment.")
-@click.option("--data-url", help="For compatible: the service's base URL.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask, and use the defaults; implied without a terminal.")
-def init(manifest: Path, yes: bool, **given: Any) -> int:
+@option("--name", help="The name of the manifest.  [default: the folder's, with a random suffix]")
+@option("--provider", type=_PROVIDERS, help="The kind of service.  [default: local]")
+@option("--path", "paths", multiple=True, metavar="GLOB", help="Files to include.  [default: the documents found]")
+@option("--region", help="For oci: the region.")
+@option("--project", help="For oci: the OCID of the Generative AI project.")
+@option("--compartment", help="For oci: the OCID of the project's compartment.")
+@option("--data-url", help="For compatible: the service's base URL.")
+@option("-y", "--yes", is_flag=True, help="Do not ask, and use the defaults; implied without a terminal.")
+def init(manifest: Path, yes: bool, paths: tuple[str, ...], **answers: str | None) -> int:
     """Write a commented manifest for the documents in a folder; existing files are not overwritten."""
     from vssync.commands.init import manifest_path, write_manifest
 
     path = manifest_path(manifest)
-    draft = _draft(path, given, asking=sys.stdin.isatty() and not yes)
-    ignored = write_manifest(path, draft)
+    wizard = _Wizard(answers, asks=sys.stdin.isatty() and not yes)
+    ignore_file = write_manifest(path, wizard.make_draft(path, paths))
     click.echo(f"Wrote {path}.")
-    if ignored:
-        click.echo(f"Added .vssync/ to {ignored}.")
-    return _checked(path)
+    if ignore_file:
+        click.echo(f"Added .vssync/ to {ignore_file}.")
+    return _print_result(path)
 
 
-def _draft(path: Path, given: dict[str, Any], *, asking: bool) -> ManifestDraft:
-    """What the manifest is to say, by flags, then answers, then what the folder suggests."""
-    from vssync.commands.init import DraftEntry, draft_manifest, propose_entries, suggested_name, survey_folder
+class _Wizard:
+    """Takes each answer from its flag, from a person if there is one to ask, or from the folder."""
 
-    def answer(flag: str, question: str, usual: str, kind: Any = None) -> str:
-        if given[flag] or not asking:
-            return given[flag] or usual
-        told: str = click.prompt(question, default=usual, type=kind, err=True)
-        return told
+    def __init__(self, flags: dict[str, str | None], *, asks: bool) -> None:
+        self._flags = flags
+        self._asks = asks
 
-    provider = answer("provider", "Provider", "local", _PROVIDERS)
-    suggested = suggested_name(path.resolve().parent.name, secrets.token_hex(3))
-    name = answer("name", "Name", suggested, _name)
-    service = {
-        field.name: answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
-        for field in PROVIDERS[provider].wizard_fields
-    }
-    entries = tuple(map(DraftEntry, given["paths"])) or propose_entries(survey_folder(path.parent), provider)
-    if asking and not given["paths"]:
-        entries = _asked(entries)
-    return draft_manifest(path, name, provider, service, entries)
+    def make_draft(self, path: Path, patterns: tuple[str, ...]) -> ManifestDraft:
+        """The manifest to write to a path; without patterns it lists the documents of the folder."""
+        import secrets
+
+        from vssync.commands.init import (
+            DraftEntry,
+            draft_manifest,
+            propose_entries,
+            suggested_name,
+            survey_folder,
+        )
+
+        provider = self._get_answer("provider", "Provider", "local", _PROVIDERS)
+        suggestion = suggested_name(path.resolve().parent.name, secrets.token_hex(3))
+        name = self._get_answer("name", "Name", suggestion, _check_name)
+        service = {
+            field.name: self._get_answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
+            for field in PROVIDERS[provider].wizard_fields
+        }
+        entries = tuple(map(DraftEntry, patterns)) or propose_entries(survey_folder(path.parent), provider)
+        if self._asks and not patterns:
+            entries = _ask_for_patterns(entries)
+        return draft_manifest(path, name, provider, service, entries)
+
+    def _get_answer(self, flag: str, question: str, default: str, kind: Any = None) -> str:
+        if self._flags[flag] or not self._asks:
+            return self._flags[flag] or default
+        answer: str = click.prompt(question, default=default, type=kind, err=True)
+        return answer
 
 
-def _name(told: str) -> str:
-    """A name that was told, checked at once so that it is asked for again."""
+def _check_name(name: str) -> str:
+    """The name, if it is valid; click asks again for one that is not."""
     from vssync.commands.init import NAMED, is_name
 
-    if not is_name(told):
+    if not is_name(name):
         raise click.BadParameter(NAMED)
-    return told
+    return name
 
 
-def _asked(found: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...]:
-    """The files as found, or as patterns that a person gives instead."""
+def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...]:
+    """The proposed entries, or those that a person types instead."""
     from vssync.commands.init import DraftEntry
-    from vssync.text import escape_control
 
     click.echo("Files:", err=True)
-    for entry in found:
+    for entry in proposed:
         click.echo(f"  {escape_control(entry.path)}", err=True)
-    told = click.prompt(
-        "Other patterns, with spaces between, or Enter for these", default="", show_default=False, err=True
-    )
-    return tuple(map(DraftEntry, told.split())) or found
+    question = "Other patterns, separated by spaces, or Enter for these"
+    answer = click.prompt(question, default="", show_default=False, err=True)
+    return tuple(map(DraftEntry, answer.split())) or proposed
 
 
-def _checked(path: Path) -> int:
-    """Says what the new manifest holds, or what a person must mend in it."""
+def _print_result(path: Path) -> int:
+    """Says what the new manifest holds, or what needs a change in it."""
     from vssync.commands.session import Settings, load_manifest
-    from vssync.errors import ManifestError
-    from vssync.text import count_noun, escape_control
 
     try:
         desired = load_manifest(Settings(manifest=str(path)), hashed=False).desired
     except ManifestError as error:
         click.echo("\n".join(["It needs a change:", *map(escape_control, str(error).split("\n"))]), err=True)
         return error.exit_code
-    files = sum(len(store.files) for store in desired.stores)
-    click.echo(f"{desired.owner}: valid. {count_noun(files, 'file')} in {count_noun(len(desired.stores), 'store')}.")
-    where = "" if str(path) == "vssync.yaml" else f" -f {quote(str(path))}"
-    click.echo(f"Next: vssync plan{where}")
+    file_option = "" if str(path) == "vssync.yaml" else f" -f {quote(str(path))}"
+    click.echo(f"{format_valid(desired)}\nNext: vssync plan{file_option}")
     return exit_codes.DONE

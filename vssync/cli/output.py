@@ -1,24 +1,21 @@
-"""`vssync output`: where applications find their stores."""
+"""`vssync output`: the ids of the stores, for applications."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from vssync.cli import completion, exit_codes
-from vssync.cli.options import make_settings, manifest_options, service_options
-from vssync.cli.session import open_session_or_exit, plan_with_progress
+from vssync.cli import exit_codes
+from vssync.cli.completion import complete_stores
+from vssync.cli.help import verb
+from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, format_option, shared_options
+from vssync.cli.session import plan_with_progress, session_with_progress
 
-_FORMATS = click.Choice(["text", "json", "dotenv", "github", "id"])
 
-
-@click.command()
-@manifest_options
-@service_options
-@click.option("--format", "form", type=_FORMATS, default="text", show_default=True)
-@click.argument("store", required=False, shell_complete=completion.stores)
-def output(store: str | None, form: str, **given: Any) -> int:
+@verb
+@shared_options(SERVICE_OPTIONS)
+@format_option("text", "json", "dotenv", "github", "id")
+@click.argument("store", required=False, shell_complete=complete_stores)
+def output(options: CommandOptions, store: str | None, output_format: str) -> int:
     """Print the id, name and content digest of every store, or of STORE.
 
     Stores with equal digests are declared with the same files, attributes and chunking. A store that does not exist yet
@@ -28,15 +25,15 @@ def output(store: str | None, form: str, **given: Any) -> int:
     from vssync.commands.plan import make_plan_now
     from vssync.model.plan import Options
 
-    with open_session_or_exit(make_settings(given)) as work:
-        options = Options(targets=(store,) if store else ())
-        planned = plan_with_progress(work, lambda: make_plan_now(work, options))
+    with session_with_progress(options.settings()) as session:
+        targets = (store,) if store else ()
+        plan = plan_with_progress(session, lambda: make_plan_now(session, Options(targets=targets)))
     show = {
         "text": output_text,
         "json": output_json,
         "dotenv": output_dotenv,
         "github": output_github,
         "id": output_id,
-    }[form]
-    click.echo(show(planned))
+    }[output_format]
+    click.echo(show(plan))
     return exit_codes.DONE

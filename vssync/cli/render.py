@@ -1,44 +1,42 @@
-"""`vssync render`: the manifest as inheritance, environment and variables leave it."""
+"""`vssync render`: the manifest with inheritance, environment and variables applied."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from vssync.cli import completion, exit_codes
-from vssync.cli.options import make_settings, manifest_options
+from vssync.cli import exit_codes
+from vssync.cli.completion import complete_addresses
+from vssync.cli.help import option, verb
+from vssync.cli.options import MANIFEST_OPTIONS, CommandOptions, format_option, shared_options
+from vssync.cli.session import load_with_progress
 
 
-@click.command()
-@manifest_options
-@click.option(
+@verb
+@shared_options(MANIFEST_OPTIONS)
+@option(
     "--files", is_flag=True, help="Also list each file: its attributes, chunking and digest, and where they come from."
 )
-@click.option(
+@option(
     "-t",
     "--target",
     "targets",
     multiple=True,
     metavar="ADDRESS",
-    shell_complete=completion.addresses,
+    shell_complete=complete_addresses,
     help="With --files, list only these (glob).",
 )
-@click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
-def render(files: bool, targets: tuple[str, ...], form: str, **given: Any) -> int:
+@format_option("yaml", "json")
+def render(options: CommandOptions, files: bool, output_format: str) -> int:
     """Print the resolved manifest: with inheritance, the environment and variables applied.
 
     The output is a valid manifest that has no environments. `--files` adds comments to it (in JSON, `x-files`).
     """
-    from vssync.cli.progress.lines import hashing
     from vssync.commands.render import trace_files
-    from vssync.commands.session import load_manifest
     from vssync.render.manifest import manifest_json, manifest_yaml
 
-    if targets and not files:
-        raise click.UsageError("--target: chooses files, which only --files shows")
-    with hashing() as on_hashed:
-        loaded = load_manifest(make_settings(given), hashed=files, on_hashed=on_hashed)
-    traced = trace_files(loaded, targets) if files else ()
-    click.echo((manifest_json if form == "json" else manifest_yaml)(loaded.manifest, traced), color=True)
+    if options.targets and not files:
+        raise click.UsageError("--target: needs --files")
+    loaded = load_with_progress(options.settings(), hashed=files)
+    traced = trace_files(loaded, options.targets) if files else ()
+    click.echo((manifest_json if output_format == "json" else manifest_yaml)(loaded.manifest, traced), color=True)
     return exit_codes.DONE

@@ -1,17 +1,38 @@
-"""`vssync schema`: the schemas that editors and programs check manifests, plans and reports with."""
+"""`vssync schema`: the JSON schemas of the manifest and of what commands print as JSON."""
 
 from __future__ import annotations
 
 import click
 
 from vssync.cli import exit_codes
+from vssync.cli.help import verb
+
+KINDS = (
+    "manifest",
+    "plan",
+    "report",
+    "status",
+    "batches",
+    "search",
+    "output",
+    "diff",
+    "doctor",
+    "gc",
+    "validate",
+    "destroy",
+    "offline",
+)
 
 
-@click.command()
-@click.argument("which", metavar="manifest|plan|report", type=click.Choice(["manifest", "plan", "report"]))
-def schema(which: str) -> int:
-    """Print the JSON schema of a manifest, a plan (`plan --format json`) or a report (`apply --format json`)."""
+@verb
+@click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
+def schema(kind: str) -> int:
+    """Print the JSON schema of a manifest, or of what a command prints with `--format json`.
+
+    KIND is `manifest`, or the `kind` that such a document names: `plan`, `report` (of `apply`), `destroy`, `status`,
+    `batches`, `search`, `output`, `diff`, `doctor`, `gc`, `validate`, or `offline` (of `plan --offline`).
+    """
     from vssync.sources.schemas import schema_text
 
-    click.echo(schema_text(f"{which}.schema.json"), nl=False)
+    click.echo(schema_text(f"{kind}.schema.json"), nl=False)
     return exit_codes.DONE

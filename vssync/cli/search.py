@@ -1,44 +1,37 @@
-"""`vssync search`: asks the live stores, as an application would."""
+"""`vssync search`: searches the live stores, as an application would."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from vssync.cli import completion, exit_codes
-from vssync.cli.options import make_settings, make_view, manifest_options, service_options, view_options
-from vssync.cli.session import open_session_or_exit
+from vssync.cli import exit_codes
+from vssync.cli.completion import complete_stores
+from vssync.cli.help import option, verb
+from vssync.cli.options import SERVICE_OPTIONS, VIEW_OPTIONS, CommandOptions, json_format_option, shared_options
+from vssync.cli.session import session_with_progress
 from vssync.limits import SEARCH_RESULTS
 
 
-@click.command()
-@manifest_options
-@service_options
-@view_options
-@click.option(
-    "-s",
-    "--store",
-    shell_complete=completion.stores,
-    help="Search only this store.  [default: all of them]",
-)
-@click.option(
+@verb
+@shared_options(SERVICE_OPTIONS, VIEW_OPTIONS)
+@option("-s", "--store", shell_complete=complete_stores, help="Search only this store.  [default: all of them]")
+@option(
     "-n",
     "--most",
     type=click.IntRange(SEARCH_RESULTS[0], SEARCH_RESULTS[-1]),
     metavar="N",
     default=5,
     show_default=True,
-    help="The number of results at most.",
+    help="The largest number of results.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@json_format_option
 @click.argument("question")
-def search(question: str, store: str | None, most: int, form: str, **given: Any) -> int:
+def search(options: CommandOptions, question: str, store: str | None, most: int, output_format: str) -> int:
     """Search the live stores, as an application would."""
     from vssync.commands.search import search_stores
     from vssync.render.search import search_json, search_text
 
-    with open_session_or_exit(make_settings(given), hashed=False) as work:
-        hits = search_stores(work, question, most, store)
-    click.echo(search_json(hits) if form == "json" else search_text(hits, make_view(given)), color=True)
+    with session_with_progress(options.settings(), hashed=False) as session:
+        hits = search_stores(session, question, most, store)
+    click.echo(search_json(hits) if output_format == "json" else search_text(hits, options.view()), color=True)
     return exit_codes.DONE

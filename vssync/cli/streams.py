@@ -1,4 +1,4 @@
-"""Standard input, output and error, any of which may be closed before we begin.
+"""Standard input, output and error, any of which may be closed or lead nowhere.
 
 A reader that leaves, as `| head` does, is no error: the command goes on, and its exit code stays true.
 """
@@ -19,12 +19,12 @@ class OutputLost(VssyncError):
     exit_code = 4
 
 
-class _Stream(io.FileIO):
-    """Takes what nobody reads any more for written. `told` tells whether a full disk is an error, which it is once."""
+class _ForgivingStream(io.FileIO):
+    """A stream that drops what cannot be written. With `report_full` the first full disk raises OutputLost."""
 
-    def __init__(self, number: int, *, told: bool) -> None:
+    def __init__(self, number: int, *, report_full: bool) -> None:
         super().__init__(number, "w", closefd=False)
-        self._told = told
+        self._report_full = report_full
 
     def write(self, data: Any, /) -> int:
         try:
@@ -32,24 +32,24 @@ class _Stream(io.FileIO):
         except BrokenPipeError:
             pass
         except OSError as error:
-            if self._told:
-                self._told = False
+            if self._report_full:
+                self._report_full = False
                 raise OutputLost(f"standard output: cannot be written: {error.strerror}; make room") from error
         return memoryview(data).nbytes
 
 
-def open_all() -> None:
-    """Makes this process's streams so; one that is no file of the system's stays as it is."""
+def replace_streams() -> None:
+    """Replaces this process's streams by forgiving ones."""
     sys.stdin = sys.stdin or os.fdopen(os.open(os.devnull, os.O_RDONLY))
-    sys.stdout = _opened(sys.stdout, told=True)
-    sys.stderr = _opened(sys.stderr, told=False)
+    sys.stdout = _make_forgiving(sys.stdout, report_full=True)
+    sys.stderr = _make_forgiving(sys.stderr, report_full=False)
 
 
-def _opened(stream: TextIO | None, *, told: bool) -> TextIO:
-    """The stream, heedless; a letter that its encoding lacks is no bug of ours either."""
+def _make_forgiving(stream: TextIO | None, *, report_full: bool) -> TextIO:
+    """The stream made forgiving; characters that its encoding lacks are escaped."""
     if stream is None:
         return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     if not isinstance(stream, io.TextIOWrapper):
         return stream
-    buffer = io.BufferedWriter(_Stream(stream.fileno(), told=told))
+    buffer = io.BufferedWriter(_ForgivingStream(stream.fileno(), report_full=report_full))
     return io.TextIOWrapper(buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering)

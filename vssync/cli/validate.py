@@ -1,23 +1,29 @@
-"""`vssync validate`: checks the manifest and the files it names; asks no service."""
+"""`vssync validate`: checks the manifest and the files it names, without a service."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import click
 
 from vssync.cli import exit_codes
-from vssync.cli.options import make_settings, manifest_options
+from vssync.cli.help import verb
+from vssync.cli.options import MANIFEST_OPTIONS, CommandOptions, json_format_option, shared_options
+from vssync.cli.session import format_valid
+from vssync.errors import ManifestError
 
 
-@click.command()
-@manifest_options
-def validate(**given: Any) -> int:
+@verb
+@shared_options(MANIFEST_OPTIONS)
+@json_format_option
+def validate(options: CommandOptions, output_format: str) -> int:
     """Check the manifest and the files it names, without contacting a service."""
     from vssync.commands.session import load_manifest
-    from vssync.text import count_noun
+    from vssync.render.json import validation_json
 
-    desired = load_manifest(make_settings(given), hashed=False).desired
-    files = count_noun(sum(len(store.files) for store in desired.stores), "file")
-    click.echo(f"{desired.owner}: valid. {files} in {count_noun(len(desired.stores), 'store')}.")
+    try:
+        desired = load_manifest(options.settings(), hashed=False).desired
+    except ManifestError as error:
+        if output_format == "json":
+            click.echo(validation_json(None, error.problems))
+        raise
+    click.echo(validation_json(desired) if output_format == "json" else format_valid(desired))
     return exit_codes.DONE

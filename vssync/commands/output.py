@@ -7,22 +7,21 @@ application would start with it. Values in, a string out.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from shlex import quote
 
+from vssync.document import document
 from vssync.errors import VssyncError
 from vssync.model.plan import Action, Plan, StorePlan
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands, escape_ci_commands_json
-from vssync.text import escape_control
+from vssync.text import escape_ci_commands, escape_control
 
 _UNUSABLE = {
     Action.CREATE: "does not exist yet; run `vssync apply` first",
     Action.REPLACE: "is expired; run `vssync apply --allow-store-replace` first, which changes its id",
-    Action.REFUSE: "is not ours to tell of yet; `vssync plan` says what it needs",
+    Action.REFUSE: "is not managed by this manifest; `vssync plan` says why",
 }
 
 
@@ -61,7 +60,7 @@ def output_text(plan: Plan) -> str:
 
 
 def _lines(store: StoreOutput) -> Iterator[str]:
-    state = "as the manifest says" if store.current else "differs from the manifest; see `vssync plan`"
+    state = "matches the manifest" if store.current else "differs from the manifest; see `vssync plan`"
     yield escape_control(store.key)
     yield f"  id      {escape_control(store.id)}"
     yield f"  name    {escape_control(store.name)}"
@@ -76,8 +75,7 @@ def output_json(plan: Plan) -> str:
         store.key: {name: value for name, value in asdict(store).items() if name != "key"}
         for store in store_outputs(plan)
     }
-    found = {"owner": plan.owner, "provider": plan.service.provider, "stores": stores}
-    return escape_ci_commands_json(json.dumps(found, indent=2))
+    return document("output", owner=plan.owner, provider=plan.service.provider, stores=stores)
 
 
 def output_id(plan: Plan) -> str:

@@ -57,8 +57,14 @@ class Origin(StrEnum):
     ADOPTED = "a"
 
 
+class AnyMark:
+    """What a file carries as its mark: a Mark, or an UnreadableMark. Its text is what `str` gives."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(AnyMark):
     """A store file's mark; `key`, `chunking`, `attributes`, `echo` are digests."""
 
     owner: str
@@ -108,7 +114,7 @@ class StoreMark:
 
 
 @dataclass(frozen=True, slots=True)
-class UnreadableMark:
+class UnreadableMark(AnyMark):
     """Text where a mark belongs that this version cannot read; `version` is set when it is a newer form."""
 
     text: str

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from vssync.model.marks import Mark, UnreadableMark
+from vssync.model.marks import AnyMark
 from vssync.model.state import (
     Attributes,
     BatchLimits,
@@ -87,7 +87,7 @@ class Copy:
     id: str
     status: FileStatus
     created_at: int
-    mark: Mark | UnreadableMark | None = None
+    mark: AnyMark | None = None
     error: str = ""
 
     @classmethod

@@ -1,104 +1,103 @@
-"""Two environments side by side, as a terminal and a program see them."""
+"""Two environments side by side, for a terminal and for a program."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+from vssync.document import document
 from vssync.model.state import Scalar
 from vssync.planner.compare import EnvironmentDiff, Fields, StoreDiff
-from vssync.render.escape import escape_ci_commands, escape_ci_commands_json
 from vssync.render.layout import BELOW, View, field_lines, wrap_sentences
-from vssync.text import count_noun, escape_control
+from vssync.text import count_noun, escape_ci_commands, escape_control
 
 _SHOWN = 5  # files of one kind, unless everything is asked for
 
 
-def diff_text(found: EnvironmentDiff, view: View) -> str:
+def diff_text(diff: EnvironmentDiff, view: View) -> str:
     """The differences for a terminal, in the order service, stores, and one line that sums up."""
     blocks = [
-        [escape_control(f"{found.left} -> {found.right}")],
-        *([["service", *_indented(found.service, view)]] if found.service else []),
-        *([*_store(pair, found, view)] for pair in found.stores),
-        [_total(found)],
+        [escape_control(f"{diff.left} -> {diff.right}")],
+        *([["service", *_indented_fields(diff.service, view)]] if diff.service else []),
+        *([*_store_lines(pair, diff, view)] for pair in diff.stores),
+        [_totals_line(diff)],
     ]
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
 
 
-def _store(pair: StoreDiff, found: EnvironmentDiff, view: View) -> Iterator[str]:
+def _store_lines(pair: StoreDiff, diff: EnvironmentDiff, view: View) -> Iterator[str]:
     key = escape_control(pair.key)
     side = pair.left or pair.right
     if not (pair.left and pair.right):
         assert side is not None
-        name = found.left if pair.left else found.right
+        name = diff.left if pair.left else diff.right
         yield f"{key}  only in {escape_control(name)}, {count_noun(len(side.files), 'file')}"
         return
     same_files = f"the same {count_noun(len(pair.left.files), 'file')}, digest {pair.digests[0][:16]}"
-    yield f"{key}  {same_files if pair.same_content else 'other content'}"
-    yield from _indented(pair.settings, view)
-    yield from _only(pair.only_left, "-", found.left, view)
-    yield from _only(pair.only_right, "+", found.right, view)
+    yield f"{key}  {same_files if pair.same_content else 'different content'}"
+    yield from _indented_fields(pair.settings, view)
+    yield from _one_sided_lines(pair.only_left, "-", diff.left, view)
+    yield from _one_sided_lines(pair.only_right, "+", diff.right, view)
     by_fields = sorted(pair.changed, key=lambda row: repr(row[1]))
     for fields, rows in groupby(by_fields, key=lambda row: row[1]):
         keys = tuple(key for key, _ in rows)
-        yield from _listed("~", count_noun(len(keys), "file"), keys, view)
-        yield from (f"    {line}" for line in _indented(fields, view))
+        yield from _key_list("~", count_noun(len(keys), "file"), keys, view)
+        yield from (f"    {line}" for line in _indented_fields(fields, view))
 
 
-def _only(keys: tuple[str, ...], sign: str, side: str, view: View) -> Iterator[str]:
+def _one_sided_lines(keys: tuple[str, ...], sign: str, side: str, view: View) -> Iterator[str]:
     if keys:
-        yield from _listed(sign, f"{count_noun(len(keys), 'file')} only in {escape_control(side)}", keys, view)
+        yield from _key_list(sign, f"{count_noun(len(keys), 'file')} only in {escape_control(side)}", keys, view)
 
 
-def _listed(sign: str, what: str, keys: tuple[str, ...], view: View) -> Iterator[str]:
-    first, *more = wrap_sentences(f"{what}: {', '.join(_some(keys, view))}", BELOW, view)
+def _key_list(sign: str, label: str, keys: tuple[str, ...], view: View) -> Iterator[str]:
+    first, *more = wrap_sentences(f"{label}: {', '.join(_first_keys(keys, view))}", BELOW, view)
     yield f"  {sign}   {first}"
     yield from (f"{' ' * BELOW}{line}" for line in more)
 
 
-def _some(keys: tuple[str, ...], view: View) -> list[str]:
+def _first_keys(keys: tuple[str, ...], view: View) -> list[str]:
     shown = [escape_control(key) for key in (keys if view.full else keys[:_SHOWN])]
-    more = len(keys) - len(shown)
-    return [*shown, *([f"and {more:,} more"] if more else [])]
+    rest = len(keys) - len(shown)
+    return [*shown, *([f"and {rest:,} more"] if rest else [])]
 
 
-def _indented(fields: Fields, view: View) -> list[str]:
+def _indented_fields(fields: Fields, view: View) -> list[str]:
     return [f"    {line}" for line in field_lines(fields, view)]
 
 
-def _total(found: EnvironmentDiff) -> str:
-    equal = sum(pair.same_content for pair in found.stores)
-    stores = count_noun(len(found.stores), "store")
-    if found.same:
+def _totals_line(diff: EnvironmentDiff) -> str:
+    equal = sum(pair.same_content for pair in diff.stores)
+    stores = count_noun(len(diff.stores), "store")
+    if diff.same:
         return f"No differences in {stores}."
     return f"Same content: {equal:,} of {stores}."
 
 
-def diff_json(found: EnvironmentDiff) -> str:
+def diff_json(diff: EnvironmentDiff) -> str:
     """The same for a program."""
-    told = {
-        "left": found.left,
-        "right": found.right,
-        "same": found.same,
-        "service": _plain(found.service),
-        "stores": {pair.key: _plain_pair(pair) for pair in found.stores},
-    }
-    return escape_ci_commands_json(json.dumps(told, indent=2))
+    return document(
+        "diff",
+        left=diff.left,
+        right=diff.right,
+        same=diff.same,
+        service=_field_values(diff.service),
+        stores={pair.key: _store_values(pair) for pair in diff.stores},
+    )
 
 
-def _plain_pair(pair: StoreDiff) -> dict[str, Any]:
+def _store_values(pair: StoreDiff) -> dict[str, Any]:
     return {
         "in": [side for side, store in (("left", pair.left), ("right", pair.right)) if store],
         "same_content": pair.same_content,
         "digests": list(pair.digests),
-        "settings": _plain(pair.settings),
+        "settings": _field_values(pair.settings),
         "only_left": list(pair.only_left),
         "only_right": list(pair.only_right),
-        "changed": {key: _plain(fields) for key, fields in pair.changed},
+        "changed": {key: _field_values(fields) for key, fields in pair.changed},
     }
 
 
-def _plain(fields: Fields) -> list[dict[str, Scalar | None]]:
+def _field_values(fields: Fields) -> list[dict[str, Scalar | None]]:
     return [{"name": field.name, "left": field.before, "right": field.after} for field in fields]

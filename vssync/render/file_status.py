@@ -1,22 +1,22 @@
-"""One file from all sides, as `vssync status ADDRESS` shows it."""
+"""One file as declared, as live and as planned: what `vssync status ADDRESS` shows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vssync.document import document, json_fields, json_value
 from vssync.model.marks import DECLARED, RESERVED_PREFIX, UNREAD, Mark, UnreadableMark
 from vssync.model.plan import FileChange
 from vssync.model.state import Desired, DesiredFile, LiveFile, Scalar
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands
-from vssync.text import escape_control, format_size
+from vssync.text import escape_ci_commands, escape_control, format_size
 
 _ORIGINS = {"u": "uploaded by vssync", "d": "declared by id", "a": "adopted"}
 
 
 @dataclass(frozen=True, slots=True)
 class LiveCopy:
-    """One live copy and the batch that is at work on it."""
+    """One live copy, and the batch that ingests it."""
 
     file: LiveFile
     batch: str = ""
@@ -24,7 +24,7 @@ class LiveCopy:
 
 @dataclass(frozen=True, slots=True)
 class FileInspection:
-    """Everything known of one file; `entry` is the place in the manifest that chose it."""
+    """All that is known about one file; `entry` is the place in the manifest that chose it."""
 
     address: str
     entry: str
@@ -33,41 +33,69 @@ class FileInspection:
     changes: tuple[FileChange, ...]
 
 
-def inspection_text(found: FileInspection, desired: Desired) -> str:
+def inspection_text(inspection: FileInspection, desired: Desired) -> str:
     """A block for the manifest, one for each live copy, one for what a plan would do."""
     blocks = [
         [wording.heading_line(desired.owner, desired.service)],
-        [escape_control(found.address)],
-        _block("manifest", _desired(found)),
-        *(_block("live", _copy(copy)) for copy in found.copies),
-        _block("plan", [("", line) for line in _decisions(found)]),
+        [escape_control(inspection.address)],
+        _block_lines("manifest", _desired_entries(inspection)),
+        *(_block_lines("live", _copy_entries(copy)) for copy in inspection.copies),
+        _block_lines("plan", [("", line) for line in _decision_lines(inspection)]),
     ]
-    if not found.copies:
-        blocks.insert(3, ["live", "  no copy of ours"])
+    if not inspection.copies:
+        blocks.insert(3, ["live", "  no managed copy"])
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
 
 
-def _block(title: str, entries: list[tuple[str, str]]) -> list[str]:
+def inspection_json(inspection: FileInspection, desired: Desired) -> str:
+    """The same for a program."""
+    file = {
+        "address": inspection.address,
+        "entry": inspection.entry,
+        "desired": json_value(inspection.desired),
+        "copies": [_copy_values(copy) for copy in inspection.copies],
+        "changes": [json_value(change) for change in inspection.changes],
+    }
+    return document(
+        "status", owner=desired.owner, provider=desired.service.provider, agrees=not inspection.changes, file=file
+    )
+
+
+def _copy_values(copy: LiveCopy) -> dict[str, object]:
+    file, mark = copy.file, copy.file.mark
+    return {
+        "id": file.id,
+        "status": file.status.value,
+        "created_at": file.created_at,
+        "batch": copy.batch or None,
+        "error": json_value(file.error),
+        "chunking": str(file.chunking) if file.chunking else None,
+        "attributes": _own_attributes(file),
+        "mark": json_fields(mark) if isinstance(mark, Mark) else None,
+    }
+
+
+def _block_lines(title: str, entries: list[tuple[str, str]]) -> list[str]:
     width = max((len(name) for name, _ in entries), default=0)
     return [title, *(f"  {name:<{width}}  {text}".rstrip() if name else f"  {text}" for name, text in entries if text)]
 
 
-def _desired(found: FileInspection) -> list[tuple[str, str]]:
-    file = found.desired
+def _desired_entries(inspection: FileInspection) -> list[tuple[str, str]]:
+    file = inspection.desired
     if file is None:
-        return [("", f"not in it{f': {escape_control(found.entry)}' if found.entry else ''}")]
+        return [("", f"not declared{f': {escape_control(inspection.entry)}' if inspection.entry else ''}")]
     return [
-        ("entry", escape_control(found.entry)),
+        ("entry", escape_control(inspection.entry)),
         ("file", escape_control(file.path or file.file_id)),
         ("size", format_size(file.size) if file.path else ""),
         ("sha256", file.sha256),
         ("upload name", escape_control(file.filename)),
         ("chunking", str(file.chunking)),
-        *_attributes(dict(file.attributes)),
+        *_attribute_entries(dict(file.attributes)),
     ]
 
 
-def _copy(copy: LiveCopy) -> list[tuple[str, str]]:
+def _copy_entries(copy: LiveCopy) -> list[tuple[str, str]]:
     file = copy.file
     return [
         ("id", escape_control(file.id)),
@@ -75,16 +103,21 @@ def _copy(copy: LiveCopy) -> list[tuple[str, str]]:
         ("last error", escape_control(str(file.error or ""))),
         ("batch", escape_control(copy.batch)),
         ("chunking", str(file.chunking) if file.chunking else "not reported"),
-        *_attributes({name: value for name, value in file.attributes.items() if not name.startswith(RESERVED_PREFIX)}),
-        *_mark(file.mark),
+        *_attribute_entries(_own_attributes(file)),
+        *_mark_entries(file.mark),
     ]
 
 
-def _mark(mark: Mark | UnreadableMark | None) -> list[tuple[str, str]]:
+def _own_attributes(file: LiveFile) -> dict[str, Scalar]:
+    """A file's attributes without those of vssync."""
+    return {name: value for name, value in file.attributes.items() if not name.startswith(RESERVED_PREFIX)}
+
+
+def _mark_entries(mark: Mark | UnreadableMark | None) -> list[tuple[str, str]]:
     if not isinstance(mark, Mark):
         return [("mark", "unreadable")]
     content = "the declared File" if mark.content == DECLARED else mark.content
-    content = f"nobody has compared it; taken for {content.removeprefix(UNREAD)}" if mark.unread else content
+    content = f"never compared; taken for {content.removeprefix(UNREAD)}" if mark.unread else content
     return [
         ("mark owner", escape_control(mark.owner)),
         ("mark content", content),
@@ -93,17 +126,17 @@ def _mark(mark: Mark | UnreadableMark | None) -> list[tuple[str, str]]:
     ]
 
 
-def _attributes(attributes: dict[str, Scalar]) -> list[tuple[str, str]]:
+def _attribute_entries(attributes: dict[str, Scalar]) -> list[tuple[str, str]]:
     return [
         (f"attributes.{escape_control(name)}", wording.format_value(value))
         for name, value in sorted(attributes.items())
     ]
 
 
-def _decisions(found: FileInspection) -> list[str]:
+def _decision_lines(inspection: FileInspection) -> list[str]:
     lines = [
         f"{wording.SIGNS[change.action]} {wording.reason_text(change.reasons)}"
         + (f": {escape_control(change.detail)}" if change.detail else "")
-        for change in found.changes
+        for change in inspection.changes
     ]
     return lines or ["nothing to do"]

@@ -1,16 +1,18 @@
-"""A plan and a report for programs: JSON in a form that has a version and a schema, and GitLab's summary."""
+"""What commands print for programs: JSON documents that have a schema each, and GitLab's summary of a plan."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 
 from vssync import planfile
-from vssync.model.plan import Action, Plan
-from vssync.model.report import Outcome, Report, Status
-from vssync.render.escape import escape_ci_commands_json
-from vssync.render.layout import View
-
-REPORT_FORMAT = 1
+from vssync.document import document
+from vssync.errors import Problem
+from vssync.model.plan import Action, NoteKind, Plan, StorePlan
+from vssync.model.report import Orphan, Outcome, Report, Status
+from vssync.model.state import Desired
+from vssync.planner.estimate import count_store_changes
 
 
 def plan_json(plan: Plan) -> str:
@@ -29,31 +31,77 @@ def plan_gitlab(plan: Plan) -> str:
     return json.dumps(numbers)
 
 
-def report_json(report: Report, _view: View | None = None) -> str:
-    """Every outcome; a program sees the same whatever the view."""
-    found = {
-        "format": REPORT_FORMAT,
-        "owner": report.plan.owner,
-        "provider": report.plan.service.provider,
-        "converged": report.converged,
-        "interrupted": report.interrupted,
-        "seconds": round(report.seconds, 3),
-        "requests": report.requests,
-        "repeated": report.repeated,
-        "throttled": round(report.throttled, 3),
-        "stores": dict(report.store_ids),
-        "counts": {status.value: sum(outcome.status is status for outcome in report.outcomes) for status in Status},
-        "already": list(report.already),
-        "outcomes": [_outcome(outcome) for outcome in report.outcomes],
-        "orphans": [
-            {"file_id": orphan.file_id, "detail": orphan.detail, "suspected": orphan.suspected}
-            for orphan in report.orphans
-        ],
+def report_json(report: Report, kind: str = "report") -> str:
+    """Every outcome of an apply, or of a `destroy`."""
+    return document(
+        kind,
+        owner=report.plan.owner,
+        provider=report.plan.service.provider,
+        converged=report.converged,
+        interrupted=report.interrupted,
+        seconds=round(report.seconds, 3),
+        requests=report.requests,
+        repeated=report.repeated,
+        throttled=round(report.throttled, 3),
+        stores=dict(report.store_ids),
+        counts={status.value: sum(outcome.status is status for outcome in report.outcomes) for status in Status},
+        already=list(report.already),
+        outcomes=[_outcome_values(outcome) for outcome in report.outcomes],
+        orphans=[orphan_json(orphan) for orphan in report.orphans],
+    )
+
+
+def orphan_json(orphan: Orphan) -> dict[str, object]:
+    return {"file_id": orphan.file_id, "detail": orphan.detail, "suspected": orphan.suspected}
+
+
+def orphans_json(orphans: Sequence[Orphan], owner: str, *, deleted: int | None) -> str:
+    """What `vssync gc` found; after deleting, how many went and which are left."""
+    return document("gc", owner=owner, deleted=deleted, orphans=[orphan_json(orphan) for orphan in orphans])
+
+
+def validation_json(desired: Desired | None, problems: Sequence[Problem] = ()) -> str:
+    """A valid manifest's size, or what is wrong with an invalid one."""
+    return document(
+        "validate",
+        valid=desired is not None,
+        owner=desired.owner if desired else None,
+        stores=len(desired.stores) if desired else None,
+        files=sum(len(store.files) for store in desired.stores) if desired else None,
+        problems=[asdict(problem) for problem in problems],
+    )
+
+
+def status_json(plan: Plan) -> str:
+    """Each store, whether it agrees with the manifest, and what a plan would change."""
+    return document(
+        "status",
+        owner=plan.owner,
+        provider=plan.service.provider,
+        agrees=plan.empty,
+        stores=[_store_status(store) for store in plan.stores],
+    )
+
+
+def _store_status(store: StorePlan) -> dict[str, object]:
+    counted = {kind: sum(note.count for note in store.notes if note.kind is kind) for kind in NoteKind}
+    return {
+        "key": store.key,
+        "name": store.name,
+        "id": store.id or None,
+        "in_manifest": store.desired is not None,
+        "agrees": not (store.change or store.files or store.batches),
+        "action": store.change.action.value if store.change else None,
+        "live": store.live,
+        "wanted": store.wanted,
+        "unmanaged": counted[NoteKind.UNMANAGED] + counted[NoteKind.FOREIGN],
+        "unread": counted[NoteKind.UNREAD],
+        "counts": asdict(count_store_changes(store)),
+        "digest": store.digest,
     }
-    return escape_ci_commands_json(json.dumps(found, indent=2))
 
 
-def _outcome(outcome: Outcome) -> dict[str, object]:
+def _outcome_values(outcome: Outcome) -> dict[str, object]:
     """An outcome without what is empty, but the key, which is empty for the store itself."""
     named = {"store": outcome.store, "key": outcome.key, "action": outcome.action.value, "status": outcome.status.value}
     optional: dict[str, object] = {
@@ -62,4 +110,4 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
         "attempts": outcome.attempts,
         "seconds": round(outcome.seconds, 3),
     }
-    return named | {name: found for name, found in optional.items() if found}
+    return named | {name: value for name, value in optional.items() if value}

@@ -1,4 +1,4 @@
-"""How a person wants to see something, and rows laid out in columns: a sign, a key, a text, a size or a count."""
+"""What a terminal can show, and rows laid out in columns: a sign, a key, a text, a size or a count."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class View:
     manifest: str = "vssync.yaml"
 
 
-KEY, BELOW = 6, 8  # where keys and what is said below them begin
+KEY, BELOW = 6, 8  # columns where keys, and the details below them, begin
 _RIGHT = 11  # a size and the gap before it
 _TEXT = (28, 44)  # the room of the reason column, at least and at most
 _NARROW = 40  # below that nobody reads columns, so a line may be longer than the screen
@@ -57,15 +57,15 @@ class Columns:
     text: int
     color: bool = False
 
-    def show(self, lines: Iterable[TextLine]) -> list[str]:
+    def format_lines(self, lines: Iterable[TextLine]) -> list[str]:
         """The lines as text, without trailing spaces."""
-        return [f"{self._start(line)}{self._rest(line)}".rstrip() for line in lines]
+        return [f"{self._sign_text(line)}{self._column_text(line)}".rstrip() for line in lines]
 
-    def _start(self, line: TextLine) -> str:
+    def _sign_text(self, line: TextLine) -> str:
         sign = f"\x1b[1;38;5;{COLORS[line.sign]}m{line.sign}\x1b[0m" if line.sign and self.color else line.sign
         return f"  {sign}{' ' * (KEY - 2 - len(line.sign))}" if line.sign else " " * line.indent
 
-    def _rest(self, line: TextLine) -> str:
+    def _column_text(self, line: TextLine) -> str:
         right = f"{line.right:>{_RIGHT}}" if line.right else ""
         if line.middle:
             left = pad_right(shorten_middle(line.left, self.key), self.key)
@@ -82,8 +82,8 @@ def lay_out_columns(lines: list[TextLine], view: View) -> Columns:
     keys = max((display_width(line.left) for line in lines if line.middle), default=0)
     text = max((display_width(line.middle) - (0 if line.right else _RIGHT) for line in lines), default=0)
     screen = UNLIMITED if view.full else max(view.width, _NARROW)
-    least, most = _TEXT if screen >= 80 else (0, (screen - KEY - _RIGHT) // 2)
-    text = min(max(text, least), UNLIMITED if view.full else most)
+    narrowest, widest = _TEXT if screen >= 80 else (0, (screen - KEY - _RIGHT) // 2)
+    text = min(max(text, narrowest), UNLIMITED if view.full else widest)
     margin = min(screen, max(80, KEY + keys + 2 + text + _RIGHT))
     return Columns(screen, margin, margin - KEY - 2 - text - _RIGHT, text, view.color)
 
@@ -93,10 +93,10 @@ def field_lines(fields: tuple[FieldChange, ...], view: View) -> list[str]:
     room = UNLIMITED if view.full else max(view.width, _NARROW) // 4
     names = [shorten_middle(escape_control(field.name), room) for field in fields]
     widest = max(map(display_width, names), default=0)
-    return [_field(pad_right(name, widest), field, view) for name, field in zip(names, fields, strict=True)]
+    return [_field_line(pad_right(name, widest), field, view) for name, field in zip(names, fields, strict=True)]
 
 
-def _field(name: str, field: FieldChange, view: View) -> str:
+def _field_line(name: str, field: FieldChange, view: View) -> str:
     outside = "  (changed outside vssync)" if field.drifted else ""
     room = max(view.width, _NARROW) - BELOW - display_width(name) - len(outside) - len("   -> ")
     before, after = wording.format_value(field.before), wording.format_value(field.after)
@@ -107,24 +107,26 @@ def _field(name: str, field: FieldChange, view: View) -> str:
 
 
 def wrap_sentences(text: str, indent: int, view: View) -> list[str]:
-    """A foreign sentence, cleaned already, wrapped between words."""
+    """An escaped text wrapped between words."""
     width = UNLIMITED if view.full else max(view.width, _NARROW)
     return textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False) or [""]
 
 
 def wrap_before_count(text: str, indent: int, view: View) -> list[str]:
-    """The same as `sentences`, with room for a count at the right margin, wherever that will be."""
+    """The same as `wrap_sentences`, with room for a count at the right margin, wherever that will be."""
     width = UNLIMITED if view.full else min(max(view.width, _NARROW), 80)
     return textwrap.wrap(text, max(20, width - indent - _RIGHT), break_on_hyphens=False) or [""]
 
 
 def fit_totals(totals: list[str], view: View) -> list[str]:
     """Lines of totals; on a terminal, one that is too long goes on below its first number, broken at a comma."""
-    return [line for total in totals for line in (_broken(total, view) if view.terminal else [total])]
+    return [line for total in totals for line in (_wrap_total(total, view) if view.terminal else [total])]
 
 
-def _broken(total: str, view: View) -> list[str]:
-    whole = total.replace(" ", "\0").replace(",\0", ", ")  # the only spaces left are where it may be broken
+def _wrap_total(total: str, view: View) -> list[str]:
+    breakable = total.replace(" ", "\0").replace(",\0", ", ")  # the only spaces left are where it may be broken
     below = " " * (total.find(" ") + 1)
-    lines = textwrap.wrap(whole, view.width, subsequent_indent=below, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(
+        breakable, view.width, subsequent_indent=below, break_long_words=False, break_on_hyphens=False
+    )
     return [line.replace("\0", " ") for line in lines]

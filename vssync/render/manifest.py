@@ -6,16 +6,15 @@ under `x-files`, a name that manifests leave free.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vssync.document import json_text
 from vssync.manifest.explain import effective_tree
 from vssync.manifest.spec import Manifest
 from vssync.model.state import DesiredFile
-from vssync.render.escape import escape_ci_commands_json
-from vssync.render.yaml_writer import visible_text, yaml_scalar, yaml_text
+from vssync.render.yaml_writer import yaml_scalar, yaml_text
 from vssync.text import display_width, escape_control, format_size, pad_right
 
 _FILES = "x-files"
@@ -33,28 +32,25 @@ class TracedFile:
 
 def manifest_yaml(manifest: Manifest, files: tuple[TracedFile, ...] = ()) -> str:
     """The resolved manifest as YAML."""
-    blocks = ["\n".join(f"# {line}" for line in _block(traced)) for traced in files]
-    return "\n\n".join([yaml_text(_tree(manifest)), *blocks])
+    blocks = ["\n".join(f"# {line}" for line in _file_lines(traced)) for traced in files]
+    return "\n\n".join([yaml_text(_manifest_tree(manifest)), *blocks])
 
 
 def manifest_json(manifest: Manifest, files: tuple[TracedFile, ...] = ()) -> str:
     """The resolved manifest as JSON."""
-    listed = {_FILES: [_plain(traced) for traced in files]} if files else {}
-    text = json.dumps(_tree(manifest) | listed, indent=2, ensure_ascii=False)
-    return escape_ci_commands_json(
-        "\n".join(visible_text(line, lambda char: json.dumps(char)[1:-1]) for line in text.split("\n"))
-    )
+    listed = {_FILES: [_file_values(traced) for traced in files]} if files else {}
+    return json_text(_manifest_tree(manifest) | listed, indent=2)
 
 
-def _tree(manifest: Manifest) -> dict[str, Any]:
+def _manifest_tree(manifest: Manifest) -> dict[str, Any]:
     """The manifest's fields, with the provider even where nobody wrote it: where things go is never left unsaid."""
     tree = effective_tree(manifest)
     return tree | {"service": {"provider": manifest.service.provider, **tree["service"]}}
 
 
-def _block(traced: TracedFile) -> Iterator[str]:
+def _file_lines(traced: TracedFile) -> Iterator[str]:
     """A file's address, then its parts in columns: what, its value, where that came from."""
-    rows = list(_rows(traced.file, traced.origins))
+    rows = list(_file_rows(traced.file, traced.origins))
     named = max(display_width(name) for name, _, _ in rows)
     valued = max(min(display_width(value), _WIDEST) for _, value, origin in rows if origin)
     yield escape_control(f"{traced.store}/{traced.file.key}")
@@ -62,7 +58,7 @@ def _block(traced: TracedFile) -> Iterator[str]:
         yield f"  {pad_right(name, named)}  {pad_right(value, valued)}  {origin}".rstrip()
 
 
-def _rows(file: DesiredFile, origins: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+def _file_rows(file: DesiredFile, origins: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     def row(part: str, value: str) -> tuple[str, str, str]:
         return escape_control(part), value, escape_control(origins.get(part, ""))
 
@@ -80,7 +76,7 @@ def _rows(file: DesiredFile, origins: Mapping[str, str]) -> Iterator[tuple[str, 
         yield row(f"attributes.{name}", yaml_scalar(value))
 
 
-def _plain(traced: TracedFile) -> dict[str, Any]:
+def _file_values(traced: TracedFile) -> dict[str, Any]:
     file = traced.file
     source = {"file_id": file.file_id} if file.file_id else {"path": file.path, "filename": file.filename}
     content = {} if file.file_id else {"size": file.size, "sha256": file.sha256}

@@ -10,12 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 
-from vssync.model.plan import Action, Plan
-from vssync.model.plan import StorePlan as Store
+from vssync.model.plan import Action, Plan, StorePlan
 from vssync.model.report import Report
 from vssync.planner.estimate import count_store_changes
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands
 from vssync.render.groups import ALL, StoreBlock, by_folder, fit_blocks, group_lines, tally_blocks
 from vssync.render.layout import TextLine, View, lay_out_columns
 from vssync.render.plan_text import (
@@ -29,7 +27,7 @@ from vssync.render.plan_text import (
 )
 from vssync.render.report import already_lines, apply_line, end_lines, orphan_lines, report_blocks
 from vssync.render.rows import PlanRow
-from vssync.text import count_noun, escape_control, shorten_middle
+from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle
 
 _COMMENT, _SUMMARY = 65_000, 1_000_000  # bytes; GitHub takes 65,536 characters, and 1 MiB for a job's summary
 _WIDTH = 100
@@ -42,16 +40,16 @@ _OPEN = 40  # so few rows need not be unfolded
 def plan_markdown(plan: Plan, view: View) -> str:
     """A plan for reviewers, under 65,536 characters, or under a mebibyte with `view.full`."""
     view = replace(view, width=_WIDTH, color=False)
-    return _whole(
+    return _document(
         [
-            _title("plan", plan),
-            MarkdownPiece(_totals(plan)),
-            *_refused(plan),
-            *_table(plan),
-            *_deletions(plan),
+            _title_block("plan", plan),
+            MarkdownBlock(_totals_text(plan)),
+            *_refusal_blocks(plan),
+            *_table_blocks(plan),
+            *_deletion_blocks(plan),
             *(fenced_block(lines) for lines in batch_blocks(plan, view)),
         ],
-        _folds(plan_blocks(plan), view),
+        _fold_blocks(plan_blocks(plan), view),
         view,
     )
 
@@ -66,116 +64,120 @@ def report_markdown(report: Report, view: View) -> str:
         if (rows := tuple(row for row in block.rows if row.sign == "!"))
     ]
     lines = [line for block in fit_blocks(failed, view) for line in block]
-    return _whole(
+    return _document(
         [
-            _title("report", report.plan),
-            MarkdownPiece("\n\n".join([*end_lines(report)[:-1], f"**{apply_line(report)}**"])),
-            *([fenced_block(lay_out_columns(lines, view).show(lines), before="**Not done:**\n\n")] if lines else []),
+            _title_block("report", report.plan),
+            MarkdownBlock("\n\n".join([*end_lines(report)[:-1], f"**{apply_line(report)}**"])),
+            *(
+                [fenced_block(lay_out_columns(lines, view).format_lines(lines), before="**Not done:**\n\n")]
+                if lines
+                else []
+            ),
             *([fenced_block(already)] if (already := already_lines(report.already, view)) else []),
             *([fenced_block(orphans)] if orphans else []),
         ],
-        _folds(blocks, view),
+        _fold_blocks(blocks, view),
         view,
     )
 
 
-def _whole(first: list[MarkdownPiece], folds: Iterator[MarkdownPiece], view: View) -> str:
-    """The pieces that fit; rows nobody will see are not even laid out."""
-    return escape_ci_commands(assemble_pieces(chain(first, folds), _SUMMARY if view.full else _COMMENT))
+def _document(first: list[MarkdownBlock], folds: Iterator[MarkdownBlock], view: View) -> str:
+    """The blocks that fit; rows that do not are not even laid out."""
+    return escape_ci_commands(join_markdown(chain(first, folds), _SUMMARY if view.full else _COMMENT))
 
 
-def _title(kind: str, plan: Plan) -> MarkdownPiece:
+def _title_block(kind: str, plan: Plan) -> MarkdownBlock:
     heading = inline_code(wording.heading_line(plan.owner, plan.service))
-    return MarkdownPiece(f"{comment_marker(kind, plan.owner)}\n### vssync {kind}: {heading}")
+    return MarkdownBlock(f"{comment_marker(kind, plan.owner)}\n### vssync {kind}: {heading}")
 
 
-def _totals(plan: Plan) -> str:
+def _totals_text(plan: Plan) -> str:
     """The last line of the text first, its deletions in bold; the other totals below it."""
     *others, last = total_lines(plan, bold=True)
     return "\n\n".join([last, "<br>\n".join([*others, *legend(plan)])]).strip()
 
 
-def _refused(plan: Plan) -> list[MarkdownPiece]:
+def _refusal_blocks(plan: Plan) -> list[MarkdownBlock]:
     lines = refusal_lines(plan)
     return [fenced_block(lines[1:], before="**Refused: nothing will be written.**\n\n")] if lines else []
 
 
-def _table(plan: Plan) -> list[MarkdownPiece]:
+def _table_blocks(plan: Plan) -> list[MarkdownBlock]:
     """The stores with something to show, folded away when many; of very many, those with most deletions first."""
     stores = stores_to_show(plan)
     if len(stores) > _STORES:
         stores = sorted(stores, key=lambda store: -count_store_changes(store).delete)
     rows = [
-        _cells(inline_code(store.key), inline_code(wording.short_id(store.id) or "to be created"), (store,))
+        _table_row(inline_code(store.key), inline_code(wording.short_id(store.id) or "to be created"), (store,))
         for store in stores[:_STORES]
     ]
     if rest := stores[_STORES:]:
-        rows.append(_cells(f"and {count_noun(len(rest), 'more store')}", "", tuple(rest)))
+        rows.append(_table_row(f"and {count_noun(len(rest), 'more store')}", "", tuple(rest)))
     head = "| store | id | to add | to change | to replace | to delete | also | unchanged |"
     head += "\n|---|---|--:|--:|--:|--:|---|--:|"
     if len(rows) <= _UNFOLDED:
-        return [MarkdownPiece(head, tuple(rows))] if rows else []
+        return [MarkdownBlock(head, tuple(rows))] if rows else []
     summary = f"<details><summary>{count_noun(len(stores), 'store')}</summary>\n\n"
-    return [MarkdownPiece(summary + head, tuple(rows), "\n</details>")]
+    return [MarkdownBlock(summary + head, tuple(rows), "\n</details>")]
 
 
-def _cells(name: str, id: str, stores: tuple[Store, ...]) -> str:
-    found = count_store_changes(*stores)
-    delete = f"**{found.delete:,}**" if found.delete else "0"
-    files = [f"{found.add:,}", f"{found.change:,}", f"{found.replace:,}", delete]
+def _table_row(name: str, id: str, stores: tuple[StorePlan, ...]) -> str:
+    counts = count_store_changes(*stores)
+    delete = f"**{counts.delete:,}**" if counts.delete else "0"
+    files = [f"{counts.add:,}", f"{counts.change:,}", f"{counts.replace:,}", delete]
     own = [store_verb(store, bold=True) for store in stores[:1] if len(stores) == 1]
-    also = ", ".join(filter(None, [*own, *wording.rare_parts(found)]))
-    return f"| {' | '.join([name, id, *files, also, f'{found.unchanged:,}'])} |"
+    also = ", ".join(filter(None, [*own, *wording.rare_parts(counts)]))
+    return f"| {' | '.join([name, id, *files, also, f'{counts.unchanged:,}'])} |"
 
 
-def _deletions(plan: Plan) -> list[MarkdownPiece]:
-    """What goes, by store and folder."""
-    going = [(store, rows) for store in plan.stores if (rows := _deleted(store))]
+def _deletion_blocks(plan: Plan) -> list[MarkdownBlock]:
+    """The files to delete, by store and folder."""
+    going = [(store, rows) for store in plan.stores if (rows := _deleted_rows(store))]
     if not going:
         return []
     going.sort(key=lambda store: -len(store[1]))
     folders = _FOLDERS if len(going) <= 5 else 3
-    lines = [line for store, rows in going[:_STORES] for line in _deletion(store, rows, folders)]
+    lines = [line for store, rows in going[:_STORES] for line in _deletion_lines(store, rows, folders)]
     if rest := going[_STORES:]:
         files = sum(len(rows) for _, rows in rest)
         lines.append(TextLine(f"and {count_noun(len(rest), 'more store')}", right=count_noun(files, "file"), indent=0))
     total = sum(len(rows) for _, rows in going)
-    shown = lay_out_columns(lines, View(width=_WIDTH)).show(lines)
+    shown = lay_out_columns(lines, View(width=_WIDTH)).format_lines(lines)
     return [fenced_block(shown, before=f"**{count_noun(total, 'file')} to delete:**\n\n")]
 
 
-def _deleted(store: Store) -> list[PlanRow]:
+def _deleted_rows(store: StorePlan) -> list[PlanRow]:
     return [PlanRow("-", escape_control(change.key), "") for change in store.files if change.action is Action.DELETE]
 
 
-def _deletion(store: Store, rows: list[PlanRow], folders: int) -> list[TextLine]:
+def _deletion_lines(store: StorePlan, rows: list[PlanRow], folders: int) -> list[TextLine]:
     head = TextLine(escape_control(store.key), right=count_noun(len(rows), "file"), indent=0)
     entries = by_folder(rows, folders)
     return [head, *(TextLine(name or "./", right=count_noun(count, "file"), indent=2) for name, count in entries)]
 
 
-def _folds(blocks: list[StoreBlock], view: View) -> Iterator[MarkdownPiece]:
+def _fold_blocks(blocks: list[StoreBlock], view: View) -> Iterator[MarkdownBlock]:
     """Every row, store by store, while there are few; otherwise a summary and the first names."""
     total = sum(len(block.rows) for block in blocks)
     if total <= _NAMES or view.full:
-        yield from (_fold(block, view, opened=total <= _OPEN) for block in blocks if block.rows)
+        yield from (_store_fold(block, view, opened=total <= _OPEN) for block in blocks if block.rows)
         return
     lines = [line for block in fit_blocks(blocks, view) for line in block]
-    yield details_block("By store, reason and folder", lay_out_columns(lines, view).show(lines))
-    names = _names(blocks)
+    yield details_block("By store, reason and folder", lay_out_columns(lines, view).format_lines(lines))
+    names = _first_names(blocks)
     yield details_block(f"The first {len(names):,} of {total:,}, deletions first", names)
 
 
-def _fold(block: StoreBlock, view: View, *, opened: bool) -> MarkdownPiece:
+def _store_fold(block: StoreBlock, view: View, *, opened: bool) -> MarkdownBlock:
     lines = group_lines(block.rows, ALL, view)
     # A diff's colours need the sign at the very left.
-    shown = [line[2:] for line in lay_out_columns(lines, view).show(lines)]
+    shown = [line[2:] for line in lay_out_columns(lines, view).format_lines(lines)]
     return details_block(
         f"{inline_code(block.head.left)}: {tally_blocks([block])}".removesuffix(": "), shown, opened=opened
     )
 
 
-def _names(blocks: list[StoreBlock]) -> list[str]:
+def _first_names(blocks: list[StoreBlock]) -> list[str]:
     rows = [
         (row.sign, f"{block.head.left.split('  ')[0]}/{row.key}") for block in blocks for row in block.rows if row.sign
     ]
@@ -184,56 +186,60 @@ def _names(blocks: list[StoreBlock]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkdownPiece:
+class MarkdownBlock:
     """Lines between an opening and a closing; only lines are ever cut."""
 
     before: str
     lines: tuple[str, ...] = ()
     after: str = ""
 
-    def text(self) -> str:
+    def to_text(self) -> str:
         return "\n".join([*filter(None, [self.before]), *self.lines, *filter(None, [self.after])])
 
-    def cut(self, room: int) -> MarkdownPiece | None:
-        """The piece in at most `room` bytes, saying how many lines are missing; None when not even one fits."""
-        if _bytes(self.text()) <= room:
+    def truncate(self, room: int) -> MarkdownBlock | None:
+        """The block in at most `room` bytes, saying how many lines are missing; None when not even one fits."""
+        if _size_in_bytes(self.to_text()) <= room:
             return self
-        left = room - _bytes(MarkdownPiece(self.before, (_missing(len(self.lines)),), self.after).text()) - 1
-        kept = sum(used <= left for used in accumulate(_bytes(line) + 1 for line in self.lines))
-        lines = (*self.lines[:kept], _missing(len(self.lines) - kept))
-        return MarkdownPiece(self.before, lines, self.after) if kept else None
+        left = (
+            room
+            - _size_in_bytes(MarkdownBlock(self.before, (_missing_lines(len(self.lines)),), self.after).to_text())
+            - 1
+        )
+        fitting = sum(used <= left for used in accumulate(_size_in_bytes(line) + 1 for line in self.lines))
+        lines = (*self.lines[:fitting], _missing_lines(len(self.lines) - fitting))
+        return MarkdownBlock(self.before, lines, self.after) if fitting else None
 
 
-def assemble_pieces(pieces: Iterable[MarkdownPiece], room: int) -> str:
-    """The pieces in at most `room` bytes, an empty line between them; the first ones are the last to be cut."""
-    end = MarkdownPiece("Cut here: there is no room for more. `vssync plan --full` shows all.")
-    room -= _bytes(end.text()) + 2
+def join_markdown(blocks: Iterable[MarkdownBlock], room: int) -> str:
+    """The blocks in at most `room` bytes, an empty line between them; the first ones are the last to be cut."""
+    end = MarkdownBlock("Truncated: `vssync plan --full` shows everything.")
+    room -= _size_in_bytes(end.to_text()) + 2
     texts: list[str] = []
-    for piece in pieces:
-        cut = piece.cut(room)
+    for block in blocks:
+        cut = block.truncate(room)
         if cut is None:
-            return "\n\n".join([*texts, end.text()])
-        texts.append(cut.text())
-        room -= _bytes(texts[-1]) + 2
+            return "\n\n".join([*texts, end.to_text()])
+        texts.append(cut.to_text())
+        room -= _size_in_bytes(texts[-1]) + 2
     return "\n\n".join(texts)
 
 
-def _missing(lines: int) -> str:
+def _missing_lines(lines: int) -> str:
     return f"... and {count_noun(lines, 'more line')}"
 
 
-def _bytes(text: str) -> int:
+def _size_in_bytes(text: str) -> int:
     return len(text.encode("utf-8"))
 
 
-def fenced_block(lines: list[str], language: str = "text", *, before: str = "", after: str = "") -> MarkdownPiece:
+def fenced_block(lines: list[str], language: str = "text", *, before: str = "", after: str = "") -> MarkdownBlock:
     """Lines as a block of code, behind a fence that none of them can close."""
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
-    return MarkdownPiece(f"{before}{fence}{language}", tuple(lines), fence + after)
+    return MarkdownBlock(f"{before}{fence}{language}", tuple(lines), fence + after)
 
 
-def details_block(summary: str, lines: list[str], *, opened: bool = False) -> MarkdownPiece:
+def details_block(summary: str, lines: list[str], *, opened: bool = False) -> MarkdownBlock:
     """Lines below a summary that a reader opens; `summary` is HTML."""
     start = f"<details{' open' if opened else ''}><summary>{summary}</summary>\n\n"
     return fenced_block(lines, "diff", before=start, after="\n\n</details>")

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
+from vssync.document import document
 from vssync.model.state import Desired, DesiredStore
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands, escape_ci_commands_json
-from vssync.render.markdown import MarkdownPiece, assemble_pieces, comment_marker, fenced_block, inline_code
+from vssync.render.markdown import MarkdownBlock, comment_marker, fenced_block, inline_code, join_markdown
 from vssync.render.plan_text import join_blocks
-from vssync.text import escape_control, format_size
+from vssync.text import escape_ci_commands, escape_control, format_size
 
 _COMMENT = 65_000  # bytes; GitHub takes 65,536 characters
 
 
 def offline_text(desired: Desired, digests: Sequence[str]) -> str:
     """Each store: its name, how many files of what size, what was left out, its content digest."""
-    stores = [_store(store, digest) for store, digest in zip(desired.stores, digests, strict=True)]
-    last = "No service was asked: this is what the manifest and its files say, not what would change."
+    stores = [_store_lines(store, digest) for store, digest in zip(desired.stores, digests, strict=True)]
+    last = "No service was contacted: this is what the manifest declares, not what would change."
     return join_blocks([[wording.heading_line(desired.owner, desired.service)], *stores, [last]])
 
 
@@ -26,7 +25,7 @@ def offline_markdown(desired: Desired, digests: Sequence[str]) -> str:
     """The same as a comment on a pull request, replaced by the next one of its kind."""
     lines = offline_text(desired, digests).split("\n")
     title = f"{comment_marker('plan', desired.owner)}\n### vssync, offline: {inline_code(lines[0])}"
-    return escape_ci_commands(assemble_pieces([MarkdownPiece(title), fenced_block(lines[2:])], _COMMENT))
+    return escape_ci_commands(join_markdown([MarkdownBlock(title), fenced_block(lines[2:])], _COMMENT))
 
 
 def offline_json(desired: Desired, digests: Sequence[str]) -> str:
@@ -35,24 +34,23 @@ def offline_json(desired: Desired, digests: Sequence[str]) -> str:
         store.key: {
             "name": store.name,
             "files": len(store.files),
-            "bytes": _bytes(store),
+            "bytes": _total_size(store),
             "skipped": len(store.skipped),
             "digest": digest,
         }
         for store, digest in zip(desired.stores, digests, strict=True)
     }
-    found = {"owner": desired.owner, "provider": desired.service.provider, "stores": stores}
-    return escape_ci_commands_json(json.dumps(found, indent=2))
+    return document("offline", owner=desired.owner, provider=desired.service.provider, stores=stores)
 
 
-def _store(store: DesiredStore, digest: str) -> list[str]:
+def _store_lines(store: DesiredStore, digest: str) -> list[str]:
     skipped = f", {len(store.skipped):,} left out" if store.skipped else ""
     return [
         escape_control(store.key if store.key == store.name else f'{store.key}  "{store.name}"'),
-        f"  files   {len(store.files):,}, {format_size(_bytes(store))}{skipped}",
+        f"  files   {len(store.files):,}, {format_size(_total_size(store))}{skipped}",
         f"  digest  {digest}",
     ]
 
 
-def _bytes(store: DesiredStore) -> int:
+def _total_size(store: DesiredStore) -> int:
     return sum(file.size for file in store.files)

@@ -1,18 +1,16 @@
-"""A plan as a terminal shows it: stores, batches under way, refusals, what it costs, and one line of totals."""
+"""A plan for a terminal: stores, batches in progress, refusals, cost, and one line of totals."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from vssync.model.plan import Action, NoteKind, Plan, Refusal
-from vssync.model.plan import StorePlan as Store
+from vssync.model.plan import Action, NoteKind, Plan, Refusal, StorePlan
 from vssync.planner.estimate import count_changes, count_puts, count_store_changes, estimate_cost
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands
 from vssync.render.groups import StoreBlock, show_blocks
 from vssync.render.layout import BELOW, TextLine, View, fit_totals, lay_out_columns, wrap_sentences
 from vssync.render.rows import BatchRow, batch_rows, has_gap, has_notes, plan_rows
-from vssync.text import count_noun, escape_control, pad_right
+from vssync.text import count_noun, escape_ci_commands, escape_control, pad_right
 
 _VARIANTS = 8  # of what changes in a batch
 _VERBS = {
@@ -23,9 +21,9 @@ _VERBS = {
     Action.ADOPT: "to adopt",
     Action.AWAIT: "to wait for",
     Action.CANCEL: "to cancel",
-    Action.REFUSE: "in need of a person",
+    Action.REFUSE: "needs attention",
 }
-_GOING = (Action.DELETE, Action.REPLACE)  # of a store: what applications hold of it works no more
+_GOING = (Action.DELETE, Action.REPLACE)  # of a store: an application that has its id can no longer search it
 
 
 def plan_text(plan: Plan, view: View) -> str:
@@ -50,7 +48,7 @@ def join_blocks(blocks: list[list[str]]) -> str:
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks if block))
 
 
-def stores_to_show(plan: Plan) -> list[Store]:
+def stores_to_show(plan: Plan) -> list[StorePlan]:
     """The stores of a plan with a change or a note of their own or of their files."""
     return [store for store in plan.stores if store.change or store.files or has_notes(store)]
 
@@ -60,7 +58,7 @@ def plan_blocks(plan: Plan) -> list[StoreBlock]:
     return [StoreBlock(store_line(store), plan_rows(store)) for store in stores_to_show(plan)]
 
 
-def store_line(store: Store) -> TextLine:
+def store_line(store: StorePlan) -> TextLine:
     """A store's own line: its key, its id, the files it holds now, or will when it is to be created."""
     created = store.change is not None and store.change.action is Action.CREATE
     name = f' as "{escape_control(store.name)}"' if store.name != store.key else ""
@@ -70,26 +68,26 @@ def store_line(store: Store) -> TextLine:
 
 
 def other_stores(plan: Plan) -> list[str]:
-    """How many stores are not listed because nothing is to be said of them."""
+    """How many stores are not listed because they do not change."""
     rest = len(plan.stores) - len(stores_to_show(plan))
     return [f"{count_noun(rest, 'more store')}: nothing to do."] if rest and rest < len(plan.stores) else []
 
 
 def batch_blocks(plan: Plan, view: View) -> list[list[str]]:
-    """The batches under way, ours and others', store by store."""
+    """The batches in progress, store by store."""
     blocks = []
     for store in plan.stores:
-        lines = [line for row in batch_rows(store) for line in _batch(row, view)]
+        lines = [line for row in batch_rows(store) for line in _batch_lines(row, view)]
         where = f" in {escape_control(store.key)}" if len(plan.stores) > 1 else ""
-        blocks += [[f"Batches under way{where}", *lay_out_columns(lines, view).show(lines)]] if lines else []
+        blocks += [[f"Batches in progress{where}", *lay_out_columns(lines, view).format_lines(lines)]] if lines else []
     return blocks
 
 
-def _batch(row: BatchRow, view: View) -> list[TextLine]:
+def _batch_lines(row: BatchRow, view: View) -> list[TextLine]:
     below = [part for text in row.below for part in wrap_sentences(text, BELOW, view)]
-    variants = [_variant(*variant) for variant in row.variants[:_VARIANTS]]
+    variants = [_variant_line(*variant) for variant in row.variants[:_VARIANTS]]
     if rest := sum(count for _, count, _ in row.variants[_VARIANTS:]):
-        variants.append(_variant("other changes", rest, ""))
+        variants.append(_variant_line("other changes", rest, ""))
     return [
         TextLine(f"{row.id}   {row.text}", sign=row.sign),
         *(TextLine(text, indent=BELOW) for text in below),
@@ -98,7 +96,7 @@ def _batch(row: BatchRow, view: View) -> list[TextLine]:
     ]
 
 
-def _variant(why: str, count: int, folder: str) -> TextLine:
+def _variant_line(why: str, count: int, folder: str) -> TextLine:
     return TextLine(f"{pad_right(why, 30)} {count_noun(count, 'file'):>15}   {folder}", indent=BELOW + 2)
 
 
@@ -121,11 +119,13 @@ def refusal_text(refusal: Refusal) -> list[str]:
 
 
 def legend(plan: Plan) -> list[str]:
-    """What a replace with a gap means, where there is one."""
+    """What the sign of a replace with a gap means, when there is one."""
     gaps = sum(has_gap(change) for store in plan.stores for change in store.files)
     if not gaps:
         return []
-    return [f"{wording.GAP_SIGN} the old copy goes first: until the new one works, search misses {pronoun(gaps)}."]
+    return [
+        f"{wording.GAP_SIGN} the old copy is deleted first; until the new one is ready, search misses {pronoun(gaps)}."
+    ]
 
 
 def pronoun(count: int) -> str:
@@ -133,7 +133,7 @@ def pronoun(count: int) -> str:
 
 
 def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
-    """What the plan comes to, with what goes in Markdown's bold if asked; the last line is the one with the totals."""
+    """The totals of a plan, the most important line last; `bold` marks deletions in Markdown."""
     if plan.empty:
         return [agreement_line(plan)]
     lines = [_stores_line(plan, bold=bold), _batches_line(plan), wording.cost_line(estimate_cost(plan))]
@@ -141,44 +141,44 @@ def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
 
 
 def agreement_line(plan: Plan) -> str:
-    """That there is nothing to do."""
+    """The last line of a plan without changes."""
     stores = sum(store.desired is not None for store in plan.stores)
     files = count_changes(plan).unchanged
-    verb = "is" if files == 1 else "are"
-    return f"No changes. {count_noun(files, 'file')} in {count_noun(stores, 'store')} {verb} as the manifest says."
+    verb = "matches" if files == 1 else "match"
+    return f"No changes. {count_noun(files, 'file')} in {count_noun(stores, 'store')} {verb} the manifest."
 
 
 def _stores_line(plan: Plan, *, bold: bool) -> str:
-    found = Counter(store.change.action for store in plan.stores if store.change)
-    parts = [(action, f"{found[action]:,} {verb}") for action, verb in _VERBS.items() if found[action]]
-    said = [f"**{part}**" if bold and action in _GOING else part for action, part in parts]
-    return f"Stores: {', '.join(said)}." if parts else ""
+    actions = Counter(store.change.action for store in plan.stores if store.change)
+    parts = [(action, f"{actions[action]:,} {verb}") for action, verb in _VERBS.items() if actions[action]]
+    shown = ", ".join(f"**{part}**" if bold and action in _GOING else part for action, part in parts)
+    return f"Stores: {shown if actions[Action.REFUSE] < 2 else shown.replace('needs', 'need')}." if parts else ""
 
 
 def _batches_line(plan: Plan) -> str:
     created, files = estimate_cost(plan).batches, sum(count_puts(store) for store in plan.stores)
-    found = Counter(batch.action for store in plan.stores for batch in store.batches)
+    actions = Counter(batch.action for store in plan.stores for batch in store.batches)
     parts = [f"{created:,} to create ({count_noun(files, 'file')})"] if created else []
-    parts += [f"{found[action]:,} {_VERBS[action]}" for action in (Action.CANCEL, Action.AWAIT) if found[action]]
+    parts += [f"{actions[action]:,} {_VERBS[action]}" for action in (Action.CANCEL, Action.AWAIT) if actions[action]]
     return f"Batches: {', '.join(parts)}." if parts else ""
 
 
 def status_text(plan: Plan, view: View) -> str:
-    """Each store: its id, whether it agrees with the manifest, its files, those that are not ours, its digest."""
+    """Each store: its id, whether it matches the manifest, its files, unmanaged ones, its digest."""
     if view.quiet:
         return join_blocks([fit_totals(total_lines(plan)[-1:], view)])
-    stores = [_status(store) for store in plan.stores]
+    stores = [_status_lines(store) for store in plan.stores]
     return join_blocks(
         [[wording.heading_line(plan.owner, plan.service)], *stores, fit_totals(total_lines(plan)[-1:], view)]
     )
 
 
-def _status(store: Store) -> list[str]:
-    others = _noted(store, NoteKind.UNMANAGED, NoteKind.FOREIGN)
-    unread = _noted(store, NoteKind.UNREAD)
+def _status_lines(store: StorePlan) -> list[str]:
+    others = _count_notes(store, NoteKind.UNMANAGED, NoteKind.FOREIGN)
+    unread = _count_notes(store, NoteKind.UNREAD)
     compared = f", {unread:,} {wording.NOTES[NoteKind.UNREAD]}" if unread else ""
     entries = [
-        ("status", _agreement(store)),
+        ("status", _agreement_text(store)),
         ("files", f"{store.live:,} live, {store.wanted:,} in the manifest, {others:,} unmanaged{compared}"),
         ("digest", store.digest),
     ]
@@ -186,27 +186,27 @@ def _status(store: Store) -> list[str]:
     return [head, *(f"  {name:<8}{escape_control(text)}" for name, text in entries if text)]
 
 
-def store_verb(store: Store, *, bold: bool = False) -> str:
-    """What becomes of the store itself: "store to change"; nothing where it stays as it is."""
+def store_verb(store: StorePlan, *, bold: bool = False) -> str:
+    """What a plan does to the store itself: "store to change"; empty when it stays as it is."""
     if store.change is None:
         return ""
-    said = f"store {_VERBS[store.change.action]}"
-    return f"**{said}**" if bold and store.change.action in _GOING else said
+    text = f"store {_VERBS[store.change.action]}"
+    return f"**{text}**" if bold and store.change.action in _GOING else text
 
 
-def _noted(store: Store, *kinds: NoteKind) -> int:
+def _count_notes(store: StorePlan, *kinds: NoteKind) -> int:
     return sum(note.count for note in store.notes if note.kind in kinds)
 
 
-def _agreement(store: Store) -> str:
-    """Whether a store is as the manifest says, or what differs."""
-    found = count_store_changes(store)
+def _agreement_text(store: StorePlan) -> str:
+    """Whether a store matches the manifest, or what differs."""
+    counts = count_store_changes(store)
     parts = [
-        (found.add, "to add"),
-        (found.change, "to change"),
-        (found.replace, "to replace"),
-        (found.delete, "to delete"),
+        (counts.add, "to add"),
+        (counts.change, "to change"),
+        (counts.replace, "to replace"),
+        (counts.delete, "to delete"),
     ]
-    differ = [store_verb(store), *(f"{count:,} {word}" for count, word in parts if count), *wording.rare_parts(found)]
-    agrees = "as the manifest says" if store.desired else wording.NOTES[NoteKind.LEFT_STORE]
+    differ = [store_verb(store), *(f"{count:,} {word}" for count, word in parts if count), *wording.rare_parts(counts)]
+    agrees = "matches the manifest" if store.desired else wording.NOTES[NoteKind.LEFT_STORE]
     return ", ".join(filter(None, differ)) or agrees

@@ -1,11 +1,10 @@
-"""What became of a plan, as a terminal shows it: the plan's rows with their outcome, orphans, one line of totals."""
+"""A report for a terminal: the plan's rows with their outcomes, orphans, one line of totals."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from vssync.model.plan import Action
-from vssync.model.plan import StorePlan as Store
+from vssync.model.plan import Action, StorePlan
 from vssync.model.report import Orphan, Report, Status
 from vssync.render import wording
 from vssync.render.groups import StoreBlock, show_blocks
@@ -34,65 +33,70 @@ def report_text(report: Report, view: View) -> str:
 
 
 def report_blocks(report: Report) -> list[StoreBlock]:
-    """What became of each store's changes, those that need a person first."""
+    """The outcomes of each store's changes, those that need attention first."""
     plans, ids = {store.key: store for store in report.plan.stores}, dict(report.store_ids)
     blocks = []
     for key, outcomes in outcomes_by_store(report).items():
         if outcomes:
-            store = plans.get(key, Store(key, key))
+            store = plans.get(key, StorePlan(key, key))
             head = f"{escape_control(key)}  {wording.short_id(ids.get(key, store.id))}".rstrip()
             blocks.append(StoreBlock(TextLine(head, indent=0), report_rows(store, outcomes)))
     return blocks
 
 
 def already_text(addresses: tuple[str, ...], view: View) -> str:
-    """What of a saved plan was not needed any more, where nothing else is left to report."""
+    """The changes of a saved plan that were already applied, when nothing else is left to report."""
     return join_blocks([already_lines(addresses, view)])
 
 
 def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
-    """How many changes of a saved plan were skipped because it is so already, and the first of them."""
+    """How many changes of a saved plan were already applied, and the first of them."""
     if not addresses:
         return []
     shown = addresses if view.full else addresses[:_ALREADY]
     lines = [TextLine(escape_control(address)) for address in shown]
     if rest := len(addresses) - len(shown):
         lines.append(TextLine(f"and {rest:,} more"))
-    are = "is" if len(addresses) == 1 else "are"
-    head = f"Skipped: {count_noun(len(addresses), 'change')} of the saved plan {are} already so."
-    return [head, *([] if view.quiet else lay_out_columns(lines, view).show(lines))]
+    were = "was" if len(addresses) == 1 else "were"
+    head = f"Skipped: {count_noun(len(addresses), 'change')} of the saved plan {were} already applied."
+    return [head, *([] if view.quiet else lay_out_columns(lines, view).format_lines(lines))]
 
 
 def orphan_lines(report: Report, view: View) -> list[str]:
-    """The uploads of ours that no store lists."""
+    """The uploads of this manifest that no store lists."""
     if not report.orphans:
         return []
     shown = report.orphans if view.full else report.orphans[:_ORPHANS]
-    lines = [line for orphan in shown for line in _orphan(orphan, view)]
+    lines = [line for orphan in shown for line in _orphan_lines(orphan, view)]
     if rest := len(report.orphans) - len(shown):
         lines.append(TextLine(f"and {rest:,} more"))
     head = f"Orphans: {count_noun(len(report.orphans), 'upload')} that no store lists."
-    return [head, *lay_out_columns(lines, view).show(lines)]
+    return [head, *lay_out_columns(lines, view).format_lines(lines)]
 
 
-def _orphan(orphan: Orphan, view: View) -> list[TextLine]:
+def _orphan_lines(orphan: Orphan, view: View) -> list[TextLine]:
     head = "  ".join(filter(None, [escape_control(orphan.file_id), "suspected" if orphan.suspected else ""]))
-    said = wrap_sentences(escape_control(orphan.detail), BELOW, view) if orphan.detail else []
-    return [TextLine(head, indent=KEY), *(TextLine(text, indent=BELOW) for text in said)]
+    details = wrap_sentences(escape_control(orphan.detail), BELOW, view) if orphan.detail else []
+    return [TextLine(head, indent=KEY), *(TextLine(text, indent=BELOW) for text in details)]
 
 
 def end_lines(report: Report) -> list[str]:
-    """That the run was interrupted, held back or had to send again, if it was so, and what it came to."""
-    broken = (
-        ["Interrupted: what was not reached is skipped. Run the command again to go on."] if report.interrupted else []
+    """The totals, after what made the run longer or shorter than usual."""
+    interrupted = (
+        ["Interrupted: the rest was skipped. Run the command again to continue."] if report.interrupted else []
     )
-    held = [f"The service asked to slow down: for {format_elapsed(report.throttled)} nothing was sent."]
-    sent = [f"{report.repeated:,} of {count_noun(report.requests, 'request')} had to be sent again."]
-    return [*broken, *(held if report.throttled >= 1 else []), *(sent if report.repeated else []), apply_line(report)]
+    throttled = [f"The service asked to slow down: nothing was sent for {format_elapsed(report.throttled)}."]
+    repeated = [f"{report.repeated:,} of {count_noun(report.requests, 'request')} had to be sent again."]
+    return [
+        *interrupted,
+        *(throttled if report.throttled >= 1 else []),
+        *(repeated if report.repeated else []),
+        apply_line(report),
+    ]
 
 
 def apply_line(report: Report) -> str:
-    """The totals of a report in their fixed form; what is rare is named only when there is some."""
+    """The totals of a report in their fixed form; rare ones only when they are not zero."""
     files = [outcome for outcome in report.outcomes if outcome.key]
     done = Counter(outcome.action for outcome in files if outcome.status is Status.DONE)
     states = Counter(outcome.status for outcome in report.outcomes)

@@ -1,6 +1,6 @@
-"""What is shown of a plan or a report, one row an object, before anybody decides how to lay it out.
+"""What is shown of a plan or a report, one row an object, before it is laid out.
 
-Text and Markdown are both made from these rows, so that they cannot disagree. Foreign texts are cleaned here.
+Text and Markdown are both made from these rows, so they cannot disagree. Control characters are escaped here.
 """
 
 from __future__ import annotations
@@ -9,8 +9,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from vssync.model.plan import Action, BatchChange, Copy, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange
-from vssync.model.plan import StorePlan as Store
+from vssync.model.plan import (
+    Action,
+    BatchChange,
+    Copy,
+    FieldChange,
+    FileChange,
+    Note,
+    NoteKind,
+    Reason,
+    StoreChange,
+    StorePlan,
+)
 from vssync.model.report import Outcome, Report, Status
 from vssync.planner.estimate import upload_size
 from vssync.render import wording
@@ -22,9 +32,9 @@ _OF_STORE = (NoteKind.DESCRIPTION, NoteKind.LEFT_STORE)
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """One object: a sign, its key (or "3 files"), why or what became of it, its size, and what is said below it.
+    """One object: a sign, its key (or "3 files"), the reason or the outcome, its size, and the details below it.
 
-    `noun` says what it is. `group` is what rows must share to be counted together: all but key, size, what is below.
+    Rows with the same `group_key` are counted together.
     """
 
     sign: str
@@ -37,16 +47,16 @@ class PlanRow:
     noun: str = "file"
 
     @property
-    def group(self) -> tuple[str, str, str]:
+    def group_key(self) -> tuple[str, str, str]:
         return self.sign, self.text, self.noun
 
     @property
-    def variant(self) -> str:
-        """What rows of a group must share to be counted together one level down; exact, so 1 is not true."""
+    def variant_key(self) -> str:
+        """What the rows of a group share that are counted together one level down; exact, so 1 is not true."""
         return repr((self.fields, self.below))
 
 
-def plan_rows(store: Store) -> tuple[PlanRow, ...]:
+def plan_rows(store: StorePlan) -> tuple[PlanRow, ...]:
     """The store's own change, its files, its notes."""
     own = store.change
     return (
@@ -56,20 +66,22 @@ def plan_rows(store: Store) -> tuple[PlanRow, ...]:
     )
 
 
-def has_notes(store: Store) -> bool:
-    """Whether anything is to be said of a store beside its changes and batches."""
+def has_notes(store: StorePlan) -> bool:
+    """Whether a store has notes to show besides its changes and batches."""
     return any(note.kind is not NoteKind.FOREIGN_BATCH for note in store.notes)
 
 
 def _bare_create(change: StoreChange) -> bool:
-    """A store to be created without more to say: its own line says so."""
+    """Whether a store's own line says all about its creation."""
     return change.action is Action.CREATE and not change.fields and not change.detail
 
 
 def _store_row(change: StoreChange) -> PlanRow:
     text = "new store" if change.action is Action.CREATE else wording.reason_text(change.reasons)
     text = "not live" if change.reasons == (Reason.MISSING,) and change.action is Action.REFUSE else text
-    return PlanRow(wording.SIGNS[change.action], STORE, text, fields=change.fields, below=_said(change), noun="store")
+    return PlanRow(
+        wording.SIGNS[change.action], STORE, text, fields=change.fields, below=_explanations(change), noun="store"
+    )
 
 
 def _file_row(change: FileChange) -> PlanRow:
@@ -78,14 +90,14 @@ def _file_row(change: FileChange) -> PlanRow:
         text += ", no upload"
     if change.tries > 1 and change.action is Action.REPLACE:
         text += f", try {change.tries}"
-    moved = (f"from {escape_control(change.was)}",) if change.was else ()
+    former_key = (f"from {escape_control(change.was)}",) if change.was else ()
     return PlanRow(
         sign_of(change),
         escape_control(change.key),
         text,
         size=upload_size(change),
         fields=change.fields,
-        below=(*moved, *_said(change, change.keep)),
+        below=(*former_key, *_explanations(change, change.keep)),
     )
 
 
@@ -95,18 +107,18 @@ def sign_of(change: FileChange | StoreChange | BatchChange) -> str:
 
 
 def has_gap(change: FileChange) -> bool:
-    """Whether search misses a file for a while that it finds now; a copy that never worked is not missed."""
+    """Whether search misses for a while a file that it finds now; a copy that never worked is not missed."""
     return change.gap and change.keep is not None and change.action is Action.REPLACE
 
 
-def _said(change: FileChange | StoreChange, keep: Copy | None = None) -> tuple[str, ...]:
-    """The change's own explanation, and the service's words about a copy that failed."""
+def _explanations(change: FileChange | StoreChange, keep: Copy | None = None) -> tuple[str, ...]:
+    """The change's own explanation, and the service's error message of a copy that failed."""
     of_failure = {Reason.REFUSED, Reason.INGEST_FAILED} & set(change.reasons)
     error = keep.error if keep and of_failure and keep.error not in change.detail else ""
     return tuple(escape_control(line) for text in (change.detail, error) for line in text.splitlines() if line.strip())
 
 
-def _note_row(note: Note, store: Store) -> PlanRow:
+def _note_row(note: Note, store: StorePlan) -> PlanRow:
     detail = f"owner: {note.detail}" if note.kind is NoteKind.FOREIGN and note.detail else note.detail
     detail = "" if detail == store.id else detail
     below = tuple(escape_control(line) for line in detail.splitlines() if line.strip())
@@ -118,8 +130,8 @@ def _note_row(note: Note, store: Store) -> PlanRow:
     return PlanRow("", key, wording.NOTES[note.kind], count=note.count, below=below)
 
 
-def report_rows(store: Store, outcomes: tuple[Outcome, ...]) -> tuple[PlanRow, ...]:
-    """One row for each outcome of a store, those that need a person first."""
+def report_rows(store: StorePlan, outcomes: tuple[Outcome, ...]) -> tuple[PlanRow, ...]:
+    """One row for each outcome of a store, those that need attention first."""
     changes = {change.key: change for change in store.files}
     nouns = {"": "store"} | {batch.id: "batch" for batch in store.batches}
     order = sorted(outcomes, key=lambda outcome: outcome.status not in (Status.FAILED, Status.UNKNOWN))
@@ -128,22 +140,22 @@ def report_rows(store: Store, outcomes: tuple[Outcome, ...]) -> tuple[PlanRow, .
 
 def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str) -> PlanRow:
     change = changes.get(outcome.key)
-    bad = outcome.status in (Status.FAILED, Status.UNKNOWN)
-    detail = outcome.detail.splitlines() if bad else []
-    request = [f"request {outcome.request_id}"] if bad and outcome.request_id not in outcome.detail else []
+    failed = outcome.status in (Status.FAILED, Status.UNKNOWN)
+    detail = outcome.detail.splitlines() if failed else []
+    request = [f"request {outcome.request_id}"] if failed and outcome.request_id not in outcome.detail else []
     done = sign_of(change) if change else wording.SIGNS[outcome.action]
     return PlanRow(
-        "!" if bad else "" if outcome.status is Status.SKIPPED else done,
+        "!" if failed else "" if outcome.status is Status.SKIPPED else done,
         escape_control(outcome.key) or STORE,
-        _became(outcome),
+        _outcome_text(outcome),
         size=upload_size(change) if outcome.status is Status.DONE and change else None,
         below=tuple(escape_control(line) for line in (*detail, *request) if line.strip()),
         noun=noun,
     )
 
 
-def _became(outcome: Outcome) -> str:
-    """What became of a change, in a few words."""
+def _outcome_text(outcome: Outcome) -> str:
+    """An outcome in a few words."""
     tries = f" after {outcome.attempts} attempts" if outcome.attempts > 1 else ""
     if outcome.status is Status.DONE:
         done = "created" if outcome.action is Action.CREATE and not outcome.key else wording.DONE[outcome.action]
@@ -157,15 +169,15 @@ def _became(outcome: Outcome) -> str:
 
 def outcomes_by_store(report: Report) -> dict[str, tuple[Outcome, ...]]:
     """A report's outcomes, store by store, in the plan's order."""
-    found: dict[str, list[Outcome]] = {store.key: [] for store in report.plan.stores}
+    by_store: dict[str, list[Outcome]] = {store.key: [] for store in report.plan.stores}
     for outcome in report.outcomes:
-        found.setdefault(outcome.store, []).append(outcome)
-    return {key: tuple(outcomes) for key, outcomes in found.items()}
+        by_store.setdefault(outcome.store, []).append(outcome)
+    return {key: tuple(outcomes) for key, outcomes in by_store.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """A live batch: what it is, then what is said of it."""
+    """A live batch: what it is, and the details below it."""
 
     sign: str
     id: str
@@ -175,8 +187,8 @@ class BatchRow:
     after: str = ""
 
 
-def batch_rows(store: Store) -> Iterator[BatchRow]:
-    """The store's batches under way: ours, and others'."""
+def batch_rows(store: StorePlan) -> Iterator[BatchRow]:
+    """The store's batches in progress, this manifest's and others'."""
     for batch in store.batches:
         yield _batch_row(store, batch)
     for note in store.notes:
@@ -185,52 +197,42 @@ def batch_rows(store: Store) -> Iterator[BatchRow]:
             yield BatchRow("", wording.short_id(note.key), text)
 
 
-def _batch_row(store: Store, batch: BatchChange) -> BatchRow:
+def _batch_row(store: StorePlan, batch: BatchChange) -> BatchRow:
     files, row_id = count_noun(batch.counts.total, "file"), wording.short_id(batch.id)
     wait = batch.action is Action.AWAIT
     if wait and not batch.unwanted:
-        as_it_is = "" if _corrected(store) else " as it is"
-        return BatchRow(wording.SIGNS[batch.action], row_id, f"{files}; every file is wanted{as_it_is}: wait")
-    so_far = wording.batch_progress(batch.counts)
+        return BatchRow(wording.SIGNS[batch.action], row_id, f"{files}; every file is wanted: wait")
+    progress = wording.batch_progress(batch.counts)
     open_files, unwanted = batch.counts.in_progress, len(batch.unwanted)
-    verdict = f"ours; {unwanted:,} of the {open_files:,} {'is' if unwanted == 1 else 'are'} no longer wanted as "
-    verdict += f"{'it is' if unwanted == 1 else 'they are'}: {'wait, then correct' if wait else 'cancel'}"
+    verdict = f"{unwanted:,} of the {open_files:,} {'is' if unwanted == 1 else 'are'} no longer wanted: "
+    verdict += "wait, then correct" if wait else "cancel"
     rest = open_files - unwanted
+    attached = f"the other {rest:,} {'is' if rest == 1 else 'are'} attached again without a new upload"
     return BatchRow(
         wording.SIGNS[batch.action],
         row_id,
-        f"{files}: {so_far}" if so_far else files,
+        f"{files}: {progress}" if progress else files,
         (verdict, *([escape_control(batch.detail)] if batch.detail else [])),
-        _unwanted(store, batch.unwanted),
-        "" if wait or rest < 1 else _again(rest),
+        _unwanted_variants(store, batch.unwanted),
+        "" if wait or rest < 1 else attached,
     )
 
 
-def _corrected(store: Store) -> bool:
-    """Whether attributes of files that are being ingested are put right meanwhile."""
-    return any(change.action is Action.AWAIT and change.fields for change in store.files)
-
-
-def _again(rest: int) -> str:
-    return f"the other {rest:,} {'is' if rest == 1 else 'are'} attached again, without a new upload"
-
-
-def _unwanted(store: Store, keys: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
+def _unwanted_variants(store: StorePlan, keys: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
     """Why files of a batch are no longer wanted, most files first."""
     changes = {change.key: change for change in store.files}
-    found = Counter((_why(changes.get(key)), folder_of(key)) for key in keys)
-    most = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
-    return tuple((why, count, escape_control(where)) for (why, where), count in most)
+    counts = Counter((_unwanted_reason(changes.get(key)), folder_of(key)) for key in keys)
+    by_count = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    return tuple((why, count, escape_control(where)) for (why, where), count in by_count)
 
 
-def _why(change: FileChange | None) -> str:
+def _unwanted_reason(change: FileChange | None) -> str:
     if change is None:
         return wording.REASONS[Reason.UNWANTED]
     if change.action is Action.CREATE:
         return "another version is wanted"
-    moved = [field for field in change.fields if field.name == "chunking"]
-    if moved:
-        return escape_control(f"chunking {moved[0].before} -> {moved[0].after}")
+    if chunking := next((field for field in change.fields if field.name == "chunking"), None):
+        return escape_control(f"chunking {chunking.before} -> {chunking.after}")
     return wording.reason_text(change.reasons)
 
 

@@ -1,15 +1,15 @@
-"""Search results as a terminal and a program see them."""
+"""Search results for a terminal and for a program."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 
+from vssync.document import document
 from vssync.model.marks import RESERVED_PREFIX
 from vssync.model.state import SearchHit
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands, escape_ci_commands_json
 from vssync.render.layout import View, wrap_sentences
-from vssync.text import escape_control
+from vssync.text import escape_ci_commands, escape_control
 
 _LINES = 4  # of each text, unless everything is asked for
 _INDENT = 6
@@ -19,13 +19,13 @@ def search_text(hits: tuple[SearchHit, ...], view: View) -> str:
     """The best chunks: score, file, attributes, and the beginning of the text."""
     if not hits:
         return "Nothing found."
-    return escape_ci_commands("\n\n".join("\n".join(_hit(hit, view)) for hit in hits))
+    return escape_ci_commands("\n\n".join("\n".join(_hit_lines(hit, view)) for hit in hits))
 
 
-def _hit(hit: SearchHit, view: View) -> list[str]:
+def _hit_lines(hit: SearchHit, view: View) -> list[str]:
     name = escape_control(hit.key or hit.filename or hit.file_id)
-    known = {name: value for name, value in sorted(hit.attributes.items()) if not name.startswith(RESERVED_PREFIX)}
-    attributes = ", ".join(f"{escape_control(name)} {wording.format_value(value)}" for name, value in known.items())
+    own = {name: value for name, value in sorted(hit.attributes.items()) if not name.startswith(RESERVED_PREFIX)}
+    attributes = ", ".join(f"{escape_control(name)} {wording.format_value(value)}" for name, value in own.items())
     text = wrap_sentences(escape_control(" ".join(hit.text.split())), _INDENT, view)
     cut = text if view.full or len(text) <= _LINES else [*text[: _LINES - 1], f"{text[_LINES - 1][:-3]}..."]
     below = [*(wrap_sentences(attributes, _INDENT, view) if attributes else []), *cut]
@@ -34,15 +34,4 @@ def _hit(hit: SearchHit, view: View) -> list[str]:
 
 def search_json(hits: tuple[SearchHit, ...]) -> str:
     """The same for a program."""
-    return escape_ci_commands_json(json.dumps([_plain(hit) for hit in hits], indent=2))
-
-
-def _plain(hit: SearchHit) -> dict[str, object]:
-    return {
-        "score": hit.score,
-        "key": hit.key,
-        "filename": hit.filename,
-        "file_id": hit.file_id,
-        "attributes": dict(hit.attributes),
-        "text": hit.text,
-    }
+    return document("search", results=[asdict(hit) | {"attributes": dict(hit.attributes)} for hit in hits])

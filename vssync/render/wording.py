@@ -1,7 +1,6 @@
-"""What things are called, and how names, numbers and values of others are made fit to print.
+"""Signs, phrases and totals: what things are called in every output.
 
-Signs and phrases exist here only. Every text of a manifest, a file name or a service passes through `clean` before
-it is laid out: a terminal, a log reader or a reviewer must not be steered by it.
+Every text of a manifest, a file name or a service passes through `escape_control` before it is laid out.
 """
 
 from __future__ import annotations
@@ -41,29 +40,29 @@ REASONS = {
     Reason.INGEST_CANCELLED: "ingestion cancelled",
     Reason.STALLED: "ingestion stalled",
     Reason.REFUSED: "refused by the service",
-    Reason.REQUESTED: "asked for by --replace",
-    Reason.UNMARKED: "without our mark",
+    Reason.REQUESTED: "requested with --replace",
+    Reason.UNMARKED: "unmanaged",
     Reason.SETTINGS_CHANGED: "settings changed",
     Reason.EXPIRED: "expired",
     Reason.UNWANTED: "no longer wanted",
     Reason.OTHER_OWNER: "another owner's",
     Reason.PROTECTED: "protected",
     Reason.NOT_ALLOWED: "needs a flag",
-    Reason.IMPOSSIBLE: "the service cannot",
+    Reason.IMPOSSIBLE: "not supported",
 }
 
 NOTES = {
-    NoteKind.KEPT: "left the manifest, kept",
+    NoteKind.KEPT: "not in the manifest, kept",
     NoteKind.SKIPPED: "skipped, live copy kept",
-    NoteKind.UNMANAGED: "without our mark, left alone",
+    NoteKind.UNMANAGED: "unmanaged, left alone",
     NoteKind.FOREIGN: "another owner's, left alone",
-    NoteKind.FOREIGN_BATCH: "not ours, left alone",
-    NoteKind.ADOPTABLE: "held back, waits for --adopt",
+    NoteKind.FOREIGN_BATCH: "not managed by this manifest, left alone",
+    NoteKind.ADOPTABLE: "waits for --adopt",
     NoteKind.UNREAD: "not compared since adoption",
     NoteKind.CHUNKING_REPORT: "other chunking reported",
     NoteKind.ATTRIBUTES_REPORT: "other attributes reported",
     NoteKind.DESCRIPTION: "description cannot change",
-    NoteKind.LEFT_STORE: "left the manifest, kept",
+    NoteKind.LEFT_STORE: "not in the manifest, kept",
 }
 
 DONE = {
@@ -74,29 +73,29 @@ DONE = {
     Action.ADOPT: "adopted",
     Action.AWAIT: "waited for",
     Action.CANCEL: "cancelled",
-    Action.REFUSE: "needs a person",
+    Action.REFUSE: "needs attention",
 }
 _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]+)")
 
 
 def heading_line(owner: str, service: ServiceSpec) -> str:
-    """The first line of everything: whose, which environment, where."""
+    """The first line of every output: owner, environment, service."""
     host = _HOST.match(service.data_url)
     place = service.region or (host.group(1) if host else "")
     return escape_control(f"{owner.replace('/', ', ', 1)}: {service.provider} {place}".rstrip())
 
 
 def reason_text(reasons: tuple[Reason, ...]) -> str:
-    """Why, in a few words: "content and chunking changed, ingestion failed"."""
+    """Reasons in a few words: "content and chunking changed, ingestion failed"."""
     words = [REASONS[reason] for reason in reasons]
     changed = [word.removesuffix(" changed") for word in words if word.endswith(" changed")]
     others = [word for word in words if not word.endswith(" changed")]
     return ", ".join([*([f"{join_words(changed)} changed"] if changed else []), *others])
 
 
-def format_value(it: Scalar | None) -> str:
+def format_value(value: Scalar | None) -> str:
     """An attribute's value as JSON writes it, so that "1" is not 1; `(none)` where there is none."""
-    return "(none)" if it is None else escape_control(json.dumps(it, ensure_ascii=False))
+    return "(none)" if value is None else escape_control(json.dumps(value, ensure_ascii=False))
 
 
 def cost_line(cost: Cost) -> str:
@@ -110,7 +109,7 @@ def cost_line(cost: Cost) -> str:
 
 
 def plan_line(counts: Counts, *, bold_delete: bool = False) -> str:
-    """The totals in their fixed form; what is rare is named only when there is some."""
+    """The totals in their fixed form; rare ones only when they are not zero."""
     deletions = f"{counts.delete:,} to delete"
     parts = [
         f"{counts.add:,} to add",
@@ -126,7 +125,7 @@ def plan_line(counts: Counts, *, bold_delete: bool = False) -> str:
 def rare_parts(counts: Counts) -> list[str]:
     """The parts of a total that most plans do not have."""
     need = "needs" if counts.refuse == 1 else "need"
-    parts = [(counts.adopt, "to adopt"), (counts.wait, "to wait for"), (counts.refuse, f"{need} a person")]
+    parts = [(counts.adopt, "to adopt"), (counts.wait, "to wait for"), (counts.refuse, f"{need} attention")]
     return [f"{count:,} {word}" for count, word in parts if count]
 
 

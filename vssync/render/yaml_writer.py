@@ -1,61 +1,56 @@
-"""Values as YAML that every reader takes for the same: a text has quotes where some YAML would see something else.
+"""Values as YAML that every reader understands alike: block style, in the order given, ambiguous texts in quotes.
 
-Block style, strings on one line, in the order given. No character can steer the terminal or the CI runner that shows
-it: what is invisible stands as an escape, which YAML reads back as the character.
+Invisible characters are written as escapes, so that none can steer a terminal or a CI runner.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-
-from vssync.render.escape import escape_ci_commands_json
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./*+-]*(?: [A-Za-z0-9_./*+][A-Za-z0-9_./*+-]*)*")
 _RESERVED = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))  # in YAML 1.1 or 1.2, in any case
-_UNPRINTABLE = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
 _WIDE = 100  # a list of plain values stands on one line up to here
 
 
 def yaml_text(tree: Mapping[str, Any]) -> str:
     """A mapping as a YAML document, without the last newline."""
-    return escape_ci_commands_json("\n".join(_mapping(tree)))
+    return "\n".join(_mapping_lines(tree)).replace("##[", "\\u0023#[")  # as in JSON, only strings in quotes hold it
 
 
-def _mapping(tree: Mapping[str, Any]) -> Iterator[str]:
+def _mapping_lines(tree: Mapping[str, Any]) -> Iterator[str]:
     for name, value in tree.items():
-        lines = _lines(value)
+        lines = _block_lines(value)
         if lines is None:
-            yield f"{yaml_scalar(name)}: {_inline(value)}"
+            yield f"{yaml_scalar(name)}: {_inline_text(value)}"
         else:
             yield f"{yaml_scalar(name)}:"
             yield from (f"  {line}" for line in lines)
 
 
-def _lines(value: Any) -> Iterator[str] | None:
+def _block_lines(value: Any) -> Iterator[str] | None:
     """A value that needs lines of its own, as these lines; None for one that stands beside its name."""
     if isinstance(value, Mapping) and value:
-        return _mapping(value)
-    if isinstance(value, list | tuple) and value and not _short(value):
-        return _sequence(value)
+        return _mapping_lines(value)
+    if isinstance(value, list | tuple) and value and not _fits_one_line(value):
+        return _sequence_lines(value)
     return None
 
 
-def _short(values: Sequence[Any]) -> bool:
-    return not any(isinstance(value, list | tuple | dict) for value in values) and len(_inline(values)) <= _WIDE
+def _fits_one_line(values: Sequence[Any]) -> bool:
+    return not any(isinstance(value, list | tuple | dict) for value in values) and len(_inline_text(values)) <= _WIDE
 
 
-def _sequence(values: Sequence[Any]) -> Iterator[str]:
+def _sequence_lines(values: Sequence[Any]) -> Iterator[str]:
     for value in values:
-        first, *rest = _lines(value) or (_inline(value),)
+        first, *rest = _block_lines(value) or (_inline_text(value),)
         yield f"- {first}"
         yield from (f"  {line}" for line in rest)
 
 
-def _inline(value: Any) -> str:
+def _inline_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(yaml_scalar(part) for part in value)}]"
     return "{}" if isinstance(value, Mapping) else yaml_scalar(value)
@@ -67,15 +62,8 @@ def yaml_scalar(value: str | float | bool | None) -> str:
         return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
     if _PLAIN.fullmatch(value) and value.lower() not in _RESERVED:
         return value
-    return visible_text(json.dumps(value, ensure_ascii=False), _escape)
+    return "".join(char if char.isprintable() else _escape_char(char) for char in json.dumps(value, ensure_ascii=False))
 
 
-def visible_text(text: str, escape: Callable[[str], str]) -> str:
-    """A text whose invisible characters are escaped."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(escape(char) if unicodedata.category(char) in _UNPRINTABLE else char for char in text)
-
-
-def _escape(char: str) -> str:
+def _escape_char(char: str) -> str:
     return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
 import tempfile
+from collections.abc import Iterable
+from contextlib import ExitStack
+from io import TextIOWrapper
 from pathlib import Path
+from typing import BinaryIO
 
 _TYPE_NAMES = {
     stat.S_IFREG: "a file",
@@ -23,22 +28,28 @@ def describe_file_type(mode: int) -> str:
     return _TYPE_NAMES.get(stat.S_IFMT(mode), "something unknown")
 
 
-def write_file(path: Path, text: str) -> None:
-    """Puts text into a file by a temporary one beside it and a rename. Raises OSError, which names this path."""
+def write_file(path: Path, text: str | Iterable[str]) -> None:
+    """Puts text into a file by a temporary one beside it and a rename; the text of a `.gz` is compressed.
+
+    Raises OSError, which names this path.
+    """
+    parts = (text,) if isinstance(text, str) else text
+    compressed = path.suffix == ".gz"
     try:
         if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
-            path.write_text(text, encoding="utf-8", newline="\n")
+            with path.open("wb") as file:
+                _write(file, parts, compressed=compressed)
         else:
-            _replace_file(path, text)
+            _replace_file(path, parts, compressed=compressed)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _replace_file(path: Path, text: str) -> None:
+def _replace_file(path: Path, parts: Iterable[str], *, compressed: bool) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            _write(file, parts, compressed=compressed)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
@@ -46,3 +57,14 @@ def _replace_file(path: Path, text: str) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _write(file: BinaryIO, parts: Iterable[str], *, compressed: bool) -> None:
+    with ExitStack() as stack:
+        sink: BinaryIO = file
+        if compressed:  # without name and time: the same plan is the same bytes
+            sink = stack.enter_context(gzip.GzipFile("", "wb", 6, file, mtime=0))  # type: ignore[assignment]
+        text = TextIOWrapper(sink, encoding="utf-8", newline="\n")
+        text.writelines(parts)
+        text.flush()
+        text.detach()

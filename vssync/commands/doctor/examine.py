@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -14,12 +13,10 @@ from vssync.commands.doctor.read_probes import run_read_probes
 from vssync.commands.doctor.tenancy import run_tenancy_probes
 from vssync.commands.doctor.write_probes import run_write_probes
 from vssync.commands.session import Session, Settings, open_session, prepare
+from vssync.document import document
 from vssync.endpoints import Endpoint, resolve_endpoint
 from vssync.errors import VssyncError
-from vssync.render.escape import escape_ci_commands_json
 from vssync.sources.load import LoadedManifest
-
-FORMAT = 1  # of the document
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +51,15 @@ def examine(
 
 def diagnosis_json(loaded: LoadedManifest, findings: Sequence[Finding], diagnosis: Diagnosis | None) -> str:
     """Everything found as JSON, for programs; without a diagnosis, the examination was cut short."""
-    found = {
-        "format": FORMAT,
-        "owner": loaded.desired.owner,
-        "provider": loaded.desired.service.provider,
-        "complete": diagnosis is not None,
-        "findings": [finding_dict(finding) for finding in findings],
-        "capabilities": dict(diagnosis.capabilities) if diagnosis and diagnosis.capabilities is not None else None,
-    }
-    return escape_ci_commands_json(json.dumps(found, indent=2))
+    capabilities = diagnosis.capabilities if diagnosis else None
+    return document(
+        "doctor",
+        owner=loaded.desired.owner,
+        provider=loaded.desired.service.provider,
+        complete=diagnosis is not None,
+        findings=[finding_dict(finding) for finding in findings],
+        capabilities=None if capabilities is None else dict(capabilities),
+    )
 
 
 def _connected(

@@ -1,0 +1,52 @@
+"""Plan files on disk: whole, equal for equal plans, compressed by their name, and named when they are damaged."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.render import builders as samples
+from vssync.commands.plan import load_plan, save_plan
+from vssync.errors import VssyncError
+
+ZIPPED = gzip.compress(b"{}", mtime=0)
+EVERYTHING = samples.SAMPLE_PLANS["everything"]()
+
+
+@pytest.mark.parametrize("name", ["plan.json", "plan.json.gz"])
+def test_a_saved_plan_is_loaded_as_it_was(tmp_path: Path, name: str) -> None:
+    save_plan(EVERYTHING, tmp_path / name)
+    assert load_plan(tmp_path / name) == EVERYTHING
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_name_in_gz_compresses_and_equal_plans_are_equal_bytes(tmp_path: Path) -> None:
+    plain, first, second = (tmp_path / name for name in ("plan.json", "first.json.gz", "second.json.gz"))
+    for path in (plain, first, second):
+        save_plan(EVERYTHING, path)
+    assert gzip.decompress(first.read_bytes()) == plain.read_bytes()
+    assert first.read_bytes() == second.read_bytes()
+    assert json.loads(plain.read_bytes())["kind"] == "plan"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("plan.json", b"\xff", "not UTF-8 text"),
+        ("plan.json", ZIPPED, "not UTF-8 text"),
+        ("plan.json.gz", b"{}", "its content is not gzip"),
+        ("plan.json.gz", ZIPPED[:-9], "its content is not gzip"),
+        ("plan.json.gz", ZIPPED[:10] + b"\xff" * 20, "its content is not gzip"),
+        ("plan.json.gz", ZIPPED, "it has no format"),
+    ],
+    ids=["not UTF-8", "compressed", "not compressed", "cut", "damaged", "no plan"],
+)
+def test_a_file_that_is_not_a_plan_is_named(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(VssyncError) as caught:
+        load_plan(tmp_path / name)
+    assert str(caught.value).startswith(f"{tmp_path / name}: ")
+    assert message in str(caught.value)

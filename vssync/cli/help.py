@@ -1,0 +1,78 @@
+"""How `--help` looks: short commands have one list of options, long ones a heading for each group; examples end it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from vssync.cli.examples import EXAMPLES
+
+OWN, SELECTION, LIMITS, MANIFEST, CONNECTION, OUTPUT = HEADINGS = (
+    "Options",
+    "What to change",
+    "Limits",
+    "Manifest",
+    "Connection",
+    "Output",
+)
+HELP_NAMES = ["-h", "--help"]
+_LONG = 12  # options, above which a command shows headings
+_NAMES_WIDTH = 30  # click's: columns that the names of an option take at most
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+
+
+class GroupedOption(click.Option):
+    """An option that stands under a heading."""
+
+    def __init__(self, names: list[str], *, heading: str, **attributes: Any) -> None:
+        super().__init__(names, **attributes)
+        self.heading = heading
+
+
+def option(*names: str, heading: str = OWN, **attributes: Any) -> Callable[[AnyFunction], AnyFunction]:
+    """`click.option` with a heading."""
+    return click.option(*names, cls=GroupedOption, heading=heading, **attributes)
+
+
+class Verb(click.Command):
+    """A command of vssync."""
+
+    def __init__(self, name: str, *, help: str = "", **attributes: Any) -> None:
+        summary = " ".join(help.partition("\n\n")[0].split())  # whole: click would cut it
+        # `-h` is said here, too, since a command may stand alone, in tests and in the command reference.
+        settings = {"help_option_names": HELP_NAMES}
+        super().__init__(
+            name, help=help, short_help=summary, epilog=_epilog(name), context_settings=settings, **attributes
+        )
+
+    def option_groups(self, context: click.Context) -> dict[str, list[tuple[str, str]]]:
+        """The names and help of each option, by heading."""
+        options = [parameter for parameter in self.get_params(context) if isinstance(parameter, click.Option)]
+        is_long = len(options) > _LONG
+        groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in HEADINGS}
+        for option in options:
+            if record := option.get_help_record(context):
+                heading = option.heading if is_long and isinstance(option, GroupedOption) else OWN
+                groups[heading].append(record)
+        return {heading: records for heading, records in groups.items() if records}
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the groups, their columns in line."""
+        groups = self.option_groups(context)
+        width = min(_NAMES_WIDTH, max(len(names) for records in groups.values() for names, _ in records))
+        for heading, records in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl([(names.ljust(width), meaning) for names, meaning in records])
+
+
+def verb(command: Callable[..., int]) -> Verb:
+    """Makes a function a command that bears its name."""
+    return click.command(command.__name__, cls=Verb)(command)
+
+
+def _epilog(command: str) -> str:
+    rows = EXAMPLES.get(command, ())
+    lines = [line for example, meaning in rows for line in (f"  {example}", f"      {meaning}")]
+    return "\n".join(["\b", "Examples:", *lines])

@@ -1,0 +1,140 @@
+"""A plan as a file: saved by one run, reviewed, and applied by another that finds the same world.
+
+The text is JSON, the same bytes for the same plan, one change a line. Loading trusts nothing in it; it ignores `counts`
+and `cost`, which are written for readers. This module reads and writes no file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from typing import Any
+
+from vssync.document import FORMAT, envelope, json_fields, json_text, json_value
+from vssync.errors import VssyncError
+from vssync.model.marks import AnyMark, parse_mark
+from vssync.model.plan import Plan, StorePlan
+from vssync.planner.estimate import count_changes, estimate_cost
+
+_NOT_READ = ("format", "kind", "vssync", "counts", "cost")
+_TOTALS = ("unchanged", "owned", "live", "wanted", "digest")  # of a store, written after its changes
+
+
+def dump(plan: Plan) -> str:
+    """The text of a plan file."""
+    return "".join(dump_lines(plan))
+
+
+def dump_lines(plan: Plan) -> Iterator[str]:
+    """The lines of a plan file, store by store and the totals last, so that a large plan is never one text."""
+    head = envelope("plan", **json_fields(plan, without=("stores",)))
+    yield "{\n" + "".join(f"{_member_text(name, value)},\n" for name, value in head.items()) + '"stores": [\n'
+    for number, store in enumerate(plan.stores, 1):
+        yield from _store_lines(store, end="\n" if number == len(plan.stores) else ",\n")
+    counts, cost = json_value(count_changes(plan)), json_value(estimate_cost(plan))
+    yield f"],\n{_member_text('counts', counts)},\n{_member_text('cost', cost)}\n}}\n"
+
+
+def _store_lines(store: StorePlan, end: str) -> Iterator[str]:
+    head = json_fields(store, without=("files", *_TOTALS))
+    yield "{\n" + "".join(f"{_member_text(name, value)},\n" for name, value in head.items()) + '"changes": [\n'
+    for number, change in enumerate(store.files, 1):
+        yield json_text(json_value(change)) + ("\n" if number == len(store.files) else ",\n")
+    totals = (_member_text(name, getattr(store, name)) for name in _TOTALS)
+    yield "],\n" + ",\n".join(totals) + "\n}" + end
+
+
+def _member_text(name: str, value: Any) -> str:
+    return f'"{name}": {json_text(value)}'
+
+
+class _Damage(Exception):
+    """Something in a plan file that is not of the form its place asks for."""
+
+
+def load(text: str) -> Plan:
+    """The plan of a plan file.
+
+    Raises VssyncError, which names the place, for anything that is not one or that a newer version wrote.
+    """
+    content = _parse_json(text)
+    _check_envelope(content)
+    try:
+        return _decode_plan({name: value for name, value in content.items() if name not in _NOT_READ})
+    except _Damage as damage:
+        raise VssyncError(f"The plan file is damaged: {damage}. Make a new plan.") from None
+
+
+def _parse_json(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text, parse_constant=_parse_number, parse_float=_parse_number)
+    except (ValueError, RecursionError) as error:
+        raise VssyncError(f"The plan file is not JSON: {error}. Make a new plan.") from None
+    if not isinstance(content, dict) or "format" not in content:
+        raise VssyncError("The plan file is not a plan: it has no format. Make one with `vssync plan --out FILE`.")
+    return content
+
+
+def _parse_number(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is not a number")
+    return number
+
+
+def _check_envelope(content: Mapping[str, Any]) -> None:
+    version = content["format"]
+    if type(version) is not int or version < 1:
+        raise VssyncError(f"The plan file has the format {version!r}, which does not exist. Make a new plan.")
+    if version > FORMAT:
+        raise VssyncError(
+            f"The plan file has format {version}, and this vssync reads formats up to {FORMAT}: "
+            "apply it with the vssync that wrote it, or make a new plan."
+        )
+    if (kind := content.get("kind")) != "plan":
+        raise VssyncError(f"The plan file is not a plan: its kind is {kind!r}. Make one with `vssync plan --out FILE`.")
+
+
+def _decode_plan(content: dict[str, Any]) -> Plan:
+    """The plan; what it calls the files of a store are the `changes` of its store in the text."""
+    from msgspec import ValidationError, convert  # most commands read no plan
+
+    stores = content.get("stores")
+    for number, store in enumerate(stores if isinstance(stores, list) else ()):
+        if isinstance(store, dict):
+            if "files" in store:
+                raise _Damage(f"stores[{number}]: unknown field 'files'")
+            store["files"] = store.pop("changes", [])
+    try:
+        plan = convert(content, Plan, dec_hook=_decode_mark)
+    except ValidationError as error:
+        problem, _, path = str(error).replace("`", "").partition(" - at $")
+        raise _Damage(_with_place(path, problem[0].lower() + problem[1:])) from None
+    _refuse_unknown(content, plan)
+    return plan
+
+
+def _decode_mark(kind: type, value: Any) -> AnyMark:
+    if kind is not AnyMark or not isinstance(value, str):
+        raise TypeError(f"expected str, got {type(value).__name__}")
+    return parse_mark(value)
+
+
+def _with_place(path: str, problem: str) -> str:
+    path = re.sub(r"^(stores\[\d+\])\.files", r"\1.changes", path.removeprefix("."))
+    return f"{path}: {problem}" if path else problem
+
+
+def _refuse_unknown(content: Any, value: Any, path: str = "") -> None:
+    """Raises _Damage for a field that nothing reads: a misspelt option would pass for one that was not given."""
+    if isinstance(content, list):
+        for number, item in enumerate(content):
+            _refuse_unknown(item, value[number], f"{path}[{number}]")
+    elif isinstance(content, dict) and is_dataclass(value):
+        if unknown := content.keys() - value.__dataclass_fields__.keys():
+            raise _Damage(_with_place(path, f"unknown field {min(unknown)!r}"))
+        for name, item in content.items():
+            if isinstance(item, (dict, list)):
+                _refuse_unknown(item, getattr(value, name), f"{path}.{name}")
