@@ -268,26 +268,23 @@ def transport_error(request: httpx.Request, failure: Failure, cause: Exception, 
     reason = str(cause) or type(cause).__name__
     if failure.sent and not idempotent:
         return errors.lost_reply_error(request.method, request.url.path, errors.redact(request, reason))
-    problem, way_out = _diagnose(cause)
+    way_out = errors.CHECK_ADDRESS
+    if _caused_by(cause, ssl.SSLCertVerificationError):
+        problem = "its certificate is not trusted"
+        way_out = "behind a proxy or authority of your own, name its certificates in SSL_CERT_FILE"
+    elif isinstance(cause, ResponseTooLarge):
+        problem = "its answer cannot be read"
+    elif _caused_by(cause, UnicodeError, socket.gaierror):
+        problem, way_out = "no such host", "check the region, the address and your DNS"
+    elif _caused_by(cause, ssl.SSLError):
+        problem = "no TLS connection"
+    else:
+        problem, way_out = "cannot be reached", "check the address, the network and the proxy settings"
     return errors.unreachable_error(request, errors.redact(request, f"{problem}: {reason}"), way_out)
 
 
-def _diagnose(cause: Exception) -> tuple[str, str]:
-    """What is wrong, and the way out."""
-    if _caused_by(cause, ssl.SSLCertVerificationError):
-        way_out = "behind a proxy or authority of your own, name its certificates in SSL_CERT_FILE"
-        return "its certificate is not trusted", way_out
-    if isinstance(cause, ResponseTooLarge):
-        return "its answer cannot be read", errors.CHECK_ADDRESS
-    if _caused_by(cause, UnicodeError) or _caused_by(cause, socket.gaierror):
-        return "no such host", "check the region, the address and your DNS"
-    if _caused_by(cause, ssl.SSLError):
-        return "no TLS connection", errors.CHECK_ADDRESS
-    return "cannot be reached", "check the address, the network and the proxy settings"
-
-
-def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Whether an exception, or what led to it, is of a kind."""
-    while error is not None and not isinstance(error, kind):
+def _caused_by(error: BaseException | None, *kinds: type[BaseException]) -> bool:
+    """Whether an exception, or what led to it, is of these kinds."""
+    while error is not None and not isinstance(error, kinds):
         error = error.__cause__ or error.__context__
     return error is not None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -89,9 +89,9 @@ class RunSettings:
 class ServiceRecord:
     """What a run learns of the service: capabilities it lacks, file types it refuses. Thread-safe."""
 
-    def __init__(self, capabilities: Capabilities, lock: AbstractContextManager[object]) -> None:
+    def __init__(self, capabilities: Capabilities) -> None:
         self.capabilities = capabilities  # as stated, and less what the service refuses
-        self._lock = lock
+        self._lock = threading.Lock()
         self._accepted: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._notices: set[str] = set()
@@ -132,12 +132,11 @@ class ApplyRun:
     settings: RunSettings = RunSettings()
     service: ServiceRecord = field(init=False)
     results: Results = field(init=False)
-    ledger: UploadLedger = field(init=False)
+    ledger: UploadLedger = field(default_factory=UploadLedger, init=False)
 
     def __post_init__(self) -> None:
-        self.service = ServiceRecord(self.settings.capabilities, self.pool.new_lock())
-        self.results = Results(self.client.clock.monotonic, self.pool.new_lock())
-        self.ledger = UploadLedger(self.pool.new_lock)
+        self.service = ServiceRecord(self.settings.capabilities)
+        self.results = Results(self.client.clock.monotonic)
 
     @property
     def client(self) -> Client:

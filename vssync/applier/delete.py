@@ -40,23 +40,23 @@ def delete_unused_uploads(run: ApplyRun, owner: str) -> None:
     unheld = {file_id: entry for file_id, entry in deletes.items() if file_id not in held}
     for file_id in deletes.keys() - unheld.keys():
         run.ledger.record_gone(file_id)
+
+    def delete(file_id: str) -> None:
+        try:
+            run.writes.delete_upload(file_id)
+            run.ledger.record_gone(file_id)
+        except VssyncError as error:
+            run.ledger.schedule_delete(file_id, f"{unheld[file_id].why}; {error}")
+        finally:
+            run.watcher.on_upload_deleted()
+
     run.watcher.on_cleanup(len(unheld))
-    run.pool.map(lambda file_id: _delete(run, file_id, unheld[file_id].why), unheld)
+    run.pool.map(delete, unheld)
 
 
 def _still_listed(deletes: Mapping[str, LedgerEntry], held: Mapping[str, frozenset[str]]) -> list[str]:
     """What is still listed where it was detached: some services are late."""
     return [file_id for file_id, entry in deletes.items() if entry.detached_from in held.get(file_id, ())]
-
-
-def _delete(run: ApplyRun, file_id: str, why: str) -> None:
-    try:
-        run.writes.delete_upload(file_id)
-        run.ledger.record_gone(file_id)
-    except VssyncError as error:
-        run.ledger.schedule_delete(file_id, f"{why}; {error}")
-    finally:
-        run.watcher.on_upload_deleted()
 
 
 def declared_stores(desired: Desired) -> frozenset[str]:
@@ -69,22 +69,17 @@ def held_file_ids(client: Client, pool: Pool, owner: str, declared: Collection[s
 
     Raises ServiceError when any of the listings fails.
     """
-    stores = [
-        store
-        for store in client.list_stores()
-        if store.id in declared or store.name in declared or _has_same_name(store, owner)
-    ]
+
+    def is_ours(store: LiveStore) -> bool:
+        """Marks of all environments of a name count; so does one that cannot be read, to be safe."""
+        mark, name = store.mark, owner.partition("/")[0]
+        has_same_name = mark.owner.partition("/")[0] == name if isinstance(mark, StoreMark) else mark is not None
+        return store.id in declared or store.name in declared or has_same_name
+
+    stores = list(filter(is_ours, client.list_stores()))
     listings = pool.map(lambda store: client.list_files(store.id, store.counts.total), stores)
     held: dict[str, frozenset[str]] = {}
     for store, files in zip(stores, listings, strict=True):
         for file in files:
             held[file.id] = held.get(file.id, frozenset()) | {store.id}
     return held
-
-
-def _has_same_name(store: LiveStore, owner: str) -> bool:
-    """Marks of all environments of a name count; so does one that cannot be read, to be safe."""
-    mark = store.mark
-    return mark is not None and (
-        not isinstance(mark, StoreMark) or mark.owner.split("/")[0] == owner.split("/", maxsplit=1)[0]
-    )

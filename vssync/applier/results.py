@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from vssync.errors import LostReply, VssyncError
@@ -61,9 +61,9 @@ class Results:
     `now` gives monotonic seconds.
     """
 
-    def __init__(self, now: Callable[[], float], lock: AbstractContextManager[object]) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._lock = lock
+        self._lock = threading.Lock()
         self._records: dict[tuple[str, str], _ChangeRecord] = {}
         self.any_failed = False  # so far
 

@@ -77,8 +77,12 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
                 lambda: _upload(store, put),
             )
             store.run.watcher.on_uploaded(store.key, put.file.size)
-        if put.gap:
-            _detach_before_attach(store, put)
+        for drop in put.drops if put.gap else ():
+            if drop.file_id == put.file_id:
+                store.writes.detach(store.id, drop.file_id, ours=put.is_our_upload, file=put.file)
+            else:
+                store.detach_copy(drop)
+            wait_until_detached(store, drop.file_id)  # attaching too early is ignored as "already attached"
     except VssyncError as error:
         if uploaded:
             store.run.ledger.schedule_delete(uploaded, f"upload of {put.key} that was not used")
@@ -121,9 +125,8 @@ def _upload(store: StoreContext, put: Put) -> str:
         try:
             return _send(store, put)
         except LostReply as error:
-            store.run.ledger.record_suspect(
-                f"upload of {put.key} as {put.file.filename}, {put.file.size} bytes: {error}"
-            )
+            upload = f"upload of {put.key} as {put.file.filename}, {put.file.size} bytes"
+            store.run.ledger.record_suspect(f"{upload}: {error}")
             if sends == _MAX_SENDS:
                 raise
         store.run.results.record_retry(store.key, put.key)
@@ -132,27 +135,16 @@ def _upload(store: StoreContext, put: Put) -> str:
 def _send(store: StoreContext, put: Put) -> str:
     created: list[str] = []
     sent_at = store.client.service_date
+
+    def recover(lost: LostReply) -> str:
+        return recover_upload(store, put.file, sent_at, lost)
+
     try:
-        return store.writes.upload(
-            store.run.settings.root,
-            put.file,
-            created.append,
-            lambda lost: recover_upload(store, put.file, sent_at, lost),
-        )
+        return store.writes.upload(store.run.settings.root, put.file, created.append, recover)
     except VssyncError:
         for file_id in created:
             store.run.ledger.schedule_delete(file_id, f"upload of {put.key} that was not used")
         raise
-
-
-def _detach_before_attach(store: StoreContext, put: Put) -> None:
-    """Detaches what must go first, and sees it gone: attaching too early is ignored as "already attached"."""
-    for drop in put.drops:
-        if drop.file_id == put.file_id:
-            store.writes.detach(store.id, drop.file_id, ours=put.is_our_upload, file=put.file)
-        else:
-            store.detach_copy(drop)
-        wait_until_detached(store, drop.file_id)
 
 
 def recover_upload(store: StoreContext, file: DesiredFile, sent_at: int | None, lost: LostReply) -> str:
