@@ -90,7 +90,12 @@ def resolve_endpoint(service: ServiceSpec, caller: Caller, environment: Mapping[
     auth = choice.auth()
     data, control, region = choice.addresses(auth)
     _check_hosts(choice, {"data_url": data, "control_url": control}, sends_key=auth is AuthKind.BEARER)
-    _check_fields(provider, service, auth)
+    for needed in provider.required:
+        if not getattr(service, needed.name) and (auth.signs or not needed.signed):
+            raise EndpointError(f"service.{needed.name}: missing; {needed.reason}")
+    for name, value in (("project", service.project), ("compartment", service.compartment)):
+        if value and not _HEADER.fullmatch(value):
+            raise EndpointError(f"service.{name}: {value[:80]!a} holds characters that no identifier has")
     project = {"OpenAI-Project": service.project} if service.project else {}
     compartment = {"opc-compartment-id": service.compartment} if service.compartment else {}
     return Endpoint(
@@ -217,12 +222,3 @@ def _allowed_hosts(entries: tuple[str, ...], source: str) -> frozenset[str]:
     if not all(_ALLOWED.fullmatch(entry) for entry in entries):
         raise UsageProblem(f"{source}: takes hosts only, such as gateway.example.com or gateway.example.com:8443")
     return frozenset(entry.lower() for entry in entries)
-
-
-def _check_fields(provider: Provider, service: ServiceSpec, auth: AuthKind) -> None:
-    for needed in provider.required:
-        if not getattr(service, needed.name) and (auth.signs or not needed.signed):
-            raise EndpointError(f"service.{needed.name}: missing; {needed.reason}")
-    for name, value in (("project", service.project), ("compartment", service.compartment)):
-        if value and not _HEADER.fullmatch(value):
-            raise EndpointError(f"service.{name}: {value[:80]!a} holds characters that no identifier has")

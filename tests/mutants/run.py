@@ -72,8 +72,8 @@ MUTANTS = (
     Mutant(
         "second-store-after-a-lost-reply",
         "vssync/applier/stores.py",
-        "if created := poll_until(run, find, timeout=run.settings.grace):",
-        "if created := str():",
+        "live = poll_until(run, find, timeout=run.settings.grace)",
+        "live = None",
     ),
     Mutant(
         "take-the-expired-store-for-its-replacement",

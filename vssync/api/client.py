@@ -19,8 +19,8 @@ from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse
 from vssync.api.rate_limit import Clock
 from vssync.errors import AccessDenied, Answer, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
-from vssync.model import state
 from vssync.model.marks import Mark
+from vssync.model.state import Attributes, Chunking, FileStatus, LiveBatch, LiveFile, LiveStore, SearchHit, Upload
 from vssync.providers import Bucket
 
 Typed = TypeVar("Typed")
@@ -30,12 +30,12 @@ PURPOSE = "assistants"
 class Client:
     """Thread-safe; every method may raise ServiceError, and writes that are not idempotent LostReply."""
 
-    def __init__(self, sender: Sender, *, capabilities: state.Capabilities) -> None:
+    def __init__(self, sender: Sender, *, lists_batches: bool) -> None:
         self.sender = sender
         self.clock: Clock = sender.clock
         self.service_date: int | None = None  # its clock at its newest answer, in seconds since the epoch
         self.listed_count = 0  # objects that listings returned so far; those seen from both ends count twice
-        self._capabilities = capabilities
+        self._lists_batches = lists_batches
 
     def close(self) -> None:
         """Closes its connections, and the embedded service."""
@@ -43,19 +43,18 @@ class Client:
 
     # -- stores ------------------------------------------------------------------------------------------
 
-    def list_stores(self) -> tuple[state.LiveStore, ...]:
+    def list_stores(self) -> tuple[LiveStore, ...]:
         """All stores, complete."""
         return self._list("/vector_stores", parse.parse_store, Plane.CONTROL)
 
-    def create_store(self, body: Mapping[str, Any]) -> state.LiveStore:
-        """A new store with these settings."""
+    def create_store(self, body: Mapping[str, Any]) -> LiveStore:
         return self._read(Call("POST", "/vector_stores", Plane.CONTROL, body=body, idempotent=False), parse.parse_store)
 
-    def update_store(self, store_id: str, body: Mapping[str, Any]) -> state.LiveStore:
+    def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
         """The store with these settings; name, metadata and expiry only (OpenAI spec)."""
         return self._read(Call("POST", _store_path(store_id), Plane.CONTROL, body=body), parse.parse_store)
 
-    def get_store(self, store_id: str) -> state.LiveStore:
+    def get_store(self, store_id: str) -> LiveStore:
         """One store; NotFound may also mean that the caller may not see it."""
         return self._read(Call("GET", _store_path(store_id), Plane.CONTROL), parse.parse_store)
 
@@ -63,7 +62,7 @@ class Client:
         """Deletes a store; its Files stay (OpenAI spec). Deleting it twice is fine."""
         self._delete(Call("DELETE", _store_path(store_id), Plane.CONTROL))
 
-    def search_store(self, store_id: str, query: str, max_results: int) -> tuple[state.SearchHit, ...]:
+    def search_store(self, store_id: str, query: str, max_results: int) -> tuple[SearchHit, ...]:
         """The best chunks for a question, at most so many (1..50)."""
         body = {"query": query, "max_num_results": max_results}
         call = Call("POST", _store_path(store_id, "search"), body=body, timeout=SEARCH_TIMEOUT)
@@ -71,7 +70,7 @@ class Client:
 
     # -- a store's files ---------------------------------------------------------------------------------
 
-    def list_files(self, store_id: str, expected: int = 0) -> tuple[state.LiveFile, ...]:
+    def list_files(self, store_id: str, expected: int = 0) -> tuple[LiveFile, ...]:
         """All files of a store, complete: from both ends at once, and from one when that gave fewer than expected."""
         path = _store_path(store_id, "files")
 
@@ -91,17 +90,14 @@ class Client:
         """Whether the store can be used: some services answer 404 for a while after creating it."""
         return self._exists(Call("GET", _store_path(store_id, "files"), params={"limit": 1}))
 
-    def get_file(self, store_id: str, file_id: str) -> state.LiveFile:
-        """One file of a store."""
+    def get_file(self, store_id: str, file_id: str) -> LiveFile:
         return self._read(Call("GET", _store_path(store_id, "files", file_id)), parse.parse_store_file)
 
     def is_attached(self, store_id: str, file_id: str) -> bool:
         """Whether a store still has this file."""
         return self._exists(Call("GET", _store_path(store_id, "files", file_id)))
 
-    def set_attributes(
-        self, store_id: str, file_id: str, attributes: state.Attributes, mark: Mark | None = None
-    ) -> state.LiveFile:
+    def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark | None = None) -> LiveFile:
         """Replaces a store file's attributes as a whole, its mark among them."""
         body = {"attributes": with_mark(attributes, mark)}
         return self._read(Call("POST", _store_path(store_id, "files", file_id), body=body), parse.parse_store_file)
@@ -110,7 +106,7 @@ class Client:
         """Takes a file out of a store; the File stays (OpenAI spec). Deleting it twice is fine."""
         self._delete(Call("DELETE", _store_path(store_id, "files", file_id)))
 
-    def attach_file(self, store_id: str, entry: AttachmentEntry) -> state.LiveFile:
+    def attach_file(self, store_id: str, entry: AttachmentEntry) -> LiveFile:
         """Attaches one file. A file that is attached already is an error for some services: check first."""
         return self._read(_attach_call(store_id, "files", entry.body(), 1), parse.parse_store_file)
 
@@ -125,8 +121,8 @@ class Client:
         self,
         store_id: str,
         file_ids: Sequence[str],
-        attributes: state.Attributes,
-        chunking: state.Chunking,
+        attributes: Attributes,
+        chunking: Chunking,
         mark: Mark | None = None,
     ) -> BatchPoll:
         """Attaches files that share attributes, chunking and mark, for services that take no `files`."""
@@ -137,7 +133,7 @@ class Client:
         """A batch's progress. The id in the answer is not trusted: some services echo another object's."""
         return self._poll(Call("GET", _store_path(store_id, "file_batches", batch_id)))
 
-    def list_batch_files(self, store_id: str, batch_id: str) -> tuple[state.LiveFile, ...]:
+    def list_batch_files(self, store_id: str, batch_id: str) -> tuple[LiveFile, ...]:
         """All files of a batch, complete."""
         return self._list(_store_path(store_id, "file_batches", batch_id, "files"), parse.parse_store_file)
 
@@ -145,9 +141,9 @@ class Client:
         """Asks a batch to stop; what is completed stays, and it may go on for a while."""
         self._send(Call("POST", _store_path(store_id, "file_batches", batch_id, "cancel")))
 
-    def list_batches(self, store_id: str) -> tuple[state.LiveBatch, ...] | None:
+    def list_batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
         """A store's unfinished batches with their files; None where the service does not list batches."""
-        if not self._capabilities.list_batches:
+        if not self._lists_batches:
             return None
         try:
             batches = self._list(_store_path(store_id, "file_batches"), parse.parse_batch)
@@ -155,17 +151,17 @@ class Client:
             if missing_from_list_error(error) is None:
                 raise
             if is_permanent(error):
-                self._capabilities = replace(self._capabilities, list_batches=False)
+                self._lists_batches = False
             return None
         return tuple(
             replace(batch, file_ids=tuple(file.id for file in self.list_batch_files(store_id, batch.id)))
             for batch in batches
-            if batch.status == state.FileStatus.IN_PROGRESS
+            if batch.status == FileStatus.IN_PROGRESS
         )
 
     # -- uploads -----------------------------------------------------------------------------------------
 
-    def upload_file(self, handle: BinaryIO, filename: str) -> state.Upload:
+    def upload_file(self, handle: BinaryIO, filename: str) -> Upload:
         """Uploads from the handle's start to its end, without holding the bytes in memory."""
 
         def parts() -> Mapping[str, tuple[str, BinaryIO, str]]:
@@ -183,11 +179,10 @@ class Client:
         )
         return self._read(call, parse.parse_upload)
 
-    def get_upload(self, file_id: str) -> state.Upload:
-        """One File object."""
+    def get_upload(self, file_id: str) -> Upload:
         return self._read(Call("GET", url_path("files", file_id)), parse.parse_upload)
 
-    def list_uploads(self) -> Iterator[state.Upload]:
+    def list_uploads(self) -> Iterator[Upload]:
         """All Files of our purpose, whoever's, newest first; each page is fetched when it is needed.
 
         Complete only when it is read to the end. Raises ServiceError on the way, when a page fails or is malformed.

@@ -41,7 +41,7 @@ def connect(
     hosts = (httpx.URL(url).host for url in (endpoint.data_url, endpoint.control_url))
     http = _http(auth, workers, transport, [host for host in hosts if is_loopback(host)])
     sender = Sender(http, bases, RateLimiter(clock, per_minute), clock, endpoint.provider)
-    return Client(sender, capabilities=endpoint.capabilities)
+    return Client(sender, lists_batches=endpoint.capabilities.list_batches)
 
 
 def _http(

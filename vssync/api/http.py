@@ -107,10 +107,7 @@ class Sender:
         self._http.close()
 
     def send(self, call: Call) -> Reply:
-        """The reply, after as many attempts as the retry table allows.
-
-        Raises ServiceError, and LostReply for a write that may have taken effect.
-        """
+        """The reply, after retries. Raises ServiceError, and LostReply for a write that may have taken effect."""
         started = self.clock.monotonic()
         attempt = 0
         while True:
@@ -146,7 +143,18 @@ class Sender:
         with self._lock:
             self.request_count += 1
         trace = ConnectionTrace()
-        request = self._build(call, trace)
+        url, headers = self._bases[call.plane]
+        request = self._http.build_request(
+            call.method,
+            url + call.path,
+            params=call.params or None,
+            json=call.body,
+            data=call.form,
+            files=call.files() if call.files else None,
+            headers=headers,
+            timeout=httpx.Timeout(call.timeout, connect=CONNECT_TIMEOUT, write=WRITE_TIMEOUT, pool=None),
+            extensions={"trace": trace},
+        )
         started = self.clock.monotonic()
         try:
             streamed = self._http.send(request, stream=True)
@@ -161,20 +169,6 @@ class Sender:
         log.info("%s %s %d %d ms%s", call.method, path, response.status_code, milliseconds, suffix)
         self._unreachable.discard(call.plane)
         return self._parse(call, response)
-
-    def _build(self, call: Call, trace: ConnectionTrace) -> httpx.Request:
-        url, headers = self._bases[call.plane]
-        return self._http.build_request(
-            call.method,
-            url + call.path,
-            params=call.params or None,
-            json=call.body,
-            data=call.form,
-            files=call.files() if call.files else None,
-            headers=headers,
-            timeout=httpx.Timeout(call.timeout, connect=CONNECT_TIMEOUT, write=WRITE_TIMEOUT, pool=None),
-            extensions={"trace": trace},
-        )
 
     def _parse(self, call: Call, response: httpx.Response) -> Reply | tuple[Failure, ServiceError]:
         is_first = call.plane not in self._responded

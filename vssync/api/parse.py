@@ -84,15 +84,14 @@ class MalformedResponse(Exception):
 
 def parse_store(body: Body) -> LiveStore:
     """A vector store."""
-    store_id = _id(body)
-    expires = body.get("expires_after")
+    expires = _mapping(_mapping(body).get("expires_after"))
     return LiveStore(
-        id=store_id,
+        id=_id(body),
         name=_text(body.get("name")),
         status=_state(StoreStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
         metadata={str(k): _text(v) for k, v in _mapping(body.get("metadata")).items()},
-        expires_after_days=_int(expires.get("days")) if isinstance(expires, Mapping) else None,
+        expires_after_days=_int(expires.get("days")) if expires else None,
         description=_text(body.get("description")),
         counts=_counts(body.get("file_counts")),
     )
@@ -102,25 +101,25 @@ def parse_store_file(body: Body) -> LiveFile:
     """A File attached to a store."""
     attributes = _attributes(body.get("attributes"))
     mark = attributes.pop(MARK, None)
+    error = _mapping(body.get("last_error"))
     return LiveFile(
         id=_id(body),
         status=_state(FileStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
         attributes=attributes,
         chunking=_chunking(body.get("chunking_strategy")),
-        error=_error(body.get("last_error")),
+        error=IngestError(_text(error.get("code")), _text(error.get("message"))) if error else None,
         mark=None if mark is None else parse_mark(str(mark)),
     )
 
 
-def parse_batch(body: Body, file_ids: tuple[str, ...] | None = None) -> LiveBatch:
-    """A file batch."""
+def parse_batch(body: Body) -> LiveBatch:
+    """A file batch, without its files."""
     return LiveBatch(
         id=_id(body),
         status=_state(FileStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
         counts=_counts(body.get("file_counts")),
-        file_ids=file_ids,
     )
 
 
@@ -184,11 +183,8 @@ def _mapping(value: object) -> Body:
 
 
 def _attributes(value: object) -> dict[str, Scalar]:
-    return {str(k): _scalar(v) for k, v in _mapping(value).items() if v is not None}
-
-
-def _scalar(value: object) -> Scalar:
-    return value if isinstance(value, str | int | float | bool) else str(value)
+    present = ((str(k), v) for k, v in _mapping(value).items() if v is not None)
+    return {name: v if isinstance(v, str | int | float | bool) else str(v) for name, v in present}
 
 
 def _chunking(value: object) -> Chunking | None:
@@ -200,11 +196,6 @@ def _chunking(value: object) -> Chunking | None:
     if kind != "static" or not static:
         return None
     return Chunking(_int(static.get("max_chunk_size_tokens")), _int(static.get("chunk_overlap_tokens")))
-
-
-def _error(value: object) -> IngestError | None:
-    error = _mapping(value)
-    return IngestError(_text(error.get("code")), _text(error.get("message"))) if error else None
 
 
 def _counts(value: object) -> FileCounts:

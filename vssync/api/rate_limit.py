@@ -5,49 +5,36 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from vssync.errors import UsageProblem
 from vssync.providers import Bucket, Provider
-
-
-class Clock(Protocol):
-    """Monotonic seconds and waiting; tests bring one that does not wait."""
-
-    def monotonic(self) -> float: ...
-
-    def sleep(self, seconds: float) -> None: ...
-
-    def interrupt(self) -> None:
-        """Ends all waiting, and lets nothing new begin."""
-
-    def check(self) -> None:
-        """Raises Interrupted once `interrupt` was called."""
 
 
 class Interrupted(Exception):
     """The run was asked to stop while it waited."""
 
 
-@dataclass(frozen=True, slots=True)
-class SystemClock:
-    """Real time; waiting ends at once, with `Interrupted`, when `stop` is set."""
+class Clock:
+    """Monotonic seconds and waiting; tests bring one that does not wait."""
 
-    stop: threading.Event = field(default_factory=threading.Event)
+    def __init__(self) -> None:
+        self._stop = threading.Event()
 
     def monotonic(self) -> float:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        if self.stop.wait(seconds):
+        """Waits; ends at once, with Interrupted, once `interrupt` was called."""
+        if self._stop.wait(seconds):
             raise Interrupted
 
     def interrupt(self) -> None:
-        self.stop.set()
+        """Ends all waiting, and lets nothing new begin."""
+        self._stop.set()
 
     def check(self) -> None:
-        if self.stop.is_set():
+        """Raises Interrupted once `interrupt` was called."""
+        if self._stop.is_set():
             raise Interrupted
 
 
@@ -55,10 +42,7 @@ Rates = Mapping[Bucket, int]
 
 
 def rates(provider: Provider, changed: str = "") -> Rates:
-    """How many of each a minute: the provider's own limits, with what `uploads=500,files=0` changes; 0 is unlimited.
-
-    Raises UsageProblem for a name or number that makes no sense.
-    """
+    """The provider's limits a minute, with what `uploads=500,files=0` changes; 0 is none. Raises UsageProblem."""
     result = dict(provider.rates)
     for part in filter(None, (part.strip() for part in changed.split(","))):
         name, _, number = part.partition("=")

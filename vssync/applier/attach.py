@@ -130,10 +130,7 @@ def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], erro
 
 
 def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
-    """Of files refused together, those whose type was not refused alone; the others end here.
-
-    Halving goes on as long as a type is not known to be refused, so a few bad files do not condemn the good ones.
-    """
+    """Of files refused together, those whose type was not refused alone; the others end here."""
     accepted = []
     for file in files:
         if store.run.service.is_refused_type(file.put.file.extension):

@@ -36,10 +36,7 @@ class StoreWorkload:
 
 
 class Watcher:
-    """Told of progress while a run goes on; it does nothing, so override what you want. Thread-safe and quick.
-
-    `store` is always the store's key in the manifest.
-    """
+    """Told of progress; override what you want. Thread-safe and quick. `store` is always the key in the manifest."""
 
     __slots__ = ()
 
@@ -71,14 +68,11 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What one apply is told. Durations are seconds.
-
-    `declared` are ids and names of the manifest's stores, to tell those that carry no mark.
-    """
+    """What one apply is told. Durations are seconds."""
 
     root: Path = Path()
     capabilities: Capabilities = field(default_factory=Capabilities)
-    declared: frozenset[str] = frozenset()
+    declared: frozenset[str] = frozenset()  # ids and names of the manifest's stores, some of which carry no mark
     fail_fast: bool = False
     first_pause: float = 0.5  # between two looks, unless the service gives a hint; it doubles up to the longest
     longest_pause: float = 10.0

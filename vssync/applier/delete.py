@@ -65,10 +65,7 @@ def declared_stores(desired: Desired) -> frozenset[str]:
 
 
 def held_file_ids(client: Client, pool: Pool, owner: str, declared: Collection[str]) -> Mapping[str, frozenset[str]]:
-    """By File id, the stores of this manifest's name, in all its environments, and those it declares, that list it.
-
-    Raises ServiceError when any of the listings fails.
-    """
+    """By File id, the stores that list it, of this manifest's name or declared by it. Raises ServiceError."""
 
     def is_ours(store: LiveStore) -> bool:
         """Marks of all environments of a name count; so does one that cannot be read, to be safe."""

@@ -56,10 +56,7 @@ class _ChangeRecord:
 
 
 class Results:
-    """Thread-safe; addressed by store key and file key ("" for the store itself, a batch's id for a batch).
-
-    `now` gives monotonic seconds.
-    """
+    """Thread-safe; addressed by store key and file key ("" for the store itself, a batch's id for a batch)."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now

@@ -8,19 +8,12 @@ from __future__ import annotations
 from collections import Counter, deque
 
 from vssync.api.rate_limit import Interrupted
+from vssync.applier import settle
 from vssync.applier.attach import attach
 from vssync.applier.context import ApplyRun, StoreContext, StoreWorkload
 from vssync.applier.delete import delete_unused_uploads, held_file_ids
 from vssync.applier.ledger import upload_identity
 from vssync.applier.results import DONE, failed
-from vssync.applier.settle import (
-    await_batch,
-    cancel_batch,
-    remove_copy,
-    update_attributes,
-    wait_and_settle,
-    wait_for_copies,
-)
 from vssync.applier.steps import StoreSteps, lower
 from vssync.applier.stores import BatchNote, delete_store, set_up_store
 from vssync.applier.upload import InFlightBatch, upload_pending
@@ -125,13 +118,13 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, store_ids: dict[str, str]) ->
         run.results.record_result(steps.key, "", DONE)
     store_ids[steps.key] = store_id
     store = StoreContext(run, steps.key, store_id, steps.ignore)
-    store.for_each(steps.cancels, cancel_batch)
+    store.for_each(steps.cancels, settle.cancel_batch)
     _run_waves(store, steps)
-    store.for_each(steps.updates, update_attributes)
-    store.for_each(steps.awaited, await_batch)
+    store.for_each(steps.updates, settle.update_attributes)
+    store.for_each(steps.awaited, settle.await_batch)
     if steps.waits and not run.stopping:
-        wait_for_copies(store, steps.waits)
-    store.for_each(steps.removes, remove_copy)
+        settle.wait_for_copies(store, steps.waits)
+    store.for_each(steps.removes, settle.remove_copy)
     if steps.teardown:
         run.results.record_result(steps.key, "", delete_store(run, steps))
 
@@ -142,7 +135,7 @@ def _run_waves(store: StoreContext, steps: StoreSteps) -> None:
     note = BatchNote(store, is_external=steps.settings is None or steps.settings.external)
 
     def settle_oldest() -> None:
-        in_flight.extend(wait_and_settle(store, in_flight.popleft()))
+        in_flight.extend(settle.wait_and_settle(store, in_flight.popleft()))
         note.update(in_flight)
 
     for wave in steps.waves:

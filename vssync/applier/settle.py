@@ -17,7 +17,7 @@ from vssync.applier.upload import InFlightBatch, PendingFile
 from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit, wait_until_detached
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.digests import attributes_digest, with_echo
-from vssync.model.marks import Mark
+from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status
 from vssync.model.state import Attributes, FileStatus, LiveFile
 from vssync.planner.classify import MAX_TRIES, PERMANENT
@@ -67,7 +67,7 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
         store.run.service.record_missing(MissingCapability.ATTRIBUTES)
         if not file.put.gap:
             with suppress(VssyncError):
-                store.detach_copy(Drop(file.put.key, file.file_id, file.put.is_our_upload))
+                store.detach_copy(Drop(file.put.key, file.file_id, file.put.mark.origin is Origin.UPLOADED))
         result = failed(error)
     except VssyncError as error:
         result = failed(error)
@@ -110,7 +110,7 @@ def _take_out(store: StoreContext, file: PendingFile) -> PendingFile:
     """Detaches a file; what is returned is ready to be attached once more."""
     if not file.put.file_id:
         store.run.ledger.record_loose(file.file_id, f"upload of {file.put.key} that was to be attached again")
-    store.writes.detach(store.id, file.file_id, ours=file.put.is_our_upload, file=file.put.file)
+    store.writes.detach(store.id, file.file_id, ours=file.put.mark.origin is Origin.UPLOADED, file=file.put.file)
     wait_until_detached(store, file.file_id)
     store.run.results.record_retry(store.key, file.put.key)
     return file.next_try()

@@ -47,11 +47,6 @@ class Put:
     gap: bool = False
     unfinished: bool = False
 
-    @property
-    def is_our_upload(self) -> bool:
-        """Whether the mark says that the File is an upload of ours, not one that was declared or adopted."""
-        return self.mark.origin is Origin.UPLOADED
-
 
 @dataclass(frozen=True, slots=True)
 class Update:

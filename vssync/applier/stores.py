@@ -5,7 +5,7 @@ Each is read once after it was written: without its mark the next plan would not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -67,12 +67,31 @@ def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
 
 
 def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
-    body = {**_request_body(settings, change), "description": settings.description}
-    live = _create_once(run, {name: value for name, value in body.items() if value})
-    if not poll_until(run, lambda: run.client.is_ready(live.id)):
-        raise VssyncError(f"{settings.key}: the new store {live.id} does not answer yet; apply again later")
+    """The new store's id. After a lost reply it is looked up by its mark: there must never be two."""
+    fields = {**_request_body(settings, change), "description": settings.description}
+    body = {name: value for name, value in fields.items() if value}
+
+    def find() -> LiveStore | None:
+        """An expired one does not count, since the new one replaces it."""
+        usable = (store for store in run.client.list_stores() if store.status is not StoreStatus.EXPIRED)
+        return next(
+            (store for store in usable if store.metadata.get(STORE_OWNER) == change.metadata[STORE_OWNER]), None
+        )
+
+    live, attempts = None, 0
+    while live is None:
+        attempts += 1
+        try:
+            live = run.writes.create_store(body)
+        except LostReply:
+            live = poll_until(run, find, timeout=run.settings.grace)
+            if live is None and attempts == _MAX_ATTEMPTS:
+                raise
+    store_id = live.id
+    if not poll_until(run, lambda: run.client.is_ready(store_id)):
+        raise VssyncError(f"{settings.key}: the new store {store_id} does not answer yet; apply again later")
     _verify_mark(run, settings.key, live, change)
-    return live.id
+    return store_id
 
 
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) -> None:
@@ -83,27 +102,6 @@ def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) 
             f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: "
             f"declare this one with `id: {live.id}` and `external: true`"
         )
-
-
-def _create_once(run: ApplyRun, body: Mapping[str, Any]) -> LiveStore:
-    """The new store. After a lost reply it is looked up by its mark: there must never be two."""
-    mark = body["metadata"][STORE_OWNER]
-
-    def find() -> LiveStore | None:
-        """An expired one does not count, since the new one replaces it."""
-        usable = (store for store in run.client.list_stores() if store.status is not StoreStatus.EXPIRED)
-        return next((store for store in usable if store.metadata.get(STORE_OWNER) == mark), None)
-
-    attempts = 0
-    while True:
-        attempts += 1
-        try:
-            return run.writes.create_store(body)
-        except LostReply:
-            if created := poll_until(run, find, timeout=run.settings.grace):
-                return created
-            if attempts == _MAX_ATTEMPTS:
-                raise
 
 
 def _request_body(settings: StoreSettings, change: StoreChange) -> dict[str, Any]:

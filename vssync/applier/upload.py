@@ -79,7 +79,7 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
             store.run.watcher.on_uploaded(store.key, put.file.size)
         for drop in put.drops if put.gap else ():
             if drop.file_id == put.file_id:
-                store.writes.detach(store.id, drop.file_id, ours=put.is_our_upload, file=put.file)
+                store.writes.detach(store.id, drop.file_id, ours=put.mark.origin is Origin.UPLOADED, file=put.file)
             else:
                 store.detach_copy(drop)
             wait_until_detached(store, drop.file_id)  # attaching too early is ignored as "already attached"

@@ -56,10 +56,7 @@ def poll_until(
 
 
 def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = None) -> LiveBatch:
-    """The batch when it has ended, or when nothing in it moved for the run's deadline, which began at `since`.
-
-    A 404 for a batch of ours means that it is not visible yet.
-    """
+    """The batch when it ended, or nothing moved since `since` for the run's deadline; a 404 means not visible yet."""
 
     def read() -> BatchPoll:
         try:

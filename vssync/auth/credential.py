@@ -30,10 +30,7 @@ class Credential(httpx.Auth):
         return f"<{type(self).__name__}: {self.identity}>"
 
     def auth_flow(self, request: httpx.Request) -> Flow:
-        """Sends the request with the credential.
-
-        Raises CredentialError for a request to any other address, whoever built it.
-        """
+        """Sends the request with the credential. Raises CredentialError for any other address, whoever built it."""
         if _origin(request.url) not in self._origins:
             raise CredentialError(f"{request.url.host}: not an address of this service; no credential is sent there")
         yield from self.authenticate(request)
@@ -61,10 +58,7 @@ class BearerCredential(Credential):
 
 
 def bearer_credential(endpoint: Endpoint, environment: Mapping[str, str]) -> BearerCredential:
-    """The key of this endpoint's provider.
-
-    Raises CredentialError, naming the variables, where none is set or what is set cannot be a key.
-    """
+    """The key of this endpoint's provider. Raises CredentialError where none is set or it cannot be a key."""
     names = endpoint.provider.key_variables
     source = next((name for name in names if environment.get(name, "").strip()), "")
     if not source:

@@ -137,10 +137,7 @@ def _build_signer(kind: AuthKind) -> Any:
 
 
 def unlock_key(build: Callable[[bytes | None], Key], path: Path, passphrases: Iterable[str]) -> Key:
-    """The result of `build` for the key at `path`, with the first passphrase that opens it, or None if it needs none.
-
-    Raises CredentialError.
-    """
+    """What `build` makes of a key without, or with the first passphrase that opens it. Raises CredentialError."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from oci.exceptions import InvalidPrivateKey, MissingPrivateKeyPassphrase
 

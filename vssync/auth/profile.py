@@ -69,10 +69,7 @@ class Profile:
 
 
 def read_profile(name: str, environment: Mapping[str, str]) -> Profile:
-    """A profile, [DEFAULT] for an empty name, of the file OCI_CONFIG_FILE names, else of ~/.oci/config.
-
-    Raises CredentialError.
-    """
+    """A profile, or [DEFAULT], of the file OCI_CONFIG_FILE names, else of ~/.oci/config. Raises CredentialError."""
     try:
         home = Path(environment["HOME"]) if environment.get("HOME") else Path.home()
     except RuntimeError:

@@ -13,8 +13,7 @@ from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare
 from vssync.errors import Refused
 from vssync.journal.folder import exclusive_lock, journal_folder
-from vssync.journal.summary import describe_interrupted
-from vssync.journal.writer import Journal, read_past
+from vssync.journal.writer import Journal, describe_interrupted, read_past
 from vssync.model.plan import Plan
 from vssync.model.report import Report
 from vssync.sources.load import find_manifest

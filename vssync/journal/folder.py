@@ -84,10 +84,7 @@ def prepare_folder(folder: Path) -> Path:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises VssyncError where the folder, or anything in it, is not vssync's own; it need not exist.
-
-    What holds it is its user's, who may keep it behind a link.
-    """
+    """Raises VssyncError where the folder, or anything in it, is not vssync's own. What holds it may be a link."""
     _check_kind(stat.S_ISDIR, folder, "a folder")
     try:
         names = os.listdir(folder)

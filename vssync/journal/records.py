@@ -119,7 +119,12 @@ class JournalState:
             upload = UnattachedUpload(str(line["upload"]), name, size, sha256, _parse_timestamp(line["at"]))
             self.unattached[upload.file_id] = upload
         elif "began" in line:
-            self._add_began(run, line)
+            began, pid, host = _parse_timestamp(line["began"]), int(line["pid"]), str(line["host"])
+            self.done[run] = int(line.get("done", 0))
+            self.runs[run] = InterruptedRun(run, began, pid, host)
+            for old in list(self.runs)[:-_MAX_RUNS]:  # those that never ended pile up
+                del self.runs[old], self.done[old]
+            self.in_flight = dict(list(self.in_flight.items())[-_MAX_UNKNOWN:])
         elif "ended" in line:  # a run that came to its end has dealt with what earlier ones left
             may_exist = {key: sent for key, sent in self.in_flight.items() if sent[0].operation is Operation.UPLOAD}
             self.runs, self.done, self.in_flight = {}, {}, may_exist
@@ -153,15 +158,6 @@ class JournalState:
         ]
         suspected = [sent for sent in self.in_flight.values() if sent[0].operation is Operation.UPLOAD]
         return JournalSummary(tuple(self.unattached.values()), tuple(suspected), tuple(interrupted))
-
-    def _add_began(self, name: str, line: Mapping[str, Any]) -> None:
-        """Runs that never ended pile up; only the last are remembered."""
-        run = InterruptedRun(name, _parse_timestamp(line["began"]), int(line["pid"]), str(line["host"]))
-        self.done[name] = int(line.get("done", 0))
-        self.runs[name] = run
-        for old in list(self.runs)[:-_MAX_RUNS]:
-            del self.runs[old], self.done[old]
-        self.in_flight = dict(list(self.in_flight.items())[-_MAX_UNKNOWN:])
 
     def _add_before(self, run: str, line: Mapping[str, Any]) -> None:
         write = Write(
