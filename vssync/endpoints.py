@@ -158,7 +158,8 @@ class _Choice:
             return data, control or data, ""
         if data is None:
             region = self.region(regions)
-            domain = regions.domain_of(region)
+            realms = regions.realms.items()
+            domain = next((domain for domain, of_realm in realms if region in of_realm.split()), regions.domain)
         elif match := re.fullmatch(regions.host, data.host):
             region, domain = match.groups()
             if self.caller.region not in ("", region):

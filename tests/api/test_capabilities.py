@@ -9,14 +9,14 @@ import httpx
 import pytest
 
 from tests.support import ENDPOINT, Clock
-from vssync.api.capabilities import (
+from vssync.api.connect import connect
+from vssync.api.errors import (
     MissingCapability,
     is_permanent,
     missing_from_create_error,
     missing_from_list_error,
     missing_from_update_error,
 )
-from vssync.api.connect import connect
 from vssync.api.parse import AttachmentEntry
 from vssync.errors import Answer, ServiceError
 from vssync.local.app import open_service

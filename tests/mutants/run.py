@@ -55,7 +55,7 @@ MUTANTS = (
     Mutant(
         "forget-pagination", "vssync/api/pagination.py", "bool(has_more) and bool(rows)", "False", ("tests/api", *QUICK)
     ),
-    Mutant("delete-what-others-hold", "vssync/applier/delete.py", "if file_id not in held", "if True"),
+    Mutant("delete-what-others-hold", "vssync/applier/run.py", "if file_id not in held", "if True"),
     Mutant(
         "remove-without-reading-the-kept-copy",
         "vssync/applier/settle.py",
@@ -140,8 +140,8 @@ MUTANTS = (
     Mutant(
         "no-line-before-a-write",
         "vssync/journal/writer.py",
-        "self._append(records.before(self._run, self._number, now, write))",
-        "self._state.add_line(records.before(self._run, self._number, now, write))",
+        "self._append(records.before(self._run, number, now, write))",
+        "self._state.add_line(records.before(self._run, number, now, write))",
         ("tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(

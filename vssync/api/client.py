@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api import parse
-from vssync.api.capabilities import is_permanent, missing_from_list_error
+from vssync.api.errors import is_permanent, missing_from_list_error
 from vssync.api.http import ATTACH_TIMEOUT, SEARCH_TIMEOUT, UPLOAD_TIMEOUT, Call, Plane, Reply, Sender, url_path
 from vssync.api.pagination import Page, list_bidirectional, list_objects, parse_page
 from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse, Probe, chunking_body, with_mark

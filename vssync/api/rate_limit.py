@@ -42,7 +42,7 @@ Rates = Mapping[Bucket, int]
 
 
 def rates(provider: Provider, changed: str = "") -> Rates:
-    """The provider's limits a minute, with what `uploads=500,files=0` changes; 0 is none. Raises UsageProblem."""
+    """Limits a minute: the provider's, with what `uploads=500,files=0` changes; 0: unlimited. Raises UsageProblem."""
     result = dict(provider.rates)
     for part in filter(None, (part.strip() for part in changed.split(","))):
         name, _, number = part.partition("=")

@@ -11,9 +11,8 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 
-from vssync.api.capabilities import MissingCapability, missing_from_create_error
-from vssync.applier.context import StoreContext
-from vssync.applier.results import Result, failed
+from vssync.api.errors import MissingCapability, missing_from_create_error
+from vssync.applier.context import Result, StoreContext, failed
 from vssync.applier.upload import InFlightBatch, PendingFile, refused_type_result
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError

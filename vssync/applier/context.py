@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from vssync.api.capabilities import MissingCapability
 from vssync.api.client import Client
+from vssync.api.errors import MissingCapability
 from vssync.applier.ledger import UploadLedger
-from vssync.applier.results import Result, Results, failed
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.writes import Writes
-from vssync.errors import VssyncError
-from vssync.model.state import Capabilities
+from vssync.errors import LostReply, VssyncError
+from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
+from vssync.model.report import Outcome, Status
+from vssync.model.state import Capabilities, FileStatus, LiveFile
 from vssync.threads import Pool
 
 _REFUSALS = 8  # of a file type, none of which was accepted, until it is given up for a run
@@ -78,6 +79,108 @@ class RunSettings:
     longest_pause: float = 10.0
     deadline: float = 600.0  # without progress until a file or batch is given up for this run
     grace: float = 120.0  # a new object may stay invisible
+
+
+# A change of several requests is as bad as its worst one.
+_WORST_FIRST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one change so far."""
+
+    status: Status
+    detail: str = ""
+    request_id: str = ""
+    attempts: int = 1  # of the request that ended it
+
+
+DONE = Result(Status.DONE)
+_CUT_SHORT = Result(Status.UNKNOWN, "started, and the end was not seen; plan again")
+
+
+def failed(error: VssyncError) -> Result:
+    """The result of an error: unknown when the reply was lost."""
+    status = Status.UNKNOWN if isinstance(error, LostReply) else Status.FAILED
+    answer = getattr(error, "answer", None)
+    return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
+
+
+def not_completed(file: LiveFile) -> Result:
+    """The result of a file that failed, was cancelled, or did not end in the time it was waited for."""
+    if file.error:
+        return Result(Status.FAILED, str(file.error))
+    if file.status in (FileStatus.FAILED, FileStatus.CANCELLED):
+        return Result(Status.FAILED, f"ingestion {file.status}")
+    return Result(Status.UNKNOWN, f"still {file.status} when its batch had ended or stopped moving; plan again later")
+
+
+@dataclass(slots=True)
+class _ChangeRecord:
+    """A change: when it began, in monotonic seconds, how often it was tried, how it ended so far."""
+
+    started: float
+    attempts: int
+    result: Result | None = None
+    ended: float | None = None
+
+
+class Results:
+    """Thread-safe; addressed by store key and file key ("" for the store itself, a batch's id for a batch)."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._records: dict[tuple[str, str], _ChangeRecord] = {}
+        self.any_failed = False  # so far
+
+    def record_start(self, store: str, key: str) -> None:
+        """Requests for a change may be under way; only the first of several calls counts."""
+        with self._lock:
+            self._records.setdefault((store, key), _ChangeRecord(self._now(), attempts=1))
+
+    def record_retry(self, store: str, key: str) -> None:
+        """A change is tried once more."""
+        with self._lock:
+            self._records[store, key].attempts += 1
+
+    def record_result(self, store: str, key: str, result: Result) -> None:
+        """A change ended; the worst of several results stays."""
+        with self._lock:
+            record = self._records.setdefault((store, key), _ChangeRecord(self._now(), attempts=0))
+            record.ended = self._now()
+            if record.attempts:
+                record.attempts = max(record.attempts, result.attempts)
+            record.result = min(record.result or result, result, key=lambda either: _WORST_FIRST.index(either.status))
+            self.any_failed |= record.result.status is Status.FAILED
+
+    def all_done(self, store: str, uploaded_keys: Collection[str]) -> bool:
+        """Whether everything tried so far in a store was done, and these of its files were tried."""
+        with self._lock:
+            of_store = {file: record.result for (key, file), record in self._records.items() if key == store}
+        return of_store.keys() >= set(uploaded_keys) and all(
+            result.status is Status.DONE for result in of_store.values() if result
+        )
+
+    def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
+        """One outcome for every change of the plan; what has no result was not tried."""
+        outcomes = []
+        for store in plan.stores:
+            outcomes += [self._outcome(store.key, "", store.change)] if store.change else []
+            outcomes += [self._outcome(store.key, batch.id, batch) for batch in store.batches]
+            outcomes += [self._outcome(store.key, file.key, file) for file in store.files]
+        return tuple(outcomes)
+
+    def _outcome(self, store: str, key: str, change: StoreChange | BatchChange | FileChange) -> Outcome:
+        action = change.action
+        if action is Action.REFUSE:
+            return Outcome(store, key, action, Status.FAILED, change.detail or "needs attention")
+        record = self._records.get((store, key))
+        if record is None:
+            return Outcome(store, key, action, Status.SKIPPED, "not tried")
+        result = record.result or _CUT_SHORT
+        seconds = (self._now() if record.ended is None else record.ended) - record.started
+        return Outcome(store, key, action, result.status, result.detail, result.request_id, record.attempts, seconds)
 
 
 class ServiceRecord:

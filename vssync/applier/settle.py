@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
-from vssync.api.capabilities import MissingCapability, missing_from_update_error
+from vssync.api.errors import MissingCapability, missing_from_update_error
 from vssync.applier.attach import attach
-from vssync.applier.context import StoreContext
-from vssync.applier.results import DONE, Result, failed, not_completed
+from vssync.applier.context import DONE, Result, StoreContext, failed, not_completed
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.upload import InFlightBatch, PendingFile
 from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit, wait_until_detached
@@ -113,7 +113,7 @@ def _take_out(store: StoreContext, file: PendingFile) -> PendingFile:
     store.writes.detach(store.id, file.file_id, ours=file.put.mark.origin is Origin.UPLOADED, file=file.put.file)
     wait_until_detached(store, file.file_id)
     store.run.results.record_retry(store.key, file.put.key)
-    return file.next_try()
+    return replace(file, completed=False, mark=replace(file.mark, tries=file.mark.tries + 1))
 
 
 def record_read_back(store: StoreContext, live: LiveFile, sent: Attributes, mark: Mark) -> None:

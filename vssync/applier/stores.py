@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from vssync.applier.context import ApplyRun, StoreContext
-from vssync.applier.results import DONE, Result, failed
+from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, failed
 from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
@@ -36,10 +35,7 @@ def set_up_store(run: ApplyRun, steps: StoreSteps) -> str:
 
 
 def delete_store(run: ApplyRun, steps: StoreSteps) -> Result:
-    """Deletes a store that is no longer declared, or was replaced, once everything else is done.
-
-    Its uploads are deleted later, also where the plan did not read the store's files.
-    """
+    """Deletes a store once all else is done, and its uploads later, also where the plan did not read its files."""
     if run.stopping or not run.results.all_done(steps.key, [put.key for put in steps.puts]):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
     uploads = () if steps.removes else _uploads_in(run, steps.store_id)
@@ -131,7 +127,15 @@ class BatchNote:
         """These batches are under way."""
         batch_ids = tuple(batch.batch_id for batch in batches if batch.batch_id)
         now = self._store.client.clock.monotonic()
-        if batch_ids and batch_ids != self._written and now >= self._next_write and self._check_needed():
+        if not batch_ids or batch_ids == self._written or now < self._next_write:
+            return
+        capabilities = self._store.run.capabilities
+        if self._is_needed is None:  # asked once a store, and only when there is a batch to note
+            self._is_needed = False
+            if capabilities.store_updates and capabilities.batches:
+                with suppress(VssyncError):
+                    self._is_needed = self._store.client.list_batches(self._store.id) is None
+        if self._is_needed:
             self._next_write = now + NOTE_INTERVAL
             self._write(batch_ids)
 
@@ -139,16 +143,6 @@ class BatchNote:
         """None is under way any more."""
         if self._written:
             self._write(())
-
-    def _check_needed(self) -> bool:
-        """Asked once a store, and only when there is a batch to note."""
-        capabilities = self._store.run.capabilities
-        if self._is_needed is None:
-            self._is_needed = False
-            if capabilities.store_updates and capabilities.batches:
-                with suppress(VssyncError):
-                    self._is_needed = self._store.client.list_batches(self._store.id) is None
-        return self._is_needed
 
     def _write(self, batch_ids: tuple[str, ...]) -> None:
         """Metadata that others own is sent along unchanged, since a write replaces the whole map."""

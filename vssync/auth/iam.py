@@ -42,24 +42,19 @@ def iam_credential(endpoint: Endpoint, environment: Mapping[str, str], ask: Ask 
     if endpoint.auth in _REQUIREMENTS:
         return federated_credential(endpoint)
     profile = read_profile(endpoint.profile, environment)
-    passphrases = _passphrases(environment, ask)
-    # A profile with a session of its own uses it, whatever user's key it inherits.
-    if endpoint.auth is AuthKind.SECURITY_TOKEN or "security_token_file" in profile.own:
-        return _session_credential(endpoint, profile, passphrases)
-    return _signing_key_credential(endpoint, profile, passphrases)
-
-
-def _passphrases(environment: Mapping[str, str], ask: Ask | None) -> Passphrases:
-    """The passphrases to try on a profile's key, in order. A person is asked last, and only once."""
     asked = cache(ask) if ask else None
 
     def passphrases(profile: Profile, key: Path) -> Iterator[str]:
+        """What to try on a profile's key, in order. A person is asked last, and only once."""
         yield environment.get(PASSPHRASE, "")
         yield profile.get("pass_phrase")
         if asked:
             yield asked(f"Passphrase of {key}: ")
 
-    return passphrases
+    # A profile with a session of its own uses it, whatever user's key it inherits.
+    if endpoint.auth is AuthKind.SECURITY_TOKEN or "security_token_file" in profile.own:
+        return _session_credential(endpoint, profile, passphrases)
+    return _signing_key_credential(endpoint, profile, passphrases)
 
 
 def _signing_key_credential(endpoint: Endpoint, profile: Profile, passphrases: Passphrases) -> SigningCredential:

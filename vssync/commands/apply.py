@@ -7,8 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from vssync.applier.context import ApplyRun, RunSettings, Watcher
-from vssync.applier.delete import declared_stores
-from vssync.applier.run import apply_steps
+from vssync.applier.run import apply_steps, declared_stores
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare
 from vssync.errors import Refused

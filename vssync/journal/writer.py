@@ -73,7 +73,16 @@ class Journal:
         `unsent` is raised by whoever sends when nothing was. Raises VssyncError, before anything is sent, when the
         line cannot be written.
         """
-        number = self._write_before(write)
+        with self._lock:
+            self._number += 1
+            number, now = self._number, int(self._now())
+            if self._is_apply and not self._has_begun:
+                self._append({"run": self._run, "began": now, "pid": os.getpid(), "host": socket.gethostname()})
+                self._has_begun = True
+            self._append(records.before(self._run, number, now, write))
+            if self._error:
+                raise write_error(self._path, self._error)
+            self._in_flight[number] = write
         created: list[str] = []
         try:
             yield created.append
@@ -116,19 +125,6 @@ class Journal:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
-
-    def _write_before(self, write: Write) -> int:
-        with self._lock:
-            self._number += 1
-            now = int(self._now())
-            if self._is_apply and not self._has_begun:
-                self._append({"run": self._run, "began": now, "pid": os.getpid(), "host": socket.gethostname()})
-                self._has_begun = True
-            self._append(records.before(self._run, self._number, now, write))
-            if self._error:
-                raise write_error(self._path, self._error)
-            self._in_flight[self._number] = write
-            return self._number
 
     def _write_after(self, number: int, result: WriteResult, created_id: str = "") -> None:
         """When this line cannot be written, the next write is not sent."""
