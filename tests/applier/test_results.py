@@ -11,7 +11,7 @@ from tests.applier.world import Place
 from tests.render.builders import small
 from tests.support import Clock
 from vssync.applier.context import DONE, Result, Results
-from vssync.model.report import Outcome, Report, Status
+from vssync.model.plan import Outcome, Report, Status
 from vssync.render.json import report_json
 from vssync.render.layout import View
 from vssync.render.report import report_text

@@ -21,8 +21,7 @@ from vssync.applier.wait import poll_until
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
 from vssync.model.marks import StoreMark
-from vssync.model.plan import Plan
-from vssync.model.report import Report
+from vssync.model.plan import Plan, Report
 from vssync.model.state import Desired, LiveStore
 from vssync.threads import Pool
 

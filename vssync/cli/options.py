@@ -62,7 +62,7 @@ class CommandOptions:
 
     def settings(self) -> Settings:
         """The settings of a session, with the process's environment and terminal."""
-        from vssync.commands.session import Settings, pairs
+        from vssync.commands.session import Settings, parse_variables
         from vssync.endpoints import Caller
 
         caller = Caller(
@@ -75,13 +75,13 @@ class CommandOptions:
         return Settings(
             manifest=self.manifest,
             env=self.env,
-            variables=pairs(self.variables),
+            variables=parse_variables(self.variables),
             workers=self.workers,
             limits=self.limits,
-            who=caller,
+            caller=caller,
             allow_outside=self.allow_outside,
             environment=dict(os.environ),
-            ask=_prompt_hidden if sys.stdin.isatty() else None,
+            ask_passphrase=_prompt_hidden if sys.stdin.isatty() else None,
         )
 
     def plan_options(self) -> Options:

@@ -61,9 +61,9 @@ def lock_or_wait(session: Session, timeout: float) -> Iterator[Journal]:
 
 def print_interrupted_runs(session: Session) -> None:
     """Says what interrupted runs left. On stderr only: a plan holds nothing that one machine alone knows."""
-    from vssync.commands.apply import describe_left_over
+    from vssync.commands.apply import describe_interrupted_runs
 
-    for line in describe_left_over(session).splitlines():
+    for line in describe_interrupted_runs(session).splitlines():
         click.echo(escape_control(line), err=True)
 
 
@@ -133,7 +133,7 @@ def apply_and_report(
     if output_format == "text":
         click.echo()
     with apply_progress() as watcher:
-        report = apply_plan(session, plan, watcher, fail_fast=fail_fast, record=journal)
+        report = apply_plan(session, plan, watcher, fail_fast=fail_fast, journal=journal)
     report = replace(report, already=already)
     show = {"text": report_text, "markdown": report_markdown}.get(output_format)
     click.echo(show(report, view) if show else report_json(report, kind), color=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from vssync.model.plan import Action, StorePlan
-from vssync.model.report import Orphan, Report, Status
+from vssync.model.plan import Action, Orphan, Report, Status, StorePlan
 from vssync.render import wording
 from vssync.render.groups import StoreBlock, show_blocks
 from vssync.render.layout import BELOW, KEY, TextLine, View, fit_totals, lay_out_columns, wrap_sentences

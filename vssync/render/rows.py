@@ -17,11 +17,13 @@ from vssync.model.plan import (
     FileChange,
     Note,
     NoteKind,
+    Outcome,
     Reason,
+    Report,
+    Status,
     StoreChange,
     StorePlan,
 )
-from vssync.model.report import Outcome, Report, Status
 from vssync.planner.estimate import upload_size
 from vssync.render import wording
 from vssync.text import count_noun, escape_control
