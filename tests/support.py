@@ -88,7 +88,7 @@ class Silent(Watcher):
 
 
 @contextmanager
-def open_work(
+def open_test_session(
     folder: Path, clock: Clock | None = None, *, faults: Sequence[str] = (), provider: str = "local", workers: int = 1
 ) -> Iterator[tuple[Session, Recorder]]:
     """The manifest of a folder and its local service, misbehaving as told, with every request recorded."""

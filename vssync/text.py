@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from math import ceil
 
@@ -17,6 +18,11 @@ def escape_control(text: str) -> str:
 
 def _escape_char(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
+
+
+def escape_ci_commands(text: str) -> str:
+    """A finished output of which no line is a CI runner's workflow command."""
+    return re.sub(r"(?m)^(\s*):(?=:)", r"\1: ", text).replace("##[", "## [")
 
 
 def join_words(words: list[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.test_commands import vssync
-from tests.support import ENDPOINT, Clock, Silent, open_work
+from tests.support import ENDPOINT, Clock, Silent, open_test_session
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.parse import AttachmentEntry
@@ -82,13 +82,13 @@ def take(folder: Path, faults: Sequence[str] = (), store: str = "help", **given:
 
 
 def adopts_and_converges(folder: Path, files: int = len(FILES)) -> None:
-    with open_work(folder) as (work, recorder):
+    with open_test_session(folder) as (work, recorder):
         planned = make_plan_now(work, Options(adopt=True))
         assert {change.action for change in planned.changes()} == {Action.ADOPT}
         assert sum(len(store.files) for store in planned.stores) == files
         assert apply_plan(work, planned, Silent()).converged
         assert not [path for method, path in recorder.writes if method == "DELETE" or path.endswith("/files")]
-    with open_work(folder) as (work, recorder):
+    with open_test_session(folder) as (work, recorder):
         assert make_plan_now(work, Options()).empty
         assert recorder.writes == []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support import Clock, Recorder, Silent, open_work
+from tests.support import Clock, Recorder, Silent, open_test_session
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.errors import VssyncError
@@ -53,13 +53,13 @@ class MessageRecorder(Silent):
 def apply_manifest(
     folder: Path, spoken: str = "local", *faults: str, watcher: Silent | None = None
 ) -> tuple[Plan, Report, Recorder]:
-    with open_work(folder, Clock(), provider=spoken, faults=faults) as (session, recorder):
+    with open_test_session(folder, Clock(), provider=spoken, faults=faults) as (session, recorder):
         plan = make_plan_now(session, Options())
         return plan, apply_plan(session, plan, watcher or Silent()), recorder
 
 
 def plan_now(folder: Path, spoken: str = "local", *faults: str) -> Plan:
-    with open_work(folder, Clock(), provider=spoken, faults=faults) as (session, _):
+    with open_test_session(folder, Clock(), provider=spoken, faults=faults) as (session, _):
         return make_plan_now(session, Options())
 
 
@@ -95,7 +95,7 @@ def test_a_way_round_is_found_and_not_tried_first_where_it_is_stated(
 def test_stated_attributes_false_ends_every_plan_before_anything_is_written(folder: Path) -> None:
     write_manifest(folder, "attributes: false")
     with (
-        open_work(folder) as (session, recorder),
+        open_test_session(folder) as (session, recorder),
         pytest.raises(VssyncError, match=r"attributes: false.*mark") as caught,
     ):
         make_plan_now(session, Options())
@@ -154,7 +154,7 @@ def test_attributes_that_cannot_change_are_refused_by_the_plan_or_fail_by_name(f
     write_manifest(folder)
     apply_manifest(folder)
     write_manifest(folder, "", "lang: en", "lang: fr")
-    with open_work(folder, Clock(), faults=() if ignored else (NO_UPDATES,)) as (session, recorder):
+    with open_test_session(folder, Clock(), faults=() if ignored else (NO_UPDATES,)) as (session, recorder):
         if ignored:
             recorder.inner = Forgetful(recorder.inner)
         report = apply_plan(session, make_plan_now(session, Options()), Silent())

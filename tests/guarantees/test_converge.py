@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Silent, masked, open_work
+from tests.support import Silent, masked, open_test_session
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.model.plan import Options
@@ -32,7 +32,7 @@ def lay_tree(tree: Path, folder: Path) -> None:
 
 def assert_converges(folder: Path, golden: Path | None, *, update: bool) -> None:
     """One step: the plan as expected, applied, then nothing to do and nothing written."""
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         plan = make_plan_now(session, Options())
         shown = masked(plan_text(plan, View()).replace(str(folder), "."))
         if golden and update:
@@ -46,7 +46,7 @@ def assert_converges(folder: Path, golden: Path | None, *, update: bool) -> None
 
 def assert_nothing_to_do(folder: Path) -> None:
     """Nothing to do, and doing it writes nothing."""
-    with open_work(folder) as (session, recorder):
+    with open_test_session(folder) as (session, recorder):
         plan = make_plan_now(session, Options())
         assert list(plan.changes()) == []
         apply_plan(session, plan, Silent())

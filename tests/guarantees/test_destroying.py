@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import Silent, open_work
+from tests.support import Silent, open_test_session
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
 from vssync.commands.destroy import plan_destruction
@@ -22,7 +22,7 @@ def plan_destroying(folder: Path, *, protect: bool = False, others: int = 0, all
     """The plan to destroy a store that was applied, and into which others put files."""
     (folder / "vssync.yaml").write_text(MANIFEST % str(protect).lower())
     (folder / "a.md").write_text("a\n")
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         apply_plan(session, make_plan_now(session, Options()), Silent())
         (store,) = session.client.list_stores()
         for number in range(others):

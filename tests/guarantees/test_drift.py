@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.guarantees.test_converge import assert_nothing_to_do
-from tests.support import Silent, open_work
+from tests.support import Silent, open_test_session
 from vssync.api.client import Client
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def apply_now(folder: Path) -> tuple[Plan, Report]:
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         plan = make_plan_now(session, Options())
         return plan, apply_plan(session, plan, Silent())
 
@@ -62,22 +62,22 @@ def attach(client: Client, store_id: str, name: str, attributes: Attributes, mar
 
 
 def test_other_peoples_files_are_counted_and_left(folder: Path) -> None:
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         theirs = attach(session.client, live(session)[0], "theirs.md", {"owner": "them"})
     assert_nothing_to_do(folder)
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         notes = make_plan_now(session, Options()).stores[0].notes
         assert [(note.kind, note.count) for note in notes] == [(NoteKind.UNMANAGED, 1)]
         (folder / "a.md").unlink()
     apply_now(folder)
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         store_id, files = live(session)
         assert set(files) == {"b.md", "c.md", "None"}
         assert session.client.get_file(store_id, theirs).attributes == {"owner": "them"}
 
 
 def test_a_changed_attribute_is_drift_and_put_right(folder: Path) -> None:
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         store_id, files = live(session)
         mark = files["a.md"].mark
         assert isinstance(mark, Mark)
@@ -95,7 +95,7 @@ def test_a_changed_attribute_is_drift_and_put_right(folder: Path) -> None:
 
 
 def test_a_missing_file_comes_back(folder: Path) -> None:
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         store_id, files = live(session)
         session.client.detach_file(store_id, files["b.md"].id)
     plan, report = apply_now(folder)
@@ -105,14 +105,14 @@ def test_a_missing_file_comes_back(folder: Path) -> None:
 
 
 def test_a_second_copy_of_ours_goes_and_its_upload_with_it(folder: Path) -> None:
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         store_id, files = live(session)
         before = files["a.md"].id
         attach(session.client, store_id, "a.md", files["a.md"].attributes, files["a.md"].mark)
     plan, report = apply_now(folder)
     assert report.converged
     assert {reason for change in plan.stores[0].files for reason in change.reasons} == {Reason.SUPERSEDED}
-    with open_work(folder) as (session, _recorder):
+    with open_test_session(folder) as (session, _recorder):
         assert len(session.client.list_files(store_id)) == 3
         kept_id = live(session)[1]["a.md"].id
         gone_id = before if kept_id != before else None
@@ -123,10 +123,10 @@ def test_a_second_copy_of_ours_goes_and_its_upload_with_it(folder: Path) -> None
 
 
 def test_an_erased_mark_makes_the_file_theirs_and_holds_the_create_back(folder: Path) -> None:
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         store_id, files = live(session)
         session.client.set_attributes(store_id, files["a.md"].id, files["a.md"].attributes)
-    with open_work(folder) as (session, _recorder):
+    with open_test_session(folder) as (session, _recorder):
         plan = make_plan_now(session, Options())
         assert [note.kind for note in plan.stores[0].notes if note.key] == [NoteKind.ADOPTABLE]
         assert not plan.stores[0].files
@@ -144,13 +144,13 @@ def test_an_erased_mark_is_noticed_beside_a_store_of_the_same_keys(folder: Path)
 
 def test_an_edit_of_an_adopted_file_brings_it_in_anew_and_leaves_the_upload_of_others(folder: Path) -> None:
     test_an_erased_mark_makes_the_file_theirs_and_holds_the_create_back(folder)
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         adopted = live(session)[1]["a.md"].id
     (folder / "a.md").write_text((folder / "a.md").read_text().swapcase())
     plan, report = apply_now(folder)
     assert [(change.key, change.action) for change in plan.stores[0].files] == [("a.md", Action.REPLACE)]
     assert report.converged
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         assert session.client.get_upload(adopted).id == adopted
     assert_nothing_to_do(folder)
 
@@ -163,13 +163,13 @@ def test_a_file_the_service_cannot_read_fails_every_time_and_the_rest_is_done(fo
         failed = [outcome for outcome in report.outcomes if outcome.status is Status.FAILED]
         assert [(outcome.key, outcome.action) for outcome in failed] == [("bad.md", expected)]
         assert not report.converged
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         assert "d.md" in live(session)[1]
 
 
 def test_a_file_that_changed_since_the_plan_is_named_and_not_sent(folder: Path) -> None:
     (folder / "a.md").write_text("# planned\n")
-    with open_work(folder) as (session, _):
+    with open_test_session(folder) as (session, _):
         plan = make_plan_now(session, Options())
         (folder / "a.md").write_text("# changed since\n")
         report = apply_plan(session, plan, Silent())
@@ -182,7 +182,7 @@ def test_a_file_that_changed_since_the_plan_is_named_and_not_sent(folder: Path) 
 
 def test_the_new_copy_works_before_the_old_one_goes(folder: Path) -> None:
     (folder / "a.md").write_text("# better\n")
-    with open_work(folder) as (session, recorder):
+    with open_test_session(folder) as (session, recorder):
         apply_plan(session, make_plan_now(session, Options()), Silent())
         kinds = [(method, path.split("/")[2], len(path.split("/"))) for method, path in recorder.seen]
     attached = kinds.index(("POST", "vector_stores", 5))

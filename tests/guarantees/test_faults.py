@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Clock, Silent, open_work
+from tests.support import Clock, Silent, open_test_session
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
@@ -91,13 +91,13 @@ def edit_files(folder: Path) -> None:
 
 
 def apply_now(folder: Path, clock: Clock, faults: tuple[str, ...] = (), provider: str = "local") -> Report:
-    with open_work(folder, clock, faults=faults, provider=provider) as (session, _):
+    with open_test_session(folder, clock, faults=faults, provider=provider) as (session, _):
         return apply_plan(session, make_plan_now(session, Options()), Silent())
 
 
 def assert_settled(folder: Path, clock: Clock, provider: str = "local") -> None:
     """The second plan is empty, every key has one copy, every upload is attached."""
-    with open_work(folder, clock, provider=provider) as (session, recorder):
+    with open_test_session(folder, clock, provider=provider) as (session, recorder):
         plan = make_plan_now(session, Options())
         assert list(plan.changes()) == []
         assert recorder.writes == []
@@ -156,7 +156,7 @@ def test_a_lost_upload_is_reported_as_a_suspected_orphan(folder: Path) -> None:
 
 def test_one_bad_file_does_not_stop_the_rest(folder: Path) -> None:
     clock = Clock()
-    with open_work(folder, clock, faults=("refused-type,file=5.md",)) as (session, recorder):
+    with open_test_session(folder, clock, faults=("refused-type,file=5.md",)) as (session, recorder):
         report = apply_plan(session, make_plan_now(session, Options()), Silent())
         assert [outcome.key for outcome in report.outcomes if outcome.status is not Status.DONE] == ["5.md"]
         uploads = sum(call == ("POST", "/v1/files") for call in recorder.seen)
@@ -178,7 +178,7 @@ def test_a_permanent_failure_is_reported_and_a_hanging_file_is_unknown(folder: P
 def test_attributes_that_come_back_otherwise_are_remembered_and_not_fought_over(folder: Path) -> None:
     clock = Clock()
     assert apply_now(folder, clock, ("garbled-attributes,keys=label",)).converged
-    with open_work(folder, clock, faults=("garbled-attributes,keys=label",)) as (session, recorder):
+    with open_test_session(folder, clock, faults=("garbled-attributes,keys=label",)) as (session, recorder):
         assert list(make_plan_now(session, Options()).changes()) == []
         assert recorder.writes == []
 
@@ -197,14 +197,14 @@ def test_a_store_that_loses_its_mark_is_used_once_it_is_declared(folder: Path, f
 def test_a_strange_file_whose_upload_is_gone_stops_no_plan(folder: Path) -> None:
     clock, spoken = Clock(), "local,keeps-attached=on"
     apply_now(folder, clock, provider=spoken)
-    with open_work(folder, clock, provider=spoken) as (session, _):
+    with open_test_session(folder, clock, provider=spoken) as (session, _):
         store = session.client.list_stores()[0].id
         ghost = session.client.upload_file(io.BytesIO(b"x"), "new.md").id
         session.client.attach_file(store, AttachmentEntry(ghost, {}, AUTO))
         session.client.delete_upload(ghost)
     edit_files(folder)
     assert apply_now(folder, clock, provider=spoken).converged
-    with open_work(folder, clock, provider=spoken) as (session, _):
+    with open_test_session(folder, clock, provider=spoken) as (session, _):
         assert session.client.is_attached(store, ghost)
         assert make_plan_now(session, Options()).empty
 
@@ -213,7 +213,10 @@ def test_a_listing_that_cannot_be_trusted_stops_everything(folder: Path) -> None
     clock = Clock()
     apply_now(folder, clock)
     faults = ("endless-pages:GET:/vector_stores/*/files",)
-    with open_work(folder, clock, faults=faults) as (session, _), pytest.raises(ServiceError, match="does not advance"):
+    with (
+        open_test_session(folder, clock, faults=faults) as (session, _),
+        pytest.raises(ServiceError, match="does not advance"),
+    ):
         make_plan_now(session, Options())
 
 

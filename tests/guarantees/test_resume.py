@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Clock, Silent, open_work
+from tests.support import Clock, Silent, open_test_session
 from vssync import planfile
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now, replan
@@ -47,14 +47,14 @@ def edit_files(folder: Path) -> None:
 
 
 def saved_plan(folder: Path, clock: Clock, options: Options) -> Plan:
-    with open_work(folder, clock) as (session, _):
+    with open_test_session(folder, clock) as (session, _):
         return planfile.load(planfile.dump(make_plan_now(session, options)))
 
 
 def apply_saved(folder: Path, clock: Clock, saved: Plan, *faults: str) -> tuple[Report, tuple[str, ...]]:
     """What `vssync apply p.json` comes to, and what it says is already so."""
     clock.now += 60  # of two copies that a service made within one second, nobody can tell which is the newer one
-    with open_work(folder, clock, faults=faults) as (session, _):
+    with open_test_session(folder, clock, faults=faults) as (session, _):
         fresh = replan(session, saved)
         return apply_plan(session, fresh, Silent()), already_applied(saved, fresh)
 
@@ -89,7 +89,7 @@ def test_a_replacement_that_was_asked_for_is_uploaded_once(folder: Path) -> None
     apply_saved(folder, clock, saved_plan(folder, clock, Options()))
     saved = saved_plan(folder, clock, Options(replace=("docs/0.md",)))
     apply_saved(folder, clock, saved)
-    with open_work(folder, clock) as (session, recorder):
+    with open_test_session(folder, clock) as (session, recorder):
         assert replan(session, saved).empty
         assert recorder.writes == []
     assert [change.action for change in saved_plan(folder, clock, saved.options).stores[0].files] == [Action.REPLACE]
@@ -101,7 +101,7 @@ def test_what_moved_after_a_cut_is_still_stale(folder: Path) -> None:
     saved = saved_plan(folder, clock, Options(replace=("docs",)))
     apply_saved(folder, clock, saved, NO_SECOND_BATCH)
     (folder / "0.md").write_text("# 0, edited since\n")
-    with open_work(folder, clock) as (session, _), pytest.raises(Refused, match=r"docs/0\.md: .*sha256"):
+    with open_test_session(folder, clock) as (session, _), pytest.raises(Refused, match=r"docs/0\.md: .*sha256"):
         replan(session, saved)
 
 

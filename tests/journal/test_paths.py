@@ -92,5 +92,5 @@ def test_a_state_folder_holds_files_of_its_own_only(
     with pytest.raises(VssyncError) as raised:
         use(state)
     wanted = "a file" if name else "a folder"
-    assert str(raised.value) == f"{state / name}: is {found}; vssync needs {wanted} of its own there; remove it"
+    assert str(raised.value) == f"{state / name}: is {found}, but must be {wanted}; remove it"
     assert list(victim.iterdir()) == []

@@ -30,13 +30,13 @@ def spec() -> Any:
 def closed(part: Any) -> Any:
     """With no further fields in any object, and with OpenAPI's `nullable` as JSON Schema has it."""
     if isinstance(part, list):
-        return [closed(one) for one in part]
+        return [closed(subschema) for subschema in part]
     if not isinstance(part, dict):
         return part
-    inner = {name: closed(one) for name, one in part.items()}
+    inner = {name: closed(subschema) for name, subschema in part.items()}
     if isinstance(part.get("properties"), dict):
         inner = {"additionalProperties": False, **inner}
-    nullable = any(one.get("nullable") is True for one in (part, *part.get("allOf", ())))
+    nullable = any(subschema.get("nullable") is True for subschema in (part, *part.get("allOf", ())))
     return {"anyOf": [inner, {"type": "null"}]} if nullable else inner
 
 

@@ -21,7 +21,7 @@ def attached(api: Api, *names: str, **more: Any) -> tuple[str, str]:
 
 
 def each(api: Api, store: str, *fields: str) -> list[Any]:
-    return [tuple(one[field] for field in fields) for one in api.get(f"{store}/files", order="asc")["data"]]
+    return [tuple(entry[field] for field in fields) for entry in api.get(f"{store}/files", order="asc")["data"]]
 
 
 def stuck_for_good(api: Api) -> Any:
@@ -149,7 +149,7 @@ def turning_pages(path: str, limit: int = 2, most: int = 6) -> Scene:
         query: dict[str, Any] = {"limit": limit, "order": "asc"}
         for _ in range(most):
             page = api.get(path, **query)
-            shown.append("".join(one["filename"][0] for one in page["data"]))
+            shown.append("".join(entry["filename"][0] for entry in page["data"]))
             if not page["has_more"]:
                 return shown, "end"
             query["after"] = page["last_id"]
@@ -165,7 +165,7 @@ def unknown_cursor(api: Api) -> Any:
 
 def reading_too_fast(api: Api) -> Any:
     seen = [api.http.get("/files") for _ in range(3)]
-    return [one.status_code for one in seen], seen[2].headers.get("retry-after")
+    return [entry.status_code for entry in seen], seen[2].headers.get("retry-after")
 
 
 def searched_after_detaching(api: Api) -> Any:
@@ -174,9 +174,9 @@ def searched_after_detaching(api: Api) -> Any:
     (file,) = ids(api.get(path))
     api.delete(f"{path}/{file}")
     gone = api.http.get(f"{path}/{file}").status_code, api.get(path)["data"]
-    found = len(api.search(store, "text")["data"])
+    hits = len(api.search(store, "text")["data"])
     api.attach(store, file)
-    return gone, found, ids(api.get(path)) == [file]
+    return gone, hits, ids(api.get(path)) == [file]
 
 
 def attached_again_too_early(api: Api) -> Any:

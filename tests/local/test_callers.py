@@ -88,14 +88,14 @@ ORIGINS = [
 
 @pytest.mark.parametrize(("host", "status"), HOSTS)
 def test_it_answers_at_its_own_names(host: str | None, status: int) -> None:
-    found = caller_error(host, None, PORT)
-    assert (found.status if found else 0) == status
+    error = caller_error(host, None, PORT)
+    assert (error.status if error else 0) == status
 
 
 @pytest.mark.parametrize(("origin", "status"), ORIGINS)
 def test_it_answers_pages_of_its_own_machine(origin: str | None, status: int) -> None:
-    found = caller_error(f"localhost:{PORT}", origin, PORT)
-    assert (found.status if found else 0) == status
+    error = caller_error(f"localhost:{PORT}", origin, PORT)
+    assert (error.status if error else 0) == status
 
 
 @pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
@@ -124,8 +124,8 @@ def answered(served: Served, method: str, path: str, headers: dict[str, str]) ->
 
 def ask(served: Served, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
     """Status and error code."""
-    status, told = answered(served, method, path, headers)
-    return status, told.get("error", {}).get("code", "")
+    status, body = answered(served, method, path, headers)
+    return status, body.get("error", {}).get("code", "")
 
 
 def upload() -> bytes:

@@ -69,9 +69,9 @@ class Altered(httpx.BaseTransport):
 
 def assert_wrong(wrong: set[contract.Found], operation: str, place: str) -> None:
     """One thing is, there; of choices a judge may say no more than which choice it is."""
-    ((where, found),) = wrong
+    ((where, item),) = wrong
     assert where == operation
-    assert f"{place}.".startswith(f"{found}.") if place else not found
+    assert f"{place}.".startswith(f"{item}.") if place else not item
 
 
 @pytest.mark.parametrize("judge", JUDGES)
@@ -147,7 +147,7 @@ def test_an_altered_form_fails(fields: dict[str, Any], place: str) -> None:
     held = Held(httpx.MockTransport(lambda request: httpx.Response(200, json={})))
     with Api(held) as api:
         api.upload(**fields)
-    assert {found for _, found in held.wrong_requests} == {place}
+    assert {item for _, item in held.wrong_requests} == {place}
 
 
 def everything(api: Api, dialect: Dialect) -> None:
@@ -225,7 +225,7 @@ def everything_of_ours(client: Client) -> None:
     metadata = {"vssync_owner": "kb"}
     store = client.create_store({"name": "s", "metadata": metadata, "description": "d"}).id
     client.update_store(store, {"name": "t", "metadata": metadata, "expires_after": None})
-    assert [found.id for found in client.list_stores()] == [client.get_store(store).id]
+    assert [item.id for item in client.list_stores()] == [client.get_store(store).id]
     one, *others = [client.upload_file(io.BytesIO(b"some text"), f"{number}.md").id for number in range(6)]
     assert client.download_file(one) == b"some text"
     assert client.get_upload(one) in client.list_uploads()

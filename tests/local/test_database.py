@@ -100,7 +100,7 @@ def a_folder(path: Path) -> None:
         (newer, "newer vssync"),
         (older, "older vssync .* move its folder away"),
         (another_program, "another program's database"),
-        (a_folder, "is a folder; the local service needs a file of its own there; remove it"),
+        (a_folder, "is a folder, but must be a file; remove it"),
     ],
 )
 def test_what_is_not_ours_is_refused_and_left_alone(folder: Path, damage: Callable[[Path], None], message: str) -> None:
@@ -167,9 +167,9 @@ def test_kill_loses_nothing_that_was_answered(folder: Path, after: int) -> None:
         written = [process.stdout.readline().strip() for _ in range(after)]
         process.send_signal(signal.SIGKILL)
     with open_service(folder) as service, Api(service) as api:
-        kept = api.get("/files")["data"]
-        assert set(written) <= {file["id"] for file in kept}
-        for file in kept:
+        remaining = api.get("/files")["data"]
+        assert set(written) <= {file["id"] for file in remaining}
+        for file in remaining:
             assert len(api.http.get(f"/files/{file['id']}/content").content) == file["bytes"]
         (store,) = ids(api.get("/vector_stores"))
         assert api.get(f"/vector_stores/{store}")["file_counts"]["in_progress"] == 0

@@ -106,7 +106,7 @@ def test_ids_have_the_provider_s_form(speaking: Speaking) -> None:
     store = api.store("a.md")
     (file,) = ids(api.get("/files"))
     batch = batch_path(api, store, "b.md").rpartition("/")[2]
-    assert [one[:7] for one in (store, file, batch)] == ["vs_x_" + store[5:7], "file-x-", "vsfb_x_"]
+    assert [entry[:7] for entry in (store, file, batch)] == ["vs_x_" + store[5:7], "file-x-", "vsfb_x_"]
     error = api.get(f"/vector_stores/{store}/file_batches/{store}", 400)["error"]
     assert "Expected an ID that begins with 'vsfb_x_'" in error["message"]
 
@@ -119,7 +119,9 @@ def test_chunking_of_batches_echoed_as_auto(speaking: Speaking) -> None:
     api = speaking(echoes=ChunkingEcho.AUTO)
     store = api.store("a.md")
     batch_path(api, store, "b.md")
-    kinds = [one["chunking_strategy"]["type"] for one in api.get(f"/vector_stores/{store}/files", order="asc")["data"]]
+    kinds = [
+        entry["chunking_strategy"]["type"] for entry in api.get(f"/vector_stores/{store}/files", order="asc")["data"]
+    ]
     assert kinds == ["static", "auto"]
 
 
@@ -157,7 +159,7 @@ def test_every_type_attached_and_some_not_read(speaking: Speaking) -> None:
     api = speaking(accepts_any_type=True, unreadable=(".json",))
     store = api.store("a.md", "b.json", "c.xyz", "d")
     seen = api.get(f"/vector_stores/{store}/files", order="asc")["data"]
-    assert [one["status"] for one in seen] == ["completed", "failed", "failed", "failed"]
+    assert [entry["status"] for entry in seen] == ["completed", "failed", "failed", "failed"]
 
 
 def test_attaching_ends_at_once(speaking: Speaking) -> None:
@@ -177,8 +179,8 @@ def test_settings_lost_with_the_metadata(speaking: Speaking) -> None:
     api = speaking(settings_in_metadata=True)
     store = api.store(metadata={"team": "docs"})
     path, (file, other) = f"/vector_stores/{store}", api.files("a.md", "b.md")
-    kept = api.get(path)["metadata"]
-    api.post(path, {"metadata": kept | {"team": "web"}})
+    metadata_before = api.get(path)["metadata"]
+    api.post(path, {"metadata": metadata_before | {"team": "web"}})
     api.attach(store, file)
     api.post(path, {"metadata": {"team": "web"}})
     api.attach(store, other, 500)
@@ -285,6 +287,6 @@ def test_every_switch_of_a_provider_is_tested() -> None:
 @pytest.mark.parametrize(("searches_in", "status"), [(True, 200), (False, 400)])
 def test_filters_that_are_not_understood(speaking: Speaking, searches_in: bool, status: int) -> None:
     api = speaking(searches_in=searches_in)
-    store, one = api.store(), {"type": "in", "key": "a", "value": ["b"]}
-    api.search(store, "text", status, filters={"type": "and", "filters": [{"type": "or", "filters": [one]}]})
+    store, entry = api.store(), {"type": "in", "key": "a", "value": ["b"]}
+    api.search(store, "text", status, filters={"type": "and", "filters": [{"type": "or", "filters": [entry]}]})
     api.search(store, "text", filters={"type": "eq", "key": "in", "value": "nin"})

@@ -190,7 +190,7 @@ def test_shapes_of_errors(misbehaving: Misbehaving, shape: int, part: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("provider", "rule", "path", "said"),
+    ("provider", "rule", "path", "expected"),
     [
         ("openai", "status=429", "/v1/files", '"type": "requests", "param": null, "code": "rate_limit_exceeded"'),
         ("compatible", "status=429", "/v1/files", '{"error": {"message": "This 429 was asked for."}}'),
@@ -204,13 +204,13 @@ def test_shapes_of_errors(misbehaving: Misbehaving, shape: int, part: str) -> No
     ],
 )
 def test_errors_are_of_the_providers_shape(
-    opened: Callable[..., Service], provider: str, rule: str, path: str, said: str
+    opened: Callable[..., Service], provider: str, rule: str, path: str, expected: str
 ) -> None:
     faulty = with_faults(opened(dialect=parse_dialect(provider)), rule.split())
     headers = {"authorization": "Bearer key", "openai-project": "ocid1.project"}
     with httpx.Client(transport=LocalTransport(faulty), headers=headers) as http:
         answer = http.get(f"http://local{path}")
-    assert said in answer.text
+    assert expected in answer.text
     assert ("opc-request-id" in answer.headers) is (provider == "oci")
 
 
@@ -291,7 +291,7 @@ def test_what_makes_no_sense_is_refused_as_ever(misbehaving: Misbehaving, kind: 
     path = f"/vector_stores/{api.store()}"
     wrong: list[dict[str, Any]] = [{"attributes": {"a": None}}, {"attributes": {"a": []}}, {"attributes": 1}]
     bodies: list[Any] = [None, [], {"file_ids": 1}, {"files": 1}, {"files": [1]}, {"files": [{}]}]
-    for body in (*bodies, *({"files": [{"file_id": file, **one}]} for one in wrong)):
+    for body in (*bodies, *({"files": [{"file_id": file, **fields}]} for fields in wrong)):
         api.post(f"{path}/file_batches", body, 400)
     for content in (b"[" * 100_000, b'{"files": [{"attributes": {"a": "\\ud800"}}]}'):
         api.send("POST", f"{path}/file_batches", 400, content=content, headers={"content-type": "application/json"})

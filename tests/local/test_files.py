@@ -138,9 +138,9 @@ def test_a_deleted_file_is_gone(api: Api) -> None:
 
 
 def test_listing_by_purpose(api: Api) -> None:
-    kept = api.upload(purpose="user_data")["id"]
+    unexpiring = api.upload(purpose="user_data")["id"]
     api.upload(purpose="assistants")
-    assert ids(api.get("/files", purpose="user_data")) == [kept]
+    assert ids(api.get("/files", purpose="user_data")) == [unexpiring]
     assert len(api.get("/files")["data"]) == 2
     assert api.get("/files", 400, purpose="nonsense")["error"]["param"] == "purpose"
 

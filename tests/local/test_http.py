@@ -12,6 +12,7 @@ import pytest
 
 from tests.local.client import Api, Clock
 from vssync.local.app import Service, open_service
+from vssync.local.dialects import Dialect
 from vssync.local.transport import LocalTransport
 
 JSON = {"content-type": "application/json"}
@@ -33,6 +34,14 @@ def test_what_is_not_there(api: Api, verb: str, path: str, status: int, code: st
     error = api.send(verb, path, status)["error"]
     assert set(error) == {"message", "type", "param", "code"}
     assert (error["type"], error["code"]) == ("invalid_request_error", code)
+
+
+@pytest.mark.parametrize("has_batches", [True, False])
+def test_an_unknown_path_is_told_what_there_is(mounted: Callable[..., Api], has_batches: bool) -> None:
+    message = mounted(dialect=Dialect(has_batches=has_batches)).get("/models", 404)["error"]["message"]
+    assert message.startswith("There is nothing at /v1/models. This service has /v1/files, ")
+    assert "/v1/vector_stores/{store_id}/search" in message
+    assert ("/file_batches" in message) == has_batches
 
 
 def test_a_wrong_verb_is_told_the_right_ones(api: Api) -> None:

@@ -87,8 +87,8 @@ class Model(RuleBasedStateMachine):
     @rule(file=consumes(uploads))
     def delete(self, file: str) -> None:
         self.api.delete(f"/files/{file}")
-        for known in (self.words, self.status, self.member):
-            known.pop(file, None)
+        for expected in (self.words, self.status, self.member):
+            expected.pop(file, None)
 
     @rule()
     def search(self) -> None:

@@ -70,7 +70,7 @@ def test_a_new_store_is_known_at_its_own_address_first(http: httpx.Client) -> No
     assert store["id"].startswith("vs_ord_")
     assert http.get(f"{CONTROL}/vector_stores/{store['id']}").status_code == 200
     early = [http.get(f"{DATA}/vector_stores/{store['id']}/files") for _ in range(3)]
-    assert [one.status_code for one in early] == [404, 404, 200]
+    assert [response.status_code for response in early] == [404, 404, 200]
     assert http.get(f"{DATA}/vector_stores/vs_none/files").status_code == 404
     assert "with status Completed not found" in early[0].json()["error"]["message"]
 

@@ -75,8 +75,8 @@ def test_files(client: Any) -> None:
     with client.files.with_streaming_response.content(file.id) as response:
         assert b"".join(response.iter_bytes()) == b"text"
     others = upload(client, *NAMES)
-    assert [found.id for found in client.files.list(limit=2, order="asc")] == [file.id, *others]
-    assert [found.id for found in client.files.list(purpose="user_data")] == [file.id]
+    assert [item.id for item in client.files.list(limit=2, order="asc")] == [file.id, *others]
+    assert [item.id for item in client.files.list(purpose="user_data")] == [file.id]
     assert client.files.delete(file.id).deleted
     with pytest.raises(openai.NotFoundError):
         client.files.retrieve(file.id)
@@ -96,9 +96,9 @@ def test_vector_stores(client: Any) -> None:
     updated = client.vector_stores.update(store.id, name="new", metadata={"b": "2"}, expires_after=None)
     assert (updated.name, updated.metadata, updated.expires_after) == ("new", {"b": "2"}, None)
     others = [client.vector_stores.create().id for _ in range(4)]
-    assert [found.id for found in client.vector_stores.list(limit=2, order="asc")] == [store.id, *others]
+    assert [item.id for item in client.vector_stores.list(limit=2, order="asc")] == [store.id, *others]
     before = client.vector_stores.list(before=others[1], limit=1, order="asc")
-    assert [found.id for found in before.data] == [others[0]]
+    assert [item.id for item in before.data] == [others[0]]
     assert client.vector_stores.delete(store.id).deleted
 
 
@@ -114,8 +114,8 @@ def test_store_files(client: Any) -> None:
     assert files.create_and_poll(second, vector_store_id=store).last_error.code == "unsupported_file"
     third = files.upload(vector_store_id=store, file=named("c.md"), chunking_strategy=CHUNKING).id
     fourth = files.upload_and_poll(vector_store_id=store, file=named("d.md"), attributes={"n": 4}).id
-    assert [found.id for found in files.list(store, limit=1)] == [fourth, third, second, first]
-    assert [found.id for found in files.list(store, filter="failed")] == [second]
+    assert [item.id for item in files.list(store, limit=1)] == [fourth, third, second, first]
+    assert [item.id for item in files.list(store, filter="failed")] == [second]
     assert files.retrieve(fourth, vector_store_id=store).attributes == {"n": 4}
     assert files.update(fourth, vector_store_id=store, attributes={"m": "x"}).attributes == {"m": "x"}
     assert [part.text for part in files.content(fourth, vector_store_id=store)] == ["some text"]
@@ -134,7 +134,7 @@ def test_file_batches(client: Any, naps: list[float]) -> None:
     assert naps == [0.001, 0.001]
     assert batches.retrieve(batch.id, vector_store_id=store) == done
     listed = batches.list_files(batch.id, vector_store_id=store, limit=2, filter="completed")
-    assert [found.attributes for found in listed] == [{"n": 1}] * 5
+    assert [item.attributes for item in listed] == [{"n": 1}] * 5
     each = [{"file_id": file, "attributes": {"f": file}} for file in upload(client, "x.md", "y.md")]
     assert batches.create_and_poll(store, files=each).file_counts.to_dict() == counts(completed=2)
     mixed = batches.upload_and_poll(
@@ -198,11 +198,11 @@ def test_files_and_stores_over_a_socket(service: Service) -> None:
         assert len((await client.files.content(file.id)).content) == 800_000
         with pytest.deprecated_call():
             assert len(await client.files.retrieve_content(file.id)) == 800_000
-        assert [found.id async for found in client.files.list(limit=1)] == [file.id]
+        assert [item.id async for item in client.files.list(limit=1)] == [file.id]
         store = await client.vector_stores.create(name="s", file_ids=[file.id])
         assert (await client.vector_stores.retrieve(store.id)).status == "completed"
         assert (await client.vector_stores.update(store.id, name="t")).name == "t"
-        assert [found.id async for found in client.vector_stores.list()] == [store.id]
+        assert [item.id async for item in client.vector_stores.list()] == [store.id]
         assert (await client.vector_stores.search(store.id, query="texttext")).data == []
         assert (await client.vector_stores.delete(store.id)).deleted
         assert (await client.files.delete(file.id)).deleted
@@ -224,7 +224,7 @@ def test_store_files_over_a_socket(service: Service) -> None:
         assert (await files.create_and_poll(file_id=file, **where)).status == "completed"
         await files.upload(file=named("b.md"), **where)
         await files.upload_and_poll(file=named("c.md"), **where)
-        assert len([found async for found in files.list(**where, limit=2)]) == 3
+        assert len([item async for item in files.list(**where, limit=2)]) == 3
 
     over_a_socket(service, use)
 
@@ -236,10 +236,10 @@ def test_file_batches_over_a_socket(service: Service, naps: list[float]) -> None
         done = await batches.upload_and_poll(files=[named(name) for name in NAMES], **where)
         assert done.file_counts.to_dict() == counts(completed=5)
         assert await batches.retrieve(done.id, **where) == done
-        assert len([found async for found in batches.list_files(done.id, limit=2, **where)]) == 5
+        assert len([item async for item in batches.list_files(done.id, limit=2, **where)]) == 5
         more = [(await client.files.create(file=named(name), purpose="assistants")).id for name in NAMES[:3]]
-        one = await batches.create(file_ids=more[:1], **where)
-        assert (await batches.poll(one.id, **where)).status == "completed"
+        single = await batches.create(file_ids=more[:1], **where)
+        assert (await batches.poll(single.id, **where)).status == "completed"
         assert (await batches.create_and_poll(file_ids=more[1:2], **where)).file_counts.completed == 1
         last = await batches.create(file_ids=more[2:], **where)
         assert (await batches.cancel(last.id, **where)).status == "cancelled"

@@ -43,7 +43,7 @@ def walk(api: Api, path: str, cursor: str, end: str, **query: Any) -> Iterator[d
 def test_forwards(api: Api, listing: tuple[str, list[str]], order: str, limit: int) -> None:
     path, expected = listing
     pages = list(walk(api, path, "after", "last_id", order=order, limit=limit))
-    seen = [found for page in pages for found in ids(page)]
+    seen = [entry_id for page in pages for entry_id in ids(page)]
     assert seen == (expected if order == "asc" else expected[::-1])
     assert len(pages) == -(-COUNT // limit)
     assert all((page["first_id"], page["last_id"]) == (ids(page)[0], ids(page)[-1]) for page in pages)
@@ -71,8 +71,10 @@ def test_deleting_while_paging(api: Api, listing: tuple[str, list[str]], order: 
     for page in walk(api, path, "after", "last_id", order=order, limit=2):
         deleted += ids(page)
         if not path.endswith("batches"):  # which cannot be deleted
-            for found in ids(page):
-                api.delete(f"{path.partition('/file_batches')[0]}{'/files' if '/file_batches' in path else ''}/{found}")
+            for entry_id in ids(page):
+                api.delete(
+                    f"{path.partition('/file_batches')[0]}{'/files' if '/file_batches' in path else ''}/{entry_id}"
+                )
     assert sorted(deleted) == sorted(expected)
 
 

@@ -41,12 +41,12 @@ def fifo(path: Path, _victim: Path) -> None:
 
 def unix_socket(path: Path, _victim: Path) -> None:
     listening = socket.socket(socket.AF_UNIX)
-    here = os.getcwd()
+    folder_before = os.getcwd()
     os.chdir(path.parent)  # a socket's address is short
     try:
         listening.bind(path.name)
     finally:
-        os.chdir(here)
+        os.chdir(folder_before)
         listening.close()
 
 
@@ -105,7 +105,7 @@ def test_anything_else_in_its_place_is_named_and_left(
         open_service(checkout / ".vssync/local", create=create)
     wanted = "a file" if "service.db" in name else "a folder"
     assert str(raised.value) == (
-        f"{checkout / name}: is {found}; the local service needs {wanted} of its own there; remove it"
+        f"{checkout / name}: is {found}, but must be {wanted}; remove it"
     )
     assert unharmed(checkout)
 
@@ -176,8 +176,8 @@ def test_reading_creates_nothing_and_the_first_write_does(checkout: Path) -> Non
         assert api.get("/files")["data"] == api.get("/vector_stores")["data"] == []
         api.get("/vector_stores/vs_1", 404)
         assert list(checkout.iterdir()) == []
-        kept = api.upload()["id"]
-        assert [row["id"] for row in api.get("/files")["data"]] == [kept]
+        file_id = api.upload()["id"]
+        assert [row["id"] for row in api.get("/files")["data"]] == [file_id]
 
 
 def test_what_another_process_writes_meanwhile_is_seen(checkout: Path) -> None:
@@ -185,8 +185,8 @@ def test_what_another_process_writes_meanwhile_is_seen(checkout: Path) -> None:
     with open_service(data, create=False) as service, Api(service) as api:
         assert api.get("/files")["data"] == []
         with open_service(data) as other, Api(other) as elsewhere:
-            kept = elsewhere.upload()["id"]
-        assert [row["id"] for row in api.get("/files")["data"]] == [kept]
+            file_id = elsewhere.upload()["id"]
+        assert [row["id"] for row in api.get("/files")["data"]] == [file_id]
 
 
 def test_one_that_was_closed_creates_nothing(checkout: Path) -> None:

@@ -35,13 +35,13 @@ stores:
 @dataclass(frozen=True)
 class Served:
     process: subprocess.Popen[str]
-    said: tuple[str, ...]
+    lines: tuple[str, ...]
 
     @property
     def origin(self) -> str:
-        found = re.search(r"http://\S+?:\d+", self.said[0])
-        assert found
-        return found[0]
+        match = re.search(r"http://\S+?:\d+", self.lines[0])
+        assert match
+        return match[0]
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """The exit code and what was said on stderr."""
@@ -61,13 +61,13 @@ def serving(folder: Path, *arguments: str) -> Iterator[Served]:
     )
     with process:
         assert process.stdout
-        said: list[str] = []
-        while not said or not said[-1].startswith("export OPENAI_API_KEY"):
+        lines: list[str] = []
+        while not lines or not lines[-1].startswith("export OPENAI_API_KEY"):
             line = process.stdout.readline()
             assert line, process.communicate()
-            said.append(line.strip())
+            lines.append(line.strip())
         try:
-            yield Served(process, tuple(said))
+            yield Served(process, tuple(lines))
         finally:
             if process.poll() is None:
                 process.kill()
@@ -89,7 +89,7 @@ def ran(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
 def test_it_says_where_it_is_and_stops_when_asked(tmp_path: Path, number: int) -> None:
     with serving(tmp_path) as served:
         base = f"{served.origin}/v1"
-        assert served.said[-2:] == (f"export OPENAI_BASE_URL={base}", "export OPENAI_API_KEY=none")
+        assert served.lines[-2:] == (f"export OPENAI_BASE_URL={base}", "export OPENAI_API_KEY=none")
         with httpx.Client(timeout=PATIENCE) as http:
             assert http.get(f"{base}/files").json()["data"] == []
             assert served.stop(number) == (0, "")
@@ -104,7 +104,7 @@ def test_a_key_is_asked_for_and_not_shown(tmp_path: Path) -> None:
             assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
         right = {"authorization": "Bearer tell-nobody"}
         assert httpx.get(url, headers=right, timeout=PATIENCE).status_code == 200
-        assert "tell-nobody" not in "".join(served.said)
+        assert "tell-nobody" not in "".join(served.lines)
     assert (tmp_path / "here/service.db").exists()
 
 
@@ -168,20 +168,20 @@ def test_a_manifest_can_be_applied_to_it(shelf: Path) -> None:
         point(shelf, "local", url, url)
         applied = ran(shelf, "apply", "--yes", VSSYNC_API_KEY="k")
         assert applied.returncode == 0, applied.stderr
-        again = ran(shelf, "plan", "--detailed-exitcode", VSSYNC_API_KEY="k")
-        assert (again.returncode, "No changes." in again.stdout) == (0, True)
+        second_plan = ran(shelf, "plan", "--detailed-exitcode", VSSYNC_API_KEY="k")
+        assert (second_plan.returncode, "No changes." in second_plan.stdout) == (0, True)
 
 
 def test_the_two_addresses_of_oci(shelf: Path) -> None:
     with serving(shelf, "--provider", "oci,unsettled=1", "--api-key", "k") as served:
         data, control = f"{served.origin}/openai/v1", f"{served.origin}/20231130/openai/v1"
-        assert f"Stores themselves are at {control}." in served.said
-        assert "export OPENAI_PROJECT_ID=none" in served.said
+        assert f"Stores themselves are at {control}." in served.lines
+        assert "export OPENAI_PROJECT_ID=none" in served.lines
         point(shelf, "oci", data, control, ", region: us-chicago-1, project: ocid1.p, compartment: ocid1.c")
         applied = ran(shelf, "apply", "--yes", "--allow-host", "127.0.0.1", VSSYNC_API_KEY="k")
         assert applied.returncode == 0, applied.stderr + applied.stdout
-        again = ran(shelf, "plan", "--detailed-exitcode", "--allow-host", "127.0.0.1", VSSYNC_API_KEY="k")
-        assert again.returncode == 0, again.stdout
+        second_plan = ran(shelf, "plan", "--detailed-exitcode", "--allow-host", "127.0.0.1", VSSYNC_API_KEY="k")
+        assert second_plan.returncode == 0, second_plan.stdout
 
 
 def test_faults_over_a_socket(tmp_path: Path) -> None:
@@ -202,14 +202,14 @@ def test_faults_over_a_socket(tmp_path: Path) -> None:
         assert http.get("/files").headers["retry-after"] == "3"
         assert len(http.get("/vector_stores").json()["data"]) == 2
         assert served.stop() == (0, "")
-    assert [line for line in served.said if line.startswith("Fault: ")] == [f"Fault: {fault}" for fault in faults]
+    assert [line for line in served.lines if line.startswith("Fault: ")] == [f"Fault: {fault}" for fault in faults]
 
 
 def test_the_openai_sdk_takes_the_printed_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     openai: Any = pytest.importorskip("openai")
     with serving(tmp_path, "--latency", "5", "--ingest-delay", "3600000") as served:
-        assert "Fault: delay=5" in served.said
-        for line in served.said[-2:]:
+        assert "Fault: delay=5" in served.lines
+        for line in served.lines[-2:]:
             name, _, value = line.removeprefix("export ").partition("=")
             monkeypatch.setenv(name, value)
         with openai.OpenAI(max_retries=0) as client:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from vssync.errors import ManifestError, VssyncError
-from vssync.text import count_noun, escape_control
+from vssync.text import count_noun, escape_ci_commands, escape_control
 
 DONE, ERROR, CHANGES, REFUSED, INCOMPLETE, USAGE, BUG = 0, 1, 2, 3, 4, 64, 70
 _QUIET_PERIOD = 1.0  # seconds in which a second signal is only counted
@@ -142,8 +142,6 @@ def end_process(code: int) -> NoReturn:
 
 
 def _print_error(text: str) -> None:
-    from vssync.render.escape import escape_ci_commands
-
     print(escape_ci_commands("\n".join(escape_control(line) for line in text.split("\n"))), file=sys.stderr)
 
 

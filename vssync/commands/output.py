@@ -16,8 +16,7 @@ from vssync.document import document
 from vssync.errors import VssyncError
 from vssync.model.plan import Action, Plan, StorePlan
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands
-from vssync.text import escape_control
+from vssync.text import escape_ci_commands, escape_control
 
 _UNUSABLE = {
     Action.CREATE: "does not exist yet; run `vssync apply` first",

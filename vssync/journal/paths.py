@@ -102,7 +102,7 @@ def _check_kind(is_expected: Callable[[int], bool], path: Path, expected: str) -
     except OSError:  # gone meanwhile; any other error is that of opening it
         return
     if not is_expected(mode):
-        raise VssyncError(f"{path}: is {describe_file_type(mode)}; vssync needs {expected} of its own there; remove it")
+        raise VssyncError(f"{path}: is {describe_file_type(mode)}, but must be {expected}; remove it")
 
 
 def write_error(path: Path, error: OSError) -> VssyncError:

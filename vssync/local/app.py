@@ -79,10 +79,10 @@ ROUTES = (
 def create_app(engine: Engine) -> falcon.App[Any, Any]:
     dialect = engine.options.dialect
     app: falcon.App[Any, Any] = falcon.App(middleware=[Gateway(engine)])
-    for path in dict.fromkeys(route.path for route in ROUTES):
-        if dialect.has_batches or "/file_batches" not in path:
-            app.add_route(path, Resource(engine, path))
-    register_errors(app, dialect.errors)
+    paths = dict.fromkeys(route.path for route in ROUTES if dialect.has_batches or "/file_batches" not in route.path)
+    for path in paths:
+        app.add_route(path, Resource(engine, path))
+    register_errors(app, dialect.errors, paths)
     return app
 
 

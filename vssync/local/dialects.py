@@ -112,7 +112,9 @@ class Dialect:
     unreadable: tuple[str, ...] = switch((), "fails these types, though they are text", RECORDED)
     # Listings
     lists_batches: bool = switch(
-        True, "lists batches; otherwise 405", Known(Evidence.SPECIFIED, "OpenAI's description has no such operation")
+        True,
+        "lists batches; otherwise 405",
+        Known(Evidence.SPECIFIED, "OpenAI's description has no such operation; that OCI lists is assumed"),
     )
     restarts_unknown_cursor: bool = switch(
         False, "answers page 1 to an unknown `after`; otherwise 400", RUN_OGX_AND_LLAMA

@@ -88,7 +88,7 @@ def check_journal(path: Path) -> None:
 
 def wrong_type_error(path: Path, status: os.stat_result, expected: str) -> LocalDataError:
     actual = FILE_TYPES[stat.S_IFMT(status.st_mode)]
-    return LocalDataError(f"{path}: is {actual}; the local service needs {expected} of its own there; remove it")
+    return LocalDataError(f"{path}: is {actual}, but must be {expected}; remove it")
 
 
 def lstat_if_exists(path: Path) -> os.stat_result | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import falcon
@@ -77,11 +77,11 @@ def write_json(resp: falcon.Response, body: Any) -> None:
     resp.data = json.dumps(body).encode()
 
 
-def register_errors(app: falcon.App[Any, Any], style: ErrorStyle) -> None:
-    """Without these, the framework would answer in its own shape."""
+def register_errors(app: falcon.App[Any, Any], style: ErrorStyle, paths: Iterable[str]) -> None:
+    """Without these, the framework would answer in its own shape. A 404 for an unknown path names `paths`."""
 
     def write_error(req: falcon.Request, resp: falcon.Response, error: Exception, _ids: Any) -> None:
-        api_error = error if isinstance(error, ApiError) else to_api_error(req, error)
+        api_error = error if isinstance(error, ApiError) else to_api_error(req, error, paths)
         resp.status = api_error.status
         if isinstance(error, falcon.HTTPError):
             resp.set_headers(error.headers or {})
@@ -99,9 +99,9 @@ def register_errors(app: falcon.App[Any, Any], style: ErrorStyle) -> None:
     app.add_error_handler(falcon.HTTPError, write_error)  # the framework has a handler for these, which goes before
 
 
-def to_api_error(req: falcon.Request, error: Exception) -> ApiError:
+def to_api_error(req: falcon.Request, error: Exception, paths: Iterable[str]) -> ApiError:
     if isinstance(error, falcon.HTTPError):
-        return framework_error(req, error)
+        return framework_error(req, error, paths)
     if isinstance(error, ConnectionError):  # the client went away while sending, so nobody reads this
         return ApiError(400, f"The request was cut off: {error}.", code="request_cut_off")
     if isinstance(error, UnicodeError):  # half a surrogate pair in JSON, or a form that is not UTF-8
@@ -115,10 +115,10 @@ def to_api_error(req: falcon.Request, error: Exception) -> ApiError:
     return ApiError(500, "The local service failed.", code="internal_error")
 
 
-def framework_error(req: falcon.Request, error: falcon.HTTPError) -> ApiError:
+def framework_error(req: falcon.Request, error: falcon.HTTPError, paths: Iterable[str]) -> ApiError:
     """The framework's own refusals: unknown path, wrong method, broken form."""
     messages = {
-        404: f"There is nothing at {req.path}.",
+        404: f"There is nothing at {req.path}. This service has {', '.join(paths)}.",
         405: f"{req.method} is not possible at {req.path}.",
     }
     message = messages.get(error.status_code) or error.description or error.title

@@ -8,8 +8,7 @@ from vssync.document import document
 from vssync.model.plan import Action, BatchChange
 from vssync.model.state import Desired, LiveBatch
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands
-from vssync.text import escape_control, format_elapsed
+from vssync.text import escape_ci_commands, escape_control, format_elapsed
 
 _DECISIONS = {Action.AWAIT: "wait", Action.CANCEL: "cancel"}
 

@@ -9,9 +9,8 @@ from typing import Any
 from vssync.document import document
 from vssync.model.state import Scalar
 from vssync.planner.compare import EnvironmentDiff, Fields, StoreDiff
-from vssync.render.escape import escape_ci_commands
 from vssync.render.layout import BELOW, View, field_lines, wrap_sentences
-from vssync.text import count_noun, escape_control
+from vssync.text import count_noun, escape_ci_commands, escape_control
 
 _SHOWN = 5  # files of one kind, unless everything is asked for
 

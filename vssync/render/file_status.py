@@ -9,8 +9,7 @@ from vssync.model.marks import DECLARED, RESERVED_PREFIX, UNREAD, Mark, Unreadab
 from vssync.model.plan import FileChange
 from vssync.model.state import Desired, DesiredFile, LiveFile, Scalar
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands
-from vssync.text import escape_control, format_size
+from vssync.text import escape_ci_commands, escape_control, format_size
 
 _ORIGINS = {"u": "uploaded by vssync", "d": "declared by id", "a": "adopted"}
 

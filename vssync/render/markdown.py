@@ -14,7 +14,6 @@ from vssync.model.plan import Action, Plan, StorePlan
 from vssync.model.report import Report
 from vssync.planner.estimate import count_store_changes
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands
 from vssync.render.groups import ALL, StoreBlock, by_folder, fit_blocks, group_lines, tally_blocks
 from vssync.render.layout import TextLine, View, lay_out_columns
 from vssync.render.plan_text import (
@@ -28,7 +27,7 @@ from vssync.render.plan_text import (
 )
 from vssync.render.report import already_lines, apply_line, end_lines, orphan_lines, report_blocks
 from vssync.render.rows import PlanRow
-from vssync.text import count_noun, escape_control, shorten_middle
+from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle
 
 _COMMENT, _SUMMARY = 65_000, 1_000_000  # bytes; GitHub takes 65,536 characters, and 1 MiB for a job's summary
 _WIDTH = 100

@@ -7,11 +7,10 @@ from collections import Counter
 from vssync.model.plan import Action, NoteKind, Plan, Refusal, StorePlan
 from vssync.planner.estimate import count_changes, count_puts, count_store_changes, estimate_cost
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands
 from vssync.render.groups import StoreBlock, show_blocks
 from vssync.render.layout import BELOW, TextLine, View, fit_totals, lay_out_columns, wrap_sentences
 from vssync.render.rows import BatchRow, batch_rows, has_gap, has_notes, plan_rows
-from vssync.text import count_noun, escape_control, pad_right
+from vssync.text import count_noun, escape_ci_commands, escape_control, pad_right
 
 _VARIANTS = 8  # of what changes in a batch
 _VERBS = {

@@ -8,9 +8,8 @@ from vssync.document import document
 from vssync.model.marks import RESERVED_PREFIX
 from vssync.model.state import SearchHit
 from vssync.render import wording
-from vssync.render.escape import escape_ci_commands
 from vssync.render.layout import View, wrap_sentences
-from vssync.text import escape_control
+from vssync.text import escape_ci_commands, escape_control
 
 _LINES = 4  # of each text, unless everything is asked for
 _INDENT = 6

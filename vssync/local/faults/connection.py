@@ -84,7 +84,7 @@ def reset_after(request: Request, forward: Forward) -> Response:
 
 @fault(KINDS, "lost-reply", value=milliseconds(0))
 @dataclass
-class LostReply:
+class DropReply:
     """Does what was asked, then closes the connection without a reply; with `=MS` it keeps the client waiting first."""
 
     context: FaultContext
