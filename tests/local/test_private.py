@@ -104,9 +104,7 @@ def test_anything_else_in_its_place_is_named_and_left(
     with pytest.raises(LocalDataError) as raised:
         open_service(checkout / ".vssync/local", create=create)
     wanted = "a file" if "service.db" in name else "a folder"
-    assert str(raised.value) == (
-        f"{checkout / name}: is {found}, but must be {wanted}; remove it"
-    )
+    assert str(raised.value) == (f"{checkout / name}: is {found}, but must be {wanted}; remove it")
     assert unharmed(checkout)
 
 

@@ -13,19 +13,18 @@ from itertools import accumulate, chain
 from vssync.model.plan import Action, Plan, StorePlan
 from vssync.model.report import Report
 from vssync.planner.estimate import count_store_changes
-from vssync.render import wording
-from vssync.render.groups import ALL, StoreBlock, by_folder, fit_blocks, group_lines, tally_blocks
-from vssync.render.layout import TextLine, View, lay_out_columns
-from vssync.render.plan_text import (
-    batch_blocks,
-    legend,
-    plan_blocks,
-    refusal_lines,
-    store_verb,
-    stores_to_show,
-    total_lines,
+from vssync.render import terminal, wording
+from vssync.render.layout import (
+    ALL,
+    StoreBlock,
+    TextLine,
+    View,
+    by_folder,
+    fit_blocks,
+    group_lines,
+    lay_out_columns,
+    tally_blocks,
 )
-from vssync.render.report import already_lines, apply_line, end_lines, orphan_lines, report_blocks
 from vssync.render.rows import PlanRow
 from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle
 
@@ -47,9 +46,9 @@ def plan_markdown(plan: Plan, view: View) -> str:
             *_refusal_blocks(plan),
             *_table_blocks(plan),
             *_deletion_blocks(plan),
-            *(fenced_block(lines) for lines in batch_blocks(plan, view)),
+            *(fenced_block(lines) for lines in terminal.batch_blocks(plan, view)),
         ],
-        _fold_blocks(plan_blocks(plan), view),
+        _fold_blocks(terminal.plan_blocks(plan), view),
         view,
     )
 
@@ -57,7 +56,7 @@ def plan_markdown(plan: Plan, view: View) -> str:
 def report_markdown(report: Report, view: View) -> str:
     """A report for those who approved the plan, under the same limits."""
     view = replace(view, width=_WIDTH, color=False)
-    blocks, orphans = report_blocks(report), orphan_lines(report, view)
+    blocks, orphans = terminal.report_blocks(report), terminal.orphan_lines(report, view)
     failed = [
         StoreBlock(block.head, rows)
         for block in blocks
@@ -67,13 +66,13 @@ def report_markdown(report: Report, view: View) -> str:
     return _document(
         [
             _title_block("report", report.plan),
-            MarkdownBlock("\n\n".join([*end_lines(report)[:-1], f"**{apply_line(report)}**"])),
+            MarkdownBlock("\n\n".join([*terminal.end_lines(report)[:-1], f"**{terminal.apply_line(report)}**"])),
             *(
                 [fenced_block(lay_out_columns(lines, view).format_lines(lines), before="**Not done:**\n\n")]
                 if lines
                 else []
             ),
-            *([fenced_block(already)] if (already := already_lines(report.already, view)) else []),
+            *([fenced_block(already)] if (already := terminal.already_lines(report.already, view)) else []),
             *([fenced_block(orphans)] if orphans else []),
         ],
         _fold_blocks(blocks, view),
@@ -93,18 +92,18 @@ def _title_block(kind: str, plan: Plan) -> MarkdownBlock:
 
 def _totals_text(plan: Plan) -> str:
     """The last line of the text first, its deletions in bold; the other totals below it."""
-    *others, last = total_lines(plan, bold=True)
-    return "\n\n".join([last, "<br>\n".join([*others, *legend(plan)])]).strip()
+    *others, last = terminal.total_lines(plan, bold=True)
+    return "\n\n".join([last, "<br>\n".join([*others, *terminal.legend(plan)])]).strip()
 
 
 def _refusal_blocks(plan: Plan) -> list[MarkdownBlock]:
-    lines = refusal_lines(plan)
+    lines = terminal.refusal_lines(plan)
     return [fenced_block(lines[1:], before="**Refused: nothing will be written.**\n\n")] if lines else []
 
 
 def _table_blocks(plan: Plan) -> list[MarkdownBlock]:
     """The stores with something to show, folded away when many; of very many, those with most deletions first."""
-    stores = stores_to_show(plan)
+    stores = terminal.stores_to_show(plan)
     if len(stores) > _STORES:
         stores = sorted(stores, key=lambda store: -count_store_changes(store).delete)
     rows = [
@@ -125,7 +124,7 @@ def _table_row(name: str, id: str, stores: tuple[StorePlan, ...]) -> str:
     counts = count_store_changes(*stores)
     delete = f"**{counts.delete:,}**" if counts.delete else "0"
     files = [f"{counts.add:,}", f"{counts.change:,}", f"{counts.replace:,}", delete]
-    own = [store_verb(store, bold=True) for store in stores[:1] if len(stores) == 1]
+    own = [terminal.store_verb(store, bold=True) for store in stores[:1] if len(stores) == 1]
     also = ", ".join(filter(None, [*own, *wording.rare_parts(counts)]))
     return f"| {' | '.join([name, id, *files, also, f'{counts.unchanged:,}'])} |"
 
