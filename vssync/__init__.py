@@ -24,8 +24,7 @@ if TYPE_CHECKING:
         UsageProblem,
         VssyncError,
     )
-    from vssync.model.plan import Options
-    from vssync.model.report import Report
+    from vssync.model.plan import Options, Report
 
 __version__ = "0.1.0"
 __all__ = [

@@ -13,6 +13,7 @@ from vssync.model.state import FileStatus
 
 _DEATHS = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
 _SHOWN = 50  # lines; nobody reads further
+from vssync.planner.compare import find_differences
 
 Change = StoreChange | BatchChange | FileChange
 
@@ -164,15 +165,8 @@ def _address_of(store: StorePlan, key: str) -> str:
 
 def _describe_difference(saved: Any, fresh: Any) -> str:
     """Where two encoded values differ: "desired.sha256 9f2c... -> 77aa..."; nothing when they do not."""
-    if _is_identical(saved, fresh):
-        return ""
-    from deepdiff import DeepDiff  # takes longer to import than most plans to compare
-
-    tree = DeepDiff(saved, fresh, view="tree")
-    levels = [level for kind in tree.values() for level in kind]
-    paths = [".".join(map(str, level.path(output_format="list"))) for level in levels]
-    values = [f"{_shorten_value(level.t1)} -> {_shorten_value(level.t2)}" for level in levels]
-    return ", ".join(sorted(f"{path} {value}" for path, value in zip(paths, values, strict=True)))
+    rows = [] if _is_identical(saved, fresh) else find_differences(saved, fresh)
+    return ", ".join(f"{path} {_shorten_value(before)} -> {_shorten_value(after)}" for path, before, after in rows)
 
 
 def _is_identical(saved: Any, fresh: Any) -> bool:

@@ -11,8 +11,7 @@ import pytest
 from tests.applier.world import Counting, Place, Seen, killed, live
 from tests.support import masked
 from vssync.model.marks import KEY, STORE_BATCHES
-from vssync.model.plan import Action
-from vssync.model.report import Status
+from vssync.model.plan import Action, Status
 
 MANIFEST = """\
 version: 1

@@ -12,7 +12,7 @@ from tests.applier.world import Place
 from tests.render.builders import small
 from tests.support import Clock
 from vssync.applier.results import DONE, Result, Results
-from vssync.model.report import Outcome, Report, Status
+from vssync.model.plan import Outcome, Report, Status
 from vssync.render.json import report_json
 from vssync.render.layout import View
 from vssync.render.terminal import report_text

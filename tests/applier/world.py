@@ -18,7 +18,7 @@ import httpx
 from tests.support import ENDPOINT, Clock, Silent, mounted
 from vssync.api.connect import connect
 from vssync.applier.context import Watcher
-from vssync.commands.apply import apply_plan, describe_left_over, locked_journal
+from vssync.commands.apply import apply_plan, describe_interrupted_runs, locked_journal
 from vssync.commands.gc import delete_orphans, find_orphans
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session, Settings, load_manifest
@@ -27,8 +27,7 @@ from vssync.local import app
 from vssync.local.dialects import LocalOptions, parse_dialect
 from vssync.local.faults.kind import FaultContext
 from vssync.model.marks import KEY
-from vssync.model.plan import Options, Plan
-from vssync.model.report import Orphan, Report
+from vssync.model.plan import Options, Orphan, Plan, Report
 from vssync.model.state import FileStatus, LiveFile, Upload
 from vssync.threads import Pool
 
@@ -117,7 +116,7 @@ class Place:
 
     def left_over(self) -> str:
         with self.work() as work:
-            return describe_left_over(work)
+            return describe_interrupted_runs(work)
 
     def gc(self, *, suspected: bool = False, delete: bool = False, faults: Sequence[str] = ()) -> tuple[Orphan, ...]:
         with self.work(faults=faults) as work, locked_journal(work) as record:

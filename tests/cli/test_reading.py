@@ -88,4 +88,4 @@ def test_a_fifo_in_its_place_holds_nobody_up(checkout: Path, name: str, argument
     os.mkfifo(checkout / name)
     end = vssync(checkout, *arguments)
     assert end.code == 1
-    assert f"{name}: is a FIFO; the local service needs" in " ".join((end.out + end.err).split())
+    assert f"{name}: is a FIFO, but must be" in " ".join((end.out + end.err).split())

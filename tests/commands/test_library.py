@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 import vssync
-from vssync.model.plan import FileChange
-from vssync.model.report import Status
+from vssync.model.plan import FileChange, Status
 
 PAGE = Path(__file__).parents[2] / "examples/quickstart/docs/library.md"
 MANIFEST = """\

@@ -36,7 +36,7 @@ from vssync.journal.records import (
 )
 from vssync.journal.summary import describe_interrupted
 from vssync.journal.writer import Journal, read_past
-from vssync.model.report import Status
+from vssync.model.plan import Status
 from vssync.model.state import FileStatus
 
 MANIFEST = "version: 1\nname: noted\nstores:\n  docs:\n    batch: {size: 2}\n    files: [{path: '*.md'}]\n"

@@ -161,12 +161,16 @@ MUTANTS = (
     Mutant(
         "gc-without-looking",
         "vssync/commands/gc.py",
-        "for file_id in _held(work, frozenset(found)):",
+        "for file_id in _attached_ids(session, frozenset(orphans)):",
         "for file_id in ():",
         ("tests/applier/test_gc.py", "tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(
-        "gc-spares-nothing", "vssync/commands/gc.py", "SPARED = 24 * 3600", "SPARED = 0", ("tests/applier/test_gc.py",)
+        "gc-spares-nothing",
+        "vssync/commands/gc.py",
+        "MIN_AGE = 24 * 3600",
+        "MIN_AGE = 0",
+        ("tests/applier/test_gc.py",),
     ),
     Mutant(
         "one-pause-for-one-thread-only",
@@ -230,8 +234,8 @@ MUTANTS = (
     Mutant(
         "cancel-without-a-line",
         "vssync/commands/batches.py",
-        "Writes(work.client, record).cancel_batch",
-        "work.client.cancel_batch",
+        "Writes(session.client, journal).cancel_batch",
+        "session.client.cancel_batch",
         JOURNAL,
     ),
     Mutant(

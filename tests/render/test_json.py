@@ -11,8 +11,7 @@ from hypothesis import given, settings
 
 from tests.render import builders as samples
 from tests.render.builders import ARBITRARY_REPORTS, change, create, deleted, plan, replaced, store, update
-from vssync.model.plan import Action, Plan, Reason, StoreChange
-from vssync.model.report import Report
+from vssync.model.plan import Action, Plan, Reason, Report, StoreChange
 from vssync.model.state import SearchHit
 from vssync.planfile import dump
 from vssync.render.json import plan_gitlab, plan_json, report_json

@@ -21,12 +21,15 @@ from vssync.model.plan import (
     FileChange,
     Note,
     NoteKind,
+    Orphan,
+    Outcome,
     Plan,
     Reason,
     Refusal,
+    Report,
+    Status,
     StoreChange,
 )
-from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.state import (
     AUTO,
     Desired,

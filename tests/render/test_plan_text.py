@@ -19,12 +19,15 @@ from vssync.model.plan import (
     FileChange,
     Note,
     NoteKind,
+    Orphan,
+    Outcome,
     Plan,
     Reason,
     Refusal,
+    Report,
+    Status,
     StoreChange,
 )
-from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.state import FileCounts, SearchHit
 from vssync.render.layout import COLORS, View, by_folder
 from vssync.render.rows import PlanRow

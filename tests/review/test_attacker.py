@@ -71,7 +71,7 @@ def test_the_local_service_keeps_nothing_outside_of_the_checkout(runner: Runner,
     link.symlink_to(outside / link.name if "service.db" in name else outside)
     code, readable = run_attack(runner, HEAD + FILES, "plan")
     assert (code, list(outside.iterdir())) == (1, [])
-    assert f"{name}: is a link; the local service needs" in readable
+    assert f"{name}: is a link, but must be" in readable
 
 
 def test_a_plan_leaves_a_checkout_as_it_is(runner: Runner) -> None:

@@ -11,7 +11,7 @@ from vssync.model.digests import mark_for, with_key
 from vssync.model.marks import Mark, Origin
 from vssync.model.plan import Action, Copy, FileChange, Plan, StorePlan
 from vssync.model.state import DesiredFile, FileStatus, Scalar
-from vssync.planner.batches import partition
+from vssync.planner.store_files import partition
 
 Step = Put | Update | Wait | Drop
 

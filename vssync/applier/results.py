@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from vssync.errors import LostReply, VssyncError
-from vssync.model.plan import Action, Plan, StorePlan
-from vssync.model.report import Outcome, Status
+from vssync.model.plan import Action, Outcome, Plan, Status, StorePlan
 from vssync.model.state import FileStatus, LiveFile
 
 # A change of several requests is as bad as its worst one.

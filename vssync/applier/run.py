@@ -21,8 +21,7 @@ from vssync.applier.update import await_batch, cancel_batch, remove_copy, update
 from vssync.applier.upload import InFlightBatch, upload_pending
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
-from vssync.model.plan import Plan
-from vssync.model.report import Report, Status
+from vssync.model.plan import Plan, Report, Status
 
 _STORES = 4  # at once
 # Seconds that what is in flight gets when a run is interrupted, and how often that is looked at.

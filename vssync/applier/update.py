@@ -13,7 +13,7 @@ from vssync.applier.settle import record_read_back
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit
 from vssync.errors import ServiceError, VssyncError
-from vssync.model.report import Status
+from vssync.model.plan import Status
 from vssync.model.state import FileStatus
 
 

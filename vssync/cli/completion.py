@@ -73,13 +73,13 @@ def complete_addresses(context: click.Context, incomplete: str) -> Iterable[str]
 
 
 def _load_desired(context: click.Context) -> Desired:
-    from vssync.commands.session import Settings, load_manifest, pairs
+    from vssync.commands.session import Settings, load_manifest, parse_variables
 
     values = context.params
     settings = Settings(
         manifest=values.get("manifest") or ".",
         env=values.get("env"),
-        variables=pairs(values.get("variables") or ()),
+        variables=parse_variables(values.get("variables") or ()),
         allow_outside=values.get("allow_outside") or (),
     )
     return load_manifest(settings, hashed=False).desired

@@ -51,7 +51,7 @@ def dump(
     import secrets
 
     from vssync.commands.dump.run import DumpRequest, dump_store
-    from vssync.commands.init import is_name, suggested_name
+    from vssync.commands.init import NAME_RULE, is_name, suggested_name
     from vssync.commands.session import open_connection
     from vssync.sources.load import MANIFEST_NAME
     from vssync.sources.write import write_file
@@ -62,7 +62,7 @@ def dump(
     target = out or Path(MANIFEST_NAME)
     owner = name or suggested_name(store, secrets.token_hex(3))
     if not is_name(owner):
-        raise click.UsageError(f"--name {owner}: letters, digits, `.`, `-` and `_` only, at most 64 of them")
+        raise click.UsageError(f"--name {owner}: {NAME_RULE}")
     service, beside = _select_service(options, target, provider, service_fields)
     with open_connection(options.settings(), service, beside) as connection:
         text = dump_store(connection, service, DumpRequest(store, owner, target, match, download))

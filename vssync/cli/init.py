@@ -81,10 +81,10 @@ class _Wizard:
 
 def _check_name(name: str) -> str:
     """The name, if it is valid; click asks again for one that is not."""
-    from vssync.commands.init import NAMED, is_name
+    from vssync.commands.init import NAME_RULE, is_name
 
     if not is_name(name):
-        raise click.BadParameter(NAMED)
+        raise click.BadParameter(NAME_RULE)
     return name
 
 

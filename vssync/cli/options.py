@@ -60,19 +60,19 @@ class CommandOptions:
 
     def settings(self) -> Settings:
         """The settings of a session, with the process's environment and terminal."""
-        from vssync.commands.session import Settings, pairs
+        from vssync.commands.session import Settings, parse_variables
         from vssync.endpoints import Caller
 
         return Settings(
             manifest=self.manifest,
             env=self.env,
-            variables=pairs(self.variables),
+            variables=parse_variables(self.variables),
             workers=self.workers,
             limits=self.limits,
-            who=Caller(self.auth, self.profile, self.region, self.allow_hosts, self.allow_http),
+            caller=Caller(self.auth, self.profile, self.region, self.allow_hosts, self.allow_http),
             allow_outside=self.allow_outside,
             environment=dict(os.environ),
-            ask=partial(click.prompt, hide_input=True, err=True) if sys.stdin.isatty() else None,
+            ask_passphrase=partial(click.prompt, hide_input=True, err=True) if sys.stdin.isatty() else None,
         )
 
     def plan_options(self) -> Options:

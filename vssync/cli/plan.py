@@ -19,7 +19,7 @@ from vssync.text import escape_control
 @option("--offline", "Contact no service; show what the manifest declares.", is_flag=True)
 def plan(options: CommandOptions, output_format: str, detailed_exitcode: bool, out: Path | None, offline: bool) -> int:
     """Show what apply would do, without writing anything."""
-    from vssync.commands.apply import describe_left_over
+    from vssync.commands.apply import describe_interrupted_runs
     from vssync.commands.plan import make_plan_now, save_plan
 
     if offline:
@@ -28,7 +28,7 @@ def plan(options: CommandOptions, output_format: str, detailed_exitcode: bool, o
         click.echo(_format_offline(options, output_format))
         return DONE
     with session_with_progress(options.settings()) as session:
-        for line in describe_left_over(session).splitlines():  # no part of the plan: only this machine knows it
+        for line in describe_interrupted_runs(session).splitlines():  # no part of the plan: only this machine knows it
             click.echo(escape_control(line), err=True)
         plan = plan_with_progress(session, lambda: make_plan_now(session, options.plan_options()))
     if out:

@@ -125,7 +125,7 @@ def apply_and_report(
     if output_format == "text":
         click.echo()
     with apply_progress() as watcher:
-        report = apply_plan(session, plan, watcher, fail_fast=fail_fast, record=journal)
+        report = apply_plan(session, plan, watcher, fail_fast=fail_fast, journal=journal)
     report = replace(report, already=already)
     show = {"text": report_text, "markdown": report_markdown}.get(output_format)
     click.echo(show(report, view) if show else report_json(report, kind), color=True)

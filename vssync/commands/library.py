@@ -14,8 +14,7 @@ from vssync.commands import plan as planning
 from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.session import Session, Settings, load_manifest, open_session
 from vssync.endpoints import Caller
-from vssync.model.plan import BatchChange, Counts, FileChange, Options, Plan, Refusal, StoreChange
-from vssync.model.report import Report
+from vssync.model.plan import BatchChange, Counts, FileChange, Options, Plan, Refusal, Report, StoreChange
 from vssync.planner.estimate import count_changes
 from vssync.render.json import plan_json
 from vssync.render.layout import View
@@ -108,7 +107,7 @@ class PublicSession:
         watcher = _EventWatcher(on_event) if on_event else Watcher()
         with locked_journal(self._session, lock_timeout) as journal:
             fresh = planning.replan(self._session, saved)
-            report = apply_plan(self._session, fresh, watcher, fail_fast=fail_fast, record=journal)
+            report = apply_plan(self._session, fresh, watcher, fail_fast=fail_fast, journal=journal)
         return replace(report, already=already_applied(saved, fresh))
 
 
@@ -175,7 +174,7 @@ def open_manifest(
         variables=dict(variables or {}),
         workers=workers,
         limits=limits,
-        who=caller,
+        caller=caller,
         allow_outside=tuple(Path(folder) for folder in allow_outside),
         environment=dict(os.environ if environment is None else environment),
     )

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vssync.limits import MAX_ATTRIBUTES, MAX_VALUE_LENGTH
-from vssync.manifest.diagnostics import TreePath
-from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template, path_part
+from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template
 from vssync.manifest.spec import Layer
+from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import AUTO, Attributes, Chunking, Scalar
 
 Tree = Mapping[str, Any]
@@ -66,11 +66,6 @@ class FileSettings:
     constant_attributes: Attributes | None
     front_matter_fields: frozenset[str]
 
-    @property
-    def is_named_by_content(self) -> bool:
-        """Whether the upload name holds a digest of the bytes."""
-        return Placeholder("digest") in self.filename
-
 
 def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
     """What these layers say, outermost first."""
@@ -105,7 +100,7 @@ def _filled_in(values: Mapping[str, Scalar | Template | None], path: str) -> Att
     for name, value in values.items():
         if isinstance(value, tuple):
             try:
-                attributes[name] = fill_template(value, lambda placeholder: path_part(path, placeholder))
+                attributes[name] = fill_template(value, path)
             except MissingFolder as error:
                 error.attribute = name
                 raise

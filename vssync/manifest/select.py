@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from vssync.errors import Problem
-from vssync.manifest.diagnostics import Diagnostic, format_path
+from vssync.manifest.diagnostics import Diagnostic, format_path, locate_diagnostics
 from vssync.manifest.globs import FoundFile, Listing
 from vssync.manifest.merge import PATH_TEMPLATE, FileSettings, merge_layers
 from vssync.manifest.placeholders import (
@@ -15,11 +15,10 @@ from vssync.manifest.placeholders import (
     fill_template,
     literal_text,
     parse_template,
-    path_part,
     upload_name,
 )
-from vssync.manifest.source_map import locate_diagnostics
 from vssync.manifest.spec import FileEntry, Manifest, StoreSpec
+from vssync.manifest.yaml_loader import TreePath
 from vssync.providers import PROVIDERS
 
 NO_DIGEST = "0" * 16
@@ -70,7 +69,14 @@ class _StoreSelector:
 
     def select(self, listing: Listing) -> Selection:
         files = sorted(self._selected(listing), key=lambda file: file.key)
-        self._check_distinct_keys(files)
+        first: dict[str, SelectedFile] = {}  # by key without its case, which some services and disks ignore
+        for file in files:
+            other = first.setdefault(file.key.casefold(), file)
+            if other is not file:
+                same = "the same key" if other.key == file.key else f"a key that differs only in case, `{other.key}`"
+                names = [each.source.path if each.source else each.entry.file_id for each in (other, file)]
+                message = f"`{names[0]}` and `{names[1]}` have {same}: `{file.key}`"
+                self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
         return Selection(self.spec, tuple(files), self.skipped)
 
     def _selected(self, listing: Listing) -> Iterator[SelectedFile]:
@@ -80,13 +86,19 @@ class _StoreSelector:
                 key = literal_text(entry.key)  # stands in for a path
                 yield SelectedFile(key, upload_name(PATH_TEMPLATE, key, ""), entry, self._settings_for(number, key))
                 continue
-            already_selected: dict[str, FileEntry] = {}
+            names_by_other: dict[TreePath, list[str]] = {}  # one diagnostic a pair of entries, however many files
             for name, source in self._matches(entry, listing):
                 if (other := selected_by.setdefault(name, entry)) is not entry:
-                    already_selected[name] = other
+                    names_by_other.setdefault(other.layer.path, []).append(name)
                 elif file := self._selected_file(number, name, source):
                     yield file
-            self._check_selected_once(entry, already_selected)
+            for path, names in names_by_other.items():
+                subject = (
+                    f"`{names[0]}` is" if len(names) == 1 else f"`{names[0]}` and {len(names) - 1:,} more files are"
+                )
+                message = f"{subject} chosen by two entries, also by `{format_path(path)}`"
+                hint = "narrow one of them, or use `exclude`"
+                self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
     def _matches(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
         """The files an entry selects, of which there must be some unless it is optional."""
@@ -108,8 +120,7 @@ class _StoreSelector:
             self._add_problem(source, source.problem)
             return None
         try:
-            template = parse_template(entry.key)
-            key = fill_template(template, lambda placeholder: path_part(name, placeholder)) if template else name
+            key = fill_template(parse_template(entry.key), name) if entry.key else name
             filename = upload_name(settings.filename, name, NO_DIGEST)
         except MissingFolder as error:
             self._add_problem(source, str(error), "choose fewer files, or ask for fewer folders")
@@ -161,29 +172,5 @@ class _StoreSelector:
             return "too_large", f"the file has {source.size:,} bytes; {limit:,} are allowed"
         return None
 
-    def _check_selected_once(self, entry: FileEntry, already_selected: Mapping[str, FileEntry]) -> None:
-        """One diagnostic for each pair of entries, however many files both select."""
-        others = {id(other): other for other in already_selected.values()}
-        for other in others.values():
-            names = [name for name, first in already_selected.items() if first is other]
-            subject = f"`{names[0]}` is" if len(names) == 1 else f"`{names[0]}` and {len(names) - 1:,} more files are"
-            message = f"{subject} chosen by two entries, also by `{format_path(other.layer.path)}`"
-            hint = "narrow one of them, or use `exclude`"
-            self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
-
-    def _check_distinct_keys(self, files: list[SelectedFile]) -> None:
-        """No two files may have one key, nor keys that differ only in case: some services and disks ignore it."""
-        first: dict[str, SelectedFile] = {}
-        for file in files:
-            other = first.setdefault(file.key.casefold(), file)
-            if other is not file:
-                same = "the same key" if other.key == file.key else f"a key that differs only in case, `{other.key}`"
-                message = f"`{_path_or_id(other)}` and `{_path_or_id(file)}` have {same}: `{file.key}`"
-                self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
-
     def _add_problem(self, source: FoundFile, message: str, hint: str = "") -> None:
         self.problems.append(Problem(source.path, 0, 0, message, hint))
-
-
-def _path_or_id(file: SelectedFile) -> str:
-    return file.source.path if file.source else file.entry.file_id

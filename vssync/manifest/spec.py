@@ -1,7 +1,4 @@
-"""A manifest as typed values, for one environment, before any file is looked for.
-
-Texts of a layer (`filename`, attribute values, `key`) may still hold placeholders of single files.
-"""
+"""A manifest as typed values, for one environment; the texts of a layer may still hold placeholders of single files."""
 
 from __future__ import annotations
 
@@ -10,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vssync.errors import Problem
-from vssync.manifest.diagnostics import TreePath
+from vssync.manifest.diagnostics import Documents
 from vssync.manifest.globs import Pattern
 from vssync.manifest.placeholders import Template
-from vssync.manifest.source_map import Documents
+from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Chunking, DesiredStore, Scalar, ServiceSpec
 
 SKIP_REASONS = frozenset(("unsupported", "empty", "too_large"))  # why a file may be left out

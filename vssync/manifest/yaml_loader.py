@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +16,12 @@ from typing import Any
 import yaml
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.diagnostics import TreePath
 from vssync.manifest.scalars import parse_number, parse_scalar
 
 MAX_DEPTH = 50
 MAX_ALIASED_VALUES = 100_000  # added by all aliases together
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML built without libyaml has the slow one only
+TreePath = tuple[str | int, ...]
 Position = tuple[int, int]  # line and column, from 1; 0 is unknown
 Positions = dict[TreePath, tuple[Position, Position]]  # of a value's name, and of the value itself
 
@@ -102,7 +102,6 @@ class _TreeBuilder:
         self._wanted = wanted
         self._open: list[_OpenCollection] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
-        self._documents = 0
         self._aliased = 0
 
     def read(self, text: str) -> None:
@@ -114,16 +113,14 @@ class _TreeBuilder:
             yaml.MappingEndEvent: self._on_end,
             yaml.SequenceEndEvent: self._on_end,
             yaml.AliasEvent: self._on_alias,
-            yaml.DocumentStartEvent: self._on_document,
         }
+        documents = 0
         for event in yaml.parse(text, Loader=_LOADER):
+            documents += type(event) is yaml.DocumentStartEvent
+            if documents > 1:
+                raise self._unreadable(event, "a second document begins here", "a manifest is one document")
             if handler := handlers.get(type(event)):
                 handler(event)
-
-    def _on_document(self, event: Any) -> None:
-        self._documents += 1
-        if self._documents > 1:
-            raise self._unreadable(event, "a second document begins here", "a manifest is one document")
 
     def _on_scalar(self, event: Any) -> None:
         if self._expects_name():
@@ -248,7 +245,13 @@ def _syntax_problem(error: Exception, text: str, file: str, first_line: int) -> 
     if isinstance(error, _UnreadableError):
         return error.problem
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return _marked_problem(error, error.problem_mark, text, file, first_line)
+        mark, lines = error.problem_mark, text.splitlines()
+        for near in (mark, error.context_mark):  # a value that needs quotes to mean what its author meant
+            shown = lines[near.line] if near and near.line < len(lines) else ""
+            if near and (match := next(filter(None, (pattern.search(shown) for pattern in _NEEDS_QUOTES)), None)):
+                position, value = (near.line + first_line, match.start("value") + 1), match["value"]
+                return Problem(file, *position, f"not YAML: `{value}` needs quotes", f'write "{value}"')
+        return Problem(file, mark.line + first_line, mark.column + 1, f"not YAML: {error.problem}")
     if isinstance(error, yaml.reader.ReaderError):
         before = text.encode("utf-8", "replace")[: error.position].decode("utf-8", "replace")
         line, column = _end_position(before)
@@ -256,18 +259,6 @@ def _syntax_problem(error: Exception, text: str, file: str, first_line: int) -> 
         message = f"not YAML: the character U+{code:04X} is not allowed"
         return Problem(file, line + first_line - 1, column, message)
     return Problem(file, 0, 0, f"not YAML: {error}")
-
-
-def _marked_problem(error: yaml.MarkedYAMLError, mark: yaml.Mark, text: str, file: str, first_line: int) -> Problem:
-    """The problem at a mark, or the value near it that needs quotes to mean what its author meant."""
-    lines = text.splitlines()
-    for near in (mark, error.context_mark):
-        line = lines[near.line] if near and near.line < len(lines) else ""
-        if near and (match := next(filter(None, (pattern.search(line) for pattern in _NEEDS_QUOTES)), None)):
-            position = near.line + first_line, match.start("value") + 1
-            value = match["value"]
-            return Problem(file, *position, f"not YAML: `{value}` needs quotes", f'write "{value}"')
-    return Problem(file, mark.line + first_line, mark.column + 1, f"not YAML: {error.problem}")
 
 
 def _end_position(text: str) -> Position:
@@ -298,17 +289,12 @@ def _parse_json(text: str, file: str) -> Any:
         raise ManifestError((Problem(file, 0, 0, str(error)),)) from None
     if _is_too_deep(tree):
         raise too_deep
-    if problems := tuple(_lone_surrogates(text, file)):
-        raise ManifestError(problems)
+    lone = [match for match in _JSON_ESCAPE.finditer(text) if match["lone"]]  # no file and no request can hold them
+    if lone:
+        places = [(match[0], _end_position(text[: match.start()])) for match in lone]
+        hint = "write both halves, or neither"
+        raise ManifestError(tuple(Problem(file, *at, f"`{half}` is half a character", hint) for half, at in places))
     return tree
-
-
-def _lone_surrogates(text: str, file: str) -> Iterator[Problem]:
-    """A problem for each escape that is half a character, which no file and no request can hold."""
-    for match in _JSON_ESCAPE.finditer(text):
-        if match["lone"]:
-            position = _end_position(text[: match.start()])
-            yield Problem(file, *position, f"`{match[0]}` is half a character", "write both halves, or neither")
 
 
 def _is_too_deep(tree: Any) -> bool:

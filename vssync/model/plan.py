@@ -1,7 +1,4 @@
-"""A plan: what will be done to which object, why, and the evidence (ids, marks, states) it was decided from.
-
-It holds no clock, credential or display option: the same manifest, files and live state give the same plan.
-"""
+"""A plan (what will be done to which object, why, and the evidence it was decided from), and what became of it."""
 
 from __future__ import annotations
 
@@ -130,6 +127,12 @@ class FileChange:
     gap: bool = False
     was: str = ""
     detail: str = ""
+
+    @property
+    def leaving_ids(self) -> set[str]:
+        """The ids of the copies that go, with the one that is replaced."""
+        replaced = (self.keep,) if self.keep and self.action is Action.REPLACE else ()
+        return {copy.id for copy in (*self.drop, *replaced)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,3 +266,67 @@ class Plan:
     def empty(self) -> bool:
         """Whether there is nothing to do, to wait for, or that needs attention."""
         return next(self.changes(), None) is None
+
+
+class Status(StrEnum):
+    """What became of one change."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # a reply was lost, and reading the service did not show what became of it
+    SKIPPED = "skipped"  # not tried; `detail` says why
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One change's end. `key` is empty for the store itself, a batch's id for a batch.
+
+    `attempts` counts how often it was tried, 0 for never; `seconds` are from its first request to its end.
+    """
+
+    store: str
+    key: str
+    action: Action
+    status: Status
+    detail: str = ""
+    request_id: str = ""
+    attempts: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An upload of ours that no store lists, or that could not be shown to be unlisted.
+
+    `name` and `size` are set where it was found by them.
+    """
+
+    file_id: str
+    detail: str
+    suspected: bool = False
+    name: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result of an apply; `seconds` is wall time, `store_ids` the id of each store that exists now.
+
+    `already` are addresses of changes in a saved plan that an earlier apply had made.
+    """
+
+    plan: Plan
+    outcomes: tuple[Outcome, ...] = ()
+    orphans: tuple[Orphan, ...] = ()
+    store_ids: tuple[tuple[str, str], ...] = ()
+    seconds: float = 0.0
+    requests: int = 0  # all that were sent
+    repeated: int = 0  # of those, sent again after an error or no answer
+    interrupted: bool = False
+    throttled: float = 0.0  # seconds of it in which the service asked to pause
+    already: tuple[str, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Every change is done, so every desired file is completed."""
+        return not self.interrupted and all(outcome.status is Status.DONE for outcome in self.outcomes)

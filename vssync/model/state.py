@@ -1,7 +1,4 @@
-"""The nouns: what the manifest wants and what the service has, as frozen values.
-
-Times are whole seconds since the epoch by the service's clock; sizes are bytes.
-"""
+"""What the manifest wants and what the service has; times are whole seconds by the service's clock, sizes bytes."""
 
 from __future__ import annotations
 
@@ -68,9 +65,7 @@ class Capabilities:
     attribute_updates: bool = True
     store_creates: bool = True
     store_updates: bool = True
-    shares_chunks: bool = (
-        False  # equal texts share chunks: the old copy must be detached before the new one is attached
-    )
+    shares_chunks: bool = False  # equal texts share chunks: the old copy must be detached before the new is attached
 
     @property
     def one_by_one(self) -> bool:
@@ -255,6 +250,10 @@ class LiveStore:
     expires_after_days: int | None = None
     description: str = ""
     counts: FileCounts = FileCounts()
+
+    @property
+    def is_expired(self) -> bool:
+        return self.status is StoreStatus.EXPIRED
 
     @property
     def mark(self) -> StoreMark | UnreadableMark | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vssync.document import json_text
-from vssync.manifest.explain import effective_tree
+from vssync.manifest.resolve import effective_tree
 from vssync.manifest.spec import Manifest
 from vssync.model.state import DesiredFile
 from vssync.render.yaml_writer import yaml_scalar, yaml_text

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 
-from vssync.model.plan import Action, Plan, StorePlan
-from vssync.model.report import Report
+from vssync.model.plan import Action, Plan, Report, StorePlan
 from vssync.planner.estimate import count_store_changes
 from vssync.render import terminal, wording
 from vssync.render.layout import (

@@ -9,8 +9,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from vssync.model.plan import Action, Copy, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
-from vssync.model.report import Outcome, Report, Status
+from vssync.model.plan import (
+    Action,
+    Copy,
+    FieldChange,
+    FileChange,
+    Note,
+    NoteKind,
+    Outcome,
+    Reason,
+    Status,
+    StoreChange,
+    StorePlan,
+)
 from vssync.planner.estimate import upload_size
 from vssync.render import wording
 from vssync.text import count_noun, escape_control
@@ -53,11 +64,6 @@ def plan_rows(store: StorePlan) -> tuple[PlanRow, ...]:
         *(_file_row(change) for change in store.files),
         *(_note_row(note, store) for note in store.notes if note.kind is not NoteKind.FOREIGN_BATCH),
     )
-
-
-def has_notes(store: StorePlan) -> bool:
-    """Whether a store has notes to show besides its changes and batches."""
-    return any(note.kind is not NoteKind.FOREIGN_BATCH for note in store.notes)
 
 
 def _store_row(change: StoreChange) -> PlanRow:
@@ -108,7 +114,7 @@ def _note_row(note: Note, store: StorePlan) -> PlanRow:
     return PlanRow("", key, wording.NOTES[note.kind], count=note.count, below=below)
 
 
-def report_rows(store: StorePlan, outcomes: tuple[Outcome, ...]) -> tuple[PlanRow, ...]:
+def report_rows(store: StorePlan, outcomes: list[Outcome]) -> tuple[PlanRow, ...]:
     """One row for each outcome of a store, those that need attention first."""
     changes = {change.key: change for change in store.files}
     nouns = {"": "store"} | {batch.id: "batch" for batch in store.batches}
@@ -143,14 +149,6 @@ def _outcome_text(outcome: Outcome) -> str:
     if outcome.action is Action.REFUSE:
         return wording.DONE[outcome.action]
     return f"{outcome.action} {'failed' if outcome.status is Status.FAILED else '(outcome unknown)'}{tries}"
-
-
-def outcomes_by_store(report: Report) -> dict[str, tuple[Outcome, ...]]:
-    """A report's outcomes, store by store, in the plan's order."""
-    by_store: dict[str, list[Outcome]] = {store.key: [] for store in report.plan.stores}
-    for outcome in report.outcomes:
-        by_store.setdefault(outcome.store, []).append(outcome)
-    return {key: tuple(outcomes) for key, outcomes in by_store.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from vssync.model.plan import Action, NoteKind, Plan, StorePlan
-from vssync.model.report import Report, Status
+from vssync.model.plan import Action, NoteKind, Outcome, Plan, Report, Status, StorePlan
 from vssync.planner.estimate import count_changes, count_puts, count_store_changes, estimate_cost
 from vssync.render import wording
 from vssync.render.layout import (
@@ -18,10 +17,11 @@ from vssync.render.layout import (
     show_blocks,
     wrap_sentences,
 )
-from vssync.render.rows import BatchRow, batch_rows, has_gap, has_notes, outcomes_by_store, plan_rows, report_rows
+from vssync.render.rows import BatchRow, batch_rows, has_gap, plan_rows, report_rows
 from vssync.text import count_noun, escape_ci_commands, escape_control, format_elapsed, pad_right
 
 _VARIANTS = 8  # of what changes in a batch
+_ORPHANS, _ALREADY = 40, 20
 _GOING = (Action.DELETE, Action.REPLACE)  # of a store: an application that has its id can no longer search it
 
 
@@ -51,7 +51,9 @@ def join_blocks(blocks: list[list[str]]) -> str:
 
 def stores_to_show(plan: Plan) -> list[StorePlan]:
     """The stores of a plan with a change or a note of their own or of their files."""
-    return [store for store in plan.stores if store.change or store.files or has_notes(store)]
+    notes = [(store.key, note.kind) for store in plan.stores for note in store.notes]
+    noted = {key for key, kind in notes if kind is not NoteKind.FOREIGN_BATCH}  # which stands with the batches
+    return [store for store in plan.stores if store.change or store.files or store.key in noted]
 
 
 def plan_blocks(plan: Plan) -> list[StoreBlock]:
@@ -174,9 +176,6 @@ def store_verb(store: StorePlan, *, bold: bool = False) -> str:
     return f"**{text}**" if bold and store.change.action in _GOING else text
 
 
-_ORPHANS, _ALREADY = 40, 20
-
-
 def report_text(report: Report, view: View) -> str:
     """A report for a terminal; `view.quiet` leaves the totals."""
     totals = fit_totals(end_lines(report), view)
@@ -190,8 +189,11 @@ def report_text(report: Report, view: View) -> str:
 def report_blocks(report: Report) -> list[StoreBlock]:
     """The outcomes of each store's changes, those that need attention first."""
     plans, ids = {store.key: store for store in report.plan.stores}, dict(report.store_ids)
+    by_store: dict[str, list[Outcome]] = {key: [] for key in plans}
+    for outcome in report.outcomes:
+        by_store.setdefault(outcome.store, []).append(outcome)
     blocks = []
-    for key, outcomes in outcomes_by_store(report).items():
+    for key, outcomes in by_store.items():
         if outcomes:
             store = plans.get(key, StorePlan(key, key))
             head = f"{escape_control(key)}  {wording.short_id(ids.get(key, store.id))}".rstrip()
