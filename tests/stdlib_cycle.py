@@ -22,7 +22,8 @@ from vssync.cli.progress import line_progress
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Settings, load_manifest, open_session
-from vssync.model.plan import Action, Options, Plan, Report
+from vssync.model.plan import Action, Options, Plan
+from vssync.model.report import Report
 
 MANIFEST = """\
 version: 1

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         UsageProblem,
         VssyncError,
     )
-    from vssync.model.plan import Options, Report
+    from vssync.model.plan import Options
+    from vssync.model.report import Report
 
 __version__ = "0.1.0"
 __all__ = [

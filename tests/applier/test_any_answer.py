@@ -13,7 +13,8 @@ from tests.applier.world import Place, live
 from tests.support import Silent
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
-from vssync.model.plan import Options, Report
+from vssync.model.plan import Options
+from vssync.model.report import Report
 
 MANIFEST = """\
 version: 1

@@ -11,7 +11,8 @@ import pytest
 from tests.applier.world import Counting, Place, Seen, killed, live
 from tests.support import masked
 from vssync.model.marks import KEY, STORE_BATCHES
-from vssync.model.plan import Action, Status
+from vssync.model.plan import Action
+from vssync.model.report import Status
 
 MANIFEST = """\
 version: 1

@@ -12,7 +12,7 @@ import pytest
 from tests.applier.world import Counting, Place, Seen, live
 from tests.support import Silent
 from vssync.applier.context import StoreWorkload
-from vssync.model.plan import Report, Status
+from vssync.model.report import Report, Status
 
 MANIFEST = """\
 version: 1

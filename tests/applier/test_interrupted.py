@@ -14,7 +14,7 @@ from tests.support import Clock, Silent
 from vssync.cli.process import Signals
 from vssync.journal.records import Write
 from vssync.journal.writer import Journal
-from vssync.model.plan import Status
+from vssync.model.report import Status
 from vssync.threads import Pool
 
 MANIFEST = "version: 1\nname: busy\nstores:\n  docs:\n    batch: {size: 3}\n    files: [{path: '*.md'}]\n"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.applier.world import Counting, Place, Seen, live
 from vssync.api.rate_limit import Interrupted
-from vssync.model.plan import Report
+from vssync.model.report import Report
 
 MANIFEST = """\
 version: 1

@@ -11,10 +11,10 @@ from tests.applier.world import Place
 from tests.render.builders import small
 from tests.support import Clock
 from vssync.applier.context import DONE, Result, Results
-from vssync.model.plan import Outcome, Report, Status
+from vssync.model.report import Outcome, Report, Status
 from vssync.render.json import report_json
 from vssync.render.layout import View
-from vssync.render.terminal import report_text
+from vssync.render.report import report_text
 
 STORE, KEY = "support-docs", "docs/guide/sso.md"
 BAD, LOST = Result(Status.FAILED, "bad", attempts=8), Result(Status.UNKNOWN, "lost")

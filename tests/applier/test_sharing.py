@@ -14,7 +14,8 @@ from vssync.commands.apply import apply_plan
 from vssync.commands.destroy import plan_destruction
 from vssync.commands.plan import make_plan_now
 from vssync.model.marks import KEY
-from vssync.model.plan import Options, Report
+from vssync.model.plan import Options
+from vssync.model.report import Report
 from vssync.model.state import AUTO
 
 MANIFEST = """\

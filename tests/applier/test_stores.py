@@ -11,7 +11,8 @@ from tests.applier.world import Place, Seen, killed, live
 from tests.support import Silent
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
-from vssync.model.plan import Options, Report, Status
+from vssync.model.plan import Options
+from vssync.model.report import Report, Status
 
 MANIFEST = """\
 version: 1

@@ -14,7 +14,7 @@ from tests.support import Clock, Silent, client_of
 from vssync.applier.context import ApplyRun
 from vssync.applier.wait import poll_until
 from vssync.applier.writes import Writes
-from vssync.model.plan import Status
+from vssync.model.report import Status
 from vssync.threads import Pool
 
 

@@ -27,7 +27,8 @@ from vssync.local import app
 from vssync.local.dialects import LocalOptions, parse_dialect
 from vssync.local.faults.kind import FaultContext
 from vssync.model.marks import KEY
-from vssync.model.plan import Options, Orphan, Plan, Report
+from vssync.model.plan import Options, Plan
+from vssync.model.report import Orphan, Report
 from vssync.model.state import FileStatus, LiveFile, Upload
 from vssync.threads import Pool
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import vssync
-from vssync.model.plan import FileChange, Status
+from vssync.model.plan import FileChange
+from vssync.model.report import Status
 
 PAGE = Path(__file__).parents[2] / "examples/quickstart/docs/library.md"
 MANIFEST = """\

@@ -11,7 +11,8 @@ from tests.support import Clock, Silent
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Settings, load_manifest, open_session
-from vssync.model.plan import Options, Report
+from vssync.model.plan import Options
+from vssync.model.report import Report
 from vssync.render.manifest import manifest_json, manifest_yaml
 from vssync.sources.load import LoadedManifest
 

@@ -12,7 +12,8 @@ from tests.support import Clock, Recorder, Silent, open_test_session
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.errors import VssyncError
-from vssync.model.plan import Action, NoteKind, Options, Plan, Report, Status
+from vssync.model.plan import Action, NoteKind, Options, Plan
+from vssync.model.report import Report, Status
 
 MANIFEST = """\
 version: 1

@@ -16,7 +16,8 @@ from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
 from vssync.model.marks import KEY, Mark
-from vssync.model.plan import Action, NoteKind, Options, Plan, Reason, Report, Status
+from vssync.model.plan import Action, NoteKind, Options, Plan, Reason
+from vssync.model.report import Report, Status
 from vssync.model.state import AUTO, Attributes, LiveFile
 
 MANIFEST = """\

@@ -15,7 +15,8 @@ from vssync.commands.plan import make_plan_now
 from vssync.errors import ServiceError
 from vssync.local.faults.rules import KINDS
 from vssync.model.marks import KEY
-from vssync.model.plan import Options, Report, Status
+from vssync.model.plan import Options
+from vssync.model.report import Report, Status
 from vssync.model.state import AUTO, FileStatus
 
 MANIFEST = """\

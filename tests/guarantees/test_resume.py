@@ -12,7 +12,8 @@ from vssync import planfile
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now, replan
 from vssync.errors import Refused
-from vssync.model.plan import Action, Options, Plan, Report
+from vssync.model.plan import Action, Options, Plan
+from vssync.model.report import Report
 from vssync.staleness import already_applied
 
 MANIFEST = """\

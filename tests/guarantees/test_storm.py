@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.applier.world import Place, live
-from vssync.model.plan import Status
+from vssync.model.report import Status
 
 MANIFEST = """\
 version: 1

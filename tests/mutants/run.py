@@ -58,13 +58,13 @@ MUTANTS = (
     Mutant("delete-what-others-hold", "vssync/applier/run.py", "if file_id not in held", "if True"),
     Mutant(
         "remove-without-reading-the-kept-copy",
-        "vssync/applier/settle.py",
+        "vssync/applier/await_ingestion.py",
         "completed = live.status is FileStatus.COMPLETED",
         "completed = True",
     ),
     Mutant(
         "batch-is-done-so-its-files-are",
-        "vssync/applier/settle.py",
+        "vssync/applier/await_ingestion.py",
         "live if live and live.status.ended else wait_for_file(store, file.file_id, until)",
         "live or LiveFile(file.file_id, FileStatus.COMPLETED, 0, file.put.attributes, mark=file.mark)",
         ("tests/applier/test_attaching.py", *QUICK),
@@ -136,7 +136,9 @@ MUTANTS = (
         '"" if batch_id == store.id else batch_id',
         "batch_id",
     ),
-    Mutant("forget-the-echo", "vssync/applier/settle.py", "store.writes.set_attributes(", "(lambda *_: None)("),
+    Mutant(
+        "forget-the-echo", "vssync/applier/await_ingestion.py", "store.writes.set_attributes(", "(lambda *_: None)("
+    ),
     Mutant(
         "no-line-before-a-write",
         "vssync/journal/writer.py",
@@ -218,7 +220,7 @@ MUTANTS = (
     ),
     Mutant(
         "remember-for-ever-what-is-attached",
-        "vssync/applier/settle.py",
+        "vssync/applier/await_ingestion.py",
         "store.writes.journal.record_held(file.file_id)",
         "pass",
         JOURNAL,

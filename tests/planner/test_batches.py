@@ -13,7 +13,7 @@ from tests.planner.builders import desired_file, live_batch, live_copy, plan_sto
 from vssync.model.marks import STORE_BATCHES
 from vssync.model.plan import Action, NoteKind, StorePlan
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
-from vssync.planner.store_files import partition
+from vssync.planner.batches import partition
 
 BUSY = FileStatus.IN_PROGRESS
 FILES = [desired_file(f"{name}.md", name) for name in "abcd"]

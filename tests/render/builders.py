@@ -21,16 +21,13 @@ from vssync.model.plan import (
     FileChange,
     Note,
     NoteKind,
-    Orphan,
-    Outcome,
     Plan,
     Reason,
     Refusal,
-    Report,
-    Status,
     StoreChange,
     StorePlan,
 )
+from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.state import AUTO, Attributes, DesiredFile, FileCounts, FileStatus, ServiceSpec, StoreSettings
 
 # Parts of a plan: every argument optional, so that a test names only what it is about.

@@ -9,9 +9,10 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
-from tests.render import builders as samples
+from tests.render import builders
 from tests.render.builders import ARBITRARY_REPORTS, change, create, deleted, plan, replaced, store, update
-from vssync.model.plan import Action, Plan, Reason, Report, StoreChange
+from vssync.model.plan import Action, Plan, Reason, StoreChange
+from vssync.model.report import Report
 from vssync.model.state import SearchHit
 from vssync.planfile import dump
 from vssync.render.json import plan_gitlab, plan_json, report_json
@@ -32,7 +33,7 @@ def test_every_report_fits_the_schema(report: Report) -> None:
 
 
 def test_the_plan_as_json_is_the_plan_file() -> None:
-    made = samples.everything()
+    made = builders.everything()
     assert plan_json(made) + "\n" == dump(made)
 
 

@@ -15,7 +15,8 @@ from vssync.applier.ledger import UploadLedger
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.writes import Writes
 from vssync.errors import LostReply, VssyncError
-from vssync.model.plan import Action, BatchChange, FileChange, Outcome, Plan, Status, StoreChange
+from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
+from vssync.model.report import Outcome, Status
 from vssync.model.state import Capabilities, FileStatus, LiveFile
 from vssync.threads import Pool
 

@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 from vssync.journal.records import UnattachedUpload
 from vssync.manifest.placeholders import upload_digest
-from vssync.model.plan import Orphan
+from vssync.model.report import Orphan
 from vssync.model.state import DesiredFile
 
 UploadIdentity = tuple[str, str]  # sha256, upload name

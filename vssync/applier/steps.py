@@ -13,7 +13,7 @@ from vssync.model.digests import mark_for, with_key
 from vssync.model.marks import Mark, Origin
 from vssync.model.plan import Action, Copy, FileChange, Plan, StoreChange, StorePlan
 from vssync.model.state import Attributes, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
-from vssync.planner.store_files import partition
+from vssync.planner.batches import partition
 
 
 @dataclass(frozen=True, slots=True)

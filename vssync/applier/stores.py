@@ -15,7 +15,8 @@ from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
 from vssync.model.marks import NEEDS_METADATA, STORE_BATCHES, STORE_OWNER, StoreMark, batch_note_text
-from vssync.model.plan import Action, Status, StoreChange
+from vssync.model.plan import Action, StoreChange
+from vssync.model.report import Status
 from vssync.model.state import LiveStore, StoreSettings, StoreStatus
 
 _MAX_ATTEMPTS = 3  # to create a store, when replies are lost and no store is to be seen

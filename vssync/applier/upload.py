@@ -13,7 +13,7 @@ from vssync.applier.steps import Put
 from vssync.applier.wait import poll_until, wait_until_detached
 from vssync.errors import LostReply, NotFound, VssyncError
 from vssync.model.marks import Mark, Origin
-from vssync.model.plan import Status
+from vssync.model.report import Status
 from vssync.model.state import FileStatus, Upload
 
 _MAX_SENDS = 5  # of one upload, when replies are lost

@@ -63,7 +63,7 @@ def format_plan(plan: Plan, output_format: str, options: CommandOptions) -> str:
     """A plan as text, Markdown, JSON or GitLab's report."""
     from vssync.render.json import plan_gitlab, plan_json
     from vssync.render.markdown import plan_markdown
-    from vssync.render.terminal import plan_text
+    from vssync.render.plan_text import plan_text
 
     if output_format in ("json", "gitlab"):
         return plan_json(plan) if output_format == "json" else plan_gitlab(plan)
@@ -109,7 +109,7 @@ def apply_and_report(
     from vssync.commands.apply import apply_plan
     from vssync.render.json import report_json
     from vssync.render.markdown import report_markdown
-    from vssync.render.terminal import already_text, report_text
+    from vssync.render.report import already_text, report_text
 
     view = options.view()
     if output_format == "text" or plan.refusals:

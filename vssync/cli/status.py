@@ -24,7 +24,7 @@ def status(options: CommandOptions, address: str | None, output_format: str, det
     from vssync.model.plan import Options
     from vssync.render.file_status import inspection_json, inspection_text
     from vssync.render.json import status_json
-    from vssync.render.terminal import status_text
+    from vssync.render.status import status_text
 
     with session_with_progress(options.settings()) as session:
         if address and "/" in address:

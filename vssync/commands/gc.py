@@ -18,7 +18,7 @@ from vssync.journal.records import UnattachedUpload
 from vssync.journal.writer import Journal
 from vssync.limits import CLOCK_SKEW
 from vssync.manifest.placeholders import upload_digest
-from vssync.model.plan import Orphan
+from vssync.model.report import Orphan
 from vssync.model.state import Desired, LiveStore, Upload
 
 MIN_AGE = 24 * 3600  # seconds; another machine may be about to attach a younger upload

@@ -14,11 +14,12 @@ from vssync.commands import plan as planning
 from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.session import Session, Settings, load_manifest, open_session
 from vssync.endpoints import Caller
-from vssync.model.plan import BatchChange, Counts, FileChange, Options, Plan, Refusal, Report, StoreChange
+from vssync.model.plan import BatchChange, Counts, FileChange, Options, Plan, Refusal, StoreChange
+from vssync.model.report import Report
 from vssync.planner.estimate import count_changes
 from vssync.render.json import plan_json
 from vssync.render.layout import View
-from vssync.render.terminal import plan_text
+from vssync.render.plan_text import plan_text
 from vssync.staleness import already_applied
 from vssync.text import count_noun, format_size
 

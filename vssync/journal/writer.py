@@ -19,8 +19,7 @@ from typing import Any
 from vssync.errors import LostReply, VssyncError
 from vssync.journal import records
 from vssync.journal.folder import check_folder, prepare_folder, write_error
-from vssync.journal.records import InterruptedRun, JournalState, JournalSummary, Write, WriteResult
-from vssync.text import count_noun
+from vssync.journal.records import JournalState, JournalSummary, Write, WriteResult
 
 _NAME = "journal.jsonl"
 # Lines that no longer matter are dropped while the run goes on: beyond so many bytes, and times the smallest size.
@@ -177,39 +176,3 @@ class Journal:
                 os.fsync(handle)
             os.close(handle)
         return self._path.open("ab", buffering=0)
-
-
-def describe_interrupted(summary: JournalSummary) -> str:
-    """A few lines, or nothing where every run came to its own end."""
-    if not summary.interrupted:
-        return ""
-    *older, last = summary.interrupted
-    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last.began))
-    process = f"process {last.pid} on {last.host}, started {started}"
-    writes = count_noun(last.done, "write")
-    if _is_alive(last):  # what it uploaded is on its way
-        return f"A run is in progress: {process}, {writes} so far."
-    unknown = f" and {len(last.unknown):,} with an unknown result" if last.unknown else ""
-    lines = [f"A run was interrupted: {process}, after {writes}{unknown}. Run it again to continue."]
-    if older:
-        lines.append(f"{len(older)} more {'was' if len(older) == 1 else 'were'} interrupted before it.")
-    if summary.unattached:
-        lines.append(
-            f"Uploaded, and possibly not attached: {count_noun(len(summary.unattached), 'file')}; `vssync apply` reuses"
-            " those it can, `vssync gc` lists the rest."
-        )
-    if summary.suspected:
-        lines.append(
-            f"{count_noun(len(summary.suspected), 'file')} may have been uploaded although no reply came: "
-            "`vssync gc --suspected`."
-        )
-    return "\n".join(lines)
-
-
-def _is_alive(run: InterruptedRun) -> bool:
-    """Whether the process may still be there; the lock, not this, keeps two of them apart."""
-    if run.host == socket.gethostname():
-        with suppress(OSError, OverflowError):
-            os.kill(run.pid, 0)
-            return True
-    return False

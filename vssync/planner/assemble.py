@@ -12,8 +12,10 @@ from vssync.model.marks import NEEDS_ATTRIBUTES, StoreMark
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
 from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, Snapshot
 from vssync.planner import store_files
+from vssync.planner.addresses import Scope
+from vssync.planner.batches import decide_batches
 from vssync.planner.classify import ClassifiedFiles, DesiredEntry, classify_files, desired_entries
-from vssync.planner.context import FileContext, PlanContext, Scope
+from vssync.planner.context import FileContext, PlanContext
 from vssync.planner.decide_file import retry_after_cancel
 from vssync.planner.decide_store import StoreDecision, decide_store, delete_store
 from vssync.planner.find_stores import StoreMatches, match_stores
@@ -86,7 +88,7 @@ def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
 def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StorePlan:
     store = draft.context.store
     contents = _contents_of(decision, context)
-    batches, batch_notes, recalled = store_files.decide_batches(draft, decision.live, contents)
+    batches, batch_notes, recalled = decide_batches(draft, decision.live, contents)
     change = decision.change
     if change and change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
         change = None

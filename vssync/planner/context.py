@@ -1,103 +1,12 @@
-"""What decisions depend on beside the objects they are about: the addresses in scope, the options, what is live."""
+"""What decisions depend on beside the objects they are about: the options, the scope, what is live."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from functools import lru_cache
 
-from wcmatch import glob
-
-from vssync.errors import UsageProblem
 from vssync.model.plan import Options
 from vssync.model.state import Capabilities, DesiredStore, Snapshot
-
-_FLAGS = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
-
-
-@dataclass(frozen=True, slots=True)
-class PlanAddress:
-    """`store` (the store and everything in it) or `store/key`, as on the command line; both may be globs."""
-
-    store: str
-    key: str = ""
-
-    @classmethod
-    def of(cls, text: str) -> PlanAddress:
-        store, _, key = text.partition("/")
-        return cls(store, key)
-
-    def __str__(self) -> str:
-        return f"{self.store}/{self.key}" if self.key else self.store
-
-    def matches_store(self, store: str) -> bool:
-        return store == self.store or fnmatchcase(store, self.store)
-
-    def is_whole_store(self, store: str) -> bool:
-        return not self.key and self.matches_store(store)
-
-    def contains(self, store: str, key: str) -> bool:
-        if not self.matches_store(store):
-            return False
-        return not self.key or key == self.key or _compile(self.key).match(key)
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What `--target`, `--exclude` and `--replace` say together. What lies outside is neither changed nor deleted."""
-
-    targets: tuple[PlanAddress, ...] = ()
-    excludes: tuple[PlanAddress, ...] = ()
-    replaced: tuple[PlanAddress, ...] = ()
-    already_replaced: frozenset[tuple[str, str]] = frozenset()  # by store and key
-
-    @classmethod
-    def of(cls, options: Options) -> Scope:
-        return cls(
-            tuple(map(PlanAddress.of, options.targets)),
-            tuple(map(PlanAddress.of, options.excludes)),
-            tuple(map(PlanAddress.of, options.replace)),
-        )
-
-    def touches_store(self, store: str) -> bool:
-        """Whether anything of the store is in scope."""
-        is_target = not self.targets or any(address.matches_store(store) for address in self.targets)
-        return is_target and not any(address.is_whole_store(store) for address in self.excludes)
-
-    def includes_settings(self, store: str) -> bool:
-        """Whether the store's own settings are in scope."""
-        return self.touches_store(store) and (
-            not self.targets or any(address.is_whole_store(store) for address in self.targets)
-        )
-
-    def includes_all_files(self, store: str) -> bool:
-        """Whether every key of the store is in scope."""
-        return self.includes_settings(store) and not any(address.matches_store(store) for address in self.excludes)
-
-    def contains(self, store: str, key: str) -> bool:
-        """Whether one key is in scope."""
-        is_target = not self.targets or any(address.contains(store, key) for address in self.targets)
-        return is_target and not any(address.contains(store, key) for address in self.excludes)
-
-    def is_replace_requested(self, store: str, key: str) -> bool:
-        """Whether `--replace` names the key, and it was not replaced yet."""
-        is_named = any(address.contains(store, key) for address in self.replaced)
-        return is_named and (store, key) not in self.already_replaced
-
-    def check_addresses(self, keys_by_store: Mapping[str, Iterable[str]]) -> None:
-        """Raise UsageProblem naming an address that matches nothing; `keys_by_store` has every store."""
-        for address in (*self.targets, *self.excludes, *self.replaced):
-            if not any(
-                address.is_whole_store(store) or any(address.contains(store, key) for key in keys)
-                for store, keys in keys_by_store.items()
-            ):
-                raise UsageProblem(f"{address}: no store or file has this address. `vssync status` shows the stores.")
-
-
-@lru_cache(maxsize=64)
-def _compile(pattern: str) -> glob.WcMatcher[str]:
-    return glob.compile(pattern, flags=_FLAGS)
+from vssync.planner.addresses import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from vssync.errors import Refused, VssyncError
 from vssync.model.marks import StoreMark, UnreadableMark
 from vssync.model.plan import Options
 from vssync.model.state import Desired, DesiredStore, LiveStore
-from vssync.planner.context import Scope
+from vssync.planner.addresses import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from vssync import planfile
 from vssync.document import document
 from vssync.errors import Problem
-from vssync.model.plan import Action, NoteKind, Orphan, Outcome, Plan, Report, Status, StorePlan
+from vssync.model.plan import Action, NoteKind, Plan, StorePlan
+from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.state import Desired
 from vssync.planner.estimate import count_store_changes
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from vssync.model.plan import FieldChange
 from vssync.render import wording
-from vssync.render.rows import PlanRow, folder_of
+from vssync.render.plan_lines import PlanRow, folder_of
 from vssync.text import count_noun, display_width, escape_control, format_size, join_words, pad_right, shorten_middle
 
 

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 
-from vssync.model.plan import Action, Plan, Report, StorePlan
+from vssync.model.plan import Action, Plan, StorePlan
+from vssync.model.report import Report
 from vssync.planner.estimate import count_store_changes
-from vssync.render import terminal, wording
+from vssync.render import plan_text, wording
 from vssync.render.layout import (
     ALL,
     StoreBlock,
@@ -24,7 +25,8 @@ from vssync.render.layout import (
     lay_out_columns,
     tally_blocks,
 )
-from vssync.render.rows import PlanRow
+from vssync.render.plan_lines import PlanRow
+from vssync.render.report import already_lines, apply_line, end_lines, orphan_lines, report_blocks
 from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle
 
 _COMMENT, _SUMMARY = 65_000, 1_000_000  # bytes; GitHub takes 65,536 characters, and 1 MiB for a job's summary
@@ -41,28 +43,28 @@ def plan_markdown(plan: Plan, view: View) -> str:
     The last line of the totals comes first, its deletions in bold; the others stand below it.
     """
     view = replace(view, width=_WIDTH, color=False)
-    *others, last = terminal.total_lines(plan, bold=True)
-    totals = "\n\n".join([last, "<br>\n".join([*others, *terminal.legend(plan)])]).strip()
-    refusals = terminal.refusal_lines(plan)[1:]
+    *others, last = plan_text.total_lines(plan, bold=True)
+    totals = "\n\n".join([last, "<br>\n".join([*others, *plan_text.legend(plan)])]).strip()
+    refusals = plan_text.refusal_lines(plan)[1:]
     blocks = [
         MarkdownBlock(totals),
         *([fenced_block(refusals, before="**Refused: nothing will be written.**\n\n")] if refusals else []),
         *_table_blocks(plan),
         *_deletion_blocks(plan),
-        *(fenced_block(lines) for lines in terminal.batch_blocks(plan, view)),
+        *(fenced_block(lines) for lines in plan_text.batch_blocks(plan, view)),
     ]
-    return _document("plan", plan, blocks, terminal.plan_blocks(plan), view)
+    return _document("plan", plan, blocks, plan_text.plan_blocks(plan), view)
 
 
 def report_markdown(report: Report, view: View) -> str:
     """A report for those who approved the plan, under the same limits."""
     view = replace(view, width=_WIDTH, color=False)
-    stores = terminal.report_blocks(report)
+    stores = report_blocks(report)
     failed = [(block.head, tuple(row for row in block.rows if row.sign == "!")) for block in stores]
     lines = _fitted_lines([StoreBlock(head, rows) for head, rows in failed if rows], view)
-    already, orphans = terminal.already_lines(report.already, view), terminal.orphan_lines(report, view)
+    already, orphans = already_lines(report.already, view), orphan_lines(report, view)
     blocks = [
-        MarkdownBlock("\n\n".join([*terminal.end_lines(report)[:-1], f"**{terminal.apply_line(report)}**"])),
+        MarkdownBlock("\n\n".join([*end_lines(report)[:-1], f"**{apply_line(report)}**"])),
         *([fenced_block(lines, before="**Not done:**\n\n")] if lines else []),
         *(fenced_block(lines) for lines in (already, orphans) if lines),
     ]
@@ -84,7 +86,7 @@ def _fitted_lines(blocks: list[StoreBlock], view: View) -> list[str]:
 
 def _table_blocks(plan: Plan) -> list[MarkdownBlock]:
     """The stores with something to show, folded away when many; of very many, those with most deletions first."""
-    stores = terminal.stores_to_show(plan)
+    stores = plan_text.stores_to_show(plan)
     if len(stores) > _STORES:
         stores = sorted(stores, key=lambda store: -count_store_changes(store).delete)
     rows = [
@@ -105,7 +107,7 @@ def _table_row(name: str, id: str, stores: tuple[StorePlan, ...]) -> str:
     counts = count_store_changes(*stores)
     delete = f"**{counts.delete:,}**" if counts.delete else "0"
     files = [f"{counts.add:,}", f"{counts.change:,}", f"{counts.replace:,}", delete]
-    own = [terminal.store_verb(store, bold=True) for store in stores[:1] if len(stores) == 1]
+    own = [plan_text.store_verb(store, bold=True) for store in stores[:1] if len(stores) == 1]
     also = ", ".join(filter(None, [*own, *wording.rare_parts(counts)]))
     return f"| {' | '.join([name, id, *files, also, f'{counts.unchanged:,}'])} |"
 

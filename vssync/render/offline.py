@@ -8,7 +8,7 @@ from vssync.document import document
 from vssync.model.state import Desired, DesiredStore
 from vssync.render import wording
 from vssync.render.markdown import MarkdownBlock, comment_marker, fenced_block, inline_code, join_markdown
-from vssync.render.terminal import join_blocks
+from vssync.render.plan_text import join_blocks
 from vssync.text import escape_ci_commands, escape_control, format_size
 
 _COMMENT = 65_000  # bytes; GitHub takes 65,536 characters

@@ -15,6 +15,7 @@ from vssync.errors import ManifestError, Problem
 from vssync.manifest import diagnostics, resolve
 from vssync.manifest.build import build_manifest, check_document, resolve_includes
 from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, collect_with, raise_if_any
+from vssync.manifest.front_matter import MAX_FRONT_MATTER_BYTES, parse_front_matter
 from vssync.manifest.globs import FoundFile, compile_pattern, pattern_problem
 from vssync.manifest.select import Selection, select_files
 from vssync.manifest.spec import Manifest
@@ -255,6 +256,6 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _Result | None:
     sha256 = digest.hexdigest() if hashed else ""
     if not job.fields:
         return resolve.Reading(sha256, before.st_size), ()
-    text = head[: resolve.MAX_FRONT_MATTER_BYTES].decode("utf-8", "ignore")
-    fields, problems = resolve.parse_front_matter(text, job.path, job.fields)
+    text = head[:MAX_FRONT_MATTER_BYTES].decode("utf-8", "ignore")
+    fields, problems = parse_front_matter(text, job.path, job.fields)
     return resolve.Reading(sha256, before.st_size, fields), problems

@@ -1,11 +1,11 @@
-"""A plan and a report for a terminal: stores, batches, refusals or orphans, cost, and one line of totals."""
+"""A plan for a terminal: stores, batches, refusals, cost, and one line of totals."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from vssync.model.plan import Action, NoteKind, Outcome, Plan, Report, Status, StorePlan
-from vssync.planner.estimate import count_changes, count_puts, count_store_changes, estimate_cost
+from vssync.model.plan import Action, NoteKind, Plan, StorePlan
+from vssync.planner.estimate import count_changes, count_puts, estimate_cost
 from vssync.render import wording
 from vssync.render.layout import (
     BELOW,
@@ -17,8 +17,8 @@ from vssync.render.layout import (
     show_blocks,
     wrap_sentences,
 )
-from vssync.render.rows import BatchRow, batch_rows, has_gap, plan_rows, report_rows
-from vssync.text import count_noun, escape_ci_commands, escape_control, format_elapsed, pad_right
+from vssync.render.plan_lines import BatchRow, batch_rows, has_gap, plan_rows
+from vssync.text import count_noun, escape_ci_commands, escape_control, pad_right
 
 _VARIANTS = 8  # of what changes in a batch
 _ORPHANS, _ALREADY = 40, 20
@@ -144,116 +144,9 @@ def _batches_line(plan: Plan) -> str:
     return f"Batches: {', '.join(parts)}." if parts else ""
 
 
-def status_text(plan: Plan, view: View) -> str:
-    """Each store: its id, whether it matches the manifest, its files, unmanaged ones, its digest."""
-    totals = fit_totals(total_lines(plan)[-1:], view)
-    if view.quiet:
-        return join_blocks([totals])
-    return join_blocks([[wording.heading_line(plan.owner, plan.service)], *map(_status_lines, plan.stores), totals])
-
-
-def _status_lines(store: StorePlan) -> list[str]:
-    notes = Counter[NoteKind]()
-    for note in store.notes:
-        notes[note.kind] += note.count
-    unread = notes[NoteKind.UNREAD]
-    counts = count_store_changes(store)
-    differ = [store_verb(store), *wording.file_parts(counts), *wording.rare_parts(counts)]
-    agrees = "matches the manifest" if store.desired else wording.NOTES[NoteKind.LEFT_STORE]
-    files = f"{store.live:,} live, {store.wanted:,} in the manifest"
-    files += f", {notes[NoteKind.UNMANAGED] + notes[NoteKind.FOREIGN]:,} unmanaged"
-    files += f", {unread:,} {wording.NOTES[NoteKind.UNREAD]}" if unread else ""
-    entries = {"status": ", ".join(filter(None, differ)) or agrees, "files": files, "digest": store.digest}
-    head = f"{escape_control(store.key)}  {escape_control(store.id) or 'not live'}"
-    return [head, *(f"  {name:<8}{escape_control(text)}" for name, text in entries.items() if text)]
-
-
 def store_verb(store: StorePlan, *, bold: bool = False) -> str:
     """What a plan does to the store itself: "store to change"; empty when it stays as it is."""
     if store.change is None:
         return ""
     text = f"store {wording.TO_DO[store.change.action]}"
     return f"**{text}**" if bold and store.change.action in _GOING else text
-
-
-def report_text(report: Report, view: View) -> str:
-    """A report for a terminal; `view.quiet` leaves the totals."""
-    totals = fit_totals(end_lines(report), view)
-    if view.quiet:
-        return join_blocks([totals])
-    heading = [wording.heading_line(report.plan.owner, report.plan.service)]
-    middle = [already_lines(report.already, view), orphan_lines(report, view)]
-    return join_blocks([heading, *show_blocks(report_blocks(report), view), *middle, totals])
-
-
-def report_blocks(report: Report) -> list[StoreBlock]:
-    """The outcomes of each store's changes, those that need attention first."""
-    plans, ids = {store.key: store for store in report.plan.stores}, dict(report.store_ids)
-    by_store: dict[str, list[Outcome]] = {key: [] for key in plans}
-    for outcome in report.outcomes:
-        by_store.setdefault(outcome.store, []).append(outcome)
-    blocks = []
-    for key, outcomes in by_store.items():
-        if outcomes:
-            store = plans.get(key, StorePlan(key, key))
-            head = f"{escape_control(key)}  {wording.short_id(ids.get(key, store.id))}".rstrip()
-            blocks.append(StoreBlock(TextLine(head, indent=0), report_rows(store, outcomes)))
-    return blocks
-
-
-def already_text(addresses: tuple[str, ...], view: View) -> str:
-    """The changes of a saved plan that were already applied, when nothing else is left to report."""
-    return join_blocks([already_lines(addresses, view)])
-
-
-def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
-    """How many changes of a saved plan were already applied, and the first of them."""
-    if not addresses:
-        return []
-    shown = addresses if view.full else addresses[:_ALREADY]
-    lines = [TextLine(escape_control(address)) for address in shown]
-    if rest := len(addresses) - len(shown):
-        lines.append(TextLine(f"and {rest:,} more"))
-    were = "was" if len(addresses) == 1 else "were"
-    head = f"Skipped: {count_noun(len(addresses), 'change')} of the saved plan {were} already applied."
-    return [head, *([] if view.quiet else lay_out_columns(lines, view).format_lines(lines))]
-
-
-def orphan_lines(report: Report, view: View) -> list[str]:
-    """The uploads of this manifest that no store lists."""
-    if not report.orphans:
-        return []
-    shown = report.orphans if view.full else report.orphans[:_ORPHANS]
-    lines = []
-    for orphan in shown:
-        name = [escape_control(orphan.file_id), "suspected" if orphan.suspected else ""]
-        lines.append(TextLine("  ".join(filter(None, name))))
-        details = wrap_sentences(escape_control(orphan.detail), BELOW, view) if orphan.detail else []
-        lines += [TextLine(text, indent=BELOW) for text in details]
-    if rest := len(report.orphans) - len(shown):
-        lines.append(TextLine(f"and {rest:,} more"))
-    head = f"Orphans: {count_noun(len(report.orphans), 'upload')} that no store lists."
-    return [head, *lay_out_columns(lines, view).format_lines(lines)]
-
-
-def end_lines(report: Report) -> list[str]:
-    """The totals, after what made the run longer or shorter than usual."""
-    lines = ["Interrupted: the rest was skipped. Run the command again to continue."] if report.interrupted else []
-    if report.throttled >= 1:
-        lines.append(f"The service asked to slow down: nothing was sent for {format_elapsed(report.throttled)}.")
-    if report.repeated:
-        lines.append(f"{report.repeated:,} of {count_noun(report.requests, 'request')} had to be sent again.")
-    return [*lines, apply_line(report)]
-
-
-def apply_line(report: Report) -> str:
-    """The totals of a report in their fixed form; rare ones only when they are not zero."""
-    files = [outcome for outcome in report.outcomes if outcome.key]
-    done = Counter(outcome.action for outcome in files if outcome.status is Status.DONE)
-    states = Counter(outcome.status for outcome in report.outcomes)
-    fixed = (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE)
-    actions = (*fixed, *(action for action in (Action.ADOPT, Action.CANCEL) if done[action]))
-    parts = [f"{done[action]:,} {wording.DONE[action]}" for action in actions]
-    parts.append(f"{states[Status.FAILED]:,} failed")
-    parts += [f"{states[state]:,} {state}" for state in (Status.UNKNOWN, Status.SKIPPED) if states[state]]
-    return f"Apply: {', '.join(parts)} in {format_elapsed(report.seconds)}."

@@ -1,7 +1,4 @@
-"""What is shown of a plan or a report, one row an object, before it is laid out.
-
-Text and Markdown are both made from these rows, so they cannot disagree. Control characters are escaped here.
-"""
+"""The lines of a plan or a report, one row an object, before they are laid out."""
 
 from __future__ import annotations
 
@@ -9,19 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from vssync.model.plan import (
-    Action,
-    Copy,
-    FieldChange,
-    FileChange,
-    Note,
-    NoteKind,
-    Outcome,
-    Reason,
-    Status,
-    StoreChange,
-    StorePlan,
-)
+from vssync.model.plan import Action, Copy, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
+from vssync.model.report import Outcome, Status
 from vssync.planner.estimate import upload_size
 from vssync.render import wording
 from vssync.text import count_noun, escape_control

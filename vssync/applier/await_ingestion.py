@@ -18,7 +18,7 @@ from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, w
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.digests import attributes_digest, with_echo
 from vssync.model.marks import Mark, Origin
-from vssync.model.plan import Status
+from vssync.model.report import Status
 from vssync.model.state import Attributes, FileStatus, LiveFile
 from vssync.planner.classify import MAX_TRIES, PERMANENT
 

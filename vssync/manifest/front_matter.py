@@ -1,0 +1,63 @@
+"""The fields of a Markdown file's front matter, typed."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from typing import Any
+
+from vssync.errors import ManifestError, Problem
+from vssync.limits import MAX_VALUE_LENGTH
+from vssync.manifest.diagnostics import Diagnostic, Documents, locate_diagnostics
+from vssync.manifest.scalars import NonCanonical, as_written, plain_number
+from vssync.manifest.yaml_loader import Document, load_values
+from vssync.model.state import Attributes, Scalar
+
+MAX_FRONT_MATTER_BYTES = 65_536  # of a file, in which its front matter must end
+MARKDOWN_SUFFIXES = (".md", ".markdown", ".mdx")
+_FENCED = re.compile(r"(?s)\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
+
+
+def may_have_front_matter(path: str) -> bool:
+    """Whether a file of this name can have front matter."""
+    return path.lower().endswith(MARKDOWN_SUFFIXES)
+
+
+def parse_front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[Attributes, tuple[Problem, ...]]:
+    """The wanted fields of a document that begins with this text, and what is wrong with them."""
+    match = _FENCED.match(text)
+    if match is None:
+        return {}, ()
+    try:
+        tree = load_values(match["yaml"], file, first_line=2)
+    except ManifestError as error:
+        return {}, error.problems
+    if not isinstance(tree, dict):
+        return {}, ()
+    fields: dict[str, Scalar] = {}
+    diagnostics: list[Diagnostic] = []
+    for name in sorted(set(tree).intersection(wanted)):
+        value = tree[name]
+        if isinstance(value, list) and not any(isinstance(part, list | dict) for part in value):
+            value = ",".join(map(as_written, value))
+        if flaw := _find_flaw(value):
+            message = f"the front matter field `{name}` {flaw}"
+            diagnostics.append(Diagnostic((name,), message, "fix the document"))
+        elif value is not None:
+            fields[name] = value
+    document = Document(file, "\n" + match["yaml"], tree)
+    return fields, locate_diagnostics(Documents(document), diagnostics)
+
+
+def _find_flaw(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return "is nested"
+    if isinstance(value, NonCanonical):
+        flaw = f"would not be kept as written: {value.text} is {plain_number(value)}"
+        return f'{flaw}; write "{value.text}" for the text'
+    if isinstance(value, int | float) and (not math.isfinite(value) or abs(value) > 2**53):
+        return "is too large a number"
+    if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
+        return f"has {len(value):,} characters; {MAX_VALUE_LENGTH} are allowed"
+    return ""
