@@ -55,7 +55,7 @@ MUTANTS = (
     Mutant(
         "forget-pagination", "vssync/api/pagination.py", "bool(has_more) and bool(rows)", "False", ("tests/api", *QUICK)
     ),
-    Mutant("delete-what-others-hold", "vssync/applier/run.py", "if file_id not in held", "if True"),
+    Mutant("delete-what-others-hold", "vssync/applier/delete.py", "if file_id not in held", "if True"),
     Mutant(
         "remove-without-reading-the-kept-copy",
         "vssync/applier/await_ingestion.py",
