@@ -14,7 +14,7 @@ from vssync.applier.context import DONE, Result, Results
 from vssync.model.plan import Outcome, Report, Status
 from vssync.render.json import report_json
 from vssync.render.layout import View
-from vssync.render.report import report_text
+from vssync.render.terminal import report_text
 
 STORE, KEY = "support-docs", "docs/guide/sso.md"
 BAD, LOST = Result(Status.FAILED, "bad", attempts=8), Result(Status.UNKNOWN, "lost")

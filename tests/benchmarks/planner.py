@@ -22,7 +22,7 @@ from vssync.planfile import dump, load
 from vssync.planner.assemble import make_plan
 from vssync.render.layout import View
 from vssync.render.markdown import plan_markdown
-from vssync.render.plan_text import plan_text
+from vssync.render.terminal import plan_text
 
 FILES = 100_000
 Result = TypeVar("Result")

@@ -17,7 +17,7 @@ from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.model.plan import Options
 from vssync.render.layout import View
-from vssync.render.plan_text import plan_text
+from vssync.render.terminal import plan_text
 
 SCENARIOS = sorted(path for path in (Path(__file__).parent / "scenarios").iterdir() if path.is_dir())
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from vssync.cli import exit_codes
+from vssync.cli import process
 from vssync.cli.main import cli
 from vssync.commands.apply import locked_journal
 from vssync.commands.session import Settings, load_manifest, open_session
@@ -154,4 +154,4 @@ def test_a_command_waits_as_long_as_it_is_told_and_says_for_whom(
 
 
 def run(command: list[str]) -> int:
-    return exit_codes.run_command(lambda: cli.main(command, prog_name="vssync", standalone_mode=False))
+    return process.run_command(lambda: cli.main(command, prog_name="vssync", standalone_mode=False))

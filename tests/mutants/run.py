@@ -247,7 +247,7 @@ MUTANTS = (
     ),
     Mutant(
         "every-signal-raises",
-        "vssync/cli/signals.py",
+        "vssync/cli/process.py",
         "if not self._ending and now - self._raised_at > _QUIET_PERIOD:",
         "if True:",
         INTERRUPTED,

@@ -9,8 +9,7 @@ import pytest
 from tests.render.builders import SAMPLE_PLANS, SAMPLE_REPORTS
 from vssync.render.layout import View
 from vssync.render.markdown import plan_markdown, report_markdown
-from vssync.render.plan_text import plan_text, status_text
-from vssync.render.report import report_text
+from vssync.render.terminal import plan_text, report_text, status_text
 
 Golden = Callable[[str, str], None]
 

@@ -29,12 +29,10 @@ from vssync.model.plan import (
     StoreChange,
 )
 from vssync.model.state import FileCounts, SearchHit
-from vssync.render.groups import by_folder
-from vssync.render.layout import COLORS, View
-from vssync.render.plan_text import plan_text, status_text
-from vssync.render.report import already_text, report_text
+from vssync.render.layout import COLORS, View, by_folder
 from vssync.render.rows import PlanRow
 from vssync.render.search import search_text
+from vssync.render.terminal import already_text, plan_text, report_text, status_text
 from vssync.text import display_width
 
 SMALL = """\

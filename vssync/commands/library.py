@@ -18,7 +18,7 @@ from vssync.model.plan import BatchChange, Counts, FileChange, Options, Plan, Re
 from vssync.planner.estimate import count_changes
 from vssync.render.json import plan_json
 from vssync.render.layout import View
-from vssync.render.plan_text import plan_text
+from vssync.render.terminal import plan_text
 from vssync.staleness import already_applied
 from vssync.text import count_noun, format_size
 
