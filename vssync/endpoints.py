@@ -83,8 +83,7 @@ def resolve_endpoint(service: ServiceSpec, caller: Caller, environment: Mapping[
     if provider is None:
         raise EndpointError(f"service.provider: {service.provider!a} is unknown; use one of {', '.join(PROVIDERS)}")
     if provider.embedded and not service.data_url:
-        capabilities = service.declared_capabilities
-        url = _EMBEDDED_URL
+        url, capabilities = _EMBEDDED_URL, service.declared_capabilities
         return Endpoint(provider, url, url, {}, {}, AuthKind.NONE, embedded=True, capabilities=capabilities)
     choice = _Choice(provider, service, caller, environment)
     auth = choice.auth()

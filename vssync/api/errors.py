@@ -113,12 +113,6 @@ def lost_reply_error(method: str, path: str, reason: str, request_id: str = "") 
     return LostReply(f"{method} {path}: {reason}; it may have taken effect", answer)
 
 
-def unreachable_error(request: httpx.Request, problem: str, way_out: str) -> ServiceError:
-    """The error for a request that was not answered."""
-    answer = Answer(request.method, request.url.path, message=problem)
-    return ServiceError(f"{request.url.netloc.decode()}: {problem}; {way_out}", answer)
-
-
 def describe_answer(answer: Answer) -> str:
     """One message: request, status, the service's words, and the id to quote to its operators."""
     code = f" {answer.code}" if answer.code and answer.code != str(answer.status) else ""

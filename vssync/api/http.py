@@ -274,7 +274,9 @@ def transport_error(request: httpx.Request, failure: Failure, cause: Exception, 
         problem = "no TLS connection"
     else:
         problem, way_out = "cannot be reached", "check the address, the network and the proxy settings"
-    return errors.unreachable_error(request, errors.redact(request, f"{problem}: {reason}"), way_out)
+    problem = errors.redact(request, f"{problem}: {reason}")
+    answer = Answer(request.method, request.url.path, message=problem)
+    return ServiceError(f"{request.url.netloc.decode()}: {problem}; {way_out}", answer)
 
 
 def _caused_by(error: BaseException | None, *kinds: type[BaseException]) -> bool:

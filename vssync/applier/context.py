@@ -158,9 +158,8 @@ class Results:
         """Whether everything tried so far in a store was done, and these of its files were tried."""
         with self._lock:
             of_store = {file: record.result for (key, file), record in self._records.items() if key == store}
-        return of_store.keys() >= set(uploaded_keys) and all(
-            result.status is Status.DONE for result in of_store.values() if result
-        )
+        is_done = all(result.status is Status.DONE for result in of_store.values() if result)
+        return is_done and of_store.keys() >= set(uploaded_keys)
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
         """One outcome for every change of the plan; what has no result was not tried."""

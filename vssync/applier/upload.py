@@ -56,7 +56,13 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
         store.settle(put.key, refused_type_result(put))
         return None
     store.run.results.record_start(store.key, put.key)
-    uploaded = ""
+    file, uploaded = put.file, ""
+
+    def is_usable(file_id: str) -> bool:
+        """Whether an upload of an earlier run is still there, as it was made."""
+        upload = _find_upload(store, file_id)
+        return upload is not None and upload.size == file.size and bool(upload.created_at)
+
     try:
         if put.unfinished and _is_completed_as_wanted(store, put):
             return PendingFile(put, put.file_id, put.mark, completed=True)
@@ -65,14 +71,9 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
             new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED)
             put = replace(put, file_id="", mark=new_mark)
         if not put.file_id:
-            uploaded = store.run.ledger.obtain(
-                store.id,
-                put.file,
-                f"upload of {put.key} that was not attached yet",
-                lambda file_id: _is_usable(store, put, file_id),
-                lambda: _upload(store, put),
-            )
-            store.run.watcher.on_uploaded(store.key, put.file.size)
+            why = f"upload of {put.key} that was not attached yet"
+            uploaded = store.run.ledger.obtain(store.id, file, why, is_usable, lambda: _upload(store, put))
+            store.run.watcher.on_uploaded(store.key, file.size)
         for drop in put.drops if put.gap else ():
             if drop.file_id == put.file_id:
                 store.writes.detach(store.id, drop.file_id, ours=put.mark.origin is Origin.UPLOADED, file=put.file)
@@ -105,12 +106,6 @@ def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
         return store.client.get_upload(file_id)
     except NotFound:
         return None
-
-
-def _is_usable(store: StoreContext, put: Put, file_id: str) -> bool:
-    """Whether an upload of an earlier run is still there, as it was made."""
-    upload = _find_upload(store, file_id)
-    return upload is not None and upload.size == put.file.size and bool(upload.created_at)
 
 
 def _upload(store: StoreContext, put: Put) -> str:
