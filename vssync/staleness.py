@@ -10,10 +10,10 @@ from vssync.model.digests import chunking_digest
 from vssync.model.marks import STORE_BATCHES, Mark
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import FileStatus
+from vssync.planner.compare import find_differences
 
 _DEATHS = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
 _SHOWN = 50  # lines; nobody reads further
-from vssync.planner.compare import find_differences
 
 Change = StoreChange | BatchChange | FileChange
 
