@@ -69,7 +69,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_before_anything_is_sent(
     def make(database: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(database.parent))
 
-    monkeypatch.setattr("vssync.local.private.create_private", make)
+    monkeypatch.setattr("vssync.local.database.create_private", make)
     monkeypatch.setenv("VSSYNC_STATE_DIR", str(checkout.parent / "state"))
     for arguments in (["apply", "--yes"], ["doctor", "--write"]):
         end = CliRunner().invoke(cli, [*arguments, "-f", str(checkout)], standalone_mode=False)

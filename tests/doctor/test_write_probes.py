@@ -50,7 +50,7 @@ def probed(service: Service, provider: str) -> tuple[dict[str, bool], dict[str, 
 
 
 def uploads(client: Client) -> int:
-    return len(client._sender.send(Call("GET", "/files")).body["data"])
+    return len(client.sender.send(Call("GET", "/files")).body["data"])
 
 
 USUAL = {

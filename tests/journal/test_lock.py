@@ -17,12 +17,12 @@ from vssync.cli.main import cli
 from vssync.commands.apply import locked_journal
 from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.errors import Refused, VssyncError
-from vssync.journal.lock import exclusive_lock
+from vssync.journal.folder import exclusive_lock
 
 HOLD = """\
 import sys
 from pathlib import Path
-from vssync.journal.lock import exclusive_lock
+from vssync.journal.folder import exclusive_lock
 with exclusive_lock(Path(sys.argv[1])):
     print(flush=True)
     sys.stdin.read()
@@ -30,7 +30,7 @@ with exclusive_lock(Path(sys.argv[1])):
 WAIT = """\
 import sys
 from pathlib import Path
-from vssync.journal.lock import exclusive_lock
+from vssync.journal.folder import exclusive_lock
 with exclusive_lock(Path(sys.argv[1]), 30, lambda who: print(who, flush=True)):
     print("in")
 """

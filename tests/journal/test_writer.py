@@ -34,8 +34,7 @@ from vssync.journal.records import (
     encode_line,
     read_records,
 )
-from vssync.journal.summary import describe_interrupted
-from vssync.journal.writer import Journal, read_past
+from vssync.journal.writer import Journal, describe_interrupted, read_past
 from vssync.model.plan import Status
 from vssync.model.state import FileStatus
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.local.client import Api
-from vssync.local import rules
-from vssync.local.checks import Check
+from vssync.local import rules, search
 from vssync.local.errors import ApiError
+from vssync.local.rules import Check
 
 STATIC = {"max_chunk_size_tokens": 800, "chunk_overlap_tokens": 400}
 EXPIRY = {"anchor": "last_active_at", "days": 1}
@@ -45,68 +45,68 @@ REFUSED: list[tuple[Check, Any, str | None]] = [
     (rules.check_new_store, {"file_ids": ["x"] * 501}, "file_ids"),
     (rules.check_new_store, {"file_ids": ["x", 1]}, "file_ids[1]"),
     (rules.STORE_UPDATE, {"description": "x"}, "description"),
-    (rules.STRICT.attachment, {}, "file_id"),
-    (rules.STRICT.attachment, one(file_id=""), "file_id"),
-    (rules.STRICT.attachment, one(file_ids=[]), "file_ids"),
-    (rules.STRICT.attachment, one(attributes={"a": None}), "attributes.a"),
-    (rules.STRICT.attachment, one(attributes={"a": []}), "attributes.a"),
-    (rules.STRICT.attachment, one(attributes={"a": {}}), "attributes.a"),
-    (rules.STRICT.attachment, one(attributes={"a": "x" * 513}), "attributes.a"),
-    (rules.STRICT.attachment, one(attributes={"a": float("inf")}), "attributes.a"),
-    (rules.STRICT.attachment, one(attributes={"a": 10**400}), "attributes.a"),
-    (rules.STRICT.attachment, one(attributes={"k" * 65: 1}), "attributes"),
-    (rules.STRICT.attachment, one(attributes={str(n): n for n in range(17)}), "attributes"),
-    (rules.STRICT.attachment, one(attributes=[]), "attributes"),
-    (rules.STRICT.attachment, one(chunking_strategy=None), "chunking_strategy"),
-    (rules.STRICT.attachment, one(chunking_strategy={}), "chunking_strategy"),
-    (rules.STRICT.attachment, one(chunking_strategy={"type": "other"}), "chunking_strategy.type"),
-    (rules.STRICT.attachment, one(chunking_strategy={"type": "auto", "static": STATIC}), "chunking_strategy.static"),
-    (rules.STRICT.attachment, one(chunking_strategy={"type": "static"}), "chunking_strategy.static"),
+    (rules.ATTACHMENT[0], {}, "file_id"),
+    (rules.ATTACHMENT[0], one(file_id=""), "file_id"),
+    (rules.ATTACHMENT[0], one(file_ids=[]), "file_ids"),
+    (rules.ATTACHMENT[0], one(attributes={"a": None}), "attributes.a"),
+    (rules.ATTACHMENT[0], one(attributes={"a": []}), "attributes.a"),
+    (rules.ATTACHMENT[0], one(attributes={"a": {}}), "attributes.a"),
+    (rules.ATTACHMENT[0], one(attributes={"a": "x" * 513}), "attributes.a"),
+    (rules.ATTACHMENT[0], one(attributes={"a": float("inf")}), "attributes.a"),
+    (rules.ATTACHMENT[0], one(attributes={"a": 10**400}), "attributes.a"),
+    (rules.ATTACHMENT[0], one(attributes={"k" * 65: 1}), "attributes"),
+    (rules.ATTACHMENT[0], one(attributes={str(n): n for n in range(17)}), "attributes"),
+    (rules.ATTACHMENT[0], one(attributes=[]), "attributes"),
+    (rules.ATTACHMENT[0], one(chunking_strategy=None), "chunking_strategy"),
+    (rules.ATTACHMENT[0], one(chunking_strategy={}), "chunking_strategy"),
+    (rules.ATTACHMENT[0], one(chunking_strategy={"type": "other"}), "chunking_strategy.type"),
+    (rules.ATTACHMENT[0], one(chunking_strategy={"type": "auto", "static": STATIC}), "chunking_strategy.static"),
+    (rules.ATTACHMENT[0], one(chunking_strategy={"type": "static"}), "chunking_strategy.static"),
     (
-        rules.STRICT.attachment,
+        rules.ATTACHMENT[0],
         one(chunking_strategy={"type": "static", "static": {"max_chunk_size_tokens": 800}}),
         "chunking_strategy.static.chunk_overlap_tokens",
     ),
     (
-        rules.STRICT.attachment,
+        rules.ATTACHMENT[0],
         one(chunking_strategy=static(max_chunk_size_tokens=99)),
         "chunking_strategy.static.max_chunk_size_tokens",
     ),
     (
-        rules.STRICT.attachment,
+        rules.ATTACHMENT[0],
         one(chunking_strategy=static(max_chunk_size_tokens=4097)),
         "chunking_strategy.static.max_chunk_size_tokens",
     ),
     (
-        rules.STRICT.attachment,
+        rules.ATTACHMENT[0],
         one(chunking_strategy=static(chunk_overlap_tokens=401)),
         "chunking_strategy.static.chunk_overlap_tokens",
     ),
     (
-        rules.STRICT.attachment,
+        rules.ATTACHMENT[0],
         one(chunking_strategy=static(chunk_overlap_tokens=-1)),
         "chunking_strategy.static.chunk_overlap_tokens",
     ),
-    (rules.STRICT.batch, {}, "file_ids"),
-    (rules.STRICT.batch, {"file_ids": ["x"], "files": [one()]}, "file_ids"),
-    (rules.STRICT.batch, {"file_ids": []}, "file_ids"),
-    (rules.STRICT.batch, {"file_ids": ["x"] * 2001}, "file_ids"),
-    (rules.STRICT.batch, {"files": []}, "files"),
-    (rules.STRICT.batch, {"files": [one()] * 2001}, "files"),
-    (rules.STRICT.batch, {"files": [one(), {"file_id": 1}]}, "files[1].file_id"),
-    (rules.STRICT.batch, {"files": [one(colour=1)]}, "files[0].colour"),
-    (rules.STRICT.batch, {"files": [one(attributes={"a": None})]}, "files[0].attributes.a"),
-    (rules.STRICT.update, {}, "attributes"),
-    (rules.STRICT.update, {"attributes": {}, "file_id": "x"}, "file_id"),
-    (rules.SEARCH, {}, "query"),
-    (rules.SEARCH, {"query": ""}, "query"),
-    (rules.SEARCH, {"query": []}, "query"),
-    (rules.SEARCH, {"query": ["x", ""]}, "query[1]"),
-    (rules.SEARCH, {"query": "x", "max_num_results": 0}, "max_num_results"),
-    (rules.SEARCH, {"query": "x", "max_num_results": 51}, "max_num_results"),
-    (rules.SEARCH, {"query": "x", "rewrite_query": "yes"}, "rewrite_query"),
-    (rules.SEARCH, {"query": "x", "ranking_options": {"ranker": "mine"}}, "ranking_options.ranker"),
-    (rules.SEARCH, {"query": "x", "ranking_options": {"score_threshold": 2}}, "ranking_options.score_threshold"),
+    (rules.BATCH[0], {}, "file_ids"),
+    (rules.BATCH[0], {"file_ids": ["x"], "files": [one()]}, "file_ids"),
+    (rules.BATCH[0], {"file_ids": []}, "file_ids"),
+    (rules.BATCH[0], {"file_ids": ["x"] * 2001}, "file_ids"),
+    (rules.BATCH[0], {"files": []}, "files"),
+    (rules.BATCH[0], {"files": [one()] * 2001}, "files"),
+    (rules.BATCH[0], {"files": [one(), {"file_id": 1}]}, "files[1].file_id"),
+    (rules.BATCH[0], {"files": [one(colour=1)]}, "files[0].colour"),
+    (rules.BATCH[0], {"files": [one(attributes={"a": None})]}, "files[0].attributes.a"),
+    (rules.ATTRIBUTES[0], {}, "attributes"),
+    (rules.ATTRIBUTES[0], {"attributes": {}, "file_id": "x"}, "file_id"),
+    (search.SEARCH, {}, "query"),
+    (search.SEARCH, {"query": ""}, "query"),
+    (search.SEARCH, {"query": []}, "query"),
+    (search.SEARCH, {"query": ["x", ""]}, "query[1]"),
+    (search.SEARCH, {"query": "x", "max_num_results": 0}, "max_num_results"),
+    (search.SEARCH, {"query": "x", "max_num_results": 51}, "max_num_results"),
+    (search.SEARCH, {"query": "x", "rewrite_query": "yes"}, "rewrite_query"),
+    (search.SEARCH, {"query": "x", "ranking_options": {"ranker": "mine"}}, "ranking_options.ranker"),
+    (search.SEARCH, {"query": "x", "ranking_options": {"score_threshold": 2}}, "ranking_options.score_threshold"),
 ]
 
 
@@ -123,12 +123,12 @@ def test_refused(check: Check, body: Any, param: str | None) -> None:
         (rules.check_new_store, {}),
         (rules.check_new_store, {"metadata": {"k" * 64: "x" * 512} | {str(n): "" for n in range(15)}}),
         (rules.check_new_store, {"file_ids": ["x"] * 500, "expires_after": EXPIRY | {"days": 365}}),
-        (rules.STRICT.attachment, one(attributes={"k" * 64: "x" * 512, "b": True, "n": -1, "f": 1.5})),
-        (rules.STRICT.attachment, one(attributes=None, chunking_strategy=static(max_chunk_size_tokens=4096))),
-        (rules.STRICT.attachment, one(chunking_strategy=static(max_chunk_size_tokens=100, chunk_overlap_tokens=50))),
-        (rules.STRICT.batch, {"files": [one()] * 2000}),
-        (rules.STRICT.batch, {"file_ids": ["x"] * 2000}),
-        (rules.SEARCH, {"query": ["a", "b"], "max_num_results": 50, "ranking_options": {"ranker": "none"}}),
+        (rules.ATTACHMENT[0], one(attributes={"k" * 64: "x" * 512, "b": True, "n": -1, "f": 1.5})),
+        (rules.ATTACHMENT[0], one(attributes=None, chunking_strategy=static(max_chunk_size_tokens=4096))),
+        (rules.ATTACHMENT[0], one(chunking_strategy=static(max_chunk_size_tokens=100, chunk_overlap_tokens=50))),
+        (rules.BATCH[0], {"files": [one()] * 2000}),
+        (rules.BATCH[0], {"file_ids": ["x"] * 2000}),
+        (search.SEARCH, {"query": ["a", "b"], "max_num_results": 50, "ranking_options": {"ranker": "none"}}),
     ],
 )
 def test_accepted(check: Check, body: Any) -> None:
@@ -136,9 +136,9 @@ def test_accepted(check: Check, body: Any) -> None:
 
 
 def test_what_was_not_said_is_filled_in() -> None:
-    assert rules.STRICT.attachment(one(), "") == rules.Attachment("file-1", {}, rules.ChunkSizes(800, 400))
-    assert rules.check_chunking({"type": "auto"}, "") == rules.ChunkSizes(800, 400)
-    assert rules.check_chunking(static(), "") == rules.ChunkSizes(800, 400)
+    assert rules.ATTACHMENT[0](one(), "") == rules.Attachment("file-1", {}, rules.ChunkSizes(800, 400))
+    assert rules.CHUNKING({"type": "auto"}, "") == rules.ChunkSizes(800, 400)
+    assert rules.CHUNKING(static(), "") == rules.ChunkSizes(800, 400)
 
 
 def test_a_refusal_reaches_the_client_in_one_piece(api: Api) -> None:

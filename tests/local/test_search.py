@@ -8,7 +8,7 @@ import pytest
 
 from tests.local.client import Api
 from vssync.local.errors import ApiError
-from vssync.local.rules import parse_filter
+from vssync.local.search import parse_filter
 
 TEXTS = {
     "fox.md": b"The quick brown fox jumps over the lazy dog",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.manifest.builders import files_by_key, load_manifest, load_problems
-from vssync.manifest.front_matter import parse_front_matter
+from vssync.manifest.resolve import parse_front_matter
 
 PAGE = "---\ntitle: Hello\ntags: [a, b]\ndraft: false\nweight: 3\n---\n# Hello\n"
 STORE = """

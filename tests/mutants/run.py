@@ -44,7 +44,7 @@ MUTANTS = (
         "elif True:",
         ("tests/planner", *QUICK),
     ),
-    Mutant("detach-before-attach", "vssync/applier/lower.py", "gap=bool(first)", "gap=True"),
+    Mutant("detach-before-attach", "vssync/applier/steps.py", "gap=bool(first)", "gap=True"),
     Mutant("blind-post-retry", "vssync/api/retry.py", "failure.is_ambiguous and idempotent", "failure.is_ambiguous"),
     Mutant(
         "a-404-after-attaching-is-a-failure",
@@ -55,7 +55,7 @@ MUTANTS = (
     Mutant(
         "forget-pagination", "vssync/api/pagination.py", "bool(has_more) and bool(rows)", "False", ("tests/api", *QUICK)
     ),
-    Mutant("delete-what-others-hold", "vssync/applier/delete.py", "if file_id not in held", "if True"),
+    Mutant("delete-what-others-hold", "vssync/applier/run.py", "if file_id not in held", "if True"),
     Mutant(
         "remove-without-reading-the-kept-copy",
         "vssync/applier/settle.py",
@@ -72,8 +72,8 @@ MUTANTS = (
     Mutant(
         "second-store-after-a-lost-reply",
         "vssync/applier/stores.py",
-        "if created := poll_until(run, lambda: _find_by_mark(run, mark), timeout=run.settings.grace):",
-        "if created := str():",
+        "live = poll_until(run, find, timeout=run.settings.grace)",
+        "live = None",
     ),
     Mutant(
         "take-the-expired-store-for-its-replacement",
@@ -140,8 +140,8 @@ MUTANTS = (
     Mutant(
         "no-line-before-a-write",
         "vssync/journal/writer.py",
-        "self._append(before(self._run, self._number, now, write))",
-        "self._state.add_line(before(self._run, self._number, now, write))",
+        "self._append(records.before(self._run, number, now, write))",
+        "self._state.add_line(records.before(self._run, number, now, write))",
         ("tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(

@@ -6,24 +6,27 @@ Stores are applied in parallel; within a store the order of `steps` is kept. Eve
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Collection, Mapping
 
+from vssync.api.client import Client
 from vssync.api.rate_limit import Interrupted
+from vssync.applier import settle
 from vssync.applier.attach import attach
-from vssync.applier.context import ApplyRun, StoreContext, StoreWorkload
-from vssync.applier.delete import delete_unused_uploads, held_file_ids
+from vssync.applier.context import DONE, ApplyRun, StoreContext, StoreWorkload, failed
 from vssync.applier.ledger import upload_identity
-from vssync.applier.lower import lower
-from vssync.applier.results import DONE, Result, failed
-from vssync.applier.settle import wait_and_settle
-from vssync.applier.steps import StoreSteps
+from vssync.applier.steps import StoreSteps, lower
 from vssync.applier.stores import BatchNote, delete_store, set_up_store
-from vssync.applier.update import await_batch, cancel_batch, remove_copy, update_attributes, wait_for_copies
 from vssync.applier.upload import InFlightBatch, upload_pending
+from vssync.applier.wait import poll_until
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
-from vssync.model.plan import Plan, Report, Status
+from vssync.model.marks import StoreMark
+from vssync.model.plan import Plan, Report
+from vssync.model.state import Desired, LiveStore
+from vssync.threads import Pool
 
 _STORES = 4  # at once
+_LATE = 60.0  # seconds a detached file may still be listed
 # Seconds that what is in flight gets when a run is interrupted, and how often that is looked at.
 INTERRUPT_GRACE, INTERRUPT_LOOKS = 2.0, 40
 
@@ -36,9 +39,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     """
     started = run.client.clock.monotonic()
     stores = lower(plan)
-    _open_ledger(run, plan.owner, stores)
-    run.writes.journal.begin()
-    run.watcher.on_start([_workload(run, steps) for steps in stores], lambda: run.client.pause_seconds)
+    _begin(run, plan.owner, stores)
     store_ids: dict[str, str] = {}
     interrupted = False
     try:
@@ -60,17 +61,17 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
         orphans=run.ledger.orphans(),
         store_ids=tuple(sorted(store_ids.items())),
         seconds=run.client.clock.monotonic() - started,
-        requests=run.client.request_count,
-        repeated=run.client.retry_count,
+        requests=run.client.sender.request_count,
+        repeated=run.client.sender.retry_count,
         interrupted=interrupted,
-        throttled=run.client.throttled_seconds,
+        throttled=run.client.sender.limits.throttled_seconds,
     )
     # The journal keeps what the next run needs.
     run.writes.journal.end({orphan.file_id for orphan in report.orphans} if report.converged else None)
     return report
 
 
-def _open_ledger(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
+def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
     """Enters what need not be uploaded: what earlier runs left unattached, and what this one wants more than once."""
     journal = run.writes.journal
     spares = journal.past.unattached
@@ -80,6 +81,17 @@ def _open_ledger(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> N
         spares = tuple(upload for upload in spares if upload.file_id not in held)
     wanted = Counter(upload_identity(put.file) for steps in stores for put in steps.puts if not put.file_id)
     run.ledger.open(owner, spares, [identity for identity, times in wanted.items() if times > 1])
+    journal.begin()
+    workloads = [
+        StoreWorkload(
+            steps.key,
+            size=sum(put.file.size for put in steps.puts if not put.file_id),
+            batches=0 if run.capabilities.one_by_one else len(steps.waves),
+            changes=steps.changes,
+        )
+        for steps in stores
+    ]
+    run.watcher.on_start(workloads, lambda: run.client.sender.limits.pause_seconds)
 
 
 def _wait_for_requests_in_flight(run: ApplyRun) -> None:
@@ -91,17 +103,8 @@ def _wait_for_requests_in_flight(run: ApplyRun) -> None:
             break
     for write in journal.wait_until_idle(0):
         if write.operation is Operation.UPLOAD:
-            under_way = "under way when the run was interrupted"
-            run.ledger.record_suspect(f"upload of {write.name}, {write.size} bytes: {under_way}")
-
-
-def _workload(run: ApplyRun, steps: StoreSteps) -> StoreWorkload:
-    return StoreWorkload(
-        steps.key,
-        size=sum(put.file.size for put in steps.puts if not put.file_id),
-        batches=0 if run.capabilities.one_by_one else len(steps.waves),
-        changes=steps.changes,
-    )
+            upload = f"upload of {write.name}, {write.size} bytes"
+            run.ledger.record_suspect(f"{upload}: under way when the run was interrupted")
 
 
 def _apply_store(run: ApplyRun, steps: StoreSteps, store_ids: dict[str, str]) -> None:
@@ -119,26 +122,15 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, store_ids: dict[str, str]) ->
         run.results.record_result(steps.key, "", DONE)
     store_ids[steps.key] = store_id
     store = StoreContext(run, steps.key, store_id, steps.ignore)
-    store.for_each(steps.cancels, cancel_batch)
+    store.for_each(steps.cancels, settle.cancel_batch)
     _run_waves(store, steps)
-    store.for_each(steps.updates, update_attributes)
-    store.for_each(steps.awaited, await_batch)
+    store.for_each(steps.updates, settle.update_attributes)
+    store.for_each(steps.awaited, settle.await_batch)
     if steps.waits and not run.stopping:
-        wait_for_copies(store, steps.waits)
-    store.for_each(steps.removes, remove_copy)
+        settle.wait_for_copies(store, steps.waits)
+    store.for_each(steps.removes, settle.remove_copy)
     if steps.teardown:
-        run.results.record_result(steps.key, "", _tear_down(run, steps))
-
-
-def _tear_down(run: ApplyRun, steps: StoreSteps) -> Result:
-    """Deletes a store that is no longer declared, or was replaced, once everything else is done."""
-    if run.stopping or not run.results.all_done(steps.key, [put.key for put in steps.puts]):
-        return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
-    try:
-        delete_store(run, steps)
-    except VssyncError as error:
-        return failed(error)
-    return DONE
+        run.results.record_result(steps.key, "", delete_store(run, steps))
 
 
 def _run_waves(store: StoreContext, steps: StoreSteps) -> None:
@@ -147,7 +139,7 @@ def _run_waves(store: StoreContext, steps: StoreSteps) -> None:
     note = BatchNote(store, is_external=steps.settings is None or steps.settings.external)
 
     def settle_oldest() -> None:
-        in_flight.extend(wait_and_settle(store, in_flight.popleft()))
+        in_flight.extend(settle.wait_and_settle(store, in_flight.popleft()))
         note.update(in_flight)
 
     for wave in steps.waves:
@@ -155,9 +147,77 @@ def _run_waves(store: StoreContext, steps: StoreSteps) -> None:
             break
         while len(in_flight) >= steps.in_flight:
             settle_oldest()
-        uploaded = store.run.pool.map(lambda put: upload_pending(store, put), wave.puts)
+        uploaded = store.run.pool.map(lambda put: upload_pending(store, put), wave)
         in_flight.extend(attach(store, [pending for pending in uploaded if pending]))
         note.update(in_flight)
     while in_flight:
         settle_oldest()
     note.clear()
+
+
+# Deletes the uploads that a run no longer needs: those that a complete listing of every store of this manifest's name,
+# under all its environments, lacks. Deleting a File takes it out of all its stores, so when a listing fails it stays.
+
+
+def delete_unused_uploads(run: ApplyRun, owner: str) -> None:
+    """Deletes what may go; what another store holds is in use. The ledger says of the rest why it is still there."""
+    deletes = run.ledger.pending_deletes()
+    if not deletes:
+        return
+
+    def still_listed(held: Mapping[str, frozenset[str]]) -> list[str]:
+        """What is still listed where it was detached: some services are late."""
+        return [file_id for file_id, entry in deletes.items() if entry.detached_from in held.get(file_id, ())]
+
+    try:
+        held = poll_until(
+            run,
+            lambda: held_file_ids(run.client, run.pool, owner, run.settings.declared),
+            lambda held: not still_listed(held),
+            frozenset,
+            timeout=_LATE,
+        )
+    except VssyncError as error:
+        for file_id, entry in deletes.items():
+            run.ledger.schedule_delete(file_id, f"{entry.why}; kept, because {error}")
+        return
+    for file_id in still_listed(held):
+        run.ledger.schedule_delete(file_id, f"{deletes.pop(file_id).why}; its store still lists it")
+    unheld = {file_id: entry for file_id, entry in deletes.items() if file_id not in held}
+    for file_id in deletes.keys() - unheld.keys():
+        run.ledger.record_gone(file_id)
+
+    def delete(file_id: str) -> None:
+        try:
+            run.writes.delete_upload(file_id)
+            run.ledger.record_gone(file_id)
+        except VssyncError as error:
+            run.ledger.schedule_delete(file_id, f"{unheld[file_id].why}; {error}")
+        finally:
+            run.watcher.on_upload_deleted()
+
+    run.watcher.on_cleanup(len(unheld))
+    run.pool.map(delete, unheld)
+
+
+def declared_stores(desired: Desired) -> frozenset[str]:
+    """Id or name of every store of the manifest: an external one carries no mark to recognize it by."""
+    return frozenset(store.id or store.name for store in desired.stores)
+
+
+def held_file_ids(client: Client, pool: Pool, owner: str, declared: Collection[str]) -> Mapping[str, frozenset[str]]:
+    """By File id, the stores that list it, of this manifest's name or declared by it. Raises ServiceError."""
+
+    def is_ours(store: LiveStore) -> bool:
+        """Marks of all environments of a name count; so does one that cannot be read, to be safe."""
+        mark, name = store.mark, owner.partition("/")[0]
+        has_same_name = mark.owner.partition("/")[0] == name if isinstance(mark, StoreMark) else mark is not None
+        return store.id in declared or store.name in declared or has_same_name
+
+    stores = list(filter(is_ours, client.list_stores()))
+    listings = pool.map(lambda store: client.list_files(store.id, store.counts.total), stores)
+    held: dict[str, frozenset[str]] = {}
+    for store, files in zip(stores, listings, strict=True):
+        for file in files:
+            held[file.id] = held.get(file.id, frozenset()) | {store.id}
+    return held

@@ -45,8 +45,8 @@ def plan_with_progress(session: Session, make_plan: Callable[[], Plan]) -> Plan:
     """Makes a plan, and shows how much of the service is read."""
     from vssync.cli.progress import reading_progress
 
-    client = session.client
-    with reading_progress(lambda: client.listed_count, lambda: client.retry_count, lambda: client.last_failure):
+    client, sender = session.client, session.client.sender
+    with reading_progress(lambda: client.listed_count, lambda: sender.retry_count, lambda: sender.last_failure):
         return make_plan()
 
 

@@ -7,15 +7,12 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from vssync.applier.context import ApplyRun, RunSettings, Watcher
-from vssync.applier.delete import declared_stores
-from vssync.applier.run import apply_steps
+from vssync.applier.run import apply_steps, declared_stores
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
 from vssync.errors import Refused
-from vssync.journal.lock import exclusive_lock
-from vssync.journal.paths import journal_folder
-from vssync.journal.summary import describe_interrupted
-from vssync.journal.writer import Journal, read_past
+from vssync.journal.folder import exclusive_lock, journal_folder
+from vssync.journal.writer import Journal, describe_interrupted, read_past
 from vssync.model.plan import Plan, Report
 from vssync.sources.load import find_manifest
 from vssync.sources.walk import find_work_tree

@@ -12,7 +12,7 @@ import httpx
 from vssync import auth
 from vssync.api.client import Client
 from vssync.api.connect import connect
-from vssync.api.rate_limit import Clock, SystemClock
+from vssync.api.rate_limit import Clock
 from vssync.auth.credential import Credential
 from vssync.endpoints import Caller, Endpoint, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
@@ -135,7 +135,7 @@ def open_connection(
     client = connect(
         endpoint,
         auth=credential,
-        clock=clock or SystemClock(),
+        clock=clock or Clock(),
         workers=workers,
         transport=_open_embedded(_manifest_file(beside)) if endpoint.embedded else None,
         limits=settings.limits,

@@ -8,13 +8,14 @@ again; the file itself does not shrink.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from collections import deque
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from vssync.local import private
 from vssync.local.errors import LocalDataError
 
 LOCK_TIMEOUT = 30  # seconds a writer waits for its turn
@@ -52,9 +53,17 @@ class Database:
         with self._borrow() as connection, in_transaction(connection, "begin immediate"):
             yield connection
 
-    def open_blob(self, blob: int) -> BlobStream:
+    def open_blob(self, blob: int) -> Iterator[bytes]:
         """The bytes of a blob, on a connection of their own since they outlive the request."""
-        return BlobStream(self._connect(), blob)
+        stream = self._stream_blob(blob)
+        next(stream)  # opens it, so that a blob that is gone is known before the response begins
+        return stream
+
+    def _stream_blob(self, blob: int) -> Generator[bytes, None, None]:
+        with closing(self._connect()) as connection, connection.blobopen("blobs", "data", blob, readonly=True) as data:
+            yield b""
+            while piece := data.read(PIECE_BYTES):
+                yield piece
 
     def close(self) -> None:
         self._is_open = False
@@ -64,7 +73,7 @@ class Database:
     def _exists(self) -> bool:
         """Whether there is a database; another process may have made it meanwhile."""
         self._require_open()
-        if not self._is_ready and private.database_exists(self.path):
+        if not self._is_ready and database_exists(self.path):
             self._ensure_ready()
         return self._is_ready
 
@@ -73,13 +82,19 @@ class Database:
         self._require_open()
         if self._is_ready:
             return
-        private.database_exists(self.path)
+        database_exists(self.path)
         try:
-            private.create_private(self.path)
+            create_private(self.path)
             with closing(open_connection(self.path)) as connection:
                 prepare_schema(connection)
         except (OSError, sqlite3.Error, LocalDataError) as error:
-            raise LocalDataError(f"{self.path}: {explain_unusable(error)}") from error
+            if isinstance(error, OSError | sqlite3.OperationalError):
+                reason = f"cannot be opened: {error}"
+            elif isinstance(error, LocalDataError):
+                reason = str(error)
+            else:
+                reason = f"is damaged or not a database ({error}); move its folder away to start afresh"
+            raise LocalDataError(f"{self.path}: {reason}") from error
         self._is_ready = True
 
     def _require_open(self) -> None:
@@ -100,34 +115,8 @@ class Database:
                 self.close()
 
     def _connect(self) -> sqlite3.Connection:
-        private.database_exists(self.path)
+        database_exists(self.path)
         return open_connection(self.path)
-
-
-class BlobStream:
-    """Iterates over a blob in pieces and closes its connection at the end, or when told to."""
-
-    def __init__(self, connection: sqlite3.Connection, blob: int):
-        self._connection = connection
-        try:
-            self._blob = connection.blobopen("blobs", "data", blob, readonly=True)
-        except sqlite3.Error:
-            connection.close()
-            raise
-
-    def __iter__(self) -> BlobStream:
-        return self
-
-    def __next__(self) -> bytes:
-        if piece := self._blob.read(PIECE_BYTES):
-            return piece
-        self.close()
-        raise StopIteration
-
-    def close(self) -> None:
-        with suppress(sqlite3.ProgrammingError):  # closed before
-            self._blob.close()
-        self._connection.close()
 
 
 def open_connection(database: Path | str) -> sqlite3.Connection:
@@ -162,21 +151,16 @@ def in_transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]
         raise
 
 
-def explain_unusable(error: Exception) -> str:
-    if isinstance(error, OSError | sqlite3.OperationalError):
-        return f"cannot be opened: {error}"
-    if isinstance(error, LocalDataError):
-        return str(error)
-    return f"is damaged or not a database ({error}); move its folder away to start afresh"
-
-
 def prepare_schema(connection: sqlite3.Connection) -> None:
     """Create the tables in an empty file, accept our own version, refuse everything else."""
     if not data_version(connection):
         connection.execute("pragma journal_mode = wal")
         with in_transaction(connection, "begin immediate"):
             if not data_version(connection):  # another process may have been first
-                create_schema(connection)
+                for statement in filter(str.strip, TABLES.split(";\n")):  # `executescript` would commit first
+                    connection.execute(statement)
+                connection.execute(f"pragma application_id = {APPLICATION_ID}")
+                connection.execute(f"pragma user_version = {DATA_VERSION}")
     if (version := data_version(connection)) > DATA_VERSION:
         raise LocalDataError(f"written by a newer vssync (data version {version}); use that one, or another folder")
     if version < DATA_VERSION:
@@ -194,12 +178,80 @@ def data_version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("pragma user_version").fetchone()[0])
 
 
-def create_schema(connection: sqlite3.Connection) -> None:
-    """Statement by statement: `executescript` would commit the transaction around them."""
-    for statement in filter(str.strip, TABLES.split(";\n")):
-        connection.execute(statement)
-    connection.execute(f"pragma application_id = {APPLICATION_ID}")
-    connection.execute(f"pragma user_version = {DATA_VERSION}")
+CHECKOUT = ".vssync"  # in a checkout, the data lies below this folder
+SIDE_FILES = ("-wal", "-shm", "-journal")
+JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")  # at its end, it says that the name of a super-journal precedes
+FILE_TYPES = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+}
+
+
+def database_exists(database: Path) -> bool:
+    """Whether there is a database. Raises LocalDataError for anything that is not the service's own.
+
+    The folder may have come with a checkout, which anybody may have written. SQLite follows links, waits for a FIFO,
+    and deletes the file that a rollback journal names.
+    """
+    for folder in own_folders(database.parent):
+        check_type(folder, stat.S_IFDIR)
+    for suffix in SIDE_FILES:
+        check_type(Path(f"{database}{suffix}"), stat.S_IFREG)
+    check_journal(Path(f"{database}-journal"))
+    return check_type(database, stat.S_IFREG)
+
+
+def create_private(database: Path) -> None:
+    """Uploads may be confidential: folder and file are the owner's alone, and SQLite's side files inherit that."""
+    database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(database, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+
+
+def own_folders(folder: Path) -> Iterator[Path]:
+    """The folders that are the service's own, outermost first.
+
+    Folders above them are the user's, who may keep them behind a link; so is a folder outside of `.vssync`.
+    """
+    lineage = (folder, *folder.parents)
+    names = [ancestor.name for ancestor in lineage]
+    if CHECKOUT in names:
+        yield from reversed(lineage[: names.index(CHECKOUT) + 1])
+    else:
+        yield Path(os.path.realpath(folder))
+
+
+def check_type(path: Path, expected: int) -> bool:
+    """Whether it exists. Two names of one database have two logs, which damages it."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise LocalDataError(f"{path}: cannot be opened: {error.strerror}") from error
+    if (actual := stat.S_IFMT(status.st_mode)) != expected:
+        raise LocalDataError(f"{path}: is {FILE_TYPES[actual]}, but must be {FILE_TYPES[expected]}; remove it")
+    if actual == stat.S_IFREG and status.st_nlink > 1:
+        raise LocalDataError(f"{path}: has a second name (a hard link); put a copy in its place")
+    return True
+
+
+def check_journal(path: Path) -> None:
+    """A journal of the service's own, which a killed process may leave, names no other file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - len(JOURNAL_MAGIC)))
+            end = file.read()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise LocalDataError(f"{path}: cannot be opened: {error.strerror}") from error
+    if end == JOURNAL_MAGIC:
+        raise LocalDataError(f"{path}: names another file, which SQLite would delete; remove this journal")
 
 
 APPLICATION_ID = 0x76737379  # "vssy": tells our database from any other SQLite file

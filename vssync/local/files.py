@@ -9,9 +9,8 @@ from typing import IO, Any
 
 from vssync.local import queries
 from vssync.local.database import PIECE_BYTES
-from vssync.local.queries import PageRequest, list_page
+from vssync.local.queries import PageRequest, Transaction, list_page, new_id
 from vssync.local.store_files import remove_store_file
-from vssync.local.transaction import Transaction, new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +34,13 @@ class ReceivedUpload:
 def create_file(tx: Transaction, body: ReceivedUpload) -> dict[str, Any]:
     file_id = new_id(tx.dialect.file_ids)
     expires_at = None if body.lifetime is None else tx.now + body.lifetime
+    filename = body.filename.encode().decode("latin-1") if tx.dialect.garbles_names else body.filename
+    filename = re.sub(r"[^A-Za-z0-9._-]", "", filename) if tx.dialect.plain_names else filename
     tx.execute(
         "insert into files (id, blob, filename, bytes, purpose, created_at, expires_at) values (?, ?, ?, ?, ?, ?, ?)",
-        *(file_id, store_bytes(tx, body), stored_name(tx, body.filename), body.size, body.purpose, tx.now, expires_at),
+        *(file_id, store_bytes(tx, body), filename, body.size, body.purpose, tx.now, expires_at),
     )
     return get_file(tx, file_id)
-
-
-def stored_name(tx: Transaction, filename: str) -> str:
-    if tx.dialect.garbles_names:
-        filename = filename.encode().decode("latin-1")
-    return re.sub(r"[^A-Za-z0-9._-]", "", filename) if tx.dialect.plain_names else filename
 
 
 def store_bytes(tx: Transaction, upload: ReceivedUpload) -> int:

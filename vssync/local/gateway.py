@@ -1,4 +1,4 @@
-"""What every request passes first and every response last: the address, the key, and headers all responses carry.
+"""What every request passes first and every response last: the address, the key, headers, and the shape of errors.
 
 OCI has two addresses. Stores themselves live at the control address, everything about their files at the data
 address; the inference host serves everything at both, and the management host takes no bearer key.
@@ -6,8 +6,12 @@ address; the inference host serves everything at both, and the management host t
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 import secrets
+import sqlite3
+from collections.abc import Iterable
 from email.utils import formatdate
 from enum import StrEnum
 from hmac import compare_digest
@@ -16,19 +20,21 @@ from typing import Any
 import falcon
 
 from vssync.local.dialects import ErrorStyle
-from vssync.local.errors import REFUSAL_KEY, ApiError
-from vssync.local.transaction import Engine
+from vssync.local.errors import REFUSAL_KEY, ApiError, LocalDataError
+from vssync.local.queries import Engine
+
+ERROR_SHAPE_KEY = "vssync.error_shape"  # in the WSGI environment: which of OCI's shapes an error is written in
+CONTROL_PATH = "/20231130/openai/v1"
+DATA_PATH = "/openai/v1"
+STORE_PATH = re.compile(r"/vector_stores(/[^/]+)?/?")
+
+log = logging.getLogger(__name__)
 
 
 class OciAddress(StrEnum):
     DATA = "data"
     CONTROL = "control"
     BOTH = "both"
-
-
-CONTROL_PATH = "/20231130/openai/v1"
-DATA_PATH = "/openai/v1"
-STORE_PATH = re.compile(r"/vector_stores(/[^/]+)?/?")
 
 
 class Gateway:
@@ -52,8 +58,23 @@ class Gateway:
         if options.api_key and not compare_digest(bearer.encode(), options.api_key.encode()):
             raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
         if options.dialect.split:
-            require_headers(req, signed=not bearer)
-            normalize_path(req)
+            self._leave_address(req, signed=not bearer)
+
+    def _leave_address(self, req: falcon.Request, *, signed: bool) -> None:
+        """From an address of OCI's, with the headers it requires, to the one path all share; no signature is verified.
+
+        The message for a missing project is misleading because OCI's is.
+        """
+        is_control = req.context.address is OciAddress.CONTROL
+        if not is_control and not req.get_header("openai-project"):
+            raise ApiError(400, "Compartment ID must be provided", code="invalid_request")
+        if is_control and signed and not req.get_header("opc-compartment-id"):
+            raise ApiError(400, "Missing header opc-compartment-id", code="invalid_request")
+        path = req.path.removeprefix(DATA_PATH if is_within(req.path, DATA_PATH) else CONTROL_PATH)
+        serving = OciAddress.CONTROL if STORE_PATH.fullmatch(path) else OciAddress.DATA
+        if req.context.address not in (serving, OciAddress.BOTH):
+            raise ApiError(404, f"There is nothing at {req.path}.", code="not_found")
+        req.path = f"/v1{path}"
 
     def process_response(self, _req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool) -> None:
         """The date is the service's own, so that clients measure ages by one clock."""
@@ -79,20 +100,81 @@ def is_management_host(host: str) -> bool:
     return host.startswith("generativeai.")
 
 
-def require_headers(req: falcon.Request, *, signed: bool) -> None:
-    """The message for a missing project is misleading because OCI's is. No signature is verified."""
-    is_control = req.context.address is OciAddress.CONTROL
-    if not is_control and not req.get_header("openai-project"):
-        raise ApiError(400, "Compartment ID must be provided", code="invalid_request")
-    if is_control and signed and not req.get_header("opc-compartment-id"):
-        raise ApiError(400, "Missing header opc-compartment-id", code="invalid_request")
+def error_body(error: ApiError, style: ErrorStyle, shape: int) -> str | dict[str, Any]:
+    """The body of an error: JSON, or plain text. `shape` is which of OCI's five it has, 0 elsewhere."""
+    message = str(error)
+    code = error.code if error.status == 409 and error.code else str(error.status)
+    not_found = "Authorization failed or requested resource not found."
+    code_and_message = {"code": code, "message": not_found if error.status == 404 else message}
+    match shape:
+        case 1:
+            return code_and_message
+        case 2:
+            return {"code": str(error.status), "message": json.dumps(code_and_message)}
+        case 3:
+            return {"error": {"code": error.code or str(error.status), "message": message, "type": error.error_type}}
+        case 4:
+            inner = json.dumps({"error": {"message": message, "param": error.param}})
+            message = f"Status Code from provider: 422, Provider response: {inner}"
+            return {"error": {"code": str(error.status), "message": message, "type": error.error_type}}
+        case 5:
+            return "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
+    if style is ErrorStyle.BARE:
+        return {"error": {"message": message}}
+    return {"error": {"message": message, "type": error.error_type, "param": error.param, "code": error.code}}
 
 
-def normalize_path(req: falcon.Request) -> None:
-    """From an address of OCI's to the one path all share."""
-    prefix = DATA_PATH if is_within(req.path, DATA_PATH) else CONTROL_PATH
-    path = req.path.removeprefix(prefix)
-    serving = OciAddress.CONTROL if STORE_PATH.fullmatch(path) else OciAddress.DATA
-    if req.context.address not in (serving, OciAddress.BOTH):
-        raise ApiError(404, f"There is nothing at {req.path}.", code="not_found")
-    req.path = f"/v1{path}"
+def oci_shape(error: ApiError, *, control: bool) -> int:
+    """Which of the five shapes: the control address has two of its own, a provider's refusals are passed on whole."""
+    if error.status >= 500:
+        return 5
+    if error.status in (401, 403) or control:
+        return 1 if error.status != 400 else 2
+    return 4 if error.code in ("invalid_value", "invalid_type") else 3
+
+
+def write_json(resp: falcon.Response, body: Any) -> None:
+    resp.content_type = falcon.MEDIA_JSON
+    resp.data = json.dumps(body).encode()
+
+
+def register_errors(app: falcon.App[Any, Any], style: ErrorStyle, paths: Iterable[str]) -> None:
+    """Without these, the framework would answer in its own shape. A 404 for an unknown path names `paths`."""
+
+    def write_error(req: falcon.Request, resp: falcon.Response, error: Exception, _ids: Any) -> None:
+        api_error = error if isinstance(error, ApiError) else to_api_error(req, error, paths)
+        resp.status = api_error.status
+        if isinstance(error, falcon.HTTPError):
+            resp.set_headers(error.headers or {})
+        control = req.context.get("address") is OciAddress.CONTROL
+        own_shape = oci_shape(api_error, control=control) if style is ErrorStyle.OCI else 0
+        body = error_body(api_error, style, req.env.get(ERROR_SHAPE_KEY, own_shape))
+        if isinstance(body, str):
+            resp.content_type, resp.data = falcon.MEDIA_TEXT, body.encode()
+        else:
+            write_json(resp, body)
+
+    app.add_error_handler(Exception, write_error)
+    app.add_error_handler(falcon.HTTPError, write_error)  # the framework has a handler for these, which goes before
+
+
+def to_api_error(req: falcon.Request, error: Exception, paths: Iterable[str]) -> ApiError:
+    if isinstance(error, falcon.HTTPError):  # unknown path, wrong method, broken form
+        messages = {
+            404: f"There is nothing at {req.path}. This service has {', '.join(paths)}.",
+            405: f"{req.method} is not possible at {req.path}.",
+        }
+        message = messages.get(error.status_code) or error.description or error.title
+        code = error.title.partition(" ")[2].lower().replace(" ", "_") or None
+        return ApiError(error.status_code, message, code=code)
+    if isinstance(error, ConnectionError):  # the client went away while sending, so nobody reads this
+        return ApiError(400, f"The request was cut off: {error}.", code="request_cut_off")
+    if isinstance(error, UnicodeError):  # half a surrogate pair in JSON, or a form that is not UTF-8
+        return ApiError(400, "The request is not valid Unicode text.", code="invalid_unicode")
+    if isinstance(error, sqlite3.DatabaseError | LocalDataError):  # full disks, damaged files, endless locks
+        log.error("local service: %s", error)
+        is_busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+        message = f"The local service's data cannot be used: {error}."
+        return ApiError(503 if is_busy else 500, message, code="local_data_error")
+    log.error("local service: %s %s", req.method, req.path, exc_info=error)
+    return ApiError(500, "The local service failed.", code="internal_error")

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from vssync.local import queries, search
-from vssync.local.transaction import Transaction
+from vssync.local.queries import Transaction
 
 CODE_EXTENSIONS = {".c", ".cpp", ".cs", ".css", ".go", ".java", ".js", ".php", ".py", ".rb", ".sh", ".ts"}
 READABLE = CODE_EXTENSIONS | {".html", ".json", ".md", ".tex", ".txt"}

@@ -1,17 +1,84 @@
-"""Finding rows by the ids clients use, what follows from a row alone, and pages of a listing."""
+"""What one request works with: its transaction, the rows by the ids clients use, and pages of a listing."""
 
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from vssync.local.checks import invalid_error
+from vssync.local.database import Database
+from vssync.local.dialects import Dialect, LocalOptions
 from vssync.local.errors import ApiError
-from vssync.local.rules import DAY, STATUSES
-from vssync.local.transaction import Transaction
+from vssync.local.rules import DAY, STATUSES, invalid_error
+
+OVERRIDES_KEY = "vssync.ingestion_overrides"  # in the WSGI environment
+
+
+@dataclass(frozen=True, slots=True)
+class IngestionOverride:
+    """What a fault changes in the ingestion of one file."""
+
+    delay: float = 0.0  # seconds before ingestion may begin; infinite means never
+    code: str = ""  # ingestion fails with this
+    refused: str = ""  # attaching is refused with this
+
+
+IngestionOverrides = Callable[[str, str], IngestionOverride]  # by File id and file name
+
+
+def normal_ingestion(_file_id: str, _filename: str) -> IngestionOverride:
+    return IngestionOverride()
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    connection: sqlite3.Connection
+    time: float  # seconds, by the service's clock
+    options: LocalOptions
+    overrides: IngestionOverrides = normal_ingestion
+
+    @property
+    def now(self) -> int:
+        """As in every `..._at`."""
+        return int(self.time)
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.options.dialect
+
+    def fetch_one(self, sql: str, *values: Any) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self.connection.execute(sql, values).fetchone()
+        return row
+
+    def fetch_all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        return self.connection.execute(sql, values).fetchall()
+
+    def execute(self, sql: str, *values: Any) -> int:
+        """The row id, where the statement inserts."""
+        return self.connection.execute(sql, values).lastrowid or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What all requests share."""
+
+    database: Database
+    clock: Callable[[], float]
+    options: LocalOptions
+    unsettled: dict[str, int] = field(default_factory=dict)  # new store to the 404s that it still answers
+
+    @contextmanager
+    def transaction(self, *, writes: bool, overrides: IngestionOverrides = normal_ingestion) -> Iterator[Transaction]:
+        with (self.database.write if writes else self.database.read)() as connection:
+            yield Transaction(connection, self.clock(), self.options, overrides)
+
+
+def new_id(prefix: str) -> str:
+    return prefix + secrets.token_hex(16)
 
 
 def require_file(tx: Transaction, file_id: str) -> sqlite3.Row:
@@ -161,9 +228,12 @@ def list_page(
     descending = page.descending != backwards
     where = {f"{column} = ?": value for column, value in {**scope, **page.selected}.items()}
     for cursor, parameter, is_after in ((page.after, "after", True), (page.before, "before", False)):
-        if cursor:
-            sign = "<" if page.descending == is_after else ">"
-            where |= cursor_condition(tx, table, cursor_position(tx, table, scope, cursor, parameter), sign)
+        if cursor is None:
+            continue
+        if position := find_cursor(tx, table, scope, cursor):
+            where[f"{position[0]} {'<' if page.descending == is_after else '>'} ?"] = position[1]
+        elif not tx.dialect.restarts_unknown_cursor:
+            raise ApiError(400, f"'{cursor}' is not in this list.", code="invalid_value", param=parameter)
     rows = tx.fetch_all(
         f"select * from {table} where {' and '.join(where) or 'true'}"
         f" order by seq {'desc' if descending else 'asc'} limit ?",
@@ -174,28 +244,15 @@ def list_page(
     return page_body(entries[::-1] if backwards else entries, has_more=len(rows) > page.limit)
 
 
-def cursor_condition(tx: Transaction, table: str, seq: int | None, sign: str) -> dict[str, int]:
-    """The condition that a row is on the far side of this one; none where the cursor is ignored."""
-    if seq is None:
-        return {}
-    if table == "files" and tx.dialect.skips_same_second:
-        row = tx.fetch_one("select created_at from files where seq = ?", seq)
-        return {f"created_at {sign} ?": row["created_at"]} if row else {f"seq {sign} ?": seq}
-    return {f"seq {sign} ?": seq}
-
-
-def cursor_position(tx: Transaction, table: str, scope: Mapping[str, Any], cursor: str, parameter: str) -> int | None:
-    """The cursor's row number, also after the row was deleted."""
+def find_cursor(tx: Transaction, table: str, scope: Mapping[str, Any], cursor: str) -> tuple[str, int] | None:
+    """A column that orders the listing, and its value at the cursor, also after the row was deleted."""
     where = " and ".join(f"{column} = ?" for column in ("id", *scope))
     values = (cursor, *scope.values())
-    row = tx.fetch_one(f"select seq from {table} where {where}", *values) or tx.fetch_one(
-        f"select seq from gone where {where} and list = ? order by number desc", *values, table
-    )
-    if row:
-        return int(row["seq"])
-    if tx.dialect.restarts_unknown_cursor:
-        return None
-    raise ApiError(400, f"'{cursor}' is not in this list.", code="invalid_value", param=parameter)
+    if row := tx.fetch_one(f"select * from {table} where {where}", *values):
+        column = "created_at" if table == "files" and tx.dialect.skips_same_second else "seq"
+        return column, row[column]
+    row = tx.fetch_one(f"select seq from gone where {where} and list = ? order by number desc", *values, table)
+    return ("seq", row["seq"]) if row else None
 
 
 def page_body(entries: Sequence[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:

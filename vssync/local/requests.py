@@ -11,15 +11,14 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NoReturn
 
 import falcon
-from falcon.media.multipart import BodyPart, MultipartForm
+from falcon.media.multipart import BodyPart
 
-from vssync.local import rules
-from vssync.local.checks import Check, invalid_error
+from vssync.local import rules, search
 from vssync.local.database import PIECE_BYTES
 from vssync.local.errors import ApiError
 from vssync.local.files import ReceivedUpload
-from vssync.local.queries import PageLimits, parse_page
-from vssync.local.transaction import Engine
+from vssync.local.queries import Engine, PageLimits, parse_page
+from vssync.local.rules import Check, invalid_error
 
 Arguments = dict[str, Any]
 RequestReader = Callable[[falcon.Request, Engine], AbstractContextManager[Arguments]]
@@ -29,6 +28,8 @@ IN_MEMORY = 1 << 20
 FORM_OVERHEAD = 1 << 20  # what the form may add to the file
 NESTED_FIELD = re.compile(r"(\w+)\[(\w+)\]")  # expires_after[seconds]
 FILENAME_ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}  # how clients write these in a form's file name
+
+FILENAME_ESCAPE = re.compile("|".join(FILENAME_ESCAPES))
 
 
 def no_input(_req: falcon.Request, _engine: Engine) -> AbstractContextManager[Arguments]:
@@ -47,8 +48,8 @@ def json_body(strict: Check, lax: Check | None = None) -> RequestReader:
 
 def search_body(req: falcon.Request, engine: Engine) -> AbstractContextManager[Arguments]:
     body = read_json(req)
-    checked = rules.SEARCH(body, "")
-    types = set(rules.filter_types(body["filters"])) if "filters" in checked else set()
+    checked = search.SEARCH(body, "")
+    types = search.filter_types(body["filters"]) if "filters" in checked else set()
     if not engine.options.dialect.searches_in and (unsupported := types & {"in", "nin"}):
         raise invalid_error("filters", f"'{min(unsupported)}' is not supported")
     return nullcontext({"body": checked})
@@ -83,12 +84,16 @@ def upload_form(req: falcon.Request, engine: Engine) -> Iterator[Arguments]:
     limit = engine.options.max_file_bytes
     if (req.content_length or 0) > limit + FORM_OVERHEAD:
         raise too_large_error(limit)
+    if not (req.content_type or "").lower().startswith("multipart/form-data"):
+        raise ApiError(400, "Content-Type must be multipart/form-data.", code="invalid_content_type")
     with SpooledTemporaryFile(IN_MEMORY, dir=str(engine.database.path.parent)) as spool:
         fields: dict[str, Any] = {}
         filename, size, sha256 = "", 0, ""
-        for part in multipart_form(req):
+        for part in req.get_media():
             if part.name == "file" and not filename:
-                filename = part_filename(part)
+                if not part.filename:
+                    raise ApiError(400, "'file' must be a file with a name.", code="invalid_value", param="file")
+                filename = FILENAME_ESCAPE.sub(lambda escape: FILENAME_ESCAPES[escape[0]], part.filename)
                 size, sha256 = spool_part(part, spool, limit)
             else:
                 add_field(fields, part)
@@ -103,13 +108,6 @@ def upload_form(req: falcon.Request, engine: Engine) -> Iterator[Arguments]:
         yield {"body": ReceivedUpload(spool, size, sha256, filename, checked["purpose"], lifetime)}
 
 
-def multipart_form(req: falcon.Request) -> MultipartForm:
-    if not (req.content_type or "").lower().startswith("multipart/form-data"):
-        raise ApiError(400, "Content-Type must be multipart/form-data.", code="invalid_content_type")
-    parts: MultipartForm = req.get_media()
-    return parts
-
-
 def spool_part(part: BodyPart, spool: IO[bytes], limit: int) -> tuple[int, str]:
     """Its size and SHA-256."""
     size, digest = 0, hashlib.sha256()
@@ -120,12 +118,6 @@ def spool_part(part: BodyPart, spool: IO[bytes], limit: int) -> tuple[int, str]:
         digest.update(piece)
         spool.write(piece)
     return size, digest.hexdigest()
-
-
-def part_filename(part: BodyPart) -> str:
-    if not part.filename:
-        raise ApiError(400, "'file' must be a file with a name.", code="invalid_value", param="file")
-    return re.sub("|".join(FILENAME_ESCAPES), lambda escape: FILENAME_ESCAPES[escape[0]], part.filename)
 
 
 def add_field(fields: dict[str, Any], part: BodyPart) -> None:

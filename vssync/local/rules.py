@@ -1,32 +1,119 @@
 """The rules of the OpenAI spec for what a request may say, as tables of checks, one for each body.
 
-Results are ready to use: chunking as `ChunkSizes`, files to attach as `Attachment`s, filters as predicates.
+A check takes a value and its path in the body, as in `files[3].attributes`, and returns the value to work with
+(chunking as `ChunkSizes`, files to attach as `Attachment`s) or raises the 400 that names the path.
 """
 
 from __future__ import annotations
 
-import operator
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vssync.local.checks import (
-    Check,
-    array,
-    boolean,
-    choice,
-    in_range,
-    integer,
-    invalid_error,
-    nullable,
-    record,
-    require_type,
-    tagged,
-    text,
-)
+from vssync.local.errors import ApiError
 
-Predicate = Callable[[Mapping[str, Any]], bool]
+Check = Callable[[Any, str], Any]
+
+TYPE_NAMES: Mapping[type, str] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+    list: "an array",
+    dict: "an object",
+}
+
+
+def invalid_error(path: str, problem: str, code: str = "invalid_value") -> ApiError:
+    return ApiError(400, f"Invalid '{path or 'body'}': {problem}.", code=code, param=path or None)
+
+
+def require_type(value: Any, path: str, *types: type) -> Any:
+    """`type()` rather than `isinstance`: true is not an integer here."""
+    if type(value) not in types:
+        raise invalid_error(path, f"expected {TYPE_NAMES[types[0]]}, got {TYPE_NAMES[type(value)]}", "invalid_type")
+    return value
+
+
+def text(least: int = 0, most: int = sys.maxsize) -> Check:
+    def check_text(value: Any, path: str) -> str:
+        if not least <= len(require_type(value, path, str)) <= most:
+            raise invalid_error(path, "it is empty" if not value else f"it is longer than {most} characters")
+        return str(value)
+
+    return check_text
+
+
+def in_range(low: float, high: float, *types: type) -> Check:
+    def check_range(value: Any, path: str) -> Any:
+        if not low <= require_type(value, path, *types) <= high:
+            raise invalid_error(path, f"it must be between {low} and {high}")
+        return value
+
+    return check_range
+
+
+def integer(low: int, high: int) -> Check:
+    return in_range(low, high, int)
+
+
+def boolean(value: Any, path: str) -> bool:
+    return bool(require_type(value, path, bool))
+
+
+def choice(*names: str) -> Check:
+    def check_choice(value: Any, path: str) -> str:
+        if require_type(value, path, str) not in names:
+            raise invalid_error(path, f"it must be one of {', '.join(names)}")
+        return str(value)
+
+    return check_choice
+
+
+def array(check_entry: Check, least: int, most: int) -> Check:
+    def check_array(value: Any, path: str) -> list[Any]:
+        if not least <= len(require_type(value, path, list)) <= most:
+            raise invalid_error(path, f"it must have between {least} and {most} entries, not {len(value)}")
+        return [check_entry(entry, f"{path}[{index}]") for index, entry in enumerate(value)]
+
+    return check_array
+
+
+def nullable(check: Check) -> Check:
+    return lambda value, path: None if value is None else check(value, path)
+
+
+def record(fields: Mapping[str, Check], required: tuple[str, ...] = ()) -> Check:
+    """An object with these fields and no others; what was not sent is not in the result either."""
+
+    def check_record(value: Any, path: str) -> dict[str, Any]:
+        prefix = f"{path}." if path else ""
+        for names, expected, problem in (
+            (require_type(value, path, dict), fields, "Unknown"),
+            (required, value, "Missing required"),
+        ):
+            if missing := [prefix + name for name in names if name not in expected]:
+                code = f"{problem.lower().replace(' ', '_')}_parameter"
+                raise ApiError(400, f"{problem} parameter '{missing[0]}'.", code=code, param=missing[0])
+        return {name: fields[name](entry, prefix + name) for name, entry in value.items()}
+
+    return check_record
+
+
+def tagged(shapes: Mapping[str, Check]) -> Check:
+    """An object whose `type` says which of the shapes it has."""
+    check_tag = choice(*shapes)
+
+    def check_tagged(value: Any, path: str) -> Any:
+        if "type" not in require_type(value, path, dict):
+            raise invalid_error(path, "it has no 'type'", "missing_required_parameter")
+        return shapes[check_tag(value["type"], f"{path}.type")](value, path)
+
+    return check_tagged
+
+
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 STATUSES = ("in_progress", "completed", "failed", "cancelled")
 DAY = 86_400
@@ -56,15 +143,6 @@ class BatchRequest:
     by_files: bool  # sent as `files` rather than `file_ids`
 
 
-@dataclass(frozen=True, slots=True)
-class AttachChecks:
-    """The checks of bodies that say how files are attached."""
-
-    attachment: Check
-    batch: Check
-    update: Check
-
-
 def check_pairs(value: Any, path: str) -> dict[str, Any]:
     """What `attributes` and `metadata` share: at most 16 keys of at most 64 characters."""
     pairs = {} if value is None else dict(require_type(value, path, dict))
@@ -79,49 +157,33 @@ def check_pairs(value: Any, path: str) -> dict[str, Any]:
 def check_attributes(value: Any, path: str) -> dict[str, Any]:
     attributes = check_pairs(value, path)
     for key, attribute in attributes.items():
-        check_scalar(attribute, f"{path}.{key}")
+        if type(attribute) is str:
+            text(most=512)(attribute, f"{path}.{key}")
+        elif type(attribute) not in (bool, int, float):
+            raise invalid_error(f"{path}.{key}", "it must be a string, a number or a boolean", "invalid_type")
+        elif not abs(attribute) <= sys.float_info.max:
+            raise invalid_error(f"{path}.{key}", "it is not a finite number")
     return attributes
-
-
-def check_scalar(value: Any, path: str) -> None:
-    if type(value) is str:
-        text(most=512)(value, path)
-    elif type(value) not in (bool, int, float):
-        raise invalid_error(path, "it must be a string, a number or a boolean", "invalid_type")
-    elif not abs(value) <= sys.float_info.max:
-        raise invalid_error(path, "it is not a finite number")
 
 
 def check_metadata(value: Any, path: str) -> dict[str, str]:
     return {key: text(most=512)(entry, f"{path}.{key}") for key, entry in check_pairs(value, path).items()}
 
 
-def strategy_check(check_size: Check, check_overlap: Check) -> Check:
-    fields = {"max_chunk_size_tokens": check_size, "chunk_overlap_tokens": check_overlap}
-    static = record(fields, required=tuple(fields))
-    return tagged(
-        {
-            "auto": record({"type": text()}),
-            "static": record({"type": text(), "static": static}, required=("static",)),
-        }
-    )
+def chunking_check(least: int, most: int, fits: Callable[[ChunkSizes], bool], rule: str) -> Check:
+    fields = {"max_chunk_size_tokens": integer(least, most), "chunk_overlap_tokens": integer(0, most)}
+    static = record({"type": text(), "static": record(fields, required=tuple(fields))}, required=("static",))
+    check_strategy = tagged({"auto": record({"type": text()}), "static": static})
 
+    def check_chunking(value: Any, path: str) -> ChunkSizes:
+        strategy = check_strategy(value, path)
+        is_static = strategy["type"] == "static"
+        chunking = ChunkSizes(*(strategy["static"][name] for name in fields)) if is_static else ChunkSizes()
+        if not fits(chunking):
+            raise invalid_error(f"{path}.static.chunk_overlap_tokens", f"it must {rule}")
+        return chunking
 
-STRATEGY = strategy_check(integer(100, 4096), integer(0, 4096))
-LAX_STRATEGY = strategy_check(integer(1, LAX_MOST), integer(0, LAX_MOST))
-
-
-def check_chunking(value: Any, path: str) -> ChunkSizes:
-    chunking = chunk_sizes(STRATEGY(value, path))
-    if chunking.overlap * 2 > chunking.size:
-        raise invalid_error(f"{path}.static.chunk_overlap_tokens", "it must not exceed half of the chunk size")
-    return chunking
-
-
-def chunk_sizes(strategy: dict[str, Any]) -> ChunkSizes:
-    if strategy["type"] == "auto":
-        return ChunkSizes()
-    return ChunkSizes(*(strategy["static"][name] for name in ("max_chunk_size_tokens", "chunk_overlap_tokens")))
+    return check_chunking
 
 
 def check_lax_attributes(value: Any, path: str) -> dict[str, Any]:
@@ -132,14 +194,6 @@ def check_lax_attributes(value: Any, path: str) -> dict[str, Any]:
     return attributes
 
 
-def check_lax_chunking(value: Any, path: str) -> ChunkSizes:
-    """Any sizes with an overlap below the size."""
-    chunking = chunk_sizes(LAX_STRATEGY(value, path))
-    if chunking.overlap >= chunking.size:
-        raise invalid_error(f"{path}.static.chunk_overlap_tokens", "it must be smaller than the chunk size")
-    return chunking
-
-
 FILE_ID = text(least=1)
 
 
@@ -147,8 +201,8 @@ def build_attachment(file_id: str, settings: dict[str, Any]) -> Attachment:
     return Attachment(file_id, settings.get("attributes", {}), settings.get("chunking_strategy", ChunkSizes()))
 
 
-def attach_checks(check_attributes: Check, check_chunking: Check, most: int) -> AttachChecks:
-    """The checks for given rules of attributes, chunking, and the size of a batch."""
+def attach_checks(check_attributes: Check, check_chunking: Check, most: int) -> tuple[Check, Check, Check]:
+    """The checks of bodies that attach a file, attach a batch, and update a file's attributes."""
     settings = {"attributes": check_attributes, "chunking_strategy": check_chunking}
     check_file = record({"file_id": FILE_ID, **settings}, required=("file_id",))
 
@@ -167,12 +221,16 @@ def attach_checks(check_attributes: Check, check_chunking: Check, most: int) -> 
             return BatchRequest(tuple(body["files"]), by_files=True)
         return BatchRequest(tuple(build_attachment(file_id, body) for file_id in body["file_ids"]), by_files=False)
 
-    check_update = record({"attributes": check_attributes}, required=("attributes",))
-    return AttachChecks(check_attachment, check_batch, check_update)
+    return check_attachment, check_batch, record({"attributes": check_attributes}, required=("attributes",))
 
 
-STRICT = attach_checks(check_attributes, check_chunking, MOST_IN_BATCH)
-LAX = attach_checks(check_lax_attributes, check_lax_chunking, LAX_MOST)
+CHUNKING = chunking_check(100, 4096, lambda sizes: sizes.overlap * 2 <= sizes.size, "not exceed half of the chunk size")
+LAX_CHUNKING = chunking_check(1, LAX_MOST, lambda sizes: sizes.overlap < sizes.size, "be smaller than the chunk size")
+ATTACHMENT, BATCH, ATTRIBUTES = zip(  # each by the spec, and for services that do not enforce their limits
+    attach_checks(check_attributes, CHUNKING, MOST_IN_BATCH),
+    attach_checks(check_lax_attributes, LAX_CHUNKING, LAX_MOST),
+    strict=True,
+)
 
 STORE_EXPIRY = record({"anchor": choice("last_active_at"), "days": integer(1, 365)}, required=("anchor", "days"))
 NEW_STORE = record(
@@ -182,7 +240,7 @@ NEW_STORE = record(
         "metadata": check_metadata,
         "expires_after": STORE_EXPIRY,
         "file_ids": array(FILE_ID, 0, 500),
-        "chunking_strategy": check_chunking,
+        "chunking_strategy": CHUNKING,
     }
 )
 
@@ -198,84 +256,3 @@ UPLOAD_EXPIRY = record(
     {"anchor": choice("created_at"), "seconds": integer(3600, 30 * DAY)}, required=("anchor", "seconds")
 )
 UPLOAD = record({"purpose": choice(*PURPOSES), "expires_after": UPLOAD_EXPIRY}, required=("purpose",))
-
-MAX_FILTER_DEPTH = 16  # nested compounds; more would be an attack, not a query
-
-ORDERINGS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
-COMPOUNDS = {"and": all, "or": any}
-COMPARISON = record(
-    {"type": choice("eq", "ne", *ORDERINGS, "in", "nin"), "key": text(), "value": lambda value, _path: value},
-    required=("type", "key", "value"),
-)
-COMPOUND = record(
-    {"type": choice(*COMPOUNDS), "filters": lambda value, path: require_type(value, path, list)},
-    required=("type", "filters"),
-)
-
-
-def parse_filter(value: Any, path: str, depth: int = MAX_FILTER_DEPTH) -> Predicate:
-    """A missing attribute equals nothing: `ne` and `nin` hold for it and every other comparison fails."""
-    if require_type(value, path, dict).get("type") not in COMPOUNDS:
-        return parse_comparison(value, path)
-    if not depth:
-        raise invalid_error(path, f"filters are nested deeper than {MAX_FILTER_DEPTH}")
-    body = COMPOUND(value, path)
-    combine = COMPOUNDS[body["type"]]
-    inner = [parse_filter(entry, f"{path}.filters[{n}]", depth - 1) for n, entry in enumerate(body["filters"])]
-    return lambda attributes: combine(holds(attributes) for holds in inner)
-
-
-def filter_types(value: Mapping[str, Any]) -> Iterator[str]:
-    """The types of a filter that was checked, and of all within it."""
-    yield value["type"]
-    for inner in value.get("filters", ()):
-        yield from filter_types(inner)
-
-
-def parse_comparison(value: Any, path: str) -> Predicate:
-    body = COMPARISON(value, path)
-    kind, key, operand = body["type"], body["key"], body["value"]
-    takes_list = kind in ("in", "nin")
-    options = operand if takes_list else [operand]
-    allowed = (str, int, float) if takes_list else (str, int, float, bool)
-    if takes_list != isinstance(operand, list) or not all(type(option) in allowed for option in options):
-        expected = "an array of strings and numbers" if takes_list else "a string, a number or a boolean"
-        raise invalid_error(f"{path}.value", f"'{kind}' needs {expected}", "invalid_type")
-    if kind in ORDERINGS:
-        return lambda attributes: key in attributes and compare_ordered(ORDERINGS[kind], attributes[key], operand)
-    negated = kind in ("ne", "nin")
-    return lambda attributes: (
-        negated != (key in attributes and any(equal_values(attributes[key], option) for option in options))
-    )
-
-
-def equal_values(left: Any, right: Any) -> bool:
-    """1 and 1.0 are equal; true and 1 are not."""
-    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
-
-
-def compare_ordered(compare: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
-    """Numbers among numbers and strings among strings; nothing else has an order."""
-    for kind in (str, int | float):
-        if isinstance(left, kind) and isinstance(right, kind):
-            return not isinstance(left, bool) and not isinstance(right, bool) and compare(left, right)
-    return False
-
-
-def check_queries(value: Any, path: str) -> list[str]:
-    query = text(least=1)
-    return [query(value, path)] if isinstance(value, str) else list(array(query, 1, 100)(value, path))
-
-
-SEARCH = record(
-    {
-        "query": check_queries,
-        "filters": parse_filter,
-        "max_num_results": integer(1, 50),
-        "ranking_options": record(
-            {"ranker": choice("none", "auto", "default-2024-11-15"), "score_threshold": in_range(0, 1, float, int)}
-        ),
-        "rewrite_query": boolean,
-    },
-    required=("query",),
-)

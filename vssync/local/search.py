@@ -1,4 +1,4 @@
-"""The full-text index of a store: one FTS5 table each, over the shared table of chunks.
+"""Search: its filters, as predicates, and the full-text index of a store, one FTS5 table over the shared chunks.
 
 The index keeps no text of its own, so every change of `chunks` is applied to it here, in the same transaction.
 """
@@ -7,15 +7,98 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from vssync.local import queries
-from vssync.local.rules import Predicate
-from vssync.local.transaction import Transaction
+from vssync.local.queries import Transaction
+from vssync.local.rules import array, boolean, choice, in_range, integer, invalid_error, record, require_type, text
 
+Predicate = Callable[[Mapping[str, Any]], bool]
+MAX_FILTER_DEPTH = 16  # nested compounds; more would be an attack, not a query
+ORDERINGS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
+COMPOUNDS = {"and": all, "or": any}
+COMPARISON = record(
+    {"type": choice("eq", "ne", *ORDERINGS, "in", "nin"), "key": text(), "value": lambda value, _path: value},
+    required=("type", "key", "value"),
+)
+COMPOUND = record(
+    {"type": choice(*COMPOUNDS), "filters": lambda value, path: require_type(value, path, list)},
+    required=("type", "filters"),
+)
+
+
+def parse_filter(value: Any, path: str, depth: int = MAX_FILTER_DEPTH) -> Predicate:
+    """A missing attribute equals nothing: `ne` and `nin` hold for it and every other comparison fails."""
+    if require_type(value, path, dict).get("type") not in COMPOUNDS:
+        return parse_comparison(value, path)
+    if not depth:
+        raise invalid_error(path, f"filters are nested deeper than {MAX_FILTER_DEPTH}")
+    body = COMPOUND(value, path)
+    combine = COMPOUNDS[body["type"]]
+    inner = [parse_filter(entry, f"{path}.filters[{n}]", depth - 1) for n, entry in enumerate(body["filters"])]
+    return lambda attributes: combine(holds(attributes) for holds in inner)
+
+
+def filter_types(value: Mapping[str, Any]) -> set[str]:
+    """The types of a filter that was checked, and of all within it."""
+    return {value["type"]}.union(*map(filter_types, value.get("filters", ())))
+
+
+def parse_comparison(value: Any, path: str) -> Predicate:
+    body = COMPARISON(value, path)
+    kind, key, operand = body["type"], body["key"], body["value"]
+    takes_list = kind in ("in", "nin")
+    options = operand if takes_list else [operand]
+    allowed = (str, int, float) if takes_list else (str, int, float, bool)
+    if takes_list != isinstance(operand, list) or not all(type(option) in allowed for option in options):
+        expected = "an array of strings and numbers" if takes_list else "a string, a number or a boolean"
+        raise invalid_error(f"{path}.value", f"'{kind}' needs {expected}", "invalid_type")
+    if kind in ORDERINGS:
+        return lambda attributes: key in attributes and compare_ordered(ORDERINGS[kind], attributes[key], operand)
+    negated = kind in ("ne", "nin")
+    return lambda attributes: (
+        negated != (key in attributes and any(equal_values(attributes[key], option) for option in options))
+    )
+
+
+def equal_values(left: Any, right: Any) -> bool:
+    """1 and 1.0 are equal; true and 1 are not."""
+    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
+
+
+def compare_ordered(compare: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
+    """Numbers among numbers and strings among strings; nothing else has an order."""
+    for kind in (str, int | float):
+        if isinstance(left, kind) and isinstance(right, kind):
+            return not isinstance(left, bool) and not isinstance(right, bool) and compare(left, right)
+    return False
+
+
+def check_queries(value: Any, path: str) -> list[str]:
+    query = text(least=1)
+    return [query(value, path)] if isinstance(value, str) else list(array(query, 1, 100)(value, path))
+
+
+SEARCH = record(
+    {
+        "query": check_queries,
+        "filters": parse_filter,
+        "max_num_results": integer(1, 50),
+        "ranking_options": record(
+            {"ranker": choice("none", "auto", "default-2024-11-15"), "score_threshold": in_range(0, 1, float, int)}
+        ),
+        "rewrite_query": boolean,
+    },
+    required=("query",),
+)
+
+
+MOST_WORDS = 64  # of one query; FTS5 limits how large an expression may be
 TERM_SATURATION = 2.2  # FTS5's bm25: no term is worth more than this many times its rarity (k1 + 1)
 
 
@@ -53,22 +136,20 @@ def remove_chunks(tx: Transaction, store: int, store_file: int) -> None:
     tx.execute("delete from chunks where store_file = ?", store_file)
 
 
-def chunk_texts(tx: Transaction, store_file: int) -> list[str]:
-    """A file's chunks, in its order."""
-    return [
-        row["text"] for row in tx.fetch_all("select text from chunks where store_file = ? order by seq", store_file)
-    ]
-
-
 def match_chunks(tx: Transaction, store: int, words: Sequence[str]) -> Iterator[tuple[int, str, float]]:
     """Chunks with any of the words, best first: chunk, its file's attributes as JSON, score in 0..1.
 
     The score is the share of what an ideal chunk would get, which keeps it comparable between queries and
-    low where the rare word of the query is missing.
+    low where the rare word of the query is missing. Each word's rarity is its inverse document frequency, by the
+    formula FTS5 itself uses.
     """
     name = index_name(store)
     terms = [f'"{word}"' for word in words]
-    ideal = TERM_SATURATION * sum(term_rarities(tx, name, terms))
+    (total,) = tx.connection.execute(f"select count(*) from {name}_docsize").fetchone()
+    rarity = 0.0
+    for term in terms:
+        (matching,) = tx.connection.execute(f"select count(*) from {name} where {name} match ?", (term,)).fetchone()
+        rarity += max(math.log((total - matching + 0.5) / (matching + 0.5)), 1e-6)
     rows = tx.connection.execute(
         f"select chunks.seq, filtered, {name}.rank from {name}"
         f" join chunks on chunks.seq = {name}.rowid join store_files on store_files.seq = chunks.store_file"
@@ -76,18 +157,7 @@ def match_chunks(tx: Transaction, store: int, words: Sequence[str]) -> Iterator[
         (" OR ".join(terms),),
     )
     for chunk, attributes, rank in rows:
-        yield chunk, attributes, min(1.0, -rank / ideal)
-
-
-def term_rarities(tx: Transaction, name: str, terms: Sequence[str]) -> Iterator[float]:
-    """Each term's inverse document frequency, by the formula FTS5 itself uses."""
-    (total,) = tx.connection.execute(f"select count(*) from {name}_docsize").fetchone()
-    for term in terms:
-        (matching,) = tx.connection.execute(f"select count(*) from {name} where {name} match ?", (term,)).fetchone()
-        yield max(math.log((total - matching + 0.5) / (matching + 0.5)), 1e-6)
-
-
-MOST_WORDS = 64  # of one query; FTS5 limits how large an expression may be
+        yield chunk, attributes, min(1.0, -rank / (TERM_SATURATION * rarity))
 
 
 def search_store(tx: Transaction, store_id: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +166,7 @@ def search_store(tx: Transaction, store_id: str, body: dict[str, Any]) -> dict[s
     limit = body.get("max_num_results", 10)
     best: dict[int, float] = {}
     for query in body["query"]:
-        for chunk, score in best_chunks(tx, store, query, body, limit):
+        for chunk, score in islice(best_chunks(tx, store, query, body), limit):
             best[chunk] = max(score, best.get(chunk, 0))
     ranked = sorted(best.items(), key=lambda hit: (-hit[1], hit[0]))[:limit]
     return {
@@ -108,18 +178,15 @@ def search_store(tx: Transaction, store_id: str, body: dict[str, Any]) -> dict[s
     }
 
 
-def best_chunks(
-    tx: Transaction, store: sqlite3.Row, query: str, body: dict[str, Any], limit: int
-) -> Iterator[tuple[int, float]]:
-    """The best chunks for one query that pass the filter and the threshold."""
+def best_chunks(tx: Transaction, store: sqlite3.Row, query: str, body: dict[str, Any]) -> Iterator[tuple[int, float]]:
+    """The chunks for one query that pass the filter and the threshold, best first."""
     words = list(dict.fromkeys(re.findall(r"\w+", query.casefold())))[:MOST_WORDS]
     passes_filter: Predicate = body.get("filters", lambda _attributes: True)
     threshold = body.get("ranking_options", {}).get("score_threshold", 0)
     for chunk, attributes, score in match_chunks(tx, store["seq"], words) if words else ():
-        if score < threshold or not limit:
+        if score < threshold:
             return
         if passes_filter(json.loads(attributes)):
-            limit -= 1
             yield chunk, score
 
 

@@ -1,4 +1,7 @@
-"""A store's files: attached, read, updated and detached, one at a time or as a listing."""
+"""A store's files, attached and read one at a time or as a listing, and file batches, which attach and cancel many.
+
+A batch keeps no counts: it is what its files are, so a detached file leaves its batch too.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,8 @@ from typing import Any
 from vssync.local import ingestion, queries, search
 from vssync.local.dialects import ChunkingEcho
 from vssync.local.errors import ApiError
-from vssync.local.queries import PageRequest, list_page
-from vssync.local.rules import Attachment, ChunkSizes
-from vssync.local.transaction import Transaction
+from vssync.local.queries import PageRequest, Transaction, list_page, new_id
+from vssync.local.rules import Attachment, BatchRequest, ChunkSizes, invalid_error
 
 # What some services keep among a store's metadata, where an update can erase it.
 OWN_SETTINGS: Mapping[str, str] = MappingProxyType({"embedding_model": "words", "embedding_dimension": "1"})
@@ -57,7 +59,8 @@ def detach_file(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
 def get_chunks(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
     """The chunks a file was cut into; none unless it is completed."""
     entry = queries.require_store_file(tx, queries.require_store(tx, store_id), file_id)
-    parts = [{"type": "text", "text": text} for text in search.chunk_texts(tx, entry["seq"])]
+    chunks = tx.fetch_all("select text from chunks where store_file = ? order by seq", entry["seq"])
+    parts = [{"type": "text", "text": chunk["text"]} for chunk in chunks]
     if tx.dialect.content_pages:
         return {"object": "vector_store.file_content.page", "data": parts, "has_more": False, "next_page": None}
     return {
@@ -76,6 +79,10 @@ def body_builder(
     def build(entry: sqlite3.Row) -> dict[str, Any]:
         error = {"code": entry["error_code"], "message": entry["error_message"]}
         has_error = entry["error_code"] is not None and not (in_listing and tx.dialect.forgets_errors)
+        sizes = {"max_chunk_size_tokens": entry["chunk_size"], "chunk_overlap_tokens": entry["chunk_overlap"]}
+        chunking: dict[str, Any] = {"type": "static", "static": sizes}
+        if tx.dialect.echoes is ChunkingEcho.AUTO and entry["batch"] is not None:
+            chunking = {"type": "auto"}
         return {
             "id": entry["id"],
             "object": "vector_store.file",
@@ -84,20 +91,11 @@ def body_builder(
             "vector_store_id": store["id"],
             "status": entry["status"],
             "last_error": error if has_error else None,
-            "chunking_strategy": chunking_strategy(entry, tx.dialect.echoes),
+            "chunking_strategy": None if tx.dialect.echoes is ChunkingEcho.NULL else chunking,
             "attributes": queries.decode_attributes(tx, entry),
         }
 
     return build
-
-
-def chunking_strategy(entry: sqlite3.Row, echo: ChunkingEcho) -> dict[str, Any] | None:
-    if echo is ChunkingEcho.NULL:
-        return None
-    if echo is ChunkingEcho.AUTO and entry["batch"] is not None:
-        return {"type": "auto"}
-    sizes = {"max_chunk_size_tokens": entry["chunk_size"], "chunk_overlap_tokens": entry["chunk_overlap"]}
-    return {"type": "static", "static": sizes}
 
 
 def attach_files(
@@ -109,10 +107,8 @@ def attach_files(
     names = {attachment.file_id: check_attachable(tx, attachment) for attachment in attachments}
     for attachment in without_attached(tx, store, attachments):
         row = new_row(tx, store, attachment, batch, names[attachment.file_id])
-        tx.execute(
-            f"insert into store_files ({', '.join(row)}) values ({', '.join('?' * len(row))})",
-            *row.values(),
-        )
+        marks = ", ".join("?" * len(row))
+        tx.execute(f"insert into store_files ({', '.join(row)}) values ({marks})", *row.values())
     queries.touch_store(tx, store)
 
 
@@ -187,3 +183,73 @@ def remove_store_file(tx: Transaction, entry: sqlite3.Row) -> None:
             search.remove_chunks(tx, entry["store"], other["seq"])
     search.remove_chunks(tx, entry["store"], entry["seq"])
     tx.execute("delete from store_files where seq = ?", entry["seq"])
+
+
+def create_batch(tx: Transaction, store_id: str, body: BatchRequest) -> dict[str, Any]:
+    store = queries.require_active_store(tx, store_id)
+    dialect = tx.dialect
+    if body.by_files and not dialect.takes_files:
+        raise invalid_error("files", "this service accepts 'file_ids' only", "unknown_parameter")
+    if not dialect.lax and len(body.attachments) > dialect.most_files:
+        raise invalid_error("file_ids", f"it must have between 1 and {dialect.most_files} entries")
+    batch_id = new_id(dialect.batch_ids)
+    seq = tx.execute("insert into batches (id, store, created_at) values (?, ?, ?)", batch_id, store["seq"], tx.now)
+    attach_files(tx, store, () if body.by_files and dialect.ignores_files else body.attachments, seq)
+    return get_batch(tx, store_id, batch_id)
+
+
+def get_batch(tx: Transaction, store_id: str, batch_id: str) -> dict[str, Any]:
+    store = queries.require_store(tx, store_id)
+    return batch_body(tx, store, queries.require_batch(tx, store, batch_id))
+
+
+def list_batches(tx: Transaction, store_id: str, page: PageRequest) -> dict[str, Any]:
+    if not tx.dialect.lists_batches:
+        raise ApiError(405, "File batches cannot be listed.", code="method_not_allowed")
+    store = queries.require_store(tx, store_id)
+    return list_page(tx, "batches", {"store": store["seq"]}, page, lambda row: batch_body(tx, store, row))
+
+
+def list_batch_files(tx: Transaction, store_id: str, batch_id: str, page: PageRequest) -> dict[str, Any]:
+    store = queries.require_store(tx, store_id)
+    scope = {"batch": queries.require_batch(tx, store, batch_id)["seq"]}
+    return list_page(tx, "store_files", scope, page, body_builder(tx, store, in_listing=True))
+
+
+def cancel_batch(tx: Transaction, store_id: str, batch_id: str) -> dict[str, Any]:
+    """Files in progress end as cancelled, the others stay as they are, and all stay listed."""
+    store = queries.require_store(tx, store_id)
+    batch = queries.require_batch(tx, store, batch_id)
+    if batch_body(tx, store, batch)["status"] == "in_progress":
+        tx.execute("update batches set cancelled = 1 where seq = ?", batch["seq"])
+        in_progress = "batch = ? and status = 'in_progress'"
+        tx.execute(f"update store_files set status = 'cancelled' where {in_progress}", batch["seq"])
+    elif not tx.dialect.cancels_finished:
+        raise ApiError(400, f"File batch '{batch_id}' has already ended.", code="batch_ended")
+    return get_batch(tx, store_id, batch_id)
+
+
+def batch_body(tx: Transaction, store: sqlite3.Row, row: sqlite3.Row) -> dict[str, Any]:
+    """Some services' counts lag behind, some stop when a batch is cancelled."""
+    counts, _ = queries.count_by_status(tx, "batch", row["seq"])
+    status = "in_progress" if counts["in_progress"] else "cancelled" if row["cancelled"] else "completed"
+    if row["cancelled"] and tx.dialect.cancel_keeps_counts:
+        counts |= {"in_progress": counts["in_progress"] + counts["cancelled"], "cancelled": 0}
+    elif counts["in_progress"]:
+        lag = counts["completed"] % tx.dialect.count_steps
+        counts |= {"in_progress": counts["in_progress"] + lag, "completed": counts["completed"] - lag}
+    return {
+        "id": row["id"],
+        "object": "vector_store.files_batch",
+        "created_at": row["created_at"],
+        "vector_store_id": store["id"],
+        "status": status,
+        "file_counts": counts,
+    }
+
+
+def drop_unfinished(tx: Transaction) -> None:
+    """What a restart does to unfinished batches in a service that keeps them in memory."""
+    unfinished = "batch is not null and status = 'in_progress'"
+    tx.execute(f"update batches set cancelled = 1 where seq in (select batch from store_files where {unfinished})")
+    tx.execute(f"delete from store_files where {unfinished}")

@@ -7,9 +7,8 @@ import sqlite3
 from typing import Any
 
 from vssync.local import queries, search
-from vssync.local.queries import PageRequest, list_page
+from vssync.local.queries import PageRequest, Transaction, list_page, new_id
 from vssync.local.store_files import OWN_SETTINGS, attach_files
-from vssync.local.transaction import Transaction, new_id
 
 
 def create_store(tx: Transaction, body: dict[str, Any]) -> dict[str, Any]:

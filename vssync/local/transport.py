@@ -9,10 +9,9 @@ from __future__ import annotations
 import io
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -37,19 +36,24 @@ class LocalTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         source = RequestBody(request)
+        length = request.headers.get("content-length", "")
         try:
-            with io.BufferedReader(source, PIECE_BYTES) as reader, with_length(request, reader) as (body, length):
-                head = ResponseHead()
-                pieces = self._app(wsgi_environ(request, body, length), head.start)
-                response_body = ResponseBody(pieces, head, request)
+            with io.BufferedReader(source, PIECE_BYTES) as reader, SpooledTemporaryFile(IN_MEMORY) as spool:
+                body: Any = reader
+                if not length and "transfer-encoding" in request.headers:  # WSGI wants the length in advance
+                    shutil.copyfileobj(reader, spool)
+                    length = str(spool.tell())
+                    spool.seek(0)
+                    body = spool
+                response = ResponseBody(self._app, wsgi_environ(request, body, length), request)
         except ConnectionError as error:
             raise source.error or connection_error(error, request) from error
         except TimeoutError as error:
             raise source.error or httpx.ReadTimeout(str(error), request=request) from error
         if source.error:  # the application answered all the same; the client's own failure takes precedence
-            response_body.close()
+            response.close()
             raise source.error
-        return httpx.Response(head.status, headers=head.headers, stream=response_body)
+        return httpx.Response(response.status, headers=response.headers, stream=response)
 
 
 def connection_error(error: ConnectionError, request: httpx.Request) -> httpx.TransportError:
@@ -85,38 +89,31 @@ class RequestBody(io.RawIOBase):
         return size
 
 
-class ResponseHead:
-    """What the application passed to `start_response`."""
-
-    def __init__(self) -> None:
-        self.status = 500
-        self.headers: list[tuple[str, str]] = []
-
-    def start(self, status: str, headers: list[tuple[str, str]], _exc_info: Any = None, /) -> Callable[[bytes], object]:
-        self.status = int(status.partition(" ")[0])
-        self.headers = headers
-        return self.write
-
-    def write(self, _piece: bytes) -> None:
-        raise NotImplementedError("write() is obsolete in WSGI")
-
-
 class ResponseBody(httpx.SyncByteStream):
     """The application's pieces; ends as a broken connection would when it stops too early."""
 
-    def __init__(self, pieces: Iterable[bytes], head: ResponseHead, request: httpx.Request):
-        self._pieces = pieces
-        self._head = head
+    def __init__(self, app: WSGIApplication, environ: WSGIEnvironment, request: httpx.Request):
+        self.status = 500
+        self.headers: list[tuple[str, str]] = []
         self._request = request
-        self._remaining = filter(None, iter(pieces))
+        self._pieces = app(environ, self._start)
+        self._remaining = filter(None, iter(self._pieces))
         try:
             self._first = next(self._remaining, b"")  # some applications start their response only now
         except BaseException:
             self.close()
             raise
 
+    def _start(self, status: str, headers: list[tuple[str, str]], _exc_info: Any = None, /) -> Callable[[bytes], None]:
+        self.status, self.headers = int(status.partition(" ")[0]), headers
+        return self._write
+
+    def _write(self, _piece: bytes) -> None:
+        raise NotImplementedError("write() is obsolete in WSGI")
+
     def __iter__(self) -> Iterator[bytes]:
-        missing = self._content_length() - len(self._first)
+        lengths = [value for name, value in self.headers if name.lower() == "content-length"]
+        missing = int(lengths[-1]) - len(self._first) if lengths and self._request.method != "HEAD" else 0
         yield self._first
         try:
             for piece in self._remaining:
@@ -125,31 +122,12 @@ class ResponseBody(httpx.SyncByteStream):
         except ConnectionError as error:
             raise connection_error(error, self._request) from error
         if missing > 0:
-            raise httpx.RemoteProtocolError(
-                "the connection was closed before the whole body arrived", request=self._request
-            )
-
-    def _content_length(self) -> int:
-        lengths = [value for name, value in self._head.headers if name.lower() == "content-length"]
-        return int(lengths[-1]) if lengths and self._request.method != "HEAD" else 0
+            message = "the connection was closed before the whole body arrived"
+            raise httpx.RemoteProtocolError(message, request=self._request)
 
     def close(self) -> None:
         if close := getattr(self._pieces, "close", None):
             close()
-
-
-@contextmanager
-def with_length(request: httpx.Request, reader: IO[bytes] | io.BufferedReader) -> Iterator[tuple[Any, str]]:
-    """WSGI wants the length in advance; a body sent without one is spooled first, as servers do."""
-    length = request.headers.get("content-length", "")
-    if length or "transfer-encoding" not in request.headers:
-        yield reader, length
-        return
-    with SpooledTemporaryFile(IN_MEMORY) as spool:
-        shutil.copyfileobj(reader, spool)
-        length = str(spool.tell())
-        spool.seek(0)
-        yield spool, length
 
 
 def wsgi_environ(request: httpx.Request, body: Any, length: str) -> WSGIEnvironment:

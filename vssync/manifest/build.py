@@ -1,8 +1,4 @@
-"""From the trees of a manifest's files to one typed manifest for one environment.
-
-A mistake in one store, entry or override hides none elsewhere: it is taken out, and the rest goes on. Mistakes in
-environments, variables, includes or top-level fields end it at once.
-"""
+"""From the trees of a manifest's files to one typed manifest for one environment."""
 
 from __future__ import annotations
 
@@ -11,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
+from vssync.manifest import environments
 from vssync.manifest.diagnostics import Diagnostic, Documents, collect_with, locate_diagnostics, raise_if_any
-from vssync.manifest.environments import Environment, applies_in, resolve_environment, resolve_variables
+from vssync.manifest.environments import Environment, Tree
 from vssync.manifest.globs import compile_pattern
-from vssync.manifest.merge import Tree, apply_defaults, merge_trees
 from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
 from vssync.manifest.rules import check_rules, indeterminate_stores, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
@@ -56,13 +52,14 @@ def resolve_includes(main: Document, env: str | None, variables: Mapping[str, st
 def build_manifest(documents: Documents, schema: Tree, env: str | None, variables: Mapping[str, str]) -> Manifest:
     """The manifest for one environment, with its problems; `variables` are from the command line.
 
-    Raises ManifestError if so much is wrong that nothing else can be checked.
+    A mistake in one store, entry or override hides none elsewhere: it is taken out, and the rest goes on. Raises
+    ManifestError if so much is wrong that nothing else can be checked.
     """
     with collect_with(documents.problems):
         tree, environment = _merge_documents(documents, env, variables)
     documents = replace(documents, environment=environment.declared)
     expander = Expander(environment.placeholders)
-    inherited = apply_defaults(tree)
+    inherited = environments.apply_defaults(tree)
     expanded = {
         "version": MANIFEST_VERSION,
         "name": tree["name"],
@@ -105,10 +102,10 @@ def _merge_documents(
 ) -> tuple[dict[str, Any], Environment]:
     """The merged manifest before anything is filled in, and its environment. Raises ManifestError."""
     base = {**documents.main.tree, "stores": _all_stores(documents)}
-    declared, diagnostics = resolve_environment(base, env)
+    declared, diagnostics = environments.resolve_environment(base, env)
     raise_if_any(documents, diagnostics)
-    tree = merge_trees(base, (base.get("environments") or {}).get(declared) or {})
-    values, diagnostics = resolve_variables(tree, variables, env or "")
+    tree = environments.merge_trees(base, (base.get("environments") or {}).get(declared) or {})
+    values, diagnostics = environments.resolve_variables(tree, variables, env or "")
     raise_if_any(replace(documents, environment=declared), diagnostics)
     return tree, Environment(env or "", declared, tuple(base.get("environments") or ()), values)
 
@@ -160,7 +157,7 @@ def _store(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
         settings=_settings(key, tree),
         layer=_layer(path, tree),
         entries=FileEntries(
-            _entry((*path, "files", number), entry) for number, entry in entries if applies_in(entry, env)
+            _entry((*path, "files", number), entry) for number, entry in entries if environments.applies_in(entry, env)
         ),
         overrides=tuple(
             Override(

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.yaml_loader import Document, Position, Positions, TreePath, find_positions
+from vssync.manifest.yaml_loader import Document, TreePath, find_positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,6 @@ class SourceLocation:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
-def find_locations(documents: Documents, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
-    """Where the values at these paths of the resolved manifest are written, in one pass over each file."""
-    diagnostics = [Diagnostic(path, "") for path in paths]
-    located = zip(paths, locate_diagnostics(documents, diagnostics), strict=True)
-    return {path: SourceLocation(problem.file, problem.line, problem.column) for path, problem in located}
-
-
 def locate_diagnostics(documents: Documents, diagnostics: Collection[Diagnostic]) -> tuple[Problem, ...]:
     """Diagnostics of the resolved manifest, or of one document, as problems with their locations."""
     origins = [_find_origin(documents, diagnostic.path) for diagnostic in diagnostics]
@@ -86,7 +79,10 @@ def locate_diagnostics(documents: Documents, diagnostics: Collection[Diagnostic]
     }
     problems: list[Problem] = []
     for diagnostic, (document, path) in zip(diagnostics, origins, strict=True):
-        line, column = _nearest_position(positions[document.file], path, diagnostic.at_name)
+        written = positions[document.file]
+        nearest = next((path[:end] for end in range(len(path), -1, -1) if path[:end] in written), None)
+        at_name, at_value = ((0, 0), (0, 0)) if nearest is None else written[nearest]  # of what encloses an alias, say
+        line, column = at_name if diagnostic.at_name and nearest == path else at_value
         problems.append(Problem(document.file, line, column, diagnostic.message, diagnostic.hint))
     return tuple(problems)
 
@@ -95,15 +91,6 @@ def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> N
     """Raises ManifestError with these diagnostics, if there are any."""
     if diagnostics:
         raise ManifestError(locate_diagnostics(documents, diagnostics))
-
-
-def _nearest_position(positions: Positions, path: TreePath, at_name: bool) -> Position:
-    """Of a path, or of the nearest that encloses it (an alias, say)."""
-    for end in range(len(path), -1, -1):
-        if path[:end] in positions:
-            name, value = positions[path[:end]]
-            return name if at_name and end == len(path) else value
-    return (0, 0)
 
 
 def _find_origin(documents: Documents, path: TreePath) -> tuple[Document, TreePath]:
@@ -133,7 +120,6 @@ def _layers(documents: Documents, path: TreePath) -> Iterator[tuple[Document, Tr
 
 
 def _depth(tree: Any, path: TreePath) -> int:
-    """How many parts of a path lead to something."""
     for depth, part in enumerate(path):
         if isinstance(tree, dict) and part in tree:
             tree = tree[str(part)]

@@ -1,4 +1,4 @@
-"""Which environment is meant, and what the variables stand for: decided once, before anything is filled in."""
+"""Inheritance (an environment over the base, a store over `defaults`), and what the variables stand for."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean
-from vssync.manifest.merge import Tree
 from vssync.manifest.placeholders import UNCLOSED, Placeholder, UnclosedPlaceholder, parse_template
 from vssync.manifest.scalars import NonCanonical, parse_number
 from vssync.manifest.schema import LABEL_PATTERN
+from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Scalar
+
+Tree = Mapping[str, Any]
+NEVER_INHERITED = ("id", "was", "external")  # fields of one store, never of several
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """An environment by its `name` and as `declared` (`pr-12`, `pr-*`), both empty for none, and all variables.
-
-    `all_declared` are the names and patterns of every environment.
-    """
+    """An environment, if there is one, and all variables."""
 
     name: str = ""
-    declared: str = ""
-    all_declared: tuple[str, ...] = ()
+    declared: str = ""  # the name or pattern (`pr-*`) that its name matches
+    all_declared: tuple[str, ...] = ()  # the names and patterns of every environment
     variables: Mapping[str, Scalar] = field(default_factory=dict)
 
     @property
@@ -138,3 +138,38 @@ def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scala
             message = f"`${{{part.text}}}` cannot be used in a variable's default"
             return Diagnostic(path, message, "only `${env}` can")
     return "".join(part if isinstance(part, str) else env for part in template)
+
+
+def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, Any]:
+    """The base with the change laid over it; `parent` is where both are in the manifest."""
+    result = dict(base)
+    for name, value in change.items():
+        path = (*parent, name)
+        if value is None and _field_at(parent) != "attributes":
+            result.pop(name, None)
+        elif isinstance(value, Mapping):
+            replaces_whole = _field_at(path) in ("service", "chunking")
+            inherited = {} if replaces_whole else result.get(name)
+            result[name] = merge_trees(inherited if isinstance(inherited, Mapping) else {}, value, path)
+        else:
+            result[name] = value
+    return result
+
+
+def _field_at(path: TreePath) -> str | int:
+    """The field of a store (or of `defaults`) at a path; else the top-level field."""
+    if path[:1] == ("stores",) and len(path) == 3:
+        return path[2]
+    if path[:1] == ("defaults",) and len(path) == 2:
+        return path[1]
+    return path[0] if len(path) == 1 else ""
+
+
+def apply_defaults(tree: Tree) -> dict[str, dict[str, Any]]:
+    """Every store of a merged manifest, laid over its `defaults`."""
+    defaults = {name: value for name, value in (tree.get("defaults") or {}).items() if name not in NEVER_INHERITED}
+    stores: dict[str, dict[str, Any]] = {}
+    for key, store in (tree.get("stores") or {}).items():
+        path = ("stores", key)
+        stores[key] = merge_trees(merge_trees({}, defaults, path), store or {}, path)
+    return stores

@@ -20,14 +20,11 @@ _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A compiled pattern. `folder` is where to look for files, `start` how every matching path begins.
-
-    Both are the whole path if the pattern `is_literal`.
-    """
+    """A compiled pattern; if it `is_literal`, `folder` and `start` are the whole path."""
 
     text: str
-    folder: str
-    start: str
+    folder: str  # where to look for files
+    start: str  # how every matching path begins
     is_literal: bool
     names_hidden: bool  # a file or folder that starts with a dot
     matches: Callable[[str], object]  # truthy for a path it matches
@@ -78,14 +75,11 @@ HIGHEST_CHARACTER = "\U0010ffff"  # after every other
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file: its path as the disk spells it, relative to the root, and its size in bytes.
-
-    `problem` says why it cannot be used ("is a link that leads nowhere"); it matters only if the file is selected.
-    """
+    """A file: its path as the disk spells it, relative to the root, and its size in bytes."""
 
     path: str
     size: int
-    problem: str = ""
+    problem: str = ""  # why it cannot be used ("is a link that leads nowhere"); it matters only if the file is selected
 
     @property
     def name(self) -> str:

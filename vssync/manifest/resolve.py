@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unicodedata import normalize
 
-from vssync.manifest.diagnostics import Diagnostic, raise_if_any
+from vssync.errors import ManifestError, Problem
+from vssync.limits import MAX_VALUE_LENGTH
+from vssync.manifest.diagnostics import Diagnostic, Documents, locate_diagnostics, raise_if_any
 from vssync.manifest.environments import applies_in
-from vssync.manifest.front_matter import may_have_front_matter
-from vssync.manifest.merge import FileSettings, find_attribute_problems, resolve_attributes, source_of
 from vssync.manifest.placeholders import ENVIRONMENT_FIELDS, MissingFolder, Placeholder, upload_digest, upload_name
+from vssync.manifest.scalars import NonCanonical, as_written, plain_number
 from vssync.manifest.select import SelectedFile, Selection
-from vssync.manifest.spec import Layer, Manifest
-from vssync.manifest.yaml_loader import TreePath
+from vssync.manifest.spec import FileSettings, Layer, Manifest, find_attribute_problems, resolve_attributes, source_of
+from vssync.manifest.yaml_loader import Document, TreePath, load_values
 from vssync.model.state import Attributes, Desired, DesiredFile, Scalar
 
 
@@ -96,8 +99,7 @@ class _Resolver:
         )
 
     def _add_problem(self, settings: FileSettings, name: str, fields: Attributes, message: str, file: str) -> None:
-        path = source_of(settings.layers, name, fields) if name else None
-        place = path or settings.layers[1].path
+        place = (source_of(settings.layers, name, fields) if name else None) or settings.layers[1].path
         self._problems.setdefault((place, name), (message, []))[1].append(file)
 
     def diagnostics(self) -> list[Diagnostic]:
@@ -105,8 +107,8 @@ class _Resolver:
         diagnostics: list[Diagnostic] = []
         for (path, name), (message, files) in self._problems.items():
             more = f" and {len(files) - 1:,} more" if len(files) > 1 else ""
-            shorten = "shorten it, choose fewer files, or remove it by null in an override"
-            hint = shorten if name else "remove some by null"
+            way_out = "shorten it, choose fewer files, or remove it by null in an override"
+            hint = way_out if name else "remove some by null"
             diagnostics.append(Diagnostic(path, f"{message} (`{files[0]}`{more})", hint))
         return diagnostics
 
@@ -134,7 +136,6 @@ def front_matter_fields(manifest: Manifest, store: str, file: DesiredFile) -> fr
 
 
 def _layers_over(manifest: Manifest, store: str, file: DesiredFile) -> tuple[Layer, ...]:
-    """The store, the entry, and the overrides that match a file, outermost first."""
     spec = next(spec for spec in manifest.stores if spec.settings.key == store)
     name = normalize("NFC", file.path or file.key)
     overrides = (override.layer for override in spec.overrides if override.pattern.matches(name))
@@ -153,3 +154,52 @@ def effective_tree(manifest: Manifest) -> dict[str, Any]:
         others = {name: value for name, value in store.items() if name != "files"}
         stores[key] = {**store, "files": entries} if entries else others
     return {**manifest.tree, "stores": stores}
+
+
+MAX_FRONT_MATTER_BYTES = 65_536  # of a file, in which its front matter must end
+MARKDOWN_SUFFIXES = (".md", ".markdown", ".mdx")
+_FENCED = re.compile(r"(?s)\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
+
+
+def may_have_front_matter(path: str) -> bool:
+    """Whether a file of this name can have front matter."""
+    return path.lower().endswith(MARKDOWN_SUFFIXES)
+
+
+def parse_front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[Attributes, tuple[Problem, ...]]:
+    """The wanted fields of a document that begins with this text, and what is wrong with them."""
+    match = _FENCED.match(text)
+    if match is None:
+        return {}, ()
+    try:
+        tree = load_values(match["yaml"], file, first_line=2)
+    except ManifestError as error:
+        return {}, error.problems
+    if not isinstance(tree, dict):
+        return {}, ()
+    fields: dict[str, Scalar] = {}
+    diagnostics: list[Diagnostic] = []
+    for name in sorted(set(tree).intersection(wanted)):
+        value = tree[name]
+        if isinstance(value, list) and not any(isinstance(part, list | dict) for part in value):
+            value = ",".join(map(as_written, value))
+        if flaw := _find_flaw(value):
+            message = f"the front matter field `{name}` {flaw}"
+            diagnostics.append(Diagnostic((name,), message, "fix the document"))
+        elif value is not None:
+            fields[name] = value
+    document = Document(file, "\n" + match["yaml"], tree)
+    return fields, locate_diagnostics(Documents(document), diagnostics)
+
+
+def _find_flaw(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return "is nested"
+    if isinstance(value, NonCanonical):
+        flaw = f"would not be kept as written: {value.text} is {plain_number(value)}"
+        return f'{flaw}; write "{value.text}" for the text'
+    if isinstance(value, int | float) and (not math.isfinite(value) or abs(value) > 2**53):
+        return "is too large a number"
+    if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
+        return f"has {len(value):,} characters; {MAX_VALUE_LENGTH} are allowed"
+    return ""

@@ -9,9 +9,8 @@ from typing import Any
 
 from vssync.limits import MAX_METADATA
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
-from vssync.manifest.environments import Environment
+from vssync.manifest.environments import Environment, Tree
 from vssync.manifest.globs import pattern_problem
-from vssync.manifest.merge import Tree
 from vssync.manifest.placeholders import ENVIRONMENT_FIELDS, Placeholder, literal_text, parse_template
 from vssync.manifest.yaml_loader import TreePath
 

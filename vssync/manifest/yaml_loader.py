@@ -1,8 +1,4 @@
-"""YAML or JSON text becomes plain values (dicts, lists, text, numbers, booleans, None) and, on request, positions.
-
-Built from libyaml's events: no recursion, and duplicate names, alias bombs and tags are reported where they are
-written. Scalars follow YAML 1.2's core schema. Aliased values are shared, so a tree must never be changed.
-"""
+"""YAML 1.2 or JSON text becomes plain values (dicts, lists, text, numbers, booleans, None) and positions."""
 
 from __future__ import annotations
 
@@ -28,15 +24,12 @@ Positions = dict[TreePath, tuple[Position, Position]]  # of a value's name, and 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file of a manifest: its name as shown to people, its text, and the values it holds.
-
-    `problems` lie inside its stores, `defaults` and `service`; everything else has the right form.
-    """
+    """One file of a manifest: its name as shown to people, its text, and the values it holds."""
 
     file: str
     text: str
     tree: Any
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()  # inside its stores, `defaults` and `service`; all else has the right form
 
 
 def parse_document(text: str, file: str) -> Document:
@@ -49,7 +42,10 @@ def parse_document(text: str, file: str) -> Document:
 
 
 def load_values(text: str, file: str, first_line: int = 1) -> Any:
-    """The value of one YAML document. `first_line` is where the text begins in its file. Raises ManifestError."""
+    """The value of one YAML document. `first_line` is where the text begins in its file. Raises ManifestError.
+
+    Aliased values are shared, so a tree must never be changed.
+    """
     builder = _TreeBuilder(file, first_line)
     try:
         builder.read(text)
@@ -92,7 +88,7 @@ class _OpenCollection:
 
 
 class _TreeBuilder:
-    """Builds a value from events and collects the problems on the way; records the positions of `wanted` paths."""
+    """Builds a value from libyaml's events, without recursion; records the positions of `wanted` paths."""
 
     def __init__(self, file: str, first_line: int, wanted: Collection[TreePath] = ()) -> None:
         self.file, self.first_line = file, first_line
@@ -287,7 +283,11 @@ def _parse_json(text: str, file: str) -> Any:
         raise too_deep from None
     except ValueError as error:
         raise ManifestError((Problem(file, 0, 0, str(error)),)) from None
-    if _is_too_deep(tree):
+    level: list[Any] = [[tree]]
+    for _ in range(MAX_DEPTH + 1):
+        inner = (value.values() if isinstance(value, dict) else value for value in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+    if level:
         raise too_deep
     lone = [match for match in _JSON_ESCAPE.finditer(text) if match["lone"]]  # no file and no request can hold them
     if lone:
@@ -295,16 +295,6 @@ def _parse_json(text: str, file: str) -> Any:
         hint = "write both halves, or neither"
         raise ManifestError(tuple(Problem(file, *at, f"`{half}` is half a character", hint) for half, at in places))
     return tree
-
-
-def _is_too_deep(tree: Any) -> bool:
-    level: list[Any] = [[tree]]
-    for _ in range(MAX_DEPTH + 1):
-        inner = (value.values() if isinstance(value, dict) else value for value in level)
-        level = [value for values in inner for value in values if isinstance(value, dict | list)]
-        if not level:
-            return False
-    return True
 
 
 def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

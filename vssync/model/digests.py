@@ -69,17 +69,15 @@ def normalise_attributes(attributes: Attributes, ignore: Collection[str] = ()) -
 
     Strings are NFC and numbers lose a needless fraction. Booleans stay booleans, so `true` never equals 1.
     """
-    return {name: _normalise_value(value) for name, value in sorted(attributes.items()) if name not in ignore}
+    normal: dict[str, Scalar] = {}
+    for name, value in sorted(attributes.items()):
+        if name not in ignore:
+            normal[name] = unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+            if isinstance(value, float) and value.is_integer():
+                normal[name] = int(value)
+    return normal
 
 
 def values_equal(left: Scalar | None, right: Scalar | None) -> bool:
     """Whether two normalised values agree in kind and value."""
     return isinstance(left, bool) is isinstance(right, bool) and left == right
-
-
-def _normalise_value(value: Scalar) -> Scalar:
-    if isinstance(value, str):
-        return unicodedata.normalize("NFC", value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value

@@ -6,19 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vssync.model import state
 from vssync.model.marks import AnyMark
-from vssync.model.state import (
-    Attributes,
-    BatchLimits,
-    DesiredFile,
-    FileCounts,
-    FileStatus,
-    Limit,
-    LiveFile,
-    Scalar,
-    ServiceSpec,
-    StoreSettings,
-)
+from vssync.model.state import Attributes, DesiredFile, FileStatus, Limit, LiveFile, Scalar, ServiceSpec, StoreSettings
 
 
 class Action(StrEnum):
@@ -153,7 +143,7 @@ class BatchChange:
     id: str
     action: Action
     reasons: tuple[Reason, ...]
-    counts: FileCounts
+    counts: state.FileCounts
     unwanted: tuple[str, ...] = ()  # keys no longer wanted as they are
     detail: str = ""
 
@@ -170,40 +160,33 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class StorePlan:
-    """All of one store: `id` is empty until it exists, `desired` None when it left the manifest.
-
-    `owned` counts our live keys before, `live` every file the service lists, `unlisted` those it counts beyond them;
-    guards take shares of `owned`.
-    """
+    """All of one store; guards take shares of `owned`."""
 
     key: str
     name: str
-    id: str = ""
-    desired: StoreSettings | None = None
+    id: str = ""  # empty until it exists
+    desired: StoreSettings | None = None  # None when it left the manifest
     change: StoreChange | None = None
     files: tuple[FileChange, ...] = ()
     batches: tuple[BatchChange, ...] = ()
     notes: tuple[Note, ...] = ()
     unchanged: int = 0
-    owned: int = 0
-    live: int = 0
-    unlisted: int = 0
+    owned: int = 0  # our live keys before
+    live: int = 0  # every file the service lists
+    unlisted: int = 0  # those it counts beyond them
     wanted: int = 0
     digest: str = ""
 
     @property
-    def batch(self) -> BatchLimits:
-        return self.desired.batch if self.desired else BatchLimits()
+    def batch(self) -> state.BatchLimits:
+        return self.desired.batch if self.desired else state.BatchLimits()
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options a plan was made with; they are saved with it. Addresses may be globs.
+    """The options a plan was made with, saved with it; addresses may be globs."""
 
-    `manifest` is the path as typed, so that applying a saved plan needs no other option.
-    """
-
-    manifest: str = ""
+    manifest: str = ""  # the path as typed, so that applying a saved plan needs no other option
     env: str = ""
     variables: tuple[tuple[str, str], ...] = ()
 
@@ -279,52 +262,43 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One change's end. `key` is empty for the store itself, a batch's id for a batch.
-
-    `attempts` counts how often it was tried, 0 for never; `seconds` are from its first request to its end.
-    """
+    """One change's end."""
 
     store: str
-    key: str
+    key: str  # empty for the store itself, a batch's id for a batch
     action: Action
     status: Status
     detail: str = ""
     request_id: str = ""
-    attempts: int = 0
-    seconds: float = 0.0
+    attempts: int = 0  # how often it was tried
+    seconds: float = 0.0  # from its first request to its end
 
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """An upload of ours that no store lists, or that could not be shown to be unlisted.
-
-    `name` and `size` are set where it was found by them.
-    """
+    """An upload of ours that no store lists, or that could not be shown to be unlisted."""
 
     file_id: str
     detail: str
     suspected: bool = False
-    name: str = ""
+    name: str = ""  # set, with its size, where it was found by them
     size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result of an apply; `seconds` is wall time, `store_ids` the id of each store that exists now.
-
-    `already` are addresses of changes in a saved plan that an earlier apply had made.
-    """
+    """The result of an apply."""
 
     plan: Plan
     outcomes: tuple[Outcome, ...] = ()
     orphans: tuple[Orphan, ...] = ()
-    store_ids: tuple[tuple[str, str], ...] = ()
-    seconds: float = 0.0
+    store_ids: tuple[tuple[str, str], ...] = ()  # by key, of each store that exists now
+    seconds: float = 0.0  # of wall time
     requests: int = 0  # all that were sent
     repeated: int = 0  # of those, sent again after an error or no answer
     interrupted: bool = False
     throttled: float = 0.0  # seconds of it in which the service asked to pause
-    already: tuple[str, ...] = ()
+    already: tuple[str, ...] = ()  # addresses of changes in a saved plan that an earlier apply had made
 
     @property
     def converged(self) -> bool:

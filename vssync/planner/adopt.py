@@ -98,7 +98,6 @@ def _unmarked_candidates(
 
 
 def _adopt(entry: DesiredEntry, file: LiveFile, copies: Sequence[OwnedFile], context: FileContext) -> FileChange:
-    """One write adds the mark and sets the manifest's attributes; the content stays as it is."""
     change = FileChange(
         store=context.store.key,
         key=entry.key,
@@ -111,9 +110,9 @@ def _adopt(entry: DesiredEntry, file: LiveFile, copies: Sequence[OwnedFile], con
         preserve=preserved_attributes(file.attributes, context.ignore),
         detail="" if entry.file.file_id else "matched by name and size; its content was not compared",
     )
-    if not context.plan.capabilities.attribute_updates:
-        return as_impossible(change, "the service cannot change attributes in place, so it cannot be marked")
-    return within_limits(change)
+    if context.plan.capabilities.attribute_updates:
+        return within_limits(change)
+    return as_impossible(change, "the service cannot change attributes in place, so it cannot be marked")
 
 
 def _refuse_attached(entry: DesiredEntry, classified: ClassifiedFiles, context: FileContext) -> tuple[FileChange, ...]:

@@ -11,20 +11,14 @@ from vssync.model.digests import attributes_digest
 from vssync.model.marks import NEEDS_ATTRIBUTES, StoreMark
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
 from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, Snapshot
+from vssync.planner import store_files
 from vssync.planner.classify import ClassifiedFiles, DesiredEntry, classify_files, desired_entries
 from vssync.planner.context import FileContext, PlanContext, Scope
 from vssync.planner.decide_file import retry_after_cancel
 from vssync.planner.decide_store import StoreDecision, decide_store, delete_store
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards
-from vssync.planner.store_files import (
-    StoreDraft,
-    decide_batches,
-    delete_copies,
-    draft_files,
-    share_uploads,
-    sort_changes,
-)
+from vssync.planner.store_files import StoreDraft
 
 _COMMON = Capabilities()
 _UNMARKABLE = (
@@ -42,12 +36,9 @@ def make_plan(
 ) -> Plan:
     """The plan that makes the live state what the manifest says, with the guards' refusals in it.
 
-    The snapshot holds the contents of every store in `match_stores(...).wanted_ids`; `already_replaced` are files,
-    by store and key, whose `--replace` was done by an earlier apply of the same saved plan.
-
-    Raises Refused for a store of another owner and for two live stores of ours with one key, UsageProblem for an
-    address that matches nothing, VssyncError for a mark that a newer version wrote, and for a service where no file can
-    carry one.
+    The snapshot holds the contents of `match_stores(...).wanted_ids`; `already_replaced` are files, by store and key,
+    whose `--replace` was done by an earlier apply of the same saved plan. Raises Refused for a store of another owner
+    and for two of ours with one key, UsageProblem for an address that matches nothing, VssyncError for a newer mark.
     """
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
@@ -56,7 +47,7 @@ def make_plan(
     context = PlanContext(desired.owner, options, capabilities, scope, snapshot)
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
-    drafts = share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
+    drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
     _check_addresses(desired, drafts, context)
     planned = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
     planned += _plan_undeclared(matches, decisions, context)
@@ -68,7 +59,7 @@ def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -
     file_context = FileContext(context, store)
     if decision.is_held:  # nothing can be said about its files yet
         return StoreDraft(file_context, desired_entries(store), ClassifiedFiles({}, (), {}))
-    return draft_files(_contents_of(decision, context), file_context)
+    return store_files.draft_files(_contents_of(decision, context), file_context)
 
 
 def _check_addresses(desired: Desired, drafts: tuple[StoreDraft, ...], context: PlanContext) -> None:
@@ -95,7 +86,7 @@ def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
 def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StorePlan:
     store = draft.context.store
     contents = _contents_of(decision, context)
-    batches, batch_notes, recalled = decide_batches(draft, decision.live, contents)
+    batches, batch_notes, recalled = store_files.decide_batches(draft, decision.live, contents)
     change = decision.change
     if change and change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
         change = None
@@ -142,13 +133,13 @@ def _plan_undeclared(
         in_scope = context.scope.includes_all_files(key)
         change = delete_store(live, others, contents, context.options) if in_scope else None
         copies_by_key = (*classified.ours.values(), *([copy] for copy in classified.provisional))
-        is_deleted = change is not None and change.action is Action.DELETE
+        leaving = copies_by_key if change and change.action is Action.DELETE else ()
         yield StorePlan(
             key=shown,
             name=live.name,
             id=live.id,
             change=change,
-            files=sort_changes(delete_copies(shown, copies) for copies in copies_by_key) if is_deleted else (),
+            files=store_files.sort_changes(store_files.delete_copies(shown, copies) for copies in leaving),
             notes=() if change else (Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=live.id),),
             owned=len(classified.ours),
             live=len(contents.files),

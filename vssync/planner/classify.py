@@ -101,16 +101,13 @@ def desired_entries(store: DesiredStore) -> tuple[DesiredEntry, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedFiles:
-    """All files of a store: ours by key digest, each list oldest first; those without a mark; others' by owner.
+    """All files of a store."""
 
-    `provisional` are ours too, attached and not yet marked for a key; `attached` are the ids of all of them.
-    """
-
-    ours: dict[str, list[OwnedFile]]
-    unmarked: tuple[LiveFile, ...]
-    foreign: dict[str, list[LiveFile]]
-    provisional: tuple[OwnedFile, ...] = ()
-    attached: frozenset[str] = frozenset()
+    ours: dict[str, list[OwnedFile]]  # by key digest, each list oldest first
+    unmarked: tuple[LiveFile, ...]  # without a mark
+    foreign: dict[str, list[LiveFile]]  # others', by owner
+    provisional: tuple[OwnedFile, ...] = ()  # ours, attached and not yet marked for a key
+    attached: frozenset[str] = frozenset()  # the ids of all of them
 
     @property
     def our_ids(self) -> set[str]:

@@ -1,7 +1,4 @@
-"""What decisions depend on beside the objects they are about: the addresses in scope, the options, what is live.
-
-What lies outside the scope is left exactly as it is: it is neither changed nor deleted.
-"""
+"""What decisions depend on beside the objects they are about: the addresses in scope, the options, what is live."""
 
 from __future__ import annotations
 
@@ -48,12 +45,12 @@ class PlanAddress:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What `--target`, `--exclude` and `--replace` say together; `already_replaced` are keys by store."""
+    """What `--target`, `--exclude` and `--replace` say together. What lies outside is neither changed nor deleted."""
 
     targets: tuple[PlanAddress, ...] = ()
     excludes: tuple[PlanAddress, ...] = ()
     replaced: tuple[PlanAddress, ...] = ()
-    already_replaced: frozenset[tuple[str, str]] = frozenset()
+    already_replaced: frozenset[tuple[str, str]] = frozenset()  # by store and key
 
     @classmethod
     def of(cls, options: Options) -> Scope:

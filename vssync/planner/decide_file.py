@@ -8,8 +8,6 @@ A copy is right when its content and chunking are the manifest's. The first row 
     a right dead one            the same File again; the newest completed one serves meanwhile
     a wrong completed one       replace it; it serves until the new copy is completed
     only wrong unusable ones    create; they go when the new copy is completed
-
-It knows nothing of other keys: moves, adoption and shared uploads are decided elsewhere.
 """
 
 from __future__ import annotations

@@ -14,30 +14,21 @@ from vssync.model.state import Contents, DesiredStore, FileStatus, LiveStore, Sc
 from vssync.planner.context import PlanContext
 from vssync.planner.find_stores import StoreMatch
 
-PROTECTED = "true"
-
 
 @dataclass(frozen=True, slots=True)
 class StoreDecision:
-    """What to do about one desired store.
+    """What to do about one desired store."""
 
-    `live` is the store it is about, `is_new` whether its files start from nothing, `is_held` that none may be planned.
-    `leftovers` are other stores with the same mark.
-    """
-
-    live: LiveStore | None = None
+    live: LiveStore | None = None  # the store it is about
     change: StoreChange | None = None
     notes: tuple[Note, ...] = ()
-    leftovers: tuple[LiveStore, ...] = ()
-    is_new: bool = False
-    is_held: bool = False
+    leftovers: tuple[LiveStore, ...] = ()  # other stores with the same mark
+    is_new: bool = False  # its files start from nothing
+    is_held: bool = False  # none of its files may be planned
 
 
 def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
-    """What becomes of a desired store.
-
-    Raises Refused when two live stores with files carry its mark.
-    """
+    """What becomes of a desired store. Raises Refused when two live stores with files carry its mark."""
     if len(match.live) > 1 and match.by_name:
         ids = ", ".join(live.id for live in match.live)
         detail = f"several stores are named {store.name}: {ids}; choose one with `id:`"
@@ -63,23 +54,16 @@ def delete_store(live: LiveStore, others: int, contents: Contents, options: Opti
     if live.metadata.get(STORE_PROTECT):
         return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.PROTECTED), detail="it is protected")
     if others + contents.unlisted > (options.delete_unmanaged or 0):
+        listed, unlisted = len(contents.files), contents.unlisted
+        way_out = f"--delete-unmanaged {others + unlisted}"
+        texts = [f"{others:,} files in it are not ours"] if others or not unlisted else []
+        if unlisted:
+            counted = f"the service counts {listed + unlisted:,} files in it and lists {listed:,}"
+            texts.append(f"{counted}, so {unlisted:,} more may not be ours")
+            way_out = f"try again later, or {way_out}"
         reasons = (Reason.NOT_IN_MANIFEST, Reason.NOT_ALLOWED)
-        return StoreChange(Action.REFUSE, reasons, detail=_others_files_text(others, contents))
+        return StoreChange(Action.REFUSE, reasons, detail=f"{', and '.join(texts)}: {way_out}")
     return StoreChange(Action.DELETE, (Reason.NOT_IN_MANIFEST,))
-
-
-def _others_files_text(others: int, contents: Contents) -> str:
-    way_out = f"--delete-unmanaged {others + contents.unlisted}"
-    listed = f"{others:,} files in it are not ours"
-    if not contents.unlisted:
-        return f"{listed}: {way_out}"
-    listed_count, unlisted = len(contents.files), contents.unlisted
-    short = (
-        f"the service counts {listed_count + unlisted:,} files in it and lists {listed_count:,}, "
-        f"so {unlisted:,} more may not be ours: "
-        f"try again later, or {way_out}"
-    )
-    return f"{listed}, and {short}" if others else short
 
 
 def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
@@ -133,7 +117,6 @@ def _replace_expired(store: DesiredStore, match: StoreMatch, context: PlanContex
 
 
 def _new_store(decision: StoreDecision, context: PlanContext) -> StoreDecision:
-    """The decision to create a store; refused where the service creates none."""
     if context.capabilities.store_creates or decision.change is None:
         return decision
     reasons = (*decision.change.reasons, Reason.IMPOSSIBLE)
@@ -184,7 +167,7 @@ def _merge_metadata(store: DesiredStore, live: Mapping[str, str], mark: StoreMar
     """The whole map to send: live merged with ours, without keys that an earlier apply set and nobody wants."""
     dropped = {name for name in live if mark and mark.set_by_us(name) and name not in store.metadata}
     others = {name: value for name, value in live.items() if name not in dropped and name != STORE_PROTECT}
-    protect = {STORE_PROTECT: live.get(STORE_PROTECT) or PROTECTED} if store.protect else {}
+    protect = {STORE_PROTECT: live.get(STORE_PROTECT) or "true"} if store.protect else {}
     return {**others, **store.metadata, **protect, STORE_OWNER: str(store_mark_for(owner, store))}
 
 

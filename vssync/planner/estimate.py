@@ -90,7 +90,6 @@ def count_new_batches(store: StorePlan) -> int:
 
 
 def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
-    """About how many requests a store takes, uploads aside."""
     attached = count_puts(store)
     attaches = count_new_batches(store) * _PER_BATCH + (0 if capabilities.batch_files else attached)
     if capabilities.one_by_one:

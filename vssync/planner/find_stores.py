@@ -14,14 +14,11 @@ from vssync.planner.context import Scope
 
 @dataclass(frozen=True, slots=True)
 class StoreMatch:
-    """What fits one desired store, oldest first; `expired` only counts where nothing else fits.
-
-    With `by_name` the stores carry no mark of ours and have no more than the name in common.
-    """
+    """What fits one desired store, oldest first."""
 
     live: tuple[LiveStore, ...] = ()
-    expired: tuple[LiveStore, ...] = ()
-    by_name: bool = False
+    expired: tuple[LiveStore, ...] = ()  # these only count where nothing else fits
+    by_name: bool = False  # the stores carry no mark of ours and have no more than the name in common
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +53,19 @@ def match_stores(desired: Desired, stores: tuple[LiveStore, ...], options: Optio
     matcher = _StoreMatcher(desired, options, stores)
     stores_by_key = sorted(desired.stores, key=lambda store: store.key)
     by_key = {store.key: matcher.match(store) for store in stores_by_key if scope.touches_store(store.key)}
-    _refuse_shared(by_key)
+    keys_by_id: dict[str, str] = {}
+    for key, live in ((key, live) for key, match in by_key.items() for live in match.live):
+        if other := keys_by_id.get(live.id):  # each would delete the other's files
+            raise Refused(
+                f"{other} and {key}: both are the live store {live.name} ({live.id}). "
+                f"Give one of them another name, or another `id:`."
+            )
+        keys_by_id[live.id] = key
     matched = {store.id for match in by_key.values() for store in (*match.live, *match.expired)}
     ours = [(key, live) for (owner, key), live in matcher.by_mark.items() if owner == desired.owner]
     undeclared = [(key, live) for key, stores in sorted(ours) if scope.touches_store(key) for live in stores]
     claimed = matched | matcher.claimed_ids
     return StoreMatches(by_key, tuple((key, live) for key, live in undeclared if live.id not in claimed))
-
-
-def _refuse_shared(matches: Mapping[str, StoreMatch]) -> None:
-    """Raises Refused where two stores of the manifest match one live store: each would delete the other's files."""
-    keys_by_id: dict[str, str] = {}
-    for key, match in matches.items():
-        for live in match.live:
-            if other := keys_by_id.get(live.id):
-                raise Refused(
-                    f"{other} and {key}: both are the live store {live.name} ({live.id}). "
-                    f"Give one of them another name, or another `id:`."
-                )
-            keys_by_id[live.id] = key
 
 
 class _StoreMatcher:

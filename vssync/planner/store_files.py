@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -32,15 +32,11 @@ class StoreDraft:
 
     @property
     def dropped(self) -> dict[str, str]:
-        """The key of every copy that goes, by File id."""
         return {copy.id: change.key for change in self.changes for copy in change.drop}
 
 
 def draft_files(contents: Contents, context: FileContext) -> StoreDraft:
-    """Decide about every file of a store.
-
-    Raises VssyncError for a mark that a newer version wrote.
-    """
+    """Decide about every file of a store. Raises VssyncError for a mark that a newer version wrote."""
     plan, store = context.plan, context.store
     owners = tuple(filter(None, (plan.owner, plan.options.adopt_from)))
     classified = classify_files(contents.files, owners, store.key)
@@ -109,10 +105,7 @@ def sort_changes(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
 def _counted_notes(
     entries: Iterable[DesiredEntry], classified: ClassifiedFiles, changes: Sequence[FileChange], context: FileContext
 ) -> list[Note]:
-    """Files without a mark of ours, copies that nobody has compared, and those reported otherwise than they were sent.
-
-    Files to be adopted are shown as changes. Sending a copy again would not change what is reported of it.
-    """
+    """Files without a mark of ours, copies that nobody has compared, and those reported otherwise than sent."""
     adopted = {change.keep.id for change in changes if change.action is Action.ADOPT and change.keep}
     unmanaged = [file for file in classified.unmarked if file.id not in adopted]
     unreadable = sum(file.mark is not None for file in unmanaged)
@@ -159,11 +152,28 @@ def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:
     needed = {form for draft in drafts for change in draft.changes if (form := _upload_form(change))}
     if len(drafts) < 2 or not needed:
         return tuple(drafts)
-    offers: dict[UploadForm, list[str]] = {}
+    offers: dict[UploadForm, list[str]] = {}  # completed uploads that stay, with exactly the content of their key
     for draft in drafts:
-        for form, file_id in _reusable_uploads(draft, needed):
-            offers.setdefault(form, []).append(file_id)
-    return tuple(_with_reuse(draft, offers) for draft in drafts)
+        dropped = draft.dropped
+        for entry in draft.entries:
+            form = (entry.file.sha256, entry.file.filename)
+            copies = draft.classified.ours.get(entry.digest, ()) if form in needed else ()
+            staying = [copy for copy in copies if copy.id not in dropped and copy.mark.content == entry.content]
+            uploads = [copy for copy in staying if copy.mark.origin is Origin.UPLOADED]
+            newest = newest_copy(uploads, CopyState.OK, draft.context.now)
+            if newest and newest.mark.owner == draft.context.plan.owner:
+                offers.setdefault(form, []).append(newest.id)
+    shared = []
+    for draft in drafts:
+        attached = {*draft.classified.attached, *(entry.file.file_id for entry in draft.entries)}
+        changes = []
+        for change in draft.changes:
+            form = _upload_form(change)
+            free = next((file_id for file_id in offers.get(form, ()) if file_id not in attached), "") if form else ""
+            attached.add(free)
+            changes.append(replace(change, reuse=free) if free else change)
+        shared.append(replace(draft, changes=tuple(changes)))
+    return tuple(shared)
 
 
 def _upload_form(change: FileChange) -> UploadForm | None:
@@ -173,34 +183,6 @@ def _upload_form(change: FileChange) -> UploadForm | None:
     if not makes_copy or desired is None or change.reuse or desired.file_id:
         return None
     return desired.sha256, desired.filename
-
-
-def _reusable_uploads(draft: StoreDraft, needed: set[UploadForm]) -> Iterator[tuple[UploadForm, str]]:
-    """Uploads of ours that stay: completed, with exactly the content that their key asks for."""
-    dropped = draft.dropped
-    for entry in draft.entries:
-        form = (entry.file.sha256, entry.file.filename)
-        if form in needed:
-            copies = draft.classified.ours.get(entry.digest, ())
-            uploads = [
-                copy
-                for copy in copies
-                if copy.id not in dropped and copy.mark.content == entry.content and copy.mark.origin is Origin.UPLOADED
-            ]
-            newest = newest_copy(uploads, CopyState.OK, draft.context.now)
-            if newest and newest.mark.owner == draft.context.plan.owner:
-                yield form, newest.id
-
-
-def _with_reuse(draft: StoreDraft, offers: dict[UploadForm, list[str]]) -> StoreDraft:
-    attached = {*draft.classified.attached, *(entry.file.file_id for entry in draft.entries)}
-    changes = []
-    for change in draft.changes:
-        candidates = offers[form] if (form := _upload_form(change)) in offers else ()
-        free = next((file_id for file_id in candidates if file_id not in attached), "")
-        attached.add(free)
-        changes.append(replace(change, reuse=free) if free else change)
-    return replace(draft, changes=tuple(changes))
 
 
 def partition(changes: Sequence[Put], size: int) -> tuple[tuple[Put, ...], ...]:

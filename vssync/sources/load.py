@@ -12,19 +12,10 @@ from types import MappingProxyType
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
+from vssync.manifest import diagnostics, resolve
 from vssync.manifest.build import build_manifest, check_document, resolve_includes
-from vssync.manifest.diagnostics import (
-    Diagnostic,
-    Documents,
-    SourceLocation,
-    collect_with,
-    find_locations,
-    locate_diagnostics,
-    raise_if_any,
-)
-from vssync.manifest.front_matter import MAX_FRONT_MATTER_BYTES, parse_front_matter
+from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, collect_with, raise_if_any
 from vssync.manifest.globs import FoundFile, compile_pattern, pattern_problem
-from vssync.manifest.resolve import Reading, front_matter_fields, provenance, resolve_desired, wanted_fields
 from vssync.manifest.select import Selection, select_files
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import Document, TreePath, parse_document
@@ -33,7 +24,6 @@ from vssync.sources.schemas import load_schema
 from vssync.sources.walk import Sandbox, sandbox_around, walk_files
 
 MANIFEST_NAME = "vssync.yaml"
-NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 _READERS = 4  # threads
 _JOBS_PER_TASK = 64  # handed to a thread at once
 _CHUNK_BYTES = 1024 * 1024  # held of a file
@@ -42,14 +32,11 @@ _ALLOW_HINT = "the person who runs vssync can say --allow-outside DIR"
 
 @dataclass(frozen=True, slots=True)
 class LoadedManifest:
-    """A manifest and the desired state of its files.
-
-    `root` is absolute, and `DesiredFile.path` relative to it; `file` is the manifest's name as shown to people.
-    """
+    """A manifest and the desired state of its files."""
 
     desired: Desired
-    root: Path
-    file: str
+    root: Path  # absolute; `DesiredFile.path` is relative to it
+    file: str  # as shown to people
     manifest: Manifest
 
 
@@ -66,7 +53,7 @@ def load_sources(
     path: Path,
     *,
     env: str | None = None,
-    variables: Mapping[str, str] = NO_VARIABLES,
+    variables: Mapping[str, str] = MappingProxyType({}),
     allow_outside: tuple[Path, ...] = (),
     hashed: bool = True,
     on_hashed: Callable[[int, int], None] | None = None,
@@ -92,7 +79,7 @@ def load_sources(
     readings, read_problems = read_files(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
     problems = (*manifest.problems, *selection_problems, *read_problems)
     with collect_with(problems):
-        desired = resolve_desired(manifest, selections, readings)
+        desired = resolve.resolve_desired(manifest, selections, readings)
     if problems:
         raise ManifestError(problems)
     return LoadedManifest(desired, root, str(file), manifest)
@@ -100,7 +87,9 @@ def load_sources(
 
 def locate_values(loaded: LoadedManifest, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where values of the resolved manifest are written; one pass over its files for all of them."""
-    return find_locations(loaded.manifest.documents, paths)
+    wanted = [Diagnostic(path, "") for path in paths]
+    located = zip(paths, diagnostics.locate_diagnostics(loaded.manifest.documents, wanted), strict=True)
+    return {path: SourceLocation(problem.file, problem.line, problem.column) for path, problem in located}
 
 
 def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
@@ -110,12 +99,12 @@ def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
 
 def file_provenance(loaded: LoadedManifest, store: str, file: DesiredFile) -> Mapping[str, TreePath | None]:
     """By part of a file (`attributes.lang`), the manifest's path it came from; None: its own front matter."""
-    fields = front_matter_fields(loaded.manifest, store, file)
+    fields = resolve.front_matter_fields(loaded.manifest, store, file)
     jobs = [ReadJob(file.path, fields)] if fields else []
     readings, problems = read_files(str(loaded.root), jobs, hashed=False, workers=1)
     if problems:
         raise ManifestError(problems)
-    return provenance(loaded.manifest, store, file, readings[file.path].fields if jobs else {})
+    return resolve.provenance(loaded.manifest, store, file, readings[file.path].fields if jobs else {})
 
 
 def _load_manifest(
@@ -181,14 +170,13 @@ def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
         diagnostic = Diagnostic(("root",), message, hint)
     else:
         return root
-    raise ManifestError(locate_diagnostics(manifest.documents, (diagnostic,)))
+    raise ManifestError(diagnostics.locate_diagnostics(manifest.documents, (diagnostic,)))
 
 
 def _read_jobs(selections: tuple[Selection, ...], hashed: bool) -> tuple[ReadJob, ...]:
-    """What to read, each file once."""
     fields_by_path: dict[str, frozenset[str]] = {}
     for file in (file for selection in selections for file in selection.files):
-        wanted = wanted_fields(file)
+        wanted = resolve.wanted_fields(file)
         if file.source and (wanted or hashed):
             fields = fields_by_path.get(file.source.path)
             fields_by_path[file.source.path] = fields | wanted if fields else wanted
@@ -203,7 +191,7 @@ class ReadJob:
     fields: Collection[str] = ()
 
 
-_Result = tuple[Reading, tuple[Problem, ...]]
+_Result = tuple[resolve.Reading, tuple[Problem, ...]]
 
 
 def read_files(
@@ -213,10 +201,10 @@ def read_files(
     hashed: bool,
     workers: int,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[dict[str, Reading], tuple[Problem, ...]]:
+) -> tuple[dict[str, resolve.Reading], tuple[Problem, ...]]:
     """Readings by path, without files that have problems. `progress` is called with the files and bytes done."""
     jobs = tuple(jobs)
-    readings: dict[str, Reading] = {}
+    readings: dict[str, resolve.Reading] = {}
     problems: list[Problem] = []
     size = 0
     results = _read_all(root, jobs, hashed, workers)
@@ -242,7 +230,6 @@ def _read_all(root: str, jobs: tuple[ReadJob, ...], hashed: bool, workers: int) 
 
 
 def _read_file(root: str, job: ReadJob, hashed: bool) -> _Result:
-    """Reads one file, a second time if it changed meanwhile."""
     path = os.path.join(root, job.path)
     try:
         if result := _read_once(path, job, hashed) or _read_once(path, job, hashed):
@@ -250,7 +237,7 @@ def _read_file(root: str, job: ReadJob, hashed: bool) -> _Result:
         message, hint = "the file changed while it was read, twice", "wait until nothing writes to it"
     except OSError as error:
         message, hint = f"the file cannot be read: {error.strerror}", "make it readable, or leave it out"
-    return Reading(), (Problem(job.path, 0, 0, message, hint),)
+    return resolve.Reading(), (Problem(job.path, 0, 0, message, hint),)
 
 
 def _read_once(path: str, job: ReadJob, hashed: bool) -> _Result | None:
@@ -267,7 +254,7 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _Result | None:
         return None
     sha256 = digest.hexdigest() if hashed else ""
     if not job.fields:
-        return Reading(sha256, before.st_size), ()
-    text = head[:MAX_FRONT_MATTER_BYTES].decode("utf-8", "ignore")
-    fields, problems = parse_front_matter(text, job.path, job.fields)
-    return Reading(sha256, before.st_size, fields), problems
+        return resolve.Reading(sha256, before.st_size), ()
+    text = head[: resolve.MAX_FRONT_MATTER_BYTES].decode("utf-8", "ignore")
+    fields, problems = resolve.parse_front_matter(text, job.path, job.fields)
+    return resolve.Reading(sha256, before.st_size, fields), problems

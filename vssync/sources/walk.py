@@ -19,16 +19,14 @@ _OUTSIDE = (
     "leads by a link out of the manifest's root, or into .git or .vssync",
     "The person who runs vssync can say --allow-outside DIR",
 )
-_DANGLING = "is a link that leads nowhere"
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
     """Real, absolute folders below which a manifest may read: its git work tree, or its own folder if there is none.
 
-    A manifest may come from a stranger's pull request. Everything it names, and the manifest itself, is judged by its
-    real path, links followed; only the person who runs vssync can allow more. `.git`, which may hold a credential, and
-    `.vssync` are never read.
+    A manifest may come from a stranger's pull request: everything it names, and itself, is judged by its real path.
+    Only the person who runs vssync can allow more. `.git`, which may hold a credential, and `.vssync` are never read.
     """
 
     folders: tuple[Path, ...]
@@ -128,7 +126,7 @@ class _Walker:
         try:
             status = os.stat(absolute)
         except FileNotFoundError:
-            return FoundFile(path, 0, _DANGLING) if os.path.islink(absolute) else None
+            return FoundFile(path, 0, "is a link that leads nowhere") if os.path.islink(absolute) else None
         except (OSError, ValueError) as error:
             return FoundFile(path, 0, f"cannot be read: {_reason(error)}")
         if stat.S_ISDIR(status.st_mode):
@@ -138,7 +136,6 @@ class _Walker:
         return FoundFile(path, status.st_size, "" if self._sandbox.allows(absolute) else ". ".join(_OUTSIDE))
 
     def _to_file(self, entry: os.DirEntry[str], path: str) -> FoundFile | None:
-        """A file as found; None for links to folders, sockets and the like."""
         if not path.isascii() and (printable := _printable(path)) != path:
             return FoundFile(printable, 0, "the name of the file, or of a folder it is in, is not UTF-8; rename it")
         if entry.is_symlink():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from vssync.api.capabilities import missing_from_list_error
+from vssync.api.errors import missing_from_list_error
 from vssync.api.http import Plane, url_path
 from vssync.api.parse import Probe
 from vssync.commands.doctor.finding import (

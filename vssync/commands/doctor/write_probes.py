@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from vssync.api.capabilities import MissingCapability, is_permanent, missing_from_create_error, missing_from_list_error
 from vssync.api.client import Client
+from vssync.api.errors import MissingCapability, is_permanent, missing_from_create_error, missing_from_list_error
 from vssync.api.http import url_path
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.doctor.finding import Emit, Finding, failed, ok, warning

@@ -18,7 +18,7 @@ from vssync.local.faults.kind import (
     milliseconds,
     whole_number,
 )
-from vssync.local.responses import ERROR_SHAPE_KEY
+from vssync.local.gateway import ERROR_SHAPE_KEY
 
 KINDS: list[FaultKind] = []
 PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>The gateway has no answer.</body></html>"

@@ -18,7 +18,7 @@ from vssync.local.faults.kind import (
     is_attaching,
     milliseconds,
 )
-from vssync.local.transaction import OVERRIDES_KEY, IngestionOverride, IngestionOverrides, normal_ingestion
+from vssync.local.queries import OVERRIDES_KEY, IngestionOverride, IngestionOverrides, normal_ingestion
 
 KINDS: list[FaultKind] = []
 FILE = Setting(str, "*", "GLOB")

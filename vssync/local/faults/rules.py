@@ -29,7 +29,7 @@ from vssync.local.faults.kind import (
     WatchesOthers,
     collect_response,
 )
-from vssync.local.transaction import OVERRIDES_KEY, normal_ingestion
+from vssync.local.queries import OVERRIDES_KEY, normal_ingestion
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
