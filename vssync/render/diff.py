@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
 from vssync.document import document
 from vssync.model.state import Scalar
@@ -63,26 +62,20 @@ def _indented_fields(fields: Fields, view: View) -> list[str]:
 
 def diff_json(diff: EnvironmentDiff) -> str:
     """The same for a program."""
-    return document(
-        "diff",
-        left=diff.left,
-        right=diff.right,
-        same=diff.same,
-        service=_field_values(diff.service),
-        stores={pair.key: _store_values(pair) for pair in diff.stores},
-    )
-
-
-def _store_values(pair: StoreDiff) -> dict[str, Any]:
-    return {
-        "in": [side for side, store in (("left", pair.left), ("right", pair.right)) if store],
-        "same_content": pair.same_content,
-        "digests": list(pair.digests),
-        "settings": _field_values(pair.settings),
-        "only_left": list(pair.only_left),
-        "only_right": list(pair.only_right),
-        "changed": {key: _field_values(fields) for key, fields in pair.changed},
+    stores = {
+        pair.key: {
+            "in": [side for side, store in (("left", pair.left), ("right", pair.right)) if store],
+            "same_content": pair.same_content,
+            "digests": list(pair.digests),
+            "settings": _field_values(pair.settings),
+            "only_left": list(pair.only_left),
+            "only_right": list(pair.only_right),
+            "changed": {key: _field_values(fields) for key, fields in pair.changed},
+        }
+        for pair in diff.stores
     }
+    service = _field_values(diff.service)
+    return document("diff", left=diff.left, right=diff.right, same=diff.same, service=service, stores=stores)
 
 
 def _field_values(fields: Fields) -> list[dict[str, Scalar | None]]:

@@ -81,19 +81,15 @@ def batch_blocks(plan: Plan, view: View) -> list[list[str]]:
 
 def _batch_lines(row: BatchRow, view: View) -> list[TextLine]:
     below = [part for text in row.below for part in wrap_sentences(text, BELOW, view)]
-    variants = [_variant_line(*variant) for variant in row.variants[:_VARIANTS]]
-    if rest := sum(count for _, count, _ in row.variants[_VARIANTS:]):
-        variants.append(_variant_line("other changes", rest, ""))
+    rest = sum(count for _, count, _ in row.variants[_VARIANTS:])
+    variants = [*row.variants[:_VARIANTS], *([("other changes", rest, "")] if rest else [])]
+    counted = [f"{pad_right(why, 30)} {count_noun(count, 'file'):>15}   {where}" for why, count, where in variants]
     return [
         TextLine(f"{row.id}   {row.text}", sign=row.sign),
         *(TextLine(text, indent=BELOW) for text in below),
-        *variants,
+        *(TextLine(text, indent=BELOW + 2) for text in counted),
         *([TextLine(row.after, indent=BELOW)] if row.after else []),
     ]
-
-
-def _variant_line(why: str, count: int, folder: str) -> TextLine:
-    return TextLine(f"{pad_right(why, 30)} {count_noun(count, 'file'):>15}   {folder}", indent=BELOW + 2)
 
 
 def refusal_lines(plan: Plan) -> list[str]:
