@@ -15,7 +15,6 @@ from vssync.cli.serve import serve
 from vssync.local.app import Service
 from vssync.local.dialects import DIALECTS, SWITCHES, parse_dialect
 from vssync.local.faults import connection, listings, objects
-from vssync.local.faults import ingestion as ingestion_faults
 from vssync.local.faults.kind import FaultKind
 from vssync.local.faults.rules import KINDS, parse_rule
 
@@ -63,7 +62,7 @@ TABLES = {
     "### In transit": list(fault_rows(connection.KINDS)),
     "### In listings": list(fault_rows(listings.KINDS)),
     "### In objects": list(fault_rows(objects.KINDS)),
-    "### In ingestion": list(fault_rows(ingestion_faults.KINDS)),
+    "### In ingestion": list(fault_rows(objects.INGESTION_KINDS)),
     "### Switches": list(switch_rows()),
 }
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import falcon
 
@@ -18,9 +20,6 @@ from vssync.local.errors import ApiError
 from vssync.local.gateway import Gateway, register_errors, write_json
 from vssync.local.queries import OVERRIDES_KEY, Engine, PageLimits, normal_ingestion
 from vssync.local.requests import RequestReader, json_body, no_input, page_query, search_body, upload_form
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def do_due_work(engine: Engine, store_id: str | None, *, is_query: bool) -> None
             ingestion.advance_ingestion(tx, store_id)
 
 
-class Service:
+class Service(AbstractContextManager["Service"]):
     """Any number of threads may call it, and any number of processes may open the same folder."""
 
     def __init__(self, folder: Path, clock: Callable[[], float], options: LocalOptions, *, create: bool):
@@ -141,9 +140,6 @@ class Service:
     def close(self) -> None:
         """Requests under way end; later ones fail."""
         self._database.close()
-
-    def __enter__(self) -> Service:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

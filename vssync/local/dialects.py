@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from vssync.local.errors import OptionError
@@ -52,7 +51,7 @@ class Known:
 
 
 RUN_OGX = Known(Evidence.RUN, "ogx 1.5")
-RUN_OGX_AND_LLAMA = Known(Evidence.RUN, "ogx 1.5, llama-stack 0.7")
+RUN_BOTH = Known(Evidence.RUN, "ogx 1.5, llama-stack 0.7")
 RECORDED = Known(Evidence.REPORTED, "records of ogx 1.5")
 LIVE_OCI = Known(Evidence.REPORTED, "live OCI")
 
@@ -71,6 +70,10 @@ class Switch:
         if isinstance(self.default, StrEnum):
             return "SHAPE"
         return {int: "N", str: "TEXT", tuple: ".EXT+.EXT"}.get(type(self.default), "")
+
+
+def reported(source: str) -> Known:
+    return Known(Evidence.REPORTED, source)
 
 
 def switch(default: T, summary: str, known: Known) -> T:
@@ -99,9 +102,7 @@ class Dialect:
     misses_with_400: bool = switch(
         False, "answers 400 instead of 404 for an unknown store, store file or batch", RECORDED
     )
-    checks_ids: bool = switch(
-        False, "answers 400 to a batch id of the wrong form", Known(Evidence.REPORTED, "openai-node issue 1700")
-    )
+    checks_ids: bool = switch(False, "answers 400 to a batch id of the wrong form", reported("openai-node issue 1700"))
     store_ids: str = switch("vs_", "begins the ids of stores with this text", LIVE_OCI)
     file_ids: str = switch("file-", "begins the ids of files with this text", LIVE_OCI)
     batch_ids: str = switch("vsfb_", "begins the ids of batches with this text", RECORDED)
@@ -116,17 +117,13 @@ class Dialect:
         "lists batches; otherwise 405",
         Known(Evidence.SPECIFIED, "OpenAI's description has no such operation; that OCI lists is assumed"),
     )
-    restarts_unknown_cursor: bool = switch(
-        False, "answers page 1 to an unknown `after`; otherwise 400", RUN_OGX_AND_LLAMA
-    )
+    restarts_unknown_cursor: bool = switch(False, "answers page 1 to an unknown `after`; otherwise 400", RUN_BOTH)
     skips_same_second: bool = switch(
-        False, "skips uploads of the same second as the cursor's on the next page", RUN_OGX_AND_LLAMA
+        False, "skips uploads of the same second as the cursor's on the next page", RUN_BOTH
     )
     # Attaching
     has_batches: bool = switch(
-        True,
-        "has batches; otherwise there is nothing at their address",
-        Known(Evidence.REPORTED, "litellm issue 16490"),
+        True, "has batches; otherwise there is nothing at their address", reported("litellm issue 16490")
     )
     takes_files: bool = switch(
         True, "accepts `files` of a batch; otherwise 400", Known(Evidence.RUN, "llama-stack 0.7")
@@ -136,9 +133,9 @@ class Dialect:
         MOST_IN_BATCH, "accepts up to N files in a batch", Known(Evidence.SPECIFIED, "OpenAI's older descriptions: 500")
     )
     takes_attributes: bool = switch(
-        True, "accepts attributes while attaching; otherwise 400", Known(Evidence.REPORTED, "openai-python issue 1484")
+        True, "accepts attributes while attaching; otherwise 400", reported("openai-python issue 1484")
     )
-    ignores_chunking: bool = switch(False, "chunks every file as `auto`", Known(Evidence.REPORTED, "ogx issue 4021"))
+    ignores_chunking: bool = switch(False, "chunks every file as `auto`", reported("ogx issue 4021"))
     reattaches: bool = switch(
         False, "returns the existing object when a file is attached again; otherwise 400", RUN_OGX
     )
@@ -152,9 +149,7 @@ class Dialect:
     cancel_keeps_counts: bool = switch(False, "leaves the counts of a cancelled batch as they were", RECORDED)
     count_steps: int = switch(1, "changes the counts of a batch in steps of N", RECORDED)
     drops_batches: bool = switch(
-        False,
-        "cancels unfinished batches when the service starts, and drops their files",
-        Known(Evidence.REPORTED, "ogx issue 5565"),
+        False, "cancels unfinished batches when the service starts, and drops their files", reported("ogx issue 5565")
     )
     # What comes back
     echoes: ChunkingEcho = switch(  # noqa: RUF009 (it makes a field)
@@ -164,9 +159,7 @@ class Dialect:
     )
     floats: bool = switch(False, "returns integers among attributes as floats", RUN_OGX)
     null_attributes: bool = switch(
-        False,
-        "returns null where there are no attributes",
-        Known(Evidence.REPORTED, "responses that users of openai-node published"),
+        False, "returns null where there are no attributes", reported("responses that users of openai-node published")
     )
     garbles_names: bool = switch(False, "reads UTF-8 names as Latin-1", LIVE_OCI)
     plain_names: bool = switch(False, "keeps only ASCII letters, digits and `.-_` of names", RECORDED)
@@ -175,66 +168,60 @@ class Dialect:
         True, "returns a store file's content as a page; otherwise as an older object", LIVE_OCI
     )
     searches_in: bool = switch(True, "knows the filters `in` and `nin`; otherwise 400", LIVE_OCI)
-    stale_filters: bool = switch(
-        False, "filters a search by the attributes a file was attached with", RUN_OGX_AND_LLAMA
-    )
+    stale_filters: bool = switch(False, "filters a search by the attributes a file was attached with", RUN_BOTH)
     # Removing
     keeps_attached: bool = switch(False, "keeps a deleted File in its stores", RECORDED)
     shares_chunks: bool = switch(
-        False, "shares chunks between equal files of a store: when one is detached, none is found", RUN_OGX_AND_LLAMA
+        False, "shares chunks between equal files of a store: when one is detached, none is found", RUN_BOTH
     )
 
 
-SWITCHES: Mapping[str, Switch] = MappingProxyType(
-    {each.name.replace("_", "-"): each.metadata["switch"] for each in fields(Dialect)}
-)
+SWITCHES: Mapping[str, Switch] = {each.name.replace("_", "-"): each.metadata["switch"] for each in fields(Dialect)}
 
-DIALECTS: Mapping[str, Dialect] = MappingProxyType(
-    {
-        "local": Dialect(),
-        "openai": Dialect(lists_batches=False, checks_ids=True),
-        "oci": Dialect(
-            split=True,
-            unsettled=2,
-            errors=ErrorStyle.OCI,
-            store_ids="vs_ord_",
-            file_ids="file-kix-",
-            batch_ids="vsfb_ord_",
-            refuses=(".doc", ".docx", ".pptx"),
-            echoes=ChunkingEcho.NULL,
-            garbles_names=True,
-            content_pages=False,
-            searches_in=False,
-        ),
-        "compatible": Dialect(
-            errors=ErrorStyle.BARE,
-            misses_with_400=True,
-            batch_ids="batch_",
-            lax=True,
-            accepts_any_type=True,
-            unreadable=(".json",),
-            lists_batches=False,
-            restarts_unknown_cursor=True,
-            skips_same_second=True,
-            ignores_files=True,
-            reattaches=True,
-            attaches_at_once=True,
-            phantom_files=True,
-            settings_in_metadata=True,
-            cancels_finished=False,
-            cancel_keeps_counts=True,
-            count_steps=10,
-            drops_batches=True,
-            echoes=ChunkingEcho.AUTO,
-            floats=True,
-            plain_names=True,
-            forgets_errors=True,
-            stale_filters=True,
-            keeps_attached=True,
-            shares_chunks=True,
-        ),
-    }
-)
+DIALECTS: Mapping[str, Dialect] = {
+    "local": Dialect(),
+    "openai": Dialect(lists_batches=False, checks_ids=True),
+    "oci": Dialect(
+        split=True,
+        unsettled=2,
+        errors=ErrorStyle.OCI,
+        store_ids="vs_ord_",
+        file_ids="file-kix-",
+        batch_ids="vsfb_ord_",
+        refuses=(".doc", ".docx", ".pptx"),
+        echoes=ChunkingEcho.NULL,
+        garbles_names=True,
+        content_pages=False,
+        searches_in=False,
+    ),
+    "compatible": Dialect(
+        errors=ErrorStyle.BARE,
+        misses_with_400=True,
+        batch_ids="batch_",
+        lax=True,
+        accepts_any_type=True,
+        unreadable=(".json",),
+        lists_batches=False,
+        restarts_unknown_cursor=True,
+        skips_same_second=True,
+        ignores_files=True,
+        reattaches=True,
+        attaches_at_once=True,
+        phantom_files=True,
+        settings_in_metadata=True,
+        cancels_finished=False,
+        cancel_keeps_counts=True,
+        count_steps=10,
+        drops_batches=True,
+        echoes=ChunkingEcho.AUTO,
+        floats=True,
+        plain_names=True,
+        forgets_errors=True,
+        stale_filters=True,
+        keeps_attached=True,
+        shares_chunks=True,
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)

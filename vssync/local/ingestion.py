@@ -8,7 +8,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterator
 
-from vssync.local import queries, search
+from vssync.local import search
 from vssync.local.queries import Transaction
 
 CODE_EXTENSIONS = {".c", ".cpp", ".cs", ".css", ".go", ".java", ".js", ".php", ".py", ".rb", ".sh", ".ts"}
@@ -117,7 +117,8 @@ def ingest_file(tx: Transaction, entry: sqlite3.Row) -> None:
         check_readable(entry["filename"], entry["bytes"], tx.dialect.unreadable)
         if code := entry["failure_code"]:
             raise UnreadableFile(code, FAILURE_MESSAGES.get(code, "An internal error occurred."))
-        text = decode_text(queries.file_content(tx, entry["id"]))
+        rows = tx.fetch_all("select data from blobs join files on blob = blobs.seq where id = ?", entry["id"])
+        text = decode_text(bytes(rows[0]["data"]))
         chunks = list(split_chunks(text, entry["chunk_size"], entry["chunk_overlap"]))
     except UnreadableFile as error:
         tx.execute(

@@ -87,12 +87,6 @@ def require_file(tx: Transaction, file_id: str) -> sqlite3.Row:
     raise ApiError(404, f"File '{file_id}' does not exist.", code="not_found", param="file_id")
 
 
-def file_content(tx: Transaction, file_id: str) -> bytes:
-    """The bytes of a File; none where it is gone."""
-    row = tx.fetch_one("select data from blobs join files on blob = blobs.seq where id = ?", file_id)
-    return bytes(row["data"]) if row else b""
-
-
 def require_store(tx: Transaction, store_id: str) -> sqlite3.Row:
     if store := tx.fetch_one("select * from stores where id = ?", store_id):
         return store

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from vssync.local import ingestion, queries, search
@@ -18,7 +17,7 @@ from vssync.local.queries import PageRequest, Transaction, list_page, new_id
 from vssync.local.rules import Attachment, BatchRequest, ChunkSizes, invalid_error
 
 # What some services keep among a store's metadata, where an update can erase it.
-OWN_SETTINGS: Mapping[str, str] = MappingProxyType({"embedding_model": "words", "embedding_dimension": "1"})
+OWN_SETTINGS: dict[str, str] = {"embedding_model": "words", "embedding_dimension": "1"}
 
 
 def attach_file(tx: Transaction, store_id: str, body: Attachment) -> dict[str, Any]:
@@ -106,35 +105,27 @@ def attach_files(
         raise ApiError(500, f"Vector store '{store['id']}' has no embedding_model.", code="internal_error")
     names = {attachment.file_id: check_attachable(tx, attachment) for attachment in attachments}
     for attachment in without_attached(tx, store, attachments):
-        row = new_row(tx, store, attachment, batch, names[attachment.file_id])
+        name = names[attachment.file_id]
+        override = tx.overrides(attachment.file_id, name or "")
+        chunking = ChunkSizes() if tx.dialect.ignores_chunking else attachment.chunking
+        attributes = json.dumps(attachment.attributes)
+        row: dict[str, object] = {
+            "store": store["seq"],
+            "id": attachment.file_id,
+            "batch": batch,
+            "attributes": attributes,
+            "filtered": attributes,
+            "chunk_size": chunking.size,
+            "chunk_overlap": chunking.overlap,
+            "ready_at": tx.time + tx.options.ingest_delay + override.delay,
+            "failure_code": override.code,
+            "created_at": tx.now,
+        }
+        if name is None:  # the entry exists, and has failed
+            row |= {"status": "failed", "error_code": "server_error", "error_message": "The File does not exist."}
         marks = ", ".join("?" * len(row))
         tx.execute(f"insert into store_files ({', '.join(row)}) values ({marks})", *row.values())
     queries.touch_store(tx, store)
-
-
-def new_row(
-    tx: Transaction, store: sqlite3.Row, attachment: Attachment, batch: int | None, filename: str | None
-) -> dict[str, object]:
-    """Without a name there is no File: the entry exists, and has failed."""
-    override = tx.overrides(attachment.file_id, filename or "")
-    chunking = ChunkSizes() if tx.dialect.ignores_chunking else attachment.chunking
-    attributes = json.dumps(attachment.attributes)
-    exists = filename is not None
-    return {
-        "store": store["seq"],
-        "id": attachment.file_id,
-        "batch": batch,
-        "status": "in_progress" if exists else "failed",
-        "error_code": None if exists else "server_error",
-        "error_message": None if exists else "The File does not exist.",
-        "attributes": attributes,
-        "filtered": attributes,
-        "chunk_size": chunking.size,
-        "chunk_overlap": chunking.overlap,
-        "ready_at": tx.time + tx.options.ingest_delay + override.delay,
-        "failure_code": override.code,
-        "created_at": tx.now,
-    }
 
 
 def check_attachable(tx: Transaction, attachment: Attachment) -> str | None:

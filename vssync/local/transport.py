@@ -11,13 +11,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import httpx
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
-
 
 PIECE_BYTES = 64 << 10
 IN_MEMORY = 1 << 20

@@ -54,19 +54,14 @@ class RateLimit:
     lock: Lock = field(default_factory=Lock)
 
     def __call__(self, request: Request, forward: Forward) -> Response:
-        wait = self.take_turn()
-        return answer_status(request, forward, 429, int(wait) + 1) if wait else forward(request)
-
-    def take_turn(self) -> float:
-        """Seconds until a request may come; none where this one may."""
         now = self.context.clock()
         with self.lock:
             while self.times and self.times[0] <= now - MINUTE:
                 self.times.popleft()
-            if len(self.times) >= self.value:
-                return self.times[0] + MINUTE - now
-            self.times.append(now)
-        return 0
+            wait = self.times[0] + MINUTE - now if len(self.times) >= self.value else 0.0
+            if not wait:
+                self.times.append(now)
+        return answer_status(request, forward, 429, int(wait) + 1) if wait else forward(request)
 
 
 @fault(KINDS, "reset-before")

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from http import client as http_client
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from vssync.local.errors import REFUSAL_KEY, ApiError, OptionError
 from vssync.local.gateway import CONTROL_PATH, DATA_PATH, is_within
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
 
 JSON = "application/json"
 OWN_REQUEST_KEY = "vssync.own_request"  # in the WSGI environment: a fault's own request, not a client's
@@ -112,12 +110,20 @@ class Response:
         return replace(self, headers=(*others, (name, value)))
 
     def send(self, start_response: StartResponse) -> list[bytes]:
-        phrases = {status.value: status.phrase for status in HTTPStatus}
-        start_response(f"{self.status} {phrases.get(self.status, 'Unknown')}", list(self.headers))
+        start_response(f"{self.status} {http_client.responses.get(self.status, 'Unknown')}", list(self.headers))
         return [self.content]
 
 
 Forward = Callable[[Request], Response]  # passes a request on to the service
+
+
+Concerns = Callable[[Request], bool]  # whether a fault takes an interest in a request
+
+
+def matching(pattern: str) -> Concerns:
+    """Requests by method and path, as in `GET vector_stores/[^/]+`."""
+    regex = re.compile(pattern, re.DOTALL)
+    return lambda request: regex.fullmatch(f"{request.method} {'/'.join(request.segments)}") is not None
 
 
 def collect_response(app: WSGIApplication, request: Request) -> Response:
@@ -140,17 +146,7 @@ def collect_response(app: WSGIApplication, request: Request) -> Response:
     return Response(status, headers, content)
 
 
-class FaultAction(Protocol):
-    """What happens to the requests that a rule picks."""
-
-    def __call__(self, request: Request, forward: Forward, /) -> Response: ...
-
-
-@runtime_checkable
-class WatchesOthers(Protocol):
-    """An action whose effect outlives the request it began with: it passes all other requests on, too."""
-
-    def forward_other(self, request: Request, forward: Forward, /) -> Response: ...
+FaultAction = Callable[[Request, Forward], Response]  # what happens to the requests that a rule picks
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,25 +171,26 @@ class Setting:
 class FaultKind:
     """`act` is a function `(request, forward, **settings)` or, for what has a memory, a class of actions.
 
-    The setting `value` is the one after the kind's own name.
+    An action whose effect outlives the request it began with has a method `forward_other`, which passes all other
+    requests on. The setting `value` is the one after the kind's own name.
     """
 
     name: str
     act: Callable[..., Any]
-    concerns: Callable[[Request], bool]
+    concerns: Concerns
     settings: Mapping[str, Setting]
 
     def new_action(self, context: FaultContext, settings: Mapping[str, Any]) -> FaultAction:
-        is_class = isinstance(self.act, type)
-        action: FaultAction = self.act(context, **settings) if is_class else partial(self.act, **settings)
-        return action
+        if isinstance(self.act, type):
+            return cast(FaultAction, self.act(context, **settings))
+        return partial(self.act, **settings)
 
 
 Act = TypeVar("Act", bound=Callable[..., Any])
 
 
 def fault(
-    kinds: list[FaultKind], name: str, concerns: Callable[[Request], bool] = lambda _request: True, **settings: Setting
+    kinds: list[FaultKind], name: str, concerns: Concerns = lambda _request: True, **settings: Setting
 ) -> Callable[[Act], Act]:
     """Adds a function or class to the kinds of faults; its docstring is what the guide says of it."""
 
@@ -215,43 +212,3 @@ def whole_number(low: int, high: int, default: int | None = None, form: str = "N
 
 def milliseconds(default: int | None = None) -> Setting:
     return whole_number(0, 86_400_000, default, "MS")
-
-
-def is_listing(request: Request) -> bool:
-    """GET on a collection: `/files`, `/vector_stores`, and everything of a store or batch that pages."""
-    collections = ("files", "vector_stores", "file_batches")
-    return request.method == "GET" and bool(request.segments) and request.segments[-1] in collections
-
-
-def is_attaching(request: Request) -> bool:
-    """Whatever puts files into a store."""
-    segments = request.segments
-    makes_store_or_attaches = len(segments) == 1 or segments[-1:] in (("files",), ("file_batches",))
-    return request.method == "POST" and segments[:1] == ("vector_stores",) and makes_store_or_attaches
-
-
-def is_writing_attributes(request: Request) -> bool:
-    return is_attaching(request) or (request.method == "POST" and request.segments[2:3] == ("files",))
-
-
-def is_about_batch(request: Request) -> bool:
-    """A batch itself: created, read, or cancelled."""
-    rest = request.segments[2:]
-    return rest[:1] == ("file_batches",) and (request.method, len(rest)) in (("POST", 1), ("GET", 2), ("POST", 3))
-
-
-def is_about_store(request: Request) -> bool:
-    return request.method == "GET" and request.segments[:1] == ("vector_stores",) and len(request.segments) == 2
-
-
-def is_writing_store(request: Request) -> bool:
-    return request.method == "POST" and request.segments[:1] == ("vector_stores",) and len(request.segments) < 3
-
-
-def is_detaching(request: Request) -> bool:
-    return request.method == "DELETE" and len(request.segments) == 4 and request.segments[2] == "files"
-
-
-def is_deleting(request: Request) -> bool:
-    """A File, a store, or a file of a store: nothing else can be deleted."""
-    return is_detaching(request) or (request.method == "DELETE" and len(request.segments) == 2)

@@ -17,11 +17,12 @@ from vssync.local.faults.kind import (
     Response,
     Setting,
     fault,
-    is_listing,
+    matching,
     whole_number,
 )
 
 KINDS: list[FaultKind] = []
+is_listing = matching("GET (.*/)?(files|vector_stores|file_batches)")  # of a store or batch, too
 
 
 def page_entries(page: Response) -> list[dict[str, Any]]:
@@ -128,14 +129,10 @@ class ShuffledTies:
 def poison_page(request: Request, forward: Forward, file: str) -> Response:
     """Answers 500 where a page would show a file of this name: `file=GLOB`, default `*.svg`."""
     page = forward(request)
-    if any(fnmatchcase(entry_filename(request, forward, entry), file) for entry in page_entries(page)):
-        error = ApiError(500, "The server had an error while processing your request.", code="server_error")
-        return forward(request.with_refusal(error))
+    for entry in page_entries(page):
+        is_named = "filename" in entry  # store files do not carry their names
+        upload = entry if is_named else forward(request.own_request("GET", f"/files/{entry['id']}")).json or {}
+        if fnmatchcase(upload.get("filename", ""), file):
+            error = ApiError(500, "The server had an error while processing your request.", code="server_error")
+            return forward(request.with_refusal(error))
     return page
-
-
-def entry_filename(request: Request, forward: Forward, entry: dict[str, Any]) -> str:
-    """Store files do not carry their names, so their Files are read."""
-    if "filename" not in entry:
-        entry = forward(request.own_request("GET", f"/files/{entry['id']}")).json or {}
-    return str(entry.get("filename", ""))

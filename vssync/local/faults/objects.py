@@ -1,7 +1,8 @@
-"""Faults in single objects: wrong ids and counts, late appearance and disappearance, changed attributes."""
+"""Faults in single objects: wrong ids and counts, late appearance and disappearance, attributes, ingestion."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -17,19 +18,24 @@ from vssync.local.faults.kind import (
     Response,
     Setting,
     fault,
-    is_about_batch,
-    is_about_store,
-    is_deleting,
-    is_detaching,
-    is_writing_attributes,
-    is_writing_store,
+    matching,
+    milliseconds,
     whole_number,
 )
 from vssync.local.faults.listings import page_entries, with_entries
 from vssync.local.gateway import is_within
+from vssync.local.queries import OVERRIDES_KEY, IngestionOverride, IngestionOverrides, normal_ingestion
 
 Json = dict[str, Any]
 KINDS: list[FaultKind] = []
+INGESTION_KINDS: list[FaultKind] = []
+STORE = "vector_stores/[^/]+"
+is_about_batch = matching(f"(POST {STORE}/file_batches(/[^/]+/[^/]+)?|GET {STORE}/file_batches/[^/]+)")
+is_detaching = matching(f"DELETE {STORE}/files/[^/]+")
+is_deleting = matching(f"DELETE ([^/]+/[^/]+|{STORE}/files/[^/]+)")  # nothing else can be deleted
+is_attaching = matching("POST vector_stores(/(.*/)?(files|file_batches))?")  # whatever puts files into a store
+is_writing_attributes = matching("POST vector_stores(/(.*/)?(files|file_batches)|/[^/]+/files/.*)?")
+FILE = Setting(str, "*", "GLOB")
 
 
 def change_body(response: Response, change: Callable[[Json], Json]) -> Response:
@@ -61,7 +67,7 @@ def zero_counts(request: Request, forward: Forward) -> Response:
     return change_body(forward(request), zero)
 
 
-@fault(KINDS, "wrong-counts", is_about_store)
+@fault(KINDS, "wrong-counts", matching(f"GET {STORE}"))
 def count_one_more(request: Request, forward: Forward) -> Response:
     """Counts one file more in a store than it has."""
 
@@ -84,15 +90,12 @@ class HideNew:
     lock: Lock = field(default_factory=Lock)
 
     def __call__(self, request: Request, forward: Forward) -> Response:
-        if request.method == "GET" and self.take_turn(request.path):
-            return answer_not_found(request, forward, "object")
-        return self.forward_other(request, forward)
-
-    def take_turn(self, path: str) -> bool:
+        if request.method != "GET":
+            return self.forward_other(request, forward)
         with self.lock:
-            hiding = [parent for parent, count in self.remaining.items() if count and is_within(path, parent)]
+            hiding = [parent for parent, count in self.remaining.items() if count and is_within(request.path, parent)]
             self.remaining.update({parent: self.remaining[parent] - 1 for parent in hiding})
-        return bool(hiding)
+        return answer_not_found(request, forward, "object") if hiding else forward(request)
 
     def forward_other(self, request: Request, forward: Forward) -> Response:
         body, request = request.read_json()
@@ -120,18 +123,16 @@ def created_paths(request: Request, sent: Any, created: Any) -> Iterator[str]:
 def attached_paths(request: Request, sent: Any) -> Iterator[str]:
     """The paths of the store files that a POST attaches."""
     body = sent if isinstance(sent, dict) else {}
-    file_ids = [body.get("file_id"), *list_in(body, "file_ids"), *(entry.get("file_id") for entry in files_in(body))]
+    listed = body.get("file_ids")
+    file_ids = [body.get("file_id"), *(listed if isinstance(listed, list) else ())]
+    file_ids += [entry.get("file_id") for entry in files_in(body)]
     yield from (f"/vector_stores/{request.segments[1]}/files/{file_id}" for file_id in file_ids)
 
 
-def list_in(body: Json, name: str) -> list[Any]:
-    """A list in a body that the service has not checked yet."""
-    entries = body.get(name)
-    return entries if isinstance(entries, list) else []
-
-
 def files_in(body: Json) -> list[Json]:
-    return [entry for entry in list_in(body, "files") if isinstance(entry, dict)]
+    """The `files` of a body that the service has not checked yet."""
+    entries = body.get("files")
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
 @fault(KINDS, "slow-delete", is_deleting, value=whole_number(1, 1000, 3))
@@ -246,8 +247,75 @@ def change_sent_attributes(request: Request, forward: Forward, change: Callable[
     return forward(request.with_json(body))
 
 
-@fault(KINDS, "lost-metadata", is_writing_store)
+@fault(KINDS, "lost-metadata", matching("POST vector_stores(/[^/]+)?"))
 def drop_metadata(request: Request, forward: Forward) -> Response:
     """Accepts metadata of a store, and stores none."""
     body, request = request.read_json()
     return forward(request.with_json({**body, "metadata": {}}) if isinstance(body, dict) else request)
+
+
+# Ingestion: decided while files are attached, carried out by the service itself
+
+
+def override_ingestion(
+    request: Request, forward: Forward, override: IngestionOverride, applies: Callable[[str, str], bool]
+) -> Response:
+    """Overrides the ingestion of the Files, by id and name, that it applies to."""
+    inner: IngestionOverrides = request.environ.get(OVERRIDES_KEY, normal_ingestion)
+
+    def choose_override(file_id: str, filename: str) -> IngestionOverride:
+        return override if applies(file_id, filename) else inner(file_id, filename)
+
+    return forward(request.with_environ(**{OVERRIDES_KEY: choose_override}))
+
+
+def by_name(pattern: str) -> Callable[[str, str], bool]:
+    return lambda _file_id, filename: fnmatchcase(filename, pattern)
+
+
+@fault(INGESTION_KINDS, "stuck-in-progress", is_attaching, file=FILE)
+def never_ingest(request: Request, forward: Forward, file: str) -> Response:
+    """Never ends the ingestion of a file."""
+    return override_ingestion(request, forward, IngestionOverride(delay=math.inf), by_name(file))
+
+
+@fault(INGESTION_KINDS, "late-ingestion", is_attaching, value=milliseconds(), file=FILE)
+def ingest_late(request: Request, forward: Forward, value: int, file: str) -> Response:
+    """Begins ingestion this much later."""
+    return override_ingestion(request, forward, IngestionOverride(delay=value / 1000), by_name(file))
+
+
+@fault(INGESTION_KINDS, "fails", is_attaching, value=Setting(str, "invalid_file", "CODE"), file=FILE)
+def fail_ingestion(request: Request, forward: Forward, value: str, file: str) -> Response:
+    """Fails a file each time with `invalid_file`; `=CODE` for another code."""
+    return override_ingestion(request, forward, IngestionOverride(code=value), by_name(file))
+
+
+@fault(INGESTION_KINDS, "refused-type", is_attaching, file=FILE)
+def refuse_type(request: Request, forward: Forward, file: str) -> Response:
+    """Refuses to attach a file, and all that come with it, as unsupported."""
+    return override_ingestion(request, forward, IngestionOverride(refused="unsupported_file"), by_name(file))
+
+
+@fault(INGESTION_KINDS, "fails-once", is_attaching, file=FILE)
+@dataclass
+class FailOnce:
+    """Fails a file with `server_error` the first time it is attached."""
+
+    context: FaultContext
+    file: str
+    failed: set[str] = field(default_factory=set)  # File ids
+
+    def __call__(self, request: Request, forward: Forward) -> Response:
+        affected: set[str] = set()
+
+        def applies(file_id: str, filename: str) -> bool:
+            if file_id in self.failed or not fnmatchcase(filename, self.file):
+                return False
+            affected.add(file_id)
+            return True
+
+        response = override_ingestion(request, forward, IngestionOverride(code="server_error"), applies)
+        if response.status == 200:
+            self.failed |= affected
+        return response

@@ -15,28 +15,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from vssync.local.errors import OptionError
 from vssync.local.faults import connection, listings, objects
-from vssync.local.faults import ingestion as ingestion_faults
 from vssync.local.faults.kind import (
     FaultAction,
     FaultContext,
     FaultKind,
     Forward,
     Request,
-    WatchesOthers,
     collect_response,
 )
 from vssync.local.queries import OVERRIDES_KEY, normal_ingestion
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-
 KINDS: Mapping[str, FaultKind] = {
-    kind.name: kind for module in (connection, listings, objects, ingestion_faults) for kind in module.KINDS
+    kind.name: kind for kind in (*connection.KINDS, *listings.KINDS, *objects.KINDS, *objects.INGESTION_KINDS)
 }
 METHODS = ("GET", "POST", "DELETE")
 WHEN = re.compile(r"(?P<first>[1-9]\d{0,8})(?P<open>\+|-(?P<last>[1-9]\d{0,8}))?|(?P<share>\d{1,2}(?:\.\d+)?|100)%")
@@ -84,7 +79,9 @@ def parse_rule(text: str) -> Rule:
         values = dict([("value", value)] if has_value else [])
         values |= {key: text for key, _, text in (setting.partition("=") for setting in others)}
         settings = parse_settings(kind, values)
-        return Rule(text, kind, settings, parse_method(method), parse_path(path), parse_when(when))
+        if method not in ANY and method.upper() not in METHODS:
+            raise OptionError(f"{method!r} is not a method; use one of {', '.join(METHODS)}, or *")
+        return Rule(text, kind, settings, "" if method in ANY else method.upper(), parse_path(path), parse_when(when))
     except OptionError as error:
         raise OptionError(f"{text}: {error}") from None
 
@@ -108,14 +105,6 @@ def parse_settings(kind: FaultKind, values: Mapping[str, str]) -> dict[str, Any]
         else:
             raise OptionError(f"a value is missing; write {forms[name]}")
     return settings
-
-
-def parse_method(text: str) -> str:
-    if text in ANY:
-        return ""
-    if text.upper() not in METHODS:
-        raise OptionError(f"{text!r} is not a method; use one of {', '.join(METHODS)}, or *")
-    return text.upper()
 
 
 def parse_path(text: str) -> re.Pattern[str] | None:
@@ -157,7 +146,7 @@ class ActiveRule:
                 count = self.count
             if self.rule.when.picks(count, f"{self.seed}:{self.rule.text}"):
                 return self.action
-        return self.action.forward_other if isinstance(self.action, WatchesOthers) else None
+        return getattr(self.action, "forward_other", None)
 
 
 class FaultyApplication:
@@ -166,7 +155,7 @@ class FaultyApplication:
     def __init__(self, app: WSGIApplication, rules: Sequence[Rule], context: FaultContext):
         self._app = app
         self._rules = [ActiveRule(rule, rule.kind.new_action(context, rule.settings), context.seed) for rule in rules]
-        self._overrides_ingestion = any(rule.kind in ingestion_faults.KINDS for rule in rules)
+        self._overrides_ingestion = any(rule.kind in objects.INGESTION_KINDS for rule in rules)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if self._overrides_ingestion:
