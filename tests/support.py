@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from vssync.api import rate_limit
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.rate_limit import Interrupted
@@ -26,7 +27,7 @@ from vssync.threads import Pool
 
 
 @dataclass
-class Clock:
+class Clock(rate_limit.Clock):
     """Waiting moves it on at once."""
 
     now: float = 4_000_000_000.0  # in 2096: uploads are never older than the journal's lines, which have the real date

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.doctor.test_trial import service_of
+from tests.doctor.test_write_probes import service_of
 from tests.local.serving import on_a_port
 from tests.support import Clock
 from vssync.api.errors import way_out
@@ -60,7 +60,7 @@ def settings_for(folder: Path, service: str = "", **documents: str) -> Settings:
         f"version: 1\nname: shelf\nservice: {{provider: harbour, project: pier-1{service}}}\n"
         "stores: {guide: {files: [{path: '*.{md,pdf}'}]}}\n"
     )
-    return Settings(manifest=str(folder), workers=1, who=HERE, environment={"HARBOUR_KEY": "k"})
+    return Settings(manifest=str(folder), workers=1, caller=HERE, environment={"HARBOUR_KEY": "k"})
 
 
 def test_a_new_row_is_validated_and_planned_over_a_port(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.cli.test_commands import End, vssync
 from tests.local.serving import on_a_port
 from tests.support import client_of
-from vssync.commands.snapshot import list_files
+from vssync.commands.snapshot import list_store_files
 from vssync.local.app import open_service
 from vssync.local.faults.rules import with_faults
 from vssync.model.state import FileCounts, LiveStore, StoreStatus
@@ -147,7 +147,7 @@ def test_an_external_store_of_which_not_all_is_listed(tmp_path: Path) -> None:
         assert vssync(tmp_path, "apply", "--yes").code == 0
     result, before, after = run_against(tmp_path, ("only-page",), *DESTROY, more=", external: true")
     assert (result.code, after) == (3, before)
-    assert "the service counts 102 files in it and lists 100, so not all of ours can be found" in result.out
+    assert "the service counts 102 files in it but lists 100, so not all of vssync's files can be found" in result.out
     result, _, after = run_against(tmp_path, (), *DESTROY, more=", external: true")
     assert (result.code, after) == (0, (set(), set()))
 
@@ -188,5 +188,5 @@ def test_the_count_is_read_before_the_listing_and_both_once_more(
         return httpx.Response(200, json={"data": rows, "has_more": False})
 
     store = LiveStore("vs_1", "docs", StoreStatus.COMPLETED, 1, counts=FileCounts(total=counts[0]))
-    files, missing = list_files(client_of(answer), store)
+    files, missing = list_store_files(client_of(answer), store)
     assert (len(files), missing, asked, list(lengths)) == (listings[-1], unlisted, reads, [])

@@ -83,21 +83,27 @@ def resolve_endpoint(service: ServiceSpec, caller: Caller, environment: Mapping[
     if provider is None:
         raise EndpointError(f"service.provider: {service.provider!a} is unknown; use one of {', '.join(PROVIDERS)}")
     if provider.embedded and not service.data_url:
-        capabilities = service.declared_capabilities
-        url = _EMBEDDED_URL
+        url, capabilities = _EMBEDDED_URL, service.declared_capabilities
         return Endpoint(provider, url, url, {}, {}, AuthKind.NONE, embedded=True, capabilities=capabilities)
     choice = _Choice(provider, service, caller, environment)
     auth = choice.auth()
     data, control, region = choice.addresses(auth)
     _check_hosts(choice, {"data_url": data, "control_url": control}, sends_key=auth is AuthKind.BEARER)
-    _check_fields(provider, service, auth)
-    data_headers, control_headers = _headers(service, same_host=data.host == control.host)
+    for needed in provider.required:
+        if not getattr(service, needed.name) and (auth.signs or not needed.signed):
+            raise EndpointError(f"service.{needed.name}: missing; {needed.reason}")
+    for name, value in (("project", service.project), ("compartment", service.compartment)):
+        if value and not _HEADER.fullmatch(value):
+            raise EndpointError(f"service.{name}: {value[:80]!a} holds characters that no identifier has")
+    project = {"OpenAI-Project": service.project} if service.project else {}
+    compartment = {"opc-compartment-id": service.compartment} if service.compartment else {}
     return Endpoint(
         provider=provider,
         data_url=str(data),
         control_url=str(control),
-        data_headers=data_headers,
-        control_headers=control_headers,
+        data_headers=project | compartment,
+        # The project concerns the control URL only where one host is both.
+        control_headers=(project if data.host == control.host else {}) | compartment,
         auth=auth,
         profile=choice.first("--profile", caller.profile, ("OCI_CLI_PROFILE",), "profile").value if auth.signs else "",
         region=region,
@@ -149,30 +155,27 @@ class _Choice:
                 name = self.provider.name
                 raise EndpointError(f"service.data_url: missing; provider {name} needs one, such as https://host/v1")
             return data, control or data, ""
-        match = re.fullmatch(regions.host, data.host) if data else None
-        if data and not match:  # a gateway
-            return data, control or data, self.region(regions, required=False)
-        if match:
+        if data is None:
+            region = self.region(regions)
+            realms = regions.realms.items()
+            domain = next((domain for domain, of_realm in realms if region in of_realm.split()), regions.domain)
+        elif match := re.fullmatch(regions.host, data.host):
             region, domain = match.groups()
             if self.caller.region not in ("", region):
                 raise UsageProblem(f"--region: the manifest's service.data_url is in {region}; leave out one of them")
-        else:
-            region = self.region(regions)
-            domain = regions.domain_of(region)
+        else:  # a gateway
+            return data, control or data, self.region(regions, required=False)
         control_url = regions.control_url if auth.signs else regions.bearer_control_url
         data = data or _address(regions.data_url.format(region=region, domain=domain), "region")
         return data, control or _address(control_url.format(region=region, domain=domain), "region"), region
 
     def region(self, regions: Regions, *, required: bool = True) -> str:
         choice = self.first("--region", self.caller.region, ("OCI_REGION",), "region")
+        example = regions.example
         if choice.value and not re.fullmatch(regions.name, choice.value):
-            raise choice.error(
-                f"{choice.value!a} is not the name of a region; write it in full, such as {regions.example}"
-            )
+            raise choice.error(f"{choice.value!a} is not the name of a region; write it in full, such as {example}")
         if required and not choice.value:
-            raise choice.error(
-                f"missing; name the project's region, such as {regions.example} (or --region, OCI_REGION)"
-            )
+            raise choice.error(f"missing; name the project's region, such as {example} (or --region, OCI_REGION)")
         return choice.value
 
 
@@ -219,19 +222,3 @@ def _allowed_hosts(entries: tuple[str, ...], source: str) -> frozenset[str]:
     if not all(_ALLOWED.fullmatch(entry) for entry in entries):
         raise UsageProblem(f"{source}: takes hosts only, such as gateway.example.com or gateway.example.com:8443")
     return frozenset(entry.lower() for entry in entries)
-
-
-def _check_fields(provider: Provider, service: ServiceSpec, auth: AuthKind) -> None:
-    for needed in provider.required:
-        if not getattr(service, needed.name) and (auth.signs or not needed.signed):
-            raise EndpointError(f"service.{needed.name}: missing; {needed.reason}")
-    for name, value in (("project", service.project), ("compartment", service.compartment)):
-        if value and not _HEADER.fullmatch(value):
-            raise EndpointError(f"service.{name}: {value[:80]!a} holds characters that no identifier has")
-
-
-def _headers(service: ServiceSpec, *, same_host: bool) -> tuple[dict[str, str], dict[str, str]]:
-    """Headers for the data and the control URL. The project concerns the control URL only where one host is both."""
-    project = {"OpenAI-Project": service.project} if service.project else {}
-    compartment = {"opc-compartment-id": service.compartment} if service.compartment else {}
-    return project | compartment, (project if same_host else {}) | compartment

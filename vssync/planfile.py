@@ -16,7 +16,7 @@ from typing import Any
 from vssync.document import FORMAT, envelope, json_fields, json_text, json_value
 from vssync.errors import VssyncError
 from vssync.model.marks import AnyMark, parse_mark
-from vssync.model.plan import Plan, StorePlan
+from vssync.model.plan import Plan
 from vssync.planner.estimate import count_changes, estimate_cost
 
 _NOT_READ = ("format", "kind", "vssync", "counts", "cost")
@@ -31,24 +31,19 @@ def dump(plan: Plan) -> str:
 def dump_lines(plan: Plan) -> Iterator[str]:
     """The lines of a plan file, store by store and the totals last, so that a large plan is never one text."""
     head = envelope("plan", **json_fields(plan, without=("stores",)))
-    yield "{\n" + "".join(f"{_member_text(name, value)},\n" for name, value in head.items()) + '"stores": [\n'
+    yield f'{{\n{_member_lines(head)},\n"stores": [\n'
     for number, store in enumerate(plan.stores, 1):
-        yield from _store_lines(store, end="\n" if number == len(plan.stores) else ",\n")
-    counts, cost = json_value(count_changes(plan)), json_value(estimate_cost(plan))
-    yield f"],\n{_member_text('counts', counts)},\n{_member_text('cost', cost)}\n}}\n"
+        yield f'{{\n{_member_lines(json_fields(store, without=("files", *_TOTALS)))},\n"changes": [\n'
+        for place, change in enumerate(store.files, 1):
+            yield json_text(json_value(change)) + ("\n" if place == len(store.files) else ",\n")
+        totals = {name: getattr(store, name) for name in _TOTALS}
+        yield f"],\n{_member_lines(totals)}\n}}" + ("\n" if number == len(plan.stores) else ",\n")
+    sums = {"counts": json_value(count_changes(plan)), "cost": json_value(estimate_cost(plan))}
+    yield f"],\n{_member_lines(sums)}\n}}\n"
 
 
-def _store_lines(store: StorePlan, end: str) -> Iterator[str]:
-    head = json_fields(store, without=("files", *_TOTALS))
-    yield "{\n" + "".join(f"{_member_text(name, value)},\n" for name, value in head.items()) + '"changes": [\n'
-    for number, change in enumerate(store.files, 1):
-        yield json_text(json_value(change)) + ("\n" if number == len(store.files) else ",\n")
-    totals = (_member_text(name, getattr(store, name)) for name in _TOTALS)
-    yield "],\n" + ",\n".join(totals) + "\n}" + end
-
-
-def _member_text(name: str, value: Any) -> str:
-    return f'"{name}": {json_text(value)}'
+def _member_lines(members: Mapping[str, Any]) -> str:
+    return ",\n".join(f'"{name}": {json_text(value)}' for name, value in members.items())
 
 
 class _Damage(Exception):
@@ -60,22 +55,17 @@ def load(text: str) -> Plan:
 
     Raises VssyncError, which names the place, for anything that is not one or that a newer version wrote.
     """
-    content = _parse_json(text)
-    _check_envelope(content)
-    try:
-        return _decode_plan({name: value for name, value in content.items() if name not in _NOT_READ})
-    except _Damage as damage:
-        raise VssyncError(f"The plan file is damaged: {damage}. Make a new plan.") from None
-
-
-def _parse_json(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text, parse_constant=_parse_number, parse_float=_parse_number)
     except (ValueError, RecursionError) as error:
         raise VssyncError(f"The plan file is not JSON: {error}. Make a new plan.") from None
     if not isinstance(content, dict) or "format" not in content:
         raise VssyncError("The plan file is not a plan: it has no format. Make one with `vssync plan --out FILE`.")
-    return content
+    _check_envelope(content)
+    try:
+        return _decode_plan({name: value for name, value in content.items() if name not in _NOT_READ})
+    except _Damage as damage:
+        raise VssyncError(f"The plan file is damaged: {damage}. Make a new plan.") from None
 
 
 def _parse_number(text: str) -> float:

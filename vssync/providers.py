@@ -56,10 +56,6 @@ class Regions:
     control_url: str
     bearer_control_url: str  # where the other one takes no bearer key
 
-    def domain_of(self, region: str) -> str:
-        """The domain of a region's realm."""
-        return next((domain for domain, regions in self.realms.items() if region in regions.split()), self.domain)
-
 
 @dataclass(frozen=True, slots=True)
 class RequiredField:

@@ -10,6 +10,7 @@ from vssync.model.digests import chunking_digest
 from vssync.model.marks import STORE_BATCHES, Mark
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import FileStatus
+from vssync.planner.compare import find_differences
 
 _DEATHS = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
 _SHOWN = 50  # lines; nobody reads further
@@ -19,45 +20,31 @@ Change = StoreChange | BatchChange | FileChange
 
 def check_stale(saved: Plan, fresh: Plan) -> tuple[str, ...]:
     """Why a saved plan is stale: a line for each change of `fresh` that `saved` does not hold; empty when it is not."""
-    if lines := tuple(_other_target(saved, fresh)):
-        return lines
+    if saved.owner != fresh.owner:
+        return (f"owner: the plan was saved for {saved.owner}, and the manifest now says {fresh.owner}",)
+    if difference := _describe_difference(json_value(saved.service), json_value(fresh.service)):
+        return (f"service: {difference}",)
     saved_stores = {store.key: store for store in saved.stores}
     lines = tuple(line for store in fresh.stores for line in _store_differences(saved_stores.get(store.key), store))
     rest = len(lines) - _SHOWN
     return (*lines[:_SHOWN], f"and {rest:,} more changes") if rest > 0 else lines
 
 
-def _other_target(saved: Plan, fresh: Plan) -> Iterator[str]:
-    """How owner and service differ: a plan for others has nothing in common with this one."""
-    if saved.owner != fresh.owner:
-        yield f"owner: the plan was saved for {saved.owner}, and the manifest now says {fresh.owner}"
-    if difference := _describe_difference(json_value(saved.service), json_value(fresh.service)):
-        yield f"service: {difference}"
-
-
 def _store_differences(saved: StorePlan | None, fresh: StorePlan) -> Iterator[str]:
     if saved is None:
         saved = StorePlan(fresh.key, fresh.name, fresh.id)
-    if fresh.id != saved.id and not _creates_store(saved) and (fresh.change or fresh.files):
+    before, after = saved.change, fresh.change
+    creates_store = before is not None and before.action in (Action.CREATE, Action.REPLACE)
+    if fresh.id != saved.id and not creates_store and (after or fresh.files):
         yield f"{fresh.key}: the store was {saved.id or 'not live'}, and is {fresh.id or 'not live'} now"
         return
-    yield from _store_change_differences(saved, fresh)
+    if after and after.action is not Action.REFUSE:
+        if before is None or before.action is not after.action:
+            yield f"{fresh.key}: {_other_verdict(before, after)}"
+        elif difference := _describe_difference(_store_evidence(saved), _store_evidence(fresh)):
+            yield f"{fresh.key}: {difference}"
     yield from _batch_differences(saved, fresh)
     yield from _file_differences(saved, fresh)
-
-
-def _creates_store(saved: StorePlan) -> bool:
-    """Whether the saved plan itself gives the store an id."""
-    return saved.change is not None and saved.change.action in (Action.CREATE, Action.REPLACE)
-
-
-def _store_change_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
-    if fresh.change is None or fresh.change.action is Action.REFUSE:
-        return
-    if saved.change is None or saved.change.action is not fresh.change.action:
-        yield f"{fresh.key}: {_other_verdict(saved.change, fresh.change)}"
-    elif difference := _describe_difference(_store_evidence(saved), _store_evidence(fresh)):
-        yield f"{fresh.key}: {difference}"
 
 
 def _batch_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
@@ -66,7 +53,7 @@ def _batch_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
     retried = {change.key for change in fresh.files if _is_retry(change)}
     for batch in fresh.batches:
         if batch.action is Action.CANCEL and not set(batch.unwanted) <= cancelled.get(batch.id, retried):
-            yield f"{_address_of(fresh, batch.id)}: {_verdict_text(batch)} is not in the saved plan"
+            yield f"{fresh.key}/{batch.id}: {_verdict_text(batch)} is not in the saved plan"
 
 
 def _file_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
@@ -76,7 +63,7 @@ def _file_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
     for change in fresh.files:
         candidates = by_key.get(change.key, [])
         if not is_read_only(change) and not any(_allows(candidate, change) for candidate in candidates):
-            yield f"{_address_of(fresh, change.key)}: {_describe_file_difference(candidates, change)}"
+            yield f"{fresh.key}/{change.key}: {_describe_file_difference(candidates, change)}"
 
 
 def is_read_only(change: FileChange) -> bool:
@@ -86,35 +73,22 @@ def is_read_only(change: FileChange) -> bool:
 
 def _allows(saved: FileChange, fresh: FileChange) -> bool:
     """Whether a saved change allows a fresh one: the same, less of the same, or what is left of it."""
-    if not _removed_ids(fresh) <= _removed_ids(saved) | _failed_copies(fresh):
+    failed = set[str]()
+    if _is_retry(fresh):  # these never worked, and only an apply of the current manifest can have made them
+        failed = {copy.id for copy in fresh.drop if copy.status is not FileStatus.COMPLETED}
+    if not fresh.leaving_ids <= saved.leaving_ids | failed:
         return False
-    if fresh.action is Action.AWAIT:
-        return _is_identical(json_value(saved.desired), json_value(fresh.desired))
     if fresh.action is Action.DELETE and fresh.reasons == (Reason.SUPERSEDED,):
         return True  # the new copy works already, and these were to go after it
-    if _is_next_try(saved, fresh):
+    # a next try is of a reviewed change, whose File was uploaded and could not be ingested
+    is_next_try = _is_retry(fresh) and saved.action in (Action.CREATE, Action.REPLACE)
+    if fresh.action is Action.AWAIT or is_next_try:
         return _is_identical(json_value(saved.desired), json_value(fresh.desired))
     return _is_identical(_file_evidence(saved), _file_evidence(fresh))
 
 
-def _is_next_try(saved: FileChange, fresh: FileChange) -> bool:
-    """Whether a fresh change is the next try of a reviewed one, whose File was uploaded and could not be ingested."""
-    return _is_retry(fresh) and saved.action in (Action.CREATE, Action.REPLACE)
-
-
-def _failed_copies(fresh: FileChange) -> set[str]:
-    """Copies that never worked, and that only an apply of the current manifest can have made."""
-    return {copy.id for copy in fresh.drop if copy.status is not FileStatus.COMPLETED} if _is_retry(fresh) else set()
-
-
 def _is_retry(change: FileChange) -> bool:
     return change.action is Action.REPLACE and bool(change.reasons) and set(change.reasons) <= _DEATHS
-
-
-def _removed_ids(change: FileChange) -> set[str]:
-    """The ids of the copies that go."""
-    replaced = [change.keep] if change.keep and change.action is Action.REPLACE else []
-    return {copy.id for copy in (*change.drop, *replaced)}
 
 
 def _file_evidence(change: FileChange) -> dict[str, Any]:
@@ -136,16 +110,11 @@ def _describe_file_difference(candidates: list[FileChange], fresh: FileChange) -
     saved = next((candidate for candidate in candidates if candidate.action is fresh.action), None)
     if saved is None:
         return _other_verdict(candidates[0] if candidates else None, fresh)
-    added_ids = _removed_ids(fresh) - _removed_ids(saved)
-    difference = (
-        _describe_difference(_file_evidence(saved), _file_evidence(fresh))
-        or f"{', '.join(sorted(added_ids))} would go as well"
-    )
-    return f"the file's bytes changed: {difference}" if _desired_sha256(saved) != _desired_sha256(fresh) else difference
-
-
-def _desired_sha256(change: FileChange) -> str:
-    return change.desired.sha256 if change.desired else ""
+    added_ids = ", ".join(sorted(fresh.leaving_ids - saved.leaving_ids))
+    difference = _describe_difference(_file_evidence(saved), _file_evidence(fresh))
+    difference = difference or f"{added_ids} would go as well"
+    before, after = (change.desired.sha256 if change.desired else "" for change in (saved, fresh))
+    return f"the file's bytes changed: {difference}" if before != after else difference
 
 
 def _other_verdict(saved: Change | None, fresh: Change) -> str:
@@ -158,21 +127,10 @@ def _verdict_text(change: Change) -> str:
     return f"{change.action} ({', '.join(change.reasons)})"
 
 
-def _address_of(store: StorePlan, key: str) -> str:
-    return f"{store.key}/{key}" if key else store.key
-
-
 def _describe_difference(saved: Any, fresh: Any) -> str:
     """Where two encoded values differ: "desired.sha256 9f2c... -> 77aa..."; nothing when they do not."""
-    if _is_identical(saved, fresh):
-        return ""
-    from deepdiff import DeepDiff  # takes longer to import than most plans to compare
-
-    tree = DeepDiff(saved, fresh, view="tree")
-    levels = [level for kind in tree.values() for level in kind]
-    paths = [".".join(map(str, level.path(output_format="list"))) for level in levels]
-    values = [f"{_shorten_value(level.t1)} -> {_shorten_value(level.t2)}" for level in levels]
-    return ", ".join(sorted(f"{path} {value}" for path, value in zip(paths, values, strict=True)))
+    rows = [] if _is_identical(saved, fresh) else find_differences(saved, fresh)
+    return ", ".join(f"{path} {_shorten_value(before)} -> {_shorten_value(after)}" for path, before, after in rows)
 
 
 def _is_identical(saved: Any, fresh: Any) -> bool:
@@ -194,20 +152,15 @@ def replaced_since(saved: Plan, fresh: Plan) -> frozenset[Key]:
     seen: dict[Key, SeenCopies] = {}
     for store in saved.stores:
         for change in store.files:
-            seen.setdefault((store.key, change.key), set()).update(_seen_copies(change))
+            copies = {(copy.id, copy.created_at) for copy in (*change.drop, change.keep) if copy}
+            seen.setdefault((store.key, change.key), set()).update(copies)
     requested = [
-        (store.key, change)
+        ((store.key, change.key), change)
         for store in fresh.stores
         for change in store.files
-        if Reason.REQUESTED in change.reasons and (store.key, change.key) in seen
+        if Reason.REQUESTED in change.reasons
     ]
-    return frozenset(
-        (store, change.key) for store, change in requested if _is_requested_copy(change, seen[store, change.key])
-    )
-
-
-def _seen_copies(change: FileChange) -> SeenCopies:
-    return {(copy.id, copy.created_at) for copy in (*change.drop, change.keep) if copy}
+    return frozenset(key for key, change in requested if key in seen and _is_requested_copy(change, seen[key]))
 
 
 def _is_requested_copy(change: FileChange, seen: SeenCopies) -> bool:

@@ -13,11 +13,8 @@ def escape_control(text: str) -> str:
     """A foreign text on one line, with control, bidirectional and invisible characters as readable escapes."""
     if text.isprintable():
         return text  # only faster: what Python calls printable has no such character
-    return "".join(_escape_char(char) if unicodedata.category(char) in _INVISIBLE else char for char in text)
-
-
-def _escape_char(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
+    invisible = {char for char in set(text) if unicodedata.category(char) in _INVISIBLE}
+    return text.translate({ord(char): char.encode("unicode_escape").decode("ascii") for char in invisible})
 
 
 def escape_ci_commands(text: str) -> str:
@@ -51,9 +48,8 @@ def format_estimate(seconds: float) -> str:
     if seconds < 60:
         return "under a minute"
     minutes = ceil(seconds / 60)
-    return (
-        f"about {count_noun(minutes, 'minute')}" if minutes < 120 else f"about {count_noun(ceil(minutes / 60), 'hour')}"
-    )
+    time = count_noun(minutes, "minute") if minutes < 120 else count_noun(ceil(minutes / 60), "hour")
+    return f"about {time}"
 
 
 def format_elapsed(seconds: float) -> str:
@@ -85,8 +81,8 @@ def shorten_middle(text: str, room: int) -> str:
     if display_width(text) <= room:
         return text
     tail = max(1, (room - 3) * 2 // 3)
-    head = max(0, room - 3 - tail)
-    return f"{_prefix_within(text, head)}...{_suffix_within(text, tail)}"
+    end = _prefix_within(text[::-1], tail)[::-1]
+    return f"{_prefix_within(text, max(0, room - 3 - tail))}...{end}"
 
 
 def _prefix_within(text: str, room: int) -> str:
@@ -96,10 +92,6 @@ def _prefix_within(text: str, room: int) -> str:
         if used > room:
             return text[:index]
     return text
-
-
-def _suffix_within(text: str, room: int) -> str:
-    return _prefix_within(text[::-1], room)[::-1]
 
 
 def pad_right(text: str, room: int) -> str:

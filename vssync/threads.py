@@ -1,11 +1,9 @@
-"""Threads and locks for all that works side by side; with one worker everything runs plainly, one after the other."""
+"""Threads for all that works side by side; with one worker everything runs plainly, one after the other."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TypeVar
 
@@ -52,10 +50,6 @@ class Pool:
             threads.shutdown(wait=False, cancel_futures=True)
             raise
         threads.shutdown()
-
-    def new_lock(self) -> AbstractContextManager[object]:
-        """A lock among these threads."""
-        return threading.Lock()
 
     def __enter__(self) -> Pool:
         return self

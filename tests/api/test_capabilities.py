@@ -9,14 +9,14 @@ import httpx
 import pytest
 
 from tests.support import ENDPOINT, Clock
-from vssync.api.capabilities import (
+from vssync.api.connect import connect
+from vssync.api.errors import (
     MissingCapability,
     is_permanent,
     missing_from_create_error,
     missing_from_list_error,
     missing_from_update_error,
 )
-from vssync.api.connect import connect
 from vssync.api.parse import AttachmentEntry
 from vssync.errors import Answer, ServiceError
 from vssync.local.app import open_service
@@ -101,7 +101,7 @@ def asked(status: int, *, list_batches: bool = True) -> int:
     client = connect(endpoint, auth=None, clock=Clock(), workers=1, transport=transport)
     assert client.list_batches("vs_1") is None
     assert client.list_batches("vs_2") is None
-    return client.request_count
+    return client.sender.request_count
 
 
 def test_a_list_that_is_not_there_is_asked_for_once_or_never() -> None:

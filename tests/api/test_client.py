@@ -72,7 +72,7 @@ def test_a_429_holds_every_next_request_back() -> None:
     client = client_of(serve, clock)
     client.get_store("vs_1")
     assert clock.waits == [7.0]
-    assert client.throttled_seconds == 7.0
+    assert client.sender.limits.throttled_seconds == 7.0
 
 
 def test_a_garbled_answer_to_a_creating_write_is_a_lost_reply() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.applier.world import Counting, Place, Seen, live
 from tests.support import Clock, Silent
-from vssync.cli.signals import Signals
+from vssync.cli.process import Signals
 from vssync.journal.records import Write
 from vssync.journal.writer import Journal
 from vssync.model.report import Status

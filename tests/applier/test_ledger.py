@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def gone(ledger: UploadLedger) -> None:
     ],
 )
 def test_an_upload_is_in_one_state(moves: tuple[Move, ...], named: list[str], deleted: bool) -> None:
-    ledger = UploadLedger(threading.Lock)
+    ledger = UploadLedger()
     for move in moves:
         move(ledger)
     assert [orphan.detail for orphan in ledger.orphans()] == named
@@ -59,7 +58,7 @@ def test_an_upload_is_in_one_state(moves: tuple[Move, ...], named: list[str], de
 
 @pytest.mark.parametrize(("usable", "taken", "left"), [("file-1", "file-1", ["file-2"]), ("", "new", [])])
 def test_a_spare_is_taken_when_it_is_still_usable(usable: str, taken: str, left: list[str]) -> None:
-    ledger = UploadLedger(threading.Lock)
+    ledger = UploadLedger()
     spares = [UnattachedUpload(file_id, "a.md", 3, "ab", 0) for file_id in ("file-1", "file-2")]
     ledger.open("kb", spares, ())
     assert ledger.obtain("vs_1", FILE, "why", usable.__eq__, lambda: "new") == taken
@@ -67,7 +66,7 @@ def test_a_spare_is_taken_when_it_is_still_usable(usable: str, taken: str, left:
 
 
 def test_an_upload_is_shared_by_stores_and_given_to_none_twice() -> None:
-    ledger, sent = UploadLedger(threading.Lock), iter(["file-1", "file-2", "file-3"])
+    ledger, sent = UploadLedger(), iter(["file-1", "file-2", "file-3"])
     ledger.open("kb", (), [upload_identity(FILE)])
 
     def obtain(store_id: str) -> str:

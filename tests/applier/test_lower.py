@@ -19,8 +19,7 @@ from tests.planner.builders import (
     with_mark,
     without_attributes,
 )
-from vssync.applier.lower import lower
-from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait
+from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait, lower
 from vssync.model.digests import attributes_digest, mark_for, with_key
 from vssync.model.marks import KEY, Mark, Origin, key_digest
 from vssync.model.plan import Action, FileChange, Plan, Reason, StorePlan
@@ -42,7 +41,7 @@ def steps(files: Any, copies: Any, *, settings: dict[str, Any] | None = None, **
 
 
 def puts(lowered: StoreSteps) -> list[Put]:
-    return [put for wave in lowered.waves for put in wave.puts]
+    return [put for wave in lowered.waves for put in wave]
 
 
 def test_an_empty_plan_has_no_steps() -> None:
@@ -154,7 +153,7 @@ def test_a_refused_file_has_no_step() -> None:
 def test_waves_are_cut_in_key_order() -> None:
     files = [desired_file(f"{n}.md", str(n)) for n in range(5)]
     lowered = steps(reversed(files), [], settings={"batch": BatchLimits(size=2, in_flight=3)})
-    assert [[put.key for put in wave.puts] for wave in lowered.waves] == [["0.md", "1.md"], ["2.md", "3.md"], ["4.md"]]
+    assert [[put.key for put in wave] for wave in lowered.waves] == [["0.md", "1.md"], ["2.md", "3.md"], ["4.md"]]
     assert lowered.in_flight == 3
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from tests.applier.world import Place
 from tests.render.builders import small
 from tests.support import Clock
-from vssync.applier.results import DONE, Result, Results
+from vssync.applier.context import DONE, Result, Results
 from vssync.model.report import Outcome, Report, Status
 from vssync.render.json import report_json
 from vssync.render.layout import View
@@ -24,7 +23,7 @@ BAD, LOST = Result(Status.FAILED, "bad", attempts=8), Result(Status.UNKNOWN, "lo
 def outcome(*steps: Result | str | float) -> Outcome:
     """The outcome of one change: a number lets time pass, a text says what happened, a result is recorded."""
     clock = Clock(now=100.0)
-    results = Results(clock.monotonic, threading.Lock())
+    results = Results(clock.monotonic)
     for step in steps:
         if isinstance(step, float):
             clock.now += step

@@ -18,7 +18,7 @@ import httpx
 from tests.support import ENDPOINT, Clock, Silent, mounted
 from vssync.api.connect import connect
 from vssync.applier.context import Watcher
-from vssync.commands.apply import apply_plan, describe_left_over, locked_journal
+from vssync.commands.apply import apply_plan, describe_interrupted_runs, locked_journal
 from vssync.commands.gc import delete_orphans, find_orphans
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session, Settings, load_manifest
@@ -117,7 +117,7 @@ class Place:
 
     def left_over(self) -> str:
         with self.work() as work:
-            return describe_left_over(work)
+            return describe_interrupted_runs(work)
 
     def gc(self, *, suspected: bool = False, delete: bool = False, faults: Sequence[str] = ()) -> tuple[Orphan, ...]:
         with self.work(faults=faults) as work, locked_journal(work) as record:

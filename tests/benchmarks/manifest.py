@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vssync.manifest.build import build_manifest, check_document
-from vssync.manifest.source_map import Documents
+from vssync.manifest.diagnostics import Documents
 from vssync.manifest.yaml_loader import parse_document
 from vssync.sources.load import LoadedManifest, load_sources
 from vssync.sources.schemas import load_schema

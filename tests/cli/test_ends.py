@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from vssync.cli import exit_codes
+from vssync.cli import process
 from vssync.errors import VssyncError
 
 
@@ -19,7 +19,7 @@ def raising(error: Exception) -> NoReturn:
 
 def test_no_message_holds_a_command_of_a_ci_runner(capsys: pytest.CaptureFixture[str]) -> None:
     error = VssyncError("GET /v1/files: 400: no\n::add-mask::x\n  ::error::y ##[error]z")
-    assert exit_codes.run_command(lambda: raising(error)) == 1
+    assert process.run_command(lambda: raising(error)) == 1
     assert capsys.readouterr().err == "vssync: GET /v1/files: 400: no\n: :add-mask::x\n  : :error::y ## [error]z\n"
 
 
@@ -27,7 +27,7 @@ def test_the_traceback_of_a_bug_is_kept_whatever_its_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert exit_codes.run_command(lambda: raising(KeyError("half \ud800"))) == exit_codes.BUG
+    assert process.run_command(lambda: raising(KeyError("half \ud800"))) == process.BUG
     (kept,) = tmp_path.iterdir()
     assert capsys.readouterr().err.endswith(f"The traceback is in {kept}\n")
     assert kept.stat().st_mode & 0o777 == 0o600
@@ -39,7 +39,7 @@ def test_the_traceback_of_a_bug_is_printed_where_no_file_can_be_made(
 ) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     monkeypatch.setattr(tempfile, "NamedTemporaryFile", lambda *_, **__: raising(full))
-    assert exit_codes.run_command(lambda: raising(KeyError("x"))) == exit_codes.BUG
+    assert process.run_command(lambda: raising(KeyError("x"))) == process.BUG
     first, *rest = capsys.readouterr().err.splitlines()
     assert first == "vssync: a bug: KeyError: 'x'. The traceback cannot be saved to a file:"
     assert rest[-1] == "KeyError: 'x'"

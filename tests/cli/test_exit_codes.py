@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["status", "docs/11.md"], 0, "nothing to do"),
         (["status", "docs/99.md"], 64, "neither the manifest nor the store docs has such a file"),
         (["batches"], 0, "No batches in progress"),
-        (["cancel", "vsfb_none"], 1, "no such batch is under way"),
+        (["cancel", "vsfb_none"], 1, "no such batch is in progress"),
         (["destroy"], 3, "--confirm shelf"),
         (["destroy", "--confirm", "rival"], 3, "nothing was written"),
     ],

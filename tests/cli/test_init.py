@@ -62,7 +62,7 @@ def test_a_second_time_is_refused(folder: Path) -> None:
     before = (folder / "vssync.yaml").read_text()
     end = vssync(folder, "init", "--yes", "--provider", "oci")
     assert (end.code, end.out) == (3, "")
-    assert "vssync.yaml: there is a manifest already" in end.err
+    assert "vssync.yaml: exists already" in end.err
     assert "Move it away" in end.err
     assert (folder / "vssync.yaml").read_text() == before
 

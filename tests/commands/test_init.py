@@ -29,7 +29,7 @@ from vssync.providers import PROVIDERS
 from vssync.sources.load import LoadedManifest, load_sources
 
 
-def grown(root: Path, files: Mapping[str, str]) -> Path:
+def write_files(root: Path, files: Mapping[str, str]) -> Path:
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def grown(root: Path, files: Mapping[str, str]) -> Path:
     return root
 
 
-def begun(root: Path, provider: str = "local", paths: tuple[str, ...] = ()) -> LoadedManifest:
+def init_folder(root: Path, provider: str = "local", paths: tuple[str, ...] = ()) -> LoadedManifest:
     """The manifest written for a folder, read back."""
     path = manifest_path(root)
     entries = tuple(map(DraftEntry, paths)) or propose_entries(survey_folder(root), provider)
@@ -69,7 +69,7 @@ TREES: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("tree", TREES)
 def test_it_validates_and_holds_the_documents(tmp_path: Path, tree: str, provider: str) -> None:
-    loaded = begun(grown(tmp_path, TREES[tree]), provider)
+    loaded = init_folder(write_files(tmp_path, TREES[tree]), provider)
     readable = tuple(PROVIDERS[provider].documents)
     wanted = {
         name
@@ -90,19 +90,19 @@ def test_it_validates_and_holds_the_documents(tmp_path: Path, tree: str, provide
     ],
 )
 def test_patterns_a_person_gave(tmp_path: Path, paths: tuple[str, ...], found: list[str], skip: list[str]) -> None:
-    loaded = begun(grown(tmp_path, {"docs/a.md": "a", "docs/b.txt": "", "docs/c.png": "c"}), paths=paths)
+    loaded = init_folder(write_files(tmp_path, {"docs/a.md": "a", "docs/b.txt": "", "docs/c.png": "c"}), paths=paths)
     assert keys(loaded) == found
     assert loaded.manifest.tree["stores"]["docs"].get("skip") == skip
 
 
-def test_the_manifest_itself_may_be_met(tmp_path: Path) -> None:
-    assert keys(begun(grown(tmp_path, {"a.md": "a"}), paths=("*",))) == ["a.md"]
+def test_a_pattern_may_match_the_manifest_itself(tmp_path: Path) -> None:
+    assert keys(init_folder(write_files(tmp_path, {"a.md": "a"}), paths=("*",))) == ["a.md"]
 
 
 def test_what_no_pattern_can_name_is_left_out(tmp_path: Path) -> None:
     os.mkdir(os.fsencode(tmp_path) + b"/\xff")
     (tmp_path / os.fsdecode(b"\xff") / "a.md").write_text("a")
-    assert keys(begun(grown(tmp_path, {"docs/b.md": "b"}))) == ["docs/b.md"]
+    assert keys(init_folder(write_files(tmp_path, {"docs/b.md": "b"}))) == ["docs/b.md"]
 
 
 @pytest.mark.parametrize(
@@ -137,14 +137,14 @@ def test_any_folder_has_a_name(folder: str, suffix: str) -> None:
     ],
 )
 def test_git_ignores_what_lies_beside_the_manifest(tmp_path: Path, text: str, added: str | None) -> None:
-    grown(tmp_path, {".gitignore": text} if text else {})
-    begun(tmp_path)
+    write_files(tmp_path, {".gitignore": text} if text else {})
+    init_folder(tmp_path)
     assert (tmp_path / ".gitignore").read_text() == text + (added or "")
 
 
 def test_the_work_tree_may_ignore_it_already(tmp_path: Path) -> None:
-    grown(tmp_path, {".git/HEAD": "", ".gitignore": ".vssync/\n", "docs/a.md": "a"})
-    begun(tmp_path / "docs")
+    write_files(tmp_path, {".git/HEAD": "", ".gitignore": ".vssync/\n", "docs/a.md": "a"})
+    init_folder(tmp_path / "docs")
     assert not (tmp_path / "docs" / ".gitignore").exists()
 
 
@@ -162,14 +162,14 @@ def test_a_gitignore_that_git_does_not_read_is_not_written(tmp_path: Path, kind:
         (folder / ".gitignore").symlink_to(outside)
     found = kind.removeprefix("dangling ")
     with pytest.raises(VssyncError, match=rf"\.gitignore: is a {found}, which git does not read; nothing was written"):
-        begun(folder)
+        init_folder(folder)
     assert not (folder / "vssync.yaml").exists()
     assert not outside.exists() or outside.read_text() == ".vssync/\n"
 
 
 def test_a_manifest_is_never_overwritten(tmp_path: Path) -> None:
-    grown(tmp_path, {"vssync.yaml": "mine"})
-    with pytest.raises(Refused, match=r"vssync\.yaml: there is a manifest already"):
+    write_files(tmp_path, {"vssync.yaml": "mine"})
+    with pytest.raises(Refused, match=r"vssync\.yaml: exists already"):
         manifest_path(tmp_path)
 
 
@@ -184,7 +184,7 @@ def test_where_no_manifest_can_be_written(tmp_path: Path, name: str, kind: type[
 @pytest.mark.parametrize(
     ("name", "path", "words"), [("a b", "*.md", "--name a b"), ("ab", "../x", "--path ../x"), ("ab", "/x", "absolute")]
 )
-def test_what_cannot_be_is_said_before_anything_is_written(tmp_path: Path, name: str, path: str, words: str) -> None:
+def test_invalid_input_is_refused_before_anything_is_written(tmp_path: Path, name: str, path: str, words: str) -> None:
     with pytest.raises(UsageProblem, match=words):
         draft_manifest(tmp_path / "vssync.yaml", name, "local", {}, (DraftEntry(path),))
     assert list(tmp_path.iterdir()) == []

@@ -25,10 +25,10 @@ def plan(*stores: StorePlan) -> Plan:
     return Plan("kb/prod", ServiceSpec(), stores)
 
 
-def test_every_form_tells_the_same() -> None:
+def test_every_format_has_the_same_values() -> None:
     planned = plan(store(), store("faq-2", id="vs_2", name="the FAQ"))
-    told = json.loads(output_json(planned))["stores"]
-    assert told["faq-2"] == {"id": "vs_2", "name": "the FAQ", "files": 3, "digest": DIGEST, "current": True}
+    stores = json.loads(output_json(planned))["stores"]
+    assert stores["faq-2"] == {"id": "vs_2", "name": "the FAQ", "files": 3, "digest": DIGEST, "current": True}
     assert output_id(planned) == "vs_1\nvs_2"
     assert output_github(planned).splitlines()[3:] == [
         "faq_2_id=vs_2",
@@ -42,12 +42,12 @@ def test_every_form_tells_the_same() -> None:
     assert "  id      vs_2\n  name    the FAQ\n" in output_text(planned)
 
 
-def test_a_store_that_left_the_manifest_is_not_told() -> None:
+def test_a_store_that_left_the_manifest_is_left_out() -> None:
     assert store_outputs(plan(StorePlan("old", "old", "vs_0"))) == ()
 
 
 @pytest.mark.parametrize(
-    ("planned", "says"),
+    ("planned", "message"),
     [
         (store(id=""), "does not exist yet"),
         (store(id="", action=Action.CREATE), "does not exist yet"),
@@ -56,9 +56,9 @@ def test_a_store_that_left_the_manifest_is_not_told() -> None:
     ],
 )
 @pytest.mark.parametrize("form", [output_text, output_json, output_id, output_dotenv, output_github])
-def test_a_store_nobody_can_search_is_an_error(form: object, planned: StorePlan, says: str) -> None:
+def test_a_store_nobody_can_search_is_an_error(form: object, planned: StorePlan, message: str) -> None:
     assert callable(form)
-    with pytest.raises(VssyncError, match=f"^docs: .*{says}"):
+    with pytest.raises(VssyncError, match=f"^docs: .*{message}"):
         form(plan(planned))
 
 
@@ -76,7 +76,7 @@ def test_a_store_nobody_can_search_is_an_error(form: object, planned: StorePlan,
     ],
 )
 def test_current_means_that_nothing_is_left_to_do(planned: StorePlan, current: bool) -> None:
-    assert [known.current for known in store_outputs(plan(planned))] == [current]
+    assert [output.current for output in store_outputs(plan(planned))] == [current]
 
 
 def test_keys_that_would_share_a_name_are_an_error() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from vssync.commands.render import trace_files
 from vssync.errors import UsageProblem
-from vssync.manifest.explain import effective_tree
+from vssync.manifest.resolve import effective_tree
 from vssync.manifest.yaml_loader import parse_document
 from vssync.render.manifest import manifest_json, manifest_yaml
 from vssync.sources.load import LoadedManifest, load_sources

@@ -15,7 +15,7 @@ import yaml
 from vssync.cli.main import cli
 from vssync.commands.render import trace_files
 from vssync.manifest.build import build_manifest, check_document
-from vssync.manifest.source_map import Documents
+from vssync.manifest.diagnostics import Documents
 from vssync.manifest.yaml_loader import parse_document
 from vssync.render.manifest import manifest_yaml
 from vssync.sources.load import load_sources

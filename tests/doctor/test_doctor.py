@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.doctor.test_trial import COMPARTMENT, KEY, PROJECT, USUAL, service_of
+from tests.doctor.test_write_probes import COMPARTMENT, KEY, PROJECT, USUAL, service_of
 from tests.local.serving import on_a_port
 from tests.support import Clock, client_of
 from vssync.api.connect import connect
@@ -33,21 +33,21 @@ def manifest(folder: Path, service: str) -> None:
 
 def examined(folder: Path, *, write: bool = False, **environment: str) -> tuple[Diagnosis, dict[str, Finding]]:
     settings = Settings(manifest=str(folder), environment={"VSSYNC_ALLOW_HOSTS": "127.0.0.1", **environment})
-    told: list[Finding] = []
+    findings: list[Finding] = []
     loaded = load_manifest(settings, hashed=False)
-    diagnosis = examine(settings, loaded, told.append, write=write, clock=Clock())
-    assert KEY not in "\n".join(finding_text(finding, 80) for finding in told)
-    return diagnosis, {finding.topic: finding for finding in told}
+    diagnosis = examine(settings, loaded, findings.append, write=write, clock=Clock())
+    assert KEY not in "\n".join(finding_text(finding, 80) for finding in findings)
+    return diagnosis, {finding.topic: finding for finding in findings}
 
 
-def verdicts(findings: dict[str, Finding]) -> dict[str, str]:
-    return {topic: str(finding.verdict) for topic, finding in findings.items() if finding.verdict is not FindingKind.OK}
+def kinds(findings: dict[str, Finding]) -> dict[str, str]:
+    return {topic: str(finding.kind) for topic, finding in findings.items() if finding.kind is not FindingKind.OK}
 
 
 def test_the_embedded_service_is_well(tmp_path: Path) -> None:
     manifest(tmp_path, "{provider: local}")
     diagnosis, findings = examined(tmp_path, write=True)
-    assert (diagnosis.capabilities, diagnosis.left, verdicts(findings)) == (USUAL, False, {})
+    assert (diagnosis.capabilities, diagnosis.left, kinds(findings)) == (USUAL, False, {})
 
 
 @pytest.mark.parametrize(
@@ -63,20 +63,18 @@ def test_each_provider_over_a_port(tmp_path: Path, provider: str, warned: dict[s
         make_store(tmp_path)
         diagnosis, findings = examined(tmp_path, write=True, VSSYNC_API_KEY=KEY)
     assert diagnosis.capabilities is not None
-    assert {
-        topic: verdict for topic, verdict in verdicts(findings).items() if topic in ("connection", "list batches")
-    } == warned
-    assert findings["identity"].said == "bearer key from VSSYNC_API_KEY"
-    assert findings["credential"].said == "accepted"
-    assert findings["project"].verdict is FindingKind.OK
-    assert findings["clock"].verdict is FindingKind.OK
-    assert "127.0.0.1" in findings["connection"].said
+    assert {topic: kind for topic, kind in kinds(findings).items() if topic in ("connection", "list batches")} == warned
+    assert findings["identity"].text == "bearer key from VSSYNC_API_KEY"
+    assert findings["credential"].text == "accepted"
+    assert findings["project"].kind is FindingKind.OK
+    assert findings["clock"].kind is FindingKind.OK
+    assert "127.0.0.1" in findings["connection"].text
 
 
 def make_store(folder: Path) -> None:
     settings = Settings(manifest=str(folder), environment={"VSSYNC_API_KEY": KEY, "VSSYNC_ALLOW_HOSTS": "127.0.0.1"})
-    with open_session(settings, load_manifest(settings, hashed=False), clock=Clock()) as work:
-        work.client.create_store({"name": "docs"})
+    with open_session(settings, load_manifest(settings, hashed=False), clock=Clock()) as session:
+        session.client.create_store({"name": "docs"})
 
 
 def test_a_wrong_key_is_one_failure_with_a_way_out(tmp_path: Path) -> None:
@@ -84,12 +82,12 @@ def test_a_wrong_key_is_one_failure_with_a_way_out(tmp_path: Path) -> None:
     with live as service, on_a_port(service) as url:
         manifest(tmp_path, f"{{provider: openai, data_url: '{url}'}}")
         diagnosis, findings = examined(tmp_path, write=True, VSSYNC_API_KEY=KEY)
-    assert verdicts(findings) == {"credential": "failed"}
+    assert kinds(findings) == {"credential": "failed"}
     assert diagnosis.capabilities is None
 
 
 @pytest.mark.parametrize(
-    ("service", "environment", "topic", "said"),
+    ("service", "environment", "topic", "text"),
     [
         ("{provider: compatible}", {}, "service", "data_url"),
         ("{provider: compatible, data_url: 'https://elsewhere.example/v1'}", {}, "service", "--allow-host"),
@@ -103,12 +101,12 @@ def test_a_wrong_key_is_one_failure_with_a_way_out(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_begin_says_why(
-    tmp_path: Path, service: str, environment: dict[str, str], topic: str, said: str
+    tmp_path: Path, service: str, environment: dict[str, str], topic: str, text: str
 ) -> None:
     manifest(tmp_path, service)
     _, findings = examined(tmp_path, write=True, **environment)
-    assert verdicts(findings) == {topic: "failed"}
-    assert said in findings[topic].said
+    assert kinds(findings) == {topic: "failed"}
+    assert text in findings[topic].text
 
 
 NOW = 1785542400.0
@@ -125,10 +123,10 @@ def oci(
     manifest(folder, f"{{provider: oci, region: us-chicago-1, project: '{project}', compartment: '{COMPARTMENT}'}}")
     settings = Settings(manifest=str(folder), environment={"VSSYNC_API_KEY": KEY})
     loaded = load_manifest(settings, hashed=False)
-    told: list[Finding] = []
-    with open_session(settings, loaded, clock=Clock()) as work:
-        run_read_probes(replace(work, client=client_of(answer, clock)), told.append, clock.monotonic)
-    return {finding.topic: finding for finding in told}
+    findings: list[Finding] = []
+    with open_session(settings, loaded, clock=Clock()) as session:
+        run_read_probes(replace(session, client=client_of(answer, clock)), findings.append, clock.monotonic)
+    return {finding.topic: finding for finding in findings}
 
 
 STORE = {"id": "vs_1", "name": "docs", "created_at": 1, "status": "completed"}
@@ -145,7 +143,7 @@ def hidden(request: httpx.Request) -> httpx.Response:
 
 def test_a_listed_store_that_answers_404_is_a_permission(tmp_path: Path) -> None:
     findings = oci(tmp_path, hidden)
-    assert findings["list files"].verdict is FindingKind.FAILED
+    assert findings["list files"].kind is FindingKind.FAILED
     assert any(
         line.startswith("Allow any-user to manage generative-ai-family") for line in findings["list files"].way_out
     )
@@ -158,7 +156,7 @@ def test_a_new_store_that_answers_404_is_only_new(tmp_path: Path) -> None:
         rows = [{**STORE, "created_at": 1785542390}] if answer.json().get("data") else []
         return httpx.Response(200, headers=DATE, json={"data": rows}) if answer.status_code == 200 else answer
 
-    assert oci(tmp_path, new)["list files"].verdict is FindingKind.WARNING
+    assert oci(tmp_path, new)["list files"].kind is FindingKind.WARNING
 
 
 @pytest.mark.parametrize(
@@ -173,15 +171,15 @@ def test_a_refusal_of_the_data_address(tmp_path: Path, status: int, message: str
         return httpx.Response(status, headers=DATE, json={"code": str(status), "message": message})
 
     findings = oci(tmp_path, refuse)
-    assert [topic for topic, found in findings.items() if found.verdict is FindingKind.FAILED] == [topic]
-    assert message in findings[topic].said
+    assert [topic for topic, found in findings.items() if found.kind is FindingKind.FAILED] == [topic]
+    assert message in findings[topic].text
     assert findings[topic].way_out == ()  # no policy is missing
 
 
 def test_a_project_of_another_region_is_seen_in_its_ocid(tmp_path: Path) -> None:
     finding = oci(tmp_path, hidden, PROJECT.replace("us-chicago-1", "ap-osaka-1"))["project"]
-    assert finding.verdict is FindingKind.FAILED
-    assert "ap-osaka-1" in finding.said
+    assert finding.kind is FindingKind.FAILED
+    assert "ap-osaka-1" in finding.text
 
 
 @pytest.mark.parametrize(
@@ -193,16 +191,16 @@ def test_the_region_of_an_ocid(ocid: str, region: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("off", "verdict"),
+    ("off", "kind"),
     [(0, FindingKind.OK), (-59, FindingKind.OK), (200, FindingKind.WARNING), (-4000, FindingKind.WARNING)],
 )
-def test_the_clock_is_compared(tmp_path: Path, off: int, verdict: FindingKind) -> None:
+def test_the_clock_is_compared(tmp_path: Path, off: int, kind: FindingKind) -> None:
     def shifted(request: httpx.Request) -> httpx.Response:
         answer = hidden(request)
         answer.headers["date"] = formatdate(NOW + off, usegmt=True)
         return answer
 
-    assert oci(tmp_path, shifted)["clock"].verdict is verdict
+    assert oci(tmp_path, shifted)["clock"].kind is kind
 
 
 @pytest.mark.parametrize("patient", ["/vector_stores", "/files"])
@@ -218,7 +216,7 @@ def test_time_spent_on_retries_is_no_fault_of_the_clock(tmp_path: Path, patient:
         answer.headers["date"] = formatdate(clock.now, usegmt=True)
         return answer
 
-    assert oci(tmp_path, throttled, clock=clock)["clock"].verdict is FindingKind.OK
+    assert oci(tmp_path, throttled, clock=clock)["clock"].kind is FindingKind.OK
 
 
 def test_the_other_address_is_offered_when_it_lists_stores(tmp_path: Path) -> None:
@@ -231,11 +229,11 @@ def test_the_other_address_is_offered_when_it_lists_stores(tmp_path: Path) -> No
         tmp_path, "{provider: compatible, data_url: 'http://localhost:1/v1', control_url: 'http://localhost:1/v2'}"
     )
     settings = Settings(manifest=str(tmp_path))
-    told: list[Finding] = []
-    with open_session(settings, load_manifest(settings), clock=Clock()) as work:
-        client = connect(work.endpoint, auth=None, clock=Clock(), workers=1, transport=httpx.MockTransport(answer))
-        assert run_read_probes(replace(work, client=client), told.append, time.time) is None
-    assert "control_url: http://localhost:1/v1" in " ".join(told[-1].way_out)
+    findings: list[Finding] = []
+    with open_session(settings, load_manifest(settings), clock=Clock()) as session:
+        client = connect(session.endpoint, auth=None, clock=Clock(), workers=1, transport=httpx.MockTransport(answer))
+        assert run_read_probes(replace(session, client=client), findings.append, time.time) is None
+    assert "control_url: http://localhost:1/v1" in " ".join(findings[-1].way_out)
 
 
 def test_lines_to_copy_are_not_broken_and_nothing_steers_the_terminal() -> None:

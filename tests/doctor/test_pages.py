@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from vssync.api.rate_limit import rates
-from vssync.commands.doctor import policies
+from vssync.commands.doctor.finding import POLICY_SUBJECTS, policy_statement
 from vssync.endpoints import Caller, resolve_endpoint
 from vssync.manifest.build import build_manifest, check_document
-from vssync.manifest.source_map import Documents
+from vssync.manifest.diagnostics import Documents
 from vssync.manifest.yaml_loader import parse_document
 from vssync.model.state import Capabilities
 from vssync.providers import PROVIDERS, Bucket
@@ -46,7 +46,7 @@ def test_each_manifest_finds_its_endpoint(page: str, text: str) -> None:
 
 def test_the_policy_lines_are_those_doctor_prints() -> None:
     shown = re.findall(r"^Allow .*$", PAGES["oci"], re.MULTILINE)
-    assert sorted(shown) == sorted({policies.statement(kind, "") for kind in policies.KINDS})
+    assert sorted(shown) == sorted({policy_statement(kind, "") for kind in POLICY_SUBJECTS})
 
 
 @pytest.mark.parametrize("provider", ["oci", "openai"])

@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.loopback import Got, Loopback, Sent, listening, said
 from tests.auth.builders import section, write_home
-from tests.doctor.test_trial import COMPARTMENT, PROJECT
+from tests.doctor.test_write_probes import COMPARTMENT, PROJECT
 from tests.support import Clock
 from vssync.commands.doctor.examine import examine
 from vssync.commands.doctor.finding import Finding, FindingKind
@@ -48,20 +48,20 @@ def examined(folder: Path, answers: dict[str, Any]) -> tuple[dict[str, Finding],
             "stores: {docs: {files: [{path: '*.md'}]}}\n"
         )
         settings = Settings(manifest=str(folder), environment=write_home(folder / "home", {"DEFAULT": section()}))
-        told: list[Finding] = []
-        examine(settings, load_manifest(settings, hashed=False), told.append, clock=Clock())
-    return {finding.topic: finding for finding in told}, place
+        findings: list[Finding] = []
+        examine(settings, load_manifest(settings, hashed=False), findings.append, clock=Clock())
+    return {finding.topic: finding for finding in findings}, place
 
 
 def test_all_is_well_and_every_request_is_signed(tmp_path: Path) -> None:
     findings, place = examined(tmp_path, FINE)
     topics = ("project state", "API keys", "connectors", "credential", "project", "list stores", "list files")
-    assert {topic: str(findings[topic].verdict) for topic in topics} == dict.fromkeys(topics, "ok")
-    assert findings["identity"].said.startswith("signing key of profile DEFAULT")
+    assert {topic: str(findings[topic].kind) for topic in topics} == dict.fromkeys(topics, "ok")
+    assert findings["identity"].text.startswith("signing key of profile DEFAULT")
     assert all(got.headers["authorization"].startswith("Signature ") for got in place.got)
     asked = [urlsplit(got.target).path for got in place.got]
     assert {f"/20231130{path}" for path in FINE} <= set(asked)
-    assert "PRIVATE KEY" not in " ".join(finding.said for finding in findings.values())
+    assert "PRIVATE KEY" not in " ".join(finding.text for finding in findings.values())
 
 
 KEY = {"keyName": "ci", "state": "ACTIVE"}
@@ -69,7 +69,7 @@ CONNECTOR = {"displayName": "mirror", "vectorStoreId": "vs_1", "lifecycleState":
 
 
 @pytest.mark.parametrize(
-    ("path", "answer", "topic", "verdict", "words"),
+    ("path", "answer", "topic", "kind", "words"),
     [
         (f"/generativeAiProjects/{PROJECT}", {"lifecycleState": "DELETED"}, "project state", "failed", "DELETED"),
         (
@@ -99,10 +99,10 @@ CONNECTOR = {"displayName": "mirror", "vectorStoreId": "vs_1", "lifecycleState":
     ],
 )
 def test_what_the_management_api_tells(
-    tmp_path: Path, *, path: str, answer: Any, topic: str, verdict: str, words: str
+    tmp_path: Path, *, path: str, answer: Any, topic: str, kind: str, words: str
 ) -> None:
     findings, _ = examined(tmp_path, {**FINE, path: answer})
-    assert (str(findings[topic].verdict), words in findings[topic].said) == (verdict, True), findings[topic]
+    assert (str(findings[topic].kind), words in findings[topic].text) == (kind, True), findings[topic]
 
 
 def test_a_connector_that_feeds_a_store_of_ours_is_the_likeliest_accident(tmp_path: Path) -> None:
@@ -110,5 +110,5 @@ def test_a_connector_that_feeds_a_store_of_ours_is_the_likeliest_accident(tmp_pa
     stores = {"data": [owned], "has_more": False}
     answers = {**FINE, "/openai/v1/vector_stores": stores, "/vectorStoreConnectors": {"items": [CONNECTOR]}}
     findings, _ = examined(tmp_path, answers)
-    assert findings["connectors"].verdict is FindingKind.WARNING
-    assert "mirror mirrors a bucket into docs (vs_1)" in findings["connectors"].said
+    assert findings["connectors"].kind is FindingKind.WARNING
+    assert "mirror mirrors a bucket into docs (vs_1)" in findings["connectors"].text

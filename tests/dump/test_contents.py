@@ -18,17 +18,17 @@ NEWER = {"object": "vector_store.file_content.page", "data": [{"type": "text", "
 @pytest.mark.parametrize(("answer", "text"), [(OLDER, "one two"), (NEWER, "one two"), ({"data": []}, "")])
 def test_both_shapes_of_a_text(answer: dict[str, Any], text: str) -> None:
     reader = ContentReader(client_of(lambda _: httpx.Response(200, json=answer)), "vs_1")
-    assert reader.text("f1") == text
+    assert reader.read_text("f1") == text
 
 
 def test_a_text_without_parts_is_an_error() -> None:
     with pytest.raises(ServiceError, match="content without its parts"):
-        ContentReader(client_of(lambda _: httpx.Response(200, json={})), "vs_1").text("f1")
+        ContentReader(client_of(lambda _: httpx.Response(200, json={})), "vs_1").read_text("f1")
 
 
 def test_bytes_come_as_they_are() -> None:
     content = b"\xff\xfe{not json"
-    assert ContentReader(client_of(lambda _: httpx.Response(200, content=content)), "vs_1").content("f1") == content
+    assert ContentReader(client_of(lambda _: httpx.Response(200, content=content)), "vs_1").read_bytes("f1") == content
 
 
 @pytest.mark.parametrize(("status", "asked"), [(400, 1), (403, 1), (404, 3)])
@@ -40,10 +40,10 @@ def test_a_refusal_is_taken_for_all_but_an_absence_is_not(status: int, asked: in
         return httpx.Response(status, json={"error": {"message": "no"}})
 
     reader = ContentReader(client_of(answer), "vs_1")
-    assert [reader.content(file_id) for file_id in ("f1", "f2", "f3")] == [None, None, None]
+    assert [reader.read_bytes(file_id) for file_id in ("f1", "f2", "f3")] == [None, None, None]
     assert len(seen) == asked
 
 
 def test_a_service_in_trouble_is_no_refusal() -> None:
     with pytest.raises(ServiceError):
-        ContentReader(client_of(lambda _: httpx.Response(500)), "vs_1").content("f1")
+        ContentReader(client_of(lambda _: httpx.Response(500)), "vs_1").read_bytes("f1")

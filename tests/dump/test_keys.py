@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.commands.dump.keys import free_key, label, local_name
+from vssync.commands.dump.entries import free_key, local_name
+from vssync.commands.init import make_label
 from vssync.manifest.globs import NEVER_READ
 from vssync.manifest.schema import LABEL_PATTERN
 
@@ -50,4 +51,4 @@ def test_a_taken_name_gets_the_id_before_it() -> None:
 
 @given(st.text(max_size=100))
 def test_a_label_is_a_label(text: str) -> None:
-    assert LABEL_PATTERN.fullmatch(label(text, "store"))
+    assert LABEL_PATTERN.fullmatch(make_label(text, "store"))

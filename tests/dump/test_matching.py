@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from vssync.commands.dump.matching import Comparison, LocalMatch, candidate_paths, match_files, template_for
-from vssync.commands.dump.seen import Confidence, RemoteFile
+from vssync.commands.dump.matching import (
+    Comparison,
+    Confidence,
+    LocalMatch,
+    RemoteFile,
+    candidate_paths,
+    match_files,
+    template_for,
+)
 from vssync.manifest.globs import FoundFile
 
-SAME, TEXT, OTHER = Comparison(Confidence.BYTES), Comparison(Confidence.TEXT), Comparison(other=True)
+SAME, TEXT, OTHER = Comparison(Confidence.BYTES), Comparison(Confidence.TEXT), Comparison(differs=True)
 
 
 def live(id: str = "f1", name: str = "a.md", size: int = 5) -> RemoteFile:
@@ -16,7 +23,7 @@ def live(id: str = "f1", name: str = "a.md", size: int = 5) -> RemoteFile:
 
 
 @pytest.mark.parametrize(
-    ("seen", "local", "possible"),
+    ("files", "local", "candidates"),
     [
         ((live(),), ("a.md",), {"f1": ("a.md",)}),
         ((live(),), ("docs/a.md",), {"f1": ("docs/a.md",)}),  # by its last name
@@ -29,17 +36,19 @@ def live(id: str = "f1", name: str = "a.md", size: int = 5) -> RemoteFile:
         ((live(name="a.exe"),), ("a.exe",), {}),  # no manifest for this provider may choose it
     ],
 )
-def test_candidates(seen: tuple[RemoteFile, ...], local: tuple[str, ...], possible: dict[str, tuple[str, ...]]) -> None:
-    assert candidate_paths(seen, [FoundFile(path, 5) for path in local], "openai") == possible
+def test_candidates(
+    files: tuple[RemoteFile, ...], local: tuple[str, ...], candidates: dict[str, tuple[str, ...]]
+) -> None:
+    assert candidate_paths(files, [FoundFile(path, 5) for path in local], "openai") == candidates
 
 
 def test_an_empty_file_or_one_in_trouble_is_no_candidate() -> None:
-    assert candidate_paths([live(size=0)], [FoundFile("a.md", 0)], "local") == {}
-    assert candidate_paths([live()], [FoundFile("a.md", 5, "is a link that leads nowhere")], "local") == {}
+    assert candidate_paths((live(size=0),), [FoundFile("a.md", 0)], "local") == {}
+    assert candidate_paths((live(),), [FoundFile("a.md", 5, "is a link that leads nowhere")], "local") == {}
 
 
 @pytest.mark.parametrize(
-    ("paths", "verdicts", "match"),
+    ("paths", "comparisons", "match"),
     [
         (("a.md",), {}, LocalMatch("a.md", "${path}", Confidence.SIZE)),
         (("d/a.md",), {"d/a.md": SAME}, LocalMatch("d/a.md", "${name}", Confidence.BYTES)),
@@ -52,16 +61,16 @@ def test_an_empty_file_or_one_in_trouble_is_no_candidate() -> None:
         (("a.md", "d/a.md"), {"a.md": SAME, "d/a.md": TEXT}, LocalMatch("a.md", "${path}", Confidence.BYTES)),
     ],
 )
-def test_content_goes_before_names(
-    paths: tuple[str, ...], verdicts: dict[str, Comparison], match: LocalMatch | None
+def test_content_takes_precedence_over_names(
+    paths: tuple[str, ...], comparisons: dict[str, Comparison], match: LocalMatch | None
 ) -> None:
-    judged = {("f1", path): verdict for path, verdict in verdicts.items()}
-    assert match_files([live()], {"f1": paths}, judged).get("f1") == match
+    compared = {("f1", path): comparison for path, comparison in comparisons.items()}
+    assert match_files([live()], {"f1": paths}, compared).get("f1") == match
 
 
 def test_two_live_files_never_share_a_local_one() -> None:
-    possible = {"f1": ("a.md",), "f2": ("a.md",)}
-    assert match_files([live(), live("f2")], possible, {("f1", "a.md"): SAME}) == {}
+    candidates = {"f1": ("a.md",), "f2": ("a.md",)}
+    assert match_files([live(), live("f2")], candidates, {("f1", "a.md"): SAME}) == {}
 
 
 @pytest.mark.parametrize(

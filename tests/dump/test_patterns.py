@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.commands.dump.patterns import cover_with_patterns, literal
+from vssync.commands.dump.deduplicate import cover_with_patterns, literal_pattern
 from vssync.manifest.globs import compile_pattern, pattern_problem
 
 DOCS = ("docs/a.md", "docs/b.md", "docs/api/c.md", "docs/api/d.html", "top.md")
@@ -50,7 +50,7 @@ def test_each_wanted_name_is_matched_once_and_no_other(wanted: set[str], others:
 
 @given(PATHS)
 def test_a_literal_is_a_pattern_that_means_itself(path: str) -> None:
-    pattern = literal(path)
+    pattern = literal_pattern(path)
     assert pattern_problem(pattern) is None
     assert compile_pattern(pattern).matches(path)
     assert not compile_pattern(pattern).matches(f"{path}x")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.test_trial import COMPARTMENT, PROJECT, service_of
+from tests.doctor.test_write_probes import COMPARTMENT, PROJECT, service_of
 from tests.local.serving import on_a_port
 from tests.support import Clock, Silent
 from vssync.api.parse import AttachmentEntry
@@ -29,13 +29,15 @@ def spec(provider: str, url: str) -> ServiceSpec:
     return ServiceSpec("oci", "us-chicago-1", PROJECT, COMPARTMENT, data_url=data, control_url=control, auth="bearer")
 
 
-def fill(line: Connection) -> None:
+def fill(connection: Connection) -> None:
     """What a script leaves: attributes, chunking of its own, no mark."""
-    store = line.client.create_store({"name": "help"})
+    store = connection.client.create_store({"name": "help"})
     for number, (name, content) in enumerate(PAGES.items()):
-        upload = line.client.upload_file(io.BytesIO(content), name)
-        line.client.attach_file(store.id, AttachmentEntry(upload.id, {"lang": "en", "n": number}, Chunking(400, 100)))
-    line.client.list_files(store.id)  # the local service works when somebody looks
+        upload = connection.client.upload_file(io.BytesIO(content), name)
+        connection.client.attach_file(
+            store.id, AttachmentEntry(upload.id, {"lang": "en", "n": number}, Chunking(400, 100))
+        )
+    connection.client.list_files(store.id)  # the local service works when somebody looks
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def fill(line: Connection) -> None:
     [
         ("openai", "openai", "max_chunk_size_tokens: 400"),
         ("compatible", "compatible", "max_chunk_size_tokens: 400"),
-        ("oci", "oci,unsettled=0", "# The service does not tell the chunking of 2 files"),
+        ("oci", "oci,unsettled=0", "# The service does not report the chunking of 2 files"),
     ],
 )
 def test_it_is_taken_over_and_then_as_the_manifest_says(
@@ -57,16 +59,16 @@ def test_it_is_taken_over_and_then_as_the_manifest_says(
         (tmp_path / "docs" / name).write_bytes(content)
     with service_of(tmp_path, spoken) as service, on_a_port(service) as url:
         wanted = spec(provider, url)
-        with open_connection(settings, wanted, tmp_path, clock=Clock()) as line:
-            fill(line)
+        with open_connection(settings, wanted, tmp_path, clock=Clock()) as connection:
+            fill(connection)
             text = dump_store(
-                line, wanted, DumpRequest("help", "kb", tmp_path / "vssync.yaml", match=tmp_path / "docs")
+                connection, wanted, DumpRequest("help", "kb", tmp_path / "vssync.yaml", match=tmp_path / "docs")
             )
         (tmp_path / "vssync.yaml").write_text(text)
-        with open_session(settings, load_manifest(settings), clock=Clock()) as work:
-            planned = make_plan_now(work, Options(adopt=True))
+        with open_session(settings, load_manifest(settings), clock=Clock()) as session:
+            planned = make_plan_now(session, Options(adopt=True))
             assert {change.action for change in planned.changes()} == {Action.ADOPT}
-            assert apply_plan(work, planned, Silent()).converged
-            assert make_plan_now(work, Options()).empty
+            assert apply_plan(session, planned, Silent()).converged
+            assert make_plan_now(session, Options()).empty
     assert "docs/**/*.md" in text
     assert chunking in text

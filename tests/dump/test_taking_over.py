@@ -18,8 +18,8 @@ from vssync.api.connect import connect
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
 from vssync.commands.dump.contents import ContentReader, DownloadTarget, download_files
+from vssync.commands.dump.matching import RemoteFile
 from vssync.commands.dump.run import DumpRequest, dump_store
-from vssync.commands.dump.seen import RemoteFile
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Connection
 from vssync.errors import Refused, UsageProblem
@@ -41,7 +41,7 @@ FILES: Mapping[str, tuple[bytes, Attributes]] = {
 
 
 @contextmanager
-def line_to(folder: Path, faults: Sequence[str] = ()) -> Iterator[Connection]:
+def connected_to(folder: Path, faults: Sequence[str] = ()) -> Iterator[Connection]:
     clock = Clock()
     service = app.open_service(folder / ".vssync/local", clock=clock.monotonic)
     transport = LocalTransport(with_faults(service, faults, FaultContext(sleep=clock.sleep, clock=clock.monotonic)))
@@ -61,10 +61,10 @@ def put(client: Client, store: str, name: str, content: bytes, attributes: Attri
 
 
 def made_by_hand(folder: Path, files: Mapping[str, tuple[bytes, Attributes]] = FILES, **settings: Any) -> None:
-    with line_to(folder) as line:
-        store = line.client.create_store({"name": "help", **settings})
+    with connected_to(folder) as connection:
+        store = connection.client.create_store({"name": "help", **settings})
         for name, (content, attributes) in files.items():
-            put(line.client, store.id, name, content, attributes)
+            put(connection.client, store.id, name, content, attributes)
 
 
 def written(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -73,23 +73,23 @@ def written(folder: Path, files: Mapping[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
-def take(folder: Path, faults: Sequence[str] = (), store: str = "help", **given: Path) -> str:
+def dump_into(folder: Path, faults: Sequence[str] = (), store: str = "help", **given: Path) -> str:
     """Dumps into the folder's manifest."""
-    with line_to(folder, faults) as line:
-        text = dump_store(line, ServiceSpec(), DumpRequest(store, "kb", folder / "vssync.yaml", **given))
+    with connected_to(folder, faults) as connection:
+        text = dump_store(connection, ServiceSpec(), DumpRequest(store, "kb", folder / "vssync.yaml", **given))
     (folder / "vssync.yaml").write_text(text)
     return text
 
 
 def adopts_and_converges(folder: Path, files: int = len(FILES)) -> None:
-    with open_test_session(folder) as (work, recorder):
-        planned = make_plan_now(work, Options(adopt=True))
+    with open_test_session(folder) as (session, recorder):
+        planned = make_plan_now(session, Options(adopt=True))
         assert {change.action for change in planned.changes()} == {Action.ADOPT}
         assert sum(len(store.files) for store in planned.stores) == files
-        assert apply_plan(work, planned, Silent()).converged
+        assert apply_plan(session, planned, Silent()).converged
         assert not [path for method, path in recorder.writes if method == "DELETE" or path.endswith("/files")]
-    with open_test_session(folder) as (work, recorder):
-        assert make_plan_now(work, Options()).empty
+    with open_test_session(folder) as (session, recorder):
+        assert make_plan_now(session, Options()).empty
         assert recorder.writes == []
 
 
@@ -99,7 +99,7 @@ def local_copies(**changed: bytes) -> dict[str, bytes]:
 
 def test_by_id(tmp_path: Path) -> None:
     made_by_hand(tmp_path, metadata={"team": "docs"})
-    text = take(tmp_path)
+    text = dump_into(tmp_path)
     assert "#   3 files: by id" in text
     assert text.count("- file_id:") == 3
     assert text.count("lang: en") == 1
@@ -107,14 +107,14 @@ def test_by_id(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("faults", "sure"),
+    ("faults", "confidence"),
     [((), "the same bytes"), (CLOSED, "the same text, as the service read it"), (SHUT, "by name and size")],
 )
-def test_by_local_path(tmp_path: Path, faults: Sequence[str], sure: str) -> None:
+def test_by_local_path(tmp_path: Path, faults: Sequence[str], confidence: str) -> None:
     made_by_hand(tmp_path)
     written(tmp_path, local_copies())
-    text = take(tmp_path, faults, match=tmp_path / "docs")
-    assert f"#   3 files: {sure}" in text
+    text = dump_into(tmp_path, faults, match=tmp_path / "docs")
+    assert f"#   3 files: {confidence}" in text
     plain = text.replace('"', "")
     assert "- path: docs/**/*.{md,txt}" in plain
     assert "filename: ${name}" in plain
@@ -124,7 +124,7 @@ def test_by_local_path(tmp_path: Path, faults: Sequence[str], sure: str) -> None
 def test_a_file_with_other_content_stays_by_id(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
     written(tmp_path, local_copies(intro=b"# Intro\nHallo.\n"))
-    text = take(tmp_path, match=tmp_path)
+    text = dump_into(tmp_path, match=tmp_path)
     assert "#   2 files: the same bytes\n#   1 file: by id\n" in text
     assert "- path: docs/intro.md" not in text
     adopts_and_converges(tmp_path)
@@ -132,14 +132,14 @@ def test_a_file_with_other_content_stays_by_id(tmp_path: Path) -> None:
 
 def test_downloads(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
-    take(tmp_path, download=tmp_path / "docs")
+    dump_into(tmp_path, download=tmp_path / "docs")
     assert (tmp_path / "docs/intro.md").read_bytes() == FILES["intro.md"][0]
     adopts_and_converges(tmp_path)
 
 
 def test_what_cannot_be_downloaded_stays_by_id(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
-    text = take(tmp_path, CLOSED, download=tmp_path / "docs")
+    text = dump_into(tmp_path, CLOSED, download=tmp_path / "docs")
     assert text.count("# not downloaded: the service does not give its content") == 3
     assert not list(tmp_path.glob("docs/*"))
     adopts_and_converges(tmp_path)
@@ -148,83 +148,83 @@ def test_what_cannot_be_downloaded_stays_by_id(tmp_path: Path) -> None:
 def test_downloads_overwrite_nothing(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
     written(tmp_path, {"docs/intro.md": b"mine"})
-    with pytest.raises(Refused, match=r"intro\.md: is there already"):
-        take(tmp_path, download=tmp_path / "docs")
+    with pytest.raises(Refused, match=r"intro\.md: exists already"):
+        dump_into(tmp_path, download=tmp_path / "docs")
     assert (tmp_path / "docs/intro.md").read_bytes() == b"mine"
 
 
 def test_a_hostile_name_stays_in_the_folder(tmp_path: Path) -> None:
-    work = tmp_path / "work"
-    work.mkdir()
+    folder = tmp_path / "work"
+    folder.mkdir()
     made_by_hand(
-        work, {"../../evil.md": (b"one", {}), ".git__hooks.md": (b"three", {}), "a\nb: ${x}.md": (b"four!", {})}
+        folder, {"../../evil.md": (b"one", {}), ".git__hooks.md": (b"three", {}), "a\nb: ${x}.md": (b"four!", {})}
     )
-    take(work, download=work / "docs")
-    inside = {path.relative_to(work).as_posix() for path in work.rglob("*.md")}
+    dump_into(folder, download=folder / "docs")
+    inside = {path.relative_to(folder).as_posix() for path in folder.rglob("*.md")}
     assert not list(tmp_path.glob("*.md"))
     assert all(path.startswith("docs/") for path in inside)
-    adopts_and_converges(work, 3)
+    adopts_and_converges(folder, 3)
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
-    work, outside = tmp_path / "work", tmp_path / "outside"
-    work.mkdir()
+    folder, outside = tmp_path / "work", tmp_path / "outside"
+    folder.mkdir()
     outside.mkdir()
-    made_by_hand(work)
-    (work / "docs").mkdir()
-    (work / "docs/intro.md").symlink_to(outside / "intro.md")
+    made_by_hand(folder)
+    (folder / "docs").mkdir()
+    (folder / "docs/intro.md").symlink_to(outside / "intro.md")
     with pytest.raises(Refused, match="leads out of"):
-        take(work, download=work / "docs")
+        dump_into(folder, download=folder / "docs")
     assert list(outside.iterdir()) == []
 
 
 def test_no_folder_is_made_behind_a_link(tmp_path: Path) -> None:
-    work, outside = tmp_path / "work", tmp_path / "outside"
-    work.mkdir()
+    folder, outside = tmp_path / "work", tmp_path / "outside"
+    folder.mkdir()
     outside.mkdir()
-    made_by_hand(work, {"a.md": (b"one", {})})
-    (work / "guide").symlink_to(outside)
-    with line_to(work) as line:
-        (upload,) = line.client.list_uploads()
+    made_by_hand(folder, {"a.md": (b"one", {})})
+    (folder / "guide").symlink_to(outside)
+    with connected_to(folder) as connection:
+        (upload,) = connection.client.list_uploads()
         seen = RemoteFile(upload.id, "a.md", upload.size, key="guide/more/a.md")
         with pytest.raises(Refused, match=r"guide/more/a\.md: leads out of"):
-            download_files(ContentReader(line.client, ""), (seen,), (), DownloadTarget(work, "", "local"))
+            download_files(ContentReader(connection.client, ""), (seen,), (), DownloadTarget(folder, "", "local"))
     assert list(outside.iterdir()) == []
 
 
 def test_two_files_of_one_name_and_size_stay_by_id(tmp_path: Path) -> None:
-    with line_to(tmp_path) as line:
-        store = line.client.create_store({"name": "help"})
+    with connected_to(tmp_path) as connection:
+        store = connection.client.create_store({"name": "help"})
         for content in (b"one", b"two"):
-            put(line.client, store.id, "a.md", content, {})
+            put(connection.client, store.id, "a.md", content, {})
     written(tmp_path, {"a.md": b"one"})
-    assert take(tmp_path, match=tmp_path).count("- file_id:") == 2
+    assert dump_into(tmp_path, match=tmp_path).count("- file_id:") == 2
     adopts_and_converges(tmp_path, 2)
 
 
 def test_stores_of_one_name_are_told_apart_by_id(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
     made_by_hand(tmp_path, {})
-    with line_to(tmp_path) as line:
-        ids = [store.id for store in line.client.list_stores()]
-        full = next(store.id for store in line.client.list_stores() if store.counts.total)
+    with connected_to(tmp_path) as connection:
+        ids = [store.id for store in connection.client.list_stores()]
+        full = next(store.id for store in connection.client.list_stores() if store.counts.total)
     with pytest.raises(UsageProblem, match="several stores") as error:
-        take(tmp_path)
+        dump_into(tmp_path)
     assert all(store_id in str(error.value) for store_id in ids)
-    assert f"id: {full}" in take(tmp_path, store=full)
+    assert f"id: {full}" in dump_into(tmp_path, store=full)
     adopts_and_converges(tmp_path)
 
 
 def test_a_folder_outside_is_refused(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
     with pytest.raises(UsageProblem, match="lies outside"):
-        take(tmp_path, match=tmp_path.parent)
+        dump_into(tmp_path, match=tmp_path.parent)
 
 
 def test_a_store_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
     with pytest.raises(UsageProblem, match=r"no such store; it has help \(vs_"):
-        take(tmp_path, store="nothing")
+        dump_into(tmp_path, store="nothing")
 
 
 def test_the_command(tmp_path: Path) -> None:

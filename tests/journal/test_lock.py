@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from vssync.cli import exit_codes
+from vssync.cli import process
 from vssync.cli.main import cli
 from vssync.commands.apply import locked_journal
 from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.errors import Refused, VssyncError
-from vssync.journal.lock import exclusive_lock
+from vssync.journal.folder import exclusive_lock
 
 HOLD = """\
 import sys
 from pathlib import Path
-from vssync.journal.lock import exclusive_lock
+from vssync.journal.folder import exclusive_lock
 with exclusive_lock(Path(sys.argv[1])):
     print(flush=True)
     sys.stdin.read()
@@ -30,7 +30,7 @@ with exclusive_lock(Path(sys.argv[1])):
 WAIT = """\
 import sys
 from pathlib import Path
-from vssync.journal.lock import exclusive_lock
+from vssync.journal.folder import exclusive_lock
 with exclusive_lock(Path(sys.argv[1]), 30, lambda who: print(who, flush=True)):
     print("in")
 """
@@ -154,4 +154,4 @@ def test_a_command_waits_as_long_as_it_is_told_and_says_for_whom(
 
 
 def run(command: list[str]) -> int:
-    return exit_codes.run_command(lambda: cli.main(command, prog_name="vssync", standalone_mode=False))
+    return process.run_command(lambda: cli.main(command, prog_name="vssync", standalone_mode=False))

@@ -11,8 +11,7 @@ import pytest
 
 from vssync.endpoints import Caller, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
-from vssync.journal.lock import exclusive_lock
-from vssync.journal.paths import journal_folder
+from vssync.journal.folder import exclusive_lock, journal_folder
 from vssync.journal.writer import Journal, read_past
 from vssync.model.state import ServiceSpec
 

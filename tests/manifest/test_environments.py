@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.manifest.builders import files_by_key, load_manifest
-from vssync.manifest.merge import merge_trees
+from vssync.manifest.environments import merge_trees
 from vssync.model.state import AUTO, Chunking, DesiredStore
 
 TEXT = """

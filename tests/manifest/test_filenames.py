@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.manifest.builders import files_by_key, load_manifest
-from vssync.manifest.merge import PATH_TEMPLATE
 from vssync.manifest.placeholders import MissingFolder, parse_template, path_part, upload_digest, upload_name
+from vssync.manifest.spec import PATH_TEMPLATE
 
 
 @pytest.mark.parametrize(

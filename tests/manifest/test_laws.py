@@ -15,7 +15,7 @@ from tests.manifest.builders import PAGES, load_manifest, write_files
 from tests.manifest.test_environments import TEXT
 from tests.manifest.test_yaml_loader import TREES
 from vssync.errors import ManifestError
-from vssync.manifest.explain import effective_tree
+from vssync.manifest.resolve import effective_tree
 from vssync.sources.load import LoadedManifest, load_sources
 from vssync.sources.schemas import load_schema
 

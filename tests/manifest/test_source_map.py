@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.manifest.builders import files_by_key, load_manifest
-from vssync.manifest.diagnostics import TreePath as ManifestPath
+from vssync.manifest.yaml_loader import TreePath as ManifestPath
 from vssync.sources.load import LoadedManifest, file_provenance, load_sources, locate_value, locate_values
 
 TEXT = """\

@@ -15,9 +15,9 @@ from tests.manifest.builders import load_problems
 from tests.manifest.test_laws import MANIFESTS, SCHEMA
 from vssync.errors import ManifestError
 from vssync.manifest.build import build_manifest, check_document
+from vssync.manifest.diagnostics import Documents
 from vssync.manifest.rules import FIELDS_APART_FROM_SELECTION
 from vssync.manifest.schema import validate_tree
-from vssync.manifest.source_map import Documents
 from vssync.manifest.yaml_loader import parse_document
 
 BASE = {

@@ -44,7 +44,7 @@ MUTANTS = (
         "elif True:",
         ("tests/planner", *QUICK),
     ),
-    Mutant("detach-before-attach", "vssync/applier/lower.py", "gap=bool(first)", "gap=True"),
+    Mutant("detach-before-attach", "vssync/applier/steps.py", "gap=bool(first)", "gap=True"),
     Mutant("blind-post-retry", "vssync/api/retry.py", "failure.is_ambiguous and idempotent", "failure.is_ambiguous"),
     Mutant(
         "a-404-after-attaching-is-a-failure",
@@ -58,13 +58,13 @@ MUTANTS = (
     Mutant("delete-what-others-hold", "vssync/applier/delete.py", "if file_id not in held", "if True"),
     Mutant(
         "remove-without-reading-the-kept-copy",
-        "vssync/applier/settle.py",
+        "vssync/applier/await_ingestion.py",
         "completed = live.status is FileStatus.COMPLETED",
         "completed = True",
     ),
     Mutant(
         "batch-is-done-so-its-files-are",
-        "vssync/applier/settle.py",
+        "vssync/applier/await_ingestion.py",
         "live if live and live.status.ended else wait_for_file(store, file.file_id, until)",
         "live or LiveFile(file.file_id, FileStatus.COMPLETED, 0, file.put.attributes, mark=file.mark)",
         ("tests/applier/test_attaching.py", *QUICK),
@@ -72,8 +72,8 @@ MUTANTS = (
     Mutant(
         "second-store-after-a-lost-reply",
         "vssync/applier/stores.py",
-        "if created := poll_until(run, lambda: _find_by_mark(run, mark), timeout=run.settings.grace):",
-        "if created := str():",
+        "live = poll_until(run, find, timeout=run.settings.grace)",
+        "live = None",
     ),
     Mutant(
         "take-the-expired-store-for-its-replacement",
@@ -136,12 +136,14 @@ MUTANTS = (
         '"" if batch_id == store.id else batch_id',
         "batch_id",
     ),
-    Mutant("forget-the-echo", "vssync/applier/settle.py", "store.writes.set_attributes(", "(lambda *_: None)("),
+    Mutant(
+        "forget-the-echo", "vssync/applier/await_ingestion.py", "store.writes.set_attributes(", "(lambda *_: None)("
+    ),
     Mutant(
         "no-line-before-a-write",
         "vssync/journal/writer.py",
-        "self._append(before(self._run, self._number, now, write))",
-        "self._state.add_line(before(self._run, self._number, now, write))",
+        "self._append(records.before(self._run, number, now, write))",
+        "self._state.add_line(records.before(self._run, number, now, write))",
         ("tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(
@@ -161,12 +163,16 @@ MUTANTS = (
     Mutant(
         "gc-without-looking",
         "vssync/commands/gc.py",
-        "for file_id in _held(work, frozenset(found)):",
+        "for file_id in _attached_ids(session, frozenset(orphans)):",
         "for file_id in ():",
         ("tests/applier/test_gc.py", "tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(
-        "gc-spares-nothing", "vssync/commands/gc.py", "SPARED = 24 * 3600", "SPARED = 0", ("tests/applier/test_gc.py",)
+        "gc-spares-nothing",
+        "vssync/commands/gc.py",
+        "MIN_AGE = 24 * 3600",
+        "MIN_AGE = 0",
+        ("tests/applier/test_gc.py",),
     ),
     Mutant(
         "one-pause-for-one-thread-only",
@@ -214,7 +220,7 @@ MUTANTS = (
     ),
     Mutant(
         "remember-for-ever-what-is-attached",
-        "vssync/applier/settle.py",
+        "vssync/applier/await_ingestion.py",
         "store.writes.journal.record_held(file.file_id)",
         "pass",
         JOURNAL,
@@ -230,8 +236,8 @@ MUTANTS = (
     Mutant(
         "cancel-without-a-line",
         "vssync/commands/batches.py",
-        "Writes(work.client, record).cancel_batch",
-        "work.client.cancel_batch",
+        "Writes(session.client, journal).cancel_batch",
+        "session.client.cancel_batch",
         JOURNAL,
     ),
     Mutant(
@@ -243,7 +249,7 @@ MUTANTS = (
     ),
     Mutant(
         "every-signal-raises",
-        "vssync/cli/signals.py",
+        "vssync/cli/process.py",
         "if not self._ending and now - self._raised_at > _QUIET_PERIOD:",
         "if True:",
         INTERRUPTED,

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
-from tests.render import builders as samples
+from tests.render import builders
 from tests.render.builders import (
     ARBITRARY_PLANS,
     OCI,
@@ -64,7 +64,7 @@ def test_values_keep_their_types_beside_each_other() -> None:
 
 @pytest.mark.parametrize("name", ["small", "nothing", "new-stores", "everything", "refused"])
 def test_a_sample_fits_the_schema(name: str) -> None:
-    VALIDATOR.validate(json.loads(dump(samples.SAMPLE_PLANS[name]())))
+    VALIDATOR.validate(json.loads(dump(builders.SAMPLE_PLANS[name]())))
 
 
 def test_the_schema_is_a_schema() -> None:
@@ -188,7 +188,7 @@ def leaves(it: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | in
 
 @pytest.mark.parametrize("wrong", [None, 7, -1.5, True, "x", [], {}, [["x"]]], ids=repr)
 def test_any_field_may_be_edited_and_nothing_but_a_plan_or_an_error_comes_of_it(wrong: Any) -> None:
-    made = samples.everything(unwanted=2)
+    made = builders.everything(unwanted=2)
     whole = json.loads(dump(made))
     for path in list(leaves(whole)):
         inner = whole
@@ -251,9 +251,9 @@ NEW_STORE = StoreChange(Action.CREATE, (Reason.MISSING,))
         ),
         pytest.param(store(create()), store(create(reuse="file-7")), id="the same bytes need no upload"),
         pytest.param(store(update(detail="before")), store(update(detail="after")), id="other words"),
-        pytest.param(store(), store(batches=samples.batches()[1:]), id="a batch to wait for"),
+        pytest.param(store(), store(batches=builders.batches()[1:]), id="a batch to wait for"),
         pytest.param(store(change=renamed()), store(change=renamed("vsfb_1")), id="a hint of batches under way"),
-        pytest.param(store(batches=samples.batches()), store(batches=samples.batches()[:1]), id="the same batch"),
+        pytest.param(store(batches=builders.batches()), store(batches=builders.batches()[:1]), id="the same batch"),
     ],
 )
 def test_what_may_go_on(saved: Any, fresh: Any) -> None:
@@ -272,7 +272,7 @@ OTHER = desired(sha256="77" * 32)
         (store(change("x.md", Action.REFUSE, Reason.REFUSED)), store(), ()),
         (store(busy()), store(), ()),
         (store(change=NEW_STORE, id=""), store(), ("guide",)),
-        (store(batches=samples.batches()), store(), (f"guide/{samples.batches()[0].id}",)),
+        (store(batches=builders.batches()), store(), (f"guide/{builders.batches()[0].id}",)),
         (store(superseded("a"), superseded("b")), store(), ("guide/docs/a.md",)),
     ],
 )
@@ -344,7 +344,7 @@ def test_a_replacement_asked_for_is_done_once(saved: FileChange, found: FileChan
             store(id="", change=NEW_STORE, desired=StoreSettings("guide", "guide", description="new")),
             "guide: settings.description (none) -> new",
         ),
-        (store(), store(batches=samples.batches()[:1]), "is not in the saved plan"),
+        (store(), store(batches=builders.batches()[:1]), "is not in the saved plan"),
         (
             store(batches=(BatchChange("b", Action.CANCEL, (Reason.UNWANTED,), FileCounts(), ("a.md",)),)),
             store(batches=(BatchChange("b", Action.CANCEL, (Reason.UNWANTED,), FileCounts(), ("a.md", "b.md")),)),

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.render import builders as samples
+from tests.render import builders
 from vssync.commands.plan import load_plan, save_plan
 from vssync.errors import VssyncError
 
 ZIPPED = gzip.compress(b"{}", mtime=0)
-EVERYTHING = samples.SAMPLE_PLANS["everything"]()
+EVERYTHING = builders.SAMPLE_PLANS["everything"]()
 
 
 @pytest.mark.parametrize("name", ["plan.json", "plan.json.gz"])

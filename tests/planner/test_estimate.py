@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.render import builders as samples
+from tests.render import builders
 from tests.render.builders import change, create, deleted, desired, plan, replaced, store, update
-from vssync.applier.lower import lower
+from vssync.applier.steps import lower
 from vssync.model.plan import Action, Counts, FieldChange, Plan, Reason
 from vssync.model.state import BatchLimits, DesiredStore, ServiceSpec
 from vssync.planner.estimate import Cost, count_changes, count_new_batches, count_store_changes, estimate_cost
@@ -30,7 +30,7 @@ def test_each_action_counts_once(action: Action, counted: Counts) -> None:
 
 
 def test_stores_add_up() -> None:
-    made = samples.everything()
+    made = builders.everything()
     whole, parts = count_changes(made), [count_store_changes(each) for each in made.stores]
     assert whole.add == sum(part.add for part in parts) == 3
     assert whole.unchanged == sum(part.unchanged for part in parts) == 1_200
@@ -38,9 +38,9 @@ def test_stores_add_up() -> None:
 
 @pytest.mark.parametrize("name", ["small", "everything", "new-stores", "refused", "large"])
 def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
-    made = samples.SAMPLE_PLANS[name]()
+    made = builders.SAMPLE_PLANS[name]()
     waves = [wave for steps in lower(made) for wave in steps.waves]
-    sent = [put.file.size for wave in waves for put in wave.puts if not put.file_id]
+    sent = [put.file.size for wave in waves for put in wave if not put.file_id]
     found = estimate_cost(made)
     assert (found.bytes, found.uploads, found.batches) == (sum(sent), len(sent), len(waves))
 

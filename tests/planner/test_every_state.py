@@ -25,7 +25,7 @@ from tests.planner.builders import (
     with_mark,
 )
 from tests.planner.builders import desired_store as store_of
-from vssync.applier.lower import lower
+from vssync.applier.steps import lower
 from vssync.model.marks import KEY, Mark
 from vssync.model.plan import Action, Plan
 from vssync.model.state import Capabilities, Contents, DesiredFile, FileStatus, IngestError, LiveFile

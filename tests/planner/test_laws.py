@@ -25,7 +25,7 @@ from tests.planner.builders import (
     unmarked,
     without_attributes,
 )
-from vssync.applier.lower import lower
+from vssync.applier.steps import lower
 from vssync.model.marks import MARK, Mark
 from vssync.model.plan import Action, FileChange, Plan
 from vssync.model.state import AUTO, Attributes, Chunking, Contents, DesiredFile, FileStatus, LiveFile, Scalar

@@ -9,8 +9,9 @@ import pytest
 from tests.render.builders import SAMPLE_PLANS, SAMPLE_REPORTS
 from vssync.render.layout import View
 from vssync.render.markdown import plan_markdown, report_markdown
-from vssync.render.plan_text import plan_text, status_text
+from vssync.render.plan_text import plan_text
 from vssync.render.report import report_text
+from vssync.render.status import status_text
 
 Golden = Callable[[str, str], None]
 

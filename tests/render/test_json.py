@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
-from tests.render import builders as samples
+from tests.render import builders
 from tests.render.builders import ARBITRARY_REPORTS, change, create, deleted, plan, replaced, store, update
 from vssync.model.plan import Action, Plan, Reason, StoreChange
 from vssync.model.report import Report
@@ -33,7 +33,7 @@ def test_every_report_fits_the_schema(report: Report) -> None:
 
 
 def test_the_plan_as_json_is_the_plan_file() -> None:
-    made = samples.everything()
+    made = builders.everything()
     assert plan_json(made) + "\n" == dump(made)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.render import builders as samples
+from tests.render import builders
 from tests.render.builders import create, deleted, plan, store
 from vssync.model.plan import Action, Note, NoteKind, Plan, Reason, Refusal, StoreChange
 from vssync.render.layout import View
@@ -77,13 +77,13 @@ def test_a_summary_names_all(view: View, named: int) -> None:
 
 
 def test_failures_come_before_names() -> None:
-    shown = report_markdown(samples.mixed(), View())
+    shown = report_markdown(builders.mixed(), View())
     assert shown.index("**Apply:") < shown.index("**Not done:**") < shown.index("Orphans:") < shown.index("<details")
 
 
 def test_the_same_whatever_the_terminal() -> None:
     views = (View(), View(width=200), View(width=40, color=True), View(quiet=True))
-    assert len({plan_markdown(samples.everything(), view) for view in views}) == 1
+    assert len({plan_markdown(builders.everything(), view) for view in views}) == 1
 
 
 @pytest.mark.parametrize(

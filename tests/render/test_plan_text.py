@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.render import builders as samples
+from tests.render import builders
 from tests.render.builders import change, create, deleted, plan, replaced, store, update
 from vssync.model.plan import (
     Action,
@@ -26,12 +26,12 @@ from vssync.model.plan import (
 )
 from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.state import FileCounts, SearchHit
-from vssync.render.groups import by_folder
-from vssync.render.layout import COLORS, View
-from vssync.render.plan_text import plan_text, status_text
+from vssync.render.layout import COLORS, View, by_folder
+from vssync.render.plan_lines import PlanRow
+from vssync.render.plan_text import plan_text
 from vssync.render.report import already_text, report_text
-from vssync.render.rows import PlanRow
 from vssync.render.search import search_text
+from vssync.render.status import status_text
 from vssync.text import display_width
 
 SMALL = """\
@@ -50,13 +50,13 @@ Plan: 1 to add, 1 to change, 1 to replace, 0 to delete, 1,202 unchanged."""
 
 
 def test_a_small_plan_to_the_letter() -> None:
-    assert plan_text(samples.small(), View()) == SMALL
+    assert plan_text(builders.small(), View()) == SMALL
 
 
 @pytest.mark.parametrize(
     ("made", "line"),
     [
-        (samples.nothing(), "No changes. 1,205 files in 1 store match the manifest."),
+        (builders.nothing(), "No changes. 1,205 files in 1 store match the manifest."),
         (plan(store(unchanged=1)), "No changes. 1 file in 1 store matches the manifest."),
         (plan(store(), store(key="b")), "No changes. 0 files in 2 stores match the manifest."),
         (plan(store(key="left", desired=None)), "No changes. 0 files in 0 stores match the manifest."),
@@ -70,19 +70,19 @@ def test_nothing_to_do(made: Plan, line: str) -> None:
 def test_totals_are_broken_at_a_comma_on_a_terminal_and_one_line_elsewhere() -> None:
     whole = SMALL.splitlines()[-1]
     for quiet in (False, True):
-        lines = plan_text(samples.small(), View(width=60, terminal=True, quiet=quiet)).splitlines()[-2:]
+        lines = plan_text(builders.small(), View(width=60, terminal=True, quiet=quiet)).splitlines()[-2:]
         assert lines == ["Plan: 1 to add, 1 to change, 1 to replace, 0 to delete,", "      1,202 unchanged."]
-        assert plan_text(samples.small(), View(width=60, quiet=quiet)).splitlines()[-1] == whole
-    above, below = report_text(samples.all_done(), View(width=60, terminal=True)).splitlines()[-2:]
+        assert plan_text(builders.small(), View(width=60, quiet=quiet)).splitlines()[-1] == whole
+    above, below = report_text(builders.all_done(), View(width=60, terminal=True)).splitlines()[-2:]
     assert (above[:14], above[-1], below[:8]) == ("Apply: 1 added", ",", "       0")
 
 
 def test_quiet_leaves_refusals_and_totals() -> None:
-    lines = plan_text(samples.refused(), View(quiet=True)).splitlines()
+    lines = plan_text(builders.refused(), View(quiet=True)).splitlines()
     assert lines[0] == "! Refused: nothing will be written."
     assert lines[-1].startswith("Plan: 1 to add")
     assert not [line for line in lines if "zeta" in line]
-    assert report_text(samples.all_done(), View(quiet=True)).startswith("Apply: 1 added")
+    assert report_text(builders.all_done(), View(quiet=True)).startswith("Apply: 1 added")
 
 
 def test_what_was_already_so_is_a_count_and_the_first_addresses() -> None:
@@ -108,12 +108,12 @@ def test_only_a_file_that_works_can_be_missed() -> None:
 
 
 def test_the_last_line_of_a_report_to_the_letter() -> None:
-    last = report_text(samples.all_done(), View()).splitlines()[-1]
+    last = report_text(builders.all_done(), View()).splitlines()[-1]
     assert last == "Apply: 1 added, 1 changed, 1 replaced, 0 deleted, 0 failed in 26 s."
 
 
 def test_colour_is_on_signs_only_and_changes_nothing_else() -> None:
-    plain, colored = (plan_text(samples.everything(), View(color=color)) for color in (False, True))
+    plain, colored = (plan_text(builders.everything(), View(color=color)) for color in (False, True))
     assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
     painted = re.findall(r"\x1b\[1;38;5;\d+m(.*?)\x1b\[0m", colored)
     assert set(painted) == {"+", "~", "+/-", "-/+", "-", "=", "x", ".", "!"}
@@ -187,7 +187,7 @@ def test_a_batch_that_is_waited_for(file: FileChange, said: str) -> None:
 
 def test_an_upload_whose_id_nobody_knows_stands_where_the_ids_do() -> None:
     orphans = (Orphan("file_1", "one"), Orphan("", "two", suspected=True))
-    shown = report_text(replace(samples.all_done(), orphans=orphans), View()).splitlines()
+    shown = report_text(replace(builders.all_done(), orphans=orphans), View()).splitlines()
     assert shown[shown.index("      file_1") + 1 :][:3] == ["        one", "      suspected", "        two"]
 
 
@@ -195,20 +195,20 @@ def test_batches_are_counted_apart_from_files_in_a_report() -> None:
     counts = FileCounts(in_progress=15, total=15)
     batches = tuple(BatchChange(f"vsfb_{n}", Action.AWAIT, (Reason.INGESTING,), counts) for n in range(3))
     made = plan(store(*(change(f"docs/{n}.md", Action.AWAIT, Reason.INGESTING) for n in range(45)), batches=batches))
-    shown = report_text(Report(made, samples.outcomes(made)), View()).splitlines()
+    shown = report_text(Report(made, builders.outcomes(made)), View()).splitlines()
     assert [line.split() for line in shown if line[:4] == "  . "] == [
         [".", "45", "files", "waited", "for"],
         [".", "3", "batches", "waited", "for"],
     ]
     assert not [line for line in shown if "./" in line]
-    late = report_text(Report(made, samples.outcomes(made, Status.UNKNOWN, "stands still")), View())
+    late = report_text(Report(made, builders.outcomes(made, Status.UNKNOWN, "stands still")), View())
     assert re.search(r"^ +stands still +3 batches$", late, re.MULTILINE)
 
 
 def test_a_store_is_counted_apart_from_its_files() -> None:
     gone = StoreChange(Action.DELETE, (Reason.NOT_IN_MANIFEST,))
     made = plan(store(*(deleted(f"docs/{n}.md") for n in range(45)), change=gone))
-    for shown in (plan_text(made, View()), report_text(Report(made, samples.outcomes(made)), View())):
+    for shown in (plan_text(made, View()), report_text(Report(made, builders.outcomes(made)), View())):
         signed = [line.split()[:3] for line in shown.splitlines() if line[:4] == "  - "]
         assert signed == [["-", "45", "files"], ["-", "(the", "store)"]]
         assert "./" not in shown
@@ -222,11 +222,11 @@ def test_a_file_that_changed_while_it_was_ingested() -> None:
 
 
 def test_full_lists_all_and_cuts_nothing() -> None:
-    made = samples.large()
+    made = builders.large()
     shown = plan_text(made, View(full=True))
     assert all(f" {change.key} " in f"{shown} " for change in made.stores[0].files[::500])
     assert len(shown.splitlines()) > 10_000
-    assert "..." not in plan_text(samples.everything(), View(full=True)).replace("vs_ord_7hq2...", "").replace(
+    assert "..." not in plan_text(builders.everything(), View(full=True)).replace("vs_ord_7hq2...", "").replace(
         "_9f2c...", ""
     ).replace("_77e0...", "").replace("_c410...", "")
 
@@ -335,8 +335,8 @@ def test_search_shows_the_beginning_of_a_text(view: View) -> None:
 
 
 def test_every_action_of_a_file_is_told_in_a_report() -> None:
-    made = samples.everything()
-    shown = report_text(Report(made, samples.outcomes(made)), View())
+    made = builders.everything()
+    shown = report_text(Report(made, builders.outcomes(made)), View())
     for word in ("changed", "added", "replaced", "deleted", "adopted", "waited for", "cancelled", "needs attention"):
         assert word in shown
     assert {change.action for each in made.stores for change in each.files} == set(Action) - {Action.CANCEL}
@@ -345,7 +345,7 @@ def test_every_action_of_a_file_is_told_in_a_report() -> None:
 @pytest.mark.parametrize("width", [60, 80, 140])
 def test_what_many_files_failed_of_is_told_whole(width: int) -> None:
     why = "POST http://127.0.0.1:8943/v1/files: cannot be reached: [Errno 111] Connection refused; look at the network"
-    made = samples.large()
+    made = builders.large()
     failed = tuple(
         Outcome("guide", change.key, change.action, Status.FAILED, why if number % 90 else f"{number}: {why}")
         for number, change in enumerate(made.stores[0].files[:100])

@@ -17,7 +17,7 @@ from vssync.errors import ManifestError
 from vssync.limits import MAX_UPLOAD_BYTES
 from vssync.sources import load as load_module
 from vssync.sources.load import MANIFEST_NAME, find_manifest, load_sources
-from vssync.sources.sandbox import sandbox_around
+from vssync.sources.walk import sandbox_around
 from vssync.sources.write import write_file
 
 ALL = "stores: {guide: {files: [{path: 'docs/**'}]}}"

@@ -11,39 +11,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, TypeVar
 
-from vssync.api.capabilities import is_permanent, missing_from_list_error
+from vssync.api import parse
+from vssync.api.errors import is_permanent, missing_from_list_error
 from vssync.api.http import ATTACH_TIMEOUT, SEARCH_TIMEOUT, UPLOAD_TIMEOUT, Call, Plane, Reply, Sender, url_path
 from vssync.api.pagination import Page, list_bidirectional, list_objects, parse_page
-from vssync.api.parse import (
-    AttachmentEntry,
-    BatchPoll,
-    Body,
-    MalformedResponse,
-    Probe,
-    chunking_body,
-    parse_batch,
-    parse_hit,
-    parse_store,
-    parse_store_file,
-    parse_text,
-    parse_upload,
-    with_mark,
-)
+from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse, Probe, chunking_body, with_mark
 from vssync.api.rate_limit import Clock
 from vssync.errors import AccessDenied, Answer, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import Mark
-from vssync.model.state import (
-    Attributes,
-    Capabilities,
-    Chunking,
-    FileStatus,
-    LiveBatch,
-    LiveFile,
-    LiveStore,
-    SearchHit,
-    Upload,
-)
+from vssync.model.state import Attributes, Chunking, FileStatus, LiveBatch, LiveFile, LiveStore, SearchHit, Upload
 from vssync.providers import Bucket
 
 Typed = TypeVar("Typed")
@@ -53,69 +30,33 @@ PURPOSE = "assistants"
 class Client:
     """Thread-safe; every method may raise ServiceError, and writes that are not idempotent LostReply."""
 
-    def __init__(self, sender: Sender, *, capabilities: Capabilities) -> None:
-        self._sender = sender
-        self._capabilities = capabilities
+    def __init__(self, sender: Sender, *, lists_batches: bool) -> None:
+        self.sender = sender
         self.clock: Clock = sender.clock
-        self._service_date: int | None = None
-        self._listed_count = 0
+        self.service_date: int | None = None  # its clock at its newest answer, in seconds since the epoch
+        self.listed_count = 0  # objects that listings returned so far; those seen from both ends count twice
+        self._lists_batches = lists_batches
 
     def close(self) -> None:
         """Closes its connections, and the embedded service."""
-        self._sender.close()
-
-    @property
-    def request_count(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._sender.request_count
-
-    @property
-    def retry_count(self) -> int:
-        """Requests sent again so far."""
-        return self._sender.retry_count
-
-    @property
-    def last_failure(self) -> str:
-        """Why the latest of them was sent again, such as `status 503`."""
-        return self._sender.last_failure
-
-    @property
-    def throttled_seconds(self) -> float:
-        """Seconds that the service made this run pause so far."""
-        return self._sender.limits.throttled_seconds
-
-    @property
-    def pause_seconds(self) -> float:
-        """Seconds from now until the service may be asked again; 0 for at once."""
-        return self._sender.limits.pause_seconds
-
-    @property
-    def listed_count(self) -> int:
-        """Objects that listings returned so far; those seen from both ends count twice."""
-        return self._listed_count
-
-    @property
-    def service_date(self) -> int | None:
-        """The service's clock at its newest answer, in seconds since the epoch; None before the first."""
-        return self._service_date
+        self.sender.close()
 
     # -- stores ------------------------------------------------------------------------------------------
 
     def list_stores(self) -> tuple[LiveStore, ...]:
         """All stores, complete."""
-        return self._list("/vector_stores", parse_store, Plane.CONTROL)
+        return self._list("/vector_stores", parse.parse_store, Plane.CONTROL)
 
     def create_store(self, body: Mapping[str, Any]) -> LiveStore:
-        """A new store with these settings."""
-        return self._read(Call("POST", "/vector_stores", Plane.CONTROL, body=body, idempotent=False), parse_store)
+        return self._read(Call("POST", "/vector_stores", Plane.CONTROL, body=body, idempotent=False), parse.parse_store)
 
     def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
         """The store with these settings; name, metadata and expiry only (OpenAI spec)."""
-        return self._read(Call("POST", _store_path(store_id), Plane.CONTROL, body=body), parse_store)
+        return self._read(Call("POST", _store_path(store_id), Plane.CONTROL, body=body), parse.parse_store)
 
     def get_store(self, store_id: str) -> LiveStore:
         """One store; NotFound may also mean that the caller may not see it."""
-        return self._read(Call("GET", _store_path(store_id), Plane.CONTROL), parse_store)
+        return self._read(Call("GET", _store_path(store_id), Plane.CONTROL), parse.parse_store)
 
     def delete_store(self, store_id: str) -> None:
         """Deletes a store; its Files stay (OpenAI spec). Deleting it twice is fine."""
@@ -125,27 +66,32 @@ class Client:
         """The best chunks for a question, at most so many (1..50)."""
         body = {"query": query, "max_num_results": max_results}
         call = Call("POST", _store_path(store_id, "search"), body=body, timeout=SEARCH_TIMEOUT)
-        return self._read(call, lambda body: tuple(parse_hit(row) for row in parse_page(body).rows))
+        return self._read(call, lambda body: tuple(parse.parse_hit(row) for row in parse_page(body).rows))
 
     # -- a store's files ---------------------------------------------------------------------------------
 
     def list_files(self, store_id: str, expected: int = 0) -> tuple[LiveFile, ...]:
         """All files of a store, complete: from both ends at once, and from one when that gave fewer than expected."""
         path = _store_path(store_id, "files")
+
+        def in_parallel(left: Callable[[], Page], right: Callable[[], Page]) -> tuple[Page, Page]:
+            with ThreadPoolExecutor(1) as thread:
+                future = thread.submit(right)
+                return left(), future.result()
+
         try:
-            rows = list_bidirectional(self._pages(path, order="asc"), self._pages(path, order="desc"), _in_parallel)
-            files = tuple(parse_store_file(row) for row in rows)
+            rows = list_bidirectional(self._pages(path, order="asc"), self._pages(path, order="desc"), in_parallel)
+            files = tuple(parse.parse_store_file(row) for row in rows)
         except MalformedResponse:
-            return self._list(path, parse_store_file)
-        return files if len(files) >= expected else self._list(path, parse_store_file)
+            return self._list(path, parse.parse_store_file)
+        return files if len(files) >= expected else self._list(path, parse.parse_store_file)
 
     def is_ready(self, store_id: str) -> bool:
         """Whether the store can be used: some services answer 404 for a while after creating it."""
         return self._exists(Call("GET", _store_path(store_id, "files"), params={"limit": 1}))
 
     def get_file(self, store_id: str, file_id: str) -> LiveFile:
-        """One file of a store."""
-        return self._read(Call("GET", _store_path(store_id, "files", file_id)), parse_store_file)
+        return self._read(Call("GET", _store_path(store_id, "files", file_id)), parse.parse_store_file)
 
     def is_attached(self, store_id: str, file_id: str) -> bool:
         """Whether a store still has this file."""
@@ -154,7 +100,7 @@ class Client:
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark | None = None) -> LiveFile:
         """Replaces a store file's attributes as a whole, its mark among them."""
         body = {"attributes": with_mark(attributes, mark)}
-        return self._read(Call("POST", _store_path(store_id, "files", file_id), body=body), parse_store_file)
+        return self._read(Call("POST", _store_path(store_id, "files", file_id), body=body), parse.parse_store_file)
 
     def detach_file(self, store_id: str, file_id: str) -> None:
         """Takes a file out of a store; the File stays (OpenAI spec). Deleting it twice is fine."""
@@ -162,7 +108,7 @@ class Client:
 
     def attach_file(self, store_id: str, entry: AttachmentEntry) -> LiveFile:
         """Attaches one file. A file that is attached already is an error for some services: check first."""
-        return self._read(_attach_call(store_id, "files", entry.body(), 1), parse_store_file)
+        return self._read(_attach_call(store_id, "files", entry.body(), 1), parse.parse_store_file)
 
     # -- batches -----------------------------------------------------------------------------------------
 
@@ -189,7 +135,7 @@ class Client:
 
     def list_batch_files(self, store_id: str, batch_id: str) -> tuple[LiveFile, ...]:
         """All files of a batch, complete."""
-        return self._list(_store_path(store_id, "file_batches", batch_id, "files"), parse_store_file)
+        return self._list(_store_path(store_id, "file_batches", batch_id, "files"), parse.parse_store_file)
 
     def cancel_batch(self, store_id: str, batch_id: str) -> None:
         """Asks a batch to stop; what is completed stays, and it may go on for a while."""
@@ -197,20 +143,21 @@ class Client:
 
     def list_batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
         """A store's unfinished batches with their files; None where the service does not list batches."""
-        if not self._capabilities.list_batches:
+        if not self._lists_batches:
             return None
         try:
-            batches = self._list(_store_path(store_id, "file_batches"), parse_batch)
+            batches = self._list(_store_path(store_id, "file_batches"), parse.parse_batch)
         except ServiceError as error:
             if missing_from_list_error(error) is None:
                 raise
             if is_permanent(error):
-                self._capabilities = replace(self._capabilities, list_batches=False)
+                self._lists_batches = False
             return None
-        return tuple(self._with_files(store_id, batch) for batch in batches if batch.status == FileStatus.IN_PROGRESS)
-
-    def _with_files(self, store_id: str, batch: LiveBatch) -> LiveBatch:
-        return replace(batch, file_ids=tuple(file.id for file in self.list_batch_files(store_id, batch.id)))
+        return tuple(
+            replace(batch, file_ids=tuple(file.id for file in self.list_batch_files(store_id, batch.id)))
+            for batch in batches
+            if batch.status == FileStatus.IN_PROGRESS
+        )
 
     # -- uploads -----------------------------------------------------------------------------------------
 
@@ -230,11 +177,10 @@ class Client:
             timeout=UPLOAD_TIMEOUT,
             costs={Bucket.UPLOADS: 1},
         )
-        return self._read(call, parse_upload)
+        return self._read(call, parse.parse_upload)
 
     def get_upload(self, file_id: str) -> Upload:
-        """One File object."""
-        return self._read(Call("GET", url_path("files", file_id)), parse_upload)
+        return self._read(Call("GET", url_path("files", file_id)), parse.parse_upload)
 
     def list_uploads(self) -> Iterator[Upload]:
         """All Files of our purpose, whoever's, newest first; each page is fetched when it is needed.
@@ -242,7 +188,7 @@ class Client:
         Complete only when it is read to the end. Raises ServiceError on the way, when a page fails or is malformed.
         """
         with _naming(Call("GET", "/files")):
-            uploads = map(parse_upload, list_objects(self._pages("/files", order="desc")))
+            uploads = map(parse.parse_upload, list_objects(self._pages("/files", order="desc")))
             yield from (upload for upload in uploads if upload.purpose in (PURPOSE, ""))
 
     def download_file(self, file_id: str) -> bytes:
@@ -253,7 +199,7 @@ class Client:
 
     def get_text(self, store_id: str, file_id: str) -> str:
         """A store file as the service read it: text, whatever was uploaded."""
-        return self._read(Call("GET", _store_path(store_id, "files", file_id, "content")), parse_text)
+        return self._read(Call("GET", _store_path(store_id, "files", file_id, "content")), parse.parse_text)
 
     def delete_upload(self, file_id: str) -> None:
         """Deletes a File. Deleting it twice is fine."""
@@ -274,8 +220,8 @@ class Client:
     # -- shared ------------------------------------------------------------------------------------------
 
     def _send(self, call: Call) -> Reply:
-        reply = self._sender.send(call)
-        self._service_date = reply.date or self._service_date
+        reply = self.sender.send(call)
+        self.service_date = reply.date or self.service_date
         return reply
 
     def _read(self, call: Call, parse: Callable[[Any], Typed]) -> Typed:
@@ -286,7 +232,7 @@ class Client:
     def _poll(self, call: Call) -> BatchPoll:
         reply = self._send(call)
         with _naming(call):
-            return BatchPoll(parse_batch(reply.body), reply.poll_after)
+            return BatchPoll(parse.parse_batch(reply.body), reply.poll_after)
 
     def _delete(self, call: Call) -> None:
         """Deletes. A 404 is as good as success, unless the object can still be read: it may hide a missing permission.
@@ -313,7 +259,7 @@ class Client:
             if cursor:
                 params["after"] = cursor
             page = self._read(Call("GET", path, plane, params), parse_page)
-            self._listed_count += len(page.rows)
+            self.listed_count += len(page.rows)
             return page
 
         return fetch
@@ -336,12 +282,6 @@ def _naming(call: Call) -> Iterator[None]:
 
 def _store_path(store_id: str, *segments: str) -> str:
     return url_path("vector_stores", store_id, *segments)
-
-
-def _in_parallel(left: Callable[[], Page], right: Callable[[], Page]) -> tuple[Page, Page]:
-    with ThreadPoolExecutor(1) as thread:
-        future = thread.submit(right)
-        return left(), future.result()
 
 
 def _attach_call(store_id: str, collection: str, body: Mapping[str, Any], files: int) -> Call:

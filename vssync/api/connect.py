@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import httpx
 
 from vssync import __version__
@@ -33,32 +31,23 @@ def connect(
     `limits` changes the provider's rate limits, such as `uploads=500,files=0`. Raises UsageProblem for limits, proxy
     settings or certificates that make no sense.
     """
-    per_minute = rates(endpoint.provider, limits)
+    limiter = RateLimiter(clock, rates(endpoint.provider, limits))
     bases = {
         Plane.DATA: (endpoint.data_url, endpoint.data_headers),
         Plane.CONTROL: (endpoint.control_url, endpoint.control_headers),
     }
+    # Proxies and certificates come from the process environment, as httpx reads it. It would send even what is for this
+    # machine to a proxy.
     hosts = (httpx.URL(url).host for url in (endpoint.data_url, endpoint.control_url))
-    http = _http(auth, workers, transport, [host for host in hosts if is_loopback(host)])
-    sender = Sender(http, bases, RateLimiter(clock, per_minute), clock, endpoint.provider)
-    return Client(sender, capabilities=endpoint.capabilities)
-
-
-def _http(
-    auth: httpx.Auth | None, workers: int, transport: httpx.BaseTransport | None, unproxied: Iterable[str]
-) -> httpx.Client:
-    """Proxies and certificates come from the process environment, as httpx reads it.
-
-    It would send even what is for this machine to a proxy, so `unproxied` hosts bypass it.
-    """
+    unproxied = [f"[{host}]" if ":" in host else host for host in hosts if is_loopback(host)]
     # Equal limits: with fewer kept-alive than allowed connections httpcore closes ones that are in use.
     pool = httpx.Limits(max_connections=workers, max_keepalive_connections=workers, keepalive_expiry=_IDLE)
     try:
-        return httpx.Client(
+        http = httpx.Client(
             auth=auth,
             limits=pool,
             transport=transport,
-            mounts={f"all://{f'[{host}]' if ':' in host else host}": None for host in unproxied},  # None: no proxy
+            mounts={f"all://{host}": None for host in unproxied},  # None: no proxy
             follow_redirects=False,  # a redirect must not carry a credential to another host
             headers={"user-agent": f"vssync/{__version__}"},
         )
@@ -72,3 +61,5 @@ def _http(
         raise UsageProblem(
             "proxy settings: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not the address of a proxy; write http://host:port"
         ) from None
+    sender = Sender(http, bases, limiter, clock, endpoint.provider)
+    return Client(sender, lists_batches=endpoint.capabilities.list_batches)

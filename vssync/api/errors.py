@@ -1,4 +1,4 @@
-"""Reads what a service says of a failed request, in all the shapes seen, and turns it into our errors.
+"""Reads what a service says of a failed request, in all the shapes seen: which error it is, what to do, what it lacks.
 
 No exception of the HTTP library leaves the `api` layer, and no header that could hold a secret enters a message.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any
 
 import httpx
@@ -25,13 +27,32 @@ _MAX_NESTING = 3
 
 
 def answer_of(response: httpx.Response) -> Answer:
-    """What the service said; the response's body must have been read."""
-    return replace(_headers_of(response), **_error_body(response))
+    """What the service said: code, message and param, as far as they are given. The body must have been read."""
+    if response.has_redirect_location:
+        try:  # only the host of where to: the rest of an address can hold anything
+            target = response.request.url.join(response.headers["location"]).host or "nowhere"
+        except httpx.InvalidURL:
+            target = "nowhere"
+        problem = f"the answer is a redirect to {target}, and no credential is sent on"
+        return replace(_headers_of(response), message=f"{problem}; put the right address into `service`")
+    try:
+        body = json.loads(redact(response.request, response.text))
+    except (ValueError, RecursionError):
+        return malformed_response(response)
+    return replace(_headers_of(response), **_unwrap(body, _MAX_NESTING))
 
 
 def malformed_response(response: httpx.Response) -> Answer:
-    """What to say of a success whose body is not JSON."""
-    return replace(_headers_of(response), message=_describe_non_json(response))
+    """What to say of an answer whose body is not JSON."""
+    content_type = response.headers.get("content-type", "no content type").split(";")[0]
+    if "html" in content_type:
+        message = f"the answer is a web page, not JSON: a proxy or another server answered; {CHECK_ADDRESS}"
+    elif not response.content:
+        message = "empty answer"
+    else:
+        content_type, text = (_cut(redact(response.request, text)) for text in (content_type, response.text.strip()))
+        message = f"the answer is not JSON ({content_type}): {text}"
+    return replace(_headers_of(response), message=message)
 
 
 def _headers_of(response: httpx.Response) -> Answer:
@@ -60,10 +81,7 @@ def redact(request: httpx.Request, text: str) -> str:
 
 
 def retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds to wait as the service asks, from `retry-after-ms` or `Retry-After` (seconds or a date).
-
-    A date counts from the service's own, so that our clock need not be right.
-    """
+    """Seconds to wait as the service asks. A date counts from the service's own, as our clock may be wrong."""
     from email.utils import parsedate_to_datetime
 
     for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
@@ -95,11 +113,6 @@ def lost_reply_error(method: str, path: str, reason: str, request_id: str = "") 
     return LostReply(f"{method} {path}: {reason}; it may have taken effect", answer)
 
 
-def unreachable_error(method: str, url: httpx.URL, problem: str, way_out: str) -> ServiceError:
-    """The error for a request that was not answered."""
-    return ServiceError(f"{url.netloc.decode()}: {problem}; {way_out}", Answer(method, url.path, message=problem))
-
-
 def describe_answer(answer: Answer) -> str:
     """One message: request, status, the service's words, and the id to quote to its operators."""
     code = f" {answer.code}" if answer.code and answer.code != str(answer.status) else ""
@@ -108,18 +121,7 @@ def describe_answer(answer: Answer) -> str:
     return f"{answer.method} {answer.path}: {answer.status}{code}{message}{id_}"
 
 
-def _error_body(response: httpx.Response) -> dict[str, Any]:
-    """Code, message and param, as far as they are given."""
-    if response.has_redirect_location:
-        return {"message": _describe_redirect(response)}
-    try:
-        body = json.loads(redact(response.request, response.text))
-    except (ValueError, RecursionError):
-        return {"message": _describe_non_json(response)}
-    return _unwrap(body, _MAX_NESTING)
-
-
-def _unwrap(body: Any, depth: int) -> dict[str, str]:
+def _unwrap(body: Any, depth: int) -> dict[str, Any]:
     """Follows `error`, and JSON inside `message`, to the innermost error."""
     inner = body.get("error", body) if isinstance(body, dict) else body
     if not isinstance(inner, dict):
@@ -135,26 +137,6 @@ def _unwrap(body: Any, depth: int) -> dict[str, str]:
     return {**short, **_unwrap(nested, depth - 1)} if depth and is_error else short
 
 
-def _describe_redirect(response: httpx.Response) -> str:
-    """Only the host of where to: the rest of an address can hold anything."""
-    try:
-        host = response.request.url.join(response.headers["location"]).host
-    except httpx.InvalidURL:
-        host = ""
-    target = host or "nowhere"
-    return f"the answer is a redirect to {target}, and no credential is sent on; put the right address into `service`"
-
-
-def _describe_non_json(response: httpx.Response) -> str:
-    content_type = response.headers.get("content-type", "no content type").split(";")[0]
-    if "html" in content_type:
-        return f"the answer is a web page, not JSON: a proxy or another server answered; {CHECK_ADDRESS}"
-    if not response.content:
-        return "empty answer"
-    content_type, text = (_cut(redact(response.request, text)) for text in (content_type, response.text.strip()))
-    return f"the answer is not JSON ({content_type}): {text}"
-
-
 def _cut(text: str) -> str:
     return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."
 
@@ -167,6 +149,7 @@ def _lacks(what: str, capability: str) -> str:
     return f"the service {what}: say `{capability}: false` under `service.capabilities`, and plans will respect it"
 
 
+_NO_CREATES = _lacks("creates no stores", "store_creates")
 # Those of every provider; a provider's own come first.
 _HINTS = (
     Hint((401,), "", f"the credential was not accepted; {DOCTOR_HINT}"),
@@ -174,12 +157,7 @@ _HINTS = (
     Hint((407,), "", "the proxy wants a name and password; put them into HTTPS_PROXY"),
     Hint(_NEVER, "", _lacks("changes no attributes in place", "attribute_updates"), r"POST .*/files/[^/]+"),
     Hint(_NEVER, "", _lacks("changes no stores", "store_updates"), r"POST .*/vector_stores/[^/]+"),
-    Hint(
-        _NEVER,
-        "",
-        _lacks("creates no stores", "store_creates") + "; create the store there, and declare it `external`",
-        r"POST .*/vector_stores",
-    ),
+    Hint(_NEVER, "", f"{_NO_CREATES}; create the store there, and declare it `external`", r"POST .*/vector_stores"),
     Hint((400, 422), rf"{_UNKNOWN}.*\battributes\b", f"{NEEDS_ATTRIBUTES}: vssync cannot be used here"),
     Hint((400, 422), rf"{_UNKNOWN}.*\bchunking_strategy\b", "leave `chunking` out, or say `chunking: auto`"),
     Hint((429,), r"quota|billing", "waiting does not help; check the plan and billing of the account"),
@@ -190,10 +168,60 @@ def way_out(provider: Provider, answer: Answer) -> str:
     """What to do about a refused request; empty where nothing general can be said."""
     text, request = f"{answer.code} {answer.message}", f"{answer.method} {answer.path}"
     for hint in (*provider.hints, *_HINTS):
-        if (
-            answer.status in hint.statuses
-            and re.search(hint.words, text, re.IGNORECASE)
-            and re.fullmatch(hint.request, request)
-        ):
+        says_so = answer.status in hint.statuses and re.search(hint.words, text, re.IGNORECASE)
+        if says_so and re.fullmatch(hint.request, request):
             return hint.way_out
     return ""
+
+
+# Which capability a service lacks, told from how it refuses a request; the fallbacks are the callers'. A refusal of one
+# file, or of a store that does not exist, must not look like a missing capability: then all later files would take the
+# slower fallback.
+
+
+class MissingCapability(StrEnum):
+    """What a service cannot do; the values are the names of the manifest's `capabilities`."""
+
+    ATTRIBUTES = "attributes"
+    ATTRIBUTE_UPDATES = "attribute_updates"
+    BATCHES = "batches"
+    BATCH_FILES = "batch_files"
+    LIST_BATCHES = "list_batches"
+
+
+_MISSING_ROUTE = (404, 405, 501)
+_INVALID_BODY = (400, 422)
+_ABOUT_ONE_FILE = ("unsupported_file", "invalid_file", "file_already_attached")
+_NO_ATTRIBUTES = re.compile(r"\bunknown (?:parameter|field)\W+(?:files\b\W*\d*\W*)?attributes\b", re.IGNORECASE)
+_FILES_FORM = re.compile(r"\bfile_ids\b|\bunknown (?:parameter|field)\W+files\b", re.IGNORECASE)
+
+
+def missing_from_create_error(error: ServiceError, file_ids: Iterable[str] = ()) -> MissingCapability | None:
+    """What a service lacks that refuses to attach files of these ids, in a batch with `files` or one by one.
+
+    A 404 means BATCHES only for a store that is known to exist: ask `Client.is_ready` before you believe it.
+    """
+    answer = error.answer
+    if any(file_id in answer.message for file_id in file_ids) or answer.code in _ABOUT_ONE_FILE:
+        return None
+    if answer.status in _MISSING_ROUTE:
+        return MissingCapability.BATCHES
+    if answer.status in _INVALID_BODY and _NO_ATTRIBUTES.search(answer.message):
+        return MissingCapability.ATTRIBUTES
+    is_about_form = answer.param in ("files", "file_ids") or _FILES_FORM.search(answer.message)
+    return MissingCapability.BATCH_FILES if answer.status in _INVALID_BODY and is_about_form else None
+
+
+def missing_from_update_error(error: ServiceError) -> MissingCapability | None:
+    """What a service lacks that refuses to change a store file's attributes; a 404 may also mean a missing file."""
+    return MissingCapability.ATTRIBUTE_UPDATES if is_permanent(error) else None
+
+
+def missing_from_list_error(error: ServiceError) -> MissingCapability | None:
+    """What a service lacks that refuses to list batches; a 400 or 404 may also mean that the store does not exist."""
+    return MissingCapability.LIST_BATCHES if error.answer.status in (400, *_MISSING_ROUTE) else None
+
+
+def is_permanent(error: ServiceError) -> bool:
+    """Whether the refusal concerns the whole service, so that asking for another store is useless."""
+    return error.answer.status in (405, 501)

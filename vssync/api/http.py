@@ -12,8 +12,8 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from math import inf
@@ -22,17 +22,7 @@ from urllib.parse import quote
 
 import httpx
 
-from vssync.api.errors import (
-    CHECK_ADDRESS,
-    answer_of,
-    describe_answer,
-    error_for,
-    lost_reply_error,
-    malformed_response,
-    redact,
-    request_id,
-    unreachable_error,
-)
+from vssync.api import errors
 from vssync.api.rate_limit import Clock, RateLimiter
 from vssync.api.retry import MAX_ATTEMPTS, Failure, wait_before_retry
 from vssync.errors import Answer, ServiceError
@@ -108,19 +98,16 @@ class Sender:
         self._lock = threading.Lock()
         self.limits = limits
         self.clock = clock
-        self.request_count = 0
+        self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
-        self.last_failure = ""
+        self.last_failure = ""  # why the latest was sent again, such as `status 503`
 
     def close(self) -> None:
         """Closes every connection."""
         self._http.close()
 
     def send(self, call: Call) -> Reply:
-        """The reply, after as many attempts as the retry table allows.
-
-        Raises ServiceError, and LostReply for a write that may have taken effect.
-        """
+        """The reply, after retries. Raises ServiceError, and LostReply for a write that may have taken effect."""
         started = self.clock.monotonic()
         attempt = 0
         while True:
@@ -156,23 +143,8 @@ class Sender:
         with self._lock:
             self.request_count += 1
         trace = ConnectionTrace()
-        request = self._build(call, trace)
-        started = self.clock.monotonic()
-        try:
-            streamed = self._http.send(request, stream=True)
-            max_bytes, max_seconds = (MAX_FILE_BYTES, inf) if call.raw else (MAX_JSON_BYTES, MAX_JSON_SECONDS)
-            response = read_bounded(streamed, max_bytes, lambda: self.clock.monotonic() - started > max_seconds)
-        except _TRANSPORT_ERRORS as cause:
-            log.info("%s %s no answer: %s", call.method, request.url.path, type(cause).__name__)
-            failure = trace.failure(cause)
-            return failure, transport_error(request, failure, cause, idempotent=call.idempotent)
-        _log_response(response, self.clock.monotonic() - started)
-        self._unreachable.discard(call.plane)
-        return self._parse(call, response)
-
-    def _build(self, call: Call, trace: ConnectionTrace) -> httpx.Request:
         url, headers = self._bases[call.plane]
-        return self._http.build_request(
+        request = self._http.build_request(
             call.method,
             url + call.path,
             params=call.params or None,
@@ -183,6 +155,20 @@ class Sender:
             timeout=httpx.Timeout(call.timeout, connect=CONNECT_TIMEOUT, write=WRITE_TIMEOUT, pool=None),
             extensions={"trace": trace},
         )
+        started = self.clock.monotonic()
+        try:
+            streamed = self._http.send(request, stream=True)
+            max_bytes, max_seconds = (MAX_FILE_BYTES, inf) if call.raw else (MAX_JSON_BYTES, MAX_JSON_SECONDS)
+            response = read_bounded(streamed, max_bytes, lambda: self.clock.monotonic() - started > max_seconds)
+        except _TRANSPORT_ERRORS as cause:
+            log.info("%s %s no answer: %s", call.method, request.url.path, type(cause).__name__)
+            failure = trace.failure(cause)
+            return failure, transport_error(request, failure, cause, idempotent=call.idempotent)
+        milliseconds, id_ = round((self.clock.monotonic() - started) * 1000), errors.request_id(response)
+        path, suffix = request.url.path, f" {id_}" if id_ else ""
+        log.info("%s %s %d %d ms%s", call.method, path, response.status_code, milliseconds, suffix)
+        self._unreachable.discard(call.plane)
+        return self._parse(call, response)
 
     def _parse(self, call: Call, response: httpx.Response) -> Reply | tuple[Failure, ServiceError]:
         is_first = call.plane not in self._responded
@@ -192,58 +178,41 @@ class Sender:
                 self._responded.add(call.plane)
                 return reply
         except (ValueError, RecursionError):  # after a good answer, only this one was cut or garbled
-            return Failure(is_permanent=is_first), self._error(call, malformed_response(response), ambiguous=True)
+            malformed = errors.malformed_response(response)
+            return Failure(is_permanent=is_first), self._error(call, malformed, ambiguous=True)
         self._responded.add(call.plane)
-        answer = answer_of(response)
+        answer = errors.answer_of(response)
         failure = Failure(answer.status, answer.code, retry_after=answer.retry_after)
         return failure, self._error(call, answer, ambiguous=failure.is_ambiguous)
 
     def _error(self, call: Call, answer: Answer, *, ambiguous: bool) -> ServiceError:
         if ambiguous and not call.idempotent:
-            return lost_reply_error(call.method, call.path, describe_answer(answer), answer.request_id)
-        return error_for(answer, self._provider)
-
-
-def _log_response(response: httpx.Response, seconds: float) -> None:
-    request, id_ = response.request, request_id(response)
-    milliseconds = round(seconds * 1000)
-    suffix = f" {id_}" if id_ else ""
-    log.info("%s %s %d %d ms%s", request.method, request.url.path, response.status_code, milliseconds, suffix)
+            return errors.lost_reply_error(call.method, call.path, errors.describe_answer(answer), answer.request_id)
+        return errors.error_for(answer, self._provider)
 
 
 def _parse_reply(response: httpx.Response, *, raw: bool) -> Reply:
-    parsed = json.loads(response.content) if response.content and not raw else {}
+    body = response.content if raw else json.loads(response.content or b"{}")
     date, poll_after = (response.headers.get(name, "") for name in ("date", "openai-poll-after-ms"))
-    is_number = poll_after.isascii() and poll_after.isdecimal()
-    return Reply(
-        body=response.content if raw else parsed,
-        date=_parse_date(date),
-        poll_after=min(int(poll_after) / 1000, MAX_POLL_HINT) if is_number else None,  # as OpenAI's SDK reads it
-    )
-
-
-def _parse_date(text: str) -> int | None:
-    try:
-        return int(parsedate_to_datetime(text).timestamp()) if text else None
-    except (ValueError, OverflowError):
-        return None
+    is_number = poll_after.isascii() and poll_after.isdecimal()  # as OpenAI's SDK reads it
+    reply = Reply(body, poll_after=min(int(poll_after) / 1000, MAX_POLL_HINT) if is_number else None)
+    with suppress(ValueError, OverflowError):
+        return replace(reply, date=int(parsedate_to_datetime(date).timestamp()))
+    return reply
 
 
 def url_path(*segments: str) -> str:
     """The path of these segments, each quoted: `/vector_stores/vs_1/files`."""
-    return "".join(f"/{_quoted(segment)}" for segment in segments)
-
-
-def _quoted(segment: str) -> str:
-    """A dot or two would be a step in a path, and quoting leaves dots alone."""
-    quoted = quote(segment, safe="", errors="surrogatepass")
-    return quoted if segment.strip(".") else quoted.replace(".", "%2E")
+    quoted = (quote(segment, safe="", errors="surrogatepass") for segment in segments)
+    # A dot or two would be a step in a path, and quoting leaves dots alone.
+    return "".join(f"/{segment if segment.strip('.') else segment.replace('.', '%2E')}" for segment in quoted)
 
 
 # Everything that can go wrong between us and a whole answer. A host name can be one that DNS cannot even encode.
 _TRANSPORT_ERRORS = (httpx.RequestError, httpx.StreamError, UnicodeError)
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, UnicodeError)
 _ENCODING_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
+_FRESH = ("connection.connect_tcp.started", "http11.receive_response_headers.complete")
 _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
@@ -265,11 +234,8 @@ class ConnectionTrace:
         if isinstance(cause, _UNSENT):
             return Failure(sent=False, is_permanent=_caused_by(cause, ssl.SSLCertVerificationError))
         # The request went out on a connection that an earlier one had opened, and nothing came back.
-        is_reused = (
-            "http11.send_request_headers.started" in self._events
-            and "connection.connect_tcp.started" not in self._events
-            and "http11.receive_response_headers.complete" not in self._events
-        )
+        is_sent = "http11.send_request_headers.started" in self._events
+        is_reused = is_sent and self._events.isdisjoint(_FRESH)
         is_permanent = isinstance(cause, ResponseTooLarge)
         return Failure(stale=isinstance(cause, _DROPPED) and is_reused, is_permanent=is_permanent)
 
@@ -295,29 +261,26 @@ def transport_error(request: httpx.Request, failure: Failure, cause: Exception, 
     """The error to raise when the request is not sent again."""
     reason = str(cause) or type(cause).__name__
     if failure.sent and not idempotent:
-        return lost_reply_error(request.method, request.url.path, redact(request, reason))
-    problem, way_out = _diagnose(cause)
-    return unreachable_error(request.method, request.url, redact(request, f"{problem}: {reason}"), way_out)
-
-
-def _diagnose(cause: Exception) -> tuple[str, str]:
-    """What is wrong, and the way out."""
+        return errors.lost_reply_error(request.method, request.url.path, errors.redact(request, reason))
+    way_out = errors.CHECK_ADDRESS
     if _caused_by(cause, ssl.SSLCertVerificationError):
-        return (
-            "its certificate is not trusted",
-            "behind a proxy or authority of your own, name its certificates in SSL_CERT_FILE",
-        )
-    if isinstance(cause, ResponseTooLarge):
-        return "its answer cannot be read", CHECK_ADDRESS
-    if _caused_by(cause, UnicodeError) or _caused_by(cause, socket.gaierror):
-        return "no such host", "check the region, the address and your DNS"
-    if _caused_by(cause, ssl.SSLError):
-        return "no TLS connection", CHECK_ADDRESS
-    return "cannot be reached", "check the address, the network and the proxy settings"
+        problem = "its certificate is not trusted"
+        way_out = "behind a proxy or authority of your own, name its certificates in SSL_CERT_FILE"
+    elif isinstance(cause, ResponseTooLarge):
+        problem = "its answer cannot be read"
+    elif _caused_by(cause, UnicodeError, socket.gaierror):
+        problem, way_out = "no such host", "check the region, the address and your DNS"
+    elif _caused_by(cause, ssl.SSLError):
+        problem = "no TLS connection"
+    else:
+        problem, way_out = "cannot be reached", "check the address, the network and the proxy settings"
+    problem = errors.redact(request, f"{problem}: {reason}")
+    answer = Answer(request.method, request.url.path, message=problem)
+    return ServiceError(f"{request.url.netloc.decode()}: {problem}; {way_out}", answer)
 
 
-def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Whether an exception, or what led to it, is of a kind."""
-    while error is not None and not isinstance(error, kind):
+def _caused_by(error: BaseException | None, *kinds: type[BaseException]) -> bool:
+    """Whether an exception, or what led to it, is of these kinds."""
+    while error is not None and not isinstance(error, kinds):
         error = error.__cause__ or error.__context__
     return error is not None

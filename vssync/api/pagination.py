@@ -14,8 +14,6 @@ from vssync.api.parse import MalformedResponse
 from vssync.limits import PAGE_SIZE
 
 MAX_PAGES = 100_000
-
-
 Row = Mapping[str, Any]
 
 
@@ -100,10 +98,7 @@ class _Cursor:
 
 
 def list_bidirectional(ascending: Fetch, descending: Fetch, run_both: RunBoth) -> list[Row]:
-    """All objects of a listing, each id once, read from both ends until they meet.
-
-    Raises MalformedResponse when the service's order cannot be relied on; the caller then reads from one end.
-    """
+    """All objects, each id once, read from both ends. Raises MalformedResponse where the order is not reliable."""
     oldest, newest = _Cursor(ascending, 1), _Cursor(descending, -1)
     objects: dict[str, Row] = {}
     oldest.add_page(oldest.fetch(), objects)  # most listings are one page

@@ -8,22 +8,8 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from vssync.errors import ServiceError
+from vssync.model import state
 from vssync.model.marks import KEY, MARK, Mark, parse_mark
-from vssync.model.state import (
-    AUTO,
-    Attributes,
-    Chunking,
-    FileCounts,
-    FileStatus,
-    IngestError,
-    LiveBatch,
-    LiveFile,
-    LiveStore,
-    Scalar,
-    SearchHit,
-    StoreStatus,
-    Upload,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +17,8 @@ class AttachmentEntry:
     """One file to attach; its mark is sent among its attributes."""
 
     file_id: str
-    attributes: Attributes
-    chunking: Chunking
+    attributes: state.Attributes
+    chunking: state.Chunking
     mark: Mark | None = None
 
     def body(self) -> dict[str, Any]:
@@ -56,16 +42,16 @@ class Probe:
 class BatchPoll:
     """A batch as just read, and how many seconds the service asks to wait before the next poll."""
 
-    batch: LiveBatch
+    batch: state.LiveBatch
     poll_after: float | None
 
 
-def with_mark(attributes: Attributes, mark: Mark | None) -> dict[str, Scalar]:
+def with_mark(attributes: state.Attributes, mark: Mark | None) -> dict[str, state.Scalar]:
     """The attributes to send."""
     return {**attributes, MARK: str(mark)} if mark else dict(attributes)
 
 
-def chunking_body(chunking: Chunking) -> dict[str, Any]:
+def chunking_body(chunking: state.Chunking) -> dict[str, Any]:
     """A chunking as a request has it: services do `auto` when nothing is said."""
     if chunking.auto:
         return {}
@@ -82,60 +68,59 @@ class MalformedResponse(Exception):
     """An answer that cannot be read; `api` turns it into a ServiceError that names the request."""
 
 
-def parse_store(body: Body) -> LiveStore:
+def parse_store(body: Body) -> state.LiveStore:
     """A vector store."""
-    store_id = _id(body)
-    expires = body.get("expires_after")
-    return LiveStore(
-        id=store_id,
+    expires = _mapping(_mapping(body).get("expires_after"))
+    return state.LiveStore(
+        id=_id(body),
         name=_text(body.get("name")),
-        status=_state(StoreStatus, body.get("status")),
+        status=_state(state.StoreStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
         metadata={str(k): _text(v) for k, v in _mapping(body.get("metadata")).items()},
-        expires_after_days=_int(expires.get("days")) if isinstance(expires, Mapping) else None,
+        expires_after_days=_int(expires.get("days")) if expires else None,
         description=_text(body.get("description")),
         counts=_counts(body.get("file_counts")),
     )
 
 
-def parse_store_file(body: Body) -> LiveFile:
+def parse_store_file(body: Body) -> state.LiveFile:
     """A File attached to a store."""
     attributes = _attributes(body.get("attributes"))
     mark = attributes.pop(MARK, None)
-    return LiveFile(
+    error = _mapping(body.get("last_error"))
+    return state.LiveFile(
         id=_id(body),
-        status=_state(FileStatus, body.get("status")),
+        status=_state(state.FileStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
         attributes=attributes,
         chunking=_chunking(body.get("chunking_strategy")),
-        error=_error(body.get("last_error")),
+        error=state.IngestError(_text(error.get("code")), _text(error.get("message"))) if error else None,
         mark=None if mark is None else parse_mark(str(mark)),
     )
 
 
-def parse_batch(body: Body, file_ids: tuple[str, ...] | None = None) -> LiveBatch:
-    """A file batch."""
-    return LiveBatch(
+def parse_batch(body: Body) -> state.LiveBatch:
+    """A file batch, without its files."""
+    return state.LiveBatch(
         id=_id(body),
-        status=_state(FileStatus, body.get("status")),
+        status=_state(state.FileStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
         counts=_counts(body.get("file_counts")),
-        file_ids=file_ids,
     )
 
 
-def parse_upload(body: Body) -> Upload:
+def parse_upload(body: Body) -> state.Upload:
     """An uploaded File."""
     size, created_at = _int(body.get("bytes")), _int(body.get("created_at"))
-    return Upload(_id(body), _text(body.get("filename")), size, created_at, _text(body.get("purpose")))
+    return state.Upload(_id(body), _text(body.get("filename")), size, created_at, _text(body.get("purpose")))
 
 
-def parse_hit(body: Body) -> SearchHit:
+def parse_hit(body: Body) -> state.SearchHit:
     """One search result; its texts joined."""
     parts = body.get("content")
     texts = [_text(part.get("text")) for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
     attributes = _attributes(body.get("attributes"))
-    return SearchHit(
+    return state.SearchHit(
         score=_float(body.get("score")),
         filename=_text(body.get("filename")),
         file_id=_text(body.get("file_id")),
@@ -183,30 +168,22 @@ def _mapping(value: object) -> Body:
     return value if isinstance(value, Mapping) else {}
 
 
-def _attributes(value: object) -> dict[str, Scalar]:
-    return {str(k): _scalar(v) for k, v in _mapping(value).items() if v is not None}
+def _attributes(value: object) -> dict[str, state.Scalar]:
+    present = ((str(k), v) for k, v in _mapping(value).items() if v is not None)
+    return {name: v if isinstance(v, str | int | float | bool) else str(v) for name, v in present}
 
 
-def _scalar(value: object) -> Scalar:
-    return value if isinstance(value, str | int | float | bool) else str(value)
-
-
-def _chunking(value: object) -> Chunking | None:
+def _chunking(value: object) -> state.Chunking | None:
     """None for `other` and null, which do not tell how a text was split."""
     kind = _mapping(value).get("type")
     if kind == "auto":
-        return AUTO
+        return state.AUTO
     static = _mapping(_mapping(value).get("static"))
     if kind != "static" or not static:
         return None
-    return Chunking(_int(static.get("max_chunk_size_tokens")), _int(static.get("chunk_overlap_tokens")))
+    return state.Chunking(_int(static.get("max_chunk_size_tokens")), _int(static.get("chunk_overlap_tokens")))
 
 
-def _error(value: object) -> IngestError | None:
-    error = _mapping(value)
-    return IngestError(_text(error.get("code")), _text(error.get("message"))) if error else None
-
-
-def _counts(value: object) -> FileCounts:
+def _counts(value: object) -> state.FileCounts:
     counts = _mapping(value)
-    return FileCounts(**{name: _int(counts.get(name)) for name in FileCounts.__slots__})
+    return state.FileCounts(**{name: _int(counts.get(name)) for name in state.FileCounts.__slots__})

@@ -5,49 +5,36 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from vssync.errors import UsageProblem
 from vssync.providers import Bucket, Provider
-
-
-class Clock(Protocol):
-    """Monotonic seconds and waiting; tests bring one that does not wait."""
-
-    def monotonic(self) -> float: ...
-
-    def sleep(self, seconds: float) -> None: ...
-
-    def interrupt(self) -> None:
-        """Ends all waiting, and lets nothing new begin."""
-
-    def check(self) -> None:
-        """Raises Interrupted once `interrupt` was called."""
 
 
 class Interrupted(Exception):
     """The run was asked to stop while it waited."""
 
 
-@dataclass(frozen=True, slots=True)
-class SystemClock:
-    """Real time; waiting ends at once, with `Interrupted`, when `stop` is set."""
+class Clock:
+    """Monotonic seconds and waiting; tests bring one that does not wait."""
 
-    stop: threading.Event = field(default_factory=threading.Event)
+    def __init__(self) -> None:
+        self._stop = threading.Event()
 
     def monotonic(self) -> float:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        if self.stop.wait(seconds):
+        """Waits; ends at once, with Interrupted, once `interrupt` was called."""
+        if self._stop.wait(seconds):
             raise Interrupted
 
     def interrupt(self) -> None:
-        self.stop.set()
+        """Ends all waiting, and lets nothing new begin."""
+        self._stop.set()
 
     def check(self) -> None:
-        if self.stop.is_set():
+        """Raises Interrupted once `interrupt` was called."""
+        if self._stop.is_set():
             raise Interrupted
 
 
@@ -55,10 +42,7 @@ Rates = Mapping[Bucket, int]
 
 
 def rates(provider: Provider, changed: str = "") -> Rates:
-    """How many of each a minute: the provider's own limits, with what `uploads=500,files=0` changes; 0 is unlimited.
-
-    Raises UsageProblem for a name or number that makes no sense.
-    """
+    """Limits a minute: the provider's, with what `uploads=500,files=0` changes; 0: unlimited. Raises UsageProblem."""
     result = dict(provider.rates)
     for part in filter(None, (part.strip() for part in changed.split(","))):
         name, _, number = part.partition("=")
@@ -89,8 +73,14 @@ class RateLimiter:
         self._clock.check()
         with self._lock:
             now = self._clock.monotonic()
-            starts = [self._book(bucket, amount, scope, now) for bucket, amount in costs.items()]
-            wait = max(self._paused_until, *starts, now) - now
+            start = max(self._paused_until, now)
+            for bucket, amount in costs.items():
+                if rate := self._per_minute.get(bucket):
+                    queue = bucket, scope if bucket is Bucket.ATTACHES else ""
+                    turn = max(self._next.get(queue, 0.0), now - 1.0)
+                    self._next[queue] = turn + amount * 60.0 / rate
+                    start = max(start, turn)
+            wait = start - now
         while wait > 0:
             self._clock.sleep(wait)
             wait = self.pause_seconds  # another thread may have been told to wait meanwhile
@@ -106,13 +96,3 @@ class RateLimiter:
     def pause_seconds(self) -> float:
         """Seconds from now in which nothing may be sent, since the service asked for it."""
         return max(0.0, self._paused_until - self._clock.monotonic())
-
-    def _book(self, bucket: Bucket, amount: int, scope: str, now: float) -> float:
-        """When this bucket lets the request go."""
-        rate = self._per_minute.get(bucket)
-        if not rate:
-            return now
-        queue = bucket, scope if bucket is Bucket.ATTACHES else ""
-        start = max(self._next.get(queue, 0.0), now - 1.0)
-        self._next[queue] = start + amount * 60.0 / rate
-        return start

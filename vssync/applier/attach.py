@@ -7,12 +7,12 @@ have no batches at all. And a reply may be lost: then the files are looked for, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 
-from vssync.api.capabilities import MissingCapability, missing_from_create_error
-from vssync.applier.context import StoreContext
-from vssync.applier.results import Result, failed
+from vssync.api.errors import MissingCapability, missing_from_create_error
+from vssync.applier.context import Result, StoreContext, failed
 from vssync.applier.upload import InFlightBatch, PendingFile, refused_type_result
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError
@@ -31,7 +31,10 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _RE
         return []
     capabilities = store.run.capabilities  # as known now: other stores may learn more meanwhile
     if len(files) > 1 and capabilities.one_by_one:
-        return _attach_one_by_one(store, files, retries)
+        # A request each, since one response says nothing of the others. They are polled together, by one listing.
+        batches = store.run.pool.map(lambda file: attach(store, [file], retries), files)
+        attached = tuple(file for parts in batches for part in parts for file in part.files)
+        return [InFlightBatch(attached, sent=store.client.clock.monotonic())] if attached else []
     try:
         batch = _send(store, files, capabilities)
     except LostReply as error:
@@ -52,13 +55,6 @@ def _record_accepted(store: StoreContext, batch: InFlightBatch) -> InFlightBatch
     return replace(batch, sent=store.client.clock.monotonic())
 
 
-def _attach_one_by_one(store: StoreContext, files: Sequence[PendingFile], retries: int) -> list[InFlightBatch]:
-    """A request each, since one response says nothing of the others. They are polled together, by one listing."""
-    batches = store.run.pool.map(lambda file: attach(store, [file], retries), files)
-    attached = tuple(file for parts in batches for part in parts for file in part.files)
-    return [InFlightBatch(attached, sent=store.client.clock.monotonic())] if attached else []
-
-
 def _send(store: StoreContext, files: Sequence[PendingFile], capabilities: Capabilities) -> InFlightBatch:
     """One request for all files in the best way there is; only one file where each needs its own."""
     if capabilities.batches and capabilities.batch_files:
@@ -68,7 +64,10 @@ def _send(store: StoreContext, files: Sequence[PendingFile], capabilities: Capab
         return InFlightBatch(tuple(files), "" if batch_id == store.id else batch_id)
     if capabilities.batches and capabilities.attribute_updates:
         # Batches whose files share one chunking and a provisional mark; each file's own attributes come after it.
-        for _, group in groupby(sorted(files, key=_chunking), _chunking):
+        def chunking(file: PendingFile) -> tuple[int, int]:
+            return file.put.chunking.size, file.put.chunking.overlap
+
+        for _, group in groupby(sorted(files, key=chunking), chunking):
             alike = list(group)
             file_ids = [file.file_id for file in alike]
             store.writes.create_batch_of(store.id, file_ids, alike[0].put.chunking, alike[0].mark.as_provisional())
@@ -77,10 +76,6 @@ def _send(store: StoreContext, files: Sequence[PendingFile], capabilities: Capab
     (file,) = files
     store.writes.attach(store.id, file.entry)
     return InFlightBatch((file,))
-
-
-def _chunking(file: PendingFile) -> tuple[int, int]:
-    return file.put.chunking.size, file.put.chunking.overlap
 
 
 def _handle_refusal(
@@ -134,10 +129,7 @@ def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], erro
 
 
 def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
-    """Of files refused together, those whose type was not refused alone; the others end here.
-
-    Halving goes on as long as a type is not known to be refused, so a few bad files do not condemn the good ones.
-    """
+    """Of files refused together, those whose type was not refused alone; the others end here."""
     accepted = []
     for file in files:
         if store.run.service.is_refused_type(file.put.file.extension):
@@ -171,7 +163,7 @@ def _find_attached(
     batches = [_record_accepted(store, batch)] if attached else []
     if missing and retries:
         for file in missing:
-            store.record_retry(file.put.key)
+            store.run.results.record_retry(store.key, file.put.key)
         return batches + attach(store, missing, retries - 1)
     return batches + _leave_unattached(store, missing, lost)
 
@@ -185,18 +177,11 @@ def _leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: 
 
 def _discard(store: StoreContext, file: PendingFile, result: Result) -> None:
     """Ends a file. Its fresh upload is deleted at once where no other store of this run took it, else after a look."""
-    if not file.put.file_id:
-        _delete_upload(store, file)
-    store.settle(file.put.key, result)
-
-
-def _delete_upload(store: StoreContext, file: PendingFile) -> None:
     ledger = store.run.ledger
-    if ledger.withdraw(file.file_id, file.put.file):
-        try:
-            store.writes.delete_upload(file.file_id)
-            ledger.record_gone(file.file_id)
-            return
-        except VssyncError:
-            pass  # it is tried again at the end
-    ledger.schedule_delete(file.file_id, f"upload of {file.put.key} that could not be attached")
+    if not file.put.file_id:
+        if ledger.withdraw(file.file_id, file.put.file):
+            with suppress(VssyncError):  # it is tried again at the end
+                store.writes.delete_upload(file.file_id)
+                ledger.record_gone(file.file_id)
+        ledger.schedule_delete(file.file_id, f"upload of {file.put.key} that could not be attached")
+    store.settle(file.put.key, result)

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from vssync.api.capabilities import MissingCapability
 from vssync.api.client import Client
+from vssync.api.errors import MissingCapability
 from vssync.applier.ledger import UploadLedger
-from vssync.applier.results import Result, Results, failed
-from vssync.applier.steps import Drop
+from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.writes import Writes
-from vssync.errors import VssyncError
-from vssync.model.state import Capabilities
+from vssync.errors import LostReply, VssyncError
+from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
+from vssync.model.report import Outcome, Status
+from vssync.model.state import Capabilities, FileStatus, LiveFile
 from vssync.threads import Pool
 
 _REFUSALS = 8  # of a file type, none of which was accepted, until it is given up for a run
 
 
-class Keyed(Protocol):
-    """A step about one change."""
-
-    @property
-    def key(self) -> str: ...
-
-
-Step = TypeVar("Step", bound=Keyed)
+Step = TypeVar("Step", BatchStep, Update, Wait, Drop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +37,7 @@ class StoreWorkload:
 
 
 class Watcher:
-    """Told of progress while a run goes on; it does nothing, so override what you want. Thread-safe and quick.
-
-    `store` is always the store's key in the manifest.
-    """
+    """Told of progress; override what you want. Thread-safe and quick. `store` is always the key in the manifest."""
 
     __slots__ = ()
 
@@ -78,14 +69,11 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What one apply is told. Durations are seconds.
-
-    `declared` are ids and names of the manifest's stores, to tell those that carry no mark.
-    """
+    """What one apply is told. Durations are seconds."""
 
     root: Path = Path()
     capabilities: Capabilities = field(default_factory=Capabilities)
-    declared: frozenset[str] = frozenset()
+    declared: frozenset[str] = frozenset()  # ids and names of the manifest's stores, some of which carry no mark
     fail_fast: bool = False
     first_pause: float = 0.5  # between two looks, unless the service gives a hint; it doubles up to the longest
     longest_pause: float = 10.0
@@ -93,12 +81,113 @@ class RunSettings:
     grace: float = 120.0  # a new object may stay invisible
 
 
+# A change of several requests is as bad as its worst one.
+_WORST_FIRST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one change so far."""
+
+    status: Status
+    detail: str = ""
+    request_id: str = ""
+    attempts: int = 1  # of the request that ended it
+
+
+DONE = Result(Status.DONE)
+_CUT_SHORT = Result(Status.UNKNOWN, "started, and the end was not seen; plan again")
+
+
+def failed(error: VssyncError) -> Result:
+    """The result of an error: unknown when the reply was lost."""
+    status = Status.UNKNOWN if isinstance(error, LostReply) else Status.FAILED
+    answer = getattr(error, "answer", None)
+    return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
+
+
+def not_completed(file: LiveFile) -> Result:
+    """The result of a file that failed, was cancelled, or did not end in the time it was waited for."""
+    if file.error:
+        return Result(Status.FAILED, str(file.error))
+    if file.status in (FileStatus.FAILED, FileStatus.CANCELLED):
+        return Result(Status.FAILED, f"ingestion {file.status}")
+    return Result(Status.UNKNOWN, f"still {file.status} when its batch had ended or stopped moving; plan again later")
+
+
+@dataclass(slots=True)
+class _ChangeRecord:
+    """A change: when it began, in monotonic seconds, how often it was tried, how it ended so far."""
+
+    started: float
+    attempts: int
+    result: Result | None = None
+    ended: float | None = None
+
+
+class Results:
+    """Thread-safe; addressed by store key and file key ("" for the store itself, a batch's id for a batch)."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._records: dict[tuple[str, str], _ChangeRecord] = {}
+        self.any_failed = False  # so far
+
+    def record_start(self, store: str, key: str) -> None:
+        """Requests for a change may be under way; only the first of several calls counts."""
+        with self._lock:
+            self._records.setdefault((store, key), _ChangeRecord(self._now(), attempts=1))
+
+    def record_retry(self, store: str, key: str) -> None:
+        """A change is tried once more."""
+        with self._lock:
+            self._records[store, key].attempts += 1
+
+    def record_result(self, store: str, key: str, result: Result) -> None:
+        """A change ended; the worst of several results stays."""
+        with self._lock:
+            record = self._records.setdefault((store, key), _ChangeRecord(self._now(), attempts=0))
+            record.ended = self._now()
+            if record.attempts:
+                record.attempts = max(record.attempts, result.attempts)
+            record.result = min(record.result or result, result, key=lambda either: _WORST_FIRST.index(either.status))
+            self.any_failed |= record.result.status is Status.FAILED
+
+    def all_done(self, store: str, uploaded_keys: Collection[str]) -> bool:
+        """Whether everything tried so far in a store was done, and these of its files were tried."""
+        with self._lock:
+            of_store = {file: record.result for (key, file), record in self._records.items() if key == store}
+        is_done = all(result.status is Status.DONE for result in of_store.values() if result)
+        return is_done and of_store.keys() >= set(uploaded_keys)
+
+    def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
+        """One outcome for every change of the plan; what has no result was not tried."""
+        outcomes = []
+        for store in plan.stores:
+            outcomes += [self._outcome(store.key, "", store.change)] if store.change else []
+            outcomes += [self._outcome(store.key, batch.id, batch) for batch in store.batches]
+            outcomes += [self._outcome(store.key, file.key, file) for file in store.files]
+        return tuple(outcomes)
+
+    def _outcome(self, store: str, key: str, change: StoreChange | BatchChange | FileChange) -> Outcome:
+        action = change.action
+        if action is Action.REFUSE:
+            return Outcome(store, key, action, Status.FAILED, change.detail or "needs attention")
+        record = self._records.get((store, key))
+        if record is None:
+            return Outcome(store, key, action, Status.SKIPPED, "not tried")
+        result = record.result or _CUT_SHORT
+        seconds = (self._now() if record.ended is None else record.ended) - record.started
+        return Outcome(store, key, action, result.status, result.detail, result.request_id, record.attempts, seconds)
+
+
 class ServiceRecord:
     """What a run learns of the service: capabilities it lacks, file types it refuses. Thread-safe."""
 
-    def __init__(self, capabilities: Capabilities, lock: AbstractContextManager[object]) -> None:
+    def __init__(self, capabilities: Capabilities) -> None:
         self.capabilities = capabilities  # as stated, and less what the service refuses
-        self._lock = lock
+        self._lock = threading.Lock()
         self._accepted: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._notices: set[str] = set()
@@ -139,12 +228,11 @@ class ApplyRun:
     settings: RunSettings = RunSettings()
     service: ServiceRecord = field(init=False)
     results: Results = field(init=False)
-    ledger: UploadLedger = field(init=False)
+    ledger: UploadLedger = field(default_factory=UploadLedger, init=False)
 
     def __post_init__(self) -> None:
-        self.service = ServiceRecord(self.settings.capabilities, self.pool.new_lock())
-        self.results = Results(self.client.clock.monotonic, self.pool.new_lock())
-        self.ledger = UploadLedger(self.pool.new_lock)
+        self.service = ServiceRecord(self.settings.capabilities)
+        self.results = Results(self.client.clock.monotonic)
 
     @property
     def client(self) -> Client:
@@ -158,7 +246,7 @@ class ApplyRun:
     @property
     def stopping(self) -> bool:
         """Something failed, and the run was told to end then."""
-        return self.settings.fail_fast and self.results.any_failed()
+        return self.settings.fail_fast and self.results.any_failed
 
     def say_once(self, text: str) -> None:
         """Tells the watcher what would be true of many files."""
@@ -184,14 +272,6 @@ class StoreContext:
     def writes(self) -> Writes:
         return self.run.writes
 
-    def record_start(self, key: str) -> None:
-        """Requests for a change of this store may be under way."""
-        self.run.results.record_start(self.key, key)
-
-    def record_retry(self, key: str) -> None:
-        """A change of this store is tried once more."""
-        self.run.results.record_retry(self.key, key)
-
     def settle(self, key: str, result: Result) -> None:
         """Records how a change ended, and counts it as ended for who watches."""
         self.run.results.record_result(self.key, key, result)
@@ -203,12 +283,11 @@ class StoreContext:
         def settle_one(step: Step) -> None:
             if self.run.stopping:
                 return
-            self.record_start(step.key)
+            self.run.results.record_start(self.key, step.key)
             try:
-                result = take(self, step)
+                self.settle(step.key, take(self, step))
             except VssyncError as error:
-                result = failed(error)
-            self.settle(step.key, result)
+                self.settle(step.key, failed(error))
 
         self.run.pool.map(settle_one, steps)
 

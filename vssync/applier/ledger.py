@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
@@ -13,7 +14,6 @@ from vssync.model.report import Orphan
 from vssync.model.state import DesiredFile
 
 UploadIdentity = tuple[str, str]  # sha256, upload name
-Lock = AbstractContextManager[object]
 
 
 class UploadState(Enum):
@@ -55,13 +55,12 @@ def upload_identity(file: DesiredFile) -> UploadIdentity:
 class UploadLedger:
     """Thread-safe. A File attaches once to a store, so no store is given the same one twice."""
 
-    def __init__(self, new_lock: Callable[[], Lock]) -> None:
-        self._new_lock = new_lock
-        self._lock = new_lock()
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._owner_name = ""
         self._entries: dict[str, LedgerEntry] = {}
         self._spares: dict[UploadIdentity, list[str]] = {}
-        self._turns: dict[UploadIdentity, Lock] = {}
+        self._turns: dict[UploadIdentity, threading.Lock] = {}
         self._offers: dict[UploadIdentity, list[str]] = {}
         self._suspects: list[Orphan] = []
 
@@ -73,7 +72,7 @@ class UploadLedger:
             why = f"upload of {upload.name}, of an earlier run" if upload.name else taken_out
             self._entries[upload.file_id] = LedgerEntry(UploadState.SPARE, why)
             self._spares.setdefault((upload.sha256, upload.name), []).append(upload.file_id)
-        self._turns = {identity: self._new_lock() for identity in shared}
+        self._turns = {identity: threading.Lock() for identity in shared}
         self._offers = {identity: [] for identity in self._turns}
 
     def obtain(
@@ -85,9 +84,16 @@ class UploadLedger:
         """
         identity = upload_identity(file)
         with self._turns.get(identity, nullcontext()):
-            if file_id := self._take_offered(store_id, identity):
-                return file_id
-            file_id = self._take_spare(identity, is_usable) or send()
+            with self._lock:
+                for file_id in self._offers.get(identity, ()):
+                    stores = self._entries[file_id].stores
+                    if store_id not in stores:
+                        stores.add(store_id)  # whoever withdraws it meanwhile is told that this store took it
+                        return file_id
+            spares = self._spares.get(identity, [])  # of one thread at a time: it is wanted once, or has turns
+            while spares and not is_usable(spares[0]):
+                self.record_gone(spares.pop(0))
+            file_id = spares.pop(0) if spares else send()
             self.record_loose(file_id, why)
             with self._lock:
                 self._entries[file_id].stores.add(store_id)
@@ -159,23 +165,3 @@ class UploadLedger:
                 self._entries[file_id] = LedgerEntry(state, why, detached_from)
             elif state in _NEXT[entry.state]:
                 entry.state, entry.why, entry.detached_from = state, why, detached_from
-
-    def _take_offered(self, store_id: str, identity: UploadIdentity) -> str:
-        """An upload of another store. Whoever withdraws it meanwhile is told that this store took it."""
-        with self._lock:
-            for file_id in self._offers.get(identity, ()):
-                stores = self._entries[file_id].stores
-                if store_id not in stores:
-                    stores.add(store_id)
-                    return file_id
-            return ""
-
-    def _take_spare(self, identity: UploadIdentity, is_usable: Callable[[str], bool]) -> str:
-        """The first usable spare. Two threads never take of one identity at a time: it is wanted once, or has turns."""
-        spares = self._spares.get(identity, [])
-        while spares:
-            file_id = spares.pop(0)
-            if is_usable(file_id):
-                return file_id
-            self.record_gone(file_id)
-        return ""

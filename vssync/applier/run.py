@@ -8,21 +8,18 @@ from __future__ import annotations
 from collections import Counter, deque
 
 from vssync.api.rate_limit import Interrupted
+from vssync.applier import await_ingestion
 from vssync.applier.attach import attach
-from vssync.applier.context import ApplyRun, StoreContext, StoreWorkload
+from vssync.applier.context import DONE, ApplyRun, StoreContext, StoreWorkload, failed
 from vssync.applier.delete import delete_unused_uploads, held_file_ids
 from vssync.applier.ledger import upload_identity
-from vssync.applier.lower import lower
-from vssync.applier.results import DONE, Result, failed
-from vssync.applier.settle import wait_and_settle
-from vssync.applier.steps import StoreSteps
+from vssync.applier.steps import StoreSteps, lower
 from vssync.applier.stores import BatchNote, delete_store, set_up_store
-from vssync.applier.update import await_batch, cancel_batch, remove_copy, update_attributes, wait_for_copies
 from vssync.applier.upload import InFlightBatch, upload_pending
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Plan
-from vssync.model.report import Report, Status
+from vssync.model.report import Report
 
 _STORES = 4  # at once
 # Seconds that what is in flight gets when a run is interrupted, and how often that is looked at.
@@ -37,9 +34,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     """
     started = run.client.clock.monotonic()
     stores = lower(plan)
-    _open_ledger(run, plan.owner, stores)
-    run.writes.journal.begin()
-    run.watcher.on_start([_workload(run, steps) for steps in stores], lambda: run.client.pause_seconds)
+    _begin(run, plan.owner, stores)
     store_ids: dict[str, str] = {}
     interrupted = False
     try:
@@ -61,17 +56,17 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
         orphans=run.ledger.orphans(),
         store_ids=tuple(sorted(store_ids.items())),
         seconds=run.client.clock.monotonic() - started,
-        requests=run.client.request_count,
-        repeated=run.client.retry_count,
+        requests=run.client.sender.request_count,
+        repeated=run.client.sender.retry_count,
         interrupted=interrupted,
-        throttled=run.client.throttled_seconds,
+        throttled=run.client.sender.limits.throttled_seconds,
     )
     # The journal keeps what the next run needs.
     run.writes.journal.end({orphan.file_id for orphan in report.orphans} if report.converged else None)
     return report
 
 
-def _open_ledger(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
+def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
     """Enters what need not be uploaded: what earlier runs left unattached, and what this one wants more than once."""
     journal = run.writes.journal
     spares = journal.past.unattached
@@ -81,6 +76,17 @@ def _open_ledger(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> N
         spares = tuple(upload for upload in spares if upload.file_id not in held)
     wanted = Counter(upload_identity(put.file) for steps in stores for put in steps.puts if not put.file_id)
     run.ledger.open(owner, spares, [identity for identity, times in wanted.items() if times > 1])
+    journal.begin()
+    workloads = [
+        StoreWorkload(
+            steps.key,
+            size=sum(put.file.size for put in steps.puts if not put.file_id),
+            batches=0 if run.capabilities.one_by_one else len(steps.waves),
+            changes=steps.changes,
+        )
+        for steps in stores
+    ]
+    run.watcher.on_start(workloads, lambda: run.client.sender.limits.pause_seconds)
 
 
 def _wait_for_requests_in_flight(run: ApplyRun) -> None:
@@ -92,17 +98,8 @@ def _wait_for_requests_in_flight(run: ApplyRun) -> None:
             break
     for write in journal.wait_until_idle(0):
         if write.operation is Operation.UPLOAD:
-            under_way = "under way when the run was interrupted"
-            run.ledger.record_suspect(f"upload of {write.name}, {write.size} bytes: {under_way}")
-
-
-def _workload(run: ApplyRun, steps: StoreSteps) -> StoreWorkload:
-    return StoreWorkload(
-        steps.key,
-        size=sum(put.file.size for put in steps.puts if not put.file_id),
-        batches=0 if run.capabilities.one_by_one else len(steps.waves),
-        changes=steps.changes,
-    )
+            upload = f"upload of {write.name}, {write.size} bytes"
+            run.ledger.record_suspect(f"{upload}: under way when the run was interrupted")
 
 
 def _apply_store(run: ApplyRun, steps: StoreSteps, store_ids: dict[str, str]) -> None:
@@ -120,26 +117,15 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, store_ids: dict[str, str]) ->
         run.results.record_result(steps.key, "", DONE)
     store_ids[steps.key] = store_id
     store = StoreContext(run, steps.key, store_id, steps.ignore)
-    store.for_each(steps.cancels, cancel_batch)
+    store.for_each(steps.cancels, await_ingestion.cancel_batch)
     _run_waves(store, steps)
-    store.for_each(steps.updates, update_attributes)
-    store.for_each(steps.awaited, await_batch)
+    store.for_each(steps.updates, await_ingestion.update_attributes)
+    store.for_each(steps.awaited, await_ingestion.await_batch)
     if steps.waits and not run.stopping:
-        wait_for_copies(store, steps.waits)
-    store.for_each(steps.removes, remove_copy)
+        await_ingestion.wait_for_copies(store, steps.waits)
+    store.for_each(steps.removes, await_ingestion.remove_copy)
     if steps.teardown:
-        run.results.record_result(steps.key, "", _tear_down(run, steps))
-
-
-def _tear_down(run: ApplyRun, steps: StoreSteps) -> Result:
-    """Deletes a store that is no longer declared, or was replaced, once everything else is done."""
-    if run.stopping or not run.results.all_done(steps.key, [put.key for put in steps.puts]):
-        return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
-    try:
-        delete_store(run, steps)
-    except VssyncError as error:
-        return failed(error)
-    return DONE
+        run.results.record_result(steps.key, "", delete_store(run, steps))
 
 
 def _run_waves(store: StoreContext, steps: StoreSteps) -> None:
@@ -148,7 +134,7 @@ def _run_waves(store: StoreContext, steps: StoreSteps) -> None:
     note = BatchNote(store, is_external=steps.settings is None or steps.settings.external)
 
     def settle_oldest() -> None:
-        in_flight.extend(wait_and_settle(store, in_flight.popleft()))
+        in_flight.extend(await_ingestion.wait_and_settle(store, in_flight.popleft()))
         note.update(in_flight)
 
     for wave in steps.waves:
@@ -156,7 +142,7 @@ def _run_waves(store: StoreContext, steps: StoreSteps) -> None:
             break
         while len(in_flight) >= steps.in_flight:
             settle_oldest()
-        uploaded = store.run.pool.map(lambda put: upload_pending(store, put), wave.puts)
+        uploaded = store.run.pool.map(lambda put: upload_pending(store, put), wave)
         in_flight.extend(attach(store, [pending for pending in uploaded if pending]))
         note.update(in_flight)
     while in_flight:

@@ -1,12 +1,19 @@
-"""What steps there are, and in which order those of a store are taken; why they are, a plan knows."""
+"""What steps there are, in which order those of a store are taken, and which a plan's changes come to.
+
+It makes no decisions; the plan did, and knows why.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import assert_never
 
+from vssync.model.digests import mark_for, with_key
 from vssync.model.marks import Mark, Origin
-from vssync.model.plan import StoreChange
-from vssync.model.state import Attributes, Chunking, DesiredFile, StoreSettings
+from vssync.model.plan import Action, Copy, FileChange, Plan, StoreChange, StorePlan
+from vssync.model.state import Attributes, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
+from vssync.planner.batches import partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +47,6 @@ class Put:
     gap: bool = False
     unfinished: bool = False
 
-    @property
-    def is_our_upload(self) -> bool:
-        """Whether the mark says that the File is an upload of ours, not one that was declared or adopted."""
-        return self.mark.origin is Origin.UPLOADED
-
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -67,21 +69,9 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class BatchStep:
-    """A live batch of ours, to cancel or to wait for."""
+    """A live batch of ours, to cancel or to wait for; `key` is its id."""
 
-    batch_id: str
-
-    @property
-    def key(self) -> str:
-        """What the change is addressed by."""
-        return self.batch_id
-
-
-@dataclass(frozen=True, slots=True)
-class Wave:
-    """The files of one batch, in key order."""
-
-    puts: tuple[Put, ...]
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +89,7 @@ class StoreSteps:
     settings: StoreSettings | None = None
     setup: StoreChange | None = None  # the store must exist before anything is put into it
     cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
-    waves: tuple[Wave, ...] = ()  # new copies; a wave's old copies go when its new ones were read as completed
+    waves: tuple[tuple[Put, ...], ...] = ()  # the new copies of each batch, in key order; their old ones go afterwards
     updates: tuple[Update, ...] = ()  # attributes in place; independent of the waves
     awaited: tuple[BatchStep, ...] = ()  # batches under way end before their files are looked at or removed
     waits: tuple[Wait, ...] = ()  # right copies still being ingested; their superseded copies go afterwards
@@ -109,10 +99,136 @@ class StoreSteps:
     @property
     def puts(self) -> tuple[Put, ...]:
         """The files of all waves."""
-        return tuple(put for wave in self.waves for put in wave.puts)
+        return tuple(put for wave in self.waves for put in wave)
 
     @property
     def changes(self) -> int:
         """How many changes there are beside the store's own."""
         others = (self.cancels, self.updates, self.awaited, self.waits, self.removes)
         return len(self.puts) + sum(map(len, others))
+
+
+Step = Put | Update | Wait | Drop
+
+_SETUP = (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.ADOPT)
+_TEARDOWN = (Action.DELETE, Action.REPLACE)
+
+
+def lower(plan: Plan) -> tuple[StoreSteps, ...]:
+    """The steps of every store that has any, in the plan's order."""
+    stores = (_lower_store(plan.owner, store) for store in plan.stores)
+    return tuple(steps for steps in stores if steps.setup or steps.teardown or steps.changes)
+
+
+def _lower_store(owner: str, store: StorePlan) -> StoreSteps:
+    change = store.change
+    steps = [step for file in store.files for step in _lower_file(owner, store, file)]
+    puts = [step for step in steps if isinstance(step, Put)]
+    return StoreSteps(
+        key=store.key,
+        store_id=store.id,
+        in_flight=store.batch.in_flight,
+        ignore=_ignore(store),
+        setup=change if change and change.action in _SETUP else None,
+        settings=store.desired,
+        cancels=tuple(BatchStep(batch.id) for batch in store.batches if batch.action is Action.CANCEL),
+        waves=partition(puts, store.batch.size),
+        updates=tuple(step for step in steps if isinstance(step, Update)),
+        waits=tuple(step for step in steps if isinstance(step, Wait)),
+        awaited=tuple(BatchStep(batch.id) for batch in store.batches if batch.action is Action.AWAIT),
+        removes=tuple(step for step in steps if isinstance(step, Drop)),
+        teardown=change if change and change.action in _TEARDOWN else None,
+    )
+
+
+def _ignore(store: StorePlan) -> tuple[str, ...]:
+    return store.desired.ignore_attributes if store.desired else ()
+
+
+def _lower_file(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
+    """A drop that is not part of a put or wait removes a copy once the copy to keep, if any, was read as completed."""
+    kept_id = change.keep.id if change.keep else ""
+    match change.action:
+        case Action.CREATE | Action.REPLACE:
+            yield from _put(owner, store, change)
+        case Action.UPDATE | Action.ADOPT:
+            yield _update(owner, store, change)
+            yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
+        case Action.AWAIT:
+            if change.fields:
+                yield _update(owner, store, change)
+            yield Wait(change.key, kept_id, tuple(_drop(owner, change.key, copy) for copy in change.drop))
+        case Action.DELETE:
+            yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
+        case Action.REFUSE:
+            return
+        case Action.CANCEL:
+            raise ValueError(f"{change.key}: a file cannot be cancelled, only its batch")
+        case _:
+            assert_never(change.action)
+
+
+def _put(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
+    """A File attaches once per store, so its own old copy is detached first; the others stay searchable meanwhile.
+
+    A File that is attached again keeps the origin and content of its old mark.
+    """
+    file = _desired(change)
+    origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
+    mark = mark_for(owner, file, _ignore(store), origin=origin, tries=change.tries)
+    old = next((copy.mark for copy in change.drop if copy.id == change.reuse), None)
+    if isinstance(old, Mark) and not file.file_id:
+        mark = replace(mark, origin=old.origin, content=old.content)
+    attached = file.file_id or change.reuse
+    first = [copy for copy in change.drop if change.gap or copy.id == attached]
+    later = [copy for copy in change.drop if copy not in first]
+    yield Put(
+        key=change.key,
+        file=file,
+        attributes=_attributes(change),
+        mark=mark,
+        chunking=file.chunking,
+        file_id=attached,
+        drops=tuple(_drop(owner, change.key, copy, reattached=attached) for copy in first or later),
+        gap=bool(first),
+        unfinished=any(copy.id == attached and copy.status is not FileStatus.COMPLETED for copy in first),
+    )
+    if first:
+        yield from (_drop(owner, change.key, copy, attached) for copy in later)
+
+
+def _update(owner: str, store: StorePlan, change: FileChange) -> Update:
+    """The attributes to write and the mark that goes with them; content and tries stay what they were."""
+    file = _desired(change)
+    if change.keep is None:
+        raise ValueError(f"{change.key}: an update needs the copy it is about")
+    adopted = Origin.DECLARED if file.file_id else Origin.ADOPTED
+    mark = mark_for(owner, file, _ignore(store), origin=adopted)
+    old = change.keep.mark
+    if isinstance(old, Mark):
+        mark = replace(mark, content=old.content, chunking=old.chunking, origin=old.origin, tries=old.tries)
+    elif not file.file_id:
+        mark = replace(mark, content=file.presumed_content)
+    return Update(change.key, change.keep.id, _attributes(change), mark)
+
+
+def _attributes(change: FileChange) -> dict[str, Scalar]:
+    """Attributes that others own are sent along unchanged, since a write replaces the whole map."""
+    file = _desired(change)
+    return {**with_key(file.attributes, file.key), **change.preserve}
+
+
+def _drop(owner: str, key: str, copy: Copy, kept_id: str = "", *, reattached: str = "") -> Drop:
+    """The upload is deleted with its copy only when our own mark says that we made it and it is not attached again."""
+    return Drop(key, copy.id, is_our_upload(copy.mark, owner) and copy.id != reattached, kept_id)
+
+
+def is_our_upload(mark: object, owner: str) -> bool:
+    """Whether a mark says that its File is an upload of this owner's, not one that was declared or adopted."""
+    return isinstance(mark, Mark) and mark.owner == owner and mark.origin is Origin.UPLOADED
+
+
+def _desired(change: FileChange) -> DesiredFile:
+    if change.desired is None:
+        raise ValueError(f"{change.key}: {change.action} needs a desired file")
+    return change.desired

@@ -5,17 +5,18 @@ Each is read once after it was written: without its mark the next plan would not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from vssync.applier.context import ApplyRun, StoreContext
-from vssync.applier.steps import StoreSteps
+from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, failed
+from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
-from vssync.model.marks import NEEDS_METADATA, STORE_BATCHES, STORE_OWNER, Mark, Origin, StoreMark, batch_note_text
+from vssync.model.marks import NEEDS_METADATA, STORE_BATCHES, STORE_OWNER, StoreMark, batch_note_text
 from vssync.model.plan import Action, StoreChange
+from vssync.model.report import Status
 from vssync.model.state import LiveStore, StoreSettings, StoreStatus
 
 _MAX_ATTEMPTS = 3  # to create a store, when replies are lost and no store is to be seen
@@ -33,15 +34,18 @@ def set_up_store(run: ApplyRun, steps: StoreSteps) -> str:
     return steps.store_id
 
 
-def delete_store(run: ApplyRun, steps: StoreSteps) -> None:
-    """Deletes a store. Its uploads are deleted later, also where the plan did not read the store's files.
-
-    Raises VssyncError when it is still there.
-    """
+def delete_store(run: ApplyRun, steps: StoreSteps) -> Result:
+    """Deletes a store once all else is done, and its uploads later, also where the plan did not read its files."""
+    if run.stopping or not run.results.all_done(steps.key, [put.key for put in steps.puts]):
+        return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
     uploads = () if steps.removes else _uploads_in(run, steps.store_id)
-    run.writes.delete_store(steps.store_id, uploads)
+    try:
+        run.writes.delete_store(steps.store_id, uploads)
+    except VssyncError as error:
+        return failed(error)
     for file_id in uploads:
         run.ledger.schedule_delete(file_id, f"upload in {steps.key}'s deleted store", steps.store_id)
+    return DONE
 
 
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
@@ -50,31 +54,40 @@ def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
         owner = run.client.get_store(store_id).mark
         files = run.client.list_files(store_id)
     except VssyncError as error:
-        run.ledger.record_suspect(
-            f"uploads in the store {store_id}, which could not be listed before it was deleted: {error}"
-        )
+        unlisted = f"uploads in the store {store_id}, which could not be listed before it was deleted"
+        run.ledger.record_suspect(f"{unlisted}: {error}")
         return ()
     if not isinstance(owner, StoreMark):
         return ()
-    marks = ((file.id, file.mark) for file in files)
-    return tuple(
-        file_id
-        for file_id, mark in marks
-        if isinstance(mark, Mark) and mark.owner == owner.owner and mark.origin is Origin.UPLOADED
-    )
+    return tuple(file.id for file in files if is_our_upload(file.mark, owner.owner))
 
 
 def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
-    body = _request_body(settings, change)
-    if settings.description:
-        body["description"] = settings.description
-    if body["expires_after"] is None:
-        del body["expires_after"]
-    live = _create_once(run, body)
-    if not poll_until(run, lambda: run.client.is_ready(live.id)):
-        raise VssyncError(f"{settings.key}: the new store {live.id} does not answer yet; apply again later")
+    """The new store's id. After a lost reply it is looked up by its mark: there must never be two."""
+    fields = {**_request_body(settings, change), "description": settings.description}
+    body = {name: value for name, value in fields.items() if value}
+
+    def find() -> LiveStore | None:
+        """An expired one does not count, since the new one replaces it."""
+        usable = (store for store in run.client.list_stores() if store.status is not StoreStatus.EXPIRED)
+        return next(
+            (store for store in usable if store.metadata.get(STORE_OWNER) == change.metadata[STORE_OWNER]), None
+        )
+
+    live, attempts = None, 0
+    while live is None:
+        attempts += 1
+        try:
+            live = run.writes.create_store(body)
+        except LostReply:
+            live = poll_until(run, find, timeout=run.settings.grace)
+            if live is None and attempts == _MAX_ATTEMPTS:
+                raise
+    store_id = live.id
+    if not poll_until(run, lambda: run.client.is_ready(store_id)):
+        raise VssyncError(f"{settings.key}: the new store {store_id} does not answer yet; apply again later")
     _verify_mark(run, settings.key, live, change)
-    return live.id
+    return store_id
 
 
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) -> None:
@@ -85,27 +98,6 @@ def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) 
             f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: "
             f"declare this one with `id: {live.id}` and `external: true`"
         )
-
-
-def _create_once(run: ApplyRun, body: Mapping[str, Any]) -> LiveStore:
-    """The new store. After a lost reply it is looked up by its mark: there must never be two."""
-    mark = body["metadata"][STORE_OWNER]
-    attempts = 0
-    while True:
-        attempts += 1
-        try:
-            return run.writes.create_store(body)
-        except LostReply:
-            if created := poll_until(run, lambda: _find_by_mark(run, mark), timeout=run.settings.grace):
-                return created
-            if attempts == _MAX_ATTEMPTS:
-                raise
-
-
-def _find_by_mark(run: ApplyRun, mark: str) -> LiveStore | None:
-    """The store with this mark, if any; an expired one does not count, since the new one replaces it."""
-    usable = (store for store in run.client.list_stores() if store.status is not StoreStatus.EXPIRED)
-    return next((store for store in usable if store.metadata.get(STORE_OWNER) == mark), None)
 
 
 def _request_body(settings: StoreSettings, change: StoreChange) -> dict[str, Any]:
@@ -135,7 +127,15 @@ class BatchNote:
         """These batches are under way."""
         batch_ids = tuple(batch.batch_id for batch in batches if batch.batch_id)
         now = self._store.client.clock.monotonic()
-        if batch_ids and batch_ids != self._written and now >= self._next_write and self._check_needed():
+        if not batch_ids or batch_ids == self._written or now < self._next_write:
+            return
+        capabilities = self._store.run.capabilities
+        if self._is_needed is None:  # asked once a store, and only when there is a batch to note
+            self._is_needed = False
+            if capabilities.store_updates and capabilities.batches:
+                with suppress(VssyncError):
+                    self._is_needed = self._store.client.list_batches(self._store.id) is None
+        if self._is_needed:
             self._next_write = now + NOTE_INTERVAL
             self._write(batch_ids)
 
@@ -143,16 +143,6 @@ class BatchNote:
         """None is under way any more."""
         if self._written:
             self._write(())
-
-    def _check_needed(self) -> bool:
-        """Asked once a store, and only when there is a batch to note."""
-        capabilities = self._store.run.capabilities
-        if self._is_needed is None:
-            self._is_needed = False
-            if capabilities.store_updates and capabilities.batches:
-                with suppress(VssyncError):
-                    self._is_needed = self._store.client.list_batches(self._store.id) is None
-        return self._is_needed
 
     def _write(self, batch_ids: tuple[str, ...]) -> None:
         """Metadata that others own is sent along unchanged, since a write replaces the whole map."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from vssync.api.parse import AttachmentEntry
 from vssync.api.rate_limit import Interrupted
-from vssync.applier.context import StoreContext
-from vssync.applier.results import Result, failed
+from vssync.applier.context import Result, StoreContext, failed
 from vssync.applier.steps import Put
 from vssync.applier.wait import poll_until, wait_until_detached
 from vssync.errors import LostReply, NotFound, VssyncError
 from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status
-from vssync.model.state import DesiredFile, FileStatus, Upload
+from vssync.model.state import FileStatus, Upload
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
 _LISTED = 10.0  # seconds until a File should be listed; when it is later, it is sent again and `gc` finds the first
@@ -33,10 +33,6 @@ class PendingFile:
     @property
     def entry(self) -> AttachmentEntry:
         return AttachmentEntry(self.file_id, self.put.attributes, self.put.chunking, self.mark)
-
-    def next_try(self) -> PendingFile:
-        """The same File for one more ingestion."""
-        return replace(self, completed=False, mark=replace(self.mark, tries=self.mark.tries + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +55,14 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
     if store.run.service.is_refused_type(put.file.extension):
         store.settle(put.key, refused_type_result(put))
         return None
-    store.record_start(put.key)
-    uploaded = ""
+    store.run.results.record_start(store.key, put.key)
+    file, uploaded = put.file, ""
+
+    def is_usable(file_id: str) -> bool:
+        """Whether an upload of an earlier run is still there, as it was made."""
+        upload = _find_upload(store, file_id)
+        return upload is not None and upload.size == file.size and bool(upload.created_at)
+
     try:
         if put.unfinished and _is_completed_as_wanted(store, put):
             return PendingFile(put, put.file_id, put.mark, completed=True)
@@ -69,16 +71,15 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
             new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED)
             put = replace(put, file_id="", mark=new_mark)
         if not put.file_id:
-            uploaded = store.run.ledger.obtain(
-                store.id,
-                put.file,
-                f"upload of {put.key} that was not attached yet",
-                lambda file_id: _is_usable(store, put, file_id),
-                lambda: _upload(store, put),
-            )
-            store.run.watcher.on_uploaded(store.key, put.file.size)
-        if put.gap:
-            _detach_before_attach(store, put)
+            why = f"upload of {put.key} that was not attached yet"
+            uploaded = store.run.ledger.obtain(store.id, file, why, is_usable, lambda: _upload(store, put))
+            store.run.watcher.on_uploaded(store.key, file.size)
+        for drop in put.drops if put.gap else ():
+            if drop.file_id == put.file_id:
+                store.writes.detach(store.id, drop.file_id, ours=put.mark.origin is Origin.UPLOADED, file=put.file)
+            else:
+                store.detach_copy(drop)
+            wait_until_detached(store, drop.file_id)  # attaching too early is ignored as "already attached"
     except VssyncError as error:
         if uploaded:
             store.run.ledger.schedule_delete(uploaded, f"upload of {put.key} that was not used")
@@ -107,12 +108,6 @@ def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
         return None
 
 
-def _is_usable(store: StoreContext, put: Put, file_id: str) -> bool:
-    """Whether an upload of an earlier run is still there, as it was made."""
-    upload = _find_upload(store, file_id)
-    return upload is not None and upload.size == put.file.size and bool(upload.created_at)
-
-
 def _upload(store: StoreContext, put: Put) -> str:
     """The new File's id. What a lost reply made and no name proves is sent again, and that is said."""
     sends = 0
@@ -121,60 +116,34 @@ def _upload(store: StoreContext, put: Put) -> str:
         try:
             return _send(store, put)
         except LostReply as error:
-            store.run.ledger.record_suspect(
-                f"upload of {put.key} as {put.file.filename}, {put.file.size} bytes: {error}"
-            )
+            upload = f"upload of {put.key} as {put.file.filename}, {put.file.size} bytes"
+            store.run.ledger.record_suspect(f"{upload}: {error}")
             if sends == _MAX_SENDS:
                 raise
-        store.record_retry(put.key)
+        store.run.results.record_retry(store.key, put.key)
 
 
 def _send(store: StoreContext, put: Put) -> str:
     created: list[str] = []
-    sent_at = store.client.service_date
-    try:
-        return store.writes.upload(
-            store.run.settings.root,
-            put.file,
-            created.append,
-            lambda lost: recover_upload(store, put.file, sent_at, lost),
-        )
-    except VssyncError:
-        for file_id in created:
-            store.run.ledger.schedule_delete(file_id, f"upload of {put.key} that was not used")
-        raise
-
-
-def _detach_before_attach(store: StoreContext, put: Put) -> None:
-    """Detaches what must go first, and sees it gone: attaching too early is ignored as "already attached"."""
-    for drop in put.drops:
-        if drop.file_id == put.file_id:
-            store.writes.detach(store.id, drop.file_id, ours=put.is_our_upload, file=put.file)
-        else:
-            store.detach_copy(drop)
-        wait_until_detached(store, drop.file_id)
-
-
-def recover_upload(store: StoreContext, file: DesiredFile, sent_at: int | None, lost: LostReply) -> str:
-    """The id of the File that an upload made after `sent_at`, the service's time, although its reply was lost.
-
-    Raises `lost` where the upload name proves nothing, or there is no such File.
-    """
-    if not store.run.ledger.is_proven_by_name(file):
-        raise lost
-    since = (sent_at or 0) - _CLOCK_SKEW
+    file, ledger, since = put.file, store.run.ledger, (store.client.service_date or 0) - _CLOCK_SKEW
 
     def find() -> str:
         """Newest first, so that the whole account is not read. One that this run uses or the store holds is another."""
         new = takewhile(lambda upload: upload.created_at >= since, store.client.list_uploads())
         alike = (upload.id for upload in new if (upload.filename, upload.size) == (file.filename, file.size))
-        unknown = (file_id for file_id in alike if not store.run.ledger.is_known(file_id))
+        unknown = (file_id for file_id in alike if not ledger.is_known(file_id))
         return next((file_id for file_id in unknown if not store.client.is_attached(store.id, file_id)), "")
 
-    try:
-        file_id = poll_until(store.run, find, timeout=_LISTED)
-    except (VssyncError, Interrupted):
-        raise lost from None
-    if not file_id:
+    def recover(lost: LostReply) -> str:
+        """The File that was made although the reply was lost, where its upload name proves it."""
+        with suppress(VssyncError, Interrupted):
+            if ledger.is_proven_by_name(file) and (file_id := poll_until(store.run, find, timeout=_LISTED)):
+                return file_id
         raise lost
-    return file_id
+
+    try:
+        return store.writes.upload(store.run.settings.root, file, created.append, recover)
+    except VssyncError:
+        for file_id in created:
+            ledger.schedule_delete(file_id, f"upload of {put.key} that was not used")
+        raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable
 from typing import TypeVar
 
 from vssync.api.parse import BatchPoll
@@ -56,10 +56,7 @@ def poll_until(
 
 
 def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = None) -> LiveBatch:
-    """The batch when it has ended, or when nothing in it moved for the run's deadline, which began at `since`.
-
-    A 404 for a batch of ours means that it is not visible yet.
-    """
+    """The batch when it ended, or nothing moved since `since` for the run's deadline; a 404 means not visible yet."""
 
     def read() -> BatchPoll:
         try:
@@ -79,19 +76,19 @@ def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = Non
 
 def wait_for_files(
     store: StoreContext, file_ids: Collection[str], since: float | None = None
-) -> tuple[Mapping[str, LiveFile], bool]:
+) -> tuple[tuple[LiveFile, ...], bool]:
     """The files once all have ended, or nothing moved among them for the run's deadline; and whether it is the latter.
 
     The store is listed where that takes fewer requests a look than reading each file; otherwise the result is empty.
     """
     if len(file_ids) < 2 or store.client.get_store(store.id).counts.total > _PAGE * len(file_ids):
-        return {}, False
+        return (), False
 
-    def read() -> Mapping[str, LiveFile]:
-        return {file.id: file for file in store.client.list_files(store.id) if file.id in file_ids}
+    def read() -> tuple[LiveFile, ...]:
+        return tuple(file for file in store.client.list_files(store.id) if file.id in file_ids)
 
-    def count_ended(files: Mapping[str, LiveFile]) -> int:
-        return sum(file.status.ended for file in files.values())
+    def count_ended(files: Collection[LiveFile]) -> int:
+        return sum(file.status.ended for file in files)
 
     listed = poll_until(store.run, read, lambda files: count_ended(files) == len(file_ids), count_ended, since=since)
     return listed, count_ended(listed) < len(file_ids)

@@ -36,10 +36,7 @@ class Writes:
     def upload(
         self, root: Path, file: DesiredFile, on_made: Callable[[str], None], on_lost: Callable[[LostReply], str]
     ) -> str:
-        """Returns the id of the new File, and calls `on_made` with it even when the file turns out to have changed.
-
-        `on_lost` finds the id after a lost reply, or raises the error again.
-        """
+        """The new File's id, which `on_made` gets even where the file changed. `on_lost` finds it, or raises again."""
         write = Write(Operation.UPLOAD, name=file.filename, size=file.size, sha256=file.sha256)
         with self._journaled(write) as record_id, open_unchanged(root, file) as handle:
             try:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from vssync.auth.bearer import bearer_credential
-from vssync.auth.credential import Credential
+from vssync.auth.credential import Credential, bearer_credential
 from vssync.auth.iam import iam_credential
 from vssync.endpoints import Endpoint
 from vssync.providers import AuthKind

@@ -1,8 +1,9 @@
-"""What all credentials share: they are sent to their own service only, and never shown."""
+"""What all credentials share: they are sent to their own service only, and never shown. And bearer keys."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import re
+from collections.abc import Generator, Mapping
 
 import httpx
 
@@ -14,6 +15,7 @@ class CredentialError(VssyncError):
     """A credential is missing, cannot be read, or has expired. The message never holds any part of it."""
 
 
+_KEY = re.compile(r"[\x21-\x7e]+")
 Flow = Generator[httpx.Request, httpx.Response, None]
 
 
@@ -28,10 +30,7 @@ class Credential(httpx.Auth):
         return f"<{type(self).__name__}: {self.identity}>"
 
     def auth_flow(self, request: httpx.Request) -> Flow:
-        """Sends the request with the credential.
-
-        Raises CredentialError for a request to any other address, whoever built it.
-        """
+        """Sends the request with the credential. Raises CredentialError for any other address, whoever built it."""
         if _origin(request.url) not in self._origins:
             raise CredentialError(f"{request.url.host}: not an address of this service; no credential is sent there")
         yield from self.authenticate(request)
@@ -43,3 +42,30 @@ class Credential(httpx.Auth):
 
 def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
     return url.scheme, url.raw_host, url.port
+
+
+class BearerCredential(Credential):
+    """Sends a key; `source` is the variable it came from."""
+
+    def __init__(self, endpoint: Endpoint, key: str, source: str) -> None:
+        super().__init__(endpoint, f"bearer key from {source}")
+        self._key = key
+
+    def authenticate(self, request: httpx.Request) -> Flow:
+        """Adds the key."""
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        yield request
+
+
+def bearer_credential(endpoint: Endpoint, environment: Mapping[str, str]) -> BearerCredential:
+    """The key of this endpoint's provider. Raises CredentialError where none is set or it cannot be a key."""
+    names = endpoint.provider.key_variables
+    source = next((name for name in names if environment.get(name, "").strip()), "")
+    if not source:
+        raise CredentialError(f"bearer key: not set; put the key of {endpoint.provider.name} into {' or '.join(names)}")
+    key = environment[source].strip()  # a key read from a file brings its line end along
+    if not _KEY.fullmatch(key):
+        raise CredentialError(
+            f"{source}: holds a character that no key has, such as a space, a line end or a typographic quote"
+        )
+    return BearerCredential(endpoint, key, source)

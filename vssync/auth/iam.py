@@ -1,26 +1,29 @@
-"""Signers of OCI's identity service, from the optional `oci` package, imported only when one is asked for.
+"""Signers of OCI's identity service and the keys they need, from the optional `oci` package, imported when asked for.
 
 Where that package fails, messages name the kind of failure but do not quote it, since it may hold tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from vssync.auth import session
 from vssync.auth.credential import CredentialError
-from vssync.auth.keys import PASSPHRASE, key_fingerprint, unlock_key
-from vssync.auth.profile import Profile, read_profile
+from vssync.auth.profile import Profile, read_profile, read_session_token
 from vssync.auth.signed import Signer, SigningCredential
 from vssync.endpoints import Endpoint
 from vssync.providers import AuthKind
 
+Key = TypeVar("Key")
 Ask = Callable[[str], str]
 Passphrases = Callable[[Profile, Path], Iterator[str]]
 
+PASSPHRASE = "OCI_CLI_PASSPHRASE"  # the variable of OCI's own command line
+_NOT_A_KEY = "not a private key in PEM form that can be read; `key_file` must not name the public key"
 _REQUIREMENTS = {
     AuthKind.INSTANCE_PRINCIPAL: "it works only on an OCI compute instance",
     AuthKind.RESOURCE_PRINCIPAL: "it works only where OCI sets OCI_RESOURCE_PRINCIPAL_VERSION, such as in a function",
@@ -29,41 +32,29 @@ _REQUIREMENTS = {
 
 
 def iam_credential(endpoint: Endpoint, environment: Mapping[str, str], ask: Ask | None) -> SigningCredential:
-    """The signer that an endpoint's kind of authentication names.
-
-    Raises CredentialError.
-    """
-    _require_package(endpoint.auth)
-    if endpoint.auth in _REQUIREMENTS:
-        return federated_credential(endpoint)
-    profile = read_profile(endpoint.profile, environment)
-    passphrases = _passphrases(environment, ask)
-    # A profile with a session of its own uses it, whatever user's key it inherits.
-    if endpoint.auth is AuthKind.SECURITY_TOKEN or "security_token_file" in profile.own:
-        return _session_credential(endpoint, profile, passphrases)
-    return _signing_key_credential(endpoint, profile, passphrases)
-
-
-def _require_package(kind: AuthKind) -> None:
+    """The signer that an endpoint's kind of authentication names. Raises CredentialError."""
     try:
         import oci  # noqa: F401  # only whether it can be imported
     except ImportError:
         raise CredentialError(
-            f"auth {kind}: needs the `oci` package, which is not installed; pip install 'vssync[oci]'"
+            f"auth {endpoint.auth}: needs the `oci` package, which is not installed; pip install 'vssync[oci]'"
         ) from None
-
-
-def _passphrases(environment: Mapping[str, str], ask: Ask | None) -> Passphrases:
-    """The passphrases to try on a profile's key, in order. A person is asked last, and only once."""
+    if endpoint.auth in _REQUIREMENTS:
+        return federated_credential(endpoint)
+    profile = read_profile(endpoint.profile, environment)
     asked = cache(ask) if ask else None
 
     def passphrases(profile: Profile, key: Path) -> Iterator[str]:
+        """What to try on a profile's key, in order. A person is asked last, and only once."""
         yield environment.get(PASSPHRASE, "")
         yield profile.get("pass_phrase")
         if asked:
             yield asked(f"Passphrase of {key}: ")
 
-    return passphrases
+    # A profile with a session of its own uses it, whatever user's key it inherits.
+    if endpoint.auth is AuthKind.SECURITY_TOKEN or "security_token_file" in profile.own:
+        return _session_credential(endpoint, profile, passphrases)
+    return _signing_key_credential(endpoint, profile, passphrases)
 
 
 def _signing_key_credential(endpoint: Endpoint, profile: Profile, passphrases: Passphrases) -> SigningCredential:
@@ -72,9 +63,7 @@ def _signing_key_credential(endpoint: Endpoint, profile: Profile, passphrases: P
     tenancy, user, expected = (profile.identifier(setting) for setting in ("tenancy", "user", "fingerprint"))
     path, pem = profile.read_file("key_file")
     signer = unlock_key(
-        lambda passphrase: KeySigner(tenancy, user, expected, None, passphrase, pem),
-        path,
-        passphrases(profile, path),
+        lambda passphrase: KeySigner(tenancy, user, expected, None, passphrase, pem), path, passphrases(profile, path)
     )
     actual = key_fingerprint(signer.private_key, path)
     if actual != expected:
@@ -91,7 +80,7 @@ def _session_credential(endpoint: Endpoint, profile: Profile, passphrases: Passp
     from oci.signer import load_private_key
 
     def read() -> Signer:
-        token = session.read_session_token(profile)
+        token = read_session_token(profile)
         path, pem = profile.read_file("key_file", own=True)  # the token was given to this key, not to an inherited one
         key = unlock_key(lambda passphrase: load_private_key(pem, passphrase), path, passphrases(profile, path))
         key_fingerprint(key, path)
@@ -140,3 +129,33 @@ def _build_signer(kind: AuthKind) -> Any:
     if kind is AuthKind.OKE_WORKLOAD_IDENTITY:
         return signers.get_oke_workload_identity_resource_principal_signer(retry_strategy=retries)
     return signers.InstancePrincipalsSecurityTokenSigner(retry_strategy=retries)
+
+
+def unlock_key(build: Callable[[bytes | None], Key], path: Path, passphrases: Iterable[str]) -> Key:
+    """What `build` makes of a key without, or with the first passphrase that opens it. Raises CredentialError."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from oci.exceptions import InvalidPrivateKey, MissingPrivateKeyPassphrase
+
+    try:
+        return build(None)
+    except MissingPrivateKeyPassphrase:
+        pass
+    except (InvalidPrivateKey, UnsupportedAlgorithm):
+        raise CredentialError(f"{path}: {_NOT_A_KEY}") from None
+    problem = f"needs a passphrase; put it into {PASSPHRASE}, or run in a terminal to be asked"
+    for passphrase in filter(None, passphrases):
+        problem = f"none of the given passphrases opens it; {PASSPHRASE} is tried first, then `pass_phrase`"
+        with suppress(InvalidPrivateKey):
+            return build(passphrase.encode())
+    raise CredentialError(f"{path}: {problem}")
+
+
+def key_fingerprint(key: object, path: Path) -> str:
+    """An RSA key's fingerprint as OCI shows it. Raises CredentialError for any other kind of key."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    if not isinstance(key, RSAPrivateKey):
+        raise CredentialError(f"{path}: not an RSA key; OCI accepts no other")
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.md5(public, usedforsecurity=False).digest().hex(":")

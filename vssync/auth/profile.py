@@ -1,12 +1,15 @@
-"""Reads a profile of OCI's configuration file, keeping its own settings apart from inherited ones.
+"""Reads a profile of OCI's configuration file, keeping its own settings apart from inherited ones, and its session.
 
 Every profile inherits from [DEFAULT], which is right for a tenancy and wrong for a session's key or token.
 """
 
 from __future__ import annotations
 
+import base64
 import configparser
+import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +19,8 @@ from vssync.auth.credential import CredentialError
 DEFAULT = "DEFAULT"
 _VARIABLES = ("OCI_CONFIG_FILE", "OCI_CLI_CONFIG_FILE")
 _IDENTIFIER = re.compile(r"[\x21-\x7e]+")
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
+_MAX_EXPIRY = 253402300799  # 9999-12-31, the last day a calendar prints
 _NO_SECTION = "\n"  # the name of a section no file can have, so that [DEFAULT] is read like any other
 
 
@@ -34,10 +39,7 @@ class Profile:
         return self.own.get(setting) or self.inherited.get(setting, "")
 
     def require(self, setting: str, *, own: bool = False) -> str:
-        """A setting that must be there, in the profile itself where `own`.
-
-        Raises CredentialError.
-        """
+        """A setting that must be there, in the profile itself where `own`. Raises CredentialError."""
         value = self.own.get(setting, "") if own else self.get(setting)
         if not value:
             suffix = " of its own" if own and self.get(setting) else ""
@@ -45,10 +47,7 @@ class Profile:
         return value
 
     def identifier(self, setting: str) -> str:
-        """A setting that must be there and goes into a header, such as an OCID.
-
-        Raises CredentialError.
-        """
+        """A setting that must be there and goes into a header, such as an OCID. Raises CredentialError."""
         value = self.require(setting)
         if not _IDENTIFIER.fullmatch(value):
             raise CredentialError(
@@ -58,10 +57,7 @@ class Profile:
         return value
 
     def read_file(self, setting: str, *, own: bool = False) -> tuple[Path, bytes]:
-        """The file a setting names, and its bytes.
-
-        Raises CredentialError.
-        """
+        """The file a setting names, and its bytes. Raises CredentialError."""
         path = _expand(self.require(setting, own=own), self.home)
         try:
             return path, path.read_bytes()
@@ -73,11 +69,11 @@ class Profile:
 
 
 def read_profile(name: str, environment: Mapping[str, str]) -> Profile:
-    """A profile, [DEFAULT] for an empty name, of the file OCI_CONFIG_FILE names, else of ~/.oci/config.
-
-    Raises CredentialError.
-    """
-    home = _home(environment)
+    """A profile, or [DEFAULT], of the file OCI_CONFIG_FILE names, else of ~/.oci/config. Raises CredentialError."""
+    try:
+        home = Path(environment["HOME"]) if environment.get("HOME") else Path.home()
+    except RuntimeError:
+        home = Path("/")  # containers run as users without an entry
     path = next((environment[variable] for variable in _VARIABLES if environment.get(variable)), "~/.oci/config")
     file = _expand(path, home)
     sections = _read_sections(file)
@@ -87,13 +83,6 @@ def read_profile(name: str, environment: Mapping[str, str]) -> Profile:
         raise CredentialError(f"profile {name!a}: not in {file}; {others}; choose with --profile")
     inherited = {} if name == DEFAULT else sections.get(DEFAULT, {})
     return Profile(name, file, home, sections[name], inherited)
-
-
-def _home(environment: Mapping[str, str]) -> Path:
-    try:
-        return Path(environment["HOME"]) if environment.get("HOME") else Path.home()
-    except RuntimeError:
-        return Path("/")  # no home: containers run as users without an entry
 
 
 def _read_sections(file: Path) -> dict[str, dict[str, str]]:
@@ -117,3 +106,30 @@ def _read_sections(file: Path) -> dict[str, dict[str, str]]:
 
 def _expand(path: str, home: Path) -> Path:
     return home / path[2:] if path.startswith("~/") else Path(path)
+
+
+def read_session_token(profile: Profile) -> str:
+    """The token of a session made by `oci session authenticate`. Raises CredentialError where it has expired."""
+    renewal = (
+        f"renew it with `oci session refresh --profile {profile.name}` or start a new one with "
+        f"`oci session authenticate --profile-name {profile.name}`"
+    )
+    path, raw = profile.read_file("security_token_file", own=True)
+    text = raw.decode("ascii", "replace").strip()
+    if not _TOKEN.fullmatch(text):
+        raise CredentialError(f"{path}: not a session token; {renewal}")
+    expiry = _expiry(text)
+    if expiry is not None and expiry <= time.time():
+        when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(expiry))
+        raise CredentialError(f"profile {profile.name}: its session expired at {when}; {renewal}")
+    return text
+
+
+def _expiry(text: str) -> int | None:
+    """When a token expires, in seconds since the epoch; None where it does not say."""
+    try:
+        payload = text.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return min(max(int(claims["exp"]), 0), _MAX_EXPIRY)
+    except (IndexError, KeyError, TypeError, ValueError, OverflowError):
+        return None

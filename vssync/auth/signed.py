@@ -11,7 +11,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from email.utils import formatdate, mktime_tz, parsedate_tz
+from email.utils import formatdate, parsedate_to_datetime
 
 import httpx
 
@@ -63,10 +63,7 @@ class SigningCredential(Credential):
         self._renewals = 0
 
     def authenticate(self, request: httpx.Request) -> Flow:
-        """Signs and sends; after a 401 renews and sends once more.
-
-        Raises AccessDenied where a wrong clock explains the 401, and what `renew` raises.
-        """
+        """Signs and sends; after a 401 renews and sends again. Raises AccessDenied where a wrong clock explains it."""
         digest = body_digest(request)
         renewal = self._sign(request, digest)
         response = yield request
@@ -74,7 +71,10 @@ class SigningCredential(Credential):
             return
         self._check_clock(response)
         if self._renew:
-            self._renew_once(self._renew, renewal)
+            with self._lock:
+                if self._renewals == renewal:  # otherwise another thread has renewed it
+                    self._signer = self._renew()
+                    self._renewals += 1
             self._sign(request, digest)
             yield request
 
@@ -93,15 +93,12 @@ class SigningCredential(Credential):
         request.headers.update({name: outgoing.headers[name] for name in names})
         return renewal
 
-    def _renew_once(self, renew: Callable[[], Signer], renewal: int) -> None:
-        with self._lock:
-            if self._renewals == renewal:  # otherwise another thread has renewed it
-                self._signer = renew()
-                self._renewals += 1
-
     def _check_clock(self, response: httpx.Response) -> None:
-        service_time = _parse_date(response.headers.get("date", ""))
-        if service_time is None or abs(behind := service_time - self._clock()) <= CLOCK_SKEW:
+        try:
+            behind = parsedate_to_datetime(response.headers.get("date", "")).timestamp() - self._clock()
+        except (ValueError, OverflowError):
+            return
+        if abs(behind) <= CLOCK_SKEW:
             return
         request = response.request
         answer = Answer(request.method, request.url.path, 401, request_id=response.headers.get("opc-request-id", ""))
@@ -126,12 +123,3 @@ def body_digest(request: httpx.Request) -> str:
     for chunk in request.stream:
         digest.update(chunk)
     return base64.b64encode(digest.digest()).decode("ascii")
-
-
-def _parse_date(http_date: str) -> int | None:
-    """An HTTP date in seconds since the epoch; None for anything else."""
-    try:
-        parsed = parsedate_tz(http_date)
-        return mktime_tz(parsed) if parsed else None
-    except (ValueError, OverflowError):
-        return None

@@ -8,24 +8,23 @@ import click
 
 from vssync.cli.help import option, verb
 from vssync.cli.options import (
-    PLAN_OPTIONS,
-    RECORDED_IN_PLANS,
-    SERVICE_OPTIONS,
-    VIEW_OPTIONS,
+    LOCK_TIMEOUT,
+    PLAN,
+    SAVED_IN_PLANS,
+    SERVICE,
+    VIEW,
     CommandOptions,
     format_option,
-    lock_timeout_option,
     shared_options,
 )
 from vssync.cli.session import apply_and_report, confirm_apply, lock_or_wait, plan_with_progress, session_with_progress
 
 
 @verb
-@shared_options(SERVICE_OPTIONS, PLAN_OPTIONS, VIEW_OPTIONS)
-@format_option("text", "json", "markdown")
-@option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
-@option("--fail-fast", is_flag=True, help="Start nothing new after the first failure.")
-@lock_timeout_option
+@shared_options(*SERVICE, *PLAN, *VIEW, format_option("text", "json", "markdown"))
+@option("-y --yes", "Do not ask for confirmation.", is_flag=True)
+@option("--fail-fast", "Start nothing new after the first failure.", is_flag=True)
+@LOCK_TIMEOUT
 @click.argument("path", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
 def apply(
     options: CommandOptions, *, path: Path | None, yes: bool, output_format: str, fail_fast: bool, lock_timeout: float
@@ -64,5 +63,5 @@ def _refuse_plan_options() -> None:
     for parameter in context.command.params:
         name = parameter.name or ""
         source = context.get_parameter_source(name)
-        if name in RECORDED_IN_PLANS and source is click.core.ParameterSource.COMMANDLINE:
+        if name in SAVED_IN_PLANS and source is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{parameter.opts[-1]}: a saved plan is applied with the options it was made with")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import exit_codes
 from vssync.cli.completion import complete_stores
 from vssync.cli.help import verb
-from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, json_format_option, shared_options
+from vssync.cli.options import JSON_FORMAT, SERVICE, CommandOptions, shared_options
 from vssync.cli.session import session_with_progress
 
 
 @verb
-@shared_options(SERVICE_OPTIONS)
-@json_format_option
+@shared_options(*SERVICE, JSON_FORMAT)
 @click.argument("store", required=False, shell_complete=complete_stores)
-def batches(options: CommandOptions, store: str | None, output_format: str) -> int:
+def batches(options: CommandOptions, store: str | None, output_format: str) -> None:
     """List the file batches in progress, in all stores or in STORE."""
     from vssync.commands.batches import list_batches
     from vssync.render.batches import batches_json, batches_text
@@ -24,4 +22,3 @@ def batches(options: CommandOptions, store: str | None, output_format: str) -> i
         rows = list_batches(session, store)
         show = batches_json if output_format == "json" else batches_text
         click.echo(show(rows, session.loaded.desired))
-    return exit_codes.DONE

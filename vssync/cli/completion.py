@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vssync.cli import exit_codes
 from vssync.cli.help import verb
 from vssync.errors import VssyncError
 
@@ -23,7 +22,7 @@ VARIABLE = "_VSSYNC_COMPLETE"
 
 @verb
 @click.argument("shell", metavar="bash|zsh|fish", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> int:
+def completion(shell: str) -> None:
     """Print a completion script for your shell.
 
     It completes commands, options, environments, stores and the addresses of files.
@@ -34,53 +33,53 @@ def completion(shell: str) -> int:
     assert completer is not None, "click knows the shells that the argument takes"
     program = click.get_current_context().find_root().command
     click.echo(completer(program, {}, "vssync", VARIABLE).source())
-    return exit_codes.DONE
 
 
-def complete_environments(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+def _completer(
+    list_names: Callable[[click.Context, str], Iterable[str]],
+) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    def complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+        try:
+            return [name for name in list_names(context, incomplete) if name.startswith(incomplete)]
+        except (VssyncError, OSError, UnicodeDecodeError):
+            return []
+
+    return complete
+
+
+@_completer
+def complete_environments(context: click.Context, _incomplete: str) -> Iterable[str]:
     """The declared environments; a pattern such as `pr-*` stands for names that nobody can list."""
-    return _filter_names(incomplete, lambda: [name for name in _declared_environments(context) if "*" not in name])
-
-
-def complete_stores(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """The keys of the manifest's stores."""
-    return _filter_names(incomplete, lambda: [store.key for store in _load_desired(context).stores])
-
-
-def complete_addresses(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Store keys, and after a `/` the addresses of files."""
-    if "/" not in incomplete:
-        return complete_stores(context, parameter, incomplete)
-    return _filter_names(
-        incomplete,
-        lambda: [f"{store.key}/{file.key}" for store in _load_desired(context).stores for file in store.files],
-    )
-
-
-def _filter_names(incomplete: str, list_names: Callable[[], Iterable[str]]) -> list[str]:
-    try:
-        return [name for name in list_names() if name.startswith(incomplete)]
-    except (VssyncError, OSError, UnicodeDecodeError):
-        return []
-
-
-def _declared_environments(context: click.Context) -> Iterable[str]:
     from vssync.manifest.yaml_loader import parse_document
     from vssync.sources.load import find_manifest
 
     manifest = find_manifest(Path(context.params.get("manifest") or "."))
     declared = parse_document(manifest.read_text("utf-8"), str(manifest)).tree.get("environments")
-    return declared if isinstance(declared, dict) else ()
+    return [name for name in declared if "*" not in name] if isinstance(declared, dict) else []
+
+
+@_completer
+def complete_stores(context: click.Context, _incomplete: str) -> Iterable[str]:
+    """The keys of the manifest's stores."""
+    return [store.key for store in _load_desired(context).stores]
+
+
+@_completer
+def complete_addresses(context: click.Context, incomplete: str) -> Iterable[str]:
+    """Store keys, and after a `/` the addresses of files."""
+    stores = _load_desired(context).stores
+    files = [f"{store.key}/{file.key}" for store in stores for file in store.files]
+    return files if "/" in incomplete else [store.key for store in stores]
 
 
 def _load_desired(context: click.Context) -> Desired:
-    from vssync.commands.session import Settings, load_manifest, pairs
+    from vssync.commands.session import Settings, load_manifest, parse_variables
 
     values = context.params
     settings = Settings(
         manifest=values.get("manifest") or ".",
         env=values.get("env"),
-        variables=pairs(values.get("variables") or ()),
+        variables=parse_variables(values.get("variables") or ()),
         allow_outside=values.get("allow_outside") or (),
     )
     return load_manifest(settings, hashed=False).desired

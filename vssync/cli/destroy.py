@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from vssync.cli.help import option, verb
 from vssync.cli.options import (
-    SERVICE_OPTIONS,
-    VIEW_OPTIONS,
+    DELETE_UNMANAGED,
+    JSON_FORMAT,
+    LOCK_TIMEOUT,
+    SERVICE,
+    VIEW,
     CommandOptions,
-    delete_unmanaged_option,
-    json_format_option,
-    lock_timeout_option,
     shared_options,
 )
 from vssync.cli.session import apply_and_report, confirm_owner, lock_or_wait, plan_with_progress, session_with_progress
 
 
 @verb
-@shared_options(SERVICE_OPTIONS, VIEW_OPTIONS, (delete_unmanaged_option,))
-@option("--confirm", metavar="NAME", help="The manifest's name (name/env), given here instead of at the prompt.")
-@json_format_option
-@lock_timeout_option
+@shared_options(*SERVICE, *VIEW, DELETE_UNMANAGED)
+@option("--confirm", "The manifest's name (name/env), given here instead of at the prompt.", metavar="NAME")
+@JSON_FORMAT
+@LOCK_TIMEOUT
 def destroy(options: CommandOptions, confirm: str | None, output_format: str, lock_timeout: float) -> int:
     """Delete everything that this manifest owns in the service; refused if a store is protected."""
     from vssync.commands.destroy import plan_destruction

@@ -6,24 +6,15 @@ from dataclasses import replace
 
 import click
 
-from vssync.cli import exit_codes
 from vssync.cli.completion import complete_environments
 from vssync.cli.help import verb
-from vssync.cli.options import (
-    ALL_ENVIRONMENTS_OPTIONS,
-    VIEW_OPTIONS,
-    CommandOptions,
-    detailed_exitcode_option,
-    json_format_option,
-    shared_options,
-)
+from vssync.cli.options import ALL_ENVIRONMENTS, DETAILED_EXITCODE, JSON_FORMAT, VIEW, CommandOptions, shared_options
+from vssync.cli.process import CHANGES, DONE
 from vssync.cli.session import load_with_progress
 
 
 @verb
-@shared_options(ALL_ENVIRONMENTS_OPTIONS, VIEW_OPTIONS)
-@detailed_exitcode_option
-@json_format_option
+@shared_options(*ALL_ENVIRONMENTS, *VIEW, DETAILED_EXITCODE, JSON_FORMAT)
 @click.argument("left", metavar="A", shell_complete=complete_environments)
 @click.argument("right", metavar="B", shell_complete=complete_environments)
 def diff(options: CommandOptions, left: str, right: str, output_format: str, detailed_exitcode: bool) -> int:
@@ -38,4 +29,4 @@ def diff(options: CommandOptions, left: str, right: str, output_format: str, det
     comparison = compare_environments(sides[0], sides[1], (left, right))
     shown = diff_json(comparison) if output_format == "json" else diff_text(comparison, options.view())
     click.echo(shown, color=True)
-    return exit_codes.CHANGES if detailed_exitcode and not comparison.same else exit_codes.DONE
+    return CHANGES if detailed_exitcode and not comparison.same else DONE

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import exit_codes
 from vssync.cli.help import option, verb
-from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, json_format_option, shared_options
+from vssync.cli.options import JSON_FORMAT, SERVICE, CommandOptions, shared_options
+from vssync.cli.process import DONE, ERROR, INCOMPLETE
 
 
 @verb
-@shared_options(SERVICE_OPTIONS)
-@option("--write", is_flag=True, help="Also try writing: make a scratch store with files, then remove it.")
-@json_format_option
+@shared_options(*SERVICE)
+@option("--write", "Also try writing: make a scratch store with files, then remove it.", is_flag=True)
+@JSON_FORMAT
 def doctor(options: CommandOptions, write: bool, output_format: str) -> int:
     """Check the service, the credential and its permissions, and say what to fix.
 
@@ -40,5 +40,5 @@ def doctor(options: CommandOptions, write: bool, output_format: str) -> int:
         if diagnosis.capabilities is not None:
             click.echo(f"\n{capabilities_snippet(diagnosis.capabilities, service.capabilities)}")
     if diagnosis.left:
-        return exit_codes.INCOMPLETE
-    return exit_codes.ERROR if diagnosis.failed else exit_codes.DONE
+        return INCOMPLETE
+    return ERROR if diagnosis.failed else DONE

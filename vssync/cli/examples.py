@@ -2,82 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 
-EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "init": (
-        ("vssync init", "ask, then write vssync.yaml here"),
-        ("vssync init --yes --path 'docs/**/*.md'", "do not ask"),
-        ("vssync init -f kb --provider openai", "in the folder kb, for OpenAI"),
-    ),
-    "validate": (
-        ("vssync validate", "the manifest of this folder"),
-        ("vssync validate -f kb/vssync.yaml -e prod", "another manifest, in one environment"),
-    ),
-    "plan": (
-        ("vssync plan", "what apply would do"),
-        ("vssync plan --out p.json", "the same, saved to be applied after a review"),
-        ("vssync plan -t 'docs/guide/*' --full", "only these files, with a line for every change"),
-        ("vssync plan --offline --format markdown", "without a service or a credential"),
-    ),
-    "apply": (
-        ("vssync apply", "show the plan, ask, apply it"),
-        ("vssync apply p.json", "apply exactly the plan that was reviewed"),
-        ("vssync apply --yes -e dev", "do not ask, in one environment"),
-    ),
-    "show": (
-        ("vssync show p.json", "as plan printed it"),
-        ("vssync show p.json --format markdown", "as Markdown, for a comment"),
-    ),
-    "status": (
-        ("vssync status", "every store: its id, its files, whether it agrees"),
-        ("vssync status docs/guide/intro.md", "one file: declared, live, planned"),
-    ),
-    "search": (
-        ("vssync search 'how do I reset my password'", "in all stores of the manifest"),
-        ("vssync search -s docs -n 1 --format json refunds", "the best chunk of one store"),
-    ),
-    "batches": (("vssync batches", "in all stores"), ("vssync batches docs --format json", "in one store, as JSON")),
-    "cancel": (("vssync cancel vsfb_123", "an id that `vssync batches` shows"),),
-    "destroy": (
-        ("vssync destroy -e pr-12", "show what would be deleted, ask for the name"),
-        ("vssync destroy -e pr-12 --confirm kb/pr-12", "the same without a terminal"),
-    ),
-    "gc": (
-        ("vssync gc", "list orphaned uploads"),
-        ("vssync gc --suspected --yes", "delete them, and those that only look like vssync's"),
-    ),
-    "doctor": (("vssync doctor", "only read"), ("vssync doctor --write", "also try a scratch store")),
-    "render": (
-        ("vssync render -e prod", "the manifest as prod sees it"),
-        ("vssync render --files -t docs/intro.md", "one file, and where each of its values comes from"),
-    ),
-    "serve": (
-        ("vssync serve", "on port 8700, until Ctrl-C"),
-        ("vssync serve --provider oci --fault delay=200", "as OCI, with each answer delayed by 200 ms"),
-    ),
-    "dump": (
-        ("vssync dump --store support-docs", "to stdout, every file by its id"),
-        ("vssync dump --store vs_123 -o kb/vssync.yaml --match kb", "by local path where one matches"),
-        (
-            "vssync dump --store support-docs --provider openai --download docs",
-            "from OpenAI, with the files downloaded",
-        ),
-    ),
-    "diff": (
-        ("vssync diff staging prod", "what differs"),
-        ("vssync diff staging prod --detailed-exitcode", "exit with 2 when they differ"),
-    ),
-    "output": (
-        ("vssync output -e prod", "each store's id, name and content digest"),
-        ("vssync output docs --format id", "the id alone"),
-        ("vssync output --format dotenv > stores.env", "for an application"),
-        ('vssync output --format github >> "$GITHUB_OUTPUT"', "for the next steps of a job"),
-    ),
-    "schema": (("vssync schema manifest", "for an editor"), ("vssync schema plan", "for a program")),
-    "completion": (
-        ('eval "$(vssync completion bash)"', "in ~/.bashrc"),
-        ('eval "$(vssync completion zsh)"', "in ~/.zshrc"),
-        ("vssync completion fish > ~/.config/fish/completions/vssync.fish", "run this once"),
-    ),
-}
+_LINES = r"""
+vssync init  # ask, then write vssync.yaml here
+vssync init --yes --path 'docs/**/*.md'  # do not ask
+vssync init -f kb --provider openai  # in the folder kb, for OpenAI
+vssync validate  # the manifest of this folder
+vssync validate -f kb/vssync.yaml -e prod  # another manifest, in one environment
+vssync plan  # what apply would do
+vssync plan --out p.json  # the same, saved to be applied after a review
+vssync plan -t 'docs/guide/*' --full  # only these files, with a line for every change
+vssync plan --offline --format markdown  # without a service or a credential
+vssync apply  # show the plan, ask, apply it
+vssync apply p.json  # apply exactly the plan that was reviewed
+vssync apply --yes -e dev  # do not ask, in one environment
+vssync show p.json  # as plan printed it
+vssync show p.json --format markdown  # as Markdown, for a comment
+vssync status  # every store: its id, its files, whether it agrees
+vssync status docs/guide/intro.md  # one file: declared, live, planned
+vssync search 'how do I reset my password'  # in all stores of the manifest
+vssync search -s docs -n 1 --format json refunds  # the best chunk of one store
+vssync batches  # in all stores
+vssync batches docs --format json  # in one store, as JSON
+vssync cancel vsfb_123  # an id that `vssync batches` shows
+vssync destroy -e pr-12  # show what would be deleted, ask for the name
+vssync destroy -e pr-12 --confirm kb/pr-12  # the same without a terminal
+vssync gc  # list orphaned uploads
+vssync gc --suspected --yes  # delete them, and those that only look like vssync's
+vssync doctor  # only read
+vssync doctor --write  # also try a scratch store
+vssync render -e prod  # the manifest as prod sees it
+vssync render --files -t docs/intro.md  # one file, and where each of its values comes from
+vssync serve  # on port 8700, until Ctrl-C
+vssync serve --provider oci --fault delay=200  # as OCI, with each answer delayed by 200 ms
+vssync dump --store support-docs  # to stdout, every file by its id
+vssync dump --store vs_123 -o kb/vssync.yaml --match kb  # by local path where one matches
+vssync dump --store support-docs --provider openai --download docs  # from OpenAI, with the files downloaded
+vssync diff staging prod  # what differs
+vssync diff staging prod --detailed-exitcode  # exit with 2 when they differ
+vssync output -e prod  # each store's id, name and content digest
+vssync output docs --format id  # the id alone
+vssync output --format dotenv > stores.env  # for an application
+vssync output --format github >> "$GITHUB_OUTPUT"  # for the next steps of a job
+vssync schema manifest  # for an editor
+vssync schema plan  # for a program
+eval "$(vssync completion bash)"  # in ~/.bashrc
+eval "$(vssync completion zsh)"  # in ~/.zshrc
+vssync completion fish > ~/.config/fish/completions/vssync.fish  # run this once
+"""
+
+EXAMPLES: dict[str, list[tuple[str, str]]] = {}
+for line in _LINES.strip().split("\n"):
+    example, meaning = line.split("  # ")
+    EXAMPLES.setdefault(re.findall(r"vssync (\w+)", example)[0], []).append((example, meaning))

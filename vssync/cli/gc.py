@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import exit_codes
 from vssync.cli.help import option, verb
-from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, json_format_option, lock_timeout_option, shared_options
+from vssync.cli.options import JSON_FORMAT, LOCK_TIMEOUT, SERVICE, CommandOptions, shared_options
+from vssync.cli.process import DONE, INCOMPLETE
 from vssync.cli.session import lock_or_wait, session_with_progress
 from vssync.text import count_noun, escape_control
 
 
 @verb
-@shared_options(SERVICE_OPTIONS)
-@json_format_option
-@lock_timeout_option
-@option("--suspected", is_flag=True, help="Include uploads that only look like vssync's, by name and size.")
-@option("-y", "--yes", is_flag=True, help="Delete them.  [default: list them]")
+@shared_options(*SERVICE, JSON_FORMAT, LOCK_TIMEOUT)
+@option("--suspected", "Include uploads that only look like vssync's, by name and size.", is_flag=True)
+@option("-y --yes", "Delete them.  [default: list them]", is_flag=True)
 def gc(options: CommandOptions, suspected: bool, yes: bool, output_format: str, lock_timeout: float) -> int:
     """List orphaned uploads, which interrupted runs can leave behind; with --yes, delete them.
 
@@ -32,12 +30,12 @@ def gc(options: CommandOptions, suspected: bool, yes: bool, output_format: str, 
     deleted = len(orphans) - len(left)
     if output_format == "json":
         click.echo(orphans_json(left, session.loaded.desired.owner, deleted=deleted if yes else None))
-        return exit_codes.INCOMPLETE if yes and left else exit_codes.DONE
+        return INCOMPLETE if yes and left else DONE
     for orphan in left:
         note = "  suspected" if orphan.suspected else ""
         click.echo(f"  {escape_control(orphan.file_id)}{note}  {escape_control(orphan.detail)}")
     if not yes:
         click.echo(f"{count_noun(len(orphans), 'orphan')}." + (" Delete with --yes." if orphans else ""))
-        return exit_codes.DONE
+        return DONE
     click.echo(f"{count_noun(deleted, 'orphan')} deleted, {len(left):,} left.")
-    return exit_codes.INCOMPLETE if left else exit_codes.DONE
+    return INCOMPLETE if left else DONE

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from vssync.cli.examples import EXAMPLES
 
-OWN, SELECTION, LIMITS, MANIFEST, CONNECTION, OUTPUT = HEADINGS = (
-    "Options",
-    "What to change",
-    "Limits",
-    "Manifest",
-    "Connection",
-    "Output",
-)
+HEADINGS = ("Options", "What to change", "Limits", "Manifest", "Connection", "Output")
+OWN, SELECTION, LIMITS, MANIFEST, CONNECTION, OUTPUT = HEADINGS
 HELP_NAMES = ["-h", "--help"]
 _LONG = 12  # options, above which a command shows headings
 _NAMES_WIDTH = 30  # click's: columns that the names of an option take at most
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+Decorator = Callable[[AnyFunction], AnyFunction]
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 class GroupedOption(click.Option):
@@ -31,9 +29,13 @@ class GroupedOption(click.Option):
         self.heading = heading
 
 
-def option(*names: str, heading: str = OWN, **attributes: Any) -> Callable[[AnyFunction], AnyFunction]:
-    """`click.option` with a heading."""
-    return click.option(*names, cls=GroupedOption, heading=heading, **attributes)
+def option(
+    names: str, help: str | None = None, *, heading: str = OWN, variable: str = "", **attributes: Any
+) -> Decorator[Any]:
+    """A click option under a heading, its names in one text, and the environment variable that stands in for it."""
+    if variable:
+        attributes |= {"envvar": variable, "show_envvar": True}
+    return click.option(*names.split(), cls=GroupedOption, heading=heading, help=help, **attributes)
 
 
 class Verb(click.Command):
@@ -41,20 +43,19 @@ class Verb(click.Command):
 
     def __init__(self, name: str, *, help: str = "", **attributes: Any) -> None:
         summary = " ".join(help.partition("\n\n")[0].split())  # whole: click would cut it
+        examples = [line for example, meaning in EXAMPLES[name] for line in (f"  {example}", f"      {meaning}")]
+        attributes["epilog"] = "\n".join(["\b", "Examples:", *examples])
         # `-h` is said here, too, since a command may stand alone, in tests and in the command reference.
-        settings = {"help_option_names": HELP_NAMES}
-        super().__init__(
-            name, help=help, short_help=summary, epilog=_epilog(name), context_settings=settings, **attributes
-        )
+        attributes["context_settings"] = {"help_option_names": HELP_NAMES}
+        super().__init__(name, help=help, short_help=summary, **attributes)
 
     def option_groups(self, context: click.Context) -> dict[str, list[tuple[str, str]]]:
         """The names and help of each option, by heading."""
         options = [parameter for parameter in self.get_params(context) if isinstance(parameter, click.Option)]
-        is_long = len(options) > _LONG
         groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in HEADINGS}
         for option in options:
             if record := option.get_help_record(context):
-                heading = option.heading if is_long and isinstance(option, GroupedOption) else OWN
+                heading = option.heading if isinstance(option, GroupedOption) and len(options) > _LONG else OWN
                 groups[heading].append(record)
         return {heading: records for heading, records in groups.items() if records}
 
@@ -67,12 +68,6 @@ class Verb(click.Command):
                 formatter.write_dl([(names.ljust(width), meaning) for names, meaning in records])
 
 
-def verb(command: Callable[..., int]) -> Verb:
-    """Makes a function a command that bears its name."""
+def verb(command: Callable[..., int | None]) -> Verb:
+    """Makes a function a command that bears its name; it returns its exit code, or nothing when all went well."""
     return click.command(command.__name__, cls=Verb)(command)
-
-
-def _epilog(command: str) -> str:
-    rows = EXAMPLES.get(command, ())
-    lines = [line for example, meaning in rows for line in (f"  {example}", f"      {meaning}")]
-    return "\n".join(["\b", "Examples:", *lines])

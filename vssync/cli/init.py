@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vssync.cli import exit_codes
 from vssync.cli.help import option, verb
+from vssync.cli.process import DONE
 from vssync.cli.session import format_valid
 from vssync.errors import ManifestError
 from vssync.providers import PROVIDERS
@@ -19,29 +19,21 @@ from vssync.text import escape_control
 if TYPE_CHECKING:
     from vssync.commands.init import DraftEntry, ManifestDraft
 
+_PATH = click.Path(path_type=Path)
+_FILE_HELP = "The manifest to write, or its folder.  [default: the current folder]"
 _PROVIDERS = click.Choice(list(PROVIDERS))
 
 
 @verb
-@option(
-    "-f",
-    "--file",
-    "manifest",
-    default=".",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    envvar="VSSYNC_FILE",
-    show_envvar=True,
-    help="The manifest to write, or its folder.  [default: the current folder]",
-)
-@option("--name", help="The name of the manifest.  [default: the folder's, with a random suffix]")
-@option("--provider", type=_PROVIDERS, help="The kind of service.  [default: local]")
-@option("--path", "paths", multiple=True, metavar="GLOB", help="Files to include.  [default: the documents found]")
-@option("--region", help="For oci: the region.")
-@option("--project", help="For oci: the OCID of the Generative AI project.")
-@option("--compartment", help="For oci: the OCID of the project's compartment.")
-@option("--data-url", help="For compatible: the service's base URL.")
-@option("-y", "--yes", is_flag=True, help="Do not ask, and use the defaults; implied without a terminal.")
+@option("-f --file manifest", _FILE_HELP, variable="VSSYNC_FILE", default=".", type=_PATH, metavar="PATH")
+@option("--name", "The name of the manifest.  [default: the folder's, with a random suffix]")
+@option("--provider", "The kind of service.  [default: local]", type=_PROVIDERS)
+@option("--path paths", "Files to include.  [default: the documents found]", multiple=True, metavar="GLOB")
+@option("--region", "For oci: the region.")
+@option("--project", "For oci: the OCID of the Generative AI project.")
+@option("--compartment", "For oci: the OCID of the project's compartment.")
+@option("--data-url", "For compatible: the service's base URL.")
+@option("-y --yes", "Do not ask, and use the defaults; implied without a terminal.", is_flag=True)
 def init(manifest: Path, yes: bool, paths: tuple[str, ...], **answers: str | None) -> int:
     """Write a commented manifest for the documents in a folder; existing files are not overwritten."""
     from vssync.commands.init import manifest_path, write_manifest
@@ -66,13 +58,7 @@ class _Wizard:
         """The manifest to write to a path; without patterns it lists the documents of the folder."""
         import secrets
 
-        from vssync.commands.init import (
-            DraftEntry,
-            draft_manifest,
-            propose_entries,
-            suggested_name,
-            survey_folder,
-        )
+        from vssync.commands.init import DraftEntry, draft_manifest, propose_entries, suggested_name, survey_folder
 
         provider = self._get_answer("provider", "Provider", "local", _PROVIDERS)
         suggestion = suggested_name(path.resolve().parent.name, secrets.token_hex(3))
@@ -95,10 +81,10 @@ class _Wizard:
 
 def _check_name(name: str) -> str:
     """The name, if it is valid; click asks again for one that is not."""
-    from vssync.commands.init import NAMED, is_name
+    from vssync.commands.init import NAME_RULE, is_name
 
     if not is_name(name):
-        raise click.BadParameter(NAMED)
+        raise click.BadParameter(NAME_RULE)
     return name
 
 
@@ -125,4 +111,4 @@ def _print_result(path: Path) -> int:
         return error.exit_code
     file_option = "" if str(path) == "vssync.yaml" else f" -f {quote(str(path))}"
     click.echo(f"{format_valid(desired)}\nNext: vssync plan{file_option}")
-    return exit_codes.DONE
+    return DONE

@@ -8,14 +8,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
 
-from vssync.cli.help import OUTPUT, option
+from vssync.cli.help import FILE, OUTPUT, option
 from vssync.text import escape_control
 
-_LOGGER = "vssync"
+_LOGGER = logging.getLogger("vssync")
 _LEVELS = (logging.INFO, logging.DEBUG)
 
 
@@ -30,7 +31,7 @@ class _FileHandler(logging.FileHandler):
     """Stops logging, and says so once, when the file cannot be written: a run is worth more than its log."""
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
-        logging.getLogger(_LOGGER).removeHandler(self)
+        _LOGGER.removeHandler(self)
         click.echo(f"vssync: {self.baseFilename}: the log ends here: {sys.exc_info()[1]}", err=True)
 
 
@@ -60,28 +61,20 @@ def _log_to_file(_context: click.Context, option: click.Parameter, path: Path | 
 
 def _add_handler(handler: logging.Handler, line_format: str) -> None:
     handler.setFormatter(_OneLineFormatter(line_format))
-    logger = logging.getLogger(_LOGGER)
-    logger.setLevel(logging.DEBUG)
-    logger.addHandler(handler)
+    _LOGGER.setLevel(logging.DEBUG)
+    _LOGGER.addHandler(handler)
 
 
+_log_option = partial(option, heading=OUTPUT, expose_value=False)
 OPTIONS = (
-    option(
-        "-v",
-        "--verbose",
-        heading=OUTPUT,
-        count=True,
-        expose_value=False,
-        callback=_log_to_stderr,
-        help="Log each request to stderr; -vv also logs retries.",
+    _log_option(
+        "-v --verbose", "Log each request to stderr; -vv also logs retries.", count=True, callback=_log_to_stderr
     ),
-    option(
+    _log_option(
         "--log-file",
-        heading=OUTPUT,
-        expose_value=False,
-        callback=_log_to_file,
+        "Append a log of the requests to this file.",
         metavar="PATH",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Append a log of the requests to this file.",
+        type=FILE,
+        callback=_log_to_file,
     ),
 )

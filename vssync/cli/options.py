@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +15,13 @@ import click
 
 from vssync.cli import logs
 from vssync.cli.completion import complete_addresses, complete_environments
-from vssync.cli.help import CONNECTION, LIMITS, MANIFEST, OUTPUT, SELECTION, AnyFunction, option
+from vssync.cli.help import CONNECTION, LIMITS, MANIFEST, OUTPUT, SELECTION, Decorator, option
 
 if TYPE_CHECKING:
     from vssync.commands.session import Settings
     from vssync.model.plan import Options
     from vssync.model.state import Limit
     from vssync.render.layout import View
-
-Decorator = Callable[[AnyFunction], AnyFunction]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,26 +60,19 @@ class CommandOptions:
 
     def settings(self) -> Settings:
         """The settings of a session, with the process's environment and terminal."""
-        from vssync.commands.session import Settings, pairs
+        from vssync.commands.session import Settings, parse_variables
         from vssync.endpoints import Caller
 
-        caller = Caller(
-            auth=self.auth,
-            profile=self.profile,
-            region=self.region,
-            allow_hosts=self.allow_hosts,
-            allow_http=self.allow_http,
-        )
         return Settings(
             manifest=self.manifest,
             env=self.env,
-            variables=pairs(self.variables),
+            variables=parse_variables(self.variables),
             workers=self.workers,
             limits=self.limits,
-            who=caller,
+            caller=Caller(self.auth, self.profile, self.region, self.allow_hosts, self.allow_http),
             allow_outside=self.allow_outside,
             environment=dict(os.environ),
-            ask=_prompt_hidden if sys.stdin.isatty() else None,
+            ask_passphrase=partial(click.prompt, hide_input=True, err=True) if sys.stdin.isatty() else None,
         )
 
     def plan_options(self) -> Options:
@@ -109,25 +100,20 @@ _PLAN_FIELDS = (
     *("targets", "excludes", "adopt", "adopt_from", "replace", "retry_failed", "allow_gap", "allow_store_deletes"),
     *("allow_store_replace", "delete_unmanaged", "max_delete", "max_replace"),
 )
-RECORDED_IN_PLANS = ("manifest", "env", "variables", *_PLAN_FIELDS)
+SAVED_IN_PLANS = ("manifest", "env", "variables", *_PLAN_FIELDS)
 
 
-def _prompt_hidden(question: str) -> str:
-    answer: str = click.prompt(question, hide_input=True, err=True)
-    return answer
-
-
-def shared_options(*groups: tuple[Decorator[Any], ...]) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Adds groups of options to a command, which gets their values as its first argument, a CommandOptions."""
+def shared_options(*options: Decorator[Any]) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+    """Adds options to a command, which gets the values of those it shares as a CommandOptions, its first argument."""
     names = {field.name for field in fields(CommandOptions)}
 
-    def decorate(command: Callable[..., int]) -> Callable[..., int]:
-        @functools.wraps(command)
-        def collect(**values: Any) -> int:
+    def decorate(command: Callable[..., int | None]) -> Callable[..., int | None]:
+        @wraps(command)
+        def collect(**values: Any) -> int | None:
             shared = {name: values.pop(name) for name in names & values.keys()}
             return command(CommandOptions(**shared), **values)
 
-        for add_option in reversed([each for group in groups for each in group]):
+        for add_option in reversed(options):
             collect = add_option(collect)
         return collect
 
@@ -146,149 +132,85 @@ def _parse_limit(_context: click.Context, _option: click.Parameter, text: str | 
     return Limit(share=int(number) / 100) if text.endswith("%") else Limit(count=int(number))
 
 
-_manifest_option = functools.partial(option, heading=MANIFEST)
-_connection_option = functools.partial(option, heading=CONNECTION)
-_selection_option = functools.partial(option, heading=SELECTION)
-_limit_option = functools.partial(option, heading=LIMITS)
-_output_option = functools.partial(option, heading=OUTPUT)
+_manifest = partial(option, heading=MANIFEST)
+_connection = partial(option, heading=CONNECTION)
+_selection = partial(option, heading=SELECTION)
+address_option = partial(_selection, multiple=True, metavar="ADDRESS", shell_complete=complete_addresses)
+_limit = partial(option, heading=LIMITS)
+_guard = partial(_limit, metavar="N|P%", callback=_parse_limit)
+_output = partial(option, heading=OUTPUT)
 
-_MANIFEST_FILE = (
-    _manifest_option(
-        "-f",
-        "--file",
-        "manifest",
-        default=".",
-        envvar="VSSYNC_FILE",
-        show_envvar=True,
-        metavar="PATH",
-        help="The manifest, or a folder with a vssync.yaml.  [default: the current folder]",
-    ),
+_FOLDER = click.Path(path_type=Path)
+_FILE_HELP = "The manifest, or a folder with a vssync.yaml.  [default: the current folder]"
+_OUTSIDE_HELP = "Allow the manifest to name files in this folder outside its work tree."
+_MANIFEST_FILE = _manifest("-f --file manifest", _FILE_HELP, variable="VSSYNC_FILE", default=".", metavar="PATH")
+_ENVIRONMENT = _manifest(
+    "-e --env", "The environment to use.", variable="VSSYNC_ENV", shell_complete=complete_environments
 )
 _VARIABLES = (
-    _manifest_option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest."),
-    _manifest_option(
-        "--allow-outside",
-        multiple=True,
-        metavar="DIR",
-        type=click.Path(path_type=Path),
-        help="Allow the manifest to name files in this folder outside its work tree.",
-    ),
+    _manifest("--var variables", "Set a variable of the manifest.", multiple=True, metavar="NAME=VALUE"),
+    _manifest("--allow-outside", _OUTSIDE_HELP, multiple=True, metavar="DIR", type=_FOLDER),
 )
-ALL_ENVIRONMENTS_OPTIONS = (*_MANIFEST_FILE, *_VARIABLES)
-MANIFEST_OPTIONS = (
-    *_MANIFEST_FILE,
-    _manifest_option(
-        "-e",
-        "--env",
-        envvar="VSSYNC_ENV",
-        show_envvar=True,
-        shell_complete=complete_environments,
-        help="The environment to use.",
-    ),
-    *_VARIABLES,
-)
-CONNECTION_OPTIONS = (
-    _connection_option(
-        "--auth", default="", metavar="KIND", help="The kind of credential, instead of the manifest's `auth`."
-    ),
-    _connection_option("--profile", default="", metavar="NAME", help="The profile to use from ~/.oci/config."),
-    _connection_option("--region", default="", metavar="NAME", help="The region to use instead of the manifest's."),
-    _connection_option(
-        "--allow-host", "allow_hosts", multiple=True, metavar="HOST", help="Allow sending a credential to this host."
-    ),
-    _connection_option("--allow-http", multiple=True, metavar="HOST", help="Allow plain HTTP to this host."),
-    _connection_option(
-        "--workers",
-        type=click.IntRange(1, 32),  # above 32 one pool of connections no longer pays
-        metavar="N",
-        help="Requests to run in parallel.  [default: by service]",
-    ),
-    _connection_option(
-        "--limits",
-        default="",
-        metavar="NAME=N,...",
-        envvar="VSSYNC_LIMITS",
-        show_envvar=True,
-        help="Limits a minute: requests, uploads, attaches (per store), files; 0 for no limit.  [default: by provider]",
-    ),
+ALL_ENVIRONMENTS = (_MANIFEST_FILE, *_VARIABLES)
+ONE_ENVIRONMENT = (_MANIFEST_FILE, _ENVIRONMENT, *_VARIABLES)
+
+_WORKERS = click.IntRange(1, 32)  # above 32 one pool of connections no longer pays
+_RATES_HELP = "Limits a minute: requests, uploads, attaches (per store), files; 0 for no limit.  [default: by provider]"
+SERVICE = (
+    *ONE_ENVIRONMENT,
+    _connection("--auth", "The kind of credential, instead of the manifest's `auth`.", default="", metavar="KIND"),
+    _connection("--profile", "The profile to use from ~/.oci/config.", default="", metavar="NAME"),
+    _connection("--region", "The region to use instead of the manifest's.", default="", metavar="NAME"),
+    _connection("--allow-host allow_hosts", "Allow sending a credential to this host.", multiple=True, metavar="HOST"),
+    _connection("--allow-http", "Allow plain HTTP to this host.", multiple=True, metavar="HOST"),
+    _connection("--workers", "Requests to run in parallel.  [default: by service]", type=_WORKERS, metavar="N"),
+    _connection("--limits", _RATES_HELP, variable="VSSYNC_LIMITS", default="", metavar="NAME=N,..."),
     *logs.OPTIONS,
 )
-SERVICE_OPTIONS = (*MANIFEST_OPTIONS, *CONNECTION_OPTIONS)
-VIEW_OPTIONS = (
-    _output_option(
-        "--color",
-        type=click.Choice(["auto", "always", "never"]),
-        default="auto",
-        show_default=True,
-        help="When to use colour.",
-    ),
-    _output_option("--full", is_flag=True, help="Print a line for every change, however many there are."),
-    _output_option("-q", "--quiet", is_flag=True, help="Print only the totals."),
+
+_COLORS = click.Choice(["auto", "always", "never"])
+VIEW = (
+    _output("--color", "When to use colour.", type=_COLORS, default="auto", show_default=True),
+    _output("--full", "Print a line for every change, however many there are.", is_flag=True),
+    _output("-q --quiet", "Print only the totals.", is_flag=True),
 )
 
-
-def _address_option(*names: str, help: str) -> Decorator[Any]:
-    return _selection_option(*names, multiple=True, metavar="ADDRESS", shell_complete=complete_addresses, help=help)
-
-
-delete_unmanaged_option = _limit_option(
-    "--delete-unmanaged", type=int, metavar="N", help="Allow deleting stores with up to N unmanaged files."
+_GAP_HELP = "Change chunking without a new upload; search misses the file meanwhile."
+_STORE_DELETES_HELP = "Allow deleting stores that are no longer in the manifest."
+_ADOPT_FROM_HELP = "Take over stores and files that bear this owner's mark."
+DELETE_UNMANAGED = _limit(
+    "--delete-unmanaged", "Allow deleting stores with up to N unmanaged files.", type=int, metavar="N"
 )
-PLAN_OPTIONS = (
-    _address_option("-t", "--target", "targets", help="Plan only this store or file (glob)."),
-    _address_option("--exclude", "excludes", help="Leave out this store or file (glob)."),
-    _selection_option("--adopt", is_flag=True, help="Take over unmarked stores and files that match the manifest."),
-    _selection_option(
-        "--adopt-from", default="", metavar="OWNER", help="Take over stores and files that bear this owner's mark."
-    ),
-    _address_option("--replace", help="Upload this store or file again, changed or not (glob)."),
-    _selection_option("--retry-failed", is_flag=True, help="Retry files that the service refused."),
-    _limit_option(
-        "--allow-gap", is_flag=True, help="Change chunking without a new upload; search misses the file meanwhile."
-    ),
-    _limit_option(
-        "--allow-store-deletes", is_flag=True, help="Allow deleting stores that are no longer in the manifest."
-    ),
-    _limit_option("--allow-store-replace", is_flag=True, help="Allow replacing expired stores; their ids change."),
-    delete_unmanaged_option,
-    _limit_option(
-        "--max-delete",
-        metavar="N|P%",
-        callback=_parse_limit,
-        help="How many files of a store may be deleted.  [default: its `guards`]",
-    ),
-    _limit_option(
-        "--max-replace",
-        metavar="N|P%",
-        callback=_parse_limit,
-        help="How many files of a store may be replaced.  [default: its `guards`]",
-    ),
-)
-
-detailed_exitcode_option = _output_option(
-    "--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes."
-)
-lock_timeout_option = option(
-    "--lock-timeout",
-    type=click.FloatRange(0),
-    default=0.0,
-    metavar="SECONDS",
-    help="How long to wait for another run on this machine to end.  [default: 0]",
+PLAN = (
+    address_option("-t --target targets", "Plan only this store or file (glob)."),
+    address_option("--exclude excludes", "Leave out this store or file (glob)."),
+    _selection("--adopt", "Take over unmarked stores and files that match the manifest.", is_flag=True),
+    _selection("--adopt-from", _ADOPT_FROM_HELP, default="", metavar="OWNER"),
+    address_option("--replace", "Upload this store or file again, changed or not (glob)."),
+    _selection("--retry-failed", "Retry files that the service refused.", is_flag=True),
+    _limit("--allow-gap", _GAP_HELP, is_flag=True),
+    _limit("--allow-store-deletes", _STORE_DELETES_HELP, is_flag=True),
+    _limit("--allow-store-replace", "Allow replacing expired stores; their ids change.", is_flag=True),
+    DELETE_UNMANAGED,
+    _guard("--max-delete", "How many files of a store may be deleted.  [default: its `guards`]"),
+    _guard("--max-replace", "How many files of a store may be replaced.  [default: its `guards`]"),
 )
 
 
 def format_option(*choices: str, help: str | None = None) -> Decorator[Any]:
     """`--format`, of which the first choice is the default."""
-    return _output_option(
-        "--format", "output_format", type=click.Choice(choices), default=choices[0], show_default=True, help=help
-    )
+    kind = click.Choice(choices)
+    return _output("--format output_format", help, type=kind, default=choices[0], show_default=True)
 
 
-json_format_option = format_option("text", "json")
-plan_format_option = format_option(
-    "text",
-    "json",
-    "markdown",
-    "gitlab",
-    help="markdown: for a comment, or with --full for a job's summary; gitlab: for GitLab's plan report.",
+JSON_FORMAT = format_option("text", "json")
+_PLAN_FORMAT_HELP = "markdown: for a comment, or with --full for a job's summary; gitlab: for GitLab's plan report."
+PLAN_FORMAT = format_option("text", "json", "markdown", "gitlab", help=_PLAN_FORMAT_HELP)
+DETAILED_EXITCODE = _output("--detailed-exitcode", "Exit with 2 when there are changes.", is_flag=True)
+LOCK_TIMEOUT = option(
+    "--lock-timeout",
+    "How long to wait for another run on this machine to end.  [default: 0]",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="SECONDS",
 )

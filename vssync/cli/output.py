@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import exit_codes
 from vssync.cli.completion import complete_stores
 from vssync.cli.help import verb
-from vssync.cli.options import SERVICE_OPTIONS, CommandOptions, format_option, shared_options
+from vssync.cli.options import SERVICE, CommandOptions, format_option, shared_options
 from vssync.cli.session import plan_with_progress, session_with_progress
 
 
 @verb
-@shared_options(SERVICE_OPTIONS)
+@shared_options(*SERVICE)
 @format_option("text", "json", "dotenv", "github", "id")
 @click.argument("store", required=False, shell_complete=complete_stores)
-def output(options: CommandOptions, store: str | None, output_format: str) -> int:
+def output(options: CommandOptions, store: str | None, output_format: str) -> None:
     """Print the id, name and content digest of every store, or of STORE.
 
     Stores with equal digests are declared with the same files, attributes and chunking. A store that does not exist yet
@@ -28,12 +27,5 @@ def output(options: CommandOptions, store: str | None, output_format: str) -> in
     with session_with_progress(options.settings()) as session:
         targets = (store,) if store else ()
         plan = plan_with_progress(session, lambda: make_plan_now(session, Options(targets=targets)))
-    show = {
-        "text": output_text,
-        "json": output_json,
-        "dotenv": output_dotenv,
-        "github": output_github,
-        "id": output_id,
-    }[output_format]
-    click.echo(show(plan))
-    return exit_codes.DONE
+    show = {"json": output_json, "dotenv": output_dotenv, "github": output_github, "id": output_id}
+    click.echo(show.get(output_format, output_text)(plan))

@@ -6,11 +6,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from vssync.applier.context import StoreWorkload, Watcher
-from vssync.cli import signals
+from vssync.cli.process import signals
 from vssync.text import count_noun, escape_control, format_elapsed, format_size
 
 _LINE_INTERVAL = 5.0  # seconds between the lines of an apply
@@ -72,7 +72,7 @@ class Tally(Watcher):
             self.deleted_uploads += 1
 
     def on_ending(self) -> bool:
-        return signals.signals.start_ending()
+        return signals.start_ending()
 
     def on_message(self, text: str) -> None:
         self.write(escape_control(text))
@@ -136,17 +136,13 @@ class Lines(Tally):
         return text
 
 
-@contextmanager
-def apply_progress() -> Iterator[Watcher]:
+def apply_progress() -> AbstractContextManager[Watcher]:
     """A watcher that shows an apply on this stderr."""
-    if sys.stderr.isatty():
-        from vssync.cli.progress_bars import bar_progress
+    if not sys.stderr.isatty():
+        return line_progress()
+    from vssync.cli.progress_bars import bar_progress
 
-        with bar_progress() as watcher:
-            yield watcher
-    else:
-        with line_progress() as watcher:
-            yield watcher
+    return bar_progress()
 
 
 @contextmanager
@@ -199,11 +195,8 @@ def hashing_progress() -> Iterator[Callable[[int, int], None]]:
         yield lambda _files, _size: None
         return
     with overwritten_line() as write:
-        yield (
-            lambda files, size: (
-                None if files % _HASHED_STEP else write(f"Reading files: {files:,} ({format_size(size)})")
-            )
-        )
+        say = "Reading files: {:,} ({})".format
+        yield lambda files, size: None if files % _HASHED_STEP else write(say(files, format_size(size)))
 
 
 @contextmanager

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import exit_codes
-from vssync.cli.completion import complete_addresses
 from vssync.cli.help import option, verb
-from vssync.cli.options import MANIFEST_OPTIONS, CommandOptions, format_option, shared_options
+from vssync.cli.options import ONE_ENVIRONMENT, CommandOptions, address_option, format_option, shared_options
 from vssync.cli.session import load_with_progress
 
 
 @verb
-@shared_options(MANIFEST_OPTIONS)
-@option(
-    "--files", is_flag=True, help="Also list each file: its attributes, chunking and digest, and where they come from."
-)
-@option(
-    "-t",
-    "--target",
-    "targets",
-    multiple=True,
-    metavar="ADDRESS",
-    shell_complete=complete_addresses,
-    help="With --files, list only these (glob).",
-)
+@shared_options(*ONE_ENVIRONMENT)
+@option("--files", "Also list each file: its attributes, chunking and digest, and where they come from.", is_flag=True)
+@address_option("-t --target targets", "With --files, list only these (glob).")
 @format_option("yaml", "json")
-def render(options: CommandOptions, files: bool, output_format: str) -> int:
+def render(options: CommandOptions, files: bool, output_format: str) -> None:
     """Print the resolved manifest: with inheritance, the environment and variables applied.
 
     The output is a valid manifest that has no environments. `--files` adds comments to it (in JSON, `x-files`).
@@ -39,4 +27,3 @@ def render(options: CommandOptions, files: bool, output_format: str) -> int:
     loaded = load_with_progress(options.settings(), hashed=files)
     traced = trace_files(loaded, options.targets) if files else ()
     click.echo((manifest_json if output_format == "json" else manifest_yaml)(loaded.manifest, traced), color=True)
-    return exit_codes.DONE

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import exit_codes
 from vssync.cli.help import verb
 
 KINDS = (
-    "manifest",
-    "plan",
-    "report",
-    "status",
-    "batches",
-    "search",
-    "output",
-    "diff",
-    "doctor",
-    "gc",
-    "validate",
-    "destroy",
-    "offline",
+    *("manifest", "plan", "report", "status", "batches", "search", "output", "diff", "doctor", "gc"),
+    *("validate", "destroy", "offline"),
 )
 
 
 @verb
 @click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
-def schema(kind: str) -> int:
+def schema(kind: str) -> None:
     """Print the JSON schema of a manifest, or of what a command prints with `--format json`.
 
     KIND is `manifest`, or the `kind` that such a document names: `plan`, `report` (of `apply`), `destroy`, `status`,
@@ -35,4 +23,3 @@ def schema(kind: str) -> int:
     from vssync.sources.schemas import schema_text
 
     click.echo(schema_text(f"{kind}.schema.json"), nl=False)
-    return exit_codes.DONE

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vssync.cli import exit_codes, signals
+from vssync.cli import process
 from vssync.errors import Refused
-from vssync.text import count_noun, escape_control
+from vssync.text import count_noun
 
 if TYPE_CHECKING:
     from vssync.cli.options import CommandOptions
@@ -45,8 +45,8 @@ def plan_with_progress(session: Session, make_plan: Callable[[], Plan]) -> Plan:
     """Makes a plan, and shows how much of the service is read."""
     from vssync.cli.progress import reading_progress
 
-    client = session.client
-    with reading_progress(lambda: client.listed_count, lambda: client.retry_count, lambda: client.last_failure):
+    client, sender = session.client, session.client.sender
+    with reading_progress(lambda: client.listed_count, lambda: sender.retry_count, lambda: sender.last_failure):
         return make_plan()
 
 
@@ -59,29 +59,15 @@ def lock_or_wait(session: Session, timeout: float) -> Iterator[Journal]:
         yield journal
 
 
-def print_interrupted_runs(session: Session) -> None:
-    """Says what interrupted runs left. On stderr only: a plan holds nothing that one machine alone knows."""
-    from vssync.commands.apply import describe_left_over
-
-    for line in describe_left_over(session).splitlines():
-        click.echo(escape_control(line), err=True)
-
-
 def format_plan(plan: Plan, output_format: str, options: CommandOptions) -> str:
     """A plan as text, Markdown, JSON or GitLab's report."""
     from vssync.render.json import plan_gitlab, plan_json
     from vssync.render.markdown import plan_markdown
     from vssync.render.plan_text import plan_text
 
-    match output_format:
-        case "json":
-            return plan_json(plan)
-        case "gitlab":
-            return plan_gitlab(plan)
-        case "markdown":
-            return plan_markdown(plan, options.view())
-        case _:
-            return plan_text(plan, options.view())
+    if output_format in ("json", "gitlab"):
+        return plan_json(plan) if output_format == "json" else plan_gitlab(plan)
+    return (plan_markdown if output_format == "markdown" else plan_text)(plan, options.view())
 
 
 def format_valid(desired: Desired) -> str:
@@ -90,11 +76,17 @@ def format_valid(desired: Desired) -> str:
     return f"{desired.owner}: valid. {files} in {count_noun(len(desired.stores), 'store')}."
 
 
+def print_plan(plan: Plan, output_format: str, options: CommandOptions, *, detailed: bool) -> int:
+    """Prints a plan, and gives the exit code of a command that does no more."""
+    click.echo(format_plan(plan, output_format, options), color=True)
+    return plan_exit_code(plan, detailed=detailed)
+
+
 def plan_exit_code(plan: Plan, *, detailed: bool) -> int:
     """The exit code of a command that made or showed this plan."""
     if plan.refusals:
-        return exit_codes.REFUSED
-    return exit_codes.CHANGES if detailed and not plan.empty else exit_codes.DONE
+        return process.REFUSED
+    return process.CHANGES if detailed and not plan.empty else process.DONE
 
 
 def apply_and_report(
@@ -133,13 +125,13 @@ def apply_and_report(
     if output_format == "text":
         click.echo()
     with apply_progress() as watcher:
-        report = apply_plan(session, plan, watcher, fail_fast=fail_fast, record=journal)
+        report = apply_plan(session, plan, watcher, fail_fast=fail_fast, journal=journal)
     report = replace(report, already=already)
     show = {"text": report_text, "markdown": report_markdown}.get(output_format)
     click.echo(show(report, view) if show else report_json(report, kind), color=True)
     if report.interrupted:
-        exit_codes.end_process(signals.signals.exit_code())
-    return exit_codes.DONE if report.converged else exit_codes.INCOMPLETE
+        process.end_process(process.signals.exit_code())
+    return process.DONE if report.converged else process.INCOMPLETE
 
 
 def confirm_apply() -> None:

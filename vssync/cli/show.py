@@ -7,25 +7,15 @@ from pathlib import Path
 import click
 
 from vssync.cli.help import verb
-from vssync.cli.options import (
-    VIEW_OPTIONS,
-    CommandOptions,
-    detailed_exitcode_option,
-    plan_format_option,
-    shared_options,
-)
-from vssync.cli.session import format_plan, plan_exit_code
+from vssync.cli.options import DETAILED_EXITCODE, PLAN_FORMAT, VIEW, CommandOptions, shared_options
+from vssync.cli.session import print_plan
 
 
 @verb
-@shared_options(VIEW_OPTIONS)
-@plan_format_option
-@detailed_exitcode_option
+@shared_options(*VIEW, PLAN_FORMAT, DETAILED_EXITCODE)
 @click.argument("path", metavar="PLAN", type=click.Path(path_type=Path))
 def show(options: CommandOptions, path: Path, output_format: str, detailed_exitcode: bool) -> int:
     """Show a plan that `vssync plan --out` saved."""
     from vssync.commands.plan import load_plan
 
-    plan = load_plan(path)
-    click.echo(format_plan(plan, output_format, options), color=True)
-    return plan_exit_code(plan, detailed=detailed_exitcode)
+    return print_plan(load_plan(path), output_format, options, detailed=detailed_exitcode)

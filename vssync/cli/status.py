@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import exit_codes
 from vssync.cli.completion import complete_addresses
 from vssync.cli.help import verb
-from vssync.cli.options import (
-    SERVICE_OPTIONS,
-    VIEW_OPTIONS,
-    CommandOptions,
-    detailed_exitcode_option,
-    json_format_option,
-    shared_options,
-)
+from vssync.cli.options import DETAILED_EXITCODE, JSON_FORMAT, SERVICE, VIEW, CommandOptions, shared_options
+from vssync.cli.process import DONE
 from vssync.cli.session import plan_exit_code, plan_with_progress, session_with_progress
 
 
 @verb
-@shared_options(SERVICE_OPTIONS, VIEW_OPTIONS)
-@json_format_option
-@detailed_exitcode_option
+@shared_options(*SERVICE, *VIEW, JSON_FORMAT, DETAILED_EXITCODE)
 @click.argument("address", required=False, shell_complete=complete_addresses)
 def status(options: CommandOptions, address: str | None, output_format: str, detailed_exitcode: bool) -> int:
     """Show the id and files of each store, and whether it agrees with the manifest.
@@ -33,14 +24,14 @@ def status(options: CommandOptions, address: str | None, output_format: str, det
     from vssync.model.plan import Options
     from vssync.render.file_status import inspection_json, inspection_text
     from vssync.render.json import status_json
-    from vssync.render.plan_text import status_text
+    from vssync.render.status import status_text
 
     with session_with_progress(options.settings()) as session:
         if address and "/" in address:
             show_file = inspection_json if output_format == "json" else inspection_text
             click.echo(show_file(inspect_file(session, address), session.loaded.desired))
-            return exit_codes.DONE
+            return DONE
         targets = (address,) if address else ()
         plan = plan_with_progress(session, lambda: make_plan_now(session, Options(targets=targets)))
     click.echo(status_json(plan) if output_format == "json" else status_text(plan, options.view()), color=True)
-    return plan_exit_code(plan, detailed=True) if detailed_exitcode else exit_codes.DONE
+    return plan_exit_code(plan, detailed=True) if detailed_exitcode else DONE

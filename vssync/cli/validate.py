@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli import exit_codes
 from vssync.cli.help import verb
-from vssync.cli.options import MANIFEST_OPTIONS, CommandOptions, json_format_option, shared_options
+from vssync.cli.options import JSON_FORMAT, ONE_ENVIRONMENT, CommandOptions, shared_options
 from vssync.cli.session import format_valid
 from vssync.errors import ManifestError
 
 
 @verb
-@shared_options(MANIFEST_OPTIONS)
-@json_format_option
-def validate(options: CommandOptions, output_format: str) -> int:
+@shared_options(*ONE_ENVIRONMENT, JSON_FORMAT)
+def validate(options: CommandOptions, output_format: str) -> None:
     """Check the manifest and the files it names, without contacting a service."""
     from vssync.commands.session import load_manifest
     from vssync.render.json import validation_json
@@ -26,4 +24,3 @@ def validate(options: CommandOptions, output_format: str) -> int:
             click.echo(validation_json(None, error.problems))
         raise
     click.echo(validation_json(desired) if output_format == "json" else format_valid(desired))
-    return exit_codes.DONE

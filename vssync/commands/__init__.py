@@ -1,6 +1,6 @@
-"""Each verb as a function: it calls the layers below in order and returns a value for somebody else to show.
+"""Each verb as a function: it calls the layers below in order, and returns a value for `render` and `cli` to show.
 
-text -> sources -> Desired --+
-                             +-> planner -> Plan -> guard -> (a person) -> steps -> applier -> Report
-service -> observe -> Snapshot
+manifest -> sources -> Desired ---+
+                                  +-> planner -> Plan -> (a person) -> applier -> Report
+service -> snapshot -> Snapshot --+
 """

@@ -1,4 +1,4 @@
-"""Carrying a plan out, alone on this machine, with a journal of what is written."""
+"""Applies a plan, as the only process of this machine, with a journal of what is written."""
 
 from __future__ import annotations
 
@@ -10,60 +10,59 @@ from vssync.applier.context import ApplyRun, RunSettings, Watcher
 from vssync.applier.delete import declared_stores
 from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
-from vssync.commands.session import Session, prepare
+from vssync.commands.session import Session, prepare_for_writes
 from vssync.errors import Refused
-from vssync.journal.lock import exclusive_lock
-from vssync.journal.paths import journal_folder
-from vssync.journal.summary import describe_interrupted
+from vssync.journal.folder import exclusive_lock, journal_folder
+from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.writer import Journal, read_past
 from vssync.model.plan import Plan
 from vssync.model.report import Report
 from vssync.sources.load import find_manifest
-from vssync.sources.sandbox import find_work_tree
+from vssync.sources.walk import find_work_tree
 
 
 def apply_plan(
-    work: Session, planned: Plan, watcher: Watcher, *, fail_fast: bool = False, record: Journal | None = None
+    session: Session, plan: Plan, watcher: Watcher, *, fail_fast: bool = False, journal: Journal | None = None
 ) -> Report:
-    """Carries a plan out. `record` is the journal of a lock that is held already; without, the lock is taken here.
+    """Applies a plan, with the journal of a lock that is held already; without one, the lock is taken here.
 
-    Raises Refused for a plan that must not be carried out, and while another process applies this manifest; VssyncError
-    where the embedded service cannot be written.
+    Raises Refused for a plan with refusals, and while another process applies this manifest; VssyncError where the
+    embedded service cannot be written.
     """
-    if planned.refusals:
-        raise Refused("; ".join(refusal.message for refusal in planned.refusals))
-    if not planned.empty:
-        prepare(work)
-    with nullcontext(record) if record else locked_journal(work) as journal_:
-        declared = declared_stores(work.loaded.desired)
-        settings = RunSettings(work.loaded.root, work.capabilities, declared, fail_fast)
-        run = ApplyRun(Writes(work.client, journal_), work.pool, watcher, settings)
-        return apply_steps(run, planned)
+    if plan.refusals:
+        raise Refused("; ".join(refusal.message for refusal in plan.refusals))
+    if not plan.empty:
+        prepare_for_writes(session)
+    with nullcontext(journal) if journal else locked_journal(session) as open_journal:
+        declared = declared_stores(session.loaded.desired)
+        settings = RunSettings(session.loaded.root, session.capabilities, declared, fail_fast)
+        return apply_steps(ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings), plan)
 
 
 @contextmanager
 def locked_journal(
-    work: Session, timeout: float = 0.0, waiting: Callable[[str], None] = lambda _who: None
+    session: Session, timeout: float = 0.0, on_wait: Callable[[str], None] = lambda _holder: None
 ) -> Iterator[Journal]:
-    """The journal of this manifest and service, while no other process of this machine applies it.
+    """The journal of this manifest and service, while no other process of this machine applies the manifest.
 
-    Raises Refused when it is locked for longer than `timeout` seconds; `waiting` is told by whom.
+    Raises Refused when the lock is held for longer than `timeout` seconds; `on_wait` is called with its holder.
     """
-    folder = _folder(work)
-    with exclusive_lock(folder, timeout, waiting):
-        record = Journal(folder)
+    folder = _journal_folder(session)
+    with exclusive_lock(folder, timeout, on_wait):
+        journal = Journal(folder)
         try:
-            yield record
+            yield journal
         finally:
-            record.close()
+            journal.close()
 
 
-def describe_left_over(work: Session) -> str:
-    """What a run of this machine that was cut off left for this manifest and service, for people; mostly nothing."""
-    return describe_interrupted(read_past(_folder(work)))
+def describe_interrupted_runs(session: Session) -> str:
+    """What interrupted runs of this machine left for this manifest and service, for people; mostly nothing."""
+    return describe_interrupted(read_past(_journal_folder(session)))
 
 
-def _folder(work: Session) -> Path:
-    manifest = find_manifest(Path(work.settings.manifest)).parent
-    checkout = find_work_tree(manifest.resolve())
-    return journal_folder(work.endpoint, work.loaded.desired.owner, manifest, checkout, work.settings.environment)
+def _journal_folder(session: Session) -> Path:
+    folder = find_manifest(Path(session.settings.manifest)).parent
+    work_tree = find_work_tree(folder.resolve())
+    owner = session.loaded.desired.owner
+    return journal_folder(session.endpoint, owner, folder, work_tree, session.settings.environment)

@@ -1,4 +1,4 @@
-"""Live batches: what is under way, whose it is, and what a plan would do about it."""
+"""Batches in progress: whose they are, what a plan would do about each, and how one is cancelled."""
 
 from __future__ import annotations
 
@@ -7,48 +7,45 @@ from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import Refused, VssyncError
 from vssync.journal.writer import Journal
-from vssync.model.plan import NoteKind, Options, Plan
+from vssync.model.plan import NoteKind, Options
 from vssync.model.state import FileStatus
 from vssync.planner.assemble import make_plan
 from vssync.render.batches import LiveBatchRow
 
 
-def list_batches(work: Session, store: str | None = None) -> tuple[LiveBatchRow, ...]:
-    """The batches under way of the manifest's stores, or of one, oldest first."""
+def list_batches(session: Session, store: str | None = None) -> tuple[LiveBatchRow, ...]:
+    """The batches in progress in the manifest's stores, or in one of them, oldest first."""
     options = Options(targets=(store,)) if store else Options()
-    snapshot = read_live(work, options)
-    plan = make_plan(work.loaded.desired, snapshot, options, work.capabilities)
-    decided = {change.id: change for planned in plan.stores for change in planned.batches}
-    foreign = _foreign(plan)
-    rows = [
+    snapshot = read_live(session, options)
+    plan = make_plan(session.loaded.desired, snapshot, options, session.capabilities)
+    changes = {change.id: change for planned in plan.stores for change in planned.batches}
+    notes = [note for planned in plan.stores for note in planned.notes]
+    foreign = {note.key for note in notes if note.kind is NoteKind.FOREIGN_BATCH}
+    return tuple(
         LiveBatchRow(
             store=planned.key,
             store_id=planned.id,
             batch=batch,
             age=snapshot.now - batch.created_at,
             ours=batch.id not in foreign,
-            change=decided.get(batch.id),
+            change=changes.get(batch.id),
         )
         for planned in plan.stores
         if planned.id in snapshot.contents
         for batch in sorted(snapshot.contents[planned.id].batches, key=lambda batch: (batch.created_at, batch.id))
-    ]
-    return tuple(rows)
+    )
 
 
-def _foreign(plan: Plan) -> set[str]:
-    return {note.key for store in plan.stores for note in store.notes if note.kind is NoteKind.FOREIGN_BATCH}
+def cancel_batch(session: Session, batch_id: str, journal: Journal) -> FileStatus:
+    """Cancels one batch of ours; its status just after. The files it completed stay, and the next plan does the others.
 
-
-def cancel_batch(work: Session, batch_id: str, record: Journal) -> FileStatus:
-    """Cancels one batch of ours; its state just after. What it completed stays, what it did not the next plan finishes.
-
-    Raises Refused for a batch that is not ours, VssyncError for one that is not under way.
+    Raises Refused for a batch that is not ours, VssyncError for one that is not in progress.
     """
-    found = next((row for row in list_batches(work) if row.batch.id == batch_id), None)
-    if found is None:
-        raise VssyncError(f"{batch_id}: no such batch is under way in the manifest's stores; see `vssync batches`")
-    if not found.ours:
-        raise Refused(f"{batch_id}: not ours: not every file in it carries the mark of {work.loaded.desired.owner}.")
-    Writes(work.client, record).cancel_batch(found.store_id, batch_id)
-    return work.client.get_batch(found.store_id, batch_id).batch.status
+    row = next((row for row in list_batches(session) if row.batch.id == batch_id), None)
+    if row is None:
+        raise VssyncError(f"{batch_id}: no such batch is in progress in the manifest's stores; see `vssync batches`")
+    if not row.ours:
+        owner = session.loaded.desired.owner
+        raise Refused(f"{batch_id}: not managed by this manifest: some file in it does not carry the mark of {owner}.")
+    Writes(session.client, journal).cancel_batch(row.store_id, batch_id)
+    return session.client.get_batch(row.store_id, batch_id).batch.status

@@ -1,4 +1,4 @@
-"""Taking away everything that one owner has in a service: the manifest planned as if it wanted nothing."""
+"""Deletes everything that one owner has in a service: the manifest is planned as if it declared nothing."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from vssync.model.plan import Action, Options, Plan, Reason, Refusal, StorePlan
 from vssync.model.state import Limit
 
 
-def plan_destruction(work: Session, *, delete_unmanaged: int | None = None) -> Plan:
+def plan_destruction(session: Session, *, delete_unmanaged: int | None = None) -> Plan:
     """The plan that deletes every store of this owner, and its files in stores that are external.
 
-    A protected store is a refusal in it, and so is one that holds more than `delete_unmanaged` files of others, or of
+    It refuses a protected store, one that holds more than `delete_unmanaged` files of others, and an external one of
     which the service lists fewer files than it counts.
     """
-    desired = work.loaded.desired
+    desired = session.loaded.desired
     external = tuple(replace(store, files=(), skipped={}) for store in desired.stores if store.external)
-    nothing = replace(work.loaded, desired=replace(desired, stores=external))
+    emptied = replace(session.loaded, desired=replace(desired, stores=external))
     options = Options(allow_store_deletes=True, delete_unmanaged=delete_unmanaged, max_delete=Limit(share=1.0))
-    planned = make_plan_now(replace(work, loaded=nothing), options)
-    return replace(planned, refusals=tuple(filter(None, map(_refusal, planned.stores))))
+    plan = make_plan_now(replace(session, loaded=emptied), options)
+    return replace(plan, refusals=tuple(filter(None, map(_refusal, plan.stores))))
 
 
 def _refusal(store: StorePlan) -> Refusal | None:
     """All or nothing: where one store must stay, a person decides first."""
-    if store.desired and store.unlisted:  # an external one, of which ours would be left behind
-        numbers = f"{store.live + store.unlisted:,} files in it and lists {store.live:,}"
-        return Refusal(
-            f"the service counts {numbers}, so not all of ours can be found.", store.key, ("Try again later.",)
+    if store.desired and store.unlisted:
+        message = (
+            f"the service counts {store.live + store.unlisted:,} files in it but lists {store.live:,}, so not all of "
+            "vssync's files can be found."
         )
+        return Refusal(message, store.key, ("Try again later.",))
     if store.change is None or store.change.action is not Action.REFUSE:
         return None
     if Reason.PROTECTED in store.change.reasons:

@@ -1,18 +1,18 @@
-"""Finding and deleting orphans: uploads of ours that no store holds.
+"""Finds and deletes orphans: vssync's own uploads that no store holds.
 
-An upload is *proven* ours by this machine's journal, or by an upload name with a digest of our name and its bytes;
-it is *suspected* when only its name and size fit. Nothing here asks a person: listing and deleting are two calls.
+An upload is *proven* vssync's own by this machine's journal, or by a digest in its name of the manifest's name and its
+bytes; it is *suspected* when only its name and size fit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from vssync.api.client import Client
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session
-from vssync.commands.snapshot import list_files
+from vssync.commands.snapshot import list_store_files
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.journal.records import UnattachedUpload
 from vssync.journal.writer import Journal
@@ -21,39 +21,41 @@ from vssync.manifest.placeholders import upload_digest
 from vssync.model.report import Orphan
 from vssync.model.state import Desired, LiveStore, Upload
 
-SPARED = 24 * 3600  # seconds; a younger upload may be one that another machine is about to attach
+MIN_AGE = 24 * 3600  # seconds; another machine may be about to attach a younger upload
 
 
 @dataclass(frozen=True, slots=True)
-class KnownUploads:
-    """What upload names and sizes say: `proven` names hold a digest, `forms` are (name, size) the manifest uploads."""
+class _ManifestUploads:
+    """What the manifest uploads: by name and size, and the names that hold a digest, which prove an upload."""
 
-    proven: Collection[str] = field(default_factory=frozenset)
-    forms: Collection[tuple[str, int]] = field(default_factory=frozenset)
+    forms: Collection[tuple[str, int]]
+    proven_names: Collection[str]
 
 
-def find_orphans(work: Session, record: Journal, *, suspected: bool = False) -> tuple[Orphan, ...]:
-    """Uploads of ours that no store holds, whoever's; with `suspected` also those that only look so.
+def find_orphans(session: Session, journal: Journal, *, suspected: bool = False) -> tuple[Orphan, ...]:
+    """Proven uploads that no store holds, of this owner or any other; with `suspected` also the suspected ones.
 
     Nothing is written to the service. Raises ServiceError when any listing fails.
     """
-    there = [_there(work.client, kept) for kept in record.past.unattached]
-    found = {orphan.file_id: orphan for orphan in there if orphan}
-    known = _known(work.loaded.desired)
-    if known.proven or suspected:
-        free = [file for file in work.client.list_uploads() if file.id not in found]
-        now = work.client.service_date or max((file.created_at for file in free), default=0)
-        named = _by_name(free, known, record, now)
-        found |= {orphan.file_id: orphan for orphan in named if suspected or not orphan.suspected}
-    for file_id in _held(work, frozenset(found)):
-        del found[file_id]
-    record.forget({kept.file_id for kept in record.past.unattached} - set(found))
-    return tuple(sorted(found.values(), key=lambda orphan: (orphan.suspected, orphan.detail, orphan.file_id)))
+    client = session.client
+    recorded = journal.past.unattached
+    orphans = {orphan.file_id: orphan for orphan in (_recorded_orphan(client, upload) for upload in recorded) if orphan}
+    declared = _manifest_uploads(session.loaded.desired)
+    if declared.proven_names or suspected:
+        others = [upload for upload in client.list_uploads() if upload.id not in orphans]
+        now = client.service_date or max((upload.created_at for upload in others), default=0)
+        for orphan in _named_orphans(others, declared, journal, now):
+            if suspected or not orphan.suspected:
+                orphans[orphan.file_id] = orphan
+    for file_id in _attached_ids(session, frozenset(orphans)):
+        del orphans[file_id]
+    journal.forget({upload.file_id for upload in recorded} - set(orphans))
+    return tuple(sorted(orphans.values(), key=lambda orphan: (orphan.suspected, orphan.detail, orphan.file_id)))
 
 
-def delete_orphans(work: Session, record: Journal, found: Collection[Orphan]) -> tuple[Orphan, ...]:
-    """Deletes these uploads; those that are still there, with why."""
-    writes = Writes(work.client, record)
+def delete_orphans(session: Session, journal: Journal, orphans: Collection[Orphan]) -> tuple[Orphan, ...]:
+    """Deletes these uploads, and returns those that are left, with the reason."""
+    writes = Writes(session.client, journal)
 
     def delete(orphan: Orphan) -> Orphan | None:
         try:
@@ -62,64 +64,69 @@ def delete_orphans(work: Session, record: Journal, found: Collection[Orphan]) ->
             return replace(orphan, detail=f"{orphan.detail}; {error}")
         return None
 
-    left = tuple(orphan for orphan in work.pool.map(delete, found) if orphan)
-    record.end({orphan.file_id for orphan in left})
+    left = tuple(orphan for orphan in session.pool.map(delete, orphans) if orphan)
+    journal.end({orphan.file_id for orphan in left})
     return left
 
 
-def _there(client: Client, kept: UnattachedUpload) -> Orphan | None:
+def _recorded_orphan(client: Client, recorded: UnattachedUpload) -> Orphan | None:
     """The orphan, unless somebody has deleted it."""
     try:
-        found = client.get_upload(kept.file_id)
+        upload = client.get_upload(recorded.file_id)
     except NotFound:
         return None
-    return Orphan(kept.file_id, f"{found.filename}, {found.size:,} bytes: uploaded by an earlier run of this machine")
+    return Orphan(recorded.file_id, f"{_describe(upload)}: uploaded by an earlier run of this machine")
 
 
-def _known(desired: Desired) -> KnownUploads:
+def _manifest_uploads(desired: Desired) -> _ManifestUploads:
     name = desired.owner.split("/")[0]
     files = [file for store in desired.stores for file in store.files if file.sha256]
     proven = {file.filename for file in files if upload_digest(name, file.sha256) in file.filename}
-    return KnownUploads(proven, {(file.filename, file.size) for file in files})
+    return _ManifestUploads({(file.filename, file.size) for file in files}, proven)
 
 
-def _by_name(free: Collection[Upload], known: KnownUploads, record: Journal, now: int) -> Iterator[Orphan]:
-    """Uploads whose name says that they are ours; a dead run that lost one explains a young one."""
-    lost = {(write.name, write.size): at for write, at in record.past.suspected}
-    for file in free:
-        form = (file.filename, file.size)
-        explained = form in lost and file.created_at >= lost[form] - CLOCK_SKEW
-        if not explained and now - file.created_at < SPARED:
+def _named_orphans(
+    uploads: Collection[Upload], declared: _ManifestUploads, journal: Journal, now: int
+) -> Iterator[Orphan]:
+    """Uploads that are vssync's own by their name. A young one only where an interrupted run explains it."""
+    unanswered = {(write.name, write.size): sent_at for write, sent_at in journal.past.suspected}
+    for upload in uploads:
+        form = (upload.filename, upload.size)
+        is_explained = form in unanswered and upload.created_at >= unanswered[form] - CLOCK_SKEW
+        if not is_explained and now - upload.created_at < MIN_AGE:
             continue
-        told = f"{file.filename}, {file.size:,} bytes"
-        if file.filename in known.proven:
-            yield Orphan(file.id, f"{told}: its name holds our digest", False, *form)
-        elif explained:
-            yield Orphan(file.id, f"{told}: an earlier run got no answer", True, *form)
-        elif form in known.forms:
-            yield Orphan(file.id, f"{told}: named and sized as ours", True, *form)
+        if upload.filename in declared.proven_names:
+            yield Orphan(upload.id, f"{_describe(upload)}: its name holds the manifest's digest", False, *form)
+        elif is_explained:
+            yield Orphan(upload.id, f"{_describe(upload)}: an earlier run sent it and got no answer", True, *form)
+        elif form in declared.forms:
+            yield Orphan(upload.id, f"{_describe(upload)}: has the name and size of a declared file", True, *form)
 
 
-def _held(work: Session, file_ids: frozenset[str]) -> frozenset[str]:
-    """Which of these any store of the service holds: a deleted upload goes from all of them.
+def _describe(upload: Upload) -> str:
+    return f"{upload.filename}, {upload.size:,} bytes"
 
-    Neither the journal nor a name tells what somebody has attached to a store of another owner. Looked at last, so that
+
+def _attached_ids(session: Session, file_ids: frozenset[str]) -> frozenset[str]:
+    """Which of these any store of the service holds: deleting an upload removes it from all stores.
+
+    Neither the journal nor a name tells what somebody has attached to a store of another owner. Read last, so that
     little can happen before the uploads are deleted.
     """
-    stores = work.client.list_stores() if file_ids else ()
-    return frozenset().union(*work.pool.map(lambda store: _held_by(work.client, store, file_ids), stores))
+    stores = session.client.list_stores() if file_ids else ()
+    return frozenset().union(*session.pool.map(lambda store: _held_by(session.client, store, file_ids), stores))
 
 
 def _held_by(client: Client, store: LiveStore, file_ids: frozenset[str]) -> frozenset[str]:
-    """A store that lists fewer files than the service counts is asked for each upload."""
+    """Which of these a store holds. Where it lists fewer files than the service counts, each upload is looked up."""
     try:
-        files, unlisted = list_files(client, store)
+        files, unlisted = list_store_files(client, store)
         listed = file_ids.intersection(file.id for file in files)
-        asked = file_ids - listed if unlisted else ()
-        return listed.union(file_id for file_id in asked if client.is_attached(store.id, file_id))
+        to_check = file_ids - listed if unlisted else ()
+        return listed.union(file_id for file_id in to_check if client.is_attached(store.id, file_id))
     except ServiceError as error:
         raise ServiceError(
-            f"{store.name} ({store.id}): its files cannot be listed, so nobody can tell which uploads it needs, and "
+            f"{store.name} ({store.id}): its files cannot be listed, so it is not known which uploads it needs, and "
             f"none is deleted: {error}",
             error.answer,
         ) from error

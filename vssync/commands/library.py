@@ -108,7 +108,7 @@ class PublicSession:
         watcher = _EventWatcher(on_event) if on_event else Watcher()
         with locked_journal(self._session, lock_timeout) as journal:
             fresh = planning.replan(self._session, saved)
-            report = apply_plan(self._session, fresh, watcher, fail_fast=fail_fast, record=journal)
+            report = apply_plan(self._session, fresh, watcher, fail_fast=fail_fast, journal=journal)
         return replace(report, already=already_applied(saved, fresh))
 
 
@@ -175,7 +175,7 @@ def open_manifest(
         variables=dict(variables or {}),
         workers=workers,
         limits=limits,
-        who=caller,
+        caller=caller,
         allow_outside=tuple(Path(folder) for folder in allow_outside),
         environment=dict(os.environ if environment is None else environment),
     )

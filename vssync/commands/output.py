@@ -1,8 +1,6 @@
-"""What applications and reviewers take from a plan: each store's id, live name and content digest.
+"""What applications and reviewers need from a plan: each store's id, live name and content digest.
 
-The id is what an application searches; equal digests say that two environments want the same knowledge base, and
-`current` that the live store is just that. A store that nobody can search yet is an error, never an empty id: an
-application would start with it. Values in, a string out.
+A store that cannot be searched yet is an error, never an empty id, with which an application would start.
 """
 
 from __future__ import annotations
@@ -27,7 +25,10 @@ _UNUSABLE = {
 
 @dataclass(frozen=True, slots=True)
 class StoreOutput:
-    """A store that can be searched. `current`: it holds what the manifest says, and nothing is under way."""
+    """A store that can be searched. `current`: it is as the manifest says, and nothing is in progress.
+
+    Equal digests mean that two environments declare the same files, attributes and chunking.
+    """
 
     key: str
     id: str
@@ -38,14 +39,14 @@ class StoreOutput:
 
 
 def store_outputs(plan: Plan) -> tuple[StoreOutput, ...]:
-    """The stores of the manifest that a plan looked at.
+    """The declared stores of a plan.
 
     Raises VssyncError for one that cannot be searched.
     """
-    return tuple(_known(store) for store in plan.stores if store.desired)
+    return tuple(_store_output(store) for store in plan.stores if store.desired)
 
 
-def _known(store: StorePlan) -> StoreOutput:
+def _store_output(store: StorePlan) -> StoreOutput:
     action = store.change.action if store.change else None
     if action in _UNUSABLE or not store.id:
         raise VssyncError(f"{store.key}: the store {_UNUSABLE[action or Action.CREATE]}")
@@ -55,11 +56,12 @@ def _known(store: StorePlan) -> StoreOutput:
 
 def output_text(plan: Plan) -> str:
     """A block for each store."""
-    blocks = [[wording.heading_line(plan.owner, plan.service)], *([*_lines(store)] for store in store_outputs(plan))]
-    return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
+    blocks = [wording.heading_line(plan.owner, plan.service)]
+    blocks += ["\n".join(_store_lines(store)) for store in store_outputs(plan)]
+    return escape_ci_commands("\n\n".join(blocks))
 
 
-def _lines(store: StoreOutput) -> Iterator[str]:
+def _store_lines(store: StoreOutput) -> Iterator[str]:
     state = "matches the manifest" if store.current else "differs from the manifest; see `vssync plan`"
     yield escape_control(store.key)
     yield f"  id      {escape_control(store.id)}"
@@ -70,7 +72,7 @@ def _lines(store: StoreOutput) -> Iterator[str]:
 
 
 def output_json(plan: Plan) -> str:
-    """The same for a program, by store key."""
+    """A document for programs, by store key."""
     stores = {
         store.key: {name: value for name, value in asdict(store).items() if name != "key"}
         for store in store_outputs(plan)
@@ -84,31 +86,31 @@ def output_id(plan: Plan) -> str:
 
 
 def output_dotenv(plan: Plan) -> str:
-    """`VECTOR_STORE_<KEY>_ID=...` and its like, for a shell or a dotenv file."""
-    return _assignments(plan, lambda key, part: f"VECTOR_STORE_{key}_{part}".upper(), _quoted)
+    """`VECTOR_STORE_<KEY>_ID=...`, `_NAME` and `_DIGEST`, for a shell or a dotenv file."""
+    return _assignments(plan, lambda key, part: f"VECTOR_STORE_{key}_{part}".upper(), _quote)
 
 
-def _quoted(text: str) -> str:
-    """A value for a shell, written as readers of dotenv files take it, too, but where no one way suits both."""
+def _quote(text: str) -> str:
+    """A value for a shell, in a form that readers of dotenv files understand too, where there is one."""
     return f'"{text}"' if "'" in text and not re.search(r'[\\"$`!]', text) else quote(text)
 
 
 def output_github(plan: Plan) -> str:
-    """`<key>_id=...` and its like, to append to $GITHUB_OUTPUT."""
+    """`<key>_id=...`, `_name` and `_digest`, to append to $GITHUB_OUTPUT."""
     return _assignments(plan, lambda key, part: f"{key}_{part}", str)
 
 
-def _assignments(plan: Plan, name: Callable[[str, str], str], value: Callable[[str], str]) -> str:
-    """One line each; `clean` leaves no value a line break to begin another with.
+def _assignments(plan: Plan, make_name: Callable[[str, str], str], quote_value: Callable[[str], str]) -> str:
+    """One line each: no value has a line break with which another could begin.
 
     Raises VssyncError for two stores that would share names.
     """
-    owners: dict[str, str] = {}
+    store_keys: dict[str, str] = {}
     lines = []
     for store in store_outputs(plan):
         key = re.sub(r"[^A-Za-z0-9_]", "_", store.key)
-        if (other := owners.setdefault(key.casefold(), store.key)) != store.key:
-            raise VssyncError(f"{other} and {store.key}: both would be called {key} here; use --format json")
+        if (other := store_keys.setdefault(key.casefold(), store.key)) != store.key:
+            raise VssyncError(f"{other} and {store.key}: both become {key} in this format; use --format json")
         parts: Mapping[str, str] = {"id": store.id, "name": store.name, "digest": store.digest}
-        lines += [f"{name(key, part)}={value(escape_control(text))}" for part, text in parts.items()]
+        lines += [f"{make_name(key, part)}={quote_value(escape_control(text))}" for part, text in parts.items()]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Asking the live stores a question."""
+"""Searches the live stores, as an application would."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from vssync.model.state import SearchHit
 from vssync.planner.find_stores import match_stores
 
 
-def search_stores(work: Session, question: str, most: int, store: str | None = None) -> tuple[SearchHit, ...]:
+def search_stores(session: Session, question: str, max_results: int, store: str | None = None) -> tuple[SearchHit, ...]:
     """The best chunks for a question, from one store of the manifest or from all of them, best first."""
-    desired = work.loaded.desired
-    keys = [found.key for found in desired.stores]
-    if store is not None and store not in keys:
-        raise UsageProblem(f"--store {store}: the manifest has no such store; it has {', '.join(keys)}")
-    live = match_stores(desired, work.client.list_stores(), Options()).ids
-    wanted = [key for key in keys if store in (None, key)]
-    if missing := [key for key in wanted if key not in live]:
+    desired = session.loaded.desired
+    declared = [spec.key for spec in desired.stores]
+    if store is not None and store not in declared:
+        raise UsageProblem(f"--store {store}: the manifest has no such store; it has {', '.join(declared)}")
+    live_ids = match_stores(desired, session.client.list_stores(), Options()).ids
+    keys = declared if store is None else [store]
+    if missing := [key for key in keys if key not in live_ids]:
         raise VssyncError(f"{missing[0]}: the store does not exist yet; run `vssync apply` first")
-    found = work.pool.map(lambda key: work.client.search_store(live[key], question, most), wanted)
-    return tuple(sorted((hit for hits in found for hit in hits), key=lambda hit: -hit.score)[:most])
+    results = session.pool.map(lambda key: session.client.search_store(live_ids[key], question, max_results), keys)
+    hits = [hit for store_hits in results for hit in store_hits]
+    return tuple(sorted(hits, key=lambda hit: -hit.score)[:max_results])

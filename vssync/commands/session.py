@@ -1,7 +1,4 @@
-"""Everything a run takes from flags and environment, in one frozen value, and the embedded service's place.
-
-The environment is read once, by the command line; everything below gets it as a value.
-"""
+"""What a run takes from options and environment, and its connection to a service, with or without a manifest."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ import httpx
 from vssync import auth
 from vssync.api.client import Client
 from vssync.api.connect import connect
-from vssync.api.rate_limit import Clock, SystemClock
+from vssync.api.rate_limit import Clock
 from vssync.auth.credential import Credential
 from vssync.endpoints import Caller, Endpoint, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
@@ -23,46 +20,46 @@ from vssync.model.state import Capabilities, ServiceSpec
 from vssync.sources.load import MANIFEST_NAME, LoadedManifest, load_sources
 from vssync.threads import Pool
 
-_WORKERS, _EMBEDDED_WORKERS = 16, 2  # more threads do not make a service in this process faster
+_WORKERS, _EMBEDDED_WORKERS = 16, 2  # more threads do not make the embedded service faster
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Who runs this, on which manifest, and how; never part of a plan."""
+    """Who runs this, on which manifest, and how. The command line reads the environment once, for all code below it."""
 
     manifest: str = "."
     env: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     workers: int | None = None
-    limits: str = ""  # changes to the provider's rate limits, as `uploads=500`
-    who: Caller = field(default_factory=Caller)
+    limits: str = ""  # changes to the provider's rate limits, such as `uploads=500`
+    caller: Caller = field(default_factory=Caller)
     allow_outside: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    ask: Callable[[str], str] | None = None  # a passphrase, from a person at a terminal
+    ask_passphrase: Callable[[str], str] | None = None  # where a person is at a terminal
 
-    def threads(self, endpoint: Endpoint) -> int:
+    def worker_count(self, endpoint: Endpoint) -> int:
         """How many threads to use for a service."""
         return self.workers or (_EMBEDDED_WORKERS if endpoint.embedded else _WORKERS)
 
 
-def pairs(texts: tuple[str, ...]) -> dict[str, str]:
-    """`NAME=VALUE` flags as a mapping.
+def parse_variables(texts: tuple[str, ...]) -> dict[str, str]:
+    """`NAME=VALUE` options as a mapping.
 
     Raises UsageProblem for one without `=`.
     """
-    found = {}
+    variables = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise UsageProblem(f"--var {text}: must be NAME=VALUE")
-        found[name] = value
-    return found
+        variables[name] = value
+    return variables
 
 
-def embedded(manifest: Path, *, create: bool = False) -> httpx.BaseTransport:
+def _open_embedded(manifest: Path, *, create: bool = False) -> httpx.BaseTransport:
     """The local service beside a manifest, as a transport that closes it.
 
-    Its folder is made now with `create`, otherwise by the first write. Raises VssyncError for one that cannot be used.
+    Its folder is created now with `create`, otherwise by the first write. Raises VssyncError where it cannot be used.
     """
     from vssync.local.app import open_service
     from vssync.local.errors import LocalDataError
@@ -75,12 +72,9 @@ def embedded(manifest: Path, *, create: bool = False) -> httpx.BaseTransport:
     return LocalTransport(service, service.close)
 
 
-Hashed = Callable[[int, int], None]
-
-
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A service connected, with or without a manifest."""
+    """A connection to a service."""
 
     endpoint: Endpoint
     client: Client
@@ -90,7 +84,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A manifest loaded and its service connected."""
+    """A loaded manifest, and a connection to its service."""
 
     settings: Settings
     loaded: LoadedManifest
@@ -101,44 +95,50 @@ class Session:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the manifest says the service can do; what it does not say is found out while running."""
+        """What the manifest says the service is capable of; the rest is found out while running."""
         return self.loaded.desired.service.declared_capabilities
 
 
-def load_manifest(given: Settings, *, hashed: bool = True, on_hashed: Hashed | None = None) -> LoadedManifest:
-    """The manifest, resolved against the files it names; ManifestError with every problem otherwise."""
+def load_manifest(
+    settings: Settings, *, hashed: bool = True, on_hashed: Callable[[int, int], None] | None = None
+) -> LoadedManifest:
+    """The manifest, resolved against the files it names. Raises ManifestError with every problem."""
     return load_sources(
-        Path(given.manifest),
-        env=given.env,
-        variables=given.variables,
-        allow_outside=given.allow_outside,
+        Path(settings.manifest),
+        env=settings.env,
+        variables=settings.variables,
+        allow_outside=settings.allow_outside,
         hashed=hashed,
         on_hashed=on_hashed,
     )
 
 
 @contextmanager
-def open_session(given: Settings, loaded: LoadedManifest, *, clock: Clock | None = None) -> Iterator[Session]:
-    """Connects to a loaded manifest's service; closes it on both ways out."""
-    with open_connection(given, loaded.desired.service, Path(given.manifest), clock=clock) as line:
-        yield Session(given, loaded, line.endpoint, line.client, line.pool, line.credential)
+def open_session(settings: Settings, loaded: LoadedManifest, *, clock: Clock | None = None) -> Iterator[Session]:
+    """Connects to a loaded manifest's service while the block runs."""
+    with open_connection(settings, loaded.desired.service, Path(settings.manifest), clock=clock) as connection:
+        yield Session(settings, loaded, connection.endpoint, connection.client, connection.pool, connection.credential)
 
 
 @contextmanager
 def open_connection(
-    given: Settings, service: ServiceSpec, beside: Path, *, clock: Clock | None = None
+    settings: Settings, service: ServiceSpec, beside: Path, *, clock: Clock | None = None
 ) -> Iterator[Connection]:
-    """Connects to a service; the embedded one is that of the manifest, or of the folder, `beside`."""
-    endpoint = resolve_endpoint(service, given.who, given.environment)
-    workers = given.threads(endpoint)
-    credential = None if endpoint.embedded else auth.create_credential(endpoint, given.environment, ask=given.ask)
+    """Connects to a service while the block runs; the embedded one lies `beside` a manifest, or in a folder."""
+    endpoint = resolve_endpoint(service, settings.caller, settings.environment)
+    workers = settings.worker_count(endpoint)
+    credential = (
+        None
+        if endpoint.embedded
+        else auth.create_credential(endpoint, settings.environment, ask=settings.ask_passphrase)
+    )
     client = connect(
         endpoint,
         auth=credential,
-        clock=clock or SystemClock(),
+        clock=clock or Clock(),
         workers=workers,
-        transport=embedded(_manifest(beside)) if endpoint.embedded else None,
-        limits=given.limits,
+        transport=_open_embedded(_manifest_file(beside)) if endpoint.embedded else None,
+        limits=settings.limits,
     )
     try:
         with Pool(workers) as pool:
@@ -147,11 +147,11 @@ def open_connection(
         client.close()
 
 
-def prepare(work: Session) -> None:
-    """Makes room for the first write; VssyncError where the embedded service's folder cannot be made."""
-    if work.endpoint.embedded:
-        embedded(_manifest(Path(work.settings.manifest)), create=True).close()
+def prepare_for_writes(session: Session) -> None:
+    """Creates the embedded service's folder. Raises VssyncError where it cannot be created."""
+    if session.endpoint.embedded:
+        _open_embedded(_manifest_file(Path(session.settings.manifest)), create=True).close()
 
 
-def _manifest(beside: Path) -> Path:
+def _manifest_file(beside: Path) -> Path:
     return beside / MANIFEST_NAME if beside.is_dir() else beside

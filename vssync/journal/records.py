@@ -115,12 +115,19 @@ class JournalState:
         elif "end" in line:
             self._add_after(run, line)
         elif "upload" in line:
-            upload = _parse_unattached(line)
+            name, size, sha256 = str(line.get("name", "")), int(line.get("size", 0)), str(line.get("sha256", ""))
+            upload = UnattachedUpload(str(line["upload"]), name, size, sha256, _parse_timestamp(line["at"]))
             self.unattached[upload.file_id] = upload
         elif "began" in line:
-            self._add_began(run, line)
-        elif "ended" in line:
-            self._add_ended()
+            began, pid, host = _parse_timestamp(line["began"]), int(line["pid"]), str(line["host"])
+            self.done[run] = int(line.get("done", 0))
+            self.runs[run] = InterruptedRun(run, began, pid, host)
+            for old in list(self.runs)[:-_MAX_RUNS]:  # those that never ended pile up
+                del self.runs[old], self.done[old]
+            self.in_flight = dict(list(self.in_flight.items())[-_MAX_UNKNOWN:])
+        elif "ended" in line:  # a run that came to its end has dealt with what earlier ones left
+            may_exist = {key: sent for key, sent in self.in_flight.items() if sent[0].operation is Operation.UPLOAD}
+            self.runs, self.done, self.in_flight = {}, {}, may_exist
         else:
             raise ValueError("not a line of a journal")
 
@@ -132,13 +139,7 @@ class JournalState:
     def lines(self) -> Iterator[dict[str, Any]]:
         """The fewest lines that come to the same state."""
         for run in self.runs.values():
-            yield {
-                "run": run.run,
-                "began": run.began,
-                "pid": run.pid,
-                "host": run.host,
-                "done": self.done[run.run],
-            }
+            yield {"run": run.run, "began": run.began, "pid": run.pid, "host": run.host, "done": self.done[run.run]}
         for upload in self.unattached.values():
             fields = {"name": upload.name, "size": upload.size, "sha256": upload.sha256}
             yield {"run": "", "at": upload.sent_at, "upload": upload.file_id, **fields}
@@ -158,17 +159,17 @@ class JournalState:
         suspected = [sent for sent in self.in_flight.values() if sent[0].operation is Operation.UPLOAD]
         return JournalSummary(tuple(self.unattached.values()), tuple(suspected), tuple(interrupted))
 
-    def _add_began(self, name: str, line: Mapping[str, Any]) -> None:
-        """Runs that never ended pile up; only the last are remembered."""
-        run = InterruptedRun(name, _parse_timestamp(line["began"]), int(line["pid"]), str(line["host"]))
-        self.done[name] = int(line.get("done", 0))
-        self.runs[name] = run
-        for old in list(self.runs)[:-_MAX_RUNS]:
-            del self.runs[old], self.done[old]
-        self.in_flight = dict(list(self.in_flight.items())[-_MAX_UNKNOWN:])
-
     def _add_before(self, run: str, line: Mapping[str, Any]) -> None:
-        write, sent_at = _parse_write(line), _parse_timestamp(line["at"])
+        write = Write(
+            operation=Operation(line["op"]),
+            store=str(line.get("store", "")),
+            files=tuple(map(str, line.get("files", ()))),
+            name=str(line.get("name", "")),
+            size=int(line.get("size", 0)),
+            sha256=str(line.get("sha256", "")),
+            ours=bool(line.get("ours")),
+        )
+        sent_at = _parse_timestamp(line["at"])
         self.in_flight[run, int(line["write"])] = write, sent_at
         if write.ours and not line.get("rewritten"):
             for file_id in write.files:
@@ -190,20 +191,10 @@ class JournalState:
             self.unattached[created_id] = UnattachedUpload(created_id, write.name, write.size, write.sha256, sent_at)
         elif write.operation is Operation.DELETE_UPLOAD:
             self.forget(write.files)
-            self._forget_suspected(write)
-
-    def _forget_suspected(self, deleted: Write) -> None:
-        """An upload that was found by name and size and deleted is no longer suspected; others like it still are."""
-        for key, (sent, _) in self.in_flight.items():
-            if (sent.operation, sent.name, sent.size) == (Operation.UPLOAD, deleted.name, deleted.size):
-                del self.in_flight[key]
-                return
-
-    def _add_ended(self) -> None:
-        """A run that came to its end has dealt with what earlier ones left; uploads that may exist stay."""
-        self.runs.clear()
-        self.done.clear()
-        self.in_flight = {key: sent for key, sent in self.in_flight.items() if sent[0].operation is Operation.UPLOAD}
+            # One that was found by name and size is no longer suspected; others like it still are.
+            found = (Operation.UPLOAD, write.name, write.size)
+            like = (key for key, (sent, _) in self.in_flight.items() if (sent.operation, sent.name, sent.size) == found)
+            self.in_flight.pop(next(like, ("", 0)), None)
 
 
 def read_records(text: bytes) -> JournalState:
@@ -231,24 +222,6 @@ def before(run: str, number: int, sent_at: int, write: Write) -> dict[str, Any]:
 def after(run: str, number: int, result: WriteResult, created_id: str = "") -> dict[str, Any]:
     """The line after a write."""
     return {"run": run, "end": number, "result": result.value, **({"id": created_id} if created_id else {})}
-
-
-def _parse_write(line: Mapping[str, Any]) -> Write:
-    return Write(
-        operation=Operation(line["op"]),
-        store=str(line.get("store", "")),
-        files=tuple(map(str, line.get("files", ()))),
-        name=str(line.get("name", "")),
-        size=int(line.get("size", 0)),
-        sha256=str(line.get("sha256", "")),
-        ours=bool(line.get("ours")),
-    )
-
-
-def _parse_unattached(line: Mapping[str, Any]) -> UnattachedUpload:
-    size, sha256 = int(line.get("size", 0)), str(line.get("sha256", ""))
-    sent_at = _parse_timestamp(line["at"])
-    return UnattachedUpload(str(line["upload"]), str(line.get("name", "")), size, sha256, sent_at)
 
 
 def _parse_timestamp(value: Any) -> int:

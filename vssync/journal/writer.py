@@ -1,4 +1,7 @@
-"""Writes a run's journal: a line reaches the disk before a write is sent, and another after its response."""
+"""Writes a run's journal: a line reaches the disk before a write is sent, and another after its response.
+
+And tells what earlier runs left in it.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from vssync.errors import LostReply, VssyncError
-from vssync.journal.paths import check_folder, prepare_folder, write_error
-from vssync.journal.records import (
-    JournalState,
-    JournalSummary,
-    Write,
-    WriteResult,
-    after,
-    before,
-    encode_line,
-    read_records,
-)
+from vssync.journal import records
+from vssync.journal.folder import check_folder, prepare_folder, write_error
+from vssync.journal.records import JournalState, JournalSummary, Write, WriteResult
 
 _NAME = "journal.jsonl"
 # Lines that no longer matter are dropped while the run goes on: beyond so many bytes, and times the smallest size.
@@ -32,17 +27,14 @@ COMPACT_ABOVE, COMPACT_GROWTH = 8 << 20, 2
 
 
 def read_past(folder: Path) -> JournalSummary:
-    """What earlier runs left, without opening anything for writing; nothing where there is no journal.
-
-    Raises VssyncError when there is one that cannot be read.
-    """
+    """What earlier runs left, if anything; opens nothing for writing. Raises VssyncError when it cannot be read."""
     check_folder(folder)
     return _read(folder / _NAME).summary()
 
 
 def _read(path: Path) -> JournalState:
     try:
-        return read_records(path.read_bytes())
+        return records.read_records(path.read_bytes())
     except FileNotFoundError:
         return JournalState()
     except OSError as error:
@@ -80,14 +72,22 @@ class Journal:
         `unsent` is raised by whoever sends when nothing was. Raises VssyncError, before anything is sent, when the
         line cannot be written.
         """
-        number = self._write_before(write)
+        with self._lock:
+            self._number += 1
+            number, now = self._number, int(self._now())
+            if self._is_apply and not self._has_begun:
+                self._append({"run": self._run, "began": now, "pid": os.getpid(), "host": socket.gethostname()})
+                self._has_begun = True
+            self._append(records.before(self._run, number, now, write))
+            if self._error:
+                raise write_error(self._path, self._error)
+            self._in_flight[number] = write
         created: list[str] = []
         try:
             yield created.append
         except (VssyncError, unsent) as error:
-            self._write_after(
-                number, WriteResult.UNKNOWN if isinstance(error, LostReply) else WriteResult.FAILED, *created
-            )
+            result = WriteResult.UNKNOWN if isinstance(error, LostReply) else WriteResult.FAILED
+            self._write_after(number, result, *created)
             raise
         self._write_after(number, WriteResult.DONE, *created)
 
@@ -125,23 +125,10 @@ class Journal:
         """Closes the file."""
         self._file.close()
 
-    def _write_before(self, write: Write) -> int:
-        with self._lock:
-            self._number += 1
-            now = int(self._now())
-            if self._is_apply and not self._has_begun:
-                self._append({"run": self._run, "began": now, "pid": os.getpid(), "host": socket.gethostname()})
-                self._has_begun = True
-            self._append(before(self._run, self._number, now, write))
-            if self._error:
-                raise write_error(self._path, self._error)
-            self._in_flight[self._number] = write
-            return self._number
-
     def _write_after(self, number: int, result: WriteResult, created_id: str = "") -> None:
         """When this line cannot be written, the next write is not sent."""
         with self._lock:
-            self._append(after(self._run, number, result, created_id))
+            self._append(records.after(self._run, number, result, created_id))
             del self._in_flight[number]
             self._became_idle.notify_all()
             if self._file.tell() > max(COMPACT_ABOVE, COMPACT_GROWTH * self._compact_size):
@@ -149,7 +136,7 @@ class Journal:
 
     def _append(self, line: Mapping[str, Any]) -> None:
         def write() -> None:
-            remaining = encode_line(line)
+            remaining = records.encode_line(line)
             while remaining:
                 remaining = remaining[self._file.write(remaining) :]
             os.fsync(self._file.fileno())
@@ -179,20 +166,13 @@ class Journal:
         temporary = self._path.with_suffix(".new")
         temporary.unlink(missing_ok=True)  # of an interrupted run
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.writelines(encode_line(line) for line in self._state.lines())
+            file.writelines(records.encode_line(line) for line in self._state.lines())
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, self._path)
-        _flush_folder(self._path.parent)
-        return self._path.open("ab", buffering=0)
-
-
-def _flush_folder(folder: Path) -> None:
-    """A rename is on the disk only when its folder is; some file systems do not flush folders."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
+        if os.name == "posix":  # a rename is on the disk only when its folder is; not every file system flushes folders
+            handle = os.open(self._path.parent, os.O_RDONLY)
             with suppress(OSError):
                 os.fsync(handle)
-        finally:
             os.close(handle)
+        return self._path.open("ab", buffering=0)

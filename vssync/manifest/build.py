@@ -1,9 +1,4 @@
-"""From the trees of a manifest's files to one typed manifest for one environment.
-
-Each file is checked against the schema; included stores, the environment and `defaults` are merged; placeholders are
-filled in; rules are checked; typed values are made. A mistake in one store, entry or override hides none elsewhere:
-it is taken out, and the rest goes on. Mistakes in environments, variables, includes or top-level fields end it at once.
-"""
+"""From the trees of a manifest's files to one typed manifest for one environment."""
 
 from __future__ import annotations
 
@@ -12,30 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.diagnostics import Diagnostic, TreePath, collect_with
-from vssync.manifest.environments import (
-    Environment,
-    applies_in,
-    apply_environment,
-    resolve_environment,
-    resolve_variables,
-)
+from vssync.manifest import environments
+from vssync.manifest.diagnostics import Diagnostic, Documents, collect_with, locate_diagnostics, raise_if_any
+from vssync.manifest.environments import Environment, Tree
 from vssync.manifest.globs import compile_pattern
-from vssync.manifest.merge import Tree, apply_defaults
-from vssync.manifest.placeholders import (
-    Expander,
-    Placeholder,
-    Template,
-    escape_placeholders,
-    literal_text,
-    parse_template,
-)
+from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
 from vssync.manifest.rules import check_rules, indeterminate_stores, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
-from vssync.manifest.source_map import Documents, locate_diagnostics, raise_if_any
 from vssync.manifest.spec import SKIP_REASONS, FileEntries, FileEntry, Layer, Manifest, Override, StoreSpec
-from vssync.manifest.yaml_loader import Document
-from vssync.model.state import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, Scalar, ServiceSpec
+from vssync.manifest.yaml_loader import Document, TreePath
+from vssync.model.state import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, ServiceSpec
 from vssync.providers import PROVIDERS
 
 _REMOVABLE_DEPTH: dict[str | int, int] = {"service": 1, "defaults": 2, "stores": 3}  # of parts that can be taken out
@@ -50,15 +31,11 @@ def check_document(document: Document, schema: Tree, part: str = "") -> Document
     if not diagnostics:
         return document
     problems = locate_diagnostics(Documents(document), diagnostics)
-    if not all(_is_removable(diagnostic.path) for diagnostic in diagnostics):
-        raise ManifestError(problems)
+    for path in (diagnostic.path for diagnostic in diagnostics):
+        inner = path[2:] if path[:1] == ("environments",) else path
+        if not inner or len(inner) < _REMOVABLE_DEPTH.get(inner[0], len(inner) + 1):
+            raise ManifestError(problems)
     return replace(document, problems=problems)
-
-
-def _is_removable(path: TreePath) -> bool:
-    """Whether a path leads into a store, `defaults` or `service`, in whatever environment."""
-    inner = path[2:] if path[:1] == ("environments",) else path
-    return bool(inner) and len(inner) >= _REMOVABLE_DEPTH.get(inner[0], len(inner) + 1)
 
 
 def resolve_includes(main: Document, env: str | None, variables: Mapping[str, str]) -> tuple[tuple[TreePath, str], ...]:
@@ -75,13 +52,14 @@ def resolve_includes(main: Document, env: str | None, variables: Mapping[str, st
 def build_manifest(documents: Documents, schema: Tree, env: str | None, variables: Mapping[str, str]) -> Manifest:
     """The manifest for one environment, with its problems; `variables` are from the command line.
 
-    Raises ManifestError if so much is wrong that nothing else can be checked.
+    A mistake in one store, entry or override hides none elsewhere: it is taken out, and the rest goes on. Raises
+    ManifestError if so much is wrong that nothing else can be checked.
     """
     with collect_with(documents.problems):
         tree, environment = _merge_documents(documents, env, variables)
     documents = replace(documents, environment=environment.declared)
     expander = Expander(environment.placeholders)
-    inherited = apply_defaults(tree)
+    inherited = environments.apply_defaults(tree)
     expanded = {
         "version": MANIFEST_VERSION,
         "name": tree["name"],
@@ -124,16 +102,15 @@ def _merge_documents(
 ) -> tuple[dict[str, Any], Environment]:
     """The merged manifest before anything is filled in, and its environment. Raises ManifestError."""
     base = {**documents.main.tree, "stores": _all_stores(documents)}
-    declared, diagnostics = resolve_environment(base, env)
+    declared, diagnostics = environments.resolve_environment(base, env)
     raise_if_any(documents, diagnostics)
-    tree = apply_environment(base, declared)
-    values, diagnostics = resolve_variables(tree, variables, env or "")
+    tree = environments.merge_trees(base, (base.get("environments") or {}).get(declared) or {})
+    values, diagnostics = environments.resolve_variables(tree, variables, env or "")
     raise_if_any(replace(documents, environment=declared), diagnostics)
     return tree, Environment(env or "", declared, tuple(base.get("environments") or ()), values)
 
 
 def _all_stores(documents: Documents) -> dict[str, Any]:
-    """The stores of all files; each is declared in one of them."""
     stores = dict(documents.main.tree.get("stores") or {})
     declared_in = dict.fromkeys(stores, documents.main.file)
     for document in documents.included:
@@ -180,9 +157,15 @@ def _store(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
         settings=_settings(key, tree),
         layer=_layer(path, tree),
         entries=FileEntries(
-            _entry((*path, "files", number), entry) for number, entry in entries if applies_in(entry, env)
+            _entry((*path, "files", number), entry) for number, entry in entries if environments.applies_in(entry, env)
         ),
-        overrides=tuple(_override((*path, "overrides", number), override) for number, override in overrides),
+        overrides=tuple(
+            Override(
+                _layer((*path, "overrides", number), override),
+                compile_pattern(literal_text(override["match"]), match_hidden=True),
+            )
+            for number, override in overrides
+        ),
         skip=frozenset(tree.get("skip") or ()),
         extensions=frozenset(extensions) if extensions else PROVIDERS[provider].extensions,
     )
@@ -190,7 +173,11 @@ def _store(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
 
 def _settings(key: str, tree: Tree) -> DesiredStore:
     expiry = tree.get("expires_after")
-    guards = {name: _limit(value) for name, value in (tree.get("guards") or {}).items() if value is not None}
+    guards = {
+        name: Limit(share=float(value[:-1]) / 100) if isinstance(value, str) else Limit(count=int(value))
+        for name, value in (tree.get("guards") or {}).items()
+        if value is not None
+    }
     return DesiredStore(
         key=key,
         name=literal_text(tree.get("name") or key),
@@ -210,10 +197,6 @@ def _settings(key: str, tree: Tree) -> DesiredStore:
     )
 
 
-def _limit(value: str | int) -> Limit:
-    return Limit(share=float(value[:-1]) / 100) if isinstance(value, str) else Limit(count=int(value))
-
-
 def _entry(path: TreePath, tree: Tree) -> FileEntry:
     return FileEntry(
         layer=_layer(path, tree),
@@ -227,31 +210,14 @@ def _entry(path: TreePath, tree: Tree) -> FileEntry:
     )
 
 
-def _override(path: TreePath, tree: Tree) -> Override:
-    return Override(_layer(path, tree), compile_pattern(literal_text(tree["match"]), match_hidden=True))
-
-
 def _layer(path: TreePath, tree: Tree) -> Layer:
+    chunking = tree.get("chunking")
+    if isinstance(chunking, Mapping):
+        chunking = Chunking(int(chunking["max_chunk_size_tokens"]), int(chunking["chunk_overlap_tokens"]))
     return Layer(
         path=path,
-        attributes={name: _attribute(value) for name, value in (tree.get("attributes") or {}).items()},
-        chunking=_chunking(tree.get("chunking")),
+        attributes={name: parse_value(value) for name, value in (tree.get("attributes") or {}).items()},
+        chunking=AUTO if chunking == "auto" else chunking,
         filename=parse_template(tree.get("filename") or "") or None,
         front_matter=tuple(map(literal_text, tree.get("front_matter") or ())),
     )
-
-
-def _attribute(value: Scalar | None) -> Scalar | Template | None:
-    """A value as it is, or the template of a text that has something to fill in."""
-    if not isinstance(value, str):
-        return value
-    template = parse_template(value)
-    return template if any(isinstance(part, Placeholder) for part in template) else literal_text(value)
-
-
-def _chunking(tree: Any) -> Chunking | None:
-    if tree is None:
-        return None
-    if tree == "auto":
-        return AUTO
-    return Chunking(int(tree["max_chunk_size_tokens"]), int(tree["chunk_overlap_tokens"]))

@@ -1,15 +1,15 @@
-"""What is wrong with a manifest, by the path in its tree; `source_map` finds the line when it is reported."""
+"""What is wrong with a manifest, by the path in its tree; where that is written is looked up when it is reported."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from vssync.errors import ManifestError, Problem
-
-TreePath = tuple[str | int, ...]
+from vssync.manifest.yaml_loader import Document, TreePath, find_positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +41,90 @@ def format_path(path: TreePath) -> str:
     """A path as people write it: stores.guide.files[2].path."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The files a manifest is made of. `environment` is the declared name or pattern in force, empty for none."""
+
+    main: Document
+    included: tuple[Document, ...] = ()
+    environment: str = ""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is known to be wrong with their form."""
+        return tuple(problem for document in (self.main, *self.included) for problem in document.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLocation:
+    """A file, a line and a column; 0 is unknown."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+def locate_diagnostics(documents: Documents, diagnostics: Collection[Diagnostic]) -> tuple[Problem, ...]:
+    """Diagnostics of the resolved manifest, or of one document, as problems with their locations."""
+    origins = [_find_origin(documents, diagnostic.path) for diagnostic in diagnostics]
+    texts = {document.file: document.text for document, _ in origins}
+    positions = {
+        file: find_positions(text, [path for document, path in origins if document.file == file])
+        for file, text in texts.items()
+    }
+    problems: list[Problem] = []
+    for diagnostic, (document, path) in zip(diagnostics, origins, strict=True):
+        written = positions[document.file]
+        nearest = next((path[:end] for end in range(len(path), -1, -1) if path[:end] in written), None)
+        at_name, at_value = ((0, 0), (0, 0)) if nearest is None else written[nearest]  # of what encloses an alias, say
+        line, column = at_name if diagnostic.at_name and nearest == path else at_value
+        problems.append(Problem(document.file, line, column, diagnostic.message, diagnostic.hint))
+    return tuple(problems)
+
+
+def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> None:
+    """Raises ManifestError with these diagnostics, if there are any."""
+    if diagnostics:
+        raise ManifestError(locate_diagnostics(documents, diagnostics))
+
+
+def _find_origin(documents: Documents, path: TreePath) -> tuple[Document, TreePath]:
+    """The file that gave a path of the resolved manifest its value, and the path in that file."""
+    layers = tuple(_layers(documents, path))
+    for document, written in layers:
+        if _depth(document.tree, written) == len(written):
+            return document, written
+    unmoved = [document for document, written in layers if written == path]  # nobody wrote it: what encloses it
+    return max(unmoved, key=lambda document: _depth(document.tree, path)), path
+
+
+def _layers(documents: Documents, path: TreePath) -> Iterator[tuple[Document, TreePath]]:
+    """Where a path may be written, innermost first: nothing records which layer a value came from."""
+    main, environment = documents.main, documents.environment
+    in_store = len(path) > 1 and path[0] == "stores"
+    if environment:
+        yield main, ("environments", environment, *path)
+    yield main, path
+    for document in documents.included:
+        if in_store and path[1] in (document.tree["stores"] or ()):
+            yield document, path
+    if in_store and len(path) > 2:
+        if environment:
+            yield main, ("environments", environment, "defaults", *path[2:])
+        yield main, ("defaults", *path[2:])
+
+
+def _depth(tree: Any, path: TreePath) -> int:
+    for depth, part in enumerate(path):
+        if isinstance(tree, dict) and part in tree:
+            tree = tree[str(part)]
+        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
+            tree = tree[part]
+        else:
+            return depth
+    return len(path)

@@ -1,4 +1,4 @@
-"""Which environment is meant, and what the variables stand for: decided once, before anything is filled in."""
+"""Inheritance (an environment over the base, a store over `defaults`), and what the variables stand for."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean
-from vssync.manifest.merge import Tree, merge_trees
-from vssync.manifest.placeholders import UNCLOSED, Placeholder, UnclosedPlaceholder, fill_template, parse_template
+from vssync.manifest.diagnostics import Diagnostic, did_you_mean
+from vssync.manifest.placeholders import UNCLOSED, Placeholder, UnclosedPlaceholder, parse_template
 from vssync.manifest.scalars import NonCanonical, parse_number
 from vssync.manifest.schema import LABEL_PATTERN
+from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Scalar
+
+Tree = Mapping[str, Any]
+NEVER_INHERITED = ("id", "was", "external")  # fields of one store, never of several
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """An environment by its `name` and as `declared` (`pr-12`, `pr-*`), both empty for none, and all variables.
-
-    `all_declared` are the names and patterns of every environment.
-    """
+    """An environment, if there is one, and all variables."""
 
     name: str = ""
-    declared: str = ""
-    all_declared: tuple[str, ...] = ()
+    declared: str = ""  # the name or pattern (`pr-*`) that its name matches
+    all_declared: tuple[str, ...] = ()  # the names and patterns of every environment
     variables: Mapping[str, Scalar] = field(default_factory=dict)
 
     @property
@@ -44,11 +44,12 @@ def applies_in(entry: Tree, env: str) -> bool:
 def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnostic, ...]]:
     """The declared name or pattern that an environment's name matches, empty for none."""
     declared = tuple(tree.get("environments") or ())
-    if not declared:
-        message = f"the manifest declares no environments, so not `{env}` either"
-        return "", (_environment_diagnostic(message, "leave --env out"),) if env else ()
     choices = f"declared here: {', '.join(declared)}"
-    if not env:
+    if not (declared or env):
+        return "", ()
+    if not declared:
+        message, hint = f"the manifest declares no environments, so not `{env}` either", "leave --env out"
+    elif not env:
         message, hint = "the manifest has environments, and none was chosen", f"give --env; {choices}"
     elif not LABEL_PATTERN.fullmatch(env):
         message, hint = f"the environment `{env}` is not a name", "letters, digits, `.`, `-`, `_`; at most 64"
@@ -63,24 +64,17 @@ def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnos
             hint = "declare it by name, or make the patterns narrower"
         else:
             message, hint = f"there is no environment `{env}`", did_you_mean(env, declared) or choices
-    return "", (_environment_diagnostic(message, hint),)
-
-
-def _environment_diagnostic(message: str, hint: str) -> Diagnostic:
-    return Diagnostic(("environments",), message, hint, at_name=True)
-
-
-def apply_environment(tree: Tree, declared: str) -> dict[str, Any]:
-    """The manifest with its environment laid over it."""
-    change = (tree.get("environments") or {}).get(declared) if declared else None
-    return merge_trees(tree, change or {})
+    return "", (Diagnostic(("environments",), message, hint, at_name=True),)
 
 
 def resolve_variables(
     tree: Tree, overrides: Mapping[str, str], env: str
 ) -> tuple[dict[str, Scalar], tuple[Diagnostic, ...]]:
     """The value of every variable of a merged manifest; `overrides` are texts from the command line."""
-    declarations = {name: _declaration(value) for name, value in (tree.get("variables") or {}).items()}
+    declarations = {
+        name: value if isinstance(value, dict) else {} if value is None else {"default": value}
+        for name, value in (tree.get("variables") or {}).items()
+    }
     variables: dict[str, Scalar] = {}
     diagnostics = [
         Diagnostic(("variables",), f"the variable `{name}` is given but not declared", did_you_mean(name, declarations))
@@ -97,10 +91,6 @@ def resolve_variables(
         else:
             variables[name] = value
     return variables, tuple(diagnostics)
-
-
-def _declaration(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {} if value is None else {"default": value}
 
 
 def _declared_type(declaration: Mapping[str, Any]) -> str:
@@ -137,17 +127,49 @@ def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scala
     kind = _declared_type(declaration)
     if _type_of(value) != kind:
         return Diagnostic(path, f"the default of the variable `{name}` is not a {kind}")
-    return _fill_env(path, value, env) if isinstance(value, str) else value
-
-
-def _fill_env(path: TreePath, text: str, env: str) -> str | Diagnostic:
-    """A default may use `${env}` and nothing else, so that the order of variables does not matter."""
+    if not isinstance(value, str):
+        return value
     try:
-        template = parse_template(text)
+        template = parse_template(value)
     except UnclosedPlaceholder:
         return Diagnostic(path, *UNCLOSED)
-    for part in template:
+    for part in template:  # `${env}` and nothing else, so that the order of variables does not matter
         if isinstance(part, Placeholder) and (part.text != "env" or not env):
             message = f"`${{{part.text}}}` cannot be used in a variable's default"
             return Diagnostic(path, message, "only `${env}` can")
-    return fill_template(template, lambda _: env)
+    return "".join(part if isinstance(part, str) else env for part in template)
+
+
+def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, Any]:
+    """The base with the change laid over it; `parent` is where both are in the manifest."""
+    result = dict(base)
+    for name, value in change.items():
+        path = (*parent, name)
+        if value is None and _field_at(parent) != "attributes":
+            result.pop(name, None)
+        elif isinstance(value, Mapping):
+            replaces_whole = _field_at(path) in ("service", "chunking")
+            inherited = {} if replaces_whole else result.get(name)
+            result[name] = merge_trees(inherited if isinstance(inherited, Mapping) else {}, value, path)
+        else:
+            result[name] = value
+    return result
+
+
+def _field_at(path: TreePath) -> str | int:
+    """The field of a store (or of `defaults`) at a path; else the top-level field."""
+    if path[:1] == ("stores",) and len(path) == 3:
+        return path[2]
+    if path[:1] == ("defaults",) and len(path) == 2:
+        return path[1]
+    return path[0] if len(path) == 1 else ""
+
+
+def apply_defaults(tree: Tree) -> dict[str, dict[str, Any]]:
+    """Every store of a merged manifest, laid over its `defaults`."""
+    defaults = {name: value for name, value in (tree.get("defaults") or {}).items() if name not in NEVER_INHERITED}
+    stores: dict[str, dict[str, Any]] = {}
+    for key, store in (tree.get("stores") or {}).items():
+        path = ("stores", key)
+        stores[key] = merge_trees(merge_trees({}, defaults, path), store or {}, path)
+    return stores

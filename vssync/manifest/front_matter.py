@@ -1,8 +1,4 @@
-"""Attributes from the documents themselves: the fields of a Markdown file's front matter, typed.
-
-A text without front matter, or whose first lines only look like it, has no fields. What is wrong with a wanted field is
-a problem at the document's own line.
-"""
+"""The fields of a Markdown file's front matter, typed."""
 
 from __future__ import annotations
 
@@ -13,9 +9,8 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.limits import MAX_VALUE_LENGTH
-from vssync.manifest.diagnostics import Diagnostic
+from vssync.manifest.diagnostics import Diagnostic, Documents, locate_diagnostics
 from vssync.manifest.scalars import NonCanonical, as_written, plain_number
-from vssync.manifest.source_map import Documents, locate_diagnostics
 from vssync.manifest.yaml_loader import Document, load_values
 from vssync.model.state import Attributes, Scalar
 
@@ -43,7 +38,9 @@ def parse_front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[A
     fields: dict[str, Scalar] = {}
     diagnostics: list[Diagnostic] = []
     for name in sorted(set(tree).intersection(wanted)):
-        value = _join_list(tree[name])
+        value = tree[name]
+        if isinstance(value, list) and not any(isinstance(part, list | dict) for part in value):
+            value = ",".join(map(as_written, value))
         if flaw := _find_flaw(value):
             message = f"the front matter field `{name}` {flaw}"
             diagnostics.append(Diagnostic((name,), message, "fix the document"))
@@ -53,15 +50,7 @@ def parse_front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[A
     return fields, locate_diagnostics(Documents(document), diagnostics)
 
 
-def _join_list(value: Any) -> Any:
-    """A list of plain values as one text, joined by commas; anything else as it is."""
-    if isinstance(value, list) and not any(isinstance(part, list | dict) for part in value):
-        return ",".join(as_written(part) for part in value)
-    return value
-
-
 def _find_flaw(value: Any) -> str:
-    """Why a value cannot be an attribute; empty if it can."""
     if isinstance(value, list | dict):
         return "is nested"
     if isinstance(value, NonCanonical):

@@ -1,7 +1,4 @@
-"""Patterns over paths, compiled to regular expressions by wcmatch; `sources.walk` finds the files.
-
-Paths are relative to the manifest's root, in POSIX form and NFC.
-"""
+"""Patterns over paths, which are relative to the manifest's root, in POSIX form and NFC."""
 
 from __future__ import annotations
 
@@ -23,14 +20,11 @@ _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A compiled pattern. `folder` is where to look for files, `start` how every matching path begins.
-
-    Both are the whole path if the pattern `is_literal`.
-    """
+    """A compiled pattern; if it `is_literal`, `folder` and `start` are the whole path."""
 
     text: str
-    folder: str
-    start: str
+    folder: str  # where to look for files
+    start: str  # how every matching path begins
     is_literal: bool
     names_hidden: bool  # a file or folder that starts with a dot
     matches: Callable[[str], object]  # truthy for a path it matches
@@ -65,19 +59,15 @@ def compile_pattern(text: str, match_hidden: bool = False) -> Pattern:
     parts = path.split("/")
     wildcard = _WILDCARD.search(path)
     folders = path.count("/", 0, wildcard.start()) if wildcard else len(parts)
+    flags = _FLAGS | glob.DOTGLOB if match_hidden else _FLAGS
     return Pattern(
         text=text,
         folder="/".join(parts[:folders]),
         start=path[: wildcard.start()] if wildcard else path,
         is_literal=wildcard is None,
         names_hidden=bool(_NAMES_HIDDEN.search(path)),
-        matches=_compile_matcher(path, match_hidden) if wildcard else path.__eq__,
+        matches=re.compile("|".join(glob.translate(path, flags=flags)[0])).match if wildcard else path.__eq__,
     )
-
-
-def _compile_matcher(path: str, match_hidden: bool) -> Callable[[str], object]:
-    flags = _FLAGS | glob.DOTGLOB if match_hidden else _FLAGS
-    return re.compile("|".join(glob.translate(path, flags=flags)[0])).match
 
 
 HIGHEST_CHARACTER = "\U0010ffff"  # after every other
@@ -85,14 +75,11 @@ HIGHEST_CHARACTER = "\U0010ffff"  # after every other
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file: its path as the disk spells it, relative to the root, and its size in bytes.
-
-    `problem` says why it cannot be used ("is a link that leads nowhere"); it matters only if the file is selected.
-    """
+    """A file: its path as the disk spells it, relative to the root, and its size in bytes."""
 
     path: str
     size: int
-    problem: str = ""
+    problem: str = ""  # why it cannot be used ("is a link that leads nowhere"); it matters only if the file is selected
 
     @property
     def name(self) -> str:
@@ -107,9 +94,6 @@ class Listing:
         pairs = sorted(((file.name, file) for file in files), key=lambda pair: (pair[0], pair[1].path))
         self._names = [name for name, _ in pairs]
         self._files = [file for _, file in pairs]
-
-    def __len__(self) -> int:
-        return len(self._files)
 
     def matching(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
         """The files a pattern matches, with their names."""

@@ -1,24 +1,26 @@
-"""`${...}`: one syntax for everything in a manifest that is filled in. `$${` is a literal `${`.
-
-A text is parsed into a template: literal texts and placeholders. `Expander` fills in what is known before any file is
-(environment, variables, store); `path_part` and `upload_name` fill in what depends on a file.
-"""
+"""`${...}`: one syntax for everything in a manifest that is filled in. `$${` is a literal `${`."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean
+from vssync.manifest.diagnostics import Diagnostic, did_you_mean
+from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Scalar
 
 MAX_NAME_BYTES = 255  # what file systems and services commonly accept as a name
 ENVIRONMENT_FIELDS = ("only", "not")  # of an entry: names of environments, taken literally
 FILE_PLACEHOLDERS = ("path", "dir", "dir.0", "name", "stem", "ext")
 _FOLDER_PLACEHOLDER = re.compile(r"dir\.[0-9]{1,2}")  # the folders of a path, counted from 0
+_DEFERRED: Mapping[str | int, tuple[str, ...]] = {  # by field: what is filled in for each file
+    "filename": (*FILE_PLACEHOLDERS, "digest"),
+    "attributes": FILE_PLACEHOLDERS,
+    "key": FILE_PLACEHOLDERS,
+}
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
 UNCLOSED = ("a placeholder `${` is not closed", "write `$${` for the text `${`")
 
@@ -94,9 +96,20 @@ def literal_text(text: str) -> str:
     return "".join(part for part in parse_template(text) if isinstance(part, str)) if "${" in text else text
 
 
-def fill_template(template: Template, value_of: Callable[[str], str]) -> str:
-    """The text with every placeholder replaced."""
-    return "".join(part if isinstance(part, str) else value_of(part.text) for part in template)
+def parse_value(value: Scalar | None) -> Scalar | Template | None:
+    """A text as its template if it has something to fill in; any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    template = parse_template(value)
+    return template if any(isinstance(part, Placeholder) for part in template) else literal_text(value)
+
+
+def fill_template(template: Template, path: str, digest: str = "") -> str:
+    """The text with every placeholder replaced by the digest or by its part of a path. Raises MissingFolder."""
+    return "".join(
+        part if isinstance(part, str) else digest if part.text == "digest" else path_part(path, part.text)
+        for part in template
+    )
 
 
 class Expander:
@@ -136,7 +149,7 @@ class Expander:
         if field == "attributes" and text == f"${{{name}}}" and name in values:
             value = values[name]  # keeps its type
             return escape_placeholders(value) if isinstance(value, str) else value
-        template = self._fill(text, path, values, _placeholders_of_files(field))
+        template = self._fill(text, path, values, _DEFERRED.get(field, ()))
         try:
             return format_template(template)
         except AmbiguousDollar:
@@ -167,13 +180,6 @@ class Expander:
         return tuple(filled)
 
 
-def _placeholders_of_files(field: str | int) -> tuple[str, ...]:
-    """The placeholders that a field leaves to be filled in for each file."""
-    if field == "filename":
-        return (*FILE_PLACEHOLDERS, "digest")
-    return FILE_PLACEHOLDERS if field in ("attributes", "key") else ()
-
-
 def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) -> Diagnostic:
     shown = f"`${{{name}}}`"
     if name == "env":
@@ -191,16 +197,11 @@ def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) ->
 def path_part(path: str, name: str) -> str:
     """What a placeholder's name stands for in a path. Folders count from 0. Raises MissingFolder."""
     folder, _, last = path.rpartition("/")
-    if name == "path":
-        return path
-    if name == "dir":
-        return folder
-    if name == "name":
-        return last
-    if name in ("stem", "ext"):
-        dot = last.rfind(".")
-        stem, ext = (last[:dot], last[dot:]) if dot > 0 else (last, "")
-        return stem if name == "stem" else ext
+    dot = last.rfind(".")
+    stem, ext = (last[:dot], last[dot:]) if dot > 0 else (last, "")
+    parts = {"path": path, "dir": folder, "name": last, "stem": stem, "ext": ext}
+    if name in parts:
+        return parts[name]
     folders = folder.split("/") if folder else []
     number = int(name.removeprefix("dir."))
     if number >= len(folders):
@@ -225,8 +226,7 @@ def upload_name(template: Template, path: str, digest: str) -> str:
 
     Raises MissingFolder.
     """
-    text = fill_template(template, lambda name: digest if name == "digest" else path_part(path, name))
-    text = text.replace("/", "__")
+    text = fill_template(template, path, digest).replace("/", "__")
     ext = path_part(text, "ext")
     room = max(MAX_NAME_BYTES - len(ext.encode()), 0)
     return text.removesuffix(ext).encode()[:room].decode("utf-8", "ignore") + ext.lower()

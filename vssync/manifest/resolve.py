@@ -1,17 +1,19 @@
-"""The last step: selected files and what was read of them become the desired state."""
+"""The last step: selected files and what was read of them become the desired state, and where each part came from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
+from unicodedata import normalize
 
-from vssync.manifest.diagnostics import Diagnostic, TreePath
+from vssync.manifest.diagnostics import Diagnostic, raise_if_any
+from vssync.manifest.environments import applies_in
 from vssync.manifest.front_matter import may_have_front_matter
-from vssync.manifest.merge import FileSettings, find_attribute_problems, resolve_attributes, source_of
-from vssync.manifest.placeholders import MissingFolder, upload_digest, upload_name
+from vssync.manifest.placeholders import ENVIRONMENT_FIELDS, MissingFolder, Placeholder, upload_digest, upload_name
 from vssync.manifest.select import SelectedFile, Selection
-from vssync.manifest.source_map import raise_if_any
-from vssync.manifest.spec import Manifest
+from vssync.manifest.spec import FileSettings, Layer, Manifest, find_attribute_problems, resolve_attributes, source_of
+from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Attributes, Desired, DesiredFile, Scalar
 
 
@@ -79,7 +81,7 @@ class _Resolver:
             for name, message in find_attribute_problems(attributes):
                 self._add_problem(settings, name, fields, message, path)
         filename, sha256 = file.filename, reading.sha256 if reading else ""
-        if sha256 and settings.is_named_by_content:
+        if sha256 and Placeholder("digest") in settings.filename:
             filename = upload_name(settings.filename, path, upload_digest(self._name, sha256))
         return DesiredFile(
             key=file.key,
@@ -93,8 +95,7 @@ class _Resolver:
         )
 
     def _add_problem(self, settings: FileSettings, name: str, fields: Attributes, message: str, file: str) -> None:
-        path = source_of(settings.layers, name, fields) if name else None
-        place = path or settings.layers[1].path
+        place = (source_of(settings.layers, name, fields) if name else None) or settings.layers[1].path
         self._problems.setdefault((place, name), (message, []))[1].append(file)
 
     def diagnostics(self) -> list[Diagnostic]:
@@ -102,7 +103,50 @@ class _Resolver:
         diagnostics: list[Diagnostic] = []
         for (path, name), (message, files) in self._problems.items():
             more = f" and {len(files) - 1:,} more" if len(files) > 1 else ""
-            shorten = "shorten it, choose fewer files, or remove it by null in an override"
-            hint = shorten if name else "remove some by null"
+            way_out = "shorten it, choose fewer files, or remove it by null in an override"
+            hint = way_out if name else "remove some by null"
             diagnostics.append(Diagnostic(path, f"{message} (`{files[0]}`{more})", hint))
         return diagnostics
+
+
+def provenance(manifest: Manifest, store: str, file: DesiredFile, fields: Attributes) -> Mapping[str, TreePath | None]:
+    """By part (`file`, `chunking`, `filename`, `attributes.lang`), the manifest's path it came from.
+
+    None stands for the file's own front matter, whose values are `fields`. Parts that nobody set are left out.
+    """
+    layers = _layers_over(manifest, store, file)
+    sources: dict[str, TreePath | None] = {"file": layers[1].path}
+    for layer in layers:
+        for part in ("chunking", "filename"):
+            if getattr(layer, part) is not None:
+                sources[part] = (*layer.path, part)
+    for name in file.attributes:
+        sources[f"attributes.{name}"] = source_of(layers, name, fields)
+    return sources
+
+
+def front_matter_fields(manifest: Manifest, store: str, file: DesiredFile) -> frozenset[str]:
+    """The fields of a file's own front matter that become attributes."""
+    layers = _layers_over(manifest, store, file) if may_have_front_matter(file.path) else ()
+    return frozenset(name for layer in layers for name in layer.front_matter)
+
+
+def _layers_over(manifest: Manifest, store: str, file: DesiredFile) -> tuple[Layer, ...]:
+    spec = next(spec for spec in manifest.stores if spec.settings.key == store)
+    name = normalize("NFC", file.path or file.key)
+    overrides = (override.layer for override in spec.overrides if override.pattern.matches(name))
+    return (spec.layer, spec.entries.origin(name, file.file_id).layer, *overrides)
+
+
+def effective_tree(manifest: Manifest) -> dict[str, Any]:
+    """The manifest's tree without what its environment leaves out."""
+    stores: dict[str, Any] = {}
+    for key, store in manifest.tree["stores"].items():
+        entries = [
+            {name: value for name, value in entry.items() if name not in ENVIRONMENT_FIELDS}
+            for entry in store.get("files") or ()
+            if applies_in(entry, manifest.env)
+        ]
+        others = {name: value for name, value in store.items() if name != "files"}
+        stores[key] = {**store, "files": entries} if entries else others
+    return {**manifest.tree, "stores": stores}

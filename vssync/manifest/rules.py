@@ -1,7 +1,4 @@
-"""The rules of a manifest that its schema cannot express, all of them here.
-
-What needs the files themselves (keys, counts, lengths after filling in) is checked in `select` and `resolve`.
-"""
+"""The rules of a manifest that its schema cannot express, but for those about the files themselves."""
 
 from __future__ import annotations
 
@@ -11,11 +8,11 @@ from itertools import chain
 from typing import Any
 
 from vssync.limits import MAX_METADATA
-from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean, format_path
-from vssync.manifest.environments import Environment
+from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
+from vssync.manifest.environments import Environment, Tree
 from vssync.manifest.globs import pattern_problem
-from vssync.manifest.merge import Tree
 from vssync.manifest.placeholders import ENVIRONMENT_FIELDS, Placeholder, literal_text, parse_template
+from vssync.manifest.yaml_loader import TreePath
 
 
 def check_rules(tree: Tree, environment: Environment) -> tuple[Diagnostic, ...]:
@@ -64,7 +61,12 @@ def _check_store(path: TreePath, store: Tree, environment: Environment) -> Itera
     for number, override in enumerate(store.get("overrides") or ()):
         yield from _check_layer((*path, "overrides", number), override, ignored)
         yield from _check_pattern((*path, "overrides", number, "match"), override["match"])
-    yield from _check_distinct_ids(path, entries)
+    first: dict[str, int] = {}
+    for number, file_id in ((number, entry["file_id"]) for number, entry in enumerate(entries) if entry.get("file_id")):
+        if file_id in first:
+            message = f"`{file_id}` is declared twice, also in `{format_path((*path, 'files', first[file_id]))}`"
+            yield Diagnostic((*path, "files", number, "file_id"), message)
+        first.setdefault(file_id, number)
 
 
 def _check_layer(path: TreePath, layer: Tree, ignored: Iterable[str]) -> Iterator[Diagnostic]:
@@ -110,16 +112,6 @@ def _check_pattern(path: TreePath, text: str) -> Iterator[Diagnostic]:
         yield Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
 
 
-def _check_distinct_ids(path: TreePath, entries: Iterable[Tree]) -> Iterator[Diagnostic]:
-    first: dict[str, int] = {}
-    for number, entry in enumerate(entries):
-        if file_id := entry.get("file_id"):
-            if file_id in first:
-                message = f"`{file_id}` is declared twice, also in `{format_path((*path, 'files', first[file_id]))}`"
-                yield Diagnostic((*path, "files", number, "file_id"), message)
-            first.setdefault(file_id, number)
-
-
 INERT_ITEMS: Mapping[str, Tree] = {  # in place of an invalid item: one that selects nothing, or changes nothing
     "files": {"path": "-", "only": []},
     "overrides": {"match": "-"},
@@ -162,8 +154,10 @@ def _without_invalid_fields(key: str, store: Tree, invalid: Collection[TreePath]
 
 def indeterminate_stores(invalid: Iterable[TreePath]) -> frozenset[str]:
     """The stores of which nobody can say, with these paths invalid, what they skip and what overrides change."""
-    return frozenset(str(path[1]) for path in invalid if path[0] == "stores" and _affects_selection(path[2:]))
-
-
-def _affects_selection(path: TreePath) -> bool:
-    return path[0] not in FIELDS_APART_FROM_SELECTION and not (path[0] == "files" and len(path) > 1)
+    return frozenset(
+        str(path[1])
+        for path in invalid
+        if path[0] == "stores"
+        and path[2] not in FIELDS_APART_FROM_SELECTION
+        and not (path[2] == "files" and len(path) > 3)
+    )

@@ -1,21 +1,18 @@
-"""The manifest's form: what jsonschema finds, in words that name the object, what is wrong, and the way out.
-
-The schema is the authority. Added here is only that numbers must read back as written; rules over several fields are in
-`rules`.
-"""
+"""The manifest's form: what jsonschema finds, in words that name the object, what is wrong, and the way out."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jsonschema import Draft7Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 
-from vssync.manifest.diagnostics import Diagnostic, TreePath, did_you_mean, format_path
+from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
 from vssync.manifest.scalars import NonCanonical, as_written, plain_number
+from vssync.manifest.yaml_loader import TreePath
 from vssync.text import shorten_middle
 
 TYPE_NAMES = {
@@ -31,7 +28,6 @@ YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 MANIFEST_VERSION = 1
 MAX_VALUE_WIDTH = 60  # of a value in a message
 LABEL_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # names of owners, stores, environments: as the schema says
-Explanation = tuple[str, str]  # message and hint
 SchemaError = Any  # a ValidationError, all of whose fields are typed as perhaps unset
 
 
@@ -77,45 +73,27 @@ def _inline_references(node: Any, schema: Mapping[str, Any]) -> Any:
 
 def _to_diagnostics(error: SchemaError) -> Iterator[Diagnostic]:
     path: TreePath = tuple(error.absolute_path)
+    subject = f"`{format_path(path)}`"
     if error.validator == "additionalProperties":
-        yield from _unknown_fields(error, path)
+        allowed = list(error.schema.get("properties", ()))
+        choices = ", ".join(word for word in allowed if word != "$schema")
+        takes_extensions = "patternProperties" in error.schema
+        for name in error.instance:
+            if name not in allowed and not (name.startswith("x-") and takes_extensions):
+                message = f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`" + (
+                    f" in {subject}" if path else ""
+                )
+                hint = did_you_mean(name, allowed) or f"allowed here: {choices}"
+                yield Diagnostic((*path, name), message, hint, at_name=True)
     elif error.validator == "required":
-        yield from _missing_fields(error, path)
-    elif "propertyNames" in error.relative_schema_path:
-        message, hint = _explain(
-            error, f"the name `{shorten_middle(error.instance, MAX_VALUE_WIDTH)}` in `{format_path(path)}`"
-        )
-        yield Diagnostic((*path, error.instance), message, hint, at_name=True)
-    elif not (error.validator in ("minimum", "maximum") and not math.isfinite(error.instance)):
-        message, hint = _explain(error, f"`{format_path(path)}`")
-        yield Diagnostic(path, message, hint)
-
-
-def _unknown_fields(error: SchemaError, path: TreePath) -> Iterator[Diagnostic]:
-    allowed = list(error.schema.get("properties", ()))
-    for name in error.instance:
-        if name not in allowed and not (name.startswith("x-") and "patternProperties" in error.schema):
-            where = f" in `{format_path(path)}`" if path else ""
-            choices = ", ".join(word for word in allowed if word != "$schema")
-            hint = did_you_mean(name, allowed) or f"allowed here: {choices}"
-            yield Diagnostic(
-                (*path, name), f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`{where}", hint, at_name=True
-            )
-
-
-def _missing_fields(error: SchemaError, path: TreePath) -> Iterator[Diagnostic]:
-    for name in error.validator_value:
-        if name not in error.instance:
-            subject = f"`{format_path(path)}`" if path else "the manifest"
+        for name in (name for name in error.validator_value if name not in error.instance):
             hint = "a File declared by `file_id` needs a key" if name == "key" else f"write `{name}: ...`"
-            yield Diagnostic(path, f"{subject} lacks the field `{name}`", hint)
-
-
-def _explain_type(error: SchemaError, subject: str) -> Explanation:
-    wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-    names = [TYPE_NAMES[name] for name in wanted if name != "null"]
-    message = f"{subject} must be {_join_alternatives(names)}, not {_type_name(error.instance)}"
-    return message, _type_hint(error.instance, names)
+            yield Diagnostic(path, f"{subject if path else 'the manifest'} lacks the field `{name}`", hint)
+    elif "propertyNames" in error.relative_schema_path:
+        name = f"the name `{shorten_middle(error.instance, MAX_VALUE_WIDTH)}` in {subject}"
+        yield Diagnostic((*path, error.instance), *_explain(error, name), at_name=True)
+    elif not (error.validator in ("minimum", "maximum") and not math.isfinite(error.instance)):
+        yield Diagnostic(path, *_explain(error, subject))
 
 
 def _type_hint(value: object, names: list[str]) -> str:
@@ -146,35 +124,6 @@ def _join_alternatives(words: list[str]) -> str:
     return ", ".join(words) if " or " in last else f"{', '.join(words[:-1])} or {last}"
 
 
-def _explain_enum(error: SchemaError, subject: str) -> Explanation:
-    allowed = [str(word) for word in error.validator_value]
-    choices = _join_alternatives([f"`{word}`" for word in allowed])
-    message = f"{subject} must be {choices}, not {_format_value(error.instance)}"
-    return message, did_you_mean(str(error.instance), allowed)
-
-
-def _explain_pattern(error: SchemaError, subject: str) -> Explanation:
-    shown = _format_value(error.instance)
-    message = "is not allowed" if shown in subject else f"cannot be {shown}"
-    return f"{subject} {message}", f"allowed: {error.schema['patternErrorMessage']}"
-
-
-def _explain_as_written(error: SchemaError, subject: str) -> Explanation:
-    if not math.isfinite(error.instance):
-        return f"{subject} is not a finite number: {error.message}", f'write "{error.message}" for the text'
-    plain = plain_number(error.instance)
-    return (
-        f"{subject} would not be kept as written: {error.message} is {plain}",
-        f'write {plain} for the number, or "{error.message}" for the text',
-    )
-
-
-_EXPLAINERS: dict[str, Callable[[SchemaError, str], Explanation]] = {
-    "type": _explain_type,
-    "enum": _explain_enum,
-    "pattern": _explain_pattern,
-    "asWritten": _explain_as_written,
-}
 _SENTENCES = {
     "const": "must be {limit}, not {value}",
     "minimum": "is {value}; at least {limit} is allowed",
@@ -186,17 +135,30 @@ _SENTENCES = {
 }
 
 
-def _explain(error: SchemaError, subject: str) -> Explanation:
-    rule = str(error.validator)
-    if explainer := _EXPLAINERS.get(rule):
-        return explainer(error, subject)
-    size = len(error.instance) if isinstance(error.instance, str | dict) else 0
-    sentence = _SENTENCES.get(rule, "is not allowed: {message}")
-    parts = {"limit": error.validator_value, "value": _format_value(error.instance), "size": size}
-    return f"{subject} {sentence.format(**parts, message=error.message)}", "leave it out" if rule == "minItems" else ""
-
-
-def _format_value(value: object) -> str:
-    if isinstance(value, str):
-        return f"`{shorten_middle(value, MAX_VALUE_WIDTH)}`"
-    return _type_name(value) if isinstance(value, bool) else str(value)
+def _explain(error: SchemaError, subject: str) -> tuple[str, str]:
+    """The message and the hint for a value that breaks a rule of the schema."""
+    value, limit = error.instance, error.validator_value
+    shown = f"`{shorten_middle(value, MAX_VALUE_WIDTH)}`" if isinstance(value, str) else str(value)
+    shown = _type_name(value) if isinstance(value, bool) else shown
+    match error.validator:
+        case "type":
+            names = [TYPE_NAMES[name] for name in ([limit] if isinstance(limit, str) else limit) if name != "null"]
+            message = f"{subject} must be {_join_alternatives(names)}, not {_type_name(value)}"
+            return message, _type_hint(value, names)
+        case "enum":
+            allowed = [str(word) for word in limit]
+            choices = _join_alternatives([f"`{word}`" for word in allowed])
+            return f"{subject} must be {choices}, not {shown}", did_you_mean(str(value), allowed)
+        case "pattern":
+            message = "is not allowed" if shown in subject else f"cannot be {shown}"
+            return f"{subject} {message}", f"allowed: {error.schema['patternErrorMessage']}"
+        case "asWritten" if not math.isfinite(value):
+            return f"{subject} is not a finite number: {error.message}", f'write "{error.message}" for the text'
+        case "asWritten":
+            plain = plain_number(value)
+            message = f"{subject} would not be kept as written: {error.message} is {plain}"
+            return message, f'write {plain} for the number, or "{error.message}" for the text'
+    size = len(value) if isinstance(value, str | dict) else 0
+    sentence = _SENTENCES.get(error.validator, "is not allowed: {message}")
+    sentence = sentence.format(limit=limit, value=shown, size=size, message=error.message)
+    return f"{subject} {sentence}", "leave it out" if error.validator == "minItems" else ""

@@ -6,20 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from vssync.errors import Problem
-from vssync.manifest.diagnostics import Diagnostic, format_path
+from vssync.manifest import placeholders
+from vssync.manifest.diagnostics import Diagnostic, format_path, locate_diagnostics
 from vssync.manifest.globs import FoundFile, Listing
-from vssync.manifest.merge import PATH_TEMPLATE, FileSettings, merge_layers
-from vssync.manifest.placeholders import (
-    MissingFolder,
-    file_extension,
-    fill_template,
-    literal_text,
-    parse_template,
-    path_part,
-    upload_name,
-)
-from vssync.manifest.source_map import locate_diagnostics
-from vssync.manifest.spec import FileEntry, Manifest, StoreSpec
+from vssync.manifest.placeholders import MissingFolder, fill_template, literal_text, parse_template
+from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
+from vssync.manifest.yaml_loader import TreePath
 from vssync.providers import PROVIDERS
 
 NO_DIGEST = "0" * 16
@@ -27,16 +19,13 @@ NO_DIGEST = "0" * 16
 
 @dataclass(frozen=True, slots=True)
 class SelectedFile:
-    """One file of a store before it is read; `source` is None for a File declared by id.
-
-    `filename` is the upload name, with zeros for a digest that is known only when the file was read.
-    """
+    """One file of a store before it is read."""
 
     key: str
-    filename: str
+    filename: str  # the upload name, with zeros for a digest that is known only when the file was read
     entry: FileEntry
     settings: FileSettings
-    source: FoundFile | None = None
+    source: FoundFile | None = None  # None for a File declared by id
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +59,14 @@ class _StoreSelector:
 
     def select(self, listing: Listing) -> Selection:
         files = sorted(self._selected(listing), key=lambda file: file.key)
-        self._check_distinct_keys(files)
+        first: dict[str, SelectedFile] = {}  # by key without its case, which some services and disks ignore
+        for file in files:
+            other = first.setdefault(file.key.casefold(), file)
+            if other is not file:
+                same = "the same key" if other.key == file.key else f"a key that differs only in case, `{other.key}`"
+                names = [each.source.path if each.source else each.entry.file_id for each in (other, file)]
+                message = f"`{names[0]}` and `{names[1]}` have {same}: `{file.key}`"
+                self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
         return Selection(self.spec, tuple(files), self.skipped)
 
     def _selected(self, listing: Listing) -> Iterator[SelectedFile]:
@@ -78,15 +74,23 @@ class _StoreSelector:
         for number, entry in enumerate(self.spec.entries):
             if entry.file_id:
                 key = literal_text(entry.key)  # stands in for a path
-                yield SelectedFile(key, upload_name(PATH_TEMPLATE, key, ""), entry, self._settings_for(number, key))
+                yield SelectedFile(
+                    key, placeholders.upload_name(PATH_TEMPLATE, key, ""), entry, self._settings_for(number, key)
+                )
                 continue
-            already_selected: dict[str, FileEntry] = {}
+            names_by_other: dict[TreePath, list[str]] = {}  # one diagnostic a pair of entries, however many files
             for name, source in self._matches(entry, listing):
                 if (other := selected_by.setdefault(name, entry)) is not entry:
-                    already_selected[name] = other
+                    names_by_other.setdefault(other.layer.path, []).append(name)
                 elif file := self._selected_file(number, name, source):
                     yield file
-            self._check_selected_once(entry, already_selected)
+            for path, names in names_by_other.items():
+                subject = (
+                    f"`{names[0]}` is" if len(names) == 1 else f"`{names[0]}` and {len(names) - 1:,} more files are"
+                )
+                message = f"{subject} chosen by two entries, also by `{format_path(path)}`"
+                hint = "narrow one of them, or use `exclude`"
+                self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
     def _matches(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
         """The files an entry selects, of which there must be some unless it is optional."""
@@ -102,15 +106,13 @@ class _StoreSelector:
             self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
     def _selected_file(self, number: int, name: str, source: FoundFile) -> SelectedFile | None:
-        """The file with its key and upload name; None if it is left out."""
         entry, settings = self.spec.entries[number], self._settings_for(number, name)
         if source.problem:
             self._add_problem(source, source.problem)
             return None
         try:
-            template = parse_template(entry.key)
-            key = fill_template(template, lambda placeholder: path_part(name, placeholder)) if template else name
-            filename = upload_name(settings.filename, name, NO_DIGEST)
+            key = fill_template(parse_template(entry.key), name) if entry.key else name
+            filename = placeholders.upload_name(settings.filename, name, NO_DIGEST)
         except MissingFolder as error:
             self._add_problem(source, str(error), "choose fewer files, or ask for fewer folders")
             return None
@@ -118,7 +120,7 @@ class _StoreSelector:
             noun = "key" if not key else "upload name"
             self._add_problem(source, f"the {noun} made for it is empty", "fix the template")
             return None
-        if not self._is_accepted(entry, key, source, file_extension(filename)):
+        if not self._is_accepted(entry, key, source, placeholders.file_extension(filename)):
             return None
         return SelectedFile(key, filename, entry, settings, source)
 
@@ -134,56 +136,26 @@ class _StoreSelector:
         return settings
 
     def _is_accepted(self, entry: FileEntry, key: str, source: FoundFile, extension: str) -> bool:
-        """Whether a file can be uploaded; if not, it is skipped if the store allows it, or else a problem."""
-        refusal = self._refusal(source, extension)
-        if refusal is None:
+        """Whether a service takes a file; if not, it is skipped if the store allows it, or else a problem."""
+        accepted, limit = self.spec.extensions, self.provider.max_file_bytes
+        if accepted is not None and extension not in accepted:
+            subject = f"the extension `{extension}`" if extension else "a name without extension"
+            owner = f"the provider `{self.provider.name}`" if accepted is self.provider.extensions else "`extensions`"
+            reason, message = "unsupported", f"{subject} is not among those of {owner}"
+        elif source.size == 0:
+            reason, message = "empty", "the file is empty, and services refuse empty files"
+        elif source.size > limit:
+            reason, message = "too_large", f"the file has {source.size:,} bytes; {limit:,} are allowed"
+        else:
             return True
         assert entry.pattern is not None
-        reason, message = refusal
-        if reason in self.spec.skip and not entry.pattern.is_literal:
-            self.skipped[key] = reason
-        elif entry.pattern.is_literal:
+        if entry.pattern.is_literal:
             self._add_problem(source, message, "remove the entry")
+        elif reason in self.spec.skip:
+            self.skipped[key] = reason
         else:
             self._add_problem(source, message, f"exclude it, or add `skip: [{reason}]`")
         return False
 
-    def _refusal(self, source: FoundFile, extension: str) -> tuple[str, str] | None:
-        """Why a service would refuse a file, as a reason to skip it and a message."""
-        accepted = self.spec.extensions
-        if accepted is not None and extension not in accepted:
-            subject = f"the extension `{extension}`" if extension else "a name without extension"
-            owner = f"the provider `{self.provider.name}`" if accepted is self.provider.extensions else "`extensions`"
-            return "unsupported", f"{subject} is not among those of {owner}"
-        if source.size == 0:
-            return "empty", "the file is empty, and services refuse empty files"
-        if source.size > (limit := self.provider.max_file_bytes):
-            return "too_large", f"the file has {source.size:,} bytes; {limit:,} are allowed"
-        return None
-
-    def _check_selected_once(self, entry: FileEntry, already_selected: Mapping[str, FileEntry]) -> None:
-        """One diagnostic for each pair of entries, however many files both select."""
-        others = {id(other): other for other in already_selected.values()}
-        for other in others.values():
-            names = [name for name, first in already_selected.items() if first is other]
-            subject = f"`{names[0]}` is" if len(names) == 1 else f"`{names[0]}` and {len(names) - 1:,} more files are"
-            message = f"{subject} chosen by two entries, also by `{format_path(other.layer.path)}`"
-            hint = "narrow one of them, or use `exclude`"
-            self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
-
-    def _check_distinct_keys(self, files: list[SelectedFile]) -> None:
-        """No two files may have one key, nor keys that differ only in case: some services and disks ignore it."""
-        first: dict[str, SelectedFile] = {}
-        for file in files:
-            other = first.setdefault(file.key.casefold(), file)
-            if other is not file:
-                same = "the same key" if other.key == file.key else f"a key that differs only in case, `{other.key}`"
-                message = f"`{_path_or_id(other)}` and `{_path_or_id(file)}` have {same}: `{file.key}`"
-                self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
-
     def _add_problem(self, source: FoundFile, message: str, hint: str = "") -> None:
         self.problems.append(Problem(source.path, 0, 0, message, hint))
-
-
-def _path_or_id(file: SelectedFile) -> str:
-    return file.source.path if file.source else file.entry.file_id

@@ -1,7 +1,4 @@
-"""A manifest as typed values, for one environment, before any file is looked for.
-
-Texts of a layer (`filename`, attribute values, `key`) may still hold placeholders of single files.
-"""
+"""A manifest as typed values, for one environment; the texts of a layer may still hold placeholders of single files."""
 
 from __future__ import annotations
 
@@ -10,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vssync.errors import Problem
-from vssync.manifest.diagnostics import TreePath
+from vssync.limits import MAX_ATTRIBUTES, MAX_VALUE_LENGTH
+from vssync.manifest.diagnostics import Documents
 from vssync.manifest.globs import Pattern
-from vssync.manifest.placeholders import Template
-from vssync.manifest.source_map import Documents
-from vssync.model.state import Chunking, DesiredStore, Scalar, ServiceSpec
+from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template
+from vssync.manifest.yaml_loader import TreePath
+from vssync.model.state import AUTO, Attributes, Chunking, DesiredStore, Scalar, ServiceSpec
 
 SKIP_REASONS = frozenset(("unsupported", "empty", "too_large"))  # why a file may be left out
 
@@ -48,9 +46,8 @@ class FileEntry:
     def selects(self, name: str) -> bool:
         """Whether it selects the file of this name."""
         pattern = self.pattern
-        if pattern is None or not name.startswith(pattern.start) or not pattern.matches(name):
-            return False
-        return not self.excludes(name)
+        is_match = pattern is not None and name.startswith(pattern.start) and pattern.matches(name)
+        return bool(is_match) and not self.excludes(name)
 
     def excludes(self, name: str) -> bool:
         """Whether a file that its pattern matches is excluded."""
@@ -92,37 +89,29 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class StoreSpec:
-    """One store: `settings` without files, and how its files are selected and adjusted.
+    """One store: its settings, and how its files are selected and adjusted."""
 
-    `extensions` is None where the service takes any. If the store `is_indeterminate`, its mistakes leave open what it
-    skips and what its overrides change, so that nothing is reported that may only follow from them.
-    """
-
-    settings: DesiredStore
+    settings: DesiredStore  # without files
     layer: Layer
     entries: FileEntries = field(default_factory=FileEntries)
     overrides: tuple[Override, ...] = ()
     skip: frozenset[str] = frozenset()
-    extensions: frozenset[str] | None = None
-    is_indeterminate: bool = False
+    extensions: frozenset[str] | None = None  # None where the service takes any
+    is_indeterminate: bool = False  # mistakes leave open what it skips: report nothing that rests on it
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest for one environment.
-
-    `tree` is all of it as a manifest again, with defaults, environment and variables filled in; `documents` are the
-    texts it came from, for locations. With `problems`, their parts are missing, and it serves only to find more.
-    """
+    """A manifest for one environment."""
 
     name: str
     env: str
     root: str
     service: ServiceSpec
     stores: tuple[StoreSpec, ...]
-    tree: Mapping[str, Any]
-    documents: Documents
-    problems: tuple[Problem, ...] = ()
+    tree: Mapping[str, Any]  # all of it, with defaults, environment and variables filled in
+    documents: Documents  # the texts it came from, for locations
+    problems: tuple[Problem, ...] = ()  # their parts are missing; it serves only to find more
 
     @property
     def owner(self) -> str:
@@ -132,3 +121,79 @@ class Manifest:
     def patterns(self) -> tuple[Pattern, ...]:
         """Every pattern that selects files, in the order of the manifest."""
         return tuple(entry.pattern for store in self.stores for entry in store.entries if entry.pattern)
+
+
+PATH_TEMPLATE: Template = (Placeholder("path"),)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSettings:
+    """What the layers over some files say together."""
+
+    layers: tuple[Layer, ...]
+    chunking: Chunking
+    filename: Template
+    constant_attributes: Attributes | None  # of all the files; None where they differ from file to file
+    front_matter_fields: frozenset[str]  # all fields that some layer takes from front matter
+
+
+def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
+    """What these layers say, outermost first."""
+    chunkings = [layer.chunking for layer in layers if layer.chunking]
+    filenames = [layer.filename for layer in layers if layer.filename]
+    merged = {name: value for layer in layers for name, value in layer.attributes.items()}
+    front_matter_fields = frozenset(name for layer in layers for name in layer.front_matter)
+    varies = front_matter_fields or any(isinstance(value, tuple) for value in merged.values())
+    return FileSettings(
+        layers=layers,
+        chunking=chunkings[-1] if chunkings else AUTO,
+        filename=filenames[-1] if filenames else PATH_TEMPLATE,
+        constant_attributes=None if varies else _filled_in(merged, ""),
+        front_matter_fields=front_matter_fields,
+    )
+
+
+def resolve_attributes(settings: FileSettings, path: str, fields: Attributes) -> Attributes:
+    """A file's attributes; `fields` are its front matter, which takes precedence in its layer. Raises MissingFolder."""
+    if settings.constant_attributes is not None:
+        return settings.constant_attributes
+    merged: dict[str, Scalar | Template | None] = {}
+    for layer in settings.layers:
+        merged.update(layer.attributes)
+        merged.update({name: fields[name] for name in layer.front_matter if name in fields})
+    return _filled_in(merged, path)
+
+
+def _filled_in(values: Mapping[str, Scalar | Template | None], path: str) -> Attributes:
+    """Attributes without those set to null, their templates filled in."""
+    attributes: dict[str, Scalar] = {}
+    for name, value in values.items():
+        if isinstance(value, tuple):
+            try:
+                attributes[name] = fill_template(value, path)
+            except MissingFolder as error:
+                error.attribute = name
+                raise
+        elif value is not None:
+            attributes[name] = value
+    return attributes
+
+
+def find_attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]:
+    """What is wrong with a file's merged attributes: the attribute (empty for all of them), and a message."""
+    if len(attributes) > MAX_ATTRIBUTES:
+        names = ", ".join(sorted(attributes))
+        yield "", f"{len(attributes)} attributes after merging, {MAX_ATTRIBUTES} are allowed: {names}"
+    for name, value in attributes.items():
+        if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
+            yield name, f"the attribute `{name}` has {len(value):,} characters, {MAX_VALUE_LENGTH} are allowed"
+
+
+def source_of(layers: tuple[Layer, ...], name: str, fields: Attributes) -> TreePath | None:
+    """Where an attribute's value is written; None if it came from the file's own front matter."""
+    for layer in reversed(layers):
+        if name in layer.front_matter and name in fields:
+            return None
+        if name in layer.attributes:
+            return (*layer.path, "attributes", name)
+    return layers[0].path

@@ -1,14 +1,10 @@
-"""YAML or JSON text becomes plain values (dicts, lists, text, numbers, booleans, None) and, on request, positions.
-
-Built from libyaml's events: no recursion, and duplicate names, alias bombs and tags are reported where they are
-written. Scalars follow YAML 1.2's core schema. Aliased values are shared, so a tree must never be changed.
-"""
+"""YAML 1.2 or JSON text becomes plain values (dicts, lists, text, numbers, booleans, None) and positions."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,27 +12,24 @@ from typing import Any
 import yaml
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.diagnostics import TreePath
 from vssync.manifest.scalars import parse_number, parse_scalar
 
 MAX_DEPTH = 50
 MAX_ALIASED_VALUES = 100_000  # added by all aliases together
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML built without libyaml has the slow one only
+TreePath = tuple[str | int, ...]
 Position = tuple[int, int]  # line and column, from 1; 0 is unknown
 Positions = dict[TreePath, tuple[Position, Position]]  # of a value's name, and of the value itself
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file of a manifest: its name as shown to people, its text, and the values it holds.
-
-    `problems` lie inside its stores, `defaults` and `service`; everything else has the right form.
-    """
+    """One file of a manifest: its name as shown to people, its text, and the values it holds."""
 
     file: str
     text: str
     tree: Any
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()  # inside its stores, `defaults` and `service`; all else has the right form
 
 
 def parse_document(text: str, file: str) -> Document:
@@ -49,7 +42,10 @@ def parse_document(text: str, file: str) -> Document:
 
 
 def load_values(text: str, file: str, first_line: int = 1) -> Any:
-    """The value of one YAML document. `first_line` is where the text begins in its file. Raises ManifestError."""
+    """The value of one YAML document. `first_line` is where the text begins in its file. Raises ManifestError.
+
+    Aliased values are shared, so a tree must never be changed.
+    """
     builder = _TreeBuilder(file, first_line)
     try:
         builder.read(text)
@@ -92,7 +88,7 @@ class _OpenCollection:
 
 
 class _TreeBuilder:
-    """Builds a value from events and collects the problems on the way; records the positions of `wanted` paths."""
+    """Builds a value from libyaml's events, without recursion; records the positions of `wanted` paths."""
 
     def __init__(self, file: str, first_line: int, wanted: Collection[TreePath] = ()) -> None:
         self.file, self.first_line = file, first_line
@@ -102,7 +98,6 @@ class _TreeBuilder:
         self._wanted = wanted
         self._open: list[_OpenCollection] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
-        self._documents = 0
         self._aliased = 0
 
     def read(self, text: str) -> None:
@@ -114,16 +109,14 @@ class _TreeBuilder:
             yaml.MappingEndEvent: self._on_end,
             yaml.SequenceEndEvent: self._on_end,
             yaml.AliasEvent: self._on_alias,
-            yaml.DocumentStartEvent: self._on_document,
         }
+        documents = 0
         for event in yaml.parse(text, Loader=_LOADER):
+            documents += type(event) is yaml.DocumentStartEvent
+            if documents > 1:
+                raise self._unreadable(event, "a second document begins here", "a manifest is one document")
             if handler := handlers.get(type(event)):
                 handler(event)
-
-    def _on_document(self, event: Any) -> None:
-        self._documents += 1
-        if self._documents > 1:
-            raise self._unreadable(event, "a second document begins here", "a manifest is one document")
 
     def _on_scalar(self, event: Any) -> None:
         if self._expects_name():
@@ -248,7 +241,13 @@ def _syntax_problem(error: Exception, text: str, file: str, first_line: int) -> 
     if isinstance(error, _UnreadableError):
         return error.problem
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return _marked_problem(error, error.problem_mark, text, file, first_line)
+        mark, lines = error.problem_mark, text.splitlines()
+        for near in (mark, error.context_mark):  # a value that needs quotes to mean what its author meant
+            shown = lines[near.line] if near and near.line < len(lines) else ""
+            if near and (match := next(filter(None, (pattern.search(shown) for pattern in _NEEDS_QUOTES)), None)):
+                position, value = (near.line + first_line, match.start("value") + 1), match["value"]
+                return Problem(file, *position, f"not YAML: `{value}` needs quotes", f'write "{value}"')
+        return Problem(file, mark.line + first_line, mark.column + 1, f"not YAML: {error.problem}")
     if isinstance(error, yaml.reader.ReaderError):
         before = text.encode("utf-8", "replace")[: error.position].decode("utf-8", "replace")
         line, column = _end_position(before)
@@ -256,18 +255,6 @@ def _syntax_problem(error: Exception, text: str, file: str, first_line: int) -> 
         message = f"not YAML: the character U+{code:04X} is not allowed"
         return Problem(file, line + first_line - 1, column, message)
     return Problem(file, 0, 0, f"not YAML: {error}")
-
-
-def _marked_problem(error: yaml.MarkedYAMLError, mark: yaml.Mark, text: str, file: str, first_line: int) -> Problem:
-    """The problem at a mark, or the value near it that needs quotes to mean what its author meant."""
-    lines = text.splitlines()
-    for near in (mark, error.context_mark):
-        line = lines[near.line] if near and near.line < len(lines) else ""
-        if near and (match := next(filter(None, (pattern.search(line) for pattern in _NEEDS_QUOTES)), None)):
-            position = near.line + first_line, match.start("value") + 1
-            value = match["value"]
-            return Problem(file, *position, f"not YAML: `{value}` needs quotes", f'write "{value}"')
-    return Problem(file, mark.line + first_line, mark.column + 1, f"not YAML: {error.problem}")
 
 
 def _end_position(text: str) -> Position:
@@ -296,29 +283,18 @@ def _parse_json(text: str, file: str) -> Any:
         raise too_deep from None
     except ValueError as error:
         raise ManifestError((Problem(file, 0, 0, str(error)),)) from None
-    if _is_too_deep(tree):
-        raise too_deep
-    if problems := tuple(_lone_surrogates(text, file)):
-        raise ManifestError(problems)
-    return tree
-
-
-def _lone_surrogates(text: str, file: str) -> Iterator[Problem]:
-    """A problem for each escape that is half a character, which no file and no request can hold."""
-    for match in _JSON_ESCAPE.finditer(text):
-        if match["lone"]:
-            position = _end_position(text[: match.start()])
-            yield Problem(file, *position, f"`{match[0]}` is half a character", "write both halves, or neither")
-
-
-def _is_too_deep(tree: Any) -> bool:
     level: list[Any] = [[tree]]
     for _ in range(MAX_DEPTH + 1):
         inner = (value.values() if isinstance(value, dict) else value for value in level)
         level = [value for values in inner for value in values if isinstance(value, dict | list)]
-        if not level:
-            return False
-    return True
+    if level:
+        raise too_deep
+    lone = [match for match in _JSON_ESCAPE.finditer(text) if match["lone"]]  # no file and no request can hold them
+    if lone:
+        places = [(match[0], _end_position(text[: match.start()])) for match in lone]
+        hint = "write both halves, or neither"
+        raise ManifestError(tuple(Problem(file, *at, f"`{half}` is half a character", hint) for half, at in places))
+    return tree
 
 
 def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

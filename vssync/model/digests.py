@@ -1,14 +1,4 @@
-"""The identity of things as marks hold it, and the marks of what a manifest declares.
-
-Digests are the first 16 hex digits of SHA-256 over UTF-8 text in these canonical forms:
-
-    key         the key in NFC
-    chunking    "auto", or "800/400" (size, overlap); auto is whatever the service does, so it equals no numbers
-    attributes  a JSON array, no spaces, of [name, kind, value] sorted by name, with kind "s", "n" or "b",
-                strings in NFC, numbers without a needless fraction (1.0 is 1), `vssync_key` included,
-                `vssync_mark` and ignored attributes left out
-    settings    a JSON object, no spaces, sorted keys: name, metadata (ours only), expires (days or null)
-"""
+"""Digests as marks hold them, 16 hex digits of SHA-256 over a canonical text, and the marks of desired objects."""
 
 from __future__ import annotations
 
@@ -19,6 +9,8 @@ from dataclasses import replace
 
 from vssync.model.marks import KEY, Mark, Origin, StoreMark, key_attribute, key_digest, name_tag, short_digest
 from vssync.model.state import Attributes, Chunking, DesiredFile, Scalar, StoreSettings
+
+_KINDS = {bool: "b", str: "s"}  # of attributes; the others are numbers
 
 
 def mark_for(owner: str, file: DesiredFile, ignore: Collection[str] = (), *, origin: Origin, tries: int = 1) -> Mark:
@@ -52,18 +44,22 @@ def with_key(attributes: Attributes, key: str) -> dict[str, Scalar]:
 
 
 def chunking_digest(chunking: Chunking) -> str:
-    """A chunking's identity."""
+    """A chunking's identity: of "auto", which equals no numbers, or of "800/400" (size, overlap)."""
     return short_digest(str(chunking))
 
 
 def attributes_digest(attributes: Attributes, ignore: Collection[str] = ()) -> str:
-    """The identity of a set of attributes, whatever a service does to numbers and order."""
-    rows = [[name, _value_kind(value), value] for name, value in normalise_attributes(attributes, ignore).items()]
+    """The identity of a set of attributes: of a JSON array, no spaces, of [name, kind, value] in normal form.
+
+    `vssync_key` is one of them; `vssync_mark` and ignored ones are not.
+    """
+    normal = normalise_attributes(attributes, ignore)
+    rows = [[name, _KINDS.get(type(value), "n"), value] for name, value in normal.items()]
     return short_digest(json.dumps(rows, ensure_ascii=False, separators=(",", ":")))
 
 
 def settings_digest(name: str, metadata: Mapping[str, str], expires_after_days: int | None) -> str:
-    """The identity of a store's settings that can be changed in place."""
+    """The identity of a store's settings that can be changed in place, `metadata` being only ours."""
     settings = {"expires": expires_after_days, "metadata": dict(metadata), "name": name}
     return short_digest(json.dumps(settings, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
 
@@ -73,23 +69,15 @@ def normalise_attributes(attributes: Attributes, ignore: Collection[str] = ()) -
 
     Strings are NFC and numbers lose a needless fraction. Booleans stay booleans, so `true` never equals 1.
     """
-    return {name: _normalise_value(value) for name, value in sorted(attributes.items()) if name not in ignore}
+    normal: dict[str, Scalar] = {}
+    for name, value in sorted(attributes.items()):
+        if name not in ignore:
+            normal[name] = unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+            if isinstance(value, float) and value.is_integer():
+                normal[name] = int(value)
+    return normal
 
 
 def values_equal(left: Scalar | None, right: Scalar | None) -> bool:
     """Whether two normalised values agree in kind and value."""
     return isinstance(left, bool) is isinstance(right, bool) and left == right
-
-
-def _normalise_value(value: Scalar) -> Scalar:
-    if isinstance(value, str):
-        return unicodedata.normalize("NFC", value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-def _value_kind(value: Scalar) -> str:
-    if isinstance(value, bool):
-        return "b"
-    return "s" if isinstance(value, str) else "n"

@@ -1,22 +1,4 @@
-"""Marks: how a live object says who owns it and what it was made from. Nothing else encodes or decodes them.
-
-A store file of ours carries two attributes:
-
-    vssync_key   its key, for people and search filters; over 512 characters it is cut and ends in a digest
-    vssync_mark  v1;owner;key;content;chunking;attributes;origin;tries[;echo]
-
-A store of ours carries `vssync_owner` in its metadata: v1;owner;store key;settings[;names], where names are the
-first 8 hex digits of the key digest of each metadata key we set, so that a key dropped from the manifest can be
-removed without touching those of others. `digests` has the canonical forms behind the digests.
-
-`content` is the whole SHA-256 of the bytes, `id` for a File declared by id. For an adopted file, which nobody has
-read, it is `?` and the SHA-256 of the manifest's file when it was adopted: the upload counts as that until the file is
-edited. A key of sixteen zeros, with `?` alone for its content, is provisional: a copy attached together with others
-and not yet marked for itself.
-`origin` is u (we uploaded the File), d (declared) or a (adopted). `tries` counts ingestions since key,
-content or chunking last changed. `echo` is the attributes digest of what the service gave back where it
-differs from what was sent.
-"""
+"""Marks: how a live object says who owns it and what it was made from. Nothing else encodes or decodes them."""
 
 from __future__ import annotations
 
@@ -65,7 +47,14 @@ class AnyMark:
 
 @dataclass(frozen=True, slots=True)
 class Mark(AnyMark):
-    """A store file's mark; `key`, `chunking`, `attributes`, `echo` are digests."""
+    """A store file's mark: v1;owner;key;content;chunking;attributes;origin;tries[;echo] in `vssync_mark`.
+
+    `key`, `chunking`, `attributes` and `echo` are digests; the last is of what the service gave back where that
+    differs from what was sent. `tries` counts ingestions since key, content or chunking last changed.
+    `content` is the whole SHA-256 of the bytes, `id` for a File declared by id. For an adopted file, which nobody has
+    read, it is `?` and the SHA-256 of the manifest's file when it was adopted: the upload counts as that until the file
+    is edited. It is `?` alone in the provisional mark of a copy that was attached together with others.
+    """
 
     owner: str
     key: str
@@ -97,7 +86,11 @@ class Mark(AnyMark):
 
 @dataclass(frozen=True, slots=True)
 class StoreMark:
-    """A store's mark; `settings` is the digest of its settings as last desired."""
+    """A store's mark: v1;owner;key;settings[;names] in `vssync_owner`; `settings` is a digest, as last desired.
+
+    `names` has the tag of each metadata key we set, so that a key dropped from the manifest can be removed without
+    touching those of others.
+    """
 
     owner: str
     key: str
@@ -135,8 +128,7 @@ def parse_mark(text: str) -> Mark | UnreadableMark:
 def parse_store_mark(text: str) -> StoreMark | UnreadableMark:
     """A store's mark from its text."""
     if match := _STORE_MARK.fullmatch(text):
-        owner, key, settings, names = match.groups()
-        return StoreMark(owner, key, settings, names or "")
+        return StoreMark(*match.groups(default=""))
     return _unreadable(text)
 
 

@@ -1,7 +1,4 @@
-"""A plan: what will be done to which object, why, and the evidence (ids, marks, states) it was decided from.
-
-It holds no clock, credential or display option: the same manifest, files and live state give the same plan.
-"""
+"""A plan (what will be done to which object, why, and the evidence it was decided from), and what became of it."""
 
 from __future__ import annotations
 
@@ -9,19 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vssync.model import state
 from vssync.model.marks import AnyMark
-from vssync.model.state import (
-    Attributes,
-    BatchLimits,
-    DesiredFile,
-    FileCounts,
-    FileStatus,
-    Limit,
-    LiveFile,
-    Scalar,
-    ServiceSpec,
-    StoreSettings,
-)
+from vssync.model.state import Attributes, DesiredFile, FileStatus, Limit, LiveFile, Scalar, ServiceSpec, StoreSettings
 
 
 class Action(StrEnum):
@@ -131,6 +118,12 @@ class FileChange:
     was: str = ""
     detail: str = ""
 
+    @property
+    def leaving_ids(self) -> set[str]:
+        """The ids of the copies that go, with the one that is replaced."""
+        replaced = (self.keep,) if self.keep and self.action is Action.REPLACE else ()
+        return {copy.id for copy in (*self.drop, *replaced)}
+
 
 @dataclass(frozen=True, slots=True)
 class StoreChange:
@@ -150,7 +143,7 @@ class BatchChange:
     id: str
     action: Action
     reasons: tuple[Reason, ...]
-    counts: FileCounts
+    counts: state.FileCounts
     unwanted: tuple[str, ...] = ()  # keys no longer wanted as they are
     detail: str = ""
 
@@ -167,40 +160,33 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class StorePlan:
-    """All of one store: `id` is empty until it exists, `desired` None when it left the manifest.
-
-    `owned` counts our live keys before, `live` every file the service lists, `unlisted` those it counts beyond them;
-    guards take shares of `owned`.
-    """
+    """All of one store; guards take shares of `owned`."""
 
     key: str
     name: str
-    id: str = ""
-    desired: StoreSettings | None = None
+    id: str = ""  # empty until it exists
+    desired: StoreSettings | None = None  # None when it left the manifest
     change: StoreChange | None = None
     files: tuple[FileChange, ...] = ()
     batches: tuple[BatchChange, ...] = ()
     notes: tuple[Note, ...] = ()
     unchanged: int = 0
-    owned: int = 0
-    live: int = 0
-    unlisted: int = 0
+    owned: int = 0  # our live keys before
+    live: int = 0  # every file the service lists
+    unlisted: int = 0  # those it counts beyond them
     wanted: int = 0
     digest: str = ""
 
     @property
-    def batch(self) -> BatchLimits:
-        return self.desired.batch if self.desired else BatchLimits()
+    def batch(self) -> state.BatchLimits:
+        return self.desired.batch if self.desired else state.BatchLimits()
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options a plan was made with; they are saved with it. Addresses may be globs.
+    """The options a plan was made with, saved with it; addresses may be globs."""
 
-    `manifest` is the path as typed, so that applying a saved plan needs no other option.
-    """
-
-    manifest: str = ""
+    manifest: str = ""  # the path as typed, so that applying a saved plan needs no other option
     env: str = ""
     variables: tuple[tuple[str, str], ...] = ()
 

@@ -1,4 +1,4 @@
-"""What became of a plan: one outcome for every change."""
+"""What became of a plan: one outcome for every change, and the uploads left over."""
 
 from __future__ import annotations
 
@@ -19,52 +19,43 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One change's end. `key` is empty for the store itself, a batch's id for a batch.
-
-    `attempts` counts how often it was tried, 0 for never; `seconds` are from its first request to its end.
-    """
+    """One change's end."""
 
     store: str
-    key: str
+    key: str  # empty for the store itself, a batch's id for a batch
     action: Action
     status: Status
     detail: str = ""
     request_id: str = ""
-    attempts: int = 0
-    seconds: float = 0.0
+    attempts: int = 0  # how often it was tried
+    seconds: float = 0.0  # from its first request to its end
 
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """An upload of ours that no store lists, or that could not be shown to be unlisted.
-
-    `name` and `size` are set where it was found by them.
-    """
+    """An upload of ours that no store lists, or that could not be shown to be unlisted."""
 
     file_id: str
     detail: str
     suspected: bool = False
-    name: str = ""
+    name: str = ""  # set, with its size, where it was found by them
     size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result of an apply; `seconds` is wall time, `store_ids` the id of each store that exists now.
-
-    `already` are addresses of changes in a saved plan that an earlier apply had made.
-    """
+    """The result of an apply."""
 
     plan: Plan
     outcomes: tuple[Outcome, ...] = ()
     orphans: tuple[Orphan, ...] = ()
-    store_ids: tuple[tuple[str, str], ...] = ()
-    seconds: float = 0.0
+    store_ids: tuple[tuple[str, str], ...] = ()  # by key, of each store that exists now
+    seconds: float = 0.0  # of wall time
     requests: int = 0  # all that were sent
     repeated: int = 0  # of those, sent again after an error or no answer
     interrupted: bool = False
     throttled: float = 0.0  # seconds of it in which the service asked to pause
-    already: tuple[str, ...] = ()
+    already: tuple[str, ...] = ()  # addresses of changes in a saved plan that an earlier apply had made
 
     @property
     def converged(self) -> bool:

@@ -1,7 +1,4 @@
-"""The nouns: what the manifest wants and what the service has, as frozen values.
-
-Times are whole seconds since the epoch by the service's clock; sizes are bytes.
-"""
+"""What the manifest wants and what the service has; times are whole seconds by the service's clock, sizes bytes."""
 
 from __future__ import annotations
 
@@ -68,9 +65,7 @@ class Capabilities:
     attribute_updates: bool = True
     store_creates: bool = True
     store_updates: bool = True
-    shares_chunks: bool = (
-        False  # equal texts share chunks: the old copy must be detached before the new one is attached
-    )
+    shares_chunks: bool = False  # equal texts share chunks: the old copy must be detached before the new is attached
 
     @property
     def one_by_one(self) -> bool:
@@ -101,20 +96,16 @@ class ServiceSpec:
 
 @dataclass(frozen=True, slots=True)
 class DesiredFile:
-    """One file a store should hold.
-
-    Exactly one of `path` (relative to the manifest's root) and `file_id` (uploaded elsewhere) is set.
-    `sha256` is empty until the bytes were read, and for a declared `file_id`.
-    """
+    """One file a store should hold; either `path` or `file_id` is set."""
 
     key: str
     filename: str
     attributes: Attributes
     chunking: Chunking = AUTO
-    path: str = ""
-    file_id: str = ""
+    path: str = ""  # relative to the manifest's root
+    file_id: str = ""  # of a File uploaded elsewhere
     size: int = 0
-    sha256: str = ""
+    sha256: str = ""  # empty until the bytes were read, and for a declared `file_id`
 
     @property
     def content(self) -> str:
@@ -257,6 +248,10 @@ class LiveStore:
     counts: FileCounts = FileCounts()
 
     @property
+    def is_expired(self) -> bool:
+        return self.status is StoreStatus.EXPIRED
+
+    @property
     def mark(self) -> StoreMark | UnreadableMark | None:
         """The store's mark; None when it carries none."""
         text = self.metadata.get(STORE_OWNER)
@@ -276,28 +271,21 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """One listing of a store: its files, its batches under way.
-
-    `unlisted` is how many more files the service counts: what they are, and whose, nobody can say.
-    """
+    """One listing of a store: its files, its batches under way."""
 
     files: tuple[LiveFile, ...] = ()
     batches: tuple[LiveBatch, ...] = ()
-    unlisted: int = 0
+    unlisted: int = 0  # how many more files the service counts: what they are, and whose, nobody can say
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One complete reading of the live state.
-
-    `stores` are all stores the service lists; `contents` holds, by store id, those this manifest concerns;
-    `uploads` describes, by File id, the unmarked files that were looked at for adoption.
-    """
+    """One complete reading of the live state."""
 
     now: int
-    stores: tuple[LiveStore, ...] = ()
-    contents: Mapping[str, Contents] = field(default_factory=dict)
-    uploads: Mapping[str, Upload] = field(default_factory=dict)
+    stores: tuple[LiveStore, ...] = ()  # all that the service lists
+    contents: Mapping[str, Contents] = field(default_factory=dict)  # by store id, of those this manifest concerns
+    uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
 
 
 @dataclass(frozen=True, slots=True)

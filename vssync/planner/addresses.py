@@ -1,8 +1,4 @@
-"""Addresses from the command line: which stores and keys a plan is about.
-
-An address is `store` (the store and everything in it) or `store/key`; both halves may be globs. What lies outside
-the scope is left exactly as it is: it is neither changed nor deleted.
-"""
+"""Addresses from the command line: which stores and keys a plan is about."""
 
 from __future__ import annotations
 
@@ -21,7 +17,7 @@ _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
 
 @dataclass(frozen=True, slots=True)
 class PlanAddress:
-    """One address; `key` is empty when the whole store is meant."""
+    """`store` (the store and everything in it) or `store/key`, as on the command line; both may be globs."""
 
     store: str
     key: str = ""
@@ -41,17 +37,19 @@ class PlanAddress:
         return not self.key and self.matches_store(store)
 
     def contains(self, store: str, key: str) -> bool:
-        return self.matches_store(store) and (not self.key or key == self.key or _matches(self.key, key))
+        if not self.matches_store(store):
+            return False
+        return not self.key or key == self.key or _compile(self.key).match(key)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What `--target`, `--exclude` and `--replace` say together; `already_replaced` are keys by store."""
+    """What `--target`, `--exclude` and `--replace` say together. What lies outside is neither changed nor deleted."""
 
     targets: tuple[PlanAddress, ...] = ()
     excludes: tuple[PlanAddress, ...] = ()
     replaced: tuple[PlanAddress, ...] = ()
-    already_replaced: frozenset[tuple[str, str]] = frozenset()
+    already_replaced: frozenset[tuple[str, str]] = frozenset()  # by store and key
 
     @classmethod
     def of(cls, options: Options) -> Scope:
@@ -89,18 +87,11 @@ class Scope:
     def check_addresses(self, keys_by_store: Mapping[str, Iterable[str]]) -> None:
         """Raise UsageProblem naming an address that matches nothing; `keys_by_store` has every store."""
         for address in (*self.targets, *self.excludes, *self.replaced):
-            if not any(_matches_any(address, store, keys) for store, keys in keys_by_store.items()):
+            if not any(
+                address.is_whole_store(store) or any(address.contains(store, key) for key in keys)
+                for store, keys in keys_by_store.items()
+            ):
                 raise UsageProblem(f"{address}: no store or file has this address. `vssync status` shows the stores.")
-
-
-def _matches_any(address: PlanAddress, store: str, keys: Iterable[str]) -> bool:
-    return address.is_whole_store(store) or (
-        address.matches_store(store) and any(address.contains(store, key) for key in keys)
-    )
-
-
-def _matches(pattern: str, key: str) -> bool:
-    return bool(_compile(pattern).match(key))
 
 
 @lru_cache(maxsize=64)

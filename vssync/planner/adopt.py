@@ -1,13 +1,10 @@
-"""Desired keys without a live copy: one under a former key is moved, an unmarked file adopted, or a new one created.
-
-Files without a mark are left alone unless `--adopt` is given. A declared File attached as another key comes here, too.
-"""
+"""Desired keys without a live copy: one under a former key is moved, an unmarked file adopted, or a new one created."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vssync.model.plan import Action, Copy, FileChange, Note, NoteKind, Reason
 from vssync.model.state import FileStatus, LiveFile, Upload
@@ -19,22 +16,17 @@ from vssync.planner.decide_file import as_impossible, decide_file, within_limits
 CopiesByKey = Mapping[str, Sequence[OwnedFile]]  # by digest of the key
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedKeys:
-    """What became of the missing keys; `moved` are the digests of former keys whose copies live on."""
-
-    changes: tuple[FileChange, ...]
-    notes: tuple[Note, ...]
-    moved: frozenset[str]
-
-
 def claim_missing(
     missing: Sequence[DesiredEntry],
     undesired: CopiesByKey,
     classified: ClassifiedFiles,
     context: FileContext,
-) -> ClaimedKeys:
-    """Decide every missing key, in key order; `undesired` are our copies under keys that are not in the manifest."""
+) -> tuple[list[FileChange], list[Note], frozenset[str]]:
+    """Changes and notes for the missing keys, in key order, and the digests of former keys whose copies live on.
+
+    Files without a mark are left alone unless `--adopt` is given. A declared File attached as another key comes here,
+    too. `undesired` are our copies under keys that are not in the manifest.
+    """
     former = _find_former_keys(missing, undesired, context)
     unmarked = _unmarked_candidates(missing, classified, context.plan.snapshot.uploads)
     changes: list[FileChange] = []
@@ -51,7 +43,7 @@ def claim_missing(
             changes.append(_adopt(entry, file, copies, context))
         else:
             changes += _refuse_attached(entry, classified, context) or decide_file(entry, (), context)
-    return ClaimedKeys(tuple(changes), tuple(notes), frozenset(former.values()))
+    return changes, notes, frozenset(former.values())
 
 
 def _find_former_keys(missing: Sequence[DesiredEntry], undesired: CopiesByKey, context: FileContext) -> dict[str, str]:
@@ -59,29 +51,22 @@ def _find_former_keys(missing: Sequence[DesiredEntry], undesired: CopiesByKey, c
     if not missing:
         return {}
     digests_by_id = {copy.id: digest for digest, copies in undesired.items() for copy in copies}
-    can_move = context.store.prune and context.plan.capabilities.attribute_updates
-    movable = _movable_keys(undesired, context) if can_move else {}
+    movable: dict[tuple[str, str, str], list[str]] = {}  # by content, chunking and extension of a completed copy
+    if context.store.prune and context.plan.capabilities.attribute_updates:
+        for digest, copies in sorted(undesired.items()):
+            usable = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
+            for form in {(copy.mark.content, copy.mark.chunking, _extension(copy.key)) for copy in usable}:
+                movable.setdefault(form, []).append(digest)
     former: dict[str, str] = {}
     taken: set[str] = set()
     for entry in missing:
         same = movable.get((entry.content, entry.chunking, _extension(entry.key)), [])
-        digest = same[0] if len(same) == 1 else None
-        if entry.file.file_id:
-            digest = digests_by_id.get(entry.file.file_id)
-        if digest and digest not in taken:
-            former[entry.key] = digest
-            taken.add(digest)
+        alike = same[0] if len(same) == 1 else ""
+        former_digest = digests_by_id.get(entry.file.file_id) if entry.file.file_id else alike
+        if former_digest and former_digest not in taken:
+            former[entry.key] = former_digest
+            taken.add(former_digest)
     return former
-
-
-def _movable_keys(undesired: CopiesByKey, context: FileContext) -> dict[tuple[str, str, str], list[str]]:
-    """Digests of keys that left, by content, chunking and extension of a completed copy."""
-    movable: dict[tuple[str, str, str], list[str]] = {}
-    for digest, copies in sorted(undesired.items()):
-        usable = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
-        for form in sorted({(copy.mark.content, copy.mark.chunking, _extension(copy.key)) for copy in usable}):
-            movable.setdefault(form, []).append(digest)
-    return movable
 
 
 def _extension(key: str) -> str:
@@ -113,7 +98,6 @@ def _unmarked_candidates(
 
 
 def _adopt(entry: DesiredEntry, file: LiveFile, copies: Sequence[OwnedFile], context: FileContext) -> FileChange:
-    """One write adds the mark and sets the manifest's attributes; the content stays as it is."""
     change = FileChange(
         store=context.store.key,
         key=entry.key,
@@ -126,9 +110,9 @@ def _adopt(entry: DesiredEntry, file: LiveFile, copies: Sequence[OwnedFile], con
         preserve=preserved_attributes(file.attributes, context.ignore),
         detail="" if entry.file.file_id else "matched by name and size; its content was not compared",
     )
-    if not context.plan.capabilities.attribute_updates:
-        return as_impossible(change, "the service cannot change attributes in place, so it cannot be marked")
-    return within_limits(change)
+    if context.plan.capabilities.attribute_updates:
+        return within_limits(change)
+    return as_impossible(change, "the service cannot change attributes in place, so it cannot be marked")
 
 
 def _refuse_attached(entry: DesiredEntry, classified: ClassifiedFiles, context: FileContext) -> tuple[FileChange, ...]:
@@ -141,8 +125,5 @@ def _refuse_attached(entry: DesiredEntry, classified: ClassifiedFiles, context: 
         if any(file.id == file_id for file in files):
             refusal = replace(refusal, reasons=(Reason.OTHER_OWNER,))
             return (as_impossible(refusal, f"{file_id} is attached by {owner} already"),)
-    for copies in classified.ours.values():
-        for copy in copies:
-            if copy.id == file_id:
-                return (as_impossible(refusal, f"{file_id} is attached as {copy.key} already"),)
-    return ()
+    keys = (copy.key for copies in classified.ours.values() for copy in copies if copy.id == file_id)
+    return tuple(as_impossible(refusal, f"{file_id} is attached as {key} already") for key in keys)

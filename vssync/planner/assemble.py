@@ -1,40 +1,26 @@
-"""Decides what to do: the manifest resolved on one side, one complete reading of the service on the other.
-
-Values in, values out: it reads no clock, file or network, and the same inputs in any order give the same plan.
-`find_stores` matches the stores, `decide_store` decides about each, `store_files` about what is in it (`decide_file`
-about a key with copies, `adopt` about one without), and `reuse` looks across stores.
-"""
+"""Decides what to do, from the resolved manifest and one complete reading of the service: values in, values out."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from vssync.errors import VssyncError
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import NEEDS_ATTRIBUTES, StoreMark
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
-from vssync.model.state import (
-    Attributes,
-    Capabilities,
-    Contents,
-    Desired,
-    DesiredStore,
-    LiveStore,
-    Snapshot,
-    StoreStatus,
-)
+from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, Snapshot
+from vssync.planner import store_files
 from vssync.planner.addresses import Scope
 from vssync.planner.batches import decide_batches
-from vssync.planner.classify import DesiredEntry, classify_files, desired_entries
+from vssync.planner.classify import ClassifiedFiles, DesiredEntry, classify_files, desired_entries
 from vssync.planner.context import FileContext, PlanContext
 from vssync.planner.decide_file import retry_after_cancel
 from vssync.planner.decide_store import StoreDecision, decide_store, delete_store
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards
-from vssync.planner.reuse import share_uploads
-from vssync.planner.store_files import StoreDraft, delete_copies, draft_files, sort_changes, undecided
+from vssync.planner.store_files import StoreDraft
 
 _COMMON = Capabilities()
 _UNMARKABLE = (
@@ -52,12 +38,9 @@ def make_plan(
 ) -> Plan:
     """The plan that makes the live state what the manifest says, with the guards' refusals in it.
 
-    The snapshot holds the contents of every store in `match_stores(...).wanted_ids`; `already_replaced` are files,
-    by store and key, whose `--replace` was done by an earlier apply of the same saved plan.
-
-    Raises Refused for a store of another owner and for two live stores of ours with one key, UsageProblem for an
-    address that matches nothing, VssyncError for a mark that a newer version wrote, and for a service where no file can
-    carry one.
+    The snapshot holds the contents of `match_stores(...).wanted_ids`; `already_replaced` are files, by store and key,
+    whose `--replace` was done by an earlier apply of the same saved plan. Raises Refused for a store of another owner
+    and for two of ours with one key, UsageProblem for an address that matches nothing, VssyncError for a newer mark.
     """
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
@@ -66,7 +49,7 @@ def make_plan(
     context = PlanContext(desired.owner, options, capabilities, scope, snapshot)
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
-    drafts = share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
+    drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
     _check_addresses(desired, drafts, context)
     planned = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
     planned += _plan_undeclared(matches, decisions, context)
@@ -76,9 +59,9 @@ def make_plan(
 
 def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
     file_context = FileContext(context, store)
-    if decision.is_held:
-        return undecided(file_context)
-    return draft_files(_contents_of(decision, context), file_context)
+    if decision.is_held:  # nothing can be said about its files yet
+        return StoreDraft(file_context, desired_entries(store), ClassifiedFiles({}, (), {}))
+    return store_files.draft_files(_contents_of(decision, context), file_context)
 
 
 def _check_addresses(desired: Desired, drafts: tuple[StoreDraft, ...], context: PlanContext) -> None:
@@ -95,24 +78,23 @@ def _check_addresses(desired: Desired, drafts: tuple[StoreDraft, ...], context: 
     scope.check_addresses(keys)
 
 
-_NOTHING = Contents()
-
-
 def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
     """The files and batches that a plan of the store looks at: none of one that is new, or that may not be touched."""
     if decision.live is None or decision.is_new or decision.is_held:
-        return _NOTHING
+        return Contents()
     return context.snapshot.contents[decision.live.id]
 
 
 def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StorePlan:
-    """The plan of a store that the manifest declares."""
     store = draft.context.store
     contents = _contents_of(decision, context)
-    batches = decide_batches(draft, decision.live, contents)
+    batches, batch_notes, recalled = decide_batches(draft, decision.live, contents)
     change = decision.change
     if change and change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
         change = None
+    leftovers = () if context.options.allow_store_deletes else decision.leftovers
+    unused = "carries the same mark and is not in use; --allow-store-deletes removes it"
+    leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{live.id} {unused}") for live in leftovers)
     return StorePlan(
         key=store.key,
         name=store.name,
@@ -120,11 +102,10 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         desired=store.settings,
         change=change,
         files=tuple(
-            retry_after_cancel(file) if file.keep and file.keep.id in batches.recalled else file
-            for file in draft.changes
+            retry_after_cancel(file) if file.keep and file.keep.id in recalled else file for file in draft.changes
         ),
-        batches=batches.changes,
-        notes=(*decision.notes, *_leftover_notes(decision, context), *draft.notes, *batches.notes),
+        batches=tuple(batches),
+        notes=(*decision.notes, *leftover_notes, *draft.notes, *batch_notes),
         unchanged=draft.unchanged,
         owned=len(draft.classified.ours),
         live=decision.live.counts.total if decision.live and decision.is_held else len(contents.files),
@@ -136,46 +117,36 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
 
 def _plan_undeclared(
     matches: StoreMatches, decisions: Mapping[str, StoreDecision], context: PlanContext
-) -> list[StorePlan]:
+) -> Iterator[StorePlan]:
     """The plans of stores of ours that the manifest does not declare.
 
     Several of one key are told apart by id; those beside a store in use are only notes until deleting is allowed.
     """
-    undeclared = [(key, live, key in decisions) for key, live in matches.undeclared]
+    undeclared = list(matches.undeclared)
     if context.options.allow_store_deletes:
-        undeclared += [(key, live, True) for key, decision in decisions.items() for live in decision.leftovers]
-    plans: list[StorePlan] = []
-    for key, live, is_beside in undeclared:
-        is_ambiguous = is_beside or any(plan.key == key for plan in plans)
-        plans.append(_plan_undeclared_store(key, f"{key}@{live.id}" if is_ambiguous else key, live, context))
-    return plans
-
-
-def _plan_undeclared_store(key: str, shown: str, live: LiveStore, context: PlanContext) -> StorePlan:
-    contents = _NOTHING if live.status is StoreStatus.EXPIRED else context.snapshot.contents[live.id]
-    classified = classify_files(contents.files, (context.owner,), shown)
-    others = len(contents.files) - len(classified.our_ids)
-    change = delete_store(live, others, contents, context.options) if context.scope.includes_all_files(key) else None
-    copies_by_key = (*classified.ours.values(), *([copy] for copy in classified.provisional))
-    is_deleted = change is not None and change.action is Action.DELETE
-    return StorePlan(
-        key=shown,
-        name=live.name,
-        id=live.id,
-        change=change,
-        files=sort_changes(delete_copies(shown, copies) for copies in copies_by_key) if is_deleted else (),
-        notes=() if change else (Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=live.id),),
-        owned=len(classified.ours),
-        live=len(contents.files),
-        unlisted=contents.unlisted,
-    )
-
-
-def _leftover_notes(decision: StoreDecision, context: PlanContext) -> tuple[Note, ...]:
-    if context.options.allow_store_deletes:
-        return ()
-    why = "carries the same mark and is not in use; --allow-store-deletes removes it"
-    return tuple(Note(NoteKind.LEFT_STORE, detail=f"{live.id} {why}") for live in decision.leftovers)
+        undeclared += [(key, live) for key, decision in decisions.items() for live in decision.leftovers]
+    taken = set(decisions)
+    for key, live in undeclared:
+        shown = f"{key}@{live.id}" if key in taken else key
+        taken.add(shown)
+        contents = Contents() if live.is_expired else context.snapshot.contents[live.id]
+        classified = classify_files(contents.files, (context.owner,), shown)
+        others = len(contents.files) - len(classified.our_ids)
+        in_scope = context.scope.includes_all_files(key)
+        change = delete_store(live, others, contents, context.options) if in_scope else None
+        copies_by_key = (*classified.ours.values(), *([copy] for copy in classified.provisional))
+        leaving = copies_by_key if change and change.action is Action.DELETE else ()
+        yield StorePlan(
+            key=shown,
+            name=live.name,
+            id=live.id,
+            change=change,
+            files=store_files.sort_changes(store_files.delete_copies(shown, copies) for copies in leaving),
+            notes=() if change else (Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=live.id),),
+            owned=len(classified.ours),
+            live=len(contents.files),
+            unlisted=contents.unlisted,
+        )
 
 
 def digest_of(store: DesiredStore) -> str:
@@ -186,15 +157,11 @@ def digest_of(store: DesiredStore) -> str:
 def content_digest(entries: tuple[DesiredEntry, ...]) -> str:
     """64 hex digits of SHA-256 over one line a file: key, content, File id if declared, attributes, chunking."""
     digests_by_id: dict[int, str] = {}  # equal maps are mostly one object, so the work is done once
-
-    def digest(attributes: Attributes) -> str:
-        if id(attributes) not in digests_by_id:
-            digests_by_id[id(attributes)] = attributes_digest(attributes)
-        return digests_by_id[id(attributes)]
-
     total = hashlib.sha256()
     for entry in entries:
-        attributes = digest(entry.file.attributes)
-        line = f"{entry.digest};{entry.content};{entry.file.file_id};{attributes};{entry.chunking}\n"
-        total.update(line.encode())
+        attributes = entry.file.attributes
+        if id(attributes) not in digests_by_id:
+            digests_by_id[id(attributes)] = attributes_digest(attributes)
+        values = (entry.digest, entry.content, entry.file.file_id, digests_by_id[id(attributes)], entry.chunking)
+        total.update(f"{';'.join(values)}\n".encode())
     return total.hexdigest()

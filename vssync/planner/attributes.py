@@ -1,7 +1,4 @@
-"""Compares the attributes a copy has with those it should have, and says who changed what.
-
-Where live differs from what the mark says was sent, somebody else changed it; where desired does, the manifest changed.
-"""
+"""Compares the attributes a copy has with those it should have, and says who changed what."""
 
 from __future__ import annotations
 

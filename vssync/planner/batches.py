@@ -1,13 +1,8 @@
-"""Batches as part of a plan: what to do about live ones, and how new ones are cut.
-
-A live batch is ours when the store's note names it or every file in it carries our mark. Any other is shown, never
-cancelled and never waited for.
-"""
+"""Batches as part of a plan: what to do about live ones, and how new ones are cut."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from vssync.model.marks import read_batch_note
@@ -18,27 +13,22 @@ from vssync.planner.store_files import StoreDraft
 Put = TypeVar("Put")
 
 
-@dataclass(frozen=True, slots=True)
-class BatchDecisions:
-    """What to do about a store's live batches; `recalled` are wanted files that a cancelled batch was at work on."""
-
-    changes: tuple[BatchChange, ...] = ()
-    notes: tuple[Note, ...] = ()
-    recalled: frozenset[str] = frozenset()
-
-
 def partition(changes: Sequence[Put], size: int) -> tuple[tuple[Put, ...], ...]:
     """Cut changes, in their order, into batches of at most `size`."""
     return tuple(tuple(changes[start : start + size]) for start in range(0, len(changes), size))
 
 
-def decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents) -> BatchDecisions:
-    """Wait for, cancel, or leave alone each unfinished batch, oldest first; none unless the whole store is in scope.
+def decide_batches(
+    draft: StoreDraft, live: LiveStore | None, contents: Contents
+) -> tuple[list[BatchChange], list[Note], set[str]]:
+    """Changes and notes for unfinished batches, oldest first, and the wanted files that a cancelled one was at work on.
 
+    None unless the whole store is in scope. A batch is ours when the store's note names it or every file in it carries
+    our mark; any other is shown, never cancelled and never waited for.
     Cancelling pays when most of what is left would only be removed again, and nothing that is wanted is lost.
     """
     if live is None or not draft.context.plan.scope.includes_all_files(draft.context.store.key):
-        return BatchDecisions()
+        return [], [], set()
     noted, ours = read_batch_note(live.metadata), draft.classified.our_ids
     statuses = {file.id: file.status for file in contents.files}
     awaited = {change.keep.id for change in draft.changes if change.action is Action.AWAIT and change.keep}
@@ -67,5 +57,6 @@ def decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents
             unwanted=tuple(sorted({dropped[file_id] for file_id in unwanted})),
         )
         changes.append(change)
-        recalled |= unfinished & awaited if cancel else set()
-    return BatchDecisions(tuple(changes), tuple(notes), frozenset(recalled))
+        if cancel:
+            recalled |= unfinished & awaited
+    return changes, notes, recalled

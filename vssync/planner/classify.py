@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from vssync.errors import VssyncError
 from vssync.model.digests import chunking_digest
-from vssync.model.marks import KEY, Mark, UnreadableMark, key_digest
+from vssync.model.marks import KEY, Mark, key_digest
 from vssync.model.plan import Copy
 from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
 
@@ -101,16 +101,13 @@ def desired_entries(store: DesiredStore) -> tuple[DesiredEntry, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedFiles:
-    """All files of a store: ours by key digest, each list oldest first; those without a mark; others' by owner.
+    """All files of a store."""
 
-    `provisional` are ours too, attached and not yet marked for a key; `attached` are the ids of all of them.
-    """
-
-    ours: dict[str, list[OwnedFile]]
-    unmarked: tuple[LiveFile, ...]
-    foreign: dict[str, list[LiveFile]]
-    provisional: tuple[OwnedFile, ...] = ()
-    attached: frozenset[str] = frozenset()
+    ours: dict[str, list[OwnedFile]]  # by key digest, each list oldest first
+    unmarked: tuple[LiveFile, ...]  # without a mark
+    foreign: dict[str, list[LiveFile]]  # others', by owner
+    provisional: tuple[OwnedFile, ...] = ()  # ours, attached and not yet marked for a key
+    attached: frozenset[str] = frozenset()  # the ids of all of them
 
     @property
     def our_ids(self) -> set[str]:
@@ -128,7 +125,9 @@ def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store: str)
     for file in files:
         mark = file.mark
         if not isinstance(mark, Mark):
-            _refuse_newer(mark, file, store)
+            if mark and mark.version:
+                newer = f"has version {mark.version}, which a newer vssync wrote"
+                raise VssyncError(f"{store}: the mark of file {file.id} {newer}. Upgrade vssync.")
             unmarked.append(file)
         elif mark.owner in owners and mark.is_provisional:
             provisional.append(OwnedFile(file, mark))
@@ -137,8 +136,7 @@ def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store: str)
         else:
             foreign.setdefault(mark.owner, []).append(file)
     for copies in ours.values():
-        if len(copies) > 1:
-            copies.sort(key=lambda copy: age(copy.file))
+        copies.sort(key=lambda copy: age(copy.file))
     unkeyed = tuple(sorted(provisional, key=lambda copy: age(copy.file)))
     return ClassifiedFiles(
         ours, tuple(sorted(unmarked, key=age)), foreign, unkeyed, frozenset(file.id for file in files)
@@ -148,9 +146,3 @@ def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store: str)
 def age(file: LiveFile) -> tuple[int, str]:
     """The order of copies: the newest is the largest."""
     return file.created_at, file.id
-
-
-def _refuse_newer(mark: UnreadableMark | None, file: LiveFile, store: str) -> None:
-    if mark and mark.version:
-        newer = f"has version {mark.version}, which a newer vssync wrote"
-        raise VssyncError(f"{store}: the mark of file {file.id} {newer}. Upgrade vssync.")

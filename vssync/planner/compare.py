@@ -1,7 +1,4 @@
-"""Two environments of one manifest side by side: which stores, settings and files differ, and which hold the same.
-
-Both sides are desired states: no service is asked. Values in, values and strings out.
-"""
+"""Two environments of one manifest side by side: which stores, settings and files differ, and which hold the same."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any
 
 from vssync.model.digests import normalise_attributes, values_equal
 from vssync.model.plan import FieldChange
-from vssync.model.state import Desired, DesiredFile, DesiredStore, Limit, Scalar
+from vssync.model.state import Desired, DesiredFile, DesiredStore, Scalar
 from vssync.planner.assemble import digest_of
 
 Fields = tuple[FieldChange, ...]
@@ -78,32 +75,28 @@ def _compare_stores(key: str, left: DesiredStore | None, right: DesiredStore | N
 
 
 def _setting_values(store: DesiredStore) -> dict[str, Any]:
-    """A store's settings, without its key."""
     settings = asdict(store.settings)
-    limits = {"max_delete": _limit_text(store.guards.max_delete), "max_replace": _limit_text(store.guards.max_replace)}
+    guards = (("max_delete", store.guards.max_delete), ("max_replace", store.guards.max_replace))
+    limits = {name: f"{limit.share * 100:g}%" if limit.count is None else limit.count for name, limit in guards}
     return {name: value for name, value in settings.items() if name != "key"} | {"guards": limits}
 
 
-def _limit_text(limit: Limit) -> Scalar:
-    return f"{limit.share * 100:g}%" if limit.count is None else limit.count
-
-
 def _compare_values(left: Mapping[str, Any], right: Mapping[str, Any]) -> Fields:
-    """Where two nested values differ, by dotted name."""
-    if left == right:
-        return ()
+    rows = find_differences(left, right) if left != right else []
+    return tuple(FieldChange(name, _as_scalar(before), _as_scalar(after)) for name, before, after in rows)
+
+
+def find_differences(left: object, right: object) -> list[tuple[str, object, object]]:
+    """The places where two nested values differ, by dotted name, and what each holds there."""
     from deepdiff import DeepDiff  # takes longer to import than most manifests to compare
 
     tree = DeepDiff(left, right, view="tree")
     levels = [level for kind in tree.values() for level in kind]
     rows = [(".".join(map(str, level.path(output_format="list"))), level.t1, level.t2) for level in levels]
-    return tuple(
-        FieldChange(name, _as_scalar(before), _as_scalar(after))
-        for name, before, after in sorted(rows, key=itemgetter(0))
-    )
+    return sorted(rows, key=itemgetter(0))
 
 
-def _as_scalar(value: Any) -> Scalar | None:
+def _as_scalar(value: object) -> Scalar | None:
     """A leaf as it is; a whole mapping or list as JSON, and None for what one side lacks."""
     if isinstance(value, str | int | float | bool):
         return value

@@ -1,4 +1,4 @@
-"""What decisions depend on beside the objects they are about."""
+"""What decisions depend on beside the objects they are about: the options, the scope, what is live."""
 
 from __future__ import annotations
 

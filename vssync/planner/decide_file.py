@@ -8,8 +8,6 @@ A copy is right when its content and chunking are the manifest's. The first row 
     a right dead one            the same File again; the newest completed one serves meanwhile
     a wrong completed one       replace it; it serves until the new copy is completed
     only wrong unusable ones    create; they go when the new copy is completed
-
-It knows nothing of other keys: moves, adoption and shared uploads are decided elsewhere.
 """
 
 from __future__ import annotations
@@ -21,12 +19,7 @@ from vssync.limits import MAX_PAIRS
 from vssync.model.marks import KEY
 from vssync.model.plan import Action, Copy, FieldChange, FileChange, Reason
 from vssync.model.state import FileStatus
-from vssync.planner.attributes import (
-    AttributeDifference,
-    attributes_equal,
-    compare_attributes,
-    preserved_attributes,
-)
+from vssync.planner.attributes import AttributeDifference, attributes_equal, compare_attributes, preserved_attributes
 from vssync.planner.classify import CopyState, DesiredEntry, OwnedFile
 from vssync.planner.context import FileContext
 
@@ -35,23 +28,17 @@ _FAILURE_REASONS = {FileStatus.FAILED: Reason.INGEST_FAILED, FileStatus.CANCELLE
 
 def decide_file(entry: DesiredEntry, copies: Sequence[OwnedFile], context: FileContext) -> tuple[FileChange, ...]:
     """The changes for a key and our copies of it, oldest first; none when everything is as it should be."""
-    if len(copies) == 1 and _is_unchanged(entry, copies[0], context):
-        return ()
+    if len(copies) == 1:  # a quick answer for the many keys that need nothing
+        file, mark = copies[0].file, copies[0].mark
+        wanted = (entry.digest, entry.content, entry.chunking, context.plan.owner)
+        if (
+            file.status is FileStatus.COMPLETED
+            and (mark.key, mark.content, mark.chunking, mark.owner) == wanted
+            and not (entry.file.file_id or context.plan.scope.replaced)
+            and attributes_equal(entry.file, file.attributes, context.ignore)
+        ):
+            return ()
     return _KeyDecision(entry, copies, context).decide()
-
-
-def _is_unchanged(entry: DesiredEntry, copy: OwnedFile, context: FileContext) -> bool:
-    """The quick answer for the many keys that need nothing; False only means to look closer."""
-    mark = copy.mark
-    return (
-        copy.file.status is FileStatus.COMPLETED
-        and mark.content == entry.content
-        and mark.chunking == entry.chunking
-        and mark.key == entry.digest
-        and mark.owner == context.plan.owner
-        and not (entry.file.file_id or context.plan.scope.replaced)
-        and attributes_equal(entry.file, copy.file.attributes, context.ignore)
-    )
 
 
 def newest_copy(copies: Sequence[OwnedFile], state: CopyState, now: int) -> OwnedFile | None:
@@ -94,8 +81,6 @@ def within_limits(change: FileChange) -> FileChange:
 
 @dataclass(frozen=True, slots=True)
 class _KeyDecision:
-    """One desired key and all our copies of it."""
-
     entry: DesiredEntry
     copies: Sequence[OwnedFile]
     context: FileContext
@@ -105,7 +90,10 @@ class _KeyDecision:
         right = [copy for copy in self.copies if self.entry.matches(copy)]
         busy = self._newest(right, CopyState.BUSY)
         if self.copies and self.context.is_replace_requested(self.entry.key):
-            return (self._await_copy(busy) if busy else self._force_replace(),)
+            if busy:
+                return (self._await_copy(busy),)
+            change = self._new_copy(Action.REPLACE, Reason.REQUESTED)
+            return (self._with_attributes(change, self._newest(self.copies, CopyState.OK)),)
         if current := self._newest(right, CopyState.OK):
             return self._keep(current)
         if busy:
@@ -113,7 +101,9 @@ class _KeyDecision:
         if not self.context.plan.options.retry_failed and any(copy.refused for copy in right):
             return self._refuse(next(copy for copy in reversed(right) if copy.refused))
         if dead := self._newest(right, CopyState.DEAD):
-            return (self._retry_ingestion(dead),)
+            reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
+            change = self._new_copy(Action.REPLACE, reason, reuse=dead)
+            return (replace(change, tries=dead.mark.tries + 1, detail=_failure_text(dead)),)
         if serving := self._newest(self.copies, CopyState.OK):
             return (self._replace(serving),)
         return (self._new_copy(Action.CREATE, Reason.MISSING),)
@@ -125,7 +115,6 @@ class _KeyDecision:
         return FileChange(self.context.store.key, self.entry.key, action, reasons, self.entry.file)
 
     def _keep(self, current: OwnedFile) -> tuple[FileChange, ...]:
-        """A right completed copy stays."""
         others = tuple(copy.evidence for copy in self.copies if copy is not current)
         change = self._update_attributes(current)
         if change and change.action is not Action.REFUSE:
@@ -183,17 +172,6 @@ class _KeyDecision:
         )
         others = tuple(copy.evidence for copy in self.copies if copy is not refused and copy is not serving)
         return (change, self._delete_superseded(serving, others)) if others else (change,)
-
-    def _retry_ingestion(self, dead: OwnedFile) -> FileChange:
-        """Ingests the same File again: only its ingestion failed."""
-        reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
-        change = self._new_copy(Action.REPLACE, reason, reuse=dead)
-        return replace(change, tries=dead.mark.tries + 1, detail=_failure_text(dead))
-
-    def _force_replace(self) -> FileChange:
-        """A new copy because `--replace` asks for it."""
-        change = self._new_copy(Action.REPLACE, Reason.REQUESTED)
-        return self._with_attributes(change, self._newest(self.copies, CopyState.OK))
 
     def _replace(self, serving: OwnedFile) -> FileChange:
         """A File attaches once per store, so new chunking for the same bytes needs another upload or a gap."""

@@ -1,7 +1,4 @@
-"""What to do about a store itself: its existence, its owner, its settings. Files are decided elsewhere.
-
-A decision also says whether the store's files may be planned at all.
-"""
+"""What to do about a store itself: its existence, its owner, its settings, and whether its files may be planned."""
 
 from __future__ import annotations
 
@@ -17,30 +14,21 @@ from vssync.model.state import Contents, DesiredStore, FileStatus, LiveStore, Sc
 from vssync.planner.context import PlanContext
 from vssync.planner.find_stores import StoreMatch
 
-PROTECTED = "true"
-
 
 @dataclass(frozen=True, slots=True)
 class StoreDecision:
-    """What to do about one desired store.
+    """What to do about one desired store."""
 
-    `live` is the store it is about, `is_new` whether its files start from nothing, `is_held` that none may be planned.
-    `leftovers` are other stores with the same mark.
-    """
-
-    live: LiveStore | None = None
+    live: LiveStore | None = None  # the store it is about
     change: StoreChange | None = None
     notes: tuple[Note, ...] = ()
-    leftovers: tuple[LiveStore, ...] = ()
-    is_new: bool = False
-    is_held: bool = False
+    leftovers: tuple[LiveStore, ...] = ()  # other stores with the same mark
+    is_new: bool = False  # its files start from nothing
+    is_held: bool = False  # none of its files may be planned
 
 
 def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
-    """What becomes of a desired store.
-
-    Raises Refused when two live stores with files carry its mark.
-    """
+    """What becomes of a desired store. Raises Refused when two live stores with files carry its mark."""
     if len(match.live) > 1 and match.by_name:
         ids = ", ".join(live.id for live in match.live)
         detail = f"several stores are named {store.name}: {ids}; choose one with `id:`"
@@ -66,48 +54,33 @@ def delete_store(live: LiveStore, others: int, contents: Contents, options: Opti
     if live.metadata.get(STORE_PROTECT):
         return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.PROTECTED), detail="it is protected")
     if others + contents.unlisted > (options.delete_unmanaged or 0):
+        listed, unlisted = len(contents.files), contents.unlisted
+        way_out = f"--delete-unmanaged {others + unlisted}"
+        texts = [f"{others:,} files in it are not ours"] if others or not unlisted else []
+        if unlisted:
+            counted = f"the service counts {listed + unlisted:,} files in it and lists {listed:,}"
+            texts.append(f"{counted}, so {unlisted:,} more may not be ours")
+            way_out = f"try again later, or {way_out}"
         reasons = (Reason.NOT_IN_MANIFEST, Reason.NOT_ALLOWED)
-        return StoreChange(Action.REFUSE, reasons, detail=_others_files_text(others, contents))
+        return StoreChange(Action.REFUSE, reasons, detail=f"{', and '.join(texts)}: {way_out}")
     return StoreChange(Action.DELETE, (Reason.NOT_IN_MANIFEST,))
 
 
-def _others_files_text(others: int, contents: Contents) -> str:
-    way_out = f"--delete-unmanaged {others + contents.unlisted}"
-    listed = f"{others:,} files in it are not ours"
-    if not contents.unlisted:
-        return f"{listed}: {way_out}"
-    listed_count, unlisted = len(contents.files), contents.unlisted
-    short = (
-        f"the service counts {listed_count + unlisted:,} files in it and lists {listed_count:,}, "
-        f"so {unlisted:,} more may not be ours: "
-        f"try again later, or {way_out}"
+def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
+    completed, contents = FileStatus.COMPLETED, context.snapshot.contents
+    used = (
+        match.live
+        if len(match.live) == 1
+        else tuple(live for live in match.live if any(file.status is completed for file in contents[live.id].files))
     )
-    return f"{listed}, and {short}" if others else short
-
-
-def _choose_live(store: DesiredStore, live: tuple[LiveStore, ...], context: PlanContext) -> list[LiveStore]:
-    """Of several stores with our mark, the one with files, else the newest; then the leftovers of lost replies."""
-    if len(live) == 1:
-        return list(live)
-    contents = context.snapshot.contents
-    used = [
-        candidate
-        for candidate in live
-        if any(file.status is FileStatus.COMPLETED for file in contents[candidate.id].files)
-    ]
     if len(used) > 1:
-        names = " and ".join(f"{candidate.name} ({candidate.id})" for candidate in used)
+        names = " and ".join(f"{live.name} ({live.id})" for live in used)
         raise Refused(
             f"{store.key}: several live stores with files carry its mark: {names}. "
             f"Pin the right one with `id:`; the others are then stores that left the manifest."
         )
-    chosen = used[0] if used else live[-1]
-    return [chosen, *(candidate for candidate in live if candidate is not chosen)]
-
-
-def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
-    live, *others = _choose_live(store, match.live, context)
-    leftovers = (*others, *match.expired)
+    live = used[0] if used else match.live[-1]
+    leftovers = (*(other for other in match.live if other is not live), *match.expired)  # of lost replies
     if store.external:
         return StoreDecision(live)
     if match.by_name and not context.options.adopt:
@@ -144,7 +117,6 @@ def _replace_expired(store: DesiredStore, match: StoreMatch, context: PlanContex
 
 
 def _new_store(decision: StoreDecision, context: PlanContext) -> StoreDecision:
-    """The decision to create a store; refused where the service creates none."""
     if context.capabilities.store_creates or decision.change is None:
         return decision
     reasons = (*decision.change.reasons, Reason.IMPOSSIBLE)
@@ -164,19 +136,15 @@ def _update_settings(store: DesiredStore, live: LiveStore, context: PlanContext)
     if not fields and metadata == dict(live.metadata):
         return None
     is_ours = mark is not None and mark.owner == context.owner
-    change = StoreChange(
-        Action.UPDATE if is_ours else Action.ADOPT, _update_reasons(store, live, mark, context.owner), fields, metadata
-    )
+    reasons = _update_reasons(store, live, mark, context.owner)
     if not context.capabilities.store_updates:
         way_out = "undo the change" if is_ours else "declare the store `external`"
-        return _as_impossible(change, f"the service cannot change a store in place; {way_out}")
-    if len(metadata) > MAX_PAIRS:
-        return _as_impossible(change, f"its metadata would have {len(metadata)} keys; {MAX_PAIRS} fit")
-    return change
-
-
-def _as_impossible(change: StoreChange, detail: str) -> StoreChange:
-    return StoreChange(Action.REFUSE, (*change.reasons, Reason.IMPOSSIBLE), change.fields, detail=detail)
+        impossible = f"the service cannot change a store in place; {way_out}"
+    elif len(metadata) > MAX_PAIRS:
+        impossible = f"its metadata would have {len(metadata)} keys; {MAX_PAIRS} fit"
+    else:
+        return StoreChange(Action.UPDATE if is_ours else Action.ADOPT, reasons, fields, metadata)
+    return StoreChange(Action.REFUSE, (*reasons, Reason.IMPOSSIBLE), fields, detail=impossible)
 
 
 def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None, owner: str) -> tuple[Reason, ...]:
@@ -186,32 +154,26 @@ def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None
         return (Reason.OTHER_OWNER,)
     desired = store_mark_for(owner, store)
     protected = bool(live.metadata.get(STORE_PROTECT))
+    ours = {name: value for name, value in live.metadata.items() if mark.set_by_us(name)}
     causes = {
         Reason.MOVED: mark.key != store.key,
         Reason.SETTINGS_CHANGED: replace(mark, key=store.key) != desired or protected != store.protect,
-        Reason.DRIFTED: _has_drifted(live, mark),
+        Reason.DRIFTED: settings_digest(live.name, ours, live.expires_after_days) != mark.settings,
     }
     return tuple(reason for reason, holds in causes.items() if holds)
-
-
-def _has_drifted(live: LiveStore, mark: StoreMark) -> bool:
-    """Whether somebody changed what the last apply set."""
-    ours = {name: value for name, value in live.metadata.items() if mark.set_by_us(name)}
-    return settings_digest(live.name, ours, live.expires_after_days) != mark.settings
 
 
 def _merge_metadata(store: DesiredStore, live: Mapping[str, str], mark: StoreMark | None, owner: str) -> dict[str, str]:
     """The whole map to send: live merged with ours, without keys that an earlier apply set and nobody wants."""
     dropped = {name for name in live if mark and mark.set_by_us(name) and name not in store.metadata}
     others = {name: value for name, value in live.items() if name not in dropped and name != STORE_PROTECT}
-    protect = {STORE_PROTECT: live.get(STORE_PROTECT) or PROTECTED} if store.protect else {}
+    protect = {STORE_PROTECT: live.get(STORE_PROTECT) or "true"} if store.protect else {}
     return {**others, **store.metadata, **protect, STORE_OWNER: str(store_mark_for(owner, store))}
 
 
 def _changed_settings(
     store: DesiredStore, live: LiveStore, metadata: Mapping[str, str], mark: StoreMark | None
 ) -> tuple[FieldChange, ...]:
-    """The settings that differ, by name, as a plan shows them."""
     pairs: dict[str, tuple[Scalar | None, Scalar | None]] = {
         "name": (live.name, store.name),
         "expires_after": (live.expires_after_days, store.expires_after_days),
@@ -228,12 +190,6 @@ def _changed_settings(
         for name, (before, after) in pairs.items()
         if before != after
     )
-
-
-def _description(store: DesiredStore, live: LiveStore) -> tuple[Note, ...]:
-    if not store.description or store.description == live.description:
-        return ()
-    return (Note(NoteKind.DESCRIPTION, detail=f'live "{live.description}", wanted "{store.description}"'),)
 
 
 def _mark_of(live: LiveStore) -> StoreMark | None:

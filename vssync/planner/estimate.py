@@ -1,7 +1,4 @@
-"""The numbers of a plan: how many changes it makes, and what carrying them out costs.
-
-Estimates for whoever approves a plan. They decide nothing about what is done or how.
-"""
+"""The numbers of a plan, for whoever approves it: how many changes it makes, and what carrying them out costs."""
 
 from __future__ import annotations
 
@@ -53,25 +50,25 @@ def count_store_changes(*stores: StorePlan) -> Counts:
 
 def estimate_cost(plan: Plan) -> Cost:
     """What carrying out a plan takes, under the limits of its provider."""
-    sent = _count_uploads(plan)
-    uploads = sent.total()
-    capabilities = plan.service.declared_capabilities
-    return Cost(
-        bytes=sum(size * times for (*_, size), times in sent.items()),
-        uploads=uploads,
-        batches=0 if capabilities.one_by_one else sum(count_new_batches(store) for store in plan.stores),
-        requests=uploads + sum(_count_requests(store, capabilities) for store in plan.stores),
-        seconds=_limited_seconds(plan, uploads, capabilities),
-    )
-
-
-def _count_uploads(plan: Plan) -> Counter[tuple[str, str, int]]:
-    """Uploads by bytes, upload name and size: what several stores want goes out as often as one of them needs it."""
-    sent = Counter[tuple[str, str, int]]()
+    sent = Counter[tuple[str, str, int]]()  # what several stores want goes out as often as one of them needs it
     for store in plan.stores:
         files = (change.desired for change in store.files if change.desired and upload_size(change) is not None)
         sent |= Counter((file.sha256, file.filename, file.size) for file in files)
-    return sent
+    uploads = sent.total()
+    capabilities = plan.service.declared_capabilities
+    attached = [count_puts(store) for store in plan.stores]
+    batches = [count_new_batches(store) for store in plan.stores]
+    attaches = attached if capabilities.one_by_one else batches
+    needed = {Bucket.UPLOADS: uploads, Bucket.FILES: sum(attached), Bucket.ATTACHES: max(attaches, default=0)}
+    provider = PROVIDERS.get(plan.service.provider)
+    rates = provider.rates if provider else {}
+    return Cost(
+        bytes=sum(size * times for (*_, size), times in sent.items()),
+        uploads=uploads,
+        batches=0 if capabilities.one_by_one else sum(batches),
+        requests=uploads + sum(_count_requests(store, capabilities) for store in plan.stores),
+        seconds=max((60 * needed.get(bucket, 0) / rate for bucket, rate in rates.items()), default=0.0),
+    )
 
 
 def upload_size(change: FileChange) -> int | None:
@@ -93,7 +90,6 @@ def count_new_batches(store: StorePlan) -> int:
 
 
 def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
-    """About how many requests a store takes, uploads aside."""
     attached = count_puts(store)
     attaches = count_new_batches(store) * _PER_BATCH + (0 if capabilities.batch_files else attached)
     if capabilities.one_by_one:
@@ -104,21 +100,5 @@ def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
     writes_store = store.change is not None and store.change.action is not Action.REFUSE
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
     listings = ceil(attached / PAGE_SIZE) + ceil(len(waiting) / PAGE_SIZE)
-    drops = _PER_DROP * sum(_count_drops(change) for change in store.files)
+    drops = _PER_DROP * sum(len(change.leaving_ids) for change in store.files)
     return attaches + listings + writes + drops + cancels * _PER_CANCEL + writes_store
-
-
-def _count_drops(change: FileChange) -> int:
-    """How many copies of a key go."""
-    replaced = change.keep if change.action is Action.REPLACE else None
-    return len({copy.id for copy in (*change.drop, replaced) if copy})
-
-
-def _limited_seconds(plan: Plan, uploads: int, capabilities: Capabilities) -> float:
-    """The time that the provider's limits ask for."""
-    provider = PROVIDERS.get(plan.service.provider)
-    attached = [count_puts(store) for store in plan.stores]
-    attaches = attached if capabilities.one_by_one else [count_new_batches(store) for store in plan.stores]
-    needed = {Bucket.UPLOADS: uploads, Bucket.FILES: sum(attached), Bucket.ATTACHES: max(attaches, default=0)}
-    rates = provider.rates if provider else {}
-    return max((60 * needed.get(bucket, 0) / rate for bucket, rate in rates.items()), default=0.0)

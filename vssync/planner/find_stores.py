@@ -1,8 +1,4 @@
-"""Which live store belongs to which store of the manifest: by pinned id, else by mark, else by name.
-
-It sees stores only, never their files, so that it can say whose files must be listed. It decides nothing that a
-listing could change: where several stores carry one mark, all are candidates.
-"""
+"""Which live store belongs to which store of the manifest: by pinned id, else by mark, else by name."""
 
 from __future__ import annotations
 
@@ -12,20 +8,17 @@ from dataclasses import dataclass, field
 from vssync.errors import Refused, VssyncError
 from vssync.model.marks import StoreMark, UnreadableMark
 from vssync.model.plan import Options
-from vssync.model.state import Desired, DesiredStore, LiveStore, StoreStatus
+from vssync.model.state import Desired, DesiredStore, LiveStore
 from vssync.planner.addresses import Scope
 
 
 @dataclass(frozen=True, slots=True)
 class StoreMatch:
-    """What fits one desired store, oldest first; `expired` only counts where nothing else fits.
-
-    With `by_name` the stores carry no mark of ours and have no more than the name in common.
-    """
+    """What fits one desired store, oldest first."""
 
     live: tuple[LiveStore, ...] = ()
-    expired: tuple[LiveStore, ...] = ()
-    by_name: bool = False
+    expired: tuple[LiveStore, ...] = ()  # these only count where nothing else fits
+    by_name: bool = False  # the stores carry no mark of ours and have no more than the name in common
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +37,12 @@ class StoreMatches:
     def wanted_ids(self) -> tuple[str, ...]:
         """The stores whose contents must be listed before planning, sorted. Expired ones cannot be."""
         matched = [store for match in self.by_key.values() for store in match.live]
-        undeclared = [store for _, store in self.undeclared if store.status is not StoreStatus.EXPIRED]
+        undeclared = [store for _, store in self.undeclared if not store.is_expired]
         return tuple(sorted({store.id for store in (*matched, *undeclared)}))
 
 
 def match_stores(desired: Desired, stores: tuple[LiveStore, ...], options: Options) -> StoreMatches:
-    """Match every store in scope.
+    """Match every store in scope, without a look at files; where several stores carry one mark, all are candidates.
 
     Raises Refused for a store of another owner and for two stores in one, VssyncError for a mark that a newer version
     wrote.
@@ -57,100 +50,67 @@ def match_stores(desired: Desired, stores: tuple[LiveStore, ...], options: Optio
     scope = Scope.of(options)
     for store in stores:
         _refuse_newer(store, desired.owner)
-    index = _LiveIndex.of(stores)
-    matcher = _StoreMatcher(desired, options, index, index.claimed_ids(desired))
+    matcher = _StoreMatcher(desired, options, stores)
     stores_by_key = sorted(desired.stores, key=lambda store: store.key)
     by_key = {store.key: matcher.match(store) for store in stores_by_key if scope.touches_store(store.key)}
-    _refuse_shared(by_key)
-    matched = {store.id for match in by_key.values() for store in (*match.live, *match.expired)}
-    undeclared = [(key, live) for key, live in matcher.find_undeclared() if scope.touches_store(key)]
-    return StoreMatches(by_key, tuple((key, live) for key, live in undeclared if live.id not in matched))
-
-
-def _refuse_shared(matches: Mapping[str, StoreMatch]) -> None:
-    """Raises Refused where two stores of the manifest match one live store: each would delete the other's files."""
     keys_by_id: dict[str, str] = {}
-    for key, match in matches.items():
-        for live in match.live:
-            if other := keys_by_id.get(live.id):
-                raise Refused(
-                    f"{other} and {key}: both are the live store {live.name} ({live.id}). "
-                    f"Give one of them another name, or another `id:`."
-                )
-            keys_by_id[live.id] = key
+    for key, live in ((key, live) for key, match in by_key.items() for live in match.live):
+        if other := keys_by_id.get(live.id):  # each would delete the other's files
+            raise Refused(
+                f"{other} and {key}: both are the live store {live.name} ({live.id}). "
+                f"Give one of them another name, or another `id:`."
+            )
+        keys_by_id[live.id] = key
+    matched = {store.id for match in by_key.values() for store in (*match.live, *match.expired)}
+    ours = [(key, live) for (owner, key), live in matcher.by_mark.items() if owner == desired.owner]
+    undeclared = [(key, live) for key, stores in sorted(ours) if scope.touches_store(key) for live in stores]
+    claimed = matched | matcher.claimed_ids
+    return StoreMatches(by_key, tuple((key, live) for key, live in undeclared if live.id not in claimed))
 
 
-@dataclass(frozen=True, slots=True)
-class _LiveIndex:
-    """The live stores by what they can be found by, each list oldest first."""
-
-    by_id: dict[str, LiveStore]
-    by_name: dict[str, list[LiveStore]]
-    by_mark: dict[tuple[str, str], list[LiveStore]]
-
-    @classmethod
-    def of(cls, stores: Iterable[LiveStore]) -> _LiveIndex:
-        index = cls({}, {}, {})
-        for store in sorted(stores, key=lambda store: (store.created_at, store.id)):
-            index.by_id[store.id] = store
-            index.by_name.setdefault(store.name, []).append(store)
-            if isinstance(mark := store.mark, StoreMark):
-                index.by_mark.setdefault((mark.owner, mark.key), []).append(store)
-        return index
-
-    def claimed_ids(self, desired: Desired) -> frozenset[str]:
-        """The ids that are pinned by, or marked as, some store of the manifest."""
-        pinned = {store.id for store in desired.stores if store.id}
-        keys = {key for store in desired.stores if not store.external for key in (store.key, *store.was)}
-        return frozenset(pinned | {store.id for key in keys for store in self.by_mark.get((desired.owner, key), ())})
-
-
-@dataclass(frozen=True, slots=True)
 class _StoreMatcher:
-    """Looks one desired store up; `claimed_ids` are live ids that a store may not claim by its name alone."""
+    """Looks desired stores up among the live ones; those that are pinned or marked are not found by name alone."""
 
-    desired: Desired
-    options: Options
-    index: _LiveIndex
-    claimed_ids: frozenset[str]
+    def __init__(self, desired: Desired, options: Options, stores: Iterable[LiveStore]) -> None:
+        self.desired, self.options = desired, options
+        self.by_id: dict[str, LiveStore] = {}
+        self.by_name: dict[str, list[LiveStore]] = {}
+        self.by_mark: dict[tuple[str, str], list[LiveStore]] = {}
+        for store in sorted(stores, key=lambda store: (store.created_at, store.id)):
+            self.by_id[store.id] = store
+            self.by_name.setdefault(store.name, []).append(store)
+            if isinstance(mark := store.mark, StoreMark):
+                self.by_mark.setdefault((mark.owner, mark.key), []).append(store)
+        self.pinned_ids = {store.id for store in desired.stores if store.id}
+        keys = {key for store in desired.stores if not store.external for key in (store.key, *store.was)}
+        marked = (store.id for key in keys for store in self.by_mark.get((desired.owner, key), ()))
+        self.claimed_ids = self.pinned_ids.union(marked)
 
     def match(self, store: DesiredStore) -> StoreMatch:
         if store.id:
-            return self._match_pinned(store)
-        named = self.index.by_name.get(store.name, [])
+            pinned = self.by_id.get(store.id)
+            if pinned and not store.external:
+                self._refuse_other_owner(store, pinned)
+            return _split_expired([pinned] if pinned else [])
+        named = self.by_name.get(store.name, [])
         if store.external:
             return _split_expired(named, by_name=True)
         for owner in filter(None, (self.desired.owner, self.options.adopt_from)):
             if marked := self._find_marked(owner, store):
                 return _split_expired(marked)
-        return self._match_named(store, [live for live in named if live.id not in self.claimed_ids])
-
-    def find_undeclared(self) -> list[tuple[str, LiveStore]]:
-        """Stores of ours under keys that the manifest does not declare, by key."""
-        ours = [(key, live) for (owner, key), live in self.index.by_mark.items() if owner == self.desired.owner]
-        return [(key, store) for key, live in sorted(ours) for store in live if store.id not in self.claimed_ids]
-
-    def _match_pinned(self, store: DesiredStore) -> StoreMatch:
-        live = self.index.by_id.get(store.id)
-        if live and not store.external:
-            self._refuse_other_owner(store, live)
-        return _split_expired([live] if live else [])
-
-    def _find_marked(self, owner: str, store: DesiredStore) -> list[LiveStore]:
-        """A former key counts only while no other store of the manifest has it."""
-        pinned = {other.id for other in self.desired.stores if other.id}
-        keys = {other.key for other in self.desired.stores}
-        former = [key for key in store.was if key not in keys]
-        marked = [live for key in (store.key, *former) for live in self.index.by_mark.get((owner, key), ())]
-        return [live for live in marked if live.id not in pinned]
-
-    def _match_named(self, store: DesiredStore, named: list[LiveStore]) -> StoreMatch:
-        usable = [live for live in named if live.status is not StoreStatus.EXPIRED]
+        usable = [live for live in named if live.id not in self.claimed_ids and not live.is_expired]
         free = [live for live in usable if self._owner_of(live) in ("", self.desired.owner)]
-        if not free and usable:
+        if usable and not free:
             self._refuse_other_owner(store, usable[0])
             return _split_expired([live for live in usable if self._owner_of(live) == self.options.adopt_from])
         return _split_expired(free, by_name=True)
+
+    def _find_marked(self, owner: str, store: DesiredStore) -> list[LiveStore]:
+        """A former key counts only while no other store of the manifest has it."""
+        keys = {other.key for other in self.desired.stores}
+        former = [key for key in store.was if key not in keys]
+        marked = [live for key in (store.key, *former) for live in self.by_mark.get((owner, key), ())]
+        return [live for live in marked if live.id not in self.pinned_ids]
 
     def _owner_of(self, live: LiveStore) -> str:
         """Whose a store is; empty when nobody's. Raises VssyncError when only a newer version can tell."""
@@ -178,6 +138,6 @@ def _refuse_newer(live: LiveStore, owner: str = "") -> None:
 
 
 def _split_expired(stores: list[LiveStore], *, by_name: bool = False) -> StoreMatch:
-    live = tuple(store for store in stores if store.status is not StoreStatus.EXPIRED)
-    expired = tuple(store for store in stores if store.status is StoreStatus.EXPIRED)
+    live = tuple(store for store in stores if not store.is_expired)
+    expired = tuple(store for store in stores if store.is_expired)
     return StoreMatch(live, expired, by_name)

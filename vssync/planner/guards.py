@@ -1,13 +1,10 @@
-"""Guards: how much a plan may delete or replace without a flag that allows more.
-
-They are part of planning, so that a reviewer sees a refusal before anybody applies. Each has a flag of its own.
-"""
+"""Guards: how much a plan may delete or replace without a flag that allows more; refusals are part of the plan."""
 
 from __future__ import annotations
 
 import shlex
 
-from vssync.model.plan import Action, FileChange, Options, Plan, Reason, Refusal, StorePlan
+from vssync.model.plan import Action, Plan, Reason, Refusal, StorePlan
 from vssync.model.state import FileStatus, Limit
 
 FEW = 10  # below that many files a share says nothing
@@ -50,17 +47,14 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
 
 def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
     limit = plan.options.max_replace or limit
-    count = sum(_replaces_unasked(change) for change in store.files)
+    unasked = [
+        change for change in store.files if change.action is Action.REPLACE and Reason.REQUESTED not in change.reasons
+    ]
+    count = sum(any(copy.status is FileStatus.COMPLETED for copy in change.drop) for change in unasked)
     if not _exceeds(limit, count, store):
         return []
     message = f"{_count_text(count, store)} would be replaced ({_share_text(count, store, limit)})."
     return [Refusal(message, store.key, _commands(store, plan, f"--max-replace {count}"))]
-
-
-def _replaces_unasked(change: FileChange) -> bool:
-    """Whether a copy that works is replaced, and nobody asked for it by `--replace`."""
-    works = any(copy.status is FileStatus.COMPLETED for copy in change.drop)
-    return change.action is Action.REPLACE and works and Reason.REQUESTED not in change.reasons
 
 
 def _exceeds(limit: Limit, count: int, store: StorePlan) -> bool:
@@ -84,14 +78,10 @@ def _share_text(count: int, store: StorePlan, limit: Limit | None) -> str:
     if limit is None:
         return f"{share:.0f}%"
     if limit.count is not None:
-        return f"{share:.0f}%, limit {_files_text(limit.count)}"
+        return f"{share:.0f}%, limit {limit.count:,} {'file' if limit.count == 1 else 'files'}"
     percent = _round_share(100 * limit.share)
     shown = next((text for digits in range(6) if float(text := f"{share:.{digits}f}") > percent), f"{share}")
     return f"{shown}%, limit {percent:g}%"
-
-
-def _files_text(count: int) -> str:
-    return f"{count:,} {'file' if count == 1 else 'files'}"
 
 
 def _commands(store: StorePlan, plan: Plan, flag: str = "") -> tuple[str, ...]:
@@ -101,12 +91,8 @@ def _commands(store: StorePlan, plan: Plan, flag: str = "") -> tuple[str, ...]:
     if any(other.key.partition("@")[0] != key for other in plan.stores):
         named[f"Only {key}?"] = f"--exclude {key}"
     width = max([14, *(len(name) + 2 for name in named)])
-    return tuple(f"{name:<{width}}{_plan_command(plan.options)} {flags}" for name, flags in named.items())
-
-
-def _plan_command(options: Options) -> str:
-    """The command that planned this, without what shaped it further."""
+    options = plan.options
     manifest = f" -f {shlex.quote(options.manifest)}" if options.manifest not in ("", ".") else ""
     env = f" -e {shlex.quote(options.env)}" if options.env else ""
     variables = "".join(f" --var {shlex.quote(f'{name}={value}')}" for name, value in options.variables)
-    return f"vssync plan{manifest}{env}{variables}"
+    return tuple(f"{name:<{width}}vssync plan{manifest}{env}{variables} {flags}" for name, flags in named.items())

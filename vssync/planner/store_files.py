@@ -1,4 +1,4 @@
-"""All files of one store: every desired key gets a decision, every other live file is deleted, kept or counted."""
+"""All files of a store: every desired key gets a decision, every other live file is deleted, kept or counted."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.model.digests import attributes_digest
-from vssync.model.marks import key_digest
+from vssync.model.marks import Origin, key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
 from vssync.model.state import Contents
 from vssync.planner.adopt import claim_missing
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedFile, classify_files, desired_entries
 from vssync.planner.context import FileContext
 from vssync.planner.decide_file import decide_file, newest_copy
+
+UploadForm = tuple[str, str]  # sha256, upload name
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +30,11 @@ class StoreDraft:
 
     @property
     def dropped(self) -> dict[str, str]:
-        """The key of every copy that goes, by File id."""
         return {copy.id: change.key for change in self.changes for copy in change.drop}
 
 
 def draft_files(contents: Contents, context: FileContext) -> StoreDraft:
-    """Decide about every file of a store.
-
-    Raises VssyncError for a mark that a newer version wrote.
-    """
+    """Decide about every file of a store. Raises VssyncError for a mark that a newer version wrote."""
     plan, store = context.plan, context.store
     owners = tuple(filter(None, (plan.owner, plan.options.adopt_from)))
     classified = classify_files(contents.files, owners, store.key)
@@ -46,39 +44,29 @@ def draft_files(contents: Contents, context: FileContext) -> StoreDraft:
     missing, unchanged = [], 0
     for entry in in_scope:
         copies = classified.ours.get(entry.digest)
-        if copies is None or _is_attached_elsewhere(entry, copies, classified):
-            missing.append(entry)
+        file_id = entry.file.file_id
+        if copies is None or (file_id in classified.attached and all(copy.id != file_id for copy in copies)):
+            missing.append(entry)  # a declared File that is attached as something else must be claimed first
         elif decided := decide_file(entry, copies, context):
             changes += decided
         else:
             unchanged += 1
     undesired, notes = _undesired_copies(classified, entries, context)
     unkeyed = {copy.id: [copy] for copy in classified.provisional}
-    claims = claim_missing(missing, {**undesired, **unkeyed}, classified, context)
-    changes += claims.changes
-    leaving = [copies for digest, copies in undesired.items() if digest not in claims.moved]
+    claimed, claim_notes, moved = claim_missing(missing, {**undesired, **unkeyed}, classified, context)
+    changes += claimed
+    leaving = [copies for digest, copies in undesired.items() if digest not in moved]
     if store.prune:
         changes += [delete_copies(store.key, copies) for copies in leaving]
     elif leaving:
         notes.append(Note(NoteKind.KEPT, count=len(leaving)))
     if plan.scope.includes_all_files(store.key):
-        unclaimed = [copy for copy in classified.provisional if copy.id not in claims.moved]
-        changes += [_delete_unfinished(store.key, copy) for copy in unclaimed]
-    notes += _unmanaged_notes(classified, changes)
-    notes += _unread_notes(in_scope, classified, changes)
-    notes += _report_notes(in_scope, classified, context)
-    return StoreDraft(context, entries, classified, sort_changes(changes), (*claims.notes, *notes), unchanged)
-
-
-def _is_attached_elsewhere(entry: DesiredEntry, copies: Sequence[OwnedFile], classified: ClassifiedFiles) -> bool:
-    """Whether the declared File is attached, but not as a copy of this key: then it must be claimed first."""
-    file_id = entry.file.file_id
-    return bool(file_id) and file_id in classified.attached and all(copy.id != file_id for copy in copies)
-
-
-def undecided(context: FileContext) -> StoreDraft:
-    """A store whose files cannot be planned yet."""
-    return StoreDraft(context, desired_entries(context.store), ClassifiedFiles({}, (), {}))
+        unclaimed = [[copy] for copy in classified.provisional if copy.id not in moved]
+        unfinished = [delete_copies(store.key, copies) for copies in unclaimed]
+        detail = "left by an apply that did not finish"
+        changes += [replace(change, reasons=(Reason.SUPERSEDED,), detail=detail) for change in unfinished]
+    notes += _counted_notes(in_scope, classified, changes, context)
+    return StoreDraft(context, entries, classified, sort_changes(changes), (*claim_notes, *notes), unchanged)
 
 
 def _undesired_copies(
@@ -107,55 +95,42 @@ def delete_copies(store: str, copies: Sequence[OwnedFile]) -> FileChange:
     )
 
 
-def _delete_unfinished(store: str, copy: OwnedFile) -> FileChange:
-    """The change for a copy that an interrupted apply left, without a key: it goes whatever `prune` says."""
-    detail = "left by an apply that did not finish"
-    return replace(delete_copies(store, [copy]), reasons=(Reason.SUPERSEDED,), detail=detail)
-
-
 def sort_changes(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
     """Changes by key; two keys that look alike once garbled are told apart by their copies."""
     return tuple(sorted(changes, key=lambda change: (change.key, change.action, [copy.id for copy in change.drop])))
 
 
-def _unmanaged_notes(classified: ClassifiedFiles, changes: Iterable[FileChange]) -> list[Note]:
-    """Files that carry no mark of ours, counted; those to be adopted are shown as changes."""
+def _counted_notes(
+    entries: Iterable[DesiredEntry], classified: ClassifiedFiles, changes: Sequence[FileChange], context: FileContext
+) -> list[Note]:
+    """Files without a mark of ours, copies that nobody has compared, and those reported otherwise than sent."""
     adopted = {change.keep.id for change in changes if change.action is Action.ADOPT and change.keep}
     unmanaged = [file for file in classified.unmarked if file.id not in adopted]
     unreadable = sum(file.mark is not None for file in unmanaged)
-    detail = f"{unreadable} with a mark that cannot be read" if unreadable else ""
-    notes = [Note(NoteKind.UNMANAGED, count=len(unmanaged), detail=detail)] if unmanaged else []
-    return notes + [
-        Note(NoteKind.FOREIGN, count=len(files), detail=owner) for owner, files in sorted(classified.foreign.items())
-    ]
-
-
-def _unread_notes(
-    entries: Iterable[DesiredEntry], classified: ClassifiedFiles, changes: Iterable[FileChange]
-) -> list[Note]:
-    """How many adopted copies stay whose content nobody has compared."""
     dropped = {copy.id for change in changes for copy in change.drop}
-    copies = (copy for entry in entries for copy in classified.ours.get(entry.digest, ()))
-    count = sum(copy.mark.unread and copy.id not in dropped for copy in copies)
-    detail = "adopted by name and size alone; --replace ADDRESS uploads such a file again"
-    return [Note(NoteKind.UNREAD, count=count, detail=detail)] if count else []
-
-
-def _report_notes(entries: Iterable[DesiredEntry], classified: ClassifiedFiles, context: FileContext) -> list[Note]:
-    """How many right copies are reported otherwise than asked for; sending them again would change nothing."""
-    copies_by_entry = [(entry, classified.ours.get(entry.digest, ())) for entry in entries]
-    chunked = sum(_reports_other_chunking(entry, copies, context) for entry, copies in copies_by_entry)
-    altered = sum(any(_reports_altered(copy, context) for copy in copies) for _, copies in copies_by_entry)
-    detail = "searches filter by the service's version of them; `vssync doctor --write` shows the difference"
-    return [
-        *([Note(NoteKind.CHUNKING_REPORT, count=chunked)] if chunked else []),
-        *([Note(NoteKind.ATTRIBUTES_REPORT, count=altered, detail=detail)] if altered else []),
+    unread = chunked = altered = 0
+    for entry in entries:
+        copies = classified.ours.get(entry.digest, ())
+        unread += sum(copy.mark.unread and copy.id not in dropped for copy in copies)
+        chunked += _reports_other_chunking(entry, copies, context)
+        altered += any(
+            copy.mark.echo and attributes_digest(copy.file.attributes, context.ignore) == copy.mark.echo
+            for copy in copies
+        )
+    unreadable_text = f"{unreadable} with a mark that cannot be read" if unreadable else ""
+    unread_text = "adopted by name and size alone; --replace ADDRESS uploads such a file again"
+    altered_text = "searches filter by the service's version of them; `vssync doctor --write` shows the difference"
+    notes = [
+        Note(NoteKind.UNMANAGED, count=len(unmanaged), detail=unreadable_text),
+        *(
+            Note(NoteKind.FOREIGN, count=len(files), detail=owner)
+            for owner, files in sorted(classified.foreign.items())
+        ),
+        Note(NoteKind.UNREAD, count=unread, detail=unread_text),
+        Note(NoteKind.CHUNKING_REPORT, count=chunked),
+        Note(NoteKind.ATTRIBUTES_REPORT, count=altered, detail=altered_text),
     ]
-
-
-def _reports_altered(copy: OwnedFile, context: FileContext) -> bool:
-    """Whether the service still reports the altered attributes that were seen when they were sent."""
-    return bool(copy.mark.echo) and attributes_digest(copy.file.attributes, context.ignore) == copy.mark.echo
+    return [note for note in notes if note.count]
 
 
 def _reports_other_chunking(entry: DesiredEntry, copies: Sequence[OwnedFile], context: FileContext) -> bool:
@@ -165,3 +140,44 @@ def _reports_other_chunking(entry: DesiredEntry, copies: Sequence[OwnedFile], co
         return False
     current = newest_copy([copy for copy in copies if entry.matches(copy)], CopyState.OK, context.now)
     return current is not None and current.file.chunking not in (None, wanted)
+
+
+def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:
+    """The same drafts, with a File of another store of this owner in place of an upload of the same bytes and name.
+
+    Never one of the same store, where a File can be attached only once, and none that this plan takes away.
+    """
+    needed = {form for draft in drafts for change in draft.changes if (form := _upload_form(change))}
+    if len(drafts) < 2 or not needed:
+        return tuple(drafts)
+    offers: dict[UploadForm, list[str]] = {}  # completed uploads that stay, with exactly the content of their key
+    for draft in drafts:
+        dropped = draft.dropped
+        for entry in draft.entries:
+            form = (entry.file.sha256, entry.file.filename)
+            copies = draft.classified.ours.get(entry.digest, ()) if form in needed else ()
+            staying = [copy for copy in copies if copy.id not in dropped and copy.mark.content == entry.content]
+            uploads = [copy for copy in staying if copy.mark.origin is Origin.UPLOADED]
+            newest = newest_copy(uploads, CopyState.OK, draft.context.now)
+            if newest and newest.mark.owner == draft.context.plan.owner:
+                offers.setdefault(form, []).append(newest.id)
+    shared = []
+    for draft in drafts:
+        attached = {*draft.classified.attached, *(entry.file.file_id for entry in draft.entries)}
+        changes = []
+        for change in draft.changes:
+            form = _upload_form(change)
+            free = next((file_id for file_id in offers.get(form, ()) if file_id not in attached), "") if form else ""
+            attached.add(free)
+            changes.append(replace(change, reuse=free) if free else change)
+        shared.append(replace(draft, changes=tuple(changes)))
+    return tuple(shared)
+
+
+def _upload_form(change: FileChange) -> UploadForm | None:
+    """The bytes and name that a change uploads; None when it uploads nothing that another store could share."""
+    desired = change.desired
+    makes_copy = change.action in (Action.CREATE, Action.REPLACE) and Reason.REQUESTED not in change.reasons
+    if not makes_copy or desired is None or change.reuse or desired.file_id:
+        return None
+    return desired.sha256, desired.filename

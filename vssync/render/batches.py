@@ -33,37 +33,33 @@ class LiveBatchRow:
 
 def batches_text(rows: tuple[LiveBatchRow, ...], desired: Desired) -> str:
     """A paragraph for each batch, its whole id first, for `vssync cancel`."""
-    lines = [line for row in rows for line in _batch_lines(row)] or ["No batches in progress."]
-    return escape_ci_commands("\n".join([wording.heading_line(desired.owner, desired.service), "", *lines]))
-
-
-def _batch_lines(row: LiveBatchRow) -> list[str]:
-    counts = row.batch.counts
-    progress = wording.batch_progress(counts)
-    whose = "ours" if row.ours else "others'"
-    unwanted = f", {len(row.change.unwanted):,} no longer wanted" if row.change and row.change.unwanted else ""
-    return [
-        f"{escape_control(row.batch.id)}  {row.batch.status.replace('_', ' ')}, {format_elapsed(max(0, row.age))} old",
-        f"  store     {escape_control(row.store)}",
-        f"  files     {counts.total:,}: {progress}" if progress else f"  files     {counts.total:,}",
-        f"  decision  {whose}: {row.decision}{unwanted}",
-    ]
+    lines = [wording.heading_line(desired.owner, desired.service), ""]
+    for row in rows:
+        batch, whose, age = row.batch, "ours" if row.ours else "others'", format_elapsed(max(0, row.age))
+        progress = wording.batch_progress(batch.counts)
+        unwanted = f", {len(row.change.unwanted):,} no longer wanted" if row.change and row.change.unwanted else ""
+        lines += [
+            f"{escape_control(batch.id)}  {batch.status.replace('_', ' ')}, {age} old",
+            f"  store     {escape_control(row.store)}",
+            f"  files     {batch.counts.total:,}{f': {progress}' if progress else ''}",
+            f"  decision  {whose}: {row.decision}{unwanted}",
+        ]
+    return escape_ci_commands("\n".join(lines if rows else [*lines, "No batches in progress."]))
 
 
 def batches_json(rows: tuple[LiveBatchRow, ...], desired: Desired) -> str:
     """The same for a program."""
-    batches = [_batch_values(row) for row in rows]
+    batches = [
+        {
+            "id": row.batch.id,
+            "store": row.store,
+            "status": row.batch.status.value,
+            "counts": asdict(row.batch.counts),
+            "age": row.age,
+            "ours": row.ours,
+            "decision": row.decision,
+            "unwanted": list(row.change.unwanted) if row.change else [],
+        }
+        for row in rows
+    ]
     return document("batches", owner=desired.owner, provider=desired.service.provider, batches=batches)
-
-
-def _batch_values(row: LiveBatchRow) -> dict[str, object]:
-    return {
-        "id": row.batch.id,
-        "store": row.store,
-        "status": row.batch.status.value,
-        "counts": asdict(row.batch.counts),
-        "age": row.age,
-        "ours": row.ours,
-        "decision": row.decision,
-        "unwanted": list(row.change.unwanted) if row.change else [],
-    }

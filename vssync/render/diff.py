@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
 from vssync.document import document
 from vssync.model.state import Scalar
@@ -17,11 +16,13 @@ _SHOWN = 5  # files of one kind, unless everything is asked for
 
 def diff_text(diff: EnvironmentDiff, view: View) -> str:
     """The differences for a terminal, in the order service, stores, and one line that sums up."""
+    stores = count_noun(len(diff.stores), "store")
+    same = f"{sum(pair.same_content for pair in diff.stores):,} of {stores}"
     blocks = [
         [escape_control(f"{diff.left} -> {diff.right}")],
         *([["service", *_indented_fields(diff.service, view)]] if diff.service else []),
         *([*_store_lines(pair, diff, view)] for pair in diff.stores),
-        [_totals_line(diff)],
+        [f"No differences in {stores}." if diff.same else f"Same content: {same}."],
     ]
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
 
@@ -37,8 +38,9 @@ def _store_lines(pair: StoreDiff, diff: EnvironmentDiff, view: View) -> Iterator
     same_files = f"the same {count_noun(len(pair.left.files), 'file')}, digest {pair.digests[0][:16]}"
     yield f"{key}  {same_files if pair.same_content else 'different content'}"
     yield from _indented_fields(pair.settings, view)
-    yield from _one_sided_lines(pair.only_left, "-", diff.left, view)
-    yield from _one_sided_lines(pair.only_right, "+", diff.right, view)
+    for sign, keys, name in (("-", pair.only_left, diff.left), ("+", pair.only_right, diff.right)):
+        if keys:
+            yield from _key_list(sign, f"{count_noun(len(keys), 'file')} only in {escape_control(name)}", keys, view)
     by_fields = sorted(pair.changed, key=lambda row: repr(row[1]))
     for fields, rows in groupby(by_fields, key=lambda row: row[1]):
         keys = tuple(key for key, _ in rows)
@@ -46,57 +48,34 @@ def _store_lines(pair: StoreDiff, diff: EnvironmentDiff, view: View) -> Iterator
         yield from (f"    {line}" for line in _indented_fields(fields, view))
 
 
-def _one_sided_lines(keys: tuple[str, ...], sign: str, side: str, view: View) -> Iterator[str]:
-    if keys:
-        yield from _key_list(sign, f"{count_noun(len(keys), 'file')} only in {escape_control(side)}", keys, view)
-
-
 def _key_list(sign: str, label: str, keys: tuple[str, ...], view: View) -> Iterator[str]:
-    first, *more = wrap_sentences(f"{label}: {', '.join(_first_keys(keys, view))}", BELOW, view)
+    shown = [escape_control(key) for key in (keys if view.full else keys[:_SHOWN])]
+    rest = [f"and {len(keys) - len(shown):,} more"] if len(keys) > len(shown) else []
+    first, *more = wrap_sentences(f"{label}: {', '.join([*shown, *rest])}", BELOW, view)
     yield f"  {sign}   {first}"
     yield from (f"{' ' * BELOW}{line}" for line in more)
-
-
-def _first_keys(keys: tuple[str, ...], view: View) -> list[str]:
-    shown = [escape_control(key) for key in (keys if view.full else keys[:_SHOWN])]
-    rest = len(keys) - len(shown)
-    return [*shown, *([f"and {rest:,} more"] if rest else [])]
 
 
 def _indented_fields(fields: Fields, view: View) -> list[str]:
     return [f"    {line}" for line in field_lines(fields, view)]
 
 
-def _totals_line(diff: EnvironmentDiff) -> str:
-    equal = sum(pair.same_content for pair in diff.stores)
-    stores = count_noun(len(diff.stores), "store")
-    if diff.same:
-        return f"No differences in {stores}."
-    return f"Same content: {equal:,} of {stores}."
-
-
 def diff_json(diff: EnvironmentDiff) -> str:
     """The same for a program."""
-    return document(
-        "diff",
-        left=diff.left,
-        right=diff.right,
-        same=diff.same,
-        service=_field_values(diff.service),
-        stores={pair.key: _store_values(pair) for pair in diff.stores},
-    )
-
-
-def _store_values(pair: StoreDiff) -> dict[str, Any]:
-    return {
-        "in": [side for side, store in (("left", pair.left), ("right", pair.right)) if store],
-        "same_content": pair.same_content,
-        "digests": list(pair.digests),
-        "settings": _field_values(pair.settings),
-        "only_left": list(pair.only_left),
-        "only_right": list(pair.only_right),
-        "changed": {key: _field_values(fields) for key, fields in pair.changed},
+    stores = {
+        pair.key: {
+            "in": [side for side, store in (("left", pair.left), ("right", pair.right)) if store],
+            "same_content": pair.same_content,
+            "digests": list(pair.digests),
+            "settings": _field_values(pair.settings),
+            "only_left": list(pair.only_left),
+            "only_right": list(pair.only_right),
+            "changed": {key: _field_values(fields) for key, fields in pair.changed},
+        }
+        for pair in diff.stores
     }
+    service = _field_values(diff.service)
+    return document("diff", left=diff.left, right=diff.right, same=diff.same, service=service, stores=stores)
 
 
 def _field_values(fields: Fields) -> list[dict[str, Scalar | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vssync.document import document, json_fields, json_value
@@ -35,44 +36,46 @@ class FileInspection:
 
 def inspection_text(inspection: FileInspection, desired: Desired) -> str:
     """A block for the manifest, one for each live copy, one for what a plan would do."""
+    decisions = [
+        f"{wording.SIGNS[change.action]} {wording.reason_text(change.reasons)}"
+        + (f": {escape_control(change.detail)}" if change.detail else "")
+        for change in inspection.changes
+    ]
+    copies = [_block_lines("live", _copy_entries(copy)) for copy in inspection.copies]
     blocks = [
         [wording.heading_line(desired.owner, desired.service)],
         [escape_control(inspection.address)],
         _block_lines("manifest", _desired_entries(inspection)),
-        *(_block_lines("live", _copy_entries(copy)) for copy in inspection.copies),
-        _block_lines("plan", [("", line) for line in _decision_lines(inspection)]),
+        *(copies or [["live", "  no managed copy"]]),
+        _block_lines("plan", [("", line) for line in decisions or ["nothing to do"]]),
     ]
-    if not inspection.copies:
-        blocks.insert(3, ["live", "  no managed copy"])
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
 
 
 def inspection_json(inspection: FileInspection, desired: Desired) -> str:
     """The same for a program."""
+    copies = [
+        {
+            "id": copy.file.id,
+            "status": copy.file.status.value,
+            "created_at": copy.file.created_at,
+            "batch": copy.batch or None,
+            "error": json_value(copy.file.error),
+            "chunking": str(copy.file.chunking) if copy.file.chunking else None,
+            "attributes": _own_attributes(copy.file),
+            "mark": json_fields(copy.file.mark) if isinstance(copy.file.mark, Mark) else None,
+        }
+        for copy in inspection.copies
+    ]
     file = {
         "address": inspection.address,
         "entry": inspection.entry,
         "desired": json_value(inspection.desired),
-        "copies": [_copy_values(copy) for copy in inspection.copies],
-        "changes": [json_value(change) for change in inspection.changes],
+        "copies": copies,
+        "changes": json_value(inspection.changes),
     }
-    return document(
-        "status", owner=desired.owner, provider=desired.service.provider, agrees=not inspection.changes, file=file
-    )
-
-
-def _copy_values(copy: LiveCopy) -> dict[str, object]:
-    file, mark = copy.file, copy.file.mark
-    return {
-        "id": file.id,
-        "status": file.status.value,
-        "created_at": file.created_at,
-        "batch": copy.batch or None,
-        "error": json_value(file.error),
-        "chunking": str(file.chunking) if file.chunking else None,
-        "attributes": _own_attributes(file),
-        "mark": json_fields(mark) if isinstance(mark, Mark) else None,
-    }
+    provider, agrees = desired.service.provider, not inspection.changes
+    return document("status", owner=desired.owner, provider=provider, agrees=agrees, file=file)
 
 
 def _block_lines(title: str, entries: list[tuple[str, str]]) -> list[str]:
@@ -91,7 +94,7 @@ def _desired_entries(inspection: FileInspection) -> list[tuple[str, str]]:
         ("sha256", file.sha256),
         ("upload name", escape_control(file.filename)),
         ("chunking", str(file.chunking)),
-        *_attribute_entries(dict(file.attributes)),
+        *_attribute_entries(file.attributes),
     ]
 
 
@@ -126,17 +129,6 @@ def _mark_entries(mark: Mark | UnreadableMark | None) -> list[tuple[str, str]]:
     ]
 
 
-def _attribute_entries(attributes: dict[str, Scalar]) -> list[tuple[str, str]]:
-    return [
-        (f"attributes.{escape_control(name)}", wording.format_value(value))
-        for name, value in sorted(attributes.items())
-    ]
-
-
-def _decision_lines(inspection: FileInspection) -> list[str]:
-    lines = [
-        f"{wording.SIGNS[change.action]} {wording.reason_text(change.reasons)}"
-        + (f": {escape_control(change.detail)}" if change.detail else "")
-        for change in inspection.changes
-    ]
-    return lines or ["nothing to do"]
+def _attribute_entries(attributes: Mapping[str, Scalar]) -> list[tuple[str, str]]:
+    rows = sorted(attributes.items())
+    return [(f"attributes.{escape_control(name)}", wording.format_value(value)) for name, value in rows]

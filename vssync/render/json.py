@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -22,13 +23,10 @@ def plan_json(plan: Plan) -> str:
 
 def plan_gitlab(plan: Plan) -> str:
     """GitLab's report of an infrastructure plan: stores and files to create, update and delete."""
-    actions = [change.action for store in plan.stores for change in (store.change, *store.files) if change]
-    numbers = {
-        "create": sum(action in (Action.CREATE, Action.ADOPT) for action in actions),
-        "update": sum(action in (Action.UPDATE, Action.REPLACE) for action in actions),
-        "delete": sum(action is Action.DELETE for action in actions),
-    }
-    return json.dumps(numbers)
+    actions = Counter(change.action for store in plan.stores for change in (store.change, *store.files) if change)
+    created, updated = (Action.CREATE, Action.ADOPT), (Action.UPDATE, Action.REPLACE)
+    kinds = {"create": created, "update": updated, "delete": (Action.DELETE,)}
+    return json.dumps({kind: sum(actions[action] for action in among) for kind, among in kinds.items()})
 
 
 def report_json(report: Report, kind: str = "report") -> str:
@@ -103,11 +101,11 @@ def _store_status(store: StorePlan) -> dict[str, object]:
 
 def _outcome_values(outcome: Outcome) -> dict[str, object]:
     """An outcome without what is empty, but the key, which is empty for the store itself."""
-    named = {"store": outcome.store, "key": outcome.key, "action": outcome.action.value, "status": outcome.status.value}
-    optional: dict[str, object] = {
+    optional = {
         "detail": outcome.detail,
         "request_id": outcome.request_id,
         "attempts": outcome.attempts,
         "seconds": round(outcome.seconds, 3),
     }
+    named = {"store": outcome.store, "key": outcome.key, "action": outcome.action.value, "status": outcome.status.value}
     return named | {name: value for name, value in optional.items() if value}

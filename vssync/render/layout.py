@@ -1,14 +1,17 @@
-"""What a terminal can show, and rows laid out in columns: a sign, a key, a text, a size or a count."""
+"""What a terminal can show; rows laid out in columns, singly or grouped: a sign, a key, a text, a size or a count."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from vssync.model.plan import FieldChange
 from vssync.render import wording
-from vssync.text import display_width, escape_control, pad_right, shorten_middle
+from vssync.render.plan_lines import PlanRow, folder_of
+from vssync.text import count_noun, display_width, escape_control, format_size, join_words, pad_right, shorten_middle
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ _RIGHT = 11  # a size and the gap before it
 _TEXT = (28, 44)  # the room of the reason column, at least and at most
 _NARROW = 40  # below that nobody reads columns, so a line may be longer than the screen
 UNLIMITED = 1_000_000
+_MANY, _SCREEN = 400, 48  # from so many rows on, everything is cut down to so many lines
+_STORES = 40
 
 # Of the 256 colours, whose look no theme changes, those that can be read on white as on black.
 COLORS = {"+": 28, "+/-": 31, "-/+": 31, "~": 130, "-": 161, "=": 63, "x": 161, ".": 63, "!": 161}
@@ -71,10 +76,9 @@ class Columns:
             left = pad_right(shorten_middle(line.left, self.key), self.key)
             room = self.text if right else self.text + _RIGHT
             return f"{left}  {pad_right(shorten_middle(line.middle, room), self.text)}{right}"
-        if right:
-            room = self.margin - line.indent - len(right)
-            return f"{pad_right(shorten_middle(line.left, room), room)}{right}"
-        return shorten_middle(line.left, self.screen - line.indent)
+        room = (self.margin if right else self.screen) - line.indent - len(right)
+        left = shorten_middle(line.left, room)
+        return f"{pad_right(left, room)}{right}" if right else left
 
 
 def lay_out_columns(lines: list[TextLine], view: View) -> Columns:
@@ -90,20 +94,18 @@ def lay_out_columns(lines: list[TextLine], view: View) -> Columns:
 
 def field_lines(fields: tuple[FieldChange, ...], view: View) -> list[str]:
     """Field changes as aligned lines: `plan      "basic" -> "standard"`."""
-    room = UNLIMITED if view.full else max(view.width, _NARROW) // 4
-    names = [shorten_middle(escape_control(field.name), room) for field in fields]
+    width = max(view.width, _NARROW)
+    names = [shorten_middle(escape_control(field.name), UNLIMITED if view.full else width // 4) for field in fields]
     widest = max(map(display_width, names), default=0)
-    return [_field_line(pad_right(name, widest), field, view) for name, field in zip(names, fields, strict=True)]
-
-
-def _field_line(name: str, field: FieldChange, view: View) -> str:
-    outside = "  (changed outside vssync)" if field.drifted else ""
-    room = max(view.width, _NARROW) - BELOW - display_width(name) - len(outside) - len("   -> ")
-    before, after = wording.format_value(field.before), wording.format_value(field.after)
-    if not view.full and display_width(before) + display_width(after) > room:
-        half = max(9, room // 2)
-        before, after = shorten_middle(before, half), shorten_middle(after, half)
-    return f"{name}  {before} -> {after}{outside}"
+    lines = []
+    for name, field in zip(names, fields, strict=True):
+        outside = "  (changed outside vssync)" if field.drifted else ""
+        room = width - BELOW - widest - len(outside) - len("   -> ")
+        before, after = wording.format_value(field.before), wording.format_value(field.after)
+        if not view.full and display_width(before) + display_width(after) > room:
+            before, after = (shorten_middle(value, max(9, room // 2)) for value in (before, after))
+        lines.append(f"{pad_right(name, widest)}  {before} -> {after}{outside}")
+    return lines
 
 
 def wrap_sentences(text: str, indent: int, view: View) -> list[str]:
@@ -114,19 +116,170 @@ def wrap_sentences(text: str, indent: int, view: View) -> list[str]:
 
 def wrap_before_count(text: str, indent: int, view: View) -> list[str]:
     """The same as `wrap_sentences`, with room for a count at the right margin, wherever that will be."""
-    width = UNLIMITED if view.full else min(max(view.width, _NARROW), 80)
-    return textwrap.wrap(text, max(20, width - indent - _RIGHT), break_on_hyphens=False) or [""]
+    return wrap_sentences(text, indent + _RIGHT, view if view.full else replace(view, width=min(view.width, 80)))
 
 
 def fit_totals(totals: list[str], view: View) -> list[str]:
     """Lines of totals; on a terminal, one that is too long goes on below its first number, broken at a comma."""
-    return [line for total in totals for line in (_wrap_total(total, view) if view.terminal else [total])]
+    if not view.terminal:
+        return totals
+    lines = []
+    for total in totals:
+        breakable = total.replace(" ", "\0").replace(",\0", ", ")  # the only spaces left are where it may be broken
+        below = " " * (total.find(" ") + 1)
+        wrapper = textwrap.TextWrapper(view.width, "", below, break_long_words=False, break_on_hyphens=False)
+        lines += [line.replace("\0", " ") for line in wrapper.wrap(breakable)]
+    return lines
 
 
-def _wrap_total(total: str, view: View) -> list[str]:
-    breakable = total.replace(" ", "\0").replace(",\0", ", ")  # the only spaces left are where it may be broken
-    below = " " * (total.find(" ") + 1)
-    lines = textwrap.wrap(
-        breakable, view.width, subsequent_indent=below, break_long_words=False, break_on_hyphens=False
-    )
-    return [line.replace("\0", " ") for line in lines]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDetail:
+    """How much is shown of a store: rows singly up to `rows`, groups of up to `few` singly, then so many of each."""
+
+    rows: int = 40
+    few: int = 2
+    variants: int = 4
+    folders: int = 8
+
+
+ALL = GroupDetail(rows=UNLIMITED)
+STEPS = (GroupDetail(), GroupDetail(4, 1, 3, 5), GroupDetail(2, 1, 1, 2), GroupDetail(0, 1, 0, 0))  # less and less
+
+
+def group_lines(rows: tuple[PlanRow, ...], detail: GroupDetail, view: View) -> list[TextLine]:
+    """All rows singly when they are few enough, else grouped."""
+    if len(rows) <= detail.rows:
+        return [line for row in rows for line in _row_lines(row, view)]
+    groups = _partition_by(rows, lambda row: row.group_key)
+    groups.sort(key=lambda group: (wording.SIGN_ORDER.index(group[0].sign), -_count_files(group), group[0].text))
+    return [line for group in groups for line in _group_block(group, detail, view)]
+
+
+def _row_lines(row: PlanRow, view: View) -> list[TextLine]:
+    size = format_size(row.size) if row.size else ""
+    details = (TextLine(text, indent=BELOW) for text in _detail_text(row, view, wrap_sentences))
+    return [TextLine(row.key, row.text, size, row.sign), *details]
+
+
+def _detail_text(row: PlanRow, view: View, wrap: Callable[[str, int, View], list[str]]) -> list[str]:
+    """The lines below a row."""
+    return [*field_lines(row.fields, view), *(line for text in row.below for line in wrap(text, BELOW, view))]
+
+
+def _group_block(group: list[PlanRow], detail: GroupDetail, view: View) -> list[TextLine]:
+    """A group's total, its most frequent identical changes, and the rest together."""
+    if len(group) <= detail.few:
+        return [line for row in group for line in _row_lines(row, view)]
+    size, first = sum(row.size or 0 for row in group), group[0]
+    files = count_noun(_count_files(group), first.noun)
+    lines = [TextLine(files, first.text, format_size(size) if size else "", first.sign)]
+    if not detail.variants:
+        return lines
+    variants = _partition_by(group, lambda row: row.variant_key)
+    variants.sort(key=lambda variant: -_count_files(variant))
+    shown = [variant for variant in variants[: detail.variants] if len(variant) > 1]
+    for variant in shown:
+        lines += _counted_lines(variant, _detail_text(variant[0], view, wrap_before_count), detail)
+    rest = [row for variant in variants[len(shown) :] for row in variant]
+    return lines + (_counted_lines(rest, _differing_text(rest, view), detail) if rest else [])
+
+
+def _counted_lines(rows: list[PlanRow], texts: list[str], detail: GroupDetail) -> list[TextLine]:
+    """Lines that rows share, how many rows there are, and in which folders; batches lie in none."""
+    lines = [TextLine(text, indent=BELOW) for text in texts]
+    if texts:
+        lines[0] = TextLine(texts[0], right=count_noun(_count_files(rows), rows[0].noun), indent=BELOW)
+    folders = by_folder(rows, detail.folders) if rows[0].noun == "file" else []
+    indent = BELOW + 2 if texts else BELOW
+    return [
+        *lines,
+        *(TextLine(name or "./", right=count_noun(files, "file"), indent=indent) for name, files in folders),
+    ]
+
+
+def _differing_text(rows: list[PlanRow], view: View) -> list[str]:
+    """Rows whose changes differ from file to file: the names of their fields, or one explanation as an example."""
+    if names := sorted({escape_control(field.name) for row in rows for field in row.fields}):
+        return [f"{join_words(names[:4])}{', ...' if names[4:] else ''}: other values"]
+    return wrap_before_count(f"others, such as: {rows[0].below[0]}", BELOW, view) if rows[0].below else []
+
+
+def by_folder(rows: Iterable[PlanRow], limit: int) -> list[tuple[str, int]]:
+    """Files counted by folder, in at most `limit` entries: as deep as fits, and what does not fit as "more folders"."""
+    by_full_folder = Counter[str]()
+    for row in rows:
+        by_full_folder[folder_of(row.key)] += row.count
+    deepest = max((name.count("/") for name in by_full_folder), default=0)
+    counts = _count_by_prefix(by_full_folder, 1)
+    for depth in range(2, deepest + 1):
+        deeper = _count_by_prefix(by_full_folder, depth)
+        if len(deeper) > limit:
+            break
+        counts = deeper
+    entries = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    if len(entries) <= limit or not limit:
+        return entries[:limit]
+    rest = entries[limit - 1 :]
+    return [*entries[: limit - 1], (f"{len(rest):,} more folders", sum(count for _, count in rest))]
+
+
+def _count_by_prefix(by_full_folder: Counter[str], depth: int) -> Counter[str]:
+    counts = Counter[str]()
+    for name, count in by_full_folder.items():
+        counts["".join(f"{part}/" for part in name.split("/")[:-1][:depth])] += count
+    return counts
+
+
+def _count_files(rows: list[PlanRow]) -> int:
+    return sum(row.count for row in rows)
+
+
+def _partition_by(rows: Iterable[Item], key: Callable[[Item], object]) -> list[list[Item]]:
+    """Rows that share a key together, in order of first appearance."""
+    groups: defaultdict[object, list[Item]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return list(groups.values())
+
+
+@dataclass(frozen=True, slots=True)
+class StoreBlock:
+    """A store's own line, and a row for each object to show."""
+
+    head: TextLine
+    rows: tuple[PlanRow, ...]
+
+
+def show_blocks(blocks: list[StoreBlock], view: View) -> list[list[str]]:
+    """The blocks as text, in columns that all of them share."""
+    fitted = fit_blocks(blocks, view)
+    widths = lay_out_columns([line for block in fitted for line in block], view)
+    return [widths.format_lines(block) for block in fitted]
+
+
+def fit_blocks(blocks: list[StoreBlock], view: View) -> list[list[TextLine]]:
+    """Every row where there are few or all are asked for, otherwise the most detail that fits a screen.
+
+    Where nothing does, there is one line a store, those with most to show first, and one for the rest.
+    """
+    many = sum(len(block.rows) for block in blocks) > _MANY
+    for detail in (ALL,) if view.full else STEPS:
+        fitted = [[block.head, *group_lines(block.rows, detail, view)] for block in blocks]
+        if view.full or not many or sum(len(lines) + 1 for lines in fitted) <= _SCREEN:
+            return fitted
+    order = sorted(blocks, key=lambda block: -len(block.rows))
+    lines = [TextLine(block.head.left, tally_blocks([block]), block.head.right, indent=0) for block in order[:_STORES]]
+    if rest := order[_STORES:]:
+        lines.append(TextLine(f"and {count_noun(len(rest), 'more store')}", tally_blocks(rest), indent=0))
+    return [lines]
+
+
+def tally_blocks(blocks: list[StoreBlock]) -> str:
+    """How many objects have which sign: "+ 1,200, - 3"."""
+    counts = Counter[str]()
+    for row in (row for block in blocks for row in block.rows):
+        counts[row.sign] += row.count
+    return ", ".join(f"{sign} {counts[sign]:,}" for sign in wording.SIGN_ORDER if sign and counts[sign])

@@ -1,8 +1,4 @@
-"""The manifest in full, as a manifest again, and every file it chooses with what made it so.
-
-The YAML is what vssync reads back to the same stores and files; the files stand below it as comments, and in JSON
-under `x-files`, a name that manifests leave free.
-"""
+"""The manifest in full, as a manifest that reads back to the same, and every file it chooses with what made it so."""
 
 from __future__ import annotations
 
@@ -11,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from vssync.document import json_text
-from vssync.manifest.explain import effective_tree
+from vssync.manifest.resolve import effective_tree
 from vssync.manifest.spec import Manifest
 from vssync.model.state import DesiredFile
 from vssync.render.yaml_writer import yaml_scalar, yaml_text
 from vssync.text import display_width, escape_control, format_size, pad_right
 
-_FILES = "x-files"
 _WIDEST = 48  # columns of values; a longer one pushes its place to the right
 
 
@@ -31,14 +26,14 @@ class TracedFile:
 
 
 def manifest_yaml(manifest: Manifest, files: tuple[TracedFile, ...] = ()) -> str:
-    """The resolved manifest as YAML."""
+    """The resolved manifest as YAML, its files below it as comments."""
     blocks = ["\n".join(f"# {line}" for line in _file_lines(traced)) for traced in files]
     return "\n\n".join([yaml_text(_manifest_tree(manifest)), *blocks])
 
 
 def manifest_json(manifest: Manifest, files: tuple[TracedFile, ...] = ()) -> str:
-    """The resolved manifest as JSON."""
-    listed = {_FILES: [_file_values(traced) for traced in files]} if files else {}
+    """The resolved manifest as JSON, its files under `x-files`, a name that manifests leave free."""
+    listed = {"x-files": [_file_values(traced) for traced in files]} if files else {}
     return json_text(_manifest_tree(manifest) | listed, indent=2)
 
 
@@ -59,21 +54,11 @@ def _file_lines(traced: TracedFile) -> Iterator[str]:
 
 
 def _file_rows(file: DesiredFile, origins: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    def row(part: str, value: str) -> tuple[str, str, str]:
-        return escape_control(part), value, escape_control(origins.get(part, ""))
-
-    yield (
-        "file_id" if file.file_id else "path",
-        yaml_scalar(file.file_id or file.path),
-        escape_control(origins["file"]),
-    )
-    if file.path:
-        yield row("filename", yaml_scalar(file.filename))
-        yield row("size", format_size(file.size))
-        yield row("sha256", file.sha256)
-    yield row("chunking", str(file.chunking))
-    for name, value in sorted(file.attributes.items()):
-        yield row(f"attributes.{name}", yaml_scalar(value))
+    yield "file_id" if file.file_id else "path", yaml_scalar(file.file_id or file.path), escape_control(origins["file"])
+    content = {"filename": yaml_scalar(file.filename), "size": format_size(file.size), "sha256": file.sha256}
+    attributes = {f"attributes.{name}": yaml_scalar(value) for name, value in sorted(file.attributes.items())}
+    for part, value in ((content if file.path else {}) | {"chunking": str(file.chunking)} | attributes).items():
+        yield escape_control(part), value, escape_control(origins.get(part, ""))
 
 
 def _file_values(traced: TracedFile) -> dict[str, Any]:

@@ -13,20 +13,20 @@ from itertools import accumulate, chain
 from vssync.model.plan import Action, Plan, StorePlan
 from vssync.model.report import Report
 from vssync.planner.estimate import count_store_changes
-from vssync.render import wording
-from vssync.render.groups import ALL, StoreBlock, by_folder, fit_blocks, group_lines, tally_blocks
-from vssync.render.layout import TextLine, View, lay_out_columns
-from vssync.render.plan_text import (
-    batch_blocks,
-    legend,
-    plan_blocks,
-    refusal_lines,
-    store_verb,
-    stores_to_show,
-    total_lines,
+from vssync.render import plan_text, wording
+from vssync.render.layout import (
+    ALL,
+    StoreBlock,
+    TextLine,
+    View,
+    by_folder,
+    fit_blocks,
+    group_lines,
+    lay_out_columns,
+    tally_blocks,
 )
+from vssync.render.plan_lines import PlanRow
 from vssync.render.report import already_lines, apply_line, end_lines, orphan_lines, report_blocks
-from vssync.render.rows import PlanRow
 from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle
 
 _COMMENT, _SUMMARY = 65_000, 1_000_000  # bytes; GitHub takes 65,536 characters, and 1 MiB for a job's summary
@@ -38,73 +38,55 @@ _OPEN = 40  # so few rows need not be unfolded
 
 
 def plan_markdown(plan: Plan, view: View) -> str:
-    """A plan for reviewers, under 65,536 characters, or under a mebibyte with `view.full`."""
+    """A plan for reviewers, under 65,536 characters, or under a mebibyte with `view.full`.
+
+    The last line of the totals comes first, its deletions in bold; the others stand below it.
+    """
     view = replace(view, width=_WIDTH, color=False)
-    return _document(
-        [
-            _title_block("plan", plan),
-            MarkdownBlock(_totals_text(plan)),
-            *_refusal_blocks(plan),
-            *_table_blocks(plan),
-            *_deletion_blocks(plan),
-            *(fenced_block(lines) for lines in batch_blocks(plan, view)),
-        ],
-        _fold_blocks(plan_blocks(plan), view),
-        view,
-    )
+    *others, last = plan_text.total_lines(plan, bold=True)
+    totals = "\n\n".join([last, "<br>\n".join([*others, *plan_text.legend(plan)])]).strip()
+    refusals = plan_text.refusal_lines(plan)[1:]
+    blocks = [
+        MarkdownBlock(totals),
+        *([fenced_block(refusals, before="**Refused: nothing will be written.**\n\n")] if refusals else []),
+        *_table_blocks(plan),
+        *_deletion_blocks(plan),
+        *(fenced_block(lines) for lines in plan_text.batch_blocks(plan, view)),
+    ]
+    return _document("plan", plan, blocks, plan_text.plan_blocks(plan), view)
 
 
 def report_markdown(report: Report, view: View) -> str:
     """A report for those who approved the plan, under the same limits."""
     view = replace(view, width=_WIDTH, color=False)
-    blocks, orphans = report_blocks(report), orphan_lines(report, view)
-    failed = [
-        StoreBlock(block.head, rows)
-        for block in blocks
-        if (rows := tuple(row for row in block.rows if row.sign == "!"))
+    stores = report_blocks(report)
+    failed = [(block.head, tuple(row for row in block.rows if row.sign == "!")) for block in stores]
+    lines = _fitted_lines([StoreBlock(head, rows) for head, rows in failed if rows], view)
+    already, orphans = already_lines(report.already, view), orphan_lines(report, view)
+    blocks = [
+        MarkdownBlock("\n\n".join([*end_lines(report)[:-1], f"**{apply_line(report)}**"])),
+        *([fenced_block(lines, before="**Not done:**\n\n")] if lines else []),
+        *(fenced_block(lines) for lines in (already, orphans) if lines),
     ]
-    lines = [line for block in fit_blocks(failed, view) for line in block]
-    return _document(
-        [
-            _title_block("report", report.plan),
-            MarkdownBlock("\n\n".join([*end_lines(report)[:-1], f"**{apply_line(report)}**"])),
-            *(
-                [fenced_block(lay_out_columns(lines, view).format_lines(lines), before="**Not done:**\n\n")]
-                if lines
-                else []
-            ),
-            *([fenced_block(already)] if (already := already_lines(report.already, view)) else []),
-            *([fenced_block(orphans)] if orphans else []),
-        ],
-        _fold_blocks(blocks, view),
-        view,
-    )
+    return _document("report", report.plan, blocks, stores, view)
 
 
-def _document(first: list[MarkdownBlock], folds: Iterator[MarkdownBlock], view: View) -> str:
-    """The blocks that fit; rows that do not are not even laid out."""
-    return escape_ci_commands(join_markdown(chain(first, folds), _SUMMARY if view.full else _COMMENT))
-
-
-def _title_block(kind: str, plan: Plan) -> MarkdownBlock:
+def _document(kind: str, plan: Plan, blocks: list[MarkdownBlock], stores: list[StoreBlock], view: View) -> str:
+    """The blocks that fit below a title, then the stores' rows; those that do not fit are not even laid out."""
     heading = inline_code(wording.heading_line(plan.owner, plan.service))
-    return MarkdownBlock(f"{comment_marker(kind, plan.owner)}\n### vssync {kind}: {heading}")
+    title = MarkdownBlock(f"{comment_marker(kind, plan.owner)}\n### vssync {kind}: {heading}")
+    all_blocks = chain([title], blocks, _fold_blocks(stores, view))
+    return escape_ci_commands(join_markdown(all_blocks, _SUMMARY if view.full else _COMMENT))
 
 
-def _totals_text(plan: Plan) -> str:
-    """The last line of the text first, its deletions in bold; the other totals below it."""
-    *others, last = total_lines(plan, bold=True)
-    return "\n\n".join([last, "<br>\n".join([*others, *legend(plan)])]).strip()
-
-
-def _refusal_blocks(plan: Plan) -> list[MarkdownBlock]:
-    lines = refusal_lines(plan)
-    return [fenced_block(lines[1:], before="**Refused: nothing will be written.**\n\n")] if lines else []
+def _fitted_lines(blocks: list[StoreBlock], view: View) -> list[str]:
+    lines = [line for block in fit_blocks(blocks, view) for line in block]
+    return lay_out_columns(lines, view).format_lines(lines)
 
 
 def _table_blocks(plan: Plan) -> list[MarkdownBlock]:
     """The stores with something to show, folded away when many; of very many, those with most deletions first."""
-    stores = stores_to_show(plan)
+    stores = plan_text.stores_to_show(plan)
     if len(stores) > _STORES:
         stores = sorted(stores, key=lambda store: -count_store_changes(store).delete)
     rows = [
@@ -125,19 +107,25 @@ def _table_row(name: str, id: str, stores: tuple[StorePlan, ...]) -> str:
     counts = count_store_changes(*stores)
     delete = f"**{counts.delete:,}**" if counts.delete else "0"
     files = [f"{counts.add:,}", f"{counts.change:,}", f"{counts.replace:,}", delete]
-    own = [store_verb(store, bold=True) for store in stores[:1] if len(stores) == 1]
+    own = [plan_text.store_verb(store, bold=True) for store in stores[:1] if len(stores) == 1]
     also = ", ".join(filter(None, [*own, *wording.rare_parts(counts)]))
     return f"| {' | '.join([name, id, *files, also, f'{counts.unchanged:,}'])} |"
 
 
 def _deletion_blocks(plan: Plan) -> list[MarkdownBlock]:
     """The files to delete, by store and folder."""
-    going = [(store, rows) for store in plan.stores if (rows := _deleted_rows(store))]
+    by_store = [
+        (store, [PlanRow("-", escape_control(file.key), "") for file in store.files if file.action is Action.DELETE])
+        for store in plan.stores
+    ]
+    going = sorted(((store, rows) for store, rows in by_store if rows), key=lambda entry: -len(entry[1]))
     if not going:
         return []
-    going.sort(key=lambda store: -len(store[1]))
-    folders = _FOLDERS if len(going) <= 5 else 3
-    lines = [line for store, rows in going[:_STORES] for line in _deletion_lines(store, rows, folders)]
+    lines = []
+    for store, rows in going[:_STORES]:
+        lines.append(TextLine(escape_control(store.key), right=count_noun(len(rows), "file"), indent=0))
+        folders = by_folder(rows, _FOLDERS if len(going) <= 5 else 3)
+        lines += [TextLine(name or "./", right=count_noun(count, "file"), indent=2) for name, count in folders]
     if rest := going[_STORES:]:
         files = sum(len(rows) for _, rows in rest)
         lines.append(TextLine(f"and {count_noun(len(rest), 'more store')}", right=count_noun(files, "file"), indent=0))
@@ -146,43 +134,22 @@ def _deletion_blocks(plan: Plan) -> list[MarkdownBlock]:
     return [fenced_block(shown, before=f"**{count_noun(total, 'file')} to delete:**\n\n")]
 
 
-def _deleted_rows(store: StorePlan) -> list[PlanRow]:
-    return [PlanRow("-", escape_control(change.key), "") for change in store.files if change.action is Action.DELETE]
-
-
-def _deletion_lines(store: StorePlan, rows: list[PlanRow], folders: int) -> list[TextLine]:
-    head = TextLine(escape_control(store.key), right=count_noun(len(rows), "file"), indent=0)
-    entries = by_folder(rows, folders)
-    return [head, *(TextLine(name or "./", right=count_noun(count, "file"), indent=2) for name, count in entries)]
-
-
 def _fold_blocks(blocks: list[StoreBlock], view: View) -> Iterator[MarkdownBlock]:
     """Every row, store by store, while there are few; otherwise a summary and the first names."""
     total = sum(len(block.rows) for block in blocks)
     if total <= _NAMES or view.full:
-        yield from (_store_fold(block, view, opened=total <= _OPEN) for block in blocks if block.rows)
+        for block in filter(lambda block: block.rows, blocks):
+            lines = group_lines(block.rows, ALL, view)
+            # A diff's colours need the sign at the very left.
+            shown = [line[2:] for line in lay_out_columns(lines, view).format_lines(lines)]
+            summary = f"{inline_code(block.head.left)}: {tally_blocks([block])}".removesuffix(": ")
+            yield details_block(summary, shown, opened=total <= _OPEN)
         return
-    lines = [line for block in fit_blocks(blocks, view) for line in block]
-    yield details_block("By store, reason and folder", lay_out_columns(lines, view).format_lines(lines))
-    names = _first_names(blocks)
+    yield details_block("By store, reason and folder", _fitted_lines(blocks, view))
+    signed = [(row.sign, block.head.left.split("  ")[0], row.key) for block in blocks for row in block.rows if row.sign]
+    signed.sort(key=lambda row: row[0] not in ("!", "-"))
+    names = [f"{sign:<3} {shorten_middle(f'{store}/{key}', 2 * _WIDTH)}" for sign, store, key in signed[:_NAMES]]
     yield details_block(f"The first {len(names):,} of {total:,}, deletions first", names)
-
-
-def _store_fold(block: StoreBlock, view: View, *, opened: bool) -> MarkdownBlock:
-    lines = group_lines(block.rows, ALL, view)
-    # A diff's colours need the sign at the very left.
-    shown = [line[2:] for line in lay_out_columns(lines, view).format_lines(lines)]
-    return details_block(
-        f"{inline_code(block.head.left)}: {tally_blocks([block])}".removesuffix(": "), shown, opened=opened
-    )
-
-
-def _first_names(blocks: list[StoreBlock]) -> list[str]:
-    rows = [
-        (row.sign, f"{block.head.left.split('  ')[0]}/{row.key}") for block in blocks for row in block.rows if row.sign
-    ]
-    rows.sort(key=lambda row: row[0] not in ("!", "-"))
-    return [f"{sign:<3} {shorten_middle(name, 2 * _WIDTH)}" for sign, name in rows[:_NAMES]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +167,8 @@ class MarkdownBlock:
         """The block in at most `room` bytes, saying how many lines are missing; None when not even one fits."""
         if _size_in_bytes(self.to_text()) <= room:
             return self
-        left = (
-            room
-            - _size_in_bytes(MarkdownBlock(self.before, (_missing_lines(len(self.lines)),), self.after).to_text())
-            - 1
-        )
+        least = MarkdownBlock(self.before, (_missing_lines(len(self.lines)),), self.after)
+        left = room - _size_in_bytes(least.to_text()) - 1
         fitting = sum(used <= left for used in accumulate(_size_in_bytes(line) + 1 for line in self.lines))
         lines = (*self.lines[:fitting], _missing_lines(len(self.lines) - fitting))
         return MarkdownBlock(self.before, lines, self.after) if fitting else None

@@ -16,9 +16,14 @@ _COMMENT = 65_000  # bytes; GitHub takes 65,536 characters
 
 def offline_text(desired: Desired, digests: Sequence[str]) -> str:
     """Each store: its name, how many files of what size, what was left out, its content digest."""
-    stores = [_store_lines(store, digest) for store, digest in zip(desired.stores, digests, strict=True)]
+    blocks = [[wording.heading_line(desired.owner, desired.service)]]
+    for store, digest in zip(desired.stores, digests, strict=True):
+        skipped = f", {len(store.skipped):,} left out" if store.skipped else ""
+        name = "" if store.key == store.name else f'  "{store.name}"'
+        files = f"{len(store.files):,}, {format_size(_total_size(store))}{skipped}"
+        blocks.append([escape_control(store.key + name), f"  files   {files}", f"  digest  {digest}"])
     last = "No service was contacted: this is what the manifest declares, not what would change."
-    return join_blocks([[wording.heading_line(desired.owner, desired.service)], *stores, [last]])
+    return join_blocks([*blocks, [last]])
 
 
 def offline_markdown(desired: Desired, digests: Sequence[str]) -> str:
@@ -41,15 +46,6 @@ def offline_json(desired: Desired, digests: Sequence[str]) -> str:
         for store, digest in zip(desired.stores, digests, strict=True)
     }
     return document("offline", owner=desired.owner, provider=desired.service.provider, stores=stores)
-
-
-def _store_lines(store: DesiredStore, digest: str) -> list[str]:
-    skipped = f", {len(store.skipped):,} left out" if store.skipped else ""
-    return [
-        escape_control(store.key if store.key == store.name else f'{store.key}  "{store.name}"'),
-        f"  files   {len(store.files):,}, {format_size(_total_size(store))}{skipped}",
-        f"  digest  {digest}",
-    ]
 
 
 def _total_size(store: DesiredStore) -> int:

@@ -1,42 +1,45 @@
-"""A report for a terminal: the plan's rows with their outcomes, orphans, one line of totals."""
+"""What became of a plan, for a terminal: its rows with their outcome, orphans, one line of totals."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from vssync.model.plan import Action, StorePlan
-from vssync.model.report import Orphan, Report, Status
+from vssync.model.report import Outcome, Report, Status
 from vssync.render import wording
-from vssync.render.groups import StoreBlock, show_blocks
-from vssync.render.layout import BELOW, KEY, TextLine, View, fit_totals, lay_out_columns, wrap_sentences
-from vssync.render.plan_text import join_blocks
-from vssync.render.rows import outcomes_by_store, report_rows
+from vssync.render.layout import (
+    BELOW,
+    StoreBlock,
+    TextLine,
+    View,
+    fit_totals,
+    lay_out_columns,
+    show_blocks,
+    wrap_sentences,
+)
+from vssync.render.plan_lines import report_rows
+from vssync.render.plan_text import _ALREADY, _ORPHANS, join_blocks
 from vssync.text import count_noun, escape_control, format_elapsed
-
-_ORPHANS, _ALREADY = 40, 20
 
 
 def report_text(report: Report, view: View) -> str:
     """A report for a terminal; `view.quiet` leaves the totals."""
+    totals = fit_totals(end_lines(report), view)
     if view.quiet:
-        return join_blocks([fit_totals(end_lines(report), view)])
-    heading = wording.heading_line(report.plan.owner, report.plan.service)
-    return join_blocks(
-        [
-            [heading],
-            *show_blocks(report_blocks(report), view),
-            already_lines(report.already, view),
-            orphan_lines(report, view),
-            fit_totals(end_lines(report), view),
-        ]
-    )
+        return join_blocks([totals])
+    heading = [wording.heading_line(report.plan.owner, report.plan.service)]
+    middle = [already_lines(report.already, view), orphan_lines(report, view)]
+    return join_blocks([heading, *show_blocks(report_blocks(report), view), *middle, totals])
 
 
 def report_blocks(report: Report) -> list[StoreBlock]:
     """The outcomes of each store's changes, those that need attention first."""
     plans, ids = {store.key: store for store in report.plan.stores}, dict(report.store_ids)
+    by_store: dict[str, list[Outcome]] = {key: [] for key in plans}
+    for outcome in report.outcomes:
+        by_store.setdefault(outcome.store, []).append(outcome)
     blocks = []
-    for key, outcomes in outcomes_by_store(report).items():
+    for key, outcomes in by_store.items():
         if outcomes:
             store = plans.get(key, StorePlan(key, key))
             head = f"{escape_control(key)}  {wording.short_id(ids.get(key, store.id))}".rstrip()
@@ -67,32 +70,26 @@ def orphan_lines(report: Report, view: View) -> list[str]:
     if not report.orphans:
         return []
     shown = report.orphans if view.full else report.orphans[:_ORPHANS]
-    lines = [line for orphan in shown for line in _orphan_lines(orphan, view)]
+    lines = []
+    for orphan in shown:
+        name = [escape_control(orphan.file_id), "suspected" if orphan.suspected else ""]
+        lines.append(TextLine("  ".join(filter(None, name))))
+        details = wrap_sentences(escape_control(orphan.detail), BELOW, view) if orphan.detail else []
+        lines += [TextLine(text, indent=BELOW) for text in details]
     if rest := len(report.orphans) - len(shown):
         lines.append(TextLine(f"and {rest:,} more"))
     head = f"Orphans: {count_noun(len(report.orphans), 'upload')} that no store lists."
     return [head, *lay_out_columns(lines, view).format_lines(lines)]
 
 
-def _orphan_lines(orphan: Orphan, view: View) -> list[TextLine]:
-    head = "  ".join(filter(None, [escape_control(orphan.file_id), "suspected" if orphan.suspected else ""]))
-    details = wrap_sentences(escape_control(orphan.detail), BELOW, view) if orphan.detail else []
-    return [TextLine(head, indent=KEY), *(TextLine(text, indent=BELOW) for text in details)]
-
-
 def end_lines(report: Report) -> list[str]:
     """The totals, after what made the run longer or shorter than usual."""
-    interrupted = (
-        ["Interrupted: the rest was skipped. Run the command again to continue."] if report.interrupted else []
-    )
-    throttled = [f"The service asked to slow down: nothing was sent for {format_elapsed(report.throttled)}."]
-    repeated = [f"{report.repeated:,} of {count_noun(report.requests, 'request')} had to be sent again."]
-    return [
-        *interrupted,
-        *(throttled if report.throttled >= 1 else []),
-        *(repeated if report.repeated else []),
-        apply_line(report),
-    ]
+    lines = ["Interrupted: the rest was skipped. Run the command again to continue."] if report.interrupted else []
+    if report.throttled >= 1:
+        lines.append(f"The service asked to slow down: nothing was sent for {format_elapsed(report.throttled)}.")
+    if report.repeated:
+        lines.append(f"{report.repeated:,} of {count_noun(report.requests, 'request')} had to be sent again.")
+    return [*lines, apply_line(report)]
 
 
 def apply_line(report: Report) -> str:
@@ -101,9 +98,8 @@ def apply_line(report: Report) -> str:
     done = Counter(outcome.action for outcome in files if outcome.status is Status.DONE)
     states = Counter(outcome.status for outcome in report.outcomes)
     fixed = (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE)
-    rare = (Action.ADOPT, Action.CANCEL)
-    parts = [f"{done[action]:,} {wording.DONE[action]}" for action in fixed]
-    parts += [f"{done[action]:,} {wording.DONE[action]}" for action in rare if done[action]]
+    actions = (*fixed, *(action for action in (Action.ADOPT, Action.CANCEL) if done[action]))
+    parts = [f"{done[action]:,} {wording.DONE[action]}" for action in actions]
     parts.append(f"{states[Status.FAILED]:,} failed")
     parts += [f"{states[state]:,} {state}" for state in (Status.UNKNOWN, Status.SKIPPED) if states[state]]
     return f"Apply: {', '.join(parts)} in {format_elapsed(report.seconds)}."

@@ -17,19 +17,16 @@ _INDENT = 6
 
 def search_text(hits: tuple[SearchHit, ...], view: View) -> str:
     """The best chunks: score, file, attributes, and the beginning of the text."""
-    if not hits:
-        return "Nothing found."
-    return escape_ci_commands("\n\n".join("\n".join(_hit_lines(hit, view)) for hit in hits))
-
-
-def _hit_lines(hit: SearchHit, view: View) -> list[str]:
-    name = escape_control(hit.key or hit.filename or hit.file_id)
-    own = {name: value for name, value in sorted(hit.attributes.items()) if not name.startswith(RESERVED_PREFIX)}
-    attributes = ", ".join(f"{escape_control(name)} {wording.format_value(value)}" for name, value in own.items())
-    text = wrap_sentences(escape_control(" ".join(hit.text.split())), _INDENT, view)
-    cut = text if view.full or len(text) <= _LINES else [*text[: _LINES - 1], f"{text[_LINES - 1][:-3]}..."]
-    below = [*(wrap_sentences(attributes, _INDENT, view) if attributes else []), *cut]
-    return [f"{hit.score:.2f}  {name}", *(" " * _INDENT + line for line in below)]
+    blocks = []
+    for hit in hits:
+        own = {name: value for name, value in sorted(hit.attributes.items()) if not name.startswith(RESERVED_PREFIX)}
+        attributes = ", ".join(f"{escape_control(name)} {wording.format_value(value)}" for name, value in own.items())
+        text = wrap_sentences(escape_control(" ".join(hit.text.split())), _INDENT, view)
+        cut = text if view.full or len(text) <= _LINES else [*text[: _LINES - 1], f"{text[_LINES - 1][:-3]}..."]
+        below = [*(wrap_sentences(attributes, _INDENT, view) if attributes else []), *cut]
+        head = f"{hit.score:.2f}  {escape_control(hit.key or hit.filename or hit.file_id)}"
+        blocks.append("\n".join([head, *(" " * _INDENT + line for line in below)]))
+    return escape_ci_commands("\n\n".join(blocks)) or "Nothing found."
 
 
 def search_json(hits: tuple[SearchHit, ...]) -> str:

@@ -13,16 +13,17 @@ from vssync.model.state import FileCounts, Scalar, ServiceSpec
 from vssync.planner.estimate import Cost
 from vssync.text import count_noun, escape_control, format_estimate, format_size, join_words
 
-SIGNS = {
-    Action.CREATE: "+",
-    Action.UPDATE: "~",
-    Action.REPLACE: "+/-",
-    Action.DELETE: "-",
-    Action.ADOPT: "=",
-    Action.AWAIT: ".",
-    Action.CANCEL: "x",
-    Action.REFUSE: "!",
+_ACTIONS = {  # the sign of a change, what will be done, what was done
+    Action.CREATE: ("+", "to create", "added"),
+    Action.UPDATE: ("~", "to change", "changed"),
+    Action.REPLACE: ("+/-", "to replace", "replaced"),
+    Action.DELETE: ("-", "to delete", "deleted"),
+    Action.ADOPT: ("=", "to adopt", "adopted"),
+    Action.AWAIT: (".", "to wait for", "waited for"),
+    Action.CANCEL: ("x", "to cancel", "cancelled"),
+    Action.REFUSE: ("!", "needs attention", "needs attention"),
 }
+SIGNS, TO_DO, DONE = ({action: words[column] for action, words in _ACTIONS.items()} for column in range(3))
 GAP_SIGN = "-/+"  # the old copy goes first
 SIGN_ORDER = ("!", "+", "~", "+/-", GAP_SIGN, "-", "=", "x", ".", "")
 
@@ -65,16 +66,6 @@ NOTES = {
     NoteKind.LEFT_STORE: "not in the manifest, kept",
 }
 
-DONE = {
-    Action.CREATE: "added",
-    Action.UPDATE: "changed",
-    Action.REPLACE: "replaced",
-    Action.DELETE: "deleted",
-    Action.ADOPT: "adopted",
-    Action.AWAIT: "waited for",
-    Action.CANCEL: "cancelled",
-    Action.REFUSE: "needs attention",
-}
 _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]+)")
 
 
@@ -110,16 +101,15 @@ def cost_line(cost: Cost) -> str:
 
 def plan_line(counts: Counts, *, bold_delete: bool = False) -> str:
     """The totals in their fixed form; rare ones only when they are not zero."""
-    deletions = f"{counts.delete:,} to delete"
-    parts = [
-        f"{counts.add:,} to add",
-        f"{counts.change:,} to change",
-        f"{counts.replace:,} to replace",
-        f"**{deletions}**" if bold_delete and counts.delete else deletions,
-        f"{counts.unchanged:,} unchanged",
-        *rare_parts(counts),
-    ]
-    return f"Plan: {', '.join(parts)}."
+    *changes, deletions = file_parts(counts, zeros=True)
+    deletions = f"**{deletions}**" if bold_delete and counts.delete else deletions
+    return f"Plan: {', '.join([*changes, deletions, f'{counts.unchanged:,} unchanged', *rare_parts(counts)])}."
+
+
+def file_parts(counts: Counts, *, zeros: bool = False) -> list[str]:
+    """The parts of a total that every plan has, deletions last."""
+    parts = {"add": counts.add, "change": counts.change, "replace": counts.replace, "delete": counts.delete}
+    return [f"{count:,} to {verb}" for verb, count in parts.items() if count or zeros]
 
 
 def rare_parts(counts: Counts) -> list[str]:
@@ -131,13 +121,9 @@ def rare_parts(counts: Counts) -> list[str]:
 
 def batch_progress(counts: FileCounts) -> str:
     """How far a batch is: "120 completed, 380 in progress"."""
-    states = [
-        (counts.completed, "completed"),
-        (counts.in_progress, "in progress"),
-        (counts.failed, "failed"),
-        (counts.cancelled, "cancelled"),
-    ]
-    return ", ".join(f"{count:,} {word}" for count, word in states if count)
+    states = {"completed": counts.completed, "in progress": counts.in_progress}
+    states |= {"failed": counts.failed, "cancelled": counts.cancelled}
+    return ", ".join(f"{count:,} {state}" for state, count in states.items() if count)
 
 
 def short_id(id: str) -> str:

@@ -34,13 +34,10 @@ def _block_lines(value: Any) -> Iterator[str] | None:
     """A value that needs lines of its own, as these lines; None for one that stands beside its name."""
     if isinstance(value, Mapping) and value:
         return _mapping_lines(value)
-    if isinstance(value, list | tuple) and value and not _fits_one_line(value):
-        return _sequence_lines(value)
+    if isinstance(value, list | tuple) and value:
+        nested = any(isinstance(part, list | tuple | dict) for part in value)
+        return _sequence_lines(value) if nested or len(_inline_text(value)) > _WIDE else None
     return None
-
-
-def _fits_one_line(values: Sequence[Any]) -> bool:
-    return not any(isinstance(value, list | tuple | dict) for value in values) and len(_inline_text(values)) <= _WIDE
 
 
 def _sequence_lines(values: Sequence[Any]) -> Iterator[str]:

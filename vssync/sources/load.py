@@ -1,49 +1,43 @@
-"""Reads manifests and the files they name. A shell: it walks, reads and hashes; `manifest` judges what was found.
-
-Nothing is read outside the git work tree of the manifest unless the person who runs vssync allows it.
-"""
+"""Reads manifests and the files they name: it walks, reads and hashes, and `manifest` judges what was found."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest import explain
+from vssync.manifest import diagnostics, resolve
 from vssync.manifest.build import build_manifest, check_document, resolve_includes
-from vssync.manifest.diagnostics import Diagnostic, TreePath, collect_with
-from vssync.manifest.globs import FoundFile, Listing, Pattern, compile_pattern, pattern_problem
-from vssync.manifest.resolve import resolve_desired, wanted_fields
+from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, collect_with, raise_if_any
+from vssync.manifest.front_matter import MAX_FRONT_MATTER_BYTES, parse_front_matter
+from vssync.manifest.globs import FoundFile, compile_pattern, pattern_problem
 from vssync.manifest.select import Selection, select_files
-from vssync.manifest.source_map import Documents, SourceLocation, find_locations, locate_diagnostics, raise_if_any
 from vssync.manifest.spec import Manifest
-from vssync.manifest.yaml_loader import Document, parse_document
+from vssync.manifest.yaml_loader import Document, TreePath, parse_document
 from vssync.model.state import Desired, DesiredFile
-from vssync.sources.read import ReadJob, read_files
-from vssync.sources.sandbox import Sandbox, sandbox_around
 from vssync.sources.schemas import load_schema
-from vssync.sources.walk import walk_files
+from vssync.sources.walk import Sandbox, sandbox_around, walk_files
 
 MANIFEST_NAME = "vssync.yaml"
-NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 _READERS = 4  # threads
+_JOBS_PER_TASK = 64  # handed to a thread at once
+_CHUNK_BYTES = 1024 * 1024  # held of a file
 _ALLOW_HINT = "the person who runs vssync can say --allow-outside DIR"
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedManifest:
-    """A manifest and the desired state of its files.
-
-    `root` is absolute, and `DesiredFile.path` relative to it; `file` is the manifest's name as shown to people.
-    """
+    """A manifest and the desired state of its files."""
 
     desired: Desired
-    root: Path
-    file: str
+    root: Path  # absolute; `DesiredFile.path` is relative to it
+    file: str  # as shown to people
     manifest: Manifest
 
 
@@ -60,7 +54,7 @@ def load_sources(
     path: Path,
     *,
     env: str | None = None,
-    variables: Mapping[str, str] = NO_VARIABLES,
+    variables: Mapping[str, str] = MappingProxyType({}),
     allow_outside: tuple[Path, ...] = (),
     hashed: bool = True,
     on_hashed: Callable[[int, int], None] | None = None,
@@ -86,7 +80,7 @@ def load_sources(
     readings, read_problems = read_files(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
     problems = (*manifest.problems, *selection_problems, *read_problems)
     with collect_with(problems):
-        desired = resolve_desired(manifest, selections, readings)
+        desired = resolve.resolve_desired(manifest, selections, readings)
     if problems:
         raise ManifestError(problems)
     return LoadedManifest(desired, root, str(file), manifest)
@@ -94,7 +88,9 @@ def load_sources(
 
 def locate_values(loaded: LoadedManifest, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where values of the resolved manifest are written; one pass over its files for all of them."""
-    return find_locations(loaded.manifest.documents, paths)
+    wanted = [Diagnostic(path, "") for path in paths]
+    located = zip(paths, diagnostics.locate_diagnostics(loaded.manifest.documents, wanted), strict=True)
+    return {path: SourceLocation(problem.file, problem.line, problem.column) for path, problem in located}
 
 
 def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
@@ -104,24 +100,31 @@ def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
 
 def file_provenance(loaded: LoadedManifest, store: str, file: DesiredFile) -> Mapping[str, TreePath | None]:
     """By part of a file (`attributes.lang`), the manifest's path it came from; None: its own front matter."""
-    fields = explain.front_matter_fields(loaded.manifest, store, file)
+    fields = resolve.front_matter_fields(loaded.manifest, store, file)
     jobs = [ReadJob(file.path, fields)] if fields else []
     readings, problems = read_files(str(loaded.root), jobs, hashed=False, workers=1)
     if problems:
         raise ManifestError(problems)
-    return explain.provenance(loaded.manifest, store, file, readings[file.path].fields if jobs else {})
+    return resolve.provenance(loaded.manifest, store, file, readings[file.path].fields if jobs else {})
 
 
 def _load_manifest(
     file: Path, folder: Path, sandbox: Sandbox, env: str | None, variables: Mapping[str, str]
 ) -> Manifest:
-    """The manifest of a file and those it includes."""
+    """The manifest of a file and those it includes, in the order of their names."""
     schema = load_schema("manifest.schema.json")
     main = check_document(_read_document(file, str(file)), schema)
     with collect_with(main.problems):
-        patterns = _compile_includes(main, resolve_includes(main, env, variables))
+        includes = resolve_includes(main, env, variables)
+        flaws = [(path, text, *flaw) for path, text in includes if (flaw := pattern_problem(text))]
+        raise_if_any(Documents(main), [Diagnostic(path, f"`{text}` {flaw}", hint) for path, text, flaw, hint in flaws])
+        patterns = {path: compile_pattern(text) for path, text in includes}
         listing = walk_files(str(folder), patterns.values(), sandbox)
-        included = _read_included(main, folder, schema, _match_includes(main, patterns, listing))
+        matches = {path: [file for _, file in listing.matching(pattern)] for path, pattern in patterns.items()}
+        unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
+        raise_if_any(Documents(main), unmatched)
+        distinct = {file.path: file for files in matches.values() for file in files}
+        included = _read_included(main, folder, schema, [distinct[path] for path in sorted(distinct)])
     return build_manifest(Documents(main, included), schema, env, variables)
 
 
@@ -136,25 +139,6 @@ def _read_document(file: Path, shown_name: str) -> Document:
     else:
         return parse_document(text, shown_name)
     raise ManifestError((problem,))
-
-
-def _compile_includes(main: Document, includes: tuple[tuple[TreePath, str], ...]) -> dict[TreePath, Pattern]:
-    diagnostics = [
-        Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
-        for path, text in includes
-        if (problem := pattern_problem(text))
-    ]
-    raise_if_any(Documents(main), diagnostics)
-    return {path: compile_pattern(text) for path, text in includes}
-
-
-def _match_includes(main: Document, patterns: Mapping[TreePath, Pattern], listing: Listing) -> list[FoundFile]:
-    """The files to include, in the order of their names; every pattern must match some."""
-    matches = {path: [file for _, file in listing.matching(pattern)] for path, pattern in patterns.items()}
-    unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
-    raise_if_any(Documents(main), unmatched)
-    distinct = {file.path: file for files in matches.values() for file in files}
-    return [distinct[path] for path in sorted(distinct)]
 
 
 def _read_included(
@@ -178,7 +162,6 @@ def _read_included(
 
 
 def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
-    """The manifest's root, which must be a folder inside the sandbox."""
     root = None if "\0" in manifest.root else Path(os.path.realpath(folder / manifest.root))
     if root is not None and not sandbox.allows(root):
         message = f"the root `{manifest.root}` lies outside of {sandbox.folders[0]}, or in its .git or .vssync"
@@ -188,15 +171,91 @@ def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
         diagnostic = Diagnostic(("root",), message, hint)
     else:
         return root
-    raise ManifestError(locate_diagnostics(manifest.documents, (diagnostic,)))
+    raise ManifestError(diagnostics.locate_diagnostics(manifest.documents, (diagnostic,)))
 
 
 def _read_jobs(selections: tuple[Selection, ...], hashed: bool) -> tuple[ReadJob, ...]:
-    """What to read, each file once."""
     fields_by_path: dict[str, frozenset[str]] = {}
     for file in (file for selection in selections for file in selection.files):
-        wanted = wanted_fields(file)
+        wanted = resolve.wanted_fields(file)
         if file.source and (wanted or hashed):
             fields = fields_by_path.get(file.source.path)
             fields_by_path[file.source.path] = fields | wanted if fields else wanted
     return tuple(ReadJob(path, fields) for path, fields in fields_by_path.items())
+
+
+@dataclass(frozen=True, slots=True)
+class ReadJob:
+    """A file to read: its path below the root, and the front matter fields that are wanted."""
+
+    path: str
+    fields: Collection[str] = ()
+
+
+_Result = tuple[resolve.Reading, tuple[Problem, ...]]
+
+
+def read_files(
+    root: str,
+    jobs: Iterable[ReadJob],
+    *,
+    hashed: bool,
+    workers: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[dict[str, resolve.Reading], tuple[Problem, ...]]:
+    """Readings by path, without files that have problems. `progress` is called with the files and bytes done."""
+    jobs = tuple(jobs)
+    readings: dict[str, resolve.Reading] = {}
+    problems: list[Problem] = []
+    size = 0
+    results = _read_all(root, jobs, hashed, workers)
+    for count, (job, (reading, job_problems)) in enumerate(zip(jobs, results, strict=True), 1):
+        if job_problems:
+            problems += job_problems
+        else:
+            readings[job.path] = reading
+        size += reading.size
+        if progress:
+            progress(count, size)
+    return readings, tuple(problems)
+
+
+def _read_all(root: str, jobs: tuple[ReadJob, ...], hashed: bool, workers: int) -> Iterator[_Result]:
+    if workers <= 1 or len(jobs) < _JOBS_PER_TASK:
+        yield from (_read_file(root, job, hashed) for job in jobs)
+        return
+    groups = [jobs[start : start + _JOBS_PER_TASK] for start in range(0, len(jobs), _JOBS_PER_TASK)]
+    with ThreadPoolExecutor(workers, "vssync-read") as threads:
+        for results in threads.map(lambda group: [_read_file(root, job, hashed) for job in group], groups):
+            yield from results
+
+
+def _read_file(root: str, job: ReadJob, hashed: bool) -> _Result:
+    path = os.path.join(root, job.path)
+    try:
+        if result := _read_once(path, job, hashed) or _read_once(path, job, hashed):
+            return result
+        message, hint = "the file changed while it was read, twice", "wait until nothing writes to it"
+    except OSError as error:
+        message, hint = f"the file cannot be read: {error.strerror}", "make it readable, or leave it out"
+    return resolve.Reading(), (Problem(job.path, 0, 0, message, hint),)
+
+
+def _read_once(path: str, job: ReadJob, hashed: bool) -> _Result | None:
+    """None if the file changed meanwhile."""
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        before = os.fstat(file.fileno())
+        head = chunk = file.read(_CHUNK_BYTES)
+        while hashed and chunk:
+            digest.update(chunk)
+            chunk = file.read(_CHUNK_BYTES)
+    after = os.stat(path)
+    if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
+        return None
+    sha256 = digest.hexdigest() if hashed else ""
+    if not job.fields:
+        return resolve.Reading(sha256, before.st_size), ()
+    text = head[:MAX_FRONT_MATTER_BYTES].decode("utf-8", "ignore")
+    fields, problems = parse_front_matter(text, job.path, job.fields)
+    return resolve.Reading(sha256, before.st_size, fields), problems

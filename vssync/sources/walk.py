@@ -1,4 +1,4 @@
-"""Finds the files that patterns may match: one walk over the folders they start in, shared by all of them.
+"""What a manifest may read, and the files its patterns may match: one walk, shared by all of them.
 
 No library does it, because they leave out folders they may not read, and a file left out is a file deleted: here such a
 folder is a problem. Links to folders are not followed; links to files only inside the sandbox.
@@ -9,16 +9,55 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest.globs import NEVER_READ, FoundFile, Listing, Pattern
-from vssync.sources.sandbox import Sandbox
 
 _OUTSIDE = (
     "leads by a link out of the manifest's root, or into .git or .vssync",
     "The person who runs vssync can say --allow-outside DIR",
 )
-_DANGLING = "is a link that leads nowhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """Real, absolute folders below which a manifest may read: its git work tree, or its own folder if there is none.
+
+    A manifest may come from a stranger's pull request: everything it names, and itself, is judged by its real path.
+    Only the person who runs vssync can allow more. `.git`, which may hold a credential, and `.vssync` are never read.
+    """
+
+    folders: tuple[Path, ...]
+
+    def allows(self, path: Path | str) -> bool:
+        """Whether a path, links followed, lies inside."""
+        real = Path(os.path.realpath(path))
+        return any(
+            real.is_relative_to(folder) and not set(NEVER_READ).intersection(real.relative_to(folder).parts)
+            for folder in self.folders
+        )
+
+    def around(self, folder: Path) -> Sandbox:
+        """The sandbox of one folder inside, with what else was allowed."""
+        return Sandbox((folder, *self.folders[1:]))
+
+
+def sandbox_around(folder: Path, allowed: tuple[Path, ...]) -> Sandbox:
+    """The sandbox of a manifest in this folder; `allowed` are folders that its user allows beside it."""
+    return Sandbox((find_work_tree(folder), *(Path(os.path.realpath(path)) for path in allowed)))
+
+
+def find_work_tree(folder: Path) -> Path:
+    """The git work tree that a folder lies in, without links; the folder itself if there is none.
+
+    The path as typed is searched first: a folder that is a link may belong to a stranger.
+    """
+    real = Path(os.path.realpath(folder))
+    typed = Path(os.path.abspath(folder))
+    parents = (typed, *typed.parents, real, *real.parents)
+    return Path(os.path.realpath(next((parent for parent in parents if (parent / ".git").exists()), real)))
 
 
 def walk_files(root: str, patterns: Iterable[Pattern], sandbox: Sandbox) -> Listing:
@@ -65,7 +104,15 @@ class _Walker:
         folders = [start]
         while folders:
             folder = folders.pop()
-            for entry in self._list_folder(folder):
+            try:
+                with os.scandir(self._absolute(folder)) as scan:
+                    entries = list(scan)
+            except OSError as error:
+                message = f"the folder cannot be read: {_reason(error)}"
+                hint = "make it readable, or choose files elsewhere; its files cannot be told from deleted ones"
+                self.problems.append(Problem(_printable(folder) or ".", 0, 0, message, hint))
+                continue
+            for entry in entries:
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.is_dir(follow_symlinks=False):
                     if entry.name not in NEVER_READ and (self._enters_hidden or not entry.name.startswith(".")):
@@ -79,7 +126,7 @@ class _Walker:
         try:
             status = os.stat(absolute)
         except FileNotFoundError:
-            return FoundFile(path, 0, _DANGLING) if os.path.islink(absolute) else None
+            return FoundFile(path, 0, "is a link that leads nowhere") if os.path.islink(absolute) else None
         except (OSError, ValueError) as error:
             return FoundFile(path, 0, f"cannot be read: {_reason(error)}")
         if stat.S_ISDIR(status.st_mode):
@@ -88,19 +135,7 @@ class _Walker:
             return FoundFile(path, 0, "is not a regular file")
         return FoundFile(path, status.st_size, "" if self._sandbox.allows(absolute) else ". ".join(_OUTSIDE))
 
-    def _list_folder(self, folder: str) -> list[os.DirEntry[str]]:
-        try:
-            with os.scandir(self._absolute(folder)) as entries:
-                return list(entries)
-        except OSError as error:
-            hint = "make it readable, or choose files elsewhere; its files cannot be told from deleted ones"
-            self.problems.append(
-                Problem(_printable(folder) or ".", 0, 0, f"the folder cannot be read: {_reason(error)}", hint)
-            )
-            return []
-
     def _to_file(self, entry: os.DirEntry[str], path: str) -> FoundFile | None:
-        """A file as found; None for links to folders, sockets and the like."""
         if not path.isascii() and (printable := _printable(path)) != path:
             return FoundFile(printable, 0, "the name of the file, or of a folder it is in, is not UTF-8; rename it")
         if entry.is_symlink():

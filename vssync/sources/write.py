@@ -39,24 +39,20 @@ def write_file(path: Path, text: str | Iterable[str]) -> None:
         if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
             with path.open("wb") as file:
                 _write(file, parts, compressed=compressed)
-        else:
-            _replace_file(path, parts, compressed=compressed)
+            return
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                _write(file, parts, compressed=compressed)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def _replace_file(path: Path, parts: Iterable[str], *, compressed: bool) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _write(file, parts, compressed=compressed)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _write(file: BinaryIO, parts: Iterable[str], *, compressed: bool) -> None:

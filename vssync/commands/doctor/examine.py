@@ -1,4 +1,4 @@
-"""The whole examination, in the order in which causes lead to consequences."""
+"""The whole examination, in the order in which a failure explains those after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vssync.commands.doctor.finding import Emit, Finding, FindingKind, failed, f
 from vssync.commands.doctor.read_probes import run_read_probes
 from vssync.commands.doctor.tenancy import run_tenancy_probes
 from vssync.commands.doctor.write_probes import run_write_probes
-from vssync.commands.session import Session, Settings, open_session, prepare
+from vssync.commands.session import Session, Settings, open_session, prepare_for_writes
 from vssync.document import document
 from vssync.endpoints import Endpoint, resolve_endpoint
 from vssync.errors import VssyncError
@@ -21,7 +21,7 @@ from vssync.sources.load import LoadedManifest
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Whether anything failed, what a trial found the service to be capable of (None without one), what it left."""
+    """Whether anything failed, and after write probes what the service is capable of and whether they left anything."""
 
     failed: bool
     capabilities: Mapping[str, bool] | None = None
@@ -29,24 +29,30 @@ class Diagnosis:
 
 
 def examine(
-    given: Settings, loaded: LoadedManifest, tell: Emit, *, write: bool = False, clock: Clock | None = None
+    settings: Settings, loaded: LoadedManifest, emit: Emit, *, write: bool = False, clock: Clock | None = None
 ) -> Diagnosis:
-    """Looks at a manifest's service, and tells each finding as it is made.
+    """Examines a manifest's service, and emits each finding as it is made.
 
-    Reads only, unless `write` allows a store and files that are removed again. Raises nothing for what a service or a
-    credential is like.
+    Reads only, unless `write` allows a store and files that are removed again. Nothing that is wrong with a service or
+    a credential raises an error.
     """
-    verdicts: set[FindingKind] = set()
+    kinds: set[FindingKind] = set()
 
-    def noted(finding: Finding) -> None:
-        verdicts.add(finding.verdict)
-        tell(finding)
+    def record(finding: Finding) -> None:
+        kinds.add(finding.kind)
+        emit(finding)
 
+    capabilities: Mapping[str, bool] | None = None
+    left = False
     with ExitStack() as stack:
-        work = _connected(given, loaded, noted, stack, write=write, clock=clock)
-        tried = _at_work(work, noted, write=write) if work else None
-    found, left = tried or (None, False)
-    return Diagnosis(FindingKind.FAILED in verdicts, found, left)
+        session = _connect(settings, loaded, record, stack, write=write, clock=clock)
+        if session:
+            stores = run_read_probes(session, record, time.time)
+            if session.endpoint.auth.signs:
+                run_tenancy_probes(session, stores or (), record, time.time())
+            if write and stores is not None:
+                capabilities, left = run_write_probes(session.client, record)
+    return Diagnosis(FindingKind.FAILED in kinds, capabilities, left)
 
 
 def diagnosis_json(loaded: LoadedManifest, findings: Sequence[Finding], diagnosis: Diagnosis | None) -> str:
@@ -62,38 +68,30 @@ def diagnosis_json(loaded: LoadedManifest, findings: Sequence[Finding], diagnosi
     )
 
 
-def _connected(
-    given: Settings, loaded: LoadedManifest, tell: Emit, stack: ExitStack, *, write: bool, clock: Clock | None
+def _connect(
+    settings: Settings, loaded: LoadedManifest, emit: Emit, stack: ExitStack, *, write: bool, clock: Clock | None
 ) -> Session | None:
-    """The service connected; None, and told why, where it cannot be."""
+    """The service connected; None, after a finding that says why, where it cannot be."""
     topic = "service"
     try:
-        endpoint = resolve_endpoint(loaded.desired.service, given.who, given.environment)
-        _addresses(endpoint, tell)
+        endpoint = resolve_endpoint(loaded.desired.service, settings.caller, settings.environment)
+        _emit_addresses(endpoint, emit)
         topic = "service" if endpoint.embedded else "credential"
-        work = stack.enter_context(open_session(given, loaded, clock=clock))
+        session = stack.enter_context(open_session(settings, loaded, clock=clock))
         if write:
-            prepare(work)
+            prepare_for_writes(session)
     except VssyncError as error:
-        tell(failed(topic, str(error)))
+        emit(failed(topic, str(error)))
         return None
-    tell(ok("identity", work.credential.identity if work.credential else "none: no credential is sent"))
-    return work
+    emit(ok("identity", session.credential.identity if session.credential else "none: no credential is sent"))
+    return session
 
 
-def _addresses(endpoint: Endpoint, tell: Emit) -> None:
+def _emit_addresses(endpoint: Endpoint, emit: Emit) -> None:
     if endpoint.embedded:
-        tell(ok("service", "local, in this process: .vssync/local beside the manifest"))
+        emit(ok("service", "local, in this process: .vssync/local beside the manifest"))
         return
-    tell(ok("service", endpoint.provider.name + (f", region {endpoint.region}" if endpoint.region else "")))
-    tell(ok("stores at", endpoint.control_url))
-    tell(ok("files at", endpoint.data_url))
-    tell(ok("auth", endpoint.auth))
-
-
-def _at_work(work: Session, tell: Emit, *, write: bool) -> tuple[Mapping[str, bool], bool] | None:
-    """What a trial found and whether it left something; None where none was made."""
-    stores = run_read_probes(work, tell, time.time)
-    if work.endpoint.auth.signs:
-        run_tenancy_probes(work, stores or (), tell, time.time())
-    return run_write_probes(work.client, tell) if write and stores is not None else None
+    emit(ok("service", endpoint.provider.name + (f", region {endpoint.region}" if endpoint.region else "")))
+    emit(ok("stores at", endpoint.control_url))
+    emit(ok("files at", endpoint.data_url))
+    emit(ok("auth", endpoint.auth))

@@ -1,4 +1,4 @@
-"""One thing looked at, and how it is shown. Pure."""
+"""One result of an examination, how it is shown, and the policy statements that it may ask for. Pure."""
 
 from __future__ import annotations
 
@@ -7,67 +7,87 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vssync.providers import AuthKind
 from vssync.text import escape_control
+
+_KIND_WIDTH, _TOPIC_WIDTH = 9, 14
+POLICY_DELAY = "A new policy takes some minutes to apply."
+# The family covers stores, files, batches and projects. The names of its single members differ between OCI's pages and
+# its policy engine, so they are not used.
+POLICY_SUBJECTS = {
+    AuthKind.SIGNING_KEY: ("group GROUP", ""),
+    AuthKind.SECURITY_TOKEN: ("group GROUP", ""),
+    AuthKind.INSTANCE_PRINCIPAL: ("dynamic-group DYNAMIC_GROUP", ""),
+    AuthKind.RESOURCE_PRINCIPAL: ("dynamic-group DYNAMIC_GROUP", ""),
+    AuthKind.OKE_WORKLOAD_IDENTITY: (
+        "any-user",
+        "request.principal.type='workload', request.principal.namespace='NAMESPACE', "
+        "request.principal.service_account='SERVICE_ACCOUNT', request.principal.cluster_id='CLUSTER_OCID'",
+    ),
+    AuthKind.BEARER: ("any-user", "request.principal.type='generativeaiapikey'"),
+}
 
 
 class FindingKind(StrEnum):
-    """How good what was found is."""
+    """How serious a finding is."""
 
     OK = "ok"
-    WARNING = "warning"  # vssync works, with something to know
+    WARNING = "warning"  # vssync works, with a limitation
     FAILED = "failed"  # vssync does not work like this
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of a topic. `way_out` has one thing to do, or one line to copy, a line."""
+    """The result for one topic. Each line of `way_out` is one thing to do, or one to copy."""
 
-    verdict: FindingKind
+    kind: FindingKind
     topic: str
-    said: str
+    text: str
     way_out: tuple[str, ...] = ()
 
 
 Emit = Callable[[Finding], None]
 
 
-def ok(topic: str, said: str) -> Finding:
+def ok(topic: str, text: str) -> Finding:
     """Nothing to do."""
-    return Finding(FindingKind.OK, topic, said)
+    return Finding(FindingKind.OK, topic, text)
 
 
-def warning(topic: str, said: str, *way_out: str) -> Finding:
+def warning(topic: str, text: str, *way_out: str) -> Finding:
     """Something to know."""
-    return Finding(FindingKind.WARNING, topic, said, way_out)
+    return Finding(FindingKind.WARNING, topic, text, way_out)
 
 
-def failed(topic: str, said: str, *way_out: str) -> Finding:
-    """Something to mend."""
-    return Finding(FindingKind.FAILED, topic, said, way_out)
+def failed(topic: str, text: str, *way_out: str) -> Finding:
+    """Something to fix."""
+    return Finding(FindingKind.FAILED, topic, text, way_out)
 
 
 def finding_dict(finding: Finding) -> dict[str, object]:
     """A finding for programs."""
     return {
         "check": finding.topic,
-        "status": finding.verdict,
-        "text": escape_control(finding.said),
+        "status": finding.kind,
+        "text": escape_control(finding.text),
         "way_out": [escape_control(line) for line in finding.way_out],
     }
 
 
-_VERDICT, _TOPIC = 9, 14
-
-
 def finding_text(finding: Finding, width: int) -> str:
-    """A finding in two columns and its text; lines to copy are never broken."""
-    head = f"  {finding.verdict:<{_VERDICT}}{finding.topic:<{_TOPIC}}"
+    """A finding in two columns and its text; policy statements, which are to be copied, are never broken."""
+    head = f"  {finding.kind:<{_KIND_WIDTH}}{finding.topic:<{_TOPIC_WIDTH}}"
     room = max(40, width - len(head))
-    lines = [part for line in (finding.said, *finding.way_out) for part in _wrapped(escape_control(line), room)]
-    return "\n".join(head + line if number == 0 else " " * len(head) + line for number, line in enumerate(lines))
+    lines: list[str] = []
+    for line in map(escape_control, (finding.text, *finding.way_out)):
+        wrapped = textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) or [""]
+        lines += [line] if line.startswith("Allow ") else wrapped
+    return head + f"\n{' ' * len(head)}".join(lines)
 
 
-def _wrapped(line: str, room: int) -> list[str]:
-    if line.startswith("Allow "):
-        return [line]
-    return textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) or [""]
+def policy_statement(kind: AuthKind, compartment: str) -> str:
+    """The statement that a policy of the compartment, or of one above it, needs for such an identity."""
+    subject, condition = POLICY_SUBJECTS[kind]
+    place = f"compartment id {compartment}" if compartment else "compartment COMPARTMENT"
+    where = f" where ALL {{{condition}}}" if condition else ""
+    return f"Allow {subject} to manage generative-ai-family in {place}{where}"

@@ -1,6 +1,6 @@
 """Probes that only read: addresses, credential, project, listings, clock, and permissions that answer 404.
 
-A probe that makes no sense where an earlier one failed is left out, so that one cause gives one line.
+A probe that makes no sense after an earlier failure is left out, so that one cause gives one line.
 """
 
 from __future__ import annotations
@@ -8,11 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from vssync.api.capabilities import missing_from_list_error
+from vssync.api.errors import missing_from_list_error
 from vssync.api.http import Plane, url_path
 from vssync.api.parse import Probe
-from vssync.commands.doctor import policies
-from vssync.commands.doctor.finding import Emit, Finding, FindingKind, failed, ok, warning
+from vssync.commands.doctor.finding import (
+    POLICY_DELAY,
+    Emit,
+    Finding,
+    FindingKind,
+    failed,
+    ok,
+    policy_statement,
+    warning,
+)
 from vssync.commands.session import Session
 from vssync.errors import AccessDenied, ServiceError
 from vssync.limits import CLOCK_SKEW
@@ -20,95 +28,98 @@ from vssync.model.plan import Options
 from vssync.model.state import LiveStore
 from vssync.planner.find_stores import match_stores
 
-_WORTH_SAYING = 60  # seconds by which a clock may be off without a line
-_NEW = 120  # seconds for which a new store may be unknown at the data address
-_LOOKED_AT = 5  # stores of ours whose files are asked for
+_TOLERATED_SKEW = 60  # seconds by which a clock may be off without a warning
+_NEW_STORE_SECONDS = 120  # for which a new store may be unknown at the data address
+_MAX_PROBED_STORES = 5
 
 
-def run_read_probes(work: Session, tell: Emit, now: Callable[[], float]) -> tuple[LiveStore, ...] | None:
-    """All stores, once everything was looked at; None where they cannot be listed. `now` is this machine's clock."""
-    glances: dict[Plane, Probe] = {}
-    ahead: float | None = None  # seconds, of this machine's clock, at an answer's arrival: a glance can take minutes
+def run_read_probes(session: Session, emit: Emit, now: Callable[[], float]) -> tuple[LiveStore, ...] | None:
+    """All stores, after every probe; None where they cannot be listed. `now` is this machine's clock."""
+    probes: dict[Plane, Probe] = {}
+    skew: float | None = None  # read when an answer arrives, since retries can take minutes
     for plane, path in ((Plane.CONTROL, "/vector_stores"), (Plane.DATA, "/files")):
-        glances[plane] = work.client.probe(path, plane)
-        if not glances[plane].error and work.client.service_date is not None:
-            ahead = now() - work.client.service_date
-    for finding in _connections(work, glances):
-        tell(finding)
-    if all(_unanswered(glance) for glance in glances.values()):
+        probes[plane] = session.client.probe(path, plane)
+        if not probes[plane].error and session.client.service_date is not None:
+            skew = now() - session.client.service_date
+    for finding in _connections(session, probes):
+        emit(finding)
+    if all(_is_unanswered(probe) for probe in probes.values()):
         return None
-    tell(_credential(work, glances))
-    project = _project(work, glances[Plane.DATA])
-    for extra in (project, _clock(work, ahead)):
-        if extra:
-            tell(extra)
-    if project and project.verdict is FindingKind.FAILED and _one_cause(glances):
+    emit(_credential(session, probes))
+    project = _project(session, probes[Plane.DATA])
+    for optional in (project, _clock(session, skew)):
+        if optional:
+            emit(optional)
+    if project and project.kind is FindingKind.FAILED and _have_same_error(probes):
         return None
-    stores = _stores(work, glances[Plane.CONTROL], tell)
+    stores = _list_stores(session, probes[Plane.CONTROL], emit)
     if stores:
-        _files(work, stores, tell)
+        managed = managed_stores(session, stores)
+        for key, store in list(managed.items())[:_MAX_PROBED_STORES]:
+            emit(_store_files(session, key, store))
+        emit(_batches(session, next(iter(managed.values()), stores[0])))
     return stores
 
 
-def own_stores(work: Session, stores: tuple[LiveStore, ...]) -> dict[str, LiveStore]:
-    """The live stores that the manifest's keys name."""
+def managed_stores(session: Session, stores: tuple[LiveStore, ...]) -> dict[str, LiveStore]:
+    """The live stores of the manifest, by their keys."""
     by_id = {store.id: store for store in stores}
-    ids = match_stores(work.loaded.desired, stores, Options()).ids
+    ids = match_stores(session.loaded.desired, stores, Options()).ids
     return {key: by_id[store_id] for key, store_id in ids.items() if store_id in by_id}
 
 
-def _unanswered(glance: Probe) -> bool:
+def _is_unanswered(probe: Probe) -> bool:
     """No answer came, or one that is not the service's."""
-    return glance.error is not None and glance.error.answer.status in (0, 200)
+    return probe.error is not None and probe.error.answer.status in (0, 200)
 
 
-def _one_cause(glances: dict[Plane, Probe]) -> bool:
-    """Whether both addresses refuse in the same words."""
-    errors = [glance.error for glance in glances.values()]
+def _have_same_error(probes: dict[Plane, Probe]) -> bool:
+    errors = [probe.error for probe in probes.values()]
     return all(errors) and len({(error.answer.status, error.answer.message) for error in errors if error}) == 1
 
 
-def _connections(work: Session, glances: dict[Plane, Probe]) -> list[Finding]:
-    """One line a host: its name resolves, its certificate is trusted, and the service speaks behind it."""
-    if work.endpoint.embedded:
+def _connections(session: Session, probes: dict[Plane, Probe]) -> list[Finding]:
+    """One line a host: its name resolves, its certificate is trusted, and the service answers behind it."""
+    if session.endpoint.embedded:
         return [ok("connection", "in this process")]
-    urls = {Plane.CONTROL: urlsplit(work.endpoint.control_url), Plane.DATA: urlsplit(work.endpoint.data_url)}
-    found: dict[str, Finding] = {}
-    for plane, glance in glances.items():
+    urls = {Plane.CONTROL: urlsplit(session.endpoint.control_url), Plane.DATA: urlsplit(session.endpoint.data_url)}
+    findings: dict[str, Finding] = {}
+    for plane, probe in probes.items():
         url = urls[plane]
-        how = "over TLS" if url.scheme == "https" else "without TLS"
-        fine = ok("connection", f"{url.netloc}: answers {how} in {glance.seconds * 1000:,.0f} ms")
-        if url.netloc not in found or _unanswered(glance):
-            found[url.netloc] = failed("connection", str(glance.error)) if _unanswered(glance) else fine
-    return list(found.values())
+        tls = "over TLS" if url.scheme == "https" else "without TLS"
+        if _is_unanswered(probe):
+            findings[url.netloc] = failed("connection", str(probe.error))
+        elif url.netloc not in findings:
+            findings[url.netloc] = ok("connection", f"{url.netloc}: answers {tls} in {probe.seconds * 1000:,.0f} ms")
+    return list(findings.values())
 
 
-def _credential(work: Session, glances: dict[Plane, Probe]) -> Finding:
-    denied = [glance.error for glance in glances.values() if isinstance(glance.error, AccessDenied)]
-    if not denied:
-        return ok("credential", "accepted" if work.credential else "none needed")
-    return failed("credential", str(denied[0]), *_permission(work, denied[0].answer.status))
+def _credential(session: Session, probes: dict[Plane, Probe]) -> Finding:
+    denials = [probe.error for probe in probes.values() if isinstance(probe.error, AccessDenied)]
+    if not denials:
+        return ok("credential", "accepted" if session.credential else "none needed")
+    return failed("credential", str(denials[0]), *_policy_advice(session, denials[0].answer.status))
 
 
-def _permission(work: Session, status: int) -> tuple[str, ...]:
-    """What to put into a policy, where there are policies and one may be missing."""
-    if not work.endpoint.provider.has_policies or status not in (403, 404):
+def _policy_advice(session: Session, status: int) -> tuple[str, ...]:
+    """What to put into a policy, where the provider has policies and one may be missing."""
+    if not session.endpoint.provider.has_policies or status not in (403, 404):
         return ()
-    compartment = work.loaded.desired.service.compartment
-    return ("A policy must say:", policies.statement(work.endpoint.auth, compartment), policies.DELAY)
+    compartment = session.loaded.desired.service.compartment
+    return ("A policy must say:", policy_statement(session.endpoint.auth, compartment), POLICY_DELAY)
 
 
-def _project(work: Session, glance: Probe) -> Finding | None:
-    """The data address wants the project; another region's is refused in misleading words."""
-    project = work.loaded.desired.service.project
-    if not project or _unanswered(glance) or isinstance(glance.error, AccessDenied):
+def _project(session: Session, probe: Probe) -> Finding | None:
+    """Whether the data address accepts the project. A project of another region is refused in misleading words."""
+    project = session.loaded.desired.service.project
+    if not project or _is_unanswered(probe) or isinstance(probe.error, AccessDenied):
         return None
-    there = region_of(project)
-    if there and work.endpoint.region and there != work.endpoint.region:
-        way_out = f"Name a project of {work.endpoint.region}, or the region of this one."
-        return failed("project", f"its OCID is of region {there}, and the endpoint of {work.endpoint.region}", way_out)
-    if glance.error:
-        return failed("project", str(glance.error), *_permission(work, glance.error.answer.status))
+    region, expected = region_of(project), session.endpoint.region
+    if region and expected and region != expected:
+        way_out = f"Name a project of {expected}, or the region of this one."
+        return failed("project", f"its OCID is of region {region}, but the endpoint of {expected}", way_out)
+    if probe.error:
+        return failed("project", str(probe.error), *_policy_advice(session, probe.error.answer.status))
     return ok("project", f"accepted: {project}")
 
 
@@ -118,65 +129,54 @@ def region_of(ocid: str) -> str:
     return parts[3] if len(parts) > 4 and "-" in parts[3] else ""
 
 
-def _clock(work: Session, ahead: float | None) -> Finding | None:
-    if work.endpoint.embedded or ahead is None:
+def _clock(session: Session, skew: float | None) -> Finding | None:
+    if session.endpoint.embedded or skew is None:
         return None
-    off = abs(ahead)
-    said = f"this machine's is {off:,.0f} s {'ahead of' if ahead > 0 else 'behind'} the service's"
-    if off <= _WORTH_SAYING:
-        return ok("clock", f"within {off:,.0f} s of the service's")
-    verdict = failed if work.endpoint.auth.signs and off > CLOCK_SKEW else warning
-    return verdict("clock", said, "Set it, as with `timedatectl set-ntp true`.")
+    seconds = abs(skew)
+    if seconds <= _TOLERATED_SKEW:
+        return ok("clock", f"within {seconds:,.0f} s of the service's")
+    kind = failed if session.endpoint.auth.signs and seconds > CLOCK_SKEW else warning
+    text = f"this machine's is {seconds:,.0f} s {'ahead of' if skew > 0 else 'behind'} the service's"
+    return kind("clock", text, "Set it, for example with `timedatectl set-ntp true`.")
 
 
-def _stores(work: Session, glance: Probe, tell: Emit) -> tuple[LiveStore, ...] | None:
-    """The listing, and whether the other address serves it, too: sources disagree about OCI's."""
-    two = work.endpoint.control_url != work.endpoint.data_url
-    elsewhere = two and work.client.probe("/vector_stores").error is None
-    if isinstance(glance.error, AccessDenied) or _unanswered(glance):
+def _list_stores(session: Session, probe: Probe, emit: Emit) -> tuple[LiveStore, ...] | None:
+    """The listing, and whether the other address serves it too: sources disagree about OCI's."""
+    has_two_urls = session.endpoint.control_url != session.endpoint.data_url
+    is_elsewhere = has_two_urls and session.client.probe("/vector_stores").error is None
+    if isinstance(probe.error, AccessDenied) or _is_unanswered(probe):
         return None
     try:
-        stores = work.client.list_stores()
+        stores = session.client.list_stores()
     except ServiceError as error:
-        hint = (f"The data address lists stores: set `control_url: {work.endpoint.data_url}`.",) if elsewhere else ()
-        tell(failed("list stores", str(error), *hint, *_permission(work, error.answer.status)))
+        way_out = f"The data address lists stores: set `control_url: {session.endpoint.data_url}`."
+        advice = _policy_advice(session, error.answer.status)
+        emit(failed("list stores", str(error), *([way_out] if is_elsewhere else []), *advice))
         return None
-    known = len(own_stores(work, stores))
-    also = "; the data address lists them, too" if elsewhere else ""
-    tell(ok("list stores", f"{len(stores):,} listed, {known:,} of this manifest's {_declared(work):,}{also}"))
+    found, declared = len(managed_stores(session, stores)), len(session.loaded.desired.stores)
+    also = "; the data address lists them too" if is_elsewhere else ""
+    emit(ok("list stores", f"{len(stores):,} listed, {found:,} of this manifest's {declared:,}{also}"))
     return stores
 
 
-def _declared(work: Session) -> int:
-    return len(work.loaded.desired.stores)
-
-
-def _files(work: Session, stores: tuple[LiveStore, ...], tell: Emit) -> None:
-    """What is listed and answers 404 all the same is new, or hidden by a missing permission."""
-    mine = own_stores(work, stores)
-    for key, store in list(mine.items())[:_LOOKED_AT]:
-        tell(_readable(work, key, store))
-    asked = next(iter(mine.values()), stores[0])
-    tell(_batches(work, asked))
-
-
-def _readable(work: Session, key: str, store: LiveStore) -> Finding:
+def _store_files(session: Session, key: str, store: LiveStore) -> Finding:
+    """Whether a store's files can be listed. A 404 means that the store is new, or that a permission is missing."""
     try:
-        if work.client.is_ready(store.id):
+        if session.client.is_ready(store.id):
             return ok("list files", f"{key} ({store.id}): its files can be listed")
     except ServiceError as error:
-        return failed("list files", f"{key}: {error}", *_permission(work, error.answer.status))
-    said = f"{key} ({store.id}): listed as a store, and 404 for its files"
-    if (work.client.service_date or 0) - store.created_at < _NEW:
-        return warning("list files", said, "It is new: come again in a minute.")
-    return failed("list files", said, "A missing permission answers 404 as well.", *_permission(work, 404))
+        return failed("list files", f"{key}: {error}", *_policy_advice(session, error.answer.status))
+    text = f"{key} ({store.id}): the service lists the store, but answers 404 for its files"
+    if (session.client.service_date or 0) - store.created_at < _NEW_STORE_SECONDS:
+        return warning("list files", text, "The store is new: try again in a minute.")
+    return failed("list files", text, "A missing permission answers 404 as well.", *_policy_advice(session, 404))
 
 
-def _batches(work: Session, store: LiveStore) -> Finding:
-    error = work.client.probe(url_path("vector_stores", store.id, "file_batches")).error
+def _batches(session: Session, store: LiveStore) -> Finding:
+    error = session.client.probe(url_path("vector_stores", store.id, "file_batches")).error
     if error is None:
         return ok("list batches", "supported")
     if missing_from_list_error(error) is None:
-        return failed("list batches", str(error), *_permission(work, error.answer.status))
-    said = f"not supported, or not permitted ({error.answer.status}): batches are known by the store's own notes only"
-    return warning("list batches", said, "Say `list_batches: false` under `service.capabilities`, to save requests.")
+        return failed("list batches", str(error), *_policy_advice(session, error.answer.status))
+    text = f"not supported, or not permitted ({error.answer.status}): vssync finds only batches noted in the store"
+    return warning("list batches", text, "To save requests, set `list_batches: false` under `service.capabilities`.")

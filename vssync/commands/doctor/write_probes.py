@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from vssync.api.capabilities import MissingCapability, is_permanent, missing_from_create_error, missing_from_list_error
 from vssync.api.client import Client
+from vssync.api.errors import MissingCapability, is_permanent, missing_from_create_error, missing_from_list_error
 from vssync.api.http import url_path
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.doctor.finding import Emit, Finding, failed, ok, warning
@@ -17,10 +17,10 @@ from vssync.commands.doctor.scratch import ScratchStore
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import MAX_VALUE_LENGTH
 from vssync.model.marks import NEEDS_ATTRIBUTES, NEEDS_METADATA
-from vssync.model.state import Attributes, Capabilities, Chunking, FileStatus, LiveFile, Scalar
+from vssync.model.state import Attributes, Capabilities, Chunking, FileStatus, LiveBatch, LiveFile, Scalar
 
 CHUNKING = Chunking(200, 50)
-# What services are known to bend: other alphabets, fractions, large numbers, booleans, the empty and the longest text.
+# Values that services are known to change: other alphabets, fractions, large numbers, booleans, empty and long texts.
 ATTRIBUTES: Attributes = {
     "accent": "é",
     "fraction": 0.1,
@@ -29,250 +29,245 @@ ATTRIBUTES: Attributes = {
     "empty": "",
     "long": "x" * MAX_VALUE_LENGTH,
 }
-_NOTICED = 30.0  # seconds for a search index to notice
+_SEARCH_TIMEOUT = 30.0  # seconds for a search index to follow a change
 _BATCH_ENDS = (FileStatus.COMPLETED, FileStatus.FAILED, FileStatus.CANCELLED)
 
 
+def run_write_probes(client: Client, emit: Emit) -> tuple[Mapping[str, bool], bool]:
+    """What the service was seen to be capable of, and whether anything is left there."""
+    probes = _WriteProbes(ScratchStore(client), emit)
+    try:
+        probes.run()
+    except VssyncError as error:
+        if isinstance(error, ServiceError) and missing_from_create_error(error) is MissingCapability.ATTRIBUTES:
+            probes.record("attributes", False, failed("attributes", f"refused: {error}"))
+        elif isinstance(error, ServiceError) and not probes.store_id and is_permanent(error):
+            probes.record("store_creates", False, failed("create store", str(error)))
+        else:
+            emit(failed("write probes", str(error)))
+    finally:
+        is_clean = probes.scratch.clean(emit)
+    return probes.capabilities, not is_clean
+
+
 @dataclass(slots=True)
-class _ProbeRun:
-    """One trial under way: where it happens, and what it has found out."""
+class _WriteProbes:
+    """The probes of one run, in order, and the capabilities seen so far."""
 
     scratch: ScratchStore
-    tell: Emit
-    found: dict[str, bool] = field(default_factory=dict)
+    emit: Emit
+    capabilities: dict[str, bool] = field(default_factory=dict)
 
     @property
     def client(self) -> Client:
         return self.scratch.client
 
     @property
-    def store(self) -> str:
+    def store_id(self) -> str:
         return self.scratch.store_id
 
-    def learn(self, capability: str, has: bool, finding: Finding) -> None:
-        """Keeps what a service has or has not, and tells it."""
-        self.found[capability] = has
-        self.tell(finding)
+    def record(self, capability: str, has: bool, finding: Finding) -> None:
+        """Notes whether the service has a capability, and emits the finding."""
+        self.capabilities[capability] = has
+        self.emit(finding)
 
+    def run(self) -> None:
+        """Probes everything. Raises VssyncError where the rest cannot be probed."""
+        self.scratch.create_store()
+        self.emit(ok("create store", f"{self.store_id}: created, and it answers"))
+        self._list_batches()
+        file_ids = [self.scratch.upload("reads one way."), self.scratch.upload("reads another way.")]
+        self._attach(file_ids)
+        live, _ = [self.scratch.wait_for_file(file_id) for file_id in file_ids]
+        self._chunking(live.chunking)
+        if self._attributes(live):
+            self._update_file(live.id)
+        self._update_store()
+        self._cancel_batch()
+        self._equal_texts()
 
-def run_write_probes(client: Client, tell: Emit) -> tuple[Mapping[str, bool], bool]:
-    """What the service was seen to be capable of, and whether something of the trial is left there."""
-    trial = _ProbeRun(ScratchStore(client), tell)
-    try:
-        _tries(trial)
-    except VssyncError as error:
-        if isinstance(error, ServiceError) and missing_from_create_error(error) is MissingCapability.ATTRIBUTES:
-            trial.learn("attributes", False, failed("attributes", f"refused: {error}"))
-        elif isinstance(error, ServiceError) and not trial.store and is_permanent(error):
-            trial.learn("store_creates", False, failed("create store", str(error)))
-        else:
-            tell(failed("trial", str(error)))
-    finally:
-        clean = trial.scratch.clean(tell)
-    return trial.found, not clean
+    def _list_batches(self) -> None:
+        error = self.client.probe(url_path("vector_stores", self.store_id, "file_batches")).error
+        if error and missing_from_list_error(error) is None:
+            raise error
+        missing = error and warning("list batches", f"not supported ({error.answer.status})")
+        self.record("list_batches", error is None, missing or ok("list batches", "supported"))
 
-
-def _tries(trial: _ProbeRun) -> None:
-    trial.scratch.make_store()
-    trial.tell(ok("create store", f"{trial.store}: made, and it answers"))
-    _list_batches(trial)
-    first = [trial.scratch.upload("reads one way."), trial.scratch.upload("reads another way.")]
-    _attach(trial, first)
-    live = trial.scratch.ended(first[0])
-    trial.scratch.ended(first[1])
-    _echo(trial, live.chunking)
-    if _round_trip(trial, live):
-        _update_file(trial, first[0])
-    _update_store(trial)
-    _cancel(trial)
-    _shares_chunks(trial)
-
-
-def _list_batches(trial: _ProbeRun) -> None:
-    error = trial.client.probe(url_path("vector_stores", trial.store, "file_batches")).error
-    if error and missing_from_list_error(error) is None:
-        raise error
-    finding = warning("list batches", f"not supported ({error.answer.status})") if error else ok("list batches", "work")
-    trial.learn("list_batches", error is None, finding)
-
-
-def _attach(trial: _ProbeRun, ids: list[str]) -> None:
-    """Attaches by the best way there is, and finds out which that is."""
-    if _in_batch(
-        trial, "batch_files", "files[]", ids, lambda: trial.client.create_batch(trial.store, _entries(ids)).batch.id
-    ):
-        trial.found["batches"] = True
-        return
-    if trial.found.get("batches", True):
-        shared = lambda: trial.client.create_uniform_batch(trial.store, ids, ATTRIBUTES, CHUNKING).batch.id  # noqa: E731
-        if _in_batch(trial, "batches", "file_ids", ids, shared):
+    def _attach(self, file_ids: list[str]) -> None:
+        """Attaches files in the best way that the service supports."""
+        if self._attach_batch("batch_files", "files[]", file_ids, self._create_batch):
+            self.capabilities["batches"] = True
             return
-    for entry in _entries(ids):
-        trial.client.attach_file(trial.store, entry)
-    trial.tell(ok("attach", "single files can be attached"))
+        may_have_batches = self.capabilities.get("batches", True)
+        if may_have_batches and self._attach_batch("batches", "file_ids", file_ids, self._create_uniform_batch):
+            return
+        for entry in _entries(file_ids):
+            self.client.attach_file(self.store_id, entry)
+        self.emit(ok("attach", "single files can be attached"))
 
+    def _create_batch(self, file_ids: list[str]) -> LiveBatch:
+        return self.client.create_batch(self.store_id, _entries(file_ids)).batch
 
-def _entries(ids: list[str]) -> list[AttachmentEntry]:
-    return [AttachmentEntry(file_id, ATTRIBUTES, CHUNKING) for file_id in ids]
+    def _create_uniform_batch(self, file_ids: list[str]) -> LiveBatch:
+        return self.client.create_uniform_batch(self.store_id, file_ids, ATTRIBUTES, CHUNKING).batch
 
-
-def _in_batch(trial: _ProbeRun, capability: str, form: str, ids: list[str], create: Callable[[], str]) -> bool:
-    """Whether a batch of this form is taken, and brings its files in."""
-    topic = "batches"
-    try:
-        batch_id = create()
-    except ServiceError as error:
-        lack = missing_from_create_error(error, ids)
-        if lack is None:
-            raise
-        if lack is MissingCapability.BATCHES:
-            trial.found["batches"] = False
-            trial.found["batch_files"] = False
-            trial.tell(warning(topic, f"the service has none ({error.answer.status}): files are attached one by one"))
-        else:
-            trial.learn(capability, False, warning(topic, f"a batch with `{form}` is refused: {error}"))
-        return False
-    trial.scratch.until(lambda: trial.client.get_batch(trial.store, batch_id).batch.status, _BATCH_ENDS.__contains__)
-    there = {file.id for file in trial.client.list_files(trial.store)}
-    taken = there.issuperset(ids)
-    said = f"a batch with `{form}` {'works' if taken else 'is accepted, and ignored'}"
-    trial.learn(capability, taken, ok(topic, said) if taken else warning(topic, said))
-    return taken
-
-
-def _echo(trial: _ProbeRun, chunking: Chunking | None) -> None:
-    """What is reported never causes a replace, so anything but the truth is only worth knowing."""
-    if chunking == CHUNKING:
-        trial.tell(ok("chunking", "reported as it was asked for"))
-        return
-    said = "not reported" if chunking is None else f"asked for {CHUNKING}, reported as {chunking}"
-    trial.tell(warning("chunking", f"{said}: changes by others cannot be seen, ours are kept in the mark"))
-
-
-def _round_trip(trial: _ProbeRun, live: LiveFile) -> bool:
-    """Whether attributes can be used at all: sent while attaching, or else by an update."""
-    kept = live.attributes or _sent_later(trial, live.id)
-    if not kept:
-        trial.learn(
-            "attributes", False, failed("attributes", f"lost: {NEEDS_ATTRIBUTES}, so vssync cannot be used here")
+    def _attach_batch(
+        self, capability: str, form: str, file_ids: list[str], create: Callable[[list[str]], LiveBatch]
+    ) -> bool:
+        """Whether a batch of this form is accepted and attaches its files."""
+        try:
+            batch = create(file_ids)
+        except ServiceError as error:
+            missing = missing_from_create_error(error, file_ids)
+            if missing is None:
+                raise
+            if missing is MissingCapability.BATCHES:
+                self.capabilities |= {"batches": False, "batch_files": False}
+                text = f"the service has none ({error.answer.status}): files are attached one by one"
+                self.emit(warning("batches", text))
+            else:
+                self.record(capability, False, warning("batches", f"a batch with `{form}` is refused: {error}"))
+            return False
+        self.scratch.wait_until(lambda: self._batch_status(batch), _BATCH_ENDS.__contains__)
+        works = {file.id for file in self.client.list_files(self.store_id)}.issuperset(file_ids)
+        finding = (
+            ok("batches", f"a batch with `{form}` works")
+            if works
+            else warning("batches", f"a batch with `{form}` is accepted, but its files are ignored")
         )
-        return False
-    bent = [name for name, sent in ATTRIBUTES.items() if not same(sent, kept.get(name))]
-    if bent:
-        said = ", ".join(f"{name} as {_short(kept.get(name))}" for name in bent)
-        finding = warning("attributes", f"come back changed: {said}")
-    elif not live.attributes:
-        finding = warning("attributes", "lost while attaching, kept when sent again: a request more a file")
-    else:
-        finding = ok("attributes", "come back as they were sent")
-    trial.learn("attributes", True, finding)
-    return True
+        self.record(capability, works, finding)
+        return works
+
+    def _batch_status(self, batch: LiveBatch) -> FileStatus:
+        return self.client.get_batch(self.store_id, batch.id).batch.status
+
+    def _chunking(self, reported: Chunking | None) -> None:
+        """A warning at most: the reported chunking never causes a replace."""
+        if reported == CHUNKING:
+            self.emit(ok("chunking", "reported as requested"))
+            return
+        text = "not reported" if reported is None else f"requested {CHUNKING}, reported as {reported}"
+        self.emit(warning("chunking", f"{text}: vssync knows its own from the marks, but sees no changes by others"))
+
+    def _attributes(self, live: LiveFile) -> bool:
+        """Whether attributes can be used at all: sent when attaching, or by an update after that."""
+        returned = live.attributes or self._send_attributes(live.id)
+        if not returned:
+            text = f"lost: {NEEDS_ATTRIBUTES}, so vssync cannot be used here"
+            self.record("attributes", False, failed("attributes", text))
+            return False
+        changed = [name for name, sent in ATTRIBUTES.items() if not is_same(sent, returned.get(name))]
+        if changed:
+            values = ", ".join(f"{name} as {_shorten(returned.get(name))}" for name in changed)
+            finding = warning("attributes", f"returned changed: {values}")
+        elif not live.attributes:
+            finding = warning("attributes", "lost when attaching, kept when sent again: one more request for each file")
+        else:
+            finding = ok("attributes", "returned as they were sent")
+        self.record("attributes", True, finding)
+        return True
+
+    def _send_attributes(self, file_id: str) -> Attributes:
+        try:
+            self.client.set_attributes(self.store_id, file_id, ATTRIBUTES)
+        except ServiceError:
+            return {}
+        return self.client.get_file(self.store_id, file_id).attributes
+
+    def _update_file(self, file_id: str) -> None:
+        """Whether an update changes anything; how values come back is another probe's finding."""
+        before = self.client.get_file(self.store_id, file_id).attributes
+        try:
+            self.client.set_attributes(self.store_id, file_id, {**ATTRIBUTES, "accent": "è"})
+        except ServiceError as error:
+            self.record("attribute_updates", False, warning("update file", f"not possible in place: {error}"))
+            return
+        works = self.client.get_file(self.store_id, file_id).attributes != before
+        finding = ok("update file", "attributes change in place") if works else warning("update file", "has no effect")
+        self.record("attribute_updates", works, finding)
+
+    def _update_store(self) -> None:
+        """Sends the live metadata along: some services keep their own settings there."""
+        try:
+            live = self.client.get_store(self.store_id)
+            if not live.metadata:
+                way_out = "Create the stores there by other means, and declare each `external`."
+                self.emit(warning("metadata", f"lost: {NEEDS_METADATA}", way_out))
+            self.client.update_store(self.store_id, {"metadata": {**live.metadata, "tried": "yes"}})
+            works = self.client.get_store(self.store_id).metadata.get("tried") == "yes"
+        except ServiceError as error:
+            self.record("store_updates", False, warning("update store", f"not possible: {error}"))
+            return
+        finding = ok("update store", "metadata changes in place") if works else warning("update store", "has no effect")
+        self.record("store_updates", works, finding)
+
+    def _cancel_batch(self) -> None:
+        """Some services refuse to cancel a batch that has ended, which is fine."""
+        if not self.capabilities.get("batches"):
+            return
+        file_ids = [self.scratch.upload("is cancelled.")]
+        has_files = self.capabilities.get("batch_files")
+        batch = self._create_batch(file_ids) if has_files else self._create_uniform_batch(file_ids)
+        try:
+            self.client.cancel_batch(self.store_id, batch.id)
+        except ServiceError as error:
+            if self._batch_status(batch) in _BATCH_ENDS:
+                self.emit(ok("cancel", "not known: the batch ended before it could be cancelled"))
+            else:
+                self.emit(warning("cancel", f"refused: {error}"))
+            return
+        self.emit(ok("cancel", "accepted"))
+
+    def _equal_texts(self) -> None:
+        """Two files of the same text: when the later one is removed, is the earlier one still found?"""
+        topic, unknown = "equal texts", "so it is not known whether they share chunks"
+        kept, removed = (self.scratch.upload("stands in two files.") for _ in range(2))
+        for file_id in (kept, removed):
+            self.client.attach_file(self.store_id, AttachmentEntry(file_id, {}, CHUNKING))
+            self.scratch.wait_for_file(file_id)
+        try:
+            before = self.scratch.wait_until(self._search, lambda hits: bool(hits & {kept, removed}), _SEARCH_TIMEOUT)
+            if not before & {kept, removed}:
+                self.emit(warning(topic, f"search finds neither of two, {unknown}"))
+                return
+            self.client.detach_file(self.store_id, removed)
+            after = self.scratch.wait_until(self._search, lambda hits: kept in hits, _SEARCH_TIMEOUT)
+        except NotFound as error:
+            self.emit(warning(topic, f"search does not answer, {unknown}: {error}"))
+            return
+        if kept in after:
+            self.record("shares_chunks", False, ok(topic, "have chunks of their own"))
+        else:
+            self.record("shares_chunks", True, warning(topic, "share their chunks: removing one hides the other"))
+
+    def _search(self) -> set[str]:
+        hits = self.client.search_store(self.store_id, f"{self.scratch.word} stands in two files", 10)
+        return {hit.file_id for hit in hits}
 
 
-def _sent_later(trial: _ProbeRun, file_id: str) -> Attributes:
-    """What an update keeps of attributes that attaching lost."""
-    try:
-        trial.client.set_attributes(trial.store, file_id, ATTRIBUTES)
-    except ServiceError:
-        return {}
-    return trial.client.get_file(trial.store, file_id).attributes
+def _entries(file_ids: list[str]) -> list[AttachmentEntry]:
+    return [AttachmentEntry(file_id, ATTRIBUTES, CHUNKING) for file_id in file_ids]
 
 
-def same(sent: Scalar, back: Scalar | None) -> bool:
-    """Equal in kind and value: `true` is not 1, and 1 is 1.0."""
-    return isinstance(sent, bool) == isinstance(back, bool) and sent == back
+def is_same(sent: Scalar, returned: Scalar | None) -> bool:
+    """Equal in kind and value: `true` is not 1, but 1 is 1.0."""
+    return isinstance(sent, bool) == isinstance(returned, bool) and sent == returned
 
 
-def _short(value: Scalar | None) -> str:
+def _shorten(value: Scalar | None) -> str:
     return "nothing" if value is None else repr(value) if len(str(value)) < 40 else f"{len(str(value))} characters"
 
 
-def _update_file(trial: _ProbeRun, file_id: str) -> None:
-    """Whether an update changes anything; how values are bent is told by the round trip."""
-    before, changed = trial.client.get_file(trial.store, file_id).attributes, {**ATTRIBUTES, "accent": "è"}
-    try:
-        trial.client.set_attributes(trial.store, file_id, changed)
-    except ServiceError as error:
-        trial.learn("attribute_updates", False, warning("update file", f"not possible in place: {error}"))
-        return
-    kept = trial.client.get_file(trial.store, file_id).attributes != before
-    finding = ok("update file", "attributes change in place") if kept else warning("update file", "not kept")
-    trial.learn("attribute_updates", kept, finding)
-
-
-def _update_store(trial: _ProbeRun) -> None:
-    """Sends the live metadata along: some services keep their own settings there."""
-    try:
-        live = trial.client.get_store(trial.store)
-        if not live.metadata:
-            trial.tell(
-                warning("metadata", f"lost: {NEEDS_METADATA}", "Make stores there, and declare each `external`.")
-            )
-        trial.client.update_store(trial.store, {"metadata": {**live.metadata, "tried": "yes"}})
-        kept = trial.client.get_store(trial.store).metadata.get("tried") == "yes"
-    except ServiceError as error:
-        trial.learn("store_updates", False, warning("update store", f"not possible: {error}"))
-        return
-    finding = ok("update store", "metadata changes in place") if kept else warning("update store", "not kept")
-    trial.learn("store_updates", kept, finding)
-
-
-def _cancel(trial: _ProbeRun) -> None:
-    """One that comes too late is refused by some services, which is as good."""
-    if not trial.found.get("batches"):
-        return
-    ids = [trial.scratch.upload("is cancelled.")]
-    if trial.found.get("batch_files"):
-        batch = trial.client.create_batch(trial.store, _entries(ids)).batch
-    else:
-        batch = trial.client.create_uniform_batch(trial.store, ids, ATTRIBUTES, CHUNKING).batch
-    try:
-        trial.client.cancel_batch(trial.store, batch.id)
-    except ServiceError as error:
-        late = trial.client.get_batch(trial.store, batch.id).batch.status in _BATCH_ENDS
-        said = "came too late to tell" if late else f"refused: {error}"
-        trial.tell(ok("cancel", said) if late else warning("cancel", said))
-        return
-    trial.tell(ok("cancel", "accepted"))
-
-
-def _shares_chunks(trial: _ProbeRun) -> None:
-    """Two files of the same text: when the later one goes, is the earlier one still found?"""
-    kept, gone = (trial.scratch.upload("stands in two files.") for _ in range(2))
-    for file_id in (kept, gone):
-        trial.client.attach_file(trial.store, AttachmentEntry(file_id, {}, CHUNKING))
-        trial.scratch.ended(file_id)
-    try:
-        before = trial.scratch.until(lambda: _hits(trial), lambda hits: bool(hits & {kept, gone}), _NOTICED)
-        if not before & {kept, gone}:
-            trial.tell(warning("equal texts", "search found neither of two, so whether they share chunks is not known"))
-            return
-        trial.client.detach_file(trial.store, gone)
-        shared = kept not in trial.scratch.until(lambda: _hits(trial), lambda hits: kept in hits, _NOTICED)
-    except NotFound as error:
-        trial.tell(
-            warning("equal texts", f"search does not answer, so whether they share chunks is not known: {error}")
-        )
-        return
-    said = "share their chunks: removing one hides the other" if shared else "are kept apart"
-    trial.learn("shares_chunks", shared, warning("equal texts", said) if shared else ok("equal texts", said))
-
-
-def _hits(trial: _ProbeRun) -> set[str]:
-    return {
-        hit.file_id for hit in trial.client.search_store(trial.store, f"{trial.scratch.word} stands in two files", 10)
-    }
-
-
-def capabilities_snippet(found: Mapping[str, bool], stated: Mapping[str, bool]) -> str:
-    """What to commit: every capability that differs from what vssync takes for granted."""
-    usual = Capabilities()
-    differing = {name: has for name, has in sorted(found.items()) if has != getattr(usual, name)}
-    if wrong := [name for name, said in stated.items() if name in found and found[name] != said]:
-        head = f"The manifest says otherwise of {', '.join(sorted(wrong))}. Under `service`:"
-    elif differing and not differing.keys() <= stated.keys():
-        head = "Put this into the manifest, under `service`:"
-    else:
-        return "Capabilities: as the manifest says."
-    lines = [f"    {name}: {str(has).lower()}" for name, has in differing.items()]
-    return "\n".join([head, "", "  capabilities:", *lines]) if lines else f"{head} remove them."
+def capabilities_snippet(seen: Mapping[str, bool], declared: Mapping[str, bool]) -> str:
+    """What to commit: every capability that differs from the defaults."""
+    defaults = Capabilities()
+    differing = {name: has for name, has in sorted(seen.items()) if has != getattr(defaults, name)}
+    snippet = "\n".join(
+        ["", "  capabilities:", *(f"    {name}: {str(has).lower()}" for name, has in differing.items())]
+    )
+    if wrong := [name for name, has in declared.items() if name in seen and seen[name] != has]:
+        way_out = f"Under `service`:\n{snippet}" if differing else "Remove that from `service.capabilities`."
+        return f"The manifest says otherwise about {', '.join(sorted(wrong))}. {way_out}"
+    if differing and not differing.keys() <= declared.keys():
+        return f"Put this into the manifest, under `service`:\n{snippet}"
+    return "Capabilities: as the manifest says."

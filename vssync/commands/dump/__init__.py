@@ -1,0 +1,1 @@
+"""`vssync dump`: the manifest of a store that exists already."""

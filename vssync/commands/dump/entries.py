@@ -1,22 +1,49 @@
-"""From live files and their matches to the rows of a manifest: keys, attributes and chunking that it can declare."""
+"""What a manifest declares of each live file: its key, attributes and chunking, and which files it cannot declare."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from vssync.commands.dump.keys import free_key
-from vssync.commands.dump.matching import LocalMatch
-from vssync.commands.dump.seen import Confidence, DumpedFile, OmittedFile, RemoteFile
+from vssync.commands.dump.matching import PATH, Confidence, LocalMatch, RemoteFile
 from vssync.limits import CHUNK_SIZES, MAX_ATTRIBUTES
 from vssync.manifest.placeholders import escape_placeholders
 from vssync.manifest.schema import validate_tree
 from vssync.model.marks import KEY, RESERVED_PREFIX, Mark
 from vssync.model.state import AUTO, Attributes, Chunking, FileStatus, LiveFile, Upload
 
+_MAX_NAME_BYTES = 200  # below what file systems take, so that there is room for an id
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*]')
+
+
+@dataclass(frozen=True, slots=True)
+class DumpedFile:
+    """A file as the manifest declares it: a local one by `path`, any other by `file_id`. `remark` is for people."""
+
+    key: str
+    path: str = ""
+    file_id: str = ""
+    filename: str = PATH  # a template
+    attributes: Attributes = field(default_factory=dict)
+    chunking: Chunking = AUTO
+    confidence: Confidence = Confidence.UNMATCHED
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OmittedFile:
+    """A live file that the manifest leaves out."""
+
+    id: str
+    name: str
+    reason: str
+
 
 def remote_file(file: LiveFile, upload: Upload | None) -> RemoteFile:
-    """A live file as a dump looks at it; `upload` is None where the File is gone."""
+    """A live file and its upload, which is None where it was deleted."""
     mark = file.mark if isinstance(file.mark, Mark) else None
     return RemoteFile(
         id=file.id,
@@ -29,55 +56,88 @@ def remote_file(file: LiveFile, upload: Upload | None) -> RemoteFile:
     )
 
 
-def is_unfinished(file: LiveFile) -> OmittedFile:
-    """A file that cannot be taken over as it is."""
-    told = {FileStatus.IN_PROGRESS: "is being ingested; dump again when it is completed"}
-    why = told.get(file.status, f"its ingestion {file.status.replace('_', ' ')}")
-    return OmittedFile(file.id, "", f"{why} ({file.error.code})" if file.error else why)
+def omit_unfinished(file: LiveFile) -> OmittedFile:
+    """A file that is not completed, so that it cannot be adopted as it is."""
+    reasons = {
+        FileStatus.IN_PROGRESS: "is being ingested; dump again when it is completed",
+        FileStatus.FAILED: "its ingestion failed",
+        FileStatus.CANCELLED: "its ingestion was cancelled",
+    }
+    reason = reasons.get(file.status, "the service reports an unknown status for it")
+    return OmittedFile(file.id, "", f"{reason} ({file.error.code})" if file.error else reason)
 
 
 def dumped_files(
     files: Iterable[RemoteFile],
-    matched: Mapping[str, LocalMatch],
+    matches: Mapping[str, LocalMatch],
     schema: Mapping[str, Any],
     remarks: Mapping[str, str],
 ) -> tuple[tuple[DumpedFile, ...], tuple[OmittedFile, ...]]:
-    """What the manifest declares, sorted by key, and what it cannot; keys of local files are given out first."""
-    rows: list[DumpedFile] = []
+    """The files that the manifest declares, sorted by key, and those it cannot. Local files get their keys first."""
+    dumped: list[DumpedFile] = []
     omitted: list[OmittedFile] = []
     taken: set[str] = set()
-    for file in sorted(files, key=lambda file: (file.id not in matched, file.filename, file.id)):
-        if why := _undeclarable(file.attributes, schema):
-            omitted.append(OmittedFile(file.id, file.filename, why))
+    for file in sorted(files, key=lambda file: (file.id not in matches, file.filename, file.id)):
+        if problem := _attributes_problem(file.attributes, schema):
+            omitted.append(OmittedFile(file.id, file.filename, problem))
             continue
-        match = matched.get(file.id)
-        wanted = file.key or (match.path if match else file.filename)
-        key = free_key(wanted, file.id, taken)
+        match = matches.get(file.id)
+        key = free_key(file.key or (match.path if match else file.filename), file.id, taken)
         taken.add(key.casefold())
-        rows.append(_row(file, match, key, remarks.get(file.id, "")))
-    return tuple(sorted(rows, key=lambda row: row.key)), tuple(omitted)
+        dumped.append(
+            DumpedFile(
+                key=key,
+                path=match.path if match else "",
+                file_id="" if match else file.id,
+                filename=match.filename if match else PATH,
+                attributes=file.attributes,
+                chunking=_declarable_chunking(file.chunking),
+                confidence=match.confidence if match else Confidence.UNMATCHED,
+                remark=remarks.get(file.id, ""),
+            )
+        )
+    return tuple(sorted(dumped, key=lambda file: file.key)), tuple(omitted)
 
 
-def _row(file: RemoteFile, match: LocalMatch | None, key: str, remark: str) -> DumpedFile:
-    chunking = _declared(file.chunking)
-    if match:
-        return DumpedFile(key, match.path, "", match.filename, file.attributes, chunking, match.sure, remark)
-    return DumpedFile(
-        key, file_id=file.id, attributes=file.attributes, chunking=chunking, sure=Confidence.UNMATCHED, remark=remark
-    )
-
-
-def _declared(chunking: Chunking | None) -> Chunking:
-    """The chunking a service reports, where a manifest may ask for it; otherwise the service's own."""
+def _declarable_chunking(chunking: Chunking | None) -> Chunking:
+    """The chunking a service reports, where a manifest may ask for it; `auto` otherwise."""
     if chunking is None or chunking.size not in CHUNK_SIZES or not 0 <= chunking.overlap * 2 <= chunking.size:
         return AUTO
     return chunking
 
 
-def _undeclarable(attributes: Attributes, schema: Mapping[str, Any]) -> str:
-    """Why a manifest cannot have these attributes; empty when it can."""
+def _attributes_problem(attributes: Attributes, schema: Mapping[str, Any]) -> str:
+    """Why a manifest cannot declare these attributes; empty when it can."""
     if len(attributes) > MAX_ATTRIBUTES:
-        return f"carries {len(attributes)} attributes; {MAX_ATTRIBUTES} fit beside vssync's own: remove some of them"
-    said = {name: escape_placeholders(value) if isinstance(value, str) else value for name, value in attributes.items()}
-    faults = validate_tree(said, schema, "attributes")
-    return f"a manifest cannot have its attributes: {faults[0].message}" if faults else ""
+        return f"has {len(attributes)} attributes; {MAX_ATTRIBUTES} fit beside vssync's own: remove some of them"
+    tree = {name: escape_placeholders(value) if isinstance(value, str) else value for name, value in attributes.items()}
+    diagnostics = validate_tree(tree, schema, "attributes")
+    return f"a manifest cannot declare its attributes: {diagnostics[0].message}" if diagnostics else ""
+
+
+# Names of a service are foreign text: none of them may lead out of a folder.
+
+
+def free_key(wanted: str, file_id: str, taken: Collection[str]) -> str:
+    """The wanted key, or one with the id before it where the key is taken; `taken` holds casefolded keys."""
+    key = unicodedata.normalize("NFC", wanted) or file_id
+    return key if key.casefold() not in taken else f"{file_id}/{key}"
+
+
+def local_name(key: str, file_id: str, taken: Collection[str]) -> str:
+    """Where to save a download below its folder: no `..`, no hidden name, nothing that a file system refuses."""
+    parts = [_safe_part(part) for part in re.split(r"[/\\]", unicodedata.normalize("NFC", key))]
+    name = "/".join(part for part in parts if part) or _safe_part(file_id) or "file"
+    return name if name.casefold() not in taken else f"{_safe_part(file_id)}/{name}"
+
+
+def _safe_part(text: str) -> str:
+    """One name of a path. A name that begins with a dot would be hidden, and could be `.git`."""
+    printable = "".join(char if char.isprintable() else "_" for char in _UNSAFE.sub("_", text))
+    plain = printable.strip().rstrip(".")
+    raw = (f"_{plain}" if plain.startswith(".") else plain).encode("utf-8", "replace")
+    if len(raw) <= _MAX_NAME_BYTES:
+        return raw.decode()
+    stem, dot, ext = raw.decode().rpartition(".")
+    end = f".{ext}" if dot and len(ext) <= 16 else ""
+    return (stem if end else raw.decode()).encode()[: _MAX_NAME_BYTES - len(end)].decode("utf-8", "ignore") + end

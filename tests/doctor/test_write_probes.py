@@ -1,4 +1,4 @@
-"""A trial finds what a service is capable of, says what to commit, and leaves nothing behind, however it ends."""
+"""Write probes find what a service is capable of, say what to commit, and leave nothing behind, however they end."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def client_for(service: Service, provider: str, transport: httpx.BaseTransport |
     return connect(place, auth=None, clock=Clock(), workers=1, transport=transport or LocalTransport(service))
 
 
-def tried(service: Service, provider: str) -> tuple[dict[str, bool], dict[str, Finding]]:
-    """What a trial found out, and its findings by topic. Nothing of it is left."""
-    told: list[Finding] = []
+def probed(service: Service, provider: str) -> tuple[dict[str, bool], dict[str, Finding]]:
+    """The capabilities that the write probes saw, and their findings by topic. Nothing is left behind."""
+    findings: list[Finding] = []
     client = client_for(service, provider)
-    found, left = run_write_probes(client, told.append)
+    found, left = run_write_probes(client, findings.append)
     assert not left
     assert client.list_stores() == ()
     assert uploads(client) == 0
-    return dict(found), {finding.topic: finding for finding in told}
+    return dict(found), {finding.topic: finding for finding in findings}
 
 
 def uploads(client: Client) -> int:
-    return len(client._sender.send(Call("GET", "/files")).body["data"])
+    return len(client.sender.send(Call("GET", "/files")).body["data"])
 
 
 USUAL = {
@@ -80,16 +80,16 @@ USUAL = {
         ("compatible", "local,takes-files=off", {"batch_files": False}),
     ],
 )
-def test_a_trial_finds_what_the_service_is_capable_of(
+def test_write_probes_find_what_the_service_is_capable_of(
     tmp_path: Path, provider: str, spoken: str, differing: dict[str, bool]
 ) -> None:
     with service_of(tmp_path, spoken) as service:
-        found, _ = tried(service, provider)
+        found, _ = probed(service, provider)
     assert found == {**USUAL, **differing}
 
 
 @pytest.mark.parametrize(
-    ("spoken", "topic", "said"),
+    ("spoken", "topic", "text"),
     [
         ("local,echoes=null", "chunking", "not reported"),
         ("local,ignores-chunking=on", "chunking", "reported as 800/400"),
@@ -99,14 +99,14 @@ def test_a_trial_finds_what_the_service_is_capable_of(
         ("local,shares-chunks=on", "equal texts", "share"),
     ],
 )
-def test_what_comes_back_otherwise_is_said(tmp_path: Path, spoken: str, topic: str, said: str) -> None:
+def test_what_comes_back_changed_is_named(tmp_path: Path, spoken: str, topic: str, text: str) -> None:
     with service_of(tmp_path, spoken) as service:
-        _, findings = tried(service, "compatible")
-    assert said in findings[topic].said
+        _, findings = probed(service, "compatible")
+    assert text in findings[topic].text
 
 
 @pytest.mark.parametrize(
-    ("spoken", "faults", "found", "verdict", "said"),
+    ("spoken", "faults", "found", "kind", "text"),
     [
         ("local,takes-attributes=off", (), False, FindingKind.FAILED, "refused"),
         ("local,takes-attributes=off,has-batches=off", (), False, FindingKind.FAILED, "refused"),
@@ -115,42 +115,42 @@ def test_what_comes_back_otherwise_is_said(tmp_path: Path, spoken: str, topic: s
     ],
 )
 def test_a_service_without_attributes_cannot_be_used(
-    tmp_path: Path, *, spoken: str, faults: tuple[str, ...], found: bool, verdict: FindingKind, said: str
+    tmp_path: Path, *, spoken: str, faults: tuple[str, ...], found: bool, kind: FindingKind, text: str
 ) -> None:
     with service_of(tmp_path, spoken) as service:
-        told: list[Finding] = []
+        findings: list[Finding] = []
         client = client_for(service, "compatible", LocalTransport(with_faults(service, faults)))
-        capabilities, left = run_write_probes(client, told.append)
-    finding = next(finding for finding in told if finding.topic == "attributes")
-    assert (capabilities["attributes"], finding.verdict, left) == (found, verdict, False)
-    assert said in finding.said
+        capabilities, left = run_write_probes(client, findings.append)
+    finding = next(finding for finding in findings if finding.topic == "attributes")
+    assert (capabilities["attributes"], finding.kind, left) == (found, kind, False)
+    assert text in finding.text
     assert ("attributes: false" in capabilities_snippet(capabilities, {})) is not found
 
 
-def test_values_that_are_bent_say_nothing_of_updates(tmp_path: Path) -> None:
+def test_changed_values_say_nothing_about_updates(tmp_path: Path) -> None:
     with service_of(tmp_path, "local") as service:
         transport = LocalTransport(with_faults(service, ["garbled-attributes"]))
         capabilities, _ = run_write_probes(client_for(service, "compatible", transport), lambda _finding: None)
     assert capabilities["attribute_updates"]
 
 
-def test_a_service_that_makes_no_stores_is_said(tmp_path: Path) -> None:
+def test_a_service_that_makes_no_stores_is_named(tmp_path: Path) -> None:
     with service_of(tmp_path, "local") as service:
         transport = LocalTransport(with_faults(service, ["status=405:POST:/vector_stores"]))
         client = client_for(service, "local", transport)
-        told: list[Finding] = []
-        found, left = run_write_probes(client, told.append)
+        findings: list[Finding] = []
+        found, left = run_write_probes(client, findings.append)
     assert (dict(found), left) == ({"store_creates": False}, False)
-    assert [finding.topic for finding in told if finding.verdict is FindingKind.FAILED] == ["create store"]
+    assert [finding.topic for finding in findings if finding.kind is FindingKind.FAILED] == ["create store"]
 
 
-def test_lost_metadata_is_said(tmp_path: Path) -> None:
+def test_lost_metadata_is_named(tmp_path: Path) -> None:
     with service_of(tmp_path, "local") as service:
-        told: list[Finding] = []
+        findings: list[Finding] = []
         client = client_for(service, "compatible", LocalTransport(with_faults(service, ["lost-metadata"])))
-        run_write_probes(client, told.append)
-    finding = next(finding for finding in told if finding.topic == "metadata")
-    assert finding.verdict is FindingKind.WARNING
+        run_write_probes(client, findings.append)
+    finding = next(finding for finding in findings if finding.topic == "metadata")
+    assert finding.kind is FindingKind.WARNING
     assert "external" in finding.way_out[0]
 
 
@@ -182,12 +182,12 @@ def interrupt(_: httpx.Request) -> httpx.Response:
 def test_ctrl_c_at_any_request_leaves_nothing(tmp_path: Path, at: int) -> None:
     with service_of(tmp_path, "local") as service:
         client = client_for(service, "local", Cut(service, lambda _: True, at, interrupt))
-        told: list[Finding] = []
+        findings: list[Finding] = []
         with pytest.raises(KeyboardInterrupt):
-            run_write_probes(client, told.append)
+            run_write_probes(client, findings.append)
         assert client.list_stores() == ()
         assert uploads(client) == 0
-        assert told[-1].topic == "clean up"
+        assert findings[-1].topic == "clean up"
 
 
 def test_a_store_whose_reply_was_lost_is_found_by_its_name(tmp_path: Path) -> None:
@@ -199,10 +199,10 @@ def test_a_store_whose_reply_was_lost_is_found_by_its_name(tmp_path: Path) -> No
             raise httpx.ReadError("gone")
 
         client = client_for(service, "local", Cut(service, lambda r: r.method == "POST", 1, lose))
-        told: list[Finding] = []
-        found, left = run_write_probes(client, told.append)
+        findings: list[Finding] = []
+        found, left = run_write_probes(client, findings.append)
         assert (found, left, client.list_stores()) == ({}, False, ())
-        assert [finding.topic for finding in told] == ["trial", "clean up"]
+        assert [finding.topic for finding in findings] == ["write probes", "clean up"]
 
 
 def test_what_cannot_be_removed_is_named(tmp_path: Path) -> None:
@@ -211,23 +211,27 @@ def test_what_cannot_be_removed_is_named(tmp_path: Path) -> None:
 
     with service_of(tmp_path, "local") as service:
         client = client_for(service, "local", Cut(service, lambda r: r.method == "DELETE", 3, refuse))
-        told: list[Finding] = []
-        _, left = run_write_probes(client, told.append)
+        findings: list[Finding] = []
+        _, left = run_write_probes(client, findings.append)
         assert left
         assert uploads(client) == 1
-    assert (told[-1].verdict, told[-1].topic) == (FindingKind.FAILED, "clean up")
-    assert any("file-" in line and "403" in line for line in told[-1].way_out)
+    assert (findings[-1].kind, findings[-1].topic) == (FindingKind.FAILED, "clean up")
+    assert any("file-" in line and "403" in line for line in findings[-1].way_out)
 
 
 @pytest.mark.parametrize(
-    ("found", "stated", "shown"),
+    ("seen", "declared", "shown"),
     [
         (USUAL, {}, "Capabilities: as the manifest says."),
         ({**USUAL, "list_batches": False}, {}, "  capabilities:\n    list_batches: false"),
         ({**USUAL, "list_batches": False}, {"list_batches": False}, "as the manifest says"),
-        ({**USUAL, "shares_chunks": True}, {"list_batches": False}, "otherwise of list_batches"),
-        (USUAL, {"list_batches": False}, "otherwise of list_batches. Under `service`: remove them."),
+        (
+            {**USUAL, "shares_chunks": True},
+            {"list_batches": False},
+            "otherwise about list_batches. Under `service`:\n\n  capabilities:\n    shares_chunks: true",
+        ),
+        (USUAL, {"list_batches": False}, "otherwise about list_batches. Remove that from `service.capabilities`."),
     ],
 )
-def test_the_snippet_says_what_to_commit(found: dict[str, bool], stated: dict[str, bool], shown: str) -> None:
-    assert shown in capabilities_snippet(found, stated)
+def test_the_snippet_says_what_to_commit(seen: dict[str, bool], declared: dict[str, bool], shown: str) -> None:
+    assert shown in capabilities_snippet(seen, declared)

@@ -1,10 +1,11 @@
-"""Tells a person what interrupted runs left behind."""
+"""What `plan` says of runs of this machine that were interrupted."""
 
 from __future__ import annotations
 
 import os
 import socket
 import time
+from contextlib import suppress
 
 from vssync.journal.records import InterruptedRun, JournalSummary
 from vssync.text import count_noun
@@ -14,7 +15,7 @@ def describe_interrupted(summary: JournalSummary) -> str:
     """A few lines, or nothing where every run came to its own end."""
     if not summary.interrupted:
         return ""
-    last = summary.interrupted[-1]
+    *older, last = summary.interrupted
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last.began))
     process = f"process {last.pid} on {last.host}, started {started}"
     writes = count_noun(last.done, "write")
@@ -22,8 +23,8 @@ def describe_interrupted(summary: JournalSummary) -> str:
         return f"A run is in progress: {process}, {writes} so far."
     unknown = f" and {len(last.unknown):,} with an unknown result" if last.unknown else ""
     lines = [f"A run was interrupted: {process}, after {writes}{unknown}. Run it again to continue."]
-    if older := len(summary.interrupted) - 1:
-        lines.append(f"{older} more {'was' if older == 1 else 'were'} interrupted before it.")
+    if older:
+        lines.append(f"{len(older)} more {'was' if len(older) == 1 else 'were'} interrupted before it.")
     if summary.unattached:
         lines.append(
             f"Uploaded, and possibly not attached: {count_noun(len(summary.unattached), 'file')}; `vssync apply` reuses"
@@ -39,10 +40,8 @@ def describe_interrupted(summary: JournalSummary) -> str:
 
 def _is_alive(run: InterruptedRun) -> bool:
     """Whether the process may still be there; the lock, not this, keeps two of them apart."""
-    if run.host != socket.gethostname():
-        return False
-    try:
-        os.kill(run.pid, 0)
-    except (OSError, OverflowError):
-        return False
-    return True
+    if run.host == socket.gethostname():
+        with suppress(OSError, OverflowError):
+            os.kill(run.pid, 0)
+            return True
+    return False

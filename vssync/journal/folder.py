@@ -1,4 +1,4 @@
-"""Where the journal is: in the state folder of the user who runs this, by service and owner.
+"""Where the journal is: in the state folder of the user who runs this, by service and owner; and the lock of that.
 
 Never in the checkout: a journal names Files that may be deleted, and anybody may propose files for a checkout.
 """
@@ -6,21 +6,27 @@ Never in the checkout: a journal names Files that may be deleted, and anybody ma
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
+import socket
 import stat
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
 from vssync.endpoints import Endpoint
-from vssync.errors import UsageProblem, VssyncError
+from vssync.errors import Refused, UsageProblem, VssyncError
 from vssync.sources.write import describe_file_type
 
 VARIABLE = "VSSYNC_STATE_DIR"
 _PROJECTS = ("OpenAI-Project", "opc-compartment-id")  # one address serves many of these
 _OTHERS_MAY_WRITE = 0o022
+_HOLDER = "holder.json"
 
 
 def journal_folder(
@@ -33,11 +39,10 @@ def journal_folder(
     """
     local_folder = str(manifest.resolve()) if endpoint.embedded else ""
     projects = [endpoint.data_headers.get(name, "") for name in _PROJECTS]
-    identity = "\n".join(
-        [endpoint.provider.name, endpoint.data_url, endpoint.control_url, *projects, local_folder, owner]
-    )
+    service = [endpoint.provider.name, endpoint.data_url, endpoint.control_url, *projects, local_folder]
+    digest = hashlib.sha256("\n".join([*service, owner]).encode()).hexdigest()
     readable = re.sub(r"[^A-Za-z0-9.-]+", "-", owner)[:40].strip(".-")
-    return _base(environment, checkout) / f"{readable}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+    return _base(environment, checkout) / f"{readable}-{digest[:16]}"
 
 
 def _base(environment: Mapping[str, str], checkout: Path) -> Path:
@@ -79,10 +84,7 @@ def prepare_folder(folder: Path) -> Path:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises VssyncError where the folder, or anything in it, is not vssync's own; it need not exist.
-
-    What holds it is its user's, who may keep it behind a link.
-    """
+    """Raises VssyncError where the folder, or anything in it, is not vssync's own. What holds it may be a link."""
     _check_kind(stat.S_ISDIR, folder, "a folder")
     try:
         names = os.listdir(folder)
@@ -108,3 +110,45 @@ def _check_kind(is_expected: Callable[[int], bool], path: Path, expected: str) -
 def write_error(path: Path, error: OSError) -> VssyncError:
     """The error for a state folder that cannot be used."""
     return VssyncError(f"{path}: cannot be written: {error.strerror}; make room, or name a folder that can: {VARIABLE}")
+
+
+@contextmanager
+def exclusive_lock(
+    folder: Path, timeout: float = 0.0, on_wait: Callable[[str], None] = lambda _holder: None
+) -> Iterator[None]:
+    """Holds the folder's lock; calls `on_wait` with its holder before it waits for it.
+
+    One run at a time on this machine. The system frees the lock of a process that died. Raises Refused when it is not
+    free after `timeout` seconds, VssyncError when the folder cannot be written.
+    """
+    lock = FileLock(prepare_folder(folder) / "lock", mode=0o600, thread_local=False)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if timeout > 0:
+                on_wait(_describe_holder(folder))
+            lock.acquire(timeout=timeout, poll_interval=0.1)
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": int(time.time())}
+        (folder / _HOLDER).write_text(json.dumps(holder))
+    except Timeout:
+        raise Refused(
+            f"locked: {_describe_holder(folder)}, is working on this manifest. Nothing was written. Wait for it, or "
+            "set --lock-timeout SECONDS."
+        ) from None
+    except OSError as error:
+        raise write_error(folder, error) from error
+    try:
+        yield
+    finally:
+        (folder / _HOLDER).unlink(missing_ok=True)
+        lock.release()
+
+
+def _describe_holder(folder: Path) -> str:
+    try:
+        holder = json.loads((folder / _HOLDER).read_text())
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
+        return f"process {holder['pid']} on {holder['host']}, since {since}"
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+        return "an unknown process"

@@ -1,7 +1,4 @@
-"""What is shown of a plan or a report, one row an object, before it is laid out.
-
-Text and Markdown are both made from these rows, so they cannot disagree. Control characters are escaped here.
-"""
+"""The lines of a plan or a report, one row an object, before they are laid out."""
 
 from __future__ import annotations
 
@@ -9,25 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from vssync.model.plan import (
-    Action,
-    BatchChange,
-    Copy,
-    FieldChange,
-    FileChange,
-    Note,
-    NoteKind,
-    Reason,
-    StoreChange,
-    StorePlan,
-)
-from vssync.model.report import Outcome, Report, Status
+from vssync.model.plan import Action, Copy, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
+from vssync.model.report import Outcome, Status
 from vssync.planner.estimate import upload_size
 from vssync.render import wording
 from vssync.text import count_noun, escape_control
 
 STORE = "(the store)"
-_OF_STORE = (NoteKind.DESCRIPTION, NoteKind.LEFT_STORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +42,22 @@ class PlanRow:
 
 
 def plan_rows(store: StorePlan) -> tuple[PlanRow, ...]:
-    """The store's own change, its files, its notes."""
+    """The store's own change, its files, its notes. A bare creation is told by the store's line."""
     own = store.change
+    bare = own is None or (own.action is Action.CREATE and not own.fields and not own.detail)
     return (
-        *([_store_row(own)] if own and not _bare_create(own) else []),
+        *([] if own is None or bare else [_store_row(own)]),
         *(_file_row(change) for change in store.files),
         *(_note_row(note, store) for note in store.notes if note.kind is not NoteKind.FOREIGN_BATCH),
     )
 
 
-def has_notes(store: StorePlan) -> bool:
-    """Whether a store has notes to show besides its changes and batches."""
-    return any(note.kind is not NoteKind.FOREIGN_BATCH for note in store.notes)
-
-
-def _bare_create(change: StoreChange) -> bool:
-    """Whether a store's own line says all about its creation."""
-    return change.action is Action.CREATE and not change.fields and not change.detail
-
-
 def _store_row(change: StoreChange) -> PlanRow:
     text = "new store" if change.action is Action.CREATE else wording.reason_text(change.reasons)
-    text = "not live" if change.reasons == (Reason.MISSING,) and change.action is Action.REFUSE else text
-    return PlanRow(
-        wording.SIGNS[change.action], STORE, text, fields=change.fields, below=_explanations(change), noun="store"
-    )
+    if change.reasons == (Reason.MISSING,) and change.action is Action.REFUSE:
+        text = "not live"
+    sign, below = wording.SIGNS[change.action], _explanations(change)
+    return PlanRow(sign, STORE, text, fields=change.fields, below=below, noun="store")
 
 
 def _file_row(change: FileChange) -> PlanRow:
@@ -90,20 +66,14 @@ def _file_row(change: FileChange) -> PlanRow:
         text += ", no upload"
     if change.tries > 1 and change.action is Action.REPLACE:
         text += f", try {change.tries}"
-    former_key = (f"from {escape_control(change.was)}",) if change.was else ()
-    return PlanRow(
-        sign_of(change),
-        escape_control(change.key),
-        text,
-        size=upload_size(change),
-        fields=change.fields,
-        below=(*former_key, *_explanations(change, change.keep)),
-    )
+    below = (*([f"from {escape_control(change.was)}"] if change.was else []), *_explanations(change, change.keep))
+    key, size = escape_control(change.key), upload_size(change)
+    return PlanRow(sign_of(change), key, text, size=size, fields=change.fields, below=below)
 
 
-def sign_of(change: FileChange | StoreChange | BatchChange) -> str:
+def sign_of(change: FileChange) -> str:
     """A change's sign; a replace with a gap has its own."""
-    return wording.GAP_SIGN if isinstance(change, FileChange) and has_gap(change) else wording.SIGNS[change.action]
+    return wording.GAP_SIGN if has_gap(change) else wording.SIGNS[change.action]
 
 
 def has_gap(change: FileChange) -> bool:
@@ -122,7 +92,7 @@ def _note_row(note: Note, store: StorePlan) -> PlanRow:
     detail = f"owner: {note.detail}" if note.kind is NoteKind.FOREIGN and note.detail else note.detail
     detail = "" if detail == store.id else detail
     below = tuple(escape_control(line) for line in detail.splitlines() if line.strip())
-    if note.kind in _OF_STORE:
+    if note.kind in (NoteKind.DESCRIPTION, NoteKind.LEFT_STORE):
         second = note.kind is NoteKind.LEFT_STORE and store.desired is not None
         text = "a second store, kept" if second else wording.NOTES[note.kind]
         return PlanRow("", STORE, text, below=below, noun="store")
@@ -130,7 +100,7 @@ def _note_row(note: Note, store: StorePlan) -> PlanRow:
     return PlanRow("", key, wording.NOTES[note.kind], count=note.count, below=below)
 
 
-def report_rows(store: StorePlan, outcomes: tuple[Outcome, ...]) -> tuple[PlanRow, ...]:
+def report_rows(store: StorePlan, outcomes: list[Outcome]) -> tuple[PlanRow, ...]:
     """One row for each outcome of a store, those that need attention first."""
     changes = {change.key: change for change in store.files}
     nouns = {"": "store"} | {batch.id: "batch" for batch in store.batches}
@@ -167,14 +137,6 @@ def _outcome_text(outcome: Outcome) -> str:
     return f"{outcome.action} {'failed' if outcome.status is Status.FAILED else '(outcome unknown)'}{tries}"
 
 
-def outcomes_by_store(report: Report) -> dict[str, tuple[Outcome, ...]]:
-    """A report's outcomes, store by store, in the plan's order."""
-    by_store: dict[str, list[Outcome]] = {store.key: [] for store in report.plan.stores}
-    for outcome in report.outcomes:
-        by_store.setdefault(outcome.store, []).append(outcome)
-    return {key: tuple(outcomes) for key, outcomes in by_store.items()}
-
-
 @dataclass(frozen=True, slots=True)
 class BatchRow:
     """A live batch: what it is, and the details below it."""
@@ -190,32 +152,30 @@ class BatchRow:
 def batch_rows(store: StorePlan) -> Iterator[BatchRow]:
     """The store's batches in progress, this manifest's and others'."""
     for batch in store.batches:
-        yield _batch_row(store, batch)
+        sign, row_id = wording.SIGNS[batch.action], wording.short_id(batch.id)
+        files = count_noun(batch.counts.total, "file")
+        wait, unwanted = batch.action is Action.AWAIT, len(batch.unwanted)
+        if wait and not unwanted:
+            yield BatchRow(sign, row_id, f"{files}; every file is wanted: wait")
+            continue
+        progress = wording.batch_progress(batch.counts)
+        open_files = batch.counts.in_progress
+        verdict = f"{unwanted:,} of the {open_files:,} {'is' if unwanted == 1 else 'are'} no longer wanted: "
+        below = [verdict + ("wait, then correct" if wait else "cancel"), escape_control(batch.detail)]
+        rest = open_files - unwanted
+        after = f"the other {rest:,} {'is' if rest == 1 else 'are'} attached again without a new upload"
+        yield BatchRow(
+            sign,
+            row_id,
+            f"{files}: {progress}" if progress else files,
+            tuple(filter(None, below)),
+            _unwanted_variants(store, batch.unwanted),
+            "" if wait or rest < 1 else after,
+        )
     for note in store.notes:
         if note.kind is NoteKind.FOREIGN_BATCH:
             text = f"{count_noun(note.count, 'file')}: {wording.NOTES[note.kind]}"
             yield BatchRow("", wording.short_id(note.key), text)
-
-
-def _batch_row(store: StorePlan, batch: BatchChange) -> BatchRow:
-    files, row_id = count_noun(batch.counts.total, "file"), wording.short_id(batch.id)
-    wait = batch.action is Action.AWAIT
-    if wait and not batch.unwanted:
-        return BatchRow(wording.SIGNS[batch.action], row_id, f"{files}; every file is wanted: wait")
-    progress = wording.batch_progress(batch.counts)
-    open_files, unwanted = batch.counts.in_progress, len(batch.unwanted)
-    verdict = f"{unwanted:,} of the {open_files:,} {'is' if unwanted == 1 else 'are'} no longer wanted: "
-    verdict += "wait, then correct" if wait else "cancel"
-    rest = open_files - unwanted
-    attached = f"the other {rest:,} {'is' if rest == 1 else 'are'} attached again without a new upload"
-    return BatchRow(
-        wording.SIGNS[batch.action],
-        row_id,
-        f"{files}: {progress}" if progress else files,
-        (verdict, *([escape_control(batch.detail)] if batch.detail else [])),
-        _unwanted_variants(store, batch.unwanted),
-        "" if wait or rest < 1 else attached,
-    )
 
 
 def _unwanted_variants(store: StorePlan, keys: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
