@@ -95,7 +95,7 @@ def test_answers_carry_an_id_a_date_and_a_poll_hint(api: Api, clock: Clock) -> N
 def test_a_bug_is_a_500_without_details(
     api: Api, opened: Callable[..., Service], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("vssync.local.queries.page_body", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("vssync.local.app.write_json", lambda *_, **__: 1 / 0)
     error = api.get("/files", 500)["error"]
     assert (error["type"], error["code"]) == ("server_error", "internal_error")
     assert "division" not in error["message"]

@@ -1,8 +1,6 @@
 """The embedded local service: OpenAI's Files and Vector Stores API over one SQLite file.
 
-For trying vssync without an account, for its tests, for those of applications, and for `vssync serve`. It imports
-nothing from the rest of vssync, only `transport` knows an HTTP client, and only `server` a server. What is named here
-is what the guide promises to applications.
+It imports nothing from the rest of vssync. What is named here is what the guide promises to applications.
 """
 
 from vssync.local.app import open_service

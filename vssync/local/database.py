@@ -1,9 +1,7 @@
 """One SQLite file in one private folder: connections, transactions, and large values as streams.
 
-Whoever only reads makes no file: until the first write there may be none, and then the service is empty.
-Writers take the lock at once (`begin immediate`) and wait for each other, in this process or another; readers
-never wait. A killed process loses the transaction it was in and nothing else. Space of deleted files is used
-again; the file itself does not shrink.
+Whoever only reads makes no file. Writers take the lock at once (`begin immediate`) and wait for each other; readers
+never wait. A killed process loses the transaction it was in and nothing else. The file does not shrink.
 """
 
 from __future__ import annotations
@@ -196,9 +194,14 @@ def database_exists(database: Path) -> bool:
     """Whether there is a database. Raises LocalDataError for anything that is not the service's own.
 
     The folder may have come with a checkout, which anybody may have written. SQLite follows links, waits for a FIFO,
-    and deletes the file that a rollback journal names.
+    and deletes the file that a rollback journal names. Folders above the service's own are the user's, who may keep
+    them behind a link; so is a folder outside of `.vssync`.
     """
-    for folder in own_folders(database.parent):
+    names = [ancestor.name for ancestor in database.parents]
+    own = [Path(os.path.realpath(database.parent))]
+    if CHECKOUT in names:
+        own = list(database.parents[: names.index(CHECKOUT) + 1])
+    for folder in reversed(own):
         check_type(folder, stat.S_IFDIR)
     for suffix in SIDE_FILES:
         check_type(Path(f"{database}{suffix}"), stat.S_IFREG)
@@ -210,19 +213,6 @@ def create_private(database: Path) -> None:
     """Uploads may be confidential: folder and file are the owner's alone, and SQLite's side files inherit that."""
     database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(database, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
-
-
-def own_folders(folder: Path) -> Iterator[Path]:
-    """The folders that are the service's own, outermost first.
-
-    Folders above them are the user's, who may keep them behind a link; so is a folder outside of `.vssync`.
-    """
-    lineage = (folder, *folder.parents)
-    names = [ancestor.name for ancestor in lineage]
-    if CHECKOUT in names:
-        yield from reversed(lineage[: names.index(CHECKOUT) + 1])
-    else:
-        yield Path(os.path.realpath(folder))
 
 
 def check_type(path: Path, expected: int) -> bool:
@@ -258,11 +248,7 @@ APPLICATION_ID = 0x76737379  # "vssy": tells our database from any other SQLite 
 DATA_VERSION = 3
 
 TABLES = """
-create table blobs (
-    seq integer primary key,
-    sha256 text not null unique,
-    data blob not null
-);
+create table blobs (seq integer primary key, sha256 text not null unique, data blob not null);
 create table files (
     seq integer primary key autoincrement,
     id text not null unique,

@@ -1,7 +1,6 @@
 """How the service behaves: its limits, and the differences of the provider it stands in for.
 
-A `Dialect` is a row of switches, so that a difference between providers is one question at one place, and a
-new provider is one more row of `DIALECTS`. The defaults follow the OpenAI spec, plus listing of batches. Each switch
+A new provider is one more row of `DIALECTS`. The defaults follow the OpenAI spec, plus listing of batches. Each switch
 says what it does and how it is known; the guide's table is made from that.
 """
 

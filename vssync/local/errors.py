@@ -1,7 +1,4 @@
-"""What can go wrong here: a request that is refused, a folder that cannot be used, invalid options.
-
-`ApiError` becomes a response in the dialect's shape (see `responses`); the others are for whoever opens the service.
-"""
+"""What can go wrong here: a request that is refused, a folder that cannot be used, invalid options."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ class OptionError(ValueError):
 
 
 class ApiError(Exception):
-    """A response other than 200: status, a sentence, and the machine-readable rest."""
+    """A response other than 200, in the shape of the dialect: status, a sentence, and the machine-readable rest."""
 
     def __init__(self, status: int, message: str, *, code: str | None = None, param: str | None = None):
         super().__init__(message)

@@ -15,6 +15,7 @@ from vssync.local.dialects import Dialect, LocalOptions
 from vssync.local.errors import ApiError
 from vssync.local.rules import DAY, STATUSES, invalid_error
 
+ToBody = Callable[[sqlite3.Row], dict[str, Any]]  # how a row looks in a response
 OVERRIDES_KEY = "vssync.ingestion_overrides"  # in the WSGI environment
 
 
@@ -208,11 +209,7 @@ def parse_choice(query: Mapping[str, str], name: str, values: Sequence[str]) -> 
 
 
 def list_page(
-    tx: Transaction,
-    table: str,
-    scope: Mapping[str, Any],
-    page: PageRequest,
-    to_body: Callable[[sqlite3.Row], dict[str, Any]],
+    tx: Transaction, table: str, scope: Mapping[str, Any], page: PageRequest, to_body: ToBody
 ) -> dict[str, Any]:
     """One page of the rows of `table` whose columns equal `scope`, in order of creation.
 
@@ -235,7 +232,15 @@ def list_page(
         page.limit + 1,
     )
     entries = [to_body(row) for row in rows[: page.limit]]
-    return page_body(entries[::-1] if backwards else entries, has_more=len(rows) > page.limit)
+    if backwards:
+        entries.reverse()
+    return {
+        "object": "list",
+        "data": entries,
+        "first_id": entries[0]["id"] if entries else "",  # the spec makes both ids strings
+        "last_id": entries[-1]["id"] if entries else "",
+        "has_more": len(rows) > page.limit,
+    }
 
 
 def find_cursor(tx: Transaction, table: str, scope: Mapping[str, Any], cursor: str) -> tuple[str, int] | None:
@@ -247,14 +252,3 @@ def find_cursor(tx: Transaction, table: str, scope: Mapping[str, Any], cursor: s
         return column, row[column]
     row = tx.fetch_one(f"select seq from gone where {where} and list = ? order by number desc", *values, table)
     return ("seq", row["seq"]) if row else None
-
-
-def page_body(entries: Sequence[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
-    """The spec makes both ids strings, so an empty page has empty ones."""
-    return {
-        "object": "list",
-        "data": list(entries),
-        "first_id": entries[0]["id"] if entries else "",
-        "last_id": entries[-1]["id"] if entries else "",
-        "has_more": has_more,
-    }

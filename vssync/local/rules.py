@@ -252,7 +252,6 @@ def check_new_store(value: Any, path: str) -> dict[str, Any]:
 
 STORE_UPDATE = record({"name": nullable(text()), "metadata": check_metadata, "expires_after": nullable(STORE_EXPIRY)})
 
-UPLOAD_EXPIRY = record(
-    {"anchor": choice("created_at"), "seconds": integer(3600, 30 * DAY)}, required=("anchor", "seconds")
-)
+FILE_LIFETIME = integer(3600, 30 * DAY)
+UPLOAD_EXPIRY = record({"anchor": choice("created_at"), "seconds": FILE_LIFETIME}, required=("anchor", "seconds"))
 UPLOAD = record({"purpose": choice(*PURPOSES), "expires_after": UPLOAD_EXPIRY}, required=("purpose",))

@@ -73,10 +73,9 @@ def equal_values(left: Any, right: Any) -> bool:
 
 def compare_ordered(compare: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
     """Numbers among numbers and strings among strings; nothing else has an order."""
-    for kind in (str, int | float):
-        if isinstance(left, kind) and isinstance(right, kind):
-            return not isinstance(left, bool) and not isinstance(right, bool) and compare(left, right)
-    return False
+    if isinstance(left, bool) or isinstance(right, bool) or isinstance(left, str) != isinstance(right, str):
+        return False
+    return compare(left, right)
 
 
 def check_queries(value: Any, path: str) -> list[str]:
@@ -111,10 +110,6 @@ def create_index(tx: Transaction, store: int) -> None:
         f"create virtual table {index_name(store)} using fts5(text, content='chunks', content_rowid='seq',"
         " tokenize='porter unicode61 remove_diacritics 2')"
     )
-
-
-def drop_index(tx: Transaction, store: int) -> None:
-    tx.execute(f"drop table {index_name(store)}")
 
 
 def add_chunks(tx: Transaction, store: int, store_file: int, chunks: Sequence[str]) -> None:

@@ -1,8 +1,7 @@
 """The service on a port, for other programs: one process, a few threads, over waitress.
 
-On a loopback address it answers only those that call it by this machine's own names. A web page from anywhere can
-make its visitor's browser send requests here: with a form, whose origin the browser tells, or through a name of its
-own that leads to this machine (DNS rebinding). Where no key is required, nothing else would stop it.
+On a loopback address it answers only those that call it by this machine's own names: any web page can make its
+visitor's browser send requests here, with a form or through a name of its own for this machine (DNS rebinding).
 """
 
 from __future__ import annotations

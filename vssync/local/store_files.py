@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from vssync.local import ingestion, queries, search
 from vssync.local.dialects import ChunkingEcho
 from vssync.local.errors import ApiError
-from vssync.local.queries import PageRequest, Transaction, list_page, new_id
+from vssync.local.queries import PageRequest, ToBody, Transaction, list_page, new_id
 from vssync.local.rules import Attachment, BatchRequest, ChunkSizes, invalid_error
 
 # What some services keep among a store's metadata, where an update can erase it.
@@ -70,11 +70,7 @@ def get_chunks(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
     }
 
 
-def body_builder(
-    tx: Transaction, store: sqlite3.Row, *, in_listing: bool = False
-) -> Callable[[sqlite3.Row], dict[str, Any]]:
-    """How a row of this store looks in a response."""
-
+def body_builder(tx: Transaction, store: sqlite3.Row, *, in_listing: bool = False) -> ToBody:
     def build(entry: sqlite3.Row) -> dict[str, Any]:
         error = {"code": entry["error_code"], "message": entry["error_message"]}
         has_error = entry["error_code"] is not None and not (in_listing and tx.dialect.forgets_errors)
@@ -104,8 +100,13 @@ def attach_files(
     if tx.dialect.settings_in_metadata and not OWN_SETTINGS.keys() <= json.loads(store["metadata"]).keys():
         raise ApiError(500, f"Vector store '{store['id']}' has no embedding_model.", code="internal_error")
     names = {attachment.file_id: check_attachable(tx, attachment) for attachment in attachments}
-    for attachment in without_attached(tx, store, attachments):
+    for attachment in attachments:
         name = names[attachment.file_id]
+        if queries.find_store_file(tx, store, attachment.file_id):
+            if tx.dialect.reattaches:
+                continue
+            message = f"File '{attachment.file_id}' is already attached to vector store '{store['id']}'."
+            raise ApiError(400, message, code="file_already_attached", param="file_id")
         override = tx.overrides(attachment.file_id, name or "")
         chunking = ChunkSizes() if tx.dialect.ignores_chunking else attachment.chunking
         attributes = json.dumps(attachment.attributes)
@@ -148,19 +149,6 @@ def check_attachable(tx: Transaction, attachment: Attachment) -> str | None:
             param="file_id",
         )
     return name
-
-
-def without_attached(tx: Transaction, store: sqlite3.Row, attachments: Sequence[Attachment]) -> list[Attachment]:
-    new: dict[str, Attachment] = {}
-    for attachment in attachments:
-        file_id = attachment.file_id
-        is_attached = file_id in new or queries.find_store_file(tx, store, file_id)
-        if is_attached and not tx.dialect.reattaches:
-            message = f"File '{file_id}' is already attached to vector store '{store['id']}'."
-            raise ApiError(400, message, code="file_already_attached", param="file_id")
-        if not is_attached:
-            new[file_id] = attachment
-    return list(new.values())
 
 
 def remove_store_file(tx: Transaction, entry: sqlite3.Row) -> None:

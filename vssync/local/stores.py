@@ -56,7 +56,7 @@ def update_store(tx: Transaction, store_id: str, body: dict[str, Any]) -> dict[s
 def delete_store(tx: Transaction, store_id: str) -> dict[str, Any]:
     """Files, batches and chunks of the store go with it; the uploaded Files stay."""
     store = queries.require_store(tx, store_id)
-    search.drop_index(tx, store["seq"])
+    tx.execute(f"drop table {search.index_name(store['seq'])}")
     tx.execute("delete from stores where seq = ?", store["seq"])
     return {"id": store_id, "object": "vector_store.deleted", "deleted": True}
 

@@ -20,7 +20,6 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from vssync.local.errors import REFUSAL_KEY, ApiError, OptionError
 from vssync.local.gateway import CONTROL_PATH, DATA_PATH, is_within
 
-JSON = "application/json"
 OWN_REQUEST_KEY = "vssync.own_request"  # in the WSGI environment: a fault's own request, not a client's
 
 
@@ -73,7 +72,7 @@ class Request:
 
     def read_json(self) -> tuple[Any, Request]:
         """The JSON body, None where there is none, and a request that still has it."""
-        if not self.environ.get("CONTENT_TYPE", "").lower().startswith(JSON):
+        if not self.environ.get("CONTENT_TYPE", "").lower().startswith("application/json"):
             return None, self
         content = self.environ["wsgi.input"].read(int(self.environ.get("CONTENT_LENGTH") or 0))
         unread = self.with_environ(**{"wsgi.input": io.BytesIO(content)})

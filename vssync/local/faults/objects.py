@@ -51,9 +51,8 @@ def is_success(response: Response) -> bool:
 @fault(KINDS, "wrong-batch-id", is_about_batch)
 def change_batch_id(request: Request, forward: Forward) -> Response:
     """Returns a batch with the id and the type of its store."""
-    return change_body(
-        forward(request), lambda body: body | {"id": body.get("vector_store_id"), "object": "vector_store"}
-    )
+    response = forward(request)
+    return change_body(response, lambda body: body | {"id": body.get("vector_store_id"), "object": "vector_store"})
 
 
 @fault(KINDS, "zero-counts", is_about_batch)
@@ -146,12 +145,11 @@ class DeleteLater:
     lock: Lock = field(default_factory=Lock)
 
     def __call__(self, request: Request, forward: Forward) -> Response:
-        existing = forward(request.with_environ(REQUEST_METHOD="GET"))
-        if not is_success(existing):
-            return existing
-        with self.lock:
-            self.remaining[request.path] = self.value
-        return confirm_deletion(existing)
+        confirmation = confirm_deletion(request, forward)
+        if is_success(confirmation):
+            with self.lock:
+                self.remaining[request.path] = self.value
+        return confirmation
 
     def forward_other(self, request: Request, forward: Forward) -> Response:
         with self.lock:
@@ -162,11 +160,14 @@ class DeleteLater:
         return forward(request)
 
 
-def confirm_deletion(existing: Response) -> Response:
-    kind = existing.json["object"]
-    return existing.with_json(
-        {"id": existing.json["id"], "object": kind if kind == "file" else f"{kind}.deleted", "deleted": True}
-    )
+def confirm_deletion(request: Request, forward: Forward) -> Response:
+    """What a deletion would answer; it does not happen."""
+
+    def confirm(body: Json) -> Json:
+        kind = body["object"]
+        return {"id": body["id"], "object": kind if kind == "file" else f"{kind}.deleted", "deleted": True}
+
+    return change_body(forward(request.with_environ(REQUEST_METHOD="GET")), confirm)
 
 
 @fault(KINDS, "ghost-search", is_detaching)
@@ -180,11 +181,10 @@ class GhostSearch:
     def __call__(self, request: Request, forward: Forward) -> Response:
         if request.path in self.hidden:
             return answer_not_found(request, forward, "file")
-        existing = forward(request.with_environ(REQUEST_METHOD="GET"))
-        if not is_success(existing):
-            return existing
-        self.hidden.add(request.path)
-        return confirm_deletion(existing)
+        confirmation = confirm_deletion(request, forward)
+        if is_success(confirmation):
+            self.hidden.add(request.path)
+        return confirmation
 
     def forward_other(self, request: Request, forward: Forward) -> Response:
         if request.path in self.hidden:
@@ -206,11 +206,7 @@ class GhostSearch:
 @fault(KINDS, "garbled-attributes", is_writing_attributes, keys=Setting(str, "!vssync_*", "GLOB"))
 def garble_attributes(request: Request, forward: Forward, keys: str) -> Response:
     """Stores other values than were sent, except for marks; `keys=GLOB` chooses the names."""
-    return change_sent_attributes(
-        request,
-        forward,
-        lambda sent: {key: garble_value(value) if matches_key(key, keys) else value for key, value in sent.items()},
-    )
+    return change_attributes(request, forward, keys, lambda key, value: {key: garble_value(value)})
 
 
 def garble_value(value: Any) -> Any:
@@ -226,24 +222,20 @@ def garble_value(value: Any) -> Any:
 @fault(KINDS, "erased-mark", is_writing_attributes, keys=Setting(str, "vssync_*", "GLOB"))
 def erase_attributes(request: Request, forward: Forward, keys: str) -> Response:
     """Does not store attributes named `vssync_*`; `keys=GLOB` chooses other names."""
-    return change_sent_attributes(
-        request, forward, lambda sent: {key: value for key, value in sent.items() if not matches_key(key, keys)}
-    )
+    return change_attributes(request, forward, keys, lambda _key, _value: {})
 
 
-def matches_key(key: str, pattern: str) -> bool:
-    """Whether a key fits a pattern, or does not fit the one after `!`."""
-    return fnmatchcase(key, pattern.removeprefix("!")) != pattern.startswith("!")
-
-
-def change_sent_attributes(request: Request, forward: Forward, change: Callable[[Json], Json]) -> Response:
-    """Stores other attributes than were sent; the client learns of it when it reads them."""
+def change_attributes(request: Request, forward: Forward, keys: str, change: Callable[[str, Any], Json]) -> Response:
+    """Stores something else for attributes whose names fit a pattern, or do not fit the one after `!`."""
     body, request = request.read_json()
     if not isinstance(body, dict):
         return forward(request)
     for holder in [body, *files_in(body)]:
-        if isinstance(holder.get("attributes"), dict):
-            holder["attributes"] = change(holder["attributes"])
+        if isinstance(sent := holder.get("attributes"), dict):
+            holder["attributes"] = {}
+            for key, value in sent.items():
+                is_chosen = fnmatchcase(key, keys.removeprefix("!")) != keys.startswith("!")
+                holder["attributes"] |= change(key, value) if is_chosen else {key: value}
     return forward(request.with_json(body))
 
 

@@ -26,6 +26,7 @@ from vssync.local.faults.kind import (
     FaultKind,
     Forward,
     Request,
+    Response,
     collect_response,
 )
 from vssync.local.queries import OVERRIDES_KEY, normal_ingestion
@@ -87,23 +88,16 @@ def parse_rule(text: str) -> Rule:
 
 
 def parse_settings(kind: FaultKind, values: Mapping[str, str]) -> dict[str, Any]:
-    names = {parameter: parameter.replace("_", "-") for parameter in kind.settings}
-    forms = {
-        names[parameter]: f"{kind.name if parameter == 'value' else names[parameter]}={setting.form}"
-        for parameter, setting in kind.settings.items()
-    }
+    named = {parameter.replace("_", "-"): setting for parameter, setting in kind.settings.items()}
+    forms = {name: f"{kind.name if name == 'value' else name}={setting.form}" for name, setting in named.items()}
     for name in values:
         if name not in forms:
             raise OptionError(f"{kind.name} takes no {name}; it takes {', '.join(forms.values()) or 'nothing'}")
     settings: dict[str, Any] = {}
-    for parameter, setting in kind.settings.items():
-        name = names[parameter]
-        if name not in values and setting.default is not None:
-            settings[parameter] = setting.default
-        elif values.get(name):
-            settings[parameter] = setting.read(values[name])
-        else:
+    for name, setting in named.items():
+        if not values.get(name) and (name in values or setting.default is None):
             raise OptionError(f"a value is missing; write {forms[name]}")
+        settings[name.replace("-", "_")] = setting.read(values[name]) if name in values else setting.default
     return settings
 
 
@@ -149,35 +143,30 @@ class ActiveRule:
         return getattr(self.action, "forward_other", None)
 
 
-class FaultyApplication:
-    """A WSGI application around another. Any number of threads may call it."""
-
-    def __init__(self, app: WSGIApplication, rules: Sequence[Rule], context: FaultContext):
-        self._app = app
-        self._rules = [ActiveRule(rule, rule.kind.new_action(context, rule.settings), context.seed) for rule in rules]
-        self._overrides_ingestion = any(rule.kind in objects.INGESTION_KINDS for rule in rules)
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if self._overrides_ingestion:
-            environ.setdefault(OVERRIDES_KEY, normal_ingestion)
-        request = Request.from_environ(environ)
-        actions = [action for rule in self._rules if (action := rule.choose_action(request))]
-        if not actions:
-            return self._app(environ, start_response)
-        forward: Forward = partial(collect_response, self._app)
-        for action in reversed(actions):
-            forward = partial(apply_action, action, forward)
-        return forward(request).send(start_response)
-
-
-def apply_action(action: FaultAction, forward: Forward, request: Request) -> Any:
-    return forward(request) if request.is_settled else action(request, forward)
-
-
 def with_faults(app: WSGIApplication, rules: Sequence[str], context: FaultContext | None = None) -> WSGIApplication:
-    """The application with these faults; the first rule is nearest to the client.
+    """The application with these faults; the first rule is nearest to the client. Any number of threads may call it.
 
     Raises OptionError for a rule that cannot be read.
     """
     parsed = [parse_rule(rule) for rule in rules]
-    return FaultyApplication(app, parsed, context or FaultContext()) if parsed else app
+    context = context or FaultContext()
+    active = [ActiveRule(rule, rule.kind.new_action(context, rule.settings), context.seed) for rule in parsed]
+    overrides_ingestion = any(rule.kind in objects.INGESTION_KINDS for rule in parsed)
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if overrides_ingestion:
+            environ.setdefault(OVERRIDES_KEY, normal_ingestion)
+        request = Request.from_environ(environ)
+        actions = [action for rule in active if (action := rule.choose_action(request))]
+        if not actions:
+            return app(environ, start_response)
+        forward: Forward = partial(collect_response, app)
+        for action in reversed(actions):
+            forward = partial(apply_action, action, forward)
+        return forward(request).send(start_response)
+
+    return application if parsed else app
+
+
+def apply_action(action: FaultAction, forward: Forward, request: Request) -> Response:
+    return forward(request) if request.is_settled else action(request, forward)
