@@ -93,7 +93,7 @@ def test_one_signal_ends_a_run_with_a_true_report(tmp_path: Path, number: signal
             out, err = process.communicate(timeout=30)
             assert time.monotonic() - begun < 10  # two seconds of grace; the machine may be slow
         assert process.returncode == code, err
-        assert "Interrupted: what was not reached is skipped" in out, err
+        assert "Interrupted: the rest was skipped" in out, err
         assert "suspected" in out
         assert "under way when the run was interrupted" in " ".join(out.split())
     with serve(tmp_path / "data") as url:
@@ -127,7 +127,7 @@ def test_an_impatient_person_gets_the_report_too(tmp_path: Path) -> None:
                 select_nothing(0.002)
             out, err = process.communicate(timeout=30)
         assert (process.returncode, err.count("Traceback")) == (130, 0)
-        assert "Interrupted: what was not reached is skipped" in out, err
+        assert "Interrupted: the rest was skipped" in out, err
 
 
 def test_two_machines_at_once_leave_what_the_next_plan_repairs(tmp_path: Path) -> None:

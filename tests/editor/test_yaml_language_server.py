@@ -104,7 +104,7 @@ def test_hovering_explains_a_field(server: Server) -> None:
     result = server.ask(
         "textDocument/hover", {"textDocument": {"uri": uri}, "position": position_of(text, "prune", after=2)}
     )
-    assert "Delete our files that left the manifest" in result["contents"]["value"]
+    assert "Delete managed files that are no longer in the manifest" in result["contents"]["value"]
 
 
 def test_what_is_rendered_reads_the_same_by_yaml_1_2(packages: Path) -> None:
