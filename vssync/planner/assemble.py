@@ -95,6 +95,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     leftovers = () if context.options.allow_store_deletes else decision.leftovers
     unused = "carries the same mark and is not in use; --allow-store-deletes removes it"
     leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{live.id} {unused}") for live in leftovers)
+    shares_chunks = context.capabilities.shares_chunks
     return StorePlan(
         key=store.key,
         name=store.name,
@@ -102,7 +103,8 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         desired=store.settings,
         change=change,
         files=tuple(
-            retry_after_cancel(file) if file.keep and file.keep.id in recalled else file for file in draft.changes
+            retry_after_cancel(file, shares_chunks=shares_chunks) if file.keep and file.keep.id in recalled else file
+            for file in draft.changes
         ),
         batches=tuple(batches),
         notes=(*decision.notes, *leftover_notes, *draft.notes, *batch_notes),

@@ -31,8 +31,13 @@ class StoreDiff:
 
     @property
     def same_content(self) -> bool:
-        """Whether both sides hold the same knowledge."""
+        """Whether both sides hold the same files, as the content digest sees them: without upload names."""
         return bool(self.left and self.right) and self.digests[0] == self.digests[1]
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs, neither settings nor files."""
+        return self.same_content and not (self.settings or self.changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class EnvironmentDiff:
     @property
     def same(self) -> bool:
         """Whether nothing differs but the environments' names."""
-        return not self.service and all(pair.same_content and not pair.settings for pair in self.stores)
+        return not self.service and all(pair.same for pair in self.stores)
 
 
 def compare_environments(left: Desired, right: Desired, names: tuple[str, str]) -> EnvironmentDiff:

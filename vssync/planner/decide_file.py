@@ -46,8 +46,11 @@ def newest_copy(copies: Sequence[OwnedFile], state: CopyState, now: int) -> Owne
     return next((copy for copy in reversed(copies) if copy.state(now) is state), None)
 
 
-def retry_after_cancel(change: FileChange) -> FileChange:
-    """A wait turned into a new ingestion of the same File, because the batch at work on it is cancelled."""
+def retry_after_cancel(change: FileChange, *, shares_chunks: bool) -> FileChange:
+    """A wait turned into a new ingestion of the same File, because the batch at work on it is cancelled.
+
+    That counts no try: the file did not fail, and cancelling often must not make the planner give it up.
+    """
     assert change.keep
     drop = (change.keep, *change.drop)
     serving = [copy for copy in change.drop if copy.status is FileStatus.COMPLETED]
@@ -59,7 +62,7 @@ def retry_after_cancel(change: FileChange) -> FileChange:
         drop=drop,
         fields=(),
         reuse="" if change.desired and change.desired.file_id else change.keep.id,
-        gap=not serving,
+        gap=shares_chunks or not serving,
     )
 
 

@@ -56,7 +56,7 @@ def delete_store(live: LiveStore, others: int, contents: Contents, options: Opti
     if others + contents.unlisted > (options.delete_unmanaged or 0):
         listed, unlisted = len(contents.files), contents.unlisted
         way_out = f"--delete-unmanaged {others + unlisted}"
-        texts = [f"{others:,} files in it are not ours"] if others or not unlisted else []
+        texts = [f"{others:,} files in it are not ours"] if others else []
         if unlisted:
             counted = f"the service counts {listed + unlisted:,} files in it and lists {listed:,}"
             texts.append(f"{counted}, so {unlisted:,} more may not be ours")

@@ -101,8 +101,9 @@ class _StoreMatcher:
         usable = [live for live in named if live.id not in self.claimed_ids and not live.is_expired]
         free = [live for live in usable if self._owner_of(live) in ("", self.desired.owner)]
         if usable and not free:
-            self._refuse_other_owner(store, usable[0])
-            return _split_expired([live for live in usable if self._owner_of(live) == self.options.adopt_from])
+            for live in usable:
+                self._refuse_other_owner(store, live)
+            return _split_expired(usable)
         return _split_expired(free, by_name=True)
 
     def _find_marked(self, owner: str, store: DesiredStore) -> list[LiveStore]:

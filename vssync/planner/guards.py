@@ -18,8 +18,11 @@ def check_guards(plan: Plan) -> tuple[Refusal, ...]:
     refusals: list[Refusal] = []
     for store in plan.stores:
         if store.change and Reason.PROTECTED in store.change.reasons:
-            message = f"{store.key}: the store is protected and would be deleted."
-            way_out = "To delete it, first apply it with `protect: false`."
+            if Reason.EXPIRED in store.change.reasons:  # then only the manifest protects it
+                done, way_out = "replaced", "To replace it, first set `protect: false` in the manifest."
+            else:
+                done, way_out = "deleted", "To delete it, first apply it with `protect: false`."
+            message = f"{store.key}: the store is protected and would be {done}."
             refusals.append(Refusal(message, store.key, (way_out, *_commands(store, plan))))
         elif store.desired:
             refusals += _check_deletes(store, store.desired.guards.max_delete, plan)
