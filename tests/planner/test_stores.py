@@ -299,7 +299,7 @@ def test_whose_contents_must_be_listed() -> None:
         live_store(desired_store(key="y", name="y"), id="nobodys", owner=""),
     )
     matches = match_stores(Desired(OWNER, ServiceSpec(), (GUIDE,)), stores, Options())
-    assert matches.wanted_ids == ("left", "used")
+    assert matches.ids_to_list == ("left", "used")
     assert matches.ids == {"guide": "used"}
     assert [key for key, _ in matches.undeclared] == ["gone", "old"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from vssync.model.digests import normalise_attributes, values_equal
 from vssync.model.plan import FieldChange
 from vssync.model.state import Desired, DesiredFile, DesiredStore, Scalar
-from vssync.planner.assemble import digest_of
+from vssync.planner.assemble import store_content_digest
 
 Fields = tuple[FieldChange, ...]
 
@@ -75,7 +75,7 @@ def _compare_stores(key: str, left: DesiredStore | None, right: DesiredStore | N
         only_left=tuple(name for name in lefts if name not in rights),
         only_right=tuple(name for name in rights if name not in lefts),
         changed=tuple((name, fields) for name, fields in both if fields),
-        digests=(digest_of(left), digest_of(right)),
+        digests=(store_content_digest(left), store_content_digest(right)),
     )
 
 
