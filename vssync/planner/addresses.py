@@ -72,9 +72,8 @@ class Scope:
 
     def includes_all_files(self, store_key: str) -> bool:
         """Whether every key of the store is in scope."""
-        return self.includes_settings(store_key) and not any(
-            address.matches_store(store_key) for address in self.excludes
-        )
+        is_narrowed = any(address.matches_store(store_key) for address in self.excludes)
+        return self.includes_settings(store_key) and not is_narrowed
 
     def contains(self, store_key: str, key: str) -> bool:
         """Whether one key is in scope."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vssync.model.plan import Action, Copy, FileChange, Note, NoteKind, Reason
 from vssync.model.state import FileStatus, LiveFile, Upload, extension_of
@@ -130,13 +130,11 @@ def _refuse_attached(
     file_id = entry.file.file_id
     if file_id not in classified.attached:
         return ()
-    for owner, files in sorted(classified.foreign.items()):
-        if any(file.id == file_id for file in files):
-            return (_refusal(entry, Reason.OTHER_OWNER, f"{file_id} is attached by {owner} already", context),)
-    keys = (copy.key for copies in classified.ours.values() for copy in copies if copy.id == file_id)
-    return tuple(_refusal(entry, Reason.MISSING, f"{file_id} is attached as {key} already", context) for key in keys)
-
-
-def _refusal(entry: DesiredEntry, reason: Reason, detail: str, context: StorePlanContext) -> FileChange:
-    reasons = (reason, Reason.IMPOSSIBLE)
-    return FileChange(context.store.key, entry.key, Action.REFUSE, reasons, entry.file, detail=detail)
+    foreign, ours = sorted(classified.foreign.items()), classified.ours.values()
+    found = [(Reason.OTHER_OWNER, f"by {owner}") for owner, files in foreign for file in files if file.id == file_id]
+    found += [(Reason.MISSING, f"as {copy.key}") for copies in ours for copy in copies if copy.id == file_id]
+    change = FileChange(context.store.key, entry.key, Action.CREATE, (), entry.file)
+    return tuple(
+        as_impossible(replace(change, reasons=(reason,)), f"{file_id} is attached {how} already")
+        for reason, how in found
+    )

@@ -95,6 +95,8 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     leftovers = () if context.options.allow_store_deletes else decision.leftovers
     unused = "carries the same mark and is not in use; --allow-store-deletes removes it"
     leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{live.id} {unused}") for live in leftovers)
+    # The files of a held store are not listed, so its own count stands in.
+    live_count = decision.live.counts.total if decision.live and decision.is_held else len(contents.files)
     shares_chunks = context.capabilities.shares_chunks
     return StorePlan(
         key=store.key,
@@ -112,9 +114,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         notes=(*decision.notes, *leftover_notes, *draft.notes, *batch_notes),
         unchanged=draft.unchanged,
         owned=len(draft.classified.ours),
-        live=decision.live.counts.total
-        if decision.live and decision.is_held
-        else len(contents.files),  # held: unlisted
+        live=live_count,
         unlisted=contents.unlisted,
         wanted=len(store.files),
         digest=content_digest(draft.entries),

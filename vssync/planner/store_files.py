@@ -107,7 +107,7 @@ def deletion_of(store_key: str, copies: Sequence[OwnedCopy]) -> FileChange:
 
 
 def sort_changes(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
-    """Changes by key, then by the ids of their copies: what an unfinished apply left has no key of its own yet."""
+    """Changes by key, action and copies: what unfinished applies left has no key of its own, and looks alike."""
     return tuple(sorted(changes, key=lambda change: (change.key, change.action, [copy.id for copy in change.drop])))
 
 
