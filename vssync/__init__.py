@@ -50,7 +50,7 @@ _HOMES = {
     "Event": "commands.library.Event",
     "Options": "model.plan.Options",
     "Plan": "commands.library.PublicPlan",
-    "Report": "model.plan.Report",
+    "Report": "model.report.Report",
     "Session": "commands.library.PublicSession",
     "load_plan": "commands.library.load_plan",
     "open": "commands.library.open_manifest",
