@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.planner.builders import desired_file, live_batch, live_copy, plan_store, summary, unmarked
 from vssync.model.marks import STORE_BATCHES
 from vssync.model.plan import Action, NoteKind, StorePlan
-from vssync.model.state import FileStatus, LiveBatch, LiveFile
+from vssync.model.state import Capabilities, FileStatus, LiveBatch, LiveFile
 from vssync.planner.batches import partition
 
 BUSY = FileStatus.IN_PROGRESS
@@ -55,11 +55,14 @@ def test_the_wanted_files_of_a_cancelled_batch_are_attached_again_without_an_upl
     assert [summary(change)[1] for change in others] == ["create", "create"]
 
 
-def test_a_copy_that_serves_stays_while_its_successor_is_attached_again() -> None:
+@pytest.mark.parametrize("capabilities", [Capabilities(), Capabilities(shares_chunks=True)])
+def test_a_copy_that_serves_stays_while_its_successor_is_attached_again(capabilities: Capabilities) -> None:
+    """Unless equal texts share chunks: then it must be gone before."""
     old = live_copy(replace(FILES[0], sha256="1" * 64), id="old", at=9_000)
     copies = [old, *ingesting(1, 2)]
-    (again, *_) = plan_store(FILES[:3], copies, batches=[live_batch("b1", "f0", "f1", "f2")]).files
-    assert (again.gap, again.keep and again.keep.id) == (False, "old")
+    store = plan_store(FILES[:3], copies, batches=[live_batch("b1", "f0", "f1", "f2")], capabilities=capabilities)
+    again = store.files[0]
+    assert (again.gap, again.keep and again.keep.id) == (capabilities.shares_chunks, "old")
 
 
 UNMARKED = unmarked(live_copy(id="x", status=BUSY), attributes={})

@@ -50,7 +50,9 @@ def between(
     ],
 )
 def test_what_differs_is_shown(left: tuple[DesiredStore, ...], right: tuple[DesiredStore, ...], shows: str) -> None:
-    assert shows in diff_text(between(left, right), WIDE).split("\n")
+    found = between(left, right)
+    assert found.same is ("No differences" in shows)
+    assert shows in diff_text(found, WIDE).split("\n")
 
 
 def test_equal_content_under_other_settings_is_the_same_knowledge_base() -> None:

@@ -11,7 +11,7 @@ from tests.planner.builders import desired_file, desired_store, live_copy, live_
 from tests.planner.builders import plan as make
 from vssync.model.marks import STORE_PROTECT
 from vssync.model.plan import Plan
-from vssync.model.state import Contents, DesiredStore, Guards, Limit
+from vssync.model.state import Contents, DesiredStore, Guards, Limit, StoreStatus
 
 LOOSE = Guards(Limit(1.0), Limit(1.0))
 
@@ -100,6 +100,14 @@ def test_a_protected_store_is_never_deleted() -> None:
     (refusal,) = make((), [(live, Contents())], allow_store_deletes=True).refusals
     assert refusal.message == "guide: the store is protected and would be deleted."
     assert make((), [(live, Contents())]).refusals == ()
+
+
+def test_a_protected_store_that_expired_is_not_replaced() -> None:
+    store = desired_store(protect=True)
+    made = make(store, [(live_store(store, status=StoreStatus.EXPIRED), Contents())], allow_store_replace=True)
+    (refusal,) = made.refusals
+    assert refusal.message == "guide: the store is protected and would be replaced."
+    assert refusal.way_out == ("To replace it, first set `protect: false` in the manifest.",)
 
 
 def test_deleting_a_store_on_purpose_is_not_counted_file_by_file() -> None:

@@ -212,6 +212,14 @@ def test_another_owners_store_is_refused_with_the_way_out(store: DesiredStore, l
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.parametrize("owners", [("kb/dev", "other"), ("other", "kb/dev")])
+def test_of_several_owners_stores_the_order_decides_nothing(owners: tuple[str, str]) -> None:
+    """Nobody can tell which of the two is meant, however old they are."""
+    live = [live_store(desired_store(key="x", name="guide"), id=f"vs{n}", owner=who) for n, who in enumerate(owners)]
+    with pytest.raises(Refused, match="belongs to other"):
+        only(GUIDE, *live, adopt_from="kb/dev")
+
+
 def test_environments_that_share_a_service_do_not_meet() -> None:
     dev = live_store(desired_store(name="guide-dev"), owner="kb/dev")
     found = only(desired_store(name="guide-prod"), dev, contents=FULL)
@@ -291,7 +299,7 @@ def test_whose_contents_must_be_listed() -> None:
         live_store(desired_store(key="y", name="y"), id="nobodys", owner=""),
     )
     matches = match_stores(Desired(OWNER, ServiceSpec(), (GUIDE,)), stores, Options())
-    assert matches.wanted_ids == ("left", "used")
+    assert matches.ids_to_list == ("left", "used")
     assert matches.ids == {"guide": "used"}
     assert [key for key, _ in matches.undeclared] == ["gone", "old"]
 

@@ -11,9 +11,7 @@ from enum import Enum, auto
 from vssync.journal.records import UnattachedUpload
 from vssync.manifest.placeholders import upload_digest
 from vssync.model.report import Orphan
-from vssync.model.state import DesiredFile
-
-UploadIdentity = tuple[str, str]  # sha256, upload name
+from vssync.model.state import DesiredFile, UploadIdentity
 
 
 class UploadState(Enum):

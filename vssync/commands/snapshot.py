@@ -21,7 +21,7 @@ def read_snapshot(client: Client, desired: Desired, options: Options, pool: Pool
     """
     stores = client.list_stores()
     matches = match_stores(desired, stores, options)
-    ids = matches.wanted_ids
+    ids = matches.ids_to_list
     to_read = [store for store in stores if store.id in ids]
     listings = pool.map(lambda store: _read_contents(client, store), to_read)
     contents = {store.id: listing for store, listing in zip(to_read, listings, strict=True)}

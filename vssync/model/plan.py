@@ -215,7 +215,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The numbers of a plan's last line, over files and stores."""
+    """The numbers of a plan's last line: of files only, for a store's own change is shown with the store."""
 
     add: int = 0
     change: int = 0

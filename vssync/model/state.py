@@ -10,6 +10,7 @@ from vssync.model.marks import DECLARED, STORE_OWNER, UNREAD, Mark, StoreMark, U
 
 Scalar = str | int | float | bool
 Attributes = Mapping[str, Scalar]
+UploadIdentity = tuple[str, str]  # sha256, upload name: uploads that are equal in both can stand for each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,12 @@ class DesiredFile:
     @property
     def extension(self) -> str:
         """The extension a service judges the file by, as ".md"; empty without one."""
-        return self.filename[self.filename.rfind(".") :].lower() if "." in self.filename else ""
+        return extension_of(self.filename)
+
+
+def extension_of(name: str) -> str:
+    """A file name's extension in lower case, with its dot; empty without one."""
+    return name[name.rfind(".") :].lower() if "." in name else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,14 +30,14 @@ class PlanAddress:
     def __str__(self) -> str:
         return f"{self.store}/{self.key}" if self.key else self.store
 
-    def matches_store(self, store: str) -> bool:
-        return store == self.store or fnmatchcase(store, self.store)
+    def matches_store(self, store_key: str) -> bool:
+        return store_key == self.store or fnmatchcase(store_key, self.store)
 
-    def is_whole_store(self, store: str) -> bool:
-        return not self.key and self.matches_store(store)
+    def is_whole_store(self, store_key: str) -> bool:
+        return not self.key and self.matches_store(store_key)
 
-    def contains(self, store: str, key: str) -> bool:
-        if not self.matches_store(store):
+    def contains(self, store_key: str, key: str) -> bool:
+        if not self.matches_store(store_key):
             return False
         return not self.key or key == self.key or _compile(self.key).match(key)
 
@@ -48,7 +48,7 @@ class Scope:
 
     targets: tuple[PlanAddress, ...] = ()
     excludes: tuple[PlanAddress, ...] = ()
-    replaced: tuple[PlanAddress, ...] = ()
+    replace_requests: tuple[PlanAddress, ...] = ()
     already_replaced: frozenset[tuple[str, str]] = frozenset()  # by store and key
 
     @classmethod
@@ -59,37 +59,38 @@ class Scope:
             tuple(map(PlanAddress.of, options.replace)),
         )
 
-    def touches_store(self, store: str) -> bool:
+    def touches_store(self, store_key: str) -> bool:
         """Whether anything of the store is in scope."""
-        is_target = not self.targets or any(address.matches_store(store) for address in self.targets)
-        return is_target and not any(address.is_whole_store(store) for address in self.excludes)
+        is_target = not self.targets or any(address.matches_store(store_key) for address in self.targets)
+        return is_target and not any(address.is_whole_store(store_key) for address in self.excludes)
 
-    def includes_settings(self, store: str) -> bool:
+    def includes_settings(self, store_key: str) -> bool:
         """Whether the store's own settings are in scope."""
-        return self.touches_store(store) and (
-            not self.targets or any(address.is_whole_store(store) for address in self.targets)
+        return self.touches_store(store_key) and (
+            not self.targets or any(address.is_whole_store(store_key) for address in self.targets)
         )
 
-    def includes_all_files(self, store: str) -> bool:
+    def includes_all_files(self, store_key: str) -> bool:
         """Whether every key of the store is in scope."""
-        return self.includes_settings(store) and not any(address.matches_store(store) for address in self.excludes)
+        is_narrowed = any(address.matches_store(store_key) for address in self.excludes)
+        return self.includes_settings(store_key) and not is_narrowed
 
-    def contains(self, store: str, key: str) -> bool:
+    def contains(self, store_key: str, key: str) -> bool:
         """Whether one key is in scope."""
-        is_target = not self.targets or any(address.contains(store, key) for address in self.targets)
-        return is_target and not any(address.contains(store, key) for address in self.excludes)
+        is_target = not self.targets or any(address.contains(store_key, key) for address in self.targets)
+        return is_target and not any(address.contains(store_key, key) for address in self.excludes)
 
-    def is_replace_requested(self, store: str, key: str) -> bool:
+    def is_replace_requested(self, store_key: str, key: str) -> bool:
         """Whether `--replace` names the key, and it was not replaced yet."""
-        is_named = any(address.contains(store, key) for address in self.replaced)
-        return is_named and (store, key) not in self.already_replaced
+        is_named = any(address.contains(store_key, key) for address in self.replace_requests)
+        return is_named and (store_key, key) not in self.already_replaced
 
     def check_addresses(self, keys_by_store: Mapping[str, Iterable[str]]) -> None:
         """Raise UsageProblem naming an address that matches nothing; `keys_by_store` has every store."""
-        for address in (*self.targets, *self.excludes, *self.replaced):
+        for address in (*self.targets, *self.excludes, *self.replace_requests):
             if not any(
-                address.is_whole_store(store) or any(address.contains(store, key) for key in keys)
-                for store, keys in keys_by_store.items()
+                address.is_whole_store(store_key) or any(address.contains(store_key, key) for key in keys)
+                for store_key, keys in keys_by_store.items()
             ):
                 raise UsageProblem(f"{address}: no store or file has this address. `vssync status` shows the stores.")
 

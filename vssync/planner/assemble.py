@@ -15,14 +15,14 @@ from vssync.planner import store_files
 from vssync.planner.addresses import Scope
 from vssync.planner.batches import decide_batches
 from vssync.planner.classify import ClassifiedFiles, DesiredEntry, classify_files, desired_entries
-from vssync.planner.context import FileContext, PlanContext
+from vssync.planner.context import PlanContext, StorePlanContext
 from vssync.planner.decide_file import retry_after_cancel
-from vssync.planner.decide_store import StoreDecision, decide_store, delete_store
+from vssync.planner.decide_store import StoreDecision, decide_store, decide_undeclared_store
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards
 from vssync.planner.store_files import StoreDraft
 
-_COMMON = Capabilities()
+_DEFAULT_CAPABILITIES = Capabilities()
 _UNMARKABLE = (
     f"service.capabilities: says `attributes: false`, and {NEEDS_ATTRIBUTES}; use a service that keeps attributes, "
     "or take the line out if `vssync doctor --write` finds that this one does"
@@ -33,12 +33,12 @@ def make_plan(
     desired: Desired,
     snapshot: Snapshot,
     options: Options,
-    capabilities: Capabilities = _COMMON,
+    capabilities: Capabilities = _DEFAULT_CAPABILITIES,
     already_replaced: frozenset[tuple[str, str]] = frozenset(),
 ) -> Plan:
     """The plan that makes the live state what the manifest says, with the guards' refusals in it.
 
-    The snapshot holds the contents of `match_stores(...).wanted_ids`; `already_replaced` are files, by store and key,
+    The snapshot holds the contents of `match_stores(...).ids_to_list`; `already_replaced` are files, by store and key,
     whose `--replace` was done by an earlier apply of the same saved plan. Raises Refused for a store of another owner
     and for two of ours with one key, UsageProblem for an address that matches nothing, VssyncError for a newer mark.
     """
@@ -58,7 +58,7 @@ def make_plan(
 
 
 def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
-    file_context = FileContext(context, store)
+    file_context = StorePlanContext(context, store)
     if decision.is_held:  # nothing can be said about its files yet
         return StoreDraft(file_context, desired_entries(store), ClassifiedFiles({}, (), {}))
     return store_files.draft_files(_contents_of(decision, context), file_context)
@@ -67,7 +67,7 @@ def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -
 def _check_addresses(desired: Desired, drafts: tuple[StoreDraft, ...], context: PlanContext) -> None:
     """An address may name what is desired, what is skipped, and what is live under our mark, in scope or not."""
     scope = context.scope
-    if not (scope.targets or scope.excludes or scope.replaced):
+    if not (scope.targets or scope.excludes or scope.replace_requests):
         return
     keys = {store.key: {*store.skipped, *(file.key for file in store.files)} for store in desired.stores}
     for draft in drafts:
@@ -88,27 +88,33 @@ def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
 def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StorePlan:
     store = draft.context.store
     contents = _contents_of(decision, context)
-    batches, batch_notes, recalled = decide_batches(draft, decision.live, contents)
-    change = decision.change
-    if change and change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
-        change = None
+    batches, batch_notes, awaited_in_cancelled = decide_batches(draft, decision.live, contents)
+    store_change = decision.change
+    if store_change and store_change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
+        store_change = None
     leftovers = () if context.options.allow_store_deletes else decision.leftovers
     unused = "carries the same mark and is not in use; --allow-store-deletes removes it"
     leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{live.id} {unused}") for live in leftovers)
+    # The files of a held store are not listed, so its own count stands in.
+    live_count = decision.live.counts.total if decision.live and decision.is_held else len(contents.files)
+    shares_chunks = context.capabilities.shares_chunks
     return StorePlan(
         key=store.key,
         name=store.name,
         id=decision.live.id if decision.live else "",
         desired=store.settings,
-        change=change,
+        change=store_change,
         files=tuple(
-            retry_after_cancel(file) if file.keep and file.keep.id in recalled else file for file in draft.changes
+            retry_after_cancel(change, shares_chunks=shares_chunks)
+            if change.keep and change.keep.id in awaited_in_cancelled
+            else change
+            for change in draft.changes
         ),
         batches=tuple(batches),
         notes=(*decision.notes, *leftover_notes, *draft.notes, *batch_notes),
         unchanged=draft.unchanged,
         owned=len(draft.classified.ours),
-        live=decision.live.counts.total if decision.live and decision.is_held else len(contents.files),
+        live=live_count,
         unlisted=contents.unlisted,
         wanted=len(store.files),
         digest=content_digest(draft.entries),
@@ -133,7 +139,7 @@ def _plan_undeclared(
         classified = classify_files(contents.files, (context.owner,), shown)
         others = len(contents.files) - len(classified.our_ids)
         in_scope = context.scope.includes_all_files(key)
-        change = delete_store(live, others, contents, context.options) if in_scope else None
+        change = decide_undeclared_store(live, others, contents, context.options) if in_scope else None
         copies_by_key = (*classified.ours.values(), *([copy] for copy in classified.provisional))
         leaving = copies_by_key if change and change.action is Action.DELETE else ()
         yield StorePlan(
@@ -141,7 +147,7 @@ def _plan_undeclared(
             name=live.name,
             id=live.id,
             change=change,
-            files=store_files.sort_changes(store_files.delete_copies(shown, copies) for copies in leaving),
+            files=store_files.sort_changes(store_files.deletion_of(shown, copies) for copies in leaving),
             notes=() if change else (Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=live.id),),
             owned=len(classified.ours),
             live=len(contents.files),
@@ -149,7 +155,7 @@ def _plan_undeclared(
         )
 
 
-def digest_of(store: DesiredStore) -> str:
+def store_content_digest(store: DesiredStore) -> str:
     """The content digest of a store whose files were read."""
     return content_digest(desired_entries(store))
 
@@ -162,6 +168,6 @@ def content_digest(entries: tuple[DesiredEntry, ...]) -> str:
         attributes = entry.file.attributes
         if id(attributes) not in digests_by_id:
             digests_by_id[id(attributes)] = attributes_digest(attributes)
-        values = (entry.digest, entry.content, entry.file.file_id, digests_by_id[id(attributes)], entry.chunking)
+        values = (entry.key_digest, entry.content, entry.file.file_id, digests_by_id[id(attributes)], entry.chunking)
         total.update(f"{';'.join(values)}\n".encode())
     return total.hexdigest()

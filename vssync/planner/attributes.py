@@ -10,7 +10,7 @@ from vssync.model.digests import attributes_digest, normalise_attributes, values
 from vssync.model.marks import KEY, key_attribute
 from vssync.model.plan import FieldChange, Reason
 from vssync.model.state import Attributes, DesiredFile, Scalar
-from vssync.planner.classify import OwnedFile
+from vssync.planner.classify import OwnedCopy
 
 _MAX_TRACED = 5  # fields up to which it is found out who changed which: all combinations are tried
 
@@ -23,7 +23,7 @@ class AttributeDifference:
     fields: tuple[FieldChange, ...] = ()
 
 
-def compare_attributes(file: DesiredFile, copy: OwnedFile, ignore: Collection[str]) -> AttributeDifference:
+def compare_attributes(file: DesiredFile, copy: OwnedCopy, ignore: Collection[str]) -> AttributeDifference:
     """What an attribute write would change on a copy of this key."""
     if attributes_equal(file, copy.file.attributes, ignore):
         return AttributeDifference()
@@ -32,11 +32,13 @@ def compare_attributes(file: DesiredFile, copy: OwnedFile, ignore: Collection[st
     names = [name for name in sorted({*live, *desired}) if not values_equal(live.get(name), desired.get(name))]
     if not names:
         return AttributeDifference()
-    sent_digest, live_digest = copy.mark.attributes, attributes_digest(live)
+    sent_digest, live_digest, echo = copy.mark.attributes, attributes_digest(live), copy.mark.echo
+    # Where live is what was sent, only the manifest can differ.
     manifest_changed = live_digest == sent_digest or attributes_digest(desired) != sent_digest
-    if live_digest == copy.mark.echo and not manifest_changed:
+    if live_digest == echo and not manifest_changed:  # the service's own version of what is still wanted
         return AttributeDifference()
-    drifted = () if live_digest in (sent_digest, copy.mark.echo) else _find_drifted(live, desired, names, sent_digest)
+    is_untouched = live_digest in (sent_digest, echo)
+    drifted = () if is_untouched else _find_drifted(live, desired, names, sent_digest)
     causes = {Reason.ATTRIBUTES_CHANGED: manifest_changed, Reason.DRIFTED: bool(drifted)}
     fields = tuple(FieldChange(name, live.get(name), desired.get(name), name in drifted) for name in names)
     return AttributeDifference(tuple(reason for reason, holds in causes.items() if holds), fields)

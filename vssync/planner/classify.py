@@ -13,7 +13,7 @@ from vssync.model.marks import KEY, Mark, key_digest
 from vssync.model.plan import Copy
 from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
 
-DEADLINE = 600  # seconds a file may be in progress before it counts as stalled
+MAX_INGESTION_AGE = 600  # seconds a file may be in progress before it counts as stalled
 MAX_TRIES = 3
 PERMANENT = frozenset({"unsupported_file", "invalid_file"})
 
@@ -29,8 +29,8 @@ class CopyState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class OwnedFile:
-    """A live file with a mark of ours."""
+class OwnedCopy:
+    """A live file with a mark of ours: one copy of a key."""
 
     file: LiveFile
     mark: Mark
@@ -43,24 +43,25 @@ class OwnedFile:
     def key(self) -> str:
         """The key for people: what `vssync_key` says when the mark vouches for it, else its digest."""
         text = str(self.file.attributes.get(KEY, ""))
-        cut = f"~{self.mark.key}"
-        return text if text.endswith(cut) or key_digest(text) == self.mark.key else cut
+        tail = f"~{self.mark.key}"  # of a key too long for an attribute
+        return text if text.endswith(tail) or key_digest(text) == self.mark.key else tail
 
     @property
     def evidence(self) -> Copy:
+        """What a plan holds of the copy."""
         return Copy.of(self.file)
 
     @property
-    def refused(self) -> bool:
+    def is_given_up(self) -> bool:
         """Whether trying again is of no use: the service refuses it for good, or it was tried often enough."""
         permanent = self.file.error is not None and self.file.error.code in PERMANENT
         return permanent or self.mark.tries >= MAX_TRIES
 
     def state(self, now: int) -> CopyState:
-        """A file is busy until the service is done with it or the deadline has passed."""
+        """A file is busy until the service is done with it or it is too old for that."""
         if self.file.status is FileStatus.COMPLETED:
             return CopyState.OK
-        busy = not self.file.status.ended and now - self.file.created_at <= DEADLINE
+        busy = not self.file.status.ended and now - self.file.created_at <= MAX_INGESTION_AGE
         return CopyState.BUSY if busy else CopyState.DEAD
 
 
@@ -69,7 +70,7 @@ class DesiredEntry:
     """A desired file with its digests."""
 
     file: DesiredFile
-    digest: str
+    key_digest: str
     content: str
     chunking: str
 
@@ -83,13 +84,13 @@ class DesiredEntry:
     def key(self) -> str:
         return self.file.key
 
-    def has_same_content(self, copy: OwnedFile) -> bool:
+    def has_same_content(self, copy: OwnedCopy) -> bool:
         """Whether a copy has the content; one adopted by name and size counts as having what it was taken for."""
         if self.file.file_id:
             return copy.mark.content == self.content and copy.id == self.file.file_id
         return copy.mark.content in (self.content, self.file.presumed_content)
 
-    def matches(self, copy: OwnedFile) -> bool:
+    def matches(self, copy: OwnedCopy) -> bool:
         """Whether a copy has the content and the chunking."""
         return copy.mark.chunking == self.chunking and self.has_same_content(copy)
 
@@ -103,10 +104,10 @@ def desired_entries(store: DesiredStore) -> tuple[DesiredEntry, ...]:
 class ClassifiedFiles:
     """All files of a store."""
 
-    ours: dict[str, list[OwnedFile]]  # by key digest, each list oldest first
+    ours: dict[str, list[OwnedCopy]]  # by key digest, each list oldest first
     unmarked: tuple[LiveFile, ...]  # without a mark
     foreign: dict[str, list[LiveFile]]  # others', by owner
-    provisional: tuple[OwnedFile, ...] = ()  # ours, attached and not yet marked for a key
+    provisional: tuple[OwnedCopy, ...] = ()  # ours, attached and not yet marked for a key
     attached: frozenset[str] = frozenset()  # the ids of all of them
 
     @property
@@ -114,12 +115,12 @@ class ClassifiedFiles:
         return {copy.id for copies in (*self.ours.values(), self.provisional) for copy in copies}
 
 
-def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store: str) -> ClassifiedFiles:
+def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store_key: str) -> ClassifiedFiles:
     """Sort a store's files; `owners` are those whose marks count as ours.
 
     Raises VssyncError for a mark that a newer version wrote.
     """
-    ours: dict[str, list[OwnedFile]] = {}
+    ours: dict[str, list[OwnedCopy]] = {}
     foreign: dict[str, list[LiveFile]] = {}
     unmarked, provisional = [], []
     for file in files:
@@ -127,12 +128,12 @@ def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store: str)
         if not isinstance(mark, Mark):
             if mark and mark.version:
                 newer = f"has version {mark.version}, which a newer vssync wrote"
-                raise VssyncError(f"{store}: the mark of file {file.id} {newer}. Upgrade vssync.")
+                raise VssyncError(f"{store_key}: the mark of file {file.id} {newer}. Upgrade vssync.")
             unmarked.append(file)
         elif mark.owner in owners and mark.is_provisional:
-            provisional.append(OwnedFile(file, mark))
+            provisional.append(OwnedCopy(file, mark))
         elif mark.owner in owners:
-            ours.setdefault(mark.key, []).append(OwnedFile(file, mark))
+            ours.setdefault(mark.key, []).append(OwnedCopy(file, mark))
         else:
             foreign.setdefault(mark.owner, []).append(file)
     for copies in ours.values():

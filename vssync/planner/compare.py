@@ -11,7 +11,7 @@ from typing import Any
 from vssync.model.digests import normalise_attributes, values_equal
 from vssync.model.plan import FieldChange
 from vssync.model.state import Desired, DesiredFile, DesiredStore, Scalar
-from vssync.planner.assemble import digest_of
+from vssync.planner.assemble import store_content_digest
 
 Fields = tuple[FieldChange, ...]
 
@@ -31,8 +31,13 @@ class StoreDiff:
 
     @property
     def same_content(self) -> bool:
-        """Whether both sides hold the same knowledge."""
+        """Whether both sides hold the same files, as the content digest sees them: without upload names."""
         return bool(self.left and self.right) and self.digests[0] == self.digests[1]
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs, neither settings nor files."""
+        return self.same_content and not (self.settings or self.changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class EnvironmentDiff:
     @property
     def same(self) -> bool:
         """Whether nothing differs but the environments' names."""
-        return not self.service and all(pair.same_content and not pair.settings for pair in self.stores)
+        return not self.service and all(pair.same for pair in self.stores)
 
 
 def compare_environments(left: Desired, right: Desired, names: tuple[str, str]) -> EnvironmentDiff:
@@ -70,7 +75,7 @@ def _compare_stores(key: str, left: DesiredStore | None, right: DesiredStore | N
         only_left=tuple(name for name in lefts if name not in rights),
         only_right=tuple(name for name in rights if name not in lefts),
         changed=tuple((name, fields) for name, fields in both if fields),
-        digests=(digest_of(left), digest_of(right)),
+        digests=(store_content_digest(left), store_content_digest(right)),
     )
 
 

@@ -21,27 +21,27 @@ class PlanContext:
 
 
 @dataclass(frozen=True, slots=True)
-class FileContext:
+class StorePlanContext:
     """The same for the files of one store."""
 
-    plan: PlanContext
+    common: PlanContext
     store: DesiredStore
 
     @property
     def now(self) -> int:
         """The service's time when it was read."""
-        return self.plan.snapshot.now
+        return self.common.snapshot.now
 
     @property
-    def ignore(self) -> tuple[str, ...]:
+    def ignored_attributes(self) -> tuple[str, ...]:
         """Attributes that others own."""
         return self.store.ignore_attributes
 
     def is_in_scope(self, key: str) -> bool:
         """Whether `--target` and `--exclude` leave a key in the plan."""
-        scope = self.plan.scope
+        scope = self.common.scope
         return not (scope.targets or scope.excludes) or scope.contains(self.store.key, key)
 
     def is_replace_requested(self, key: str) -> bool:
         """Whether `--replace` names a key, and it was not replaced yet."""
-        return self.plan.scope.is_replace_requested(self.store.key, key)
+        return self.common.scope.is_replace_requested(self.store.key, key)

@@ -2,12 +2,14 @@
 
 A copy is right when its content and chunking are the manifest's. The first row that fits:
 
+    --replace names the key     a new copy, unless a right one is being ingested: wait for that
     a right completed one       keep it; update its attributes where they differ; other copies go
     a right one being ingested  wait for it; other copies go when it is completed
     a right refused one         needs attention; it stays as the memory of that, the newest completed one serves
     a right dead one            the same File again; the newest completed one serves meanwhile
     a wrong completed one       replace it; it serves until the new copy is completed
     only wrong unusable ones    create; they go when the new copy is completed
+    none                        create
 """
 
 from __future__ import annotations
@@ -20,34 +22,37 @@ from vssync.model.marks import KEY
 from vssync.model.plan import Action, Copy, FieldChange, FileChange, Reason
 from vssync.model.state import FileStatus
 from vssync.planner.attributes import AttributeDifference, attributes_equal, compare_attributes, preserved_attributes
-from vssync.planner.classify import CopyState, DesiredEntry, OwnedFile
-from vssync.planner.context import FileContext
+from vssync.planner.classify import CopyState, DesiredEntry, OwnedCopy
+from vssync.planner.context import StorePlanContext
 
 _FAILURE_REASONS = {FileStatus.FAILED: Reason.INGEST_FAILED, FileStatus.CANCELLED: Reason.INGEST_CANCELLED}
 
 
-def decide_file(entry: DesiredEntry, copies: Sequence[OwnedFile], context: FileContext) -> tuple[FileChange, ...]:
+def decide_file(entry: DesiredEntry, copies: Sequence[OwnedCopy], context: StorePlanContext) -> tuple[FileChange, ...]:
     """The changes for a key and our copies of it, oldest first; none when everything is as it should be."""
     if len(copies) == 1:  # a quick answer for the many keys that need nothing
         file, mark = copies[0].file, copies[0].mark
-        wanted = (entry.digest, entry.content, entry.chunking, context.plan.owner)
+        wanted = (entry.key_digest, entry.content, entry.chunking, context.common.owner)
         if (
             file.status is FileStatus.COMPLETED
             and (mark.key, mark.content, mark.chunking, mark.owner) == wanted
-            and not (entry.file.file_id or context.plan.scope.replaced)
-            and attributes_equal(entry.file, file.attributes, context.ignore)
+            and not (entry.file.file_id or context.common.scope.replace_requests)
+            and attributes_equal(entry.file, file.attributes, context.ignored_attributes)
         ):
             return ()
     return _KeyDecision(entry, copies, context).decide()
 
 
-def newest_copy(copies: Sequence[OwnedFile], state: CopyState, now: int) -> OwnedFile | None:
+def newest_copy(copies: Sequence[OwnedCopy], state: CopyState, now: int) -> OwnedCopy | None:
     """The newest copy in a state; copies come oldest first."""
     return next((copy for copy in reversed(copies) if copy.state(now) is state), None)
 
 
-def retry_after_cancel(change: FileChange) -> FileChange:
-    """A wait turned into a new ingestion of the same File, because the batch at work on it is cancelled."""
+def retry_after_cancel(change: FileChange, *, shares_chunks: bool) -> FileChange:
+    """A wait turned into a new ingestion of the same File, because the batch at work on it is cancelled.
+
+    That counts no try: the file did not fail, and cancelling often must not make the planner give it up.
+    """
     assert change.keep
     drop = (change.keep, *change.drop)
     serving = [copy for copy in change.drop if copy.status is FileStatus.COMPLETED]
@@ -59,7 +64,7 @@ def retry_after_cancel(change: FileChange) -> FileChange:
         drop=drop,
         fields=(),
         reuse="" if change.desired and change.desired.file_id else change.keep.id,
-        gap=not serving,
+        gap=shares_chunks or not serving,
     )
 
 
@@ -68,10 +73,10 @@ def as_impossible(change: FileChange, detail: str) -> FileChange:
     return replace(change, action=Action.REFUSE, reasons=(*change.reasons, Reason.IMPOSSIBLE), drop=(), detail=detail)
 
 
-def within_limits(change: FileChange) -> FileChange:
-    """The change, refused where it would write more attributes than a file may carry."""
+def refuse_too_many_attributes(change: FileChange) -> FileChange:
+    """The change, or its refusal where it would write more attributes than a file may carry."""
     assert change.desired
-    count = len({*change.desired.attributes, *change.preserve}) + 2
+    count = len({*change.desired.attributes, *change.preserve}) + 2  # the key and the mark
     if count <= MAX_PAIRS:
         return change
     return as_impossible(
@@ -82,8 +87,8 @@ def within_limits(change: FileChange) -> FileChange:
 @dataclass(frozen=True, slots=True)
 class _KeyDecision:
     entry: DesiredEntry
-    copies: Sequence[OwnedFile]
-    context: FileContext
+    copies: Sequence[OwnedCopy]
+    context: StorePlanContext
 
     def decide(self) -> tuple[FileChange, ...]:
         """The first row of the table that fits."""
@@ -98,8 +103,8 @@ class _KeyDecision:
             return self._keep(current)
         if busy:
             return (self._await_copy(busy),)
-        if not self.context.plan.options.retry_failed and any(copy.refused for copy in right):
-            return self._refuse(next(copy for copy in reversed(right) if copy.refused))
+        if not self.context.common.options.retry_failed and any(copy.is_given_up for copy in right):
+            return self._refuse(next(copy for copy in reversed(right) if copy.is_given_up))
         if dead := self._newest(right, CopyState.DEAD):
             reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
             change = self._new_copy(Action.REPLACE, reason, reuse=dead)
@@ -108,13 +113,13 @@ class _KeyDecision:
             return (self._replace(serving),)
         return (self._new_copy(Action.CREATE, Reason.MISSING),)
 
-    def _newest(self, copies: Sequence[OwnedFile], state: CopyState) -> OwnedFile | None:
+    def _newest(self, copies: Sequence[OwnedCopy], state: CopyState) -> OwnedCopy | None:
         return newest_copy(copies, state, self.context.now)
 
     def _change(self, action: Action, *reasons: Reason) -> FileChange:
         return FileChange(self.context.store.key, self.entry.key, action, reasons, self.entry.file)
 
-    def _keep(self, current: OwnedFile) -> tuple[FileChange, ...]:
+    def _keep(self, current: OwnedCopy) -> tuple[FileChange, ...]:
         others = tuple(copy.evidence for copy in self.copies if copy is not current)
         change = self._update_attributes(current)
         if change and change.action is not Action.REFUSE:
@@ -122,11 +127,11 @@ class _KeyDecision:
         surplus = (self._delete_superseded(current, others),) if others else ()
         return (change, *surplus) if change else surplus
 
-    def _update_attributes(self, current: OwnedFile) -> FileChange | None:
+    def _update_attributes(self, current: OwnedCopy) -> FileChange | None:
         """The attribute write that a right copy needs, if any; taking over another owner's copy always needs one."""
-        difference = compare_attributes(self.entry.file, current, self.context.ignore)
-        moved = current.mark.key != self.entry.digest
-        taken_over = current.mark.owner != self.context.plan.owner
+        difference = compare_attributes(self.entry.file, current, self.context.ignored_attributes)
+        moved = current.mark.key != self.entry.key_digest
+        taken_over = current.mark.owner != self.context.common.owner
         if not (difference.fields or moved or taken_over):
             return None
         reasons = _update_reasons(difference, moved=moved)
@@ -138,30 +143,30 @@ class _KeyDecision:
             change,
             keep=current.evidence,
             fields=tuple(field for field in difference.fields if not (moved and field.name == KEY)),
-            preserve=preserved_attributes(current.file.attributes, self.context.ignore),
+            preserve=preserved_attributes(current.file.attributes, self.context.ignored_attributes),
             tries=current.mark.tries,
             was=current.key if moved else "",
         )
-        if not self.context.plan.capabilities.attribute_updates:
+        if not self.context.common.capabilities.attribute_updates:
             detail = "the service cannot change attributes in place; --replace uploads the file again"
             return as_impossible(change, detail)
-        return within_limits(change)
+        return refuse_too_many_attributes(change)
 
-    def _await_copy(self, busy: OwnedFile) -> FileChange:
-        """The attributes of a copy may be put right while it is being ingested."""
-        difference = compare_attributes(self.entry.file, busy, self.context.ignore)
-        if not self.context.plan.capabilities.attribute_updates:
+    def _await_copy(self, busy: OwnedCopy) -> FileChange:
+        """Waits for a right copy, and corrects its attributes meanwhile; the other copies go when it is completed."""
+        difference = compare_attributes(self.entry.file, busy, self.context.ignored_attributes)
+        if not self.context.common.capabilities.attribute_updates:
             difference = AttributeDifference()
         return replace(
             self._change(Action.AWAIT, Reason.INGESTING, *difference.reasons),
             keep=busy.evidence,
             drop=tuple(copy.evidence for copy in self.copies if copy is not busy),
             fields=difference.fields,
-            preserve=preserved_attributes(busy.file.attributes, self.context.ignore),
+            preserve=preserved_attributes(busy.file.attributes, self.context.ignored_attributes),
             tries=busy.mark.tries,
         )
 
-    def _refuse(self, refused: OwnedFile) -> tuple[FileChange, ...]:
+    def _refuse(self, refused: OwnedCopy) -> tuple[FileChange, ...]:
         """Nothing is uploaded; of the copies, the refused one and the newest completed one stay."""
         serving = self._newest(self.copies, CopyState.OK)
         change = replace(
@@ -173,48 +178,52 @@ class _KeyDecision:
         others = tuple(copy.evidence for copy in self.copies if copy is not refused and copy is not serving)
         return (change, self._delete_superseded(serving, others)) if others else (change,)
 
-    def _replace(self, serving: OwnedFile) -> FileChange:
-        """A File attaches once per store, so new chunking for the same bytes needs another upload or a gap."""
+    def _replace(self, serving: OwnedCopy) -> FileChange:
+        """Replaces the serving copy, by an upload or by the same File again.
+
+        A File attaches once per store: to reattach it with other chunking leaves a gap, which must be allowed, or is
+        there anyway where equal texts share chunks.
+        """
         same_content = self.entry.has_same_content(serving)
         rechunked = serving.mark.chunking != self.entry.chunking
         causes = {Reason.CONTENT_CHANGED: not same_content, Reason.CHUNKING_CHANGED: rechunked}
-        plan = self.context.plan
-        in_place = same_content and (plan.options.allow_gap or plan.capabilities.shares_chunks)
+        plan = self.context.common
+        reattach = same_content and (plan.options.allow_gap or plan.capabilities.shares_chunks)
         reasons = (reason for reason, holds in causes.items() if holds)
-        change = self._new_copy(Action.REPLACE, *reasons, reuse=serving if in_place else None)
+        change = self._new_copy(Action.REPLACE, *reasons, reuse=serving if reattach else None)
         before, after = serving.file.chunking, self.entry.file.chunking
         if rechunked and before not in (None, after):  # a service may not report the old one
             change = replace(change, fields=(FieldChange("chunking", str(before), str(after)),))
         return self._with_attributes(change, serving)
 
-    def _with_attributes(self, change: FileChange, serving: OwnedFile | None) -> FileChange:
-        """Shows the attributes that change as well: somebody's edit of the old copy is lost with it."""
-        if serving is None or serving.mark.key != self.entry.digest:
+    def _with_attributes(self, change: FileChange, serving: OwnedCopy | None) -> FileChange:
+        """The change with the attributes that differ as well: somebody's edit of the old copy is lost with it."""
+        if serving is None or serving.mark.key != self.entry.key_digest:
             return change
-        difference = compare_attributes(self.entry.file, serving, self.context.ignore)
+        difference = compare_attributes(self.entry.file, serving, self.context.ignored_attributes)
         reasons, fields = (*change.reasons, *difference.reasons), (*change.fields, *difference.fields)
         return replace(change, reasons=reasons, fields=fields)
 
-    def _new_copy(self, action: Action, *reasons: Reason, reuse: OwnedFile | None = None) -> FileChange:
+    def _new_copy(self, action: Action, *reasons: Reason, reuse: OwnedCopy | None = None) -> FileChange:
         """A new copy in place of all others; with a gap where no order of writes leaves a completed one serving."""
         copies, declared_id = self.copies, self.entry.file.file_id
         attached_id = declared_id or (reuse.id if reuse else "")
         serving = self._newest(copies, CopyState.OK)
         same_file = any(copy.id == attached_id for copy in copies)
         left_serving = any(copy.file.status is FileStatus.COMPLETED and copy.id != attached_id for copy in copies)
-        shares_chunks = self.context.plan.capabilities.shares_chunks
-        preserve = preserved_attributes((serving or copies[-1]).file.attributes, self.context.ignore) if copies else {}
+        shares_chunks = self.context.common.capabilities.shares_chunks
+        attributes = (serving or copies[-1]).file.attributes if copies else {}
         change = replace(
             self._change(action, *reasons),
             keep=serving.evidence if serving else None,
             drop=tuple(copy.evidence for copy in copies),
-            preserve=preserve,
+            preserve=preserved_attributes(attributes, self.context.ignored_attributes),
             reuse=reuse.id if reuse and not declared_id else "",
             gap=bool(copies) and (shares_chunks or (same_file and not left_serving)),
         )
-        return within_limits(change)
+        return refuse_too_many_attributes(change)
 
-    def _delete_superseded(self, current: OwnedFile | None, others: tuple[Copy, ...]) -> FileChange:
+    def _delete_superseded(self, current: OwnedCopy | None, others: tuple[Copy, ...]) -> FileChange:
         keep = current.evidence if current else None
         return replace(self._change(Action.DELETE, Reason.SUPERSEDED), desired=None, keep=keep, drop=others)
 
@@ -228,6 +237,6 @@ def _update_reasons(difference: AttributeDifference, *, moved: bool) -> tuple[Re
     return (Reason.MOVED, *reasons)
 
 
-def _failure_text(copy: OwnedFile) -> str:
+def _failure_text(copy: OwnedCopy) -> str:
     times = f"after {copy.mark.tries} tries" if copy.mark.tries > 1 else "at the first try"
     return f"{copy.evidence.error or copy.file.status} {times}"

@@ -41,10 +41,10 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
         missing = f"no store {store.id} exists" if store.id else f"no store is named {store.name}"
         return _refuse(None, (Reason.MISSING,), f"{missing}; create it before its files can be managed")
     change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_merge_metadata(store, {}, None, context.owner))
-    return _new_store(StoreDecision(change=change, is_new=True), context)
+    return _refuse_if_not_creatable(StoreDecision(change=change, is_new=True), context)
 
 
-def delete_store(live: LiveStore, others: int, contents: Contents, options: Options) -> StoreChange | None:
+def decide_undeclared_store(live: LiveStore, others: int, contents: Contents, options: Options) -> StoreChange | None:
     """What becomes of a store of ours that left the manifest; `others` files in it are not ours. None: it is kept.
 
     Files that the service counts and does not list may be anybody's, so they are taken for others'.
@@ -56,7 +56,7 @@ def delete_store(live: LiveStore, others: int, contents: Contents, options: Opti
     if others + contents.unlisted > (options.delete_unmanaged or 0):
         listed, unlisted = len(contents.files), contents.unlisted
         way_out = f"--delete-unmanaged {others + unlisted}"
-        texts = [f"{others:,} files in it are not ours"] if others or not unlisted else []
+        texts = [f"{others:,} files in it are not ours"] if others else []
         if unlisted:
             counted = f"the service counts {listed + unlisted:,} files in it and lists {listed:,}"
             texts.append(f"{counted}, so {unlisted:,} more may not be ours")
@@ -80,7 +80,7 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
             f"Pin the right one with `id:`; the others are then stores that left the manifest."
         )
     live = used[0] if used else match.live[-1]
-    leftovers = (*(other for other in match.live if other is not live), *match.expired)  # of lost replies
+    leftovers = (*(other for other in match.live if other is not live), *match.expired)  # after lost replies
     if store.external:
         return StoreDecision(live)
     if match.by_name and not context.options.adopt:
@@ -113,10 +113,11 @@ def _replace_expired(store: DesiredStore, match: StoreMatch, context: PlanContex
         metadata=_merge_metadata(store, live.metadata, _mark_of(live), context.owner),
         detail=f"{live.id} is expired; the id changes",
     )
-    return _new_store(StoreDecision(live, change, leftovers=match.expired[:-1], is_new=True), context)
+    return _refuse_if_not_creatable(StoreDecision(live, change, leftovers=match.expired[:-1], is_new=True), context)
 
 
-def _new_store(decision: StoreDecision, context: PlanContext) -> StoreDecision:
+def _refuse_if_not_creatable(decision: StoreDecision, context: PlanContext) -> StoreDecision:
+    """The decision to create a store, or its refusal where the service creates none."""
     if context.capabilities.store_creates or decision.change is None:
         return decision
     reasons = (*decision.change.reasons, Reason.IMPOSSIBLE)
@@ -164,7 +165,10 @@ def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None
 
 
 def _merge_metadata(store: DesiredStore, live: Mapping[str, str], mark: StoreMark | None, owner: str) -> dict[str, str]:
-    """The whole map to send: live merged with ours, without keys that an earlier apply set and nobody wants."""
+    """The whole map to send: live merged with ours, without keys that an earlier apply set and nobody wants.
+
+    Any text protects a store, so the live one stays: another would be a needless write.
+    """
     dropped = {name for name in live if mark and mark.set_by_us(name) and name not in store.metadata}
     others = {name: value for name, value in live.items() if name not in dropped and name != STORE_PROTECT}
     protect = {STORE_PROTECT: live.get(STORE_PROTECT) or "true"} if store.protect else {}
@@ -182,9 +186,8 @@ def _changed_settings(
     for name in sorted({*live.metadata, *metadata}):
         if not name.startswith(RESERVED_PREFIX):
             pairs[f"metadata.{name}"] = (live.metadata.get(name), metadata.get(name))
-    drifted = mark is not None and mark.settings == settings_digest(
-        store.name, store.metadata, store.expires_after_days
-    )
+    desired_digest = settings_digest(store.name, store.metadata, store.expires_after_days)
+    drifted = mark is not None and mark.settings == desired_digest  # the manifest still wants what was sent
     return tuple(
         FieldChange(name, before, after, drifted and name != "protect")
         for name, (before, after) in pairs.items()

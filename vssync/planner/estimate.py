@@ -29,7 +29,7 @@ class Cost:
 
 
 def count_changes(plan: Plan) -> Counts:
-    """The numbers of a plan's last line: files only, for a store's own change is shown with the store."""
+    """The numbers of a plan's last line."""
     return count_store_changes(*plan.stores)
 
 
@@ -59,7 +59,8 @@ def estimate_cost(plan: Plan) -> Cost:
     attached = [count_puts(store) for store in plan.stores]
     batches = [count_new_batches(store) for store in plan.stores]
     attaches = attached if capabilities.one_by_one else batches
-    needed = {Bucket.UPLOADS: uploads, Bucket.FILES: sum(attached), Bucket.ATTACHES: max(attaches, default=0)}
+    most_attaches = max(attaches, default=0)  # the limit on these is each store's own
+    needed = {Bucket.UPLOADS: uploads, Bucket.FILES: sum(attached), Bucket.ATTACHES: most_attaches}
     provider = PROVIDERS.get(plan.service.provider)
     rates = provider.rates if provider else {}
     return Cost(
@@ -97,8 +98,8 @@ def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
     waiting = [change for change in store.files if change.action is Action.AWAIT]
     writes = sum(change.action in (Action.UPDATE, Action.ADOPT) for change in store.files)
     writes += sum(bool(change.fields) for change in waiting)
-    writes_store = store.change is not None and store.change.action is not Action.REFUSE
+    writes += store.change is not None and store.change.action is not Action.REFUSE
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
     listings = ceil(attached / PAGE_SIZE) + ceil(len(waiting) / PAGE_SIZE)
     drops = _PER_DROP * sum(len(change.leaving_ids) for change in store.files)
-    return attaches + listings + writes + drops + cancels * _PER_CANCEL + writes_store
+    return attaches + listings + writes + drops + cancels * _PER_CANCEL

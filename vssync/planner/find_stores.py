@@ -34,38 +34,46 @@ class StoreMatches:
         return {key: match.live[-1].id for key, match in self.by_key.items() if match.live}
 
     @property
-    def wanted_ids(self) -> tuple[str, ...]:
+    def ids_to_list(self) -> tuple[str, ...]:
         """The stores whose contents must be listed before planning, sorted. Expired ones cannot be."""
-        matched = [store for match in self.by_key.values() for store in match.live]
-        undeclared = [store for _, store in self.undeclared if not store.is_expired]
-        return tuple(sorted({store.id for store in (*matched, *undeclared)}))
+        matched = [live for match in self.by_key.values() for live in match.live]
+        undeclared = [live for _, live in self.undeclared if not live.is_expired]
+        return tuple(sorted({live.id for live in (*matched, *undeclared)}))
 
 
 def match_stores(desired: Desired, stores: tuple[LiveStore, ...], options: Options) -> StoreMatches:
     """Match every store in scope, without a look at files; where several stores carry one mark, all are candidates.
 
-    Raises Refused for a store of another owner and for two stores in one, VssyncError for a mark that a newer version
-    wrote.
+    Raises Refused for a store of another owner and for two of the manifest that match one live store, VssyncError for a
+    mark that a newer version wrote.
     """
     scope = Scope.of(options)
-    for store in stores:
-        _refuse_newer(store, desired.owner)
+    for live in stores:
+        _refuse_newer(live, desired.owner)
     matcher = _StoreMatcher(desired, options, stores)
     stores_by_key = sorted(desired.stores, key=lambda store: store.key)
     by_key = {store.key: matcher.match(store) for store in stores_by_key if scope.touches_store(store.key)}
+    _refuse_shared(by_key)
+    claimed_ids = matcher.claimed_ids.union(
+        live.id for found in by_key.values() for live in (*found.live, *found.expired)
+    )
+    undeclared: list[tuple[str, LiveStore]] = []
+    for (owner, key), copies in sorted(matcher.by_mark.items()):
+        if owner == desired.owner and scope.touches_store(key):
+            undeclared += [(key, live) for live in copies if live.id not in claimed_ids]
+    return StoreMatches(by_key, tuple(undeclared))
+
+
+def _refuse_shared(by_key: Mapping[str, StoreMatch]) -> None:
+    """Of two stores that match one live store, each would delete the other's files."""
     keys_by_id: dict[str, str] = {}
     for key, live in ((key, live) for key, match in by_key.items() for live in match.live):
-        if other := keys_by_id.get(live.id):  # each would delete the other's files
+        if other := keys_by_id.get(live.id):
             raise Refused(
                 f"{other} and {key}: both are the live store {live.name} ({live.id}). "
                 f"Give one of them another name, or another `id:`."
             )
         keys_by_id[live.id] = key
-    matched = {store.id for match in by_key.values() for store in (*match.live, *match.expired)}
-    ours = [(key, live) for (owner, key), live in matcher.by_mark.items() if owner == desired.owner]
-    undeclared = [(key, live) for key, stores in sorted(ours) if scope.touches_store(key) for live in stores]
-    claimed = matched | matcher.claimed_ids
-    return StoreMatches(by_key, tuple((key, live) for key, live in undeclared if live.id not in claimed))
 
 
 class _StoreMatcher:
@@ -76,34 +84,40 @@ class _StoreMatcher:
         self.by_id: dict[str, LiveStore] = {}
         self.by_name: dict[str, list[LiveStore]] = {}
         self.by_mark: dict[tuple[str, str], list[LiveStore]] = {}
-        for store in sorted(stores, key=lambda store: (store.created_at, store.id)):
-            self.by_id[store.id] = store
-            self.by_name.setdefault(store.name, []).append(store)
-            if isinstance(mark := store.mark, StoreMark):
-                self.by_mark.setdefault((mark.owner, mark.key), []).append(store)
+        for live in sorted(stores, key=lambda live: (live.created_at, live.id)):
+            self.by_id[live.id] = live
+            self.by_name.setdefault(live.name, []).append(live)
+            if isinstance(mark := live.mark, StoreMark):
+                self.by_mark.setdefault((mark.owner, mark.key), []).append(live)
         self.pinned_ids = {store.id for store in desired.stores if store.id}
         keys = {key for store in desired.stores if not store.external for key in (store.key, *store.was)}
-        marked = (store.id for key in keys for store in self.by_mark.get((desired.owner, key), ()))
+        marked = (live.id for key in keys for live in self.by_mark.get((desired.owner, key), ()))
         self.claimed_ids = self.pinned_ids.union(marked)
 
     def match(self, store: DesiredStore) -> StoreMatch:
+        """What fits a store, by the strongest claim there is; raises Refused for another owner's."""
         if store.id:
             pinned = self.by_id.get(store.id)
             if pinned and not store.external:
                 self._refuse_other_owner(store, pinned)
             return _split_expired([pinned] if pinned else [])
-        named = self.by_name.get(store.name, [])
         if store.external:
-            return _split_expired(named, by_name=True)
+            return _split_expired(self.by_name.get(store.name, []), by_name=True)
         for owner in filter(None, (self.desired.owner, self.options.adopt_from)):
             if marked := self._find_marked(owner, store):
                 return _split_expired(marked)
+        return self._match_name(store)
+
+    def _match_name(self, store: DesiredStore) -> StoreMatch:
+        """The usable stores of this name: those without another owner, else all when `--adopt-from` names theirs."""
+        named = self.by_name.get(store.name, [])
         usable = [live for live in named if live.id not in self.claimed_ids and not live.is_expired]
         free = [live for live in usable if self._owner_of(live) in ("", self.desired.owner)]
-        if usable and not free:
-            self._refuse_other_owner(store, usable[0])
-            return _split_expired([live for live in usable if self._owner_of(live) == self.options.adopt_from])
-        return _split_expired(free, by_name=True)
+        if free or not usable:
+            return _split_expired(free, by_name=True)
+        for live in usable:
+            self._refuse_other_owner(store, live)
+        return _split_expired(usable)
 
     def _find_marked(self, owner: str, store: DesiredStore) -> list[LiveStore]:
         """A former key counts only while no other store of the manifest has it."""
@@ -131,13 +145,13 @@ class _StoreMatcher:
 def _refuse_newer(live: LiveStore, owner: str = "") -> None:
     """With an owner, only a mark with this owner in its second field is refused."""
     mark = live.mark
-    if isinstance(mark, UnreadableMark) and mark.version and owner in ("", *mark.text.split(";")[1:2]):
+    if isinstance(mark, UnreadableMark) and mark.version and owner in ("", mark.text.split(";")[1]):
         raise VssyncError(
             f"{live.name} ({live.id}): its mark has version {mark.version}, which a newer vssync wrote. Upgrade vssync."
         )
 
 
 def _split_expired(stores: list[LiveStore], *, by_name: bool = False) -> StoreMatch:
-    live = tuple(store for store in stores if not store.is_expired)
-    expired = tuple(store for store in stores if store.is_expired)
+    live = tuple(each for each in stores if not each.is_expired)
+    expired = tuple(each for each in stores if each.is_expired)
     return StoreMatch(live, expired, by_name)

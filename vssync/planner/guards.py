@@ -18,8 +18,11 @@ def check_guards(plan: Plan) -> tuple[Refusal, ...]:
     refusals: list[Refusal] = []
     for store in plan.stores:
         if store.change and Reason.PROTECTED in store.change.reasons:
-            message = f"{store.key}: the store is protected and would be deleted."
-            way_out = "To delete it, first apply it with `protect: false`."
+            if Reason.EXPIRED in store.change.reasons:  # then only the manifest protects it
+                done, way_out = "replaced", "To replace it, first set `protect: false` in the manifest."
+            else:
+                done, way_out = "deleted", "To delete it, first apply it with `protect: false`."
+            message = f"{store.key}: the store is protected and would be {done}."
             refusals.append(Refusal(message, store.key, (way_out, *_commands(store, plan))))
         elif store.desired:
             refusals += _check_deletes(store, store.desired.guards.max_delete, plan)
@@ -34,7 +37,8 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
     is_emptied = store.wanted == 0 and count > 0
     most_leave = store.owned >= FEW and count * 2 > store.owned
     is_over = _exceeds(limit, count, store)
-    if not is_over and (plan.options.max_delete or not (is_emptied or most_leave)):
+    is_suspicious = (is_emptied or most_leave) and not plan.options.max_delete
+    if not (is_over or is_suspicious):
         return []
     hints = ["A build or checkout that did not finish looks like this."]
     if is_emptied:
@@ -86,13 +90,17 @@ def _share_text(count: int, store: StorePlan, limit: Limit | None) -> str:
 
 def _commands(store: StorePlan, plan: Plan, flag: str = "") -> tuple[str, ...]:
     """The commands to go on with, as they can be typed: one that allows it, one that plans the other stores."""
-    key = store.key.partition("@")[0]  # of several stores of one key, none can be addressed alone
-    named = {"Meant?": flag} if flag else {}
-    if any(other.key.partition("@")[0] != key for other in plan.stores):
-        named[f"Only {key}?"] = f"--exclude {key}"
-    width = max([14, *(len(name) + 2 for name in named)])
     options = plan.options
-    manifest = f" -f {shlex.quote(options.manifest)}" if options.manifest not in ("", ".") else ""
-    env = f" -e {shlex.quote(options.env)}" if options.env else ""
-    variables = "".join(f" --var {shlex.quote(f'{name}={value}')}" for name, value in options.variables)
-    return tuple(f"{name:<{width}}vssync plan{manifest}{env}{variables} {flags}" for name, flags in named.items())
+    command = [
+        "vssync plan",
+        *(["-f", options.manifest] if options.manifest not in ("", ".") else []),
+        *(["-e", options.env] if options.env else []),
+        *(part for name, value in options.variables for part in ("--var", f"{name}={value}")),
+    ]
+    typed = " ".join([command[0], *map(shlex.quote, command[1:])])
+    key = store.key.partition("@")[0]  # of several stores of one key, none can be addressed alone
+    choices = [("Meant?", flag)] if flag else []
+    if any(other.key.partition("@")[0] != key for other in plan.stores):
+        choices.append((f"Only {key}?", f"--exclude {key}"))
+    width = max([14, *(len(question) + 2 for question, _ in choices)])
+    return tuple(f"{question:<{width}}{typed} {flags}" for question, flags in choices)

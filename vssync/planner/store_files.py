@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import Origin, key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
-from vssync.model.state import Contents
-from vssync.planner.adopt import claim_missing
-from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedFile, classify_files, desired_entries
-from vssync.planner.context import FileContext
+from vssync.model.state import Contents, UploadIdentity
+from vssync.planner.adopt import CopiesByKey, claim_copies
+from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, classify_files, desired_entries
+from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
-
-UploadForm = tuple[str, str]  # sha256, upload name
 
 
 @dataclass(frozen=True, slots=True)
 class StoreDraft:
     """A store's file decisions, before other stores and live batches have their say."""
 
-    context: FileContext
+    context: StorePlanContext
     entries: tuple[DesiredEntry, ...]
     classified: ClassifiedFiles
     changes: tuple[FileChange, ...] = ()
@@ -29,49 +27,62 @@ class StoreDraft:
     unchanged: int = 0
 
     @property
-    def dropped(self) -> dict[str, str]:
+    def dropped_keys_by_id(self) -> dict[str, str]:
+        """The key of each copy that a change detaches, by the copy's id."""
         return {copy.id: change.key for change in self.changes for copy in change.drop}
 
 
-def draft_files(contents: Contents, context: FileContext) -> StoreDraft:
-    """Decide about every file of a store. Raises VssyncError for a mark that a newer version wrote."""
-    plan, store = context.plan, context.store
-    owners = tuple(filter(None, (plan.owner, plan.options.adopt_from)))
-    classified = classify_files(contents.files, owners, store.key)
-    entries = desired_entries(store)
+def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
+    """Decide about every file of a store. Raises VssyncError for a mark that a newer version wrote.
+
+    First the desired keys with copies; then those without, which may take over a copy that has no other use; copies
+    that are left after that go.
+    """
+    owners = tuple(filter(None, (context.common.owner, context.common.options.adopt_from)))
+    classified = classify_files(contents.files, owners, context.store.key)
+    entries = desired_entries(context.store)
     in_scope = [entry for entry in entries if context.is_in_scope(entry.key)]
     changes: list[FileChange] = []
-    missing, unchanged = [], 0
+    unclaimed, unchanged = [], 0
     for entry in in_scope:
-        copies = classified.ours.get(entry.digest)
+        copies = classified.ours.get(entry.key_digest)
         file_id = entry.file.file_id
         if copies is None or (file_id in classified.attached and all(copy.id != file_id for copy in copies)):
-            missing.append(entry)  # a declared File that is attached as something else must be claimed first
+            unclaimed.append(entry)  # a declared File that is attached as something else must be claimed first
         elif decided := decide_file(entry, copies, context):
             changes += decided
         else:
             unchanged += 1
-    undesired, notes = _undesired_copies(classified, entries, context)
-    unkeyed = {copy.id: [copy] for copy in classified.provisional}
-    claimed, claim_notes, moved = claim_missing(missing, {**undesired, **unkeyed}, classified, context)
-    changes += claimed
-    leaving = [copies for digest, copies in undesired.items() if digest not in moved]
+    undesired, skipped_notes = _undesired_copies(classified, entries, context)
+    claims = claim_copies(unclaimed, undesired, classified, context)
+    leaving, kept_notes = _decide_leaving(undesired, claims.taken, classified, context)
+    changes += (*claims.changes, *leaving)
+    notes = (*claims.notes, *skipped_notes, *kept_notes, *_counted_notes(in_scope, classified, changes, context))
+    return StoreDraft(context, entries, classified, sort_changes(changes), notes, unchanged)
+
+
+def _decide_leaving(
+    undesired: CopiesByKey, taken: frozenset[str], classified: ClassifiedFiles, context: StorePlanContext
+) -> tuple[list[FileChange], list[Note]]:
+    """The deletions of what no desired key took over, or a note that it is kept."""
+    store = context.store
+    changes: list[FileChange] = []
+    notes: list[Note] = []
+    leaving = [copies for digest, copies in undesired.items() if digest not in taken]
     if store.prune:
-        changes += [delete_copies(store.key, copies) for copies in leaving]
+        changes += [deletion_of(store.key, copies) for copies in leaving]
     elif leaving:
         notes.append(Note(NoteKind.KEPT, count=len(leaving)))
-    if plan.scope.includes_all_files(store.key):
-        unclaimed = [[copy] for copy in classified.provisional if copy.id not in moved]
-        unfinished = [delete_copies(store.key, copies) for copies in unclaimed]
+    if context.common.scope.includes_all_files(store.key):
+        unfinished = [deletion_of(store.key, [copy]) for copy in classified.provisional if copy.id not in taken]
         detail = "left by an apply that did not finish"
         changes += [replace(change, reasons=(Reason.SUPERSEDED,), detail=detail) for change in unfinished]
-    notes += _counted_notes(in_scope, classified, changes, context)
-    return StoreDraft(context, entries, classified, sort_changes(changes), (*claim_notes, *notes), unchanged)
+    return changes, notes
 
 
 def _undesired_copies(
-    classified: ClassifiedFiles, entries: Sequence[DesiredEntry], context: FileContext
-) -> tuple[dict[str, list[OwnedFile]], list[Note]]:
+    classified: ClassifiedFiles, entries: Sequence[DesiredEntry], context: StorePlanContext
+) -> tuple[dict[str, list[OwnedCopy]], list[Note]]:
     """Our copies in scope under keys that the manifest does not choose; a skipped key's copies stay, with a note."""
     skipped = {key_digest(key): key for key in context.store.skipped}
     notes = [
@@ -79,15 +90,15 @@ def _undesired_copies(
         for digest, key in sorted(skipped.items(), key=lambda pair: pair[1])
         if digest in classified.ours and context.is_in_scope(key)
     ]
-    digests = classified.ours.keys() - {entry.digest for entry in entries} - skipped.keys()
+    digests = classified.ours.keys() - {entry.key_digest for entry in entries} - skipped.keys()
     undesired = {digest: classified.ours[digest] for digest in sorted(digests)}
     return {digest: copies for digest, copies in undesired.items() if context.is_in_scope(copies[-1].key)}, notes
 
 
-def delete_copies(store: str, copies: Sequence[OwnedFile]) -> FileChange:
+def deletion_of(store_key: str, copies: Sequence[OwnedCopy]) -> FileChange:
     """The change for a key that left the manifest."""
     return FileChange(
-        store=store,
+        store=store_key,
         key=copies[-1].key,
         action=Action.DELETE,
         reasons=(Reason.NOT_IN_MANIFEST,),
@@ -96,30 +107,33 @@ def delete_copies(store: str, copies: Sequence[OwnedFile]) -> FileChange:
 
 
 def sort_changes(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
-    """Changes by key; two keys that look alike once garbled are told apart by their copies."""
+    """Changes by key, action and copies: what unfinished applies left has no key of its own, and looks alike."""
     return tuple(sorted(changes, key=lambda change: (change.key, change.action, [copy.id for copy in change.drop])))
 
 
 def _counted_notes(
-    entries: Iterable[DesiredEntry], classified: ClassifiedFiles, changes: Sequence[FileChange], context: FileContext
+    entries: Iterable[DesiredEntry],
+    classified: ClassifiedFiles,
+    changes: Sequence[FileChange],
+    context: StorePlanContext,
 ) -> list[Note]:
     """Files without a mark of ours, copies that nobody has compared, and those reported otherwise than sent."""
     adopted = {change.keep.id for change in changes if change.action is Action.ADOPT and change.keep}
     unmanaged = [file for file in classified.unmarked if file.id not in adopted]
     unreadable = sum(file.mark is not None for file in unmanaged)
     dropped = {copy.id for change in changes for copy in change.drop}
-    unread = chunked = altered = 0
+    unread = other_chunking = other_attributes = 0
     for entry in entries:
-        copies = classified.ours.get(entry.digest, ())
+        copies = classified.ours.get(entry.key_digest, ())
         unread += sum(copy.mark.unread and copy.id not in dropped for copy in copies)
-        chunked += _reports_other_chunking(entry, copies, context)
-        altered += any(
-            copy.mark.echo and attributes_digest(copy.file.attributes, context.ignore) == copy.mark.echo
+        other_chunking += _reports_other_chunking(entry, copies, context)
+        other_attributes += any(
+            copy.mark.echo and attributes_digest(copy.file.attributes, context.ignored_attributes) == copy.mark.echo
             for copy in copies
         )
     unreadable_text = f"{unreadable} with a mark that cannot be read" if unreadable else ""
     unread_text = "adopted by name and size alone; --replace ADDRESS uploads such a file again"
-    altered_text = "searches filter by the service's version of them; `vssync doctor --write` shows the difference"
+    attributes_text = "searches filter by the service's version of them; `vssync doctor --write` shows the difference"
     notes = [
         Note(NoteKind.UNMANAGED, count=len(unmanaged), detail=unreadable_text),
         *(
@@ -127,13 +141,13 @@ def _counted_notes(
             for owner, files in sorted(classified.foreign.items())
         ),
         Note(NoteKind.UNREAD, count=unread, detail=unread_text),
-        Note(NoteKind.CHUNKING_REPORT, count=chunked),
-        Note(NoteKind.ATTRIBUTES_REPORT, count=altered, detail=altered_text),
+        Note(NoteKind.CHUNKING_REPORT, count=other_chunking),
+        Note(NoteKind.ATTRIBUTES_REPORT, count=other_attributes, detail=attributes_text),
     ]
     return [note for note in notes if note.count]
 
 
-def _reports_other_chunking(entry: DesiredEntry, copies: Sequence[OwnedFile], context: FileContext) -> bool:
+def _reports_other_chunking(entry: DesiredEntry, copies: Sequence[OwnedCopy], context: StorePlanContext) -> bool:
     """Whether the copy in use is reported with another chunking; any will do where `auto` was asked for."""
     wanted = entry.file.chunking
     if wanted.auto or all(copy.file.chunking in (None, wanted) for copy in copies):
@@ -147,34 +161,43 @@ def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:
 
     Never one of the same store, where a File can be attached only once, and none that this plan takes away.
     """
-    needed = {form for draft in drafts for change in draft.changes if (form := _upload_form(change))}
+    needed = {identity for draft in drafts for change in draft.changes if (identity := _shareable_upload(change))}
     if len(drafts) < 2 or not needed:
         return tuple(drafts)
-    offers: dict[UploadForm, list[str]] = {}  # completed uploads that stay, with exactly the content of their key
+    offers = _find_offers(drafts, needed)
+    return tuple(_reuse_offers(draft, offers) for draft in drafts)
+
+
+def _find_offers(drafts: Sequence[StoreDraft], needed: set[UploadIdentity]) -> dict[UploadIdentity, list[str]]:
+    """The ids of completed uploads that stay where they are, with exactly the content of their key."""
+    offers: dict[UploadIdentity, list[str]] = {}
     for draft in drafts:
-        dropped = draft.dropped
+        dropped = draft.dropped_keys_by_id
         for entry in draft.entries:
-            form = (entry.file.sha256, entry.file.filename)
-            copies = draft.classified.ours.get(entry.digest, ()) if form in needed else ()
+            identity = (entry.file.sha256, entry.file.filename)
+            copies = draft.classified.ours.get(entry.key_digest, ()) if identity in needed else ()
             staying = [copy for copy in copies if copy.id not in dropped and copy.mark.content == entry.content]
             uploads = [copy for copy in staying if copy.mark.origin is Origin.UPLOADED]
             newest = newest_copy(uploads, CopyState.OK, draft.context.now)
-            if newest and newest.mark.owner == draft.context.plan.owner:
-                offers.setdefault(form, []).append(newest.id)
-    shared = []
-    for draft in drafts:
-        attached = {*draft.classified.attached, *(entry.file.file_id for entry in draft.entries)}
-        changes = []
-        for change in draft.changes:
-            form = _upload_form(change)
-            free = next((file_id for file_id in offers.get(form, ()) if file_id not in attached), "") if form else ""
-            attached.add(free)
-            changes.append(replace(change, reuse=free) if free else change)
-        shared.append(replace(draft, changes=tuple(changes)))
-    return tuple(shared)
+            if newest and newest.mark.owner == draft.context.common.owner:
+                offers.setdefault(identity, []).append(newest.id)
+    return offers
 
 
-def _upload_form(change: FileChange) -> UploadForm | None:
+def _reuse_offers(draft: StoreDraft, offers: Mapping[UploadIdentity, Sequence[str]]) -> StoreDraft:
+    """The draft with each upload replaced by an offered File that its store does not hold yet."""
+    attached = {*draft.classified.attached, *(entry.file.file_id for entry in draft.entries)}
+    changes = []
+    for change in draft.changes:
+        identity = _shareable_upload(change)
+        offered = offers.get(identity, ()) if identity else ()
+        free = next((file_id for file_id in offered if file_id not in attached), "")
+        changes.append(replace(change, reuse=free) if free else change)
+        attached |= {free} if free else set()
+    return replace(draft, changes=tuple(changes))
+
+
+def _shareable_upload(change: FileChange) -> UploadIdentity | None:
     """The bytes and name that a change uploads; None when it uploads nothing that another store could share."""
     desired = change.desired
     makes_copy = change.action in (Action.CREATE, Action.REPLACE) and Reason.REQUESTED not in change.reasons
