@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.scalars import parse_number, parse_scalar
+from vssync.manifest.scalars import parse_scalar
 
 MAX_DEPTH = 50
 MAX_ALIASED_VALUES = 100_000  # added by all aliases together
@@ -273,8 +273,8 @@ def _parse_json(text: str, file: str) -> Any:
         tree = json.loads(
             text,
             object_pairs_hook=_unique_fields,
-            parse_int=parse_number,
-            parse_float=parse_number,
+            parse_int=parse_scalar,
+            parse_float=parse_scalar,
             parse_constant=_refuse_constant,
         )
     except json.JSONDecodeError as error:
