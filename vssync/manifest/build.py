@@ -8,7 +8,7 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest import environments
-from vssync.manifest.diagnostics import Diagnostic, Documents, collect_with, locate_diagnostics, raise_if_any
+from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, locate_diagnostics, raise_if_any
 from vssync.manifest.environments import Environment, Tree
 from vssync.manifest.globs import compile_pattern
 from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
@@ -55,9 +55,9 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
     A mistake in one store, entry or override hides none elsewhere: it is taken out, and the rest goes on. Raises
     ManifestError if so much is wrong that nothing else can be checked.
     """
-    with collect_with(documents.problems):
+    with adding_problems(documents.problems):
         tree, environment = _merge_documents(documents, env, variables)
-    documents = replace(documents, environment=environment.declared)
+    documents = replace(documents, environment=environment.matched)
     expander = Expander(environment.placeholders)
     inherited = environments.apply_defaults(tree)
     expanded = {
@@ -102,12 +102,12 @@ def _merge_documents(
 ) -> tuple[dict[str, Any], Environment]:
     """The merged manifest before anything is filled in, and its environment. Raises ManifestError."""
     base = {**documents.main.tree, "stores": _all_stores(documents)}
-    declared, diagnostics = environments.resolve_environment(base, env)
+    matched, diagnostics = environments.resolve_environment(base, env)
     raise_if_any(documents, diagnostics)
-    tree = environments.merge_trees(base, (base.get("environments") or {}).get(declared) or {})
+    tree = environments.merge_trees(base, (base.get("environments") or {}).get(matched) or {})
     values, diagnostics = environments.resolve_variables(tree, variables, env or "")
-    raise_if_any(replace(documents, environment=declared), diagnostics)
-    return tree, Environment(env or "", declared, tuple(base.get("environments") or ()), values)
+    raise_if_any(replace(documents, environment=matched), diagnostics)
+    return tree, Environment(env or "", matched, tuple(base.get("environments") or ()), values)
 
 
 def _all_stores(documents: Documents) -> dict[str, Any]:
@@ -130,17 +130,17 @@ def _typed_manifest(
     tree: Tree, env: str, documents: Documents, problems: tuple[Problem, ...], indeterminate: frozenset[str]
 ) -> Manifest:
     service = ServiceSpec(**{name: value for name, value in tree["service"].items() if value is not None})
-    stores = (_store(key, store, service.provider, env) for key, store in sorted(tree["stores"].items()))
+    specs = (_store_spec(key, store, service.provider, env) for key, store in sorted(tree["stores"].items()))
     return Manifest(
         name=tree["name"],
         env=env,
         root=literal_text(tree["root"]),
         service=service,
         stores=tuple(
-            replace(store, is_indeterminate=True, skip=SKIP_REASONS, extensions=None)
-            if store.settings.key in indeterminate
-            else store
-            for store in stores
+            replace(spec, is_indeterminate=True, skip=SKIP_REASONS, extensions=None)  # report no file it might skip
+            if spec.store.key in indeterminate
+            else spec
+            for spec in specs
         ),
         tree=tree,
         documents=documents,
@@ -148,13 +148,13 @@ def _typed_manifest(
     )
 
 
-def _store(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
+def _store_spec(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
     path: TreePath = ("stores", key)
     extensions = tree.get("extensions")
     entries = enumerate(tree.get("files") or ())
     overrides = enumerate(tree.get("overrides") or ())
     return StoreSpec(
-        settings=_settings(key, tree),
+        store=_desired_store(key, tree),
         layer=_layer(path, tree),
         entries=FileEntries(
             _entry((*path, "files", number), entry) for number, entry in entries if environments.applies_in(entry, env)
@@ -171,7 +171,7 @@ def _store(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
     )
 
 
-def _settings(key: str, tree: Tree) -> DesiredStore:
+def _desired_store(key: str, tree: Tree) -> DesiredStore:
     expiry = tree.get("expires_after")
     guards = {
         name: Limit(share=float(value[:-1]) / 100) if isinstance(value, str) else Limit(count=int(value))

@@ -23,7 +23,7 @@ class Diagnostic:
 
 
 @contextmanager
-def collect_with(problems: tuple[Problem, ...]) -> Iterator[None]:
+def adding_problems(problems: tuple[Problem, ...]) -> Iterator[None]:
     """Adds these problems to those of a ManifestError raised inside."""
     try:
         yield

@@ -46,7 +46,7 @@ def parse_front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[A
             diagnostics.append(Diagnostic((name,), message, "fix the document"))
         elif value is not None:
             fields[name] = value
-    document = Document(file, "\n" + match["yaml"], tree)
+    document = Document(file, "\n" + match["yaml"], tree)  # the line break stands for the fence, to count lines right
     return fields, locate_diagnostics(Documents(document), diagnostics)
 
 

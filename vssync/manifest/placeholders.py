@@ -70,10 +70,7 @@ def parse_template(text: str) -> Template:
 
 
 def format_template(template: Template) -> str:
-    """The text that `parse_template` takes apart into these parts, neighbouring literals as one.
-
-    Raises AmbiguousDollar.
-    """
+    """The inverse of `parse_template`. Raises AmbiguousDollar."""
     text, literal = "", ""
     for part in template:
         if isinstance(part, str):
@@ -135,7 +132,7 @@ class Expander:
         if isinstance(tree, dict):
             return {
                 name: value
-                if name in ENVIRONMENT_FIELDS and len(path) == 4
+                if name in ENVIRONMENT_FIELDS and _field_of((*path, name)) == name
                 else self._expand(value, (*path, name), values)
                 for name, value in tree.items()
             }
@@ -144,8 +141,7 @@ class Expander:
         return tree
 
     def _expand_value(self, text: str, path: TreePath, values: Mapping[str, Scalar]) -> Scalar:
-        field = path[4] if path[2] in ("files", "overrides") and len(path) > 4 else path[2]
-        name = text[2:-1]
+        field, name = _field_of(path), text[2:-1]
         if field == "attributes" and text == f"${{{name}}}" and name in values:
             value = values[name]  # keeps its type
             return escape_placeholders(value) if isinstance(value, str) else value
@@ -178,6 +174,11 @@ class Expander:
             else:
                 self.diagnostics.append(_unknown_placeholder(part.text, path, [*values, *deferred]))
         return tuple(filled)
+
+
+def _field_of(path: TreePath) -> str | int:
+    """The field of a store, or of one of its entries or overrides, that a path within a store lies in."""
+    return path[4] if path[2] in ("files", "overrides") and len(path) > 4 else path[2]
 
 
 def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) -> Diagnostic:

@@ -120,7 +120,7 @@ class _StoreSelector:
             noun = "key" if not key else "upload name"
             self._add_problem(source, f"the {noun} made for it is empty", "fix the template")
             return None
-        if not self._is_accepted(entry, key, source, placeholders.file_extension(filename)):
+        if not self._accept_or_report(entry, key, source, placeholders.file_extension(filename)):
             return None
         return SelectedFile(key, filename, entry, settings, source)
 
@@ -135,8 +135,8 @@ class _StoreSelector:
             settings = self._settings[number, *overrides] = merge_layers((self.spec.layer, *layers))
         return settings
 
-    def _is_accepted(self, entry: FileEntry, key: str, source: FoundFile, extension: str) -> bool:
-        """Whether a service takes a file; if not, it is skipped if the store allows it, or else a problem."""
+    def _accept_or_report(self, entry: FileEntry, key: str, source: FoundFile, extension: str) -> bool:
+        """Whether a service takes a file; one it does not take is skipped if the store allows it, or else reported."""
         accepted, limit = self.spec.extensions, self.provider.max_file_bytes
         if accepted is not None and extension not in accepted:
             subject = f"the extension `{extension}`" if extension else "a name without extension"

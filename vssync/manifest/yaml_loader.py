@@ -123,7 +123,8 @@ class _TreeBuilder:
             self._read_name(self._open[-1], event)
             return
         self._check_value(event, event.tag)
-        value = parse_scalar(event.value) if event.implicit[0] else event.value
+        is_plain = event.implicit[0]  # without quotes or a tag
+        value = parse_scalar(event.value) if is_plain else event.value
         if event.anchor:
             self._anchors[event.anchor] = (value, 1)
         self._add_value(value, 1)
@@ -222,8 +223,8 @@ _NEEDS_QUOTES = tuple(
 def _problem_before(error: Exception, text: str, file: str, first_line: int) -> Problem | None:
     """What makes the text unreadable before the token that the scanner complains of.
 
-    The scanner reads up to 1,024 characters ahead of its events, and newer ones limit the depth there: what comes first
-    in the text is not what is met first.
+    The scanner reads up to 1,024 characters ahead of its events, and newer ones limit the depth there, so its error can
+    hide an earlier one of ours.
     """
     if not isinstance(error, yaml.scanner.ScannerError):
         return None
@@ -283,11 +284,7 @@ def _parse_json(text: str, file: str) -> Any:
         raise too_deep from None
     except ValueError as error:
         raise ManifestError((Problem(file, 0, 0, str(error)),)) from None
-    level: list[Any] = [[tree]]
-    for _ in range(MAX_DEPTH + 1):
-        inner = (value.values() if isinstance(value, dict) else value for value in level)
-        level = [value for values in inner for value in values if isinstance(value, dict | list)]
-    if level:
+    if _is_too_deep(tree):
         raise too_deep
     lone = [match for match in _JSON_ESCAPE.finditer(text) if match["lone"]]  # no file and no request can hold them
     if lone:
@@ -295,6 +292,15 @@ def _parse_json(text: str, file: str) -> Any:
         hint = "write both halves, or neither"
         raise ManifestError(tuple(Problem(file, *at, f"`{half}` is half a character", hint) for half, at in places))
     return tree
+
+
+def _is_too_deep(tree: Any) -> bool:
+    """Whether collections remain below the greatest depth; level by level, since recursion could end too early."""
+    level: list[Any] = [[tree]]
+    for _ in range(MAX_DEPTH + 1):
+        inner = (value.values() if isinstance(value, dict) else value for value in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+    return bool(level)
 
 
 def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
