@@ -15,7 +15,7 @@ from vssync.model.state import Scalar
 MAX_NAME_BYTES = 255  # what file systems and services commonly accept as a name
 ENVIRONMENT_FIELDS = ("only", "not")  # of an entry: names of environments, taken literally
 FILE_PLACEHOLDERS = ("path", "dir", "dir.0", "name", "stem", "ext")
-_FOLDER_PLACEHOLDER = re.compile(r"dir\.[0-9]{1,2}")  # the folders of a path, counted from 0
+_DIR_NUMBER = re.compile(r"dir\.[0-9]{1,2}")  # the folders of a path, counted from 0
 _DEFERRED: Mapping[str | int, tuple[str, ...]] = {  # by field: what is filled in for each file
     "filename": (*FILE_PLACEHOLDERS, "digest"),
     "attributes": FILE_PLACEHOLDERS,
@@ -128,14 +128,10 @@ class Expander:
 
     def _expand(self, tree: Any, path: TreePath, values: Mapping[str, Scalar]) -> Any:
         if isinstance(tree, str):
-            return self._expand_value(tree, path, values) if "${" in tree else tree
+            is_literal = "${" not in tree or _field_of(path) in ENVIRONMENT_FIELDS
+            return tree if is_literal else self._expand_value(tree, path, values)
         if isinstance(tree, dict):
-            return {
-                name: value
-                if name in ENVIRONMENT_FIELDS and _field_of((*path, name)) == name
-                else self._expand(value, (*path, name), values)
-                for name, value in tree.items()
-            }
+            return {name: self._expand(value, (*path, name), values) for name, value in tree.items()}
         if isinstance(tree, list):
             return [self._expand(value, (*path, number), values) for number, value in enumerate(tree)]
         return tree
@@ -162,11 +158,7 @@ class Expander:
             return ()
         filled: list[str | Placeholder] = []
         for part in template:
-            if (
-                isinstance(part, str)
-                or part.text in deferred
-                or (deferred and _FOLDER_PLACEHOLDER.fullmatch(part.text))
-            ):
+            if isinstance(part, str) or part.text in deferred or (deferred and _DIR_NUMBER.fullmatch(part.text)):
                 filled.append(part)
             elif part.text in values:
                 value = values[part.text]
@@ -185,7 +177,7 @@ def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) ->
     shown = f"`${{{name}}}`"
     if name == "env":
         return Diagnostic(path, f"{shown} has no value: the manifest has no environments", "declare `environments`")
-    if name in (*FILE_PLACEHOLDERS, "digest") or _FOLDER_PLACEHOLDER.fullmatch(name):
+    if name in (*FILE_PLACEHOLDERS, "digest") or _DIR_NUMBER.fullmatch(name):
         hint = "use it in the attributes, `key` or `filename` of files"
         return Diagnostic(path, f"{shown} cannot be used here", hint)
     if name.startswith("var."):

@@ -80,9 +80,8 @@ def _to_diagnostics(error: SchemaError) -> Iterator[Diagnostic]:
         takes_extensions = "patternProperties" in error.schema
         for name in error.instance:
             if name not in allowed and not (name.startswith("x-") and takes_extensions):
-                message = f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`" + (
-                    f" in {subject}" if path else ""
-                )
+                place = f" in {subject}" if path else ""
+                message = f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`{place}"
                 hint = did_you_mean(name, allowed) or f"allowed here: {choices}"
                 yield Diagnostic((*path, name), message, hint, at_name=True)
     elif error.validator == "required":

@@ -98,14 +98,14 @@ def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
     return str(locate_values(loaded, (path,))[path])
 
 
-def file_provenance(loaded: LoadedManifest, store: str, file: DesiredFile) -> Mapping[str, TreePath | None]:
+def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -> Mapping[str, TreePath | None]:
     """By part of a file (`attributes.lang`), the manifest's path it came from; None: its own front matter."""
-    fields = resolve.front_matter_fields(loaded.manifest, store, file)
+    fields = resolve.front_matter_fields(loaded.manifest, store_key, file)
     jobs = [ReadJob(file.path, fields)] if fields else []
     readings, problems = read_files(str(loaded.root), jobs, hashed=False, workers=1)
     if problems:
         raise ManifestError(problems)
-    return resolve.provenance(loaded.manifest, store, file, readings[file.path].front_matter if jobs else {})
+    return resolve.provenance(loaded.manifest, store_key, file, readings[file.path].front_matter if jobs else {})
 
 
 def _load_manifest(
@@ -148,10 +148,10 @@ def _read_included(
     documents: list[Document] = []
     problems: list[Problem] = []
     for file in files:
-        shown_name = os.path.join(os.path.dirname(main.file), file.path)
+        shown_name = os.path.join(os.path.dirname(main.file_name), file.path)
         if file.problem:
             problems.append(Problem(shown_name, 0, 0, file.problem))
-        elif shown_name != main.file:
+        elif shown_name != main.file_name:
             try:
                 documents.append(check_document(_read_document(folder / file.path, shown_name), schema, "included"))
             except ManifestError as error:
