@@ -190,7 +190,7 @@ def stores(draw: st.DrawFn) -> tuple[tuple[DumpedFile, ...], list[FoundFile]]:
 def test_both_forms_mean_exactly_what_was_found(made: tuple[tuple[DumpedFile, ...], list[FoundFile]]) -> None:
     files, local = made
     store = dumped_store(*files)
-    for layout in (deduplicate(files, [file.name for file in local]), plain_layout(files)):
+    for layout in (deduplicate(files, [file.nfc_path for file in local]), plain_layout(files)):
         text = manifest_text(store, layout)
         assert is_equivalent(text, files, local, SCHEMA)
         assert all(line.isprintable() for line in text.split("\n"))

@@ -156,7 +156,7 @@ RULES = [
         STORE + f"    attributes: {{{', '.join(f'k{n}: 1' for n in range(15))}}}\n    files: [{{path: docs/**}}]\n",
         (6, 13),
         "15 attributes after merging, 14 are allowed",
-        "remove some by null",
+        "remove some by setting them to `null`",
     ),
     (
         STORE + "    attributes: {long: '${path}" + "x" * 505 + "'}\n    files: [{path: docs/intro.md}]\n",

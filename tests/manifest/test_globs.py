@@ -69,7 +69,7 @@ def test_no_pattern_of_many_stars_takes_for_ever() -> None:
 )
 def test_where_to_look(pattern: str, folder: str, start: str, literal: bool, hidden: bool) -> None:
     compiled = compile_pattern(pattern)
-    assert (compiled.folder, compiled.start, compiled.is_literal, compiled.names_hidden) == (
+    assert (compiled.folder, compiled.start, compiled.is_literal, compiled.mentions_hidden) == (
         folder,
         start,
         literal,
@@ -110,4 +110,4 @@ def test_a_pattern_without_flaw_compiles_and_its_start_begins_what_it_matches(pa
         assert matched == {name for name in map(str, LISTING_NAMES) if compiled.matches(name)}
 
 
-LISTING_NAMES = [file.name for file in (FoundFile(name, 1) for name in NAMES)]
+LISTING_NAMES = [file.nfc_path for file in (FoundFile(name, 1) for name in NAMES)]

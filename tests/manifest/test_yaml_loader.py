@@ -145,6 +145,22 @@ def test_json_is_read_by_its_own_rules() -> None:
     assert as_written(tree["n"]) == "1.10"
 
 
+@pytest.mark.parametrize("file", ["m.yaml", "m.json"])
+@pytest.mark.parametrize("text", ["9" * 401, "-" + "9" * 400, "9" * 5000, "0." + "3" * 399, "1" * 399 + "e5"])
+def test_a_text_too_long_for_a_number_stays_text(text: str, file: str) -> None:
+    assert parse_document(f'{{"n": {text}, "list": [{text}]}}', file).tree == {"n": text, "list": [text]}
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-0", "12", "1.5", "1.10", "1e3", "1E+400", "-1e400", "9" * 400, "0." + "3" * 398]
+)
+def test_a_number_is_the_same_in_yaml_and_json(text: str) -> None:
+    trees = [parse_document(f'{{"n": {text}}}', file).tree for file in ("m.yaml", "m.json")]
+    values = [(tree["n"], type(tree["n"]), as_written(tree["n"])) for tree in trees]
+    assert values[0] == values[1]
+    assert values[0][2] == text
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

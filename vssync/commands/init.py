@@ -171,8 +171,8 @@ def draft_manifest(
     reasons: set[str] = set()
     for entry, pattern in zip(entries, patterns, strict=True):
         excluded = [compile_pattern(text, match_hidden=True) for text in entry.exclude]
-        files = [file for _, file in listing.matching(pattern) if not _matches_any(excluded, file.name)]
-        files += [manifest] if pattern.matches(manifest.name) else []
+        files = [file for _, file in listing.matching(pattern) if not _matches_any(excluded, file.nfc_path)]
+        files += [manifest] if pattern.matches(manifest.nfc_path) else []
         reasons.update(_skip_reason(file, provider) for file in files)
         drafts.append(DraftEntry(entry.path, entry.exclude, optional=not files))
     return ManifestDraft(name, provider, service, tuple(drafts), tuple(sorted(reasons - {""})))
@@ -185,7 +185,7 @@ def _matches_any(patterns: Collection[Pattern], name: str) -> bool:
 def _skip_reason(file: FoundFile, provider: str) -> str:
     """Why a file cannot be uploaded, in the words of `skip`; empty when it can."""
     row = PROVIDERS[provider]
-    if row.extensions is not None and file_extension(file.name) not in row.extensions:
+    if row.extensions is not None and file_extension(file.nfc_path) not in row.extensions:
         return "unsupported"
     return "empty" if file.size == 0 else "too_large" if file.size > row.max_file_bytes else ""
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest import environments
-from vssync.manifest.diagnostics import Diagnostic, Documents, collect_with, locate_diagnostics, raise_if_any
+from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, locate_diagnostics, raise_if_any
 from vssync.manifest.environments import Environment, Tree
-from vssync.manifest.globs import compile_pattern
+from vssync.manifest.globs import Pattern, compile_pattern
 from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
 from vssync.manifest.rules import check_rules, indeterminate_stores, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
@@ -19,7 +19,7 @@ from vssync.manifest.yaml_loader import Document, TreePath
 from vssync.model.state import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, ServiceSpec
 from vssync.providers import PROVIDERS
 
-_REMOVABLE_DEPTH: dict[str | int, int] = {"service": 1, "defaults": 2, "stores": 3}  # of parts that can be taken out
+_DROPPABLE_DEPTHS = (("service", 1), ("defaults", 2), ("stores", 3))
 
 
 def check_document(document: Document, schema: Tree, part: str = "") -> Document:
@@ -31,11 +31,15 @@ def check_document(document: Document, schema: Tree, part: str = "") -> Document
     if not diagnostics:
         return document
     problems = locate_diagnostics(Documents(document), diagnostics)
-    for path in (diagnostic.path for diagnostic in diagnostics):
-        inner = path[2:] if path[:1] == ("environments",) else path
-        if not inner or len(inner) < _REMOVABLE_DEPTH.get(inner[0], len(inner) + 1):
-            raise ManifestError(problems)
+    if not all(_is_droppable(diagnostic.path) for diagnostic in diagnostics):
+        raise ManifestError(problems)
     return replace(document, problems=problems)
+
+
+def _is_droppable(path: TreePath) -> bool:
+    """Whether the rest can be checked without this part: `service`, a field of `defaults`, a field of a store."""
+    inner = path[2:] if path[:1] == ("environments",) else path
+    return any(inner[:1] == (name,) and len(inner) >= depth for name, depth in _DROPPABLE_DEPTHS)
 
 
 def resolve_includes(main: Document, env: str | None, variables: Mapping[str, str]) -> tuple[tuple[TreePath, str], ...]:
@@ -55,9 +59,10 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
     A mistake in one store, entry or override hides none elsewhere: it is taken out, and the rest goes on. Raises
     ManifestError if so much is wrong that nothing else can be checked.
     """
-    with collect_with(documents.problems):
+    with adding_problems(documents.problems):
         tree, environment = _merge_documents(documents, env, variables)
-    documents = replace(documents, environment=environment.declared)
+    documents = replace(documents, environment=environment.matched)
+
     expander = Expander(environment.placeholders)
     inherited = environments.apply_defaults(tree)
     expanded = {
@@ -67,19 +72,20 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
         "service": tree.get("service") or {},
         "stores": expander.expand_stores(inherited),
     }
-    unfilled = tuple(expander.diagnostics)
-    may_misfit = documents.problems or unfilled or expanded["stores"] != inherited
-    misfit = validate_tree(expanded, schema) if may_misfit else ()
-    valid = without_invalid_parts(expanded, _paths(unfilled, misfit))
-    broken = check_rules(valid, environment)
-    located = (locate_diagnostics(documents, diagnostics) for diagnostics in (unfilled, misfit, broken))
-    return _typed_manifest(
-        without_invalid_parts(valid, _paths(broken)),
-        environment.name,
-        documents,
-        _without_repeated_places(documents.problems, *located),
-        indeterminate_stores(_paths(unfilled, misfit, broken)),
-    )
+    placeholder_diagnostics = tuple(expander.diagnostics)
+
+    # The form of each document was checked, and merging keeps it: only what was wrong or filled in is checked again.
+    is_changed = documents.problems or placeholder_diagnostics or expanded["stores"] != inherited
+    schema_diagnostics = validate_tree(expanded, schema) if is_changed else ()
+    well_formed = without_invalid_parts(expanded, _paths(placeholder_diagnostics, schema_diagnostics))
+
+    rule_diagnostics = check_rules(well_formed, environment)
+    valid = without_invalid_parts(well_formed, _paths(rule_diagnostics))
+
+    groups = (placeholder_diagnostics, schema_diagnostics, rule_diagnostics)
+    located = (locate_diagnostics(documents, diagnostics) for diagnostics in groups)
+    problems = _without_repeated_places(documents.problems, *located)
+    return _typed_manifest(valid, environment.name, documents, problems, indeterminate_stores(_paths(*groups)))
 
 
 def _paths(*groups: tuple[Diagnostic, ...]) -> tuple[TreePath, ...]:
@@ -102,17 +108,17 @@ def _merge_documents(
 ) -> tuple[dict[str, Any], Environment]:
     """The merged manifest before anything is filled in, and its environment. Raises ManifestError."""
     base = {**documents.main.tree, "stores": _all_stores(documents)}
-    declared, diagnostics = environments.resolve_environment(base, env)
+    matched, diagnostics = environments.resolve_environment(base, env)
     raise_if_any(documents, diagnostics)
-    tree = environments.merge_trees(base, (base.get("environments") or {}).get(declared) or {})
+    tree = environments.merge_trees(base, (base.get("environments") or {}).get(matched) or {})
     values, diagnostics = environments.resolve_variables(tree, variables, env or "")
-    raise_if_any(replace(documents, environment=declared), diagnostics)
-    return tree, Environment(env or "", declared, tuple(base.get("environments") or ()), values)
+    raise_if_any(replace(documents, environment=matched), diagnostics)
+    return tree, Environment(env or "", matched, tuple(base.get("environments") or ()), values)
 
 
 def _all_stores(documents: Documents) -> dict[str, Any]:
     stores = dict(documents.main.tree.get("stores") or {})
-    declared_in = dict.fromkeys(stores, documents.main.file)
+    declared_in = dict.fromkeys(stores, documents.main.file_name)
     for document in documents.included:
         included = document.tree["stores"] or {}
         diagnostics = [
@@ -122,7 +128,7 @@ def _all_stores(documents: Documents) -> dict[str, Any]:
         ]
         raise_if_any(Documents(document), diagnostics)
         stores.update(included)
-        declared_in.update(dict.fromkeys(included, document.file))
+        declared_in.update(dict.fromkeys(included, document.file_name))
     return stores
 
 
@@ -130,17 +136,17 @@ def _typed_manifest(
     tree: Tree, env: str, documents: Documents, problems: tuple[Problem, ...], indeterminate: frozenset[str]
 ) -> Manifest:
     service = ServiceSpec(**{name: value for name, value in tree["service"].items() if value is not None})
-    stores = (_store(key, store, service.provider, env) for key, store in sorted(tree["stores"].items()))
+    specs = (_store_spec(key, store, service.provider, env) for key, store in sorted(tree["stores"].items()))
     return Manifest(
         name=tree["name"],
         env=env,
         root=literal_text(tree["root"]),
         service=service,
         stores=tuple(
-            replace(store, is_indeterminate=True, skip=SKIP_REASONS, extensions=None)
-            if store.settings.key in indeterminate
-            else store
-            for store in stores
+            replace(spec, is_indeterminate=True, skip=SKIP_REASONS, extensions=None)  # report no file it might skip
+            if spec.store.key in indeterminate
+            else spec
+            for spec in specs
         ),
         tree=tree,
         documents=documents,
@@ -148,22 +154,19 @@ def _typed_manifest(
     )
 
 
-def _store(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
+def _store_spec(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
     path: TreePath = ("stores", key)
     extensions = tree.get("extensions")
     entries = enumerate(tree.get("files") or ())
     overrides = enumerate(tree.get("overrides") or ())
     return StoreSpec(
-        settings=_settings(key, tree),
+        store=_desired_store(key, tree),
         layer=_layer(path, tree),
         entries=FileEntries(
             _entry((*path, "files", number), entry) for number, entry in entries if environments.applies_in(entry, env)
         ),
         overrides=tuple(
-            Override(
-                _layer((*path, "overrides", number), override),
-                compile_pattern(literal_text(override["match"]), match_hidden=True),
-            )
+            Override(_layer((*path, "overrides", number), override), _narrowing_pattern(override["match"]))
             for number, override in overrides
         ),
         skip=frozenset(tree.get("skip") or ()),
@@ -171,8 +174,8 @@ def _store(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
     )
 
 
-def _settings(key: str, tree: Tree) -> DesiredStore:
-    expiry = tree.get("expires_after")
+def _desired_store(key: str, tree: Tree) -> DesiredStore:
+    expiry, metadata = tree.get("expires_after"), tree.get("metadata") or {}
     guards = {
         name: Limit(share=float(value[:-1]) / 100) if isinstance(value, str) else Limit(count=int(value))
         for name, value in (tree.get("guards") or {}).items()
@@ -182,9 +185,7 @@ def _settings(key: str, tree: Tree) -> DesiredStore:
         key=key,
         name=literal_text(tree.get("name") or key),
         description=literal_text(tree.get("description") or ""),
-        metadata={
-            name: literal_text(value) for name, value in (tree.get("metadata") or {}).items() if value is not None
-        },
+        metadata={name: literal_text(value) for name, value in metadata.items() if value is not None},
         expires_after_days=int(expiry["days"]) if expiry else None,
         prune=tree.get("prune") is not False,
         protect=bool(tree.get("protect")),
@@ -201,13 +202,16 @@ def _entry(path: TreePath, tree: Tree) -> FileEntry:
     return FileEntry(
         layer=_layer(path, tree),
         pattern=compile_pattern(literal_text(tree["path"])) if "path" in tree else None,
-        exclude=tuple(
-            compile_pattern(literal_text(pattern), match_hidden=True) for pattern in tree.get("exclude") or ()
-        ),
+        exclude=tuple(_narrowing_pattern(pattern) for pattern in tree.get("exclude") or ()),
         optional=bool(tree.get("optional")),
         file_id=literal_text(tree.get("file_id") or ""),
         key=tree.get("key") or "",
     )
+
+
+def _narrowing_pattern(text: str) -> Pattern:
+    """A compiled pattern that narrows a selection, in which hidden files count like others."""
+    return compile_pattern(literal_text(text), match_hidden=True)
 
 
 def _layer(path: TreePath, tree: Tree) -> Layer:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.yaml_loader import Document, TreePath, find_positions
+from vssync.manifest.yaml_loader import Document, Position, Positions, TreePath, find_positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Diagnostic:
 
 
 @contextmanager
-def collect_with(problems: tuple[Problem, ...]) -> Iterator[None]:
+def adding_problems(problems: tuple[Problem, ...]) -> Iterator[None]:
     """Adds these problems to those of a ManifestError raised inside."""
     try:
         yield
@@ -72,19 +72,25 @@ class SourceLocation:
 def locate_diagnostics(documents: Documents, diagnostics: Collection[Diagnostic]) -> tuple[Problem, ...]:
     """Diagnostics of the resolved manifest, or of one document, as problems with their locations."""
     origins = [_find_origin(documents, diagnostic.path) for diagnostic in diagnostics]
-    texts = {document.file: document.text for document, _ in origins}
+    texts = {document.file_name: document.text for document, _ in origins}
     positions = {
-        file: find_positions(text, [path for document, path in origins if document.file == file])
-        for file, text in texts.items()
+        file_name: find_positions(text, [path for document, path in origins if document.file_name == file_name])
+        for file_name, text in texts.items()
     }
     problems: list[Problem] = []
     for diagnostic, (document, path) in zip(diagnostics, origins, strict=True):
-        written = positions[document.file]
-        nearest = next((path[:end] for end in range(len(path), -1, -1) if path[:end] in written), None)
-        at_name, at_value = ((0, 0), (0, 0)) if nearest is None else written[nearest]  # of what encloses an alias, say
-        line, column = at_name if diagnostic.at_name and nearest == path else at_value
-        problems.append(Problem(document.file, line, column, diagnostic.message, diagnostic.hint))
+        position = _position_of(path, diagnostic.at_name, positions[document.file_name])
+        problems.append(Problem(document.file_name, *position, diagnostic.message, diagnostic.hint))
     return tuple(problems)
+
+
+def _position_of(path: TreePath, at_name: bool, positions: Positions) -> Position:
+    """The position of a path; if it has none (never written, or inside an alias), that of what encloses it."""
+    for end in range(len(path), -1, -1):
+        if path[:end] in positions:
+            name_position, value_position = positions[path[:end]]
+            return name_position if at_name and end == len(path) else value_position
+    return 0, 0
 
 
 def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> None:
@@ -95,16 +101,17 @@ def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> N
 
 def _find_origin(documents: Documents, path: TreePath) -> tuple[Document, TreePath]:
     """The file that gave a path of the resolved manifest its value, and the path in that file."""
-    layers = tuple(_layers(documents, path))
-    for document, written in layers:
-        if _depth(document.tree, written) == len(written):
-            return document, written
-    unmoved = [document for document, written in layers if written == path]  # nobody wrote it: what encloses it
-    return max(unmoved, key=lambda document: _depth(document.tree, path)), path
+    places = tuple(_possible_places(documents, path))
+    for document, path_there in places:
+        if _written_depth(document.tree, path_there) == len(path_there):
+            return document, path_there
+    # Nobody wrote it (a missing field, say): the file that wrote most of what encloses it.
+    enclosing = [document for document, path_there in places if path_there == path]
+    return max(enclosing, key=lambda document: _written_depth(document.tree, path)), path
 
 
-def _layers(documents: Documents, path: TreePath) -> Iterator[tuple[Document, TreePath]]:
-    """Where a path may be written, innermost first: nothing records which layer a value came from."""
+def _possible_places(documents: Documents, path: TreePath) -> Iterator[tuple[Document, TreePath]]:
+    """Where a path may be written, first what takes precedence: nothing records where a value came from."""
     main, environment = documents.main, documents.environment
     in_store = len(path) > 1 and path[0] == "stores"
     if environment:
@@ -119,7 +126,8 @@ def _layers(documents: Documents, path: TreePath) -> Iterator[tuple[Document, Tr
         yield main, ("defaults", *path[2:])
 
 
-def _depth(tree: Any, path: TreePath) -> int:
+def _written_depth(tree: Any, path: TreePath) -> int:
+    """How many parts of a path, from its start, are in a tree."""
     for depth, part in enumerate(path):
         if isinstance(tree, dict) and part in tree:
             tree = tree[str(part)]

@@ -23,7 +23,7 @@ class Environment:
     """An environment, if there is one, and all variables."""
 
     name: str = ""
-    declared: str = ""  # the name or pattern (`pr-*`) that its name matches
+    matched: str = ""  # the declared name or pattern (`pr-*`) that its name matches
     all_declared: tuple[str, ...] = ()  # the names and patterns of every environment
     variables: Mapping[str, Scalar] = field(default_factory=dict)
 
@@ -145,6 +145,7 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
     result = dict(base)
     for name, value in change.items():
         path = (*parent, name)
+        # A null attribute stays: it removes the same attribute of an outer layer, which is merged later.
         if value is None and _field_at(parent) != "attributes":
             result.pop(name, None)
         elif isinstance(value, Mapping):

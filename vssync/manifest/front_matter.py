@@ -24,13 +24,13 @@ def may_have_front_matter(path: str) -> bool:
     return path.lower().endswith(MARKDOWN_SUFFIXES)
 
 
-def parse_front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[Attributes, tuple[Problem, ...]]:
+def parse_front_matter(text: str, file_name: str, wanted: Collection[str]) -> tuple[Attributes, tuple[Problem, ...]]:
     """The wanted fields of a document that begins with this text, and what is wrong with them."""
     match = _FENCED.match(text)
     if match is None:
         return {}, ()
     try:
-        tree = load_values(match["yaml"], file, first_line=2)
+        tree = load_values(match["yaml"], file_name, first_line=2)
     except ManifestError as error:
         return {}, error.problems
     if not isinstance(tree, dict):
@@ -46,7 +46,7 @@ def parse_front_matter(text: str, file: str, wanted: Collection[str]) -> tuple[A
             diagnostics.append(Diagnostic((name,), message, "fix the document"))
         elif value is not None:
             fields[name] = value
-    document = Document(file, "\n" + match["yaml"], tree)
+    document = Document(file_name, "\n" + match["yaml"], tree)  # the fence is a line
     return fields, locate_diagnostics(Documents(document), diagnostics)
 
 

@@ -14,7 +14,7 @@ from wcmatch import glob
 MAX_GLOBSTARS = 4  # more `**` take polynomial time on deep paths
 NEVER_READ = (".git", ".vssync")
 _WILDCARD = re.compile(r"[*?\[{\\]")
-_NAMES_HIDDEN = re.compile(r"(?:^|[/{,\[])\.")
+_MENTIONS_HIDDEN = re.compile(r"(?:^|[/{,\[])\.")
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
 
 
@@ -26,7 +26,7 @@ class Pattern:
     folder: str  # where to look for files
     start: str  # how every matching path begins
     is_literal: bool
-    names_hidden: bool  # a file or folder that starts with a dot
+    mentions_hidden: bool  # a file or folder that starts with a dot
     matches: Callable[[str], object]  # truthy for a path it matches
 
 
@@ -40,7 +40,8 @@ def pattern_problem(text: str) -> tuple[str, str] | None:
     if "\0" in text:
         return "holds a NUL character", ""
     if text.endswith("/") or text in (".", ""):
-        return "is a folder", f"write `{text.rstrip('./')}/**` for every file in it".replace("`/**`", "`**`")
+        folder = text.rstrip("./")
+        return "is a folder", f"write `{f'{folder}/**' if folder else '**'}` for every file in it"
     if text.count("**") > MAX_GLOBSTARS:
         return f"has more than {MAX_GLOBSTARS} `**`", "write fewer"
     if forbidden := next((part for part in parts if part in NEVER_READ), None):
@@ -65,7 +66,7 @@ def compile_pattern(text: str, match_hidden: bool = False) -> Pattern:
         folder="/".join(parts[:folders]),
         start=path[: wildcard.start()] if wildcard else path,
         is_literal=wildcard is None,
-        names_hidden=bool(_NAMES_HIDDEN.search(path)),
+        mentions_hidden=bool(_MENTIONS_HIDDEN.search(path)),
         matches=re.compile("|".join(glob.translate(path, flags=flags)[0])).match if wildcard else path.__eq__,
     )
 
@@ -82,24 +83,24 @@ class FoundFile:
     problem: str = ""  # why it cannot be used ("is a link that leads nowhere"); it matters only if the file is selected
 
     @property
-    def name(self) -> str:
-        """The path in the one spelling patterns, keys and placeholders use."""
+    def nfc_path(self) -> str:
+        """The path in the one spelling that patterns, keys and placeholders use."""
         return self.path if self.path.isascii() else normalize("NFC", self.path)
 
 
 class Listing:
-    """Files in the order of their names."""
+    """Files in the order of their NFC paths."""
 
     def __init__(self, files: Iterable[FoundFile]) -> None:
-        pairs = sorted(((file.name, file) for file in files), key=lambda pair: (pair[0], pair[1].path))
-        self._names = [name for name, _ in pairs]
+        pairs = sorted(((file.nfc_path, file) for file in files), key=lambda pair: (pair[0], pair[1].path))
+        self._paths = [path for path, _ in pairs]
         self._files = [file for _, file in pairs]
 
     def matching(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
-        """The files a pattern matches, with their names."""
+        """The files a pattern matches, with their NFC paths."""
         start = pattern.start
-        first = bisect_left(self._names, start)
-        end = bisect_left(self._names, start + ("\0" if pattern.is_literal else HIGHEST_CHARACTER))
+        first = bisect_left(self._paths, start)
+        end = bisect_left(self._paths, start + ("\0" if pattern.is_literal else HIGHEST_CHARACTER))
         for index in range(first, end):
-            if pattern.matches(self._names[index]):
-                yield self._names[index], self._files[index]
+            if pattern.matches(self._paths[index]):
+                yield self._paths[index], self._files[index]

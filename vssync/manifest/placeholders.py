@@ -15,7 +15,7 @@ from vssync.model.state import Scalar
 MAX_NAME_BYTES = 255  # what file systems and services commonly accept as a name
 ENVIRONMENT_FIELDS = ("only", "not")  # of an entry: names of environments, taken literally
 FILE_PLACEHOLDERS = ("path", "dir", "dir.0", "name", "stem", "ext")
-_FOLDER_PLACEHOLDER = re.compile(r"dir\.[0-9]{1,2}")  # the folders of a path, counted from 0
+_DIR_NUMBER = re.compile(r"dir\.[0-9]{1,2}")  # the folders of a path, counted from 0
 _DEFERRED: Mapping[str | int, tuple[str, ...]] = {  # by field: what is filled in for each file
     "filename": (*FILE_PLACEHOLDERS, "digest"),
     "attributes": FILE_PLACEHOLDERS,
@@ -70,10 +70,7 @@ def parse_template(text: str) -> Template:
 
 
 def format_template(template: Template) -> str:
-    """The text that `parse_template` takes apart into these parts, neighbouring literals as one.
-
-    Raises AmbiguousDollar.
-    """
+    """The inverse of `parse_template`. Raises AmbiguousDollar."""
     text, literal = "", ""
     for part in template:
         if isinstance(part, str):
@@ -131,21 +128,16 @@ class Expander:
 
     def _expand(self, tree: Any, path: TreePath, values: Mapping[str, Scalar]) -> Any:
         if isinstance(tree, str):
-            return self._expand_value(tree, path, values) if "${" in tree else tree
+            is_literal = "${" not in tree or _field_of(path) in ENVIRONMENT_FIELDS
+            return tree if is_literal else self._expand_value(tree, path, values)
         if isinstance(tree, dict):
-            return {
-                name: value
-                if name in ENVIRONMENT_FIELDS and len(path) == 4
-                else self._expand(value, (*path, name), values)
-                for name, value in tree.items()
-            }
+            return {name: self._expand(value, (*path, name), values) for name, value in tree.items()}
         if isinstance(tree, list):
             return [self._expand(value, (*path, number), values) for number, value in enumerate(tree)]
         return tree
 
     def _expand_value(self, text: str, path: TreePath, values: Mapping[str, Scalar]) -> Scalar:
-        field = path[4] if path[2] in ("files", "overrides") and len(path) > 4 else path[2]
-        name = text[2:-1]
+        field, name = _field_of(path), text[2:-1]
         if field == "attributes" and text == f"${{{name}}}" and name in values:
             value = values[name]  # keeps its type
             return escape_placeholders(value) if isinstance(value, str) else value
@@ -166,11 +158,7 @@ class Expander:
             return ()
         filled: list[str | Placeholder] = []
         for part in template:
-            if (
-                isinstance(part, str)
-                or part.text in deferred
-                or (deferred and _FOLDER_PLACEHOLDER.fullmatch(part.text))
-            ):
+            if isinstance(part, str) or part.text in deferred or (deferred and _DIR_NUMBER.fullmatch(part.text)):
                 filled.append(part)
             elif part.text in values:
                 value = values[part.text]
@@ -180,11 +168,16 @@ class Expander:
         return tuple(filled)
 
 
+def _field_of(path: TreePath) -> str | int:
+    """The field of a store, or of one of its entries or overrides, that a path within a store lies in."""
+    return path[4] if path[2] in ("files", "overrides") and len(path) > 4 else path[2]
+
+
 def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) -> Diagnostic:
     shown = f"`${{{name}}}`"
     if name == "env":
         return Diagnostic(path, f"{shown} has no value: the manifest has no environments", "declare `environments`")
-    if name in (*FILE_PLACEHOLDERS, "digest") or _FOLDER_PLACEHOLDER.fullmatch(name):
+    if name in (*FILE_PLACEHOLDERS, "digest") or _DIR_NUMBER.fullmatch(name):
         hint = "use it in the attributes, `key` or `filename` of files"
         return Diagnostic(path, f"{shown} cannot be used here", hint)
     if name.startswith("var."):

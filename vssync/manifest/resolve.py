@@ -19,11 +19,11 @@ from vssync.model.state import Attributes, Desired, DesiredFile, Scalar
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read of a file: its SHA-256 (empty when only looked at), size in bytes, front matter."""
+    """What was read of a file: its SHA-256 (empty where the file was not hashed), size in bytes, front matter."""
 
     sha256: str = ""
     size: int = 0
-    fields: Attributes = field(default_factory=dict)
+    front_matter: Attributes = field(default_factory=dict)
 
 
 def wanted_fields(file: SelectedFile) -> frozenset[str]:
@@ -40,7 +40,7 @@ def resolve_desired(manifest: Manifest, selections: tuple[Selection, ...], readi
     resolver = _Resolver(manifest.name, readings)
     stores = tuple(
         replace(
-            selection.spec.settings,
+            selection.spec.store,
             files=tuple(desired for file in selection.files if (desired := resolver.resolve(file))),
             skipped=selection.skipped,
         )
@@ -63,15 +63,15 @@ class _Resolver:
     def resolve(self, file: SelectedFile) -> DesiredFile | None:
         """The desired file; None if something is wrong with it."""
         source, settings = file.source, file.settings
-        path = source.name if source else file.key
+        path = source.nfc_path if source else file.key
         reading = self._readings.get(source.path) if source else None
         if reading is None and wanted_fields(file):
             return None  # why it could not be read is reported already
-        fields = reading.fields if reading else {}
+        front_matter = reading.front_matter if reading else {}
         try:
-            attributes = resolve_attributes(settings, path, fields)
+            attributes = resolve_attributes(settings, path, front_matter)
         except MissingFolder as error:
-            self._add_problem(settings, error.attribute, fields, str(error), path)
+            self._add_problem(settings, error.attribute, front_matter, str(error), path)
             return None
         if attributes is not settings.constant_attributes:
             typed = frozenset((name, type(value), value) for name, value in attributes.items())  # since 1 equals true
@@ -79,7 +79,7 @@ class _Resolver:
         if id(attributes) not in self._checked:
             self._checked.add(id(attributes))
             for name, message in find_attribute_problems(attributes):
-                self._add_problem(settings, name, fields, message, path)
+                self._add_problem(settings, name, front_matter, message, path)
         filename, sha256 = file.filename, reading.sha256 if reading else ""
         if sha256 and Placeholder("digest") in settings.filename:
             filename = upload_name(settings.filename, path, upload_digest(self._name, sha256))
@@ -94,45 +94,51 @@ class _Resolver:
             sha256=sha256,
         )
 
-    def _add_problem(self, settings: FileSettings, name: str, fields: Attributes, message: str, file: str) -> None:
-        place = (source_of(settings.layers, name, fields) if name else None) or settings.layers[1].path
-        self._problems.setdefault((place, name), (message, []))[1].append(file)
+    def _add_problem(
+        self, settings: FileSettings, name: str, front_matter: Attributes, message: str, file_name: str
+    ) -> None:
+        _, entry_layer, *_ = settings.layers
+        place = (source_of(settings.layers, name, front_matter) if name else None) or entry_layer.path
+        self._problems.setdefault((place, name), (message, []))[1].append(file_name)
 
     def diagnostics(self) -> list[Diagnostic]:
         """Everything that was wrong."""
         diagnostics: list[Diagnostic] = []
         for (path, name), (message, files) in self._problems.items():
             more = f" and {len(files) - 1:,} more" if len(files) > 1 else ""
-            way_out = "shorten it, choose fewer files, or remove it by null in an override"
-            hint = way_out if name else "remove some by null"
+            way_out = "shorten it, choose fewer files, or set it to `null` in an override"
+            hint = way_out if name else "remove some by setting them to `null`"
             diagnostics.append(Diagnostic(path, f"{message} (`{files[0]}`{more})", hint))
         return diagnostics
 
 
-def provenance(manifest: Manifest, store: str, file: DesiredFile, fields: Attributes) -> Mapping[str, TreePath | None]:
+def provenance(
+    manifest: Manifest, store_key: str, file: DesiredFile, front_matter: Attributes
+) -> Mapping[str, TreePath | None]:
     """By part (`file`, `chunking`, `filename`, `attributes.lang`), the manifest's path it came from.
 
-    None stands for the file's own front matter, whose values are `fields`. Parts that nobody set are left out.
+    None stands for the file's own front matter, `front_matter`. Parts that nobody set are left out.
     """
-    layers = _layers_over(manifest, store, file)
-    sources: dict[str, TreePath | None] = {"file": layers[1].path}
+    layers = _layers_over(manifest, store_key, file)
+    _, entry_layer, *_ = layers
+    sources: dict[str, TreePath | None] = {"file": entry_layer.path}
     for layer in layers:
         for part in ("chunking", "filename"):
             if getattr(layer, part) is not None:
                 sources[part] = (*layer.path, part)
     for name in file.attributes:
-        sources[f"attributes.{name}"] = source_of(layers, name, fields)
+        sources[f"attributes.{name}"] = source_of(layers, name, front_matter)
     return sources
 
 
-def front_matter_fields(manifest: Manifest, store: str, file: DesiredFile) -> frozenset[str]:
+def front_matter_fields(manifest: Manifest, store_key: str, file: DesiredFile) -> frozenset[str]:
     """The fields of a file's own front matter that become attributes."""
-    layers = _layers_over(manifest, store, file) if may_have_front_matter(file.path) else ()
+    layers = _layers_over(manifest, store_key, file) if may_have_front_matter(file.path) else ()
     return frozenset(name for layer in layers for name in layer.front_matter)
 
 
-def _layers_over(manifest: Manifest, store: str, file: DesiredFile) -> tuple[Layer, ...]:
-    spec = next(spec for spec in manifest.stores if spec.settings.key == store)
+def _layers_over(manifest: Manifest, store_key: str, file: DesiredFile) -> tuple[Layer, ...]:
+    spec = next(spec for spec in manifest.stores if spec.store.key == store_key)
     name = normalize("NFC", file.path or file.key)
     overrides = (override.layer for override in spec.overrides if override.pattern.matches(name))
     return (spec.layer, spec.entries.origin(name, file.file_id).layer, *overrides)

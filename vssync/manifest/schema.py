@@ -80,9 +80,8 @@ def _to_diagnostics(error: SchemaError) -> Iterator[Diagnostic]:
         takes_extensions = "patternProperties" in error.schema
         for name in error.instance:
             if name not in allowed and not (name.startswith("x-") and takes_extensions):
-                message = f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`" + (
-                    f" in {subject}" if path else ""
-                )
+                place = f" in {subject}" if path else ""
+                message = f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`{place}"
                 hint = did_you_mean(name, allowed) or f"allowed here: {choices}"
                 yield Diagnostic((*path, name), message, hint, at_name=True)
     elif error.validator == "required":
@@ -92,7 +91,7 @@ def _to_diagnostics(error: SchemaError) -> Iterator[Diagnostic]:
     elif "propertyNames" in error.relative_schema_path:
         name = f"the name `{shorten_middle(error.instance, MAX_VALUE_WIDTH)}` in {subject}"
         yield Diagnostic((*path, error.instance), *_explain(error, name), at_name=True)
-    elif not (error.validator in ("minimum", "maximum") and not math.isfinite(error.instance)):
+    elif error.validator not in ("minimum", "maximum") or math.isfinite(error.instance):  # else `asWritten` says it
         yield Diagnostic(path, *_explain(error, subject))
 
 
@@ -150,7 +149,7 @@ def _explain(error: SchemaError, subject: str) -> tuple[str, str]:
             choices = _join_alternatives([f"`{word}`" for word in allowed])
             return f"{subject} must be {choices}, not {shown}", did_you_mean(str(value), allowed)
         case "pattern":
-            message = "is not allowed" if shown in subject else f"cannot be {shown}"
+            message = "is not allowed" if shown in subject else f"cannot be {shown}"  # a name shows itself
             return f"{subject} {message}", f"allowed: {error.schema['patternErrorMessage']}"
         case "asWritten" if not math.isfinite(value):
             return f"{subject} is not a finite number: {error.message}", f'write "{error.message}" for the text'

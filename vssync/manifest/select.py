@@ -74,9 +74,8 @@ class _StoreSelector:
         for number, entry in enumerate(self.spec.entries):
             if entry.file_id:
                 key = literal_text(entry.key)  # stands in for a path
-                yield SelectedFile(
-                    key, placeholders.upload_name(PATH_TEMPLATE, key, ""), entry, self._settings_for(number, key)
-                )
+                filename = placeholders.upload_name(PATH_TEMPLATE, key, "")
+                yield SelectedFile(key, filename, entry, self._settings_for(number, key))
                 continue
             names_by_other: dict[TreePath, list[str]] = {}  # one diagnostic a pair of entries, however many files
             for name, source in self._matches(entry, listing):
@@ -85,10 +84,8 @@ class _StoreSelector:
                 elif file := self._selected_file(number, name, source):
                     yield file
             for path, names in names_by_other.items():
-                subject = (
-                    f"`{names[0]}` is" if len(names) == 1 else f"`{names[0]}` and {len(names) - 1:,} more files are"
-                )
-                message = f"{subject} chosen by two entries, also by `{format_path(path)}`"
+                others = f" and {len(names) - 1:,} more files are" if len(names) > 1 else " is"
+                message = f"`{names[0]}`{others} chosen by two entries, also by `{format_path(path)}`"
                 hint = "narrow one of them, or use `exclude`"
                 self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
@@ -120,9 +117,8 @@ class _StoreSelector:
             noun = "key" if not key else "upload name"
             self._add_problem(source, f"the {noun} made for it is empty", "fix the template")
             return None
-        if not self._is_accepted(entry, key, source, placeholders.file_extension(filename)):
-            return None
-        return SelectedFile(key, filename, entry, settings, source)
+        is_accepted = self._accept_or_report(entry, key, source, placeholders.file_extension(filename))
+        return SelectedFile(key, filename, entry, settings, source) if is_accepted else None
 
     def _settings_for(self, number: int, name: str) -> FileSettings:
         """What the layers over a file say: few different settings, however many files."""
@@ -135,8 +131,8 @@ class _StoreSelector:
             settings = self._settings[number, *overrides] = merge_layers((self.spec.layer, *layers))
         return settings
 
-    def _is_accepted(self, entry: FileEntry, key: str, source: FoundFile, extension: str) -> bool:
-        """Whether a service takes a file; if not, it is skipped if the store allows it, or else a problem."""
+    def _accept_or_report(self, entry: FileEntry, key: str, source: FoundFile, extension: str) -> bool:
+        """Whether a service takes a file; one it does not take is skipped if the store allows it, or else reported."""
         accepted, limit = self.spec.extensions, self.provider.max_file_bytes
         if accepted is not None and extension not in accepted:
             subject = f"the extension `{extension}`" if extension else "a name without extension"

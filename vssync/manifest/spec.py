@@ -89,9 +89,9 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class StoreSpec:
-    """One store: its settings, and how its files are selected and adjusted."""
+    """One store: what is desired of it, and how its files are selected and adjusted."""
 
-    settings: DesiredStore  # without files
+    store: DesiredStore  # without files
     layer: Layer
     entries: FileEntries = field(default_factory=FileEntries)
     overrides: tuple[Override, ...] = ()
@@ -111,7 +111,7 @@ class Manifest:
     stores: tuple[StoreSpec, ...]
     tree: Mapping[str, Any]  # all of it, with defaults, environment and variables filled in
     documents: Documents  # the texts it came from, for locations
-    problems: tuple[Problem, ...] = ()  # their parts are missing; it serves only to find more
+    problems: tuple[Problem, ...] = ()  # broken parts were left out: use it only to find more problems
 
     @property
     def owner(self) -> str:
@@ -153,14 +153,14 @@ def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
     )
 
 
-def resolve_attributes(settings: FileSettings, path: str, fields: Attributes) -> Attributes:
-    """A file's attributes; `fields` are its front matter, which takes precedence in its layer. Raises MissingFolder."""
+def resolve_attributes(settings: FileSettings, path: str, front_matter: Attributes) -> Attributes:
+    """A file's attributes; its front matter takes precedence within a layer. Raises MissingFolder."""
     if settings.constant_attributes is not None:
         return settings.constant_attributes
     merged: dict[str, Scalar | Template | None] = {}
     for layer in settings.layers:
         merged.update(layer.attributes)
-        merged.update({name: fields[name] for name in layer.front_matter if name in fields})
+        merged.update({name: front_matter[name] for name in layer.front_matter if name in front_matter})
     return _filled_in(merged, path)
 
 
@@ -189,10 +189,10 @@ def find_attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]
             yield name, f"the attribute `{name}` has {len(value):,} characters, {MAX_VALUE_LENGTH} are allowed"
 
 
-def source_of(layers: tuple[Layer, ...], name: str, fields: Attributes) -> TreePath | None:
+def source_of(layers: tuple[Layer, ...], name: str, front_matter: Attributes) -> TreePath | None:
     """Where an attribute's value is written; None if it came from the file's own front matter."""
     for layer in reversed(layers):
-        if name in layer.front_matter and name in fields:
+        if name in layer.front_matter and name in front_matter:
             return None
         if name in layer.attributes:
             return (*layer.path, "attributes", name)

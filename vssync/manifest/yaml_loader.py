@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.scalars import parse_number, parse_scalar
+from vssync.manifest.scalars import parse_scalar
 
 MAX_DEPTH = 50
 MAX_ALIASED_VALUES = 100_000  # added by all aliases together
@@ -26,32 +26,32 @@ Positions = dict[TreePath, tuple[Position, Position]]  # of a value's name, and 
 class Document:
     """One file of a manifest: its name as shown to people, its text, and the values it holds."""
 
-    file: str
+    file_name: str
     text: str
     tree: Any
     problems: tuple[Problem, ...] = ()  # inside its stores, `defaults` and `service`; all else has the right form
 
 
-def parse_document(text: str, file: str) -> Document:
-    """Reads YAML, or JSON where the file's name ends in .json. Raises ManifestError."""
-    tree = _parse_json(text, file) if file.endswith(".json") else load_values(text, file)
+def parse_document(text: str, file_name: str) -> Document:
+    """Reads YAML, or JSON where the name ends in .json. Raises ManifestError."""
+    tree = _parse_json(text, file_name) if file_name.endswith(".json") else load_values(text, file_name)
     if not isinstance(tree, dict):
         flaw = "is empty" if tree is None else "must hold fields, `name: value`"
-        raise ManifestError((Problem(file, 1, 1, f"the manifest {flaw}"),))
-    return Document(file, text, tree)
+        raise ManifestError((Problem(file_name, 1, 1, f"the manifest {flaw}"),))
+    return Document(file_name, text, tree)
 
 
-def load_values(text: str, file: str, first_line: int = 1) -> Any:
+def load_values(text: str, file_name: str, first_line: int = 1) -> Any:
     """The value of one YAML document. `first_line` is where the text begins in its file. Raises ManifestError.
 
     Aliased values are shared, so a tree must never be changed.
     """
-    builder = _TreeBuilder(file, first_line)
+    builder = _TreeBuilder(file_name, first_line)
     try:
         builder.read(text)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
-        earlier = _problem_before(error, text, file, first_line)
-        builder.problems.append(earlier or _syntax_problem(error, text, file, first_line))
+        earlier = _problem_before(error, text, file_name, first_line)
+        builder.problems.append(earlier or _syntax_problem(error, text, file_name, first_line))
     if builder.problems:
         raise ManifestError(tuple(builder.problems))
     return builder.root
@@ -90,8 +90,8 @@ class _OpenCollection:
 class _TreeBuilder:
     """Builds a value from libyaml's events, without recursion; records the positions of `wanted` paths."""
 
-    def __init__(self, file: str, first_line: int, wanted: Collection[TreePath] = ()) -> None:
-        self.file, self.first_line = file, first_line
+    def __init__(self, file_name: str, first_line: int, wanted: Collection[TreePath] = ()) -> None:
+        self.file_name, self.first_line = file_name, first_line
         self.root: Any = None
         self.problems: list[Problem] = []
         self.positions: Positions = {}
@@ -123,7 +123,8 @@ class _TreeBuilder:
             self._read_name(self._open[-1], event)
             return
         self._check_value(event, event.tag)
-        value = parse_scalar(event.value) if event.implicit[0] else event.value
+        is_plain = event.implicit[0]  # without quotes or a tag
+        value = parse_scalar(event.value) if is_plain else event.value
         if event.anchor:
             self._anchors[event.anchor] = (value, 1)
         self._add_value(value, 1)
@@ -201,7 +202,7 @@ class _TreeBuilder:
         return event.start_mark.line + self.first_line, event.start_mark.column + 1
 
     def _problem(self, event: Any, message: str, hint: str = "") -> Problem:
-        return Problem(self.file, *self._position(event), message, hint)
+        return Problem(self.file_name, *self._position(event), message, hint)
 
     def _unreadable(self, event: Any, message: str, hint: str = "") -> _UnreadableError:
         return _UnreadableError(self._problem(event, message, hint))
@@ -219,17 +220,17 @@ _NEEDS_QUOTES = tuple(
 )
 
 
-def _problem_before(error: Exception, text: str, file: str, first_line: int) -> Problem | None:
+def _problem_before(error: Exception, text: str, file_name: str, first_line: int) -> Problem | None:
     """What makes the text unreadable before the token that the scanner complains of.
 
-    The scanner reads up to 1,024 characters ahead of its events, and newer ones limit the depth there: what comes first
-    in the text is not what is met first.
+    The scanner reads up to 1,024 characters ahead of its events, and newer ones limit the depth there, so its error can
+    hide an earlier one of ours.
     """
     if not isinstance(error, yaml.scanner.ScannerError):
         return None
     end = min((mark.index for mark in (error.context_mark, error.problem_mark) if mark), default=0)
     try:
-        _TreeBuilder(file, first_line).read(text[:end])
+        _TreeBuilder(file_name, first_line).read(text[:end])
     except _UnreadableError as earlier:
         return earlier.problem
     except yaml.YAMLError:
@@ -237,7 +238,7 @@ def _problem_before(error: Exception, text: str, file: str, first_line: int) -> 
     return None
 
 
-def _syntax_problem(error: Exception, text: str, file: str, first_line: int) -> Problem:
+def _syntax_problem(error: Exception, text: str, file_name: str, first_line: int) -> Problem:
     if isinstance(error, _UnreadableError):
         return error.problem
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
@@ -246,15 +247,15 @@ def _syntax_problem(error: Exception, text: str, file: str, first_line: int) -> 
             shown = lines[near.line] if near and near.line < len(lines) else ""
             if near and (match := next(filter(None, (pattern.search(shown) for pattern in _NEEDS_QUOTES)), None)):
                 position, value = (near.line + first_line, match.start("value") + 1), match["value"]
-                return Problem(file, *position, f"not YAML: `{value}` needs quotes", f'write "{value}"')
-        return Problem(file, mark.line + first_line, mark.column + 1, f"not YAML: {error.problem}")
+                return Problem(file_name, *position, f"not YAML: `{value}` needs quotes", f'write "{value}"')
+        return Problem(file_name, mark.line + first_line, mark.column + 1, f"not YAML: {error.problem}")
     if isinstance(error, yaml.reader.ReaderError):
         before = text.encode("utf-8", "replace")[: error.position].decode("utf-8", "replace")
         line, column = _end_position(before)
         code = error.character if isinstance(error.character, int) else ord(error.character[:1] or "\0")
         message = f"not YAML: the character U+{code:04X} is not allowed"
-        return Problem(file, line + first_line - 1, column, message)
-    return Problem(file, 0, 0, f"not YAML: {error}")
+        return Problem(file_name, line + first_line - 1, column, message)
+    return Problem(file_name, 0, 0, f"not YAML: {error}")
 
 
 def _end_position(text: str) -> Position:
@@ -266,35 +267,45 @@ _JSON_ESCAPE = re.compile(  # a character beyond U+FFFF is written as a pair of 
 )
 
 
-def _parse_json(text: str, file: str) -> Any:
+def _parse_json(text: str, file_name: str) -> Any:
     """JSON by its own reader: libyaml refuses its surrogate escapes. Raises ManifestError."""
-    too_deep = ManifestError((Problem(file, 0, 0, f"values are nested more than {MAX_DEPTH} deep"),))
     try:
         tree = json.loads(
             text,
             object_pairs_hook=_unique_fields,
-            parse_int=parse_number,
-            parse_float=parse_number,
+            parse_int=parse_scalar,
+            parse_float=parse_scalar,
             parse_constant=_refuse_constant,
         )
+        if _is_too_deep(tree):
+            raise RecursionError
     except json.JSONDecodeError as error:
-        raise ManifestError((Problem(file, error.lineno, error.colno, f"not JSON: {error.msg}"),)) from None
+        raise ManifestError((Problem(file_name, error.lineno, error.colno, f"not JSON: {error.msg}"),)) from None
     except RecursionError:
-        raise too_deep from None
+        raise ManifestError((Problem(file_name, 0, 0, f"values are nested more than {MAX_DEPTH} deep"),)) from None
     except ValueError as error:
-        raise ManifestError((Problem(file, 0, 0, str(error)),)) from None
+        raise ManifestError((Problem(file_name, 0, 0, str(error)),)) from None
+    if halves := tuple(_half_characters(text, file_name)):
+        raise ManifestError(halves)
+    return tree
+
+
+def _half_characters(text: str, file_name: str) -> Iterator[Problem]:
+    """The lone surrogates in a text, which no file and no request can hold."""
+    for match in _JSON_ESCAPE.finditer(text):
+        if match["lone"]:
+            line, column = _end_position(text[: match.start()])
+            hint = "write both halves, or neither"
+            yield Problem(file_name, line, column, f"`{match[0]}` is half a character", hint)
+
+
+def _is_too_deep(tree: Any) -> bool:
+    """Whether collections are nested deeper than allowed. Level by level: recursion has limits of its own."""
     level: list[Any] = [[tree]]
     for _ in range(MAX_DEPTH + 1):
         inner = (value.values() if isinstance(value, dict) else value for value in level)
         level = [value for values in inner for value in values if isinstance(value, dict | list)]
-    if level:
-        raise too_deep
-    lone = [match for match in _JSON_ESCAPE.finditer(text) if match["lone"]]  # no file and no request can hold them
-    if lone:
-        places = [(match[0], _end_position(text[: match.start()])) for match in lone]
-        hint = "write both halves, or neither"
-        raise ManifestError(tuple(Problem(file, *at, f"`{half}` is half a character", hint) for half, at in places))
-    return tree
+    return bool(level)
 
 
 def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from vssync.errors import ManifestError, Problem
 from vssync.manifest import diagnostics, resolve
 from vssync.manifest.build import build_manifest, check_document, resolve_includes
-from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, collect_with, raise_if_any
+from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, adding_problems, raise_if_any
 from vssync.manifest.front_matter import MAX_FRONT_MATTER_BYTES, parse_front_matter
 from vssync.manifest.globs import FoundFile, compile_pattern, pattern_problem
 from vssync.manifest.select import Selection, select_files
@@ -71,7 +71,7 @@ def load_sources(
         message = f"the manifest leads by a link out of {sandbox.folders[0]}, or into its .git or .vssync"
         raise ManifestError((Problem(str(file), 0, 0, message, _ALLOW_HINT),))
     manifest = _load_manifest(file, folder, sandbox, env, variables)
-    with collect_with(manifest.problems):
+    with adding_problems(manifest.problems):
         root = _find_root(manifest, folder, sandbox)
         listing = walk_files(str(root), manifest.patterns, sandbox.around(root))
     selections, selection_problems = select_files(manifest, listing)
@@ -79,7 +79,7 @@ def load_sources(
     jobs = _read_jobs(selections, hashed)
     readings, read_problems = read_files(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
     problems = (*manifest.problems, *selection_problems, *read_problems)
-    with collect_with(problems):
+    with adding_problems(problems):
         desired = resolve.resolve_desired(manifest, selections, readings)
     if problems:
         raise ManifestError(problems)
@@ -98,14 +98,14 @@ def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
     return str(locate_values(loaded, (path,))[path])
 
 
-def file_provenance(loaded: LoadedManifest, store: str, file: DesiredFile) -> Mapping[str, TreePath | None]:
+def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -> Mapping[str, TreePath | None]:
     """By part of a file (`attributes.lang`), the manifest's path it came from; None: its own front matter."""
-    fields = resolve.front_matter_fields(loaded.manifest, store, file)
+    fields = resolve.front_matter_fields(loaded.manifest, store_key, file)
     jobs = [ReadJob(file.path, fields)] if fields else []
     readings, problems = read_files(str(loaded.root), jobs, hashed=False, workers=1)
     if problems:
         raise ManifestError(problems)
-    return resolve.provenance(loaded.manifest, store, file, readings[file.path].fields if jobs else {})
+    return resolve.provenance(loaded.manifest, store_key, file, readings[file.path].front_matter if jobs else {})
 
 
 def _load_manifest(
@@ -114,7 +114,7 @@ def _load_manifest(
     """The manifest of a file and those it includes, in the order of their names."""
     schema = load_schema("manifest.schema.json")
     main = check_document(_read_document(file, str(file)), schema)
-    with collect_with(main.problems):
+    with adding_problems(main.problems):
         includes = resolve_includes(main, env, variables)
         flaws = [(path, text, *flaw) for path, text in includes if (flaw := pattern_problem(text))]
         raise_if_any(Documents(main), [Diagnostic(path, f"`{text}` {flaw}", hint) for path, text, flaw, hint in flaws])
@@ -148,10 +148,10 @@ def _read_included(
     documents: list[Document] = []
     problems: list[Problem] = []
     for file in files:
-        shown_name = os.path.join(os.path.dirname(main.file), file.path)
+        shown_name = os.path.join(os.path.dirname(main.file_name), file.path)
         if file.problem:
             problems.append(Problem(shown_name, 0, 0, file.problem))
-        elif shown_name != main.file:
+        elif shown_name != main.file_name:
             try:
                 documents.append(check_document(_read_document(folder / file.path, shown_name), schema, "included"))
             except ManifestError as error:

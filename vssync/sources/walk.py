@@ -63,7 +63,7 @@ def find_work_tree(folder: Path) -> Path:
 def walk_files(root: str, patterns: Iterable[Pattern], sandbox: Sandbox) -> Listing:
     """Every file below `root` that the patterns could match. Raises ManifestError for folders it cannot read."""
     patterns = tuple(patterns)
-    walker = _Walker(root, sandbox, any(pattern.names_hidden for pattern in patterns))
+    walker = _Walker(root, sandbox, any(pattern.mentions_hidden for pattern in patterns))
     files: dict[str, FoundFile] = {}
     for folder in walker.starting_folders({pattern.folder for pattern in patterns if not pattern.is_literal}):
         files.update((file.path, file) for file in walker.walk(folder))

@@ -66,7 +66,7 @@ def manifest_of_store(dumped: DumpedStore, local: Iterable[FoundFile], schema: M
     can declare the store.
     """
     local_files = tuple(local)
-    text = manifest_text(dumped, deduplicate(dumped.files, [file.name for file in local_files]))
+    text = manifest_text(dumped, deduplicate(dumped.files, [file.nfc_path for file in local_files]))
     if is_equivalent(text, dumped.files, local_files, schema):
         return text
     text = manifest_text(dumped, plain_layout(dumped.files))

@@ -66,8 +66,8 @@ def candidate_paths(
     paths_by_form: dict[tuple[str, int], list[str]] = {}
     for local in local_files:
         if not local.problem and is_loadable(local, provider):
-            for name in {upload_name(parse_template(template), local.name, "") for template in TEMPLATES}:
-                paths_by_form.setdefault((name, local.size), []).append(local.name)
+            for name in {upload_name(parse_template(template), local.nfc_path, "") for template in TEMPLATES}:
+                paths_by_form.setdefault((name, local.size), []).append(local.nfc_path)
     unique = unique_ids(files)
     candidates = {file.id: paths_by_form.get((file.filename, file.size)) for file in files if file.id in unique}
     return {file_id: tuple(sorted(paths)) for file_id, paths in candidates.items() if paths}
@@ -84,7 +84,7 @@ def unique_ids(files: Iterable[RemoteFile]) -> frozenset[str]:
 def is_loadable(local: FoundFile, provider: str) -> bool:
     """Whether a manifest may choose a local file for this provider."""
     row = PROVIDERS[provider]
-    is_accepted = row.extensions is None or file_extension(local.name) in row.extensions
+    is_accepted = row.extensions is None or file_extension(local.nfc_path) in row.extensions
     return 0 < local.size <= row.max_file_bytes and is_accepted
 
 
