@@ -1,6 +1,7 @@
 """A row a provider: where it is, who may call it, what it takes, and what to tell people about it.
 
-A new provider is a row here, a word in the manifest's schema, a page of the guide, and tests.
+A new provider is a row here, a word in the manifest's schema, a page of the guide, and tests; a wizard field of a new
+name is also an option of `init` (`cli/init.py`).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Action(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why. Several may hold for one change."""
+    """Why. Several may hold for one change. Its words are in `render/wording.py`, its name in the schemas of plans."""
 
     MISSING = "missing"  # desired, and not live
     CONTENT_CHANGED = "content_changed"
