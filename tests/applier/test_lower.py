@@ -56,7 +56,7 @@ def test_a_new_file_carries_its_attributes_and_mark() -> None:
 
 def test_a_replaced_copy_goes_after_the_new_one_is_completed() -> None:
     (put,) = puts(steps([B], [live_copy()]))
-    assert (put.file_id, put.gap, put.drops) == ("", False, (Drop("a.md", "f1", uploaded=True),))
+    assert (put.existing_id, put.before_attach, put.afterwards) == ("", (), (Drop("a.md", "f1", uploaded=True),))
 
 
 @pytest.mark.parametrize(
@@ -78,15 +78,15 @@ def test_the_upload_of_another_owner_stays_after_a_takeover() -> None:
 
 def test_a_dead_copy_is_detached_before_its_file_is_attached_again() -> None:
     (put,) = puts(steps([A], [live_copy(status=FAILED)]))
-    assert (put.file_id, put.gap, put.drops) == ("f1", True, (Drop("a.md", "f1", uploaded=False),))
+    assert (put.existing_id, put.before_attach, put.afterwards) == ("f1", (Drop("a.md", "f1", uploaded=False),), ())
     assert put.mark.tries == 2
 
 
 def test_what_serves_stays_until_the_file_attached_again_is_completed() -> None:
     lowered = steps([A], [live_copy(B, id="f0", at=1), live_copy(status=FAILED)])
     (put,) = puts(lowered)
-    assert (put.gap, put.drops) == (True, (Drop("a.md", "f1", uploaded=False),))
-    assert lowered.removes == (Drop("a.md", "f0", uploaded=True, kept_id="f1"),)
+    assert put.before_attach == (Drop("a.md", "f1", uploaded=False),)
+    assert (put.afterwards, lowered.removes) == ((Drop("a.md", "f0", uploaded=True),), ())
 
 
 def test_an_adopted_file_attached_again_stays_adopted_and_unread() -> None:
@@ -96,7 +96,7 @@ def test_an_adopted_file_attached_again_stays_adopted_and_unread() -> None:
 
 def test_a_declared_file_is_attached_by_its_id() -> None:
     (put,) = puts(steps([EXT], []))
-    assert (put.file_id, put.mark.origin, put.mark.content) == ("ext", Origin.DECLARED, "id")
+    assert (put.existing_id, put.mark.origin, put.mark.content) == ("ext", Origin.DECLARED, "id")
 
 
 def test_an_update_keeps_what_the_mark_knows_of_the_content() -> None:

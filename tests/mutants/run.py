@@ -44,7 +44,7 @@ MUTANTS = (
         "elif True:",
         ("tests/planner", *QUICK),
     ),
-    Mutant("detach-before-attach", "vssync/applier/steps.py", "gap=bool(first)", "gap=True"),
+    Mutant("detach-before-attach", "vssync/applier/steps.py", "change.gap or copy.id == existing_id", "True"),
     Mutant("blind-post-retry", "vssync/api/retry.py", "failure.is_ambiguous and idempotent", "failure.is_ambiguous"),
     Mutant(
         "a-404-after-attaching-is-a-failure",

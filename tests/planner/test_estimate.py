@@ -40,7 +40,7 @@ def test_stores_add_up() -> None:
 def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
     made = builders.SAMPLE_PLANS[name]()
     waves = [wave for steps in lower(made) for wave in steps.waves]
-    sent = [put.file.size for wave in waves for put in wave if not put.file_id]
+    sent = [put.file.size for wave in waves for put in wave if not put.existing_id]
     found = estimate_cost(made)
     assert (found.bytes, found.uploads, found.batches) == (sum(sent), len(sent), len(waves))
 

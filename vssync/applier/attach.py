@@ -140,9 +140,12 @@ def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) ->
 
 
 def _find_attached(
-    store: StoreContext, files: Sequence[PendingFile], lost: ServiceError, retries: int
+    store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int
 ) -> list[InFlightBatch]:
-    """After a lost reply: what is attached goes on, what stays missing for the time of grace is attached again."""
+    """After a lost reply, or where a file is attached already: what is attached goes on, the others are attached again.
+
+    A lost reply may have attached all, so that they get the time of grace to appear.
+    """
     wanted = {file.file_id for file in files}
     capabilities = store.run.capabilities
     one_request = len(files) == 1 or (capabilities.batches and capabilities.batch_files)  # then one file tells of all
@@ -150,11 +153,13 @@ def _find_attached(
     def list_attached() -> set[str]:
         return wanted.intersection(live.id for live in store.client.list_files(store.id))
 
-    def all_attached() -> bool:
+    def are_seen() -> bool:
+        if not isinstance(error, LostReply):
+            return bool(list_attached())
         return store.client.is_attached(store.id, files[0].file_id) if one_request else list_attached() == wanted
 
     try:
-        poll_until(store.run, all_attached, timeout=store.run.settings.grace)
+        poll_until(store.run, are_seen, timeout=store.run.settings.grace)
         attached = list_attached()
     except VssyncError:
         attached, retries = set[str](), 0
@@ -165,7 +170,7 @@ def _find_attached(
         for file in missing:
             store.run.results.record_retry(store.key, file.put.key)
         return batches + attach(store, missing, retries - 1)
-    return batches + _leave_unattached(store, missing, lost)
+    return batches + _leave_unattached(store, missing, error)
 
 
 def _leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: VssyncError) -> list[InFlightBatch]:
@@ -178,7 +183,7 @@ def _leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: 
 def _discard(store: StoreContext, file: PendingFile, result: Result) -> None:
     """Ends a file. Its fresh upload is deleted at once where no other store of this run took it, else after a look."""
     ledger = store.run.ledger
-    if not file.put.file_id:
+    if not file.put.existing_id:
         if ledger.withdraw(file.file_id, file.put.file):
             with suppress(VssyncError):  # it is tried again at the end
                 store.writes.delete_upload(file.file_id)

@@ -16,10 +16,11 @@ from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.upload import InFlightBatch, PendingFile
 from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit, wait_until_detached
 from vssync.errors import ServiceError, VssyncError
-from vssync.model.digests import attributes_digest, with_echo
+from vssync.model.digests import with_echo
 from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status
 from vssync.model.state import Attributes, FileStatus, LiveFile
+from vssync.planner.attributes import preserved_attributes
 from vssync.planner.classify import MAX_TRIES, PERMANENT
 
 
@@ -65,7 +66,7 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
         # It is taken out while this run knows whose it is, and no more are brought in. Where the old copy was detached
         # first it stays: unmarked it is still found by those who search.
         store.run.service.record_missing(MissingCapability.ATTRIBUTES)
-        if not file.put.gap:
+        if not file.put.before_attach:
             with suppress(VssyncError):
                 store.detach_copy(Drop(file.put.key, file.file_id, file.put.mark.origin is Origin.UPLOADED))
         result = failed(error)
@@ -98,17 +99,16 @@ def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result:
     record_read_back(store, live, put.attributes, file.mark)
     if not put.chunking.auto and live.chunking not in (None, put.chunking):  # another ingestion would bring the same
         store.run.say_once(
-            f"{store.key}: the service reports other chunking than asked for; the next plan counts the files"
+            f"{store.key}: the service reports other chunking than asked for; `vssync plan` says for how many files"
         )
-    if not put.gap:
-        for drop in put.drops:
-            store.detach_copy(drop)
+    for drop in put.afterwards:
+        store.detach_copy(drop)
     return DONE
 
 
 def _take_out(store: StoreContext, file: PendingFile) -> PendingFile:
     """Detaches a file; what is returned is ready to be attached once more."""
-    if not file.put.file_id:
+    if not file.put.existing_id:
         store.run.ledger.record_loose(file.file_id, f"upload of {file.put.key} that was to be attached again")
     store.writes.detach(store.id, file.file_id, ours=file.put.mark.origin is Origin.UPLOADED, file=file.put.file)
     wait_until_detached(store, file.file_id)
@@ -126,32 +126,33 @@ def record_read_back(store: StoreContext, live: LiveFile, sent: Attributes, mark
         live = store.client.get_file(store.id, live.id)
     if live.mark != mark:
         live = _resend_attributes(store, live.id, sent, mark)
-    if attributes_digest(live.attributes) != attributes_digest(sent):
-        noted = with_echo(mark, live.attributes, store.ignore)
-        store.writes.set_attributes(store.id, live.id, sent, noted)
-        if noted.echo:
-            store.run.say_once(
-                f"{store.key}: the service reports other attributes than were sent; the next plan counts the files"
-            )
+    noted = with_echo(mark, live.attributes, store.ignore)
+    if noted != mark:
+        others = preserved_attributes(live.attributes, store.ignore)  # perhaps written since the plan
+        store.writes.set_attributes(store.id, live.id, {**sent, **others}, noted)
+        store.run.say_once(
+            f"{store.key}: the service reports other attributes than were sent; `vssync plan` says for how many files"
+        )
 
 
 def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark: Mark) -> LiveFile:
     """The file with the mark: some services keep no attributes while attaching, or those of an earlier time."""
-    why = ""
+    refused = False
     try:
         store.writes.set_attributes(store.id, file_id, sent, mark)
     except ServiceError as error:
         if missing_from_update_error(error) is None:
             raise
-        why = ", and cannot change attributes later"
+        refused = True
     live = store.client.get_file(store.id, file_id)
     if live.mark == mark:
         return live
     if isinstance(live.mark, Mark):
         raise VssyncError(
-            f"{file_id}: the service accepted new attributes and kept the old ones; set `attribute_updates: false` "
-            "under `service.capabilities`, so that plans allow for it"
+            f"{file_id}: the service {'refused' if refused else 'accepted'} new attributes and kept the old ones; set "
+            "`attribute_updates: false` under `service.capabilities`, so that plans allow for it"
         )
+    why = ", and cannot change attributes later" if refused else ""
     raise MarkLost(
         f"{file_id}: the service lost the mark that was sent along{why}; vssync cannot recognize a file without one; "
         "`vssync doctor --write` shows what the service keeps"

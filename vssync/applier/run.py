@@ -74,13 +74,13 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
         held = held_file_ids(run.client, run.pool, owner, run.settings.declared)
         journal.forget(held)
         spares = tuple(upload for upload in spares if upload.file_id not in held)
-    wanted = Counter(upload_identity(put.file) for steps in stores for put in steps.puts if not put.file_id)
+    wanted = Counter(upload_identity(put.file) for steps in stores for put in steps.puts if not put.existing_id)
     run.ledger.open(owner, spares, [identity for identity, times in wanted.items() if times > 1])
     journal.begin()
     workloads = [
         StoreWorkload(
             steps.key,
-            size=sum(put.file.size for put in steps.puts if not put.file_id),
+            size=sum(put.file.size for put in steps.puts if not put.existing_id),
             batches=0 if run.capabilities.one_by_one else len(steps.waves),
             changes=steps.changes,
         )

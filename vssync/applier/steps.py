@@ -31,10 +31,11 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A file to bring into a store: upload (or take `file_id`), attach, wait until completed, then drop the old copies.
+    """A file to bring into a store: upload (or take `existing_id`), attach, wait until completed.
 
-    `attributes` is the whole map to send beside the mark. With `gap` the drops come before the attach. `unfinished`:
-    the File was attached and not completed when planned; if it is completed by now, it is left as it is.
+    Old copies are dropped before it is attached, or after it was read as completed. `attributes` is the whole map to
+    send beside the mark. `unfinished`: the File was attached and not completed when planned; if it is completed by now,
+    it is left as it is.
     """
 
     key: str
@@ -42,9 +43,9 @@ class Put:
     attributes: Attributes
     mark: Mark
     chunking: Chunking
-    file_id: str = ""
-    drops: tuple[Drop, ...] = ()
-    gap: bool = False
+    existing_id: str = ""
+    before_attach: tuple[Drop, ...] = ()
+    afterwards: tuple[Drop, ...] = ()
     unfinished: bool = False
 
 
@@ -150,7 +151,7 @@ def _lower_file(owner: str, store: StorePlan, change: FileChange) -> Iterator[St
     kept_id = change.keep.id if change.keep else ""
     match change.action:
         case Action.CREATE | Action.REPLACE:
-            yield from _put(owner, store, change)
+            yield _put(owner, store, change)
         case Action.UPDATE | Action.ADOPT:
             yield _update(owner, store, change)
             yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
@@ -168,7 +169,7 @@ def _lower_file(owner: str, store: StorePlan, change: FileChange) -> Iterator[St
             assert_never(change.action)
 
 
-def _put(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
+def _put(owner: str, store: StorePlan, change: FileChange) -> Put:
     """A File attaches once per store, so its own old copy is detached first; the others stay searchable meanwhile.
 
     A File that is attached again keeps the origin and content of its old mark.
@@ -179,22 +180,19 @@ def _put(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
     old = next((copy.mark for copy in change.drop if copy.id == change.reuse), None)
     if isinstance(old, Mark) and not file.file_id:
         mark = replace(mark, origin=old.origin, content=old.content)
-    attached = file.file_id or change.reuse
-    first = [copy for copy in change.drop if change.gap or copy.id == attached]
-    later = [copy for copy in change.drop if copy not in first]
-    yield Put(
+    existing_id = file.file_id or change.reuse
+    first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
+    return Put(
         key=change.key,
         file=file,
         attributes=_attributes(change),
         mark=mark,
         chunking=file.chunking,
-        file_id=attached,
-        drops=tuple(_drop(owner, change.key, copy, reattached=attached) for copy in first or later),
-        gap=bool(first),
-        unfinished=any(copy.id == attached and copy.status is not FileStatus.COMPLETED for copy in first),
+        existing_id=existing_id,
+        before_attach=tuple(_drop(owner, change.key, copy, reattached=existing_id) for copy in first),
+        afterwards=tuple(_drop(owner, change.key, copy) for copy in change.drop if copy not in first),
+        unfinished=any(copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in first),
     )
-    if first:
-        yield from (_drop(owner, change.key, copy, attached) for copy in later)
 
 
 def _update(owner: str, store: StorePlan, change: FileChange) -> Update:

@@ -65,17 +65,17 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
 
     try:
         if put.unfinished and _is_completed_as_wanted(store, put):
-            return PendingFile(put, put.file_id, put.mark, completed=True)
-        if put.file_id and not put.file.file_id and _find_upload(store, put.file_id) is None:
+            return PendingFile(put, put.existing_id, put.mark, completed=True)
+        if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
             # It gets an upload of its own, and a mark that says so.
             new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED)
-            put = replace(put, file_id="", mark=new_mark)
-        if not put.file_id:
+            put = replace(put, existing_id="", mark=new_mark)
+        if not put.existing_id:
             why = f"upload of {put.key} that was not attached yet"
             uploaded = store.run.ledger.obtain(store.id, file, why, is_usable, lambda: _upload(store, put))
             store.run.watcher.on_uploaded(store.key, file.size)
-        for drop in put.drops if put.gap else ():
-            if drop.file_id == put.file_id:
+        for drop in put.before_attach:
+            if drop.file_id == put.existing_id:
                 store.writes.detach(store.id, drop.file_id, ours=put.mark.origin is Origin.UPLOADED, file=put.file)
             else:
                 store.detach_copy(drop)
@@ -85,13 +85,13 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
             store.run.ledger.schedule_delete(uploaded, f"upload of {put.key} that was not used")
         store.settle(put.key, failed(error))
         return None
-    return PendingFile(put, put.file_id or uploaded, put.mark)
+    return PendingFile(put, put.existing_id or uploaded, put.mark)
 
 
 def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
     """Whether a File was completed since the plan, made as is wanted now: a batch can be cancelled too late."""
     try:
-        file = store.client.get_file(store.id, put.file_id)
+        file = store.client.get_file(store.id, put.existing_id)
     except NotFound:
         return False
     live, wanted = file.mark, put.mark
