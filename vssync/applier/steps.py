@@ -1,6 +1,6 @@
-"""What steps there are, in which order those of a store are taken, and which a plan's changes come to.
+"""The steps a plan comes to, and the order in which those of a store are taken.
 
-It makes no decisions; the plan did, and knows why.
+Nothing is decided here: the plan did that, and knows why.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from vssync.planner.batches import partition
 class Drop:
     """A copy to detach. `kept_id` must be read as completed first, where there is one.
 
-    The File is deleted at the end of the run only when `uploaded`: the mark says that it is our upload.
+    The File is deleted at the end of the run only when its mark says that it is our upload.
     """
 
     key: str
     file_id: str
-    uploaded: bool
+    is_our_upload: bool
     kept_id: str = ""
 
 
@@ -79,20 +79,20 @@ class BatchStep:
 class StoreSteps:
     """All steps of one store; from `setup` on in the order in which they are taken.
 
-    `store_id` is empty until the store is created. `ignore` names attributes that others own: `Put` and `Update` carry
-    them along, marks leave them out. When `setup` replaces the store, `store_id` is the old one.
+    `store_id` is empty until the store is created. `ignored_attributes` are those that others own: `Put` and `Update`
+    carry them along, marks leave them out. When `setup` replaces the store, `store_id` is the old one.
     """
 
     key: str
     store_id: str
     in_flight: int
-    ignore: tuple[str, ...] = ()
+    ignored_attributes: tuple[str, ...] = ()
     settings: StoreSettings | None = None
     setup: StoreChange | None = None  # the store must exist before anything is put into it
     cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
     waves: tuple[tuple[Put, ...], ...] = ()  # the new copies of each batch, in key order; their old ones go afterwards
     updates: tuple[Update, ...] = ()  # attributes in place; independent of the waves
-    awaited: tuple[BatchStep, ...] = ()  # batches under way end before their files are looked at or removed
+    awaited: tuple[BatchStep, ...] = ()  # batches under way end before their files are read or removed
     waits: tuple[Wait, ...] = ()  # right copies still being ingested; their superseded copies go afterwards
     removes: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
     teardown: StoreChange | None = None  # a store goes when nothing of it is wanted
@@ -103,8 +103,8 @@ class StoreSteps:
         return tuple(put for wave in self.waves for put in wave)
 
     @property
-    def changes(self) -> int:
-        """How many changes there are beside the store's own."""
+    def step_count(self) -> int:
+        """How many steps there are beside the store's own."""
         others = (self.cancels, self.updates, self.awaited, self.waits, self.removes)
         return len(self.puts) + sum(map(len, others))
 
@@ -115,22 +115,22 @@ _SETUP = (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.ADOPT)
 _TEARDOWN = (Action.DELETE, Action.REPLACE)
 
 
-def lower(plan: Plan) -> tuple[StoreSteps, ...]:
+def plan_steps(plan: Plan) -> tuple[StoreSteps, ...]:
     """The steps of every store that has any, in the plan's order."""
-    stores = (_lower_store(plan.owner, store) for store in plan.stores)
-    return tuple(steps for steps in stores if steps.setup or steps.teardown or steps.changes)
+    stores = (_plan_store_steps(plan.owner, store) for store in plan.stores)
+    return tuple(steps for steps in stores if steps.setup or steps.teardown or steps.step_count)
 
 
-def _lower_store(owner: str, store: StorePlan) -> StoreSteps:
-    change = store.change
-    steps = [step for file in store.files for step in _lower_file(owner, store, file)]
+def _plan_store_steps(owner: str, store: StorePlan) -> StoreSteps:
+    store_change = store.change
+    steps = [step for change in store.files for step in _plan_file_steps(owner, store, change)]
     puts = [step for step in steps if isinstance(step, Put)]
     return StoreSteps(
         key=store.key,
         store_id=store.id,
         in_flight=store.batch.in_flight,
-        ignore=_ignore(store),
-        setup=change if change and change.action in _SETUP else None,
+        ignored_attributes=_ignored_attributes(store),
+        setup=store_change if store_change and store_change.action in _SETUP else None,
         settings=store.desired,
         cancels=tuple(BatchStep(batch.id) for batch in store.batches if batch.action is Action.CANCEL),
         waves=partition(puts, store.batch.size),
@@ -138,15 +138,15 @@ def _lower_store(owner: str, store: StorePlan) -> StoreSteps:
         waits=tuple(step for step in steps if isinstance(step, Wait)),
         awaited=tuple(BatchStep(batch.id) for batch in store.batches if batch.action is Action.AWAIT),
         removes=tuple(step for step in steps if isinstance(step, Drop)),
-        teardown=change if change and change.action in _TEARDOWN else None,
+        teardown=store_change if store_change and store_change.action in _TEARDOWN else None,
     )
 
 
-def _ignore(store: StorePlan) -> tuple[str, ...]:
+def _ignored_attributes(store: StorePlan) -> tuple[str, ...]:
     return store.desired.ignore_attributes if store.desired else ()
 
 
-def _lower_file(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
+def _plan_file_steps(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
     """A drop that is not part of a put or wait removes a copy once the copy to keep, if any, was read as completed."""
     kept_id = change.keep.id if change.keep else ""
     match change.action:
@@ -176,7 +176,7 @@ def _put(owner: str, store: StorePlan, change: FileChange) -> Put:
     """
     file = _desired(change)
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
-    mark = mark_for(owner, file, _ignore(store), origin=origin, tries=change.tries)
+    mark = mark_for(owner, file, _ignored_attributes(store), origin=origin, tries=change.tries)
     old = next((copy.mark for copy in change.drop if copy.id == change.reuse), None)
     if isinstance(old, Mark) and not file.file_id:
         mark = replace(mark, origin=old.origin, content=old.content)
@@ -196,12 +196,12 @@ def _put(owner: str, store: StorePlan, change: FileChange) -> Put:
 
 
 def _update(owner: str, store: StorePlan, change: FileChange) -> Update:
-    """The attributes to write and the mark that goes with them; content and tries stay what they were."""
+    """The attributes to write and the mark that goes with them; it keeps content, chunking, origin and tries."""
     file = _desired(change)
     if change.keep is None:
         raise ValueError(f"{change.key}: an update needs the copy it is about")
-    adopted = Origin.DECLARED if file.file_id else Origin.ADOPTED
-    mark = mark_for(owner, file, _ignore(store), origin=adopted)
+    origin = Origin.DECLARED if file.file_id else Origin.ADOPTED
+    mark = mark_for(owner, file, _ignored_attributes(store), origin=origin)
     old = change.keep.mark
     if isinstance(old, Mark):
         mark = replace(mark, content=old.content, chunking=old.chunking, origin=old.origin, tries=old.tries)

@@ -13,7 +13,7 @@ from vssync.model.marks import KEY, Mark, key_digest
 from vssync.model.plan import Copy
 from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
 
-DEADLINE = 600  # seconds a file may be in progress before it counts as stalled
+MAX_INGESTION_AGE = 600  # seconds a file may be in progress before it counts as stalled
 MAX_TRIES = 3
 PERMANENT = frozenset({"unsupported_file", "invalid_file"})
 
@@ -57,10 +57,10 @@ class OwnedFile:
         return permanent or self.mark.tries >= MAX_TRIES
 
     def state(self, now: int) -> CopyState:
-        """A file is busy until the service is done with it or the deadline has passed."""
+        """A file is busy until the service is done with it or it is too old."""
         if self.file.status is FileStatus.COMPLETED:
             return CopyState.OK
-        busy = not self.file.status.ended and now - self.file.created_at <= DEADLINE
+        busy = not self.file.status.ended and now - self.file.created_at <= MAX_INGESTION_AGE
         return CopyState.BUSY if busy else CopyState.DEAD
 
 
