@@ -78,8 +78,8 @@ MUTANTS = (
     Mutant(
         "take-the-expired-store-for-its-replacement",
         "vssync/applier/stores.py",
-        "if store.status is not StoreStatus.EXPIRED",
-        "if store",
+        "if live.status is not StoreStatus.EXPIRED",
+        "if live",
         ("tests/applier/test_stores.py",),
     ),
     Mutant(

@@ -69,11 +69,11 @@ def stores_by_file_id(
 ) -> Mapping[str, frozenset[str]]:
     """Lists every store of this manifest's name, or declared by it. Raises ServiceError."""
 
-    def may_hold_uploads(store: LiveStore) -> bool:
+    def may_hold_uploads(live: LiveStore) -> bool:
         """Marks of all environments of a name count; so does one that cannot be read, to be safe."""
-        mark, name = store.mark, owner.partition("/")[0]
+        mark, name = live.mark, owner.partition("/")[0]
         has_same_name = mark.owner.partition("/")[0] == name if isinstance(mark, StoreMark) else mark is not None
-        return store.id in declared or store.name in declared or has_same_name
+        return live.id in declared or live.name in declared or has_same_name
 
     stores = list(filter(may_hold_uploads, client.list_stores()))
     listings = pool.map(lambda store: client.list_files(store.id, store.counts.total), stores)

@@ -75,9 +75,8 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
         held = stores_by_file_id(run.client, run.pool, owner, run.settings.declared_stores)
         journal.forget(held)
         spares = tuple(upload for upload in spares if upload.file_id not in held)
-    wanted = Counter(
-        upload_identity(put.file) for store_steps in stores for put in store_steps.puts if not put.existing_id
-    )
+    puts = [put for store_steps in stores for put in store_steps.puts]
+    wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(owner, spares, [identity for identity, times in wanted.items() if times > 1])
     journal.begin()
     workloads = [

@@ -117,47 +117,47 @@ _TEARDOWN = (Action.DELETE, Action.REPLACE)
 
 def plan_steps(plan: Plan) -> tuple[StoreSteps, ...]:
     """The steps of every store that has any, in the plan's order."""
-    stores = (_plan_store_steps(plan.owner, store) for store in plan.stores)
-    return tuple(steps for steps in stores if steps.setup or steps.teardown or steps.step_count)
+    all_steps = (_plan_store_steps(plan.owner, store_plan) for store_plan in plan.stores)
+    return tuple(steps for steps in all_steps if steps.setup or steps.teardown or steps.step_count)
 
 
-def _plan_store_steps(owner: str, store: StorePlan) -> StoreSteps:
-    store_change = store.change
-    steps = [step for change in store.files for step in _plan_file_steps(owner, store, change)]
+def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
+    change = store_plan.change
+    steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, store_plan, file_change)]
     puts = [step for step in steps if isinstance(step, Put)]
     return StoreSteps(
-        key=store.key,
-        store_id=store.id,
-        in_flight=store.batch.in_flight,
-        ignored_attributes=_ignored_attributes(store),
-        setup=store_change if store_change and store_change.action in _SETUP else None,
-        settings=store.desired,
-        cancels=tuple(BatchStep(batch.id) for batch in store.batches if batch.action is Action.CANCEL),
-        waves=partition(puts, store.batch.size),
+        key=store_plan.key,
+        store_id=store_plan.id,
+        in_flight=store_plan.batch.in_flight,
+        ignored_attributes=_ignored_attributes(store_plan),
+        setup=change if change and change.action in _SETUP else None,
+        settings=store_plan.desired,
+        cancels=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.CANCEL),
+        waves=partition(puts, store_plan.batch.size),
         updates=tuple(step for step in steps if isinstance(step, Update)),
         waits=tuple(step for step in steps if isinstance(step, Wait)),
-        awaited=tuple(BatchStep(batch.id) for batch in store.batches if batch.action is Action.AWAIT),
+        awaited=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
         removes=tuple(step for step in steps if isinstance(step, Drop)),
-        teardown=store_change if store_change and store_change.action in _TEARDOWN else None,
+        teardown=change if change and change.action in _TEARDOWN else None,
     )
 
 
-def _ignored_attributes(store: StorePlan) -> tuple[str, ...]:
-    return store.desired.ignore_attributes if store.desired else ()
+def _ignored_attributes(store_plan: StorePlan) -> tuple[str, ...]:
+    return store_plan.desired.ignore_attributes if store_plan.desired else ()
 
 
-def _plan_file_steps(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
+def _plan_file_steps(owner: str, store_plan: StorePlan, change: FileChange) -> Iterator[Step]:
     """A drop that is not part of a put or wait removes a copy once the copy to keep, if any, was read as completed."""
     kept_id = change.keep.id if change.keep else ""
     match change.action:
         case Action.CREATE | Action.REPLACE:
-            yield _put(owner, store, change)
+            yield _put(owner, store_plan, change)
         case Action.UPDATE | Action.ADOPT:
-            yield _update(owner, store, change)
+            yield _update(owner, store_plan, change)
             yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
         case Action.AWAIT:
             if change.fields:
-                yield _update(owner, store, change)
+                yield _update(owner, store_plan, change)
             yield Wait(change.key, kept_id, tuple(_drop(owner, change.key, copy) for copy in change.drop))
         case Action.DELETE:
             yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
@@ -169,14 +169,14 @@ def _plan_file_steps(owner: str, store: StorePlan, change: FileChange) -> Iterat
             assert_never(change.action)
 
 
-def _put(owner: str, store: StorePlan, change: FileChange) -> Put:
+def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     """A File attaches once per store, so its own old copy is detached first; the others stay searchable meanwhile.
 
     A File that is attached again keeps the origin and content of its old mark.
     """
     file = _desired(change)
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
-    mark = mark_for(owner, file, _ignored_attributes(store), origin=origin, tries=change.tries)
+    mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin, tries=change.tries)
     old = next((copy.mark for copy in change.drop if copy.id == change.reuse), None)
     if isinstance(old, Mark) and not file.file_id:
         mark = replace(mark, origin=old.origin, content=old.content)
@@ -195,13 +195,13 @@ def _put(owner: str, store: StorePlan, change: FileChange) -> Put:
     )
 
 
-def _update(owner: str, store: StorePlan, change: FileChange) -> Update:
+def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
     """The attributes to write and the mark that goes with them; it keeps content, chunking, origin and tries."""
     file = _desired(change)
     if change.keep is None:
         raise ValueError(f"{change.key}: an update needs the copy it is about")
     origin = Origin.DECLARED if file.file_id else Origin.ADOPTED
-    mark = mark_for(owner, file, _ignored_attributes(store), origin=origin)
+    mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin)
     old = change.keep.mark
     if isinstance(old, Mark):
         mark = replace(mark, content=old.content, chunking=old.chunking, origin=old.origin, tries=old.tries)

@@ -69,10 +69,8 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
 
     def find() -> LiveStore | None:
         """An expired one does not count, since the new one replaces it."""
-        usable = (store for store in run.client.list_stores() if store.status is not StoreStatus.EXPIRED)
-        return next(
-            (store for store in usable if store.metadata.get(STORE_OWNER) == change.metadata[STORE_OWNER]), None
-        )
+        usable = (live for live in run.client.list_stores() if live.status is not StoreStatus.EXPIRED)
+        return next((live for live in usable if live.metadata.get(STORE_OWNER) == change.metadata[STORE_OWNER]), None)
 
     live, attempts = None, 0
     while live is None:
@@ -137,6 +135,7 @@ class UnfinishedBatchRecord:
             self._write(batch_ids)
 
     def _is_needed(self) -> bool:
+        """Whether batches are found no other way, and can be recorded."""
         capabilities = self._store.run.capabilities
         if capabilities.store_updates and capabilities.batches:
             with suppress(VssyncError):

@@ -1,4 +1,4 @@
-"""Changes what a store holds beside bringing files in: cancels batches, writes attributes, removes copies.
+"""Changes what a store holds already: cancels batches, writes attributes, waits for copies and removes them.
 
 Each function that takes a step returns its result; where it raises VssyncError, the result is that of the error.
 """
