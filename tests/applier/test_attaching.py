@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,8 +12,13 @@ import pytest
 
 from tests.applier.world import Counting, Place, Seen, live
 from tests.support import Silent
+from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import StoreWorkload
+from vssync.commands.apply import apply_plan
+from vssync.commands.plan import make_plan_now
+from vssync.model.plan import Options
 from vssync.model.report import Report, Status
+from vssync.model.state import AUTO, FileStatus
 
 MANIFEST = """\
 version: 1
@@ -133,6 +139,22 @@ def test_what_is_attached_already_is_neither_attached_twice_nor_deleted(
     assert len(live(place).stores["docs"]) == 64
 
 
+def test_the_one_file_of_a_batch_that_is_attached_already_need_not_be_the_first(place: Place) -> None:
+    with place.work() as work:
+        given = work.client.upload_file(io.BytesIO(b"given"), "given.md").id
+    place.write({"vssync.yaml": MANIFEST.replace('"*.md"}', '"*.md"}, {file_id: ' + given + ", key: z.md}")})
+    place.apply(options=Options(excludes=("docs/z.md",)))
+    place.write({f"new-{number}.md": f"# new {number}\n" for number in range(3)})
+    with place.work() as work:
+        planned = make_plan_now(work, Options())
+        work.client.attach_file(work.client.list_stores()[0].id, AttachmentEntry(given, {}, AUTO))
+    before = place.clock.now
+    with place.work() as work:
+        assert apply_plan(work, planned, Silent()).converged
+    assert place.clock.now - before < 60  # the others are not waited for: nobody said that they are attached
+    assert len(live(place).stores["docs"]) == 64 + 3 + 1
+
+
 def test_a_store_whose_batches_cannot_be_listed_gets_its_files(place: Place) -> None:
     report, _ = applied(place, f"status=403:GET:{BATCHES}")
     assert report.converged
@@ -148,6 +170,20 @@ def test_a_copy_that_is_not_completed_replaces_nothing(place: Place, provider: s
     report, _ = applied(place, fault)
     assert undone(report) == {"07.md": Status.FAILED if "fails" in fault else Status.UNKNOWN}
     assert old <= {file.id for file in live(place).stores["docs"]}
+
+
+def test_a_file_that_had_to_be_uploaded_anew_still_replaces_what_served_meanwhile(place: Place) -> None:
+    place.provider = "local,keeps-attached=on"
+    assert place.apply().converged
+    place.write({"07.md": "# 7, better\n"})
+    assert not applied(place, "fails=server_error,file=07.md")[0].converged
+    with place.work() as work:
+        store = work.client.list_stores()[0].id
+        (dead,) = [file.id for file in work.client.list_files(store) if file.status is FileStatus.FAILED]
+        work.client.delete_upload(dead)
+    assert undone(place.apply(options=Options(retry_failed=True))) == {}
+    assert list(place.plan().changes()) == []
+    assert (len(live(place).stores["docs"]), live(place).loose) == (64, set())
 
 
 @pytest.mark.parametrize("files", [1, 3])

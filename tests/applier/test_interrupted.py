@@ -41,10 +41,10 @@ class Tired(Silent):
     """Somebody who presses Ctrl-C again while the end is waited for."""
 
     def __init__(self, after: int) -> None:
-        self.looks = iter(range(after))
+        self.polls = iter(range(after))
 
-    def on_ending(self) -> bool:
-        return next(self.looks, None) is None
+    def may_stop_waiting(self) -> bool:
+        return next(self.polls, None) is None
 
 
 @pytest.mark.parametrize(("watcher", "waited"), [(Silent(), 2.0), (Tired(1), 0.05), (Tired(0), 0.0)])

@@ -28,8 +28,8 @@ def trash(ledger: UploadLedger) -> None:
     ledger.schedule_delete("file-1", "trash", "vs_1")
 
 
-def gone(ledger: UploadLedger) -> None:
-    ledger.record_gone("file-1")
+def closed(ledger: UploadLedger) -> None:
+    ledger.record_closed("file-1")
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,11 @@ def gone(ledger: UploadLedger) -> None:
         ((loose, attached, loose), ["loose"], False),  # taken out to be attached again
         ((loose, trash), ["trash"], True),
         ((attached, trash), ["trash"], True),
-        ((trash, attached), ["trash"], True),  # another store took it meanwhile: the look at the end decides
+        ((trash, attached), ["trash"], True),  # another store took it meanwhile: the listing at the end decides
         ((trash, loose), ["trash"], True),
-        ((loose, gone), [], False),
-        ((trash, gone), [], False),
-        ((trash, gone, trash, attached), [], False),
+        ((loose, closed), [], False),
+        ((trash, closed), [], False),
+        ((trash, closed, trash, attached), [], False),
     ],
 )
 def test_an_upload_is_in_one_state(moves: tuple[Move, ...], named: list[str], deleted: bool) -> None:

@@ -125,11 +125,11 @@ class Meeting(Silent):
     def __init__(self) -> None:
         self.begun, self.failed = threading.Event(), threading.Event()
 
-    def on_uploaded(self, store: str, size: int) -> None:
+    def on_upload_ready(self, store_key: str, size: int) -> None:
         assert self.begun.wait(60)
 
-    def on_settled(self, store: str, count: int) -> None:
-        if store == "docs":
+    def on_settled(self, store_key: str, count: int) -> None:
+        if store_key == "docs":
             self.failed.set()
         elif not self.begun.is_set():
             self.begun.set()

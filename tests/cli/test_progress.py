@@ -35,7 +35,7 @@ def test_a_log_shows_how_far_a_run_is_and_how_long_it_takes() -> None:
     log, held = Log(), [0.0]
     lines = log.lines()
     lines.on_start([GUIDE, FAQ], lambda: held[0])
-    lines.on_uploaded("guide", 500_000)
+    lines.on_upload_ready("guide", 500_000)
     lines.on_batch_sent("guide")
     log.now = 5.0
     lines.write_line()
@@ -108,7 +108,7 @@ def rows(shown: Bars) -> list[str]:
 def test_a_terminal_has_a_row_for_each_amount_and_for_each_store_at_work(drawn: Bars) -> None:
     shown = drawn
     assert [row.split()[0] for row in rows(shown)] == ["bytes", "batches", "changes"]
-    shown.on_uploaded("guide", 1_500_000)
+    shown.on_upload_ready("guide", 1_500_000)
     shown.on_batch_sent("guide")
     shown.on_settled("guide", 40)
     shown.on_settled("faq", 5)
@@ -124,7 +124,7 @@ def test_a_terminal_has_a_row_for_each_amount_and_for_each_store_at_work(drawn: 
 def test_a_store_name_breaks_no_row(name: str) -> None:
     shown = Bars(Console(file=io.StringIO(), width=80))
     shown.on_start([StoreWorkload(name, 10**12, 1_000, 100_000), FAQ], lambda: 0.0)
-    shown.on_uploaded(name, 123_456_789_012)
+    shown.on_upload_ready(name, 123_456_789_012)
     shown.on_settled(name, 99_999)
     assert len(rows(shown)) == 4
     assert "\x1b" not in "".join(rows(shown))
@@ -147,7 +147,7 @@ def test_uploads_that_go_in_the_end_have_a_row_and_a_word_of_their_own(drawn: Ba
 def test_a_narrow_terminal_has_the_numbers_whole() -> None:
     shown = Bars(Console(file=io.StringIO(), width=50))
     shown.on_start([StoreWorkload("guide", 123_000_000_000, 1_000, 100_000), FAQ], lambda: 0.0)
-    shown.on_uploaded("guide", 61_500_000_000)
+    shown.on_upload_ready("guide", 61_500_000_000)
     assert [row.split("  ")[0] for row in rows(shown)[:1]] == ["bytes"]
     assert "57.3 GB of 114.6 GB" in rows(shown)[0]
     assert all(len(row) <= 50 and "…" not in row for row in rows(shown))

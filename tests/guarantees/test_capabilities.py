@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -167,6 +168,33 @@ def test_attributes_that_cannot_change_are_refused_by_the_plan_or_fail_by_name(f
     assert all("--replace" in change.detail for change in refused)
 
 
+class Confused(httpx.BaseTransport):
+    """Gives every file of a batch the attributes of the first."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self.inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST" and request.url.path.endswith("/file_batches"):
+            files = json.loads(request.read())["files"]
+            same = [{**file, "attributes": files[0]["attributes"]} for file in files]
+            request = httpx.Request("POST", request.url, json={"files": same})
+        return self.inner.handle_request(request)
+
+
+@pytest.mark.parametrize(("refused", "says"), [(False, "accepted new attributes"), (True, "refused new attributes")])
+def test_other_attributes_than_were_sent_are_put_right_or_said_as_they_are(
+    folder: Path, *, refused: bool, says: str
+) -> None:
+    write_manifest(folder)
+    with open_test_session(folder, Clock(), faults=(NO_UPDATES,) if refused else ()) as (session, recorder):
+        recorder.inner = Confused(recorder.inner if refused else Forgetful(recorder.inner))
+        report = apply_plan(session, make_plan_now(session, Options()), Silent())
+    failed = [outcome.detail for outcome in report.outcomes if outcome.status is Status.FAILED]
+    assert len(failed) == 2
+    assert all(f"the service {says} and kept the old ones" in detail for detail in failed)
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
@@ -206,7 +234,7 @@ def test_attributes_that_are_bent_are_said_once_and_noted_by_every_plan(folder: 
     _, report, _ = apply_manifest(folder, "local", fault, watcher=watcher)
     assert report.converged
     assert watcher.messages == [
-        "docs: the service reports other attributes than were sent; the next plan counts the files"
+        "docs: the service reports other attributes than were sent; `vssync plan` says for how many files"
     ]
     next_plan = plan_now(folder, "local", fault)
     assert next_plan.empty
@@ -220,7 +248,7 @@ def test_other_chunking_is_said_once_and_noted_by_every_plan(folder: Path, spoke
     _, report, _ = apply_manifest(folder, spoken, watcher=watcher)
     assert report.converged
     assert watcher.messages == [
-        "docs: the service reports other chunking than asked for; the next plan counts the files"
+        "docs: the service reports other chunking than asked for; `vssync plan` says for how many files"
     ]
     next_plan = plan_now(folder, spoken)
     assert next_plan.empty

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.guarantees.test_converge import assert_nothing_to_do
@@ -74,6 +76,35 @@ def test_other_peoples_files_are_counted_and_left(folder: Path) -> None:
         store_id, files = live(session)
         assert set(files) == {"b.md", "c.md", "None"}
         assert session.client.get_file(store_id, theirs).attributes == {"owner": "them"}
+
+
+class Reviewer(httpx.BaseTransport):
+    """Marks every file of a batch as reviewed as soon as it is attached."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self.inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self.inner.handle_request(request)
+        if request.method == "POST" and request.url.path.endswith("/file_batches"):
+            for file in json.loads(request.read())["files"]:
+                url = str(request.url).replace("file_batches", f"files/{file['file_id']}")
+                reviewed = {"attributes": {**file["attributes"], "reviewed": True}}
+                self.inner.handle_request(httpx.Request("POST", url, json=reviewed))
+        return response
+
+
+@pytest.mark.parametrize(("faults", "writes"), [((), 0), (("erased-mark,keys=lang",), 3)])
+def test_what_others_write_during_a_run_is_not_reverted(tmp_path: Path, faults: tuple[str, ...], writes: int) -> None:
+    text = MANIFEST.replace("attributes: {lang", "ignore_attributes: [reviewed]\n    attributes: {lang")
+    (tmp_path / "vssync.yaml").write_text(text)
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.md").write_text(f"# {name}\n")
+    with open_test_session(tmp_path, faults=faults) as (session, recorder):
+        recorder.inner = Reviewer(recorder.inner)
+        assert apply_plan(session, make_plan_now(session, Options()), Silent()).converged
+        assert all(file.attributes["reviewed"] for file in live(session)[1].values())
+        assert sum("/files/" in path for _, path in recorder.writes) == writes
 
 
 def test_a_changed_attribute_is_drift_and_put_right(folder: Path) -> None:

@@ -44,7 +44,7 @@ MUTANTS = (
         "elif True:",
         ("tests/planner", *QUICK),
     ),
-    Mutant("detach-before-attach", "vssync/applier/steps.py", "gap=bool(first)", "gap=True"),
+    Mutant("detach-before-attach", "vssync/applier/steps.py", "change.gap or copy.id == existing_id", "True"),
     Mutant("blind-post-retry", "vssync/api/retry.py", "failure.is_ambiguous and idempotent", "failure.is_ambiguous"),
     Mutant(
         "a-404-after-attaching-is-a-failure",
@@ -59,8 +59,8 @@ MUTANTS = (
     Mutant(
         "remove-without-reading-the-kept-copy",
         "vssync/applier/await_ingestion.py",
-        "completed = live.status is FileStatus.COMPLETED",
-        "completed = True",
+        "if live.status is FileStatus.COMPLETED:",
+        "if True:",
     ),
     Mutant(
         "batch-is-done-so-its-files-are",
@@ -78,8 +78,8 @@ MUTANTS = (
     Mutant(
         "take-the-expired-store-for-its-replacement",
         "vssync/applier/stores.py",
-        "if store.status is not StoreStatus.EXPIRED",
-        "if store",
+        "if live.status is not StoreStatus.EXPIRED",
+        "if live",
         ("tests/applier/test_stores.py",),
     ),
     Mutant(
@@ -92,8 +92,8 @@ MUTANTS = (
     Mutant(
         "forget-the-uploads-of-a-replaced-store",
         "vssync/applier/stores.py",
-        "() if steps.removes else",
-        "() if steps else",
+        "() if store_steps.removes else",
+        "() if store_steps else",
         ("tests/applier/test_stores.py",),
     ),
     Mutant(
@@ -113,7 +113,7 @@ MUTANTS = (
     Mutant(
         "a-deadline-for-each-file-of-a-batch",
         "vssync/applier/wait.py",
-        "(0.0 if stuck else store.run.settings.deadline)",
+        "(0.0 if is_stuck else store.run.settings.deadline)",
         "store.run.settings.deadline",
         ("tests/applier/test_waiting.py",),
     ),
@@ -136,9 +136,7 @@ MUTANTS = (
         '"" if batch_id == store.id else batch_id',
         "batch_id",
     ),
-    Mutant(
-        "forget-the-echo", "vssync/applier/await_ingestion.py", "store.writes.set_attributes(", "(lambda *_: None)("
-    ),
+    Mutant("forget-the-echo", "vssync/applier/update.py", "store.writes.set_attributes(", "(lambda *_: None)("),
     Mutant(
         "no-line-before-a-write",
         "vssync/journal/writer.py",
@@ -199,7 +197,7 @@ MUTANTS = (
     Mutant(
         "any-name-proves-an-upload",
         "vssync/applier/ledger.py",
-        "return upload_digest(self._owner_name, file.sha256) in file.filename",
+        "return upload_digest(self._manifest_name, file.sha256) in file.filename",
         "return True",
         LOST,
     ),
@@ -257,12 +255,18 @@ MUTANTS = (
     Mutant(
         "wait-for-hanging-threads", "vssync/threads.py", "wait=kind is not KeyboardInterrupt", "wait=True", INTERRUPTED
     ),
-    Mutant("wait-on-though-asked-twice", "vssync/applier/run.py", "run.watcher.on_ending() or not", "not", INTERRUPTED),
+    Mutant(
+        "wait-on-though-asked-twice",
+        "vssync/applier/run.py",
+        "run.watcher.may_stop_waiting() or not",
+        "not",
+        INTERRUPTED,
+    ),
     Mutant(
         "a-night-is-time-without-progress",
         "vssync/applier/wait.py",
-        "clock.sleep(wait)\n        waited += wait",
-        "before = clock.monotonic()\n        clock.sleep(wait)\n        waited += clock.monotonic() - before",
+        "clock.sleep(pause)\n        waited += pause",
+        "before = clock.monotonic()\n        clock.sleep(pause)\n        waited += clock.monotonic() - before",
         ("tests/applier/test_disasters.py",),
     ),
 )

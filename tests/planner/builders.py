@@ -196,17 +196,16 @@ def applied(files: Files, steps: StoreSteps) -> Files:
 
 
 def _put(files: Files, put: Put, outcome: FileStatus) -> Effects:
-    if put.gap:
-        files = yield from _detach(files, put.drops)
-    file_id = put.file_id or next(name for n in count() if (name := f"n{n}") not in files)
+    files = yield from _detach(files, put.before_attach)
+    file_id = put.existing_id or next(name for n in count() if (name := f"n{n}") not in files)
     assert file_id not in files, "a File attaches once per store"
     new = LiveFile(file_id, FileStatus.IN_PROGRESS, NOW, put.attributes, put.chunking, mark=put.mark)
     files = {**files, file_id: new}
     yield files
     files = {**files, file_id: replace(new, status=outcome)}
     yield files
-    if outcome is FileStatus.COMPLETED and not put.gap:
-        files = yield from _detach(files, put.drops)
+    if outcome is FileStatus.COMPLETED:
+        files = yield from _detach(files, put.afterwards)
     return files
 
 

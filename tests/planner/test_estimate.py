@@ -6,7 +6,7 @@ import pytest
 
 from tests.render import builders
 from tests.render.builders import change, create, deleted, desired, plan, replaced, store, update
-from vssync.applier.steps import lower
+from vssync.applier.steps import plan_steps
 from vssync.model.plan import Action, Counts, FieldChange, Plan, Reason
 from vssync.model.state import BatchLimits, DesiredStore, ServiceSpec
 from vssync.planner.estimate import Cost, count_changes, count_new_batches, count_store_changes, estimate_cost
@@ -39,8 +39,8 @@ def test_stores_add_up() -> None:
 @pytest.mark.parametrize("name", ["small", "everything", "new-stores", "refused", "large"])
 def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
     made = builders.SAMPLE_PLANS[name]()
-    waves = [wave for steps in lower(made) for wave in steps.waves]
-    sent = [put.file.size for wave in waves for put in wave if not put.file_id]
+    waves = [wave for steps in plan_steps(made) for wave in steps.waves]
+    sent = [put.file.size for wave in waves for put in wave if not put.existing_id]
     found = estimate_cost(made)
     assert (found.bytes, found.uploads, found.batches) == (sum(sent), len(sent), len(waves))
 

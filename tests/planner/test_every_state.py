@@ -25,7 +25,7 @@ from tests.planner.builders import (
     with_mark,
 )
 from tests.planner.builders import desired_store as store_of
-from vssync.applier.steps import lower
+from vssync.applier.steps import plan_steps
 from vssync.model.marks import KEY, Mark
 from vssync.model.plan import Action, Plan
 from vssync.model.state import Capabilities, Contents, DesiredFile, FileStatus, IngestError, LiveFile
@@ -113,7 +113,7 @@ def test_no_state_loses_the_last_completed_copy_and_every_run_ends(
         planned = replan(file, files, capabilities)
         gap = any(change.gap for change in planned.stores[0].files) and (file.file_id or capabilities.shares_chunks)
         at = files
-        for steps in lower(planned):
+        for steps in plan_steps(planned):
             for after in effects(files, steps, outcome):
                 assert gap or serving(after) or not serving(at), "the last completed copy went"
                 assert others(after) == others(files), "somebody else's file was touched"

@@ -25,7 +25,7 @@ from tests.planner.builders import (
     unmarked,
     without_attributes,
 )
-from vssync.applier.steps import lower
+from vssync.applier.steps import plan_steps
 from vssync.model.marks import MARK, Mark
 from vssync.model.plan import Action, FileChange, Plan
 from vssync.model.state import AUTO, Attributes, Chunking, Contents, DesiredFile, FileStatus, LiveFile, Scalar
@@ -137,7 +137,7 @@ def test_when_nothing_needs_a_person_one_or_two_applies_converge(
     held = {file.id: file for file in live}
     made = planned(wants, live, retry_failed=True)
     for _ in range(2):
-        for steps in lower(made):
+        for steps in plan_steps(made):
             held = applied(held, steps)
         made = planned(wants, tuple(held.values()), retry_failed=True)
     assert made.empty

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from vssync.api.errors import MissingCapability, missing_from_create_error
-from vssync.applier.context import Result, StoreContext, failed
+from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.upload import InFlightBatch, PendingFile, refused_type_result
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError
@@ -23,7 +23,7 @@ _REJECTED = (400, 404, 413, 415, 422)
 
 
 def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _RETRIES) -> list[InFlightBatch]:
-    """The batches in which the files are now; what could not be attached has its result recorded."""
+    """Attaches files and returns the batches they are in; records the result of what could not be attached."""
     if completed := tuple(file for file in files if file.completed):
         remaining = [file for file in files if not file.completed]
         return [_record_accepted(store, InFlightBatch(completed)), *attach(store, remaining, retries)]
@@ -43,7 +43,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _RE
         return _handle_refusal(store, files, error, retries, capabilities)
     except VssyncError as error:  # the journal cannot be written: nothing was sent
         for file in files:
-            _discard(store, file, failed(error))
+            _discard(store, file, result_of_error(error))
         return []
     return [_record_accepted(store, batch)]
 
@@ -56,11 +56,11 @@ def _record_accepted(store: StoreContext, batch: InFlightBatch) -> InFlightBatch
 
 
 def _send(store: StoreContext, files: Sequence[PendingFile], capabilities: Capabilities) -> InFlightBatch:
-    """One request for all files in the best way there is; only one file where each needs its own."""
+    """Sends one request for all files, in the best way there is; only one file where each needs its own."""
     if capabilities.batches and capabilities.batch_files:
         batch_id = store.writes.create_batch(store.id, [file.entry for file in files]).batch.id
         store.run.watcher.on_batch_sent(store.key)
-        # Some services answer with the store's id: then nothing is known of the batch, and its files are looked at.
+        # Some services answer with the store's id: then nothing is known of the batch, and its files are read.
         return InFlightBatch(tuple(files), "" if batch_id == store.id else batch_id)
     if capabilities.batches and capabilities.attribute_updates:
         # Batches whose files share one chunking and a provisional mark; each file's own attributes come after it.
@@ -70,7 +70,7 @@ def _send(store: StoreContext, files: Sequence[PendingFile], capabilities: Capab
         for _, group in groupby(sorted(files, key=chunking), chunking):
             alike = list(group)
             file_ids = [file.file_id for file in alike]
-            store.writes.create_batch_of(store.id, file_ids, alike[0].put.chunking, alike[0].mark.as_provisional())
+            store.writes.create_uniform_batch(store.id, file_ids, alike[0].put.chunking, alike[0].mark.as_provisional())
             store.run.watcher.on_batch_sent(store.key)
         return InFlightBatch(tuple(files))
     (file,) = files
@@ -81,7 +81,7 @@ def _send(store: StoreContext, files: Sequence[PendingFile], capabilities: Capab
 def _handle_refusal(
     store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int, tried: Capabilities
 ) -> list[InFlightBatch]:
-    """Another way, the halves of what cannot go together, or the end of the one that is refused."""
+    """Attaches files in another form or in halves, or settles the one that is refused."""
     missing = missing_from_create_error(error, [file.file_id for file in files])
     try:
         if missing is MissingCapability.BATCHES and not store.client.is_ready(store.id):
@@ -103,7 +103,7 @@ def _handle_refusal(
     for file in files:
         if error.answer.code == "unsupported_file":
             store.run.service.record_type_result(file.put.file.extension, accepted=False)
-        _discard(store, file, failed(error))
+        _discard(store, file, result_of_error(error))
     return []
 
 
@@ -129,7 +129,7 @@ def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], erro
 
 
 def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
-    """Of files refused together, those whose type was not refused alone; the others end here."""
+    """Of files refused together, those whose type was not refused alone; settles the others."""
     accepted = []
     for file in files:
         if store.run.service.is_refused_type(file.put.file.extension):
@@ -140,9 +140,12 @@ def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) ->
 
 
 def _find_attached(
-    store: StoreContext, files: Sequence[PendingFile], lost: ServiceError, retries: int
+    store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int
 ) -> list[InFlightBatch]:
-    """After a lost reply: what is attached goes on, what stays missing for the time of grace is attached again."""
+    """After a lost reply, or where a file is attached already: what is attached goes on, the others are attached again.
+
+    A lost reply may have attached all, so that they get the time of grace to appear.
+    """
     wanted = {file.file_id for file in files}
     capabilities = store.run.capabilities
     one_request = len(files) == 1 or (capabilities.batches and capabilities.batch_files)  # then one file tells of all
@@ -150,11 +153,13 @@ def _find_attached(
     def list_attached() -> set[str]:
         return wanted.intersection(live.id for live in store.client.list_files(store.id))
 
-    def all_attached() -> bool:
+    def are_seen() -> bool:
+        if not isinstance(error, LostReply):
+            return bool(list_attached())
         return store.client.is_attached(store.id, files[0].file_id) if one_request else list_attached() == wanted
 
     try:
-        poll_until(store.run, all_attached, timeout=store.run.settings.grace)
+        poll_until(store.run, are_seen, timeout=store.run.settings.grace)
         attached = list_attached()
     except VssyncError:
         attached, retries = set[str](), 0
@@ -165,23 +170,25 @@ def _find_attached(
         for file in missing:
             store.run.results.record_retry(store.key, file.put.key)
         return batches + attach(store, missing, retries - 1)
-    return batches + _leave_unattached(store, missing, lost)
+    return batches + _leave_unattached(store, missing, error)
 
 
 def _leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: VssyncError) -> list[InFlightBatch]:
-    """Ends files whose uploads stay and are reported: they may be attached, and the next run can use them. No batch."""
+    """Settles files whose uploads stay and are reported: they may be attached, and the next run can use them."""
     for file in files:
-        store.settle(file.put.key, failed(error))
+        store.settle(file.put.key, result_of_error(error))
     return []
 
 
 def _discard(store: StoreContext, file: PendingFile, result: Result) -> None:
-    """Ends a file. Its fresh upload is deleted at once where no other store of this run took it, else after a look."""
-    ledger = store.run.ledger
-    if not file.put.file_id:
-        if ledger.withdraw(file.file_id, file.put.file):
-            with suppress(VssyncError):  # it is tried again at the end
-                store.writes.delete_upload(file.file_id)
-                ledger.record_gone(file.file_id)
-        ledger.schedule_delete(file.file_id, f"upload of {file.put.key} that could not be attached")
+    """Settles a file. Its fresh upload is deleted at once, or at the end where another store of this run took it."""
     store.settle(file.put.key, result)
+    if file.put.existing_id:
+        return
+    ledger = store.run.ledger
+    if ledger.withdraw(file.file_id, file.put.file):
+        with suppress(VssyncError):  # it is tried again at the end
+            store.writes.delete_upload(file.file_id)
+            ledger.record_closed(file.file_id)
+            return
+    ledger.schedule_delete(file.file_id, f"upload of {file.put.key} that could not be attached")

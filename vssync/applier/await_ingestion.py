@@ -1,87 +1,103 @@
-"""Waits for attached files and settles each by its own status: done, retried, or reported in the service's words.
-
-And the steps beside the waves: cancelled batches, attributes in place, copies to wait for, copies to remove.
-"""
+"""Waits for attached files and settles each by its own status: done, tried once more, or failed as the service says."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from vssync.api.errors import MissingCapability, missing_from_update_error
 from vssync.applier.attach import attach
-from vssync.applier.context import DONE, Result, StoreContext, failed, not_completed
-from vssync.applier.steps import BatchStep, Drop, Update, Wait
+from vssync.applier.context import DONE, Result, StoreContext, not_completed, result_of_error
+from vssync.applier.steps import Drop
+from vssync.applier.update import MarkLost, verify_attributes
 from vssync.applier.upload import InFlightBatch, PendingFile
 from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit, wait_until_detached
 from vssync.errors import ServiceError, VssyncError
-from vssync.model.digests import attributes_digest, with_echo
 from vssync.model.marks import Mark, Origin
-from vssync.model.report import Status
-from vssync.model.state import Attributes, FileStatus, LiveFile
+from vssync.model.state import FileStatus, LiveFile
 from vssync.planner.classify import MAX_TRIES, PERMANENT
-
-
-class MarkLost(VssyncError):
-    """A file carries no mark although one was sent, twice."""
 
 
 def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> list[InFlightBatch]:
     """Waits for a batch and settles its files; returns the batches of those that are tried once more."""
-    since = max(batch.sent, store.last_progress)
     try:
-        if batch.batch_id:
-            stuck = not wait_for_batch(store, batch.batch_id, since).status.ended
-            files = store.client.list_batch_files(store.id, batch.batch_id)
-        else:
-            files, stuck = wait_for_files(store, {file.file_id for file in batch.files}, since)
+        files, is_stuck = _wait_for_end(store, batch)
     except VssyncError as error:
         for file in batch.files:
-            store.settle(file.put.key, failed(error))
+            store.settle(file.put.key, result_of_error(error))
         return []
-    if batch.batch_id and batch.files and not files and not stuck:  # taken, and ignored: it ended without any file
+    if batch.batch_id and batch.files and not files and not is_stuck:
+        # The service accepted `files`, and ignored them: the batch ended without any.
         store.run.service.record_missing(MissingCapability.BATCH_FILES)
         return attach(store, batch.files)
-    if not stuck:
+    if not is_stuck:
         store.last_progress = store.client.clock.monotonic()
-    until = wait_limit(store, stuck=stuck)
+    until = wait_limit(store, is_stuck=is_stuck)
     listed = {file.id: file for file in files}
     retries = store.run.pool.map(lambda file: _settle(store, file, listed.get(file.file_id), until), batch.files)
     return attach(store, [file for file in retries if file])
 
 
+def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> tuple[tuple[LiveFile, ...], bool]:
+    """The files of a batch as listed, none where each is to be read by itself; whether it stopped before its end."""
+    since = max(batch.sent, store.last_progress)
+    if not batch.batch_id:
+        return wait_for_files(store, {file.file_id for file in batch.files}, since) or ((), False)
+    has_ended = wait_for_batch(store, batch.batch_id, since).status.ended
+    return store.client.list_batch_files(store.id, batch.batch_id), not has_ended
+
+
 def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until: float) -> PendingFile | None:
-    """Waits for one file until the time `until` and records its end; returns it when it is to be tried once more."""
+    """Waits for one file until the time `until` and records its result; returns it when it is to be tried once more."""
     try:
         live = live if live and live.status.ended else wait_for_file(store, file.file_id, until)
-        completed = live.status is FileStatus.COMPLETED
-        marked = _with_own_attributes(store, file, live) if completed else live
-        is_transient = live.status is FileStatus.FAILED and (live.error is None or live.error.code not in PERMANENT)
-        if marked is None or (is_transient and file.mark.tries < MAX_TRIES):
+        if live.status is FileStatus.COMPLETED:
+            result = _complete(store, file, live)
+        else:
+            result = None if _is_worth_retrying(file, live) else not_completed(live)
+        if result is None:
             return _take_out(store, file)
-        result = _complete(store, file, marked) if completed else not_completed(live)
     except MarkLost as error:
-        # It is taken out while this run knows whose it is, and no more are brought in. Where the old copy was detached
-        # first it stays: unmarked it is still found by those who search.
+        # It is taken out while this run knows that it is ours, and no more are brought in. Where the old copy was
+        # detached first it stays: unmarked it is still found by those who search.
         store.run.service.record_missing(MissingCapability.ATTRIBUTES)
-        if not file.put.gap:
+        if not file.put.before_attach:
             with suppress(VssyncError):
                 store.detach_copy(Drop(file.put.key, file.file_id, file.put.mark.origin is Origin.UPLOADED))
-        result = failed(error)
+        result = result_of_error(error)
     except VssyncError as error:
-        result = failed(error)
+        result = result_of_error(error)
     store.settle(file.put.key, result)
     return None
 
 
-def _with_own_attributes(store: StoreContext, file: PendingFile, live: LiveFile) -> LiveFile | None:
-    """The file with its own attributes, which one attached together with others gets only now.
+def _is_worth_retrying(file: PendingFile, live: LiveFile) -> bool:
+    """Whether ingestion failed, not for good, and there are tries left."""
+    is_transient = live.status is FileStatus.FAILED and (live.error is None or live.error.code not in PERMANENT)
+    return is_transient and file.mark.tries < MAX_TRIES
 
-    None where the service turns out to change no attributes: such a file must be attached by itself.
-    """
-    if not (isinstance(live.mark, Mark) and live.mark.is_provisional):
-        return live
+
+def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result | None:
+    """Checks the mark of a completed file and drops its old copies; None where it must be attached anew, by itself."""
+    put = file.put
+    if isinstance(live.mark, Mark) and live.mark.is_provisional:
+        written = _write_own_attributes(store, file)
+        if written is None:
+            return None
+        live = written
+    store.writes.journal.record_held(file.file_id)
+    verify_attributes(store, live, put.attributes, file.mark)
+    if not put.chunking.auto and live.chunking not in (None, put.chunking):  # another ingestion would bring the same
+        store.run.say_once(
+            f"{store.key}: the service reports other chunking than asked for; `vssync plan` says for how many files"
+        )
+    for drop in put.afterwards:
+        store.detach_copy(drop)
+    return DONE
+
+
+def _write_own_attributes(store: StoreContext, file: PendingFile) -> LiveFile | None:
+    """Writes the attributes of a file that was attached together with others; None where they cannot be changed."""
     try:
         return store.writes.set_attributes(store.id, file.file_id, file.put.attributes, file.mark)
     except ServiceError as error:
@@ -91,125 +107,13 @@ def _with_own_attributes(store: StoreContext, file: PendingFile, live: LiveFile)
         return None
 
 
-def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result:
-    """A store is seen to hold the file: its mark is checked, then its old copies go."""
-    put = file.put
-    store.writes.journal.record_held(file.file_id)
-    record_read_back(store, live, put.attributes, file.mark)
-    if not put.chunking.auto and live.chunking not in (None, put.chunking):  # another ingestion would bring the same
-        store.run.say_once(
-            f"{store.key}: the service reports other chunking than asked for; the next plan counts the files"
-        )
-    if not put.gap:
-        for drop in put.drops:
-            store.detach_copy(drop)
-    return DONE
-
-
 def _take_out(store: StoreContext, file: PendingFile) -> PendingFile:
-    """Detaches a file; what is returned is ready to be attached once more."""
-    if not file.put.file_id:
+    """Detaches a file, and returns it ready to be attached once more."""
+    if not file.put.existing_id:
         store.run.ledger.record_loose(file.file_id, f"upload of {file.put.key} that was to be attached again")
-    store.writes.detach(store.id, file.file_id, ours=file.put.mark.origin is Origin.UPLOADED, file=file.put.file)
+    store.writes.detach(
+        store.id, file.file_id, is_our_upload=file.put.mark.origin is Origin.UPLOADED, file=file.put.file
+    )
     wait_until_detached(store, file.file_id)
     store.run.results.record_retry(store.key, file.put.key)
     return replace(file, completed=False, mark=replace(file.mark, tries=file.mark.tries + 1))
-
-
-def record_read_back(store: StoreContext, live: LiveFile, sent: Attributes, mark: Mark) -> None:
-    """Writes the mark's `echo` when the file's attributes differ from those sent; usually no request.
-
-    A listing that leaves attributes out says nothing: then the file is read by itself. Raises MarkLost where the
-    service keeps no attributes, VssyncError where it keeps the old ones.
-    """
-    if not live.attributes and live.mark is None:
-        live = store.client.get_file(store.id, live.id)
-    if live.mark != mark:
-        live = _resend_attributes(store, live.id, sent, mark)
-    if attributes_digest(live.attributes) != attributes_digest(sent):
-        noted = with_echo(mark, live.attributes, store.ignore)
-        store.writes.set_attributes(store.id, live.id, sent, noted)
-        if noted.echo:
-            store.run.say_once(
-                f"{store.key}: the service reports other attributes than were sent; the next plan counts the files"
-            )
-
-
-def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark: Mark) -> LiveFile:
-    """The file with the mark: some services keep no attributes while attaching, or those of an earlier time."""
-    why = ""
-    try:
-        store.writes.set_attributes(store.id, file_id, sent, mark)
-    except ServiceError as error:
-        if missing_from_update_error(error) is None:
-            raise
-        why = ", and cannot change attributes later"
-    live = store.client.get_file(store.id, file_id)
-    if live.mark == mark:
-        return live
-    if isinstance(live.mark, Mark):
-        raise VssyncError(
-            f"{file_id}: the service accepted new attributes and kept the old ones; set `attribute_updates: false` "
-            "under `service.capabilities`, so that plans allow for it"
-        )
-    raise MarkLost(
-        f"{file_id}: the service lost the mark that was sent along{why}; vssync cannot recognize a file without one; "
-        "`vssync doctor --write` shows what the service keeps"
-    )
-
-
-# Each of the steps beside the waves returns its result, and raises VssyncError where that is the error's.
-
-
-def cancel_batch(store: StoreContext, step: BatchStep) -> Result:
-    """Cancels a batch and waits until nothing in it moves; one that ended meanwhile is fine."""
-    try:
-        store.writes.cancel_batch(store.id, step.key)
-    except ServiceError:
-        if not store.client.get_batch(store.id, step.key).batch.status.ended:
-            raise
-    return await_batch(store, step)
-
-
-def await_batch(store: StoreContext, step: BatchStep) -> Result:
-    """Waits until a batch has ended; its files are looked at by the steps that concern them."""
-    if wait_for_batch(store, step.key).status.ended:
-        return DONE
-    stuck = f"the batch makes no progress; plan again later, or cancel it: vssync cancel {step.key}"
-    return Result(Status.UNKNOWN, stuck)
-
-
-def update_attributes(store: StoreContext, step: Update) -> Result:
-    """Writes all of a file's attributes, and what the service made of them into the mark."""
-    file = store.writes.set_attributes(store.id, step.file_id, step.attributes, step.mark)
-    record_read_back(store, file, step.attributes, step.mark)
-    return DONE
-
-
-def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
-    """Waits for right copies; when one is completed its superseded copies go."""
-    try:
-        files, stuck = wait_for_files(store, {step.file_id for step in steps})
-    except VssyncError:
-        files, stuck = (), False  # each is looked at, and has its own error then
-    listed, until = {file.id: file for file in files}, wait_limit(store, stuck=stuck)
-
-    def wait_for_copy(store: StoreContext, step: Wait) -> Result:
-        file = listed.get(step.file_id)
-        if file is None or not file.status.ended:
-            file = wait_for_file(store, step.file_id, until)
-        if file.status is not FileStatus.COMPLETED:
-            return not_completed(file)
-        for drop in step.drops:
-            store.detach_copy(drop)
-        return DONE
-
-    store.for_each(steps, wait_for_copy)
-
-
-def remove_copy(store: StoreContext, step: Drop) -> Result:
-    """Detaches a copy; where another copy of its key is kept, only after reading that one as completed."""
-    if step.kept_id and store.client.get_file(store.id, step.kept_id).status is not FileStatus.COMPLETED:
-        return Result(Status.SKIPPED, f"the copy to keep, {step.kept_id}, is not completed; plan again")
-    store.detach_copy(step)
-    return DONE

@@ -20,37 +20,36 @@ from vssync.model.report import Outcome, Status
 from vssync.model.state import Capabilities, FileStatus, LiveFile
 from vssync.threads import Pool
 
-_REFUSALS = 8  # of a file type, none of which was accepted, until it is given up for a run
+_MAX_REFUSALS = 8  # of a file type that was never accepted; then a run sends no more files of it
 
-
-Step = TypeVar("Step", BatchStep, Update, Wait, Drop)
+KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
 
 
 @dataclass(frozen=True, slots=True)
 class StoreWorkload:
     """What a run has to do in a store: bytes of files to upload, batches to create, changes in all."""
 
-    store: str
+    store_key: str
     size: int
     batches: int
     changes: int
 
 
 class Watcher:
-    """Told of progress; override what you want. Thread-safe and quick. `store` is always the key in the manifest."""
+    """Told of progress; override what you want. Thread-safe and quick."""
 
     __slots__ = ()
 
     def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
         """What there is to do; `throttled_for` gives the seconds the service wants to be left alone from now on."""
 
-    def on_uploaded(self, store: str, size: int) -> None:
-        """One more file of `size` bytes was uploaded."""
+    def on_upload_ready(self, store_key: str, size: int) -> None:
+        """One more file of `size` bytes has its upload: made now, or left by an earlier run."""
 
-    def on_batch_sent(self, store: str) -> None:
+    def on_batch_sent(self, store_key: str) -> None:
         """The service accepted one more batch."""
 
-    def on_settled(self, store: str, count: int) -> None:
+    def on_settled(self, store_key: str, count: int) -> None:
         """`count` more changes came to an end, good or bad."""
 
     def on_cleanup(self, uploads: int) -> None:
@@ -62,8 +61,11 @@ class Watcher:
     def on_message(self, text: str) -> None:
         """Something worth a line."""
 
-    def on_ending(self) -> bool:
-        """The run is ending and must not be interrupted any more; True stops waiting for requests in flight."""
+    def on_ending(self) -> None:
+        """The run is ending and must not be interrupted any more."""
+
+    def may_stop_waiting(self) -> bool:
+        """Asked again and again while requests are in flight at the end of an interrupted run."""
         return False
 
 
@@ -73,9 +75,9 @@ class RunSettings:
 
     root: Path = Path()
     capabilities: Capabilities = field(default_factory=Capabilities)
-    declared: frozenset[str] = frozenset()  # ids and names of the manifest's stores, some of which carry no mark
+    declared_stores: frozenset[str] = frozenset()  # ids and names of the manifest's stores, some of which carry no mark
     fail_fast: bool = False
-    first_pause: float = 0.5  # between two looks, unless the service gives a hint; it doubles up to the longest
+    first_pause: float = 0.5  # between two polls, unless the service gives a hint; it doubles up to the longest
     longest_pause: float = 10.0
     deadline: float = 600.0  # without progress until a file or batch is given up for this run
     grace: float = 120.0  # a new object may stay invisible
@@ -99,8 +101,8 @@ DONE = Result(Status.DONE)
 _CUT_SHORT = Result(Status.UNKNOWN, "started, and the end was not seen; plan again")
 
 
-def failed(error: VssyncError) -> Result:
-    """The result of an error: unknown when the reply was lost."""
+def result_of_error(error: VssyncError) -> Result:
+    """What an error means for a change: it failed, or nobody knows when the reply was lost."""
     status = Status.UNKNOWN if isinstance(error, LostReply) else Status.FAILED
     answer = getattr(error, "answer", None)
     return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
@@ -126,7 +128,7 @@ class _ChangeRecord:
 
 
 class Results:
-    """Thread-safe; addressed by store key and file key ("" for the store itself, a batch's id for a batch)."""
+    """Thread-safe. A change is found by its store's key and its own: a file's key, a batch's id, "" for the store."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -134,32 +136,32 @@ class Results:
         self._records: dict[tuple[str, str], _ChangeRecord] = {}
         self.any_failed = False  # so far
 
-    def record_start(self, store: str, key: str) -> None:
+    def record_start(self, store_key: str, key: str) -> None:
         """Requests for a change may be under way; only the first of several calls counts."""
         with self._lock:
-            self._records.setdefault((store, key), _ChangeRecord(self._now(), attempts=1))
+            self._records.setdefault((store_key, key), _ChangeRecord(self._now(), attempts=1))
 
-    def record_retry(self, store: str, key: str) -> None:
+    def record_retry(self, store_key: str, key: str) -> None:
         """A change is tried once more."""
         with self._lock:
-            self._records[store, key].attempts += 1
+            self._records[store_key, key].attempts += 1
 
-    def record_result(self, store: str, key: str, result: Result) -> None:
+    def record_result(self, store_key: str, key: str, result: Result) -> None:
         """A change ended; the worst of several results stays."""
         with self._lock:
-            record = self._records.setdefault((store, key), _ChangeRecord(self._now(), attempts=0))
+            record = self._records.setdefault((store_key, key), _ChangeRecord(self._now(), attempts=0))
             record.ended = self._now()
             if record.attempts:
                 record.attempts = max(record.attempts, result.attempts)
             record.result = min(record.result or result, result, key=lambda either: _WORST_FIRST.index(either.status))
             self.any_failed |= record.result.status is Status.FAILED
 
-    def all_done(self, store: str, uploaded_keys: Collection[str]) -> bool:
-        """Whether everything tried so far in a store was done, and these of its files were tried."""
+    def all_done(self, store_key: str, put_keys: Collection[str]) -> bool:
+        """Whether everything tried so far in a store was done, and the files with these keys were tried."""
         with self._lock:
-            of_store = {file: record.result for (key, file), record in self._records.items() if key == store}
+            of_store = {key: record.result for (of, key), record in self._records.items() if of == store_key}
         is_done = all(result.status is Status.DONE for result in of_store.values() if result)
-        return is_done and of_store.keys() >= set(uploaded_keys)
+        return is_done and of_store.keys() >= set(put_keys)
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
         """One outcome for every change of the plan; what has no result was not tried."""
@@ -170,30 +172,32 @@ class Results:
             outcomes += [self._outcome(store.key, file.key, file) for file in store.files]
         return tuple(outcomes)
 
-    def _outcome(self, store: str, key: str, change: StoreChange | BatchChange | FileChange) -> Outcome:
+    def _outcome(self, store_key: str, key: str, change: StoreChange | BatchChange | FileChange) -> Outcome:
         action = change.action
         if action is Action.REFUSE:
-            return Outcome(store, key, action, Status.FAILED, change.detail or "needs attention")
-        record = self._records.get((store, key))
+            return Outcome(store_key, key, action, Status.FAILED, change.detail or "needs attention")
+        record = self._records.get((store_key, key))
         if record is None:
-            return Outcome(store, key, action, Status.SKIPPED, "not tried")
+            return Outcome(store_key, key, action, Status.SKIPPED, "not tried")
         result = record.result or _CUT_SHORT
         seconds = (self._now() if record.ended is None else record.ended) - record.started
-        return Outcome(store, key, action, result.status, result.detail, result.request_id, record.attempts, seconds)
+        return Outcome(
+            store_key, key, action, result.status, result.detail, result.request_id, record.attempts, seconds
+        )
 
 
 class ServiceRecord:
     """What a run learns of the service: capabilities it lacks, file types it refuses. Thread-safe."""
 
     def __init__(self, capabilities: Capabilities) -> None:
-        self.capabilities = capabilities  # as stated, and less what the service refuses
+        self.capabilities = capabilities  # as stated, without those that the service turned out to lack
         self._lock = threading.Lock()
         self._accepted: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._notices: set[str] = set()
 
     def record_missing(self, capability: MissingCapability) -> None:
-        """The service refused it: the run does without from now on."""
+        """The service lacks it: from now on the run does without."""
         with self._lock:
             self.capabilities = replace(self.capabilities, **{capability.value: False})
 
@@ -208,7 +212,7 @@ class ServiceRecord:
         Services also judge contents, so a few refusals, or any among files that were accepted, do not prove it.
         """
         with self._lock:
-            return self._refused[extension] >= _REFUSALS and not self._accepted[extension]
+            return self._refused[extension] >= _MAX_REFUSALS and not self._accepted[extension]
 
     def add_notice(self, text: str) -> bool:
         """Whether this notice is new."""
@@ -261,7 +265,7 @@ class StoreContext:
     run: ApplyRun
     key: str
     id: str
-    ignore: tuple[str, ...] = ()
+    ignored_attributes: tuple[str, ...] = ()
     last_progress: float = 0.0  # monotonic second at which files of the store last came to an end
 
     @property
@@ -277,22 +281,22 @@ class StoreContext:
         self.run.results.record_result(self.key, key, result)
         self.run.watcher.on_settled(self.key, 1)
 
-    def for_each(self, steps: Iterable[Step], take: Callable[[StoreContext, Step], Result]) -> None:
-        """Takes steps by the run's threads, each to its result; none once the run is to end."""
+    def for_each(self, steps: Iterable[KeyedStep], take: Callable[[StoreContext, KeyedStep], Result]) -> None:
+        """Takes the steps in parallel and records the result of each. Once the run is to end, no step is begun."""
 
-        def settle_one(step: Step) -> None:
+        def settle_one(step: KeyedStep) -> None:
             if self.run.stopping:
                 return
             self.run.results.record_start(self.key, step.key)
             try:
                 self.settle(step.key, take(self, step))
             except VssyncError as error:
-                self.settle(step.key, failed(error))
+                self.settle(step.key, result_of_error(error))
 
         self.run.pool.map(settle_one, steps)
 
     def detach_copy(self, drop: Drop) -> None:
         """Takes one copy out of the store; its upload is deleted later when it is ours."""
-        self.writes.detach(self.id, drop.file_id, ours=drop.uploaded)
-        if drop.uploaded:
+        self.writes.detach(self.id, drop.file_id, is_our_upload=drop.is_our_upload)
+        if drop.is_our_upload:
             self.run.ledger.schedule_delete(drop.file_id, f"replaced or removed copy of {drop.key}", self.id)

@@ -1,4 +1,7 @@
-"""Deletes the uploads that nothing needs any more, after one complete look at every store that could hold them."""
+"""Deletes the uploads that a run no longer needs, after a complete listing of every store that may hold them.
+
+Deleting a File takes it out of all its stores, so when a listing fails it stays.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,8 @@ from vssync.threads import Pool
 _LATE = 60.0  # seconds a detached file may still be listed
 
 
-# Deletes the uploads that a run no longer needs: those that a complete listing of every store of this manifest's name,
-# under all its environments, lacks. Deleting a File takes it out of all its stores, so when a listing fails it stays.
-
-
 def delete_unused_uploads(run: ApplyRun, owner: str) -> None:
-    """Deletes what may go; what another store holds is in use. The ledger says of the rest why it is still there."""
+    """Deletes what no store holds. What a store holds is in use, and the ledger explains what else is still there."""
     deletes = run.ledger.pending_deletes()
     if not deletes:
         return
@@ -32,27 +31,27 @@ def delete_unused_uploads(run: ApplyRun, owner: str) -> None:
     try:
         held = poll_until(
             run,
-            lambda: held_file_ids(run.client, run.pool, owner, run.settings.declared),
+            lambda: stores_by_file_id(run.client, run.pool, owner, run.settings.declared_stores),
             lambda held: not still_listed(held),
             frozenset,
             timeout=_LATE,
         )
     except VssyncError as error:
         for file_id, entry in deletes.items():
-            run.ledger.schedule_delete(file_id, f"{entry.why}; kept, because {error}")
+            run.ledger.explain(file_id, f"{entry.why}; kept, because {error}")
         return
     for file_id in still_listed(held):
-        run.ledger.schedule_delete(file_id, f"{deletes.pop(file_id).why}; its store still lists it")
+        run.ledger.explain(file_id, f"{deletes.pop(file_id).why}; its store still lists it")
     unheld = {file_id: entry for file_id, entry in deletes.items() if file_id not in held}
     for file_id in deletes.keys() - unheld.keys():
-        run.ledger.record_gone(file_id)
+        run.ledger.record_closed(file_id)
 
     def delete(file_id: str) -> None:
         try:
             run.writes.delete_upload(file_id)
-            run.ledger.record_gone(file_id)
+            run.ledger.record_closed(file_id)
         except VssyncError as error:
-            run.ledger.schedule_delete(file_id, f"{unheld[file_id].why}; {error}")
+            run.ledger.explain(file_id, f"{unheld[file_id].why}; {error}")
         finally:
             run.watcher.on_upload_deleted()
 
@@ -65,16 +64,18 @@ def declared_stores(desired: Desired) -> frozenset[str]:
     return frozenset(store.id or store.name for store in desired.stores)
 
 
-def held_file_ids(client: Client, pool: Pool, owner: str, declared: Collection[str]) -> Mapping[str, frozenset[str]]:
-    """By File id, the stores that list it, of this manifest's name or declared by it. Raises ServiceError."""
+def stores_by_file_id(
+    client: Client, pool: Pool, owner: str, declared: Collection[str]
+) -> Mapping[str, frozenset[str]]:
+    """Lists every store of this manifest's name, or declared by it. Raises ServiceError."""
 
-    def is_ours(store: LiveStore) -> bool:
+    def may_hold_uploads(live: LiveStore) -> bool:
         """Marks of all environments of a name count; so does one that cannot be read, to be safe."""
-        mark, name = store.mark, owner.partition("/")[0]
+        mark, name = live.mark, owner.partition("/")[0]
         has_same_name = mark.owner.partition("/")[0] == name if isinstance(mark, StoreMark) else mark is not None
-        return store.id in declared or store.name in declared or has_same_name
+        return live.id in declared or live.name in declared or has_same_name
 
-    stores = list(filter(is_ours, client.list_stores()))
+    stores = list(filter(may_hold_uploads, client.list_stores()))
     listings = pool.map(lambda store: client.list_files(store.id, store.counts.total), stores)
     held: dict[str, frozenset[str]] = {}
     for store, files in zip(stores, listings, strict=True):

@@ -20,19 +20,19 @@ class UploadState(Enum):
     SPARE = auto()  # an earlier run made it and no store holds it: taken instead of sending the same bytes again
     LOOSE = auto()  # this run made or took it, and has not attached it yet
     ATTACHED = auto()  # a store holds it, as far as this run knows
-    TRASH = auto()  # nothing should hold it any more: deleted at the end of the run, after a look at every store
-    GONE = auto()  # deleted, or no concern of this run any more
+    TRASH = auto()  # nothing should hold it any more: deleted at the end of the run, after a listing of every store
+    CLOSED = auto()  # deleted, or in use: no concern of this run any more
 
 
 _NEXT = {
-    UploadState.SPARE: {UploadState.LOOSE, UploadState.ATTACHED, UploadState.TRASH, UploadState.GONE},
-    UploadState.LOOSE: {UploadState.ATTACHED, UploadState.TRASH, UploadState.GONE},
-    UploadState.ATTACHED: {UploadState.LOOSE, UploadState.TRASH, UploadState.GONE},
-    # Another store may still attach it: whether one did is found out by the look before it is deleted.
-    UploadState.TRASH: {UploadState.TRASH, UploadState.GONE},
-    UploadState.GONE: set[UploadState](),
+    UploadState.SPARE: {UploadState.LOOSE, UploadState.ATTACHED, UploadState.TRASH, UploadState.CLOSED},
+    UploadState.LOOSE: {UploadState.ATTACHED, UploadState.TRASH, UploadState.CLOSED},
+    UploadState.ATTACHED: {UploadState.LOOSE, UploadState.TRASH, UploadState.CLOSED},
+    # Another store may still attach it: whether one did, the listing before its deletion shows.
+    UploadState.TRASH: {UploadState.TRASH, UploadState.CLOSED},
+    UploadState.CLOSED: set[UploadState](),
 }
-_LEFT = (UploadState.TRASH, UploadState.LOOSE, UploadState.SPARE)  # what a report names, in its order
+_REPORTED = (UploadState.TRASH, UploadState.LOOSE, UploadState.SPARE)  # what a report names, in its order
 
 
 @dataclass(slots=True)
@@ -55,23 +55,23 @@ class UploadLedger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._owner_name = ""
+        self._manifest_name = ""
         self._entries: dict[str, LedgerEntry] = {}
         self._spares: dict[UploadIdentity, list[str]] = {}
-        self._turns: dict[UploadIdentity, threading.Lock] = {}
+        self._send_locks: dict[UploadIdentity, threading.Lock] = {}
         self._offers: dict[UploadIdentity, list[str]] = {}
         self._suspects: list[Orphan] = []
 
     def open(self, owner: str, spares: Iterable[UnattachedUpload], shared: Iterable[UploadIdentity]) -> None:
         """`spares` are unheld uploads of earlier runs, `shared` what this run wants uploaded more than once."""
-        self._owner_name = owner.split("/", maxsplit=1)[0]
+        self._manifest_name = owner.split("/", maxsplit=1)[0]
         for upload in spares:
             taken_out = "upload that an earlier run took out of its store"
             why = f"upload of {upload.name}, of an earlier run" if upload.name else taken_out
             self._entries[upload.file_id] = LedgerEntry(UploadState.SPARE, why)
             self._spares.setdefault((upload.sha256, upload.name), []).append(upload.file_id)
-        self._turns = {identity: threading.Lock() for identity in shared}
-        self._offers = {identity: [] for identity in self._turns}
+        self._send_locks = {identity: threading.Lock() for identity in shared}
+        self._offers = {identity: [] for identity in self._send_locks}
 
     def obtain(
         self, store_id: str, file: DesiredFile, why: str, is_usable: Callable[[str], bool], send: Callable[[], str]
@@ -81,21 +81,21 @@ class UploadLedger:
         A spare is taken when it is still usable. Of a shared identity one thread sends while the others wait.
         """
         identity = upload_identity(file)
-        with self._turns.get(identity, nullcontext()):
+        with self._send_locks.get(identity, nullcontext()):
             with self._lock:
                 for file_id in self._offers.get(identity, ()):
                     stores = self._entries[file_id].stores
                     if store_id not in stores:
                         stores.add(store_id)  # whoever withdraws it meanwhile is told that this store took it
                         return file_id
-            spares = self._spares.get(identity, [])  # of one thread at a time: it is wanted once, or has turns
+            spares = self._spares.get(identity, [])  # one thread uses them: no other wants this identity, or it waits
             while spares and not is_usable(spares[0]):
-                self.record_gone(spares.pop(0))
+                self.record_closed(spares.pop(0))
             file_id = spares.pop(0) if spares else send()
             self.record_loose(file_id, why)
             with self._lock:
                 self._entries[file_id].stores.add(store_id)
-                if identity in self._turns:
+                if identity in self._send_locks:
                     self._offers[identity].append(file_id)
             return file_id
 
@@ -120,9 +120,14 @@ class UploadLedger:
         """An upload of ours that nothing should hold any more; it is deleted at the end of the run."""
         self._move(file_id, UploadState.TRASH, why, detached_from)
 
-    def record_gone(self, file_id: str) -> None:
+    def explain(self, file_id: str, why: str) -> None:
+        """Says why an upload whose deletion was scheduled is still there."""
+        with self._lock:
+            self._entries[file_id].why = why
+
+    def record_closed(self, file_id: str) -> None:
         """It is deleted, or a store turned out to hold it."""
-        self._move(file_id, UploadState.GONE)
+        self._move(file_id, UploadState.CLOSED)
 
     def record_suspect(self, detail: str) -> None:
         """An upload without a known id: its reply was lost, so that it may exist."""
@@ -136,7 +141,7 @@ class UploadLedger:
 
     def is_proven_by_name(self, file: DesiredFile) -> bool:
         """Whether a file's upload name says whose it is and what it holds, so that no other File has it."""
-        return upload_digest(self._owner_name, file.sha256) in file.filename
+        return upload_digest(self._manifest_name, file.sha256) in file.filename
 
     def pending_deletes(self) -> dict[str, LedgerEntry]:
         """What should go, by File id."""
@@ -149,7 +154,7 @@ class UploadLedger:
         with self._lock:
             by_state = [
                 Orphan(file_id, entry.why)
-                for state in _LEFT
+                for state in _REPORTED
                 for file_id, entry in self._entries.items()
                 if entry.state is state
             ]

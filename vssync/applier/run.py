@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import Counter, deque
 
 from vssync.api.rate_limit import Interrupted
-from vssync.applier import await_ingestion
+from vssync.applier import update
 from vssync.applier.attach import attach
-from vssync.applier.context import DONE, ApplyRun, StoreContext, StoreWorkload, failed
-from vssync.applier.delete import delete_unused_uploads, held_file_ids
+from vssync.applier.await_ingestion import wait_and_settle
+from vssync.applier.context import DONE, ApplyRun, StoreContext, StoreWorkload, result_of_error
+from vssync.applier.delete import delete_unused_uploads, stores_by_file_id
 from vssync.applier.ledger import upload_identity
-from vssync.applier.steps import StoreSteps, lower
-from vssync.applier.stores import BatchNote, delete_store, set_up_store
+from vssync.applier.steps import StoreSteps, plan_steps
+from vssync.applier.stores import UnfinishedBatchRecord, delete_store, set_up_store
 from vssync.applier.upload import InFlightBatch, upload_pending
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
@@ -22,8 +23,8 @@ from vssync.model.plan import Plan
 from vssync.model.report import Report
 
 _STORES = 4  # at once
-# Seconds that what is in flight gets when a run is interrupted, and how often that is looked at.
-INTERRUPT_GRACE, INTERRUPT_LOOKS = 2.0, 40
+# Seconds that requests in flight get when a run is interrupted, and polls in that time.
+_INTERRUPT_GRACE, _INTERRUPT_POLLS = 2.0, 40
 
 
 def apply_steps(run: ApplyRun, plan: Plan) -> Report:
@@ -33,14 +34,14 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     of the service are in the report.
     """
     started = run.client.clock.monotonic()
-    stores = lower(plan)
+    stores = plan_steps(plan)
     _begin(run, plan.owner, stores)
     store_ids: dict[str, str] = {}
     interrupted = False
     try:
         # After a signal or a bug what is in flight ends, nothing begins, and nobody waits for a slow answer.
         run.pool.run_side_by_side(
-            lambda steps: _apply_store(run, steps, store_ids),
+            lambda store_steps: _apply_store(run, store_steps, store_ids),
             stores,
             limit=_STORES,
             on_error=run.client.clock.interrupt,
@@ -67,24 +68,25 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
 
 
 def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
-    """Enters what need not be uploaded: what earlier runs left unattached, and what this one wants more than once."""
+    """Opens the ledger, with what earlier runs left unattached and what this one wants twice; announces the work."""
     journal = run.writes.journal
     spares = journal.past.unattached
     if spares:
-        held = held_file_ids(run.client, run.pool, owner, run.settings.declared)
+        held = stores_by_file_id(run.client, run.pool, owner, run.settings.declared_stores)
         journal.forget(held)
         spares = tuple(upload for upload in spares if upload.file_id not in held)
-    wanted = Counter(upload_identity(put.file) for steps in stores for put in steps.puts if not put.file_id)
+    puts = [put for store_steps in stores for put in store_steps.puts]
+    wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(owner, spares, [identity for identity, times in wanted.items() if times > 1])
     journal.begin()
     workloads = [
         StoreWorkload(
-            steps.key,
-            size=sum(put.file.size for put in steps.puts if not put.file_id),
-            batches=0 if run.capabilities.one_by_one else len(steps.waves),
-            changes=steps.changes,
+            store_steps.key,
+            size=sum(put.file.size for put in store_steps.puts if not put.existing_id),
+            batches=0 if run.capabilities.one_by_one else len(store_steps.waves),
+            changes=store_steps.step_count,
         )
-        for steps in stores
+        for store_steps in stores
     ]
     run.watcher.on_start(workloads, lambda: run.client.sender.limits.pause_seconds)
 
@@ -92,59 +94,62 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
 def _wait_for_requests_in_flight(run: ApplyRun) -> None:
     """Gives what is in flight a moment to end, unless a second signal comes; an upload that did not end may exist."""
     run.client.clock.interrupt()
+    run.watcher.on_ending()
     journal = run.writes.journal
-    for _ in range(INTERRUPT_LOOKS):
-        if run.watcher.on_ending() or not journal.wait_until_idle(INTERRUPT_GRACE / INTERRUPT_LOOKS):
+    remaining = journal.wait_until_idle(0)
+    for _ in range(_INTERRUPT_POLLS):
+        if run.watcher.may_stop_waiting() or not remaining:
             break
-    for write in journal.wait_until_idle(0):
+        remaining = journal.wait_until_idle(_INTERRUPT_GRACE / _INTERRUPT_POLLS)
+    for write in remaining:
         if write.operation is Operation.UPLOAD:
             upload = f"upload of {write.name}, {write.size} bytes"
             run.ledger.record_suspect(f"{upload}: under way when the run was interrupted")
 
 
-def _apply_store(run: ApplyRun, steps: StoreSteps, store_ids: dict[str, str]) -> None:
+def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, str]) -> None:
     """One store, from set-up to tear-down; when it cannot be set up, its files are not tried."""
     if run.stopping:
         return
-    if steps.setup or steps.teardown:
-        run.results.record_start(steps.key, "")
+    if store_steps.setup or store_steps.teardown:
+        run.results.record_start(store_steps.key, "")
     try:
-        store_id = set_up_store(run, steps)
+        store_id = set_up_store(run, store_steps)
     except VssyncError as error:
-        run.results.record_result(steps.key, "", failed(error))
+        run.results.record_result(store_steps.key, "", result_of_error(error))
         return
-    if steps.setup:
-        run.results.record_result(steps.key, "", DONE)
-    store_ids[steps.key] = store_id
-    store = StoreContext(run, steps.key, store_id, steps.ignore)
-    store.for_each(steps.cancels, await_ingestion.cancel_batch)
-    _run_waves(store, steps)
-    store.for_each(steps.updates, await_ingestion.update_attributes)
-    store.for_each(steps.awaited, await_ingestion.await_batch)
-    if steps.waits and not run.stopping:
-        await_ingestion.wait_for_copies(store, steps.waits)
-    store.for_each(steps.removes, await_ingestion.remove_copy)
-    if steps.teardown:
-        run.results.record_result(steps.key, "", delete_store(run, steps))
+    if store_steps.setup:
+        run.results.record_result(store_steps.key, "", DONE)
+    store_ids[store_steps.key] = store_id
+    store = StoreContext(run, store_steps.key, store_id, store_steps.ignored_attributes)
+    store.for_each(store_steps.cancels, update.cancel_batch)
+    _run_waves(store, store_steps)
+    store.for_each(store_steps.updates, update.update_attributes)
+    store.for_each(store_steps.awaited, update.await_batch)
+    if store_steps.waits and not run.stopping:
+        update.wait_for_copies(store, store_steps.waits)
+    store.for_each(store_steps.removes, update.remove_copy)
+    if store_steps.teardown:
+        run.results.record_result(store_steps.key, "", delete_store(run, store_steps))
 
 
-def _run_waves(store: StoreContext, steps: StoreSteps) -> None:
+def _run_waves(store: StoreContext, store_steps: StoreSteps) -> None:
     """All waves of a store, at most `in_flight` batches at once."""
     in_flight: deque[InFlightBatch] = deque()
-    note = BatchNote(store, is_external=steps.settings is None or steps.settings.external)
+    unfinished = UnfinishedBatchRecord(store, is_external=store_steps.settings is None or store_steps.settings.external)
 
     def settle_oldest() -> None:
-        in_flight.extend(await_ingestion.wait_and_settle(store, in_flight.popleft()))
-        note.update(in_flight)
+        in_flight.extend(wait_and_settle(store, in_flight.popleft()))
+        unfinished.update(in_flight)
 
-    for wave in steps.waves:
+    for wave in store_steps.waves:
         if store.run.stopping or not store.run.capabilities.attributes:
             break
-        while len(in_flight) >= steps.in_flight:
+        while len(in_flight) >= store_steps.in_flight:
             settle_oldest()
         uploaded = store.run.pool.map(lambda put: upload_pending(store, put), wave)
         in_flight.extend(attach(store, [pending for pending in uploaded if pending]))
-        note.update(in_flight)
+        unfinished.update(in_flight)
     while in_flight:
         settle_oldest()
-    note.clear()
+    unfinished.clear()

@@ -1,6 +1,6 @@
-"""What steps there are, in which order those of a store are taken, and which a plan's changes come to.
+"""The steps a plan comes to, and the order in which those of a store are taken.
 
-It makes no decisions; the plan did, and knows why.
+Nothing is decided here: the plan did that, and knows why.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from vssync.planner.batches import partition
 class Drop:
     """A copy to detach. `kept_id` must be read as completed first, where there is one.
 
-    The File is deleted at the end of the run only when `uploaded`: the mark says that it is our upload.
+    The File is deleted at the end of the run only when its mark says that it is our upload.
     """
 
     key: str
     file_id: str
-    uploaded: bool
+    is_our_upload: bool
     kept_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A file to bring into a store: upload (or take `file_id`), attach, wait until completed, then drop the old copies.
+    """A file to bring into a store: upload (or take `existing_id`), attach, wait until completed.
 
-    `attributes` is the whole map to send beside the mark. With `gap` the drops come before the attach. `unfinished`:
-    the File was attached and not completed when planned; if it is completed by now, it is left as it is.
+    Old copies are dropped before it is attached, or after it was read as completed. `attributes` is the whole map to
+    send beside the mark. `unfinished`: the File was attached and not completed when planned; if it is completed by now,
+    it is left as it is.
     """
 
     key: str
@@ -42,9 +43,9 @@ class Put:
     attributes: Attributes
     mark: Mark
     chunking: Chunking
-    file_id: str = ""
-    drops: tuple[Drop, ...] = ()
-    gap: bool = False
+    existing_id: str = ""
+    before_attach: tuple[Drop, ...] = ()
+    afterwards: tuple[Drop, ...] = ()
     unfinished: bool = False
 
 
@@ -78,20 +79,20 @@ class BatchStep:
 class StoreSteps:
     """All steps of one store; from `setup` on in the order in which they are taken.
 
-    `store_id` is empty until the store is created. `ignore` names attributes that others own: `Put` and `Update` carry
-    them along, marks leave them out. When `setup` replaces the store, `store_id` is the old one.
+    `store_id` is empty until the store is created. `ignored_attributes` are those that others own: `Put` and `Update`
+    carry them along, marks leave them out. When `setup` replaces the store, `store_id` is the old one.
     """
 
     key: str
     store_id: str
     in_flight: int
-    ignore: tuple[str, ...] = ()
+    ignored_attributes: tuple[str, ...] = ()
     settings: StoreSettings | None = None
     setup: StoreChange | None = None  # the store must exist before anything is put into it
     cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
     waves: tuple[tuple[Put, ...], ...] = ()  # the new copies of each batch, in key order; their old ones go afterwards
     updates: tuple[Update, ...] = ()  # attributes in place; independent of the waves
-    awaited: tuple[BatchStep, ...] = ()  # batches under way end before their files are looked at or removed
+    awaited: tuple[BatchStep, ...] = ()  # batches under way end before their files are read or removed
     waits: tuple[Wait, ...] = ()  # right copies still being ingested; their superseded copies go afterwards
     removes: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
     teardown: StoreChange | None = None  # a store goes when nothing of it is wanted
@@ -102,8 +103,8 @@ class StoreSteps:
         return tuple(put for wave in self.waves for put in wave)
 
     @property
-    def changes(self) -> int:
-        """How many changes there are beside the store's own."""
+    def step_count(self) -> int:
+        """How many steps there are beside the store's own."""
         others = (self.cancels, self.updates, self.awaited, self.waits, self.removes)
         return len(self.puts) + sum(map(len, others))
 
@@ -114,49 +115,49 @@ _SETUP = (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.ADOPT)
 _TEARDOWN = (Action.DELETE, Action.REPLACE)
 
 
-def lower(plan: Plan) -> tuple[StoreSteps, ...]:
+def plan_steps(plan: Plan) -> tuple[StoreSteps, ...]:
     """The steps of every store that has any, in the plan's order."""
-    stores = (_lower_store(plan.owner, store) for store in plan.stores)
-    return tuple(steps for steps in stores if steps.setup or steps.teardown or steps.changes)
+    all_steps = (_plan_store_steps(plan.owner, store_plan) for store_plan in plan.stores)
+    return tuple(steps for steps in all_steps if steps.setup or steps.teardown or steps.step_count)
 
 
-def _lower_store(owner: str, store: StorePlan) -> StoreSteps:
-    change = store.change
-    steps = [step for file in store.files for step in _lower_file(owner, store, file)]
+def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
+    change = store_plan.change
+    steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, store_plan, file_change)]
     puts = [step for step in steps if isinstance(step, Put)]
     return StoreSteps(
-        key=store.key,
-        store_id=store.id,
-        in_flight=store.batch.in_flight,
-        ignore=_ignore(store),
+        key=store_plan.key,
+        store_id=store_plan.id,
+        in_flight=store_plan.batch.in_flight,
+        ignored_attributes=_ignored_attributes(store_plan),
         setup=change if change and change.action in _SETUP else None,
-        settings=store.desired,
-        cancels=tuple(BatchStep(batch.id) for batch in store.batches if batch.action is Action.CANCEL),
-        waves=partition(puts, store.batch.size),
+        settings=store_plan.desired,
+        cancels=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.CANCEL),
+        waves=partition(puts, store_plan.batch.size),
         updates=tuple(step for step in steps if isinstance(step, Update)),
         waits=tuple(step for step in steps if isinstance(step, Wait)),
-        awaited=tuple(BatchStep(batch.id) for batch in store.batches if batch.action is Action.AWAIT),
+        awaited=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
         removes=tuple(step for step in steps if isinstance(step, Drop)),
         teardown=change if change and change.action in _TEARDOWN else None,
     )
 
 
-def _ignore(store: StorePlan) -> tuple[str, ...]:
-    return store.desired.ignore_attributes if store.desired else ()
+def _ignored_attributes(store_plan: StorePlan) -> tuple[str, ...]:
+    return store_plan.desired.ignore_attributes if store_plan.desired else ()
 
 
-def _lower_file(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
+def _plan_file_steps(owner: str, store_plan: StorePlan, change: FileChange) -> Iterator[Step]:
     """A drop that is not part of a put or wait removes a copy once the copy to keep, if any, was read as completed."""
     kept_id = change.keep.id if change.keep else ""
     match change.action:
         case Action.CREATE | Action.REPLACE:
-            yield from _put(owner, store, change)
+            yield _put(owner, store_plan, change)
         case Action.UPDATE | Action.ADOPT:
-            yield _update(owner, store, change)
+            yield _update(owner, store_plan, change)
             yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
         case Action.AWAIT:
             if change.fields:
-                yield _update(owner, store, change)
+                yield _update(owner, store_plan, change)
             yield Wait(change.key, kept_id, tuple(_drop(owner, change.key, copy) for copy in change.drop))
         case Action.DELETE:
             yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
@@ -168,42 +169,39 @@ def _lower_file(owner: str, store: StorePlan, change: FileChange) -> Iterator[St
             assert_never(change.action)
 
 
-def _put(owner: str, store: StorePlan, change: FileChange) -> Iterator[Step]:
+def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     """A File attaches once per store, so its own old copy is detached first; the others stay searchable meanwhile.
 
     A File that is attached again keeps the origin and content of its old mark.
     """
     file = _desired(change)
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
-    mark = mark_for(owner, file, _ignore(store), origin=origin, tries=change.tries)
+    mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin, tries=change.tries)
     old = next((copy.mark for copy in change.drop if copy.id == change.reuse), None)
     if isinstance(old, Mark) and not file.file_id:
         mark = replace(mark, origin=old.origin, content=old.content)
-    attached = file.file_id or change.reuse
-    first = [copy for copy in change.drop if change.gap or copy.id == attached]
-    later = [copy for copy in change.drop if copy not in first]
-    yield Put(
+    existing_id = file.file_id or change.reuse
+    first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
+    return Put(
         key=change.key,
         file=file,
         attributes=_attributes(change),
         mark=mark,
         chunking=file.chunking,
-        file_id=attached,
-        drops=tuple(_drop(owner, change.key, copy, reattached=attached) for copy in first or later),
-        gap=bool(first),
-        unfinished=any(copy.id == attached and copy.status is not FileStatus.COMPLETED for copy in first),
+        existing_id=existing_id,
+        before_attach=tuple(_drop(owner, change.key, copy, reattached=existing_id) for copy in first),
+        afterwards=tuple(_drop(owner, change.key, copy) for copy in change.drop if copy not in first),
+        unfinished=any(copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in first),
     )
-    if first:
-        yield from (_drop(owner, change.key, copy, attached) for copy in later)
 
 
-def _update(owner: str, store: StorePlan, change: FileChange) -> Update:
-    """The attributes to write and the mark that goes with them; content and tries stay what they were."""
+def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
+    """The attributes to write and the mark that goes with them; it keeps content, chunking, origin and tries."""
     file = _desired(change)
     if change.keep is None:
         raise ValueError(f"{change.key}: an update needs the copy it is about")
-    adopted = Origin.DECLARED if file.file_id else Origin.ADOPTED
-    mark = mark_for(owner, file, _ignore(store), origin=adopted)
+    origin = Origin.DECLARED if file.file_id else Origin.ADOPTED
+    mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin)
     old = change.keep.mark
     if isinstance(old, Mark):
         mark = replace(mark, content=old.content, chunking=old.chunking, origin=old.origin, tries=old.tries)

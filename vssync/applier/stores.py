@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, failed
+from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, result_of_error
 from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
@@ -22,57 +22,55 @@ from vssync.model.state import LiveStore, StoreSettings, StoreStatus
 _MAX_ATTEMPTS = 3  # to create a store, when replies are lost and no store is to be seen
 
 
-def set_up_store(run: ApplyRun, steps: StoreSteps) -> str:
-    """The store's id, once it is as desired and answers. Raises VssyncError when it cannot be made so."""
-    change, settings = steps.setup, steps.settings
+def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> str:
+    """Creates or updates a store, and returns its id once it answers. Raises VssyncError when that cannot be done."""
+    change, settings = store_steps.setup, store_steps.settings
     if change is None or settings is None:
-        return steps.store_id
+        return store_steps.store_id
     if change.action in (Action.CREATE, Action.REPLACE):
         return _create(run, settings, change)
-    live = run.writes.update_store(steps.store_id, _request_body(settings, change))
+    live = run.writes.update_store(store_steps.store_id, _request_body(settings, change))
     _verify_mark(run, settings.key, live, change)
-    return steps.store_id
+    return store_steps.store_id
 
 
-def delete_store(run: ApplyRun, steps: StoreSteps) -> Result:
+def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:
     """Deletes a store once all else is done, and its uploads later, also where the plan did not read its files."""
-    if run.stopping or not run.results.all_done(steps.key, [put.key for put in steps.puts]):
+    if run.stopping or not run.results.all_done(store_steps.key, [put.key for put in store_steps.puts]):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
-    uploads = () if steps.removes else _uploads_in(run, steps.store_id)
+    uploads = () if store_steps.removes else _uploads_in(run, store_steps.store_id)
     try:
-        run.writes.delete_store(steps.store_id, uploads)
+        run.writes.delete_store(store_steps.store_id, uploads)
     except VssyncError as error:
-        return failed(error)
+        return result_of_error(error)
     for file_id in uploads:
-        run.ledger.schedule_delete(file_id, f"upload in {steps.key}'s deleted store", steps.store_id)
+        run.ledger.schedule_delete(file_id, f"upload in {store_steps.key}'s deleted store", store_steps.store_id)
     return DONE
 
 
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
     """Our own uploads in an expired store, whose files no plan reads; some services no longer list them."""
     try:
-        owner = run.client.get_store(store_id).mark
+        mark = run.client.get_store(store_id).mark
         files = run.client.list_files(store_id)
     except VssyncError as error:
         unlisted = f"uploads in the store {store_id}, which could not be listed before it was deleted"
         run.ledger.record_suspect(f"{unlisted}: {error}")
         return ()
-    if not isinstance(owner, StoreMark):
+    if not isinstance(mark, StoreMark):
         return ()
-    return tuple(file.id for file in files if is_our_upload(file.mark, owner.owner))
+    return tuple(file.id for file in files if is_our_upload(file.mark, mark.owner))
 
 
 def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
-    """The new store's id. After a lost reply it is looked up by its mark: there must never be two."""
+    """Creates a store and returns its id. After a lost reply it is looked up by its mark: there must never be two."""
     fields = {**_request_body(settings, change), "description": settings.description}
     body = {name: value for name, value in fields.items() if value}
 
     def find() -> LiveStore | None:
         """An expired one does not count, since the new one replaces it."""
-        usable = (store for store in run.client.list_stores() if store.status is not StoreStatus.EXPIRED)
-        return next(
-            (store for store in usable if store.metadata.get(STORE_OWNER) == change.metadata[STORE_OWNER]), None
-        )
+        usable = (live for live in run.client.list_stores() if live.status is not StoreStatus.EXPIRED)
+        return next((live for live in usable if live.metadata.get(STORE_OWNER) == change.metadata[STORE_OWNER]), None)
 
     live, attempts = None, 0
     while live is None:
@@ -107,11 +105,11 @@ def _request_body(settings: StoreSettings, change: StoreChange) -> dict[str, Any
     return {"name": settings.name, "metadata": dict(change.metadata), "expires_after": expires}
 
 
-NOTE_INTERVAL = 5.0  # seconds between two notes of a store, but for the last
+_RECORD_INTERVAL = 5.0  # seconds between two records of a store, but for the last
 
 
-class BatchNote:
-    """Notes the batches under way in the store's metadata, so that a later run finds them.
+class UnfinishedBatchRecord:
+    """Records the batches under way in the store's metadata, so that a later run finds them.
 
     Only where the service lists no batches and its stores can be updated safely; and never in an external store, whose
     metadata is somebody else's.
@@ -119,7 +117,8 @@ class BatchNote:
 
     def __init__(self, store: StoreContext, *, is_external: bool) -> None:
         self._store = store
-        self._is_needed: bool | None = False if is_external else None
+        self._is_possible = not is_external
+        self._is_checked = False
         self._written: tuple[str, ...] = ()
         self._next_write = 0.0
 
@@ -127,17 +126,21 @@ class BatchNote:
         """These batches are under way."""
         batch_ids = tuple(batch.batch_id for batch in batches if batch.batch_id)
         now = self._store.client.clock.monotonic()
-        if not batch_ids or batch_ids == self._written or now < self._next_write:
+        if not self._is_possible or not batch_ids or batch_ids == self._written or now < self._next_write:
             return
-        capabilities = self._store.run.capabilities
-        if self._is_needed is None:  # asked once a store, and only when there is a batch to note
-            self._is_needed = False
-            if capabilities.store_updates and capabilities.batches:
-                with suppress(VssyncError):
-                    self._is_needed = self._store.client.list_batches(self._store.id) is None
-        if self._is_needed:
-            self._next_write = now + NOTE_INTERVAL
+        if not self._is_checked:  # once a store, and only when there is a batch to record
+            self._is_checked, self._is_possible = True, self._is_needed()
+        if self._is_possible:
+            self._next_write = now + _RECORD_INTERVAL
             self._write(batch_ids)
+
+    def _is_needed(self) -> bool:
+        """Whether batches are found no other way, and can be recorded."""
+        capabilities = self._store.run.capabilities
+        if capabilities.store_updates and capabilities.batches:
+            with suppress(VssyncError):
+                return self._store.client.list_batches(self._store.id) is None
+        return False
 
     def clear(self) -> None:
         """None is under way any more."""
@@ -154,4 +157,4 @@ class BatchNote:
             store.writes.update_store(store.id, {"metadata": {**others, **note}})
             self._written = batch_ids
         except VssyncError:
-            self._is_needed, self._written = False, ()
+            self._is_possible, self._written = False, ()

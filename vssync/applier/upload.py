@@ -8,7 +8,7 @@ from itertools import takewhile
 
 from vssync.api.parse import AttachmentEntry
 from vssync.api.rate_limit import Interrupted
-from vssync.applier.context import Result, StoreContext, failed
+from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.steps import Put
 from vssync.applier.wait import poll_until, wait_until_detached
 from vssync.errors import LostReply, NotFound, VssyncError
@@ -37,7 +37,7 @@ class PendingFile:
 
 @dataclass(frozen=True, slots=True)
 class InFlightBatch:
-    """Files accepted for ingestion at the monotonic second `sent`; without a batch each is looked at by itself."""
+    """Files accepted for ingestion at the monotonic second `sent`; without a batch each is read by itself."""
 
     files: tuple[PendingFile, ...]
     batch_id: str = ""
@@ -51,47 +51,57 @@ def refused_type_result(put: Put) -> Result:
 
 
 def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
-    """The put with its File, uploaded where there is none; None when that failed, with its result recorded."""
+    """Uploads a put's File, where there is none, and drops what must go before it is attached.
+
+    None when that failed, with its result recorded.
+    """
     if store.run.service.is_refused_type(put.file.extension):
         store.settle(put.key, refused_type_result(put))
         return None
     store.run.results.record_start(store.key, put.key)
-    file, uploaded = put.file, ""
-
-    def is_usable(file_id: str) -> bool:
-        """Whether an upload of an earlier run is still there, as it was made."""
-        upload = _find_upload(store, file_id)
-        return upload is not None and upload.size == file.size and bool(upload.created_at)
-
+    uploaded_id = ""
     try:
         if put.unfinished and _is_completed_as_wanted(store, put):
-            return PendingFile(put, put.file_id, put.mark, completed=True)
-        if put.file_id and not put.file.file_id and _find_upload(store, put.file_id) is None:
+            return PendingFile(put, put.existing_id, put.mark, completed=True)
+        if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
             # It gets an upload of its own, and a mark that says so.
             new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED)
-            put = replace(put, file_id="", mark=new_mark)
-        if not put.file_id:
-            why = f"upload of {put.key} that was not attached yet"
-            uploaded = store.run.ledger.obtain(store.id, file, why, is_usable, lambda: _upload(store, put))
-            store.run.watcher.on_uploaded(store.key, file.size)
-        for drop in put.drops if put.gap else ():
-            if drop.file_id == put.file_id:
-                store.writes.detach(store.id, drop.file_id, ours=put.mark.origin is Origin.UPLOADED, file=put.file)
+            put = replace(put, existing_id="", mark=new_mark)
+        if not put.existing_id:
+            uploaded_id = _obtain_upload(store, put)
+        for drop in put.before_attach:
+            if drop.file_id == put.existing_id:  # it is attached again
+                is_our_upload = put.mark.origin is Origin.UPLOADED
+                store.writes.detach(store.id, drop.file_id, is_our_upload=is_our_upload, file=put.file)
             else:
                 store.detach_copy(drop)
             wait_until_detached(store, drop.file_id)  # attaching too early is ignored as "already attached"
     except VssyncError as error:
-        if uploaded:
-            store.run.ledger.schedule_delete(uploaded, f"upload of {put.key} that was not used")
-        store.settle(put.key, failed(error))
+        if uploaded_id:
+            store.run.ledger.schedule_delete(uploaded_id, f"upload of {put.key} that was not used")
+        store.settle(put.key, result_of_error(error))
         return None
-    return PendingFile(put, put.file_id or uploaded, put.mark)
+    return PendingFile(put, put.existing_id or uploaded_id, put.mark)
+
+
+def _obtain_upload(store: StoreContext, put: Put) -> str:
+    """The id of an upload: one that an earlier run left, one that this run made for another store, or a new one."""
+
+    def is_usable(file_id: str) -> bool:
+        """Whether an upload of an earlier run is still there, as it was made."""
+        upload = _find_upload(store, file_id)
+        return upload is not None and upload.size == put.file.size and bool(upload.created_at)
+
+    why = f"upload of {put.key} that was not attached yet"
+    file_id = store.run.ledger.obtain(store.id, put.file, why, is_usable, lambda: _upload(store, put))
+    store.run.watcher.on_upload_ready(store.key, put.file.size)
+    return file_id
 
 
 def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
     """Whether a File was completed since the plan, made as is wanted now: a batch can be cancelled too late."""
     try:
-        file = store.client.get_file(store.id, put.file_id)
+        file = store.client.get_file(store.id, put.existing_id)
     except NotFound:
         return False
     live, wanted = file.mark, put.mark
@@ -109,7 +119,10 @@ def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
 
 
 def _upload(store: StoreContext, put: Put) -> str:
-    """The new File's id. What a lost reply made and no name proves is sent again, and that is said."""
+    """Uploads a file and returns the File's id.
+
+    After a lost reply it is looked for by its name; not found, it is sent again, and the report names the first one.
+    """
     sends = 0
     while True:
         sends += 1
@@ -128,7 +141,7 @@ def _send(store: StoreContext, put: Put) -> str:
     file, ledger, since = put.file, store.run.ledger, (store.client.service_date or 0) - _CLOCK_SKEW
 
     def find() -> str:
-        """Newest first, so that the whole account is not read. One that this run uses or the store holds is another."""
+        """Newest first, so that the whole account is not read. A File in use by this run or store is not the one."""
         new = takewhile(lambda upload: upload.created_at >= since, store.client.list_uploads())
         alike = (upload.id for upload in new if (upload.filename, upload.size) == (file.filename, file.size))
         unknown = (file_id for file_id in alike if not ledger.is_known(file_id))

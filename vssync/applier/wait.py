@@ -1,4 +1,4 @@
-"""Waits until the service is done with something: one request a look, growing pauses, a deadline without progress."""
+"""Waits until the service is done with something: one request a poll, growing pauses, a deadline without progress."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TypeVar
 from vssync.api.parse import BatchPoll
 from vssync.applier.context import ApplyRun, StoreContext
 from vssync.errors import NotFound, VssyncError
+from vssync.limits import PAGE_SIZE
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
 
 Reading = TypeVar("Reading")
-_PAGE = 100  # files a request lists
 _MIN_WAIT = 60.0  # seconds without progress, however long nothing moved before
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
@@ -28,31 +28,30 @@ def poll_until(
 ) -> Reading:
     """Reads until `is_done`, or until `progress_of` has not changed for `timeout` seconds; returns the last reading.
 
-    `hint_of` is the service's own hint, in seconds, of when to come again: never sooner, and at that time as long as
-    there is progress. `since` is the monotonic second from which on nothing is known to have moved: then there is less
-    to wait for, but never less than a minute.
+    `hint_of` is the pause in seconds that the service asks for, if it does: as long as there is progress it is taken,
+    and later never less. From the monotonic second `since` on nothing is known to have moved: that time counts as
+    waited, but at least a minute is left.
     """
     clock = run.client.clock
     timeout = run.settings.deadline if timeout is None else timeout
     last: Hashable = None
-    # Not by the clock: a machine that slept meanwhile has not looked for so long.
     waited = 0.0 if since is None else min(clock.monotonic() - since, max(0.0, timeout - _MIN_WAIT))
     pause = 0.0
     while True:
         reading = read()
         if is_done(reading):
             return reading
-        hint = hint_of(reading)
-        pause = min(run.settings.longest_pause, max(run.settings.first_pause, pause * 2))
-        if (progress := progress_of(reading)) != last:
+        has_moved = (progress := progress_of(reading)) != last
+        if has_moved:
             waited = waited if last is None else 0.0
-            last = progress
-            pause = pause if hint is None else hint
         elif waited > timeout:
             return reading
-        wait = max(pause, hint or 0.0)
-        clock.sleep(wait)
-        waited += wait
+        last, hint = progress, hint_of(reading)
+        pause = min(run.settings.longest_pause, max(run.settings.first_pause, pause * 2))
+        if hint is not None:
+            pause = hint if has_moved else max(pause, hint)
+        clock.sleep(pause)
+        waited += pause  # not by the clock: a machine that slept meanwhile has not waited so long
 
 
 def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = None) -> LiveBatch:
@@ -76,13 +75,13 @@ def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = Non
 
 def wait_for_files(
     store: StoreContext, file_ids: Collection[str], since: float | None = None
-) -> tuple[tuple[LiveFile, ...], bool]:
+) -> tuple[tuple[LiveFile, ...], bool] | None:
     """The files once all have ended, or nothing moved among them for the run's deadline; and whether it is the latter.
 
-    The store is listed where that takes fewer requests a look than reading each file; otherwise the result is empty.
+    None where listing the store would take more requests a poll than reading each file.
     """
-    if len(file_ids) < 2 or store.client.get_store(store.id).counts.total > _PAGE * len(file_ids):
-        return (), False
+    if len(file_ids) < 2 or store.client.get_store(store.id).counts.total > PAGE_SIZE * len(file_ids):
+        return None
 
     def read() -> tuple[LiveFile, ...]:
         return tuple(file for file in store.client.list_files(store.id) if file.id in file_ids)
@@ -94,9 +93,9 @@ def wait_for_files(
     return listed, count_ended(listed) < len(file_ids)
 
 
-def wait_limit(store: StoreContext, *, stuck: bool) -> float:
+def wait_limit(store: StoreContext, *, is_stuck: bool) -> float:
     """The monotonic second until which files that go together are waited for: not again when nothing moves."""
-    return store.client.clock.monotonic() + (0.0 if stuck else store.run.settings.deadline)
+    return store.client.clock.monotonic() + (0.0 if is_stuck else store.run.settings.deadline)
 
 
 def wait_for_file(store: StoreContext, file_id: str, until: float) -> LiveFile:

@@ -58,7 +58,7 @@ class Writes:
             record_id(poll.batch.id)
         return poll
 
-    def create_batch_of(self, store_id: str, file_ids: Sequence[str], chunking: Chunking, mark: Mark) -> None:
+    def create_uniform_batch(self, store_id: str, file_ids: Sequence[str], chunking: Chunking, mark: Mark) -> None:
         """All files get this chunking and this mark, and no other attributes."""
         with self._journaled(Write(Operation.ATTACH, store_id, tuple(file_ids))) as record_id:
             record_id(self.client.create_uniform_batch(store_id, file_ids, {}, chunking, mark).batch.id)
@@ -67,10 +67,10 @@ class Writes:
         with self._journaled(Write(Operation.ATTACH, store_id, (entry.file_id,))):
             self.client.attach_file(store_id, entry)
 
-    def detach(self, store_id: str, file_id: str, *, ours: bool, file: DesiredFile | None = None) -> None:
-        """`ours`: it is our own upload, perhaps held by nothing from now on; `file` is what it was made from."""
+    def detach(self, store_id: str, file_id: str, *, is_our_upload: bool, file: DesiredFile | None = None) -> None:
+        """Our own upload is perhaps held by nothing from now on; `file` is what it was made from."""
         name, size, sha256 = (file.filename, file.size, file.sha256) if file else ("", 0, "")
-        with self._journaled(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, ours)):
+        with self._journaled(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, is_our_upload)):
             self.client.detach_file(store_id, file_id)
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark) -> LiveFile:

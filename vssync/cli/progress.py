@@ -49,20 +49,20 @@ class Tally(Watcher):
 
     def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
         self.throttled_for = throttled_for
-        self.stores = {workload.store: Count(workload) for workload in workloads}
+        self.stores = {workload.store_key: Count(workload) for workload in workloads}
         size, batches, changes = (
             sum(getattr(workload, unit) for workload in workloads) for unit in ("size", "batches", "changes")
         )
         self.total = Count(StoreWorkload("", size, batches, changes))
 
-    def on_uploaded(self, store: str, size: int) -> None:
-        self._count(store, size=size)
+    def on_upload_ready(self, store_key: str, size: int) -> None:
+        self._count(store_key, size=size)
 
-    def on_batch_sent(self, store: str) -> None:
-        self._count(store, batches=1)
+    def on_batch_sent(self, store_key: str) -> None:
+        self._count(store_key, batches=1)
 
-    def on_settled(self, store: str, count: int) -> None:
-        self._count(store, changes=count)
+    def on_settled(self, store_key: str, count: int) -> None:
+        self._count(store_key, changes=count)
 
     def on_cleanup(self, uploads: int) -> None:
         self.old_uploads = uploads
@@ -71,8 +71,11 @@ class Tally(Watcher):
         with self._lock:
             self.deleted_uploads += 1
 
-    def on_ending(self) -> bool:
-        return signals.start_ending()
+    def on_ending(self) -> None:
+        signals.start_ending()
+
+    def may_stop_waiting(self) -> bool:
+        return len(signals.received) > 1
 
     def on_message(self, text: str) -> None:
         self.write(escape_control(text))
@@ -80,11 +83,11 @@ class Tally(Watcher):
     def on_counted(self, store: Count) -> None:
         """More of a store is done; called by one thread at a time."""
 
-    def _count(self, store: str, **amounts: int) -> None:
+    def _count(self, store_key: str, **amounts: int) -> None:
         with self._lock:
             self.total.add(**amounts)
-            self.stores[store].add(**amounts)
-            self.on_counted(self.stores[store])
+            self.stores[store_key].add(**amounts)
+            self.on_counted(self.stores[store_key])
 
 
 @dataclass(slots=True)

@@ -90,7 +90,7 @@ class Bars(Tally):
 
     def _update_store(self, count: Count) -> None:
         """A store has a row while it is at work."""
-        name = count.workload.store
+        name = count.workload.store_key
         if (name, "changes") not in self._rows:
             self._add_row(name, "changes", count.workload)
         self._update_row(name, "changes", count)

@@ -122,16 +122,16 @@ class _EventWatcher(Watcher):
     def on_start(self, workloads: Sequence[StoreWorkload], _throttled_for: Callable[[], float]) -> None:
         for workload in workloads:
             text = f"{count_noun(workload.changes, 'change')} to apply, {format_size(workload.size)} to upload"
-            self._emit(Event("started", workload.store, workload.changes, text))
+            self._emit(Event("started", workload.store_key, workload.changes, text))
 
-    def on_uploaded(self, store: str, size: int) -> None:
-        self._emit(Event("uploaded", store, size, f"a file of {format_size(size)} uploaded"))
+    def on_upload_ready(self, store_key: str, size: int) -> None:
+        self._emit(Event("uploaded", store_key, size, f"a file of {format_size(size)} uploaded"))
 
-    def on_batch_sent(self, store: str) -> None:
-        self._emit(Event("batch_sent", store, text="a batch sent"))
+    def on_batch_sent(self, store_key: str) -> None:
+        self._emit(Event("batch_sent", store_key, text="a batch sent"))
 
-    def on_settled(self, store: str, count: int) -> None:
-        self._emit(Event("settled", store, count, f"{count_noun(count, 'change')} settled"))
+    def on_settled(self, store_key: str, count: int) -> None:
+        self._emit(Event("settled", store_key, count, f"{count_noun(count, 'change')} settled"))
 
     def on_cleanup(self, uploads: int) -> None:
         if uploads:

@@ -1,4 +1,4 @@
-"""Lowering: what each action of a plan means in requests, and what is deleted only after what."""
+"""What steps each action of a plan comes to, and what is deleted only after what."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.planner.builders import (
     with_mark,
     without_attributes,
 )
-from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait, lower
+from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait, plan_steps
 from vssync.model.digests import attributes_digest, mark_for, with_key
 from vssync.model.marks import KEY, Mark, Origin, key_digest
 from vssync.model.plan import Action, FileChange, Plan, Reason, StorePlan
@@ -36,17 +36,17 @@ def steps(files: Any, copies: Any, *, settings: dict[str, Any] | None = None, **
     store = desired_store(*files, **(settings or {}))
     batches = options.pop("batches", ())
     planned = plan(store, [(live_store(store), Contents(tuple(copies), tuple(batches)))], **options)
-    (lowered,) = lower(planned)
-    return lowered
+    (made,) = plan_steps(planned)
+    return made
 
 
-def puts(lowered: StoreSteps) -> list[Put]:
-    return [put for wave in lowered.waves for put in wave]
+def puts(made: StoreSteps) -> list[Put]:
+    return [put for wave in made.waves for put in wave]
 
 
 def test_an_empty_plan_has_no_steps() -> None:
     store = desired_store(A)
-    assert lower(plan(store, [(live_store(store), Contents((live_copy(),)))])) == ()
+    assert plan_steps(plan(store, [(live_store(store), Contents((live_copy(),)))])) == ()
 
 
 def test_a_new_file_carries_its_attributes_and_mark() -> None:
@@ -56,7 +56,7 @@ def test_a_new_file_carries_its_attributes_and_mark() -> None:
 
 def test_a_replaced_copy_goes_after_the_new_one_is_completed() -> None:
     (put,) = puts(steps([B], [live_copy()]))
-    assert (put.file_id, put.gap, put.drops) == ("", False, (Drop("a.md", "f1", uploaded=True),))
+    assert (put.existing_id, put.before_attach, put.afterwards) == ("", (), (Drop("a.md", "f1", is_our_upload=True),))
 
 
 @pytest.mark.parametrize(
@@ -72,21 +72,25 @@ def test_an_upload_is_deleted_only_when_our_mark_says_we_made_it(live: LiveFile,
 
 
 def test_the_upload_of_another_owner_stays_after_a_takeover() -> None:
-    lowered = steps([], [live_copy(owner="kb/dev")], adopt_from="kb/dev")
-    assert lowered.removes == (Drop("a.md", "f1", uploaded=False),)
+    made = steps([], [live_copy(owner="kb/dev")], adopt_from="kb/dev")
+    assert made.removes == (Drop("a.md", "f1", is_our_upload=False),)
 
 
 def test_a_dead_copy_is_detached_before_its_file_is_attached_again() -> None:
     (put,) = puts(steps([A], [live_copy(status=FAILED)]))
-    assert (put.file_id, put.gap, put.drops) == ("f1", True, (Drop("a.md", "f1", uploaded=False),))
+    assert (put.existing_id, put.before_attach, put.afterwards) == (
+        "f1",
+        (Drop("a.md", "f1", is_our_upload=False),),
+        (),
+    )
     assert put.mark.tries == 2
 
 
 def test_what_serves_stays_until_the_file_attached_again_is_completed() -> None:
-    lowered = steps([A], [live_copy(B, id="f0", at=1), live_copy(status=FAILED)])
-    (put,) = puts(lowered)
-    assert (put.gap, put.drops) == (True, (Drop("a.md", "f1", uploaded=False),))
-    assert lowered.removes == (Drop("a.md", "f0", uploaded=True, kept_id="f1"),)
+    made = steps([A], [live_copy(B, id="f0", at=1), live_copy(status=FAILED)])
+    (put,) = puts(made)
+    assert put.before_attach == (Drop("a.md", "f1", is_our_upload=False),)
+    assert (put.afterwards, made.removes) == ((Drop("a.md", "f0", is_our_upload=True),), ())
 
 
 def test_an_adopted_file_attached_again_stays_adopted_and_unread() -> None:
@@ -96,7 +100,7 @@ def test_an_adopted_file_attached_again_stays_adopted_and_unread() -> None:
 
 def test_a_declared_file_is_attached_by_its_id() -> None:
     (put,) = puts(steps([EXT], []))
-    assert (put.file_id, put.mark.origin, put.mark.content) == ("ext", Origin.DECLARED, "id")
+    assert (put.existing_id, put.mark.origin, put.mark.content) == ("ext", Origin.DECLARED, "id")
 
 
 def test_an_update_keeps_what_the_mark_knows_of_the_content() -> None:
@@ -120,48 +124,48 @@ def test_a_takeover_writes_our_name() -> None:
 @pytest.mark.parametrize(("file", "origin", "content"), [(A, Origin.ADOPTED, PRESUMED), (EXT, Origin.DECLARED, "id")])
 def test_adoption_adds_a_mark_that_does_not_claim_too_much(file: Any, origin: Origin, content: str) -> None:
     stranger = unmarked(without_attributes(live_copy(id="ext"), KEY))
-    lowered = steps([file], [stranger], adopt=True, uploads=[Upload("ext", "a.md", 1, 1)])
-    (update,) = lowered.updates
-    assert (update.mark.origin, update.mark.content, lowered.waves) == (origin, content, ())
+    made = steps([file], [stranger], adopt=True, uploads=[Upload("ext", "a.md", 1, 1)])
+    (update,) = made.updates
+    assert (update.mark.origin, update.mark.content, made.waves) == (origin, content, ())
 
 
 def test_attributes_of_others_go_along_and_stay_out_of_the_mark() -> None:
     live = live_copy(live={"reviewed": True, "lang": "de"}, ignore=("reviewed",))
-    lowered = steps([A], [live], settings={"ignore_attributes": ("reviewed",)})
-    (update,) = lowered.updates
+    made = steps([A], [live], settings={"ignore_attributes": ("reviewed",)})
+    (update,) = made.updates
     assert update.attributes == {"lang": "en", KEY: "a.md", "reviewed": True}
     assert update.mark.attributes == attributes_digest({"lang": "en", KEY: "a.md"})
-    assert lowered.ignore == ("reviewed",)
+    assert made.ignored_attributes == ("reviewed",)
 
 
 def test_surplus_goes_only_after_reading_the_kept_copy() -> None:
-    lowered = steps([A], [live_copy(), live_copy(id="f2", at=9_950)])
-    assert lowered.removes == (Drop("a.md", "f1", uploaded=True, kept_id="f2"),)
+    made = steps([A], [live_copy(), live_copy(id="f2", at=9_950)])
+    assert made.removes == (Drop("a.md", "f1", is_our_upload=True, kept_id="f2"),)
 
 
 def test_a_copy_under_way_is_waited_for_and_put_right_meanwhile() -> None:
-    lowered = steps([A], [live_copy(B), live_copy(id="f2", status=BUSY, live={"lang": "de"})])
-    assert lowered.waits == (Wait("a.md", "f2", (Drop("a.md", "f1", uploaded=True),)),)
-    assert [update.file_id for update in lowered.updates] == ["f2"]
+    made = steps([A], [live_copy(B), live_copy(id="f2", status=BUSY, live={"lang": "de"})])
+    assert made.waits == (Wait("a.md", "f2", (Drop("a.md", "f1", is_our_upload=True),)),)
+    assert [update.file_id for update in made.updates] == ["f2"]
 
 
 def test_a_refused_file_has_no_step() -> None:
     store = desired_store(A)
-    assert lower(plan(store, [(live_store(store), Contents((live_copy(status=FAILED, tries=3),)))])) == ()
+    assert plan_steps(plan(store, [(live_store(store), Contents((live_copy(status=FAILED, tries=3),)))])) == ()
 
 
 def test_waves_are_cut_in_key_order() -> None:
     files = [desired_file(f"{n}.md", str(n)) for n in range(5)]
-    lowered = steps(reversed(files), [], settings={"batch": BatchLimits(size=2, in_flight=3)})
-    assert [[put.key for put in wave] for wave in lowered.waves] == [["0.md", "1.md"], ["2.md", "3.md"], ["4.md"]]
-    assert lowered.in_flight == 3
+    made = steps(reversed(files), [], settings={"batch": BatchLimits(size=2, in_flight=3)})
+    assert [[put.key for put in wave] for wave in made.waves] == [["0.md", "1.md"], ["2.md", "3.md"], ["4.md"]]
+    assert made.in_flight == 3
 
 
 def test_live_batches_are_cancelled_or_waited_for() -> None:
     right, wrong = live_copy(id="f1", status=BUSY), live_copy(desired_file("b.md", "B"), id="f2", status=BUSY)
     files = [A, desired_file("b.md", "B2")]
-    lowered = steps(files, [right, wrong], batches=[live_batch("b1", "f1"), live_batch("b2", "f2")])
-    assert (lowered.awaited, lowered.cancels) == ((BatchStep("b1"),), (BatchStep("b2"),))
+    made = steps(files, [right, wrong], batches=[live_batch("b1", "f1"), live_batch("b2", "f2")])
+    assert (made.awaited, made.cancels) == ((BatchStep("b1"),), (BatchStep("b2"),))
 
 
 EXPIRED = live_store(status=StoreStatus.EXPIRED)
@@ -180,17 +184,17 @@ EXPIRED = live_store(status=StoreStatus.EXPIRED)
 def test_a_store_is_set_up_first_and_torn_down_last(
     planned: Plan, setup: Action | None, teardown: Action | None
 ) -> None:
-    (lowered,) = lower(planned)
-    assert (lowered.setup and lowered.setup.action, lowered.teardown and lowered.teardown.action) == (setup, teardown)
+    (made,) = plan_steps(planned)
+    assert (made.setup and made.setup.action, made.teardown and made.teardown.action) == (setup, teardown)
 
 
 @pytest.mark.parametrize("options", [{}, {"allow_store_deletes": True, "delete_unmanaged": 0}])
 def test_a_refused_store_has_no_step(options: dict[str, Any]) -> None:
-    assert lower(plan(desired_store(A), [(live_store(owner=""), Contents())], **options)) == ()
+    assert plan_steps(plan(desired_store(A), [(live_store(owner=""), Contents())], **options)) == ()
 
 
 @pytest.mark.parametrize("action", list(Action))
-def test_every_action_on_a_file_is_lowered_or_refused(action: Action) -> None:
+def test_every_action_on_a_file_has_steps_or_is_refused(action: Action) -> None:
     """A new action without a meaning here is an error, not a step forgotten."""
     unchanged = (
         plan(desired_store(A), [(live_store(desired_store(A)), Contents((live_copy(live={"x": 1}),)))])
@@ -203,12 +207,12 @@ def test_every_action_on_a_file_is_lowered_or_refused(action: Action) -> None:
     planned = Plan(OWNER, plan().service, (StorePlan("guide", "guide", "vs1", desired_store(), files=(change,)),))
     if action is Action.CANCEL:
         with pytest.raises(ValueError, match="cannot be cancelled"):
-            lower(planned)
+            plan_steps(planned)
     else:
-        assert bool(lower(planned)) is (action is not Action.REFUSE)
+        assert bool(plan_steps(planned)) is (action is not Action.REFUSE)
 
 
 def test_a_change_without_its_desired_file_is_a_bug() -> None:
     broken = FileChange("guide", "a.md", Action.CREATE, (Reason.MISSING,))
     with pytest.raises(ValueError, match=r"a\.md"):
-        lower(Plan(OWNER, plan().service, (StorePlan("guide", "guide", files=(broken,)),)))
+        plan_steps(Plan(OWNER, plan().service, (StorePlan("guide", "guide", files=(broken,)),)))

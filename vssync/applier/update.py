@@ -1,0 +1,122 @@
+"""Changes what a store holds already: cancels batches, writes attributes, waits for copies and removes them.
+
+Each function that takes a step returns its result; where it raises VssyncError, the result is that of the error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vssync.api.errors import missing_from_update_error
+from vssync.applier.context import DONE, Result, StoreContext, not_completed
+from vssync.applier.steps import BatchStep, Drop, Update, Wait
+from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit
+from vssync.errors import ServiceError, VssyncError
+from vssync.model.digests import with_echo
+from vssync.model.marks import Mark
+from vssync.model.report import Status
+from vssync.model.state import Attributes, FileStatus, LiveFile
+from vssync.planner.attributes import preserved_attributes
+
+
+class MarkLost(VssyncError):
+    """A file carries no mark although one was sent, twice."""
+
+
+def cancel_batch(store: StoreContext, step: BatchStep) -> Result:
+    """Cancels a batch and waits until nothing in it moves; one that ended meanwhile is fine."""
+    try:
+        store.writes.cancel_batch(store.id, step.key)
+    except ServiceError:
+        if not store.client.get_batch(store.id, step.key).batch.status.ended:
+            raise
+    return await_batch(store, step)
+
+
+def await_batch(store: StoreContext, step: BatchStep) -> Result:
+    """Waits until a batch has ended; its files are left to the steps that concern them."""
+    if wait_for_batch(store, step.key).status.ended:
+        return DONE
+    detail = f"the batch makes no progress; plan again later, or cancel it: vssync cancel {step.key}"
+    return Result(Status.UNKNOWN, detail)
+
+
+def update_attributes(store: StoreContext, step: Update) -> Result:
+    """Writes all of a file's attributes, and what the service made of them into the mark."""
+    file = store.writes.set_attributes(store.id, step.file_id, step.attributes, step.mark)
+    verify_attributes(store, file, step.attributes, step.mark)
+    return DONE
+
+
+def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
+    """Waits for right copies; when one is completed its superseded copies go."""
+    try:
+        listing = wait_for_files(store, {step.file_id for step in steps})
+    except VssyncError:
+        listing = None  # each is read by itself, and has its own error then
+    files, is_stuck = listing or ((), False)
+    listed, until = {file.id: file for file in files}, wait_limit(store, is_stuck=is_stuck)
+
+    def wait_for_copy(store: StoreContext, step: Wait) -> Result:
+        file = listed.get(step.file_id)
+        if file is None or not file.status.ended:
+            file = wait_for_file(store, step.file_id, until)
+        if file.status is not FileStatus.COMPLETED:
+            return not_completed(file)
+        for drop in step.drops:
+            store.detach_copy(drop)
+        return DONE
+
+    store.for_each(steps, wait_for_copy)
+
+
+def remove_copy(store: StoreContext, step: Drop) -> Result:
+    """Detaches a copy; where another copy of its key is kept, only after reading that one as completed."""
+    if step.kept_id and store.client.get_file(store.id, step.kept_id).status is not FileStatus.COMPLETED:
+        return Result(Status.SKIPPED, f"the copy to keep, {step.kept_id}, is not completed; plan again")
+    store.detach_copy(step)
+    return DONE
+
+
+def verify_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mark: Mark) -> None:
+    """Checks that a file carries its mark, and notes attributes that came back changed as the mark's `echo`.
+
+    Usually that takes no request. What is wrong is sent once more. A listing that leaves attributes out says nothing:
+    then the file is read by itself. Raises MarkLost where the service keeps no attributes, VssyncError where it keeps
+    the old ones.
+    """
+    if not live.attributes and live.mark is None:
+        live = store.client.get_file(store.id, live.id)
+    if live.mark != mark:
+        live = _resend_attributes(store, live.id, sent, mark)
+    noted = with_echo(mark, live.attributes, store.ignored_attributes)
+    if noted != mark:
+        others = preserved_attributes(live.attributes, store.ignored_attributes)  # perhaps written since the plan
+        store.writes.set_attributes(store.id, live.id, {**sent, **others}, noted)
+        store.run.say_once(
+            f"{store.key}: the service reports other attributes than were sent; `vssync plan` says for how many files"
+        )
+
+
+def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark: Mark) -> LiveFile:
+    """The file with the mark: some services keep no attributes while attaching, or those of an earlier time."""
+    refused = False
+    try:
+        store.writes.set_attributes(store.id, file_id, sent, mark)
+    except ServiceError as error:
+        if missing_from_update_error(error) is None:
+            raise
+        refused = True
+    live = store.client.get_file(store.id, file_id)
+    if live.mark == mark:
+        return live
+    if isinstance(live.mark, Mark):
+        raise VssyncError(
+            f"{file_id}: the service {'refused' if refused else 'accepted'} new attributes and kept the old ones; set "
+            "`attribute_updates: false` under `service.capabilities`, so that plans allow for it"
+        )
+    why = ", and cannot change attributes later" if refused else ""
+    raise MarkLost(
+        f"{file_id}: the service lost the mark that was sent along{why}; vssync cannot recognize a file without one; "
+        "`vssync doctor --write` shows what the service keeps"
+    )
