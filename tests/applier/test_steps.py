@@ -145,7 +145,7 @@ def test_surplus_goes_only_after_reading_the_kept_copy() -> None:
 
 def test_a_copy_under_way_is_waited_for_and_put_right_meanwhile() -> None:
     made = steps([A], [live_copy(B), live_copy(id="f2", status=BUSY, live={"lang": "de"})])
-    assert made.waits == (Wait("a.md", "f2", (Drop("a.md", "f1", is_our_upload=True),)),)
+    assert made.copy_waits == (Wait("a.md", "f2", (Drop("a.md", "f1", is_our_upload=True),)),)
     assert [update.file_id for update in made.updates] == ["f2"]
 
 
@@ -165,7 +165,7 @@ def test_live_batches_are_cancelled_or_waited_for() -> None:
     right, wrong = live_copy(id="f1", status=BUSY), live_copy(desired_file("b.md", "B"), id="f2", status=BUSY)
     files = [A, desired_file("b.md", "B2")]
     made = steps(files, [right, wrong], batches=[live_batch("b1", "f1"), live_batch("b2", "f2")])
-    assert (made.awaited, made.cancels) == ((BatchStep("b1"),), (BatchStep("b2"),))
+    assert (made.batch_waits, made.cancels) == ((BatchStep("b1"),), (BatchStep("b2"),))
 
 
 EXPIRED = live_store(status=StoreStatus.EXPIRED)

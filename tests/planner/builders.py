@@ -181,7 +181,7 @@ def effects(files: Files, steps: StoreSteps, outcome: FileStatus) -> Iterator[Fi
             update.file_id: replace(files[update.file_id], attributes=update.attributes, mark=update.mark),
         }
         yield files
-    for wait in steps.waits:
+    for wait in steps.copy_waits:
         files = yield from _wait(files, wait, outcome)
     for drop in steps.removes:
         if not drop.kept_id or _completed(files, drop.kept_id):

@@ -91,7 +91,7 @@ def test_a_store_is_left_out_only_where_there_are_others() -> None:
     (alone,) = plan(10, gone=4).refusals
     assert not any("--exclude" in line for line in alone.way_out)
     (refusal,) = plan(10, gone=4, others=(desired_store(key="other"),)).refusals
-    assert refusal.way_out[-1] == "Only acme?    vssync plan --exclude acme"
+    assert refusal.way_out[-1] == "Without acme?  vssync plan --exclude acme"
 
 
 def test_a_protected_store_is_never_deleted() -> None:
@@ -141,4 +141,4 @@ def test_a_long_key_keeps_its_distance() -> None:
     live = live_store(desired_store(key="tenant-handbook"))
     live = replace(live, metadata={**live.metadata, STORE_PROTECT: "true"})
     (refusal,) = make(desired_store(key="other"), [(live, Contents())], allow_store_deletes=True).refusals
-    assert refusal.way_out[-1] == "Only tenant-handbook?  vssync plan --exclude tenant-handbook"
+    assert refusal.way_out[-1] == "Without tenant-handbook?  vssync plan --exclude tenant-handbook"

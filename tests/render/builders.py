@@ -209,8 +209,8 @@ def refused() -> Plan:
         (
             "vssync.yaml:12:11 tenants/acme/**/*.md matches 18 files today.",
             "A build or checkout that did not finish looks like this.",
-            "Meant?        vssync plan --max-delete 412",
-            "Only acme?    vssync plan --exclude acme",
+            "Meant?         vssync plan --max-delete 412",
+            "Without acme?  vssync plan --exclude acme",
         ),
     )
     return plan(acme, store(create(), key="zeta"), refusals=(refusal,))

@@ -41,10 +41,8 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _RE
         return _find_attached(store, files, error, retries)
     except ServiceError as error:
         return _handle_refusal(store, files, error, retries, capabilities)
-    except VssyncError as error:  # the journal cannot be written: nothing was sent
-        for file in files:
-            _discard(store, file, result_of_error(error))
-        return []
+    except VssyncError as error:  # the journal cannot be written, so this request was not sent; an earlier one may be
+        return _leave_unattached(store, files, error)
     return [_record_accepted(store, batch)]
 
 
@@ -95,9 +93,9 @@ def _handle_refusal(
     if error.answer.status not in _REJECTED:  # it says nothing of these files: the next run takes their uploads
         return _leave_unattached(store, files, error)
     if len(files) > 1 and missing is not MissingCapability.ATTRIBUTES:
-        accepted_types = _without_refused_types(store, files)
-        if len(accepted_types) < len(files):
-            return attach(store, accepted_types, retries)
+        remaining = _without_refused_types(store, files)
+        if len(remaining) < len(files):
+            return attach(store, remaining, retries)
         half = len(files) // 2
         return attach(store, files[:half], retries) + attach(store, files[half:], retries)
     for file in files:
@@ -129,14 +127,14 @@ def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], erro
 
 
 def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
-    """Of files refused together, those whose type was not refused alone; settles the others."""
-    accepted = []
+    """Of files refused together, those whose type is not known to be refused; settles the others."""
+    remaining = []
     for file in files:
         if store.run.service.is_refused_type(file.put.file.extension):
             _discard(store, file, refused_type_result(file.put))
         else:
-            accepted.append(file)
-    return accepted
+            remaining.append(file)
+    return remaining
 
 
 def _find_attached(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from vssync.api.errors import MissingCapability, missing_from_update_error
 from vssync.applier.attach import attach
-from vssync.applier.context import DONE, Result, StoreContext, not_completed, result_of_error
+from vssync.applier.context import DONE, Result, StoreContext, result_of_error, result_of_uncompleted
 from vssync.applier.steps import Drop
 from vssync.applier.update import MarkLost, verify_attributes
 from vssync.applier.upload import InFlightBatch, PendingFile
@@ -27,7 +27,7 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> list[InFlightB
             store.settle(file.put.key, result_of_error(error))
         return []
     if batch.batch_id and batch.files and not files and not is_stuck:
-        # The service accepted `files`, and ignored them: the batch ended without any.
+        # The service ignored the `files` of the request: the batch ended without any.
         store.run.service.record_missing(MissingCapability.BATCH_FILES)
         return attach(store, batch.files)
     if not is_stuck:
@@ -54,12 +54,12 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
         if live.status is FileStatus.COMPLETED:
             result = _complete(store, file, live)
         else:
-            result = None if _is_worth_retrying(file, live) else not_completed(live)
+            result = None if _is_worth_retrying(file, live) else result_of_uncompleted(live)
         if result is None:
             return _take_out(store, file)
     except MarkLost as error:
-        # It is taken out while this run knows that it is ours, and no more are brought in. Where the old copy was
-        # detached first it stays: unmarked it is still found by those who search.
+        # The new copy is detached while this run knows that it is ours, and no more are brought in. Where the old copy
+        # was detached first, the new one stays: without a mark, searches still find it.
         store.run.service.record_missing(MissingCapability.ATTRIBUTES)
         if not file.put.before_attach:
             with suppress(VssyncError):

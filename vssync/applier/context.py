@@ -108,13 +108,13 @@ def result_of_error(error: VssyncError) -> Result:
     return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
 
 
-def not_completed(file: LiveFile) -> Result:
-    """The result of a file that failed, was cancelled, or did not end in the time it was waited for."""
+def result_of_uncompleted(file: LiveFile) -> Result:
+    """The result of a file that failed, was cancelled, or did not end in time."""
     if file.error:
         return Result(Status.FAILED, str(file.error))
     if file.status in (FileStatus.FAILED, FileStatus.CANCELLED):
         return Result(Status.FAILED, f"ingestion {file.status}")
-    return Result(Status.UNKNOWN, f"still {file.status} when its batch had ended or stopped moving; plan again later")
+    return Result(Status.UNKNOWN, f"still {file.status} when the wait for it ended; plan again later")
 
 
 @dataclass(slots=True)

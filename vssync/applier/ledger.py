@@ -63,7 +63,7 @@ class UploadLedger:
         self._suspects: list[Orphan] = []
 
     def open(self, owner: str, spares: Iterable[UnattachedUpload], shared: Iterable[UploadIdentity]) -> None:
-        """`spares` are unheld uploads of earlier runs, `shared` what this run wants uploaded more than once."""
+        """`spares` are unheld uploads of earlier runs, `shared` what several stores want, uploaded once for all."""
         self._manifest_name = owner.split("/", maxsplit=1)[0]
         for upload in spares:
             taken_out = "upload that an earlier run took out of its store"
@@ -76,7 +76,7 @@ class UploadLedger:
     def obtain(
         self, store_id: str, file: DesiredFile, why: str, is_usable: Callable[[str], bool], send: Callable[[], str]
     ) -> str:
-        """The File for a store, loose unless another store has it: one that is there already, or what `send` makes.
+        """The File for a store: one that is there already, or else what `send` makes. It is loose until it is attached.
 
         A spare is taken when it is still usable. Of a shared identity one thread sends while the others wait.
         """

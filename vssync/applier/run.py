@@ -39,7 +39,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     store_ids: dict[str, str] = {}
     interrupted = False
     try:
-        # After a signal or a bug what is in flight ends, nothing begins, and nobody waits for a slow answer.
+        # On an error, such as a signal, requests in flight end, none begins, and slow answers are not waited for.
         run.pool.run_side_by_side(
             lambda store_steps: _apply_store(run, store_steps, store_ids),
             stores,
@@ -62,7 +62,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
         interrupted=interrupted,
         throttled=run.client.sender.limits.throttled_seconds,
     )
-    # The journal keeps what the next run needs.
+    # The journal keeps what the next run needs; every line of it (None) where there is something left to do.
     run.writes.journal.end({orphan.file_id for orphan in report.orphans} if report.converged else None)
     return report
 
@@ -125,9 +125,9 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     store.for_each(store_steps.cancels, update.cancel_batch)
     _run_waves(store, store_steps)
     store.for_each(store_steps.updates, update.update_attributes)
-    store.for_each(store_steps.awaited, update.await_batch)
-    if store_steps.waits and not run.stopping:
-        update.wait_for_copies(store, store_steps.waits)
+    store.for_each(store_steps.batch_waits, update.await_batch)
+    if store_steps.copy_waits and not run.stopping:
+        update.wait_for_copies(store, store_steps.copy_waits)
     store.for_each(store_steps.removes, update.remove_copy)
     if store_steps.teardown:
         run.results.record_result(store_steps.key, "", delete_store(run, store_steps))
@@ -143,7 +143,7 @@ def _run_waves(store: StoreContext, store_steps: StoreSteps) -> None:
         unfinished.update(in_flight)
 
     for wave in store_steps.waves:
-        if store.run.stopping or not store.run.capabilities.attributes:
+        if store.run.stopping or not store.run.capabilities.attributes:  # without them, marks get lost
             break
         while len(in_flight) >= store_steps.in_flight:
             settle_oldest()

@@ -90,10 +90,12 @@ class StoreSteps:
     settings: StoreSettings | None = None
     setup: StoreChange | None = None  # the store must exist before anything is put into it
     cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
-    waves: tuple[tuple[Put, ...], ...] = ()  # the new copies of each batch, in key order; their old ones go afterwards
+    waves: tuple[
+        tuple[Put, ...], ...
+    ] = ()  # the new copies of each batch, in key order; their old ones go afterwards, unless there is a gap
     updates: tuple[Update, ...] = ()  # attributes in place; independent of the waves
-    awaited: tuple[BatchStep, ...] = ()  # batches under way end before their files are read or removed
-    waits: tuple[Wait, ...] = ()  # right copies still being ingested; their superseded copies go afterwards
+    batch_waits: tuple[BatchStep, ...] = ()  # batches under way end before their files are read or removed
+    copy_waits: tuple[Wait, ...] = ()  # right copies still being ingested; their superseded copies go afterwards
     removes: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
     teardown: StoreChange | None = None  # a store goes when nothing of it is wanted
 
@@ -105,7 +107,7 @@ class StoreSteps:
     @property
     def step_count(self) -> int:
         """How many steps there are beside the store's own."""
-        others = (self.cancels, self.updates, self.awaited, self.waits, self.removes)
+        others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.removes)
         return len(self.puts) + sum(map(len, others))
 
 
@@ -135,8 +137,8 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
         cancels=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.CANCEL),
         waves=partition(puts, store_plan.batch.size),
         updates=tuple(step for step in steps if isinstance(step, Update)),
-        waits=tuple(step for step in steps if isinstance(step, Wait)),
-        awaited=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
+        copy_waits=tuple(step for step in steps if isinstance(step, Wait)),
+        batch_waits=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
         removes=tuple(step for step in steps if isinstance(step, Drop)),
         teardown=change if change and change.action in _TEARDOWN else None,
     )
@@ -170,7 +172,7 @@ def _plan_file_steps(owner: str, store_plan: StorePlan, change: FileChange) -> I
 
 
 def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
-    """A File attaches once per store, so its own old copy is detached first; the others stay searchable meanwhile.
+    """A File attaches once per store, so its own old copy is detached first; the others too, if there is a gap.
 
     A File that is attached again keeps the origin and content of its old mark.
     """

@@ -1,6 +1,6 @@
 """Creates, updates and deletes stores, and waits until a new one can be used.
 
-Each is read once after it was written: without its mark the next plan would not recognize it, and adopt it.
+The mark is checked after each write: without it the next plan would not recognize the store as ours.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vssync.api.errors import missing_from_update_error
-from vssync.applier.context import DONE, Result, StoreContext, not_completed
+from vssync.applier.context import DONE, Result, StoreContext, result_of_uncompleted
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit
 from vssync.errors import ServiceError, VssyncError
@@ -62,7 +62,7 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
         if file is None or not file.status.ended:
             file = wait_for_file(store, step.file_id, until)
         if file.status is not FileStatus.COMPLETED:
-            return not_completed(file)
+            return result_of_uncompleted(file)
         for drop in step.drops:
             store.detach_copy(drop)
         return DONE

@@ -28,9 +28,9 @@ def poll_until(
 ) -> Reading:
     """Reads until `is_done`, or until `progress_of` has not changed for `timeout` seconds; returns the last reading.
 
-    `hint_of` is the pause in seconds that the service asks for, if it does: as long as there is progress it is taken,
-    and later never less. From the monotonic second `since` on nothing is known to have moved: that time counts as
-    waited, but at least a minute is left.
+    `hint_of` is the pause in seconds that the service asks for, if it does: it is kept to while there is progress, and
+    is the shortest pause after that. The time since the monotonic second `since`, when something was last seen to
+    move, counts as waited; at least a minute is left all the same.
     """
     clock = run.client.clock
     timeout = run.settings.deadline if timeout is None else timeout
@@ -43,7 +43,7 @@ def poll_until(
             return reading
         has_moved = (progress := progress_of(reading)) != last
         if has_moved:
-            waited = waited if last is None else 0.0
+            waited = waited if last is None else 0.0  # the first reading moved nothing
         elif waited > timeout:
             return reading
         last, hint = progress, hint_of(reading)
@@ -94,7 +94,7 @@ def wait_for_files(
 
 
 def wait_limit(store: StoreContext, *, is_stuck: bool) -> float:
-    """The monotonic second until which files that go together are waited for: not again when nothing moves."""
+    """The monotonic second until which single files are waited for: now, where the wait for all of them timed out."""
     return store.client.clock.monotonic() + (0.0 if is_stuck else store.run.settings.deadline)
 
 

@@ -132,7 +132,7 @@ class _StoreSelector:
         return settings
 
     def _accept_or_report(self, entry: FileEntry, key: str, source: FoundFile, extension: str) -> bool:
-        """Whether a service takes a file; one it does not take is skipped if the store allows it, or else reported."""
+        """Whether a service takes a file; else it is skipped (found by a pattern, and `skip` allows it) or reported."""
         accepted, limit = self.spec.extensions, self.provider.max_file_bytes
         if accepted is not None and extension not in accepted:
             subject = f"the extension `{extension}`" if extension else "a name without extension"

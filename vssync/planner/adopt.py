@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from vssync.model.plan import Action, Copy, FileChange, Note, NoteKind, Reason
 from vssync.model.state import FileStatus, LiveFile, Upload, extension_of
 from vssync.planner.attributes import fields_between, preserved_attributes
-from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, age
+from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, creation_order
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import as_impossible, decide_file, refuse_too_many_attributes
 
@@ -42,7 +42,7 @@ def claim_copies(
     for entry in unclaimed:
         own = classified.ours.get(entry.key_digest, [])
         if former_id := former_ids.get(entry.key):
-            copies = sorted((*available[former_id], *own), key=lambda copy: age(copy.file))
+            copies = sorted((*available[former_id], *own), key=lambda copy: creation_order(copy.file))
             changes += decide_file(entry, copies, context)
         elif (file := unmarked.get(entry.key)) and not context.common.options.adopt:
             notes.append(Note(NoteKind.ADOPTABLE, entry.key, detail=file.id))

@@ -65,7 +65,7 @@ def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -
 
 
 def _check_addresses(desired: Desired, drafts: tuple[StoreDraft, ...], context: PlanContext) -> None:
-    """An address may name what is desired, what is skipped, and what is live under our mark, in scope or not."""
+    """An address may name what is desired or skipped, and what is live under our mark in a store that is looked at."""
     scope = context.scope
     if not (scope.targets or scope.excludes or scope.replace_requests):
         return
@@ -95,7 +95,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     leftovers = () if context.options.allow_store_deletes else decision.leftovers
     unused = "carries the same mark and is not in use; --allow-store-deletes removes it"
     leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{live.id} {unused}") for live in leftovers)
-    # The files of a held store are not listed, so its own count stands in.
+    # The files of a held store are not looked at, so its own count stands in.
     live_count = decision.live.counts.total if decision.live and decision.is_held else len(contents.files)
     shares_chunks = context.capabilities.shares_chunks
     return StorePlan(

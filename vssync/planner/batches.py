@@ -46,6 +46,7 @@ def decide_batches(
         if not unfinished:
             continue  # nothing to wait for, whatever the batch says of itself
         unwanted = set() if batch.file_ids is None else unfinished & dropped_keys.keys()
+        # Cancelled is only what is known whole: what it attached is looked at, and attached again where it is wanted.
         is_listed = batch.file_ids is not None and statuses.keys() >= set(batch.file_ids)
         cancel = is_listed and _is_worth_cancelling(unfinished, unwanted, awaited)
         change = BatchChange(

@@ -105,7 +105,7 @@ class ClassifiedFiles:
     """All files of a store."""
 
     ours: dict[str, list[OwnedCopy]]  # by key digest, each list oldest first
-    unmarked: tuple[LiveFile, ...]  # without a mark
+    unmarked: tuple[LiveFile, ...]  # without a mark that can be read
     foreign: dict[str, list[LiveFile]]  # others', by owner
     provisional: tuple[OwnedCopy, ...] = ()  # ours, attached and not yet marked for a key
     attached: frozenset[str] = frozenset()  # the ids of all of them
@@ -137,13 +137,13 @@ def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store_key: 
         else:
             foreign.setdefault(mark.owner, []).append(file)
     for copies in ours.values():
-        copies.sort(key=lambda copy: age(copy.file))
-    unkeyed = tuple(sorted(provisional, key=lambda copy: age(copy.file)))
+        copies.sort(key=lambda copy: creation_order(copy.file))
+    unkeyed = tuple(sorted(provisional, key=lambda copy: creation_order(copy.file)))
     return ClassifiedFiles(
-        ours, tuple(sorted(unmarked, key=age)), foreign, unkeyed, frozenset(file.id for file in files)
+        ours, tuple(sorted(unmarked, key=creation_order)), foreign, unkeyed, frozenset(file.id for file in files)
     )
 
 
-def age(file: LiveFile) -> tuple[int, str]:
+def creation_order(file: LiveFile) -> tuple[int, str]:
     """The order of copies: the newest is the largest."""
     return file.created_at, file.id

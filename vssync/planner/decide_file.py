@@ -5,7 +5,7 @@ A copy is right when its content and chunking are the manifest's. The first row 
     --replace names the key     a new copy, unless a right one is being ingested: wait for that
     a right completed one       keep it; update its attributes where they differ; other copies go
     a right one being ingested  wait for it; other copies go when it is completed
-    a right refused one         needs attention; it stays as the memory of that, the newest completed one serves
+    a right given-up one        needs attention, unless --retry-failed; it stays, and the newest completed one serves
     a right dead one            the same File again; the newest completed one serves meanwhile
     a wrong completed one       replace it; it serves until the new copy is completed
     only wrong unusable ones    create; they go when the new copy is completed
@@ -187,8 +187,8 @@ class _KeyDecision:
         same_content = self.entry.has_same_content(serving)
         rechunked = serving.mark.chunking != self.entry.chunking
         causes = {Reason.CONTENT_CHANGED: not same_content, Reason.CHUNKING_CHANGED: rechunked}
-        plan = self.context.common
-        reattach = same_content and (plan.options.allow_gap or plan.capabilities.shares_chunks)
+        common = self.context.common
+        reattach = same_content and (common.options.allow_gap or common.capabilities.shares_chunks)
         reasons = (reason for reason, holds in causes.items() if holds)
         change = self._new_copy(Action.REPLACE, *reasons, reuse=serving if reattach else None)
         before, after = serving.file.chunking, self.entry.file.chunking

@@ -84,7 +84,8 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
     if store.external:
         return StoreDecision(live)
     if match.by_name and not context.options.adopt:
-        return _refuse(live, (Reason.UNMARKED, Reason.NOT_ALLOWED), f"{live.id} has this name and no mark: --adopt")
+        why = f"{live.id} has this name and no mark of this key: --adopt"
+        return _refuse(live, (Reason.UNMARKED, Reason.NOT_ALLOWED), why)
     notes: tuple[Note, ...] = ()
     if store.description and store.description != live.description:
         detail = f'live "{live.description}", wanted "{store.description}"'

@@ -18,7 +18,7 @@ class StoreMatch:
 
     live: tuple[LiveStore, ...] = ()
     expired: tuple[LiveStore, ...] = ()  # these only count where nothing else fits
-    by_name: bool = False  # the stores carry no mark of ours and have no more than the name in common
+    by_name: bool = False  # found by the name alone: they carry no mark of this key
 
 
 @dataclass(frozen=True, slots=True)

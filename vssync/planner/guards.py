@@ -89,7 +89,7 @@ def _share_text(count: int, store: StorePlan, limit: Limit | None) -> str:
 
 
 def _commands(store: StorePlan, plan: Plan, flag: str = "") -> tuple[str, ...]:
-    """The commands to go on with, as they can be typed: one that allows it, one that plans the other stores."""
+    """Commands to go on with: one that allows it, one that leaves the store out. The user adds other options."""
     options = plan.options
     command = [
         "vssync plan",
@@ -101,6 +101,6 @@ def _commands(store: StorePlan, plan: Plan, flag: str = "") -> tuple[str, ...]:
     key = store.key.partition("@")[0]  # of several stores of one key, none can be addressed alone
     choices = [("Meant?", flag)] if flag else []
     if any(other.key.partition("@")[0] != key for other in plan.stores):
-        choices.append((f"Only {key}?", f"--exclude {key}"))
+        choices.append((f"Without {key}?", f"--exclude {key}"))
     width = max([14, *(len(question) + 2 for question, _ in choices)])
     return tuple(f"{question:<{width}}{typed} {flags}" for question, flags in choices)
