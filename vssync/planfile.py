@@ -18,6 +18,7 @@ from vssync.errors import VssyncError
 from vssync.model.marks import AnyMark, parse_mark
 from vssync.model.plan import Plan
 from vssync.planner.estimate import count_changes, estimate_cost
+from vssync.text import shorten_middle
 
 _NOT_READ = ("format", "kind", "vssync", "counts", "cost")
 _TOTALS = ("unchanged", "owned", "live", "wanted", "digest")  # of a store, written after its changes
@@ -57,8 +58,11 @@ def load(text: str) -> Plan:
     """
     try:
         content = json.loads(text, parse_constant=_parse_number, parse_float=_parse_number)
-    except (ValueError, RecursionError) as error:
+    except json.JSONDecodeError as error:
         raise VssyncError(f"The plan file is not JSON: {error}. Make a new plan.") from None
+    except (ValueError, RecursionError) as error:  # Python's words for these are about Python
+        why = "it is nested too deep" if isinstance(error, RecursionError) else "a number in it cannot be read"
+        raise VssyncError(f"The plan file is damaged: {why}. Make a new plan.") from None
     if not isinstance(content, dict) or "format" not in content:
         raise VssyncError("The plan file is not a plan: it has no format. Make one with `vssync plan --out FILE`.")
     _check_envelope(content)
@@ -70,21 +74,23 @@ def load(text: str) -> Plan:
 
 def _parse_number(text: str) -> float:
     if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text} is not a number")
+        raise VssyncError(f"The plan file is not JSON: {shorten_middle(text, 40)} is not a number. Make a new plan.")
     return number
 
 
 def _check_envelope(content: Mapping[str, Any]) -> None:
-    version = content["format"]
+    version, kind = content["format"], content.get("kind")
+    shown = shorten_middle(repr(version), 40)
     if type(version) is not int or version < 1:
-        raise VssyncError(f"The plan file has the format {version!r}, which does not exist. Make a new plan.")
+        raise VssyncError(f"The plan file has the format {shown}, which does not exist. Make a new plan.")
     if version > FORMAT:
         raise VssyncError(
-            f"The plan file has format {version}, and this vssync reads formats up to {FORMAT}: "
+            f"The plan file has format {shown}, and this vssync reads formats up to {FORMAT}: "
             "apply it with the vssync that wrote it, or make a new plan."
         )
-    if (kind := content.get("kind")) != "plan":
-        raise VssyncError(f"The plan file is not a plan: its kind is {kind!r}. Make one with `vssync plan --out FILE`.")
+    if kind != "plan":
+        shown = shorten_middle(repr(kind), 40)
+        raise VssyncError(f"The plan file is not a plan: its kind is {shown}. Make one with `vssync plan --out FILE`.")
 
 
 def _decode_plan(content: dict[str, Any]) -> Plan:

@@ -37,9 +37,9 @@ def test_a_name_in_gz_compresses_and_equal_plans_are_equal_bytes(tmp_path: Path)
     [
         ("plan.json", b"\xff", "not UTF-8 text"),
         ("plan.json", ZIPPED, "not UTF-8 text"),
-        ("plan.json.gz", b"{}", "its content is not gzip"),
-        ("plan.json.gz", ZIPPED[:-9], "its content is not gzip"),
-        ("plan.json.gz", ZIPPED[:10] + b"\xff" * 20, "its content is not gzip"),
+        ("plan.json.gz", b"{}", "is not gzip, as its name says, or damaged"),
+        ("plan.json.gz", ZIPPED[:-9], "is damaged or incomplete"),
+        ("plan.json.gz", ZIPPED[:10] + b"\xff" * 20, "is damaged or incomplete"),
         ("plan.json.gz", ZIPPED, "it has no format"),
     ],
     ids=["not UTF-8", "compressed", "not compressed", "cut", "damaged", "no plan"],
@@ -50,3 +50,11 @@ def test_a_file_that_is_not_a_plan_is_named(tmp_path: Path, name: str, data: byt
         load_plan(tmp_path / name)
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["plan.json", "plan.json.gz"])
+def test_no_more_is_read_than_a_plan_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    save_plan(EVERYTHING, tmp_path / name)
+    monkeypatch.setattr("vssync.commands.plan.MAX_PLAN_BYTES", 100)
+    with pytest.raises(VssyncError, match="larger than 100 bytes, which no plan is"):
+        load_plan(tmp_path / name)

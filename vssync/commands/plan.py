@@ -24,9 +24,10 @@ from vssync.planner.assemble import make_plan
 from vssync.sources.load import LoadedManifest, locate_values
 from vssync.sources.write import write_file
 from vssync.staleness import check_stale, replaced_since
-from vssync.text import count_noun
+from vssync.text import count_noun, format_size
 
 _MAX_ENTRIES = 5  # of one store, in a refusal
+MAX_PLAN_BYTES = 1 << 30  # some two million changes; a compressed file may unpack to anything
 
 
 def read_live(session: Session, options: Options) -> Snapshot:
@@ -71,12 +72,18 @@ def load_plan(path: Path) -> Plan:
 
     Raises VssyncError when it cannot be read.
     """
+    is_compressed = path.suffix == ".gz"
     try:
-        data = path.read_bytes()
+        with gzip.open(path) if is_compressed else path.open("rb") as file:
+            data = file.read(MAX_PLAN_BYTES + 1)
+        if len(data) > MAX_PLAN_BYTES:
+            raise VssyncError(f"larger than {format_size(MAX_PLAN_BYTES)}, which no plan is")
         with _without_collector():
-            return planfile.load((gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8"))
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise VssyncError(f"{path}: is not a plan: its name ends in .gz, but its content is not gzip") from error
+            return planfile.load(data.decode("utf-8-sig"))
+    except (zlib.error, EOFError) as error:
+        raise VssyncError(f"{path}: is damaged or incomplete. Make a new plan.") from error
+    except gzip.BadGzipFile as error:
+        raise VssyncError(f"{path}: is not gzip, as its name says, or damaged. Make a new plan.") from error
     except OSError as error:
         raise VssyncError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
