@@ -33,10 +33,16 @@ AUTO = Chunking()
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A guard's limit: a share of a store's files of ours (0..1), or a number of files when `count` is set."""
+    """A guard's limit: a share of a store's files of ours (0..1), or a number of files when `count` is set.
+
+    Its text is "30%" or "412", as in a manifest and on a command line.
+    """
 
     share: float = 1.0
     count: int | None = None
+
+    def __str__(self) -> str:
+        return f"{100 * self.share:g}%" if self.count is None else str(self.count)
 
 
 @dataclass(frozen=True, slots=True)

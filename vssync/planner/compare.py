@@ -82,7 +82,7 @@ def _compare_stores(key: str, left: DesiredStore | None, right: DesiredStore | N
 def _setting_values(store: DesiredStore) -> dict[str, Any]:
     settings = asdict(store.settings)
     guards = (("max_delete", store.guards.max_delete), ("max_replace", store.guards.max_replace))
-    limits = {name: f"{limit.share * 100:g}%" if limit.count is None else limit.count for name, limit in guards}
+    limits = {name: str(limit) if limit.count is None else limit.count for name, limit in guards}
     return {name: value for name, value in settings.items() if name != "key"} | {"guards": limits}
 
 

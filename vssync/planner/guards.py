@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields, replace
 
-from vssync.model.plan import Action, Plan, Reason, Refusal, StorePlan
+from vssync.model.plan import Action, Options, Plan, Reason, Refusal, StorePlan
 from vssync.model.state import FileStatus, Limit
 
 FEW = 10  # below that many files a share says nothing
+
+_DEFAULT_MANIFEST = "."
+_SHORT_FLAGS = {"manifest": "-f", "env": "-e", "variables": "--var", "targets": "-t", "excludes": "--exclude"}
 
 
 def check_guards(plan: Plan) -> tuple[Refusal, ...]:
@@ -46,7 +50,8 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
     elif most_leave:
         hints.insert(0, "Most of its keys leave: was another manifest of the same name applied to it?")
     message = f"{_count_text(count, store)} would be deleted ({_share_text(count, store, limit if is_over else None)})."
-    return [Refusal(message, store.key, (*hints, *_commands(store, plan, f"--max-delete {count}")))]
+    allowing = replace(plan.options, max_delete=Limit(count=count))
+    return [Refusal(message, store.key, (*hints, *_commands(store, plan, allowing)))]
 
 
 def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
@@ -58,7 +63,8 @@ def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]
     if not _exceeds(limit, count, store):
         return []
     message = f"{_count_text(count, store)} would be replaced ({_share_text(count, store, limit)})."
-    return [Refusal(message, store.key, _commands(store, plan, f"--max-replace {count}"))]
+    allowing = replace(plan.options, max_replace=Limit(count=count))
+    return [Refusal(message, store.key, _commands(store, plan, allowing))]
 
 
 def _exceeds(limit: Limit, count: int, store: StorePlan) -> bool:
@@ -85,22 +91,30 @@ def _share_text(count: int, store: StorePlan, limit: Limit | None) -> str:
         return f"{share:.0f}%, limit {limit.count:,} {'file' if limit.count == 1 else 'files'}"
     percent = _round_share(100 * limit.share)
     shown = next((text for digits in range(6) if float(text := f"{share:.{digits}f}") > percent), f"{share}")
-    return f"{shown}%, limit {percent:g}%"
+    return f"{shown}%, limit {limit}"
 
 
-def _commands(store: StorePlan, plan: Plan, flag: str = "") -> tuple[str, ...]:
-    """Commands to go on with: one that allows it, one that leaves the store out. The user adds other options."""
-    options = plan.options
-    command = [
-        "vssync plan",
-        *(["-f", options.manifest] if options.manifest not in ("", ".") else []),
-        *(["-e", options.env] if options.env else []),
-        *(part for name, value in options.variables for part in ("--var", f"{name}={value}")),
-    ]
-    typed = " ".join([command[0], *map(shlex.quote, command[1:])])
+def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> tuple[str, ...]:
+    """Commands to go on with: one with the options that allow it, one that leaves the store out."""
+    choices = [("Meant?", allowing)] if allowing else []
     key = store.key.partition("@")[0]  # of several stores of one key, none can be addressed alone
-    choices = [("Meant?", flag)] if flag else []
     if any(other.key.partition("@")[0] != key for other in plan.stores):
-        choices.append((f"Without {key}?", f"--exclude {key}"))
+        choices.append((f"Without {key}?", replace(plan.options, excludes=(*plan.options.excludes, key))))
     width = max([14, *(len(question) + 2 for question, _ in choices)])
-    return tuple(f"{question:<{width}}{typed} {flags}" for question, flags in choices)
+    return tuple(f"{question:<{width}}{shlex.join(_plan_command(options))}" for question, options in choices)
+
+
+def _plan_command(options: Options) -> list[str]:
+    """The command that plans with these options, as words."""
+    words = ["vssync", "plan"]
+    for field in fields(Options):
+        value = getattr(options, field.name)
+        flag = _SHORT_FLAGS.get(field.name) or f"--{field.name.replace('_', '-')}"
+        if isinstance(value, tuple):
+            for item in value:
+                words += [flag, item if isinstance(item, str) else "=".join(item)]
+        elif isinstance(value, bool):
+            words += [flag] if value else []
+        elif value not in (None, "", _DEFAULT_MANIFEST):
+            words += [flag, str(value)]
+    return words
