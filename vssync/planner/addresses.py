@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -85,14 +85,20 @@ class Scope:
         is_named = any(address.contains(store_key, key) for address in self.replace_requests)
         return is_named and (store_key, key) not in self.already_replaced
 
-    def check_addresses(self, keys_by_store: Mapping[str, Iterable[str]]) -> None:
-        """Raise UsageProblem naming an address that matches nothing; `keys_by_store` has every store."""
+    def check_addresses(self, keys_by_store: Mapping[str, Collection[str] | None]) -> None:
+        """Raise UsageProblem naming an address that matches nothing.
+
+        `keys_by_store` has every store; None stands for files that nobody listed, so that any key may be there.
+        """
         for address in (*self.targets, *self.excludes, *self.replace_requests):
-            if not any(
-                address.is_whole_store(store_key) or any(address.contains(store_key, key) for key in keys)
-                for store_key, keys in keys_by_store.items()
-            ):
+            if not any(_may_match(address, store_key, keys) for store_key, keys in keys_by_store.items()):
                 raise UsageProblem(f"{address}: no store or file has this address. `vssync status` shows the stores.")
+
+
+def _may_match(address: PlanAddress, store_key: str, keys: Collection[str] | None) -> bool:
+    if keys is None or address.is_whole_store(store_key):
+        return address.matches_store(store_key)
+    return any(address.contains(store_key, key) for key in keys)
 
 
 @lru_cache(maxsize=64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from vssync.errors import VssyncError
@@ -50,7 +50,8 @@ def make_plan(
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
-    _check_addresses(desired, drafts, context)
+    listed_drafts = [draft for draft in drafts if not decisions[draft.context.store.key].is_held]
+    _check_addresses(desired, listed_drafts, matches, context)
     planned = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
     planned += _plan_undeclared(matches, decisions, context)
     plan = Plan(desired.owner, desired.service, tuple(sorted(planned, key=lambda store: store.key)), options)
@@ -64,18 +65,28 @@ def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -
     return store_files.draft_files(_contents_of(decision, context), file_context)
 
 
-def _check_addresses(desired: Desired, drafts: tuple[StoreDraft, ...], context: PlanContext) -> None:
-    """An address may name what is desired or skipped, and what is live under our mark in a store that is looked at."""
+def _check_addresses(
+    desired: Desired, listed_drafts: Sequence[StoreDraft], matches: StoreMatches, context: PlanContext
+) -> None:
+    """An address may name a store or key that is desired, skipped, or live under our mark.
+
+    Nobody listed the files of a store that is out of scope or held, so there it may name any key.
+    """
     scope = context.scope
     if not (scope.targets or scope.excludes or scope.replace_requests):
         return
-    keys = {store.key: {*store.skipped, *(file.key for file in store.files)} for store in desired.stores}
-    for draft in drafts:
-        keys[draft.context.store.key].update(copies[-1].key for copies in draft.classified.ours.values())
-    for mark in (store.mark for store in context.snapshot.stores):
-        if isinstance(mark, StoreMark) and mark.owner == desired.owner:
-            keys.setdefault(mark.key, set())
-    scope.check_addresses(keys)
+    marks = (live.mark for live in context.snapshot.stores)
+    live_keys = (mark.key for mark in marks if isinstance(mark, StoreMark) and mark.owner == desired.owner)
+    keys_by_store: dict[str, set[str] | None] = dict.fromkeys((*live_keys, *(store.key for store in desired.stores)))
+    for store_key, live in matches.undeclared:
+        if contents := context.snapshot.contents.get(live.id):
+            classified = classify_files(contents.files, (context.owner,), store_key)
+            keys_by_store[store_key] = {*(keys_by_store[store_key] or ()), *classified.our_keys}
+    for draft in listed_drafts:
+        store = draft.context.store
+        desired_keys = (file.key for file in store.files)
+        keys_by_store[store.key] = {*desired_keys, *store.skipped, *draft.classified.our_keys}
+    scope.check_addresses(keys_by_store)
 
 
 def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:

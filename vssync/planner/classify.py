@@ -111,6 +111,10 @@ class ClassifiedFiles:
     attached: frozenset[str] = frozenset()  # the ids of all of them
 
     @property
+    def our_keys(self) -> set[str]:
+        return {copies[-1].key for copies in self.ours.values()}
+
+    @property
     def our_ids(self) -> set[str]:
         return {copy.id for copies in (*self.ours.values(), self.provisional) for copy in copies}
 
