@@ -179,6 +179,6 @@ def content_digest(entries: tuple[DesiredEntry, ...]) -> str:
         attributes = entry.file.attributes
         if id(attributes) not in digests_by_id:
             digests_by_id[id(attributes)] = attributes_digest(attributes)
-        values = (entry.key_digest, entry.content, entry.file.file_id, digests_by_id[id(attributes)], entry.chunking)
+        values = (entry.key_digest, entry.content, entry.declared_id, digests_by_id[id(attributes)], entry.chunking)
         total.update(f"{';'.join(values)}\n".encode())
     return total.hexdigest()

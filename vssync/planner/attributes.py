@@ -23,12 +23,12 @@ class AttributeDifference:
     fields: tuple[FieldChange, ...] = ()
 
 
-def compare_attributes(file: DesiredFile, copy: OwnedCopy, ignore: Collection[str]) -> AttributeDifference:
+def compare_attributes(file: DesiredFile, copy: OwnedCopy, ignored_names: Collection[str]) -> AttributeDifference:
     """What an attribute write would change on a copy of this key."""
-    if attributes_equal(file, copy.file.attributes, ignore):
+    if attributes_equal(file, copy.file.attributes, ignored_names):
         return AttributeDifference()
-    live = normalise_attributes(copy.file.attributes, ignore)
-    desired = normalise_attributes(with_key(file.attributes, file.key), ignore)
+    live = normalise_attributes(copy.file.attributes, ignored_names)
+    desired = normalise_attributes(with_key(file.attributes, file.key), ignored_names)
     names = [name for name in sorted({*live, *desired}) if not values_equal(live.get(name), desired.get(name))]
     if not names:
         return AttributeDifference()
@@ -44,22 +44,22 @@ def compare_attributes(file: DesiredFile, copy: OwnedCopy, ignore: Collection[st
     return AttributeDifference(tuple(reason for reason, holds in causes.items() if holds), fields)
 
 
-def fields_between(live: Attributes, file: DesiredFile, ignore: Collection[str]) -> tuple[FieldChange, ...]:
+def fields_between(live: Attributes, file: DesiredFile, ignored_names: Collection[str]) -> tuple[FieldChange, ...]:
     """The fields in which a file without a mark differs from the manifest."""
-    before, after = normalise_attributes(live, ignore), normalise_attributes(file.attributes, ignore)
+    before, after = normalise_attributes(live, ignored_names), normalise_attributes(file.attributes, ignored_names)
     names = [name for name in sorted({*before, *after}) if not values_equal(before.get(name), after.get(name))]
     return tuple(FieldChange(name, before.get(name), after.get(name)) for name in names if name != KEY)
 
 
-def preserved_attributes(live: Attributes, ignore: Collection[str]) -> dict[str, Scalar]:
+def preserved_attributes(live: Attributes, ignored_names: Collection[str]) -> dict[str, Scalar]:
     """The live attributes that others own; a write replaces the whole map, so they are sent along."""
-    return {name: live[name] for name in sorted(ignore) if name in live}
+    return {name: live[name] for name in sorted(ignored_names) if name in live}
 
 
-def attributes_equal(file: DesiredFile, live: Attributes, ignore: Collection[str]) -> bool:
+def attributes_equal(file: DesiredFile, live: Attributes, ignored_names: Collection[str]) -> bool:
     """The quick answer for the many that are plainly equal; False only means to look closer."""
-    if ignore:
-        live = {name: value for name, value in live.items() if name not in ignore}
+    if ignored_names:
+        live = {name: value for name, value in live.items() if name not in ignored_names}
     if len(live) != len(file.attributes) + 1 or live.get(KEY) != key_attribute(file.key):
         return False
     for name, value in file.attributes.items():  # a plain loop: it runs for every attribute of every file

@@ -84,10 +84,15 @@ class DesiredEntry:
     def key(self) -> str:
         return self.file.key
 
+    @property
+    def declared_id(self) -> str:
+        """The id of the File that the manifest declares; empty for a file by path."""
+        return self.file.file_id
+
     def has_same_content(self, copy: OwnedCopy) -> bool:
         """Whether a copy has the content; one adopted by name and size counts as having what it was taken for."""
-        if self.file.file_id:
-            return copy.mark.content == self.content and copy.id == self.file.file_id
+        if self.declared_id:
+            return copy.mark.content == self.content and copy.id == self.declared_id
         return copy.mark.content in (self.content, self.file.presumed_content)
 
     def matches(self, copy: OwnedCopy) -> bool:
@@ -108,7 +113,7 @@ class ClassifiedFiles:
     unmarked: tuple[LiveFile, ...]  # without a mark that can be read
     foreign: dict[str, list[LiveFile]]  # others', by owner
     provisional: tuple[OwnedCopy, ...] = ()  # ours, attached and not yet marked for a key
-    attached: frozenset[str] = frozenset()  # the ids of all of them
+    attached_ids: frozenset[str] = frozenset()  # of all of them
 
     @property
     def our_keys(self) -> set[str]:

@@ -36,7 +36,7 @@ def decide_file(entry: DesiredEntry, copies: Sequence[OwnedCopy], context: Store
         if (
             file.status is FileStatus.COMPLETED
             and (mark.key, mark.content, mark.chunking, mark.owner) == wanted
-            and not (entry.file.file_id or context.common.scope.replace_requests)
+            and not (entry.declared_id or context.common.scope.replace_requests)
             and attributes_equal(entry.file, file.attributes, context.ignored_attributes)
         ):
             return ()
@@ -206,7 +206,7 @@ class _KeyDecision:
 
     def _new_copy(self, action: Action, *reasons: Reason, reuse: OwnedCopy | None = None) -> FileChange:
         """A new copy in place of all others; with a gap where no order of writes leaves a completed one serving."""
-        copies, declared_id = self.copies, self.entry.file.file_id
+        copies, declared_id = self.copies, self.entry.declared_id
         attached_id = declared_id or (reuse.id if reuse else "")
         serving = self._newest(copies, CopyState.OK)
         same_file = any(copy.id == attached_id for copy in copies)

@@ -9,7 +9,7 @@ from vssync.model.digests import attributes_digest
 from vssync.model.marks import Origin, key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
 from vssync.model.state import Contents, UploadIdentity
-from vssync.planner.adopt import CopiesByKey, claim_copies
+from vssync.planner.adopt import Copies, claim_copies
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, classify_files, desired_entries
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
@@ -46,35 +46,37 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     unclaimed, unchanged = [], 0
     for entry in in_scope:
         copies = classified.ours.get(entry.key_digest)
-        file_id = entry.file.file_id
-        if copies is None or (file_id in classified.attached and all(copy.id != file_id for copy in copies)):
+        declared_id = entry.declared_id
+        if copies is None or (
+            declared_id in classified.attached_ids and all(copy.id != declared_id for copy in copies)
+        ):
             unclaimed.append(entry)  # a declared File that is attached as something else must be claimed first
-        elif decided := decide_file(entry, copies, context):
-            changes += decided
+        elif key_changes := decide_file(entry, copies, context):
+            changes += key_changes
         else:
             unchanged += 1
     undesired, skipped_notes = _undesired_copies(classified, entries, context)
     claims = claim_copies(unclaimed, undesired, classified, context)
-    leaving, kept_notes = _decide_leaving(undesired, claims.taken, classified, context)
+    leaving, kept_notes = _decide_leaving(undesired, claims.moved_ids, classified, context)
     changes += (*claims.changes, *leaving)
     notes = (*claims.notes, *skipped_notes, *kept_notes, *_counted_notes(in_scope, classified, changes, context))
     return StoreDraft(context, entries, classified, sort_changes(changes), notes, unchanged)
 
 
 def _decide_leaving(
-    undesired: CopiesByKey, taken: frozenset[str], classified: ClassifiedFiles, context: StorePlanContext
+    undesired: Sequence[Copies], moved_ids: frozenset[str], classified: ClassifiedFiles, context: StorePlanContext
 ) -> tuple[list[FileChange], list[Note]]:
     """The deletions of what no desired key took over, or a note that it is kept."""
     store = context.store
     changes: list[FileChange] = []
     notes: list[Note] = []
-    leaving = [copies for digest, copies in undesired.items() if digest not in taken]
+    leaving = [copies for copies in undesired if copies[0].id not in moved_ids]
     if store.prune:
         changes += [deletion_of(store.key, copies) for copies in leaving]
     elif leaving:
         notes.append(Note(NoteKind.KEPT, count=len(leaving)))
     if context.common.scope.includes_all_files(store.key):
-        unfinished = [deletion_of(store.key, [copy]) for copy in classified.provisional if copy.id not in taken]
+        unfinished = [deletion_of(store.key, [copy]) for copy in classified.provisional if copy.id not in moved_ids]
         detail = "left by an apply that did not finish"
         changes += [replace(change, reasons=(Reason.SUPERSEDED,), detail=detail) for change in unfinished]
     return changes, notes
@@ -82,7 +84,7 @@ def _decide_leaving(
 
 def _undesired_copies(
     classified: ClassifiedFiles, entries: Sequence[DesiredEntry], context: StorePlanContext
-) -> tuple[dict[str, list[OwnedCopy]], list[Note]]:
+) -> tuple[list[Copies], list[Note]]:
     """Our copies in scope under keys that the manifest does not choose; a skipped key's copies stay, with a note."""
     skipped = {key_digest(key): key for key in context.store.skipped}
     notes = [
@@ -91,8 +93,8 @@ def _undesired_copies(
         if digest in classified.ours and context.is_in_scope(key)
     ]
     digests = classified.ours.keys() - {entry.key_digest for entry in entries} - skipped.keys()
-    undesired = {digest: classified.ours[digest] for digest in sorted(digests)}
-    return {digest: copies for digest, copies in undesired.items() if context.is_in_scope(copies[-1].key)}, notes
+    undesired = [classified.ours[digest] for digest in sorted(digests)]
+    return [copies for copies in undesired if context.is_in_scope(copies[-1].key)], notes
 
 
 def deletion_of(store_key: str, copies: Sequence[OwnedCopy]) -> FileChange:
@@ -186,7 +188,7 @@ def _find_offers(drafts: Sequence[StoreDraft], needed: set[UploadIdentity]) -> d
 
 def _reuse_offers(draft: StoreDraft, offers: Mapping[UploadIdentity, Sequence[str]]) -> StoreDraft:
     """The draft with each upload replaced by an offered File that its store does not hold yet."""
-    attached = {*draft.classified.attached, *(entry.file.file_id for entry in draft.entries)}
+    attached = {*draft.classified.attached_ids, *(entry.declared_id for entry in draft.entries)}
     changes = []
     for change in draft.changes:
         identity = _shareable_upload(change)
