@@ -10,7 +10,7 @@ from dataclasses import replace
 from vssync.model.marks import KEY, Mark, Origin, StoreMark, key_attribute, key_digest, name_tag, short_digest
 from vssync.model.state import Attributes, Chunking, DesiredFile, Scalar, StoreSettings
 
-_KINDS = {bool: "b", str: "s"}  # of attributes; the others are numbers
+_KINDS = {bool: "b", str: "s"}  # of attribute values; the others are numbers, "n"
 
 
 def mark_for(
@@ -29,7 +29,7 @@ def mark_for(
 
 
 def with_echo(mark: Mark, reported: Attributes, ignored_names: Collection[str] = ()) -> Mark:
-    """The mark to keep once the service reported the attributes it keeps; unchanged when they are those it was sent."""
+    """The mark with the digest of the attributes that the service reported, where they are not those it was sent."""
     digest = attributes_digest(reported, ignored_names)
     return replace(mark, echo="" if digest == mark.attributes else digest)
 
@@ -61,7 +61,7 @@ def attributes_digest(attributes: Attributes, ignored_names: Collection[str] = (
 
 
 def settings_digest(name: str, metadata: Mapping[str, str], expires_after_days: int | None) -> str:
-    """The identity of a store's settings that can be changed in place, `metadata` being only ours."""
+    """The identity of a store's settings that can be changed in place; `metadata` is only what the manifest sets."""
     settings = {"expires": expires_after_days, "metadata": dict(metadata), "name": name}
     return short_digest(json.dumps(settings, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
 

@@ -94,7 +94,7 @@ def _key_extension(key: str) -> str:
 def _unmarked_candidates(
     unclaimed: Sequence[DesiredEntry], classified: ClassifiedFiles, uploads: Mapping[str, Upload]
 ) -> dict[str, LiveFile]:
-    """For each unclaimed key the file without a mark that must be it: the File it declares, or unique by name and size."""
+    """For each unclaimed key the one unmarked file that must be it: the File it declares, or alike in name and size."""
     unmarked_by_id = {file.id: file for file in classified.unmarked}
     declared_ids = {entry.declared_id for entry in unclaimed}
     files_by_form: dict[tuple[str, int], list[LiveFile]] = {}
