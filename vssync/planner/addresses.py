@@ -23,7 +23,8 @@ class PlanAddress:
     key: str = ""
 
     @classmethod
-    def of(cls, text: str) -> PlanAddress:
+    def parse(cls, text: str) -> PlanAddress:
+        """The address of a text; a key may have slashes, a store's has none."""
         store, _, key = text.partition("/")
         return cls(store, key)
 
@@ -31,15 +32,18 @@ class PlanAddress:
         return f"{self.store}/{self.key}" if self.key else self.store
 
     def matches_store(self, store_key: str) -> bool:
+        """Whether the address is of this store or of something in it."""
         return store_key == self.store or fnmatchcase(store_key, self.store)
 
     def is_whole_store(self, store_key: str) -> bool:
+        """Whether the address is of this store with everything in it."""
         return not self.key and self.matches_store(store_key)
 
     def contains(self, store_key: str, key: str) -> bool:
+        """Whether the address is of this file, or of its whole store."""
         if not self.matches_store(store_key):
             return False
-        return not self.key or key == self.key or _compile(self.key).match(key)
+        return not self.key or key == self.key or _compile_glob(self.key).match(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +53,27 @@ class Scope:
     targets: tuple[PlanAddress, ...] = ()
     excludes: tuple[PlanAddress, ...] = ()
     replace_requests: tuple[PlanAddress, ...] = ()
-    already_replaced: frozenset[tuple[str, str]] = frozenset()  # by store and key
+    already_replaced: frozenset[tuple[str, str]] = frozenset()  # store and file keys that `--replace` no longer means
 
     @classmethod
-    def of(cls, options: Options) -> Scope:
+    def of(cls, options: Options, already_replaced: frozenset[tuple[str, str]] = frozenset()) -> Scope:
+        """The scope of these options."""
         return cls(
-            tuple(map(PlanAddress.of, options.targets)),
-            tuple(map(PlanAddress.of, options.excludes)),
-            tuple(map(PlanAddress.of, options.replace)),
+            targets=tuple(map(PlanAddress.parse, options.targets)),
+            excludes=tuple(map(PlanAddress.parse, options.excludes)),
+            replace_requests=tuple(map(PlanAddress.parse, options.replace)),
+            already_replaced=already_replaced,
         )
 
     def touches_store(self, store_key: str) -> bool:
         """Whether anything of the store is in scope."""
-        is_target = not self.targets or any(address.matches_store(store_key) for address in self.targets)
-        return is_target and not any(address.is_whole_store(store_key) for address in self.excludes)
+        is_targeted = not self.targets or any(address.matches_store(store_key) for address in self.targets)
+        return is_targeted and not any(address.is_whole_store(store_key) for address in self.excludes)
 
     def includes_settings(self, store_key: str) -> bool:
         """Whether the store's own settings are in scope."""
-        return self.touches_store(store_key) and (
-            not self.targets or any(address.is_whole_store(store_key) for address in self.targets)
-        )
+        is_targeted = not self.targets or any(address.is_whole_store(store_key) for address in self.targets)
+        return is_targeted and self.touches_store(store_key)
 
     def includes_all_files(self, store_key: str) -> bool:
         """Whether every key of the store is in scope."""
@@ -77,8 +82,8 @@ class Scope:
 
     def contains(self, store_key: str, key: str) -> bool:
         """Whether one key is in scope."""
-        is_target = not self.targets or any(address.contains(store_key, key) for address in self.targets)
-        return is_target and not any(address.contains(store_key, key) for address in self.excludes)
+        is_targeted = not self.targets or any(address.contains(store_key, key) for address in self.targets)
+        return is_targeted and not any(address.contains(store_key, key) for address in self.excludes)
 
     def is_replace_requested(self, store_key: str, key: str) -> bool:
         """Whether `--replace` names the key, and it was not replaced yet."""
@@ -102,5 +107,5 @@ def _may_match(address: PlanAddress, store_key: str, keys: Collection[str] | Non
 
 
 @lru_cache(maxsize=64)
-def _compile(pattern: str) -> glob.WcMatcher[str]:
+def _compile_glob(pattern: str) -> glob.WcMatcher[str]:
     return glob.compile(pattern, flags=_FLAGS)

@@ -1,4 +1,4 @@
-"""Decides what to do, from the resolved manifest and one complete reading of the service: values in, values out."""
+"""Makes a plan from the resolved manifest and one complete reading of the service: values in, values out."""
 
 from __future__ import annotations
 
@@ -43,8 +43,7 @@ def make_plan(
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
     matches = match_stores(desired, snapshot.stores, options)
-    scope = replace(Scope.of(options), already_replaced=already_replaced)
-    context = PlanContext(desired.owner, options, capabilities, scope, snapshot)
+    context = PlanContext(desired.owner, options, capabilities, Scope.of(options, already_replaced), snapshot)
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
