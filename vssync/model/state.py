@@ -96,9 +96,9 @@ class ServiceSpec:
 
     @property
     def declared_capabilities(self) -> Capabilities:
-        """The capabilities as the manifest declares them. A plan file may hold names that are not known here."""
-        known = {field.name for field in fields(Capabilities)}
-        return Capabilities(**{name: value for name, value in self.capabilities.items() if name in known})
+        """The capabilities as the manifest declares them. A plan file may hold names that this version lacks."""
+        names = {field.name for field in fields(Capabilities)}
+        return Capabilities(**{name: value for name, value in self.capabilities.items() if name in names})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class DesiredFile:
     attributes: Attributes
     chunking: Chunking = AUTO
     path: str = ""  # relative to the manifest's root
-    file_id: str = ""  # of a File uploaded elsewhere
+    file_id: str = ""  # of the File that the manifest declares, which was uploaded elsewhere
     size: int = 0
     sha256: str = ""  # empty until the bytes were read, and for a declared `file_id`
 
@@ -283,7 +283,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """One listing of a store: its files, its batches under way."""
+    """One listing of a store: its files, and its unfinished batches."""
 
     files: tuple[LiveFile, ...] = ()
     batches: tuple[LiveBatch, ...] = ()
