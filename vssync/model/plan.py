@@ -95,7 +95,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """What will be done to one key of a store, which is named by its own key.
+    """What will be done to one key of a store.
 
     `keep` is the copy the change is about: the one to update, to wait for, or the one that serves until its
     replacement works. `drop` are copies to detach, each only after the kept or new copy was read as completed; with
@@ -103,7 +103,7 @@ class FileChange:
     are sent along. `reuse` is a File to attach instead of uploading. `was` is the key it had, when moved.
     """
 
-    store: str
+    store: str  # the store's key
     key: str
     action: Action
     reasons: tuple[Reason, ...]

@@ -79,8 +79,8 @@ def _refuse_shared(by_key: Mapping[str, StoreMatch]) -> None:
 class _StoreMatcher:
     """Looks desired stores up among the live ones.
 
-    `pinned_ids` are those that the manifest names by `id:`. `reserved_ids` are these and those with our mark of a key in
-    the manifest: none of them may be matched by name alone.
+    `pinned_ids` are those that the manifest names by `id:`. `reserved_ids` are these and those with our mark of one of
+    its keys: none of them may be matched by name alone.
     """
 
     def __init__(self, desired: Desired, options: Options, stores: Iterable[LiveStore]) -> None:
