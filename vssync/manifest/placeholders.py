@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from posixpath import splitext
 from typing import Any
 
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean
@@ -190,8 +191,7 @@ def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) ->
 def path_part(path: str, name: str) -> str:
     """What a placeholder's name stands for in a path. Folders count from 0. Raises MissingFolder."""
     folder, _, last = path.rpartition("/")
-    dot = last.rfind(".")
-    stem, ext = (last[:dot], last[dot:]) if dot > 0 else (last, "")
+    stem, ext = splitext(last)  # a hidden name, `.env`, is all stem
     parts = {"path": path, "dir": folder, "name": last, "stem": stem, "ext": ext}
     if name in parts:
         return parts[name]
@@ -202,11 +202,6 @@ def path_part(path: str, name: str) -> str:
             f"`${{{name}}}` asks for more folders than `{path}` has ({len(folders)}; they count from 0)"
         )
     return folders[number]
-
-
-def file_extension(filename: str) -> str:
-    """The lower-case extension with its dot; empty if there is none."""
-    return path_part(filename, "ext").lower()
 
 
 def upload_digest(name: str, sha256: str) -> str:

@@ -12,6 +12,7 @@ from vssync.manifest.globs import FoundFile, Listing
 from vssync.manifest.placeholders import MissingFolder, fill_template, literal_text, parse_template
 from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
 from vssync.manifest.yaml_loader import TreePath
+from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS
 
 NO_DIGEST = "0" * 16
@@ -117,7 +118,7 @@ class _StoreSelector:
             noun = "key" if not key else "upload name"
             self._add_problem(source, f"the {noun} made for it is empty", "fix the template")
             return None
-        is_accepted = self._accept_or_report(entry, key, source, placeholders.file_extension(filename))
+        is_accepted = self._accept_or_report(entry, key, source, extension_of(filename))
         return SelectedFile(key, filename, entry, settings, source) if is_accepted else None
 
     def _settings_for(self, number: int, name: str) -> FileSettings:
