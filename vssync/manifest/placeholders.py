@@ -17,13 +17,13 @@ MAX_NAME_BYTES = 255  # what file systems and services commonly accept as a name
 ENVIRONMENT_FIELDS = ("only", "not")  # of an entry: names of environments, taken literally
 FILE_PLACEHOLDERS = ("path", "dir", "dir.0", "name", "stem", "ext")
 _DIR_NUMBER = re.compile(r"dir\.[0-9]{1,2}")  # the folders of a path, counted from 0
-_DEFERRED: Mapping[str | int, tuple[str, ...]] = {  # by field: what is filled in for each file
+_FILE_PLACEHOLDERS_BY_FIELD: Mapping[str | int, tuple[str, ...]] = {  # no other field may hold them
     "filename": (*FILE_PLACEHOLDERS, "digest"),
     "attributes": FILE_PLACEHOLDERS,
     "key": FILE_PLACEHOLDERS,
 }
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
-UNCLOSED = ("a placeholder `${` is not closed", "write `$${` for the text `${`")
+_LITERAL_HINT = "write `$${` for the text `${`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class AmbiguousDollar(ValueError):
 
 
 class MissingFolder(ValueError):
-    """`${dir.N}` of a path that has fewer folders; `attribute` is the one that holds it, if one does."""
+    """`${dir.N}` of a path that has fewer folders."""
 
-    attribute = ""
+    attribute = ""  # whose template asks for it; empty where a key or an upload name does
 
 
 def parse_template(text: str) -> Template:
@@ -90,7 +90,7 @@ def escape_placeholders(literal: str) -> str:
 
 
 def literal_text(text: str) -> str:
-    """What a text without placeholders stands for. Raises UnclosedPlaceholder."""
+    """What a text without placeholders stands for: the inverse of `escape_placeholders`. Raises UnclosedPlaceholder."""
     return "".join(part for part in parse_template(text) if isinstance(part, str)) if "${" in text else text
 
 
@@ -111,25 +111,25 @@ def fill_template(template: Template, path: str, digest: str = "") -> str:
 
 
 class Expander:
-    """Fills in what is known before any file is, in the texts of one manifest, and collects what is wrong."""
+    """Fills in variables and the environment in the texts of one manifest, and collects what is wrong."""
 
     def __init__(self, values: Mapping[str, Scalar]) -> None:
         self.values = values
         self.diagnostics: list[Diagnostic] = []
 
     def expand_stores(self, stores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """All stores; placeholders of single files stay."""
+        """All stores filled in; the placeholders of files (`${path}`) stay where they are allowed."""
         return {
             key: self._expand(store, ("stores", key), {**self.values, "store": key}) for key, store in stores.items()
         }
 
     def expand_text(self, text: str, path: TreePath) -> str:
-        """A text outside the stores."""
+        """A text outside the stores, filled in; what is literal in it is no longer escaped."""
         return "".join(part for part in self._fill(text, path, self.values, ()) if isinstance(part, str))
 
     def _expand(self, tree: Any, path: TreePath, values: Mapping[str, Scalar]) -> Any:
         if isinstance(tree, str):
-            is_literal = "${" not in tree or _field_of(path) in ENVIRONMENT_FIELDS
+            is_literal = "${" not in tree or _field_within_store(path) in ENVIRONMENT_FIELDS
             return tree if is_literal else self._expand_value(tree, path, values)
         if isinstance(tree, dict):
             return {name: self._expand(value, (*path, name), values) for name, value in tree.items()}
@@ -138,11 +138,11 @@ class Expander:
         return tree
 
     def _expand_value(self, text: str, path: TreePath, values: Mapping[str, Scalar]) -> Scalar:
-        field, name = _field_of(path), text[2:-1]
-        if field == "attributes" and text == f"${{{name}}}" and name in values:
-            value = values[name]  # keeps its type
+        field, only_name = _field_within_store(path), text[2:-1]
+        if field == "attributes" and text == f"${{{only_name}}}" and only_name in values:
+            value = values[only_name]  # an attribute that is one placeholder keeps the type of its value
             return escape_placeholders(value) if isinstance(value, str) else value
-        template = self._fill(text, path, values, _DEFERRED.get(field, ()))
+        template = self._fill(text, path, values, _FILE_PLACEHOLDERS_BY_FIELD.get(field, ()))
         try:
             return format_template(template)
         except AmbiguousDollar:
@@ -155,7 +155,7 @@ class Expander:
         try:
             template = parse_template(text)
         except UnclosedPlaceholder:
-            self.diagnostics.append(Diagnostic(path, *UNCLOSED))
+            self.diagnostics.append(unclosed_diagnostic(path))
             return ()
         filled: list[str | Placeholder] = []
         for part in template:
@@ -169,9 +169,14 @@ class Expander:
         return tuple(filled)
 
 
-def _field_of(path: TreePath) -> str | int:
-    """The field of a store, or of one of its entries or overrides, that a path within a store lies in."""
+def _field_within_store(path: TreePath) -> str | int:
+    """The field that a path lies in: one of an entry or override (`key`), else one of the store (`metadata`)."""
     return path[4] if path[2] in ("files", "overrides") and len(path) > 4 else path[2]
+
+
+def unclosed_diagnostic(path: TreePath) -> Diagnostic:
+    """What is wrong with a text that `parse_template` refuses."""
+    return Diagnostic(path, "a placeholder `${` is not closed", _LITERAL_HINT)
 
 
 def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) -> Diagnostic:
@@ -184,12 +189,12 @@ def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) ->
     if name.startswith("var."):
         hint = did_you_mean(name, allowed) or "declare it under `variables`"
         return Diagnostic(path, f"{shown} is not declared", hint)
-    hint = did_you_mean(name, allowed) or UNCLOSED[1]
+    hint = did_you_mean(name, allowed) or _LITERAL_HINT
     return Diagnostic(path, f"{shown} is not a placeholder", hint)
 
 
 def path_part(path: str, name: str) -> str:
-    """What a placeholder's name stands for in a path. Folders count from 0. Raises MissingFolder."""
+    """What a file's placeholder (`stem`, `dir.0`) stands for in a path. Folders count from 0. Raises MissingFolder."""
     folder, _, last = path.rpartition("/")
     stem, ext = splitext(last)  # a hidden name, `.env`, is all stem
     parts = {"path": path, "dir": folder, "name": last, "stem": stem, "ext": ext}
@@ -204,9 +209,9 @@ def path_part(path: str, name: str) -> str:
     return folders[number]
 
 
-def upload_digest(name: str, sha256: str) -> str:
+def upload_digest(manifest_name: str, sha256: str) -> str:
     """What `${digest}` is: 16 hex digits that prove an upload to be of this manifest's name and these bytes."""
-    return hashlib.sha256(f"{name}\n{sha256}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{manifest_name}\n{sha256}".encode()).hexdigest()[:16]
 
 
 def upload_name(template: Template, path: str, digest: str) -> str:

@@ -16,7 +16,7 @@ from vssync.manifest import diagnostics, resolve
 from vssync.manifest.build import build_manifest, check_document, resolve_includes
 from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, adding_problems, raise_if_any
 from vssync.manifest.front_matter import MAX_FRONT_MATTER_BYTES, parse_front_matter
-from vssync.manifest.globs import FoundFile, compile_pattern, pattern_problem
+from vssync.manifest.globs import FoundFile
 from vssync.manifest.select import Selection, select_files
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import Document, TreePath, parse_document
@@ -88,9 +88,7 @@ def load_sources(
 
 def locate_values(loaded: LoadedManifest, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where values of the resolved manifest are written; one pass over its files for all of them."""
-    wanted = [Diagnostic(path, "") for path in paths]
-    located = zip(paths, diagnostics.locate_diagnostics(loaded.manifest.documents, wanted), strict=True)
-    return {path: SourceLocation(problem.file, problem.line, problem.column) for path, problem in located}
+    return diagnostics.locate_values(loaded.manifest.documents, paths)
 
 
 def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
@@ -115,16 +113,13 @@ def _load_manifest(
     schema = load_schema("manifest.schema.json")
     main = check_document(_read_document(file, str(file)), schema)
     with adding_problems(main.problems):
-        includes = resolve_includes(main, env, variables)
-        flaws = [(path, text, *flaw) for path, text in includes if (flaw := pattern_problem(text))]
-        raise_if_any(Documents(main), [Diagnostic(path, f"`{text}` {flaw}", hint) for path, text, flaw, hint in flaws])
-        patterns = {path: compile_pattern(text) for path, text in includes}
+        patterns = resolve_includes(main, env, variables)
         listing = walk_files(str(folder), patterns.values(), sandbox)
         matches = {path: [file for _, file in listing.matching(pattern)] for path, pattern in patterns.items()}
         unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
         raise_if_any(Documents(main), unmatched)
         distinct = {file.path: file for files in matches.values() for file in files}
-        included = _read_included(main, folder, schema, [distinct[path] for path in sorted(distinct)])
+        included = _read_included(main, folder, schema, [file for _, file in sorted(distinct.items())])
     return build_manifest(Documents(main, included), schema, env, variables)
 
 

@@ -67,7 +67,7 @@ def walk_files(root: str, patterns: Iterable[Pattern], sandbox: Sandbox) -> List
     files: dict[str, FoundFile] = {}
     for folder in walker.starting_folders({pattern.folder for pattern in patterns if not pattern.is_literal}):
         files.update((file.path, file) for file in walker.walk(folder))
-    for path in {pattern.folder for pattern in patterns if pattern.is_literal}:
+    for path in {pattern.start for pattern in patterns if pattern.is_literal}:
         if path not in files and (file := walker.look_up(path)):
             files[path] = file
     if walker.problems:
