@@ -1,7 +1,7 @@
-"""What a manifest may read, and the files its patterns may match: one walk, shared by all of them.
+"""The sandbox a manifest may read in, and one walk for the files that any of its patterns may match.
 
-No library does it, because they leave out folders they may not read, and a file left out is a file deleted: here such a
-folder is a problem. Links to folders are not followed; links to files only inside the sandbox.
+Libraries leave out folders they may not read. A file left out would be deleted from its store, so here such a folder is
+a problem. Links to folders are not followed; links to files only inside the sandbox.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Sandbox:
         )
 
     def around(self, folder: Path) -> Sandbox:
-        """The sandbox of one folder inside, with what else was allowed."""
+        """The sandbox of one folder in the work tree, with what else is allowed."""
         return Sandbox((folder, *self.folders[1:]))
 
 
 def sandbox_around(folder: Path, allowed: tuple[Path, ...]) -> Sandbox:
-    """The sandbox of a manifest in this folder; `allowed` are folders that its user allows beside it."""
+    """The sandbox of a manifest in this folder; `allowed` are more folders, from `--allow-outside`."""
     return Sandbox((find_work_tree(folder), *(Path(os.path.realpath(path)) for path in allowed)))
 
 
@@ -83,7 +83,7 @@ class _Walker:
         self.problems: list[Problem] = []
 
     def starting_folders(self, folders: set[str]) -> list[str]:
-        """Where to start so that each folder is walked once; one reached by a link is not met on the way."""
+        """Where to start so that each folder is walked once; no walk meets one that lies behind a link."""
         linked = {folder for folder in folders if os.path.realpath(self._absolute(folder)) != self._absolute(folder)}
         outermost: list[str] = []
         for folder in sorted(folders - linked, key=lambda folder: folder.split("/") if folder else []):
@@ -121,7 +121,7 @@ class _Walker:
                     yield file
 
     def look_up(self, path: str) -> FoundFile | None:
-        """A file by its path in full; None if it does not exist."""
+        """A file by its path from the root; None if it does not exist."""
         absolute = self._absolute(path)
         try:
             status = os.stat(absolute)
@@ -136,6 +136,7 @@ class _Walker:
         return FoundFile(path, status.st_size, "" if self._sandbox.allows(absolute) else ". ".join(_OUTSIDE))
 
     def _to_file(self, entry: os.DirEntry[str], path: str) -> FoundFile | None:
+        """The file an entry of a folder is or links to; None for a link to a folder, a socket and the like."""
         if not path.isascii() and (printable := _printable(path)) != path:
             return FoundFile(printable, 0, "the name of the file, or of a folder it is in, is not UTF-8; rename it")
         if entry.is_symlink():
