@@ -209,7 +209,7 @@ def _entry(path: TreePath, tree: Tree) -> FileEntry:
         exclude=tuple(_narrowing_pattern(pattern) for pattern in tree.get("exclude") or ()),
         optional=bool(tree.get("optional")),
         file_id=literal_text(tree.get("file_id") or ""),
-        key=tree.get("key") or "",
+        key=parse_template(tree.get("key") or ""),
     )
 
 

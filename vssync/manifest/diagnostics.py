@@ -78,6 +78,12 @@ def locate_diagnostics(documents: Documents, diagnostics: Collection[Diagnostic]
     )
 
 
+def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> None:
+    """Raises ManifestError with these diagnostics, if there are any."""
+    if diagnostics:
+        raise ManifestError(locate_diagnostics(documents, diagnostics))
+
+
 def locate_values(documents: Documents, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where values of the resolved manifest are written; one pass over its files for all of them."""
     return dict(zip(paths, _locate(documents, [(path, False) for path in paths]), strict=True))
@@ -104,12 +110,6 @@ def _position_of(path: TreePath, at_name: bool, positions: Positions) -> Positio
             name_position, value_position = positions[path[:end]]
             return name_position if at_name and end == len(path) else value_position
     return 0, 0
-
-
-def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> None:
-    """Raises ManifestError with these diagnostics, if there are any."""
-    if diagnostics:
-        raise ManifestError(locate_diagnostics(documents, diagnostics))
 
 
 def _find_origin(documents: Documents, path: TreePath) -> tuple[Document, TreePath]:

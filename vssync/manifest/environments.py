@@ -135,8 +135,8 @@ def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scala
     except UnclosedPlaceholder:
         return unclosed_diagnostic(path)
     for part in template:  # `${env}` and nothing else, so that the order of variables does not matter
-        if isinstance(part, Placeholder) and (part.text != "env" or not env):
-            message = f"`${{{part.text}}}` cannot be used in a variable's default"
+        if isinstance(part, Placeholder) and (part.name != "env" or not env):
+            message = f"`${{{part.name}}}` cannot be used in a variable's default"
             return Diagnostic(path, message, "only `${env}` can")
     return "".join(part if isinstance(part, str) else env for part in template)
 

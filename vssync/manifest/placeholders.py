@@ -15,22 +15,22 @@ from vssync.model.state import Scalar
 
 MAX_NAME_BYTES = 255  # what file systems and services commonly accept as a name
 ENVIRONMENT_FIELDS = ("only", "not")  # of an entry: names of environments, taken literally
-FILE_PLACEHOLDERS = ("path", "dir", "dir.0", "name", "stem", "ext")
-_DIR_NUMBER = re.compile(r"dir\.[0-9]{1,2}")  # the folders of a path, counted from 0
+FILE_PLACEHOLDERS = ("path", "dir", "dir.0", "name", "stem", "ext")  # parts of a file's path
+_DIR_NUMBER = re.compile(r"dir\.[0-9]{1,2}")  # one of its folders, counted from 0; all are allowed where `dir.0` is
 _FILE_PLACEHOLDERS_BY_FIELD: Mapping[str | int, tuple[str, ...]] = {  # no other field may hold them
     "filename": (*FILE_PLACEHOLDERS, "digest"),
     "attributes": FILE_PLACEHOLDERS,
     "key": FILE_PLACEHOLDERS,
 }
-_TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
+_TOKEN = re.compile(r"\$\$\{|\$\{(?P<name>[^{}]*)(?P<closed>\}?)")
 _LITERAL_HINT = "write `$${` for the text `${`"
 
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """The name between `${` and `}`."""
+    """`${name}`, to be filled in."""
 
-    text: str
+    name: str
 
 
 Template = tuple[str | Placeholder, ...]
@@ -51,7 +51,7 @@ class MissingFolder(ValueError):
 
 
 def parse_template(text: str) -> Template:
-    """The literal texts and placeholders of a text, in order. Raises UnclosedPlaceholder."""
+    """The literal texts and placeholders of a text, in order; empty for an empty text. Raises UnclosedPlaceholder."""
     if "${" not in text:
         return (text,) if text else ()
     parts: list[str | Placeholder] = []
@@ -59,12 +59,13 @@ def parse_template(text: str) -> Template:
     for match in _TOKEN.finditer(text):
         literal += text[end : match.start()]
         end = match.end()
-        if match.group(1) is None:
+        if match["name"] is None:
             literal += "${"
-        elif not match.group(2):
+        elif not match["closed"]:
             raise UnclosedPlaceholder(text)
         else:
-            parts += [literal, Placeholder(match.group(1))] if literal else [Placeholder(match.group(1))]
+            parts += [literal] if literal else []
+            parts.append(Placeholder(match["name"]))
             literal = ""
     literal += text[end:]
     return (*parts, literal) if literal else tuple(parts)
@@ -79,7 +80,7 @@ def format_template(template: Template) -> str:
         elif literal.endswith("$"):
             raise AmbiguousDollar(literal)
         else:
-            text += escape_placeholders(literal) + "${" + part.text + "}"
+            text += escape_placeholders(literal) + "${" + part.name + "}"
             literal = ""
     return text + escape_placeholders(literal)
 
@@ -105,7 +106,7 @@ def parse_value(value: Scalar | None) -> Scalar | Template | None:
 def fill_template(template: Template, path: str, digest: str = "") -> str:
     """The text with every placeholder replaced by the digest or by its part of a path. Raises MissingFolder."""
     return "".join(
-        part if isinstance(part, str) else digest if part.text == "digest" else path_part(path, part.text)
+        part if isinstance(part, str) else digest if part.name == "digest" else path_part(path, part.name)
         for part in template
     )
 
@@ -114,18 +115,18 @@ class Expander:
     """Fills in variables and the environment in the texts of one manifest, and collects what is wrong."""
 
     def __init__(self, values: Mapping[str, Scalar]) -> None:
-        self.values = values
+        self._values = values  # by the placeholder's name
         self.diagnostics: list[Diagnostic] = []
 
     def expand_stores(self, stores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """All stores filled in; the placeholders of files (`${path}`) stay where they are allowed."""
         return {
-            key: self._expand(store, ("stores", key), {**self.values, "store": key}) for key, store in stores.items()
+            key: self._expand(store, ("stores", key), {**self._values, "store": key}) for key, store in stores.items()
         }
 
     def expand_text(self, text: str, path: TreePath) -> str:
         """A text outside the stores, filled in; what is literal in it is no longer escaped."""
-        return "".join(part for part in self._fill(text, path, self.values, ()) if isinstance(part, str))
+        return "".join(part for part in self._fill(text, path, self._values, ()) if isinstance(part, str))
 
     def _expand(self, tree: Any, path: TreePath, values: Mapping[str, Scalar]) -> Any:
         if isinstance(tree, str):
@@ -159,13 +160,13 @@ class Expander:
             return ()
         filled: list[str | Placeholder] = []
         for part in template:
-            if isinstance(part, str) or part.text in deferred or (deferred and _DIR_NUMBER.fullmatch(part.text)):
+            if isinstance(part, str) or part.name in deferred or (deferred and _DIR_NUMBER.fullmatch(part.name)):
                 filled.append(part)
-            elif part.text in values:
-                value = values[part.text]
+            elif part.name in values:
+                value = values[part.name]
                 filled.append(str(value).lower() if isinstance(value, bool) else str(value))
             else:
-                self.diagnostics.append(_unknown_placeholder(part.text, path, [*values, *deferred]))
+                self.diagnostics.append(_unknown_placeholder(part.name, path, [*values, *deferred]))
         return tuple(filled)
 
 

@@ -84,7 +84,9 @@ class _Resolver:
             self._checked.add(id(attributes))
             for name, message in find_attribute_problems(attributes):
                 self._add_problem(file, path, name, front_matter, message)
-        filename, sha256 = file.filename, reading.sha256 if reading else ""
+        filename, sha256, size = file.filename, "", source.size if source else 0
+        if reading:
+            sha256, size = reading.sha256, reading.size
         if sha256 and Placeholder("digest") in settings.filename:
             filename = upload_name(settings.filename, path, upload_digest(self._manifest_name, sha256))
         return DesiredFile(
@@ -94,7 +96,7 @@ class _Resolver:
             chunking=settings.chunking,
             path=source.path if source else "",
             file_id=file.entry.file_id,
-            size=reading.size if reading else source.size if source else 0,
+            size=size,
             sha256=sha256,
         )
 
@@ -163,5 +165,5 @@ def effective_tree(manifest: Manifest) -> dict[str, Any]:
             if applies_in(entry, manifest.env)
         ]
         others = {name: value for name, value in store.items() if name != "files"}
-        stores[key] = {**store, "files": entries} if entries else others
+        stores[key] = {**store, "files": entries} if entries else others  # an empty list would not be valid
     return {**manifest.tree, "stores": stores}

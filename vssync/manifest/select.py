@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vssync.errors import Problem
 from vssync.manifest.diagnostics import Diagnostic, format_path, locate_diagnostics
 from vssync.manifest.globs import FoundFile, Listing
-from vssync.manifest.placeholders import MissingFolder, fill_template, literal_text, parse_template, upload_name
+from vssync.manifest.placeholders import MissingFolder, fill_template, upload_name
 from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import extension_of
@@ -38,7 +38,7 @@ class Selection:
 
 
 def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection, ...], tuple[Problem, ...]]:
-    """Every store's files that can be used, and everything wrong in all of them."""
+    """What each store holds, and everything wrong with entries and the files they select."""
     selectors = [_StoreSelector(manifest.service.provider, spec) for spec in manifest.stores]
     selections = tuple(selector.select(listing) for selector in selectors)
     diagnostics = [diagnostic for selector in selectors for diagnostic in selector.diagnostics]
@@ -58,7 +58,8 @@ class _StoreSelector:
         self._settings: dict[tuple[int, ...], FileSettings] = {}  # by the indexes of an entry and its overrides
 
     def select(self, listing: Listing) -> Selection:
-        files = sorted(self._select(listing), key=lambda file: file.key)
+        """The store's files, and a diagnostic for each whose key another one has."""
+        files = sorted(self._select_by_entries(listing), key=lambda file: file.key)
         first: dict[str, SelectedFile] = {}  # by key without its case, which some services and disks ignore
         for file in files:
             other = first.setdefault(file.key.casefold(), file)
@@ -69,12 +70,12 @@ class _StoreSelector:
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
         return Selection(self.spec, tuple(files), self.skipped)
 
-    def _select(self, listing: Listing) -> Iterator[SelectedFile]:
-        """The files of all entries, those declared by id among them."""
+    def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
+        """The files that exactly one entry selects or declares."""
         selected_by: dict[str, FileEntry] = {}
         for index, entry in enumerate(self.spec.entries):
             if entry.file_id:
-                key = literal_text(entry.key)  # stands in for a path
+                key = fill_template(entry.key, "")
                 filename = upload_name(PATH_TEMPLATE, key, "")
                 yield SelectedFile(key, filename, entry, self._settings_for(index, key))
                 continue
@@ -110,7 +111,7 @@ class _StoreSelector:
             self._add_problem(source, source.problem)
             return None
         try:
-            key = fill_template(parse_template(entry.key), nfc_path) if entry.key else nfc_path
+            key = fill_template(entry.key, nfc_path) if entry.key else nfc_path
             filename = upload_name(settings.filename, nfc_path, DIGEST_STAND_IN)
         except MissingFolder as error:
             self._add_problem(source, str(error), "choose fewer files, or ask for fewer folders")

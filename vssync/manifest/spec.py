@@ -44,7 +44,7 @@ class FileEntry:
     exclude: tuple[Pattern, ...] = ()
     optional: bool = False
     file_id: str = ""
-    key: str = ""
+    key: Template = ()  # empty where the path is the key; without placeholders for a `file_id`
 
     def selects(self, nfc_path: str) -> bool:
         """Whether it selects a file."""
