@@ -142,9 +142,9 @@ def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scala
 
 
 def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, Any]:
-    """The base with the change laid over it: mappings are merged, `null` removes, anything else replaces.
+    """The base with the change laid over it: `null` removes, mappings are merged, all else replaces what was there.
 
-    `parent` is the path of both in the manifest.
+    `service` and `chunking` are replaced whole. `parent` is the path of both trees in the manifest.
     """
     result = dict(base)
     for name, value in change.items():
@@ -153,9 +153,8 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
         if value is None and _field_at(parent) != "attributes":
             result.pop(name, None)
         elif isinstance(value, Mapping):
-            replaces_whole = _field_at(path) in ("service", "chunking")
-            inherited = {} if replaces_whole else result.get(name)
-            result[name] = merge_trees(inherited if isinstance(inherited, Mapping) else {}, value, path)
+            is_merged = _field_at(path) not in ("service", "chunking") and isinstance(result.get(name), Mapping)
+            result[name] = merge_trees(result[name] if is_merged else {}, value, path)
         else:
             result[name] = value
     return result

@@ -181,11 +181,12 @@ class _TreeBuilder:
             hint = "a name that starts with `*` or `{` needs quotes"
             raise self._unreadable(event, "a field's name must be plain text", hint)
         if self._wanted:
+            # The field that waits for this value, or its number in a list, of each collection it is in.
             path = tuple(len(outer.value) if outer.name is None else outer.name for outer in self._open)
             if path in self._wanted:
-                value = self._position(event)
-                name = self._open[-1].name_position if path and isinstance(path[-1], str) else value
-                self.positions.setdefault(path, (name, value))
+                position = self._position(event)
+                name_position = self._open[-1].name_position if path and isinstance(path[-1], str) else position
+                self.positions.setdefault(path, (name_position, position))
 
     def _add_value(self, value: Any, weight: int) -> None:
         if not self._open:

@@ -22,13 +22,12 @@ from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import Document, TreePath, parse_document
 from vssync.model.state import Desired, DesiredFile
 from vssync.sources.schemas import load_schema
-from vssync.sources.walk import Sandbox, sandbox_around, walk_files
+from vssync.sources.walk import ALLOW_HINT, Sandbox, sandbox_around, walk_files
 
 MANIFEST_NAME = "vssync.yaml"
 _READERS = 4  # threads
 _JOBS_PER_TASK = 64  # handed to a thread at once
 _CHUNK_BYTES = 1024 * 1024  # held of a file
-_ALLOW_HINT = "the person who runs vssync can say --allow-outside DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def load_sources(
     sandbox = sandbox_around(file.parent, allow_outside)
     if not sandbox.allows(file):
         message = f"the manifest leads by a link out of {sandbox.folders[0]}, or into its .git or .vssync"
-        raise ManifestError((Problem(str(file), 0, 0, message, _ALLOW_HINT),))
+        raise ManifestError((Problem(str(file), 0, 0, message, ALLOW_HINT),))
     manifest = _load_manifest(file, folder, sandbox, env, variables)
     with adding_problems(manifest.problems):
         root = _find_root(manifest, folder, sandbox)
@@ -165,7 +164,7 @@ def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
     root = None if "\0" in manifest.root else Path(os.path.realpath(folder / manifest.root))
     if root is not None and not sandbox.allows(root):
         message = f"the root `{manifest.root}` lies outside of {sandbox.folders[0]}, or in its .git or .vssync"
-        diagnostic = Diagnostic(("root",), message, _ALLOW_HINT)
+        diagnostic = Diagnostic(("root",), message, ALLOW_HINT)
     elif root is None or not os.path.isdir(root):
         message, hint = f"the root `{manifest.root}` is not a folder", "paths start there; name a folder that exists"
         diagnostic = Diagnostic(("root",), message, hint)

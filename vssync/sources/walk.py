@@ -15,10 +15,8 @@ from pathlib import Path
 from vssync.errors import ManifestError, Problem
 from vssync.manifest.globs import NEVER_READ, FoundFile, Listing, Pattern
 
-_OUTSIDE = (
-    "leads by a link out of the manifest's root, or into .git or .vssync",
-    "The person who runs vssync can say --allow-outside DIR",
-)
+ALLOW_HINT = "whoever runs vssync can allow it with --allow-outside DIR"
+_OUTSIDE = "leads by a link out of the manifest's root, or into .git or .vssync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ class _Walker:
         if not os.path.isdir(self._absolute(start)):
             return
         if not self._sandbox.allows(self._absolute(start)):
-            self.problems.append(Problem(start, 0, 0, *_OUTSIDE))
+            self.problems.append(Problem(start, 0, 0, _OUTSIDE, ALLOW_HINT))
             return
         folders = [start]
         while folders:
@@ -133,7 +131,7 @@ class _Walker:
             return FoundFile(path, 0, f"is a folder; write `{path}/**` for every file in it")
         if not stat.S_ISREG(status.st_mode):
             return FoundFile(path, 0, "is not a regular file")
-        return FoundFile(path, status.st_size, "" if self._sandbox.allows(absolute) else ". ".join(_OUTSIDE))
+        return FoundFile(path, status.st_size, "" if self._sandbox.allows(absolute) else f"{_OUTSIDE}; {ALLOW_HINT}")
 
     def _to_file(self, entry: os.DirEntry[str], path: str) -> FoundFile | None:
         """The file an entry of a folder is or links to; None for a link to a folder, a socket and the like."""
