@@ -77,14 +77,15 @@ def _inline_references(node: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def _to_diagnostics(error: SchemaError) -> Iterator[Diagnostic]:
+    """What one of jsonschema's errors means for the writer of a manifest: several things, one, or nothing new."""
     path: TreePath = tuple(error.absolute_path)
     subject = f"`{format_path(path)}`"
     if error.validator == "additionalProperties":
         allowed = list(error.schema.get("properties", ()))
         choices = ", ".join(word for word in allowed if word != "$schema")
-        takes_extensions = "patternProperties" in error.schema
+        takes_x_fields = "patternProperties" in error.schema
         for name in error.instance:
-            if name not in allowed and not (name.startswith("x-") and takes_extensions):
+            if name not in allowed and not (name.startswith("x-") and takes_x_fields):
                 place = f" in {subject}" if path else ""
                 message = f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`{place}"
                 hint = did_you_mean(name, allowed) or f"allowed here: {choices}"
