@@ -34,10 +34,16 @@ AUTO = Chunking()
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A guard's limit: a share of a store's files of ours (0..1), or a number of files when `count` is set."""
+    """A guard's limit: a share of a store's files of ours (0..1), or a number of files when `count` is set.
+
+    Its text is "30%" or "412", as in a manifest and on a command line.
+    """
 
     share: float = 1.0
     count: int | None = None
+
+    def __str__(self) -> str:
+        return f"{100 * self.share:g}%" if self.count is None else str(self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +97,9 @@ class ServiceSpec:
 
     @property
     def declared_capabilities(self) -> Capabilities:
-        """The capabilities as the manifest declares them. A plan file may hold names that are not known here."""
-        known = {field.name for field in fields(Capabilities)}
-        return Capabilities(**{name: value for name, value in self.capabilities.items() if name in known})
+        """The capabilities as the manifest declares them. A plan file may hold names that this version lacks."""
+        names = {field.name for field in fields(Capabilities)}
+        return Capabilities(**{name: value for name, value in self.capabilities.items() if name in names})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ class DesiredFile:
     attributes: Attributes
     chunking: Chunking = AUTO
     path: str = ""  # relative to the manifest's root
-    file_id: str = ""  # of a File uploaded elsewhere
+    file_id: str = ""  # of the File that the manifest declares, which was uploaded elsewhere
     size: int = 0
     sha256: str = ""  # empty until the bytes were read, and for a declared `file_id`
 
@@ -278,7 +284,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """One listing of a store: its files, its batches under way."""
+    """One listing of a store: its files, and its unfinished batches."""
 
     files: tuple[LiveFile, ...] = ()
     batches: tuple[LiveBatch, ...] = ()
