@@ -179,12 +179,15 @@ def _leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: 
 
 
 def _discard(store: StoreContext, file: PendingFile, result: Result) -> None:
-    """Settles a file. Its fresh upload is deleted at once, or at the end where another store of this run took it."""
+    """Settles a file. Its upload is deleted at once where no other store can hold it, or else at the end if none does.
+
+    A File that was there before, and was not detached to be attached again, stays as it is.
+    """
     store.settle(file.put.key, result)
-    if file.put.existing_id:
-        return
     ledger = store.run.ledger
-    if ledger.withdraw(file.file_id, file.put.file):
+    if file.put.existing_id and not ledger.is_loose(file.file_id):
+        return
+    if not file.put.existing_id and ledger.withdraw(file.file_id, file.put.file):
         with suppress(VssyncError):  # it is tried again at the end
             store.writes.delete_upload(file.file_id)
             ledger.record_closed(file.file_id)

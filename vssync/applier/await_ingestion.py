@@ -10,8 +10,8 @@ from vssync.applier.attach import attach
 from vssync.applier.context import DONE, Result, StoreContext, result_of_error, result_of_uncompleted
 from vssync.applier.steps import Drop
 from vssync.applier.update import MarkLost, verify_attributes
-from vssync.applier.upload import InFlightBatch, PendingFile
-from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit, wait_until_detached
+from vssync.applier.upload import InFlightBatch, PendingFile, detach_to_reattach
+from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import Mark, Origin
 from vssync.model.state import FileStatus, LiveFile
@@ -109,11 +109,6 @@ def _write_own_attributes(store: StoreContext, file: PendingFile) -> LiveFile | 
 
 def _take_out(store: StoreContext, file: PendingFile) -> PendingFile:
     """Detaches a file, and returns it ready to be attached once more."""
-    if not file.put.existing_id:
-        store.run.ledger.record_loose(file.file_id, f"upload of {file.put.key} that was to be attached again")
-    store.writes.detach(
-        store.id, file.file_id, is_our_upload=file.put.mark.origin is Origin.UPLOADED, file=file.put.file
-    )
-    wait_until_detached(store, file.file_id)
+    detach_to_reattach(store, file.put, file.file_id)
     store.run.results.record_retry(store.key, file.put.key)
     return replace(file, completed=False, mark=replace(file.mark, tries=file.mark.tries + 1))

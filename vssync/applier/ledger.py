@@ -139,6 +139,12 @@ class UploadLedger:
         with self._lock:
             return file_id in self._entries
 
+    def is_loose(self, file_id: str) -> bool:
+        """Whether this run has an upload that no store holds, as far as it knows."""
+        with self._lock:
+            entry = self._entries.get(file_id)
+            return entry is not None and entry.state is UploadState.LOOSE
+
     def is_proven_by_name(self, file: DesiredFile) -> bool:
         """Whether a file's upload name says whose it is and what it holds, so that no other File has it."""
         return upload_digest(self._manifest_name, file.sha256) in file.filename

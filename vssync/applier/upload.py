@@ -11,7 +11,7 @@ from vssync.api.rate_limit import Interrupted
 from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.steps import Put
 from vssync.applier.wait import poll_until, wait_until_detached
-from vssync.errors import LostReply, NotFound, VssyncError
+from vssync.errors import AccessDenied, LostReply, NotFound, VssyncError
 from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status
 from vssync.model.state import FileStatus, Upload
@@ -70,18 +70,33 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
         if not put.existing_id:
             uploaded_id = _obtain_upload(store, put)
         for drop in put.before_attach:
-            if drop.file_id == put.existing_id:  # it is attached again
-                is_our_upload = put.mark.origin is Origin.UPLOADED
-                store.writes.detach(store.id, drop.file_id, is_our_upload=is_our_upload, file=put.file)
+            if drop.file_id == put.existing_id:
+                detach_to_reattach(store, put, drop.file_id)
             else:
                 store.detach_copy(drop)
-            wait_until_detached(store, drop.file_id)  # attaching too early is ignored as "already attached"
+                wait_until_detached(store, drop.file_id)
     except VssyncError as error:
         if uploaded_id:
             store.run.ledger.schedule_delete(uploaded_id, f"upload of {put.key} that was not used")
         store.settle(put.key, result_of_error(error))
         return None
     return PendingFile(put, put.existing_id or uploaded_id, put.mark)
+
+
+def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
+    """Detaches a put's File, and waits until the service lets it be attached again.
+
+    Too early, services ignore that as "already attached". An upload of ours is loose meanwhile: the report names it.
+    """
+    is_our_upload = put.mark.origin is Origin.UPLOADED
+    if is_our_upload:
+        store.run.ledger.record_loose(file_id, f"upload of {put.key} that was to be attached again")
+    try:
+        store.writes.detach(store.id, file_id, is_our_upload=is_our_upload, file=put.file)
+    except AccessDenied:
+        store.run.ledger.record_attached([file_id])  # as before
+        raise
+    wait_until_detached(store, file_id)
 
 
 def _obtain_upload(store: StoreContext, put: Put) -> str:

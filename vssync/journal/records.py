@@ -173,7 +173,8 @@ class JournalState:
         self.in_flight[run, int(line["write"])] = write, sent_at
         if write.ours and not line.get("rewritten"):
             for file_id in write.files:
-                self.unattached.setdefault(file_id, UnattachedUpload(file_id, write.name, write.size, "", sent_at))
+                upload = UnattachedUpload(file_id, write.name, write.size, write.sha256, sent_at)
+                self.unattached.setdefault(file_id, upload)
 
     def _add_after(self, run: str, line: Mapping[str, Any]) -> None:
         result, number = WriteResult(line["result"]), int(line["end"])
