@@ -136,7 +136,7 @@ MUTANTS = (
         '"" if batch_id == store.id else batch_id',
         "batch_id",
     ),
-    Mutant("forget-the-echo", "vssync/applier/update.py", "store.writes.set_attributes(", "(lambda *_: None)("),
+    Mutant("forget-the-echo", "vssync/applier/existing.py", "store.writes.set_attributes(", "(lambda *_: None)("),
     Mutant(
         "no-line-before-a-write",
         "vssync/journal/writer.py",

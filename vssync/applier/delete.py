@@ -32,8 +32,8 @@ def delete_unused_uploads(run: ApplyRun, owner: str) -> None:
         held = poll_until(
             run,
             lambda: stores_by_file_id(run.client, run.pool, owner, run.settings.declared_stores),
-            lambda held: not still_listed(held),
-            frozenset,
+            is_done=lambda held: not still_listed(held),
+            progress_of=frozenset,  # the ids of the Files that any store holds
             timeout=_LATE,
         )
     except VssyncError as error:

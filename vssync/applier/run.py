@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 
 from vssync.api.rate_limit import Interrupted
-from vssync.applier import update
+from vssync.applier import existing
 from vssync.applier.attach import attach
 from vssync.applier.await_ingestion import wait_and_settle
 from vssync.applier.context import DONE, ApplyRun, StoreContext, StoreWorkload, result_of_error
@@ -16,7 +16,7 @@ from vssync.applier.delete import delete_unused_uploads, stores_by_file_id
 from vssync.applier.ledger import upload_identity
 from vssync.applier.steps import StoreSteps, plan_steps
 from vssync.applier.stores import UnfinishedBatchRecord, delete_store, set_up_store
-from vssync.applier.upload import InFlightBatch, upload_pending
+from vssync.applier.upload import InFlightBatch, prepare_file
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Plan
@@ -122,13 +122,13 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
         run.results.record_result(store_steps.key, "", DONE)
     store_ids[store_steps.key] = store_id
     store = StoreContext(run, store_steps.key, store_id, store_steps.ignored_attributes)
-    store.for_each(store_steps.cancels, update.cancel_batch)
+    store.for_each(store_steps.cancels, existing.cancel_batch)
     _run_waves(store, store_steps)
-    store.for_each(store_steps.updates, update.update_attributes)
-    store.for_each(store_steps.batch_waits, update.await_batch)
+    store.for_each(store_steps.updates, existing.update_attributes)
+    store.for_each(store_steps.batch_waits, existing.await_batch)
     if store_steps.copy_waits and not run.stopping:
-        update.wait_for_copies(store, store_steps.copy_waits)
-    store.for_each(store_steps.removes, update.remove_copy)
+        existing.wait_for_copies(store, store_steps.copy_waits)
+    store.for_each(store_steps.removes, existing.remove_copy)
     if store_steps.teardown:
         run.results.record_result(store_steps.key, "", delete_store(run, store_steps))
 
@@ -147,7 +147,7 @@ def _run_waves(store: StoreContext, store_steps: StoreSteps) -> None:
             break
         while len(in_flight) >= store_steps.in_flight:
             settle_oldest()
-        uploaded = store.run.pool.map(lambda put: upload_pending(store, put), wave)
+        uploaded = store.run.pool.map(lambda put: prepare_file(store, put), wave)
         in_flight.extend(attach(store, [pending for pending in uploaded if pending]))
         unfinished.update(in_flight)
     while in_flight:

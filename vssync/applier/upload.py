@@ -50,7 +50,7 @@ def refused_type_result(put: Put) -> Result:
     return Result(Status.FAILED, f"not tried: {why}")
 
 
-def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
+def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
     """Uploads a put's File, where there is none, and drops what must go before it is attached.
 
     None when that failed, with its result recorded.
@@ -68,7 +68,7 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
             new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED)
             put = replace(put, existing_id="", mark=new_mark)
         if not put.existing_id:
-            uploaded_id = _obtain_upload(store, put)
+            uploaded_id = _reuse_or_upload(store, put)
         for drop in put.before_attach:
             if drop.file_id == put.existing_id:
                 detach_to_reattach(store, put, drop.file_id)
@@ -99,7 +99,7 @@ def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
     wait_until_detached(store, file_id)
 
 
-def _obtain_upload(store: StoreContext, put: Put) -> str:
+def _reuse_or_upload(store: StoreContext, put: Put) -> str:
     """The id of an upload: one that an earlier run left, one that this run made for another store, or a new one."""
 
     def is_usable(file_id: str) -> bool:
