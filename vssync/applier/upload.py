@@ -1,4 +1,4 @@
-"""A file on its way into a store, and the uploads that get it there."""
+"""Prepares files to be attached: finds or makes the upload of each, and detaches what must go first."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from vssync.model.report import Status
 from vssync.model.state import FileStatus, Upload
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
-_LISTED = 10.0  # seconds until a File should be listed; when it is later, it is sent again and `gc` finds the first
+_LISTING_DELAY = 10.0  # seconds until a File should be listed; if it takes longer, `gc` finds the one sent in vain
 _CLOCK_SKEW = 300  # seconds by which the clocks of a service's machines may differ
 
 
 @dataclass(frozen=True, slots=True)
 class PendingFile:
-    """A put with its File; `mark` is the put's, but for its tries."""
+    """A put whose File exists. `mark` is the put's, with one more of its `tries` counted at each retry."""
 
     put: Put
     file_id: str
     mark: Mark
-    completed: bool = False  # it is attached and completed already
+    completed: bool = False  # already, so it need not be attached
 
     @property
     def entry(self) -> AttachmentEntry:
@@ -37,7 +37,7 @@ class PendingFile:
 
 @dataclass(frozen=True, slots=True)
 class InFlightBatch:
-    """Files accepted for ingestion at the monotonic second `sent`; without a batch each is read by itself."""
+    """Files accepted for ingestion at the monotonic second `sent`; without a `batch_id`, they are read one by one."""
 
     files: tuple[PendingFile, ...]
     batch_id: str = ""
@@ -51,9 +51,9 @@ def refused_type_result(put: Put) -> Result:
 
 
 def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
-    """Uploads a put's File, where there is none, and drops what must go before it is attached.
+    """Uploads a put's File, where there is none, and detaches what must go before it is attached.
 
-    None when that failed, with its result recorded.
+    Records the result and returns None where that failed.
     """
     if store.run.service.is_refused_type(put.file.extension):
         store.settle(put.key, refused_type_result(put))
@@ -64,7 +64,7 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
         if put.unfinished and _is_completed_as_wanted(store, put):
             return PendingFile(put, put.existing_id, put.mark, completed=True)
         if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
-            # It gets an upload of its own, and a mark that says so.
+            # Somebody deleted it: a new upload takes its place, with a mark that says so.
             new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED)
             put = replace(put, existing_id="", mark=new_mark)
         if not put.existing_id:
@@ -126,7 +126,7 @@ def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
 
 
 def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
-    """A File, unless it is gone: some services list one as attached that somebody deleted."""
+    """A File, or None where it is gone: some services list one as attached that somebody deleted."""
     try:
         return store.client.get_upload(file_id)
     except NotFound:
@@ -136,13 +136,13 @@ def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
 def _upload(store: StoreContext, put: Put) -> str:
     """Uploads a file and returns the File's id.
 
-    After a lost reply it is looked for by its name; not found, it is sent again, and the report names the first one.
+    Where a reply is lost and the File cannot be found, it is sent again, and the report names the one that may exist.
     """
     sends = 0
     while True:
         sends += 1
         try:
-            return _send(store, put)
+            return _upload_once(store, put)
         except LostReply as error:
             upload = f"upload of {put.key} as {put.file.filename}, {put.file.size} bytes"
             store.run.ledger.record_suspect(f"{upload}: {error}")
@@ -151,21 +151,27 @@ def _upload(store: StoreContext, put: Put) -> str:
         store.run.results.record_retry(store.key, put.key)
 
 
-def _send(store: StoreContext, put: Put) -> str:
+def _upload_once(store: StoreContext, put: Put) -> str:
+    """Uploads a file and returns the File's id. Raises LostReply where the reply is lost and no File can be shown to
+    be this one, and VssyncError where the upload failed, or the file changed meanwhile: then its File is deleted."""
+    file, ledger = put.file, store.run.ledger
+    since = (store.client.service_date or 0) - _CLOCK_SKEW
     created: list[str] = []
-    file, ledger, since = put.file, store.run.ledger, (store.client.service_date or 0) - _CLOCK_SKEW
 
     def find() -> str:
-        """Newest first, so that the whole account is not read. A File in use by this run or store is not the one."""
-        new = takewhile(lambda upload: upload.created_at >= since, store.client.list_uploads())
-        alike = (upload.id for upload in new if (upload.filename, upload.size) == (file.filename, file.size))
-        unknown = (file_id for file_id in alike if not ledger.is_known(file_id))
-        return next((file_id for file_id in unknown if not store.client.is_attached(store.id, file_id)), "")
+        """The newest File like this one that neither the run nor the store uses; "" where there is none.
+
+        Files are listed newest first, so the whole account is not read.
+        """
+        recent = takewhile(lambda upload: upload.created_at >= since, store.client.list_uploads())
+        alike = (upload.id for upload in recent if (upload.filename, upload.size) == (file.filename, file.size))
+        unused = (file_id for file_id in alike if not ledger.is_known(file_id))
+        return next((file_id for file_id in unused if not store.client.is_attached(store.id, file_id)), "")
 
     def recover(lost: LostReply) -> str:
-        """The File that was made although the reply was lost, where its upload name proves it."""
+        """The File that was made although the reply was lost, where its name proves it. Raises `lost` otherwise."""
         with suppress(VssyncError, Interrupted):
-            if ledger.is_proven_by_name(file) and (file_id := poll_until(store.run, find, timeout=_LISTED)):
+            if ledger.is_proven_by_name(file) and (file_id := poll_until(store.run, find, timeout=_LISTING_DELAY)):
                 return file_id
         raise lost
 

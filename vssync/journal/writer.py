@@ -91,8 +91,8 @@ class Journal:
             raise
         self._write_after(number, WriteResult.DONE, *created)
 
-    def begin(self) -> None:
-        """This run is an apply: when it is interrupted, the next plan says so. The first write records it."""
+    def mark_as_apply(self) -> None:
+        """This run is an apply: if it is interrupted, the next plan says so. The line comes with the first write."""
         self._is_apply = True
 
     def wait_until_idle(self, timeout: float) -> tuple[Write, ...]:
@@ -112,13 +112,13 @@ class Journal:
         with self._lock:
             self._state.forget((file_id,))
 
-    def end(self, keep: Collection[str] | None = None) -> None:
-        """The run came to its own end. Only the unattached uploads to `keep` are remembered; None keeps all."""
+    def end(self, keep_only: Collection[str] | None = None) -> None:
+        """The run came to its own end. With `keep_only`, all other unattached uploads are forgotten."""
         with self._lock:
             if self._has_begun:
                 self._state.add_line({"run": self._run, "ended": int(self._now())})
-            if keep is not None:
-                self._state.forget(set(self._state.unattached) - set(keep))
+            if keep_only is not None:
+                self._state.forget(set(self._state.unattached) - set(keep_only))
             self._try(self._compact)
 
     def close(self) -> None:
