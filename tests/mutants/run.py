@@ -140,8 +140,8 @@ MUTANTS = (
     Mutant(
         "no-line-before-a-write",
         "vssync/journal/writer.py",
-        "self._append(records.before(self._run, number, now, write))",
-        "self._state.add_line(records.before(self._run, number, now, write))",
+        "self._append(records.line_before(self._run, number, now, write))",
+        "self._state.add_line(records.line_before(self._run, number, now, write))",
         ("tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(
