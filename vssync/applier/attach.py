@@ -19,7 +19,7 @@ from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.model.state import Capabilities
 
 _MAX_RETRIES = 3  # to attach what a lost reply left missing
-_REJECTED = (400, 404, 413, 415, 422)  # statuses that say something of the files in the request
+_REJECTED = (400, 404, 413, 415, 422)  # statuses by which a service refuses files; others are not about the files
 
 
 def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MAX_RETRIES) -> list[InFlightBatch]:
@@ -50,6 +50,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
 
 
 def _record_accepted(store: StoreContext, batch: InFlightBatch) -> InFlightBatch:
+    """Records that the service accepted files, and returns their batch as sent now."""
     store.run.ledger.record_attached(file.file_id for file in batch.files)
     for file in batch.files:
         store.run.service.record_type_result(file.put.file.extension, accepted=True)
@@ -192,9 +193,9 @@ def _leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: 
 
 
 def _settle_refused(store: StoreContext, file: PendingFile, result: Result) -> None:
-    """Settles a file. Its upload is deleted at once where no other store can hold it, or else at the end if none does.
+    """Settles a file. Its upload is deleted: at once where no other store can hold it, else at the end if none does.
 
-    A File that was there before, and was not detached to be attached again, stays as it is.
+    A File that existed before stays, unless it is an upload of ours that was detached to be attached again.
     """
     store.settle(file.put.key, result)
     ledger = store.run.ledger

@@ -55,8 +55,10 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
         live = live if live and live.status.ended else wait_for_file(store, file.file_id, until)
         if live.status is FileStatus.COMPLETED:
             result = _complete(store, file, live)
+        elif _is_worth_retrying(file, live):
+            result = None
         else:
-            result = None if _is_worth_retrying(file, live) else result_of_uncompleted(live)
+            result = result_of_uncompleted(live)
         if result is None:
             return _detach_for_retry(store, file)
     except MarkLost as error:
@@ -65,7 +67,8 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
         store.run.service.record_missing(MissingCapability.ATTRIBUTES)
         if not file.put.before_attach:
             with suppress(VssyncError):
-                store.detach_copy(Drop(file.put.key, file.file_id, file.put.mark.origin is Origin.UPLOADED))
+                is_our_upload = file.put.mark.origin is Origin.UPLOADED
+                store.detach_copy(Drop(file.put.key, file.file_id, is_our_upload))
         result = result_of_error(error)
     except VssyncError as error:
         result = result_of_error(error)

@@ -19,7 +19,7 @@ _LISTING_DELAY = 60.0  # seconds for which a detached file may still be listed
 
 
 def delete_unused_uploads(run: ApplyRun, owner: str) -> None:
-    """Deletes each upload scheduled for that which no store holds; where it stays, the ledger gets the reason."""
+    """Deletes the scheduled uploads that no store holds; for one that stays unused, the ledger gets the reason."""
     pending = run.ledger.pending_deletes()
     if not pending:
         return

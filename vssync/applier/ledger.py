@@ -58,13 +58,13 @@ class UploadLedger:
         self._manifest_name = ""
         self._entries: dict[str, LedgerEntry] = {}
         self._spares: dict[UploadIdentity, list[str]] = {}
-        # Of identities that several stores want: held while one thread uploads, and what it offers to the others.
+        # For identities wanted more than once: held while one thread uploads, and the Files it offers to the others.
         self._send_locks: dict[UploadIdentity, threading.Lock] = {}
         self._offers: dict[UploadIdentity, list[str]] = {}
         self._suspects: list[Orphan] = []
 
     def open(self, owner: str, spares: Iterable[UnattachedUpload], shared: Iterable[UploadIdentity]) -> None:
-        """Begins with the uploads that earlier runs left and no store holds, and what several stores want."""
+        """Begins with the uploads that earlier runs left and no store holds; `shared` is wanted more than once."""
         self._manifest_name = owner.partition("/")[0]
         for upload in spares:
             detached = "upload that an earlier run took out of its store"
@@ -77,10 +77,10 @@ class UploadLedger:
     def obtain(
         self, store_id: str, file: DesiredFile, why: str, is_usable: Callable[[str], bool], send: Callable[[], str]
     ) -> str:
-        """The id of a File for a store, which is loose until it is attached: one that another store of this run has,
-        a spare that is still usable, or one that `send` makes.
+        """The id of a File for a store; it is loose until it is attached.
 
-        Where several stores want the same, one thread sends it while the others wait. Raises what `send` raises.
+        It is one that this run has for another store, or a spare that is still usable, or one that `send` makes.
+        What is wanted more than once is sent by one thread while the others wait. Raises what `send` raises.
         """
         identity = upload_identity(file)
         with self._send_locks.get(identity, nullcontext()):

@@ -70,7 +70,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
 
 
 def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
-    """Opens the ledger with what earlier runs left and what several stores want; announces the work."""
+    """Opens the ledger with what earlier runs left and what this one wants more than once; announces the work."""
     journal = run.writes.journal
     spares = journal.past.unattached
     if spares:

@@ -158,9 +158,10 @@ def _plan_file_steps(owner: str, store_plan: StorePlan, change: FileChange) -> I
 
 
 def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
-    """A File attaches once per store, so its own old copy is detached first; the others too, if there is a gap.
+    """The step that brings a file in, with the copies it replaces.
 
-    A File that is attached again keeps the origin and content of its old mark.
+    A File attaches once per store, so its own old copy is detached first; the others too, if there is a gap. A File
+    that is attached again keeps the origin and content of its old mark.
     """
     file = _require_desired(change)
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
@@ -169,7 +170,7 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     if isinstance(old_mark, Mark) and not file.file_id:
         mark = replace(mark, origin=old_mark.origin, content=old_mark.content)
     existing_id = file.file_id or change.reuse
-    first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
+    drop_first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
     return Put(
         key=change.key,
         file=file,
@@ -177,9 +178,9 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
         mark=mark,
         chunking=file.chunking,
         existing_id=existing_id,
-        before_attach=tuple(_drop(owner, change.key, copy, reattached=existing_id) for copy in first),
-        afterwards=tuple(_drop(owner, change.key, copy) for copy in change.drop if copy not in first),
-        unfinished=any(copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in first),
+        before_attach=tuple(_drop(owner, change.key, copy, reattached=existing_id) for copy in drop_first),
+        afterwards=tuple(_drop(owner, change.key, copy) for copy in change.drop if copy not in drop_first),
+        unfinished=any(copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in drop_first),
     )
 
 

@@ -51,8 +51,10 @@ def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:
 
 
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
-    """The ids of our uploads in a store, or a note in the ledger that there may be some: some services no longer list
-    the files of an expired store."""
+    """The ids of our uploads in a store.
+
+    Some services do not list an expired one: then none is returned, and the ledger records that there may be some.
+    """
     try:
         mark = run.client.get_store(store_id).mark
         files = run.client.list_files(store_id)

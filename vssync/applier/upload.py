@@ -84,9 +84,10 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
 
 
 def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
-    """Detaches a put's File, and waits until the service lets it be attached again.
+    """Detaches a put's File, and waits until the store no longer has it.
 
-    Too early, services ignore that as "already attached". An upload of ours is loose meanwhile: the report names it.
+    Attached too early, it counts as attached already, and nothing is done. An upload of ours is loose from here on, so
+    that a report names it if it is not attached again.
     """
     is_our_upload = put.mark.origin is Origin.UPLOADED
     if is_our_upload:
@@ -94,7 +95,7 @@ def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
     try:
         store.writes.detach(store.id, file_id, is_our_upload=is_our_upload, file=put.file)
     except AccessDenied:
-        store.run.ledger.record_attached([file_id])  # as before
+        store.run.ledger.record_attached([file_id])  # nothing changed
         raise
     wait_until_detached(store, file_id)
 
@@ -152,8 +153,11 @@ def _upload(store: StoreContext, put: Put) -> str:
 
 
 def _upload_once(store: StoreContext, put: Put) -> str:
-    """Uploads a file and returns the File's id. Raises LostReply where the reply is lost and no File can be shown to
-    be this one, and VssyncError where the upload failed, or the file changed meanwhile: then its File is deleted."""
+    """Uploads a file and returns the File's id.
+
+    Raises LostReply where the reply is lost and no File can be shown to be this one, VssyncError where the upload fails
+    or the file changes meanwhile: the File of those bytes is deleted at the end of the run.
+    """
     file, ledger = put.file, store.run.ledger
     since = (store.client.service_date or 0) - _CLOCK_SKEW
     created: list[str] = []
