@@ -79,6 +79,8 @@ def make_responder(engine: Engine, route: Route) -> Callable[..., None]:
         with route.read_input(req, engine) as arguments:
             if route.path.startswith(f"{STORE}/"):
                 require_settled(engine, ids["store_id"])
+            if "batch_id" in ids and not engine.options.dialect.reads_batches:
+                raise ApiError(404, f"File batch '{ids['batch_id']}' does not exist.", code="not_found")
             do_due_work(engine, ids.get("store_id"), is_query=is_query)
             overrides = req.env.get(OVERRIDES_KEY, normal_ingestion)
             with engine.transaction(writes=route.method != "GET", overrides=overrides) as tx:
