@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -114,6 +115,34 @@ def test_ids_have_the_provider_s_form(speaking: Speaking) -> None:
 
 def test_errors_that_say_little(speaking: Speaking) -> None:
     assert set(speaking(errors=ErrorStyle.BARE).get("/files/nope", 404)["error"]) == {"message"}
+
+
+NOT_A_LIST = {"loc": ["body", "file_ids"], "type": "invalid_type"}
+MISSING = {"loc": ["body", "files", 1, "file_id"], "type": "missing_required_parameter"}
+OUT_OF_RANGE = {"loc": ["body", "file_ids"], "type": "invalid_value"}
+UNKNOWN = {"loc": ["body", "colour"], "type": "unknown_parameter"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "expected"),
+    [
+        ("/files/nope", None, 404, {"detail": "File 'nope' does not exist."}),
+        ("/vector_stores/nope", None, 404, {"detail": "Vector store 'nope' does not exist."}),
+        ("{store}/files/f", None, 400, {"detail": "Invalid value: File f not found in vector store {id}"}),
+        ("{store}/file_batches", {"file_ids": 1}, 422, {"detail": [NOT_A_LIST]}),
+        ("{store}/file_batches", {"files": [{"file_id": "f"}, {}]}, 422, {"detail": [MISSING]}),
+        ("{store}/file_batches", {"file_ids": []}, 400, {"detail": {"errors": [OUT_OF_RANGE]}}),
+        ("{store}/file_batches", {"colour": 1}, 400, {"error": {"detail": {"errors": [UNKNOWN]}}}),
+    ],
+)
+def test_errors_in_detail(speaking: Speaking, path: str, body: Any, status: int, expected: Any) -> None:
+    api = speaking(errors=ErrorStyle.DETAIL)
+    store = api.store()
+    answer = api.send("POST" if body else "GET", path.format(store=f"/vector_stores/{store}"), status, json=body)
+    text = json.dumps(answer)
+    for message in re.findall(r', "msg": ".+?"', text):  # what it says is tested with the rules
+        text = text.replace(message, "")
+    assert json.loads(text) == json.loads(json.dumps(expected).replace("{id}", store))
 
 
 def test_chunking_of_batches_echoed_as_auto(speaking: Speaking) -> None:
@@ -411,7 +440,7 @@ def test_a_dialect_by_name_with_switches(text: str, expected: Dialect) -> None:
         ("local,count-steps=0", "count-steps=0: must be a whole number from 1"),
         ("local,most-files=0", "most-files=0: must be a whole number from 1"),
         ("oci,unsettled=-1", "unsettled=-1: must be a whole number from 0"),
-        ("local,errors=loud", "errors=loud: must be one of openai, bare, oci"),
+        ("local,errors=loud", "errors=loud: must be one of openai, bare, oci, detail"),
     ],
 )
 def test_a_dialect_there_is_not(text: str, complaint: str) -> None:

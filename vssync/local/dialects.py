@@ -23,6 +23,7 @@ class ErrorStyle(StrEnum):
     OPENAI = "openai"  # message, type, param, code
     BARE = "bare"  # a message and nothing else
     OCI = "oci"  # one of five, by address and kind
+    DETAIL = "detail"  # one of FastAPI's four, by kind
 
 
 class ChunkingEcho(StrEnum):
@@ -105,8 +106,9 @@ class Dialect:
     propagating_seconds: int = switch(0, "answers 404 about what a new store holds for N more seconds", LIVE_OCI)
     errors: ErrorStyle = switch(  # noqa: RUF009 (it makes a field)
         ErrorStyle.OPENAI,
-        "writes errors as `openai`, as `oci` (one of five shapes), or `bare`: only a message",
-        LIVE_OCI,
+        "writes errors as `openai`, as `oci` (one of five shapes), as `detail` (one of four of FastAPI's), or `bare`:"
+        " only a message",
+        reported("live OCI; records of ogx 1.5 and llama-stack 0.4"),
     )
     misses_with_400: bool = switch(
         False, "answers 400 instead of 404 for an unknown store, store file or batch", RECORDED

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vssync.local.database import Database
-from vssync.local.dialects import Dialect, LocalOptions, Undeletable
+from vssync.local.dialects import Dialect, ErrorStyle, LocalOptions, Undeletable
 from vssync.local.errors import ApiError
 from vssync.local.rules import DAY, STATUSES, invalid_error
 
@@ -105,6 +105,8 @@ def require_active_store(tx: Transaction, store_id: str) -> sqlite3.Row:
 def require_store_file(tx: Transaction, store: sqlite3.Row, file_id: str) -> sqlite3.Row:
     if entry := find_store_file(tx, store, file_id):
         return entry
+    if tx.dialect.errors is ErrorStyle.DETAIL:  # as FastAPI applications put an error of their own code
+        raise ApiError(400, f"Invalid value: File {file_id} not found in vector store {store['id']}")
     raise not_found_error(tx, f"File '{file_id}' in vector store '{store['id']}'")
 
 
