@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from wsgiref.types import StartResponse, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import falcon
 
 from vssync.local import files, ingestion, queries, rules, search, store_files, stores
+from vssync.local.connections import resetting_after_errors
 from vssync.local.database import Database
 from vssync.local.dialects import LocalOptions
 from vssync.local.errors import ApiError
@@ -134,7 +135,8 @@ class Service(AbstractContextManager["Service"]):
         if options.dialect.drops_batches:
             with engine.transaction(writes=True) as tx:
                 store_files.drop_unfinished(tx)
-        self._app = create_app(engine)
+        app: WSGIApplication = create_app(engine)
+        self._app = resetting_after_errors(app) if options.dialect.resets_after_errors else app
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._app(environ, start_response)

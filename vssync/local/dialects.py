@@ -122,6 +122,9 @@ class Dialect:
         (), "answers 400 to downloads of Files of these purposes", reported("OpenAI's community forum, topic 1357013")
     )
     checks_ids: bool = switch(False, "answers 400 to a batch id of the wrong form", reported("openai-node issue 1700"))
+    resets_after_errors: bool = switch(
+        False, "resets a connection that answered an error when the next request comes by it", RUN_BOTH
+    )
     store_ids: str = switch("vs_", "begins the ids of stores with this text", LIVE_OCI)
     file_ids: str = switch("file-", "begins the ids of files with this text", LIVE_OCI)
     batch_ids: str = switch("vsfb_", "begins the ids of batches with this text", RECORDED)
