@@ -7,6 +7,7 @@ import sqlite3
 from typing import Any
 
 from vssync.local import queries, search
+from vssync.local.dialects import Undeletable
 from vssync.local.queries import PageRequest, Transaction, list_page, new_id
 from vssync.local.store_files import OWN_SETTINGS, attach_files
 
@@ -56,6 +57,7 @@ def update_store(tx: Transaction, store_id: str, body: dict[str, Any]) -> dict[s
 def delete_store(tx: Transaction, store_id: str) -> dict[str, Any]:
     """Files, batches and chunks of the store go with it; the uploaded Files stay."""
     store = queries.require_store(tx, store_id)
+    queries.require_deletable(tx, Undeletable.STORES, f"Vector store '{store_id}'")
     tx.execute(f"drop table {search.index_name(store['seq'])}")
     tx.execute("delete from stores where seq = ?", store["seq"])
     return {"id": store_id, "object": "vector_store.deleted", "deleted": True}
