@@ -291,5 +291,5 @@ def test_uploads_for_another_purpose_are_none_of_ours() -> None:
     rows = [{"id": f"file-{purpose}", "purpose": purpose} for purpose in ("batch", "assistants", None)]
     serve, _ = script(ok(data=rows, has_more=False))
     assert [file.id for file in client_of(serve).list_uploads()] == ["file-assistants", "file-None"]
-    with pytest.raises(ServiceError, match="GET /files: the service answered with"):
+    with pytest.raises(ServiceError, match="GET /v1/files: 200: the service answered with"):
         list(client_of(lambda _request: ok(oops=1)).list_uploads())

@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from vssync.api.errors import answer_of, error_for, lost_reply_error, retry_after
+from vssync.api.errors import CHECK_ADDRESS, answer_of, error_for, file_named_by, lost_reply_error, retry_after
 from vssync.api.http import transport_error
 from vssync.api.retry import Failure
 from vssync.errors import AccessDenied, LostReply, NotFound, ServiceError
@@ -22,6 +22,7 @@ def response(status: int, body: object, headers: dict[str, str] | None = None) -
     return httpx.Response(status, json=body, headers=headers, request=REQUEST)
 
 
+ABSENT = "Invalid value: File file-1 not found in vector store vs_1"
 INNER = {"error": {"code": "unsupported_file", "message": "no docx", "type": "invalid_request_error"}}
 
 
@@ -41,7 +42,31 @@ INNER = {"error": {"code": "unsupported_file", "message": "no docx", "type": "in
             "unsupported_file",
             "no docx",
         ),
-        ({"detail": 1}, "", ""),
+        ({"detail": 1}, "", '{"detail": 1}'),
+        ({}, "", "{}"),
+        ({"detail": "Not Found"}, "", "Not Found"),
+        (
+            {
+                "detail": [
+                    {"loc": ["body", "files", 0], "msg": "Field required", "type": "missing"},
+                    {"msg": "too short"},
+                ]
+            },
+            "",
+            "body.files.0: Field required; too short",
+        ),
+        ({"detail": {"errors": [{"loc": ["body", "file_ids"], "msg": "required"}]}}, "", "body.file_ids: required"),
+        ({"error": {"detail": {"errors": [{"msg": "required"}]}}}, "", "required"),
+        ({"error": {"detail": ABSENT, "code": 400}}, "400", ABSENT),
+        ({"error": {"code": "x"}}, "x", '{"error": {"code": "x"}}'),
+        ({"error": "Bad Request", "message": "files is required", "statusCode": 400}, "", "files is required"),
+        ({"title": "Bad Request", "status": 400, "detail": "no such file"}, "", "no such file"),
+        ({"title": "Invalid", "errors": {"files": ["is required"]}}, "", "files: is required"),
+        ({"title": "Invalid", "errors": {}}, "", "Invalid"),
+        ({"errors": ["one", {"message": "two"}, 3]}, "", "one; two"),
+        ({"detail": [[[[["deep"]]]]]}, "", '{"detail": [[[[["deep"]]]]]}'),
+        ({"reason": "none of these"}, "", '{"reason": "none of these"}'),
+        ("[" * 900 + "]" * 900, "", "[" * 300 + "..."),
         ([1], "", "[1]"),
         ({"error": "plain"}, "", "plain"),
         ("[" * 100_000, "", "the answer is not JSON (text/plain): " + "[" * 300 + "..."),
@@ -76,9 +101,37 @@ def test_a_key_that_the_service_quotes_is_hidden(proof: str, secret: str, shown:
     assert f"line: {shown};" in str(lost)
 
 
-def test_a_web_page_is_called_one() -> None:
-    page = response(502, "<html>squid</html>", {"content-type": "text/html; charset=utf-8"})
-    assert "web page" in answer_of(page).message
+NGINX = """<html>
+<head><title>413 Request Entity Too Large</title><style>b {}</style></head>
+<body>
+<center><h1>413 Request Entity Too Large</h1></center>
+<hr><center>nginx &amp; co</center>
+</body>
+</html>"""
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "content_type", "text"),
+    [
+        (502, "<html>squid</html>", "text/html; charset=utf-8", ' ("squid"): a proxy or another server answered'),
+        (413, NGINX, "text/html", ' ("413 Request Entity Too Large nginx & co"): a proxy or another server answered'),
+        (413, NGINX, "text/plain", ' ("413 Request Entity Too Large nginx & co"): a proxy or another server answered'),
+        (404, "<h1>Welcome", "text/html", f' ("Welcome"): a proxy or another server answered; {CHECK_ADDRESS}'),
+        (404, "<title>Only a head</title>", "text/html", ' ("Only a head"): a proxy'),
+        (400, "<p>" * 100_000, "text/html", ": a proxy"),
+    ],
+)
+def test_a_web_page_is_called_one_and_read(status: int, body: str, content_type: str, text: str) -> None:
+    message = answer_of(response(status, body, {"content-type": content_type})).message
+    assert f"the answer is a web page, not JSON{text}" in message
+    assert (CHECK_ADDRESS in message) is (status < 413)
+
+
+@pytest.mark.parametrize("body", [NGINX, {"detail": "Request Entity Too Large"}, ""])
+def test_what_is_too_large_is_so_for_something_in_between(body: object) -> None:
+    assert "too large for something in between (a proxy or gateway)" in str(
+        error_for(answer_of(response(413, body, {"content-type": "text/html"})), OPENAI)
+    )
 
 
 def test_long_words_are_cut() -> None:
@@ -95,10 +148,30 @@ def test_each_status_has_its_error(status: int, kind: type[ServiceError]) -> Non
     assert "hush" not in str(error) + repr(error.answer)
 
 
-def test_some_services_say_400_for_what_is_not_there() -> None:
-    answer = answer_of(response(400, {"message": "Vector store vs_1 not found"}))
+@pytest.mark.parametrize(
+    "body",
+    [{"message": "Vector store vs_1 not found"}, {"detail": ABSENT}, {"error": {"detail": {"errors": [ABSENT]}}}],
+)
+def test_some_services_say_400_for_what_is_not_there(body: object) -> None:
+    answer = answer_of(response(400, body))
     assert isinstance(error_for(answer, COMPATIBLE), NotFound)
     assert not isinstance(error_for(answer, OPENAI), NotFound)
+
+
+@pytest.mark.parametrize(
+    ("message", "file_id"),
+    [
+        ("Unsupported file type 'xlsx' found for file-kix-1", "file-kix-1"),
+        ("Unsupported file type 'xlsx' found for 'file-kix-1'.", "file-kix-1"),
+        ("no file-kix-12 here", "file-kix-12"),
+        ("no file-kix-123 here", ""),
+        ("neither file-kix-1 nor file-kix-12", ""),
+        ("files are unsupported", ""),
+    ],
+)
+def test_the_one_file_that_a_refusal_names(message: str, file_id: str) -> None:
+    error = ServiceError("", answer_of(response(400, {"detail": message})))
+    assert file_named_by(error, ["file-kix-1", "file-kix-12", "file-kix-2"]) == file_id
 
 
 @pytest.mark.parametrize(

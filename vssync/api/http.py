@@ -23,6 +23,7 @@ from urllib.parse import quote
 import httpx
 
 from vssync.api import errors
+from vssync.api.parse import MalformedResponse, parse_success
 from vssync.api.rate_limit import Clock, RateLimiter
 from vssync.api.retry import MAX_ATTEMPTS, Failure, wait_before_retry
 from vssync.errors import Answer, ServiceError
@@ -64,15 +65,20 @@ class Call:
     form: Mapping[str, str] | None = None
     files: Callable[[], Files] | None = None
     idempotent: bool = True
+    is_search: bool = False  # a POST that only reads
     timeout: float = READ_TIMEOUT
     costs: Mapping[Bucket, int] = field(default_factory=dict)
     scope: str = ""
     raw: bool = False  # the answer is a file's bytes, not JSON
 
+    @property
+    def is_write(self) -> bool:
+        return self.method != "GET" and not self.is_search
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A successful answer: its JSON, and what its headers say of the service's clock and of polling."""
+    """A successful answer, its body parsed, and what its headers say of the service's clock and of polling."""
 
     body: Any
     date: int | None = None
@@ -106,13 +112,16 @@ class Sender:
         """Closes every connection."""
         self._http.close()
 
-    def send(self, call: Call) -> Reply:
-        """The reply, after retries. Raises ServiceError, and LostReply for a write that may have taken effect."""
+    def send(self, call: Call, parse: Callable[[Any], Any] = lambda body: body) -> Reply:
+        """The reply, after retries; `parse` may raise MalformedResponse.
+
+        Raises ServiceError, and LostReply for a write that may have taken effect.
+        """
         started = self.clock.monotonic()
         attempt = 0
         while True:
             attempt += 1
-            outcome = self._attempt(call)
+            outcome = self._attempt(call, parse)
             if isinstance(outcome, Reply):
                 return outcome
             failure, error = outcome
@@ -138,7 +147,7 @@ class Sender:
             with self._lock:
                 self.retry_count += 1
 
-    def _attempt(self, call: Call) -> Reply | tuple[Failure, ServiceError]:
+    def _attempt(self, call: Call, parse: Callable[[Any], Any]) -> Reply | tuple[Failure, ServiceError]:
         self.limits.take({Bucket.REQUESTS: 1, **call.costs}, call.scope)
         with self._lock:
             self.request_count += 1
@@ -168,15 +177,22 @@ class Sender:
         path, suffix = request.url.path, f" {id_}" if id_ else ""
         log.info("%s %s %d %d ms%s", call.method, path, response.status_code, milliseconds, suffix)
         self._unreachable.discard(call.plane)
-        return self._parse(call, response)
+        return self._read(call, response, parse)
 
-    def _parse(self, call: Call, response: httpx.Response) -> Reply | tuple[Failure, ServiceError]:
+    def _read(
+        self, call: Call, response: httpx.Response, parse: Callable[[Any], Any]
+    ) -> Reply | tuple[Failure, ServiceError]:
+        """An answer as a reply, or how it fails. A 2xx that does not tell of success is a lost reply to a write."""
         is_first = call.plane not in self._responded
         try:
             if response.is_success:
                 reply = _parse_reply(response, raw=call.raw)
                 self._responded.add(call.plane)
-                return reply
+                return reply if call.raw else replace(reply, body=parse_success(reply.body, parse))
+        except MalformedResponse as cause:  # a whole answer: asking again would bring the same
+            answer = errors.answer_of(response)
+            answer = replace(answer, message=f"the service answered with {cause}: {answer.message}")
+            return Failure(is_permanent=True), self._error(call, answer, ambiguous=True)
         except (ValueError, RecursionError):  # after a good answer, only this one was cut or garbled
             malformed = errors.malformed_response(response)
             return Failure(is_permanent=is_first), self._error(call, malformed, ambiguous=True)
@@ -186,7 +202,8 @@ class Sender:
         return failure, self._error(call, answer, ambiguous=failure.is_ambiguous)
 
     def _error(self, call: Call, answer: Answer, *, ambiguous: bool) -> ServiceError:
-        if ambiguous and not call.idempotent:
+        is_success = answer.status in range(200, 300)
+        if ambiguous and (call.is_write if is_success else not call.idempotent):
             return errors.lost_reply_error(call.method, call.path, errors.describe_answer(answer), answer.request_id)
         return errors.error_for(answer, self._provider)
 
