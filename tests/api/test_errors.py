@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
-from vssync.api.errors import CHECK_ADDRESS, answer_of, error_for, file_named_by, lost_reply_error, retry_after
+from vssync.api.errors import (
+    CHECK_ADDRESS,
+    answer_of,
+    error_for,
+    file_named_by,
+    lost_reply_error,
+    retry_after,
+    with_time_to_return,
+)
 from vssync.api.http import transport_error
 from vssync.api.retry import Failure
 from vssync.errors import AccessDenied, LostReply, NotFound, ServiceError
@@ -180,6 +190,17 @@ def test_the_one_file_that_a_refusal_names(message: str, file_id: str) -> None:
         ({"retry-after": "3"}, 3.0),
         ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
         ({"retry-after": "Sat, 01 Aug 2026 00:00:10 GMT", "date": "Sat, 01 Aug 2026 00:00:00 GMT"}, 10.0),
+        ({"retry-after": "Sunday, 06-Nov-94 08:49:37 GMT", "date": "Sun Nov  6 08:49:07 1994"}, 30.0),
+        ({"retry-after": "Sun Nov  6 08:49:37 1994", "date": "Sun, 06 Nov 1994 08:49:07 GMT"}, 30.0),
+        ({"retry-after": "Sat, 01 Aug 2020 00:00:00 GMT"}, 0.0),
+        ({"retry-after": "Sat, 01 Aug 2020 00:00:00 GMT", "date": "soon"}, 0.0),
+        ({"retry-after": "-5"}, 0.0),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "1e300"}, 366 * 86_400.0),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
         ({"retry-after": "soon"}, None),
         ({"retry-after": f"Sat, 01 Aug {'9' * 20} 00:00:10 GMT", "date": "Sat, 01 Aug 2026 00:00:00 GMT"}, None),
         ({}, None),
@@ -212,3 +233,23 @@ def test_a_redirect_names_the_host_only(location: str, host: str) -> None:
 
 def test_a_lost_reply_keeps_the_request_id() -> None:
     assert lost_reply_error("POST", "/files", "500", "r1").answer.request_id == "r1"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "message"),
+    [
+        (None, "busy"),
+        (0.0, "busy"),
+        (30.0, "busy"),
+        (31.0, "busy; asks to wait 31 s: apply again after {:%H:%M}"),
+        (3600.0, "busy; asks to wait 1 h: apply again after {:%H:%M}"),
+        (86_400.0, "busy; asks to wait 24 h: apply again after {:%Y-%m-%d %H:%M}"),
+        (366 * 86_400.0, "busy; asks to wait 8,784 h: apply again after {:%Y-%m-%d %H:%M}"),
+    ],
+)
+def test_a_long_wait_is_told_with_the_time_to_come_back(seconds: float | None, message: str) -> None:
+    """By the clock on the user's wall, and never too early."""
+    noon = datetime(2026, 8, 1, 12, 0, 59).astimezone()
+    answer = replace(answer_of(response(429, {"message": "busy"})), retry_after=seconds)
+    back = noon + timedelta(seconds=(seconds or 0.0) + 60)
+    assert with_time_to_return(answer, noon.timestamp()).message == message.format(back)

@@ -9,21 +9,28 @@ import html
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
 import httpx
 
+from vssync.api.retry import LONGEST_WAIT
 from vssync.errors import AccessDenied, Answer, LostReply, NotFound, ServiceError
 from vssync.model.marks import NEEDS_ATTRIBUTES
 from vssync.providers import DOCTOR_HINT, Hint, Provider
+from vssync.text import format_elapsed
 
 _GONE = re.compile(r"not found|no file found|does not exist|no such", re.IGNORECASE)
 _REQUEST_IDS = ("opc-request-id", "x-request-id", "apim-request-id")
 CHECK_ADDRESS = "check the address, its port and the proxy settings"
 _MAX_TEXT = 300  # characters
 _MIN_SECRET = 8  # characters; what is shorter, such as the `none` of a local service, is not a secret
+_YEAR = 366 * 86_400.0  # seconds
 _MAX_PAGE = 10_000  # characters of a web page that are looked at
 _OF_GATEWAYS = (413, 502, 503, 504)
 _MAX_NESTING = 4
@@ -98,19 +105,32 @@ def redact(request: httpx.Request, text: str) -> str:
 
 
 def retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds to wait as the service asks. A date counts from the service's own, as our clock may be wrong."""
-    from email.utils import parsedate_to_datetime
-
+    """Seconds to wait as the service asks, a year at most. A date counts from the service's own, ours may be wrong."""
     for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) / scale)
-        except (KeyError, ValueError):
-            continue
+        with suppress(KeyError, ValueError):
+            seconds = float(headers[name]) / scale
+            return min(max(0.0, seconds), _YEAR) if isfinite(seconds) else None
+    until = _parse_date(headers.get("retry-after", ""))
+    now = _parse_date(headers.get("date", "")) or datetime.now(UTC)
+    return min(max(0.0, (until - now).total_seconds()), _YEAR) if until else None
+
+
+def _parse_date(text: str) -> datetime | None:
     try:
-        until, now = (parsedate_to_datetime(headers.get(name, "")) for name in ("retry-after", "date"))
-        return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError, OverflowError):
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
         return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)  # HTTP's dates are GMT; an old form does not say so
+
+
+def with_time_to_return(answer: Answer, now: float) -> Answer:
+    """With what a person can do about a long `Retry-After`, at `now` in seconds since the epoch."""
+    if answer.retry_after is None or answer.retry_after <= LONGEST_WAIT:
+        return answer
+    begin, end = (datetime.fromtimestamp(at).astimezone() for at in (now, now + answer.retry_after + 60))
+    until = f"{end:%H:%M}" if begin.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
+    wait = f"asks to wait {format_elapsed(answer.retry_after)}: apply again after {until}"
+    return replace(answer, message="; ".join(filter(None, (answer.message, wait))))
 
 
 def error_for(answer: Answer, provider: Provider) -> ServiceError:

@@ -106,7 +106,7 @@ class Sender:
         self.clock = clock
         self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
-        self.last_failure = ""  # why the latest was sent again, such as `status 503`
+        self.last_failure = ""  # why the latest was sent again, such as `status 503 to GET /files`
 
     def close(self) -> None:
         """Closes every connection."""
@@ -139,7 +139,8 @@ class Sender:
                 raise error
             attempts = f"after attempt {attempt} of {MAX_ATTEMPTS}"
             log.debug("%s %s: again in %.1f s, %s", call.method, call.path, wait, attempts)
-            self.last_failure = f"status {failure.status}" if failure.status else "no answer"
+            reason = f"status {failure.status}" if failure.status else "no answer"
+            self.last_failure = f"{reason} to {call.method} {call.path}"
             if failure.status == 429:
                 self.limits.pause(wait)
             else:
@@ -167,6 +168,8 @@ class Sender:
         started = self.clock.monotonic()
         try:
             streamed = self._http.send(request, stream=True)
+            if streamed.is_error:
+                trace.close_with_response(streamed)
             max_bytes, max_seconds = (MAX_FILE_BYTES, inf) if call.raw else (MAX_JSON_BYTES, MAX_JSON_SECONDS)
             response = read_bounded(streamed, max_bytes, lambda: self.clock.monotonic() - started > max_seconds)
         except _TRANSPORT_ERRORS as cause:
@@ -197,7 +200,7 @@ class Sender:
             malformed = errors.malformed_response(response)
             return Failure(is_permanent=is_first), self._error(call, malformed, ambiguous=True)
         self._responded.add(call.plane)
-        answer = errors.answer_of(response)
+        answer = errors.with_time_to_return(errors.answer_of(response), self.clock.wall_time())
         failure = Failure(answer.status, answer.code, retry_after=answer.retry_after)
         return failure, self._error(call, answer, ambiguous=failure.is_ambiguous)
 
@@ -242,9 +245,17 @@ class ConnectionTrace:
 
     def __init__(self) -> None:
         self._events: set[str] = set()
+        self._to_close: Any = None
 
     def __call__(self, event: str, _info: Any) -> None:
         self._events.add(event)
+        if event == "http11.response_closed.started" and self._to_close:
+            self._to_close.close()  # before the pool can give it to another request
+
+    def close_with_response(self, response: httpx.Response) -> None:
+        """Keeps the connection out of the pool: servers (uvicorn) reset it after an error without announcing it, and a
+        write sent on it would count as lost."""
+        self._to_close = response.extensions.get("network_stream")
 
     def failure(self, cause: Exception) -> Failure:
         """What the retry table needs to know."""
