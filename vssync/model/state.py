@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from posixpath import splitext
 
 from vssync.model.marks import DECLARED, STORE_OWNER, UNREAD, Mark, StoreMark, UnreadableMark, parse_store_mark
 
@@ -130,9 +131,9 @@ class DesiredFile:
         return extension_of(self.filename)
 
 
-def extension_of(name: str) -> str:
-    """A file name's extension in lower case, with its dot; empty without one."""
-    return name[name.rfind(".") :].lower() if "." in name else ""
+def extension_of(path: str) -> str:
+    """A file's extension in lower case, with its dot (".md"); empty without one, as for the hidden file `a/.md`."""
+    return splitext(path)[1].lower()
 
 
 @dataclass(frozen=True, slots=True)
