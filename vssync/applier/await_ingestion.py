@@ -15,7 +15,7 @@ from vssync.applier.wait import WaitedFiles, wait_for_batch, wait_for_file, wait
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import Mark, Origin
 from vssync.model.state import FileStatus, LiveFile
-from vssync.planner.classify import MAX_TRIES, PERMANENT
+from vssync.planner.classify import MAX_TRIES, PERMANENT_ERRORS
 
 
 def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> list[InFlightBatch]:
@@ -78,7 +78,7 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
 
 def _is_worth_retrying(file: PendingFile, live: LiveFile) -> bool:
     """Whether ingestion failed in a way where another try may help, and there are tries left."""
-    is_transient = live.status is FileStatus.FAILED and (live.error is None or live.error.code not in PERMANENT)
+    is_transient = live.status is FileStatus.FAILED and (live.error is None or live.error.code not in PERMANENT_ERRORS)
     return is_transient and file.mark.tries < MAX_TRIES
 
 
