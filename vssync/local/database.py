@@ -296,6 +296,7 @@ create table store_files (
     ready_at real not null default 0,
     failure_code text not null default '',
     created_at integer not null,
+    leaves_at real,
     unique (store, id)
 );
 create index store_files_order on store_files (store, seq);
@@ -303,6 +304,11 @@ create index store_files_status on store_files (store, status, seq, usage_bytes)
 create index store_files_batch on store_files (batch, seq, status, usage_bytes);
 create index store_files_file on store_files (id);
 create index store_files_waiting on store_files (seq) where status = 'in_progress';
+create table stores_ghosts as select *, 0.0 as gone_at from stores;
+create table store_files_ghosts as select *, 0.0 as gone_at from store_files;
+create index store_files_ghosts_id on store_files_ghosts (store, id);
+create trigger store_files_back after insert on store_files begin
+    delete from store_files_ghosts where store = new.store and id = new.id; end;
 create table chunks (
     seq integer primary key,
     store_file integer not null references store_files on delete cascade,

@@ -64,6 +64,7 @@ RUN_OGX = Known(Evidence.RUN, "ogx 1.5")
 RUN_BOTH = Known(Evidence.RUN, "ogx 1.5, llama-stack 0.7")
 RECORDED = Known(Evidence.REPORTED, "records of ogx 1.5")
 LIVE_OCI = Known(Evidence.REPORTED, "live OCI")
+UNSYNCED = Known(Evidence.ASSUMED, "a replica that lags behind the service's own database")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,42 @@ class Dialect:
     skips_same_second: bool = switch(
         False, "skips uploads of the same second as the cursor's on the next page", RUN_BOTH
     )
+    ignores_order: bool = switch(
+        False, "lists the newest first, whatever `order` says", reported("stdapi.ai issue 162")
+    )
+    late_files: int = switch(0, "lists a file among those of its store N seconds late", UNSYNCED)
+    late_stores: int = switch(0, "lists a new store N seconds late", reported("openai-python issue 2209"))
+    late_uploads: int = switch(0, "lists a File N seconds late", UNSYNCED)
+    short_files: int = switch(
+        0, "leaves out the newest file, and every other before it, of the N listings after a write in a store", UNSYNCED
+    )
+    short_stores: int = switch(
+        0,
+        "leaves out the newest store, and every other before it, of the N listings after a store is written",
+        UNSYNCED,
+    )
+    late_counts: int = switch(0, "returns the `file_counts` of N seconds ago", reported("leapfrogai issue 743"))
+    ghost_counts: int = switch(
+        0, "counts a file for N seconds after it left the store", reported("openai-dotnet issue 540")
+    )
+    ghost_files: int = switch(
+        0,
+        "lists a file for N seconds after it left the store; otherwise it is gone",
+        reported("agency-swarm's sources"),
+    )
+    ghost_stores: int = switch(0, "lists a deleted store for N seconds; otherwise it is gone", UNSYNCED)
+    cut_after: int = switch(
+        0, "lists at most N at a time, and says that there is no more", reported("litellm issue 37855")
+    )
+    empty_after: int = switch(
+        0, "lists the first N, and then only empty pages that say there is more", reported("litellm issue 36326")
+    )
+    sends_has_more: bool = switch(True, "says in a page whether there is more", reported("openai-node issue 1008"))
+    breaks_listings: bool = switch(
+        False,
+        "lists the files of a store no more once one has left it; 400",
+        Known(Evidence.RUN, "llama-stack 0.7 on SQLite, after deletions in parallel"),
+    )
     # Attaching
     has_batches: bool = switch(
         True, "has batches; otherwise there is nothing at their address", reported("litellm issue 16490")
@@ -218,6 +255,14 @@ class Dialect:
         RUN_BOTH,
     )
     # Removing
+    late_deletions: int = switch(
+        0, "detaches a file N seconds after it says so, and shows it until then", reported("agency-swarm's sources")
+    )
+    denies_deletions: bool = switch(
+        False,
+        "answers `deleted: false`, and deletes and detaches nothing",
+        Known(Evidence.ASSUMED, "OpenAI's description has the field, and not when it is false"),
+    )
     keeps_attached: bool = switch(False, "keeps a deleted File in its stores", RECORDED)
 
 

@@ -34,7 +34,12 @@ def get_store_file(tx: Transaction, store_id: str, file_id: str) -> dict[str, An
 
 def list_store_files(tx: Transaction, store_id: str, page: PageRequest) -> dict[str, Any]:
     store = queries.require_store(tx, store_id)
-    return list_page(tx, "store_files", {"store": store["seq"]}, page, body_builder(tx, store, in_listing=True))
+    has_lost = "select 1 from gone where list = 'store_files' and store = ?"
+    if tx.dialect.breaks_listings and tx.fetch_one(has_lost, store["seq"]):
+        raise ApiError(400, "Invalid value: database is locked")
+    dialect, to_body = tx.dialect, body_builder(tx, store, in_listing=True)
+    rows = queries.shown_rows(tx, "store_files", late=dialect.late_files, ghosts=dialect.ghost_files, short=tx.short)
+    return list_page(tx, "store_files", {"store": store["seq"]}, page, to_body, rows=rows)
 
 
 def update_attributes(tx: Transaction, store_id: str, file_id: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -52,9 +57,10 @@ def detach_file(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
     store = queries.require_store(tx, store_id)
     entry = queries.require_store_file(tx, store, file_id)
     queries.require_deletable(tx, Undeletable.STORE_FILES, f"File '{file_id}' in vector store '{store_id}'")
-    remove_store_file(tx, entry)
-    queries.touch_store(tx, store)
-    return {"id": file_id, "object": "vector_store.file.deleted", "deleted": True}
+    if not tx.dialect.denies_deletions:
+        leave_store(tx, entry)
+        queries.touch_store(tx, store)
+    return queries.deletion_body(tx, file_id, "vector_store.file.deleted")
 
 
 def get_chunks(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
@@ -154,8 +160,24 @@ def check_attachable(tx: Transaction, attachment: Attachment) -> str | None:
     return name
 
 
+def leave_store(tx: Transaction, entry: sqlite3.Row) -> None:
+    if not tx.dialect.late_deletions:
+        remove_store_file(tx, entry)
+    elif entry["leaves_at"] is None:
+        leaves_at = tx.time + tx.dialect.late_deletions
+        tx.execute("update store_files set leaves_at = ? where seq = ?", leaves_at, entry["seq"])
+
+
+def leaving_files(tx: Transaction) -> list[sqlite3.Row]:
+    """Those whose time has come."""
+    return tx.fetch_all("select * from store_files where leaves_at <= ?", tx.time) if tx.dialect.late_deletions else []
+
+
 def remove_store_file(tx: Transaction, entry: sqlite3.Row) -> None:
     search.remove_chunks(tx, entry["store"], entry["seq"])
+    dialect = tx.dialect
+    kept = max(dialect.ghost_files, dialect.ghost_counts, dialect.late_counts)
+    queries.keep_ghost(tx, "store_files", entry["seq"], kept)
     tx.execute("delete from store_files where seq = ?", entry["seq"])
 
 
