@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from wsgiref.types import StartResponse, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import falcon
 
 from vssync.local import files, ingestion, queries, rules, search, store_files, stores
+from vssync.local.connections import resetting_after_errors
 from vssync.local.database import Database
 from vssync.local.dialects import LocalOptions
 from vssync.local.errors import ApiError
@@ -79,6 +80,8 @@ def make_responder(engine: Engine, route: Route) -> Callable[..., None]:
         with route.read_input(req, engine) as arguments:
             if route.path.startswith(f"{STORE}/"):
                 require_settled(engine, ids["store_id"])
+            if "batch_id" in ids and not engine.options.dialect.reads_batches:
+                raise ApiError(404, f"File batch '{ids['batch_id']}' does not exist.", code="not_found")
             do_due_work(engine, ids.get("store_id"), is_query=is_query)
             overrides = req.env.get(OVERRIDES_KEY, normal_ingestion)
             short = is_short(engine, req.path, arguments.get("page"))
@@ -156,7 +159,8 @@ class Service(AbstractContextManager["Service"]):
         if options.dialect.drops_batches:
             with engine.transaction(writes=True) as tx:
                 store_files.drop_unfinished(tx)
-        self._app = create_app(engine)
+        app: WSGIApplication = create_app(engine)
+        self._app = resetting_after_errors(app) if options.dialect.resets_after_errors else app
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._app(environ, start_response)

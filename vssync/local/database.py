@@ -245,7 +245,7 @@ def check_journal(path: Path) -> None:
 
 
 APPLICATION_ID = 0x76737379  # "vssy": tells our database from any other SQLite file
-DATA_VERSION = 4
+DATA_VERSION = 5
 
 TABLES = """
 create table blobs (seq integer primary key, sha256 text not null unique, data blob not null);
@@ -312,9 +312,12 @@ create trigger store_files_back after insert on store_files begin
 create table chunks (
     seq integer primary key,
     store_file integer not null references store_files on delete cascade,
-    text text not null
+    text text not null,
+    identity text,
+    found integer not null default 1
 );
 create index chunks_store_file on chunks (store_file);
+create index chunks_identity on chunks (identity) where identity is not null;
 create table gone (
     number integer primary key,
     list text not null,

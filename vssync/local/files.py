@@ -9,6 +9,8 @@ from typing import IO, Any
 
 from vssync.local import queries
 from vssync.local.database import PIECE_BYTES
+from vssync.local.dialects import Undeletable
+from vssync.local.errors import ApiError
 from vssync.local.queries import PageRequest, Transaction, list_page, new_id
 from vssync.local.store_files import leave_store
 
@@ -64,13 +66,16 @@ def list_files(tx: Transaction, page: PageRequest) -> dict[str, Any]:
 
 def read_file(tx: Transaction, file_id: str) -> FileContent:
     row = queries.require_file(tx, file_id)
+    if (purpose := row["purpose"]) in tx.dialect.refuses_content:
+        raise ApiError(400, f"Not allowed to download files of purpose: {purpose}")
     return FileContent(row["blob"], row["bytes"])
 
 
 def delete_file(tx: Transaction, file_id: str) -> dict[str, Any]:
-    file = queries.require_file(tx, file_id)
+    row = queries.require_file(tx, file_id)
+    queries.require_deletable(tx, Undeletable.FILES, f"File '{file_id}'")
     if not tx.dialect.denies_deletions:
-        remove_file(tx, file)
+        remove_file(tx, row)
     return queries.deletion_body(tx, file_id, "file")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vssync.local.database import Database
-from vssync.local.dialects import Dialect, LocalOptions
+from vssync.local.dialects import Dialect, ErrorStyle, LocalOptions, Undeletable
 from vssync.local.errors import ApiError
 from vssync.local.rules import DAY, STATUSES, invalid_error
 
@@ -109,6 +109,8 @@ def require_active_store(tx: Transaction, store_id: str) -> sqlite3.Row:
 def require_store_file(tx: Transaction, store: sqlite3.Row, file_id: str) -> sqlite3.Row:
     if entry := find_store_file(tx, store, file_id):
         return entry
+    if tx.dialect.errors is ErrorStyle.DETAIL:  # as FastAPI applications put an error of their own code
+        raise ApiError(400, f"Invalid value: File {file_id} not found in vector store {store['id']}")
     raise not_found_error(tx, f"File '{file_id}' in vector store '{store['id']}'")
 
 
@@ -131,11 +133,17 @@ def not_found_error(tx: Transaction, name: str) -> ApiError:
     return ApiError(400 if tx.dialect.misses_with_400 else 404, f"{name} does not exist.", code="not_found")
 
 
-def decode_attributes(tx: Transaction, entry: sqlite3.Row) -> dict[str, Any] | None:
-    """A store file's attributes as this service returns them."""
+def decode_attributes(tx: Transaction, stored: str) -> dict[str, Any] | None:
+    """Attributes as this service returns them."""
     parse_int = float if tx.dialect.floats else int
-    attributes: dict[str, Any] = json.loads(entry["attributes"], parse_int=parse_int)
+    attributes: dict[str, Any] = json.loads(stored, parse_int=parse_int)
     return None if tx.dialect.null_attributes and not attributes else attributes
+
+
+def require_deletable(tx: Transaction, kind: Undeletable, name: str) -> None:
+    """Raises the 404 of those who may see an object, and not delete it."""
+    if tx.dialect.refuses_deleting in (kind, Undeletable.ALL):
+        raise ApiError(404, f"{name} does not exist.", code="not_found")
 
 
 def store_age(tx: Transaction, store: sqlite3.Row) -> float:

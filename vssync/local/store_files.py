@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vssync.local import ingestion, queries, search
-from vssync.local.dialects import ChunkingEcho
+from vssync.local.dialects import ChunkingEcho, Undeletable
 from vssync.local.errors import ApiError
 from vssync.local.queries import PageRequest, ToBody, Transaction, list_page, new_id
 from vssync.local.rules import Attachment, BatchRequest, ChunkSizes, invalid_error
@@ -56,6 +56,7 @@ def update_attributes(tx: Transaction, store_id: str, file_id: str, body: dict[s
 def detach_file(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
     store = queries.require_store(tx, store_id)
     entry = queries.require_store_file(tx, store, file_id)
+    queries.require_deletable(tx, Undeletable.STORE_FILES, f"File '{file_id}' in vector store '{store_id}'")
     if not tx.dialect.denies_deletions:
         leave_store(tx, entry)
         queries.touch_store(tx, store)
@@ -72,7 +73,7 @@ def get_chunks(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
     return {
         "file_id": file_id,
         "filename": queries.require_file(tx, file_id)["filename"],
-        "attributes": queries.decode_attributes(tx, entry),
+        "attributes": queries.decode_attributes(tx, entry["attributes"]),
         "content": parts,
     }
 
@@ -85,6 +86,7 @@ def body_builder(tx: Transaction, store: sqlite3.Row, *, in_listing: bool = Fals
         chunking: dict[str, Any] = {"type": "static", "static": sizes}
         if tx.dialect.echoes is ChunkingEcho.AUTO and entry["batch"] is not None:
             chunking = {"type": "auto"}
+        attributes = "{}" if in_listing and not tx.dialect.lists_attributes else entry["attributes"]
         return {
             "id": entry["id"],
             "object": "vector_store.file",
@@ -94,7 +96,7 @@ def body_builder(tx: Transaction, store: sqlite3.Row, *, in_listing: bool = Fals
             "status": entry["status"],
             "last_error": error if has_error else None,
             "chunking_strategy": None if tx.dialect.echoes is ChunkingEcho.NULL else chunking,
-            "attributes": queries.decode_attributes(tx, entry),
+            "attributes": queries.decode_attributes(tx, attributes),
         }
 
     return build
@@ -172,14 +174,6 @@ def leaving_files(tx: Transaction) -> list[sqlite3.Row]:
 
 
 def remove_store_file(tx: Transaction, entry: sqlite3.Row) -> None:
-    if tx.dialect.shares_chunks:  # then files of equal content can no longer be found either
-        equal = tx.fetch_all(
-            "select store_files.seq from store_files join files on files.id = store_files.id"
-            " where store = ? and store_files.seq <> ? and blob = (select blob from files where id = ?)",
-            *(entry["store"], entry["seq"], entry["id"]),
-        )
-        for other in equal:
-            search.remove_chunks(tx, entry["store"], other["seq"])
     search.remove_chunks(tx, entry["store"], entry["seq"])
     dialect = tx.dialect
     kept = max(dialect.ghost_files, dialect.ghost_counts, dialect.late_counts)

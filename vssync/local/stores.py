@@ -7,6 +7,7 @@ import sqlite3
 from typing import Any
 
 from vssync.local import queries, search
+from vssync.local.dialects import Undeletable
 from vssync.local.queries import PageRequest, Transaction, list_page, new_id
 from vssync.local.store_files import OWN_SETTINGS, attach_files
 
@@ -58,6 +59,7 @@ def update_store(tx: Transaction, store_id: str, body: dict[str, Any]) -> dict[s
 def delete_store(tx: Transaction, store_id: str) -> dict[str, Any]:
     """Files, batches and chunks of the store go with it; the uploaded Files stay."""
     store = queries.require_store(tx, store_id)
+    queries.require_deletable(tx, Undeletable.STORES, f"Vector store '{store_id}'")
     if not tx.dialect.denies_deletions:
         tx.execute(f"drop table {search.index_name(store['seq'])}")
         queries.keep_ghost(tx, "stores", store["seq"], tx.dialect.ghost_stores)
