@@ -11,11 +11,10 @@ import httpx
 import pytest
 
 from tests.guarantees.test_converge import assert_nothing_to_do
+from tests.simulation.judged import apply_plan, make_plan_now
 from tests.support import Silent, open_test_session
 from vssync.api.client import Client
 from vssync.api.parse import AttachmentEntry
-from vssync.commands.apply import apply_plan
-from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
 from vssync.model.marks import KEY, Mark
 from vssync.model.plan import Action, NoteKind, Options, Plan, Reason
