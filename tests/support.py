@@ -104,7 +104,7 @@ def open_test_session(
     with mounted(service, faults, world, provider) as transport:
         recorder = Recorder(transport)
         log = RequestLog(recorder)
-        witness = Witness(folder / ".vssync" / "local" / "service.db", clock.monotonic, log)
+        witness = Witness(folder / ".vssync" / "local" / "service.db", clock.monotonic, log, provider)
         client = connect(ENDPOINT, auth=None, clock=clock, workers=workers, transport=log)
         try:
             with Pool(workers) as pool:

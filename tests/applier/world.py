@@ -88,7 +88,7 @@ class Place:
         loaded = load_manifest(settings)
         with mounted(service, faults, world, self.provider) as transport:
             log = RequestLog(wrap(transport) if wrap else transport)
-            witness = Witness(self.docs / ".vssync" / "local" / "service.db", self.clock.monotonic, log)
+            witness = Witness(self.docs / ".vssync" / "local" / "service.db", self.clock.monotonic, log, self.provider)
             client = connect(ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=log)
             try:
                 with Pool(workers) as pool:

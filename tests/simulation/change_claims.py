@@ -33,10 +33,10 @@ class Subject:
         self.named = [*self.keep, *(file for copy in self.change.get("drop", ()) for file in self._versions(copy))]
 
     def _versions(self, copy: Values | None) -> list[TrueFile]:
-        return self.case.versions(copy["id"]) if copy else []
+        return self.case.versions(self.change["store"], copy["id"]) if copy else []
 
     def any_copy(self, holds: Callable[[TrueFile], bool]) -> bool:
-        versions = [version for copy in self.copies for version in self.case.versions(copy.id)]
+        versions = [version for copy in self.copies for version in self.case.versions(self.change["store"], copy.id)]
         return any(map(holds, [*versions, *self.named]))
 
     def is_mine(self, copy: TrueFile) -> bool:
@@ -106,8 +106,9 @@ def check_action(claim: Claim, case: Case) -> str:
     if claim.value == "await" and not any(copy.status == "in_progress" for copy in of.keep):
         return "nothing is in progress"
     is_asked_for = "requested" in of.change["reasons"]
-    deviates = of.live is None or of.live.is_expired or is_asked_for or claim.value == "await"
-    return "" if deviates or case.deviation(of.store, of.file, of.live) else "it is as wanted"
+    if of.live is None or of.live.is_expired or is_asked_for or claim.value == "await":
+        return ""
+    return "" if case.deviation(of.store, of.file, of.live) else "it is as wanted"
 
 
 def _mark_part(number: int, of: Subject, value: str) -> bool:
@@ -248,8 +249,9 @@ def check_preserve(claim: Claim, case: Case) -> str:
 def check_tries(claim: Claim, case: Case) -> str:
     of = Subject(claim, case)
     tries = {int(copy.mark_parts[7]) for copy in of.named if copy.mark_parts}
+    retries = {number + 1 for number in tries}
     is_retry = not {"ingest_failed", "stalled"}.isdisjoint(of.change["reasons"])
-    allowed = {number + 1 for number in tries} if is_retry else {1} | tries
+    allowed = retries if is_retry else {1} | tries | (retries if "cancelled" in of.change["reasons"] else set())
     return "" if claim.value in allowed else f"the copies were tried {tries}"
 
 
@@ -391,12 +393,9 @@ def check_batch(claim: Claim, case: Case) -> str:
     files = [file for files in _batch_files(claim, case) for file in files]
     if not any(file.status == "in_progress" for file in files):
         return "no such batch is in progress"
-    batch, store = claim.holder, case.wanted.stores.get(store_key(claim))
-    unwanted = {
-        str(file.attributes.get("vssync_key"))
-        for file in files
-        if store and not ((wanted := store.files.get(file.key_digest)) and is_right(wanted, file))
-    }
+    batch, ids = claim.holder, {file.id for file in files}
+    changes = claim.within("StorePlan")["changes"]
+    unwanted = {change["key"] for change in changes if ids & {copy["id"] for copy in change.get("drop", ())}}
     if not set(batch.get("unwanted", ())) <= unwanted:
         return f"unwanted are {unwanted}"
     is_cancelled = batch["action"] == "cancel"

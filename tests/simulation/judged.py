@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +39,7 @@ class Witness:
     database: Path
     now: Callable[[], float]
     log: RequestLog
+    dialect: str
 
     def state(self) -> State:
         return read_state(self.database, self.now())
@@ -61,8 +62,23 @@ class FalseClaimError(AssertionError):
     """A run said what is not so."""
 
 
+_RECORDED: list[list[Run]] = []
+
+
+@contextmanager
+def recorded_runs() -> Iterator[list[Run]]:
+    """The runs that are judged while the block runs."""
+    _RECORDED.append([])
+    try:
+        yield _RECORDED[-1]
+    finally:
+        _RECORDED.pop()
+
+
 def assert_true(run: Run) -> None:
     """Raises FalseClaimError for what a run said, is not so, and is not known to be false."""
+    for runs in _RECORDED:
+        runs.append(run)
     if falsehoods := unknown(judge(run)):
         raise FalseClaimError("\n".join(map(str, falsehoods)))
 
@@ -121,6 +137,8 @@ def apply_plan(
 
 def _judge_plan(run: Run, made: Plan) -> Plan:
     assert_true(replace(run, document=_document(planfile.dump(made)), code=plan_exit_code(made, detailed=True)))
+    if replace(made.options, manifest="", env="", variables=(), targets=()) != Options():
+        return made  # with options that `status` and `output` do not take
     assert_true(replace(run, kind="status", document=_document(status_json(made))))
     with suppress(VssyncError):  # for a store that cannot be used yet
         assert_true(replace(run, kind="output", document=_document(output_json(made)), code=DONE, detailed=False))
@@ -133,7 +151,9 @@ def _watch(session: JudgedSession, kind: str, options: Options, act: Callable[[]
     assert witness
     settings, since = session.settings, len(witness.log.exchanges)
     options = replace(options, env=settings.env or "", variables=tuple(sorted(settings.variables.items())))
-    run = Run(kind, session.wanted, witness.state(), options=options, detailed=True, since=since)
+    run = Run(
+        kind, session.wanted, witness.state(), options=options, detailed=True, since=since, dialect=witness.dialect
+    )
     try:
         result = act()
     except VssyncError as error:

@@ -9,6 +9,14 @@ from tests.simulation.judge import Falsehood
 KNOWN_FALSE: tuple[tuple[str, str], ...] = (  # the claim, and words of the sentence
     ("status.Store.digest", "that is what the manifest declares"),
     ("output.Store.digest", "that is what the manifest declares"),
+    ("exit code of plan", "held back"),
+    ("exit code of status", "held back"),
+    ("status.agrees", "held back"),
+    ("status.Store.agrees", "held back"),
+    ("output.Store.current", "held back"),
+    ("report.stores{}", "does not exist"),
+    ("Orphan.file_id", "there is no such File"),
+    ("status.Store.unread", "it is"),
 )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from math import ceil
 from typing import Any
 
@@ -169,12 +169,12 @@ _STORE_FIELDS = ("description", "expires_after_days", "protect", "external", "id
 
 
 @checks(
-    *(f"DesiredStore.{name}" for name in (*_STORE_FIELDS, "key", "name", "was[]", "metadata{}", "skipped{}")),
+    *(f"DesiredStore.{name}" for name in (*_STORE_FIELDS, "key", "name", "was[]", "metadata{}")),
     "DesiredStore.ignore_attributes[]",
 )
 def check_desired_store(claim: Claim, case: Case) -> str:
     store, name = case.wanted.stores[store_key(claim)], str(claim.path[-1])
-    own = {"key": store.key, "name": store.name, "metadata": store.metadata, "skipped": store.skipped}
+    own = {"key": store.key, "name": store.name, "metadata": store.metadata}
     default = True if name == "prune" else type(claim.value)() if claim.value is not None else None
     return differs(claim.value, own.get(name, store.settings.get(name, default)))
 
@@ -206,15 +206,16 @@ def check_desired_file(claim: Claim, case: Case) -> str:
 
 @checks("StorePlan.unchanged")
 def check_unchanged(claim: Claim, case: Case) -> str:
-    return differs(claim.value, unchanged_count(store_key(claim), case))
+    asked_for = {change["key"] for change in claim.holder["changes"] if "requested" in change["reasons"]}
+    return differs(claim.value, unchanged_count(store_key(claim), case, asked_for))
 
 
-def unchanged_count(key: str, case: Case) -> int:
+def unchanged_count(key: str, case: Case, asked_for: Collection[str] = ()) -> int:
     """How many files of a store are as wanted, within the scope; none where the store is not ours yet."""
     store, live = case.wanted.stores.get(key), case.store(key)
     if store is None or live is None or live.is_expired or (live.mark[0] and live.mark[0] != case.wanted.owner):
         return 0
-    files = [file for file in store.files.values() if case.in_scope(key, file.key)]
+    files = [file for file in store.files.values() if case.in_scope(key, file.key) and file.key not in asked_for]
     return sum(not case.deviation(store, file, live) for file in files)
 
 
@@ -330,15 +331,20 @@ def check_counts(claim: Claim, case: Case) -> str:
     store, live = case.wanted.stores.get(key), case.store(key)
     if name == "unchanged":
         return differs(claim.value, unchanged_count(key, case))
-    if store is None or live is None or claim.within("status.Store")["action"] in ("refuse", "replace"):
-        return differs(claim.value, len(store.files) if store and name == "add" and not live else claim.value)
+    wanted = [file for file in store.files.values() if case.in_scope(key, file.key)] if store else []
+    action = claim.within("status.Store")["action"]
+    if action in ("create", "replace", "refuse") and (live is None or action == "replace"):
+        return differs(claim.value, len(wanted) if name == "add" and action != "refuse" else 0)
+    if store is None or live is None or action == "refuse":
+        return ""
     owned, held = live.copies(case.wanted.owner), len(list(_held_back(store, live, case)))
     leaving = sum(digest not in store.files for digest in owned) + sum(len(copies) > 1 for copies in owned.values())
     if name == "delete":
         return "" if claim.value <= leaving else f"{leaving} could go"
-    wanted = [file for file in store.files.values() if case.in_scope(key, file.key)]
     total = sum(said[each] for each in ("add", "change", "replace", "adopt", "wait", "refuse", "unchanged"))
-    return "" if total in (len(wanted), len(wanted) - held) else f"{len(wanted)} files are wanted, {held} held back"
+    held += sum(len(copies) > 1 for digest, copies in owned.items() if digest in store.files)  # only the others go
+    is_so = len(wanted) - held <= total <= len(wanted)
+    return "" if is_so else f"{len(wanted)} files are wanted, {held} held back or double"
 
 
 def _held_back(store: WantedStore, live: TrueStore, case: Case) -> Iterator[WantedFile]:
@@ -462,7 +468,7 @@ def check_keep(claim: Claim, case: Case) -> str:
 def check_copy(claim: Claim, case: Case) -> str:
     """As it was before the run or after it: ingestion goes on."""
     _, _, live = subject(claim, case)
-    versions = [file for file in case.versions(claim.holder["id"]) if live and live.file(file.id)]
+    versions = [file for file in case.versions(store_key(claim), claim.holder["id"]) if live and live.file(file.id)]
     if not versions:
         return "the store has no such file"
     return so_in_some([_copy_value(claim, file) for file in versions], claim.value)
@@ -486,7 +492,7 @@ def _copy_value(claim: Claim, file: TrueFile) -> Any:
 
 @checks("IngestError.code", "IngestError.message")
 def check_ingest_error(claim: Claim, case: Case) -> str:
-    files = case.versions(claim.within("LiveCopy")["id"])
+    files = case.versions(store_key(claim), claim.within("LiveCopy")["id"])
     return so_in_some([file.error[claim.path[-1] == "message"] for file in files], claim.value)
 
 
@@ -496,7 +502,7 @@ _MARK = ("version", "owner", "key", "content", "chunking", "attributes", "origin
 @checks(*(f"Mark.{name}" for name in _MARK[1:]), "Mark.echo")
 def check_mark(claim: Claim, case: Case) -> str:
     name, defaults = str(claim.path[-1]), {"origin": "u", "tries": 1}
-    files = case.versions(claim.within("LiveCopy")["id"])
+    files = case.versions(store_key(claim), claim.within("LiveCopy")["id"])
     values = [file.echo if name == "echo" else file.mark_parts[_MARK.index(name)] for file in files]
     return so_in_some(list(map(str, values)), str(claim.value or defaults.get(name, "")))
 
