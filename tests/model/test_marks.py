@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vssync.limits import MAX_VALUE_LENGTH
 from vssync.model.digests import (
     attributes_digest,
     chunking_digest,
@@ -20,6 +21,7 @@ from vssync.model.digests import (
     with_key,
 )
 from vssync.model.marks import (
+    NONE,
     STORE_OWNER,
     Mark,
     Origin,
@@ -31,6 +33,7 @@ from vssync.model.marks import (
 )
 from vssync.model.state import AUTO, Chunking, DesiredFile, DesiredStore, LiveStore, StoreStatus
 
+HEX = "0" * 16
 SHA = hashlib.sha256(b"hello").hexdigest()
 CAFE = "docs/caf\u00e9.md"
 FILE = DesiredFile(
@@ -75,15 +78,15 @@ def test_the_bytes_of_a_file_mark() -> None:
     mark = mark_for("support-kb/prod", FILE, origin=Origin.UPLOADED)
     fields = ('["lang","s","fr"]', '["public","b",true]', '["ratio","n",0.5]', f'["vssync_key","s","{CAFE}"]')
     attributes = f'[{",".join(fields)},["weight","n",1]]'
-    expected = f"v1;support-kb/prod;{first16(CAFE)};{SHA};{first16('800/400')};{first16(attributes)};u;1"
-    assert str(mark) == expected
+    identity = f"v1;support-kb/prod;{first16(CAFE)};{SHA};{first16('800/400')};{first16(attributes)}"
+    assert str(mark) == f"{identity};u;1;{first16(FILE.filename)};-"
     assert with_key(FILE.attributes, FILE.key) == {**FILE.attributes, "vssync_key": CAFE}
 
 
 def test_the_bytes_of_a_file_mark_by_themselves() -> None:
     """Written out, so that a change of both the code and its twin above is still seen."""
     mark = mark_for("kb", DesiredFile("a.md", "a.md", {"lang": "en"}, AUTO, file_id="file-1"), origin=Origin.DECLARED)
-    assert str(mark) == "v1;kb;fecccc97532467ad;id;929260ad9b9ea9fe;f60d2111d6d99eb5;d;1"
+    assert str(mark) == "v1;kb;fecccc97532467ad;id;929260ad9b9ea9fe;f60d2111d6d99eb5;d;1;-;-"
 
 
 def test_the_bytes_of_a_store_mark() -> None:
@@ -117,6 +120,8 @@ marks = st.builds(
     hex16,
     st.sampled_from(Origin),
     st.integers(0, 9_999),
+    st.just(NONE) | hex16,
+    st.just(NONE) | st.from_regex(r"[0-9a-f]{64}\.[a-z0-9][a-z0-9._+-]{0,63}", fullmatch=True),
     st.just("") | hex16,
 )
 
@@ -124,9 +129,15 @@ marks = st.builds(
 @given(marks)
 def test_a_mark_reads_back_as_written_and_fits(mark: Mark) -> None:
     assert parse_mark(str(mark)) == mark
-    assert len(str(mark)) < 400
+    assert len(str(mark)) <= 512
     assert str(mark).isascii()
     assert str(mark).isprintable()
+
+
+def test_the_longest_mark_fits() -> None:
+    mark = Mark("o" * 140, HEX, f"?{SHA}", HEX, HEX, Origin.ADOPTED, 9_999, HEX, f"{SHA}.{'m' * 64}", HEX)
+    assert parse_mark(str(mark)) == mark
+    assert len(str(mark)) <= MAX_VALUE_LENGTH
 
 
 @given(
@@ -146,7 +157,10 @@ def test_a_store_mark_reads_back_as_written(owner: str, key: str, settings: str,
         ("", None),
         ("v1", None),
         ("v1;kb", None),
-        ("v1;kb;short;id;x;y;u;1", None),
+        ("v1;kb;short;id;x;y;u;1;-;-", None),
+        (f"v1;kb;{HEX};id;{HEX};{HEX};u;1", None),
+        (f"v1;kb;{HEX};id;{HEX};{HEX};u;1;-;{SHA}", None),
+        (f"v1;kb;{HEX};id;{HEX};{HEX};u;1;-;{SHA}.{'m' * 65}", None),
         ("v2;anything", 2),
         ("v12;kb;x", 12),
         ("v1 ;kb", None),

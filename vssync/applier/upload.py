@@ -65,7 +65,7 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
             return PendingFile(put, put.existing_id, put.mark, completed=True)
         if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
-            new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED)
+            new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED, name=put.file.name_digest)
             put = replace(put, existing_id="", mark=new_mark)
         if not put.existing_id:
             uploaded_id = _reuse_or_upload(store, put)

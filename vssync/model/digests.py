@@ -25,6 +25,8 @@ def mark_for(
         attributes=attributes_digest(with_key(file.attributes, file.key), ignored_names),
         origin=origin,
         tries=tries,
+        name=file.name_digest,
+        source=file.source,
     )
 
 

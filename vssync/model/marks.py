@@ -21,11 +21,14 @@ UNREAD, DECLARED = "?", "id"
 NEEDS_ATTRIBUTES = "without attributes no file can carry the mark that says who owns it"
 NEEDS_METADATA = "without metadata no store can carry the mark that says who owns it"
 PROVISIONAL = "0" * 16  # the key of a copy that was attached and not yet marked for itself
+NONE = "-"  # in a mark: no upload name of ours, or no conversion
 
 _HEX16 = r"[0-9a-f]{16}"
 _OWNER = r"[^;\x00-\x1f]{1,140}"
+_CONVERTERS = r"[a-z0-9][a-z0-9._+-]{0,63}"
 _FILE_MARK = re.compile(
-    rf"v1;({_OWNER});({_HEX16});(\??[0-9a-f]{{64}}|id|\?);({_HEX16});({_HEX16});([uda]);([0-9]{{1,4}})(?:;({_HEX16}))?"
+    rf"v1;({_OWNER});({_HEX16});(\??[0-9a-f]{{64}}|id|\?);({_HEX16});({_HEX16});([uda]);([0-9]{{1,4}})"
+    rf";(-|{_HEX16});(-|[0-9a-f]{{64}}\.{_CONVERTERS})(?:;({_HEX16}))?"
 )
 _STORE_MARK = re.compile(rf"v1;({_OWNER});([^;]{{1,140}});({_HEX16})(?:;((?:[0-9a-f]{{8}})*))?")
 _VERSION = re.compile(r"v([0-9]{1,6});")
@@ -47,10 +50,12 @@ class AnyMark:
 
 @dataclass(frozen=True, slots=True)
 class Mark(AnyMark):
-    """A store file's mark: v1;owner;key;content;chunking;attributes;origin;tries[;echo] in `vssync_mark`.
+    """A store file's mark: v1;owner;key;content;chunking;attributes;origin;tries;name;source[;echo] in `vssync_mark`.
 
-    `key`, `chunking`, `attributes` and `echo` are digests; the last is of what the service gave back where that
-    differs from what was sent. `tries` counts ingestions since key, content or chunking last changed.
+    `key`, `chunking`, `attributes`, `name` and `echo` are digests. `tries` counts ingestions since key, content or
+    chunking last changed. `name` is of the name that the File was uploaded under, `-` for one declared by id. `source`
+    is `-`, or for an upload that was converted the SHA-256 of the file it was made from and, after a dot, the set of
+    converters that made it. `echo` is of the attributes that the service gave back where they differ from those sent.
     `content` is the whole SHA-256 of the bytes, `id` for a File declared by id. For an adopted file, which nobody has
     read, it is `?` and the SHA-256 of the manifest's file when it was adopted: the upload counts as that until the file
     is edited. It is `?` alone in the provisional mark of a copy that was attached together with others.
@@ -63,11 +68,14 @@ class Mark(AnyMark):
     attributes: str
     origin: Origin = Origin.UPLOADED
     tries: int = 1
+    name: str = NONE
+    source: str = NONE
     echo: str = ""
 
     def __str__(self) -> str:
         identity = ("v1", self.owner, self.key, self.content, self.chunking, self.attributes)
-        return ";".join([*identity, self.origin, str(self.tries), *([self.echo] if self.echo else [])])
+        upload = (self.origin, str(self.tries), self.name, self.source)
+        return ";".join([*identity, *upload, *([self.echo] if self.echo else [])])
 
     @property
     def unread(self) -> bool:
@@ -120,8 +128,8 @@ class UnreadableMark(AnyMark):
 def parse_mark(text: str) -> Mark | UnreadableMark:
     """A file's mark from its text."""
     if match := _FILE_MARK.fullmatch(text):
-        owner, key, content, chunking, attributes, origin, tries, echo = match.groups()
-        return Mark(owner, key, content, chunking, attributes, Origin(origin), int(tries), echo or "")
+        owner, key, content, chunking, attributes, origin, tries, name, source, echo = match.groups()
+        return Mark(owner, key, content, chunking, attributes, Origin(origin), int(tries), name, source, echo or "")
     return _unreadable(text)
 
 

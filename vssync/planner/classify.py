@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from vssync.errors import VssyncError
 from vssync.model.digests import attributes_digest, chunking_digest
-from vssync.model.marks import KEY, Mark, key_digest
+from vssync.model.marks import KEY, NONE, Mark, key_digest
 from vssync.model.plan import Copy
 from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
 
@@ -92,10 +92,17 @@ class DesiredEntry:
         return self.file.file_id
 
     def has_same_content(self, copy: OwnedCopy) -> bool:
-        """Whether a copy has the content; one adopted by name and size counts as having what it was taken for."""
+        """Whether a copy has the content.
+
+        One adopted by name and size counts as having what it was taken for, and a converted one as having what the same
+        converters made of the same source: a new conversion may give other bytes and is not better.
+        """
+        mark = copy.mark
         if self.declared_id:
-            return copy.mark.content == self.content and copy.id == self.declared_id
-        return copy.mark.content in (self.content, self.file.presumed_content)
+            return mark.content == self.content and copy.id == self.declared_id
+        if self.file.source != NONE and mark.source == self.file.source:
+            return True
+        return mark.content in (self.content, self.file.presumed_content)
 
     def matches(self, copy: OwnedCopy) -> bool:
         """Whether a copy has the content and the chunking."""
