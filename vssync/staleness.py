@@ -168,8 +168,8 @@ def _is_requested_copy(change: FileChange, seen: SeenCopies) -> bool:
     copy, file = change.keep, change.desired
     if not copy or not file or copy.status is not FileStatus.COMPLETED or (copy.id, copy.created_at) in seen:
         return False
-    wanted = (file.content, chunking_digest(file.chunking))
-    return isinstance(copy.mark, Mark) and (copy.mark.content, copy.mark.chunking) == wanted
+    wanted = (file.content, chunking_digest(file.chunking), file.name_digest)
+    return isinstance(copy.mark, Mark) and (copy.mark.content, copy.mark.chunking, copy.mark.name) == wanted
 
 
 def already_applied(saved: Plan, fresh: Plan) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ A = desired_file()
 EXT = desired_file("terms.pdf", file_id="ext")
 RECHUNKED = replace(A, chunking=OLD)
 B = desired_file(content="B")
+NAMED = replace(A, filename="first.md")
 BUSY, FAILED, CANCELLED, ODD = (
     FileStatus.IN_PROGRESS,
     FileStatus.FAILED,
@@ -174,21 +175,56 @@ ROWS = [
         replace(UNKEYED, id="ext"),
         "terms.pdf replace content_changed chunking_changed",
     ),
-    row("moved", desired_file("b.md"), live_copy(), "b.md update moved"),
-    row("moved and drifted", desired_file("b.md"), live_copy(live={"lang": "de"}), "b.md update moved drifted"),
+    row("moved", desired_file("b.md", filename="a.md"), live_copy(), "b.md update moved"),
+    row(
+        "moved and drifted",
+        desired_file("b.md", filename="a.md"),
+        live_copy(live={"lang": "de"}),
+        "b.md update moved drifted",
+    ),
     row(
         "moved and changed",
-        desired_file("b.md", attributes={"lang": "de"}),
+        desired_file("b.md", attributes={"lang": "de"}, filename="a.md"),
         live_copy(),
         "b.md update moved attributes_changed",
     ),
+    row("moved with its upload name", desired_file("b.md"), live_copy(), "b.md replace renamed moved"),
     row(
-        "moved to another extension",
-        desired_file("b.txt"),
-        live_copy(),
-        "a.md delete not_in_manifest",
-        "b.txt create missing",
+        "moved with its upload name and drifted",
+        desired_file("b.md"),
+        live_copy(live={"lang": "de"}),
+        "b.md replace renamed moved drifted",
     ),
+    row("moved to another extension", desired_file("b.txt"), live_copy(), "b.txt replace renamed moved"),
+    row(
+        "two keys left with these bytes, one with this upload name",
+        desired_file("c.md", filename="b.md"),
+        [live_copy(), live_copy(desired_file("b.md"), id="f2")],
+        "a.md delete not_in_manifest",
+        "c.md update moved",
+    ),
+    row("adopted and moved", desired_file("b.md"), live_copy(origin=Origin.ADOPTED), "b.md update moved"),
+    row("another upload name", NAMED, live_copy(), "a.md replace renamed"),
+    row("another upload name, drifted", NAMED, live_copy(live={"x": 1}), "a.md replace renamed drifted"),
+    row(
+        "another upload name and chunking",
+        replace(NAMED, chunking=OLD),
+        live_copy(),
+        "a.md replace chunking_changed renamed",
+    ),
+    row(
+        "a name with the content's digest", replace(NAMED, sha256=B.sha256), live_copy(), "a.md replace content_changed"
+    ),
+    row(
+        "another upload name, on its way",
+        NAMED,
+        [live_copy(), live_copy(NAMED, id="f2", status=BUSY)],
+        "a.md await ingesting",
+    ),
+    row("an upload of the old name on its way", NAMED, live_copy(status=BUSY), "a.md create missing"),
+    row("an upload of the old name refused", NAMED, live_copy(status=FAILED, tries=3), "a.md create missing"),
+    row("an adopted file keeps its name", NAMED, live_copy(origin=Origin.ADOPTED)),
+    row("a declared File keeps its name", replace(EXT, filename="x.pdf"), live_copy(EXT, id="ext")),
     row(
         "moved, prune off",
         desired_file("b.md"),
@@ -209,7 +245,7 @@ ROWS = [
         "two keys want what left",
         [desired_file("b.md"), desired_file("c.md")],
         live_copy(),
-        "b.md update moved",
+        "b.md replace renamed moved",
         "c.md create missing",
     ),
     row("declared under a new key", EXT, live_copy(replace(EXT, key="old.pdf"), id="ext"), "terms.pdf update moved"),
@@ -257,11 +293,10 @@ ROWS = [
         capabilities=Capabilities(attribute_updates=False),
     ),
     row(
-        "move impossible",
-        desired_file("b.md"),
+        "move in place impossible",
+        desired_file("b.md", filename="a.md"),
         live_copy(),
-        "a.md delete not_in_manifest",
-        "b.md create missing",
+        "b.md replace moved",
         capabilities=Capabilities(attribute_updates=False),
     ),
     row("reported chunking", A, live_copy(reported=OLD), notes="chunking_report"),

@@ -124,6 +124,7 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
         and (_mark_part(5, of, attributes_digest(with_key(of.file, of.store.ignored if of.store else frozenset()))))
     ),
     "drifted": lambda of: any(_has_drifted(copy, of) for copy in of.keep),
+    "renamed": lambda of: of.any_copy(lambda copy: of.file is not None and copy.filename != of.file.filename),
     "moved": lambda of: of.change.get("was", "") not in ("", of.change["key"]),
     "superseded": lambda of: len(of.copies) > 1 or any(copy.is_provisional for copy in of.named),
     "not_in_manifest": lambda of: of.file is None,
@@ -207,12 +208,14 @@ def check_field(claim: Claim, case: Case) -> str:
     copy, (live, wanted) = of.keep[-1], _compared(of.keep[-1], of)
     if field["name"] == "chunking":
         live, wanted = {"chunking": copy.chunking}, {"chunking": of.file.chunking}
+    if field["name"] == "upload name":
+        live, wanted = {"upload name": copy.filename}, {"upload name": of.file.filename}
     if field["name"] not in {**live, **wanted}:
         return "there is no such attribute"
     side = {"before": live, "after": wanted}.get(str(claim.path[-1]))
     if side is not None:
         return differs(claim.value, side.get(field["name"]))
-    if claim.name == "FieldChange.drifted" and field["name"] != "chunking" and copy.mark_parts:
+    if claim.name == "FieldChange.drifted" and field["name"] not in ("chunking", "upload name") and copy.mark_parts:
         if not _has_drifted(copy, of):
             return differs(claim.value, False)
         if copy.mark_parts[5] == attributes_digest(wanted):

@@ -185,7 +185,7 @@ def check_batch_limits(claim: Claim, case: Case) -> str:
     return differs(claim.value, said.get(str(claim.path[-1]), 100 if claim.path[-1] == "size" else 8))
 
 
-_FILE_FIELDS = ("key", "filename", "attributes{}", "path", "file_id", "size", "sha256")
+_FILE_FIELDS = ("key", "filename", "attributes{}", "path", "file_id", "size", "sha256", "source")
 
 
 @checks(*(f"DesiredFile.{name}" for name in _FILE_FIELDS), "Chunking.size", "Chunking.overlap")
@@ -248,6 +248,22 @@ def check_live(claim: Claim, case: Case) -> str:
 def check_wanted(claim: Claim, case: Case) -> str:
     store = case.wanted.stores.get(store_key(claim))
     return differs(claim.value, len(store.files) if store else 0)
+
+
+@checks("StorePlan.unrelated")
+def check_unrelated(claim: Claim, case: Case) -> str:
+    """Whether no copy of ours has a wanted key or wanted bytes; where only one or two are live, their folders count."""
+    store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
+    if store is None or live is None or not store.prune or not is_looked_at(live, claim, case):
+        return differs(claim.value, False)
+    owned = live.copies(case.wanted.owner)
+    keys = {*store.files, *map(digest16, store.skipped)}
+    contents = {file.file_id or file.sha256 for file in store.files.values()}
+    is_related = any(digest in keys for digest in owned) or any(
+        {copy.id, copy.sha256} & contents for copies in owned.values() for copy in copies
+    )
+    is_possible = bool(owned) and bool(store.files) and not is_related
+    return "" if claim.value is is_possible or (is_possible and len(owned) < 3) else f"it is {is_possible}"
 
 
 _DIGESTS: dict[str, tuple[Any, ...]] = {}  # of all documents that this process judged
@@ -496,12 +512,12 @@ def check_ingest_error(claim: Claim, case: Case) -> str:
     return so_in_some([file.error[claim.path[-1] == "message"] for file in files], claim.value)
 
 
-_MARK = ("version", "owner", "key", "content", "chunking", "attributes", "origin", "tries")
+_MARK = ("version", "owner", "key", "content", "chunking", "attributes", "origin", "tries", "name", "source")
 
 
 @checks(*(f"Mark.{name}" for name in _MARK[1:]), "Mark.echo")
 def check_mark(claim: Claim, case: Case) -> str:
-    name, defaults = str(claim.path[-1]), {"origin": "u", "tries": 1}
+    name, defaults = str(claim.path[-1]), {"origin": "u", "tries": 1, "name": "-", "source": "-"}
     files = case.versions(store_key(claim), claim.within("LiveCopy")["id"])
     values = [file.echo if name == "echo" else file.mark_parts[_MARK.index(name)] for file in files]
     return so_in_some(list(map(str, values)), str(claim.value or defaults.get(name, "")))

@@ -123,7 +123,8 @@ def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
     live, wanted = file.mark, put.mark
     if file.status is not FileStatus.COMPLETED or not isinstance(live, Mark):
         return False
-    return (live.key, live.content, live.chunking) == (wanted.key, wanted.content, wanted.chunking)
+    upload, wanted_upload = (live.key, live.content, live.name), (wanted.key, wanted.content, wanted.name)
+    return upload == wanted_upload and live.chunking == wanted.chunking
 
 
 def _find_upload(store: StoreContext, file_id: str) -> Upload | None:

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from vssync.model.marks import KEY, Mark, Origin, StoreMark, key_attribute, key_digest, name_tag, short_digest
+from vssync.model.marks import KEY, NONE, Mark, Origin, StoreMark, key_attribute, key_digest, name_tag, short_digest
 from vssync.model.state import Attributes, Chunking, DesiredFile, Scalar, StoreSettings
 
 _KINDS = {bool: "b", str: "s"}  # of attribute values; the others are numbers, "n"
@@ -26,7 +26,7 @@ def mark_for(
         origin=origin,
         tries=tries,
         name=file.name_digest,
-        source=file.source,
+        source=file.source or NONE,
     )
 
 

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     CHUNKING_CHANGED = "chunking_changed"
     ATTRIBUTES_CHANGED = "attributes_changed"  # the manifest changed
     DRIFTED = "drifted"  # somebody else changed it
+    RENAMED = "renamed"  # another upload name
     MOVED = "moved"  # same bytes, new key
     SUPERSEDED = "superseded"  # another copy of the same key is kept
     NOT_IN_MANIFEST = "not_in_manifest"
@@ -175,6 +176,7 @@ class StorePlan:
     live: int = 0  # every file the service lists
     unlisted: int = 0  # those it counts beyond them
     wanted: int = 0  # files of the manifest
+    unrelated: bool = False  # none of the live keys of ours is one of them, or has moved to one
     digest: str = ""  # of the content the manifest wants
 
     @property

@@ -124,7 +124,7 @@ class DesiredFile:
     file_id: str = ""  # of the File that the manifest declares, which was uploaded elsewhere
     size: int = 0
     sha256: str = ""  # empty until the bytes were read, and for a declared `file_id`
-    source: str = NONE  # of a file that is converted before its upload, as marks have it
+    source: str = ""  # as marks have it, of a file that is converted before its upload
 
     @property
     def content(self) -> str:

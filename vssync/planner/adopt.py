@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from vssync.model.marks import NONE
 from vssync.model.plan import Action, Copy, FileChange, Note, NoteKind, Reason
-from vssync.model.state import FileStatus, LiveFile, Upload, extension_of
+from vssync.model.state import FileStatus, LiveFile, Upload
 from vssync.planner.attributes import fields_between, preserved_attributes
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, creation_order
 from vssync.planner.context import StorePlanContext
@@ -61,34 +62,31 @@ def _find_former_copies(
 ) -> dict[str, Copies]:
     """For each unclaimed key the available copies that become its own.
 
-    They hold the File it declares; or, where files may be pruned, a usable one has its content, chunking and
-    extension, and no other available key has such a copy.
+    They hold the File it declares; or, where files may be pruned, a usable one has its content, chunking and, if any
+    has that, its upload name, and no other available key has such a copy.
     """
     if not unclaimed:
         return {}
     by_file_id = {copy.id: copies for copies in available for copy in copies}
-    by_form: dict[tuple[str, str, str], list[Copies]] = {}
-    if context.store.prune and context.common.capabilities.attribute_updates:
-        for copies in available:
-            usable = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
-            for form in {(copy.mark.content, copy.mark.chunking, _key_extension(copy.key)) for copy in usable}:
-                by_form.setdefault(form, []).append(copies)
+    by_form: dict[tuple[str, ...], list[Copies]] = {}
+    for copies in available if context.store.prune else ():
+        usable = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
+        named = {(copy.mark.content, copy.mark.chunking, copy.upload_name) for copy in usable}
+        for form in {*named, *(form[:2] for form in named)}:
+            by_form.setdefault(form, []).append(copies)
     former_copies: dict[str, Copies] = {}
     moved_ids: set[str] = set()
     for entry in unclaimed:
         if entry.declared_id:
             candidates = [by_file_id[entry.declared_id]] if entry.declared_id in by_file_id else []
         else:
-            candidates = by_form.get((entry.content, entry.chunking, _key_extension(entry.key)), [])
+            form = (entry.content, entry.chunking)
+            alike = [copies for name in (entry.name, NONE) for copies in by_form.get((*form, name), ())]
+            candidates = alike or by_form.get(form, [])
         if len(candidates) == 1 and candidates[0][0].id not in moved_ids:
             former_copies[entry.key] = candidates[0]
             moved_ids.update(copy.id for copy in candidates[0])
     return former_copies
-
-
-def _key_extension(key: str) -> str:
-    """The key's extension, for want of a live copy's upload name; "?", which matches none, where the key is unknown."""
-    return "?" if key.startswith("~") else extension_of(key.rpartition("/")[2])
 
 
 def _unmarked_candidates(

@@ -17,7 +17,7 @@ from vssync.planner.context import PlanContext, StorePlanContext
 from vssync.planner.decide_file import retry_after_cancel
 from vssync.planner.decide_store import StoreDecision, decide_store, decide_undeclared_store
 from vssync.planner.find_stores import StoreMatches, match_stores
-from vssync.planner.guards import check_guards
+from vssync.planner.guards import check_guards, is_unrelated
 from vssync.planner.store_files import StoreDraft
 
 _DEFAULT_CAPABILITIES = Capabilities()
@@ -126,6 +126,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         live=live_count,
         unlisted=contents.unlisted,
         wanted=len(store.files),
+        unrelated=is_unrelated(draft),
         digest=content_digest(draft.entries),
     )
 

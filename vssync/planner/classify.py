@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from vssync.errors import VssyncError
 from vssync.model.digests import attributes_digest, chunking_digest
-from vssync.model.marks import KEY, NONE, Mark, key_digest
+from vssync.model.marks import KEY, NONE, Mark, Origin, key_digest
 from vssync.model.plan import Copy
 from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
 
@@ -48,6 +48,11 @@ class OwnedCopy:
         return text if text.endswith(tail) or key_digest(text) == self.mark.key else tail
 
     @property
+    def upload_name(self) -> str:
+        """The digest of the name under which we uploaded it; none for a File of others."""
+        return self.mark.name if self.mark.origin is Origin.UPLOADED else NONE
+
+    @property
     def evidence(self) -> Copy:
         """What a plan holds of the copy."""
         return Copy.of(self.file)
@@ -74,13 +79,14 @@ class DesiredEntry:
     key_digest: str
     content: str
     chunking: str
+    name: str  # of the upload
 
     @classmethod
     def of(cls, file: DesiredFile) -> DesiredEntry:
         """The entry of a file whose content was read, or that is declared by id."""
         if not file.sha256 and not file.file_id:
             raise ValueError(f"{file.key}: planned before its content was read")
-        return cls(file, key_digest(file.key), file.content, _chunking_digest(file.chunking))
+        return cls(file, key_digest(file.key), file.content, _chunking_digest(file.chunking), file.name_digest)
 
     @property
     def key(self) -> str:
@@ -100,13 +106,17 @@ class DesiredEntry:
         mark = copy.mark
         if self.declared_id:
             return mark.content == self.content and copy.id == self.declared_id
-        if self.file.source != NONE and mark.source == self.file.source:
+        if self.file.source and mark.source == self.file.source:
             return True
         return mark.content in (self.content, self.file.presumed_content)
 
+    def has_same_name(self, copy: OwnedCopy) -> bool:
+        """Whether a copy was uploaded under the wanted name; a File that others uploaded keeps the name it has."""
+        return copy.upload_name in (self.name, NONE) or self.name == NONE
+
     def matches(self, copy: OwnedCopy) -> bool:
-        """Whether a copy has the content and the chunking."""
-        return copy.mark.chunking == self.chunking and self.has_same_content(copy)
+        """Whether a copy has the content, the chunking and the upload name."""
+        return copy.mark.chunking == self.chunking and self.has_same_content(copy) and self.has_same_name(copy)
 
 
 def desired_entries(store: DesiredStore) -> tuple[DesiredEntry, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.model.digests import attributes_digest
-from vssync.model.marks import Origin, key_digest
+from vssync.model.marks import key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
 from vssync.model.state import Contents, UploadIdentity
 from vssync.planner.adopt import Copies, claim_copies
@@ -175,7 +175,7 @@ def _find_offers(drafts: Sequence[StoreDraft], needed: set[UploadIdentity]) -> d
             identity = (entry.file.sha256, entry.file.filename)
             copies = draft.classified.ours.get(entry.key_digest, ()) if identity in needed else ()
             staying = [copy for copy in copies if copy.id not in dropped_ids and copy.mark.content == entry.content]
-            uploads = [copy for copy in staying if copy.mark.origin is Origin.UPLOADED]
+            uploads = [copy for copy in staying if copy.upload_name == entry.name]
             newest = newest_copy(uploads, CopyState.OK, draft.context.now)
             if newest and newest.mark.owner == draft.context.common.owner:
                 offers.setdefault(identity, []).append(newest.id)

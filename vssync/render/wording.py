@@ -33,6 +33,7 @@ REASONS = {
     Reason.CHUNKING_CHANGED: "chunking changed",
     Reason.ATTRIBUTES_CHANGED: "attributes changed",
     Reason.DRIFTED: "changed outside vssync",
+    Reason.RENAMED: "upload name changed",
     Reason.MOVED: "moved",
     Reason.SUPERSEDED: "superseded copy",
     Reason.NOT_IN_MANIFEST: "not in the manifest",
