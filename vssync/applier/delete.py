@@ -76,7 +76,7 @@ def stores_by_file_id(
         return live.id in declared or live.name in declared or has_same_name
 
     stores = list(filter(may_hold_uploads, client.list_stores()))
-    listings = pool.map(lambda store: client.list_files(store.id, store.counts.total), stores)
+    listings = pool.map(client.require_all_files, stores)
     held: dict[str, frozenset[str]] = {}
     for store, files in zip(stores, listings, strict=True):
         for file in files:

@@ -275,13 +275,36 @@ class Upload:
     purpose: str = ""
 
 
+class Verdict(StrEnum):
+    """Whether a store's listing has every file."""
+
+    WHOLE = "whole"  # at least as many as the service counts
+    GHOSTS = "ghosts"  # readings from both ends agree on fewer: the count is wrong, as some services' is
+    SHORT = "short"  # readings disagree, or nothing shows that they have all
+
+
+@dataclass(frozen=True, slots=True)
+class StoreListing:
+    """What reading a store's files came to: those listed, how many the service counts, and whether these are all."""
+
+    files: tuple[LiveFile, ...]
+    count: int
+    verdict: Verdict
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """One listing of a store: its files, its batches under way."""
+    """What a store holds: its files, and its batches under way; the files are those of a `StoreListing`."""
 
     files: tuple[LiveFile, ...] = ()
     batches: tuple[LiveBatch, ...] = ()
-    unlisted: int = 0  # how many more files the service counts: what they are, and whose, nobody can say
+    count: int = 0
+    verdict: Verdict = Verdict.WHOLE
+
+    @property
+    def unlisted(self) -> int:
+        """How many more files the service counts: what they are, and whose, nobody can say."""
+        return 0 if self.verdict is Verdict.WHOLE else self.count - len(self.files)
 
 
 @dataclass(frozen=True, slots=True)
