@@ -35,6 +35,7 @@ from vssync.providers import PROVIDERS, AuthKind
 
 # Switches for what happens, not for how it is written: as they stand nothing could be attached, or less be answered.
 AS_USUAL: dict[str, dict[str, Any]] = {
+    "openai": {"refuses_content": ()},
     "compatible": {
         "settings_in_metadata": False,
         "ignores_files": False,

@@ -1,0 +1,170 @@
+"""A folder, a service in some dialect, and a clock that does not wait: what a scenario is played in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support import Clock, Recorder, Silent
+from vssync.api.connect import connect
+from vssync.commands.apply import apply_plan
+from vssync.commands.plan import make_plan_now
+from vssync.commands.session import Session, Settings, load_manifest
+from vssync.endpoints import Endpoint
+from vssync.local.app import Service, open_service
+from vssync.local.dialects import Dialect, LocalOptions, parse_dialect
+from vssync.local.transport import LocalTransport
+from vssync.model.marks import KEY
+from vssync.model.plan import Options
+from vssync.model.report import Report
+from vssync.model.state import DesiredFile
+from vssync.providers import COMPATIBLE, AuthKind, Provider
+from vssync.threads import Pool
+
+PLAIN = Options()
+HEADERS = {"openai-project": "ocid1.p", "opc-compartment-id": "ocid1.c", "authorization": "Bearer key"}
+
+
+@dataclass
+class World:
+    """`spoken` is a dialect with its switches. The service runs until the world is closed, and so it remembers."""
+
+    folder: Path
+    spoken: str
+    provider: Provider = COMPATIBLE
+    clock: Clock = field(default_factory=Clock)
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        return parse_dialect(self.spoken)
+
+    @cached_property
+    def service(self) -> Service:
+        options = LocalOptions(dialect=self.dialect)
+        return open_service(self.folder / "live", clock=self.clock.monotonic, options=options)
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        data, control = ("openai/v1", "20231130/openai/v1") if self.dialect.split else ("v1", "v1")
+        urls = f"http://local/{data}", f"http://local/{control}"
+        return Endpoint(self.provider, *urls, HEADERS, HEADERS, AuthKind.NONE)
+
+    @cached_property
+    def http(self) -> httpx.Client:
+        """An application beside vssync, at the data address."""
+        return httpx.Client(transport=LocalTransport(self.service), base_url=self.endpoint.data_url, headers=HEADERS)
+
+    @property
+    def docs(self) -> Path:
+        return self.folder / "docs"
+
+    def write(self, files: Mapping[str, str | None]) -> None:
+        """Lays files into the manifest's folder; None takes one away."""
+        for name, text in files.items():
+            path = self.docs / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink() if text is None else path.write_text(text)
+
+    @contextmanager
+    def session(self) -> Iterator[tuple[Session, Recorder]]:
+        """A run of vssync, and the requests that it sends."""
+        settings = Settings(manifest=str(self.docs), environment={"VSSYNC_STATE_DIR": str(self.folder / "state")})
+        loaded = load_manifest(settings)
+        recorder = Recorder(LocalTransport(self.service))
+        client = connect(self.endpoint, auth=None, clock=self.clock, workers=1, transport=recorder)
+        try:
+            with Pool(1) as pool:
+                yield Session(settings, loaded, self.endpoint, client, pool), recorder
+        finally:
+            client.close()
+
+    def apply(self, options: Options = PLAIN) -> Report:
+        with self.session() as (session, _):
+            return apply_plan(session, make_plan_now(session, options), Silent())
+
+    def stores(self) -> dict[str, list[str]]:
+        """Ids by name, as they are: read without the dialect."""
+        ids = defaultdict(list)
+        with open_service(self.folder / "live") as service, httpx.Client(transport=LocalTransport(service)) as http:
+            for store in http.get("http://local/v1/vector_stores").json()["data"]:
+                ids[store["name"]].append(store["id"])
+        return ids
+
+    def send(self, method: str, url: str, **more: Any) -> Any:
+        """A request of another program, which asks until it succeeds."""
+        for _ in range(200):
+            response = self.http.request(method, url, **more)
+            if response.is_success:
+                return response.json()
+            self.clock.sleep(1)
+        raise AssertionError(response.text)
+
+    def make_by_hand(self, store: str, files: Mapping[str, bytes], attributes: Mapping[str, Any]) -> None:
+        """Somebody makes a store and looks at it; some services take no attributes."""
+        address = f"{self.endpoint.control_url}/vector_stores"
+        store_id = self.send("POST", address, json={"name": store})["id"]
+        given = {"attributes": attributes} if self.dialect.takes_attributes else {}
+        for name, content in files.items():
+            file = self.send("POST", "files", data={"purpose": "assistants"}, files={"file": (name, content)})["id"]
+            self.send("POST", f"vector_stores/{store_id}/files", json={"file_id": file, **given})
+        for _ in range(3):
+            self.send("GET", address)
+
+    def search(self, store: str, words: str, filters: Any = None) -> list[dict[str, Any]]:
+        """What an application finds."""
+        body = {"query": words, "max_num_results": 50, **({"filters": filters} if filters else {})}
+        return list(self.send("POST", f"vector_stores/{store}/search", json=body)["data"])
+
+    def close(self) -> None:
+        self.http.close()
+        self.service.close()
+
+
+def hits_of(world: World, store: str, text: str, chosen: Any = None) -> list[dict[str, Any]]:
+    """What a search for a text finds that is this text, whole."""
+    hits = world.search(store, text, chosen)
+    return [hit for hit in hits if hit["content"][0]["text"].strip() == text.strip()]
+
+
+def assert_found(world: World, store: str, file: DesiredFile, text: str, *, alone: bool) -> None:
+    """A search for a file's text finds it, or it alone, with a filter on each of its attributes and without."""
+    filters = [{"type": "eq", "key": name, "value": value} for name, value in file.attributes.items()]
+    for chosen in (None, *filters):
+        keys = {(hit["attributes"] or {}).get(KEY) for hit in hits_of(world, store, text, chosen)}
+        assert keys == {file.key} or (file.key in keys and not alone), (file.key, chosen)
+
+
+def assert_all_found(
+    world: World, missing: Collection[str] = (), gone: Collection[str] = (), *, alone: bool = True
+) -> None:
+    """Every desired file but those `missing` is found, and nothing by the texts that are gone."""
+    with world.session() as (session, _):
+        stores, root = session.loaded.desired.stores, session.loaded.root
+    live_ids = world.stores()
+    for store in stores:
+        assert len(live_ids[store.name]) == 1, live_ids
+        (live_id,) = live_ids[store.name]
+        for file in store.files:
+            if file.key not in missing:
+                assert_found(world, live_id, file, (root / file.path).read_text(), alone=alone)
+        for text in gone:
+            assert hits_of(world, live_id, text) == []
+
+
+def assert_as_desired(world: World, report: Report, gone: Collection[str] = ()) -> None:
+    """The run converged, nothing is left to do, doing it writes nothing, and every file is found."""
+    assert report.converged, [outcome for outcome in report.outcomes if outcome.detail]
+    with world.session() as (session, recorder):
+        plan = make_plan_now(session, PLAIN)
+        left = [*plan.changes(), *plan.refusals]
+        assert left == [], left
+        assert apply_plan(session, plan, Silent()).converged
+        assert recorder.writes == []
+    assert_all_found(world, gone=gone)
