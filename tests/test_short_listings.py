@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,16 @@ def list_all(http: httpx.Client, path: str) -> list[dict[str, Any]]:
     return rows
 
 
+def an_hour_ago() -> float:
+    """What was done then is listed by now."""
+    return time.time() - 3600
+
+
 @contextmanager
-def shelf(folder: Path, *faults: str) -> Iterator[tuple[str, httpx.Client]]:
+def shelf(folder: Path, *faults: str, clock: Callable[[], float] = time.time) -> Iterator[tuple[str, httpx.Client]]:
     """The service of a folder: the address where it misbehaves, and a client where it does not."""
     with ExitStack() as stack:
-        service = stack.enter_context(open_service(folder / ".vssync/local"))
+        service = stack.enter_context(open_service(folder / ".vssync/local", clock=clock))
         url, right = (stack.enter_context(on_a_port(app)) for app in (with_faults(service, faults), service))
         yield url, stack.enter_context(httpx.Client(base_url=right, timeout=60))
 
@@ -59,7 +65,7 @@ def filled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("filled")
     for number in range(100):
         (folder / f"{number:03}.md").write_text(f"text {number}\n")
-    with shelf(folder) as (url, http):
+    with shelf(folder, clock=an_hour_ago) as (url, http):
         manifest(folder, url)
         assert vssync(folder, "apply", "--yes").code == 0
         (store,) = list_all(http, "/vector_stores")
@@ -138,7 +144,7 @@ def test_a_listing_that_fails_is_an_error(
 def test_an_external_store_of_which_not_all_is_listed(tmp_path: Path) -> None:
     for number in range(203):
         (tmp_path / f"{number:03}.md").write_text(f"text {number}\n")
-    with shelf(tmp_path) as (url, http):
+    with shelf(tmp_path, clock=an_hour_ago) as (url, http):
         assert http.post("/vector_stores", json={"name": "docs"}).status_code == 200
         manifest(tmp_path, url, more=", external: true")
         assert vssync(tmp_path, "apply", "--yes").code == 0

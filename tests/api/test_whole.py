@@ -40,8 +40,9 @@ class Store:
         self.asked.append(file_id)
         return None if file_id in self.gone else LiveFile(file_id, FileStatus.COMPLETED, 1)
 
-    def listing(self) -> StoreListing:
-        return read_whole(self.read, self.count, self.get, self.waits.append, self.counts.pop(0))
+    def listing(self, *, is_settled: bool = True) -> StoreListing:
+        count = self.counts.pop(0)
+        return read_whole(self.read, self.count, self.get, self.waits.append, count, is_settled=is_settled)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,45 @@ def test_no_request_is_made_that_is_not_needed(store: Store, asked: str) -> None
     listing = store.listing()
     assert store.asked == asked.split()
     assert not set(store.gone) & {file.id for file in listing.files}
+
+
+@pytest.mark.parametrize(
+    ("readings", "counts", "verdict", "waits"),
+    [
+        ("- - - abc", [3, 3], WHOLE, 3),  # a listing that is 20 s late
+        ("a a ab abc", [3, 3], WHOLE, 3),
+        ("ab", [3, 2], WHOLE, 0),
+        ("ab ab ab ab ba", [3, 3], GHOSTS, 3),
+        ("ab ab ab ba ba", [3, 3], SHORT, 3),
+        ("- - - -", [3, 3], GHOSTS, 3),
+        ("ab", [20_000, 20_000], SHORT, 1),
+    ],
+)
+def test_shortly_after_a_store_was_used_its_listing_may_be_late(
+    readings: str, counts: list[int], verdict: Verdict, waits: int
+) -> None:
+    store = Store(readings, list(counts))
+    assert store.listing(is_settled=False).verdict is verdict
+    assert len(store.waits) == waits
+
+
+@pytest.mark.parametrize(
+    ("created_at", "last_active_at", "waits"), [(1, 0, 1), (1, 1, 1), (1, 941, 3), (941, 0, 3), (939, 939, 1)]
+)
+def test_a_store_is_settled_by_the_services_own_clock(created_at: int, last_active_at: int, waits: int) -> None:
+    clock = Clock()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        response = files_page("", more=False)
+        if not request.url.path.endswith("/files"):
+            row = {"created_at": created_at, "last_active_at": last_active_at, "file_counts": {"total": 1}}
+            response = httpx.Response(200, json={"id": "vs_1", **row})
+        response.headers["date"] = "Thu, 01 Jan 1970 00:16:40 GMT"
+        return response
+
+    client = client_of(answer, clock)
+    assert client.list_all_files(client.get_store("vs_1")).verdict is GHOSTS
+    assert len(clock.waits) == waits
 
 
 def test_a_file_that_is_gone_does_not_make_a_listing_whole() -> None:

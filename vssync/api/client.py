@@ -19,7 +19,7 @@ from vssync.api.http import ATTACH_TIMEOUT, SEARCH_TIMEOUT, UPLOAD_TIMEOUT, Call
 from vssync.api.pagination import ListingPass, Order, Page, list_objects, parse_page, read_bidirectional, read_listing
 from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse, Probe, chunking_body, with_mark
 from vssync.api.rate_limit import Clock
-from vssync.api.whole import read_whole
+from vssync.api.whole import SETTLING_SECONDS, read_whole
 from vssync.errors import AccessDenied, Answer, NotDeleted, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import Mark
@@ -97,12 +97,14 @@ class Client:
             except NotFound:
                 return None
 
+        now = self.service_date or self.clock.wall_time()
         return read_whole(
             partial(self.read_files, store.id),
             lambda: self.get_store(store.id).counts.total,
             get,
             self.clock.sleep,
             store.counts.total,
+            is_settled=now - max(store.created_at, store.last_active_at) > SETTLING_SECONDS,
         )
 
     def require_all_files(self, store: LiveStore) -> tuple[LiveFile, ...]:

@@ -2,7 +2,8 @@
 
 A count larger than the listing has three causes: the listing is late or cut short, others write meanwhile, or the count
 is wrong for good (OpenAI counts files that were deleted while they were attached). So it is read again for a while, and
-from the other end, until all is there or readings agree.
+from the other end, until all is there or readings agree. A late listing agrees with itself, too: shortly after somebody
+used the store, only the last two readings count.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ _WAITS = (1.0, 5.0, 15.0)  # seconds before each further reading
 _LARGE = 10_000  # files; a larger store is read again once
 _MAX_LOOKUPS = 1_000  # files that the last reading lacks, asked for one by one
 _MAX_GHOSTS = 10  # where fewer than two ids are listed, which cannot be compared with another end
+SETTLING_SECONDS = 60  # after which a listing shows what was done
 ReadFiles = Callable[[Order, int], ListingPass[LiveFile]]
 
 
@@ -25,9 +27,12 @@ def read_whole(
     get_file: Callable[[str], LiveFile | None],
     sleep: Callable[[float], None],
     count_before: int,
+    *,
+    is_settled: bool,
 ) -> StoreListing:
     """Reads a store's files. Its count was read before; `read_count` reads it again, and `get_file` a single file.
 
+    `is_settled`: nobody has used the store for so long that its listing cannot be late any more.
     A store whose first reading has as many files as are counted takes no further request.
     """
     first = read(Order.ANY, count_before)
@@ -35,7 +40,7 @@ def read_whole(
         return StoreListing(first.rows, count_before, Verdict.WHOLE)
     union = _Union(read, read_count, get_file, first, count_before)
     for seconds in _WAITS[:1] if union.newest_count > _LARGE else _WAITS:
-        if union.is_whole() or union.agrees:
+        if union.is_whole() or (union.agrees and is_settled):
             break
         sleep(seconds)
         union.read_again(Order.OLDEST_FIRST)

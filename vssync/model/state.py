@@ -256,6 +256,7 @@ class LiveStore:
     status: StoreStatus
     created_at: int
     metadata: Mapping[str, str] = field(default_factory=dict)
+    last_active_at: int = 0  # when its files were last changed or searched; 0: not said
     expires_after_days: int | None = None
     description: str = ""
     counts: FileCounts = FileCounts()
