@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from tests.support import Clock, client_of
-from vssync.api.pagination import ListingPass, Order
-from vssync.api.whole import read_whole
+from vssync.api.pagination import ListingPass, Order, read_whole
 from vssync.errors import ServiceError
 from vssync.model.state import FileCounts, FileStatus, LiveFile, LiveStore, StoreListing, StoreStatus, Verdict
 
@@ -147,6 +146,25 @@ def test_a_store_is_settled_by_the_services_own_clock(created_at: int, last_acti
     client = client_of(answer, clock)
     assert client.list_all_files(client.get_store("vs_1")).verdict is GHOSTS
     assert len(clock.waits) == waits
+
+
+def test_a_wait_says_for_what_and_how_long() -> None:
+    texts = []
+
+    class Listening(Clock):
+        def sleep(self, seconds: float) -> None:
+            texts.append(client.waiting_for)
+            super().sleep(seconds)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/files"):
+            return files_page("", more=False)
+        return httpx.Response(200, json={"id": "vs_1", "name": "docs", "file_counts": {"total": 3}})
+
+    client = client_of(answer, Listening())
+    client.list_all_files(client.get_store("vs_1"))
+    assert texts == ["docs (vs_1) lists fewer files than it counts (3): read again in 1 s, at most 3 times"]
+    assert client.waiting_for == ""
 
 
 def test_a_file_that_is_gone_does_not_make_a_listing_whole() -> None:

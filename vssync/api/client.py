@@ -16,10 +16,19 @@ from typing import Any, BinaryIO, TypeVar
 from vssync.api import parse
 from vssync.api.errors import is_permanent, missing_from_list_error
 from vssync.api.http import ATTACH_TIMEOUT, SEARCH_TIMEOUT, UPLOAD_TIMEOUT, Call, Plane, Reply, Sender, url_path
-from vssync.api.pagination import ListingPass, Order, Page, list_objects, parse_page, read_bidirectional, read_listing
+from vssync.api.pagination import (
+    SETTLING_SECONDS,
+    ListingPass,
+    Order,
+    Page,
+    list_objects,
+    parse_page,
+    read_bidirectional,
+    read_listing,
+    read_whole,
+)
 from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse, Probe, chunking_body, with_mark
 from vssync.api.rate_limit import Clock
-from vssync.api.whole import SETTLING_SECONDS, read_whole
 from vssync.errors import AccessDenied, Answer, NotDeleted, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import Mark
@@ -49,6 +58,7 @@ class Client:
         self.clock: Clock = sender.clock
         self.service_date: int | None = None  # its clock at its newest answer, in seconds since the epoch
         self.listed_count = 0  # objects that listings returned so far; those seen from both ends count twice
+        self.waiting_for = ""  # what a reading waits for just now, and how long
         self._lists_batches = lists_batches
 
     def close(self) -> None:
@@ -97,12 +107,20 @@ class Client:
             except NotFound:
                 return None
 
+        def wait(seconds: float) -> None:
+            self.waiting_for = (
+                f"{store.name} ({store.id}) lists fewer files than it counts ({store.counts.total:,}): "
+                f"read again in {seconds:.0f} s, at most 3 times"
+            )
+            self.clock.sleep(seconds)
+            self.waiting_for = ""
+
         now = self.service_date or self.clock.wall_time()
         return read_whole(
             partial(self.read_files, store.id),
             lambda: self.get_store(store.id).counts.total,
             get,
-            self.clock.sleep,
+            wait,
             store.counts.total,
             is_settled=now - max(store.created_at, store.last_active_at) > SETTLING_SECONDS,
         )
