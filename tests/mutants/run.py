@@ -136,12 +136,12 @@ MUTANTS = (
         '"" if batch_id == store.id else batch_id',
         "batch_id",
     ),
-    Mutant("forget-the-echo", "vssync/applier/update.py", "store.writes.set_attributes(", "(lambda *_: None)("),
+    Mutant("forget-the-echo", "vssync/applier/existing.py", "store.writes.set_attributes(", "(lambda *_: None)("),
     Mutant(
         "no-line-before-a-write",
         "vssync/journal/writer.py",
-        "self._append(records.before(self._run, number, now, write))",
-        "self._state.add_line(records.before(self._run, number, now, write))",
+        "self._append(records.line_before(self._run, number, now, write))",
+        "self._state.add_line(records.line_before(self._run, number, now, write))",
         ("tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(
@@ -157,6 +157,13 @@ MUTANTS = (
         "if write.ours and not",
         "if False and not",
         CRASH,
+    ),
+    Mutant(
+        "say-nothing-of-what-is-detached-to-be-attached-again",
+        "vssync/applier/upload.py",
+        "    if is_our_upload:\n",
+        "    if False:\n",
+        ("tests/applier/test_reattaching.py",),
     ),
     Mutant(
         "gc-without-looking",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api import parse
@@ -17,7 +18,7 @@ from vssync.api.http import ATTACH_TIMEOUT, SEARCH_TIMEOUT, UPLOAD_TIMEOUT, Call
 from vssync.api.pagination import Page, list_bidirectional, list_objects, parse_page
 from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse, Probe, chunking_body, with_mark
 from vssync.api.rate_limit import Clock
-from vssync.errors import AccessDenied, Answer, NotFound, ServiceError
+from vssync.errors import AccessDenied, Answer, NotDeleted, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import Mark
 from vssync.model.state import Attributes, Chunking, FileStatus, LiveBatch, LiveFile, LiveStore, SearchHit, Upload
@@ -65,7 +66,7 @@ class Client:
     def search_store(self, store_id: str, query: str, max_results: int) -> tuple[SearchHit, ...]:
         """The best chunks for a question, at most so many (1..50)."""
         body = {"query": query, "max_num_results": max_results}
-        call = Call("POST", _store_path(store_id, "search"), body=body, timeout=SEARCH_TIMEOUT)
+        call = Call("POST", _store_path(store_id, "search"), body=body, is_search=True, timeout=SEARCH_TIMEOUT)
         return self._read(call, lambda body: tuple(parse.parse_hit(row) for row in parse_page(body).rows))
 
     # -- a store's files ---------------------------------------------------------------------------------
@@ -139,7 +140,7 @@ class Client:
 
     def cancel_batch(self, store_id: str, batch_id: str) -> None:
         """Asks a batch to stop; what is completed stays, and it may go on for a while."""
-        self._send(Call("POST", _store_path(store_id, "file_batches", batch_id, "cancel")))
+        self._read(Call("POST", _store_path(store_id, "file_batches", batch_id, "cancel")), parse.parse_done)
 
     def list_batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
         """A store's unfinished batches with their files; None where the service does not list batches."""
@@ -194,8 +195,7 @@ class Client:
     def download_file(self, file_id: str) -> bytes:
         """A File's bytes, in memory. Many services return none that were uploaded for stores."""
         call = Call("GET", url_path("files", file_id, "content"), timeout=UPLOAD_TIMEOUT, raw=True)
-        body: bytes = self._send(call).body
-        return body
+        return self._read(call, bytes)
 
     def get_text(self, store_id: str, file_id: str) -> str:
         """A store file as the service read it: text, whatever was uploaded."""
@@ -219,36 +219,38 @@ class Client:
 
     # -- shared ------------------------------------------------------------------------------------------
 
-    def _send(self, call: Call) -> Reply:
-        reply = self.sender.send(call)
+    def _send(self, call: Call, parse: Callable[[Any], Any]) -> Reply:
+        reply = self.sender.send(call, parse)
         self.service_date = reply.date or self.service_date
         return reply
 
     def _read(self, call: Call, parse: Callable[[Any], Typed]) -> Typed:
-        reply = self._send(call)
-        with _naming(call):
-            return parse(reply.body)
+        body: Typed = self._send(call, parse).body
+        return body
 
     def _poll(self, call: Call) -> BatchPoll:
-        reply = self._send(call)
-        with _naming(call):
-            return BatchPoll(parse.parse_batch(reply.body), reply.poll_after)
+        reply = self._send(call, parse.parse_batch)
+        return BatchPoll(reply.body, reply.poll_after)
 
     def _delete(self, call: Call) -> None:
         """Deletes. A 404 is as good as success, unless the object can still be read: it may hide a missing permission.
 
-        After an attempt that may have deleted it, what is read may be what was there before.
+        After an attempt that may have deleted it, what is read may be what was there before. Raises NotDeleted.
         """
         try:
-            self._send(call)
+            is_deleted = self._read(call, parse.parse_done)
         except NotFound as error:
-            if error.attempts == 1 and self._exists(call):
+            if error.attempts == 1 and error.answer.status != HTTPStatus.GONE and self._exists(call):
                 reason = "it can be read all the same, so this identity may see but not delete it"
                 raise AccessDenied(f"{error}; {reason}", error.answer) from None
+            return
+        if not is_deleted:
+            answer = Answer(call.method, call.path, HTTPStatus.OK, message='`"deleted": false`')
+            raise NotDeleted(f"{call.method} {call.path}: the service says that it was not deleted", answer)
 
     def _exists(self, call: Call) -> bool:
         try:
-            self._send(replace(call, method="GET"))
+            self._read(replace(call, method="GET"), lambda body: body)
         except NotFound:
             return False
         return True

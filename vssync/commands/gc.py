@@ -65,7 +65,7 @@ def delete_orphans(session: Session, journal: Journal, orphans: Collection[Orpha
         return None
 
     left = tuple(orphan for orphan in session.pool.map(delete, orphans) if orphan)
-    journal.end({orphan.file_id for orphan in left})
+    journal.end(keep_only={orphan.file_id for orphan in left})
     return left
 
 

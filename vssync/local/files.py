@@ -72,10 +72,10 @@ def read_file(tx: Transaction, file_id: str) -> FileContent:
 
 
 def delete_file(tx: Transaction, file_id: str) -> dict[str, Any]:
-    file = queries.require_file(tx, file_id)
+    row = queries.require_file(tx, file_id)
     queries.require_deletable(tx, Undeletable.FILES, f"File '{file_id}'")
     if not tx.dialect.denies_deletions:
-        remove_file(tx, file)
+        remove_file(tx, row)
     return queries.deletion_body(tx, file_id, "file")
 
 

@@ -40,7 +40,7 @@ def first_apply(world: World) -> tuple[Report, tuple[str, ...]]:
 def edit(world: World) -> tuple[Report, tuple[str, ...]]:
     first_apply(world)
     world.write({"a.md": "aspen\nThe first page, better.\n", "guide/d.md": "damson\nThe second page, too.\n"})
-    return world.apply(), ("alder", "dogwood")
+    return world.apply(), (FILES["a.md"], FILES["guide/d.md"])
 
 
 def move(world: World) -> tuple[Report, tuple[str, ...]]:
@@ -52,7 +52,7 @@ def move(world: World) -> tuple[Report, tuple[str, ...]]:
 def delete(world: World) -> tuple[Report, tuple[str, ...]]:
     first_apply(world)
     world.write({"über.md": None, "guide/c.md": None})
-    return world.apply(), ("birch", "cedar")
+    return world.apply(), (FILES["über.md"], FILES["guide/c.md"])
 
 
 def attributes(world: World) -> tuple[Report, tuple[str, ...]]:

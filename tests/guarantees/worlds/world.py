@@ -127,12 +127,17 @@ class World:
         self.service.close()
 
 
+def hits_of(world: World, store: str, text: str, chosen: Any = None) -> list[dict[str, Any]]:
+    """What a search for a text finds that is this text, whole."""
+    hits = world.search(store, text, chosen)
+    return [hit for hit in hits if hit["content"][0]["text"].strip() == text.strip()]
+
+
 def assert_found(world: World, store: str, file: DesiredFile, text: str, *, alone: bool) -> None:
     """A search for a file's text finds it, or it alone, with a filter on each of its attributes and without."""
     filters = [{"type": "eq", "key": name, "value": value} for name, value in file.attributes.items()]
     for chosen in (None, *filters):
-        hits = [hit for hit in world.search(store, text, chosen) if text in hit["content"][0]["text"]]
-        keys = {(hit["attributes"] or {}).get(KEY) for hit in hits}
+        keys = {(hit["attributes"] or {}).get(KEY) for hit in hits_of(world, store, text, chosen)}
         assert keys == {file.key} or (file.key in keys and not alone), (file.key, chosen)
 
 
@@ -148,9 +153,9 @@ def assert_all_found(
         (live_id,) = live_ids[store.name]
         for file in store.files:
             if file.key not in missing:
-                assert_found(world, live_id, file, (root / file.path).read_text().splitlines()[0], alone=alone)
+                assert_found(world, live_id, file, (root / file.path).read_text(), alone=alone)
         for text in gone:
-            assert [hit for hit in world.search(live_id, text) if text in hit["content"][0]["text"]] == []
+            assert hits_of(world, live_id, text) == []
 
 
 def assert_as_desired(world: World, report: Report, gone: Collection[str] = ()) -> None:
