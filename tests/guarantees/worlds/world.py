@@ -22,13 +22,14 @@ from vssync.local.app import Service, open_service
 from vssync.local.dialects import Dialect, LocalOptions, parse_dialect
 from vssync.local.transport import LocalTransport
 from vssync.model.marks import KEY
-from vssync.model.plan import Options
+from vssync.model.plan import NoteKind, Options
 from vssync.model.report import Report
 from vssync.model.state import DesiredFile
 from vssync.providers import COMPATIBLE, AuthKind, Provider
 from vssync.threads import Pool
 
 PLAIN = Options()
+STRANGE = (NoteKind.ADOPTABLE, NoteKind.UNMANAGED)  # nobody else uses these stores
 HEADERS = {"openai-project": "ocid1.p", "opc-compartment-id": "ocid1.c", "authorization": "Bearer key"}
 
 
@@ -110,6 +111,7 @@ class World:
         """Somebody makes a store and looks at it; some services take no attributes."""
         address = f"{self.endpoint.control_url}/vector_stores"
         store_id = self.send("POST", address, json={"name": store})["id"]
+        self.clock.sleep(60)
         given = {"attributes": attributes} if self.dialect.takes_attributes else {}
         for name, content in files.items():
             file = self.send("POST", "files", data={"purpose": "assistants"}, files={"file": (name, content)})["id"]
@@ -165,6 +167,9 @@ def assert_as_desired(world: World, report: Report, gone: Collection[str] = ()) 
         plan = make_plan_now(session, PLAIN)
         left = [*plan.changes(), *plan.refusals]
         assert left == [], left
+        assert {note.kind for store in plan.stores for note in store.notes}.isdisjoint(STRANGE), (
+            "ours look like others'"
+        )
         assert apply_plan(session, plan, Silent()).converged
         assert recorder.writes == []
     assert_all_found(world, gone=gone)
