@@ -13,7 +13,7 @@ from tests.local.client import Api
 from tests.local.serving import on_a_port
 from tests.support import ENDPOINT, Clock
 from vssync.api.connect import connect
-from vssync.errors import LostReply, ServiceError
+from vssync.errors import ServiceError
 from vssync.local.app import Service
 from vssync.local.dialects import Dialect
 from vssync.local.faults.rules import with_faults
@@ -61,9 +61,6 @@ def test_no_request_is_lost_by_who_closes_the_connection(resetting: Api) -> None
         assert len(resetting.get("/vector_stores")["data"]) == count
 
 
-@pytest.mark.xfail(
-    strict=True, raises=LostReply, reason="a write that cannot be repeated goes by a connection that answered an error"
-)
 def test_our_client_loses_no_write(resetting: Api) -> None:
     url = str(resetting.http.base_url).rstrip("/")
     place = replace(ENDPOINT, data_url=url, control_url=url)
