@@ -100,12 +100,18 @@ class World:
 
     def send(self, method: str, url: str, **more: Any) -> Any:
         """A request of another program, which asks until it succeeds."""
+        said = ""
         for _ in range(200):
-            response = self.http.request(method, url, **more)
-            if response.is_success:
-                return response.json()
+            try:
+                response = self.http.request(method, url, **more)
+            except httpx.ReadError as error:
+                said = str(error)
+            else:
+                if response.is_success:
+                    return response.json()
+                said = response.text
             self.clock.sleep(1)
-        raise AssertionError(response.text)
+        raise AssertionError(said)
 
     def make_by_hand(self, store: str, files: Mapping[str, bytes], attributes: Mapping[str, Any]) -> None:
         """Somebody makes a store and looks at it; some services take no attributes."""
