@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from tests.guarantees.test_converge import SCENARIOS as TREES
-from tests.guarantees.test_converge import lay_tree
 from tests.guarantees.worlds.scenarios import SCENARIOS, Scenario
 from tests.guarantees.worlds.test_switches import BYTES, ENDS, FILTERS, KNOWN, NAMES, SETTINGS
 from tests.guarantees.worlds.world import World, assert_as_desired
@@ -61,9 +60,8 @@ def test_every_scenario_in_many_worlds(
         if not isinstance(play, Path):
             assert_as_desired(world, *play(world))
             return
-        world.docs.mkdir()
         for tree in sorted(path for path in play.iterdir() if path.is_dir()):
-            lay_tree(tree, world.docs)
+            world.lay(tree)
             assert_as_desired(world, world.apply())
 
 
