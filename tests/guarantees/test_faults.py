@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.judged import apply_plan, make_plan_now
 from tests.support import Clock, Silent, open_test_session
 from vssync.api.parse import AttachmentEntry
-from vssync.commands.apply import apply_plan
-from vssync.commands.plan import make_plan_now
 from vssync.errors import ServiceError
 from vssync.local.faults.rules import KINDS
 from vssync.model.marks import KEY

@@ -159,6 +159,13 @@ MUTANTS = (
         CRASH,
     ),
     Mutant(
+        "say-nothing-of-what-is-detached-to-be-attached-again",
+        "vssync/applier/upload.py",
+        "    if is_our_upload:\n",
+        "    if False:\n",
+        ("tests/applier/test_reattaching.py",),
+    ),
+    Mutant(
         "gc-without-looking",
         "vssync/commands/gc.py",
         "for file_id in _attached_ids(session, frozenset(orphans)):",

@@ -102,7 +102,7 @@ class UploadLedger:
             return file_id
 
     def withdraw(self, file_id: str, file: DesiredFile) -> bool:
-        """Offers a File to no more stores; whether only one has obtained it."""
+        """Offers a File to no more stores; returns whether only one has obtained it."""
         with self._lock:
             offers = self._offers.get(upload_identity(file), [])
             if file_id in offers:

@@ -24,7 +24,7 @@ from vssync.errors import Refused, UsageProblem, VssyncError
 from vssync.sources.write import describe_file_type
 
 STATE_DIR_VARIABLE = "VSSYNC_STATE_DIR"
-_PROJECT_HEADERS = ("OpenAI-Project", "opc-compartment-id")  # one address serves many of these
+_PROJECT_HEADERS = ("OpenAI-Project", "opc-compartment-id")  # one address serves many projects
 _OTHERS_MAY_WRITE = 0o022
 _HOLDER = "holder.json"  # tells which process has the lock
 

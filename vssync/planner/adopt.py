@@ -13,7 +13,7 @@ from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, Ow
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import as_impossible, decide_file, refuse_too_many_attributes
 
-Copies = Sequence[OwnedCopy]  # all of one key
+Copies = Sequence[OwnedCopy]  # all of one key, oldest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ def claim_copies(
 ) -> Claims:
     """What becomes of the unclaimed keys, in their order.
 
-    `undesired` are our copies under keys that are not in the manifest. Files without a mark are left alone unless
-    `--adopt` is given. A key with copies of its own comes here, too, when the File it declares is attached as another.
+    These have no copies of their own, or declare a File that is attached as something else. `undesired` are our copies
+    under keys that are not in the manifest. Files without a mark are left alone unless `--adopt` is given.
     """
     available = [*undesired, *([copy] for copy in classified.provisional)]
     former_copies = _find_former_copies(unclaimed, available, context)
@@ -114,7 +114,8 @@ def _unmarked_candidates(
     return candidates
 
 
-def _adopt(entry: DesiredEntry, file: LiveFile, copies: Sequence[OwnedCopy], context: StorePlanContext) -> FileChange:
+def _adopt(entry: DesiredEntry, file: LiveFile, own_copies: Copies, context: StorePlanContext) -> FileChange:
+    """Marks an unmarked file as this key's; copies that the key has already go."""
     change = FileChange(
         store=context.store.key,
         key=entry.key,
@@ -122,7 +123,7 @@ def _adopt(entry: DesiredEntry, file: LiveFile, copies: Sequence[OwnedCopy], con
         reasons=(Reason.UNMARKED,),
         desired=entry.file,
         keep=Copy.of(file),
-        drop=tuple(copy.evidence for copy in copies),
+        drop=tuple(copy.evidence for copy in own_copies),
         fields=fields_between(file.attributes, entry.file, context.ignored_attributes),
         preserve=preserved_attributes(file.attributes, context.ignored_attributes),
         detail="" if entry.declared_id else "matched by name and size; its content was not compared",

@@ -73,8 +73,9 @@ def _check_addresses(
     if not (scope.targets or scope.excludes or scope.replace_requests):
         return
     marks = (live.mark for live in context.snapshot.stores)
-    live_keys = (mark.key for mark in marks if isinstance(mark, StoreMark) and mark.owner == desired.owner)
-    keys_by_store: dict[str, set[str] | None] = dict.fromkeys((*live_keys, *(store.key for store in desired.stores)))
+    live_stores = (mark.key for mark in marks if isinstance(mark, StoreMark) and mark.owner == desired.owner)
+    declared_stores = (store.key for store in desired.stores)
+    keys_by_store: dict[str, set[str] | None] = dict.fromkeys((*live_stores, *declared_stores))
     for store_key, live in matches.undeclared:
         if contents := context.snapshot.contents.get(live.id):
             classified = classify_files(contents.files, (context.owner,), store_key)

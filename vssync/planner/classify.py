@@ -18,7 +18,7 @@ MAX_INGESTION_AGE = 600  # seconds a file may be in progress before it counts as
 MAX_TRIES = 3
 PERMANENT_ERRORS = frozenset({"unsupported_file", "invalid_file"})  # codes that another try would meet again
 
-_chunking_digest = lru_cache(maxsize=256)(chunking_digest)  # few differ
+_chunking_digest = lru_cache(maxsize=256)(chunking_digest)  # a manifest has few
 
 
 class CopyState(Enum):

@@ -51,13 +51,11 @@ def count_store_changes(*stores: StorePlan) -> Counts:
 
 def estimate_cost(plan: Plan) -> Cost:
     """What carrying out a plan takes, under the limits of its provider."""
-    # Stores share uploads of the same bytes and name; a store takes a File once, so each needs one for every such key.
-    times_uploaded = Counter[tuple[str, str, int]]()  # by SHA-256, name and size
+    # Stores share uploads of the same bytes and name, but a store takes a File once, so it needs one for each such key.
+    times_uploaded = Counter[tuple[str, str, int]]()  # by SHA-256, name and size: the most that any store needs
     for store in plan.stores:
         files = (change.desired for change in store.files if change.desired and upload_size(change) is not None)
-        times_uploaded |= Counter(
-            (file.sha256, file.filename, file.size) for file in files
-        )  # the larger of both counts
+        times_uploaded |= Counter((file.sha256, file.filename, file.size) for file in files)
     uploads = times_uploaded.total()
     capabilities = plan.service.declared_capabilities
     attached = [count_puts(store) for store in plan.stores]
