@@ -79,14 +79,11 @@ ENDS = {
     "denies-deletions=on": End("deleted: false|still list", DELETING),
 }
 LEFT_OUT = {(f"late-stores={FOREVER}", "adopt")}  # nobody takes over what no listing shows
-SHORT = "a listing shorter than the store's count is not read again later, nor from the other end"
 NEW_STORES = "the ids of stores made here are not remembered, so a store that is not listed is made again"
 ENDLESS = "a deletion counts as done although the file is still there after the wait"
 FILTERS = "that an update does not reach search is not found out"
 BYTES = "an upload under a changed name is not compared by its bytes"
 KNOWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("late-files=20", NAMES[:-1], SHORT),
-    ("cut-after=3", NAMES, SHORT),
     ("late-stores=20", NAMES[:-1], NEW_STORES),
     (f"late-stores={FOREVER}", NAMES[:-1], NEW_STORES),
     ("short-stores=2", NAMES, NEW_STORES),
