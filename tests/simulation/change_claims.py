@@ -378,7 +378,8 @@ def check_batches(claim: Claim, case: Case) -> str:
         return ""
     told = {batch["id"] for batch in claim.value} | {note.get("key") for note in claim.holder.get("notes", ())}
     is_held = (claim.holder.get("change") or {}).get("action") == "refuse"
-    missing = set() if is_held else set(live.batches) - told
+    is_blind = is_held or not parse_dialect(case.run.dialect).lists_batches
+    missing = set() if is_blind else set(live.batches) - told
     return f"{missing} is in progress" if missing else ""
 
 

@@ -137,7 +137,7 @@ class Case:
         """The live copies of ours of a file's key, which may be told by its digest."""
         live = self.store(store_key, state)
         digest = key[1:] if re.fullmatch(r"~[0-9a-f]{16}", key) else digest16(key)
-        return live.copies(self.wanted.owner).get(digest, []) if live else []
+        return live.copies(self.wanted.owner).get(digest, []) if live and not live.is_expired else []
 
     def versions(self, store_key: str, file_id: str) -> list[TrueFile]:
         """A store's file before the run and after it; ingestion goes on meanwhile."""

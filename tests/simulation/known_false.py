@@ -15,6 +15,8 @@ KNOWN_FALSE: tuple[tuple[str, str], ...] = (
     ("report.stores{}", "does not exist"),
     ("Orphan.file_id", "there is no such File"),
     ("status.Store.unread", "it is"),
+    ("FileChange.reuse", "there is no such File"),
+    ("Outcome.status", "it is done; local: cannot be reached"),
 )
 
 

@@ -231,9 +231,8 @@ def check_owned(claim: Claim, case: Case) -> str:
 def is_looked_at(live: TrueStore, claim: Claim, case: Case) -> bool:
     """Whether a plan looks into a store: not into one of others, nor one that is replaced."""
     change = claim.within("StorePlan").get("change") or {}
-    return (not live.is_expired and change.get("action") not in ("refuse", "replace")) or live.mark[
-        0
-    ] == case.wanted.owner
+    is_used = change.get("action") != "refuse" or live.mark[0] == case.wanted.owner
+    return is_used and not live.is_expired
 
 
 @checks("StorePlan.live", "status.Store.live", "StorePlan.unlisted")

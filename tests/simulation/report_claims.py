@@ -128,7 +128,7 @@ def check_status(claim: Claim, case: Case) -> str:
     if claim.value == "done":
         return undone
     if claim.value == "failed":
-        return "" if undone else "it is done"
+        return "" if undone else f"it is done; {outcome.get('detail', '')}"
     if claim.value == "unknown":
         is_open = any(exchange.went_wrong for exchange in case.run.exchanges) or case.run.interrupted or undone
         return "" if is_open else "nothing went wrong"
