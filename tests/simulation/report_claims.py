@@ -8,13 +8,8 @@ from typing import Any
 
 from tests.simulation.claims import Claim
 from tests.simulation.judge import Case, checks, copy_deviation, settings_deviation
-from tests.simulation.plan_claims import (
-    differs,
-    digest_of,
-    live_knowledge,
-    store_key,
-    wanted_knowledge,
-)
+from tests.simulation.plan_claims import differs, store_key
+from tests.simulation.total_claims import digest_of, live_knowledge, wanted_knowledge
 from tests.simulation.truth import State, digest16
 
 Values = Mapping[str, Any]
