@@ -39,6 +39,9 @@ class Clock(rate_limit.Clock):
     def monotonic(self) -> float:
         return self.now
 
+    def wall_time(self) -> float:
+        return self.now
+
     def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.now += max(seconds, 0.001)

@@ -5,7 +5,8 @@
     |-- ServiceError               1   the service answered with an error, or could not be reached
     |   |-- NotFound               1   404, or what a dialect says instead
     |   |-- AccessDenied           1   401 and 403: the credential is wrong or may not do this
-    |   `-- LostReply              1   sent, and no answer came: it may have taken effect
+    |   |-- NotDeleted             1   a deletion was answered with `"deleted": false`
+    |   `-- LostReply              1   sent, and no answer that tells of success or failure: it may have taken effect
     |-- Refused                    3   nothing was written, and a person must decide
     `-- UsageProblem              64   the command line or the environment is invalid
 
@@ -87,8 +88,12 @@ class AccessDenied(ServiceError):
     """The credential was not accepted, or has no permission."""
 
 
+class NotDeleted(ServiceError):
+    """The service answered a deletion, and says that the object was not deleted."""
+
+
 class LostReply(ServiceError):
-    """A write was sent and its reply never came: check before you send it again."""
+    """A write was sent and no reply came that can be read: check before you send it again."""
 
 
 class Refused(VssyncError):

@@ -53,14 +53,14 @@ def format_estimate(seconds: float) -> str:
 
 
 def format_elapsed(seconds: float) -> str:
-    """A time that was measured: "0.4 s", "26 s", "3 min 20 s", "2 h 5 min"."""
+    """A time in seconds: "0.4 s", "26 s", "3 min 20 s", "2 h", "2 h 5 min"."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes_left = divmod(minutes, 60)
     if hours:
-        return f"{hours:,} h {minutes_left} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+        return f"{hours:,} h" + (f" {minutes_left} min" if minutes_left else "")
+    return f"{minutes} min" + (f" {rest} s" if rest else "") if minutes else f"{rest} s"
 
 
 def display_width(text: str) -> int:

@@ -75,6 +75,26 @@ def test_a_429_holds_every_next_request_back() -> None:
     assert client.sender.limits.throttled_seconds == 7.0
 
 
+@pytest.mark.parametrize("asked", ["0", "0.5", "-1", "Sat, 01 Aug 2020 00:00:00 GMT"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wait_of_nothing_does_not_burst(status: int, asked: str) -> None:
+    clock = Clock()
+    serve, seen = script(*[httpx.Response(status, headers={"retry-after": asked}) for _ in range(8)])
+    with pytest.raises(ServiceError):
+        client_of(serve, clock).get_store("vs_1")
+    assert len(seen) == 8
+    assert sum(clock.waits) > 40
+
+
+@pytest.mark.parametrize("ask", [Client.get_store, lambda client, name: client.create_store({"name": name})])
+def test_a_wait_longer_than_a_run_is_an_error_that_says_when(ask: Callable[[Client, str], object]) -> None:
+    clock = Clock()
+    serve, seen = script(httpx.Response(429, headers={"retry-after": "3600"}))
+    with pytest.raises(ServiceError, match=r"429.*asks to wait 1 h: apply again after \d"):
+        ask(client_of(serve, clock), "vs_1")
+    assert (len(seen), clock.waits) == (1, [])
+
+
 def test_a_garbled_answer_to_a_creating_write_is_a_lost_reply() -> None:
     serve, _ = script(httpx.Response(200, text="<html>", headers={"content-type": "text/html"}))
     with pytest.raises(LostReply, match="web page"):
@@ -214,10 +234,15 @@ def test_an_empty_store_costs_one_request() -> None:
     assert len(seen) == 1
 
 
-def test_fewer_files_than_the_store_counts_are_read_again_from_one_end() -> None:
-    serve, seen = script(ok(data=[], has_more=False), ok(data=[{"id": "file-1"}], has_more=False))
-    assert [file.id for file in client_of(serve).list_files("vs_1", expected=1)] == ["file-1"]
-    assert len(seen) == 2
+def test_both_ends_that_do_not_advance_are_read_again_from_one() -> None:
+    first, last = ({"id": f"file-{number}", "created_at": number} for number in (1, 9))
+    ascending = iter([ok(data=[first], has_more=True), ok(data=[first], has_more=True), ok(data=[first, last])])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        descends, after = request.url.params["order"] == "desc", request.url.params.get("after")
+        return ok(data=[last], has_more=True) if descends else next(ascending, ok(data=[], has_more=not after))
+
+    assert [file.id for file in client_of(answer).list_files("vs_1")] == ["file-1", "file-9"]
 
 
 @pytest.mark.parametrize(
@@ -291,5 +316,5 @@ def test_uploads_for_another_purpose_are_none_of_ours() -> None:
     rows = [{"id": f"file-{purpose}", "purpose": purpose} for purpose in ("batch", "assistants", None)]
     serve, _ = script(ok(data=rows, has_more=False))
     assert [file.id for file in client_of(serve).list_uploads()] == ["file-assistants", "file-None"]
-    with pytest.raises(ServiceError, match="GET /files: the service answered with"):
+    with pytest.raises(ServiceError, match="GET /v1/files: 200: the service answered with"):
         list(client_of(lambda _request: ok(oops=1)).list_uploads())

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
-from vssync.api.errors import answer_of, error_for, lost_reply_error, retry_after
+from vssync.api.errors import (
+    CHECK_ADDRESS,
+    answer_of,
+    error_for,
+    file_named_by,
+    lost_reply_error,
+    retry_after,
+    with_time_to_return,
+)
 from vssync.api.http import transport_error
 from vssync.api.retry import Failure
 from vssync.errors import AccessDenied, LostReply, NotFound, ServiceError
@@ -22,6 +32,7 @@ def response(status: int, body: object, headers: dict[str, str] | None = None) -
     return httpx.Response(status, json=body, headers=headers, request=REQUEST)
 
 
+ABSENT = "Invalid value: File file-1 not found in vector store vs_1"
 INNER = {"error": {"code": "unsupported_file", "message": "no docx", "type": "invalid_request_error"}}
 
 
@@ -41,7 +52,31 @@ INNER = {"error": {"code": "unsupported_file", "message": "no docx", "type": "in
             "unsupported_file",
             "no docx",
         ),
-        ({"detail": 1}, "", ""),
+        ({"detail": 1}, "", '{"detail": 1}'),
+        ({}, "", "{}"),
+        ({"detail": "Not Found"}, "", "Not Found"),
+        (
+            {
+                "detail": [
+                    {"loc": ["body", "files", 0], "msg": "Field required", "type": "missing"},
+                    {"msg": "too short"},
+                ]
+            },
+            "",
+            "body.files.0: Field required; too short",
+        ),
+        ({"detail": {"errors": [{"loc": ["body", "file_ids"], "msg": "required"}]}}, "", "body.file_ids: required"),
+        ({"error": {"detail": {"errors": [{"msg": "required"}]}}}, "", "required"),
+        ({"error": {"detail": ABSENT, "code": 400}}, "400", ABSENT),
+        ({"error": {"code": "x"}}, "x", '{"error": {"code": "x"}}'),
+        ({"error": "Bad Request", "message": "files is required", "statusCode": 400}, "", "files is required"),
+        ({"title": "Bad Request", "status": 400, "detail": "no such file"}, "", "no such file"),
+        ({"title": "Invalid", "errors": {"files": ["is required"]}}, "", "files: is required"),
+        ({"title": "Invalid", "errors": {}}, "", "Invalid"),
+        ({"errors": ["one", {"message": "two"}, 3]}, "", "one; two"),
+        ({"detail": [[[[["deep"]]]]]}, "", '{"detail": [[[[["deep"]]]]]}'),
+        ({"reason": "none of these"}, "", '{"reason": "none of these"}'),
+        ("[" * 900 + "]" * 900, "", "[" * 300 + "..."),
         ([1], "", "[1]"),
         ({"error": "plain"}, "", "plain"),
         ("[" * 100_000, "", "the answer is not JSON (text/plain): " + "[" * 300 + "..."),
@@ -76,9 +111,37 @@ def test_a_key_that_the_service_quotes_is_hidden(proof: str, secret: str, shown:
     assert f"line: {shown};" in str(lost)
 
 
-def test_a_web_page_is_called_one() -> None:
-    page = response(502, "<html>squid</html>", {"content-type": "text/html; charset=utf-8"})
-    assert "web page" in answer_of(page).message
+NGINX = """<html>
+<head><title>413 Request Entity Too Large</title><style>b {}</style></head>
+<body>
+<center><h1>413 Request Entity Too Large</h1></center>
+<hr><center>nginx &amp; co</center>
+</body>
+</html>"""
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "content_type", "text"),
+    [
+        (502, "<html>squid</html>", "text/html; charset=utf-8", ' ("squid"): a proxy or another server answered'),
+        (413, NGINX, "text/html", ' ("413 Request Entity Too Large nginx & co"): a proxy or another server answered'),
+        (413, NGINX, "text/plain", ' ("413 Request Entity Too Large nginx & co"): a proxy or another server answered'),
+        (404, "<h1>Welcome", "text/html", f' ("Welcome"): a proxy or another server answered; {CHECK_ADDRESS}'),
+        (404, "<title>Only a head</title>", "text/html", ' ("Only a head"): a proxy'),
+        (400, "<p>" * 100_000, "text/html", ": a proxy"),
+    ],
+)
+def test_a_web_page_is_called_one_and_read(status: int, body: str, content_type: str, text: str) -> None:
+    message = answer_of(response(status, body, {"content-type": content_type})).message
+    assert f"the answer is a web page, not JSON{text}" in message
+    assert (CHECK_ADDRESS in message) is (status < 413)
+
+
+@pytest.mark.parametrize("body", [NGINX, {"detail": "Request Entity Too Large"}, ""])
+def test_what_is_too_large_is_so_for_something_in_between(body: object) -> None:
+    assert "too large for something in between (a proxy or gateway)" in str(
+        error_for(answer_of(response(413, body, {"content-type": "text/html"})), OPENAI)
+    )
 
 
 def test_long_words_are_cut() -> None:
@@ -95,10 +158,30 @@ def test_each_status_has_its_error(status: int, kind: type[ServiceError]) -> Non
     assert "hush" not in str(error) + repr(error.answer)
 
 
-def test_some_services_say_400_for_what_is_not_there() -> None:
-    answer = answer_of(response(400, {"message": "Vector store vs_1 not found"}))
+@pytest.mark.parametrize(
+    "body",
+    [{"message": "Vector store vs_1 not found"}, {"detail": ABSENT}, {"error": {"detail": {"errors": [ABSENT]}}}],
+)
+def test_some_services_say_400_for_what_is_not_there(body: object) -> None:
+    answer = answer_of(response(400, body))
     assert isinstance(error_for(answer, COMPATIBLE), NotFound)
     assert not isinstance(error_for(answer, OPENAI), NotFound)
+
+
+@pytest.mark.parametrize(
+    ("message", "file_id"),
+    [
+        ("Unsupported file type 'xlsx' found for file-kix-1", "file-kix-1"),
+        ("Unsupported file type 'xlsx' found for 'file-kix-1'.", "file-kix-1"),
+        ("no file-kix-12 here", "file-kix-12"),
+        ("no file-kix-123 here", ""),
+        ("neither file-kix-1 nor file-kix-12", ""),
+        ("files are unsupported", ""),
+    ],
+)
+def test_the_one_file_that_a_refusal_names(message: str, file_id: str) -> None:
+    error = ServiceError("", answer_of(response(400, {"detail": message})))
+    assert file_named_by(error, ["file-kix-1", "file-kix-12", "file-kix-2"]) == file_id
 
 
 @pytest.mark.parametrize(
@@ -107,6 +190,17 @@ def test_some_services_say_400_for_what_is_not_there() -> None:
         ({"retry-after": "3"}, 3.0),
         ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
         ({"retry-after": "Sat, 01 Aug 2026 00:00:10 GMT", "date": "Sat, 01 Aug 2026 00:00:00 GMT"}, 10.0),
+        ({"retry-after": "Sunday, 06-Nov-94 08:49:37 GMT", "date": "Sun Nov  6 08:49:07 1994"}, 30.0),
+        ({"retry-after": "Sun Nov  6 08:49:37 1994", "date": "Sun, 06 Nov 1994 08:49:07 GMT"}, 30.0),
+        ({"retry-after": "Sat, 01 Aug 2020 00:00:00 GMT"}, 0.0),
+        ({"retry-after": "Sat, 01 Aug 2020 00:00:00 GMT", "date": "soon"}, 0.0),
+        ({"retry-after": "-5"}, 0.0),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "1e300"}, 366 * 86_400.0),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
         ({"retry-after": "soon"}, None),
         ({"retry-after": f"Sat, 01 Aug {'9' * 20} 00:00:10 GMT", "date": "Sat, 01 Aug 2026 00:00:00 GMT"}, None),
         ({}, None),
@@ -139,3 +233,23 @@ def test_a_redirect_names_the_host_only(location: str, host: str) -> None:
 
 def test_a_lost_reply_keeps_the_request_id() -> None:
     assert lost_reply_error("POST", "/files", "500", "r1").answer.request_id == "r1"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "message"),
+    [
+        (None, "busy"),
+        (0.0, "busy"),
+        (30.0, "busy"),
+        (31.0, "busy; asks to wait 31 s: apply again after {:%H:%M}"),
+        (3600.0, "busy; asks to wait 1 h: apply again after {:%H:%M}"),
+        (86_400.0, "busy; asks to wait 24 h: apply again after {:%Y-%m-%d %H:%M}"),
+        (366 * 86_400.0, "busy; asks to wait 8,784 h: apply again after {:%Y-%m-%d %H:%M}"),
+    ],
+)
+def test_a_long_wait_is_told_with_the_time_to_come_back(seconds: float | None, message: str) -> None:
+    """By the clock on the user's wall, and never too early."""
+    noon = datetime(2026, 8, 1, 12, 0, 59).astimezone()
+    answer = replace(answer_of(response(429, {"message": "busy"})), retry_after=seconds)
+    back = noon + timedelta(seconds=(seconds or 0.0) + 60)
+    assert with_time_to_return(answer, noon.timestamp()).message == message.format(back)

@@ -74,6 +74,56 @@ def test_a_creating_write_on_a_closed_connection_is_lost() -> None:
     assert [got.connection for got in place.got] == [1, 1]
 
 
+@pytest.mark.parametrize("status", [400, 404, 422, 500, 503])
+def test_a_creating_write_goes_not_over_a_connection_whose_last_answer_was_an_error(status: int) -> None:
+    """Some servers reset it after such an answer, and do not announce it."""
+    failed: set[int] = set()
+
+    def answer(got: Got) -> Sent:
+        if got.connection in failed:
+            return Sent(hang_up=True)
+        if got.target.endswith("/first"):
+            failed.add(got.connection)
+            return said(status, detail="no" * 50_000)
+        return said(id="vs_1")
+
+    with served(answer) as (client, place, _):
+        client.get_store("vs_1")
+        with pytest.raises(ServiceError):
+            client.get_store("first")
+        assert client.create_store({"name": "x"}).id == "vs_1"
+        client.get_store("vs_1")
+    numbers = [got.connection for got in place.got]
+    assert numbers[:2] == [1, 1]
+    assert numbers[-2] == numbers[-1] > 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_errors_close_only_their_own_connection(scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    last_failed: dict[int, bool] = {}
+
+    def answer(got: Got) -> Sent:
+        if last_failed.get(got.connection):
+            return Sent(hang_up=True)
+        last_failed[got.connection] = "absent" in got.target
+        return said(404) if last_failed[got.connection] else said(id="vs_1")
+
+    def create(number: int) -> None:
+        assert client.is_ready("absent" if number % 2 else "x") is (number % 2 == 0)
+        assert client.create_store({"name": "x"}).id == "vs_1"
+
+    with (
+        listening(answer, certificate if scheme == "https" else None) as place,
+        client_at(place.url, workers=4) as client,
+        Pool(4) as pool,
+    ):
+        pool.map(create, range(80))
+    assert len(place.got) == 160
+    assert 40 <= place.connections <= 44
+
+
 def test_as_many_connections_as_workers() -> None:
     with (
         listening(lambda _: said(id="vs_1")) as place,

@@ -47,10 +47,26 @@ def test_waiting_grows_to_its_longest_and_ends() -> None:
     assert waits == [1, 2, 4, 8, 16, LONGEST_WAIT, LONGEST_WAIT, None]
 
 
-@pytest.mark.parametrize(("asked", "elapsed", "wait"), [(7.0, 0, 7.0), (0.0, 0, 0.0), (20.0, BUDGET - 10, None)])
-def test_the_services_own_wish_comes_first_within_the_budget(asked: float, elapsed: float, wait: float | None) -> None:
-    failure = Failure(429, retry_after=asked)
-    assert wait_before_retry(failure, idempotent=False, attempt=1, elapsed=elapsed, jitter=0.1) == wait
+@pytest.mark.parametrize(
+    ("asked", "attempt", "elapsed", "wait"),
+    [
+        (7.0, 1, 0, 7.0),
+        (0.0, 1, 0, 1.0),
+        (0.0, 4, 0, 8.0),
+        (None, 4, 0, 8.0),
+        (7.0, 4, 0, 8.0),
+        (9.0, 4, 0, 9.0),
+        (BUDGET, 1, 0, BUDGET),
+        (BUDGET + 1, 1, 0, None),
+        (20.0, 1, BUDGET - 10, None),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_longer_of_our_backoff_and_the_services_wish_counts_within_the_budget(
+    status: int, asked: float | None, attempt: int, elapsed: float, wait: float | None
+) -> None:
+    failure = Failure(status, retry_after=asked)
+    assert wait_before_retry(failure, idempotent=True, attempt=attempt, elapsed=elapsed, jitter=1.0) == wait
 
 
 def waits(failure: Failure, *, has_responded: bool) -> list[float | None]:

@@ -65,7 +65,7 @@ def test_a_night_is_not_ten_minutes_without_progress(place: Place) -> None:
     seen = iter(["busy", "busy", "busy", "done"])
     with place.work() as work, locked_journal(work) as record:
         run = ApplyRun(Writes(work.client, record), work.pool, Silent())
-        assert poll_until(run, lambda: next(seen), "done".__eq__, str) == "done"
+        assert poll_until(run, lambda: next(seen), is_done="done".__eq__, progress_of=str) == "done"
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0 * 24 * 400])

@@ -34,8 +34,8 @@ def pauses(states: Sequence[int], hints: Sequence[float | None], timeout: float 
         poll_until(
             run,
             lambda: next(polls),
-            lambda poll: poll[0] == states[-1],
-            lambda poll: poll[0],
+            is_done=lambda poll: poll[0] == states[-1],
+            progress_of=lambda poll: poll[0],
             hint_of=lambda poll: poll[1],
             timeout=timeout,
         )

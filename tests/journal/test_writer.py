@@ -29,6 +29,7 @@ from vssync.journal.records import (
     InterruptedRun,
     JournalSummary,
     Operation,
+    SentWrite,
     UnattachedUpload,
     Write,
     WriteResult,
@@ -111,10 +112,10 @@ def test_of_an_apply_at_work_only_that_is_said() -> None:
     upload, lost = UnattachedUpload("file_1", "1.md", 3, "", 0), Write(Operation.UPLOAD, name="2.md", size=3)
     at_work = InterruptedRun("run", 0, os.getpid(), socket.gethostname(), 1, (lost,))
     dead = replace(at_work, host="elsewhere")
-    assert describe_interrupted(JournalSummary((upload,), ((lost, 0),), (dead, at_work))).splitlines() == [
+    assert describe_interrupted(JournalSummary((upload,), (SentWrite(lost, 0),), (dead, at_work))).splitlines() == [
         f"A run is in progress: process {os.getpid()} on {at_work.host}, started {moment(0)}, 1 write so far."
     ]
-    assert describe_interrupted(JournalSummary((upload,), ((lost, 0),), (at_work, dead))).splitlines() == [
+    assert describe_interrupted(JournalSummary((upload,), (SentWrite(lost, 0),), (at_work, dead))).splitlines() == [
         f"A run was interrupted: process {os.getpid()} on elsewhere, started {moment(0)}, after 1 write and 1 "
         "with an unknown result. Run it again to continue.",
         "1 more was interrupted before it.",
@@ -182,8 +183,8 @@ def test_whatever_byte_of_a_journal_is_lost_or_another_it_can_be_read() -> None:
     write = Write(Operation.UPLOAD, name="a.md", size=5, sha256="ab")
     detach = Write(Operation.DETACH, "vs", ("file-2",), ours=True)
     began = {"run": "r", "began": 1795282344, "pid": 2, "host": "h"}
-    sent = [records.before("r", 1, 1795282345, write), records.after("r", 1, WriteResult.DONE, "file-1")]
-    whole = b"".join(map(encode_line, [began, *sent, records.before("r", 2, 1795282346, detach)]))
+    sent = [records.line_before("r", 1, 1795282345, write), records.line_after("r", 1, WriteResult.DONE, "file-1")]
+    whole = b"".join(map(encode_line, [began, *sent, records.line_before("r", 2, 1795282346, detach)]))
     for position in range(len(whole)):
         for other in (b"", b"0", b"9", b"e", b'"', b"{", b"-", b"x", b"\xff", b"\n"):
             state = read_records(whole[:position] + other + whole[position + 1 :])
@@ -201,8 +202,8 @@ Event = tuple[dict[str, Any], ...]
 
 def sent(run: str, number: int, write: Write, *results: WriteResult, created_id: str = "") -> Event:
     """A write's line before it, and the one after it where its end is known."""
-    return records.before(run, number, 5, write), *(
-        records.after(run, number, result, created_id) for result in results
+    return records.line_before(run, number, 5, write), *(
+        records.line_after(run, number, result, created_id) for result in results
     )
 
 
@@ -211,7 +212,7 @@ EVENTS = st.one_of(
     st.builds(lambda run: ({"run": run, "ended": 9},), RUNS),
     st.builds(sent, RUNS, NUMBERS, WRITES),
     st.builds(sent, RUNS, NUMBERS, WRITES, st.sampled_from(WriteResult), created_id=IDS),
-    st.builds(lambda *said: (records.after(*said),), RUNS, NUMBERS, st.sampled_from(WriteResult), IDS),
+    st.builds(lambda *said: (records.line_after(*said),), RUNS, NUMBERS, st.sampled_from(WriteResult), IDS),
 )
 OURS = {operation: Write(operation, files=("file-1",), ours=True) for operation in Operation}
 FORGOTTEN = [
@@ -242,7 +243,9 @@ def test_a_journal_that_is_kept_for_ever_stays_small() -> None:
         state.add_line({"run": f"r{number}", "began": number, "pid": 2, "host": "h"})
         for operation in (Operation.UPLOAD, Operation.ATTACH):
             state.add_line(
-                records.before(f"r{number}", operation is Operation.UPLOAD, number, Write(operation, files=("file-1",)))
+                records.line_before(
+                    f"r{number}", operation is Operation.UPLOAD, number, Write(operation, files=("file-1",))
+                )
             )
         if number in (1500, 2999):
             sizes.append(sum(len(encode_line(line)) for line in state.lines()))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @contextmanager
 def on_a_port(service: WSGIApplication) -> Iterator[str]:
     waitress = pytest.importorskip("waitress")
-    server = waitress.create_server(service, host="127.0.0.1", port=0, threads=4)
+    server = waitress.create_server(service, host="127.0.0.1", port=0, threads=4, log_socket_errors=False)
     thread = Thread(target=server.run)
     thread.start()
     try:

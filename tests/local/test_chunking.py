@@ -24,7 +24,7 @@ def shared(before: str, after: str) -> str:
 def test_chunks_cover_the_text_within_their_size(text: str, size: int, data: st.DataObject) -> None:
     overlap = data.draw(st.integers(0, size // 2))
     position = 0
-    for chunk in ingestion.split_chunks(text, size, overlap):
+    for chunk in chunks_of(text, size, overlap):
         start = text.index(chunk, max(0, position - len(chunk)))
         assert start <= position
         assert tokens(chunk) <= size
@@ -32,10 +32,14 @@ def test_chunks_cover_the_text_within_their_size(text: str, size: int, data: st.
     assert position == len(text) or not text.strip()
 
 
+def chunks_of(text: str, size: int, overlap: int) -> list[str]:
+    return [text[start:end] for start, end in ingestion.split_chunks(text, size, overlap)]
+
+
 @pytest.mark.parametrize("overlap", [0, 10, 50])
 def test_chunks_overlap_by_at_most_what_was_asked(overlap: int) -> None:
     text = " ".join(f"w{n}" for n in range(1000))
-    pieces = list(ingestion.split_chunks(text, 100, overlap))
+    pieces = chunks_of(text, 100, overlap)
     assert len(pieces) > 10
     for before, after in itertools.pairwise(pieces):
         assert overlap - 3 <= tokens(shared(before, after)) <= overlap
@@ -43,13 +47,13 @@ def test_chunks_overlap_by_at_most_what_was_asked(overlap: int) -> None:
 
 @pytest.mark.parametrize("text", ["a" * 50_000, "é" * 50_000, "9" * 5000, " " * 5000 + "x", "_" * 5000, "日本" * 5000])
 def test_text_without_words_is_cut_too(text: str) -> None:
-    assert all(tokens(piece) <= 100 for piece in ingestion.split_chunks(text, 100, 50))
+    assert all(tokens(piece) <= 100 for piece in chunks_of(text, 100, 50))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 10, 40])
 def test_windows_smaller_than_a_word_hold_one(size: int) -> None:
     text = "an extraordinarily long word, " * 20
-    chunks = list(ingestion.split_chunks(text, size, size - 1))
+    chunks = chunks_of(text, size, size - 1)
     assert max(map(tokens, chunks)) <= max(size, tokens("extraordinarily"))
     assert len(chunks) > 1
     assert (text.startswith(chunks[0]), text.endswith(chunks[-1])) == (True, True)
@@ -57,11 +61,11 @@ def test_windows_smaller_than_a_word_hold_one(size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t" * 5000])
 def test_blank_text_has_no_chunks(text: str) -> None:
-    assert list(ingestion.split_chunks(text, 100, 50)) == []
+    assert chunks_of(text, 100, 50) == []
 
 
 def test_short_text_is_one_chunk_as_written() -> None:
-    assert list(ingestion.split_chunks("  # Guide\n\ntext \n", 800, 400)) == ["  # Guide\n\ntext \n"]
+    assert chunks_of("  # Guide\n\ntext \n", 800, 400) == ["  # Guide\n\ntext \n"]
 
 
 def test_tokens_are_about_what_a_vocabulary_counts() -> None:
@@ -71,9 +75,9 @@ def test_tokens_are_about_what_a_vocabulary_counts() -> None:
 
 def test_too_many_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingestion, "MOST_TOKENS", 50)
-    assert list(ingestion.split_chunks(" a" * 50, 800, 400))
+    assert chunks_of(" a" * 50, 800, 400)
     with pytest.raises(ingestion.UnreadableFile, match="more than 50 tokens"):
-        list(ingestion.split_chunks(" a" * 51, 800, 400))
+        chunks_of(" a" * 51, 800, 400)
     with pytest.raises(ingestion.UnreadableFile, match="more than 50 tokens"):
         ingestion.check_readable("a.md", 351)
     assert tokens("a" * 350) >= 50  # so refusing by size alone is never wrong

@@ -35,6 +35,7 @@ from vssync.providers import PROVIDERS, AuthKind
 
 # Switches for what happens, not for how it is written: as they stand nothing could be attached, or less be answered.
 AS_USUAL: dict[str, dict[str, Any]] = {
+    "openai": {"refuses_content": ()},
     "compatible": {
         "settings_in_metadata": False,
         "ignores_files": False,
@@ -42,6 +43,7 @@ AS_USUAL: dict[str, dict[str, Any]] = {
         "misses_with_400": False,
         "reattaches": False,
         "stale_filters": False,
+        "resets_after_errors": False,
     },
 }
 BASES = {"oci": "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com/20231130/openai/v1"}

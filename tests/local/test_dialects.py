@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from tests.local.client import Api, counts, ids
-from vssync.local.dialects import DIALECTS, ChunkingEcho, Dialect, ErrorStyle, parse_dialect
+from tests.local.client import Api, Clock, counts, ids
+from vssync.local.dialects import DIALECTS, ChunkingEcho, Dialect, ErrorStyle, Undeletable, parse_dialect
 from vssync.local.errors import OptionError
 
 Speaking = Callable[..., Api]
@@ -115,6 +117,34 @@ def test_errors_that_say_little(speaking: Speaking) -> None:
     assert set(speaking(errors=ErrorStyle.BARE).get("/files/nope", 404)["error"]) == {"message"}
 
 
+NOT_A_LIST = {"loc": ["body", "file_ids"], "type": "invalid_type"}
+MISSING = {"loc": ["body", "files", 1, "file_id"], "type": "missing_required_parameter"}
+OUT_OF_RANGE = {"loc": ["body", "file_ids"], "type": "invalid_value"}
+UNKNOWN = {"loc": ["body", "colour"], "type": "unknown_parameter"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "expected"),
+    [
+        ("/files/nope", None, 404, {"detail": "File 'nope' does not exist."}),
+        ("/vector_stores/nope", None, 404, {"detail": "Vector store 'nope' does not exist."}),
+        ("{store}/files/f", None, 400, {"detail": "Invalid value: File f not found in vector store {id}"}),
+        ("{store}/file_batches", {"file_ids": 1}, 422, {"detail": [NOT_A_LIST]}),
+        ("{store}/file_batches", {"files": [{"file_id": "f"}, {}]}, 422, {"detail": [MISSING]}),
+        ("{store}/file_batches", {"file_ids": []}, 400, {"detail": {"errors": [OUT_OF_RANGE]}}),
+        ("{store}/file_batches", {"colour": 1}, 400, {"error": {"detail": {"errors": [UNKNOWN]}}}),
+    ],
+)
+def test_errors_in_detail(speaking: Speaking, path: str, body: Any, status: int, expected: Any) -> None:
+    api = speaking(errors=ErrorStyle.DETAIL)
+    store = api.store()
+    answer = api.send("POST" if body else "GET", path.format(store=f"/vector_stores/{store}"), status, json=body)
+    text = json.dumps(answer)
+    for message in re.findall(r', "msg": ".+?"', text):  # what it says is tested with the rules
+        text = text.replace(message, "")
+    assert json.loads(text) == json.loads(json.dumps(expected).replace("{id}", store))
+
+
 def test_chunking_of_batches_echoed_as_auto(speaking: Speaking) -> None:
     api = speaking(echoes=ChunkingEcho.AUTO)
     store = api.store("a.md")
@@ -216,17 +246,160 @@ def test_filters_that_miss_an_update(speaking: Speaking, stale: bool, found: int
     api.post(f"/vector_stores/{store}/files/{file}", {"attributes": {"lang": "en"}})
     hits = api.search(store, "text", filters={"type": "eq", "key": "lang", "value": "en"})["data"]
     assert len(hits) == found
-    assert api.search(store, "text")["data"][0]["attributes"] == {"lang": "en"}
+    assert api.search(store, "text")["data"][0]["attributes"] == ({} if stale else {"lang": "en"})
+    assert api.get(f"/vector_stores/{store}/files/{file}")["attributes"] == {"lang": "en"}
 
 
-@pytest.mark.parametrize(("shares", "found"), [(False, 1), (True, 0)])
-def test_equal_files_that_share_chunks(speaking: Speaking, shares: bool, found: int) -> None:
-    api = speaking(shares_chunks=shares)
-    store = api.store("a.md", "b.md")
+@pytest.mark.parametrize("attaching", ["alone", "file_ids"])
+def test_filters_that_miss_an_update_see_what_came_with_the_file(speaking: Speaking, attaching: str) -> None:
+    api = speaking(stale_filters=True)
+    store, (file,) = api.store(), api.files("a.md")
+    attach = api.attach if attaching == "alone" else api.batch
+    attach(store, file, attributes={"lang": "de"})
+    api.post(f"/vector_stores/{store}/files/{file}", {"attributes": {"lang": "en"}})
+    assert [found_by(api, store, lang) for lang in ("de", "en")] == [[file], []]
+    api.delete(f"/vector_stores/{store}/files/{file}")
+    attach(store, file, attributes={"lang": "en"})
+    assert [found_by(api, store, lang) for lang in ("de", "en")] == [[], [file]]
+
+
+def found_by(api: Api, store: str, lang: str) -> list[str]:
+    hits = api.search(store, "text", filters={"type": "eq", "key": "lang", "value": lang})["data"]
+    return [hit["file_id"] for hit in hits]
+
+
+WORDS = " ".join(f"word{number}" for number in range(300))  # more than one chunk of 100 tokens
+SHORT, LONG, EDITED = b"some text", WORDS.encode(), f"{WORDS} more".encode()
+
+
+def found_in(api: Api, store: str, query: str = "some word0 word299") -> list[str]:
+    return sorted(hit["filename"] for hit in api.search(store, query)["data"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "seen"),  # with both; without the second; without the first
+    [
+        ((SHORT, static(800, 400)), (SHORT, static(800, 400)), ["b", "", ""]),
+        ((SHORT, static(800, 400)), (SHORT, static(400, 0)), ["b", "", ""]),  # one chunk each, of the same window
+        ((LONG, static(100, 0)), (LONG, static(100, 0)), ["bb", "", ""]),
+        ((LONG, static(100, 0)), (LONG, static(200, 0)), ["aabb", "aa", "bb"]),  # windows of other lengths
+        ((LONG, static(100, 0)), (LONG, static(100, 30)), ["abb", "a", "b"]),  # the first window of both is the same
+        ((LONG, static(100, 0)), (EDITED, static(100, 0)), ["aabb", "aa", "bb"]),  # equal windows of other texts
+        ((b"some\n", static(800, 400)), (b"some", static(800, 400)), ["ab", "a", "b"]),
+    ],
+)
+def test_chunks_of_one_text_and_window_are_kept_once(
+    speaking: Speaking, first: Any, second: Any, seen: list[str]
+) -> None:
+    api = speaking(shares_chunks=True)
+    for leaving, names in zip(("", "b.md", "a.md"), seen, strict=True):
+        store, attached = api.store(), {}
+        for name, (content, chunking) in {"a.md": first, "b.md": second}.items():
+            attached[name] = api.upload(name, content)["id"]
+            api.attach(store, attached[name], chunking_strategy=chunking)
+            assert api.search(store, "text")
+        if leaving:
+            api.delete(f"/vector_stores/{store}/files/{attached.pop(leaving)}")
+        entries = api.get(f"/vector_stores/{store}/files")["data"]
+        assert {entry["status"] for entry in entries} == {"completed"}
+        assert "".join(name[0] for name in found_in(api, store)) == names
+
+
+def test_a_file_whose_shared_chunks_are_gone_is_found_when_attached_again(speaking: Speaking) -> None:
+    api = speaking(shares_chunks=True)
+    store, other = api.store("a.md", "b.md"), api.store("c.md")
     first, second = ids(api.get(f"/vector_stores/{store}/files", order="asc"))
-    api.delete(f"/vector_stores/{store}/files/{second}")
-    assert len(api.search(store, "text")["data"]) == found
-    assert api.get(f"/vector_stores/{store}/files/{first}")["status"] == "completed"
+    path = f"/vector_stores/{store}/files"
+    api.get(path)
+    api.delete(f"{path}/{second}")
+    assert (found_in(api, store), found_in(api, other)) == ([], ["c.md"])  # other stores keep theirs
+    api.delete(f"{path}/{first}")
+    api.attach(store, first)
+    assert found_in(api, store) == ["a.md"]
+
+
+def test_equal_files_with_chunks_of_their_own(api: Api) -> None:
+    store = api.store("a.md", "b.md")
+    first, _ = ids(api.get(f"/vector_stores/{store}/files", order="asc"))
+    assert found_in(api, store) == ["a.md", "b.md"]
+    api.delete(f"/vector_stores/{store}/files/{first}")
+    assert found_in(api, store) == ["b.md"]
+
+
+def test_hits_with_ids_of_their_own(speaking: Speaking) -> None:
+    api = speaking(own_hit_ids=True)
+    store, (file,) = api.store(), api.files("a.md")
+    api.attach(store, file, attributes={"lang": "de"})
+    (hit,) = api.search(store, "text")["data"]
+    assert str(UUID(hit["file_id"])) == hit["file_id"]
+    assert hit["attributes"] == {"lang": "de", "file_id": file}
+    assert api.search(store, "text")["data"] == [hit]
+
+
+@pytest.mark.parametrize("refused", Undeletable)
+def test_deletions_refused_as_if_nothing_was_there(speaking: Speaking, refused: Undeletable) -> None:
+    api = speaking(refuses_deleting=refused)
+    store = api.store("a.md")
+    (file,) = ids(api.get("/files"))
+    paths = {
+        Undeletable.STORE_FILES: f"/vector_stores/{store}/files/{file}",
+        Undeletable.FILES: f"/files/{file}",
+        Undeletable.STORES: f"/vector_stores/{store}",
+    }
+    for kind, path in paths.items():
+        is_refused = refused in (kind, Undeletable.ALL)
+        answer = api.delete(path, 404 if is_refused else 200)
+        api.get(path, 200 if is_refused else 404)
+        assert answer["error"]["code"] == "not_found" if is_refused else answer["deleted"]
+
+
+@pytest.mark.parametrize(("purpose", "status"), [("assistants", 400), ("user_data", 400), ("vision", 200)])
+def test_content_refused_by_purpose(mounted: Callable[..., Api], purpose: str, status: int) -> None:
+    api = mounted(dialect=DIALECTS["openai"])
+    answer = api.http.get(f"/files/{api.upload(purpose=purpose)['id']}/content")
+    assert answer.status_code == status
+    message = f"Not allowed to download files of purpose: {purpose}"
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+    assert answer.text == "some text" if status == 200 else answer.json() == {"error": error}
+
+
+@pytest.mark.parametrize(("null", "absent"), [(False, {}), (True, None)])
+def test_attributes_left_out_of_listings(speaking: Speaking, null: bool, absent: Any) -> None:
+    api = speaking(lists_attributes=False, null_attributes=null)
+    store = f"/vector_stores/{api.store()}"
+    (file,) = api.files("a.md")
+    batch = api.post(f"{store}/file_batches", {"file_ids": [file], "attributes": {"lang": "de"}})
+    for listing in (f"{store}/files", f"{store}/file_batches/{batch['id']}/files"):
+        assert [entry["attributes"] for entry in api.get(listing)["data"]] == [absent]
+    assert api.get(f"{store}/files/{file}")["attributes"] == {"lang": "de"}
+    assert found_by(api, store.rpartition("/")[2], "de") == [file]
+
+
+def test_a_batch_that_cannot_be_read(speaking: Speaking) -> None:
+    api = speaking(reads_batches=False)
+    store = api.store()
+    path = batch_path(api, store, "a.md")
+    for verb, below in (("GET", ""), ("GET", "/files"), ("POST", "/cancel")):
+        assert api.send(verb, path + below, 404)["error"]["code"] == "not_found"
+    (entry,) = api.get(f"/vector_stores/{store}/files")["data"]
+    assert entry["status"] == "completed"
+
+
+def test_ingestion_that_is_out_for_a_while(speaking: Speaking, clock: Clock) -> None:
+    api = speaking(outage_seconds=60)
+    store = api.store("a.md", "b.pdf")
+    path = f"/vector_stores/{store}/files"
+    codes = [entry["last_error"]["code"] for entry in api.get(path, order="asc")["data"]]
+    assert codes == ["server_error", "unsupported_file"]
+    clock.now += 59
+    (file,) = api.files("c.md")
+    api.attach(store, file)
+    assert api.get(f"{path}/{file}")["status"] == "failed"
+    clock.now += 1
+    assert api.get(f"{path}/{file}")["status"] == "failed"
+    api.delete(f"{path}/{file}")
+    api.attach(store, file)
+    assert api.get(f"{path}/{file}")["status"] == "completed"
 
 
 def test_a_file_kept_attached_stays_searchable(speaking: Speaking) -> None:
@@ -267,7 +440,7 @@ def test_a_dialect_by_name_with_switches(text: str, expected: Dialect) -> None:
         ("local,count-steps=0", "count-steps=0: must be a whole number from 1"),
         ("local,most-files=0", "most-files=0: must be a whole number from 1"),
         ("oci,unsettled=-1", "unsettled=-1: must be a whole number from 0"),
-        ("local,errors=loud", "errors=loud: must be one of openai, bare, oci"),
+        ("local,errors=loud", "errors=loud: must be one of openai, bare, oci, detail"),
     ],
 )
 def test_a_dialect_there_is_not(text: str, complaint: str) -> None:

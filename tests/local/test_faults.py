@@ -180,6 +180,10 @@ def test_a_web_page_instead_of_json(misbehaving: Misbehaving) -> None:
         (3, '{"error": {"code": "not_found"'),
         (4, "Status Code from provider: 422, Provider response: {"),
         (5, "upstream connect error"),
+        (6, '{"detail": "'),
+        (7, '{"detail": [{"loc": ["body", "file_id"], "msg": "'),
+        (8, '{"detail": {"errors": [{"loc": '),
+        (9, '{"error": {"detail": {"errors": [{"loc": '),
     ],
 )
 def test_shapes_of_errors(misbehaving: Misbehaving, shape: int, part: str) -> None:

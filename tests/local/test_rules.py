@@ -29,7 +29,6 @@ REFUSED: list[tuple[Check, Any, str | None]] = [
     (rules.check_new_store, "text", None),
     (rules.check_new_store, {"colour": 1}, "colour"),
     (rules.check_new_store, {"name": 1}, "name"),
-    (rules.check_new_store, {"name": None}, "name"),
     (rules.check_new_store, {"metadata": {"a": 1}}, "metadata.a"),
     (rules.check_new_store, {"metadata": {"a": None}}, "metadata.a"),
     (rules.check_new_store, {"metadata": {"a": "x" * 513}}, "metadata.a"),
@@ -42,6 +41,7 @@ REFUSED: list[tuple[Check, Any, str | None]] = [
     (rules.check_new_store, {"expires_after": EXPIRY | {"days": True}}, "expires_after.days"),
     (rules.check_new_store, {"expires_after": EXPIRY | {"anchor": "created_at"}}, "expires_after.anchor"),
     (rules.check_new_store, {"expires_after": {"days": 1}}, "expires_after.anchor"),
+    (rules.check_new_store, {"expires_after": EXPIRY | {"days": None}}, "expires_after.days"),
     (rules.check_new_store, {"file_ids": ["x"] * 501}, "file_ids"),
     (rules.check_new_store, {"file_ids": ["x", 1]}, "file_ids[1]"),
     (rules.STORE_UPDATE, {"description": "x"}, "description"),
@@ -57,7 +57,7 @@ REFUSED: list[tuple[Check, Any, str | None]] = [
     (rules.ATTACHMENT[0], one(attributes={"k" * 65: 1}), "attributes"),
     (rules.ATTACHMENT[0], one(attributes={str(n): n for n in range(17)}), "attributes"),
     (rules.ATTACHMENT[0], one(attributes=[]), "attributes"),
-    (rules.ATTACHMENT[0], one(chunking_strategy=None), "chunking_strategy"),
+    (rules.ATTACHMENT[0], {"file_id": None}, "file_id"),
     (rules.ATTACHMENT[0], one(chunking_strategy={}), "chunking_strategy"),
     (rules.ATTACHMENT[0], one(chunking_strategy={"type": "other"}), "chunking_strategy.type"),
     (rules.ATTACHMENT[0], one(chunking_strategy={"type": "auto", "static": STATIC}), "chunking_strategy.static"),
@@ -89,6 +89,7 @@ REFUSED: list[tuple[Check, Any, str | None]] = [
     ),
     (rules.BATCH[0], {}, "file_ids"),
     (rules.BATCH[0], {"file_ids": ["x"], "files": [one()]}, "file_ids"),
+    (rules.BATCH[0], {"file_ids": None, "files": None}, "file_ids"),
     (rules.BATCH[0], {"file_ids": []}, "file_ids"),
     (rules.BATCH[0], {"file_ids": ["x"] * 2001}, "file_ids"),
     (rules.BATCH[0], {"files": []}, "files"),
@@ -99,6 +100,7 @@ REFUSED: list[tuple[Check, Any, str | None]] = [
     (rules.ATTRIBUTES[0], {}, "attributes"),
     (rules.ATTRIBUTES[0], {"attributes": {}, "file_id": "x"}, "file_id"),
     (search.SEARCH, {}, "query"),
+    (search.SEARCH, {"query": None}, "query"),
     (search.SEARCH, {"query": ""}, "query"),
     (search.SEARCH, {"query": []}, "query"),
     (search.SEARCH, {"query": ["x", ""]}, "query[1]"),
@@ -133,6 +135,32 @@ def test_refused(check: Check, body: Any, param: str | None) -> None:
 )
 def test_accepted(check: Check, body: Any) -> None:
     check(body, "")
+
+
+@pytest.mark.parametrize(
+    ("check", "required", "optional"),
+    [
+        (
+            rules.check_new_store,
+            {},
+            ("name", "description", "metadata", "expires_after", "file_ids", "chunking_strategy"),
+        ),
+        (rules.ATTACHMENT[0], one(), ("attributes", "chunking_strategy")),
+        (rules.ATTACHMENT[1], one(), ("attributes", "chunking_strategy")),
+        (rules.BATCH[0], {"file_ids": ["x"]}, ("files", "attributes", "chunking_strategy")),
+        (rules.BATCH[1], {"files": [one(attributes=None)]}, ("file_ids", "attributes", "chunking_strategy")),
+        (rules.UPLOAD, {"purpose": "assistants"}, ("expires_after",)),
+        (search.SEARCH, {"query": "x"}, ("filters", "max_num_results", "ranking_options", "rewrite_query")),
+    ],
+)
+def test_null_is_as_if_it_was_not_sent(check: Check, required: dict[str, Any], optional: tuple[str, ...]) -> None:
+    assert check(required | dict.fromkeys(optional), "") == check(required, "")
+
+
+def test_null_in_an_update_clears() -> None:
+    cleared = {"name": None, "metadata": None, "expires_after": None}
+    assert rules.STORE_UPDATE(cleared, "") == cleared | {"metadata": {}}
+    assert rules.ATTRIBUTES[0]({"attributes": None}, "") == {"attributes": {}}
 
 
 def test_what_was_not_said_is_filled_in() -> None:

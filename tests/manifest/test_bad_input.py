@@ -205,6 +205,7 @@ def test_each_rule_broken_once(tmp_path: Path, text: str, place: tuple[int, int]
         ("version: 1\nname: x\n", "the manifest lacks the field `stores`"),
         ("version: 2\nnew: 1", "`version` 2 is newer than this vssync, which reads version 1"),
         ("version: '1'\nname: x\nstores: {}", "`version` must be 1, not `1`"),
+        ("version: null\nname: x\nstores: {}", "`version` must be 1, not null"),
         ("version: 1\nname: a;b\nstores: {}", "`name` cannot be `a;b`"),
         ("version: 1\nname: a/b\nstores: {}", "`name` cannot be `a/b`"),
         ('version: 1\nname: "a\\n"\nstores: {}', "`name` cannot be `a\n`"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.manifest.builders import files_by_key, load_manifest
 from vssync.manifest.placeholders import MissingFolder, parse_template, path_part, upload_digest, upload_name
 from vssync.manifest.spec import PATH_TEMPLATE
+from vssync.model.state import extension_of
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,31 @@ def test_the_digest_is_of_the_owner_and_the_bytes(tmp_path: Path) -> None:
     (file,) = files_by_key(load_manifest(tmp_path, text)).values()
     assert file.filename == f"intro-{upload_digest('docs', file.sha256)}.md"
     assert upload_digest("docs", file.sha256) != upload_digest("other", file.sha256)
+
+
+@pytest.mark.parametrize(
+    ("path", "extension"),
+    [
+        ("a.md", ".md"),
+        ("a.PDF", ".pdf"),
+        ("a.tar.gz", ".gz"),
+        ("a", ""),
+        ("a.", "."),
+        (".md", ""),
+        ("docs/.md", ""),
+        ("docs/.a.md", ".md"),
+        ("v1.2/a", ""),
+    ],
+)
+def test_a_hidden_name_is_no_extension_and_placeholders_agree(path: str, extension: str) -> None:
+    assert extension_of(path) == path_part(path, "ext").lower() == extension
+
+
+def test_a_hidden_file_has_no_extension_that_could_be_taken(tmp_path: Path) -> None:
+    text = "stores: {guide: {skip: [unsupported], filename: '${name}', files: [{path: '.*'}, {path: '*.md'}]}}"
+    (store,) = load_manifest(tmp_path, text, {".md": "x", "a.md": "x"}).desired.stores
+    assert [file.extension for file in store.files] == [".md"]
+    assert store.skipped == {".md": "unsupported"}
 
 
 def test_an_upload_name_decides_whether_an_extension_is_taken(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_no_pattern_of_many_stars_takes_for_ever() -> None:
         ("docs/**/*.md", "docs", "docs/", False, False),
         ("docs/a-*.md", "docs", "docs/a-", False, False),
         ("*.md", "", "", False, False),
-        ("docs/a.md", "docs/a.md", "docs/a.md", True, False),
+        ("docs/a.md", "docs", "docs/a.md", True, False),
         ("docs/.b/**", "docs/.b", "docs/.b/", False, True),
         ("**/{.a,b}/*", "", "", False, True),
         ("a.b/**", "a.b", "a.b/", False, False),

@@ -57,7 +57,7 @@ def first16(text: str) -> str:
         (chunking_digest(Chunking(800, 400)), "800/400"),
         (attributes_digest({}), "[]"),
         (
-            attributes_digest({"b": True, "a": "caf\u00e9", "n": 1.0, "f": 0.5, "i": 3}, ignore=("i",)),
+            attributes_digest({"b": True, "a": "caf\u00e9", "n": 1.0, "f": 0.5, "i": 3}, ignored_names=("i",)),
             '[["a","s","caf\u00e9"],["b","b",true],["f","n",0.5],["n","n",1]]',
         ),
         (

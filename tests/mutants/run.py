@@ -53,8 +53,20 @@ MUTANTS = (
         "except ZeroDivisionError:",
     ),
     Mutant(
-        "forget-pagination", "vssync/api/pagination.py", "bool(has_more) and bool(rows)", "False", ("tests/api", *QUICK)
+        "forget-pagination",
+        "vssync/api/pagination.py",
+        "if page.has_more is False or (page.has_more is None and not new):",
+        "if True:",
+        ("tests/api", *QUICK),
     ),
+    Mutant(
+        "believe-a-short-listing",
+        "vssync/api/pagination.py",
+        "return len(self.files) >= self.total",
+        "return True",
+        ("tests/api",),
+    ),
+    Mutant("take-an-error-for-success", "vssync/api/parse.py", 'and body.get("error"):', "and False:", ("tests/api",)),
     Mutant("delete-what-others-hold", "vssync/applier/delete.py", "if file_id not in held", "if True"),
     Mutant(
         "remove-without-reading-the-kept-copy",
@@ -136,12 +148,12 @@ MUTANTS = (
         '"" if batch_id == store.id else batch_id',
         "batch_id",
     ),
-    Mutant("forget-the-echo", "vssync/applier/update.py", "store.writes.set_attributes(", "(lambda *_: None)("),
+    Mutant("forget-the-echo", "vssync/applier/existing.py", "store.writes.set_attributes(", "(lambda *_: None)("),
     Mutant(
         "no-line-before-a-write",
         "vssync/journal/writer.py",
-        "self._append(records.before(self._run, number, now, write))",
-        "self._state.add_line(records.before(self._run, number, now, write))",
+        "self._append(records.line_before(self._run, number, now, write))",
+        "self._state.add_line(records.line_before(self._run, number, now, write))",
         ("tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(
@@ -157,6 +169,13 @@ MUTANTS = (
         "if write.ours and not",
         "if False and not",
         CRASH,
+    ),
+    Mutant(
+        "say-nothing-of-what-is-detached-to-be-attached-again",
+        "vssync/applier/upload.py",
+        "    if is_our_upload:\n",
+        "    if False:\n",
+        ("tests/applier/test_reattaching.py",),
     ),
     Mutant(
         "gc-without-looking",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.planner.builders import desired_file, desired_store, live_copy, live_store, plan, summary
 from vssync.errors import UsageProblem
-from vssync.model.plan import Plan
+from vssync.model.plan import Options, Plan
 from vssync.model.state import Contents
 
 NEW = desired_file("docs/new.md", "N")
@@ -65,6 +65,38 @@ def test_an_address_that_meets_nothing_is_named(field: str, address: str) -> Non
 @pytest.mark.parametrize("address", ["acme/old/gone.md", "acme/docs/new.md"])
 def test_a_live_key_and_a_desired_one_are_both_addresses(address: str) -> None:
     assert changed(two_stores(targets=(address,))) == [address]
+
+
+GONE = Contents((live_copy(desired_file("gone.md"), id="g1"),))
+LEFT = (live_store(desired_store(key="left"), id="vs_left"), Contents((live_copy(desired_file("x.md"), id="x1"),)))
+HELD = desired_store(key="held", id="vs_held", description="pinned, and not there")
+
+
+@pytest.mark.parametrize(
+    ("options", "unknown"),
+    [
+        ({"excludes": ("b/gone.md",)}, ""),
+        ({"excludes": ("b/typo.md",)}, "b/typo.md"),
+        ({"targets": ("a",), "excludes": ("b/gone.md",)}, ""),
+        ({"targets": ("a",), "excludes": ("b/g*",)}, ""),
+        ({"targets": ("a",), "replace": ("b/gone.md",)}, ""),
+        ({"targets": ("a",), "excludes": ("c/gone.md",)}, "c/gone.md"),
+        ({"targets": ("a", "b/gone.md"), "excludes": ("b",)}, ""),
+        ({"excludes": ("left/x.md",)}, ""),
+        ({"excludes": ("left/typo.md",)}, "left/typo.md"),
+        ({"targets": ("a",), "excludes": ("left/x.md",)}, ""),
+        ({"excludes": ("held/x.md",)}, ""),
+    ],
+)
+def test_only_a_key_that_was_looked_for_is_unknown(options: dict[str, Any], unknown: str) -> None:
+    """What lies out of scope was not listed, so that no key is missing there."""
+    stores = (desired_store(NEW, key="a"), desired_store(key="b"), HELD)
+    live = [(live_store(desired_store(key="b"), id="vs_b"), GONE), LEFT]
+    if unknown:
+        with pytest.raises(UsageProblem, match=f"^{unknown}: "):
+            plan(stores, live, **options)
+    else:
+        assert plan(stores, live, **options).options == Options(**options)
 
 
 def test_a_store_that_left_the_manifest_can_be_excluded() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shlex
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
 from tests.planner.builders import desired_file, desired_store, live_copy, live_store
 from tests.planner.builders import plan as make
+from vssync.cli.options import CommandOptions
+from vssync.cli.plan import plan as plan_command
+from vssync.commands.session import parse_variables
 from vssync.model.marks import STORE_PROTECT
-from vssync.model.plan import Plan
+from vssync.model.plan import Options, Plan
 from vssync.model.state import Contents, DesiredStore, Guards, Limit, StoreStatus
 
 LOOSE = Guards(Limit(1.0), Limit(1.0))
@@ -130,6 +134,10 @@ def test_both_guards_of_every_store_speak() -> None:
             {"manifest": "my docs/kb.yaml", "env": "prod", "variables": (("site", "a b"),)},
             "vssync plan -f 'my docs/kb.yaml' -e prod --var 'site=a b' --max-delete 4",
         ),
+        (
+            {"targets": ("acme", "a*"), "excludes": ("acme/000.md",), "adopt": True, "max_delete": Limit(count=3)},
+            "vssync plan -t acme -t 'a*' --exclude acme/000.md --adopt --max-delete 4",
+        ),
     ],
 )
 def test_the_way_out_can_be_typed(options: dict[str, Any], command: str) -> None:
@@ -137,8 +145,50 @@ def test_the_way_out_can_be_typed(options: dict[str, Any], command: str) -> None
     assert f"Meant?        {command}" in refusal.way_out
 
 
+EVERY_OPTION: dict[str, Any] = {
+    "manifest": "kb.yaml",
+    "env": "prod",
+    "variables": (("a", "1"), ("b", "x y")),
+    "targets": ("acme", "bee"),
+    "excludes": ("bee/*.md",),
+    "adopt": True,
+    "adopt_from": "kb/old",
+    "replace": ("acme/000.md",),
+    "retry_failed": True,
+    "allow_gap": True,
+    "allow_store_deletes": True,
+    "allow_store_replace": True,
+    "delete_unmanaged": 1,
+    "max_delete": Limit(share=0.29),
+    "max_replace": Limit(count=0),
+}
+
+
+def test_the_way_out_keeps_every_option_of_the_plan() -> None:
+    others = (desired_store(desired_file("b.md"), key="bee"),)
+    options = Options(**EVERY_OPTION)
+    assert all(getattr(options, field.name) != field.default for field in fields(Options))
+    (refusal,) = plan(10, gone=4, others=others, **EVERY_OPTION).refusals
+    allowing, leaving_out = (parse_plan_command(line.partition("?")[2]) for line in refusal.way_out[-2:])
+    assert allowing == replace(options, max_delete=Limit(count=4))
+    assert leaving_out == replace(options, excludes=(*options.excludes, "acme"))
+
+
+def parse_plan_command(line: str) -> Options:
+    """What the command line makes of a command."""
+    values = plan_command.make_context("plan", shlex.split(line)[2:]).params
+    shared = {field.name: values[field.name] for field in fields(CommandOptions) if field.name in values}
+    options = CommandOptions(**shared)
+    return replace(
+        options.plan_options(),
+        manifest=options.manifest,
+        env=options.env or "",
+        variables=tuple(parse_variables(options.variables).items()),
+    )
+
+
 def test_a_long_key_keeps_its_distance() -> None:
     live = live_store(desired_store(key="tenant-handbook"))
     live = replace(live, metadata={**live.metadata, STORE_PROTECT: "true"})
     (refusal,) = make(desired_store(key="other"), [(live, Contents())], allow_store_deletes=True).refusals
-    assert refusal.way_out[-1] == "Without tenant-handbook?  vssync plan --exclude tenant-handbook"
+    assert refusal.way_out[-1].startswith("Without tenant-handbook?  vssync plan --exclude tenant-handbook ")

@@ -89,7 +89,7 @@ def test_estimate(seconds: float, text: str) -> None:
         (0.44, "0.4 s"),
         (9.96, "10 s"),
         (26.2, "26 s"),
-        (59.6, "1 min 0 s"),
+        (59.6, "1 min"),
         (200, "3 min 20 s"),
         (7_500, "2 h 5 min"),
     ],

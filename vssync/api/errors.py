@@ -5,25 +5,36 @@ No exception of the HTTP library leaves the `api` layer, and no header that coul
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
 import httpx
 
+from vssync.api.retry import LONGEST_WAIT
 from vssync.errors import AccessDenied, Answer, LostReply, NotFound, ServiceError
 from vssync.model.marks import NEEDS_ATTRIBUTES
 from vssync.providers import DOCTOR_HINT, Hint, Provider
+from vssync.text import format_elapsed
 
 _GONE = re.compile(r"not found|no file found|does not exist|no such", re.IGNORECASE)
 _REQUEST_IDS = ("opc-request-id", "x-request-id", "apim-request-id")
 CHECK_ADDRESS = "check the address, its port and the proxy settings"
 _MAX_TEXT = 300  # characters
 _MIN_SECRET = 8  # characters; what is shorter, such as the `none` of a local service, is not a secret
-_MAX_NESTING = 3
+_YEAR = 366 * 86_400.0  # seconds
+_MAX_PAGE = 10_000  # characters of a web page that are looked at
+_OF_GATEWAYS = (413, 502, 503, 504)
+_MAX_NESTING = 4
+_MAX_PARTS = 20  # of a list of errors
 
 
 def answer_of(response: httpx.Response) -> Answer:
@@ -36,23 +47,36 @@ def answer_of(response: httpx.Response) -> Answer:
         problem = f"the answer is a redirect to {target}, and no credential is sent on"
         return replace(_headers_of(response), message=f"{problem}; put the right address into `service`")
     try:
-        body = json.loads(redact(response.request, response.text))
+        fields = _unwrap(json.loads(redact(response.request, response.text)), _MAX_NESTING)
     except (ValueError, RecursionError):
         return malformed_response(response)
-    return replace(_headers_of(response), **_unwrap(body, _MAX_NESTING))
+    return replace(_headers_of(response), **fields)
 
 
 def malformed_response(response: httpx.Response) -> Answer:
     """What to say of an answer whose body is not JSON."""
-    content_type = response.headers.get("content-type", "no content type").split(";")[0]
-    if "html" in content_type:
-        message = f"the answer is a web page, not JSON: a proxy or another server answered; {CHECK_ADDRESS}"
-    elif not response.content:
+    content_type = _cut(redact(response.request, response.headers.get("content-type", "no content type").split(";")[0]))
+    is_page = "html" in content_type or response.text.lstrip()[:1] == "<"
+    text = redact(response.request, response.text.strip())
+    text = _cut(_visible_text(text) if is_page else text)
+    if not response.content:
         message = "empty answer"
-    else:
-        content_type, text = (_cut(redact(response.request, text)) for text in (content_type, response.text.strip()))
+    elif not is_page:
         message = f"the answer is not JSON ({content_type}): {text}"
+    else:
+        # With one of its own statuses a gateway speaks for itself; any other page is probably another server's.
+        way_out = "" if response.status_code in _OF_GATEWAYS else f"; {CHECK_ADDRESS}"
+        quoted = f' ("{text}")' if text else ""
+        message = f"the answer is a web page, not JSON{quoted}: a proxy or another server answered{way_out}"
     return replace(_headers_of(response), message=message)
+
+
+def _visible_text(page: str) -> str:
+    """What a web page says, without its tags and its head."""
+    text = re.sub(
+        r"<(head|script|style)\b.*?</\1\s*>|<[^>]*(?:>|$)", " ", page[:_MAX_PAGE], flags=re.DOTALL | re.IGNORECASE
+    )
+    return " ".join(html.unescape(text).split())
 
 
 def _headers_of(response: httpx.Response) -> Answer:
@@ -81,19 +105,32 @@ def redact(request: httpx.Request, text: str) -> str:
 
 
 def retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds to wait as the service asks. A date counts from the service's own, as our clock may be wrong."""
-    from email.utils import parsedate_to_datetime
-
+    """Seconds to wait as the service asks, a year at most. A date counts from the service's own, ours may be wrong."""
     for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) / scale)
-        except (KeyError, ValueError):
-            continue
+        with suppress(KeyError, ValueError):
+            seconds = float(headers[name]) / scale
+            return min(max(0.0, seconds), _YEAR) if isfinite(seconds) else None
+    until = _parse_date(headers.get("retry-after", ""))
+    now = _parse_date(headers.get("date", "")) or datetime.now(UTC)
+    return min(max(0.0, (until - now).total_seconds()), _YEAR) if until else None
+
+
+def _parse_date(text: str) -> datetime | None:
     try:
-        until, now = (parsedate_to_datetime(headers.get(name, "")) for name in ("retry-after", "date"))
-        return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError, OverflowError):
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
         return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)  # HTTP's dates are GMT; an old form does not say so
+
+
+def with_time_to_return(answer: Answer, now: float) -> Answer:
+    """With what a person can do about a long `Retry-After`, at `now` in seconds since the epoch."""
+    if answer.retry_after is None or answer.retry_after <= LONGEST_WAIT:
+        return answer
+    begin, end = (datetime.fromtimestamp(at).astimezone() for at in (now, now + answer.retry_after + 60))
+    until = f"{end:%H:%M}" if begin.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
+    wait = f"asks to wait {format_elapsed(answer.retry_after)}: apply again after {until}"
+    return replace(answer, message="; ".join(filter(None, (answer.message, wait))))
 
 
 def error_for(answer: Answer, provider: Provider) -> ServiceError:
@@ -102,7 +139,9 @@ def error_for(answer: Answer, provider: Provider) -> ServiceError:
     text = describe_answer(answer) + (f"; {hint}" if hint else "")
     if answer.status in (401, 403):
         return AccessDenied(text, answer)
-    if answer.status == 404 or (provider.absent_as_400 and answer.status == 400 and _GONE.search(answer.message)):
+    if answer.status in (404, 410) or (
+        provider.absent_as_400 and answer.status == 400 and _GONE.search(answer.message)
+    ):
         return NotFound(text, answer)
     return ServiceError(text, answer)
 
@@ -121,20 +160,46 @@ def describe_answer(answer: Answer) -> str:
     return f"{answer.method} {answer.path}: {answer.status}{code}{message}{id_}"
 
 
+def file_named_by(error: ServiceError, file_ids: Iterable[str]) -> str:
+    """The one of these Files that a refusal names; empty where it names none or several."""
+    message = error.answer.message
+    named = [id_ for id_ in file_ids if re.search(rf"(?<![\w-]){re.escape(id_)}(?![\w-])", message)]
+    return named[0] if len(named) == 1 else ""
+
+
 def _unwrap(body: Any, depth: int) -> dict[str, Any]:
-    """Follows `error`, and JSON inside `message`, to the innermost error."""
-    inner = body.get("error", body) if isinstance(body, dict) else body
-    if not isinstance(inner, dict):
-        return {"message": _cut(str(inner))}
-    fields = {name: str(inner[name]) for name in ("code", "message", "param") if inner.get(name) is not None}
-    short = {name: _cut(text) for name, text in fields.items()}
-    message = fields.get("message", "")
+    """Follows `error`, and JSON inside `message`, to the innermost error; without words, the body is its message."""
+    inner = body if isinstance(body, dict) else {}
+    inner = inner["error"] if isinstance(inner.get("error"), dict) else inner
+    fields = {name: str(inner[name]) for name in ("code", "param") if inner.get(name) is not None}
+    message = _words_of(inner or body, depth) or json.dumps(body, ensure_ascii=False)
+    short = {name: _cut(text) for name, text in {**fields, "message": message}.items()}
     try:
         nested = json.loads("{" + message.partition("{")[2].rpartition("}")[0] + "}")
     except (ValueError, RecursionError):
         nested = {}
     is_error = "message" in nested or "error" in nested
     return {**short, **_unwrap(nested, depth - 1)} if depth and is_error else short
+
+
+_WORDS = ("message", "msg", "detail", "errors", "error", "title")  # in this order
+
+
+def _words_of(body: Any, depth: int) -> str:
+    """What an error says: a text, or texts in a list or under one of a few names.
+
+    FastAPI: `{"detail": "..."}`, or a list of `{"loc": [...], "msg": "..."}`; RFC 9457: `title` and `detail`, and
+    often `errors`, a list or an object with one for each field.
+    """
+    if isinstance(body, list) and depth:
+        return "; ".join(filter(None, (_words_of(part, depth - 1) for part in body[:_MAX_PARTS])))
+    if not isinstance(body, dict) or not depth:
+        return body.strip() if isinstance(body, str) else ""
+    if isinstance(fields := body.get("errors"), dict) and fields:
+        body = {**body, "errors": [{"loc": [name], "errors": texts} for name, texts in fields.items()]}
+    words = next(filter(None, (_words_of(body.get(name), depth - 1) for name in _WORDS)), "")
+    place = ".".join(map(str, body["loc"])) if isinstance(body.get("loc"), list) else ""
+    return ": ".join(filter(None, (place, words)))
 
 
 def _cut(text: str) -> str:
@@ -154,6 +219,7 @@ _NO_CREATES = _lacks("creates no stores", "store_creates")
 _HINTS = (
     Hint((401,), "", f"the credential was not accepted; {DOCTOR_HINT}"),
     Hint((403,), "", "the credential is known, but may not do that; ask whoever gave it to you"),
+    Hint((413,), "", "too large for something in between (a proxy or gateway), which has a limit of its own"),
     Hint((407,), "", "the proxy wants a name and password; put them into HTTPS_PROXY"),
     Hint(_NEVER, "", _lacks("changes no attributes in place", "attribute_updates"), r"POST .*/files/[^/]+"),
     Hint(_NEVER, "", _lacks("changes no stores", "store_updates"), r"POST .*/vector_stores/[^/]+"),

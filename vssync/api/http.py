@@ -23,6 +23,7 @@ from urllib.parse import quote
 import httpx
 
 from vssync.api import errors
+from vssync.api.parse import MalformedResponse, parse_success
 from vssync.api.rate_limit import Clock, RateLimiter
 from vssync.api.retry import MAX_ATTEMPTS, Failure, wait_before_retry
 from vssync.errors import Answer, ServiceError
@@ -64,15 +65,20 @@ class Call:
     form: Mapping[str, str] | None = None
     files: Callable[[], Files] | None = None
     idempotent: bool = True
+    is_search: bool = False  # a POST that only reads
     timeout: float = READ_TIMEOUT
     costs: Mapping[Bucket, int] = field(default_factory=dict)
     scope: str = ""
     raw: bool = False  # the answer is a file's bytes, not JSON
 
+    @property
+    def is_write(self) -> bool:
+        return self.method != "GET" and not self.is_search
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A successful answer: its JSON, and what its headers say of the service's clock and of polling."""
+    """A successful answer, its body parsed, and what its headers say of the service's clock and of polling."""
 
     body: Any
     date: int | None = None
@@ -100,19 +106,22 @@ class Sender:
         self.clock = clock
         self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
-        self.last_failure = ""  # why the latest was sent again, such as `status 503`
+        self.last_failure = ""  # why the latest was sent again, such as `status 503 to GET /files`
 
     def close(self) -> None:
         """Closes every connection."""
         self._http.close()
 
-    def send(self, call: Call) -> Reply:
-        """The reply, after retries. Raises ServiceError, and LostReply for a write that may have taken effect."""
+    def send(self, call: Call, parse: Callable[[Any], Any] = lambda body: body) -> Reply:
+        """The reply, after retries; `parse` may raise MalformedResponse.
+
+        Raises ServiceError, and LostReply for a write that may have taken effect.
+        """
         started = self.clock.monotonic()
         attempt = 0
         while True:
             attempt += 1
-            outcome = self._attempt(call)
+            outcome = self._attempt(call, parse)
             if isinstance(outcome, Reply):
                 return outcome
             failure, error = outcome
@@ -130,7 +139,8 @@ class Sender:
                 raise error
             attempts = f"after attempt {attempt} of {MAX_ATTEMPTS}"
             log.debug("%s %s: again in %.1f s, %s", call.method, call.path, wait, attempts)
-            self.last_failure = f"status {failure.status}" if failure.status else "no answer"
+            reason = f"status {failure.status}" if failure.status else "no answer"
+            self.last_failure = f"{reason} to {call.method} {call.path}"
             if failure.status == 429:
                 self.limits.pause(wait)
             else:
@@ -138,7 +148,7 @@ class Sender:
             with self._lock:
                 self.retry_count += 1
 
-    def _attempt(self, call: Call) -> Reply | tuple[Failure, ServiceError]:
+    def _attempt(self, call: Call, parse: Callable[[Any], Any]) -> Reply | tuple[Failure, ServiceError]:
         self.limits.take({Bucket.REQUESTS: 1, **call.costs}, call.scope)
         with self._lock:
             self.request_count += 1
@@ -158,6 +168,8 @@ class Sender:
         started = self.clock.monotonic()
         try:
             streamed = self._http.send(request, stream=True)
+            if streamed.is_error:
+                trace.close_with_response(streamed)
             max_bytes, max_seconds = (MAX_FILE_BYTES, inf) if call.raw else (MAX_JSON_BYTES, MAX_JSON_SECONDS)
             response = read_bounded(streamed, max_bytes, lambda: self.clock.monotonic() - started > max_seconds)
         except _TRANSPORT_ERRORS as cause:
@@ -168,25 +180,33 @@ class Sender:
         path, suffix = request.url.path, f" {id_}" if id_ else ""
         log.info("%s %s %d %d ms%s", call.method, path, response.status_code, milliseconds, suffix)
         self._unreachable.discard(call.plane)
-        return self._parse(call, response)
+        return self._read(call, response, parse)
 
-    def _parse(self, call: Call, response: httpx.Response) -> Reply | tuple[Failure, ServiceError]:
+    def _read(
+        self, call: Call, response: httpx.Response, parse: Callable[[Any], Any]
+    ) -> Reply | tuple[Failure, ServiceError]:
+        """An answer as a reply, or how it fails. A 2xx that does not tell of success is a lost reply to a write."""
         is_first = call.plane not in self._responded
         try:
             if response.is_success:
                 reply = _parse_reply(response, raw=call.raw)
                 self._responded.add(call.plane)
-                return reply
+                return reply if call.raw else replace(reply, body=parse_success(reply.body, parse))
+        except MalformedResponse as cause:  # a whole answer: asking again would bring the same
+            answer = errors.answer_of(response)
+            answer = replace(answer, message=f"the service answered with {cause}: {answer.message}")
+            return Failure(is_permanent=True), self._error(call, answer, ambiguous=True)
         except (ValueError, RecursionError):  # after a good answer, only this one was cut or garbled
             malformed = errors.malformed_response(response)
             return Failure(is_permanent=is_first), self._error(call, malformed, ambiguous=True)
         self._responded.add(call.plane)
-        answer = errors.answer_of(response)
+        answer = errors.with_time_to_return(errors.answer_of(response), self.clock.wall_time())
         failure = Failure(answer.status, answer.code, retry_after=answer.retry_after)
         return failure, self._error(call, answer, ambiguous=failure.is_ambiguous)
 
     def _error(self, call: Call, answer: Answer, *, ambiguous: bool) -> ServiceError:
-        if ambiguous and not call.idempotent:
+        is_success = answer.status in range(200, 300)
+        if ambiguous and (call.is_write if is_success else not call.idempotent):
             return errors.lost_reply_error(call.method, call.path, errors.describe_answer(answer), answer.request_id)
         return errors.error_for(answer, self._provider)
 
@@ -225,9 +245,17 @@ class ConnectionTrace:
 
     def __init__(self) -> None:
         self._events: set[str] = set()
+        self._to_close: Any = None
 
     def __call__(self, event: str, _info: Any) -> None:
         self._events.add(event)
+        if event == "http11.response_closed.started" and self._to_close:
+            self._to_close.close()  # before the pool can give it to another request
+
+    def close_with_response(self, response: httpx.Response) -> None:
+        """Keeps the connection out of the pool: servers (uvicorn) reset it after an error without announcing it, and a
+        write sent on it would count as lost."""
+        self._to_close = response.extensions.get("network_stream")
 
     def failure(self, cause: Exception) -> Failure:
         """What the retry table needs to know."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from vssync.errors import ServiceError
+from vssync.limits import MAX_LIVE_ID_LENGTH
 from vssync.model import state
 from vssync.model.marks import KEY, MARK, Mark, parse_mark
 
@@ -70,13 +71,15 @@ class MalformedResponse(Exception):
 
 def parse_store(body: Body) -> state.LiveStore:
     """A vector store."""
-    expires = _mapping(_mapping(body).get("expires_after"))
+    store_id = parse_id(body)
+    expires = _mapping(body.get("expires_after"))
     return state.LiveStore(
-        id=_id(body),
+        id=store_id,
         name=_text(body.get("name")),
         status=_state(state.StoreStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
         metadata={str(k): _text(v) for k, v in _mapping(body.get("metadata")).items()},
+        last_active_at=_int(body.get("last_active_at")),
         expires_after_days=_int(expires.get("days")) if expires else None,
         description=_text(body.get("description")),
         counts=_counts(body.get("file_counts")),
@@ -85,11 +88,12 @@ def parse_store(body: Body) -> state.LiveStore:
 
 def parse_store_file(body: Body) -> state.LiveFile:
     """A File attached to a store."""
+    file_id = parse_id(body)
     attributes = _attributes(body.get("attributes"))
     mark = attributes.pop(MARK, None)
     error = _mapping(body.get("last_error"))
     return state.LiveFile(
-        id=_id(body),
+        id=file_id,
         status=_state(state.FileStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
         attributes=attributes,
@@ -102,7 +106,7 @@ def parse_store_file(body: Body) -> state.LiveFile:
 def parse_batch(body: Body) -> state.LiveBatch:
     """A file batch, without its files."""
     return state.LiveBatch(
-        id=_id(body),
+        id=parse_id(body),
         status=_state(state.FileStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
         counts=_counts(body.get("file_counts")),
@@ -111,8 +115,13 @@ def parse_batch(body: Body) -> state.LiveBatch:
 
 def parse_upload(body: Body) -> state.Upload:
     """An uploaded File."""
-    size, created_at = _int(body.get("bytes")), _int(body.get("created_at"))
-    return state.Upload(_id(body), _text(body.get("filename")), size, created_at, _text(body.get("purpose")))
+    return state.Upload(
+        id=parse_id(body),
+        filename=_text(body.get("filename")),
+        size=_int(body.get("bytes")),
+        created_at=_int(body.get("created_at")),
+        purpose=_text(body.get("purpose")),
+    )
 
 
 def parse_hit(body: Body) -> state.SearchHit:
@@ -138,11 +147,28 @@ def parse_text(body: Body) -> str:
     return "".join(_text(part.get("text")) for part in parts if isinstance(part, Mapping))
 
 
-def _id(body: Body) -> str:
+def parse_id(body: object) -> str:
+    """An object's id."""
     value = body.get("id") if isinstance(body, Mapping) else None
     if not isinstance(value, str) or not value:
         raise MalformedResponse("an object without an id")
+    if len(value) > MAX_LIVE_ID_LENGTH:
+        raise MalformedResponse(f"an id of {len(value):,} characters")
     return value
+
+
+def parse_success(body: Any, parse: Callable[[Any], Any]) -> Any:
+    """What a good answer holds. Some services and gateways send errors as one: MalformedResponse."""
+    if isinstance(body, Mapping) and body.get("error"):
+        raise MalformedResponse("an error")
+    return parse(body)
+
+
+def parse_done(body: object) -> bool:
+    """Whether a deletion or cancellation was done; services say so in many ways, and OpenAI's with `deleted`."""
+    if not isinstance(body, Mapping):
+        raise MalformedResponse("something other than an object")
+    return body.get("deleted") is not False
 
 
 def _state(kind: type[State], value: object) -> State:

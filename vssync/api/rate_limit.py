@@ -23,6 +23,10 @@ class Clock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def wall_time(self) -> float:
+        """Seconds since the epoch, by this machine's clock."""
+        return time.time()
+
     def sleep(self, seconds: float) -> None:
         """Waits; ends at once, with Interrupted, once `interrupt` was called."""
         if self._stop.wait(seconds):

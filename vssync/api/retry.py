@@ -18,7 +18,7 @@ from dataclasses import dataclass
 # An address that never answered in this run is probably a wrong one, so it gets fewer attempts.
 MAX_ATTEMPTS, FIRST_CONTACT_ATTEMPTS = 8, 3
 BUDGET = 600.0  # seconds, waiting included
-SHORTEST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds, doubling; a service's own `Retry-After` takes precedence
+SHORTEST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds, doubling; a longer `Retry-After` takes precedence
 _SPENT = ("insufficient_quota", "billing_hard_limit_reached")  # OpenAI: 429, and waiting does not help
 
 
@@ -67,5 +67,5 @@ def wait_before_retry(
     if failure.stale and attempt == 1:
         return 0.0
     backoff: float = min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** (attempt - 1))
-    wait = failure.retry_after if failure.retry_after is not None else backoff * (0.5 + jitter / 2)
+    wait = max(backoff * (0.5 + jitter / 2), failure.retry_after or 0.0)  # some say 0, and mean nothing by it
     return wait if elapsed + wait <= BUDGET else None

@@ -1,6 +1,6 @@
-"""Attaches uploaded files: one batch where the service has batches, and what else works where it has none.
+"""Attaches uploaded files: in one batch where the service can do that, otherwise with the requests that it has.
 
-A service may refuse a whole batch for one file, refuse or ignore the form that gives each file its own attributes, or
+A service may refuse a whole batch for one file, refuse or ignore batches whose files have attributes of their own, or
 have no batches at all. And a reply may be lost: then the files are looked for, never attached again blindly.
 """
 
@@ -18,57 +18,65 @@ from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.model.state import Capabilities
 
-_RETRIES = 3  # to attach what a lost reply left missing
-_REJECTED = (400, 404, 413, 415, 422)
+_MAX_RETRIES = 3  # to attach what a lost reply left missing
+_REJECTED = (400, 404, 413, 415, 422)  # statuses by which a service refuses files; others are not about the files
 
 
-def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _RETRIES) -> list[InFlightBatch]:
-    """Attaches files and returns the batches they are in; records the result of what could not be attached."""
+def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MAX_RETRIES) -> list[InFlightBatch]:
+    """Attaches files and returns the batches they are in; records the result of what could not be attached.
+
+    `retries` is how often files that a lost reply left missing may still be attached again.
+    """
     if completed := tuple(file for file in files if file.completed):
         remaining = [file for file in files if not file.completed]
         return [_record_accepted(store, InFlightBatch(completed)), *attach(store, remaining, retries)]
     if not files:
         return []
-    capabilities = store.run.capabilities  # as known now: other stores may learn more meanwhile
+    capabilities = store.run.capabilities  # kept, since other stores may learn more before this request is refused
     if len(files) > 1 and capabilities.one_by_one:
         # A request each, since one response says nothing of the others. They are polled together, by one listing.
-        batches = store.run.pool.map(lambda file: attach(store, [file], retries), files)
-        attached = tuple(file for parts in batches for part in parts for file in part.files)
+        batches_of_each = store.run.pool.map(lambda file: attach(store, [file], retries), files)
+        attached = tuple(file for batches in batches_of_each for batch in batches for file in batch.files)
         return [InFlightBatch(attached, sent=store.client.clock.monotonic())] if attached else []
     try:
-        batch = _send(store, files, capabilities)
+        batch = _send_attach(store, files, capabilities)
     except LostReply as error:
-        return _find_attached(store, files, error, retries)
+        return _attach_missing(store, files, error, retries)
     except ServiceError as error:
         return _handle_refusal(store, files, error, retries, capabilities)
-    except VssyncError as error:  # the journal cannot be written, so this request was not sent; an earlier one may be
+    except VssyncError as error:  # the journal cannot be written, so this request was not sent; others may have been
         return _leave_unattached(store, files, error)
     return [_record_accepted(store, batch)]
 
 
 def _record_accepted(store: StoreContext, batch: InFlightBatch) -> InFlightBatch:
+    """Records that the service accepted files, and returns their batch as sent now."""
     store.run.ledger.record_attached(file.file_id for file in batch.files)
     for file in batch.files:
         store.run.service.record_type_result(file.put.file.extension, accepted=True)
     return replace(batch, sent=store.client.clock.monotonic())
 
 
-def _send(store: StoreContext, files: Sequence[PendingFile], capabilities: Capabilities) -> InFlightBatch:
-    """Sends one request for all files, in the best way there is; only one file where each needs its own."""
+def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities: Capabilities) -> InFlightBatch:
+    """Sends what attaches the files: one batch, a batch for each chunking, or a request for a single file.
+
+    `capabilities` decide which; `files` is one file where each needs a request of its own.
+    """
     if capabilities.batches and capabilities.batch_files:
         batch_id = store.writes.create_batch(store.id, [file.entry for file in files]).batch.id
         store.run.watcher.on_batch_sent(store.key)
-        # Some services answer with the store's id: then nothing is known of the batch, and its files are read.
+        # Some services answer with the store's id: then the batch cannot be read, only its files.
         return InFlightBatch(tuple(files), "" if batch_id == store.id else batch_id)
     if capabilities.batches and capabilities.attribute_updates:
-        # Batches whose files share one chunking and a provisional mark; each file's own attributes come after it.
-        def chunking(file: PendingFile) -> tuple[int, int]:
+        # The files of such a batch share one chunking and a provisional mark; each one's own attributes are written
+        # when it is completed.
+        def chunking_of(file: PendingFile) -> tuple[int, int]:
             return file.put.chunking.size, file.put.chunking.overlap
 
-        for _, group in groupby(sorted(files, key=chunking), chunking):
-            alike = list(group)
-            file_ids = [file.file_id for file in alike]
-            store.writes.create_uniform_batch(store.id, file_ids, alike[0].put.chunking, alike[0].mark.as_provisional())
+        for _, group in groupby(sorted(files, key=chunking_of), chunking_of):
+            same_chunking = list(group)
+            first, file_ids = same_chunking[0], [file.file_id for file in same_chunking]
+            store.writes.create_uniform_batch(store.id, file_ids, first.put.chunking, first.mark.as_provisional())
             store.run.watcher.on_batch_sent(store.key)
         return InFlightBatch(tuple(files))
     (file,) = files
@@ -79,18 +87,21 @@ def _send(store: StoreContext, files: Sequence[PendingFile], capabilities: Capab
 def _handle_refusal(
     store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int, tried: Capabilities
 ) -> list[InFlightBatch]:
-    """Attaches files in another form or in halves, or settles the one that is refused."""
+    """Attaches files in another form or in halves, or settles the one that is refused.
+
+    `tried` are the capabilities that the refused request relied on.
+    """
     missing = missing_from_create_error(error, [file.file_id for file in files])
     try:
         if missing is MissingCapability.BATCHES and not store.client.is_ready(store.id):
-            return _leave_unattached(store, files, error)  # the store is gone: that says nothing of these files
-        if _record_missing(store, missing, tried):
+            return _leave_unattached(store, files, error)  # the store is gone, which says nothing of these files
+        if _record_missing_capability(store, missing, tried):
             return attach(store, files, retries)
         if _is_already_attached(store, files, error):
-            return _find_attached(store, files, error, retries)
-    except ServiceError as later:
-        return _leave_unattached(store, files, later)
-    if error.answer.status not in _REJECTED:  # it says nothing of these files: the next run takes their uploads
+            return _attach_missing(store, files, error, retries)
+    except ServiceError as lookup_error:
+        return _leave_unattached(store, files, lookup_error)
+    if error.answer.status not in _REJECTED:
         return _leave_unattached(store, files, error)
     if len(files) > 1 and missing is not MissingCapability.ATTRIBUTES:
         remaining = _without_refused_types(store, files)
@@ -101,12 +112,12 @@ def _handle_refusal(
     for file in files:
         if error.answer.code == "unsupported_file":
             store.run.service.record_type_result(file.put.file.extension, accepted=False)
-        _discard(store, file, result_of_error(error))
+        _settle_refused(store, file, result_of_error(error))
     return []
 
 
-def _record_missing(store: StoreContext, missing: MissingCapability | None, tried: Capabilities) -> bool:
-    """Records a capability that was tried and that the service lacks; whether there is another way to try."""
+def _record_missing_capability(store: StoreContext, missing: MissingCapability | None, tried: Capabilities) -> bool:
+    """Records what the service turned out to lack, if the request relied on it; True where files can do without."""
     was_tried = {
         MissingCapability.BATCHES: tried.batches,
         MissingCapability.BATCH_FILES: tried.batches and tried.batch_files,
@@ -119,7 +130,10 @@ def _record_missing(store: StoreContext, missing: MissingCapability | None, trie
 
 
 def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], error: ServiceError) -> bool:
-    """Whether the refusal means that the store holds such a file already, however the service puts it."""
+    """Whether one of the files was refused because the store holds it already.
+
+    Some services have an error code for that. With another code, the store is asked, where it is about a single file.
+    """
     code = error.answer.code
     if len(files) > 1 or code in ("file_already_attached", "unsupported_file"):
         return code == "file_already_attached"
@@ -127,26 +141,26 @@ def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], erro
 
 
 def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
-    """Of files refused together, those whose type is not known to be refused; settles the others."""
+    """Of files refused together, those whose type is not known to be refused. Settles the others."""
     remaining = []
     for file in files:
         if store.run.service.is_refused_type(file.put.file.extension):
-            _discard(store, file, refused_type_result(file.put))
+            _settle_refused(store, file, refused_type_result(file.put))
         else:
             remaining.append(file)
     return remaining
 
 
-def _find_attached(
+def _attach_missing(
     store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int
 ) -> list[InFlightBatch]:
-    """After a lost reply, or where a file is attached already: what is attached goes on, the others are attached again.
+    """After a lost reply, or where a file is attached already: looks which are, and attaches the others.
 
-    A lost reply may have attached all, so that they get the time of grace to appear.
+    The request whose reply was lost may have attached all, so they get the run's `grace` to appear.
     """
     wanted = {file.file_id for file in files}
     capabilities = store.run.capabilities
-    one_request = len(files) == 1 or (capabilities.batches and capabilities.batch_files)  # then one file tells of all
+    is_one_request = len(files) == 1 or (capabilities.batches and capabilities.batch_files)  # all are attached, or none
 
     def list_attached() -> set[str]:
         return wanted.intersection(live.id for live in store.client.list_files(store.id))
@@ -154,7 +168,7 @@ def _find_attached(
     def are_seen() -> bool:
         if not isinstance(error, LostReply):
             return bool(list_attached())
-        return store.client.is_attached(store.id, files[0].file_id) if one_request else list_attached() == wanted
+        return store.client.is_attached(store.id, files[0].file_id) if is_one_request else list_attached() == wanted
 
     try:
         poll_until(store.run, are_seen, timeout=store.run.settings.grace)
@@ -172,19 +186,22 @@ def _find_attached(
 
 
 def _leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: VssyncError) -> list[InFlightBatch]:
-    """Settles files whose uploads stay and are reported: they may be attached, and the next run can use them."""
+    """Settles files by an error that is not about them. Their uploads stay: the next run can use them."""
     for file in files:
         store.settle(file.put.key, result_of_error(error))
     return []
 
 
-def _discard(store: StoreContext, file: PendingFile, result: Result) -> None:
-    """Settles a file. Its fresh upload is deleted at once, or at the end where another store of this run took it."""
+def _settle_refused(store: StoreContext, file: PendingFile, result: Result) -> None:
+    """Settles a file. Its upload is deleted: at once where no other store can hold it, else at the end if none does.
+
+    A File that existed before stays, unless it is an upload of ours that was detached to be attached again.
+    """
     store.settle(file.put.key, result)
-    if file.put.existing_id:
-        return
     ledger = store.run.ledger
-    if ledger.withdraw(file.file_id, file.put.file):
+    if file.put.existing_id and not ledger.is_loose(file.file_id):
+        return
+    if not file.put.existing_id and ledger.withdraw(file.file_id, file.put.file):
         with suppress(VssyncError):  # it is tried again at the end
             store.writes.delete_upload(file.file_id)
             ledger.record_closed(file.file_id)

@@ -1,4 +1,4 @@
-"""What every part of a run shares: its settings, the client, threads, results, and what it learns of the service."""
+"""What every part of a run shares: settings, client, threads, results, and what it learns about the service."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
 
 @dataclass(frozen=True, slots=True)
 class StoreWorkload:
-    """What a run has to do in a store: bytes of files to upload, batches to create, changes in all."""
+    """What a run has to do in a store."""
 
     store_key: str
-    size: int
-    batches: int
-    changes: int
+    size: int  # bytes of all files to upload
+    batches: int  # to create
+    changes: int  # to make in all
 
 
 class Watcher:
-    """Told of progress; override what you want. Thread-safe and quick."""
+    """Is told of progress; override the methods you need. They are called from several threads, and must be quick."""
 
     __slots__ = ()
 
     def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
-        """What there is to do; `throttled_for` gives the seconds the service wants to be left alone from now on."""
+        """What there is to do; `throttled_for` gives the seconds for which the service asks to pause from now on."""
 
     def on_upload_ready(self, store_key: str, size: int) -> None:
         """One more file of `size` bytes has its upload: made now, or left by an earlier run."""
@@ -50,40 +50,40 @@ class Watcher:
         """The service accepted one more batch."""
 
     def on_settled(self, store_key: str, count: int) -> None:
-        """`count` more changes came to an end, good or bad."""
+        """`count` more changes ended, whatever their results."""
 
     def on_cleanup(self, uploads: int) -> None:
-        """All changes came to an end; so many uploads that are no longer needed are about to be deleted."""
+        """All changes ended; so many uploads that are no longer needed are about to be deleted."""
 
     def on_upload_deleted(self) -> None:
         """One more of those uploads was deleted, or could not be."""
 
     def on_message(self, text: str) -> None:
-        """Something worth a line."""
+        """Something to tell the user, in one line."""
 
     def on_ending(self) -> None:
         """The run is ending and must not be interrupted any more."""
 
     def may_stop_waiting(self) -> bool:
-        """Asked again and again while requests are in flight at the end of an interrupted run."""
+        """Whether to end an interrupted run at once; asked repeatedly while its last requests are in flight."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What one apply is told. Durations are seconds."""
+    """The settings of one apply. Durations are seconds."""
 
     root: Path = Path()
     capabilities: Capabilities = field(default_factory=Capabilities)
     declared_stores: frozenset[str] = frozenset()  # ids and names of the manifest's stores, some of which carry no mark
     fail_fast: bool = False
-    first_pause: float = 0.5  # between two polls, unless the service gives a hint; it doubles up to the longest
+    first_pause: float = 0.5  # between two polls, unless the service asks for another; it doubles up to the longest
     longest_pause: float = 10.0
-    deadline: float = 600.0  # without progress until a file or batch is given up for this run
-    grace: float = 120.0  # a new object may stay invisible
+    deadline: float = 600.0  # without progress, after which this run no longer waits for a file or batch
+    grace: float = 120.0  # for which a new object may stay invisible
 
 
-# A change of several requests is as bad as its worst one.
+# Of several results of one change, the worst counts.
 _WORST_FIRST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
 
 
@@ -94,15 +94,15 @@ class Result:
     status: Status
     detail: str = ""
     request_id: str = ""
-    attempts: int = 1  # of the request that ended it
+    attempts: int = 1  # how often the request that ended it was sent
 
 
 DONE = Result(Status.DONE)
-_CUT_SHORT = Result(Status.UNKNOWN, "started, and the end was not seen; plan again")
+_INTERRUPTED = Result(Status.UNKNOWN, "started, and the end was not seen; plan again")
 
 
 def result_of_error(error: VssyncError) -> Result:
-    """What an error means for a change: it failed, or nobody knows when the reply was lost."""
+    """The result of a change that ended with an error: failed, or unknown where the reply was lost."""
     status = Status.UNKNOWN if isinstance(error, LostReply) else Status.FAILED
     answer = getattr(error, "answer", None)
     return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
@@ -119,16 +119,19 @@ def result_of_uncompleted(file: LiveFile) -> Result:
 
 @dataclass(slots=True)
 class _ChangeRecord:
-    """A change: when it began, in monotonic seconds, how often it was tried, how it ended so far."""
+    """A change under way. Times are monotonic seconds."""
 
     started: float
-    attempts: int
-    result: Result | None = None
+    attempts: int = 0  # stays 0 for a change that got its result without being tried
+    result: Result | None = None  # the worst so far
     ended: float | None = None
 
 
 class Results:
-    """Thread-safe. A change is found by its store's key and its own: a file's key, a batch's id, "" for the store."""
+    """The results of a run's changes, by store key and own key: a file's key, a batch's id, "" for the store itself.
+
+    Thread-safe.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -137,7 +140,7 @@ class Results:
         self.any_failed = False  # so far
 
     def record_start(self, store_key: str, key: str) -> None:
-        """Requests for a change may be under way; only the first of several calls counts."""
+        """The first request for a change is about to be sent; only the first of several calls counts."""
         with self._lock:
             self._records.setdefault((store_key, key), _ChangeRecord(self._now(), attempts=1))
 
@@ -149,22 +152,26 @@ class Results:
     def record_result(self, store_key: str, key: str, result: Result) -> None:
         """A change ended; the worst of several results stays."""
         with self._lock:
-            record = self._records.setdefault((store_key, key), _ChangeRecord(self._now(), attempts=0))
+            record = self._records.setdefault((store_key, key), _ChangeRecord(self._now()))
             record.ended = self._now()
-            if record.attempts:
+            was_tried = record.attempts > 0
+            if was_tried:
                 record.attempts = max(record.attempts, result.attempts)
-            record.result = min(record.result or result, result, key=lambda either: _WORST_FIRST.index(either.status))
+            if record.result is None or _WORST_FIRST.index(result.status) < _WORST_FIRST.index(record.result.status):
+                record.result = result
             self.any_failed |= record.result.status is Status.FAILED
 
     def all_done(self, store_key: str, put_keys: Collection[str]) -> bool:
-        """Whether everything tried so far in a store was done, and the files with these keys were tried."""
+        """Whether no result in a store is other than done, and the files with these keys were tried."""
         with self._lock:
-            of_store = {key: record.result for (of, key), record in self._records.items() if of == store_key}
-        is_done = all(result.status is Status.DONE for result in of_store.values() if result)
-        return is_done and of_store.keys() >= set(put_keys)
+            results = {
+                key: record.result for (record_store, key), record in self._records.items() if record_store == store_key
+            }
+        is_done = all(result.status is Status.DONE for result in results.values() if result)
+        return is_done and results.keys() >= set(put_keys)
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
-        """One outcome for every change of the plan; what has no result was not tried."""
+        """One outcome for every change of the plan; a change without a record was not tried."""
         outcomes = []
         for store in plan.stores:
             outcomes += [self._outcome(store.key, "", store.change)] if store.change else []
@@ -179,7 +186,7 @@ class Results:
         record = self._records.get((store_key, key))
         if record is None:
             return Outcome(store_key, key, action, Status.SKIPPED, "not tried")
-        result = record.result or _CUT_SHORT
+        result = record.result or _INTERRUPTED
         seconds = (self._now() if record.ended is None else record.ended) - record.started
         return Outcome(
             store_key, key, action, result.status, result.detail, result.request_id, record.attempts, seconds
@@ -187,22 +194,22 @@ class Results:
 
 
 class ServiceRecord:
-    """What a run learns of the service: capabilities it lacks, file types it refuses. Thread-safe."""
+    """What a run learns about the service: capabilities it lacks, file types it refuses. Thread-safe."""
 
     def __init__(self, capabilities: Capabilities) -> None:
-        self.capabilities = capabilities  # as stated, without those that the service turned out to lack
+        self.capabilities = capabilities  # as the manifest states, less what turned out to be missing
         self._lock = threading.Lock()
         self._accepted: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._notices: set[str] = set()
 
     def record_missing(self, capability: MissingCapability) -> None:
-        """The service lacks it: from now on the run does without."""
+        """The service lacks a capability: from now on the run does without."""
         with self._lock:
             self.capabilities = replace(self.capabilities, **{capability.value: False})
 
     def record_type_result(self, extension: str, *, accepted: bool) -> None:
-        """Counts whether the service accepted a file of this type."""
+        """The service accepted or refused a file of this type."""
         with self._lock:
             (self._accepted if accepted else self._refused)[extension] += 1
 
@@ -215,7 +222,7 @@ class ServiceRecord:
             return self._refused[extension] >= _MAX_REFUSALS and not self._accepted[extension]
 
     def add_notice(self, text: str) -> bool:
-        """Whether this notice is new."""
+        """Remembers a notice; True the first time."""
         with self._lock:
             is_new = text not in self._notices
             self._notices.add(text)
@@ -244,28 +251,28 @@ class ApplyRun:
 
     @property
     def capabilities(self) -> Capabilities:
-        """As known now: any store of the run may learn that one is missing."""
+        """As far as known by now: the work on any store may show that one is missing."""
         return self.service.capabilities
 
     @property
     def stopping(self) -> bool:
-        """Something failed, and the run was told to end then."""
+        """Whether to begin nothing more: something failed, and the run is to end then."""
         return self.settings.fail_fast and self.results.any_failed
 
     def say_once(self, text: str) -> None:
-        """Tells the watcher what would be true of many files."""
+        """Tells the watcher, unless it was told the same before: what holds for one file may hold for many."""
         if self.service.add_notice(text):
             self.watcher.on_message(text)
 
 
 @dataclass(slots=True)
 class StoreContext:
-    """A run at work on one store: its key in the manifest, its live id, the attributes that others own."""
+    """A run at work on one store."""
 
     run: ApplyRun
-    key: str
-    id: str
-    ignored_attributes: tuple[str, ...] = ()
+    key: str  # in the manifest
+    id: str  # at the service
+    ignored_attributes: tuple[str, ...] = ()  # those that others own
     last_progress: float = 0.0  # monotonic second at which files of the store last came to an end
 
     @property
@@ -277,26 +284,26 @@ class StoreContext:
         return self.run.writes
 
     def settle(self, key: str, result: Result) -> None:
-        """Records how a change ended, and counts it as ended for who watches."""
+        """Records how a change ended, and tells the watcher."""
         self.run.results.record_result(self.key, key, result)
         self.run.watcher.on_settled(self.key, 1)
 
-    def for_each(self, steps: Iterable[KeyedStep], take: Callable[[StoreContext, KeyedStep], Result]) -> None:
-        """Takes the steps in parallel and records the result of each. Once the run is to end, no step is begun."""
+    def for_each(self, steps: Iterable[KeyedStep], carry_out: Callable[[StoreContext, KeyedStep], Result]) -> None:
+        """Carries out steps in parallel and records the result of each; begins none once the run is stopping."""
 
-        def settle_one(step: KeyedStep) -> None:
+        def carry_out_and_settle(step: KeyedStep) -> None:
             if self.run.stopping:
                 return
             self.run.results.record_start(self.key, step.key)
             try:
-                self.settle(step.key, take(self, step))
+                self.settle(step.key, carry_out(self, step))
             except VssyncError as error:
                 self.settle(step.key, result_of_error(error))
 
-        self.run.pool.map(settle_one, steps)
+        self.run.pool.map(carry_out_and_settle, steps)
 
     def detach_copy(self, drop: Drop) -> None:
-        """Takes one copy out of the store; its upload is deleted later when it is ours."""
+        """Detaches one copy; an upload of ours is deleted at the end of the run."""
         self.writes.detach(self.id, drop.file_id, is_our_upload=drop.is_our_upload)
         if drop.is_our_upload:
             self.run.ledger.schedule_delete(drop.file_id, f"replaced or removed copy of {drop.key}", self.id)

@@ -1,6 +1,6 @@
-"""Carries out a plan's steps. It makes requests and decides nothing: what to do is in the steps.
+"""Carries out a plan: makes the requests and decides nothing, since what to do is in the steps.
 
-Stores are applied in parallel; within a store the order of `steps` is kept. Every change ends with an outcome.
+Stores are applied in parallel, the steps within each in the order of `StoreSteps`. Every change gets an outcome.
 """
 
 from __future__ import annotations
@@ -8,30 +8,30 @@ from __future__ import annotations
 from collections import Counter, deque
 
 from vssync.api.rate_limit import Interrupted
-from vssync.applier import update
+from vssync.applier import existing
 from vssync.applier.attach import attach
 from vssync.applier.await_ingestion import wait_and_settle
 from vssync.applier.context import DONE, ApplyRun, StoreContext, StoreWorkload, result_of_error
 from vssync.applier.delete import delete_unused_uploads, stores_by_file_id
 from vssync.applier.ledger import upload_identity
 from vssync.applier.steps import StoreSteps, plan_steps
-from vssync.applier.stores import UnfinishedBatchRecord, delete_store, set_up_store
-from vssync.applier.upload import InFlightBatch, upload_pending
+from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store
+from vssync.applier.upload import InFlightBatch, prepare_file
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Plan
 from vssync.model.report import Report
 
-_STORES = 4  # at once
-# Seconds that requests in flight get when a run is interrupted, and polls in that time.
-_INTERRUPT_GRACE, _INTERRUPT_POLLS = 2.0, 40
+_MAX_STORES = 4  # at once
+_INTERRUPT_GRACE = 2.0  # seconds that requests in flight get to end when a run is interrupted
+_INTERRUPT_POLLS = 40  # in that time
 
 
 def apply_steps(run: ApplyRun, plan: Plan) -> Report:
-    """Carries a plan out, and reports what became of every change.
+    """Carries out a plan, and reports what became of every change.
 
-    Raises ServiceError, before anything is written, when it cannot be looked up what an earlier run left; later errors
-    of the service are in the report.
+    Raises ServiceError where the stores cannot be listed to see what an earlier run left; nothing is written then.
+    Later errors of the service are in the report.
     """
     started = run.client.clock.monotonic()
     stores = plan_steps(plan)
@@ -39,11 +39,11 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     store_ids: dict[str, str] = {}
     interrupted = False
     try:
-        # On an error, such as a signal, requests in flight end, none begins, and slow answers are not waited for.
+        # After an error, such as a signal, no request begins any more, and pauses between requests end.
         run.pool.run_side_by_side(
             lambda store_steps: _apply_store(run, store_steps, store_ids),
             stores,
-            limit=_STORES,
+            limit=_MAX_STORES,
             on_error=run.client.clock.interrupt,
         )
         delete_unused_uploads(run, plan.owner)
@@ -62,13 +62,15 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
         interrupted=interrupted,
         throttled=run.client.sender.limits.throttled_seconds,
     )
-    # The journal keeps what the next run needs; every line of it (None) where there is something left to do.
-    run.writes.journal.end({orphan.file_id for orphan in report.orphans} if report.converged else None)
+    if report.converged:
+        run.writes.journal.end(keep_only={orphan.file_id for orphan in report.orphans})
+    else:  # the next run may need any upload
+        run.writes.journal.end()
     return report
 
 
 def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
-    """Opens the ledger, with what earlier runs left unattached and what this one wants twice; announces the work."""
+    """Opens the ledger with what earlier runs left and what this one wants more than once; announces the work."""
     journal = run.writes.journal
     spares = journal.past.unattached
     if spares:
@@ -78,7 +80,7 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
     puts = [put for store_steps in stores for put in store_steps.puts]
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(owner, spares, [identity for identity, times in wanted.items() if times > 1])
-    journal.begin()
+    journal.mark_as_apply()
     workloads = [
         StoreWorkload(
             store_steps.key,
@@ -92,7 +94,7 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
 
 
 def _wait_for_requests_in_flight(run: ApplyRun) -> None:
-    """Gives what is in flight a moment to end, unless a second signal comes; an upload that did not end may exist."""
+    """Gives requests in flight a moment to end, unless a second signal comes; records uploads that did not end."""
     run.client.clock.interrupt()
     run.watcher.on_ending()
     journal = run.writes.journal
@@ -108,7 +110,7 @@ def _wait_for_requests_in_flight(run: ApplyRun) -> None:
 
 
 def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, str]) -> None:
-    """One store, from set-up to tear-down; when it cannot be set up, its files are not tried."""
+    """Carries out all steps of one store and enters its id in `store_ids`; where set-up fails, no file is tried."""
     if run.stopping:
         return
     if store_steps.setup or store_steps.teardown:
@@ -122,34 +124,34 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
         run.results.record_result(store_steps.key, "", DONE)
     store_ids[store_steps.key] = store_id
     store = StoreContext(run, store_steps.key, store_id, store_steps.ignored_attributes)
-    store.for_each(store_steps.cancels, update.cancel_batch)
+    store.for_each(store_steps.cancels, existing.cancel_batch)
     _run_waves(store, store_steps)
-    store.for_each(store_steps.updates, update.update_attributes)
-    store.for_each(store_steps.batch_waits, update.await_batch)
+    store.for_each(store_steps.updates, existing.update_attributes)
+    store.for_each(store_steps.batch_waits, existing.await_batch)
     if store_steps.copy_waits and not run.stopping:
-        update.wait_for_copies(store, store_steps.copy_waits)
-    store.for_each(store_steps.removes, update.remove_copy)
+        existing.wait_for_copies(store, store_steps.copy_waits)
+    store.for_each(store_steps.removes, existing.remove_copy)
     if store_steps.teardown:
         run.results.record_result(store_steps.key, "", delete_store(run, store_steps))
 
 
 def _run_waves(store: StoreContext, store_steps: StoreSteps) -> None:
-    """All waves of a store, at most `in_flight` batches at once."""
+    """Uploads and attaches the waves of a store in order, with at most `in_flight` batches at once."""
     in_flight: deque[InFlightBatch] = deque()
-    unfinished = UnfinishedBatchRecord(store, is_external=store_steps.settings is None or store_steps.settings.external)
+    note = UnfinishedBatchNote(store, is_external=store_steps.settings is None or store_steps.settings.external)
 
     def settle_oldest() -> None:
         in_flight.extend(wait_and_settle(store, in_flight.popleft()))
-        unfinished.update(in_flight)
+        note.update(in_flight)
 
     for wave in store_steps.waves:
         if store.run.stopping or not store.run.capabilities.attributes:  # without them, marks get lost
             break
         while len(in_flight) >= store_steps.in_flight:
             settle_oldest()
-        uploaded = store.run.pool.map(lambda put: upload_pending(store, put), wave)
-        in_flight.extend(attach(store, [pending for pending in uploaded if pending]))
-        unfinished.update(in_flight)
+        prepared = store.run.pool.map(lambda put: prepare_file(store, put), wave)
+        in_flight.extend(attach(store, [pending for pending in prepared if pending]))
+        note.update(in_flight)
     while in_flight:
         settle_oldest()
-    unfinished.clear()
+    note.clear()

@@ -1,4 +1,4 @@
-"""The steps a plan comes to, and the order in which those of a store are taken.
+"""Turns a plan into the steps that carry it out, in the order in which those of a store are taken.
 
 Nothing is decided here: the plan did that, and knows why.
 """
@@ -18,35 +18,27 @@ from vssync.planner.batches import partition
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A copy to detach. `kept_id` must be read as completed first, where there is one.
-
-    The File is deleted at the end of the run only when its mark says that it is our upload.
-    """
+    """A copy to detach. Its File is deleted at the end of the run if it is an upload of ours."""
 
     key: str
     file_id: str
-    is_our_upload: bool
-    kept_id: str = ""
+    is_our_upload: bool  # as its mark says; False as well for a File that is attached again
+    kept_id: str = ""  # the copy that stays in its place, which must be read as completed first
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A file to bring into a store: upload (or take `existing_id`), attach, wait until completed.
-
-    Old copies are dropped before it is attached, or after it was read as completed. `attributes` is the whole map to
-    send beside the mark. `unfinished`: the File was attached and not completed when planned; if it is completed by now,
-    it is left as it is.
-    """
+    """A file to bring into a store: upload it, unless its File exists, attach it, wait until it is completed."""
 
     key: str
     file: DesiredFile
-    attributes: Attributes
+    attributes: Attributes  # the whole map to send beside the mark
     mark: Mark
     chunking: Chunking
-    existing_id: str = ""
-    before_attach: tuple[Drop, ...] = ()
-    afterwards: tuple[Drop, ...] = ()
-    unfinished: bool = False
+    existing_id: str = ""  # of a File to attach instead of an upload
+    before_attach: tuple[Drop, ...] = ()  # old copies that must go first
+    afterwards: tuple[Drop, ...] = ()  # old copies that go once the new one was read as completed
+    unfinished: bool = False  # the existing File was being ingested when planned; if it is completed by now, it stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +53,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """An up-to-date copy that is still being ingested; `drops` are detached when it is completed."""
+    """An up-to-date copy that is still being ingested; `drops` are detached once it is completed."""
 
     key: str
     file_id: str
@@ -77,27 +69,21 @@ class BatchStep:
 
 @dataclass(frozen=True, slots=True)
 class StoreSteps:
-    """All steps of one store; from `setup` on in the order in which they are taken.
-
-    `store_id` is empty until the store is created. `ignored_attributes` are those that others own: `Put` and `Update`
-    carry them along, marks leave them out. When `setup` replaces the store, `store_id` is the old one.
-    """
+    """All steps of one store; from `setup` on, in the order in which they are taken."""
 
     key: str
-    store_id: str
-    in_flight: int
-    ignored_attributes: tuple[str, ...] = ()
-    settings: StoreSettings | None = None
+    store_id: str  # empty until the store is created; of the old one where `setup` replaces it
+    in_flight: int  # batches at once
+    ignored_attributes: tuple[str, ...] = ()  # those that others own: `Put` and `Update` send them along, marks do not
+    settings: StoreSettings | None = None  # None for a store that left the manifest
     setup: StoreChange | None = None  # the store must exist before anything is put into it
     cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
-    waves: tuple[
-        tuple[Put, ...], ...
-    ] = ()  # the new copies of each batch, in key order; their old ones go afterwards, unless there is a gap
+    waves: tuple[tuple[Put, ...], ...] = ()  # what each batch brings in; old copies go afterwards, but for a gap
     updates: tuple[Update, ...] = ()  # attributes in place; independent of the waves
-    batch_waits: tuple[BatchStep, ...] = ()  # batches under way end before their files are read or removed
-    copy_waits: tuple[Wait, ...] = ()  # right copies still being ingested; their superseded copies go afterwards
+    batch_waits: tuple[BatchStep, ...] = ()  # batches of earlier runs end before their files are read or removed
+    copy_waits: tuple[Wait, ...] = ()  # up-to-date copies still being ingested; their superseded copies go afterwards
     removes: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
-    teardown: StoreChange | None = None  # a store goes when nothing of it is wanted
+    teardown: StoreChange | None = None  # the store itself is deleted, or the old one where it was replaced
 
     @property
     def puts(self) -> tuple[Put, ...]:
@@ -106,7 +92,7 @@ class StoreSteps:
 
     @property
     def step_count(self) -> int:
-        """How many steps there are beside the store's own."""
+        """How many steps there are besides the store's set-up and tear-down."""
         others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.removes)
         return len(self.puts) + sum(map(len, others))
 
@@ -149,7 +135,7 @@ def _ignored_attributes(store_plan: StorePlan) -> tuple[str, ...]:
 
 
 def _plan_file_steps(owner: str, store_plan: StorePlan, change: FileChange) -> Iterator[Step]:
-    """A drop that is not part of a put or wait removes a copy once the copy to keep, if any, was read as completed."""
+    """The steps of one file, in no order: `StoreSteps` sorts them by kind."""
     kept_id = change.keep.id if change.keep else ""
     match change.action:
         case Action.CREATE | Action.REPLACE:
@@ -172,18 +158,19 @@ def _plan_file_steps(owner: str, store_plan: StorePlan, change: FileChange) -> I
 
 
 def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
-    """A File attaches once per store, so its own old copy is detached first; the others too, if there is a gap.
+    """The step that brings a file in, with the copies it replaces.
 
-    A File that is attached again keeps the origin and content of its old mark.
+    A File attaches once per store, so its own old copy is detached first; the others too, if there is a gap. A File
+    that is attached again keeps the origin and content of its old mark.
     """
-    file = _desired(change)
+    file = _require_desired(change)
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
     mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin, tries=change.tries)
-    old = next((copy.mark for copy in change.drop if copy.id == change.reuse), None)
-    if isinstance(old, Mark) and not file.file_id:
-        mark = replace(mark, origin=old.origin, content=old.content)
+    old_mark = next((copy.mark for copy in change.drop if copy.id == change.reuse), None)
+    if isinstance(old_mark, Mark) and not file.file_id:
+        mark = replace(mark, origin=old_mark.origin, content=old_mark.content)
     existing_id = file.file_id or change.reuse
-    first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
+    drop_first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
     return Put(
         key=change.key,
         file=file,
@@ -191,30 +178,36 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
         mark=mark,
         chunking=file.chunking,
         existing_id=existing_id,
-        before_attach=tuple(_drop(owner, change.key, copy, reattached=existing_id) for copy in first),
-        afterwards=tuple(_drop(owner, change.key, copy) for copy in change.drop if copy not in first),
-        unfinished=any(copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in first),
+        before_attach=tuple(_drop(owner, change.key, copy, reattached=existing_id) for copy in drop_first),
+        afterwards=tuple(_drop(owner, change.key, copy) for copy in change.drop if copy not in drop_first),
+        unfinished=any(copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in drop_first),
     )
 
 
 def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
-    """The attributes to write and the mark that goes with them; it keeps content, chunking, origin and tries."""
-    file = _desired(change)
+    """The attributes to write, and a mark that keeps what the old one says of content, chunking, origin and tries."""
+    file = _require_desired(change)
     if change.keep is None:
         raise ValueError(f"{change.key}: an update needs the copy it is about")
     origin = Origin.DECLARED if file.file_id else Origin.ADOPTED
     mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin)
-    old = change.keep.mark
-    if isinstance(old, Mark):
-        mark = replace(mark, content=old.content, chunking=old.chunking, origin=old.origin, tries=old.tries)
+    old_mark = change.keep.mark
+    if isinstance(old_mark, Mark):
+        mark = replace(
+            mark,
+            content=old_mark.content,
+            chunking=old_mark.chunking,
+            origin=old_mark.origin,
+            tries=old_mark.tries,
+        )
     elif not file.file_id:
         mark = replace(mark, content=file.presumed_content)
     return Update(change.key, change.keep.id, _attributes(change), mark)
 
 
 def _attributes(change: FileChange) -> dict[str, Scalar]:
-    """Attributes that others own are sent along unchanged, since a write replaces the whole map."""
-    file = _desired(change)
+    """The whole map to send: a write replaces it, so attributes that others own are sent along unchanged."""
+    file = _require_desired(change)
     return {**with_key(file.attributes, file.key), **change.preserve}
 
 
@@ -228,7 +221,7 @@ def is_our_upload(mark: object, owner: str) -> bool:
     return isinstance(mark, Mark) and mark.owner == owner and mark.origin is Origin.UPLOADED
 
 
-def _desired(change: FileChange) -> DesiredFile:
+def _require_desired(change: FileChange) -> DesiredFile:
     if change.desired is None:
         raise ValueError(f"{change.key}: {change.action} needs a desired file")
     return change.desired

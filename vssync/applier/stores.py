@@ -19,11 +19,12 @@ from vssync.model.plan import Action, StoreChange
 from vssync.model.report import Status
 from vssync.model.state import LiveStore, StoreSettings, StoreStatus
 
-_MAX_ATTEMPTS = 3  # to create a store, when replies are lost and no store is to be seen
+_MAX_ATTEMPTS = 3  # to create a store, where replies are lost and no new store appears
+_NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; only the last comes at once
 
 
 def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> str:
-    """Creates or updates a store, and returns its id once it answers. Raises VssyncError when that cannot be done."""
+    """Creates or updates a store where the steps say so, and returns its id. Raises VssyncError where that fails."""
     change, settings = store_steps.setup, store_steps.settings
     if change is None or settings is None:
         return store_steps.store_id
@@ -35,9 +36,10 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> str:
 
 
 def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:
-    """Deletes a store once all else is done, and its uploads later, also where the plan did not read its files."""
+    """Deletes a store if everything else was done, and schedules the deletion of our uploads in it."""
     if run.stopping or not run.results.all_done(store_steps.key, [put.key for put in store_steps.puts]):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
+    # The steps that removed its files have scheduled that already; no plan reads the files of an expired store.
     uploads = () if store_steps.removes else _uploads_in(run, store_steps.store_id)
     try:
         run.writes.delete_store(store_steps.store_id, uploads)
@@ -49,7 +51,10 @@ def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:
 
 
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
-    """Our own uploads in an expired store, whose files no plan reads; some services no longer list them."""
+    """The ids of our uploads in a store.
+
+    Some services do not list an expired one: then none is returned, and the ledger records that there may be some.
+    """
     try:
         mark = run.client.get_store(store_id).mark
         files = run.client.list_files(store_id)
@@ -68,7 +73,7 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
     body = {name: value for name, value in fields.items() if value}
 
     def find() -> LiveStore | None:
-        """An expired one does not count, since the new one replaces it."""
+        """The store with the mark; an expired one does not count, since the new one replaces it."""
         usable = (live for live in run.client.list_stores() if live.status is not StoreStatus.EXPIRED)
         return next((live for live in usable if live.metadata.get(STORE_OWNER) == change.metadata[STORE_OWNER]), None)
 
@@ -89,7 +94,7 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
 
 
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) -> None:
-    """Raises VssyncError for a store that was written and carries no mark; a response may leave metadata out."""
+    """Raises VssyncError for a store that was written and carries no mark. A response without one is no proof."""
     mark = change.metadata[STORE_OWNER]
     if mark != (live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)):
         raise VssyncError(
@@ -99,17 +104,14 @@ def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) 
 
 
 def _request_body(settings: StoreSettings, change: StoreChange) -> dict[str, Any]:
-    """OpenAI spec: an expiry of null removes it."""
+    """The body that creates or updates a store. OpenAI spec: an expiry of null removes it."""
     days = settings.expires_after_days
     expires = {"anchor": "last_active_at", "days": days} if days else None
     return {"name": settings.name, "metadata": dict(change.metadata), "expires_after": expires}
 
 
-_RECORD_INTERVAL = 5.0  # seconds between two records of a store, but for the last
-
-
-class UnfinishedBatchRecord:
-    """Records the batches under way in the store's metadata, so that a later run finds them.
+class UnfinishedBatchNote:
+    """A note of the batches under way in the store's metadata, so that a later run finds them.
 
     Only where the service lists no batches and its stores can be updated safely; and never in an external store, whose
     metadata is somebody else's.
@@ -117,25 +119,25 @@ class UnfinishedBatchRecord:
 
     def __init__(self, store: StoreContext, *, is_external: bool) -> None:
         self._store = store
-        self._is_possible = not is_external
+        self._is_enabled = not is_external
         self._is_checked = False
         self._written: tuple[str, ...] = ()
         self._next_write = 0.0
 
     def update(self, batches: Iterable[InFlightBatch]) -> None:
-        """These batches are under way."""
+        """Notes that these batches are under way, unless the last note says so or was written just now."""
         batch_ids = tuple(batch.batch_id for batch in batches if batch.batch_id)
         now = self._store.client.clock.monotonic()
-        if not self._is_possible or not batch_ids or batch_ids == self._written or now < self._next_write:
+        if not self._is_enabled or not batch_ids or batch_ids == self._written or now < self._next_write:
             return
-        if not self._is_checked:  # once a store, and only when there is a batch to record
-            self._is_checked, self._is_possible = True, self._is_needed()
-        if self._is_possible:
-            self._next_write = now + _RECORD_INTERVAL
+        if not self._is_checked:  # once for each store, and only where there is a batch to note
+            self._is_checked, self._is_enabled = True, self._is_needed()
+        if self._is_enabled:
+            self._next_write = now + _NOTE_INTERVAL
             self._write(batch_ids)
 
     def _is_needed(self) -> bool:
-        """Whether batches are found no other way, and can be recorded."""
+        """Whether the service has batches, does not list them, and lets a store be updated."""
         capabilities = self._store.run.capabilities
         if capabilities.store_updates and capabilities.batches:
             with suppress(VssyncError):
@@ -143,12 +145,12 @@ class UnfinishedBatchRecord:
         return False
 
     def clear(self) -> None:
-        """None is under way any more."""
+        """Removes the note: no batch is under way any more."""
         if self._written:
             self._write(())
 
     def _write(self, batch_ids: tuple[str, ...]) -> None:
-        """Metadata that others own is sent along unchanged, since a write replaces the whole map."""
+        """Writes the note. The write replaces the whole map, so other metadata is sent along unchanged."""
         store = self._store
         try:
             live = store.client.get_store(store.id).metadata
@@ -157,4 +159,4 @@ class UnfinishedBatchRecord:
             store.writes.update_store(store.id, {"metadata": {**others, **note}})
             self._written = batch_ids
         except VssyncError:
-            self._is_possible, self._written = False, ()
+            self._is_enabled, self._written = False, ()

@@ -1,4 +1,4 @@
-"""A file on its way into a store, and the uploads that get it there."""
+"""Prepares files to be attached: finds or makes the upload of each, and detaches what must go first."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from vssync.api.rate_limit import Interrupted
 from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.steps import Put
 from vssync.applier.wait import poll_until, wait_until_detached
-from vssync.errors import LostReply, NotFound, VssyncError
+from vssync.errors import AccessDenied, LostReply, NotFound, VssyncError
 from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status
 from vssync.model.state import FileStatus, Upload
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
-_LISTED = 10.0  # seconds until a File should be listed; when it is later, it is sent again and `gc` finds the first
+_LISTING_DELAY = 10.0  # seconds until a File should be listed; if it takes longer, `gc` finds the one sent in vain
 _CLOCK_SKEW = 300  # seconds by which the clocks of a service's machines may differ
 
 
 @dataclass(frozen=True, slots=True)
 class PendingFile:
-    """A put with its File; `mark` is the put's, but for its tries."""
+    """A put whose File exists. `mark` is the put's, with one more of its `tries` counted at each retry."""
 
     put: Put
     file_id: str
     mark: Mark
-    completed: bool = False  # it is attached and completed already
+    completed: bool = False  # already, so it need not be attached
 
     @property
     def entry(self) -> AttachmentEntry:
@@ -37,7 +37,7 @@ class PendingFile:
 
 @dataclass(frozen=True, slots=True)
 class InFlightBatch:
-    """Files accepted for ingestion at the monotonic second `sent`; without a batch each is read by itself."""
+    """Files accepted for ingestion at the monotonic second `sent`; without a `batch_id`, they are read one by one."""
 
     files: tuple[PendingFile, ...]
     batch_id: str = ""
@@ -50,10 +50,10 @@ def refused_type_result(put: Put) -> Result:
     return Result(Status.FAILED, f"not tried: {why}")
 
 
-def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
-    """Uploads a put's File, where there is none, and drops what must go before it is attached.
+def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
+    """Uploads a put's File, where there is none, and detaches what must go before it is attached.
 
-    None when that failed, with its result recorded.
+    Records the result and returns None where that failed.
     """
     if store.run.service.is_refused_type(put.file.extension):
         store.settle(put.key, refused_type_result(put))
@@ -64,18 +64,17 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
         if put.unfinished and _is_completed_as_wanted(store, put):
             return PendingFile(put, put.existing_id, put.mark, completed=True)
         if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
-            # It gets an upload of its own, and a mark that says so.
+            # Somebody deleted it: a new upload takes its place, with a mark that says so.
             new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED)
             put = replace(put, existing_id="", mark=new_mark)
         if not put.existing_id:
-            uploaded_id = _obtain_upload(store, put)
+            uploaded_id = _reuse_or_upload(store, put)
         for drop in put.before_attach:
-            if drop.file_id == put.existing_id:  # it is attached again
-                is_our_upload = put.mark.origin is Origin.UPLOADED
-                store.writes.detach(store.id, drop.file_id, is_our_upload=is_our_upload, file=put.file)
+            if drop.file_id == put.existing_id:
+                detach_to_reattach(store, put, drop.file_id)
             else:
                 store.detach_copy(drop)
-            wait_until_detached(store, drop.file_id)  # attaching too early is ignored as "already attached"
+                wait_until_detached(store, drop.file_id)
     except VssyncError as error:
         if uploaded_id:
             store.run.ledger.schedule_delete(uploaded_id, f"upload of {put.key} that was not used")
@@ -84,7 +83,24 @@ def upload_pending(store: StoreContext, put: Put) -> PendingFile | None:
     return PendingFile(put, put.existing_id or uploaded_id, put.mark)
 
 
-def _obtain_upload(store: StoreContext, put: Put) -> str:
+def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
+    """Detaches a put's File, and waits until the store no longer has it.
+
+    Attached too early, it counts as attached already, and nothing is done. An upload of ours is loose from here on, so
+    that a report names it if it is not attached again.
+    """
+    is_our_upload = put.mark.origin is Origin.UPLOADED
+    if is_our_upload:
+        store.run.ledger.record_loose(file_id, f"upload of {put.key} that was to be attached again")
+    try:
+        store.writes.detach(store.id, file_id, is_our_upload=is_our_upload, file=put.file)
+    except AccessDenied:
+        store.run.ledger.record_attached([file_id])  # nothing changed
+        raise
+    wait_until_detached(store, file_id)
+
+
+def _reuse_or_upload(store: StoreContext, put: Put) -> str:
     """The id of an upload: one that an earlier run left, one that this run made for another store, or a new one."""
 
     def is_usable(file_id: str) -> bool:
@@ -111,7 +127,7 @@ def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
 
 
 def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
-    """A File, unless it is gone: some services list one as attached that somebody deleted."""
+    """A File, or None where it is gone: some services list one as attached that somebody deleted."""
     try:
         return store.client.get_upload(file_id)
     except NotFound:
@@ -121,13 +137,13 @@ def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
 def _upload(store: StoreContext, put: Put) -> str:
     """Uploads a file and returns the File's id.
 
-    After a lost reply it is looked for by its name; not found, it is sent again, and the report names the first one.
+    Where a reply is lost and the File cannot be found, it is sent again, and the report names the one that may exist.
     """
     sends = 0
     while True:
         sends += 1
         try:
-            return _send(store, put)
+            return _upload_once(store, put)
         except LostReply as error:
             upload = f"upload of {put.key} as {put.file.filename}, {put.file.size} bytes"
             store.run.ledger.record_suspect(f"{upload}: {error}")
@@ -136,21 +152,30 @@ def _upload(store: StoreContext, put: Put) -> str:
         store.run.results.record_retry(store.key, put.key)
 
 
-def _send(store: StoreContext, put: Put) -> str:
+def _upload_once(store: StoreContext, put: Put) -> str:
+    """Uploads a file and returns the File's id.
+
+    Raises LostReply where the reply is lost and no File can be shown to be this one, VssyncError where the upload fails
+    or the file changes meanwhile: the File of those bytes is deleted at the end of the run.
+    """
+    file, ledger = put.file, store.run.ledger
+    since = (store.client.service_date or 0) - _CLOCK_SKEW
     created: list[str] = []
-    file, ledger, since = put.file, store.run.ledger, (store.client.service_date or 0) - _CLOCK_SKEW
 
     def find() -> str:
-        """Newest first, so that the whole account is not read. A File in use by this run or store is not the one."""
-        new = takewhile(lambda upload: upload.created_at >= since, store.client.list_uploads())
-        alike = (upload.id for upload in new if (upload.filename, upload.size) == (file.filename, file.size))
-        unknown = (file_id for file_id in alike if not ledger.is_known(file_id))
-        return next((file_id for file_id in unknown if not store.client.is_attached(store.id, file_id)), "")
+        """The newest File like this one that neither the run nor the store uses; "" where there is none.
+
+        Files are listed newest first, so the whole account is not read.
+        """
+        recent = takewhile(lambda upload: upload.created_at >= since, store.client.list_uploads())
+        alike = (upload.id for upload in recent if (upload.filename, upload.size) == (file.filename, file.size))
+        unused = (file_id for file_id in alike if not ledger.is_known(file_id))
+        return next((file_id for file_id in unused if not store.client.is_attached(store.id, file_id)), "")
 
     def recover(lost: LostReply) -> str:
-        """The File that was made although the reply was lost, where its upload name proves it."""
+        """The File that was made although the reply was lost, where its name proves it. Raises `lost` otherwise."""
         with suppress(VssyncError, Interrupted):
-            if ledger.is_proven_by_name(file) and (file_id := poll_until(store.run, find, timeout=_LISTED)):
+            if ledger.is_proven_by_name(file) and (file_id := poll_until(store.run, find, timeout=_LISTING_DELAY)):
                 return file_id
         raise lost
 

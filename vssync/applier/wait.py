@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from vssync.api.parse import BatchPoll
@@ -16,32 +17,51 @@ _MIN_WAIT = 60.0  # seconds without progress, however long nothing moved before
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class WaitedFiles:
+    """Files as last listed, after a wait for all of them; none where each is to be read by itself.
+
+    `is_stuck`: the wait was given up, because nothing moved for the run's deadline.
+    """
+
+    files: tuple[LiveFile, ...] = ()
+    is_stuck: bool = False
+
+    @property
+    def by_id(self) -> dict[str, LiveFile]:
+        """The listed files."""
+        return {file.id: file for file in self.files}
+
+
 def poll_until(
     run: ApplyRun,
     read: Callable[[], Reading],
+    *,
     is_done: Callable[[Reading], bool] = bool,
     progress_of: Callable[[Reading], Hashable] = bool,
-    *,
     hint_of: Callable[[Reading], float | None] = lambda _: None,
     timeout: float | None = None,
     since: float | None = None,
 ) -> Reading:
     """Reads until `is_done`, or until `progress_of` has not changed for `timeout` seconds; returns the last reading.
 
-    `hint_of` is the pause in seconds that the service asks for, if it does: it is kept to while there is progress, and
-    is the shortest pause after that. The time since the monotonic second `since`, when something was last seen to
-    move, counts as waited; at least a minute is left all the same.
+    `hint_of` gives the pause in seconds that the service asks for, or None: it is kept to while there is progress, and
+    is the shortest pause after that. Where the last progress was at the monotonic second `since`, the time from then on
+    counts as waited; at least a minute is waited all the same. What `read` raises ends the wait.
     """
     clock = run.client.clock
     timeout = run.settings.deadline if timeout is None else timeout
     last: Hashable = None
-    waited = 0.0 if since is None else min(clock.monotonic() - since, max(0.0, timeout - _MIN_WAIT))
+    waited = 0.0
+    if since is not None:
+        waited = min(clock.monotonic() - since, max(0.0, timeout - _MIN_WAIT))
     pause = 0.0
     while True:
         reading = read()
         if is_done(reading):
             return reading
-        has_moved = (progress := progress_of(reading)) != last
+        progress = progress_of(reading)
+        has_moved = progress != last
         if has_moved:
             waited = waited if last is None else 0.0  # the first reading moved nothing
         elif waited > timeout:
@@ -55,7 +75,7 @@ def poll_until(
 
 
 def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = None) -> LiveBatch:
-    """The batch when it ended, or nothing moved since `since` for the run's deadline; a 404 means not visible yet."""
+    """The batch once it has ended, or nothing moved in it for the run's deadline; a 404 means not visible yet."""
 
     def read() -> BatchPoll:
         try:
@@ -66,22 +86,20 @@ def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = Non
     return poll_until(
         store.run,
         read,
-        lambda poll: poll.batch.status.ended,
-        lambda poll: poll.batch.counts,
+        is_done=lambda poll: poll.batch.status.ended,
+        progress_of=lambda poll: poll.batch.counts,
         hint_of=lambda poll: poll.poll_after,
         since=since,
     ).batch
 
 
-def wait_for_files(
-    store: StoreContext, file_ids: Collection[str], since: float | None = None
-) -> tuple[tuple[LiveFile, ...], bool] | None:
-    """The files once all have ended, or nothing moved among them for the run's deadline; and whether it is the latter.
+def wait_for_files(store: StoreContext, file_ids: Collection[str], since: float | None = None) -> WaitedFiles:
+    """The files once all have ended, or nothing moved among them for the run's deadline.
 
-    None where listing the store would take more requests a poll than reading each file.
+    Returns at once, with none, where listing the store would take more requests a poll than reading each file.
     """
     if len(file_ids) < 2 or store.client.get_store(store.id).counts.total > PAGE_SIZE * len(file_ids):
-        return None
+        return WaitedFiles()
 
     def read() -> tuple[LiveFile, ...]:
         return tuple(file for file in store.client.list_files(store.id) if file.id in file_ids)
@@ -89,12 +107,15 @@ def wait_for_files(
     def count_ended(files: Collection[LiveFile]) -> int:
         return sum(file.status.ended for file in files)
 
-    listed = poll_until(store.run, read, lambda files: count_ended(files) == len(file_ids), count_ended, since=since)
-    return listed, count_ended(listed) < len(file_ids)
+    def have_all_ended(files: Collection[LiveFile]) -> bool:
+        return count_ended(files) == len(file_ids)
+
+    files = poll_until(store.run, read, is_done=have_all_ended, progress_of=count_ended, since=since)
+    return WaitedFiles(files, is_stuck=not have_all_ended(files))
 
 
 def wait_limit(store: StoreContext, *, is_stuck: bool) -> float:
-    """The monotonic second until which single files are waited for: now, where the wait for all of them timed out."""
+    """The monotonic second until which each file is waited for: now, where the wait for all of them was given up."""
     return store.client.clock.monotonic() + (0.0 if is_stuck else store.run.settings.deadline)
 
 
@@ -108,13 +129,16 @@ def wait_for_file(store: StoreContext, file_id: str, until: float) -> LiveFile:
             return _NOT_VISIBLE
 
     timeout = max(0.0, until - store.client.clock.monotonic())
-    return poll_until(store.run, read, lambda file: file.status.ended, lambda file: file.status, timeout=timeout)
+    return poll_until(
+        store.run,
+        read,
+        is_done=lambda file: file.status.ended,
+        progress_of=lambda file: file.status,
+        timeout=timeout,
+    )
 
 
 def wait_until_detached(store: StoreContext, file_id: str) -> None:
-    """Waits until a detached file is not listed any more. Raises VssyncError when it stays."""
-    is_listed = poll_until(
-        store.run, lambda: store.client.is_attached(store.id, file_id), lambda is_listed: not is_listed
-    )
-    if is_listed:
+    """Waits until a detached file cannot be read in its store any more. Raises VssyncError when it stays."""
+    if not poll_until(store.run, lambda: not store.client.is_attached(store.id, file_id)):
         raise VssyncError(f"{file_id}: still attached to {store.id} long after it was detached; apply again later")

@@ -25,7 +25,7 @@ from vssync.model.state import Attributes, Chunking, DesiredFile, LiveFile, Live
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """The client's writes, raising what it raises, and VssyncError when the journal cannot be written."""
+    """The client's writes, journaled. They raise what the client raises, and VssyncError where the journal fails."""
 
     client: Client
     journal: Journal
@@ -36,7 +36,11 @@ class Writes:
     def upload(
         self, root: Path, file: DesiredFile, on_made: Callable[[str], None], on_lost: Callable[[LostReply], str]
     ) -> str:
-        """The new File's id, which `on_made` gets even where the file changed. `on_lost` finds it, or raises again."""
+        """Uploads a file and returns the File's id. Raises VssyncError where the file changed before or meanwhile.
+
+        `on_made` gets the id as soon as it is known, also where the file then turns out to have changed. After a lost
+        reply, `on_lost` returns the id or raises the error again.
+        """
         write = Write(Operation.UPLOAD, name=file.filename, size=file.size, sha256=file.sha256)
         with self._journaled(write) as record_id, open_unchanged(root, file) as handle:
             try:
@@ -48,7 +52,7 @@ class Writes:
         return file_id
 
     def delete_upload(self, file_id: str, name: str = "", size: int = 0) -> None:
-        """Pass `name` and `size` where the upload was found by them."""
+        """Deletes an upload. Pass `name` and `size` where it was found by them: then it is no longer suspected."""
         with self._journaled(Write(Operation.DELETE_UPLOAD, files=(file_id,), name=name, size=size)):
             self.client.delete_upload(file_id)
 
@@ -59,7 +63,7 @@ class Writes:
         return poll
 
     def create_uniform_batch(self, store_id: str, file_ids: Sequence[str], chunking: Chunking, mark: Mark) -> None:
-        """All files get this chunking and this mark, and no other attributes."""
+        """Attaches files that all get this chunking and this mark, and no other attributes."""
         with self._journaled(Write(Operation.ATTACH, store_id, tuple(file_ids))) as record_id:
             record_id(self.client.create_uniform_batch(store_id, file_ids, {}, chunking, mark).batch.id)
 
@@ -68,7 +72,7 @@ class Writes:
             self.client.attach_file(store_id, entry)
 
     def detach(self, store_id: str, file_id: str, *, is_our_upload: bool, file: DesiredFile | None = None) -> None:
-        """Our own upload is perhaps held by nothing from now on; `file` is what it was made from."""
+        """Detaches a file. An upload of ours may be held by no store from then on; `file` is what it was made from."""
         name, size, sha256 = (file.filename, file.size, file.sha256) if file else ("", 0, "")
         with self._journaled(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, is_our_upload)):
             self.client.detach_file(store_id, file_id)
@@ -92,7 +96,7 @@ class Writes:
             return self.client.update_store(store_id, body)
 
     def delete_store(self, store_id: str, uploads: tuple[str, ...]) -> None:
-        """`uploads` are our own uploads in it."""
+        """Deletes a store; `uploads` are our own uploads in it."""
         with self._journaled(Write(Operation.DELETE_STORE, store_id, uploads, ours=bool(uploads))):
             self.client.delete_store(store_id)
 

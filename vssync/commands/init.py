@@ -15,8 +15,8 @@ from wcmatch import glob
 
 from vssync.errors import Refused, UsageProblem, VssyncError
 from vssync.manifest.globs import FoundFile, Pattern, compile_pattern, pattern_problem
-from vssync.manifest.placeholders import file_extension
 from vssync.manifest.schema import LABEL_PATTERN
+from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS
 from vssync.render.yaml_writer import yaml_scalar
 from vssync.sources.load import MANIFEST_NAME
@@ -185,7 +185,7 @@ def _matches_any(patterns: Collection[Pattern], name: str) -> bool:
 def _skip_reason(file: FoundFile, provider: str) -> str:
     """Why a file cannot be uploaded, in the words of `skip`; empty when it can."""
     row = PROVIDERS[provider]
-    if row.extensions is not None and file_extension(file.nfc_path) not in row.extensions:
+    if row.extensions is not None and extension_of(file.nfc_path) not in row.extensions:
         return "unsupported"
     return "empty" if file.size == 0 else "too_large" if file.size > row.max_file_bytes else ""
 

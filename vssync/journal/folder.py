@@ -1,4 +1,4 @@
-"""Where the journal is: in the state folder of the user who runs this, by service and owner; and the lock of that.
+"""Where the journal is: in a folder for each service and owner, in the user's state folder. And that folder's lock.
 
 Never in the checkout: a journal names Files that may be deleted, and anybody may propose files for a checkout.
 """
@@ -23,51 +23,55 @@ from vssync.endpoints import Endpoint
 from vssync.errors import Refused, UsageProblem, VssyncError
 from vssync.sources.write import describe_file_type
 
-VARIABLE = "VSSYNC_STATE_DIR"
-_PROJECTS = ("OpenAI-Project", "opc-compartment-id")  # one address serves many of these
+STATE_DIR_VARIABLE = "VSSYNC_STATE_DIR"
+_PROJECT_HEADERS = ("OpenAI-Project", "opc-compartment-id")  # one address serves many projects
 _OTHERS_MAY_WRITE = 0o022
-_HOLDER = "holder.json"
+_HOLDER = "holder.json"  # tells which process has the lock
 
 
 def journal_folder(
     endpoint: Endpoint, owner: str, manifest: Path, checkout: Path, environment: Mapping[str, str]
 ) -> Path:
-    """The folder for what this owner does to this service; it need not exist.
+    """The folder of the journal for an owner and a service; it need not exist.
 
     `manifest` is the manifest's own folder, in which the embedded service lives, and `checkout` the work tree around
-    it. Raises UsageProblem for a state folder inside that.
+    it. Raises UsageProblem for a state folder inside the checkout.
     """
     local_folder = str(manifest.resolve()) if endpoint.embedded else ""
-    projects = [endpoint.data_headers.get(name, "") for name in _PROJECTS]
-    service = [endpoint.provider.name, endpoint.data_url, endpoint.control_url, *projects, local_folder]
-    digest = hashlib.sha256("\n".join([*service, owner]).encode()).hexdigest()
-    readable = re.sub(r"[^A-Za-z0-9.-]+", "-", owner)[:40].strip(".-")
-    return _base(environment, checkout) / f"{readable}-{digest[:16]}"
+    projects = [endpoint.data_headers.get(name, "") for name in _PROJECT_HEADERS]
+    service_identity = [endpoint.provider.name, endpoint.data_url, endpoint.control_url, *projects, local_folder]
+    digest = hashlib.sha256("\n".join([*service_identity, owner]).encode()).hexdigest()
+    readable_name = re.sub(r"[^A-Za-z0-9.-]+", "-", owner)[:40].strip(".-")
+    return _state_folder(environment, checkout) / f"{readable_name}-{digest[:16]}"
 
 
-def _base(environment: Mapping[str, str], checkout: Path) -> Path:
-    """The state folder, in the user's home by default. Without git the home itself may hold a manifest beside it."""
-    configured = environment.get(VARIABLE, "")
+def _state_folder(environment: Mapping[str, str], checkout: Path) -> Path:
+    """The state folder, by default in the user's home. Raises UsageProblem where there is none outside the checkout.
+
+    The default may lie in a checkout without git: a manifest in the home itself, beside the state folder.
+    """
+    configured = environment.get(STATE_DIR_VARIABLE, "")
     try:
         base = Path(configured).expanduser() if configured else user_state_path("vssync", appauthor=False)
-    except RuntimeError:  # a container's user may be one that no list names
+    except RuntimeError:  # a container's user may have no entry in the system's list of users
         raise UsageProblem(
-            f"HOME: not set, and this user has no home to keep state in; set it, or {VARIABLE}"
+            f"HOME: not set, and this user has no home to keep state in; set it, or {STATE_DIR_VARIABLE}"
         ) from None
     if not base.is_absolute():
-        raise UsageProblem(f"{VARIABLE}={configured}: must be an absolute path")
-    real = checkout.resolve()
-    inside = any(part.resolve().is_relative_to(real) for part in (base, *base.parents))  # also where a link leads out
-    if inside and (configured or (checkout / ".git").exists()):
+        raise UsageProblem(f"{STATE_DIR_VARIABLE}={configured}: must be an absolute path")
+    real_checkout = checkout.resolve()
+    # Its parents are checked too: a link inside the checkout may lead out of it.
+    is_inside = any(part.resolve().is_relative_to(real_checkout) for part in (base, *base.parents))
+    if is_inside and (configured or (checkout / ".git").exists()):
         raise UsageProblem(
             f"{base}: this state folder lies in the manifest's checkout, which others may write; name one outside: "
-            f"{VARIABLE}"
+            f"{STATE_DIR_VARIABLE}"
         )
     return base
 
 
 def prepare_folder(folder: Path) -> Path:
-    """The folder, created for its owner only where it is missing, and its parent.
+    """Creates the folder and its parents where they are missing, for their owner only; returns it.
 
     Raises VssyncError when it cannot be created, others may write to it, or it holds anything that is not vssync's.
     """
@@ -79,12 +83,14 @@ def prepare_folder(folder: Path) -> Path:
     except OSError as error:
         raise write_error(folder, error) from error
     if os.name == "posix" and (status.st_mode & _OTHERS_MAY_WRITE or status.st_uid != os.geteuid()):
-        raise VssyncError(f"{folder}: others may write to this state folder; chmod 700 it, or name another: {VARIABLE}")
+        raise VssyncError(
+            f"{folder}: others may write to this state folder; chmod 700 it, or name another: {STATE_DIR_VARIABLE}"
+        )
     return folder
 
 
 def check_folder(folder: Path) -> None:
-    """Raises VssyncError where the folder, or anything in it, is not vssync's own. What holds it may be a link."""
+    """Raises VssyncError where the folder is not a folder, or anything in it not a plain file. Parents may be links."""
     _check_kind(stat.S_ISDIR, folder, "a folder")
     try:
         names = os.listdir(folder)
@@ -92,7 +98,7 @@ def check_folder(folder: Path) -> None:
         return
     except OSError as error:
         raise VssyncError(
-            f"{folder}: cannot be read: {error.strerror}; make it readable, or name another: {VARIABLE}"
+            f"{folder}: cannot be read: {error.strerror}; make it readable, or name another: {STATE_DIR_VARIABLE}"
         ) from error
     for name in names:
         _check_kind(stat.S_ISREG, folder / name, "a file")
@@ -101,25 +107,28 @@ def check_folder(folder: Path) -> None:
 def _check_kind(is_expected: Callable[[int], bool], path: Path, expected: str) -> None:
     try:
         mode = path.lstat().st_mode
-    except OSError:  # gone meanwhile; any other error is that of opening it
+    except OSError:  # it is gone, or else opening it fails and says why
         return
     if not is_expected(mode):
         raise VssyncError(f"{path}: is {describe_file_type(mode)}, but must be {expected}; remove it")
 
 
 def write_error(path: Path, error: OSError) -> VssyncError:
-    """The error for a state folder that cannot be used."""
-    return VssyncError(f"{path}: cannot be written: {error.strerror}; make room, or name a folder that can: {VARIABLE}")
+    """The error for a state folder, or a file in it, that cannot be written."""
+    return VssyncError(
+        f"{path}: cannot be written: {error.strerror}; make room, or name a folder that can: {STATE_DIR_VARIABLE}"
+    )
 
 
 @contextmanager
 def exclusive_lock(
     folder: Path, timeout: float = 0.0, on_wait: Callable[[str], None] = lambda _holder: None
 ) -> Iterator[None]:
-    """Holds the folder's lock; calls `on_wait` with its holder before it waits for it.
+    """Holds the folder's lock, so that one run at a time works on this machine.
 
-    One run at a time on this machine. The system frees the lock of a process that died. Raises Refused when it is not
-    free after `timeout` seconds, VssyncError when the folder cannot be written.
+    `on_wait` is called with a description of the process that has the lock, before it is waited for. The system frees
+    the lock of a process that died. Raises Refused when it is not free after `timeout` seconds, VssyncError when the
+    folder cannot be written.
     """
     lock = FileLock(prepare_folder(folder) / "lock", mode=0o600, thread_local=False)
     try:

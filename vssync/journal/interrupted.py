@@ -1,4 +1,4 @@
-"""What `plan` says of runs of this machine that were interrupted."""
+"""What `plan` says about runs on this machine that were interrupted."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from vssync.text import count_noun
 
 
 def describe_interrupted(summary: JournalSummary) -> str:
-    """A few lines, or nothing where every run came to its own end."""
+    """A few lines about the last run and what is left over, or "" where every run came to its own end."""
     if not summary.interrupted:
         return ""
     *older, last = summary.interrupted
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last.began))
     process = f"process {last.pid} on {last.host}, started {started}"
     writes = count_noun(last.done, "write")
-    if _is_alive(last):  # what it uploaded is on its way
+    if _is_alive(last):  # then its uploads are not left over: it is about to attach them
         return f"A run is in progress: {process}, {writes} so far."
     unknown = f" and {len(last.unknown):,} with an unknown result" if last.unknown else ""
     lines = [f"A run was interrupted: {process}, after {writes}{unknown}. Run it again to continue."]
@@ -39,7 +39,7 @@ def describe_interrupted(summary: JournalSummary) -> str:
 
 
 def _is_alive(run: InterruptedRun) -> bool:
-    """Whether the process may still be there; the lock, not this, keeps two of them apart."""
+    """Whether a process of this id exists on this machine. It is only for this text: the lock keeps runs apart."""
     if run.host == socket.gethostname():
         with suppress(OSError, OverflowError):
             os.kill(run.pid, 0)

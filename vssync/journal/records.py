@@ -1,4 +1,4 @@
-"""The lines of a journal, and what they come to when read again. Pure.
+"""The lines of a journal, and the state they add up to when read again. Pure.
 
 Each line is a JSON object of one of these forms; a run's id stands in `run`, seconds since the epoch in `at`:
 
@@ -6,12 +6,12 @@ Each line is a JSON object of one of these forms; a run's id stands in `run`, se
     before   {"run", "at", "write": number, "op", ...what is about to be sent}
     after    {"run", "end": number, "result": "done" | "failed" | "unknown", "id": what it created}
     ended    {"run", "ended"}: the run came to its own end, whatever it had done
-    upload   {"run", "at", "upload": File id, "name", "size", "sha256"}: unattached; all that is left of older lines
+    upload   {"run", "at", "upload": File id, "name", "size", "sha256"}: unattached; stands for older lines
 
 A process can die at any byte. So a line that cannot be read counts as not written, and a write without its `after` may
-have taken effect. In a rewritten journal a `began` says how many writes were `done`, and a `before` is marked
-`rewritten`: what it means for Files is in the `upload` lines. However long it is kept, a journal holds no more than
-the unattached uploads, the last interrupted runs, and the last writes with an unknown result.
+have taken effect. When a journal is rewritten with fewer lines, a `began` says how many writes were `done`, and a
+`before` is marked `rewritten`: which uploads it left unattached is in the `upload` lines. However long it is kept, it
+holds no more than the unattached uploads, the last interrupted runs, and the last writes with an unknown result.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-_MAX_RUNS = 10  # interrupted ones, one after the other, that are remembered
+_MAX_RUNS = 10  # interrupted ones that are remembered: the last
 _MAX_UNKNOWN = 1_000  # writes of earlier runs with an unknown result
 _TIMESTAMPS = range(1 << 36)  # seconds since the epoch, until the year 4147
 
@@ -51,23 +51,27 @@ class WriteResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What is about to be sent. `files` are the Files it concerns; with `ours`, uploads of ours that leave their store.
-
-    An upload that is deleted has `name` and `size` where it was found by them.
-    """
+    """What is about to be sent. `name`, `size` and `sha256` are those of an upload where they are known."""
 
     operation: Operation
     store: str = ""
-    files: tuple[str, ...] = ()
-    name: str = ""
+    files: tuple[str, ...] = ()  # ids of the Files it concerns
+    name: str = ""  # also of a store that is created, and the id of a batch that is cancelled
     size: int = 0
     sha256: str = ""
-    ours: bool = False
+    ours: bool = False  # `files` are uploads of ours, and leave their store
+
+
+class SentWrite(NamedTuple):
+    """A write whose end is not known, and when it was sent, in seconds since the epoch."""
+
+    write: Write
+    sent_at: int
 
 
 @dataclass(frozen=True, slots=True)
 class UnattachedUpload:
-    """An upload of ours that a store may or may not hold. Without `sha256` its bytes are not known any more."""
+    """An upload of ours that a store may or may not hold. Without `sha256` its content is not known."""
 
     file_id: str
     name: str
@@ -78,37 +82,36 @@ class UnattachedUpload:
 
 @dataclass(frozen=True, slots=True)
 class InterruptedRun:
-    """A run that did not come to its own end: how many of its writes were done, and those with an unknown result."""
+    """A run that did not come to its own end."""
 
-    run: str
-    began: int
+    id: str
+    began: int  # seconds since the epoch
     pid: int
     host: str
-    done: int = 0
-    unknown: tuple[Write, ...] = ()
+    done: int = 0  # how many of its writes were done
+    unknown: tuple[Write, ...] = ()  # those with an unknown result
 
 
 @dataclass(frozen=True, slots=True)
 class JournalSummary:
-    """What earlier runs left: uploads that nothing may hold, uploads that may exist and when they were sent, and runs
-    that were interrupted."""
+    """What earlier runs left."""
 
     unattached: tuple[UnattachedUpload, ...] = ()
-    suspected: tuple[tuple[Write, int], ...] = ()
-    interrupted: tuple[InterruptedRun, ...] = ()
+    suspected: tuple[SentWrite, ...] = ()  # uploads that may exist
+    interrupted: tuple[InterruptedRun, ...] = ()  # oldest first
 
 
 @dataclass(slots=True)
 class JournalState:
-    """What the lines so far come to; it keeps only what still matters of them."""
+    """What the lines so far add up to; it keeps only what still matters of them."""
 
-    unattached: dict[str, UnattachedUpload] = field(default_factory=dict)
-    runs: dict[str, InterruptedRun] = field(default_factory=dict)
-    done: dict[str, int] = field(default_factory=dict)
-    in_flight: dict[tuple[str, int], tuple[Write, int]] = field(default_factory=dict)
+    unattached: dict[str, UnattachedUpload] = field(default_factory=dict)  # by File id
+    runs: dict[str, InterruptedRun] = field(default_factory=dict)  # without an `ended` line, by id
+    done: dict[str, int] = field(default_factory=dict)  # number of writes, by the run's id
+    in_flight: dict[tuple[str, int], SentWrite] = field(default_factory=dict)  # by the run's id and their number
 
     def add_line(self, line: Mapping[str, Any]) -> None:
-        """Takes one more line. A foreign one raises KeyError, TypeError or ValueError and changes nothing."""
+        """Adds one line. Raises KeyError, TypeError or ValueError, and changes nothing, if it has none of the forms."""
         run = str(line["run"])
         if "write" in line:
             self._add_before(run, line)
@@ -125,9 +128,9 @@ class JournalState:
             for old in list(self.runs)[:-_MAX_RUNS]:  # those that never ended pile up
                 del self.runs[old], self.done[old]
             self.in_flight = dict(list(self.in_flight.items())[-_MAX_UNKNOWN:])
-        elif "ended" in line:  # a run that came to its end has dealt with what earlier ones left
-            may_exist = {key: sent for key, sent in self.in_flight.items() if sent[0].operation is Operation.UPLOAD}
-            self.runs, self.done, self.in_flight = {}, {}, may_exist
+        elif "ended" in line:  # a run that came to its own end has dealt with what earlier ones left
+            suspected = {key: sent for key, sent in self.in_flight.items() if sent.write.operation is Operation.UPLOAD}
+            self.runs, self.done, self.in_flight = {}, {}, suspected
         else:
             raise ValueError("not a line of a journal")
 
@@ -137,26 +140,26 @@ class JournalState:
             self.unattached.pop(file_id, None)
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """The fewest lines that come to the same state."""
+        """The fewest lines that add up to the same state."""
         for run in self.runs.values():
-            yield {"run": run.run, "began": run.began, "pid": run.pid, "host": run.host, "done": self.done[run.run]}
+            yield {"run": run.id, "began": run.began, "pid": run.pid, "host": run.host, "done": self.done[run.id]}
         for upload in self.unattached.values():
             fields = {"name": upload.name, "size": upload.size, "sha256": upload.sha256}
             yield {"run": "", "at": upload.sent_at, "upload": upload.file_id, **fields}
-        for (name, number), (write, sent_at) in self.in_flight.items():
-            yield {**before(name, number, sent_at, write), "rewritten": True}
+        for (run_id, number), (write, sent_at) in self.in_flight.items():
+            yield {**line_before(run_id, number, sent_at, write), "rewritten": True}
 
     def summary(self) -> JournalSummary:
-        """What the lines come to once every run in them is over."""
+        """What runs left, now that every one in the lines is over."""
         interrupted = [
             replace(
                 run,
-                done=self.done[name],
-                unknown=tuple(write for (of_run, _), (write, _) in self.in_flight.items() if of_run == name),
+                done=self.done[run.id],
+                unknown=tuple(sent.write for (run_id, _), sent in self.in_flight.items() if run_id == run.id),
             )
-            for name, run in self.runs.items()
+            for run in self.runs.values()
         ]
-        suspected = [sent for sent in self.in_flight.values() if sent[0].operation is Operation.UPLOAD]
+        suspected = [sent for sent in self.in_flight.values() if sent.write.operation is Operation.UPLOAD]
         return JournalSummary(tuple(self.unattached.values()), tuple(suspected), tuple(interrupted))
 
     def _add_before(self, run: str, line: Mapping[str, Any]) -> None:
@@ -170,10 +173,11 @@ class JournalState:
             ours=bool(line.get("ours")),
         )
         sent_at = _parse_timestamp(line["at"])
-        self.in_flight[run, int(line["write"])] = write, sent_at
+        self.in_flight[run, int(line["write"])] = SentWrite(write, sent_at)
         if write.ours and not line.get("rewritten"):
             for file_id in write.files:
-                self.unattached.setdefault(file_id, UnattachedUpload(file_id, write.name, write.size, "", sent_at))
+                upload = UnattachedUpload(file_id, write.name, write.size, write.sha256, sent_at)
+                self.unattached.setdefault(file_id, upload)
 
     def _add_after(self, run: str, line: Mapping[str, Any]) -> None:
         result, number = WriteResult(line["result"]), int(line["end"])
@@ -191,16 +195,20 @@ class JournalState:
             self.unattached[created_id] = UnattachedUpload(created_id, write.name, write.size, write.sha256, sent_at)
         elif write.operation is Operation.DELETE_UPLOAD:
             self.forget(write.files)
-            # One that was found by name and size is no longer suspected; others like it still are.
-            found = (Operation.UPLOAD, write.name, write.size)
-            like = (key for key, (sent, _) in self.in_flight.items() if (sent.operation, sent.name, sent.size) == found)
-            self.in_flight.pop(next(like, ("", 0)), None)
+            self._forget_suspect(write.name, write.size)
+
+    def _forget_suspect(self, name: str, size: int) -> None:
+        """An upload found by these was deleted: one that is like it is no longer suspected; any others still are."""
+        for key, (write, _) in self.in_flight.items():
+            if (write.operation, write.name, write.size) == (Operation.UPLOAD, name, size):
+                del self.in_flight[key]
+                return
 
 
 def read_records(text: bytes) -> JournalState:
-    """What a journal's bytes come to; what is torn or foreign in them counts as not written."""
+    """The state that the bytes of a journal add up to; what cannot be read as a line counts as not written."""
     state = JournalState()
-    for line in text.split(b"\n")[:-1]:  # what follows the last line end was cut off while it was written
+    for line in text.split(b"\n")[:-1]:  # after the last line end, a line was cut off while it was written
         try:
             state.add_line(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
@@ -213,19 +221,19 @@ def encode_line(line: Mapping[str, Any]) -> bytes:
     return json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
-def before(run: str, number: int, sent_at: int, write: Write) -> dict[str, Any]:
-    """The line before a write; what is empty is left out."""
+def line_before(run: str, number: int, sent_at: int, write: Write) -> dict[str, Any]:
+    """The line before a write; empty fields are left out."""
     fields = {name: value for name, value in asdict(write).items() if value}
     return {"run": run, "at": sent_at, "write": number, "op": fields.pop("operation"), **fields}
 
 
-def after(run: str, number: int, result: WriteResult, created_id: str = "") -> dict[str, Any]:
+def line_after(run: str, number: int, result: WriteResult, created_id: str = "") -> dict[str, Any]:
     """The line after a write."""
     return {"run": run, "end": number, "result": result.value, **({"id": created_id} if created_id else {})}
 
 
 def _parse_timestamp(value: Any) -> int:
-    """Seconds since the epoch; ValueError for what no calendar has."""
+    """Seconds since the epoch. Raises ValueError for a number that can be no date."""
     if (seconds := int(value)) not in _TIMESTAMPS:
         raise ValueError("not a time")
     return seconds

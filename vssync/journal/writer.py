@@ -1,6 +1,6 @@
-"""Writes a run's journal: a line reaches the disk before a write is sent, and another after its response.
+"""Writes a run's journal, and reads what earlier runs left in it.
 
-And tells what earlier runs left in it.
+One line reaches the disk before a write is sent, and another after its response.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from vssync.journal.folder import check_folder, prepare_folder, write_error
 from vssync.journal.records import JournalState, JournalSummary, Write, WriteResult
 
 _NAME = "journal.jsonl"
-# Lines that no longer matter are dropped while the run goes on: beyond so many bytes, and times the smallest size.
-COMPACT_ABOVE, COMPACT_GROWTH = 8 << 20, 2
+# Lines that no longer matter are dropped while the run goes on, whenever the journal is larger than both.
+COMPACT_ABOVE = 8 << 20  # bytes
+COMPACT_GROWTH = 2  # times its size when lines were last dropped
 
 
 def read_past(folder: Path) -> JournalSummary:
@@ -42,7 +43,7 @@ def _read(path: Path) -> JournalState:
 
 
 class Journal:
-    """One run's record; any thread may write to it, one process only (`exclusive_lock`).
+    """The journal of one run. Any thread may write to it, but only one process (`exclusive_lock`).
 
     `past` is what earlier runs left; `now` gives seconds since the epoch. Raises VssyncError when it cannot be opened.
     """
@@ -54,7 +55,7 @@ class Journal:
         self._became_idle = threading.Condition(self._lock)
         self._in_flight: dict[int, Write] = {}
         self._state = _read(self._path)
-        self._number = 0
+        self._number = 0  # of the last write
         self._is_apply = self._has_begun = False
         self._error: OSError | None = None
         self._run = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -67,10 +68,10 @@ class Journal:
 
     @contextmanager
     def around(self, write: Write, unsent: type[Exception] = VssyncError) -> Iterator[Callable[[str], None]]:
-        """Wraps the sending of a write; call what it yields with the id of what was made.
+        """Wraps the sending of a write; call what it yields with the id of what was created.
 
-        `unsent` is raised by whoever sends when nothing was. Raises VssyncError, before anything is sent, when the
-        line cannot be written.
+        Inside, an error of the type `unsent` means that nothing was sent. Raises VssyncError, before anything is sent,
+        where the line cannot be written.
         """
         with self._lock:
             self._number += 1
@@ -78,7 +79,7 @@ class Journal:
             if self._is_apply and not self._has_begun:
                 self._append({"run": self._run, "began": now, "pid": os.getpid(), "host": socket.gethostname()})
                 self._has_begun = True
-            self._append(records.before(self._run, number, now, write))
+            self._append(records.line_before(self._run, number, now, write))
             if self._error:
                 raise write_error(self._path, self._error)
             self._in_flight[number] = write
@@ -91,34 +92,34 @@ class Journal:
             raise
         self._write_after(number, WriteResult.DONE, *created)
 
-    def begin(self) -> None:
-        """This run is an apply: when it is interrupted, the next plan says so. The first write records it."""
+    def mark_as_apply(self) -> None:
+        """This run is an apply: if it is interrupted, the next plan says so. The line comes with the first write."""
         self._is_apply = True
 
     def wait_until_idle(self, timeout: float) -> tuple[Write, ...]:
-        """Waits until no write is in flight, at most `timeout` seconds; those that still are."""
+        """Waits until no write is in flight, at most `timeout` seconds; returns those that still are."""
         with self._became_idle:
             self._became_idle.wait_for(lambda: not self._in_flight, timeout)
             return tuple(self._in_flight.values())
 
     def forget(self, file_ids: Collection[str]) -> None:
-        """These uploads of earlier runs are held by a store, or gone."""
+        """These uploads of earlier runs are held by a store, or gone; their lines go at once."""
         with self._lock:
             self._state.forget(file_ids)
             self._try(self._compact)
 
     def record_held(self, file_id: str) -> None:
-        """A store was seen to hold this upload: its lines go when the journal is next compacted."""
+        """A store was seen to hold this upload: its lines go the next time that the journal is compacted."""
         with self._lock:
             self._state.forget((file_id,))
 
-    def end(self, keep: Collection[str] | None = None) -> None:
-        """The run came to its own end. Only the unattached uploads to `keep` are remembered; None keeps all."""
+    def end(self, keep_only: Collection[str] | None = None) -> None:
+        """The run came to its own end. With `keep_only`, all other unattached uploads are forgotten."""
         with self._lock:
             if self._has_begun:
                 self._state.add_line({"run": self._run, "ended": int(self._now())})
-            if keep is not None:
-                self._state.forget(set(self._state.unattached) - set(keep))
+            if keep_only is not None:
+                self._state.forget(set(self._state.unattached) - set(keep_only))
             self._try(self._compact)
 
     def close(self) -> None:
@@ -126,9 +127,9 @@ class Journal:
         self._file.close()
 
     def _write_after(self, number: int, result: WriteResult, created_id: str = "") -> None:
-        """When this line cannot be written, the next write is not sent."""
+        """Writes the line after a write. Where that fails, the next write is not sent."""
         with self._lock:
-            self._append(records.after(self._run, number, result, created_id))
+            self._append(records.line_after(self._run, number, result, created_id))
             del self._in_flight[number]
             self._became_idle.notify_all()
             if self._file.tell() > max(COMPACT_ABOVE, COMPACT_GROWTH * self._compact_size):
@@ -145,7 +146,7 @@ class Journal:
         self._state.add_line(line)
 
     def _try(self, write: Callable[[], None]) -> None:
-        """After one failure nothing more is written: a later line would follow a torn one."""
+        """Runs what writes to the journal, unless that failed before: a later line would follow a torn one."""
         if self._error is None:
             try:
                 write()
@@ -153,26 +154,26 @@ class Journal:
                 self._error = error
 
     def _compact(self) -> None:
-        """Drops the lines that no longer matter."""
+        """Drops the lines that no longer matter, and goes on in the new file."""
         old, self._file = self._file, self._rewrite()
         self._compact_size = self._file.tell()
         old.close()
 
     def _rewrite(self) -> FileIO:
-        """The journal with the lines that still matter, put in place by a rename, open at its end.
+        """Writes the lines that still matter to a new file, renames it to the journal's name, opens it at its end.
 
-        Without a buffer: one that a full disk did not take would be written once more on closing.
+        It is opened without a buffer: what a full disk did not take of one would be written once more on closing.
         """
         temporary = self._path.with_suffix(".new")
-        temporary.unlink(missing_ok=True)  # of an interrupted run
+        temporary.unlink(missing_ok=True)  # left by an interrupted run
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.writelines(records.encode_line(line) for line in self._state.lines())
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, self._path)
-        if os.name == "posix":  # a rename is on the disk only when its folder is; not every file system flushes folders
-            handle = os.open(self._path.parent, os.O_RDONLY)
-            with suppress(OSError):
-                os.fsync(handle)
-            os.close(handle)
+        if os.name == "posix":  # a rename is on the disk only when its folder is
+            folder = os.open(self._path.parent, os.O_RDONLY)
+            with suppress(OSError):  # not every file system can flush folders
+                os.fsync(folder)
+            os.close(folder)
         return self._path.open("ab", buffering=0)

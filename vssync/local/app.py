@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from wsgiref.types import StartResponse, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import falcon
 
 from vssync.local import files, ingestion, queries, rules, search, store_files, stores
+from vssync.local.connections import resetting_after_errors
 from vssync.local.database import Database
 from vssync.local.dialects import LocalOptions
 from vssync.local.errors import ApiError
 from vssync.local.gateway import Gateway, register_errors, write_json
-from vssync.local.queries import OVERRIDES_KEY, Engine, PageLimits, normal_ingestion
+from vssync.local.queries import OVERRIDES_KEY, Engine, PageLimits, PageRequest, normal_ingestion
 from vssync.local.requests import RequestReader, json_body, no_input, page_query, search_body, upload_form
 
 
@@ -79,10 +80,15 @@ def make_responder(engine: Engine, route: Route) -> Callable[..., None]:
         with route.read_input(req, engine) as arguments:
             if route.path.startswith(f"{STORE}/"):
                 require_settled(engine, ids["store_id"])
+            if "batch_id" in ids and not engine.options.dialect.reads_batches:
+                raise ApiError(404, f"File batch '{ids['batch_id']}' does not exist.", code="not_found")
             do_due_work(engine, ids.get("store_id"), is_query=is_query)
             overrides = req.env.get(OVERRIDES_KEY, normal_ingestion)
-            with engine.transaction(writes=route.method != "GET", overrides=overrides) as tx:
+            short = is_short(engine, req.path, arguments.get("page"))
+            with engine.transaction(writes=route.method != "GET", overrides=overrides, short=short) as tx:
                 result = route.handler(tx, **ids, **arguments)
+        if not is_query:
+            shorten_listings(engine, req.path, ids.get("store_id"))
         if route.handler is stores.create_store:
             engine.unsettled[result["id"]] = engine.options.dialect.unsettled
         if isinstance(result, files.FileContent):
@@ -110,15 +116,36 @@ def require_settled(engine: Engine, store_id: str) -> None:
         raise ApiError(404, f"VectorStore {store_id} with status Completed not found", code="not_found")
 
 
+def is_short(engine: Engine, path: str, page: PageRequest | None) -> bool:
+    """Whether a listing, which begins without a cursor, leaves rows out."""
+    if not page or path not in engine.short:
+        return False
+    if not (page.after or page.before):
+        engine.short[path] = max(0, engine.short[path] - 1)
+    return engine.short[path] > 0
+
+
+def shorten_listings(engine: Engine, path: str, store_id: str | None) -> None:
+    """After a write: the count includes the listing under way."""
+    dialect = engine.options.dialect
+    if store_id and dialect.short_files:
+        engine.short[f"/v1/vector_stores/{store_id}/files"] = dialect.short_files + 1
+    if path in ("/v1/vector_stores", f"/v1/vector_stores/{store_id}") and dialect.short_stores:
+        engine.short["/v1/vector_stores"] = dialect.short_stores + 1
+
+
 def do_due_work(engine: Engine, store_id: str | None, *, is_query: bool) -> None:
-    """Expired Files go before anybody sees them; a query about a store (or any) advances ingestion."""
+    """Expired and detached files go before anybody sees them; a query about a store (or any) advances ingestion."""
     with engine.transaction(writes=False) as tx:
-        idle = not files.expired_files(tx) and not (is_query and ingestion.waiting_files(tx, store_id, 1))
+        is_due = files.expired_files(tx) or store_files.leaving_files(tx)
+        idle = not is_due and not (is_query and ingestion.waiting_files(tx, store_id, 1))
     if idle:
         return
     with engine.transaction(writes=True) as tx:
         for row in files.expired_files(tx):
             files.remove_file(tx, row)
+        for row in store_files.leaving_files(tx):
+            store_files.remove_store_file(tx, row)
         if is_query:
             ingestion.advance_ingestion(tx, store_id)
 
@@ -132,7 +159,8 @@ class Service(AbstractContextManager["Service"]):
         if options.dialect.drops_batches:
             with engine.transaction(writes=True) as tx:
                 store_files.drop_unfinished(tx)
-        self._app = create_app(engine)
+        app: WSGIApplication = create_app(engine)
+        self._app = resetting_after_errors(app) if options.dialect.resets_after_errors else app
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._app(environ, start_response)

@@ -245,7 +245,7 @@ def check_journal(path: Path) -> None:
 
 
 APPLICATION_ID = 0x76737379  # "vssy": tells our database from any other SQLite file
-DATA_VERSION = 3
+DATA_VERSION = 5
 
 TABLES = """
 create table blobs (seq integer primary key, sha256 text not null unique, data blob not null);
@@ -296,6 +296,7 @@ create table store_files (
     ready_at real not null default 0,
     failure_code text not null default '',
     created_at integer not null,
+    leaves_at real,
     unique (store, id)
 );
 create index store_files_order on store_files (store, seq);
@@ -303,12 +304,20 @@ create index store_files_status on store_files (store, status, seq, usage_bytes)
 create index store_files_batch on store_files (batch, seq, status, usage_bytes);
 create index store_files_file on store_files (id);
 create index store_files_waiting on store_files (seq) where status = 'in_progress';
+create table stores_ghosts as select *, 0.0 as gone_at from stores;
+create table store_files_ghosts as select *, 0.0 as gone_at from store_files;
+create index store_files_ghosts_id on store_files_ghosts (store, id);
+create trigger store_files_back after insert on store_files begin
+    delete from store_files_ghosts where store = new.store and id = new.id; end;
 create table chunks (
     seq integer primary key,
     store_file integer not null references store_files on delete cascade,
-    text text not null
+    text text not null,
+    identity text,
+    found integer not null default 1
 );
 create index chunks_store_file on chunks (store_file);
+create index chunks_identity on chunks (identity) where identity is not null;
 create table gone (
     number integer primary key,
     list text not null,

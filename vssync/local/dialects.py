@@ -23,6 +23,7 @@ class ErrorStyle(StrEnum):
     OPENAI = "openai"  # message, type, param, code
     BARE = "bare"  # a message and nothing else
     OCI = "oci"  # one of five, by address and kind
+    DETAIL = "detail"  # one of FastAPI's four, by kind
 
 
 class ChunkingEcho(StrEnum):
@@ -31,6 +32,16 @@ class ChunkingEcho(StrEnum):
     STATIC = "static"  # the sizes, also where `auto` was asked for
     AUTO = "auto"  # `auto` for files that came by batch, whatever was asked for
     NULL = "null"
+
+
+class Undeletable(StrEnum):
+    """What may not be deleted, where a missing permission looks like an absence."""
+
+    NOTHING = "nothing"
+    STORE_FILES = "store-files"
+    FILES = "files"
+    STORES = "stores"
+    ALL = "all"
 
 
 class Evidence(StrEnum):
@@ -53,6 +64,7 @@ RUN_OGX = Known(Evidence.RUN, "ogx 1.5")
 RUN_BOTH = Known(Evidence.RUN, "ogx 1.5, llama-stack 0.7")
 RECORDED = Known(Evidence.REPORTED, "records of ogx 1.5")
 LIVE_OCI = Known(Evidence.REPORTED, "live OCI")
+UNSYNCED = Known(Evidence.ASSUMED, "a replica that lags behind the service's own database")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +79,8 @@ class Switch:
     def value_form(self) -> str:
         """How its value is written; empty for `on` and `off`."""
         if isinstance(self.default, StrEnum):
-            return "SHAPE"
-        return {int: "N", str: "TEXT", tuple: ".EXT+.EXT"}.get(type(self.default), "")
+            return "CHOICE"
+        return {int: "N", str: "TEXT", tuple: "TEXT+TEXT"}.get(type(self.default), "")
 
 
 def reported(source: str) -> Known:
@@ -95,13 +107,25 @@ class Dialect:
     propagating_seconds: int = switch(0, "answers 404 about what a new store holds for N more seconds", LIVE_OCI)
     errors: ErrorStyle = switch(  # noqa: RUF009 (it makes a field)
         ErrorStyle.OPENAI,
-        "writes errors as `openai`, as `oci` (one of five shapes), or `bare`: only a message",
-        LIVE_OCI,
+        "writes errors as `openai`, as `oci` (one of five shapes), as `detail` (one of four of FastAPI's), or `bare`:"
+        " only a message",
+        reported("live OCI; records of ogx 1.5 and llama-stack 0.4"),
     )
     misses_with_400: bool = switch(
         False, "answers 400 instead of 404 for an unknown store, store file or batch", RECORDED
     )
+    refuses_deleting: Undeletable = switch(  # noqa: RUF009 (it makes a field)
+        Undeletable.NOTHING,
+        "answers 404 to deletions of `store-files`, `files`, `stores` or `all`, though a GET shows them",
+        Known(Evidence.DOCUMENTED, "OCI's pages: a missing permission answers 404"),
+    )
+    refuses_content: tuple[str, ...] = switch(
+        (), "answers 400 to downloads of Files of these purposes", reported("OpenAI's community forum, topic 1357013")
+    )
     checks_ids: bool = switch(False, "answers 400 to a batch id of the wrong form", reported("openai-node issue 1700"))
+    resets_after_errors: bool = switch(
+        False, "resets a connection that answered an error when the next request comes by it", RUN_BOTH
+    )
     store_ids: str = switch("vs_", "begins the ids of stores with this text", LIVE_OCI)
     file_ids: str = switch("file-", "begins the ids of files with this text", LIVE_OCI)
     batch_ids: str = switch("vsfb_", "begins the ids of batches with this text", RECORDED)
@@ -120,9 +144,50 @@ class Dialect:
     skips_same_second: bool = switch(
         False, "skips uploads of the same second as the cursor's on the next page", RUN_BOTH
     )
+    ignores_order: bool = switch(
+        False, "lists the newest first, whatever `order` says", reported("stdapi.ai issue 162")
+    )
+    late_files: int = switch(0, "lists a file among those of its store N seconds late", UNSYNCED)
+    late_stores: int = switch(0, "lists a new store N seconds late", reported("openai-python issue 2209"))
+    late_uploads: int = switch(0, "lists a File N seconds late", UNSYNCED)
+    short_files: int = switch(
+        0, "leaves out the newest file, and every other before it, of the N listings after a write in a store", UNSYNCED
+    )
+    short_stores: int = switch(
+        0,
+        "leaves out the newest store, and every other before it, of the N listings after a store is written",
+        UNSYNCED,
+    )
+    late_counts: int = switch(0, "returns the `file_counts` of N seconds ago", reported("leapfrogai issue 743"))
+    ghost_counts: int = switch(
+        0, "counts a file for N seconds after it left the store", reported("openai-dotnet issue 540")
+    )
+    ghost_files: int = switch(
+        0,
+        "lists a file for N seconds after it left the store; otherwise it is gone",
+        reported("agency-swarm's sources"),
+    )
+    ghost_stores: int = switch(0, "lists a deleted store for N seconds; otherwise it is gone", UNSYNCED)
+    cut_after: int = switch(
+        0, "lists at most N at a time, and says that there is no more", reported("litellm pull request 37855")
+    )
+    empty_after: int = switch(
+        0, "lists the first N, and then only empty pages that say there is more", reported("litellm pull request 36326")
+    )
+    sends_has_more: bool = switch(True, "says in a page whether there is more", reported("openai-node issue 1008"))
+    breaks_listings: bool = switch(
+        False,
+        "lists the files of a store no more once one has left it; 400",
+        Known(Evidence.RUN, "llama-stack 0.7 on SQLite, after deletions in parallel"),
+    )
     # Attaching
     has_batches: bool = switch(
         True, "has batches; otherwise there is nothing at their address", reported("litellm issue 16490")
+    )
+    reads_batches: bool = switch(
+        True,
+        "shows and cancels the batches it made; otherwise 404",
+        Known(Evidence.DOCUMENTED, "OCI's pages: reading batches takes a permission of its own"),
     )
     takes_files: bool = switch(
         True, "accepts `files` of a batch; otherwise 400", Known(Evidence.RUN, "llama-stack 0.7")
@@ -140,6 +205,11 @@ class Dialect:
     )
     attaches_at_once: bool = switch(False, "ingests a file that is attached alone before it answers", RECORDED)
     phantom_files: bool = switch(False, "attaches a File that does not exist, as failed", RECORDED)
+    outage_seconds: int = switch(
+        0,
+        "fails every ingestion with `server_error` while a store is younger than N seconds",
+        reported("openai-python issue 1591"),
+    )
     settings_in_metadata: bool = switch(
         False, "keeps settings of its own in a store's metadata, and attaches nothing without them", RUN_OGX
     )
@@ -160,26 +230,47 @@ class Dialect:
     null_attributes: bool = switch(
         False, "returns null where there are no attributes", reported("responses that users of openai-node published")
     )
+    lists_attributes: bool = switch(
+        True,
+        "returns attributes in listings of files; otherwise none, and a GET of one file returns them",
+        Known(Evidence.ASSUMED, "plausible where attributes are kept apart"),
+    )
     garbles_names: bool = switch(False, "reads UTF-8 names as Latin-1", LIVE_OCI)
     plain_names: bool = switch(False, "keeps only ASCII letters, digits and `.-_` of names", RECORDED)
     forgets_errors: bool = switch(False, "leaves `last_error` out of listings", RECORDED)
     content_pages: bool = switch(
         True, "returns a store file's content as a page; otherwise as an older object", LIVE_OCI
     )
+    # Search
     searches_in: bool = switch(True, "knows the filters `in` and `nin`; otherwise 400", LIVE_OCI)
-    stale_filters: bool = switch(False, "filters a search by the attributes a file was attached with", RUN_BOTH)
-    # Removing
-    keeps_attached: bool = switch(False, "keeps a deleted File in its stores", RECORDED)
-    shares_chunks: bool = switch(
-        False, "shares chunks between equal files of a store: when one is detached, none is found", RUN_BOTH
+    stale_filters: bool = switch(
+        False, "searches by the attributes a file was attached with, and returns those in hits", RUN_BOTH
     )
+    own_hit_ids: bool = switch(
+        False, "returns a UUID as the `file_id` of a hit, and the File's id as its attribute `file_id`", RUN_OGX
+    )
+    shares_chunks: bool = switch(
+        False,
+        "keeps one copy of equal chunks of equal texts: found as the file attached last, and gone with any of them",
+        RUN_BOTH,
+    )
+    # Removing
+    late_deletions: int = switch(
+        0, "detaches a file N seconds after it says so, and shows it until then", reported("agency-swarm's sources")
+    )
+    denies_deletions: bool = switch(
+        False,
+        "answers `deleted: false`, and deletes and detaches nothing",
+        Known(Evidence.ASSUMED, "OpenAI's description has the field, and not when it is false"),
+    )
+    keeps_attached: bool = switch(False, "keeps a deleted File in its stores", RECORDED)
 
 
 SWITCHES: Mapping[str, Switch] = {each.name.replace("_", "-"): each.metadata["switch"] for each in fields(Dialect)}
 
 DIALECTS: Mapping[str, Dialect] = {
     "local": Dialect(),
-    "openai": Dialect(lists_batches=False, checks_ids=True),
+    "openai": Dialect(lists_batches=False, checks_ids=True, refuses_content=("assistants", "user_data")),
     "oci": Dialect(
         split=True,
         unsettled=2,

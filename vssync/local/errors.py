@@ -4,6 +4,8 @@ from __future__ import annotations
 
 REFUSAL_KEY = "vssync.refusal"  # in the WSGI environment: the ApiError that a wrapper of the service wants sent
 
+OWN_REQUEST_KEY = "vssync.own_request"  # there too: a fault's own request, not a client's
+
 
 class LocalDataError(Exception):
     """The folder of the local service cannot be read or written; the message names it and the way out."""

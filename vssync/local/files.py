@@ -9,8 +9,10 @@ from typing import IO, Any
 
 from vssync.local import queries
 from vssync.local.database import PIECE_BYTES
+from vssync.local.dialects import Undeletable
+from vssync.local.errors import ApiError
 from vssync.local.queries import PageRequest, Transaction, list_page, new_id
-from vssync.local.store_files import remove_store_file
+from vssync.local.store_files import leave_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +60,30 @@ def get_file(tx: Transaction, file_id: str) -> dict[str, Any]:
 
 
 def list_files(tx: Transaction, page: PageRequest) -> dict[str, Any]:
-    return list_page(tx, "files", {}, page, file_body)
+    rows = queries.shown_rows(tx, "files", late=tx.dialect.late_uploads)
+    return list_page(tx, "files", {}, page, file_body, rows=rows)
 
 
 def read_file(tx: Transaction, file_id: str) -> FileContent:
     row = queries.require_file(tx, file_id)
+    if (purpose := row["purpose"]) in tx.dialect.refuses_content:
+        raise ApiError(400, f"Not allowed to download files of purpose: {purpose}")
     return FileContent(row["blob"], row["bytes"])
 
 
 def delete_file(tx: Transaction, file_id: str) -> dict[str, Any]:
-    remove_file(tx, queries.require_file(tx, file_id))
-    return {"id": file_id, "object": "file", "deleted": True}
+    row = queries.require_file(tx, file_id)
+    queries.require_deletable(tx, Undeletable.FILES, f"File '{file_id}'")
+    if not tx.dialect.denies_deletions:
+        remove_file(tx, row)
+    return queries.deletion_body(tx, file_id, "file")
 
 
 def remove_file(tx: Transaction, row: sqlite3.Row) -> None:
     """A File leaves its stores first, in all services but some."""
     if not tx.dialect.keeps_attached:
         for entry in tx.fetch_all("select * from store_files where id = ?", row["id"]):
-            remove_store_file(tx, entry)
+            leave_store(tx, entry)
     tx.execute("delete from files where seq = ?", row["seq"])
     unused = "not exists (select 1 from files where files.blob = blobs.seq)"
     tx.execute(f"delete from blobs where seq = ? and {unused}", row["blob"])

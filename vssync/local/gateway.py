@@ -23,9 +23,10 @@ from vssync.local.dialects import ErrorStyle
 from vssync.local.errors import REFUSAL_KEY, ApiError, LocalDataError
 from vssync.local.queries import Engine
 
-ERROR_SHAPE_KEY = "vssync.error_shape"  # in the WSGI environment: which of OCI's shapes an error is written in
+ERROR_SHAPE_KEY = "vssync.error_shape"  # in the WSGI environment: which of the nine shapes an error is written in
 CONTROL_PATH = "/20231130/openai/v1"
 DATA_PATH = "/openai/v1"
+FIELD_LIST = 7  # the shape that comes with the status 422
 STORE_PATH = re.compile(r"/vector_stores(/[^/]+)?/?")
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def is_management_host(host: str) -> bool:
 
 
 def error_body(error: ApiError, style: ErrorStyle, shape: int) -> str | dict[str, Any]:
-    """The body of an error: JSON, or plain text. `shape` is which of OCI's five it has, 0 elsewhere."""
+    """The body of an error: JSON, or plain text. `shape` is 1 to 5 of OCI's, 6 to 9 of FastAPI's, 0 elsewhere."""
     message = str(error)
     code = error.code if error.status == 409 and error.code else str(error.status)
     not_found = "Authorization failed or requested resource not found."
@@ -119,9 +120,38 @@ def error_body(error: ApiError, style: ErrorStyle, shape: int) -> str | dict[str
             return {"error": {"code": str(error.status), "message": message, "type": error.error_type}}
         case 5:
             return "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
+        case 6:
+            return {"detail": message}
+        case 7:  # FIELD_LIST
+            return {"detail": field_errors(error)}
+        case 8:
+            return {"detail": {"errors": field_errors(error)}}
+        case 9:
+            return {"error": {"detail": {"errors": field_errors(error)}}}
     if style is ErrorStyle.BARE:
         return {"error": {"message": message}}
     return {"error": {"message": message, "type": error.error_type, "param": error.param, "code": error.code}}
+
+
+def field_errors(error: ApiError) -> list[dict[str, Any]]:
+    """As FastAPI says which field of a body is wrong."""
+    steps = [int(step) if step.isdecimal() else step for step in re.findall(r"\w+", error.param or "")]
+    return [{"loc": ["body", *steps], "msg": str(error), "type": error.code or "value_error"}]
+
+
+def own_shape(error: ApiError, style: ErrorStyle, *, control: bool) -> int:
+    """Which of the shapes a service chooses for an error; 0 where it has but one."""
+    if style is ErrorStyle.OCI:
+        return oci_shape(error, control=control)
+    return detail_shape(error) if style is ErrorStyle.DETAIL else 0
+
+
+def detail_shape(error: ApiError) -> int:
+    """The framework lists fields that are missing or of a wrong type; the application behind it tells the rest."""
+    if error.status != 400 or not error.param:
+        return 6
+    shapes = {"invalid_type": FIELD_LIST, "missing_required_parameter": FIELD_LIST, "unknown_parameter": 9}
+    return shapes.get(error.code or "", 8)
 
 
 def oci_shape(error: ApiError, *, control: bool) -> int:
@@ -143,12 +173,12 @@ def register_errors(app: falcon.App[Any, Any], style: ErrorStyle, paths: Iterabl
 
     def write_error(req: falcon.Request, resp: falcon.Response, error: Exception, _ids: Any) -> None:
         api_error = error if isinstance(error, ApiError) else to_api_error(req, error, paths)
-        resp.status = api_error.status
+        control = req.context.get("address") is OciAddress.CONTROL
+        shape = req.env.get(ERROR_SHAPE_KEY, own_shape(api_error, style, control=control))
+        resp.status = 422 if (api_error.status, shape) == (400, FIELD_LIST) else api_error.status
         if isinstance(error, falcon.HTTPError):
             resp.set_headers(error.headers or {})
-        control = req.context.get("address") is OciAddress.CONTROL
-        own_shape = oci_shape(api_error, control=control) if style is ErrorStyle.OCI else 0
-        body = error_body(api_error, style, req.env.get(ERROR_SHAPE_KEY, own_shape))
+        body = error_body(api_error, style, shape)
         if isinstance(body, str):
             resp.content_type, resp.data = falcon.MEDIA_TEXT, body.encode()
         else:

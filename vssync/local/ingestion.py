@@ -8,8 +8,9 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterator
 
-from vssync.local import search
+from vssync.local import queries, search
 from vssync.local.queries import Transaction
+from vssync.local.search import Span
 
 CODE_EXTENSIONS = {".c", ".cpp", ".cs", ".css", ".go", ".java", ".js", ".php", ".py", ".rb", ".sh", ".ts"}
 READABLE = CODE_EXTENSIONS | {".html", ".json", ".md", ".tex", ".txt"}
@@ -56,7 +57,7 @@ def decode_text(content: bytes) -> str:
     return text
 
 
-def split_chunks(text: str, size: int, overlap: int) -> Iterator[str]:
+def split_chunks(text: str, size: int, overlap: int) -> Iterator[Span]:
     """Windows of at most `size` tokens, each beginning with at most the last `overlap` of the one before.
 
     Below 100 tokens, which some services accept, a single long word may be larger than a window.
@@ -67,7 +68,7 @@ def split_chunks(text: str, size: int, overlap: int) -> Iterator[str]:
     for match in TOKEN_RUN.finditer(text):
         tokens = count_tokens(match[0])
         if window and window_tokens + tokens > size:
-            yield text[window[0][0] : match.start()]
+            yield window[0][0], match.start()
             while window and (window_tokens > overlap or window_tokens + tokens > size):
                 window_tokens -= window.popleft()[1]
         window.append((match.start(), tokens))
@@ -76,7 +77,7 @@ def split_chunks(text: str, size: int, overlap: int) -> Iterator[str]:
         if total > MOST_TOKENS:
             raise UnreadableFile("invalid_file", f"The file has more than {MOST_TOKENS:,} tokens.")
     if window:
-        yield text[window[0][0] :]
+        yield window[0][0], len(text)
 
 
 def count_tokens(piece: str) -> int:
@@ -112,20 +113,28 @@ def waiting_files(tx: Transaction, store_id: str | None, most: int) -> list[sqli
     )
 
 
+def outage_code(tx: Transaction, entry: sqlite3.Row) -> str:
+    """What ingestion fails with while it is out; empty otherwise."""
+    if not tx.dialect.outage_seconds:
+        return ""
+    (store,) = tx.fetch_all("select created_at from stores where seq = ?", entry["store"])
+    return "server_error" if queries.store_age(tx, store) < tx.dialect.outage_seconds else ""
+
+
 def ingest_file(tx: Transaction, entry: sqlite3.Row) -> None:
     try:
         check_readable(entry["filename"], entry["bytes"], tx.dialect.unreadable)
-        if code := entry["failure_code"]:
+        if code := entry["failure_code"] or outage_code(tx, entry):
             raise UnreadableFile(code, FAILURE_MESSAGES.get(code, "An internal error occurred."))
         rows = tx.fetch_all("select data from blobs join files on blob = blobs.seq where id = ?", entry["id"])
         text = decode_text(bytes(rows[0]["data"]))
-        chunks = list(split_chunks(text, entry["chunk_size"], entry["chunk_overlap"]))
+        spans = list(split_chunks(text, entry["chunk_size"], entry["chunk_overlap"]))
     except UnreadableFile as error:
         tx.execute(
             "update store_files set status = 'failed', error_code = ?, error_message = ? where seq = ?",
             *(error.code, str(error), entry["seq"]),
         )
     else:
-        search.add_chunks(tx, entry["store"], entry["seq"], chunks)
-        usage = sum(len(chunk.encode()) for chunk in chunks)
+        search.add_chunks(tx, entry["store"], entry["seq"], text, spans)
+        usage = sum(len(text[start:end].encode()) for start, end in spans)
         tx.execute("update store_files set status = 'completed', usage_bytes = ? where seq = ?", usage, entry["seq"])

@@ -7,11 +7,11 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vssync.local.database import Database
-from vssync.local.dialects import Dialect, LocalOptions
+from vssync.local.dialects import Dialect, ErrorStyle, LocalOptions, Undeletable
 from vssync.local.errors import ApiError
 from vssync.local.rules import DAY, STATUSES, invalid_error
 
@@ -41,6 +41,7 @@ class Transaction:
     time: float  # seconds, by the service's clock
     options: LocalOptions
     overrides: IngestionOverrides = normal_ingestion
+    short: bool = False  # a listing leaves rows out
 
     @property
     def now(self) -> int:
@@ -71,11 +72,14 @@ class Engine:
     clock: Callable[[], float]
     options: LocalOptions
     unsettled: dict[str, int] = field(default_factory=dict)  # new store to the 404s that it still answers
+    short: dict[str, int] = field(default_factory=dict)  # path of a listing to how many more are short
 
     @contextmanager
-    def transaction(self, *, writes: bool, overrides: IngestionOverrides = normal_ingestion) -> Iterator[Transaction]:
+    def transaction(
+        self, *, writes: bool, overrides: IngestionOverrides = normal_ingestion, short: bool = False
+    ) -> Iterator[Transaction]:
         with (self.database.write if writes else self.database.read)() as connection:
-            yield Transaction(connection, self.clock(), self.options, overrides)
+            yield Transaction(connection, self.clock(), self.options, overrides, short)
 
 
 def new_id(prefix: str) -> str:
@@ -105,6 +109,8 @@ def require_active_store(tx: Transaction, store_id: str) -> sqlite3.Row:
 def require_store_file(tx: Transaction, store: sqlite3.Row, file_id: str) -> sqlite3.Row:
     if entry := find_store_file(tx, store, file_id):
         return entry
+    if tx.dialect.errors is ErrorStyle.DETAIL:  # as FastAPI applications put an error of their own code
+        raise ApiError(400, f"Invalid value: File {file_id} not found in vector store {store['id']}")
     raise not_found_error(tx, f"File '{file_id}' in vector store '{store['id']}'")
 
 
@@ -127,11 +133,17 @@ def not_found_error(tx: Transaction, name: str) -> ApiError:
     return ApiError(400 if tx.dialect.misses_with_400 else 404, f"{name} does not exist.", code="not_found")
 
 
-def decode_attributes(tx: Transaction, entry: sqlite3.Row) -> dict[str, Any] | None:
-    """A store file's attributes as this service returns them."""
+def decode_attributes(tx: Transaction, stored: str) -> dict[str, Any] | None:
+    """Attributes as this service returns them."""
     parse_int = float if tx.dialect.floats else int
-    attributes: dict[str, Any] = json.loads(entry["attributes"], parse_int=parse_int)
+    attributes: dict[str, Any] = json.loads(stored, parse_int=parse_int)
     return None if tx.dialect.null_attributes and not attributes else attributes
+
+
+def require_deletable(tx: Transaction, kind: Undeletable, name: str) -> None:
+    """Raises the 404 of those who may see an object, and not delete it."""
+    if tx.dialect.refuses_deleting in (kind, Undeletable.ALL):
+        raise ApiError(404, f"{name} does not exist.", code="not_found")
 
 
 def store_age(tx: Transaction, store: sqlite3.Row) -> float:
@@ -156,10 +168,40 @@ def touch_store(tx: Transaction, store: sqlite3.Row) -> None:
         tx.execute("update stores set last_active_at = ? where seq = ?", tx.now, store["seq"])
 
 
-def count_by_status(tx: Transaction, column: str, seq: int) -> tuple[dict[str, int], int]:
+def deletion_body(tx: Transaction, object_id: str, kind: str) -> dict[str, Any]:
+    return {"id": object_id, "object": kind, "deleted": not tx.dialect.denies_deletions}
+
+
+def keep_ghost(tx: Transaction, table: str, seq: int, seconds: int) -> None:
+    """Remembers a row that is about to be deleted, where it is shown for some seconds more."""
+    if seconds:
+        tx.execute(f"insert into {table}_ghosts select *, ? from {table} where seq = ?", tx.time, seq)
+
+
+def shown_rows(tx: Transaction, table: str, *, late: int = 0, ghosts: int = 0, short: bool = False) -> str:
+    """What stands for a table where new rows are shown late, deleted ones for some time more, or some not at all.
+
+    Times in seconds.
+    """
+    rows = table
+    if ghosts:
+        rows = (
+            f"(select *, null as gone_at from {table}"
+            f" union all select * from {table}_ghosts where gone_at > {tx.time - ghosts!r})"
+        )
+    if late:
+        rows = f"(select * from {rows} where created_at <= {tx.time - late!r})"
+    if short:
+        window = f"{'partition by store' if table == 'store_files' else ''} order by seq desc"
+        numbered = f"select *, row_number() over ({window}) as number from {rows}"
+        rows = f"(select * from ({numbered}) where number % 2 = 0)"
+    return rows
+
+
+def count_by_status(tx: Transaction, column: str, seq: int, files: str = "store_files") -> tuple[dict[str, int], int]:
     """The `file_counts` of a store or a batch, and the bytes its files use."""
     rows = tx.fetch_all(
-        f"select status, count(*), sum(usage_bytes) from store_files where {column} = ? group by status", seq
+        f"select status, count(*), sum(usage_bytes) from {files} where {column} = ? group by status", seq
     )
     counts = dict.fromkeys(STATUSES, 0) | {row[0]: row[1] for row in rows}
     return {**counts, "total": sum(counts.values())}, sum(row[2] for row in rows)
@@ -209,12 +251,15 @@ def parse_choice(query: Mapping[str, str], name: str, values: Sequence[str]) -> 
 
 
 def list_page(
-    tx: Transaction, table: str, scope: Mapping[str, Any], page: PageRequest, to_body: ToBody
+    tx: Transaction, table: str, scope: Mapping[str, Any], page: PageRequest, to_body: ToBody, *, rows: str = ""
 ) -> dict[str, Any]:
     """One page of the rows of `table` whose columns equal `scope`, in order of creation.
 
-    By key rather than by offset, so page 1,000 costs what page 1 does.
+    By key rather than by offset, so page 1,000 costs what page 1 does. `rows` are those shown of the table.
     """
+    dialect = tx.dialect
+    page = replace(page, descending=page.descending or dialect.ignores_order)
+    limit = min(filter(None, (page.limit, dialect.cut_after, dialect.empty_after)))
     backwards = bool(page.before and not page.after)  # the page that ends before the cursor
     descending = page.descending != backwards
     where = {f"{column} = ?": value for column, value in {**scope, **page.selected}.items()}
@@ -223,23 +268,26 @@ def list_page(
             continue
         if position := find_cursor(tx, table, scope, cursor):
             where[f"{position[0]} {'<' if page.descending == is_after else '>'} ?"] = position[1]
-        elif not tx.dialect.restarts_unknown_cursor:
+        elif not dialect.restarts_unknown_cursor:
             raise ApiError(400, f"'{cursor}' is not in this list.", code="invalid_value", param=parameter)
-    rows = tx.fetch_all(
-        f"select * from {table} where {' and '.join(where) or 'true'}"
+    entries = tx.fetch_all(
+        f"select * from {rows or table} where {' and '.join(where) or 'true'}"
         f" order by seq {'desc' if descending else 'asc'} limit ?",
         *where.values(),
-        page.limit + 1,
+        limit + 1,
     )
-    entries = [to_body(row) for row in rows[: page.limit]]
+    has_more = len(entries) > limit and not dialect.cut_after
+    if dialect.empty_after and (page.after or page.before):
+        entries, has_more = [], bool(entries)
+    bodies = [to_body(row) for row in entries[:limit]]
     if backwards:
-        entries.reverse()
+        bodies.reverse()
     return {
         "object": "list",
-        "data": entries,
-        "first_id": entries[0]["id"] if entries else "",  # the spec makes both ids strings
-        "last_id": entries[-1]["id"] if entries else "",
-        "has_more": len(rows) > page.limit,
+        "data": bodies,
+        "first_id": bodies[0]["id"] if bodies else "",  # the spec makes both ids strings
+        "last_id": bodies[-1]["id"] if bodies else "",
+        **({"has_more": has_more} if dialect.sends_has_more else {}),
     }
 
 

@@ -85,8 +85,11 @@ def nullable(check: Check) -> Check:
     return lambda value, path: None if value is None else check(value, path)
 
 
-def record(fields: Mapping[str, Check], required: tuple[str, ...] = ()) -> Check:
-    """An object with these fields and no others; what was not sent is not in the result either."""
+def record(fields: Mapping[str, Check], required: tuple[str, ...] = (), clearable: tuple[str, ...] = ()) -> Check:
+    """An object with these fields and no others; what was not sent is not in the result either.
+
+    Clients send null for what they leave out, so only a required or a clearable field is asked whether it may be null.
+    """
 
     def check_record(value: Any, path: str) -> dict[str, Any]:
         prefix = f"{path}." if path else ""
@@ -97,7 +100,8 @@ def record(fields: Mapping[str, Check], required: tuple[str, ...] = ()) -> Check
             if missing := [prefix + name for name in names if name not in expected]:
                 code = f"{problem.lower().replace(' ', '_')}_parameter"
                 raise ApiError(400, f"{problem} parameter '{missing[0]}'.", code=code, param=missing[0])
-        return {name: fields[name](entry, prefix + name) for name, entry in value.items()}
+        sent = {name: entry for name, entry in value.items() if entry is not None or name in (*required, *clearable)}
+        return {name: fields[name](entry, prefix + name) for name, entry in sent.items()}
 
     return check_record
 
@@ -250,7 +254,8 @@ def check_new_store(value: Any, path: str) -> dict[str, Any]:
     return {**body, "attachments": [build_attachment(file_id, body) for file_id in body.get("file_ids", ())]}
 
 
-STORE_UPDATE = record({"name": nullable(text()), "metadata": check_metadata, "expires_after": nullable(STORE_EXPIRY)})
+UPDATE_FIELDS = {"name": nullable(text()), "metadata": check_metadata, "expires_after": nullable(STORE_EXPIRY)}
+STORE_UPDATE = record(UPDATE_FIELDS, clearable=tuple(UPDATE_FIELDS))
 
 FILE_LIFETIME = integer(3600, 30 * DAY)
 UPLOAD_EXPIRY = record({"anchor": choice("created_at"), "seconds": FILE_LIFETIME}, required=("anchor", "seconds"))

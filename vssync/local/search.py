@@ -11,13 +11,16 @@ import operator
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from itertools import islice
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 from vssync.local import queries
 from vssync.local.queries import Transaction
 from vssync.local.rules import array, boolean, choice, in_range, integer, invalid_error, record, require_type, text
 
+Span = tuple[int, int]  # where a part of a text begins and ends
 Predicate = Callable[[Mapping[str, Any]], bool]
 MAX_FILTER_DEPTH = 16  # nested compounds; more would be an attack, not a query
 ORDERINGS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
@@ -112,10 +115,19 @@ def create_index(tx: Transaction, store: int) -> None:
     )
 
 
-def add_chunks(tx: Transaction, store: int, store_file: int, chunks: Sequence[str]) -> None:
+# Chunks of the files of a store that are the same chunk: of one text, from the same place in it.
+SAME_CHUNKS = "found and identity in (select identity from chunks where store_file = ?)"
+
+
+def add_chunks(tx: Transaction, store: int, store_file: int, text: str, spans: Sequence[Span]) -> None:
+    """Chunks of a text, by where each begins and ends. A service that shares them finds them in one file only."""
+    whole = f"{store}:{sha256(text.encode()).hexdigest()}" if tx.dialect.shares_chunks else None
     tx.connection.executemany(
-        "insert into chunks (store_file, text) values (?, ?)", [(store_file, chunk) for chunk in chunks]
+        "insert into chunks (store_file, text, identity) values (?, ?, ?)",
+        [(store_file, text[start:end], whole and f"{whole}:{start}-{end}") for start, end in spans],
     )
+    if whole:
+        hide_chunks(tx, store, f"store_file <> ? and {SAME_CHUNKS}", store_file, store_file)
     tx.execute(
         f"insert into {index_name(store)} (rowid, text) select seq, text from chunks where store_file = ?",
         store_file,
@@ -123,12 +135,16 @@ def add_chunks(tx: Transaction, store: int, store_file: int, chunks: Sequence[st
 
 
 def remove_chunks(tx: Transaction, store: int, store_file: int) -> None:
-    name = index_name(store)
-    tx.execute(
-        f"insert into {name} ({name}, rowid, text) select 'delete', seq, text from chunks where store_file = ?",
-        store_file,
-    )
+    hide_chunks(tx, store, SAME_CHUNKS, store_file)
+    hide_chunks(tx, store, "found and store_file = ?", store_file)
     tx.execute("delete from chunks where store_file = ?", store_file)
+
+
+def hide_chunks(tx: Transaction, store: int, condition: str, *values: object) -> None:
+    name = index_name(store)
+    chosen = f"select 'delete', seq, text from chunks where {condition}"
+    tx.execute(f"insert into {name} ({name}, rowid, text) {chosen}", *values)
+    tx.execute(f"update chunks set found = 0 where {condition}", *values)
 
 
 def match_chunks(tx: Transaction, store: int, words: Sequence[str]) -> Iterator[tuple[int, str, float]]:
@@ -187,15 +203,17 @@ def best_chunks(tx: Transaction, store: sqlite3.Row, query: str, body: dict[str,
 
 def hit_body(tx: Transaction, chunk: int, score: float) -> dict[str, Any]:
     row = tx.fetch_all(
-        "select store_files.id, filename, attributes, text from chunks"
+        "select store_files.seq, store_files.id, filename, filtered, text from chunks"
         " join store_files on store_files.seq = store_file left join files on files.id = store_files.id"
         " where chunks.seq = ?",
         chunk,
     )[0]
+    attributes = queries.decode_attributes(tx, row["filtered"])
+    own_id = str(uuid5(NAMESPACE_OID, str(row["seq"]))) if tx.dialect.own_hit_ids else ""
     return {
-        "file_id": row["id"],
+        "file_id": own_id or row["id"],
         "filename": row["filename"] or "",
         "score": score,
-        "attributes": queries.decode_attributes(tx, row),
+        "attributes": {**(attributes or {}), "file_id": row["id"]} if own_id else attributes,
         "content": [{"type": "text", "text": row["text"]}],
     }

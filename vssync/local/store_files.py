@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vssync.local import ingestion, queries, search
-from vssync.local.dialects import ChunkingEcho
+from vssync.local.dialects import ChunkingEcho, Undeletable
 from vssync.local.errors import ApiError
 from vssync.local.queries import PageRequest, ToBody, Transaction, list_page, new_id
 from vssync.local.rules import Attachment, BatchRequest, ChunkSizes, invalid_error
@@ -34,7 +34,12 @@ def get_store_file(tx: Transaction, store_id: str, file_id: str) -> dict[str, An
 
 def list_store_files(tx: Transaction, store_id: str, page: PageRequest) -> dict[str, Any]:
     store = queries.require_store(tx, store_id)
-    return list_page(tx, "store_files", {"store": store["seq"]}, page, body_builder(tx, store, in_listing=True))
+    has_lost = "select 1 from gone where list = 'store_files' and store = ?"
+    if tx.dialect.breaks_listings and tx.fetch_one(has_lost, store["seq"]):
+        raise ApiError(400, "Invalid value: database is locked")
+    dialect, to_body = tx.dialect, body_builder(tx, store, in_listing=True)
+    rows = queries.shown_rows(tx, "store_files", late=dialect.late_files, ghosts=dialect.ghost_files, short=tx.short)
+    return list_page(tx, "store_files", {"store": store["seq"]}, page, to_body, rows=rows)
 
 
 def update_attributes(tx: Transaction, store_id: str, file_id: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -50,9 +55,12 @@ def update_attributes(tx: Transaction, store_id: str, file_id: str, body: dict[s
 
 def detach_file(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
     store = queries.require_store(tx, store_id)
-    remove_store_file(tx, queries.require_store_file(tx, store, file_id))
-    queries.touch_store(tx, store)
-    return {"id": file_id, "object": "vector_store.file.deleted", "deleted": True}
+    entry = queries.require_store_file(tx, store, file_id)
+    queries.require_deletable(tx, Undeletable.STORE_FILES, f"File '{file_id}' in vector store '{store_id}'")
+    if not tx.dialect.denies_deletions:
+        leave_store(tx, entry)
+        queries.touch_store(tx, store)
+    return queries.deletion_body(tx, file_id, "vector_store.file.deleted")
 
 
 def get_chunks(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
@@ -65,7 +73,7 @@ def get_chunks(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
     return {
         "file_id": file_id,
         "filename": queries.require_file(tx, file_id)["filename"],
-        "attributes": queries.decode_attributes(tx, entry),
+        "attributes": queries.decode_attributes(tx, entry["attributes"]),
         "content": parts,
     }
 
@@ -78,6 +86,7 @@ def body_builder(tx: Transaction, store: sqlite3.Row, *, in_listing: bool = Fals
         chunking: dict[str, Any] = {"type": "static", "static": sizes}
         if tx.dialect.echoes is ChunkingEcho.AUTO and entry["batch"] is not None:
             chunking = {"type": "auto"}
+        attributes = "{}" if in_listing and not tx.dialect.lists_attributes else entry["attributes"]
         return {
             "id": entry["id"],
             "object": "vector_store.file",
@@ -87,7 +96,7 @@ def body_builder(tx: Transaction, store: sqlite3.Row, *, in_listing: bool = Fals
             "status": entry["status"],
             "last_error": error if has_error else None,
             "chunking_strategy": None if tx.dialect.echoes is ChunkingEcho.NULL else chunking,
-            "attributes": queries.decode_attributes(tx, entry),
+            "attributes": queries.decode_attributes(tx, attributes),
         }
 
     return build
@@ -151,16 +160,24 @@ def check_attachable(tx: Transaction, attachment: Attachment) -> str | None:
     return name
 
 
+def leave_store(tx: Transaction, entry: sqlite3.Row) -> None:
+    if not tx.dialect.late_deletions:
+        remove_store_file(tx, entry)
+    elif entry["leaves_at"] is None:
+        leaves_at = tx.time + tx.dialect.late_deletions
+        tx.execute("update store_files set leaves_at = ? where seq = ?", leaves_at, entry["seq"])
+
+
+def leaving_files(tx: Transaction) -> list[sqlite3.Row]:
+    """Those whose time has come."""
+    return tx.fetch_all("select * from store_files where leaves_at <= ?", tx.time) if tx.dialect.late_deletions else []
+
+
 def remove_store_file(tx: Transaction, entry: sqlite3.Row) -> None:
-    if tx.dialect.shares_chunks:  # then files of equal content can no longer be found either
-        equal = tx.fetch_all(
-            "select store_files.seq from store_files join files on files.id = store_files.id"
-            " where store = ? and store_files.seq <> ? and blob = (select blob from files where id = ?)",
-            *(entry["store"], entry["seq"], entry["id"]),
-        )
-        for other in equal:
-            search.remove_chunks(tx, entry["store"], other["seq"])
     search.remove_chunks(tx, entry["store"], entry["seq"])
+    dialect = tx.dialect
+    kept = max(dialect.ghost_files, dialect.ghost_counts, dialect.late_counts)
+    queries.keep_ghost(tx, "store_files", entry["seq"], kept)
     tx.execute("delete from store_files where seq = ?", entry["seq"])
 
 

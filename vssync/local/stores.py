@@ -7,6 +7,7 @@ import sqlite3
 from typing import Any
 
 from vssync.local import queries, search
+from vssync.local.dialects import Undeletable
 from vssync.local.queries import PageRequest, Transaction, list_page, new_id
 from vssync.local.store_files import OWN_SETTINGS, attach_files
 
@@ -34,7 +35,9 @@ def get_store(tx: Transaction, store_id: str) -> dict[str, Any]:
 
 
 def list_stores(tx: Transaction, page: PageRequest) -> dict[str, Any]:
-    return list_page(tx, "stores", {}, page, lambda row: store_body(tx, row))
+    dialect = tx.dialect
+    rows = queries.shown_rows(tx, "stores", late=dialect.late_stores, ghosts=dialect.ghost_stores, short=tx.short)
+    return list_page(tx, "stores", {}, page, lambda row: store_body(tx, row), rows=rows)
 
 
 def update_store(tx: Transaction, store_id: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -56,13 +59,18 @@ def update_store(tx: Transaction, store_id: str, body: dict[str, Any]) -> dict[s
 def delete_store(tx: Transaction, store_id: str) -> dict[str, Any]:
     """Files, batches and chunks of the store go with it; the uploaded Files stay."""
     store = queries.require_store(tx, store_id)
-    tx.execute(f"drop table {search.index_name(store['seq'])}")
-    tx.execute("delete from stores where seq = ?", store["seq"])
-    return {"id": store_id, "object": "vector_store.deleted", "deleted": True}
+    queries.require_deletable(tx, Undeletable.STORES, f"Vector store '{store_id}'")
+    if not tx.dialect.denies_deletions:
+        tx.execute(f"drop table {search.index_name(store['seq'])}")
+        queries.keep_ghost(tx, "stores", store["seq"], tx.dialect.ghost_stores)
+        tx.execute("delete from stores where seq = ?", store["seq"])
+    return queries.deletion_body(tx, store_id, "vector_store.deleted")
 
 
 def store_body(tx: Transaction, row: sqlite3.Row) -> dict[str, Any]:
-    counts, usage = queries.count_by_status(tx, "store", row["seq"])
+    late = tx.dialect.late_counts
+    files = queries.shown_rows(tx, "store_files", late=late, ghosts=max(late, tx.dialect.ghost_counts))
+    counts, usage = queries.count_by_status(tx, "store", row["seq"], files)
     is_creating = queries.store_age(tx, row) < tx.dialect.creating_seconds
     status = "in_progress" if is_creating or counts["in_progress"] else "completed"
     days = row["expires_days"]

@@ -1,7 +1,7 @@
 """Mounts a WSGI application in an `httpx.Client`: the same requests, no socket, bodies streamed both ways.
 
 httpx's own WSGI transport holds whole requests in memory and cannot carry every path. A connection that the
-application cuts raises what httpx raises for a real one.
+application cuts raises what httpx raises for a real one. Connections are kept and used again, as in httpx's pool.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ from __future__ import annotations
 import io
 import shutil
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import httpx
+
+from vssync.local.connections import CONNECTION_KEY, LocalConnection
 
 PIECE_BYTES = 64 << 10
 IN_MEMORY = 1 << 20
@@ -26,6 +30,7 @@ class LocalTransport(httpx.BaseTransport):
     def __init__(self, app: WSGIApplication, on_close: Callable[[], None] | None = None):
         self._app = app
         self._on_close = on_close
+        self._idle: deque[LocalConnection] = deque()
 
     def close(self) -> None:
         if self._on_close:
@@ -34,6 +39,7 @@ class LocalTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         source = RequestBody(request)
         length = request.headers.get("content-length", "")
+        connection = self._connect()
         try:
             with io.BufferedReader(source, PIECE_BYTES) as reader, SpooledTemporaryFile(IN_MEMORY) as spool:
                 body: Any = reader
@@ -42,7 +48,8 @@ class LocalTransport(httpx.BaseTransport):
                     length = str(spool.tell())
                     spool.seek(0)
                     body = spool
-                response = ResponseBody(self._app, wsgi_environ(request, body, length), request)
+                environ = wsgi_environ(request, body, length) | {CONNECTION_KEY: connection}
+                response = ResponseBody(self._app, environ, request, lambda: self._idle.append(connection))
         except ConnectionError as error:
             raise source.error or connection_error(error, request) from error
         except TimeoutError as error:
@@ -50,7 +57,16 @@ class LocalTransport(httpx.BaseTransport):
         if source.error:  # the application answered all the same; the client's own failure takes precedence
             response.close()
             raise source.error
-        return httpx.Response(response.status, headers=response.headers, stream=response)
+        kept = {"network_stream": connection}  # where httpx, too, gives access to it
+        return httpx.Response(response.status, headers=response.headers, stream=response, extensions=kept)
+
+    def _connect(self) -> LocalConnection:
+        """The connection that was used last, or a new one."""
+        with suppress(IndexError):
+            while not (connection := self._idle.pop()).is_open:
+                pass
+            return connection
+        return LocalConnection()
 
 
 def connection_error(error: ConnectionError, request: httpx.Request) -> httpx.TransportError:
@@ -89,10 +105,14 @@ class RequestBody(io.RawIOBase):
 class ResponseBody(httpx.SyncByteStream):
     """The application's pieces; ends as a broken connection would when it stops too early."""
 
-    def __init__(self, app: WSGIApplication, environ: WSGIEnvironment, request: httpx.Request):
+    def __init__(
+        self, app: WSGIApplication, environ: WSGIEnvironment, request: httpx.Request, on_end: Callable[[], None]
+    ):
         self.status = 500
         self.headers: list[tuple[str, str]] = []
         self._request = request
+        self._on_end = on_end
+        self._is_whole = False
         self._pieces = app(environ, self._start)
         self._remaining = filter(None, iter(self._pieces))
         try:
@@ -121,8 +141,14 @@ class ResponseBody(httpx.SyncByteStream):
         if missing > 0:
             message = "the connection was closed before the whole body arrived"
             raise httpx.RemoteProtocolError(message, request=self._request)
+        self._is_whole = True
 
     def close(self) -> None:
+        """With the event that httpx's own transport gives, in which a client may still close the connection."""
+        if trace := self._request.extensions.get("trace"):
+            trace("http11.response_closed.started", {})
+        if self._is_whole:
+            self._on_end()
         if close := getattr(self._pieces, "close", None):
             close()
 

@@ -1,4 +1,4 @@
-"""From the trees of a manifest's files to one typed manifest for one environment."""
+"""Turns the files of a manifest, read and parsed, into one typed manifest for one environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vssync.errors import ManifestError, Problem
 from vssync.manifest import environments
 from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, locate_diagnostics, raise_if_any
 from vssync.manifest.environments import Environment, Tree
-from vssync.manifest.globs import Pattern, compile_pattern
+from vssync.manifest.globs import Pattern, compile_pattern, pattern_problem
 from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
 from vssync.manifest.rules import check_rules, indeterminate_stores, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
@@ -19,38 +19,41 @@ from vssync.manifest.yaml_loader import Document, TreePath
 from vssync.model.state import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, ServiceSpec
 from vssync.providers import PROVIDERS
 
-_DROPPABLE_DEPTHS = (("service", 1), ("defaults", 2), ("stores", 3))
-
 
 def check_document(document: Document, schema: Tree, part: str = "") -> Document:
-    """The document with everything that is wrong with its form. `part` names a definition of the schema.
+    """The document with the problems of its form, found by the schema or its definition `part`.
 
-    Raises ManifestError if so much is wrong that nothing else can be checked.
+    Raises ManifestError if a part is invalid without which the rest cannot be checked.
     """
     diagnostics = validate_tree(document.tree, schema, part)
     if not diagnostics:
         return document
     problems = locate_diagnostics(Documents(document), diagnostics)
-    if not all(_is_droppable(diagnostic.path) for diagnostic in diagnostics):
+    if not all(_is_removable(diagnostic.path) for diagnostic in diagnostics):
         raise ManifestError(problems)
     return replace(document, problems=problems)
 
 
-def _is_droppable(path: TreePath) -> bool:
+def _is_removable(path: TreePath) -> bool:
     """Whether the rest can be checked without this part: `service`, a field of `defaults`, a field of a store."""
     inner = path[2:] if path[:1] == ("environments",) else path
-    return any(inner[:1] == (name,) and len(inner) >= depth for name, depth in _DROPPABLE_DEPTHS)
+    match inner:
+        case ("service", *_) | ("defaults", _, *_) | ("stores", _, _, *_):
+            return True
+    return False
 
 
-def resolve_includes(main: Document, env: str | None, variables: Mapping[str, str]) -> tuple[tuple[TreePath, str], ...]:
-    """The patterns of included files, each with its path. Raises ManifestError."""
+def resolve_includes(main: Document, env: str | None, variables: Mapping[str, str]) -> dict[TreePath, Pattern]:
+    """The patterns of included files by where they stand in the tree (`include[0]`). Raises ManifestError."""
     documents = Documents(main)
     tree, environment = _merge_documents(documents, env, variables)
     expander = Expander(environment.placeholders)
-    paths = [(("include", number), pattern) for number, pattern in enumerate(tree.get("include") or ())]
-    patterns = tuple((path, expander.expand_text(pattern, path)) for path, pattern in paths)
+    texts: dict[TreePath, str] = {("include", number): text for number, text in enumerate(tree.get("include") or ())}
+    texts = {path: expander.expand_text(text, path) for path, text in texts.items()}
     raise_if_any(documents, expander.diagnostics)
-    return patterns
+    flaws = [(path, text, *flaw) for path, text in texts.items() if (flaw := pattern_problem(text))]
+    raise_if_any(documents, [Diagnostic(path, f"`{text}` {flaw}", hint) for path, text, flaw, hint in flaws])
+    return {path: compile_pattern(text) for path, text in texts.items()}
 
 
 def build_manifest(documents: Documents, schema: Tree, env: str | None, variables: Mapping[str, str]) -> Manifest:
@@ -61,22 +64,23 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
     """
     with adding_problems(documents.problems):
         tree, environment = _merge_documents(documents, env, variables)
-    documents = replace(documents, environment=environment.matched)
+    documents = replace(documents, environment_key=environment.key)
 
     expander = Expander(environment.placeholders)
-    inherited = environments.apply_defaults(tree)
+    stores = environments.apply_defaults(tree)
+    root = expander.expand_text(tree.get("root") or ".", ("root",))
     expanded = {
         "version": MANIFEST_VERSION,
         "name": tree["name"],
-        "root": escape_placeholders(expander.expand_text(tree.get("root") or ".", ("root",))),
+        "root": escape_placeholders(root),  # what is literal is escaped in all of the tree
         "service": tree.get("service") or {},
-        "stores": expander.expand_stores(inherited),
+        "stores": expander.expand_stores(stores),
     }
     placeholder_diagnostics = tuple(expander.diagnostics)
 
-    # The form of each document was checked, and merging keeps it: only what was wrong or filled in is checked again.
-    is_changed = documents.problems or placeholder_diagnostics or expanded["stores"] != inherited
-    schema_diagnostics = validate_tree(expanded, schema) if is_changed else ()
+    # The form of each document was checked, and merging keeps it: only what was wrong or filled in needs a new check.
+    needs_check = documents.problems or placeholder_diagnostics or expanded["stores"] != stores
+    schema_diagnostics = validate_tree(expanded, schema) if needs_check else ()
     well_formed = without_invalid_parts(expanded, _paths(placeholder_diagnostics, schema_diagnostics))
 
     rule_diagnostics = check_rules(well_formed, environment)
@@ -84,7 +88,7 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
 
     groups = (placeholder_diagnostics, schema_diagnostics, rule_diagnostics)
     located = (locate_diagnostics(documents, diagnostics) for diagnostics in groups)
-    problems = _without_repeated_places(documents.problems, *located)
+    problems = _without_repeated_locations(documents.problems, *located)
     return _typed_manifest(valid, environment.name, documents, problems, indeterminate_stores(_paths(*groups)))
 
 
@@ -92,31 +96,33 @@ def _paths(*groups: tuple[Diagnostic, ...]) -> tuple[TreePath, ...]:
     return tuple(diagnostic.path for diagnostics in groups for diagnostic in diagnostics)
 
 
-def _without_repeated_places(*groups: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """All problems but those at the place of one in an earlier group: they repeat it, or follow from it."""
-    places: set[tuple[str, int, int]] = set()
+def _without_repeated_locations(*groups: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """All problems but those at the location of one in an earlier group: they repeat it, or follow from it."""
+    locations: set[tuple[str, int, int]] = set()
     problems: list[Problem] = []
     for group in groups:
-        fresh = [problem for problem in group if (problem.file, problem.line, problem.column) not in places]
-        places.update((problem.file, problem.line, problem.column) for problem in fresh)
-        problems += fresh
+        remaining = [problem for problem in group if (problem.file, problem.line, problem.column) not in locations]
+        locations.update((problem.file, problem.line, problem.column) for problem in remaining)
+        problems += remaining
     return tuple(problems)
 
 
 def _merge_documents(
     documents: Documents, env: str | None, variables: Mapping[str, str]
 ) -> tuple[dict[str, Any], Environment]:
-    """The merged manifest before anything is filled in, and its environment. Raises ManifestError."""
+    """The manifest's tree, merged with that of its environment and not filled in yet. Raises ManifestError."""
     base = {**documents.main.tree, "stores": _all_stores(documents)}
-    matched, diagnostics = environments.resolve_environment(base, env)
+    declared = base.get("environments") or {}
+    environment_key, diagnostics = environments.resolve_environment(base, env)
     raise_if_any(documents, diagnostics)
-    tree = environments.merge_trees(base, (base.get("environments") or {}).get(matched) or {})
+    tree = environments.merge_trees(base, declared.get(environment_key) or {})
     values, diagnostics = environments.resolve_variables(tree, variables, env or "")
-    raise_if_any(replace(documents, environment=matched), diagnostics)
-    return tree, Environment(env or "", matched, tuple(base.get("environments") or ()), values)
+    raise_if_any(replace(documents, environment_key=environment_key), diagnostics)
+    return tree, Environment(env or "", environment_key, tuple(declared), values)
 
 
 def _all_stores(documents: Documents) -> dict[str, Any]:
+    """The stores of every file by key. Raises ManifestError for a key that two files declare."""
     stores = dict(documents.main.tree.get("stores") or {})
     declared_in = dict.fromkeys(stores, documents.main.file_name)
     for document in documents.included:
@@ -136,18 +142,16 @@ def _typed_manifest(
     tree: Tree, env: str, documents: Documents, problems: tuple[Problem, ...], indeterminate: frozenset[str]
 ) -> Manifest:
     service = ServiceSpec(**{name: value for name, value in tree["service"].items() if value is not None})
-    specs = (_store_spec(key, store, service.provider, env) for key, store in sorted(tree["stores"].items()))
+    specs = [_store_spec(key, store, service.provider, env) for key, store in sorted(tree["stores"].items())]
+    for index, spec in enumerate(specs):
+        if spec.store.key in indeterminate:  # so that no file is reported that it might skip
+            specs[index] = replace(spec, is_indeterminate=True, skip=SKIP_REASONS, extensions=None)
     return Manifest(
         name=tree["name"],
         env=env,
         root=literal_text(tree["root"]),
         service=service,
-        stores=tuple(
-            replace(spec, is_indeterminate=True, skip=SKIP_REASONS, extensions=None)  # report no file it might skip
-            if spec.store.key in indeterminate
-            else spec
-            for spec in specs
-        ),
+        stores=tuple(specs),
         tree=tree,
         documents=documents,
         problems=problems,
@@ -176,8 +180,8 @@ def _store_spec(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
 
 def _desired_store(key: str, tree: Tree) -> DesiredStore:
     expiry, metadata = tree.get("expires_after"), tree.get("metadata") or {}
-    guards = {
-        name: Limit(share=float(value[:-1]) / 100) if isinstance(value, str) else Limit(count=int(value))
+    guards = {  # text is a percentage, "30%"
+        name: Limit(share=float(value.removesuffix("%")) / 100) if isinstance(value, str) else Limit(count=int(value))
         for name, value in (tree.get("guards") or {}).items()
         if value is not None
     }
@@ -205,7 +209,7 @@ def _entry(path: TreePath, tree: Tree) -> FileEntry:
         exclude=tuple(_narrowing_pattern(pattern) for pattern in tree.get("exclude") or ()),
         optional=bool(tree.get("optional")),
         file_id=literal_text(tree.get("file_id") or ""),
-        key=tree.get("key") or "",
+        key=parse_template(tree.get("key") or ""),
     )
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a manifest, by the path in its tree; where that is written is looked up when it is reported."""
+"""What is wrong with a manifest, by paths in its tree; their lines and columns are looked up only to report them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vssync.manifest.yaml_loader import Document, Position, Positions, TreePath,
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing wrong at a path; `at_name` means the field's name rather than its value."""
+    """One thing wrong at a path of the tree; with `at_name`, the field's name is wrong rather than its value."""
 
     path: TreePath
     message: str
@@ -45,15 +45,15 @@ def format_path(path: TreePath) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """The files a manifest is made of. `environment` is the declared name or pattern in force, empty for none."""
+    """The files a manifest is made of, and the environment in force: its key under `environments`, empty for none."""
 
     main: Document
     included: tuple[Document, ...] = ()
-    environment: str = ""
+    environment_key: str = ""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is known to be wrong with their form."""
+        """What is wrong with the form of each."""
         return tuple(problem for document in (self.main, *self.included) for problem in document.problems)
 
 
@@ -71,17 +71,36 @@ class SourceLocation:
 
 def locate_diagnostics(documents: Documents, diagnostics: Collection[Diagnostic]) -> tuple[Problem, ...]:
     """Diagnostics of the resolved manifest, or of one document, as problems with their locations."""
-    origins = [_find_origin(documents, diagnostic.path) for diagnostic in diagnostics]
+    locations = _locate(documents, [(diagnostic.path, diagnostic.at_name) for diagnostic in diagnostics])
+    return tuple(
+        Problem(location.file, location.line, location.column, diagnostic.message, diagnostic.hint)
+        for diagnostic, location in zip(diagnostics, locations, strict=True)
+    )
+
+
+def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> None:
+    """Raises ManifestError with these diagnostics, if there are any."""
+    if diagnostics:
+        raise ManifestError(locate_diagnostics(documents, diagnostics))
+
+
+def locate_values(documents: Documents, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
+    """Where values of the resolved manifest are written; one pass over its files for all of them."""
+    return dict(zip(paths, _locate(documents, [(path, False) for path in paths]), strict=True))
+
+
+def _locate(documents: Documents, targets: list[tuple[TreePath, bool]]) -> list[SourceLocation]:
+    """The locations of paths, each with whether its name is meant rather than its value."""
+    origins = [_find_origin(documents, path) for path, _ in targets]
     texts = {document.file_name: document.text for document, _ in origins}
     positions = {
         file_name: find_positions(text, [path for document, path in origins if document.file_name == file_name])
         for file_name, text in texts.items()
     }
-    problems: list[Problem] = []
-    for diagnostic, (document, path) in zip(diagnostics, origins, strict=True):
-        position = _position_of(path, diagnostic.at_name, positions[document.file_name])
-        problems.append(Problem(document.file_name, *position, diagnostic.message, diagnostic.hint))
-    return tuple(problems)
+    return [
+        SourceLocation(document.file_name, *_position_of(path, at_name, positions[document.file_name]))
+        for (document, path), (_, at_name) in zip(origins, targets, strict=True)
+    ]
 
 
 def _position_of(path: TreePath, at_name: bool, positions: Positions) -> Position:
@@ -93,26 +112,20 @@ def _position_of(path: TreePath, at_name: bool, positions: Positions) -> Positio
     return 0, 0
 
 
-def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> None:
-    """Raises ManifestError with these diagnostics, if there are any."""
-    if diagnostics:
-        raise ManifestError(locate_diagnostics(documents, diagnostics))
-
-
 def _find_origin(documents: Documents, path: TreePath) -> tuple[Document, TreePath]:
     """The file that gave a path of the resolved manifest its value, and the path in that file."""
-    places = tuple(_possible_places(documents, path))
-    for document, path_there in places:
-        if _written_depth(document.tree, path_there) == len(path_there):
-            return document, path_there
-    # Nobody wrote it (a missing field, say): the file that wrote most of what encloses it.
-    enclosing = [document for document, path_there in places if path_there == path]
+    origins = tuple(_possible_origins(documents, path))
+    for document, path_in_file in origins:
+        if _written_depth(document.tree, path_in_file) == len(path_in_file):
+            return document, path_in_file
+    # It is written nowhere (a missing field, say): the file that holds most of what encloses it.
+    enclosing = [document for document, path_in_file in origins if path_in_file == path]
     return max(enclosing, key=lambda document: _written_depth(document.tree, path)), path
 
 
-def _possible_places(documents: Documents, path: TreePath) -> Iterator[tuple[Document, TreePath]]:
-    """Where a path may be written, first what takes precedence: nothing records where a value came from."""
-    main, environment = documents.main, documents.environment
+def _possible_origins(documents: Documents, path: TreePath) -> Iterator[tuple[Document, TreePath]]:
+    """Wherever the value of a path may be written, in order of precedence: merging does not record its origins."""
+    main, environment = documents.main, documents.environment_key
     in_store = len(path) > 1 and path[0] == "stores"
     if environment:
         yield main, ("environments", environment, *path)

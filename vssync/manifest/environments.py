@@ -1,4 +1,4 @@
-"""Inheritance (an environment over the base, a store over `defaults`), and what the variables stand for."""
+"""The chosen environment, the values of variables, and what a store inherits from `defaults`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean
-from vssync.manifest.placeholders import UNCLOSED, Placeholder, UnclosedPlaceholder, parse_template
+from vssync.manifest.placeholders import Placeholder, UnclosedPlaceholder, parse_template, unclosed_diagnostic
 from vssync.manifest.scalars import NonCanonical, parse_number
 from vssync.manifest.schema import LABEL_PATTERN
 from vssync.manifest.yaml_loader import TreePath
@@ -20,16 +20,16 @@ NEVER_INHERITED = ("id", "was", "external")  # fields of one store, never of sev
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """An environment, if there is one, and all variables."""
+    """The environment in force, its name and key empty if the manifest declares none, and what depends on it."""
 
     name: str = ""
-    matched: str = ""  # the declared name or pattern (`pr-*`) that its name matches
-    all_declared: tuple[str, ...] = ()  # the names and patterns of every environment
+    key: str = ""  # under `environments`: its name, or the pattern (`pr-*`) that its name matches
+    declared_keys: tuple[str, ...] = ()  # of all environments
     variables: Mapping[str, Scalar] = field(default_factory=dict)
 
     @property
     def placeholders(self) -> dict[str, Scalar]:
-        """What placeholders stand for in it."""
+        """The value of each placeholder that is the same for all files, by its name (`env`, `var.lang`)."""
         values: dict[str, Scalar] = {f"var.{name}": value for name, value in self.variables.items()}
         return {**values, "env": self.name} if self.name else values
 
@@ -42,7 +42,7 @@ def applies_in(entry: Tree, env: str) -> bool:
 
 
 def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnostic, ...]]:
-    """The declared name or pattern that an environment's name matches, empty for none."""
+    """The key under `environments` that a chosen name matches, empty for none; or why there is none."""
     declared = tuple(tree.get("environments") or ())
     choices = f"declared here: {', '.join(declared)}"
     if not (declared or env):
@@ -72,7 +72,7 @@ def resolve_variables(
 ) -> tuple[dict[str, Scalar], tuple[Diagnostic, ...]]:
     """The value of every variable of a merged manifest; `overrides` are texts from the command line."""
     declarations = {
-        name: value if isinstance(value, dict) else {} if value is None else {"default": value}
+        name: value if isinstance(value, dict) else {"default": value}  # a plain value is the default
         for name, value in (tree.get("variables") or {}).items()
     }
     variables: dict[str, Scalar] = {}
@@ -94,6 +94,7 @@ def resolve_variables(
 
 
 def _declared_type(declaration: Mapping[str, Any]) -> str:
+    """The type a declaration names; else that of its default."""
     return str(declaration.get("type") or _type_of(declaration.get("default")))
 
 
@@ -132,16 +133,19 @@ def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scala
     try:
         template = parse_template(value)
     except UnclosedPlaceholder:
-        return Diagnostic(path, *UNCLOSED)
+        return unclosed_diagnostic(path)
     for part in template:  # `${env}` and nothing else, so that the order of variables does not matter
-        if isinstance(part, Placeholder) and (part.text != "env" or not env):
-            message = f"`${{{part.text}}}` cannot be used in a variable's default"
+        if isinstance(part, Placeholder) and (part.name != "env" or not env):
+            message = f"`${{{part.name}}}` cannot be used in a variable's default"
             return Diagnostic(path, message, "only `${env}` can")
     return "".join(part if isinstance(part, str) else env for part in template)
 
 
 def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, Any]:
-    """The base with the change laid over it; `parent` is where both are in the manifest."""
+    """The base with the change laid over it: `null` removes, mappings are merged, all else replaces what was there.
+
+    `service` and `chunking` are replaced whole. `parent` is the path of both trees in the manifest.
+    """
     result = dict(base)
     for name, value in change.items():
         path = (*parent, name)
@@ -149,16 +153,15 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
         if value is None and _field_at(parent) != "attributes":
             result.pop(name, None)
         elif isinstance(value, Mapping):
-            replaces_whole = _field_at(path) in ("service", "chunking")
-            inherited = {} if replaces_whole else result.get(name)
-            result[name] = merge_trees(inherited if isinstance(inherited, Mapping) else {}, value, path)
+            is_merged = _field_at(path) not in ("service", "chunking") and isinstance(result.get(name), Mapping)
+            result[name] = merge_trees(result[name] if is_merged else {}, value, path)
         else:
             result[name] = value
     return result
 
 
 def _field_at(path: TreePath) -> str | int:
-    """The field of a store (or of `defaults`) at a path; else the top-level field."""
+    """The name of the field at a path, of a store, of `defaults` or of the manifest; empty for any other path."""
     if path[:1] == ("stores",) and len(path) == 3:
         return path[2]
     if path[:1] == ("defaults",) and len(path) == 2:
@@ -172,5 +175,6 @@ def apply_defaults(tree: Tree) -> dict[str, dict[str, Any]]:
     stores: dict[str, dict[str, Any]] = {}
     for key, store in (tree.get("stores") or {}).items():
         path = ("stores", key)
-        stores[key] = merge_trees(merge_trees({}, defaults, path), store or {}, path)
+        inherited = merge_trees({}, defaults, path)  # without what `defaults` sets to null
+        stores[key] = merge_trees(inherited, store or {}, path)
     return stores

@@ -1,4 +1,4 @@
-"""The fields of a Markdown file's front matter, typed."""
+"""Reads the fields of a Markdown file's front matter that become attributes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from vssync.manifest.scalars import NonCanonical, as_written, plain_number
 from vssync.manifest.yaml_loader import Document, load_values
 from vssync.model.state import Attributes, Scalar
 
-MAX_FRONT_MATTER_BYTES = 65_536  # of a file, in which its front matter must end
+MAX_FRONT_MATTER_BYTES = 65_536  # from the start of a file; front matter that ends later is not read
 MARKDOWN_SUFFIXES = (".md", ".markdown", ".mdx")
+_MAX_NUMBER = 2**53  # beyond, a service that reads JSON numbers as floats changes whole ones
 _FENCED = re.compile(r"(?s)\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 
 
@@ -25,7 +26,10 @@ def may_have_front_matter(path: str) -> bool:
 
 
 def parse_front_matter(text: str, file_name: str, wanted: Collection[str]) -> tuple[Attributes, tuple[Problem, ...]]:
-    """The wanted fields of a document that begins with this text, and what is wrong with them."""
+    """The wanted fields of a file that begins with this text, and what is wrong with them.
+
+    A list of plain values becomes text, joined with commas.
+    """
     match = _FENCED.match(text)
     if match is None:
         return {}, ()
@@ -46,17 +50,18 @@ def parse_front_matter(text: str, file_name: str, wanted: Collection[str]) -> tu
             diagnostics.append(Diagnostic((name,), message, "fix the document"))
         elif value is not None:
             fields[name] = value
-    document = Document(file_name, "\n" + match["yaml"], tree)  # the fence is a line
+    document = Document(file_name, "\n" + match["yaml"], tree)  # the fence was the first line
     return fields, locate_diagnostics(Documents(document), diagnostics)
 
 
 def _find_flaw(value: Any) -> str:
+    """Why a field cannot be an attribute; empty if it can."""
     if isinstance(value, list | dict):
         return "is nested"
     if isinstance(value, NonCanonical):
         flaw = f"would not be kept as written: {value.text} is {plain_number(value)}"
         return f'{flaw}; write "{value.text}" for the text'
-    if isinstance(value, int | float) and (not math.isfinite(value) or abs(value) > 2**53):
+    if isinstance(value, int | float) and (not math.isfinite(value) or abs(value) > _MAX_NUMBER):
         return "is too large a number"
     if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
         return f"has {len(value):,} characters; {MAX_VALUE_LENGTH} are allowed"

@@ -20,18 +20,22 @@ _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A compiled pattern; if it `is_literal`, `folder` and `start` are the whole path."""
+    """A compiled pattern."""
 
     text: str
-    folder: str  # where to look for files
-    start: str  # how every matching path begins
-    is_literal: bool
-    mentions_hidden: bool  # a file or folder that starts with a dot
-    matches: Callable[[str], object]  # truthy for a path it matches
+    start: str  # what comes before the first wildcard: how every matching path begins
+    is_literal: bool  # without wildcards: `start` is the one path it matches
+    mentions_hidden: bool  # it names a file or folder that starts with a dot
+    matches: Callable[[str], object]  # truthy for an NFC path it matches
+
+    @property
+    def folder(self) -> str:
+        """The folder that holds whatever it matches, at some depth; empty for the root."""
+        return self.start.rpartition("/")[0]
 
 
 def pattern_problem(text: str) -> tuple[str, str] | None:
-    """What is wrong with a pattern, and the way out; None for a valid one."""
+    """What is wrong with a pattern ("leaves `root`"), and the way out; None for a valid one."""
     parts = text.split("/")
     if text.startswith("/") or re.match(r"[A-Za-z]:[/\\]", text):
         return "is an absolute path", "write it relative to `root`"
@@ -54,16 +58,13 @@ def pattern_problem(text: str) -> tuple[str, str] | None:
 
 
 @lru_cache(maxsize=4096)
-def compile_pattern(text: str, match_hidden: bool = False) -> Pattern:
-    """The pattern of a valid text; with `match_hidden`, `*` matches hidden names too."""
+def compile_pattern(text: str, *, match_hidden: bool = False) -> Pattern:
+    """The pattern of a valid text; with `match_hidden`, wildcards match hidden names too."""
     path = normalize("NFC", text.removeprefix("./"))
-    parts = path.split("/")
     wildcard = _WILDCARD.search(path)
-    folders = path.count("/", 0, wildcard.start()) if wildcard else len(parts)
     flags = _FLAGS | glob.DOTGLOB if match_hidden else _FLAGS
     return Pattern(
         text=text,
-        folder="/".join(parts[:folders]),
         start=path[: wildcard.start()] if wildcard else path,
         is_literal=wildcard is None,
         mentions_hidden=bool(_MENTIONS_HIDDEN.search(path)),
@@ -71,7 +72,7 @@ def compile_pattern(text: str, match_hidden: bool = False) -> Pattern:
     )
 
 
-HIGHEST_CHARACTER = "\U0010ffff"  # after every other
+_LAST_CHARACTER = "\U0010ffff"  # sorts after every other
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class FoundFile:
 
 
 class Listing:
-    """Files in the order of their NFC paths."""
+    """Files in the order of their NFC paths, so that a pattern finds its own without trying all."""
 
     def __init__(self, files: Iterable[FoundFile]) -> None:
         pairs = sorted(((file.nfc_path, file) for file in files), key=lambda pair: (pair[0], pair[1].path))
@@ -97,10 +98,9 @@ class Listing:
         self._files = [file for _, file in pairs]
 
     def matching(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
-        """The files a pattern matches, with their NFC paths."""
-        start = pattern.start
-        first = bisect_left(self._paths, start)
-        end = bisect_left(self._paths, start + ("\0" if pattern.is_literal else HIGHEST_CHARACTER))
+        """The files a pattern matches, with their NFC paths. Only paths that begin like it are tried."""
+        first = bisect_left(self._paths, pattern.start)
+        end = bisect_left(self._paths, pattern.start + ("\0" if pattern.is_literal else _LAST_CHARACTER))
         for index in range(first, end):
             if pattern.matches(self._paths[index]):
                 yield self._paths[index], self._files[index]

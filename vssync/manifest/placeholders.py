@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from posixpath import splitext
 from typing import Any
 
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean
@@ -14,22 +15,22 @@ from vssync.model.state import Scalar
 
 MAX_NAME_BYTES = 255  # what file systems and services commonly accept as a name
 ENVIRONMENT_FIELDS = ("only", "not")  # of an entry: names of environments, taken literally
-FILE_PLACEHOLDERS = ("path", "dir", "dir.0", "name", "stem", "ext")
-_DIR_NUMBER = re.compile(r"dir\.[0-9]{1,2}")  # the folders of a path, counted from 0
-_DEFERRED: Mapping[str | int, tuple[str, ...]] = {  # by field: what is filled in for each file
+FILE_PLACEHOLDERS = ("path", "dir", "dir.0", "name", "stem", "ext")  # parts of a file's path
+_DIR_NUMBER = re.compile(r"dir\.[0-9]{1,2}")  # one of its folders, counted from 0; all are allowed where `dir.0` is
+_FILE_PLACEHOLDERS_BY_FIELD: Mapping[str | int, tuple[str, ...]] = {  # no other field may hold them
     "filename": (*FILE_PLACEHOLDERS, "digest"),
     "attributes": FILE_PLACEHOLDERS,
     "key": FILE_PLACEHOLDERS,
 }
-_TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
-UNCLOSED = ("a placeholder `${` is not closed", "write `$${` for the text `${`")
+_TOKEN = re.compile(r"\$\$\{|\$\{(?P<name>[^{}]*)(?P<closed>\}?)")
+_LITERAL_HINT = "write `$${` for the text `${`"
 
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """The name between `${` and `}`."""
+    """`${name}`, to be filled in."""
 
-    text: str
+    name: str
 
 
 Template = tuple[str | Placeholder, ...]
@@ -44,13 +45,13 @@ class AmbiguousDollar(ValueError):
 
 
 class MissingFolder(ValueError):
-    """`${dir.N}` of a path that has fewer folders; `attribute` is the one that holds it, if one does."""
+    """`${dir.N}` of a path that has fewer folders."""
 
-    attribute = ""
+    attribute = ""  # whose template asks for it; empty where a key or an upload name does
 
 
 def parse_template(text: str) -> Template:
-    """The literal texts and placeholders of a text, in order. Raises UnclosedPlaceholder."""
+    """The literal texts and placeholders of a text, in order; empty for an empty text. Raises UnclosedPlaceholder."""
     if "${" not in text:
         return (text,) if text else ()
     parts: list[str | Placeholder] = []
@@ -58,12 +59,13 @@ def parse_template(text: str) -> Template:
     for match in _TOKEN.finditer(text):
         literal += text[end : match.start()]
         end = match.end()
-        if match.group(1) is None:
+        if match["name"] is None:
             literal += "${"
-        elif not match.group(2):
+        elif not match["closed"]:
             raise UnclosedPlaceholder(text)
         else:
-            parts += [literal, Placeholder(match.group(1))] if literal else [Placeholder(match.group(1))]
+            parts += [literal] if literal else []
+            parts.append(Placeholder(match["name"]))
             literal = ""
     literal += text[end:]
     return (*parts, literal) if literal else tuple(parts)
@@ -78,7 +80,7 @@ def format_template(template: Template) -> str:
         elif literal.endswith("$"):
             raise AmbiguousDollar(literal)
         else:
-            text += escape_placeholders(literal) + "${" + part.text + "}"
+            text += escape_placeholders(literal) + "${" + part.name + "}"
             literal = ""
     return text + escape_placeholders(literal)
 
@@ -89,7 +91,7 @@ def escape_placeholders(literal: str) -> str:
 
 
 def literal_text(text: str) -> str:
-    """What a text without placeholders stands for. Raises UnclosedPlaceholder."""
+    """What a text without placeholders stands for: the inverse of `escape_placeholders`. Raises UnclosedPlaceholder."""
     return "".join(part for part in parse_template(text) if isinstance(part, str)) if "${" in text else text
 
 
@@ -104,31 +106,31 @@ def parse_value(value: Scalar | None) -> Scalar | Template | None:
 def fill_template(template: Template, path: str, digest: str = "") -> str:
     """The text with every placeholder replaced by the digest or by its part of a path. Raises MissingFolder."""
     return "".join(
-        part if isinstance(part, str) else digest if part.text == "digest" else path_part(path, part.text)
+        part if isinstance(part, str) else digest if part.name == "digest" else path_part(path, part.name)
         for part in template
     )
 
 
 class Expander:
-    """Fills in what is known before any file is, in the texts of one manifest, and collects what is wrong."""
+    """Fills in variables and the environment in the texts of one manifest, and collects what is wrong."""
 
     def __init__(self, values: Mapping[str, Scalar]) -> None:
-        self.values = values
+        self._values = values  # by the placeholder's name
         self.diagnostics: list[Diagnostic] = []
 
     def expand_stores(self, stores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """All stores; placeholders of single files stay."""
+        """All stores filled in; the placeholders of files (`${path}`) stay where they are allowed."""
         return {
-            key: self._expand(store, ("stores", key), {**self.values, "store": key}) for key, store in stores.items()
+            key: self._expand(store, ("stores", key), {**self._values, "store": key}) for key, store in stores.items()
         }
 
     def expand_text(self, text: str, path: TreePath) -> str:
-        """A text outside the stores."""
-        return "".join(part for part in self._fill(text, path, self.values, ()) if isinstance(part, str))
+        """A text outside the stores, filled in; what is literal in it is no longer escaped."""
+        return "".join(part for part in self._fill(text, path, self._values, ()) if isinstance(part, str))
 
     def _expand(self, tree: Any, path: TreePath, values: Mapping[str, Scalar]) -> Any:
         if isinstance(tree, str):
-            is_literal = "${" not in tree or _field_of(path) in ENVIRONMENT_FIELDS
+            is_literal = "${" not in tree or _field_within_store(path) in ENVIRONMENT_FIELDS
             return tree if is_literal else self._expand_value(tree, path, values)
         if isinstance(tree, dict):
             return {name: self._expand(value, (*path, name), values) for name, value in tree.items()}
@@ -137,11 +139,11 @@ class Expander:
         return tree
 
     def _expand_value(self, text: str, path: TreePath, values: Mapping[str, Scalar]) -> Scalar:
-        field, name = _field_of(path), text[2:-1]
-        if field == "attributes" and text == f"${{{name}}}" and name in values:
-            value = values[name]  # keeps its type
+        field, only_name = _field_within_store(path), text[2:-1]
+        if field == "attributes" and text == f"${{{only_name}}}" and only_name in values:
+            value = values[only_name]  # an attribute that is one placeholder keeps the type of its value
             return escape_placeholders(value) if isinstance(value, str) else value
-        template = self._fill(text, path, values, _DEFERRED.get(field, ()))
+        template = self._fill(text, path, values, _FILE_PLACEHOLDERS_BY_FIELD.get(field, ()))
         try:
             return format_template(template)
         except AmbiguousDollar:
@@ -154,23 +156,28 @@ class Expander:
         try:
             template = parse_template(text)
         except UnclosedPlaceholder:
-            self.diagnostics.append(Diagnostic(path, *UNCLOSED))
+            self.diagnostics.append(unclosed_diagnostic(path))
             return ()
         filled: list[str | Placeholder] = []
         for part in template:
-            if isinstance(part, str) or part.text in deferred or (deferred and _DIR_NUMBER.fullmatch(part.text)):
+            if isinstance(part, str) or part.name in deferred or (deferred and _DIR_NUMBER.fullmatch(part.name)):
                 filled.append(part)
-            elif part.text in values:
-                value = values[part.text]
+            elif part.name in values:
+                value = values[part.name]
                 filled.append(str(value).lower() if isinstance(value, bool) else str(value))
             else:
-                self.diagnostics.append(_unknown_placeholder(part.text, path, [*values, *deferred]))
+                self.diagnostics.append(_unknown_placeholder(part.name, path, [*values, *deferred]))
         return tuple(filled)
 
 
-def _field_of(path: TreePath) -> str | int:
-    """The field of a store, or of one of its entries or overrides, that a path within a store lies in."""
+def _field_within_store(path: TreePath) -> str | int:
+    """The field that a path lies in: one of an entry or override (`key`), else one of the store (`metadata`)."""
     return path[4] if path[2] in ("files", "overrides") and len(path) > 4 else path[2]
+
+
+def unclosed_diagnostic(path: TreePath) -> Diagnostic:
+    """What is wrong with a text that `parse_template` refuses."""
+    return Diagnostic(path, "a placeholder `${` is not closed", _LITERAL_HINT)
 
 
 def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) -> Diagnostic:
@@ -183,15 +190,14 @@ def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) ->
     if name.startswith("var."):
         hint = did_you_mean(name, allowed) or "declare it under `variables`"
         return Diagnostic(path, f"{shown} is not declared", hint)
-    hint = did_you_mean(name, allowed) or UNCLOSED[1]
+    hint = did_you_mean(name, allowed) or _LITERAL_HINT
     return Diagnostic(path, f"{shown} is not a placeholder", hint)
 
 
 def path_part(path: str, name: str) -> str:
-    """What a placeholder's name stands for in a path. Folders count from 0. Raises MissingFolder."""
+    """What a file's placeholder (`stem`, `dir.0`) stands for in a path. Folders count from 0. Raises MissingFolder."""
     folder, _, last = path.rpartition("/")
-    dot = last.rfind(".")
-    stem, ext = (last[:dot], last[dot:]) if dot > 0 else (last, "")
+    stem, ext = splitext(last)  # a hidden name, `.env`, is all stem
     parts = {"path": path, "dir": folder, "name": last, "stem": stem, "ext": ext}
     if name in parts:
         return parts[name]
@@ -204,14 +210,9 @@ def path_part(path: str, name: str) -> str:
     return folders[number]
 
 
-def file_extension(filename: str) -> str:
-    """The lower-case extension with its dot; empty if there is none."""
-    return path_part(filename, "ext").lower()
-
-
-def upload_digest(name: str, sha256: str) -> str:
+def upload_digest(manifest_name: str, sha256: str) -> str:
     """What `${digest}` is: 16 hex digits that prove an upload to be of this manifest's name and these bytes."""
-    return hashlib.sha256(f"{name}\n{sha256}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{manifest_name}\n{sha256}".encode()).hexdigest()[:16]
 
 
 def upload_name(template: Template, path: str, digest: str) -> str:

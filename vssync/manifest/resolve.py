@@ -1,4 +1,4 @@
-"""The last step: selected files and what was read of them become the desired state, and where each part came from."""
+"""The last step: selected files and what was read of them become the desired state, each part with its origin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vssync.manifest.environments import applies_in
 from vssync.manifest.front_matter import may_have_front_matter
 from vssync.manifest.placeholders import ENVIRONMENT_FIELDS, MissingFolder, Placeholder, upload_digest, upload_name
 from vssync.manifest.select import SelectedFile, Selection
-from vssync.manifest.spec import FileSettings, Layer, Manifest, find_attribute_problems, resolve_attributes, source_of
+from vssync.manifest.spec import FileEntry, Layer, Manifest, find_attribute_problems, resolve_attributes, source_of
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Attributes, Desired, DesiredFile, Scalar
 
@@ -27,9 +27,9 @@ class Reading:
 
 
 def wanted_fields(file: SelectedFile) -> frozenset[str]:
-    """The fields of a file's own front matter that its attributes depend on."""
-    has_fields = file.source and may_have_front_matter(file.source.path)
-    return file.settings.front_matter_fields if has_fields else frozenset()
+    """The front matter fields to read of a file: those that a layer over it takes, if it can have any."""
+    can_have_fields = file.source and may_have_front_matter(file.source.path)
+    return file.settings.front_matter_fields if can_have_fields else frozenset()
 
 
 def resolve_desired(manifest: Manifest, selections: tuple[Selection, ...], readings: Mapping[str, Reading]) -> Desired:
@@ -52,13 +52,17 @@ def resolve_desired(manifest: Manifest, selections: tuple[Selection, ...], readi
 
 
 class _Resolver:
-    """Resolves files one by one; keeps equal attributes once, and what is wrong once an attribute."""
+    """Resolves files one by one, and collects what is wrong: once for each attribute, however many files have it.
 
-    def __init__(self, name: str, readings: Mapping[str, Reading]) -> None:
-        self._name, self._readings = name, readings
+    Equal attributes are one object, which is checked once.
+    """
+
+    def __init__(self, manifest_name: str, readings: Mapping[str, Reading]) -> None:
+        self._manifest_name, self._readings = manifest_name, readings
         self._distinct: dict[frozenset[tuple[str, type, Scalar]], Attributes] = {}
-        self._problems: dict[tuple[TreePath, str], tuple[str, list[str]]] = {}  # a message, and the files it concerns
-        self._checked: set[int] = set()
+        self._checked: set[int] = set()  # `id` of each, which lives on in `_distinct` or in the settings
+        # By an attribute (empty for all) and the path it is written at: a message, and the files it concerns.
+        self._problems: dict[tuple[TreePath, str], tuple[str, list[str]]] = {}
 
     def resolve(self, file: SelectedFile) -> DesiredFile | None:
         """The desired file; None if something is wrong with it."""
@@ -71,7 +75,7 @@ class _Resolver:
         try:
             attributes = resolve_attributes(settings, path, front_matter)
         except MissingFolder as error:
-            self._add_problem(settings, error.attribute, front_matter, str(error), path)
+            self._add_problem(file, path, error.attribute, front_matter, str(error))
             return None
         if attributes is not settings.constant_attributes:
             typed = frozenset((name, type(value), value) for name, value in attributes.items())  # since 1 equals true
@@ -79,10 +83,12 @@ class _Resolver:
         if id(attributes) not in self._checked:
             self._checked.add(id(attributes))
             for name, message in find_attribute_problems(attributes):
-                self._add_problem(settings, name, front_matter, message, path)
-        filename, sha256 = file.filename, reading.sha256 if reading else ""
+                self._add_problem(file, path, name, front_matter, message)
+        filename, sha256, size = file.filename, "", source.size if source else 0
+        if reading:
+            sha256, size = reading.sha256, reading.size
         if sha256 and Placeholder("digest") in settings.filename:
-            filename = upload_name(settings.filename, path, upload_digest(self._name, sha256))
+            filename = upload_name(settings.filename, path, upload_digest(self._manifest_name, sha256))
         return DesiredFile(
             key=file.key,
             filename=filename,
@@ -90,24 +96,26 @@ class _Resolver:
             chunking=settings.chunking,
             path=source.path if source else "",
             file_id=file.entry.file_id,
-            size=reading.size if reading else source.size if source else 0,
+            size=size,
             sha256=sha256,
         )
 
     def _add_problem(
-        self, settings: FileSettings, name: str, front_matter: Attributes, message: str, file_name: str
+        self, file: SelectedFile, path: str, attribute: str, front_matter: Attributes, message: str
     ) -> None:
-        _, entry_layer, *_ = settings.layers
-        place = (source_of(settings.layers, name, front_matter) if name else None) or entry_layer.path
-        self._problems.setdefault((place, name), (message, []))[1].append(file_name)
+        written_at = source_of(file.settings.layers, attribute, front_matter) if attribute else None
+        place = written_at or file.entry.layer.path
+        _, files = self._problems.setdefault((place, attribute), (message, []))
+        files.append(path)
 
     def diagnostics(self) -> list[Diagnostic]:
         """Everything that was wrong."""
         diagnostics: list[Diagnostic] = []
-        for (path, name), (message, files) in self._problems.items():
+        for (path, attribute), (message, files) in self._problems.items():
             more = f" and {len(files) - 1:,} more" if len(files) > 1 else ""
-            way_out = "shorten it, choose fewer files, or set it to `null` in an override"
-            hint = way_out if name else "remove some by setting them to `null`"
+            hint = "remove some by setting them to `null`"
+            if attribute:
+                hint = "shorten it, choose fewer files, or set it to `null` in an override"
             diagnostics.append(Diagnostic(path, f"{message} (`{files[0]}`{more})", hint))
         return diagnostics
 
@@ -115,13 +123,12 @@ class _Resolver:
 def provenance(
     manifest: Manifest, store_key: str, file: DesiredFile, front_matter: Attributes
 ) -> Mapping[str, TreePath | None]:
-    """By part (`file`, `chunking`, `filename`, `attributes.lang`), the manifest's path it came from.
+    """For each part of a file (`file`, `chunking`, `filename`, `attributes.lang`), the tree's path it came from.
 
-    None stands for the file's own front matter, `front_matter`. Parts that nobody set are left out.
+    None stands for the file's own front matter, whose fields are `front_matter`. Parts that no layer sets are left out.
     """
-    layers = _layers_over(manifest, store_key, file)
-    _, entry_layer, *_ = layers
-    sources: dict[str, TreePath | None] = {"file": entry_layer.path}
+    entry, layers = _origin(manifest, store_key, file)
+    sources: dict[str, TreePath | None] = {"file": entry.layer.path}
     for layer in layers:
         for part in ("chunking", "filename"):
             if getattr(layer, part) is not None:
@@ -133,19 +140,23 @@ def provenance(
 
 def front_matter_fields(manifest: Manifest, store_key: str, file: DesiredFile) -> frozenset[str]:
     """The fields of a file's own front matter that become attributes."""
-    layers = _layers_over(manifest, store_key, file) if may_have_front_matter(file.path) else ()
+    if not may_have_front_matter(file.path):
+        return frozenset()
+    _, layers = _origin(manifest, store_key, file)
     return frozenset(name for layer in layers for name in layer.front_matter)
 
 
-def _layers_over(manifest: Manifest, store_key: str, file: DesiredFile) -> tuple[Layer, ...]:
+def _origin(manifest: Manifest, store_key: str, file: DesiredFile) -> tuple[FileEntry, tuple[Layer, ...]]:
+    """The entry that a desired file came from, and all layers over the file, outermost first."""
     spec = next(spec for spec in manifest.stores if spec.store.key == store_key)
-    name = normalize("NFC", file.path or file.key)
-    overrides = (override.layer for override in spec.overrides if override.pattern.matches(name))
-    return (spec.layer, spec.entries.origin(name, file.file_id).layer, *overrides)
+    nfc_path = normalize("NFC", file.path or file.key)
+    entry = spec.entries.origin(nfc_path, file.file_id)
+    overrides = (override.layer for override in spec.overrides if override.pattern.matches(nfc_path))
+    return entry, (spec.layer, entry.layer, *overrides)
 
 
 def effective_tree(manifest: Manifest) -> dict[str, Any]:
-    """The manifest's tree without what its environment leaves out."""
+    """The manifest's tree without the entries that belong to other environments."""
     stores: dict[str, Any] = {}
     for key, store in manifest.tree["stores"].items():
         entries = [
@@ -154,5 +165,5 @@ def effective_tree(manifest: Manifest) -> dict[str, Any]:
             if applies_in(entry, manifest.env)
         ]
         others = {name: value for name, value in store.items() if name != "files"}
-        stores[key] = {**store, "files": entries} if entries else others
+        stores[key] = {**store, "files": entries} if entries else others  # an empty list would not be valid
     return {**manifest.tree, "stores": stores}

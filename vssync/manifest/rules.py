@@ -16,7 +16,7 @@ from vssync.manifest.yaml_loader import TreePath
 
 
 def check_rules(tree: Tree, environment: Environment) -> tuple[Diagnostic, ...]:
-    """Every broken rule of a manifest with everything filled in, whose form is right."""
+    """Every broken rule of a manifest whose form is right, with defaults, environment and variables filled in."""
     stores: Mapping[str, Tree] = tree["stores"]
     store_rules = (_check_store(("stores", key), store, environment) for key, store in stores.items())
     service_rules = (
@@ -29,21 +29,20 @@ def check_rules(tree: Tree, environment: Environment) -> tuple[Diagnostic, ...]:
 
 def _check_distinct_stores(stores: Mapping[str, Tree]) -> Iterator[Diagnostic]:
     """No two stores share a live name, an id or a former key, and no former key is a present one."""
-    names = [(("stores", key, "name"), store.get("name") or key) for key, store in stores.items()]
-    ids = [(("stores", key, "id"), store["id"]) for key, store in stores.items() if store.get("id")]
+    names = [(key, ("stores", key, "name"), store.get("name") or key) for key, store in stores.items()]
+    ids = [(key, ("stores", key, "id"), store["id"]) for key, store in stores.items() if store.get("id")]
     former_keys = [
-        (("stores", key, "was", number), was)
+        (key, ("stores", key, "was", number), was)
         for key, store in stores.items()
         for number, was in enumerate(store.get("was") or ())
     ]
     for noun, values in (("live name", names), ("id", ids), ("former key", former_keys)):
-        first: dict[str, str] = {}
-        for path, value in values:
-            if value in first:
-                message = f"two stores have the {noun} `{value}`: `{first[value]}` and `{path[1]}`"
-                yield Diagnostic(path, message)
-            first.setdefault(value, str(path[1]))
-    for path, was in former_keys:
+        first_store: dict[str, str] = {}
+        for key, path, value in values:
+            if value in first_store:
+                yield Diagnostic(path, f"two stores have the {noun} `{value}`: `{first_store[value]}` and `{key}`")
+            first_store.setdefault(value, key)
+    for _, path, was in former_keys:
         if was in stores:
             yield Diagnostic(path, f"`{was}` is a store of this manifest, not a former key", "remove one of the two")
 
@@ -61,12 +60,14 @@ def _check_store(path: TreePath, store: Tree, environment: Environment) -> Itera
     for number, override in enumerate(store.get("overrides") or ()):
         yield from _check_layer((*path, "overrides", number), override, ignored)
         yield from _check_pattern((*path, "overrides", number, "match"), override["match"])
-    first: dict[str, int] = {}
-    for number, file_id in ((number, entry["file_id"]) for number, entry in enumerate(entries) if entry.get("file_id")):
-        if file_id in first:
-            message = f"`{file_id}` is declared twice, also in `{format_path((*path, 'files', first[file_id]))}`"
+    first_entry: dict[str, int] = {}
+    for number, entry in enumerate(entries):
+        file_id = entry.get("file_id")
+        if file_id in first_entry:
+            message = f"`{file_id}` is declared twice, also in `{format_path((*path, 'files', first_entry[file_id]))}`"
             yield Diagnostic((*path, "files", number, "file_id"), message)
-        first.setdefault(file_id, number)
+        elif file_id:
+            first_entry[file_id] = number
 
 
 def _check_layer(path: TreePath, layer: Tree, ignored: Iterable[str]) -> Iterator[Diagnostic]:
@@ -99,7 +100,7 @@ def _check_entry(path: TreePath, entry: Tree, environment: Environment) -> Itera
         yield from _check_pattern((*path, "exclude", number), pattern)
     if all(entry.get(field) is not None for field in ENVIRONMENT_FIELDS):
         yield Diagnostic((*path, "not"), "`only` and `not` exclude each other", "keep one of them", at_name=True)
-    declared = environment.all_declared
+    declared = environment.declared_keys
     for field in ENVIRONMENT_FIELDS:
         for number, name in enumerate(entry.get(field) or ()):
             if not any(name == pattern or fnmatchcase(name, pattern) for pattern in declared):
@@ -112,9 +113,9 @@ def _check_pattern(path: TreePath, text: str) -> Iterator[Diagnostic]:
         yield Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
 
 
-INERT_ITEMS: Mapping[str, Tree] = {  # in place of an invalid item: one that selects nothing, or changes nothing
-    "files": {"path": "-", "only": []},
-    "overrides": {"match": "-"},
+INERT_ITEMS: Mapping[str, Tree] = {  # what takes the place of an invalid item of these lists, and does nothing
+    "files": {"path": "-", "only": []},  # in no environment
+    "overrides": {"match": "-"},  # that sets nothing
 }
 FIELDS_APART_FROM_SELECTION = frozenset(  # they decide neither which files a store takes nor what overrides change
     (
@@ -125,7 +126,10 @@ FIELDS_APART_FROM_SELECTION = frozenset(  # they decide neither which files a st
 
 
 def without_invalid_parts(tree: Tree, invalid: Iterable[TreePath]) -> dict[str, Any]:
-    """A manifest with everything filled in, without what is wrong at these paths."""
+    """The manifest without its parts at these paths, so that everything else can still be checked.
+
+    An invalid item of a list is replaced by one that does nothing: the paths of those after it stay right.
+    """
     valid = dict(tree)
     by_store: dict[str, list[TreePath]] = {key: [] for key in tree["stores"]}
     for path in invalid:
@@ -153,11 +157,11 @@ def _without_invalid_fields(key: str, store: Tree, invalid: Collection[TreePath]
 
 
 def indeterminate_stores(invalid: Iterable[TreePath]) -> frozenset[str]:
-    """The stores of which nobody can say, with these paths invalid, what they skip and what overrides change."""
+    """The stores where, with these paths invalid, nobody can say which files they skip or what overrides change."""
     return frozenset(
         str(path[1])
         for path in invalid
         if path[0] == "stores"
         and path[2] not in FIELDS_APART_FROM_SELECTION
-        and not (path[2] == "files" and len(path) > 3)
+        and not (path[2] == "files" and len(path) > 3)  # one entry: an inert one stands in its place
     )

@@ -1,4 +1,4 @@
-"""Scalars of YAML 1.2's core schema, and numbers that remember how they were written."""
+"""Scalars of YAML 1.2's core schema; a number that is not printed as it was written keeps its text."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _MAX_NUMBER_LENGTH = 400  # characters; longer texts are not meant as numbers, a
 
 
 class NonCanonicalInt(int):
-    """A whole number that does not read back as it was written."""
+    """A whole number that is not printed as it was written (`010`); `text` is how it was."""
 
     text: str
 
 
 class NonCanonicalFloat(float):
-    """A number with a fraction or exponent that does not read back as it was written."""
+    """A number with a fraction or exponent that is not printed as it was written (`1.10`); `text` is how it was."""
 
     text: str
 
@@ -32,7 +32,7 @@ NonCanonical = NonCanonicalInt | NonCanonicalFloat
 
 
 def parse_scalar(text: str) -> str | int | float | bool | None:
-    """The value of a text without quotes."""
+    """The value of a scalar written without quotes."""
     if text in _KEYWORDS:
         return _KEYWORDS[text]
     number = parse_number(text) if text[0] in "+-.0123456789" else None
@@ -40,7 +40,7 @@ def parse_scalar(text: str) -> str | int | float | bool | None:
 
 
 def parse_number(text: str) -> int | float | None:
-    """The number of a plain scalar by YAML 1.2's core schema (and JSON, a part of it); None if it is text."""
+    """The number that a text is in YAML 1.2's core schema (or in JSON, a part of it); None if it is not one."""
     value: int | float
     if len(text) > _MAX_NUMBER_LENGTH:
         return None
@@ -62,12 +62,12 @@ def parse_number(text: str) -> int | float | None:
 
 
 def plain_number(number: NonCanonical) -> int | float:
-    """The number without its text."""
+    """The number as Python's own type, which prints it in its usual form."""
     return int(number) if isinstance(number, int) else float(number)
 
 
 def as_written(value: object) -> str:
-    """A scalar's text, as it was written if that differs; booleans as in YAML."""
+    """A scalar as YAML text: a number as it was written, null as empty text."""
     if isinstance(value, NonCanonical):
         return value.text
     if isinstance(value, bool):

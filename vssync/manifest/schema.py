@@ -28,18 +28,23 @@ YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 MANIFEST_VERSION = 1
 MAX_VALUE_WIDTH = 60  # of a value in a message
 LABEL_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # names of owners, stores, environments: as the schema says
-SchemaError = Any  # a ValidationError, all of whose fields are typed as perhaps unset
+SchemaError = Any  # a ValidationError that jsonschema gave back; its type declares every field as perhaps unset
 
 
-def _check_pattern(_: Validator, pattern: str, value: object, __: Mapping[str, Any]) -> Iterator[ValidationError]:
-    """`pattern` as JavaScript reads it: there, `$` does not match before a last line break."""
+def _check_pattern(
+    _validator: Validator, pattern: str, value: object, _schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    """The keyword `pattern` as JavaScript reads it: there, `$` does not match before a last line break."""
     if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
-        yield ValidationError(pattern)
+        yield ValidationError(f"does not match {pattern}")
 
 
-def _check_as_written(_: Validator, wanted: bool, value: object, __: Mapping[str, Any]) -> Iterator[ValidationError]:
-    if wanted and isinstance(value, NonCanonical):
-        yield ValidationError(value.text)
+def _check_as_written(
+    _validator: Validator, is_required: bool, value: object, _schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    """The keyword `asWritten`, our own: with `true`, a number must read back as written (not `1e3` or `.inf`)."""
+    if is_required and isinstance(value, NonCanonical):
+        yield ValidationError(f"{value.text} is not kept as written")
 
 
 _extend: Any = validators.extend  # untyped in jsonschema
@@ -47,7 +52,7 @@ SchemaValidator: Any = _extend(Draft7Validator, {"asWritten": _check_as_written,
 
 
 def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], part: str = "") -> tuple[Diagnostic, ...]:
-    """Everything wrong with a tree by the schema, or by one of its definitions. Paths are the tree's own."""
+    """Everything wrong with a tree by the schema, or by the definition of it that `part` names."""
     version = tree.get("version")
     if not part and isinstance(version, int) and not isinstance(version, bool) and version > MANIFEST_VERSION:
         message = f"`version` {version} is newer than this vssync, which reads version {MANIFEST_VERSION}"
@@ -58,7 +63,7 @@ def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], part: str 
 
 
 def _inline_references(node: Any, schema: Mapping[str, Any]) -> Any:
-    """The schema with what its references name in their places: looking them up again for each value is slow."""
+    """The schema with each `$ref` replaced by what it refers to: looking it up for every value is slow."""
     if isinstance(node, list):
         return [_inline_references(item, schema) for item in node]
     if not isinstance(node, dict):
@@ -72,19 +77,21 @@ def _inline_references(node: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def _to_diagnostics(error: SchemaError) -> Iterator[Diagnostic]:
+    """What one of jsonschema's errors means for the writer of a manifest: several things, one, or nothing new."""
     path: TreePath = tuple(error.absolute_path)
     subject = f"`{format_path(path)}`"
     if error.validator == "additionalProperties":
         allowed = list(error.schema.get("properties", ()))
         choices = ", ".join(word for word in allowed if word != "$schema")
-        takes_extensions = "patternProperties" in error.schema
+        takes_x_fields = "patternProperties" in error.schema
         for name in error.instance:
-            if name not in allowed and not (name.startswith("x-") and takes_extensions):
+            if name not in allowed and not (name.startswith("x-") and takes_x_fields):
                 place = f" in {subject}" if path else ""
                 message = f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`{place}"
                 hint = did_you_mean(name, allowed) or f"allowed here: {choices}"
                 yield Diagnostic((*path, name), message, hint, at_name=True)
     elif error.validator == "required":
+        # One error for each missing name, each with all names: a repeated problem is shown once.
         for name in (name for name in error.validator_value if name not in error.instance):
             hint = "a File declared by `file_id` needs a key" if name == "key" else f"write `{name}: ...`"
             yield Diagnostic(path, f"{subject if path else 'the manifest'} lacks the field `{name}`", hint)
@@ -95,21 +102,23 @@ def _to_diagnostics(error: SchemaError) -> Iterator[Diagnostic]:
         yield Diagnostic(path, *_explain(error, subject))
 
 
-def _type_hint(value: object, names: list[str]) -> str:
-    if isinstance(value, dict | list) and "text" in names:
-        if "a number" in names:
+def _type_hint(value: object, allowed_types: list[str]) -> str:
+    """How to write a value of a wrong type; the allowed types are named as in TYPE_NAMES."""
+    if isinstance(value, dict | list) and "text" in allowed_types:
+        if "a number" in allowed_types:
             return 'one plain value: a list may be written as text, "a,b"'
         return 'text that starts with `{`, `[` or `*` needs quotes: "{a,b}/*.md"'
-    if isinstance(value, str) and "a list" in names:
+    if isinstance(value, str) and "a list" in allowed_types:
         return f"write [{shorten_middle(value, MAX_VALUE_WIDTH)}]"
     if isinstance(value, str) and (meaning := YAML_1_1_BOOLEANS.get(value.lower())):
         return f"`{value}` is text in YAML 1.2; write {meaning}"
-    if not isinstance(value, str | dict | list) and names == ["text"]:
+    if isinstance(value, bool | int | float) and allowed_types == ["text"]:
         return f'write "{as_written(value)}"'
     return ""
 
 
 def _type_name(value: object) -> str:
+    """What a value is, for "must be text, not ..."; a boolean is named by its value."""
     if isinstance(value, bool):
         return "true" if value else "false"
     names = ((dict, "a mapping"), (list, "a list"), (str, "text"), (int, "a number"), (float, "a number"))
@@ -117,6 +126,7 @@ def _type_name(value: object) -> str:
 
 
 def _join_alternatives(words: list[str]) -> str:
+    """Words joined with "or"; with commas alone if the last, "true or false", has its own."""
     last = words[-1]
     if len(words) == 1:
         return last
@@ -138,12 +148,13 @@ def _explain(error: SchemaError, subject: str) -> tuple[str, str]:
     """The message and the hint for a value that breaks a rule of the schema."""
     value, limit = error.instance, error.validator_value
     shown = f"`{shorten_middle(value, MAX_VALUE_WIDTH)}`" if isinstance(value, str) else str(value)
-    shown = _type_name(value) if isinstance(value, bool) else shown
+    shown = _type_name(value) if value is None or isinstance(value, bool) else shown
     match error.validator:
         case "type":
-            names = [TYPE_NAMES[name] for name in ([limit] if isinstance(limit, str) else limit) if name != "null"]
-            message = f"{subject} must be {_join_alternatives(names)}, not {_type_name(value)}"
-            return message, _type_hint(value, names)
+            json_types = [limit] if isinstance(limit, str) else limit
+            allowed_types = [TYPE_NAMES[name] for name in json_types if name != "null"]
+            message = f"{subject} must be {_join_alternatives(allowed_types)}, not {_type_name(value)}"
+            return message, _type_hint(value, allowed_types)
         case "enum":
             allowed = [str(word) for word in limit]
             choices = _join_alternatives([f"`{word}`" for word in allowed])
@@ -152,11 +163,11 @@ def _explain(error: SchemaError, subject: str) -> tuple[str, str]:
             message = "is not allowed" if shown in subject else f"cannot be {shown}"  # a name shows itself
             return f"{subject} {message}", f"allowed: {error.schema['patternErrorMessage']}"
         case "asWritten" if not math.isfinite(value):
-            return f"{subject} is not a finite number: {error.message}", f'write "{error.message}" for the text'
+            return f"{subject} is not a finite number: {value.text}", f'write "{value.text}" for the text'
         case "asWritten":
             plain = plain_number(value)
-            message = f"{subject} would not be kept as written: {error.message} is {plain}"
-            return message, f'write {plain} for the number, or "{error.message}" for the text'
+            message = f"{subject} would not be kept as written: {value.text} is {plain}"
+            return message, f'write {plain} for the number, or "{value.text}" for the text'
     size = len(value) if isinstance(value, str | dict) else 0
     sentence = _SENTENCES.get(error.validator, "is not allowed: {message}")
     sentence = sentence.format(limit=limit, value=shown, size=size, message=error.message)

@@ -1,4 +1,4 @@
-"""Which files a store holds: every entry's pattern against the listing, and everything that can go wrong there."""
+"""Which files a store holds: what its entries select from a listing, before any file is read."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from vssync.errors import Problem
-from vssync.manifest import placeholders
 from vssync.manifest.diagnostics import Diagnostic, format_path, locate_diagnostics
 from vssync.manifest.globs import FoundFile, Listing
-from vssync.manifest.placeholders import MissingFolder, fill_template, literal_text, parse_template
+from vssync.manifest.placeholders import MissingFolder, fill_template, upload_name
 from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
 from vssync.manifest.yaml_loader import TreePath
+from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS
 
-NO_DIGEST = "0" * 16
+DIGEST_STAND_IN = "0" * 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class SelectedFile:
     """One file of a store before it is read."""
 
     key: str
-    filename: str  # the upload name, with zeros for a digest that is known only when the file was read
+    filename: str  # the upload name, with zeros for a digest, which is known only when the file has been read
     entry: FileEntry
     settings: FileSettings
     source: FoundFile | None = None  # None for a File declared by id
@@ -30,15 +30,15 @@ class SelectedFile:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A store's files by key, and what was left out: key to reason."""
+    """What a store's entries select."""
 
     spec: StoreSpec
-    files: tuple[SelectedFile, ...]
-    skipped: Mapping[str, str]
+    files: tuple[SelectedFile, ...]  # sorted by key
+    skipped: Mapping[str, str]  # by the key of a file that `skip` leaves out, its reason
 
 
 def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection, ...], tuple[Problem, ...]]:
-    """Every store's files that can be used, and everything wrong in all of them."""
+    """What each store holds, and everything wrong with entries and the files they select."""
     selectors = [_StoreSelector(manifest.service.provider, spec) for spec in manifest.stores]
     selections = tuple(selector.select(listing) for selector in selectors)
     diagnostics = [diagnostic for selector in selectors for diagnostic in selector.diagnostics]
@@ -55,37 +55,39 @@ class _StoreSelector:
         self.problems: list[Problem] = []
         self.skipped: dict[str, str] = {}
         self._overrides = [(override.pattern.start, override.pattern.matches) for override in spec.overrides]
-        self._settings: dict[tuple[int, ...], FileSettings] = {}
+        self._settings: dict[tuple[int, ...], FileSettings] = {}  # by the indexes of an entry and its overrides
 
     def select(self, listing: Listing) -> Selection:
-        files = sorted(self._selected(listing), key=lambda file: file.key)
+        """The store's files, and a diagnostic for each whose key another one has."""
+        files = sorted(self._select_by_entries(listing), key=lambda file: file.key)
         first: dict[str, SelectedFile] = {}  # by key without its case, which some services and disks ignore
         for file in files:
             other = first.setdefault(file.key.casefold(), file)
             if other is not file:
-                same = "the same key" if other.key == file.key else f"a key that differs only in case, `{other.key}`"
+                clash = "the same key" if other.key == file.key else f"a key that differs only in case, `{other.key}`"
                 names = [each.source.path if each.source else each.entry.file_id for each in (other, file)]
-                message = f"`{names[0]}` and `{names[1]}` have {same}: `{file.key}`"
+                message = f"`{names[0]}` and `{names[1]}` have {clash}: `{file.key}`"
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
         return Selection(self.spec, tuple(files), self.skipped)
 
-    def _selected(self, listing: Listing) -> Iterator[SelectedFile]:
+    def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
+        """The files that exactly one entry selects or declares."""
         selected_by: dict[str, FileEntry] = {}
-        for number, entry in enumerate(self.spec.entries):
+        for index, entry in enumerate(self.spec.entries):
             if entry.file_id:
-                key = literal_text(entry.key)  # stands in for a path
-                filename = placeholders.upload_name(PATH_TEMPLATE, key, "")
-                yield SelectedFile(key, filename, entry, self._settings_for(number, key))
+                key = fill_template(entry.key, "")
+                filename = upload_name(PATH_TEMPLATE, key, "")
+                yield SelectedFile(key, filename, entry, self._settings_for(index, key))
                 continue
-            names_by_other: dict[TreePath, list[str]] = {}  # one diagnostic a pair of entries, however many files
-            for name, source in self._matches(entry, listing):
-                if (other := selected_by.setdefault(name, entry)) is not entry:
-                    names_by_other.setdefault(other.layer.path, []).append(name)
-                elif file := self._selected_file(number, name, source):
+            shared_with: dict[TreePath, list[str]] = {}  # one diagnostic a pair of entries, however many files
+            for nfc_path, source in self._matches(entry, listing):
+                if (other := selected_by.setdefault(nfc_path, entry)) is not entry:
+                    shared_with.setdefault(other.layer.path, []).append(nfc_path)
+                elif file := self._select_or_report(index, nfc_path, source):
                     yield file
-            for path, names in names_by_other.items():
-                others = f" and {len(names) - 1:,} more files are" if len(names) > 1 else " is"
-                message = f"`{names[0]}`{others} chosen by two entries, also by `{format_path(path)}`"
+            for other_path, shared in shared_with.items():
+                subject = f"`{shared[0]}`" + (f" and {len(shared) - 1:,} more files are" if len(shared) > 1 else " is")
+                message = f"{subject} chosen by two entries, also by `{format_path(other_path)}`"
                 hint = "narrow one of them, or use `exclude`"
                 self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
@@ -93,23 +95,24 @@ class _StoreSelector:
         """The files an entry selects, of which there must be some unless it is optional."""
         assert entry.pattern is not None
         is_empty = True
-        for name, source in listing.matching(entry.pattern):
-            if not entry.excludes(name):
+        for nfc_path, source in listing.matching(entry.pattern):
+            if not entry.excludes(nfc_path):
                 is_empty = False
-                yield name, source
+                yield nfc_path, source
         if is_empty and not entry.optional:
             flaw = "does not exist" if entry.pattern.is_literal and not entry.exclude else "matches no file"
             message, hint = f"`{entry.pattern.text}` {flaw}", "fix it, or add `optional: true`"
             self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
-    def _selected_file(self, number: int, name: str, source: FoundFile) -> SelectedFile | None:
-        entry, settings = self.spec.entries[number], self._settings_for(number, name)
+    def _select_or_report(self, index: int, nfc_path: str, source: FoundFile) -> SelectedFile | None:
+        """A file that the entry of this index matches; None if it cannot be used, which is reported, or is skipped."""
+        entry, settings = self.spec.entries[index], self._settings_for(index, nfc_path)
         if source.problem:
             self._add_problem(source, source.problem)
             return None
         try:
-            key = fill_template(parse_template(entry.key), name) if entry.key else name
-            filename = placeholders.upload_name(settings.filename, name, NO_DIGEST)
+            key = fill_template(entry.key, nfc_path) if entry.key else nfc_path
+            filename = upload_name(settings.filename, nfc_path, DIGEST_STAND_IN)
         except MissingFolder as error:
             self._add_problem(source, str(error), "choose fewer files, or ask for fewer folders")
             return None
@@ -117,22 +120,25 @@ class _StoreSelector:
             noun = "key" if not key else "upload name"
             self._add_problem(source, f"the {noun} made for it is empty", "fix the template")
             return None
-        is_accepted = self._accept_or_report(entry, key, source, placeholders.file_extension(filename))
+        is_accepted = self._accept_or_report(entry, key, source, extension_of(filename))
         return SelectedFile(key, filename, entry, settings, source) if is_accepted else None
 
-    def _settings_for(self, number: int, name: str) -> FileSettings:
-        """What the layers over a file say: few different settings, however many files."""
-        overrides = [
-            index for index, (start, matches) in enumerate(self._overrides) if name.startswith(start) and matches(name)
+    def _settings_for(self, index: int, nfc_path: str) -> FileSettings:
+        """The settings of a file that the entry of this index selects, made once for all files of the same layers."""
+        matching = [
+            number
+            for number, (start, matches) in enumerate(self._overrides)
+            if nfc_path.startswith(start) and matches(nfc_path)
         ]
-        settings = self._settings.get((number, *overrides))
+        settings = self._settings.get((index, *matching))
         if settings is None:
-            layers = (self.spec.entries[number].layer, *(self.spec.overrides[index].layer for index in overrides))
-            settings = self._settings[number, *overrides] = merge_layers((self.spec.layer, *layers))
+            overrides = (self.spec.overrides[number].layer for number in matching)
+            settings = merge_layers((self.spec.layer, self.spec.entries[index].layer, *overrides))
+            self._settings[index, *matching] = settings
         return settings
 
     def _accept_or_report(self, entry: FileEntry, key: str, source: FoundFile, extension: str) -> bool:
-        """Whether a service takes a file; else it is skipped (found by a pattern, and `skip` allows it) or reported."""
+        """Whether a service takes a file; else it is reported, or skipped if wildcards match it and `skip` says so."""
         accepted, limit = self.spec.extensions, self.provider.max_file_bytes
         if accepted is not None and extension not in accepted:
             subject = f"the extension `{extension}`" if extension else "a name without extension"

@@ -1,4 +1,7 @@
-"""A manifest as typed values, for one environment; the texts of a layer may still hold placeholders of single files."""
+"""A manifest as typed values, for one environment, and what its layers say of a file.
+
+Files go by their NFC path, relative to the root: `nfc_path`. For a File declared by id, its key stands in.
+"""
 
 from __future__ import annotations
 
@@ -41,17 +44,17 @@ class FileEntry:
     exclude: tuple[Pattern, ...] = ()
     optional: bool = False
     file_id: str = ""
-    key: str = ""
+    key: Template = ()  # empty where the path is the key; without placeholders for a `file_id`
 
-    def selects(self, name: str) -> bool:
-        """Whether it selects the file of this name."""
+    def selects(self, nfc_path: str) -> bool:
+        """Whether it selects a file."""
         pattern = self.pattern
-        is_match = pattern is not None and name.startswith(pattern.start) and pattern.matches(name)
-        return bool(is_match) and not self.excludes(name)
+        is_match = pattern is not None and nfc_path.startswith(pattern.start) and pattern.matches(nfc_path)
+        return bool(is_match) and not self.excludes(nfc_path)
 
-    def excludes(self, name: str) -> bool:
-        """Whether a file that its pattern matches is excluded."""
-        return any(exclude.matches(name) for exclude in self.exclude)
+    def excludes(self, nfc_path: str) -> bool:
+        """Whether `exclude` takes out a file that its pattern matches."""
+        return any(exclude.matches(nfc_path) for exclude in self.exclude)
 
 
 class FileEntries:
@@ -62,21 +65,21 @@ class FileEntries:
         self._by_id = {entry.file_id: entry for entry in self._all if entry.file_id}
         self._with_wildcards = tuple(entry for entry in self._all if entry.pattern and not entry.pattern.is_literal)
         literal = ((entry.pattern.start, entry) for entry in self._all if entry.pattern and entry.pattern.is_literal)
-        self._by_name = {name: entry for name, entry in literal if entry.selects(name)}
+        self._by_nfc_path = {nfc_path: entry for nfc_path, entry in literal if entry.selects(nfc_path)}
 
     def __iter__(self) -> Iterator[FileEntry]:
         return iter(self._all)
 
-    def __getitem__(self, number: int) -> FileEntry:
-        return self._all[number]
+    def __getitem__(self, index: int) -> FileEntry:
+        return self._all[index]
 
-    def origin(self, name: str, file_id: str) -> FileEntry:
-        """The entry that selected a file by its name, or declared it by its id. There must be one."""
+    def origin(self, nfc_path: str, file_id: str) -> FileEntry:
+        """The entry that declared a file by its id, if it has one, or else selected its path. There must be one."""
         if file_id:
             return self._by_id[file_id]
-        if entry := self._by_name.get(name):
+        if entry := self._by_nfc_path.get(nfc_path):
             return entry
-        return next(entry for entry in self._with_wildcards if entry.selects(name))
+        return next(entry for entry in self._with_wildcards if entry.selects(nfc_path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class StoreSpec:
     overrides: tuple[Override, ...] = ()
     skip: frozenset[str] = frozenset()
     extensions: frozenset[str] | None = None  # None where the service takes any
-    is_indeterminate: bool = False  # mistakes leave open what it skips: report nothing that rests on it
+    is_indeterminate: bool = False  # mistakes in it leave open which files it skips
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +131,17 @@ PATH_TEMPLATE: Template = (Placeholder("path"),)
 
 @dataclass(frozen=True, slots=True)
 class FileSettings:
-    """What the layers over some files say together."""
+    """What the layers over some files say together: their store, their entry, and each override that matches them."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[Layer, ...]  # outermost first
     chunking: Chunking
     filename: Template
-    constant_attributes: Attributes | None  # of all the files; None where they differ from file to file
+    constant_attributes: Attributes | None  # the same for each of the files; None where they may differ
     front_matter_fields: frozenset[str]  # all fields that some layer takes from front matter
 
 
 def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
-    """What these layers say, outermost first."""
+    """What these layers say together, outermost first."""
     chunkings = [layer.chunking for layer in layers if layer.chunking]
     filenames = [layer.filename for layer in layers if layer.filename]
     merged = {name: value for layer in layers for name, value in layer.attributes.items()}
@@ -190,7 +193,7 @@ def find_attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]
 
 
 def source_of(layers: tuple[Layer, ...], name: str, front_matter: Attributes) -> TreePath | None:
-    """Where an attribute's value is written; None if it came from the file's own front matter."""
+    """The path an attribute's value is written at; None if it came from the file's own front matter."""
     for layer in reversed(layers):
         if name in layer.front_matter and name in front_matter:
             return None

@@ -1,4 +1,4 @@
-"""YAML 1.2 or JSON text becomes plain values (dicts, lists, text, numbers, booleans, None) and positions."""
+"""Reads YAML 1.2 or JSON text as plain values (dicts, lists, text, numbers, booleans, None), and their positions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from vssync.errors import ManifestError, Problem
 from vssync.manifest.scalars import parse_scalar
 
 MAX_DEPTH = 50
-MAX_ALIASED_VALUES = 100_000  # added by all aliases together
+MAX_ALIASED_VALUES = 100_000  # that all aliases together stand for
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML built without libyaml has the slow one only
 TreePath = tuple[str | int, ...]
 Position = tuple[int, int]  # line and column, from 1; 0 is unknown
-Positions = dict[TreePath, tuple[Position, Position]]  # of a value's name, and of the value itself
+Positions = dict[TreePath, tuple[Position, Position]]  # of a field's name, and of its value
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Document:
     file_name: str
     text: str
     tree: Any
-    problems: tuple[Problem, ...] = ()  # inside its stores, `defaults` and `service`; all else has the right form
+    problems: tuple[Problem, ...] = ()  # of form, in its stores, `defaults` and `service`; all else is well formed
 
 
 def parse_document(text: str, file_name: str) -> Document:
@@ -60,7 +60,7 @@ def load_values(text: str, file_name: str, first_line: int = 1) -> Any:
 def find_positions(text: str, paths: Collection[TreePath]) -> Positions:
     """Where the values at these paths, and all that enclose them, are written.
 
-    The text was loaded before. If it is JSON that YAML cannot read to its end, what comes after has no position.
+    The text must have been loaded without error. What follows a piece of JSON that is not YAML has no position.
     """
     builder = _TreeBuilder("", 1, {path[:end] for path in paths for end in range(len(path) + 1)})
     with suppress(yaml.YAMLError, UnicodeEncodeError):
@@ -69,7 +69,7 @@ def find_positions(text: str, paths: Collection[TreePath]) -> Positions:
 
 
 class _UnreadableError(yaml.YAMLError):
-    """The text cannot be read any further; `problem` says why."""
+    """The text cannot be read any further as a manifest; `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -78,17 +78,17 @@ class _UnreadableError(yaml.YAMLError):
 
 @dataclass(slots=True)
 class _OpenCollection:
-    """A mapping or list that is not closed yet. `name` waits for its value; `weight` counts the values within."""
+    """A mapping or list whose end was not read yet."""
 
     value: dict[str, Any] | list[Any]
     anchor: str | None = None
-    name: str | None = None
+    name: str | None = None  # of a mapping's field, until its value was read
     name_position: Position = (0, 0)
-    weight: int = 1
+    weight: int = 1  # the value, and all values within it
 
 
 class _TreeBuilder:
-    """Builds a value from libyaml's events, without recursion; records the positions of `wanted` paths."""
+    """Builds a value from YAML events, without recursion; records the positions of `wanted` paths."""
 
     def __init__(self, file_name: str, first_line: int, wanted: Collection[TreePath] = ()) -> None:
         self.file_name, self.first_line = file_name, first_line
@@ -96,9 +96,9 @@ class _TreeBuilder:
         self.problems: list[Problem] = []
         self.positions: Positions = {}
         self._wanted = wanted
-        self._open: list[_OpenCollection] = []
-        self._anchors: dict[str, tuple[Any, int]] = {}
-        self._aliased = 0
+        self._open: list[_OpenCollection] = []  # from the outermost inwards
+        self._anchors: dict[str, tuple[Any, int]] = {}  # a value and its weight
+        self._aliased_weight = 0
 
     def read(self, text: str) -> None:
         """Takes every event of a text. Raises YAMLError or UnicodeEncodeError."""
@@ -112,7 +112,8 @@ class _TreeBuilder:
         }
         documents = 0
         for event in yaml.parse(text, Loader=_LOADER):
-            documents += type(event) is yaml.DocumentStartEvent
+            if type(event) is yaml.DocumentStartEvent:
+                documents += 1
             if documents > 1:
                 raise self._unreadable(event, "a second document begins here", "a manifest is one document")
             if handler := handlers.get(type(event)):
@@ -122,7 +123,7 @@ class _TreeBuilder:
         if self._expects_name():
             self._read_name(self._open[-1], event)
             return
-        self._check_value(event, event.tag)
+        self._begin_value(event, event.tag)
         is_plain = event.implicit[0]  # without quotes or a tag
         value = parse_scalar(event.value) if is_plain else event.value
         if event.anchor:
@@ -130,7 +131,7 @@ class _TreeBuilder:
         self._add_value(value, 1)
 
     def _on_start(self, event: Any) -> None:
-        self._check_value(event, event.tag)
+        self._begin_value(event, event.tag)
         if len(self._open) >= MAX_DEPTH:
             raise self._unreadable(event, f"values are nested more than {MAX_DEPTH} deep")
         value: dict[str, Any] | list[Any] = {} if type(event) is yaml.MappingStartEvent else []
@@ -143,13 +144,13 @@ class _TreeBuilder:
         self._add_value(closed.value, closed.weight)
 
     def _on_alias(self, event: Any) -> None:
-        self._check_value(event, None)
+        self._begin_value(event, None)
         if event.anchor not in self._anchors:
             hint = f'a pattern that starts with `*` needs quotes: "*{event.anchor}"'
             raise self._unreadable(event, f"the alias `*{event.anchor}` has no anchor before it", hint)
         value, weight = self._anchors[event.anchor]
-        self._aliased += weight
-        if self._aliased > MAX_ALIASED_VALUES:
+        self._aliased_weight += weight
+        if self._aliased_weight > MAX_ALIASED_VALUES:
             message = f"aliases add more than {MAX_ALIASED_VALUES:,} values"
             raise self._unreadable(event, message, "write fewer, or use `defaults`")
         self._add_value(value, weight)
@@ -170,8 +171,8 @@ class _TreeBuilder:
         if self._wanted:
             mapping.name_position = self._position(event)
 
-    def _check_value(self, event: Any, tag: str | None) -> None:
-        """What every kind of value has in common: it stands where a value may, has no tag, and has a position."""
+    def _begin_value(self, event: Any, tag: str | None) -> None:
+        """Checks what holds for every value: it has no tag, and is not the name of a field. Records its position."""
         if tag is not None:
             shown = tag.replace("tag:yaml.org,2002:", "!!")
             message = f"the tag `{shown}` is not used in manifests"
@@ -180,11 +181,12 @@ class _TreeBuilder:
             hint = "a name that starts with `*` or `{` needs quotes"
             raise self._unreadable(event, "a field's name must be plain text", hint)
         if self._wanted:
+            # The field that waits for this value, or its number in a list, of each collection it is in.
             path = tuple(len(outer.value) if outer.name is None else outer.name for outer in self._open)
             if path in self._wanted:
-                value = self._position(event)
-                name = self._open[-1].name_position if path and isinstance(path[-1], str) else value
-                self.positions.setdefault(path, (name, value))
+                position = self._position(event)
+                name_position = self._open[-1].name_position if path and isinstance(path[-1], str) else position
+                self.positions.setdefault(path, (name_position, position))
 
     def _add_value(self, value: Any, weight: int) -> None:
         if not self._open:
@@ -209,7 +211,7 @@ class _TreeBuilder:
 
 
 _BEFORE_VALUE = r"(?:[:\-,]\s+|^\s*|\[\s*)"
-_NEEDS_QUOTES = tuple(
+_NEEDS_QUOTES = tuple(  # what is not YAML, or means something else in it, and was likely meant as text
     re.compile(_BEFORE_VALUE + f"(?P<value>{value})")
     for value in (
         r"\*[^\s,\]]*",  # an alias in YAML, meant as a pattern
@@ -221,10 +223,10 @@ _NEEDS_QUOTES = tuple(
 
 
 def _problem_before(error: Exception, text: str, file_name: str, first_line: int) -> Problem | None:
-    """What makes the text unreadable before the token that the scanner complains of.
+    """An error of ours before the token that the scanner complains of.
 
     The scanner reads up to 1,024 characters ahead of its events, and newer ones limit the depth there, so its error can
-    hide an earlier one of ours.
+    come first.
     """
     if not isinstance(error, yaml.scanner.ScannerError):
         return None
@@ -243,9 +245,10 @@ def _syntax_problem(error: Exception, text: str, file_name: str, first_line: int
         return error.problem
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         mark, lines = error.problem_mark, text.splitlines()
-        for near in (mark, error.context_mark):  # a value that needs quotes to mean what its author meant
-            shown = lines[near.line] if near and near.line < len(lines) else ""
-            if near and (match := next(filter(None, (pattern.search(shown) for pattern in _NEEDS_QUOTES)), None)):
+        for near in (mark, error.context_mark):
+            source_line = lines[near.line] if near and near.line < len(lines) else ""
+            match = next(filter(None, (pattern.search(source_line) for pattern in _NEEDS_QUOTES)), None)
+            if near and match:
                 position, value = (near.line + first_line, match.start("value") + 1), match["value"]
                 return Problem(file_name, *position, f"not YAML: `{value}` needs quotes", f'write "{value}"')
         return Problem(file_name, mark.line + first_line, mark.column + 1, f"not YAML: {error.problem}")
@@ -259,6 +262,7 @@ def _syntax_problem(error: Exception, text: str, file_name: str, first_line: int
 
 
 def _end_position(text: str) -> Position:
+    """The position after the last character."""
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
@@ -268,7 +272,7 @@ _JSON_ESCAPE = re.compile(  # a character beyond U+FFFF is written as a pair of 
 
 
 def _parse_json(text: str, file_name: str) -> Any:
-    """JSON by its own reader: libyaml refuses its surrogate escapes. Raises ManifestError."""
+    """The value of a JSON text, read as JSON: libyaml refuses its surrogate escapes. Raises ManifestError."""
     try:
         tree = json.loads(
             text,

@@ -103,7 +103,7 @@ class FileChange:
     are sent along. `reuse` is a File to attach instead of uploading. `was` is the key it had, when moved.
     """
 
-    store: str
+    store: str  # the store's key
     key: str
     action: Action
     reasons: tuple[Reason, ...]
@@ -150,32 +150,32 @@ class BatchChange:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something to show. `count` objects are meant where no key is given."""
+    """Something to show of a store: of one object, of as many as `count` says, or of the store itself."""
 
     kind: NoteKind
-    key: str = ""
-    count: int = 1
+    key: str = ""  # of the file, or a batch's id; empty where files are only counted
+    count: int = 1  # of files: all of that kind, or all in the batch or store
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StorePlan:
-    """All of one store; guards take shares of `owned`."""
+    """All that will be done to one store and in it; the counts are of files, and guards take shares of `owned`."""
 
     key: str
     name: str
     id: str = ""  # empty until it exists
     desired: StoreSettings | None = None  # None when it left the manifest
-    change: StoreChange | None = None
+    change: StoreChange | None = None  # of the store itself
     files: tuple[FileChange, ...] = ()
     batches: tuple[BatchChange, ...] = ()
     notes: tuple[Note, ...] = ()
     unchanged: int = 0
-    owned: int = 0  # our live keys before
+    owned: int = 0  # live keys of ours, before anything is done
     live: int = 0  # every file the service lists
     unlisted: int = 0  # those it counts beyond them
-    wanted: int = 0
-    digest: str = ""
+    wanted: int = 0  # files of the manifest
+    digest: str = ""  # of the content the manifest wants
 
     @property
     def batch(self) -> state.BatchLimits:
@@ -186,7 +186,7 @@ class StorePlan:
 class Options:
     """The options a plan was made with, saved with it; addresses may be globs."""
 
-    manifest: str = ""  # the path as typed, so that applying a saved plan needs no other option
+    manifest: str = ""  # the path as typed, so that a saved plan is applied without naming it again
     env: str = ""
     variables: tuple[tuple[str, str], ...] = ()
 
@@ -206,11 +206,11 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing of this plan may be written; `store` is empty when it concerns all of it."""
+    """Why nothing of this plan may be written."""
 
     message: str
-    store: str = ""
-    way_out: tuple[str, ...] = ()
+    store: str = ""  # the key of the store it is about; empty when it concerns the whole plan
+    way_out: tuple[str, ...] = ()  # hints and commands, each a line
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from vssync.model.plan import Action, Plan
 
 
 class Status(StrEnum):
-    """What became of one change."""
+    """Whether a change was made."""
 
     DONE = "done"
     FAILED = "failed"
@@ -19,10 +19,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One change's end."""
+    """What became of one change."""
 
-    store: str
-    key: str  # empty for the store itself, a batch's id for a batch
+    store: str  # the store's key
+    key: str  # the file's key, or a batch's id; empty for the store itself
     action: Action
     status: Status
     detail: str = ""
@@ -37,8 +37,8 @@ class Orphan:
 
     file_id: str
     detail: str
-    suspected: bool = False
-    name: str = ""  # set, with its size, where it was found by them
+    suspected: bool = False  # only its name and size say that it is ours
+    name: str = ""  # set, with `size`, where the upload was recognised by these
     size: int = 0
 
 
@@ -54,7 +54,7 @@ class Report:
     requests: int = 0  # all that were sent
     repeated: int = 0  # of those, sent again after an error or no answer
     interrupted: bool = False
-    throttled: float = 0.0  # seconds of it in which the service asked to pause
+    throttled: float = 0.0  # those of `seconds` in which the service asked to pause
     already: tuple[str, ...] = ()  # addresses of changes in a saved plan that an earlier apply had made
 
     @property

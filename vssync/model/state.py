@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from posixpath import splitext
 
 from vssync.model.marks import DECLARED, STORE_OWNER, UNREAD, Mark, StoreMark, UnreadableMark, parse_store_mark
 
@@ -33,10 +34,16 @@ AUTO = Chunking()
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A guard's limit: a share of a store's files of ours (0..1), or a number of files when `count` is set."""
+    """A guard's limit: a share of a store's files of ours (0..1), or a number of files when `count` is set.
+
+    Its text is "30%" or "412", as in a manifest and on a command line.
+    """
 
     share: float = 1.0
     count: int | None = None
+
+    def __str__(self) -> str:
+        return f"{100 * self.share:g}%" if self.count is None else str(self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +97,9 @@ class ServiceSpec:
 
     @property
     def declared_capabilities(self) -> Capabilities:
-        """The capabilities as the manifest declares them. A plan file may hold names that are not known here."""
-        known = {field.name for field in fields(Capabilities)}
-        return Capabilities(**{name: value for name, value in self.capabilities.items() if name in known})
+        """The capabilities as the manifest declares them. A plan file may hold names that this version lacks."""
+        names = {field.name for field in fields(Capabilities)}
+        return Capabilities(**{name: value for name, value in self.capabilities.items() if name in names})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,7 @@ class DesiredFile:
     attributes: Attributes
     chunking: Chunking = AUTO
     path: str = ""  # relative to the manifest's root
-    file_id: str = ""  # of a File uploaded elsewhere
+    file_id: str = ""  # of the File that the manifest declares, which was uploaded elsewhere
     size: int = 0
     sha256: str = ""  # empty until the bytes were read, and for a declared `file_id`
 
@@ -124,9 +131,9 @@ class DesiredFile:
         return extension_of(self.filename)
 
 
-def extension_of(name: str) -> str:
-    """A file name's extension in lower case, with its dot; empty without one."""
-    return name[name.rfind(".") :].lower() if "." in name else ""
+def extension_of(path: str) -> str:
+    """A file's extension in lower case, with its dot (".md"); empty without one, as for the hidden file `a/.md`."""
+    return splitext(path)[1].lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +256,7 @@ class LiveStore:
     status: StoreStatus
     created_at: int
     metadata: Mapping[str, str] = field(default_factory=dict)
+    last_active_at: int = 0  # when its files were last changed or searched; 0: not said
     expires_after_days: int | None = None
     description: str = ""
     counts: FileCounts = FileCounts()
@@ -275,13 +283,36 @@ class Upload:
     purpose: str = ""
 
 
+class Verdict(StrEnum):
+    """Whether a store's listing has every file."""
+
+    WHOLE = "whole"  # at least as many as the service counts
+    GHOSTS = "ghosts"  # readings from both ends agree on fewer: the count is wrong, as some services' is
+    SHORT = "short"  # readings disagree, or nothing shows that they have all
+
+
+@dataclass(frozen=True, slots=True)
+class StoreListing:
+    """What reading a store's files came to: those listed, how many the service counts, and whether these are all."""
+
+    files: tuple[LiveFile, ...]
+    count: int
+    verdict: Verdict
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """One listing of a store: its files, its batches under way."""
+    """What a store holds: its files, as a `StoreListing` has them, and its unfinished batches."""
 
     files: tuple[LiveFile, ...] = ()
     batches: tuple[LiveBatch, ...] = ()
-    unlisted: int = 0  # how many more files the service counts: what they are, and whose, nobody can say
+    count: int = 0
+    verdict: Verdict = Verdict.WHOLE
+
+    @property
+    def unlisted(self) -> int:
+        """How many more files the service counts: what they are, and whose, nobody can say."""
+        return 0 if self.verdict is Verdict.WHOLE else self.count - len(self.files)
 
 
 @dataclass(frozen=True, slots=True)

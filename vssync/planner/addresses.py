@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -23,7 +23,8 @@ class PlanAddress:
     key: str = ""
 
     @classmethod
-    def of(cls, text: str) -> PlanAddress:
+    def parse(cls, text: str) -> PlanAddress:
+        """The address of a text; a key may have slashes, a store's has none."""
         store, _, key = text.partition("/")
         return cls(store, key)
 
@@ -31,15 +32,18 @@ class PlanAddress:
         return f"{self.store}/{self.key}" if self.key else self.store
 
     def matches_store(self, store_key: str) -> bool:
+        """Whether the address is of this store or of something in it."""
         return store_key == self.store or fnmatchcase(store_key, self.store)
 
     def is_whole_store(self, store_key: str) -> bool:
+        """Whether the address is of this store with everything in it."""
         return not self.key and self.matches_store(store_key)
 
     def contains(self, store_key: str, key: str) -> bool:
+        """Whether the address is of this file, or of its whole store."""
         if not self.matches_store(store_key):
             return False
-        return not self.key or key == self.key or _compile(self.key).match(key)
+        return not self.key or key == self.key or _compile_glob(self.key).match(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +53,27 @@ class Scope:
     targets: tuple[PlanAddress, ...] = ()
     excludes: tuple[PlanAddress, ...] = ()
     replace_requests: tuple[PlanAddress, ...] = ()
-    already_replaced: frozenset[tuple[str, str]] = frozenset()  # by store and key
+    already_replaced: frozenset[tuple[str, str]] = frozenset()  # store and file keys that `--replace` no longer means
 
     @classmethod
-    def of(cls, options: Options) -> Scope:
+    def of(cls, options: Options, already_replaced: frozenset[tuple[str, str]] = frozenset()) -> Scope:
+        """The scope of these options."""
         return cls(
-            tuple(map(PlanAddress.of, options.targets)),
-            tuple(map(PlanAddress.of, options.excludes)),
-            tuple(map(PlanAddress.of, options.replace)),
+            targets=tuple(map(PlanAddress.parse, options.targets)),
+            excludes=tuple(map(PlanAddress.parse, options.excludes)),
+            replace_requests=tuple(map(PlanAddress.parse, options.replace)),
+            already_replaced=already_replaced,
         )
 
     def touches_store(self, store_key: str) -> bool:
         """Whether anything of the store is in scope."""
-        is_target = not self.targets or any(address.matches_store(store_key) for address in self.targets)
-        return is_target and not any(address.is_whole_store(store_key) for address in self.excludes)
+        is_targeted = not self.targets or any(address.matches_store(store_key) for address in self.targets)
+        return is_targeted and not any(address.is_whole_store(store_key) for address in self.excludes)
 
     def includes_settings(self, store_key: str) -> bool:
         """Whether the store's own settings are in scope."""
-        return self.touches_store(store_key) and (
-            not self.targets or any(address.is_whole_store(store_key) for address in self.targets)
-        )
+        is_targeted = not self.targets or any(address.is_whole_store(store_key) for address in self.targets)
+        return is_targeted and self.touches_store(store_key)
 
     def includes_all_files(self, store_key: str) -> bool:
         """Whether every key of the store is in scope."""
@@ -77,24 +82,30 @@ class Scope:
 
     def contains(self, store_key: str, key: str) -> bool:
         """Whether one key is in scope."""
-        is_target = not self.targets or any(address.contains(store_key, key) for address in self.targets)
-        return is_target and not any(address.contains(store_key, key) for address in self.excludes)
+        is_targeted = not self.targets or any(address.contains(store_key, key) for address in self.targets)
+        return is_targeted and not any(address.contains(store_key, key) for address in self.excludes)
 
     def is_replace_requested(self, store_key: str, key: str) -> bool:
         """Whether `--replace` names the key, and it was not replaced yet."""
         is_named = any(address.contains(store_key, key) for address in self.replace_requests)
         return is_named and (store_key, key) not in self.already_replaced
 
-    def check_addresses(self, keys_by_store: Mapping[str, Iterable[str]]) -> None:
-        """Raise UsageProblem naming an address that matches nothing; `keys_by_store` has every store."""
+    def check_addresses(self, keys_by_store: Mapping[str, Collection[str] | None]) -> None:
+        """Raise UsageProblem naming an address that matches nothing.
+
+        `keys_by_store` has every store; None stands for files that nobody listed, so that any key may be there.
+        """
         for address in (*self.targets, *self.excludes, *self.replace_requests):
-            if not any(
-                address.is_whole_store(store_key) or any(address.contains(store_key, key) for key in keys)
-                for store_key, keys in keys_by_store.items()
-            ):
+            if not any(_may_match(address, store_key, keys) for store_key, keys in keys_by_store.items()):
                 raise UsageProblem(f"{address}: no store or file has this address. `vssync status` shows the stores.")
 
 
+def _may_match(address: PlanAddress, store_key: str, keys: Collection[str] | None) -> bool:
+    if keys is None or address.is_whole_store(store_key):
+        return address.matches_store(store_key)
+    return any(address.contains(store_key, key) for key in keys)
+
+
 @lru_cache(maxsize=64)
-def _compile(pattern: str) -> glob.WcMatcher[str]:
+def _compile_glob(pattern: str) -> glob.WcMatcher[str]:
     return glob.compile(pattern, flags=_FLAGS)

@@ -1,4 +1,4 @@
-"""Desired keys without a copy to go on with: one of a former key is moved, an unmarked file adopted, or one created."""
+"""Desired keys without a usable copy of their own: each takes over a copy, adopts an unmarked file, or is created."""
 
 from __future__ import annotations
 
@@ -13,69 +13,77 @@ from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, Ow
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import as_impossible, decide_file, refuse_too_many_attributes
 
-CopiesByKey = Mapping[str, Sequence[OwnedCopy]]  # by digest of the key
+Copies = Sequence[OwnedCopy]  # all of one key, oldest first
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Changes and notes for unclaimed keys; `taken` are the former digests or File ids whose copies live on."""
+    """Changes and notes for unclaimed keys; `moved_ids` are the File ids of copies that one of them took over."""
 
     changes: tuple[FileChange, ...]
     notes: tuple[Note, ...]
-    taken: frozenset[str]
+    moved_ids: frozenset[str]
 
 
 def claim_copies(
-    unclaimed: Sequence[DesiredEntry], undesired: CopiesByKey, classified: ClassifiedFiles, context: StorePlanContext
+    unclaimed: Sequence[DesiredEntry],
+    undesired: Sequence[Copies],
+    classified: ClassifiedFiles,
+    context: StorePlanContext,
 ) -> Claims:
     """What becomes of the unclaimed keys, in their order.
 
-    `undesired` are our copies under keys that are not in the manifest. Files without a mark are left alone unless
-    `--adopt` is given. A key with copies of its own comes here, too, when the File it declares is attached as another.
+    These have no copies of their own, or declare a File that is attached as something else. `undesired` are our copies
+    under keys that are not in the manifest. Files without a mark are left alone unless `--adopt` is given.
     """
-    unkeyed = {copy.id: [copy] for copy in classified.provisional}  # each by its File id, for lack of a key
-    available = {**undesired, **unkeyed}
-    former_ids = _find_former_ids(unclaimed, available, context)
+    available = [*undesired, *([copy] for copy in classified.provisional)]
+    former_copies = _find_former_copies(unclaimed, available, context)
     unmarked = _unmarked_candidates(unclaimed, classified, context.common.snapshot.uploads)
     changes: list[FileChange] = []
     notes: list[Note] = []
     for entry in unclaimed:
-        own = classified.ours.get(entry.key_digest, [])
-        if former_id := former_ids.get(entry.key):
-            copies = sorted((*available[former_id], *own), key=lambda copy: creation_order(copy.file))
+        own_copies = classified.ours.get(entry.key_digest, [])
+        if moved := former_copies.get(entry.key):
+            copies = sorted((*moved, *own_copies), key=lambda copy: creation_order(copy.file))
             changes += decide_file(entry, copies, context)
         elif (file := unmarked.get(entry.key)) and not context.common.options.adopt:
             notes.append(Note(NoteKind.ADOPTABLE, entry.key, detail=file.id))
         elif file:
-            changes.append(_adopt(entry, file, own, context))
+            changes.append(_adopt(entry, file, own_copies, context))
         else:
             changes += _refuse_attached(entry, classified, context) or decide_file(entry, (), context)
-    return Claims(tuple(changes), tuple(notes), frozenset(former_ids.values()))
+    moved_ids = frozenset(copy.id for copies in former_copies.values() for copy in copies)
+    return Claims(tuple(changes), tuple(notes), moved_ids)
 
 
-def _find_former_ids(
-    unclaimed: Sequence[DesiredEntry], available: CopiesByKey, context: StorePlanContext
-) -> dict[str, str]:
-    """For each unclaimed key where in `available` its copies are: they hold the declared File, or alone these bytes."""
+def _find_former_copies(
+    unclaimed: Sequence[DesiredEntry], available: Sequence[Copies], context: StorePlanContext
+) -> dict[str, Copies]:
+    """For each unclaimed key the available copies that become its own.
+
+    They hold the File it declares; or, where files may be pruned, a usable one has its content, chunking and
+    extension, and no other available key has such a copy.
+    """
     if not unclaimed:
         return {}
-    former_by_file_id = {copy.id: former_id for former_id, copies in available.items() for copy in copies}
-    movable: dict[tuple[str, str, str], list[str]] = {}  # by content, chunking and extension of a completed copy
+    by_file_id = {copy.id: copies for copies in available for copy in copies}
+    by_form: dict[tuple[str, str, str], list[Copies]] = {}
     if context.store.prune and context.common.capabilities.attribute_updates:
-        for former_id, copies in sorted(available.items()):
+        for copies in available:
             usable = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
             for form in {(copy.mark.content, copy.mark.chunking, _key_extension(copy.key)) for copy in usable}:
-                movable.setdefault(form, []).append(former_id)
-    found: dict[str, str] = {}
-    taken: set[str] = set()
+                by_form.setdefault(form, []).append(copies)
+    former_copies: dict[str, Copies] = {}
+    moved_ids: set[str] = set()
     for entry in unclaimed:
-        same = movable.get((entry.content, entry.chunking, _key_extension(entry.key)), [])
-        alike = same[0] if len(same) == 1 else ""
-        former_id = former_by_file_id.get(entry.file.file_id, "") if entry.file.file_id else alike
-        if former_id and former_id not in taken:
-            found[entry.key] = former_id
-            taken.add(former_id)
-    return found
+        if entry.declared_id:
+            candidates = [by_file_id[entry.declared_id]] if entry.declared_id in by_file_id else []
+        else:
+            candidates = by_form.get((entry.content, entry.chunking, _key_extension(entry.key)), [])
+        if len(candidates) == 1 and candidates[0][0].id not in moved_ids:
+            former_copies[entry.key] = candidates[0]
+            moved_ids.update(copy.id for copy in candidates[0])
+    return former_copies
 
 
 def _key_extension(key: str) -> str:
@@ -86,26 +94,28 @@ def _key_extension(key: str) -> str:
 def _unmarked_candidates(
     unclaimed: Sequence[DesiredEntry], classified: ClassifiedFiles, uploads: Mapping[str, Upload]
 ) -> dict[str, LiveFile]:
-    """For each unclaimed key the file without a mark that must be it: the declared File, or unique by name and size."""
+    """For each unclaimed key the one unmarked file that must be it: the File it declares, or alike in name and size."""
     unmarked_by_id = {file.id: file for file in classified.unmarked}
-    declared = {entry.file.file_id for entry in unclaimed}
-    alike: dict[tuple[str, int], list[LiveFile]] = {}
+    declared_ids = {entry.declared_id for entry in unclaimed}
+    files_by_form: dict[tuple[str, int], list[LiveFile]] = {}
     for file in classified.unmarked:
-        is_free = file.status is FileStatus.COMPLETED and file.id not in declared
+        is_free = file.status is FileStatus.COMPLETED and file.id not in declared_ids
         if is_free and (upload := uploads.get(file.id)):
-            alike.setdefault((upload.filename, upload.size), []).append(file)
-    claims = Counter((entry.file.filename, entry.file.size) for entry in unclaimed)
+            files_by_form.setdefault((upload.filename, upload.size), []).append(file)
+    entries_by_form = Counter((entry.file.filename, entry.file.size) for entry in unclaimed)
     candidates = {}
     for entry in unclaimed:
         form = (entry.file.filename, entry.file.size)
-        if entry.file.file_id in unmarked_by_id:
-            candidates[entry.key] = unmarked_by_id[entry.file.file_id]
-        elif not entry.file.file_id and claims[form] == 1 and len(alike.get(form, ())) == 1:
-            candidates[entry.key] = alike[form][0]
+        alike = files_by_form.get(form, [])
+        if entry.declared_id in unmarked_by_id:
+            candidates[entry.key] = unmarked_by_id[entry.declared_id]
+        elif not entry.declared_id and entries_by_form[form] == len(alike) == 1:
+            candidates[entry.key] = alike[0]
     return candidates
 
 
-def _adopt(entry: DesiredEntry, file: LiveFile, copies: Sequence[OwnedCopy], context: StorePlanContext) -> FileChange:
+def _adopt(entry: DesiredEntry, file: LiveFile, own_copies: Copies, context: StorePlanContext) -> FileChange:
+    """Marks an unmarked file as this key's; copies that the key has already go."""
     change = FileChange(
         store=context.store.key,
         key=entry.key,
@@ -113,10 +123,10 @@ def _adopt(entry: DesiredEntry, file: LiveFile, copies: Sequence[OwnedCopy], con
         reasons=(Reason.UNMARKED,),
         desired=entry.file,
         keep=Copy.of(file),
-        drop=tuple(copy.evidence for copy in copies),
+        drop=tuple(copy.evidence for copy in own_copies),
         fields=fields_between(file.attributes, entry.file, context.ignored_attributes),
         preserve=preserved_attributes(file.attributes, context.ignored_attributes),
-        detail="" if entry.file.file_id else "matched by name and size; its content was not compared",
+        detail="" if entry.declared_id else "matched by name and size; its content was not compared",
     )
     if context.common.capabilities.attribute_updates:
         return refuse_too_many_attributes(change)
@@ -126,15 +136,19 @@ def _adopt(entry: DesiredEntry, file: LiveFile, copies: Sequence[OwnedCopy], con
 def _refuse_attached(
     entry: DesiredEntry, classified: ClassifiedFiles, context: StorePlanContext
 ) -> tuple[FileChange, ...]:
-    """A declared File that is attached already, as something else, cannot be attached once more."""
-    file_id = entry.file.file_id
-    if file_id not in classified.attached:
+    """Refusals of a declared File that is attached already, as something else: a store takes no File twice."""
+    file_id = entry.declared_id
+    if file_id not in classified.attached_ids:
         return ()
-    foreign, ours = sorted(classified.foreign.items()), classified.ours.values()
-    found = [(Reason.OTHER_OWNER, f"by {owner}") for owner, files in foreign for file in files if file.id == file_id]
-    found += [(Reason.MISSING, f"as {copy.key}") for copies in ours for copy in copies if copy.id == file_id]
+    uses = [
+        (Reason.OTHER_OWNER, f"by {owner}")
+        for owner, files in sorted(classified.foreign.items())
+        if any(file.id == file_id for file in files)
+    ]
+    our_copies = (copy for copies in classified.ours.values() for copy in copies)
+    uses += [(Reason.MISSING, f"as {copy.key}") for copy in our_copies if copy.id == file_id]
     change = FileChange(context.store.key, entry.key, Action.CREATE, (), entry.file)
     return tuple(
         as_impossible(replace(change, reasons=(reason,)), f"{file_id} is attached {how} already")
-        for reason, how in found
+        for reason, how in uses
     )

@@ -1,20 +1,18 @@
-"""Decides what to do, from the resolved manifest and one complete reading of the service: values in, values out."""
+"""Makes a plan from the resolved manifest and one complete reading of the service: values in, values out."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from vssync.errors import VssyncError
-from vssync.model.digests import attributes_digest
 from vssync.model.marks import NEEDS_ATTRIBUTES, StoreMark
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
 from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, Snapshot
 from vssync.planner import store_files
 from vssync.planner.addresses import Scope
 from vssync.planner.batches import decide_batches
-from vssync.planner.classify import ClassifiedFiles, DesiredEntry, classify_files, desired_entries
+from vssync.planner.classify import ClassifiedFiles, classify_files, content_digest, desired_entries
 from vssync.planner.context import PlanContext, StorePlanContext
 from vssync.planner.decide_file import retry_after_cancel
 from vssync.planner.decide_store import StoreDecision, decide_store, decide_undeclared_store
@@ -45,12 +43,12 @@ def make_plan(
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
     matches = match_stores(desired, snapshot.stores, options)
-    scope = replace(Scope.of(options), already_replaced=already_replaced)
-    context = PlanContext(desired.owner, options, capabilities, scope, snapshot)
+    context = PlanContext(desired.owner, options, capabilities, Scope.of(options, already_replaced), snapshot)
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
-    _check_addresses(desired, drafts, context)
+    listed_drafts = [draft for draft in drafts if not decisions[draft.context.store.key].is_held]
+    _check_addresses(desired, listed_drafts, matches, context)
     planned = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
     planned += _plan_undeclared(matches, decisions, context)
     plan = Plan(desired.owner, desired.service, tuple(sorted(planned, key=lambda store: store.key)), options)
@@ -58,28 +56,39 @@ def make_plan(
 
 
 def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
-    file_context = StorePlanContext(context, store)
-    if decision.is_held:  # nothing can be said about its files yet
-        return StoreDraft(file_context, desired_entries(store), ClassifiedFiles({}, (), {}))
-    return store_files.draft_files(_contents_of(decision, context), file_context)
+    store_context = StorePlanContext(context, store)
+    if decision.is_held:
+        return StoreDraft(store_context, desired_entries(store), ClassifiedFiles(ours={}, unmarked=(), foreign={}))
+    return store_files.draft_files(_contents_of(decision, context), store_context)
 
 
-def _check_addresses(desired: Desired, drafts: tuple[StoreDraft, ...], context: PlanContext) -> None:
-    """An address may name what is desired or skipped, and what is live under our mark in a store that is looked at."""
+def _check_addresses(
+    desired: Desired, listed_drafts: Sequence[StoreDraft], matches: StoreMatches, context: PlanContext
+) -> None:
+    """An address may name a store or key that is desired, skipped, or live under our mark.
+
+    Nobody listed the files of a store that is out of scope or held, so there it may name any key.
+    """
     scope = context.scope
     if not (scope.targets or scope.excludes or scope.replace_requests):
         return
-    keys = {store.key: {*store.skipped, *(file.key for file in store.files)} for store in desired.stores}
-    for draft in drafts:
-        keys[draft.context.store.key].update(copies[-1].key for copies in draft.classified.ours.values())
-    for mark in (store.mark for store in context.snapshot.stores):
-        if isinstance(mark, StoreMark) and mark.owner == desired.owner:
-            keys.setdefault(mark.key, set())
-    scope.check_addresses(keys)
+    marks = (live.mark for live in context.snapshot.stores)
+    live_stores = (mark.key for mark in marks if isinstance(mark, StoreMark) and mark.owner == desired.owner)
+    declared_stores = (store.key for store in desired.stores)
+    keys_by_store: dict[str, set[str] | None] = dict.fromkeys((*live_stores, *declared_stores))
+    for store_key, live in matches.undeclared:
+        if contents := context.snapshot.contents.get(live.id):
+            classified = classify_files(contents.files, (context.owner,), store_key)
+            keys_by_store[store_key] = {*(keys_by_store[store_key] or ()), *classified.our_keys}
+    for draft in listed_drafts:
+        store = draft.context.store
+        desired_keys = (file.key for file in store.files)
+        keys_by_store[store.key] = {*desired_keys, *store.skipped, *draft.classified.our_keys}
+    scope.check_addresses(keys_by_store)
 
 
 def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
-    """The files and batches that a plan of the store looks at: none of one that is new, or that may not be touched."""
+    """The files and batches that a store is planned from: none where it is new or held."""
     if decision.live is None or decision.is_new or decision.is_held:
         return Contents()
     return context.snapshot.contents[decision.live.id]
@@ -88,14 +97,14 @@ def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
 def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StorePlan:
     store = draft.context.store
     contents = _contents_of(decision, context)
-    batches, batch_notes, awaited_in_cancelled = decide_batches(draft, decision.live, contents)
+    batches = decide_batches(draft, decision.live, contents)
     store_change = decision.change
     if store_change and store_change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
         store_change = None
     leftovers = () if context.options.allow_store_deletes else decision.leftovers
     unused = "carries the same mark and is not in use; --allow-store-deletes removes it"
     leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{live.id} {unused}") for live in leftovers)
-    # The files of a held store are not looked at, so its own count stands in.
+    # No file of a held store is planned, so the service's own count of them is shown.
     live_count = decision.live.counts.total if decision.live and decision.is_held else len(contents.files)
     shares_chunks = context.capabilities.shares_chunks
     return StorePlan(
@@ -106,12 +115,12 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         change=store_change,
         files=tuple(
             retry_after_cancel(change, shares_chunks=shares_chunks)
-            if change.keep and change.keep.id in awaited_in_cancelled
+            if change.keep and change.keep.id in batches.interrupted_ids
             else change
             for change in draft.changes
         ),
-        batches=tuple(batches),
-        notes=(*decision.notes, *leftover_notes, *draft.notes, *batch_notes),
+        batches=batches.changes,
+        notes=(*decision.notes, *leftover_notes, *draft.notes, *batches.notes),
         unchanged=draft.unchanged,
         owned=len(draft.classified.ours),
         live=live_count,
@@ -126,48 +135,31 @@ def _plan_undeclared(
 ) -> Iterator[StorePlan]:
     """The plans of stores of ours that the manifest does not declare.
 
-    Several of one key are told apart by id; those beside a store in use are only notes until deleting is allowed.
+    Of several with one key, all but the first are called `key@id`. Leftovers beside a store in use come only where
+    stores may be deleted; otherwise the plan of the store in use has a note of them.
     """
     undeclared = list(matches.undeclared)
     if context.options.allow_store_deletes:
         undeclared += [(key, live) for key, decision in decisions.items() for live in decision.leftovers]
-    taken = set(decisions)
+    used_keys = set(decisions)
     for key, live in undeclared:
-        shown = f"{key}@{live.id}" if key in taken else key
-        taken.add(shown)
+        unique_key = f"{key}@{live.id}" if key in used_keys else key
+        used_keys.add(unique_key)
         contents = Contents() if live.is_expired else context.snapshot.contents[live.id]
-        classified = classify_files(contents.files, (context.owner,), shown)
-        others = len(contents.files) - len(classified.our_ids)
+        classified = classify_files(contents.files, (context.owner,), unique_key)
+        not_ours = len(contents.files) - len(classified.our_ids)
         in_scope = context.scope.includes_all_files(key)
-        change = decide_undeclared_store(live, others, contents, context.options) if in_scope else None
+        change = decide_undeclared_store(live, not_ours, contents, context.options) if in_scope else None
         copies_by_key = (*classified.ours.values(), *([copy] for copy in classified.provisional))
         leaving = copies_by_key if change and change.action is Action.DELETE else ()
         yield StorePlan(
-            key=shown,
+            key=unique_key,
             name=live.name,
             id=live.id,
             change=change,
-            files=store_files.sort_changes(store_files.deletion_of(shown, copies) for copies in leaving),
+            files=store_files.sort_changes(store_files.deletion_of(unique_key, copies) for copies in leaving),
             notes=() if change else (Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=live.id),),
             owned=len(classified.ours),
             live=len(contents.files),
             unlisted=contents.unlisted,
         )
-
-
-def store_content_digest(store: DesiredStore) -> str:
-    """The content digest of a store whose files were read."""
-    return content_digest(desired_entries(store))
-
-
-def content_digest(entries: tuple[DesiredEntry, ...]) -> str:
-    """64 hex digits of SHA-256 over one line a file: key, content, File id if declared, attributes, chunking."""
-    digests_by_id: dict[int, str] = {}  # equal maps are mostly one object, so the work is done once
-    total = hashlib.sha256()
-    for entry in entries:
-        attributes = entry.file.attributes
-        if id(attributes) not in digests_by_id:
-            digests_by_id[id(attributes)] = attributes_digest(attributes)
-        values = (entry.key_digest, entry.content, entry.file.file_id, digests_by_id[id(attributes)], entry.chunking)
-        total.update(f"{';'.join(values)}\n".encode())
-    return total.hexdigest()

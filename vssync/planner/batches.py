@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from vssync.model.marks import read_batch_note
@@ -18,37 +19,44 @@ def partition(items: Sequence[Item], size: int) -> tuple[tuple[Item, ...], ...]:
     return tuple(tuple(items[start : start + size]) for start in range(0, len(items), size))
 
 
-def decide_batches(
-    draft: StoreDraft, live: LiveStore | None, contents: Contents
-) -> tuple[list[BatchChange], list[Note], set[str]]:
-    """Changes and notes for unfinished batches, oldest first, and the awaited files that cancelled ones worked on.
+@dataclass(frozen=True, slots=True)
+class BatchDecisions:
+    """What becomes of a store's unfinished batches; `interrupted_ids` are awaited files in one that is cancelled."""
 
-    All are empty unless the whole store is in scope. A batch is ours when the store's note names it or every file in it
-    carries our mark; any other is shown, never cancelled and never waited for.
+    changes: tuple[BatchChange, ...] = ()
+    notes: tuple[Note, ...] = ()
+    interrupted_ids: frozenset[str] = frozenset()
+
+
+def decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents) -> BatchDecisions:
+    """Changes and notes, oldest batch first; none unless the whole store is in scope.
+
+    A batch is ours when the store's note names it or every file in it carries our mark; any other is shown, never
+    cancelled and never waited for.
     """
     if live is None or not draft.context.common.scope.includes_all_files(draft.context.store.key):
-        return [], [], set()
+        return BatchDecisions()
     noted_ids, our_ids = read_batch_note(live.metadata), draft.classified.our_ids
     statuses = {file.id: file.status for file in contents.files}
-    awaited = {change.keep.id for change in draft.changes if change.action is Action.AWAIT and change.keep}
+    awaited_ids = {change.keep.id for change in draft.changes if change.action is Action.AWAIT and change.keep}
     dropped_keys = draft.dropped_keys_by_id
     changes: list[BatchChange] = []
     notes: list[Note] = []
-    awaited_in_cancelled: set[str] = set()
+    interrupted_ids: set[str] = set()
     for batch in sorted(contents.batches, key=lambda batch: (batch.created_at, batch.id)):
         if batch.status.ended:
             continue
         if batch.id not in noted_ids and not (batch.file_ids and our_ids.issuperset(batch.file_ids)):
-            notes.append(Note(NoteKind.FOREIGN_BATCH, batch.id, batch.counts.total))
+            notes.append(Note(NoteKind.FOREIGN_BATCH, batch.id, count=batch.counts.total))
             continue
-        candidates = statuses if batch.file_ids is None else batch.file_ids  # any, if it does not say which are its own
+        candidates = statuses if batch.file_ids is None else batch.file_ids  # unlisted, it may hold any of the store's
         unfinished = {file_id for file_id in candidates if file_id in statuses and not statuses[file_id].ended}
         if not unfinished:
             continue  # nothing to wait for, whatever the batch says of itself
         unwanted = set() if batch.file_ids is None else unfinished & dropped_keys.keys()
-        # Cancelled is only what is known whole: what it attached is looked at, and attached again where it is wanted.
-        is_listed = batch.file_ids is not None and statuses.keys() >= set(batch.file_ids)
-        cancel = is_listed and _is_worth_cancelling(unfinished, unwanted, awaited)
+        # Only where all its files are known can those that are still wanted be attached again.
+        is_known = batch.file_ids is not None and statuses.keys() >= set(batch.file_ids)
+        cancel = is_known and _is_worth_cancelling(unfinished, unwanted, awaited_ids)
         change = BatchChange(
             id=batch.id,
             action=Action.CANCEL if cancel else Action.AWAIT,
@@ -58,10 +66,10 @@ def decide_batches(
         )
         changes.append(change)
         if cancel:
-            awaited_in_cancelled |= unfinished & awaited
-    return changes, notes, awaited_in_cancelled
+            interrupted_ids |= unfinished & awaited_ids
+    return BatchDecisions(tuple(changes), tuple(notes), frozenset(interrupted_ids))
 
 
-def _is_worth_cancelling(unfinished: set[str], unwanted: set[str], awaited: set[str]) -> bool:
+def _is_worth_cancelling(unfinished: set[str], unwanted: set[str], awaited_ids: set[str]) -> bool:
     """Whether most of what is left would only be removed again, and this plan can attach the rest again."""
-    return len(unwanted) * 2 > len(unfinished) and unfinished - unwanted <= awaited
+    return len(unwanted) * 2 > len(unfinished) and unfinished - unwanted <= awaited_ids

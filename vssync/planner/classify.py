@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
 from vssync.errors import VssyncError
-from vssync.model.digests import chunking_digest
+from vssync.model.digests import attributes_digest, chunking_digest
 from vssync.model.marks import KEY, Mark, key_digest
 from vssync.model.plan import Copy
 from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
 
 MAX_INGESTION_AGE = 600  # seconds a file may be in progress before it counts as stalled
 MAX_TRIES = 3
-PERMANENT = frozenset({"unsupported_file", "invalid_file"})
+PERMANENT_ERRORS = frozenset({"unsupported_file", "invalid_file"})  # codes that another try would meet again
 
-_chunking_digest = lru_cache(maxsize=256)(chunking_digest)  # few differ
+_chunking_digest = lru_cache(maxsize=256)(chunking_digest)  # a manifest has few
 
 
 class CopyState(Enum):
-    """Where a copy is: usable, on its way, or neither."""
+    """What a copy is good for."""
 
-    OK = "ok"
-    BUSY = "busy"
-    DEAD = "dead"
+    OK = "ok"  # completed: searches find it
+    BUSY = "busy"  # being ingested
+    DEAD = "dead"  # failed, cancelled or stalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +55,20 @@ class OwnedCopy:
     @property
     def is_given_up(self) -> bool:
         """Whether trying again is of no use: the service refuses it for good, or it was tried often enough."""
-        permanent = self.file.error is not None and self.file.error.code in PERMANENT
-        return permanent or self.mark.tries >= MAX_TRIES
+        is_permanent = self.file.error is not None and self.file.error.code in PERMANENT_ERRORS
+        return is_permanent or self.mark.tries >= MAX_TRIES
 
     def state(self, now: int) -> CopyState:
-        """A file is busy until the service is done with it or it is too old for that."""
+        """Its state at a time; one that is not done counts as dead once it is too old to be still at work."""
         if self.file.status is FileStatus.COMPLETED:
             return CopyState.OK
-        busy = not self.file.status.ended and now - self.file.created_at <= MAX_INGESTION_AGE
-        return CopyState.BUSY if busy else CopyState.DEAD
+        is_busy = not self.file.status.ended and now - self.file.created_at <= MAX_INGESTION_AGE
+        return CopyState.BUSY if is_busy else CopyState.DEAD
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredEntry:
-    """A desired file with its digests."""
+    """A desired file with its key, content and chunking in the form in which marks hold them."""
 
     file: DesiredFile
     key_digest: str
@@ -76,6 +77,7 @@ class DesiredEntry:
 
     @classmethod
     def of(cls, file: DesiredFile) -> DesiredEntry:
+        """The entry of a file whose content was read, or that is declared by id."""
         if not file.sha256 and not file.file_id:
             raise ValueError(f"{file.key}: planned before its content was read")
         return cls(file, key_digest(file.key), file.content, _chunking_digest(file.chunking))
@@ -84,10 +86,15 @@ class DesiredEntry:
     def key(self) -> str:
         return self.file.key
 
+    @property
+    def declared_id(self) -> str:
+        """The id of the File that the manifest declares; empty for a file by path."""
+        return self.file.file_id
+
     def has_same_content(self, copy: OwnedCopy) -> bool:
         """Whether a copy has the content; one adopted by name and size counts as having what it was taken for."""
-        if self.file.file_id:
-            return copy.mark.content == self.content and copy.id == self.file.file_id
+        if self.declared_id:
+            return copy.mark.content == self.content and copy.id == self.declared_id
         return copy.mark.content in (self.content, self.file.presumed_content)
 
     def matches(self, copy: OwnedCopy) -> bool:
@@ -96,39 +103,66 @@ class DesiredEntry:
 
 
 def desired_entries(store: DesiredStore) -> tuple[DesiredEntry, ...]:
-    """The files of a store, by key."""
+    """The desired files of a store, sorted by key."""
     return tuple(map(DesiredEntry.of, sorted(store.files, key=lambda file: file.key)))
+
+
+def store_content_digest(store: DesiredStore) -> str:
+    """The content digest of a store whose files were read."""
+    return content_digest(desired_entries(store))
+
+
+def content_digest(entries: tuple[DesiredEntry, ...]) -> str:
+    """64 hex digits of SHA-256 over one line a file: key, content, File id if declared, attributes, chunking."""
+    digests_by_map: dict[int, str] = {}  # by `id`: equal attributes are mostly one object, so the work is done once
+    digest = hashlib.sha256()
+    for entry in entries:
+        attributes = entry.file.attributes
+        if id(attributes) not in digests_by_map:
+            digests_by_map[id(attributes)] = attributes_digest(attributes)
+        values = (entry.key_digest, entry.content, entry.declared_id, digests_by_map[id(attributes)], entry.chunking)
+        digest.update(f"{';'.join(values)}\n".encode())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedFiles:
-    """All files of a store."""
+    """All live files of a store, by whose they are."""
 
     ours: dict[str, list[OwnedCopy]]  # by key digest, each list oldest first
     unmarked: tuple[LiveFile, ...]  # without a mark that can be read
     foreign: dict[str, list[LiveFile]]  # others', by owner
     provisional: tuple[OwnedCopy, ...] = ()  # ours, attached and not yet marked for a key
-    attached: frozenset[str] = frozenset()  # the ids of all of them
+    attached_ids: frozenset[str] = frozenset()  # of all of them
+
+    @property
+    def our_keys(self) -> set[str]:
+        """The keys of our copies, as people know them."""
+        return {copies[-1].key for copies in self.ours.values()}
 
     @property
     def our_ids(self) -> set[str]:
+        """The File ids of all our copies, provisional ones included."""
         return {copy.id for copies in (*self.ours.values(), self.provisional) for copy in copies}
 
 
 def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store_key: str) -> ClassifiedFiles:
-    """Sort a store's files; `owners` are those whose marks count as ours.
+    """A store's files by whose they are; `owners` are those whose marks count as ours.
 
     Raises VssyncError for a mark that a newer version wrote.
     """
     ours: dict[str, list[OwnedCopy]] = {}
     foreign: dict[str, list[LiveFile]] = {}
-    unmarked, provisional = [], []
+    unmarked: list[LiveFile] = []
+    provisional: list[OwnedCopy] = []
     for file in files:
         mark = file.mark
         if not isinstance(mark, Mark):
             if mark and mark.version:
-                newer = f"has version {mark.version}, which a newer vssync wrote"
-                raise VssyncError(f"{store_key}: the mark of file {file.id} {newer}. Upgrade vssync.")
+                raise VssyncError(
+                    f"{store_key}: the mark of file {file.id} has version {mark.version}, which a newer vssync wrote. "
+                    "Upgrade vssync."
+                )
             unmarked.append(file)
         elif mark.owner in owners and mark.is_provisional:
             provisional.append(OwnedCopy(file, mark))
@@ -136,14 +170,17 @@ def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store_key: 
             ours.setdefault(mark.key, []).append(OwnedCopy(file, mark))
         else:
             foreign.setdefault(mark.owner, []).append(file)
-    for copies in ours.values():
+    for copies in (*ours.values(), provisional):
         copies.sort(key=lambda copy: creation_order(copy.file))
-    unkeyed = tuple(sorted(provisional, key=lambda copy: creation_order(copy.file)))
     return ClassifiedFiles(
-        ours, tuple(sorted(unmarked, key=creation_order)), foreign, unkeyed, frozenset(file.id for file in files)
+        ours=ours,
+        unmarked=tuple(sorted(unmarked, key=creation_order)),
+        foreign=foreign,
+        provisional=tuple(provisional),
+        attached_ids=frozenset(file.id for file in files),
     )
 
 
 def creation_order(file: LiveFile) -> tuple[int, str]:
-    """The order of copies: the newest is the largest."""
+    """The sort key that puts the newest file last."""
     return file.created_at, file.id

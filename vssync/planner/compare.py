@@ -11,23 +11,23 @@ from typing import Any
 from vssync.model.digests import normalise_attributes, values_equal
 from vssync.model.plan import FieldChange
 from vssync.model.state import Desired, DesiredFile, DesiredStore, Scalar
-from vssync.planner.assemble import store_content_digest
+from vssync.planner.classify import store_content_digest
 
 Fields = tuple[FieldChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StoreDiff:
-    """One store on both sides; a side that lacks it is None. `changed` are files of both sides that differ."""
+    """One store on both sides; a side that lacks it is None, and then nothing is compared."""
 
     key: str
     left: DesiredStore | None
     right: DesiredStore | None
     settings: Fields = ()
-    only_left: tuple[str, ...] = ()
+    only_left: tuple[str, ...] = ()  # keys of files
     only_right: tuple[str, ...] = ()
-    changed: tuple[tuple[str, Fields], ...] = ()
-    digests: tuple[str, str] = ("", "")
+    changed: tuple[tuple[str, Fields], ...] = ()  # keys of files on both sides, and what differs
+    digests: tuple[str, str] = ("", "")  # of the content on the left and on the right
 
     @property
     def same_content(self) -> bool:
@@ -52,37 +52,40 @@ class EnvironmentDiff:
     @property
     def same(self) -> bool:
         """Whether nothing differs but the environments' names."""
-        return not self.service and all(pair.same for pair in self.stores)
+        return not self.service and all(store.same for store in self.stores)
 
 
 def compare_environments(left: Desired, right: Desired, names: tuple[str, str]) -> EnvironmentDiff:
-    """The differences between two desired states whose files were read."""
-    lefts, rights = ({store.key: store for store in side.stores} for side in (left, right))
-    pairs = tuple(_compare_stores(key, lefts.get(key), rights.get(key)) for key in sorted({*lefts, *rights}))
-    return EnvironmentDiff(*names, _compare_values(asdict(left.service), asdict(right.service)), pairs)
+    """The differences between two desired states whose files were read; `names` are those of their environments."""
+    left_stores, right_stores = ({store.key: store for store in side.stores} for side in (left, right))
+    keys = sorted({*left_stores, *right_stores})
+    stores = tuple(_compare_stores(key, left_stores.get(key), right_stores.get(key)) for key in keys)
+    return EnvironmentDiff(*names, _compare_values(asdict(left.service), asdict(right.service)), stores)
 
 
 def _compare_stores(key: str, left: DesiredStore | None, right: DesiredStore | None) -> StoreDiff:
     if left is None or right is None:
         return StoreDiff(key, left, right)
-    lefts, rights = ({file.key: file for file in side.files} for side in (left, right))
-    both = [(name, _compare_files(lefts[name], rights[name])) for name in lefts if name in rights]
+    left_files, right_files = ({file.key: file for file in side.files} for side in (left, right))
+    shared_keys = [key for key in left_files if key in right_files]
+    differences = ((key, _compare_files(left_files[key], right_files[key])) for key in shared_keys)
     return StoreDiff(
         key,
         left,
         right,
         settings=_compare_values(_setting_values(left), _setting_values(right)),
-        only_left=tuple(name for name in lefts if name not in rights),
-        only_right=tuple(name for name in rights if name not in lefts),
-        changed=tuple((name, fields) for name, fields in both if fields),
+        only_left=tuple(key for key in left_files if key not in right_files),
+        only_right=tuple(key for key in right_files if key not in left_files),
+        changed=tuple((key, fields) for key, fields in differences if fields),
         digests=(store_content_digest(left), store_content_digest(right)),
     )
 
 
 def _setting_values(store: DesiredStore) -> dict[str, Any]:
+    """A store's settings by name, without its key; the limits of its guards as in a manifest."""
     settings = asdict(store.settings)
     guards = (("max_delete", store.guards.max_delete), ("max_replace", store.guards.max_replace))
-    limits = {name: f"{limit.share * 100:g}%" if limit.count is None else limit.count for name, limit in guards}
+    limits = {name: str(limit) if limit.count is None else limit.count for name, limit in guards}
     return {name: value for name, value in settings.items() if name != "key"} | {"guards": limits}
 
 
@@ -92,7 +95,7 @@ def _compare_values(left: Mapping[str, Any], right: Mapping[str, Any]) -> Fields
 
 
 def find_differences(left: object, right: object) -> list[tuple[str, object, object]]:
-    """The places where two nested values differ, by dotted name, and what each holds there."""
+    """The places where two nested values differ: (dotted name, left value, right value), sorted by name."""
     from deepdiff import DeepDiff  # takes longer to import than most manifests to compare
 
     tree = DeepDiff(left, right, view="tree")
@@ -109,11 +112,12 @@ def _as_scalar(value: object) -> Scalar | None:
 
 
 def _compare_files(left: DesiredFile, right: DesiredFile) -> Fields:
-    before, after = normalise_attributes(left.attributes), normalise_attributes(right.attributes)
+    left_attributes, right_attributes = normalise_attributes(left.attributes), normalise_attributes(right.attributes)
+    names = sorted({*left_attributes, *right_attributes})
     pairs: dict[str, tuple[Scalar | None, Scalar | None]] = {
         "content": (left.file_id or left.sha256, right.file_id or right.sha256),
         "chunking": (str(left.chunking), str(right.chunking)),
         "filename": (left.filename, right.filename),
-        **{f"attributes.{name}": (before.get(name), after.get(name)) for name in sorted({*before, *after})},
+        **{f"attributes.{name}": (left_attributes.get(name), right_attributes.get(name)) for name in names},
     }
     return tuple(FieldChange(name, *pair) for name, pair in pairs.items() if not values_equal(*pair))

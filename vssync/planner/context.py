@@ -1,4 +1,4 @@
-"""What decisions depend on beside the objects they are about: the options, the scope, what is live."""
+"""What decisions depend on beside the objects they are about."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vssync.planner.addresses import Scope
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """Whose plan it is, its options and what they put in scope, what the service can do, what is live."""
+    """Whose plan it is, its options and the scope they set, what the service can do, and what is live."""
 
     owner: str
     options: Options
@@ -22,7 +22,7 @@ class PlanContext:
 
 @dataclass(frozen=True, slots=True)
 class StorePlanContext:
-    """The same for the files of one store."""
+    """The context for decisions about the files of one store; `common` is the same for all stores."""
 
     common: PlanContext
     store: DesiredStore
@@ -34,7 +34,7 @@ class StorePlanContext:
 
     @property
     def ignored_attributes(self) -> tuple[str, ...]:
-        """Attributes that others own."""
+        """The names of attributes that others own."""
         return self.store.ignore_attributes
 
     def is_in_scope(self, key: str) -> bool:

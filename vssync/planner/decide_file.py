@@ -1,6 +1,7 @@
 """The decision table: what to do about one desired key, from all our live copies of it together.
 
-A copy is right when its content and chunking are the manifest's. The first row that fits:
+A copy is right when its content and chunking are the manifest's. It is dead when it failed, was cancelled or stalled,
+and given up when the service refuses it for good or it was tried too often. The first row that fits:
 
     --replace names the key     a new copy, unless a right one is being ingested: wait for that
     a right completed one       keep it; update its attributes where they differ; other copies go
@@ -29,18 +30,22 @@ _FAILURE_REASONS = {FileStatus.FAILED: Reason.INGEST_FAILED, FileStatus.CANCELLE
 
 
 def decide_file(entry: DesiredEntry, copies: Sequence[OwnedCopy], context: StorePlanContext) -> tuple[FileChange, ...]:
-    """The changes for a key and our copies of it, oldest first; none when everything is as it should be."""
-    if len(copies) == 1:  # a quick answer for the many keys that need nothing
-        file, mark = copies[0].file, copies[0].mark
-        wanted = (entry.key_digest, entry.content, entry.chunking, context.common.owner)
-        if (
-            file.status is FileStatus.COMPLETED
-            and (mark.key, mark.content, mark.chunking, mark.owner) == wanted
-            and not (entry.file.file_id or context.common.scope.replace_requests)
-            and attributes_equal(entry.file, file.attributes, context.ignored_attributes)
-        ):
-            return ()
+    """The changes for a key; none when everything is as it should be. `copies` are ours of it, oldest first."""
+    if len(copies) == 1 and _is_plainly_unchanged(entry, copies[0], context):
+        return ()
     return _KeyDecision(entry, copies, context).decide()
+
+
+def _is_plainly_unchanged(entry: DesiredEntry, copy: OwnedCopy, context: StorePlanContext) -> bool:
+    """A quick answer for the many keys that need nothing; False only means to look closer."""
+    file, mark = copy.file, copy.mark
+    wanted = (entry.key_digest, entry.content, entry.chunking, context.common.owner)
+    return (
+        file.status is FileStatus.COMPLETED
+        and (mark.key, mark.content, mark.chunking, mark.owner) == wanted
+        and not (entry.declared_id or context.common.scope.replace_requests)
+        and attributes_equal(entry.file, file.attributes, context.ignored_attributes)
+    )
 
 
 def newest_copy(copies: Sequence[OwnedCopy], state: CopyState, now: int) -> OwnedCopy | None:
@@ -54,14 +59,13 @@ def retry_after_cancel(change: FileChange, *, shares_chunks: bool) -> FileChange
     That counts no try: the file did not fail, and cancelling often must not make the planner give it up.
     """
     assert change.keep
-    drop = (change.keep, *change.drop)
-    serving = [copy for copy in change.drop if copy.status is FileStatus.COMPLETED]
+    serving = [copy for copy in change.drop if copy.status is FileStatus.COMPLETED]  # oldest first
     return replace(
         change,
         action=Action.REPLACE,
         reasons=(Reason.INGEST_CANCELLED,),
         keep=serving[-1] if serving else None,
-        drop=drop,
+        drop=(change.keep, *change.drop),
         fields=(),
         reuse="" if change.desired and change.desired.file_id else change.keep.id,
         gap=shares_chunks or not serving,
@@ -86,6 +90,8 @@ def refuse_too_many_attributes(change: FileChange) -> FileChange:
 
 @dataclass(frozen=True, slots=True)
 class _KeyDecision:
+    """The table for one key; the methods make the change of a row."""
+
     entry: DesiredEntry
     copies: Sequence[OwnedCopy]
     context: StorePlanContext
@@ -104,7 +110,7 @@ class _KeyDecision:
         if busy:
             return (self._await_copy(busy),)
         if not self.context.common.options.retry_failed and any(copy.is_given_up for copy in right):
-            return self._refuse(next(copy for copy in reversed(right) if copy.is_given_up))
+            return self._refuse_given_up(next(copy for copy in reversed(right) if copy.is_given_up))
         if dead := self._newest(right, CopyState.DEAD):
             reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
             change = self._new_copy(Action.REPLACE, reason, reuse=dead)
@@ -120,6 +126,7 @@ class _KeyDecision:
         return FileChange(self.context.store.key, self.entry.key, action, reasons, self.entry.file)
 
     def _keep(self, current: OwnedCopy) -> tuple[FileChange, ...]:
+        """Keeps a right completed copy: at most a write of its attributes, and the other copies go."""
         others = tuple(copy.evidence for copy in self.copies if copy is not current)
         change = self._update_attributes(current)
         if change and change.action is not Action.REFUSE:
@@ -134,11 +141,9 @@ class _KeyDecision:
         taken_over = current.mark.owner != self.context.common.owner
         if not (difference.fields or moved or taken_over):
             return None
-        reasons = _update_reasons(difference, moved=moved)
-        if taken_over:
-            change = self._change(Action.ADOPT, Reason.OTHER_OWNER, *reasons)
-        else:
-            change = self._change(Action.UPDATE, *reasons)
+        action = Action.ADOPT if taken_over else Action.UPDATE
+        owner_reasons = (Reason.OTHER_OWNER,) if taken_over else ()
+        change = self._change(action, *owner_reasons, *_update_reasons(difference, moved=moved))
         change = replace(
             change,
             keep=current.evidence,
@@ -166,38 +171,38 @@ class _KeyDecision:
             tries=busy.mark.tries,
         )
 
-    def _refuse(self, refused: OwnedCopy) -> tuple[FileChange, ...]:
-        """Nothing is uploaded; of the copies, the refused one and the newest completed one stay."""
+    def _refuse_given_up(self, given_up: OwnedCopy) -> tuple[FileChange, ...]:
+        """Uploads nothing; of the copies, the one given up and the newest completed one stay."""
         serving = self._newest(self.copies, CopyState.OK)
         change = replace(
             self._change(Action.REFUSE, Reason.REFUSED),
-            keep=refused.evidence,
-            tries=refused.mark.tries,
-            detail=f"{_failure_text(refused)}; change the file, or try again with --retry-failed",
+            keep=given_up.evidence,
+            tries=given_up.mark.tries,
+            detail=f"{_failure_text(given_up)}; change the file, or try again with --retry-failed",
         )
-        others = tuple(copy.evidence for copy in self.copies if copy is not refused and copy is not serving)
+        others = tuple(copy.evidence for copy in self.copies if copy is not given_up and copy is not serving)
         return (change, self._delete_superseded(serving, others)) if others else (change,)
 
     def _replace(self, serving: OwnedCopy) -> FileChange:
         """Replaces the serving copy, by an upload or by the same File again.
 
-        A File attaches once per store: to reattach it with other chunking leaves a gap, which must be allowed, or is
-        there anyway where equal texts share chunks.
+        A store takes a File once: to reattach it with other chunking leaves a gap, which must be allowed, or is there
+        anyway where equal texts share chunks.
         """
         same_content = self.entry.has_same_content(serving)
-        rechunked = serving.mark.chunking != self.entry.chunking
-        causes = {Reason.CONTENT_CHANGED: not same_content, Reason.CHUNKING_CHANGED: rechunked}
+        is_rechunked = serving.mark.chunking != self.entry.chunking
+        causes = {Reason.CONTENT_CHANGED: not same_content, Reason.CHUNKING_CHANGED: is_rechunked}
         common = self.context.common
         reattach = same_content and (common.options.allow_gap or common.capabilities.shares_chunks)
         reasons = (reason for reason, holds in causes.items() if holds)
         change = self._new_copy(Action.REPLACE, *reasons, reuse=serving if reattach else None)
         before, after = serving.file.chunking, self.entry.file.chunking
-        if rechunked and before not in (None, after):  # a service may not report the old one
+        if is_rechunked and before not in (None, after):  # a service may not report the old one
             change = replace(change, fields=(FieldChange("chunking", str(before), str(after)),))
         return self._with_attributes(change, serving)
 
     def _with_attributes(self, change: FileChange, serving: OwnedCopy | None) -> FileChange:
-        """The change with the attributes that differ as well: somebody's edit of the old copy is lost with it."""
+        """The change with the attributes that differ as well, so that it shows which edits go with the old copy."""
         if serving is None or serving.mark.key != self.entry.key_digest:
             return change
         difference = compare_attributes(self.entry.file, serving, self.context.ignored_attributes)
@@ -206,11 +211,11 @@ class _KeyDecision:
 
     def _new_copy(self, action: Action, *reasons: Reason, reuse: OwnedCopy | None = None) -> FileChange:
         """A new copy in place of all others; with a gap where no order of writes leaves a completed one serving."""
-        copies, declared_id = self.copies, self.entry.file.file_id
-        attached_id = declared_id or (reuse.id if reuse else "")
+        copies, declared_id = self.copies, self.entry.declared_id
+        attached_id = declared_id or (reuse.id if reuse else "")  # of the File to attach; empty before its upload
         serving = self._newest(copies, CopyState.OK)
-        same_file = any(copy.id == attached_id for copy in copies)
-        left_serving = any(copy.file.status is FileStatus.COMPLETED and copy.id != attached_id for copy in copies)
+        is_reattached = any(copy.id == attached_id for copy in copies)
+        is_served = any(copy.file.status is FileStatus.COMPLETED and copy.id != attached_id for copy in copies)
         shares_chunks = self.context.common.capabilities.shares_chunks
         attributes = (serving or copies[-1]).file.attributes if copies else {}
         change = replace(
@@ -219,7 +224,7 @@ class _KeyDecision:
             drop=tuple(copy.evidence for copy in copies),
             preserve=preserved_attributes(attributes, self.context.ignored_attributes),
             reuse=reuse.id if reuse and not declared_id else "",
-            gap=bool(copies) and (shares_chunks or (same_file and not left_serving)),
+            gap=bool(copies) and (shares_chunks or (is_reattached and not is_served)),
         )
         return refuse_too_many_attributes(change)
 
@@ -229,7 +234,7 @@ class _KeyDecision:
 
 
 def _update_reasons(difference: AttributeDifference, *, moved: bool) -> tuple[Reason, ...]:
-    """A move changes the key's own attribute; that alone is not worth a second reason."""
+    """Why attributes are written; a move changes `vssync_key`, which alone is not worth a second reason."""
     if not moved:
         return difference.reasons
     changed = any(field.name != KEY and not field.drifted for field in difference.fields)

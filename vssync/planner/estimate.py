@@ -11,21 +11,22 @@ from vssync.model.plan import Action, Counts, FileChange, Plan, StorePlan
 from vssync.model.state import Capabilities
 from vssync.providers import PROVIDERS, Bucket
 
-PUTS = (Action.CREATE, Action.REPLACE)
+PUTS = (Action.CREATE, Action.REPLACE)  # what attaches a new copy
 
-# Requests beside the obvious one: a batch is polled about twice, a copy that goes is detached, seen gone and deleted.
+# Requests for each: a batch is created and polled about twice; a copy that goes is detached, seen gone and deleted; a
+# batch to cancel is cancelled and read.
 _PER_BATCH, _PER_DROP, _PER_CANCEL = 3, 3, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a plan takes. `batches` are to be created; `seconds` is the time the limits ask for, 0 without limits."""
+    """What carrying out a plan takes."""
 
-    bytes: int = 0
+    bytes: int = 0  # to be uploaded
     uploads: int = 0
-    batches: int = 0
+    batches: int = 0  # to be created
     requests: int = 0
-    seconds: float = 0.0
+    seconds: float = 0.0  # that the provider's rate limits make it take at least; 0 without limits
 
 
 def count_changes(plan: Plan) -> Counts:
@@ -34,7 +35,7 @@ def count_changes(plan: Plan) -> Counts:
 
 
 def count_store_changes(*stores: StorePlan) -> Counts:
-    """The same numbers for some stores."""
+    """The numbers of a plan's last line for some of its stores."""
     counts = Counter(change.action for store in stores for change in store.files)
     return Counts(
         add=counts[Action.CREATE],
@@ -50,25 +51,26 @@ def count_store_changes(*stores: StorePlan) -> Counts:
 
 def estimate_cost(plan: Plan) -> Cost:
     """What carrying out a plan takes, under the limits of its provider."""
-    sent = Counter[tuple[str, str, int]]()  # what several stores want goes out as often as one of them needs it
+    # Stores share uploads of the same bytes and name, but a store takes a File once, so it needs one for each such key.
+    times_uploaded = Counter[tuple[str, str, int]]()  # by SHA-256, name and size: the most that any store needs
     for store in plan.stores:
         files = (change.desired for change in store.files if change.desired and upload_size(change) is not None)
-        sent |= Counter((file.sha256, file.filename, file.size) for file in files)
-    uploads = sent.total()
+        times_uploaded |= Counter((file.sha256, file.filename, file.size) for file in files)
+    uploads = times_uploaded.total()
     capabilities = plan.service.declared_capabilities
     attached = [count_puts(store) for store in plan.stores]
     batches = [count_new_batches(store) for store in plan.stores]
     attaches = attached if capabilities.one_by_one else batches
-    most_attaches = max(attaches, default=0)  # the limit on these is each store's own
-    needed = {Bucket.UPLOADS: uploads, Bucket.FILES: sum(attached), Bucket.ATTACHES: most_attaches}
+    most_attaches = max(attaches, default=0)  # each store has a limit of its own on these
+    counts = {Bucket.UPLOADS: uploads, Bucket.FILES: sum(attached), Bucket.ATTACHES: most_attaches}
     provider = PROVIDERS.get(plan.service.provider)
     rates = provider.rates if provider else {}
     return Cost(
-        bytes=sum(size * times for (*_, size), times in sent.items()),
+        bytes=sum(size * times for (_, _, size), times in times_uploaded.items()),
         uploads=uploads,
         batches=0 if capabilities.one_by_one else sum(batches),
         requests=uploads + sum(_count_requests(store, capabilities) for store in plan.stores),
-        seconds=max((60 * needed.get(bucket, 0) / rate for bucket, rate in rates.items()), default=0.0),
+        seconds=max((60 * counts.get(bucket, 0) / rate for bucket, rate in rates.items()), default=0.0),
     )
 
 

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields, replace
 
-from vssync.model.plan import Action, Plan, Reason, Refusal, StorePlan
+from vssync.model.plan import Action, Options, Plan, Reason, Refusal, StorePlan
 from vssync.model.state import FileStatus, Limit
 
-FEW = 10  # below that many files a share says nothing
+MIN_FILES_FOR_SHARE = 10  # below that many files of a store a share says nothing
+
+_DEFAULT_MANIFEST = "."
+_SPECIAL_FLAGS = {"manifest": "-f", "env": "-e", "variables": "--var", "targets": "-t", "excludes": "--exclude"}
 
 
 def check_guards(plan: Plan) -> tuple[Refusal, ...]:
-    """Why nothing of this plan may be written, store by store; nothing when it may.
+    """Why nothing of this plan may be written, store by store; empty when it may.
 
-    The files of a store that is deleted are not counted: a flag of its own allowed that.
+    The files of a store that is deleted are not counted: a flag of its own allows that.
     """
     refusals: list[Refusal] = []
     for store in plan.stores:
         if store.change and Reason.PROTECTED in store.change.reasons:
             if Reason.EXPIRED in store.change.reasons:  # then only the manifest protects it
-                done, way_out = "replaced", "To replace it, first set `protect: false` in the manifest."
+                verb, way_out = "replaced", "To replace it, first set `protect: false` in the manifest."
             else:
-                done, way_out = "deleted", "To delete it, first apply it with `protect: false`."
-            message = f"{store.key}: the store is protected and would be {done}."
+                verb, way_out = "deleted", "To delete it, first apply it with `protect: false`."
+            message = f"{store.key}: the store is protected and would be {verb}."
             refusals.append(Refusal(message, store.key, (way_out, *_commands(store, plan))))
         elif store.desired:
             refusals += _check_deletes(store, store.desired.guards.max_delete, plan)
@@ -31,40 +35,43 @@ def check_guards(plan: Plan) -> tuple[Refusal, ...]:
 
 
 def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
-    """Three things that look alike: too large a share, most keys leaving, nothing desired. One flag allows them all."""
+    """Refuses to delete too many files, most of them, or the last of them: one flag allows all three."""
     limit = plan.options.max_delete or limit
     count = sum(Reason.NOT_IN_MANIFEST in change.reasons for change in store.files)
     is_emptied = store.wanted == 0 and count > 0
-    most_leave = store.owned >= FEW and count * 2 > store.owned
-    is_over = _exceeds(limit, count, store)
+    most_leave = store.owned >= MIN_FILES_FOR_SHARE and count * 2 > store.owned
+    is_over_limit = _exceeds(limit, count, store)
     is_suspicious = (is_emptied or most_leave) and not plan.options.max_delete
-    if not (is_over or is_suspicious):
+    if not (is_over_limit or is_suspicious):
         return []
     hints = ["A build or checkout that did not finish looks like this."]
     if is_emptied:
         hints.insert(0, "The manifest chooses no file for this store.")
     elif most_leave:
         hints.insert(0, "Most of its keys leave: was another manifest of the same name applied to it?")
-    message = f"{_count_text(count, store)} would be deleted ({_share_text(count, store, limit if is_over else None)})."
-    return [Refusal(message, store.key, (*hints, *_commands(store, plan, f"--max-delete {count}")))]
+    share = _share_text(count, store, limit if is_over_limit else None)
+    message = f"{_count_text(count, store)} would be deleted ({share})."
+    allowing = replace(plan.options, max_delete=Limit(count=count))
+    return [Refusal(message, store.key, (*hints, *_commands(store, plan, allowing)))]
 
 
 def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
+    """Refuses to replace too many files that work, other than those that `--replace` names."""
     limit = plan.options.max_replace or limit
-    unasked = [
-        change for change in store.files if change.action is Action.REPLACE and Reason.REQUESTED not in change.reasons
-    ]
-    count = sum(any(copy.status is FileStatus.COMPLETED for copy in change.drop) for change in unasked)
+    replaces = (change for change in store.files if change.action is Action.REPLACE)
+    unrequested = (change for change in replaces if Reason.REQUESTED not in change.reasons)
+    count = sum(any(copy.status is FileStatus.COMPLETED for copy in change.drop) for change in unrequested)
     if not _exceeds(limit, count, store):
         return []
     message = f"{_count_text(count, store)} would be replaced ({_share_text(count, store, limit)})."
-    return [Refusal(message, store.key, _commands(store, plan, f"--max-replace {count}"))]
+    allowing = replace(plan.options, max_replace=Limit(count=count))
+    return [Refusal(message, store.key, _commands(store, plan, allowing))]
 
 
 def _exceeds(limit: Limit, count: int, store: StorePlan) -> bool:
     if limit.count is not None:
         return count > limit.count
-    return store.owned >= FEW and count > _round_share(limit.share * store.owned)
+    return store.owned >= MIN_FILES_FOR_SHARE and count > _round_share(limit.share * store.owned)
 
 
 def _round_share(number: float) -> float:
@@ -77,7 +84,7 @@ def _count_text(count: int, store: StorePlan) -> str:
 
 
 def _share_text(count: int, store: StorePlan, limit: Limit | None) -> str:
-    """The share, with as many decimals as it takes to read as more than the limit."""
+    """The share and the limit it exceeds, with as many decimals as it takes to read as more than that."""
     share = 100 * count / store.owned if store.owned else 100.0
     if limit is None:
         return f"{share:.0f}%"
@@ -85,22 +92,30 @@ def _share_text(count: int, store: StorePlan, limit: Limit | None) -> str:
         return f"{share:.0f}%, limit {limit.count:,} {'file' if limit.count == 1 else 'files'}"
     percent = _round_share(100 * limit.share)
     shown = next((text for digits in range(6) if float(text := f"{share:.{digits}f}") > percent), f"{share}")
-    return f"{shown}%, limit {percent:g}%"
+    return f"{shown}%, limit {limit}"
 
 
-def _commands(store: StorePlan, plan: Plan, flag: str = "") -> tuple[str, ...]:
-    """Commands to go on with: one that allows it, one that leaves the store out. The user adds other options."""
-    options = plan.options
-    command = [
-        "vssync plan",
-        *(["-f", options.manifest] if options.manifest not in ("", ".") else []),
-        *(["-e", options.env] if options.env else []),
-        *(part for name, value in options.variables for part in ("--var", f"{name}={value}")),
-    ]
-    typed = " ".join([command[0], *map(shlex.quote, command[1:])])
+def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> tuple[str, ...]:
+    """Commands to go on with: one with the options that allow it, one that leaves the store out."""
+    choices = [("Meant?", allowing)] if allowing else []
     key = store.key.partition("@")[0]  # of several stores of one key, none can be addressed alone
-    choices = [("Meant?", flag)] if flag else []
     if any(other.key.partition("@")[0] != key for other in plan.stores):
-        choices.append((f"Without {key}?", f"--exclude {key}"))
+        choices.append((f"Without {key}?", replace(plan.options, excludes=(*plan.options.excludes, key))))
     width = max([14, *(len(question) + 2 for question, _ in choices)])
-    return tuple(f"{question:<{width}}{typed} {flags}" for question, flags in choices)
+    return tuple(f"{question:<{width}}{shlex.join(_plan_command(options))}" for question, options in choices)
+
+
+def _plan_command(options: Options) -> list[str]:
+    """The command that plans with these options, as words."""
+    words = ["vssync", "plan"]
+    for field in fields(Options):
+        value = getattr(options, field.name)
+        flag = _SPECIAL_FLAGS.get(field.name) or f"--{field.name.replace('_', '-')}"
+        if isinstance(value, tuple):
+            for item in value:
+                words += [flag, item if isinstance(item, str) else "=".join(item)]
+        elif isinstance(value, bool):
+            words += [flag] if value else []
+        elif value not in (None, "", _DEFAULT_MANIFEST):
+            words += [flag, str(value)]
+    return words

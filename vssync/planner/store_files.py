@@ -9,7 +9,7 @@ from vssync.model.digests import attributes_digest
 from vssync.model.marks import Origin, key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
 from vssync.model.state import Contents, UploadIdentity
-from vssync.planner.adopt import CopiesByKey, claim_copies
+from vssync.planner.adopt import Copies, claim_copies
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, classify_files, desired_entries
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
@@ -17,7 +17,7 @@ from vssync.planner.decide_file import decide_file, newest_copy
 
 @dataclass(frozen=True, slots=True)
 class StoreDraft:
-    """A store's file decisions, before other stores and live batches have their say."""
+    """A store's file decisions, before uploads are shared between stores and live batches are considered."""
 
     context: StorePlanContext
     entries: tuple[DesiredEntry, ...]
@@ -43,38 +43,35 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     entries = desired_entries(context.store)
     in_scope = [entry for entry in entries if context.is_in_scope(entry.key)]
     changes: list[FileChange] = []
-    unclaimed, unchanged = [], 0
+    unclaimed: list[DesiredEntry] = []
+    unchanged = 0
     for entry in in_scope:
-        copies = classified.ours.get(entry.key_digest)
-        file_id = entry.file.file_id
-        if copies is None or (file_id in classified.attached and all(copy.id != file_id for copy in copies)):
-            unclaimed.append(entry)  # a declared File that is attached as something else must be claimed first
-        elif decided := decide_file(entry, copies, context):
-            changes += decided
+        copies, declared_id = classified.ours.get(entry.key_digest, []), entry.declared_id
+        is_elsewhere = declared_id in classified.attached_ids and all(copy.id != declared_id for copy in copies)
+        if not copies or is_elsewhere:  # a declared File that is attached as something else must be claimed first
+            unclaimed.append(entry)
+        elif key_changes := decide_file(entry, copies, context):
+            changes += key_changes
         else:
             unchanged += 1
     undesired, skipped_notes = _undesired_copies(classified, entries, context)
     claims = claim_copies(unclaimed, undesired, classified, context)
-    leaving, kept_notes = _decide_leaving(undesired, claims.taken, classified, context)
+    leaving, kept_notes = _decide_leaving(undesired, claims.moved_ids, classified, context)
     changes += (*claims.changes, *leaving)
     notes = (*claims.notes, *skipped_notes, *kept_notes, *_counted_notes(in_scope, classified, changes, context))
     return StoreDraft(context, entries, classified, sort_changes(changes), notes, unchanged)
 
 
 def _decide_leaving(
-    undesired: CopiesByKey, taken: frozenset[str], classified: ClassifiedFiles, context: StorePlanContext
+    undesired: Sequence[Copies], moved_ids: frozenset[str], classified: ClassifiedFiles, context: StorePlanContext
 ) -> tuple[list[FileChange], list[Note]]:
-    """The deletions of what no desired key took over, or a note that it is kept."""
+    """The deletions of copies that no desired key took over, or a note that they are kept."""
     store = context.store
-    changes: list[FileChange] = []
-    notes: list[Note] = []
-    leaving = [copies for digest, copies in undesired.items() if digest not in taken]
-    if store.prune:
-        changes += [deletion_of(store.key, copies) for copies in leaving]
-    elif leaving:
-        notes.append(Note(NoteKind.KEPT, count=len(leaving)))
+    leaving = [copies for copies in undesired if copies[0].id not in moved_ids]
+    changes = [deletion_of(store.key, copies) for copies in leaving] if store.prune else []
+    notes = [Note(NoteKind.KEPT, count=len(leaving))] if leaving and not store.prune else []
     if context.common.scope.includes_all_files(store.key):
-        unfinished = [deletion_of(store.key, [copy]) for copy in classified.provisional if copy.id not in taken]
+        unfinished = [deletion_of(store.key, [copy]) for copy in classified.provisional if copy.id not in moved_ids]
         detail = "left by an apply that did not finish"
         changes += [replace(change, reasons=(Reason.SUPERSEDED,), detail=detail) for change in unfinished]
     return changes, notes
@@ -82,21 +79,22 @@ def _decide_leaving(
 
 def _undesired_copies(
     classified: ClassifiedFiles, entries: Sequence[DesiredEntry], context: StorePlanContext
-) -> tuple[dict[str, list[OwnedCopy]], list[Note]]:
+) -> tuple[list[Copies], list[Note]]:
     """Our copies in scope under keys that the manifest does not choose; a skipped key's copies stay, with a note."""
-    skipped = {key_digest(key): key for key in context.store.skipped}
     notes = [
-        Note(NoteKind.SKIPPED, key, detail=context.store.skipped[key])
-        for digest, key in sorted(skipped.items(), key=lambda pair: pair[1])
-        if digest in classified.ours and context.is_in_scope(key)
+        Note(NoteKind.SKIPPED, key, detail=why)
+        for key, why in sorted(context.store.skipped.items())
+        if key_digest(key) in classified.ours and context.is_in_scope(key)
     ]
-    digests = classified.ours.keys() - {entry.key_digest for entry in entries} - skipped.keys()
-    undesired = {digest: classified.ours[digest] for digest in sorted(digests)}
-    return {digest: copies for digest, copies in undesired.items() if context.is_in_scope(copies[-1].key)}, notes
+    desired_digests = {entry.key_digest for entry in entries}
+    skipped_digests = set(map(key_digest, context.store.skipped))
+    digests = classified.ours.keys() - desired_digests - skipped_digests
+    undesired = [classified.ours[digest] for digest in sorted(digests)]
+    return [copies for copies in undesired if context.is_in_scope(copies[-1].key)], notes
 
 
 def deletion_of(store_key: str, copies: Sequence[OwnedCopy]) -> FileChange:
-    """The change for a key that left the manifest."""
+    """The change for a key that left the manifest, from all its copies."""
     return FileChange(
         store=store_key,
         key=copies[-1].key,
@@ -107,7 +105,7 @@ def deletion_of(store_key: str, copies: Sequence[OwnedCopy]) -> FileChange:
 
 
 def sort_changes(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
-    """Changes by key, action and copies: what unfinished applies left has no key of its own, and looks alike."""
+    """Changes by key and action; by copies, too, since what unfinished applies left has no key of its own."""
     return tuple(sorted(changes, key=lambda change: (change.key, change.action, [copy.id for copy in change.drop])))
 
 
@@ -117,15 +115,15 @@ def _counted_notes(
     changes: Sequence[FileChange],
     context: StorePlanContext,
 ) -> list[Note]:
-    """Files without a mark of ours, copies that nobody has compared, and those reported otherwise than sent."""
-    adopted = {change.keep.id for change in changes if change.action is Action.ADOPT and change.keep}
-    unmanaged = [file for file in classified.unmarked if file.id not in adopted]
+    """Counts of files without a mark of ours, of copies nobody compared, and of those reported otherwise than sent."""
+    adopted_ids = {change.keep.id for change in changes if change.action is Action.ADOPT and change.keep}
+    unmanaged = [file for file in classified.unmarked if file.id not in adopted_ids]
     unreadable = sum(file.mark is not None for file in unmanaged)
-    dropped = {copy.id for change in changes for copy in change.drop}
+    dropped_ids = {copy.id for change in changes for copy in change.drop}
     unread = other_chunking = other_attributes = 0
     for entry in entries:
         copies = classified.ours.get(entry.key_digest, ())
-        unread += sum(copy.mark.unread and copy.id not in dropped for copy in copies)
+        unread += sum(copy.mark.unread and copy.id not in dropped_ids for copy in copies)
         other_chunking += _reports_other_chunking(entry, copies, context)
         other_attributes += any(
             copy.mark.echo and attributes_digest(copy.file.attributes, context.ignored_attributes) == copy.mark.echo
@@ -157,9 +155,9 @@ def _reports_other_chunking(entry: DesiredEntry, copies: Sequence[OwnedCopy], co
 
 
 def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:
-    """The same drafts, with a File of another store of this owner in place of an upload of the same bytes and name.
+    """The same drafts, where an upload reuses a File with the same bytes and name from another of the owner's stores.
 
-    Never one of the same store, where a File can be attached only once, and none that this plan takes away.
+    A File of the same store is not offered, since a store takes no File twice, nor is one that this plan removes.
     """
     needed = {identity for draft in drafts for change in draft.changes if (identity := _shareable_upload(change))}
     if len(drafts) < 2 or not needed:
@@ -169,14 +167,14 @@ def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:
 
 
 def _find_offers(drafts: Sequence[StoreDraft], needed: set[UploadIdentity]) -> dict[UploadIdentity, list[str]]:
-    """The ids of completed uploads that stay where they are, with exactly the content of their key."""
+    """The ids of our completed uploads that are needed elsewhere and stay where they are, their content as desired."""
     offers: dict[UploadIdentity, list[str]] = {}
     for draft in drafts:
-        dropped = draft.dropped_keys_by_id
+        dropped_ids = draft.dropped_keys_by_id.keys()
         for entry in draft.entries:
             identity = (entry.file.sha256, entry.file.filename)
             copies = draft.classified.ours.get(entry.key_digest, ()) if identity in needed else ()
-            staying = [copy for copy in copies if copy.id not in dropped and copy.mark.content == entry.content]
+            staying = [copy for copy in copies if copy.id not in dropped_ids and copy.mark.content == entry.content]
             uploads = [copy for copy in staying if copy.mark.origin is Origin.UPLOADED]
             newest = newest_copy(uploads, CopyState.OK, draft.context.now)
             if newest and newest.mark.owner == draft.context.common.owner:
@@ -186,14 +184,15 @@ def _find_offers(drafts: Sequence[StoreDraft], needed: set[UploadIdentity]) -> d
 
 def _reuse_offers(draft: StoreDraft, offers: Mapping[UploadIdentity, Sequence[str]]) -> StoreDraft:
     """The draft with each upload replaced by an offered File that its store does not hold yet."""
-    attached = {*draft.classified.attached, *(entry.file.file_id for entry in draft.entries)}
+    attached_ids = {*draft.classified.attached_ids, *(entry.declared_id for entry in draft.entries)}
     changes = []
     for change in draft.changes:
         identity = _shareable_upload(change)
         offered = offers.get(identity, ()) if identity else ()
-        free = next((file_id for file_id in offered if file_id not in attached), "")
-        changes.append(replace(change, reuse=free) if free else change)
-        attached |= {free} if free else set()
+        reused_id = next((file_id for file_id in offered if file_id not in attached_ids), "")
+        if reused_id:
+            attached_ids.add(reused_id)
+        changes.append(replace(change, reuse=reused_id) if reused_id else change)
     return replace(draft, changes=tuple(changes))
 
 

@@ -1,4 +1,4 @@
-"""Reads manifests and the files they name: it walks, reads and hashes, and `manifest` judges what was found."""
+"""Loads a manifest with the files it names: walks, reads and hashes here; `manifest` decides what it all means."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from vssync.manifest import diagnostics, resolve
 from vssync.manifest.build import build_manifest, check_document, resolve_includes
 from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, adding_problems, raise_if_any
 from vssync.manifest.front_matter import MAX_FRONT_MATTER_BYTES, parse_front_matter
-from vssync.manifest.globs import FoundFile, compile_pattern, pattern_problem
+from vssync.manifest.globs import FoundFile
 from vssync.manifest.select import Selection, select_files
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import Document, TreePath, parse_document
 from vssync.model.state import Desired, DesiredFile
 from vssync.sources.schemas import load_schema
-from vssync.sources.walk import Sandbox, sandbox_around, walk_files
+from vssync.sources.walk import ALLOW_HINT, Sandbox, sandbox_around, walk_files
 
 MANIFEST_NAME = "vssync.yaml"
 _READERS = 4  # threads
 _JOBS_PER_TASK = 64  # handed to a thread at once
 _CHUNK_BYTES = 1024 * 1024  # held of a file
-_ALLOW_HINT = "the person who runs vssync can say --allow-outside DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +60,16 @@ def load_sources(
 ) -> LoadedManifest:
     """Reads a manifest and the files it names, resolved for one environment.
 
-    Without `hashed`, files have a size and no SHA-256. `on_hashed` is called with the files and bytes done. Raises
-    ManifestError with every problem of the manifest and its files, but those that may only follow from another.
+    Without `hashed`, files have a size and no SHA-256. `on_hashed` is called with the numbers of files and bytes read
+    so far. Raises ManifestError with every problem of the manifest and its files, but those that may only follow from
+    another.
     """
     file = find_manifest(path)
     folder = Path(os.path.realpath(file.parent))
     sandbox = sandbox_around(file.parent, allow_outside)
     if not sandbox.allows(file):
         message = f"the manifest leads by a link out of {sandbox.folders[0]}, or into its .git or .vssync"
-        raise ManifestError((Problem(str(file), 0, 0, message, _ALLOW_HINT),))
+        raise ManifestError((Problem(str(file), 0, 0, message, ALLOW_HINT),))
     manifest = _load_manifest(file, folder, sandbox, env, variables)
     with adding_problems(manifest.problems):
         root = _find_root(manifest, folder, sandbox)
@@ -88,9 +88,7 @@ def load_sources(
 
 def locate_values(loaded: LoadedManifest, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where values of the resolved manifest are written; one pass over its files for all of them."""
-    wanted = [Diagnostic(path, "") for path in paths]
-    located = zip(paths, diagnostics.locate_diagnostics(loaded.manifest.documents, wanted), strict=True)
-    return {path: SourceLocation(problem.file, problem.line, problem.column) for path, problem in located}
+    return diagnostics.locate_values(loaded.manifest.documents, paths)
 
 
 def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
@@ -99,7 +97,10 @@ def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
 
 
 def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -> Mapping[str, TreePath | None]:
-    """By part of a file (`attributes.lang`), the manifest's path it came from; None: its own front matter."""
+    """For each part of a file (`attributes.lang`), the tree's path it came from; None for its own front matter.
+
+    Raises ManifestError if the file cannot be read any more.
+    """
     fields = resolve.front_matter_fields(loaded.manifest, store_key, file)
     jobs = [ReadJob(file.path, fields)] if fields else []
     readings, problems = read_files(str(loaded.root), jobs, hashed=False, workers=1)
@@ -111,20 +112,17 @@ def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -
 def _load_manifest(
     file: Path, folder: Path, sandbox: Sandbox, env: str | None, variables: Mapping[str, str]
 ) -> Manifest:
-    """The manifest of a file and those it includes, in the order of their names."""
+    """The manifest of a file and those it includes, which are read in the order of their paths."""
     schema = load_schema("manifest.schema.json")
     main = check_document(_read_document(file, str(file)), schema)
     with adding_problems(main.problems):
-        includes = resolve_includes(main, env, variables)
-        flaws = [(path, text, *flaw) for path, text in includes if (flaw := pattern_problem(text))]
-        raise_if_any(Documents(main), [Diagnostic(path, f"`{text}` {flaw}", hint) for path, text, flaw, hint in flaws])
-        patterns = {path: compile_pattern(text) for path, text in includes}
+        patterns = resolve_includes(main, env, variables)
         listing = walk_files(str(folder), patterns.values(), sandbox)
         matches = {path: [file for _, file in listing.matching(pattern)] for path, pattern in patterns.items()}
         unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
         raise_if_any(Documents(main), unmatched)
         distinct = {file.path: file for files in matches.values() for file in files}
-        included = _read_included(main, folder, schema, [distinct[path] for path in sorted(distinct)])
+        included = _read_included(main, folder, schema, [file for _, file in sorted(distinct.items())])
     return build_manifest(Documents(main, included), schema, env, variables)
 
 
@@ -162,10 +160,11 @@ def _read_included(
 
 
 def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
+    """The folder that all paths start from; it must exist, in the sandbox. Raises ManifestError."""
     root = None if "\0" in manifest.root else Path(os.path.realpath(folder / manifest.root))
     if root is not None and not sandbox.allows(root):
         message = f"the root `{manifest.root}` lies outside of {sandbox.folders[0]}, or in its .git or .vssync"
-        diagnostic = Diagnostic(("root",), message, _ALLOW_HINT)
+        diagnostic = Diagnostic(("root",), message, ALLOW_HINT)
     elif root is None or not os.path.isdir(root):
         message, hint = f"the root `{manifest.root}` is not a folder", "paths start there; name a folder that exists"
         diagnostic = Diagnostic(("root",), message, hint)
@@ -175,12 +174,12 @@ def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
 
 
 def _read_jobs(selections: tuple[Selection, ...], hashed: bool) -> tuple[ReadJob, ...]:
+    """What must be read of each file, once for all stores; without `hashed`, only front matter."""
     fields_by_path: dict[str, frozenset[str]] = {}
     for file in (file for selection in selections for file in selection.files):
         wanted = resolve.wanted_fields(file)
         if file.source and (wanted or hashed):
-            fields = fields_by_path.get(file.source.path)
-            fields_by_path[file.source.path] = fields | wanted if fields else wanted
+            fields_by_path[file.source.path] = fields_by_path.get(file.source.path, frozenset()) | wanted
     return tuple(ReadJob(path, fields) for path, fields in fields_by_path.items())
 
 
@@ -192,7 +191,7 @@ class ReadJob:
     fields: Collection[str] = ()
 
 
-_Result = tuple[resolve.Reading, tuple[Problem, ...]]
+_ReadResult = tuple[resolve.Reading, tuple[Problem, ...]]
 
 
 def read_files(
@@ -203,24 +202,27 @@ def read_files(
     workers: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, resolve.Reading], tuple[Problem, ...]]:
-    """Readings by path, without files that have problems. `progress` is called with the files and bytes done."""
+    """What was read, by path, and the problems of the files that are missing there.
+
+    `progress` is called with the numbers of files and bytes read so far.
+    """
     jobs = tuple(jobs)
     readings: dict[str, resolve.Reading] = {}
     problems: list[Problem] = []
-    size = 0
+    total_bytes = 0
     results = _read_all(root, jobs, hashed, workers)
     for count, (job, (reading, job_problems)) in enumerate(zip(jobs, results, strict=True), 1):
         if job_problems:
             problems += job_problems
         else:
             readings[job.path] = reading
-        size += reading.size
+        total_bytes += reading.size
         if progress:
-            progress(count, size)
+            progress(count, total_bytes)
     return readings, tuple(problems)
 
 
-def _read_all(root: str, jobs: tuple[ReadJob, ...], hashed: bool, workers: int) -> Iterator[_Result]:
+def _read_all(root: str, jobs: tuple[ReadJob, ...], hashed: bool, workers: int) -> Iterator[_ReadResult]:
     if workers <= 1 or len(jobs) < _JOBS_PER_TASK:
         yield from (_read_file(root, job, hashed) for job in jobs)
         return
@@ -230,7 +232,7 @@ def _read_all(root: str, jobs: tuple[ReadJob, ...], hashed: bool, workers: int) 
             yield from results
 
 
-def _read_file(root: str, job: ReadJob, hashed: bool) -> _Result:
+def _read_file(root: str, job: ReadJob, hashed: bool) -> _ReadResult:
     path = os.path.join(root, job.path)
     try:
         if result := _read_once(path, job, hashed) or _read_once(path, job, hashed):
@@ -241,8 +243,8 @@ def _read_file(root: str, job: ReadJob, hashed: bool) -> _Result:
     return resolve.Reading(), (Problem(job.path, 0, 0, message, hint),)
 
 
-def _read_once(path: str, job: ReadJob, hashed: bool) -> _Result | None:
-    """None if the file changed meanwhile."""
+def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
+    """What the job asks of a file; None if the file changed meanwhile. Raises OSError."""
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         before = os.fstat(file.fileno())

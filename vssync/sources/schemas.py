@@ -24,8 +24,8 @@ def schema_text(name: str) -> str:
 
 
 def load_schema(name: str) -> dict[str, Any]:
-    """A schema as values. Raises FileNotFoundError."""
+    """A schema, parsed; the manifest's with the providers of this program. Raises FileNotFoundError."""
     schema: dict[str, Any] = json.loads(schema_text(name))
-    if name == "manifest.schema.json":  # the file's own list of providers is for editors
+    if name == "manifest.schema.json":  # the list in the file is for editors
         schema["definitions"]["service"]["properties"]["provider"]["enum"] = list(PROVIDERS)
     return schema

@@ -1,7 +1,7 @@
-"""What a manifest may read, and the files its patterns may match: one walk, shared by all of them.
+"""The sandbox a manifest may read in, and one walk for the files that any of its patterns may match.
 
-No library does it, because they leave out folders they may not read, and a file left out is a file deleted: here such a
-folder is a problem. Links to folders are not followed; links to files only inside the sandbox.
+Libraries leave out folders they may not read. A file left out would be deleted from its store, so here such a folder is
+a problem. Links to folders are not followed; links to files only inside the sandbox.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ from pathlib import Path
 from vssync.errors import ManifestError, Problem
 from vssync.manifest.globs import NEVER_READ, FoundFile, Listing, Pattern
 
-_OUTSIDE = (
-    "leads by a link out of the manifest's root, or into .git or .vssync",
-    "The person who runs vssync can say --allow-outside DIR",
-)
+ALLOW_HINT = "whoever runs vssync can allow it with --allow-outside DIR"
+_OUTSIDE = "leads by a link out of the manifest's root, or into .git or .vssync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +38,12 @@ class Sandbox:
         )
 
     def around(self, folder: Path) -> Sandbox:
-        """The sandbox of one folder inside, with what else was allowed."""
+        """The sandbox of one folder in the work tree, with what else is allowed."""
         return Sandbox((folder, *self.folders[1:]))
 
 
 def sandbox_around(folder: Path, allowed: tuple[Path, ...]) -> Sandbox:
-    """The sandbox of a manifest in this folder; `allowed` are folders that its user allows beside it."""
+    """The sandbox of a manifest in this folder; `allowed` are more folders, from `--allow-outside`."""
     return Sandbox((find_work_tree(folder), *(Path(os.path.realpath(path)) for path in allowed)))
 
 
@@ -67,7 +65,7 @@ def walk_files(root: str, patterns: Iterable[Pattern], sandbox: Sandbox) -> List
     files: dict[str, FoundFile] = {}
     for folder in walker.starting_folders({pattern.folder for pattern in patterns if not pattern.is_literal}):
         files.update((file.path, file) for file in walker.walk(folder))
-    for path in {pattern.folder for pattern in patterns if pattern.is_literal}:
+    for path in {pattern.start for pattern in patterns if pattern.is_literal}:
         if path not in files and (file := walker.look_up(path)):
             files[path] = file
     if walker.problems:
@@ -83,7 +81,7 @@ class _Walker:
         self.problems: list[Problem] = []
 
     def starting_folders(self, folders: set[str]) -> list[str]:
-        """Where to start so that each folder is walked once; one reached by a link is not met on the way."""
+        """Where to start so that each folder is walked once; no walk meets one that lies behind a link."""
         linked = {folder for folder in folders if os.path.realpath(self._absolute(folder)) != self._absolute(folder)}
         outermost: list[str] = []
         for folder in sorted(folders - linked, key=lambda folder: folder.split("/") if folder else []):
@@ -99,7 +97,7 @@ class _Walker:
         if not os.path.isdir(self._absolute(start)):
             return
         if not self._sandbox.allows(self._absolute(start)):
-            self.problems.append(Problem(start, 0, 0, *_OUTSIDE))
+            self.problems.append(Problem(start, 0, 0, _OUTSIDE, ALLOW_HINT))
             return
         folders = [start]
         while folders:
@@ -121,7 +119,7 @@ class _Walker:
                     yield file
 
     def look_up(self, path: str) -> FoundFile | None:
-        """A file by its path in full; None if it does not exist."""
+        """A file by its path from the root; None if it does not exist."""
         absolute = self._absolute(path)
         try:
             status = os.stat(absolute)
@@ -133,9 +131,10 @@ class _Walker:
             return FoundFile(path, 0, f"is a folder; write `{path}/**` for every file in it")
         if not stat.S_ISREG(status.st_mode):
             return FoundFile(path, 0, "is not a regular file")
-        return FoundFile(path, status.st_size, "" if self._sandbox.allows(absolute) else ". ".join(_OUTSIDE))
+        return FoundFile(path, status.st_size, "" if self._sandbox.allows(absolute) else f"{_OUTSIDE}; {ALLOW_HINT}")
 
     def _to_file(self, entry: os.DirEntry[str], path: str) -> FoundFile | None:
+        """The file an entry of a folder is or links to; None for a link to a folder, a socket and the like."""
         if not path.isascii() and (printable := _printable(path)) != path:
             return FoundFile(printable, 0, "the name of the file, or of a folder it is in, is not UTF-8; rename it")
         if entry.is_symlink():

@@ -24,12 +24,12 @@ _TYPE_NAMES = {
 
 
 def describe_file_type(mode: int) -> str:
-    """What stands in the way, by its mode as `os.stat` gives it."""
+    """What kind of file has this `st_mode`, for messages: "a folder"."""
     return _TYPE_NAMES.get(stat.S_IFMT(mode), "something unknown")
 
 
 def write_file(path: Path, text: str | Iterable[str]) -> None:
-    """Puts text into a file by a temporary one beside it and a rename; the text of a `.gz` is compressed.
+    """Writes text to a temporary file beside the path and renames it; compressed if the name ends in `.gz`.
 
     Raises OSError, which names this path.
     """

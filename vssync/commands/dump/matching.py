@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from vssync.manifest.globs import FoundFile
-from vssync.manifest.placeholders import escape_placeholders, file_extension, parse_template, upload_name
-from vssync.model.state import Attributes, Chunking
+from vssync.manifest.placeholders import escape_placeholders, parse_template, upload_name
+from vssync.model.state import Attributes, Chunking, extension_of
 from vssync.providers import PROVIDERS
 
 PATH = "${path}"  # a manifest's usual upload name
@@ -84,7 +84,7 @@ def unique_ids(files: Iterable[RemoteFile]) -> frozenset[str]:
 def is_loadable(local: FoundFile, provider: str) -> bool:
     """Whether a manifest may choose a local file for this provider."""
     row = PROVIDERS[provider]
-    is_accepted = row.extensions is None or file_extension(local.nfc_path) in row.extensions
+    is_accepted = row.extensions is None or extension_of(local.nfc_path) in row.extensions
     return 0 < local.size <= row.max_file_bytes and is_accepted
 
 

@@ -125,11 +125,11 @@ def refuse_project(request: Request, forward: Forward) -> Response:
     return forward(request.with_refusal(ApiError(400, "Invalid OpenAI project", code="invalid_request")))
 
 
-@fault(KINDS, "error-shape", value=whole_number(1, 5))
+@fault(KINDS, "error-shape", value=whole_number(1, 9))
 def shape_errors(request: Request, forward: Forward, value: int) -> Response:
-    """Writes errors in one of OCI's five shapes.
+    """Writes errors in one of OCI's five shapes, or of FastAPI's four.
 
     1 is `code` and `message`, 2 the same inside `message`, 3 `error`, 4 a provider's response inside `message`, and
-    5 plain text.
+    5 plain text; 6 is a text in `detail`, 7 a list in it, 8 a list in its `errors`, and 9 the same inside `error`.
     """
     return forward(request.with_environ(**{ERROR_SHAPE_KEY: value}))

@@ -17,10 +17,8 @@ from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from vssync.local.errors import REFUSAL_KEY, ApiError, OptionError
+from vssync.local.errors import OWN_REQUEST_KEY, REFUSAL_KEY, ApiError, OptionError
 from vssync.local.gateway import CONTROL_PATH, DATA_PATH, is_within
-
-OWN_REQUEST_KEY = "vssync.own_request"  # in the WSGI environment: a fault's own request, not a client's
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""Changes what a store holds already: cancels batches, writes attributes, waits for copies and removes them.
+"""The steps about what a store holds already: cancel batches, write attributes, wait for copies, remove copies.
 
-Each function that takes a step returns its result; where it raises VssyncError, the result is that of the error.
+A function that carries out one step returns its result; an error it raises becomes the result of the step
+(`StoreContext.for_each`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from vssync.api.errors import missing_from_update_error
 from vssync.applier.context import DONE, Result, StoreContext, result_of_uncompleted
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
-from vssync.applier.wait import wait_for_batch, wait_for_file, wait_for_files, wait_limit
+from vssync.applier.wait import WaitedFiles, wait_for_batch, wait_for_file, wait_for_files, wait_limit
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.digests import with_echo
 from vssync.model.marks import Mark
@@ -20,11 +21,11 @@ from vssync.planner.attributes import preserved_attributes
 
 
 class MarkLost(VssyncError):
-    """A file carries no mark although one was sent, twice."""
+    """A file carries no mark, although one was sent twice."""
 
 
 def cancel_batch(store: StoreContext, step: BatchStep) -> Result:
-    """Cancels a batch and waits until nothing in it moves; one that ended meanwhile is fine."""
+    """Cancels a batch and waits until it has ended; the error is ignored where it had ended before."""
     try:
         store.writes.cancel_batch(store.id, step.key)
     except ServiceError:
@@ -42,20 +43,19 @@ def await_batch(store: StoreContext, step: BatchStep) -> Result:
 
 
 def update_attributes(store: StoreContext, step: Update) -> Result:
-    """Writes all of a file's attributes, and what the service made of them into the mark."""
+    """Writes all of a file's attributes and its mark, and makes sure that the service keeps them."""
     file = store.writes.set_attributes(store.id, step.file_id, step.attributes, step.mark)
-    verify_attributes(store, file, step.attributes, step.mark)
+    ensure_attributes(store, file, step.attributes, step.mark)
     return DONE
 
 
 def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
-    """Waits for right copies; when one is completed its superseded copies go."""
+    """Waits for up-to-date copies, and detaches the superseded ones of each that is completed."""
     try:
-        listing = wait_for_files(store, {step.file_id for step in steps})
+        waited = wait_for_files(store, {step.file_id for step in steps})
     except VssyncError:
-        listing = None  # each is read by itself, and has its own error then
-    files, is_stuck = listing or ((), False)
-    listed, until = {file.id: file for file in files}, wait_limit(store, is_stuck=is_stuck)
+        waited = WaitedFiles()  # each is read by itself, and has its own error then
+    listed, until = waited.by_id, wait_limit(store, is_stuck=waited.is_stuck)
 
     def wait_for_copy(store: StoreContext, step: Wait) -> Result:
         file = listed.get(step.file_id)
@@ -78,28 +78,27 @@ def remove_copy(store: StoreContext, step: Drop) -> Result:
     return DONE
 
 
-def verify_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mark: Mark) -> None:
-    """Checks that a file carries its mark, and notes attributes that came back changed as the mark's `echo`.
+def ensure_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mark: Mark) -> None:
+    """Makes sure that a file carries its mark; records in the mark's `echo` how the service changed its attributes.
 
-    Usually that takes no request. What is wrong is sent once more. A listing that leaves attributes out says nothing:
-    then the file is read by itself. Raises MarkLost where the service keeps no attributes, VssyncError where it keeps
-    the old ones.
+    Where all is as it was sent, that takes no request. A missing or old mark is sent once more, and an `echo` takes a
+    write of its own. Raises MarkLost where the service keeps no attributes, VssyncError where it keeps the old ones.
     """
-    if not live.attributes and live.mark is None:
+    if not live.attributes and live.mark is None:  # perhaps only the listing leaves attributes out
         live = store.client.get_file(store.id, live.id)
     if live.mark != mark:
         live = _resend_attributes(store, live.id, sent, mark)
-    noted = with_echo(mark, live.attributes, store.ignored_attributes)
-    if noted != mark:
+    mark_with_echo = with_echo(mark, live.attributes, store.ignored_attributes)
+    if mark_with_echo != mark:
         others = preserved_attributes(live.attributes, store.ignored_attributes)  # perhaps written since the plan
-        store.writes.set_attributes(store.id, live.id, {**sent, **others}, noted)
+        store.writes.set_attributes(store.id, live.id, {**sent, **others}, mark_with_echo)
         store.run.say_once(
             f"{store.key}: the service reports other attributes than were sent; `vssync plan` says for how many files"
         )
 
 
 def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark: Mark) -> LiveFile:
-    """The file with the mark: some services keep no attributes while attaching, or those of an earlier time."""
+    """Sends attributes and mark once more, and reads the file: some services keep none, or old ones, on attaching."""
     refused = False
     try:
         store.writes.set_attributes(store.id, file_id, sent, mark)

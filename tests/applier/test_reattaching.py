@@ -1,0 +1,71 @@
+"""A File that is detached to be attached again, and then is not: it is named, taken by the next run, or goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.applier.world import Place, live
+from vssync.model.plan import Options
+from vssync.model.report import Status
+
+MANIFEST = """\
+version: 1
+name: again
+stores:
+  docs: {chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 0}, files: [{path: "*.md"}]}
+"""
+TWIN = "  twin: {files: [{path: '*.md'}]}\n"
+ATTACH = "POST:/vector_stores/*/file_batches"
+STORE_FILE = "/vector_stores/*/files/*"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    place.write({"vssync.yaml": MANIFEST, "a.md": "# a\n"})
+    return place
+
+
+def rechunk(place: Place, manifest: str, *faults: str) -> tuple[list[Status], set[str]]:
+    """Attaches the only file of `docs` again with other chunking; the statuses, and the uploads that are reported."""
+    place.write({"vssync.yaml": manifest.replace("400", "800")})
+    report = place.apply(faults=faults, options=Options(allow_gap=True, retry_failed=True))
+    return [outcome.status for outcome in report.outcomes], {orphan.file_id for orphan in report.orphans}
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "attached", "uploads"),
+    [
+        (f"status=422:{ATTACH}", Status.FAILED, 0, 0),  # refused for good: it is deleted, as a fresh upload is
+        (f"status=401:{ATTACH}", Status.FAILED, 0, 1),
+        (f"status=503:{ATTACH}", Status.UNKNOWN, 0, 1),
+        (f"status=403:GET:{STORE_FILE}:1+", Status.FAILED, 0, 1),  # whether it is detached cannot be seen
+        (f"lost-reply:DELETE:{STORE_FILE}:1+", Status.FAILED, 0, 1),
+        (f"status=403:DELETE:{STORE_FILE}", Status.FAILED, 1, 1),  # it was never detached
+        ("fails=server_error,file=a.md", Status.FAILED, 1, 1),
+        (f"fails=server_error,file=a.md status=401:{ATTACH}:2+", Status.FAILED, 0, 1),  # taken out once more
+    ],
+)
+def test_a_file_that_was_detached_and_not_attached_again_is_reported(
+    place: Place, fault: str, status: Status, attached: int, uploads: int
+) -> None:
+    assert place.apply().converged
+    statuses, reported = rechunk(place, MANIFEST, *fault.split())
+    assert statuses == [status]
+    assert (len(live(place).stores["docs"]), len(live(place).uploads)) == (attached, uploads)
+    assert reported == live(place).loose
+    assert rechunk(place, MANIFEST) == ([Status.DONE], set())
+    assert (len(live(place).uploads), live(place).loose) == (1, set())
+
+
+def test_a_file_that_another_store_holds_stays_when_it_is_not_attached_again(place: Place) -> None:
+    place.write({"vssync.yaml": MANIFEST + TWIN})
+    assert place.apply().converged
+    (shared,) = live(place).uploads
+    assert rechunk(place, MANIFEST + TWIN, f"status=422:{ATTACH}") == ([Status.FAILED], set())
+    assert {name: [file.id for file in files] for name, files in live(place).stores.items()} == {
+        "docs": [],
+        "twin": [shared.id],
+    }

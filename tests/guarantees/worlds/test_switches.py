@@ -1,0 +1,165 @@
+"""Six core scenarios where the service differs from the best one in a single way: each ends well, or says how it ended.
+
+Ends that are not convergence are in `ENDS`. What fails although a rule of this program's should prevent it is in
+`KNOWN`, by scenario, with the rule that is missing; a row that passes must be deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.guarantees.worlds.scenarios import FILES, SCENARIOS, Scenario
+from tests.guarantees.worlds.world import World, assert_all_found, assert_as_desired
+from vssync.errors import VssyncError
+from vssync.local.dialects import SWITCHES, Switch
+from vssync.model.report import Report
+
+FOREVER = "99999999"  # seconds
+VALUES: dict[str, tuple[str, ...]] = {  # of switches that need one
+    "unsettled": ("2",),
+    "creating-seconds": ("45",),
+    "propagating-seconds": ("20",),
+    "store-ids": ("kb.",),
+    "file-ids": ("assistant-",),
+    "batch-ids": ("batch_",),
+    "refuses": (".txt",),
+    "unreadable": (".txt",),
+    "late-files": ("20",),
+    "late-stores": ("20", FOREVER),
+    "late-uploads": ("20",),
+    "short-files": ("2",),
+    "short-stores": ("2",),
+    "late-counts": ("10",),
+    "ghost-counts": ("10", FOREVER),
+    "ghost-files": ("30", FOREVER),
+    "ghost-stores": ("30",),
+    "cut-after": ("3",),
+    "empty-after": ("3",),
+    "most-files": ("2",),
+    "count-steps": ("10",),
+    "late-deletions": ("30", FOREVER),
+    "refuses-content": ("assistants+user_data",),
+    "outage-seconds": ("40",),
+}
+NAMES = tuple(scenario.__name__ for scenario in SCENARIOS)
+DELETING = ("edit", "move", "delete")
+
+
+@dataclass(frozen=True)
+class End:
+    """The right end where it is not convergence."""
+
+    words: str  # a pattern of what an outcome or an error says
+    scenarios: tuple[str, ...] = NAMES
+    missing: tuple[str, ...] = ()  # keys that cannot be there
+    lasts: bool = True  # the next plan is not empty either
+
+
+ENDS = {
+    "refuses=.txt": End("unsupported_file", missing=("notes.txt",)),
+    "unreadable=.txt": End("unsupported_file", missing=("notes.txt",)),
+    "takes-attributes=off": End(
+        "without attributes no file can carry the mark", NAMES[:-1], (*FILES, "guide/first.md")
+    ),
+    f"late-stores={FOREVER}": End("id: vs_", ("first_apply",), lasts=False),
+    "breaks-listings=on": End("database is locked", DELETING),
+    f"ghost-files={FOREVER}": End("still list", DELETING),
+    f"late-deletions={FOREVER}": End("still list", DELETING),
+    "refuses-deleting=store-files": End("404", DELETING),
+    "refuses-deleting=all": End("404", DELETING),
+    "denies-deletions=on": End("deleted: false|still list", DELETING),
+}
+LEFT_OUT = {(f"late-stores={FOREVER}", "adopt")}  # nobody takes over what no listing shows
+NEW_STORES = "the ids of stores made here are not remembered, so a store that is not listed is made again"
+ENDLESS = "a deletion counts as done although the file is still there after the wait"
+FILTERS = "that an update does not reach search is not found out"
+BYTES = "an upload under a changed name is not compared by its bytes"
+KNOWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("late-stores=20", NAMES[:-1], NEW_STORES),
+    (f"late-stores={FOREVER}", NAMES[:-1], NEW_STORES),
+    ("short-stores=2", NAMES, NEW_STORES),
+    (f"ghost-files={FOREVER}", DELETING, ENDLESS),
+    (f"late-deletions={FOREVER}", DELETING, ENDLESS),
+    ("denies-deletions=on", DELETING, ENDLESS),
+    ("reads-batches=off", ("first_apply", "edit", "move"), "a batch that cannot be read is not followed by its files"),
+    ("outage-seconds=40", NAMES[:-1], "a file is not tried again after a while, when nothing is ingested"),
+    ("lists-attributes=off", NAMES, "attributes that a listing leaves out are not read file by file"),
+    ("breaks-listings=on", DELETING, "uploads are deleted without a last look at what stays"),
+    ("stale-filters=on", ("attributes", "adopt"), FILTERS),
+    ("shares-chunks=on", ("move",), "what shares chunks with a deleted file is not attached again"),
+    ("garbles-names=on", ("adopt",), BYTES),
+    ("plain-names=on", ("adopt",), BYTES),
+)
+
+
+def values_of(name: str, switch: Switch) -> tuple[str, ...]:
+    """The values to try of a switch, as written: not its default."""
+    default = switch.default
+    if isinstance(default, StrEnum):
+        return tuple(member for member in type(default) if member is not default)
+    return VALUES[name] if not isinstance(default, bool) else ("off",) if default else ("on",)
+
+
+SETTINGS = [f"{name}={value}" for name, switch in SWITCHES.items() for value in values_of(name, switch)]
+
+
+def cases() -> Iterator[Any]:
+    missing_rules = {(setting, name): reason for setting, names, reason in KNOWN for name in names}
+    for setting in SETTINGS:
+        for scenario in SCENARIOS:
+            key = (setting, scenario.__name__)
+            if key in LEFT_OUT:
+                continue
+            reason = missing_rules.get(key)
+            marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+            yield pytest.param(setting, scenario, id=f"{scenario.__name__}-{setting}", marks=marks)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _file: None)
+
+
+@pytest.mark.parametrize(("setting", "scenario"), list(cases()))
+def test_a_switch_alone(tmp_path: Path, setting: str, scenario: Scenario) -> None:
+    end = ENDS.get(setting)
+    with closing(World(tmp_path, f"local,{setting}")) as world:
+        if end and scenario.__name__ in end.scenarios:
+            assert_ends(world, scenario, end)
+        else:
+            report, gone = scenario(world)
+            assert_as_desired(world, report, gone)
+
+
+def assert_ends(world: World, scenario: Scenario, end: End) -> None:
+    """The run says that not all is done and why, so does the next, and the rest is as it should be."""
+    runs: list[Callable[[], Report]] = [lambda: scenario(world)[0], *([world.apply] if end.lasts else [])]
+    for run in runs:
+        assert re.search(end.words, words_of(run))
+        assert_all_found(world, end.missing, alone=False)
+
+
+def words_of(run: Callable[[], Report]) -> str:
+    """What a run that must not converge says."""
+    try:
+        report = run()
+    except VssyncError as error:
+        return str(error)
+    assert not report.converged
+    return "\n".join(outcome.detail for outcome in report.outcomes)
+
+
+def test_every_row_is_of_a_case() -> None:
+    rows = {(setting, name) for setting, end in ENDS.items() for name in end.scenarios} | LEFT_OUT
+    rows |= {(setting, name) for setting, names, _ in KNOWN for name in names}
+    assert rows <= {(setting, name) for setting in SETTINGS for name in NAMES}
+    assert set(VALUES) <= set(SWITCHES)
