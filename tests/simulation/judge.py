@@ -223,7 +223,14 @@ def copy_deviation(store: WantedStore, file: WantedFile, copy: TrueFile) -> str:
     if copy.status != "completed":
         return f"is {copy.status}"
     if not is_right(file, copy):
-        return f"has other {'chunking' if has_content(file, copy) else 'content'}"
+        what = (
+            "chunking"
+            if has_content(file, copy)
+            else "content, which was never compared"
+            if copy.is_unread
+            else "content"
+        )
+        return f"has other {what}"
     if not file.file_id and copy.filename != file.filename:
         return f"has the upload name {copy.filename}"
     if not same_attributes(store, file, copy.attributes) and not copy.echo:
