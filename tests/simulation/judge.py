@@ -137,7 +137,7 @@ class Case:
         """The live copies of ours of a file's key, which may be told by its digest."""
         live = self.store(store_key, state)
         digest = key[1:] if re.fullmatch(r"~[0-9a-f]{16}", key) else digest16(key)
-        return live.copies(self.wanted.owner).get(digest, []) if live else []
+        return live.copies(self.wanted.owner).get(digest, []) if live and not live.is_expired else []
 
     def versions(self, store_key: str, file_id: str) -> list[TrueFile]:
         """A store's file before the run and after it; ingestion goes on meanwhile."""
@@ -223,7 +223,14 @@ def copy_deviation(store: WantedStore, file: WantedFile, copy: TrueFile) -> str:
     if copy.status != "completed":
         return f"is {copy.status}"
     if not is_right(file, copy):
-        return f"has other {'chunking' if has_content(file, copy) else 'content'}"
+        what = (
+            "chunking"
+            if has_content(file, copy)
+            else "content, which was never compared"
+            if copy.is_unread
+            else "content"
+        )
+        return f"has other {what}"
     if not file.file_id and copy.filename != file.filename and copy.mark_parts[6] != "a":
         return f"has the upload name {copy.filename}"
     if not same_attributes(store, file, copy.attributes) and not copy.echo:
@@ -278,19 +285,18 @@ def settings_deviation(owner: str, store: WantedStore, live: TrueStore) -> str:
     return next((f"{name} is {is_!r}" for name, (is_, should_be) in pairs.items() if is_ != should_be), "")
 
 
-_WRITES_NOTHING = {0: ("plan", "status", "output"), 1: ("report", "destroy", "plan"), 3: ("report", "destroy", "plan")}
+_READS = ("plan", "status", "output")
 
 
 def _false_code(case: Case) -> Iterator[str]:
-    """What is not so in an exit code: 0 done, 1 error, 2 changes, 3 refused, 4 not everything done."""
+    """What is not so in an exit code: 0 done, 1 error, 2 changes, 3 refused, 4 not everything done, 64 usage."""
     run, code = case.run, case.run.code
     if code is None:
         return
-    if code not in (0, 1, 2, 3, 4):
+    if code not in (0, 1, 2, 3, 4, 64):
         yield f"it is {code}"
-    if run.kind in _WRITES_NOTHING.get(code, ()) and (
-        writes := [each for each in run.exchanges[run.since :] if each.is_write]
-    ):
+    writes = [exchange for exchange in run.exchanges[run.since :] if exchange.is_write]
+    if writes and (run.kind in _READS or code in (1, 3, 64)):
         yield f"it is {code}, and the run wrote: {writes[0].method} {writes[0].url}"
     deviations = case.deviations(run.after)
     if code == 0 and (run.kind in ("report", "destroy") or run.detailed) and deviations:
