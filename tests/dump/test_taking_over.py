@@ -17,7 +17,8 @@ from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
-from vssync.commands.dump.contents import ContentReader, DownloadTarget, download_files
+from vssync.commands.compare import ContentReader
+from vssync.commands.dump.contents import DownloadTarget, download_files
 from vssync.commands.dump.matching import RemoteFile
 from vssync.commands.dump.run import DumpRequest, dump_store
 from vssync.commands.plan import make_plan_now
@@ -188,7 +189,7 @@ def test_no_folder_is_made_behind_a_link(tmp_path: Path) -> None:
         (upload,) = connection.client.list_uploads()
         seen = RemoteFile(upload.id, "a.md", upload.size, key="guide/more/a.md")
         with pytest.raises(Refused, match=r"guide/more/a\.md: leads out of"):
-            download_files(ContentReader(connection.client, ""), (seen,), (), DownloadTarget(folder, "", "local"))
+            download_files(ContentReader(connection.client), (seen,), (), DownloadTarget(folder, "", "local"))
     assert list(outside.iterdir()) == []
 
 

@@ -242,8 +242,8 @@ def check_note(claim: Claim, case: Case) -> str:
         return differs(count, sum(digest not in store.files for digest in owned))
     if kind == "skipped":
         return "" if key in store.skipped and digest16(key) in owned else "it is not skipped, or not live"
-    if kind == "adoptable":
-        file = live.file(note.get("detail", ""))
+    if kind in ("adoptable", "incomparable"):
+        file = live.file(note.get("detail", "").split()[0])
         is_held = digest16(key) in store.files and file is not None and not file.owner and count == 1
         return "" if is_held else "there is no such file without a mark"
     if kind == "foreign_batch":
@@ -259,11 +259,16 @@ def check_note(claim: Claim, case: Case) -> str:
     return "the judge does not know what that says"
 
 
+def takes_over(change: Mapping[str, Any]) -> bool:
+    """Whether a change adopts an unmarked file, or puts a new copy in its place."""
+    return "unmarked" in change["reasons"] and change["action"] in ("adopt", "replace")
+
+
 def _unmanaged_are_counted(claim: Claim, live: TrueStore | None, case: Case) -> str:
     change = claim.holder.get("change") or {}
     if live is None or live.is_expired or claim.holder.get("desired") is None or change.get("action") == "refuse":
         return ""
-    adopted = {each["keep"]["id"] for each in claim.holder["changes"] if each["action"] == "adopt" and each.get("keep")}
+    adopted = {each["keep"]["id"] for each in claim.holder["changes"] if takes_over(each) and each.get("keep")}
     others = [file for file in live.files if file.owner != case.wanted.owner and file.id not in adopted]
     said = sum(note.get("count", 1) for note in claim.value if note["kind"] in ("unmanaged", "foreign"))
     return "" if said == len(others) else f"{len(others)} files are not managed"

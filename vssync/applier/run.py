@@ -15,7 +15,7 @@ from vssync.applier.context import DONE, ApplyRun, StoreContext, StoreWorkload, 
 from vssync.applier.delete import delete_unused_uploads, stores_by_file_id
 from vssync.applier.ledger import upload_identity
 from vssync.applier.steps import StoreSteps, plan_steps
-from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store
+from vssync.applier.stores import UnfinishedBatchNote, delete_store, end_adoption, set_up_store
 from vssync.applier.upload import InFlightBatch, prepare_file
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
@@ -120,7 +120,7 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     except VssyncError as error:
         run.results.record_result(store_steps.key, "", result_of_error(error))
         return
-    if store_steps.setup:
+    if store_steps.setup and not store_steps.adopts:
         run.results.record_result(store_steps.key, "", DONE)
     store_ids[store_steps.key] = store_id
     store = StoreContext(run, store_steps.key, store_id, store_steps.ignored_attributes)
@@ -131,6 +131,8 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     if store_steps.copy_waits and not run.stopping:
         existing.wait_for_copies(store, store_steps.copy_waits)
     store.for_each(store_steps.removes, existing.remove_copy)
+    if store_steps.adopts:
+        run.results.record_result(store_steps.key, "", end_adoption(run, store_steps))
     if store_steps.teardown:
         run.results.record_result(store_steps.key, "", delete_store(run, store_steps))
 

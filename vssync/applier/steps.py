@@ -11,7 +11,7 @@ from typing import assert_never
 
 from vssync.model.digests import mark_for, with_key
 from vssync.model.marks import Mark, Origin
-from vssync.model.plan import Action, Copy, FileChange, Plan, StoreChange, StorePlan
+from vssync.model.plan import Action, Copy, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import Attributes, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
 from vssync.planner.batches import partition
 
@@ -77,6 +77,7 @@ class StoreSteps:
     ignored_attributes: tuple[str, ...] = ()  # those that others own: `Put` and `Update` send them along, marks do not
     settings: StoreSettings | None = None  # None for a store that left the manifest
     setup: StoreChange | None = None  # the store must exist before anything is put into it
+    adopts: tuple[str, ...] = ()  # keys of files that `setup` adopts with the store: until then its mark says so
     cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
     waves: tuple[tuple[Put, ...], ...] = ()  # what each batch brings in; old copies go afterwards, but for a gap
     updates: tuple[Update, ...] = ()  # attributes in place; independent of the waves
@@ -113,12 +114,14 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     change = store_plan.change
     steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, store_plan, file_change)]
     puts = [step for step in steps if isinstance(step, Put)]
+    setup = change if change and change.action in _SETUP else None
     return StoreSteps(
         key=store_plan.key,
         store_id=store_plan.id,
         in_flight=store_plan.batch.in_flight,
         ignored_attributes=_ignored_attributes(store_plan),
-        setup=change if change and change.action in _SETUP else None,
+        setup=setup,
+        adopts=tuple(file.key for file in store_plan.files if file.takes_over) if setup else (),
         settings=store_plan.desired,
         cancels=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.CANCEL),
         waves=partition(puts, store_plan.batch.size),
@@ -204,7 +207,7 @@ def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
             name=old_mark.name,
             source=old_mark.source,
         )
-    elif not file.file_id:
+    elif Reason.UNREAD in change.reasons:
         mark = replace(mark, content=file.presumed_content)
     return Update(change.key, change.keep.id, _attributes(change), mark)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, result_of_error
@@ -14,7 +15,14 @@ from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
-from vssync.model.marks import NEEDS_METADATA, STORE_BATCHES, STORE_OWNER, StoreMark, batch_note_text
+from vssync.model.marks import (
+    NEEDS_METADATA,
+    STORE_BATCHES,
+    STORE_OWNER,
+    StoreMark,
+    batch_note_text,
+    parse_store_mark,
+)
 from vssync.model.plan import Action, StoreChange
 from vssync.model.report import Status
 from vssync.model.state import LiveStore, StoreSettings, StoreStatus
@@ -30,9 +38,41 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> str:
         return store_steps.store_id
     if change.action in (Action.CREATE, Action.REPLACE):
         return _create(run, settings, change)
+    if store_steps.adopts:
+        change = replace(change, metadata={**change.metadata, STORE_OWNER: _adopting_mark(change)})
     live = run.writes.update_store(store_steps.store_id, _request_body(settings, change))
     _verify_mark(run, settings.key, live, change)
     return store_steps.store_id
+
+
+def _adopting_mark(change: StoreChange) -> str:
+    """The mark that a store carries while its files are adopted."""
+    mark = parse_store_mark(change.metadata[STORE_OWNER])
+    assert isinstance(mark, StoreMark)
+    return str(mark.as_adopting())
+
+
+def end_adoption(run: ApplyRun, store_steps: StoreSteps) -> Result:
+    """Writes the store's mark as it is to stay, if every file was adopted; other metadata is sent along unchanged."""
+    change = store_steps.setup
+    assert change
+    if run.stopping or not run.results.are_done(store_steps.key, store_steps.adopts):
+        return Result(
+            Status.SKIPPED, "its adoption goes on, because not every file was adopted: apply again with --adopt"
+        )
+    mark, store_id = change.metadata[STORE_OWNER], store_steps.store_id
+    try:
+        if mark != _adopting_mark(change):
+            live = run.client.get_store(store_id).metadata
+            _verify_mark(
+                run,
+                store_steps.key,
+                run.writes.update_store(store_id, {"metadata": {**live, STORE_OWNER: mark}}),
+                change,
+            )
+    except VssyncError as error:
+        return result_of_error(error)
+    return DONE
 
 
 def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:

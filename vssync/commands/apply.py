@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
 from vssync.applier.context import ApplyRun, RunSettings, Watcher
 from vssync.applier.delete import declared_stores
 from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
-from vssync.commands.session import Session, prepare_for_writes
+from vssync.commands.session import Session, prepare_for_writes, state_folder
 from vssync.errors import Refused
-from vssync.journal.folder import exclusive_lock, journal_folder
+from vssync.journal.folder import exclusive_lock
 from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.writer import Journal, read_past
 from vssync.model.plan import Plan
 from vssync.model.report import Report
-from vssync.sources.load import find_manifest
-from vssync.sources.walk import find_work_tree
 
 
 def apply_plan(
@@ -47,7 +44,7 @@ def locked_journal(
 
     Raises Refused when the lock is held for longer than `timeout` seconds; `on_wait` is called with its holder.
     """
-    folder = _journal_folder(session)
+    folder = state_folder(session)
     with exclusive_lock(folder, timeout, on_wait):
         journal = Journal(folder)
         try:
@@ -58,11 +55,4 @@ def locked_journal(
 
 def describe_interrupted_runs(session: Session) -> str:
     """What interrupted runs of this machine left for this manifest and service, for people; mostly nothing."""
-    return describe_interrupted(read_past(_journal_folder(session)))
-
-
-def _journal_folder(session: Session) -> Path:
-    folder = find_manifest(Path(session.settings.manifest)).parent
-    work_tree = find_work_tree(folder.resolve())
-    owner = session.loaded.desired.owner
-    return journal_folder(session.endpoint, owner, folder, work_tree, session.settings.environment)
+    return describe_interrupted(read_past(state_folder(session)))

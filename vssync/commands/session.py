@@ -16,8 +16,10 @@ from vssync.api.rate_limit import Clock
 from vssync.auth.credential import Credential
 from vssync.endpoints import Caller, Endpoint, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
+from vssync.journal.folder import journal_folder
 from vssync.model.state import Capabilities, ServiceSpec
-from vssync.sources.load import MANIFEST_NAME, LoadedManifest, load_sources
+from vssync.sources.load import MANIFEST_NAME, LoadedManifest, find_manifest, load_sources
+from vssync.sources.walk import find_work_tree
 from vssync.threads import Pool
 
 _WORKERS, _EMBEDDED_WORKERS = 16, 2  # more threads do not make the embedded service faster
@@ -145,6 +147,14 @@ def open_connection(
             yield Connection(endpoint, client, pool, credential)
     finally:
         client.close()
+
+
+def state_folder(session: Session) -> Path:
+    """Where this machine keeps what it knows of this manifest and service; the folder need not exist."""
+    folder = find_manifest(Path(session.settings.manifest)).parent
+    work_tree = find_work_tree(folder.resolve())
+    owner = session.loaded.desired.owner
+    return journal_folder(session.endpoint, owner, folder, work_tree, session.settings.environment)
 
 
 def prepare_for_writes(session: Session) -> None:

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     REFUSED = "refused"  # failed permanently, or too often
     REQUESTED = "requested"  # --replace
     UNMARKED = "unmarked"  # exists without our mark
+    UNREAD = "unread"  # its content could not be compared
     SETTINGS_CHANGED = "settings_changed"
     EXPIRED = "expired"
     UNWANTED = "unwanted"  # a batch with mostly files that are not wanted as they are
@@ -61,6 +62,7 @@ class NoteKind(StrEnum):
     FOREIGN = "foreign"  # another owner's, counted
     FOREIGN_BATCH = "foreign_batch"
     ADOPTABLE = "adoptable"  # would be adopted with --adopt; the create is held back
+    INCOMPARABLE = "incomparable"  # like it, but not to be adopted without a comparison; the create is held back
     UNREAD = "unread"  # adopted, and nobody has compared the content
     CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than was asked for
     ATTRIBUTES_REPORT = "attributes_report"  # the service reports other attributes than were sent
@@ -118,6 +120,11 @@ class FileChange:
     gap: bool = False
     was: str = ""
     detail: str = ""
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether it adopts an unmarked file, or puts a new copy in its place."""
+        return Reason.UNMARKED in self.reasons and self.action in (Action.ADOPT, Action.REPLACE)
 
     @property
     def leaving_ids(self) -> set[str]:
@@ -195,7 +202,8 @@ class Options:
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     adopt: bool = False
-    adopt_from: str = ""
+    adopt_from: tuple[str, ...] = ()  # owners
+    compare: bool = False
     replace: tuple[str, ...] = ()
     retry_failed: bool = False
     allow_gap: bool = False

@@ -297,6 +297,7 @@ class Upload:
     size: int
     created_at: int
     purpose: str = ""
+    sha256: str = ""  # of its bytes, where they were compared for adoption
 
 
 class Verdict(StrEnum):
@@ -339,6 +340,7 @@ class Snapshot:
     stores: tuple[LiveStore, ...] = ()  # all that the service lists
     contents: Mapping[str, Contents] = field(default_factory=dict)  # by store id, of those this manifest concerns
     uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
+    uncompared: int = 0  # bytes of Files that were not compared, because only `--compare` reads so much
 
 
 @dataclass(frozen=True, slots=True)

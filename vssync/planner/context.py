@@ -19,6 +19,11 @@ class PlanContext:
     scope: Scope
     snapshot: Snapshot
 
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Those whose marks count as ours."""
+        return (self.owner, *self.options.adopt_from)
+
 
 @dataclass(frozen=True, slots=True)
 class StorePlanContext:
@@ -26,6 +31,7 @@ class StorePlanContext:
 
     common: PlanContext
     store: DesiredStore
+    is_adopting: bool = False  # whether it takes over what was in the store before it was managed
 
     @property
     def now(self) -> int:

@@ -38,8 +38,7 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     First the desired keys with copies; then those without, which may take over a copy that has no other use; copies
     that are left after that go.
     """
-    owners = tuple(filter(None, (context.common.owner, context.common.options.adopt_from)))
-    classified = classify_files(contents.files, owners, context.store.key)
+    classified = classify_files(contents.files, context.common.owners, context.store.key)
     entries = desired_entries(context.store)
     in_scope = [entry for entry in entries if context.is_in_scope(entry.key)]
     changes: list[FileChange] = []
@@ -116,7 +115,7 @@ def _counted_notes(
     context: StorePlanContext,
 ) -> list[Note]:
     """Counts of files without a mark of ours, of copies nobody compared, and of those reported otherwise than sent."""
-    adopted_ids = {change.keep.id for change in changes if change.action is Action.ADOPT and change.keep}
+    adopted_ids = {change.keep.id for change in changes if change.takes_over and change.keep}
     unmanaged = [file for file in classified.unmarked if file.id not in adopted_ids]
     unreadable = sum(file.mark is not None for file in unmanaged)
     dropped_ids = {copy.id for change in changes for copy in change.drop}

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vssync.commands.dump.contents import ContentReader, DownloadTarget, compare_contents, download_files
+from vssync.commands.compare import ContentReader
+from vssync.commands.dump.contents import DownloadTarget, compare_contents, download_files
 from vssync.commands.dump.deduplicate import literal_pattern
 from vssync.commands.dump.entries import dumped_files, omit_unfinished, remote_file
 from vssync.commands.dump.manifest import DumpedStore, manifest_of_store
@@ -64,12 +65,13 @@ def dump_store(connection: Connection, service: ServiceSpec, request: DumpReques
 
     match_folder = _relative_folder(request.match, request) if request.match else None
     download_folder = _relative_folder(request.download, request) if request.download else None
-    reader = ContentReader(client, store.id)
+    reader = ContentReader(client)
     matches: dict[str, LocalMatch] = {}
     remarks: dict[str, str] = {}
     if match_folder is not None:
         local = _list_local([match_folder], request.root)
-        matches = _match_local(connection, reader, files, candidate_paths(files, local, service.provider), request.root)
+        candidates = candidate_paths(files, local, service.provider)
+        matches = _match_local(connection, reader, files, candidates, store_id=store.id, root=request.root)
     if download_folder is not None:
         matched = tuple(file for file in files if file.id in matches)
         unmatched = tuple(file for file in files if file.id not in matches)
@@ -146,9 +148,13 @@ def _match_local(
     reader: ContentReader,
     files: tuple[RemoteFile, ...],
     candidates: dict[str, tuple[str, ...]],
+    *,
+    store_id: str,
     root: Path,
 ) -> dict[str, LocalMatch]:
     """The local file of each live one, by File id, after comparing the contents of those that could match."""
     possible = [file for file in files if file.id in candidates]
-    results = connection.pool.map(lambda file: compare_contents(reader, file, candidates[file.id], root), possible)
+    results = connection.pool.map(
+        lambda file: compare_contents(reader, store_id, file, candidates[file.id], root), possible
+    )
     return match_files(files, candidates, {pair: result for group in results for pair, result in group.items()})
