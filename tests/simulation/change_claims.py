@@ -313,7 +313,7 @@ class StoreSubject:
 
 _STORE_REASONS: dict[str, Callable[[StoreSubject], bool]] = {
     "missing": lambda of: of.live is None,
-    "unmarked": lambda of: of.live is not None and not of.live.mark[0],
+    "unmarked": lambda of: of.live is not None and (not of.live.mark[0] or of.live.is_adopting),
     "other_owner": lambda of: of.live is not None and of.live.mark[0] not in ("", of.case.wanted.owner),
     "settings_changed": lambda of: of.live is not None,
     "drifted": lambda of: bool(of.deviation) or of.live is not None,
@@ -345,7 +345,7 @@ def check_store_action(claim: Claim, case: Case) -> str:
         is_left = of.wanted is None or len(case.marked(of.wanted.key, case.run.after)) > 1
         return "" if is_left and live.mark[0] == owner else "it is wanted"
     if value == "adopt":
-        return "it is ours" if live.mark[0] == owner else ""
+        return "it is ours" if live.mark[0] == owner and not live.is_adopting else ""
     if value == "update":
         return "" if live.mark[0] == owner else "it is not ours"
     return "" if value == "refuse" else "a store has no such action"

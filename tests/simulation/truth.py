@@ -92,6 +92,11 @@ class TrueStore:
         parts = self.metadata.get("vssync_owner", "").split(";")
         return (parts[1], parts[2]) if len(parts) >= 4 and parts[0] == "v1" else ("", "")
 
+    @property
+    def is_adopting(self) -> bool:
+        """Whether its mark says that files are still being adopted."""
+        return self.metadata.get("vssync_owner", "").split(";")[3:4] == ["adopting"]
+
     def copies(self, owner: str) -> dict[str, list[TrueFile]]:
         """An owner's files by the digest of their key, without those that have none yet."""
         found: dict[str, list[TrueFile]] = {}

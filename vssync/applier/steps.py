@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from vssync.model.digests import mark_for, with_key
-from vssync.model.marks import Mark, Origin
+from vssync.model.marks import Mark, Origin, short_digest
 from vssync.model.plan import Action, Copy, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import Attributes, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
 from vssync.planner.batches import partition
@@ -207,8 +207,9 @@ def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
             name=old_mark.name,
             source=old_mark.source,
         )
-    elif Reason.UNREAD in change.reasons:
-        mark = replace(mark, content=file.presumed_content)
+    elif not file.file_id:
+        content = file.presumed_content if Reason.UNREAD in change.reasons else file.content
+        mark = replace(mark, content=content, name=short_digest(change.keep.filename))
     return Update(change.key, change.keep.id, _attributes(change), mark)
 
 

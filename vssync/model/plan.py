@@ -79,6 +79,7 @@ class Copy:
     created_at: int
     mark: AnyMark | None = None
     error: str = ""
+    filename: str = ""  # its upload's, where an unmarked file is taken over
 
     @classmethod
     def of(cls, file: LiveFile) -> Copy:

@@ -120,13 +120,14 @@ def _why_unread(context: StorePlanContext) -> str:
 def _take_over(entry: DesiredEntry, candidate: Candidate, own_copies: Copies, context: StorePlanContext) -> FileChange:
     """Makes an unmarked file this key's, or puts a new copy in its place; copies that the key has already go."""
     file = candidate.file
+    upload = context.common.snapshot.uploads.get(file.id)
     change = FileChange(
         store=context.store.key,
         key=entry.key,
         action=Action.ADOPT,
         reasons=(Reason.UNMARKED,),
         desired=entry.file,
-        keep=Copy.of(file),
+        keep=replace(Copy.of(file), filename=upload.filename if upload else ""),
         drop=tuple(copy.evidence for copy in own_copies),
         fields=fields_between(file.attributes, entry.file, context.ignored_attributes),
         preserve=preserved_attributes(file.attributes, context.ignored_attributes),
@@ -148,7 +149,7 @@ def _replace_unmarked(change: FileChange, file: LiveFile, context: StorePlanCont
         change,
         action=Action.REPLACE,
         reasons=(Reason.CONTENT_CHANGED, Reason.UNMARKED),
-        drop=(Copy.of(file), *change.drop),
+        drop=(*filter(None, (change.keep,)), *change.drop),
         detail=f"{file.id} ({upload.filename}, {format_size(upload.size)}) is detached; its upload stays",
     )
 

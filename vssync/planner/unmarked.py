@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -18,7 +18,7 @@ from vssync.planner.find_stores import StoreMatch, match_stores
 class Likeness(Enum):
     """How an unmarked file is like the desired one in whose place it stands."""
 
-    SAME = "same"  # the same name and bytes, or the File that is declared
+    SAME = "same"  # the same bytes, or the File that is declared
     UNREAD = "unread"  # the same name and size; nobody compared the bytes
     OTHER = "other"  # the same name
 
@@ -36,8 +36,8 @@ def find_candidates(
 ) -> dict[str, Candidate]:
     """The candidate of each entry that has one, by key.
 
-    That is the File it declares; else one with its upload name and bytes; else the only one of its name and size that
-    was not compared; and, while the store's adoption goes on, the only one of its name.
+    That is the File it declares; else one with its bytes, of its upload name if there is one; else the only one of its
+    name and size that was not compared; and, while the store's adoption goes on, the only one of its name.
     """
     by_id = {file.id: file for file in unmarked}
     declared = [entry for entry in entries if entry.declared_id in by_id]
@@ -49,37 +49,38 @@ def find_candidates(
         for file in unmarked
         if _is_adoptable(file) and file.id in uploads and file.id not in declared_ids
     }
-    for likeness in Likeness if context.is_adopting else (Likeness.SAME, Likeness.UNREAD):
+    for likeness, form in _FORMS if context.is_adopting else _FORMS[:-1]:
         open_entries = [entry for entry in entries if not (entry.declared_id or entry.key in candidates)]
-        found = _pair(open_entries, free, likeness)
-        candidates |= found
-        for candidate in found.values():
-            del free[candidate.file.id]
+        for key, file in _pair(open_entries, list(free.values()), likeness, form):
+            candidates[key] = Candidate(file, likeness)
+            del free[file.id]
     return candidates
 
 
+Form = Callable[[DesiredFile | Upload], Hashable]
+_FORMS: tuple[tuple[Likeness, Form], ...] = (  # what must be equal, the surest first
+    (Likeness.SAME, lambda file: (file.filename, file.sha256)),
+    (Likeness.SAME, lambda file: file.sha256),
+    (Likeness.UNREAD, lambda file: (file.filename, file.size)),
+    (Likeness.OTHER, lambda file: file.filename),
+)
+
+
 def _pair(
-    entries: Sequence[DesiredEntry], free: Mapping[str, tuple[LiveFile, Upload]], likeness: Likeness
-) -> dict[str, Candidate]:
-    """The entries with a file that is like them in this way, and like no other; of equal bytes, any file will do."""
-    files_by_form: dict[Hashable, list[LiveFile]] = {}
-    for file, upload in free.values():
+    entries: Sequence[DesiredEntry], free: Sequence[tuple[LiveFile, Upload]], likeness: Likeness, form: Form
+) -> Iterator[tuple[str, LiveFile]]:
+    """The keys with a file that is like theirs, and like no other; of equal bytes, any file will do."""
+    files: dict[Hashable, list[LiveFile]] = {}
+    for file, upload in free:
         if likeness is not Likeness.UNREAD or not upload.sha256:
-            files_by_form.setdefault(_form(upload, likeness), []).append(file)
-    entries_by_form: dict[Hashable, list[DesiredEntry]] = {}
+            files.setdefault(form(upload), []).append(file)
+    keys: dict[Hashable, list[str]] = {}
     for entry in entries:
-        entries_by_form.setdefault(_form(entry.file, likeness), []).append(entry)
-    pairs: dict[str, Candidate] = {}
-    for form, alike in entries_by_form.items():
-        files = files_by_form.get(form, [])
-        if likeness is Likeness.SAME or len(alike) == len(files) == 1:
-            pairs |= {entry.key: Candidate(file, likeness) for entry, file in zip(alike, files, strict=False)}
-    return pairs
-
-
-def _form(file: DesiredFile | Upload, likeness: Likeness) -> Hashable:
-    """What must be equal in two files that are alike in this way."""
-    return (file.filename, {Likeness.SAME: file.sha256, Likeness.UNREAD: file.size}.get(likeness))
+        keys.setdefault(form(entry.file), []).append(entry.key)
+    for value, alike in keys.items():
+        candidates = files.get(value, [])
+        if likeness is Likeness.SAME or len(alike) == len(candidates) == 1:
+            yield from zip(alike, candidates, strict=False)
 
 
 def _is_adoptable(file: LiveFile) -> bool:
@@ -97,7 +98,10 @@ class PendingComparison:
 
 
 def comparisons_for_adoption(desired: Desired, snapshot: Snapshot, options: Options) -> Iterator[PendingComparison]:
-    """What must be compared before files are adopted: those with the upload name and size of a file without a copy."""
+    """What must be compared before files are adopted: those with the size of a file without a copy.
+
+    Names do not count: some services change them.
+    """
     matches, scope = match_stores(desired, snapshot.stores, options), Scope.of(options)
     for store in desired.stores:
         for live in matches.by_key.get(store.key, StoreMatch()).live:
@@ -105,18 +109,18 @@ def comparisons_for_adoption(desired: Desired, snapshot: Snapshot, options: Opti
             missing = _files_without_copy(store, files, (desired.owner, *options.adopt_from), scope)
             for file in files:
                 upload = snapshot.uploads.get(file.id)
-                if upload and _is_adoptable(file) and (alike := missing.get((upload.filename, upload.size))):
+                if upload and _is_adoptable(file) and (alike := missing.get(upload.size)):
                     yield PendingComparison(live.id, upload, tuple(alike))
 
 
 def _files_without_copy(
     store: DesiredStore, files: Sequence[LiveFile], owners: Sequence[str], scope: Scope
-) -> dict[tuple[str, int], list[DesiredFile]]:
-    """The desired files in scope that no mark of ours names, by upload name and size."""
+) -> dict[int, list[DesiredFile]]:
+    """The desired files in scope that no mark of ours names, by size."""
     marks = [file.mark for file in files if isinstance(file.mark, Mark)]
     marked_keys = {mark.key for mark in marks if mark.owner in owners}
-    missing: dict[tuple[str, int], list[DesiredFile]] = {}
+    missing: dict[int, list[DesiredFile]] = {}
     for file in store.files:
         if not file.file_id and key_digest(file.key) not in marked_keys and scope.contains(store.key, file.key):
-            missing.setdefault((file.filename, file.size), []).append(file)
+            missing.setdefault(file.size, []).append(file)
     return missing

@@ -82,7 +82,6 @@ LEFT_OUT = {(f"late-stores={FOREVER}", "adopt")}  # nobody takes over what no li
 NEW_STORES = "the ids of stores made here are not remembered, so a store that is not listed is made again"
 ENDLESS = "a deletion counts as done although the file is still there after the wait"
 FILTERS = "that an update does not reach search is not found out"
-BYTES = "an upload under a changed name is not compared by its bytes"
 KNOWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("late-stores=20", NAMES[:-1], NEW_STORES),
     (f"late-stores={FOREVER}", NAMES[:-1], NEW_STORES),
@@ -96,8 +95,6 @@ KNOWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("breaks-listings=on", DELETING, "uploads are deleted without a last look at what stays"),
     ("stale-filters=on", ("attributes", "adopt"), FILTERS),
     ("shares-chunks=on", ("move",), "what shares chunks with a deleted file is not attached again"),
-    ("garbles-names=on", ("adopt",), BYTES),
-    ("plain-names=on", ("adopt",), BYTES),
 )
 
 
