@@ -61,7 +61,7 @@ def test_it_is_taken_over_and_then_as_the_manifest_says(
         wanted = spec(provider, url)
         with open_connection(settings, wanted, tmp_path, clock=Clock()) as connection:
             fill(connection)
-            text = dump_store(
+            text, _ = dump_store(
                 connection, wanted, DumpRequest("help", "kb", tmp_path / "vssync.yaml", match=tmp_path / "docs")
             )
         (tmp_path / "vssync.yaml").write_text(text)

@@ -141,7 +141,8 @@ def test_what_one_run_leaves_the_next_adopts(tmp_path: Path, faults: str, left: 
         assert mark.is_adopting
         waiting = make_plan_now(session, Options()).stores[0]
         assert [note.key for note in waiting.notes if note.kind is NoteKind.ADOPTABLE] == [left]
-        assert not (waiting.files or waiting.change)
+        assert waiting.files == ()
+        assert waiting.change is None
     assert apply_now(tmp_path)[1].converged
     with open_test_session(tmp_path) as (session, _):
         assert served(session.client) == TEXTS

@@ -21,7 +21,7 @@ from vssync.commands.session import Connection
 from vssync.errors import NotFound, UsageProblem
 from vssync.limits import MAX_METADATA
 from vssync.manifest.globs import FoundFile, compile_pattern
-from vssync.model.marks import RESERVED_PREFIX
+from vssync.model.marks import RESERVED_PREFIX, StoreMark
 from vssync.model.state import FileStatus, LiveFile, LiveStore, ServiceSpec, Upload
 from vssync.sources.schemas import load_schema
 from vssync.sources.walk import sandbox_around, walk_files
@@ -49,8 +49,8 @@ class DumpRequest:
         return Path(os.path.realpath(self.manifest.parent))
 
 
-def dump_store(connection: Connection, service: ServiceSpec, request: DumpRequest) -> str:
-    """The manifest of a live store.
+def dump_store(connection: Connection, service: ServiceSpec, request: DumpRequest) -> tuple[str, tuple[str, ...]]:
+    """The manifest of a live store, and the options of a plan that takes the store over.
 
     Raises UsageProblem for a store that does not exist and for a folder outside the manifest's, Refused for a download
     that would overwrite a file.
@@ -92,10 +92,20 @@ def dump_store(connection: Connection, service: ServiceSpec, request: DumpReques
         metadata=_own_metadata(store),
         by_id=not store.name or sum(other.name == store.name for other in stores) > 1,
         unreported_chunking=sum(file.chunking is None for file in files),
+        options=_take_over_options(store, live, request.owner),
     )
     folders = [folder for folder in (match_folder, download_folder) if folder is not None]
     manifest = FoundFile(request.manifest.name, 1)  # a pattern could choose it, too
-    return manifest_of_store(dumped, (*_list_local(folders, request.root), manifest), schema)
+    return manifest_of_store(dumped, (*_list_local(folders, request.root), manifest), schema), dumped.options
+
+
+def _take_over_options(store: LiveStore, files: Iterable[LiveFile], owner: str) -> tuple[str, ...]:
+    """The options of a plan by this owner that takes over the store and what is unmarked in it."""
+    mark = store.mark
+    has_unmarked = any(file.mark is None for file in files)
+    adopt = ("--adopt",) if has_unmarked or not isinstance(mark, StoreMark) else ()
+    is_other = isinstance(mark, StoreMark) and mark.owner != owner
+    return (*adopt, *(("--adopt-from", mark.owner) if is_other else ()))
 
 
 def _find_store(stores: tuple[LiveStore, ...], name_or_id: str) -> LiveStore:
