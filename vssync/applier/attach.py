@@ -76,7 +76,7 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
         for _, group in groupby(sorted(files, key=chunking_of), chunking_of):
             same_chunking = list(group)
             first, file_ids = same_chunking[0], [file.file_id for file in same_chunking]
-            store.writes.create_uniform_batch(store.id, file_ids, first.put.chunking, first.mark.as_provisional())
+            store.writes.create_uniform_batch(store.id, file_ids, first.put.chunking, first.put.mark.as_provisional())
             store.run.watcher.on_batch_sent(store.key)
         return InFlightBatch(tuple(files))
     (file,) = files

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from vssync.api.client import Client
 from vssync.api.errors import MissingCapability
+from vssync.applier.intake import Intake, RefusalStreak
 from vssync.applier.ledger import UploadLedger
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.writes import Writes
@@ -274,6 +275,9 @@ class StoreContext:
     id: str  # at the service
     ignored_attributes: tuple[str, ...] = ()  # those that others own
     last_progress: float = 0.0  # monotonic second at which files of the store last came to an end
+    intake: Intake = field(default_factory=Intake)
+    refusals: RefusalStreak = field(default_factory=RefusalStreak)
+    stop_reason: str = ""  # why no more files are sent to the store, as it follows "the store"
 
     @property
     def client(self) -> Client:

@@ -5,18 +5,17 @@ Stores are applied in parallel, the steps within each in the order of `StoreStep
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
+from math import ceil
 
 from vssync.api.rate_limit import Interrupted
 from vssync.applier import existing
-from vssync.applier.attach import attach
-from vssync.applier.await_ingestion import wait_and_settle
 from vssync.applier.context import DONE, ApplyRun, StoreContext, StoreWorkload, result_of_error
 from vssync.applier.delete import delete_unused_uploads, stores_by_file_id
+from vssync.applier.feed import StoreFeed
 from vssync.applier.ledger import upload_identity
 from vssync.applier.steps import StoreSteps, plan_steps
-from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store
-from vssync.applier.upload import InFlightBatch, prepare_file
+from vssync.applier.stores import delete_store, set_up_store
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Plan
@@ -85,7 +84,7 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
         StoreWorkload(
             store_steps.key,
             size=sum(put.file.size for put in store_steps.puts if not put.existing_id),
-            batches=0 if run.capabilities.one_by_one else len(store_steps.waves),
+            batches=0 if run.capabilities.one_by_one else ceil(len(store_steps.puts) / store_steps.batch.size),
             changes=store_steps.step_count,
         )
         for store_steps in stores
@@ -125,7 +124,7 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     store_ids[store_steps.key] = store_id
     store = StoreContext(run, store_steps.key, store_id, store_steps.ignored_attributes)
     store.for_each(store_steps.cancels, existing.cancel_batch)
-    _run_waves(store, store_steps)
+    StoreFeed(store, store_steps).run()
     store.for_each(store_steps.updates, existing.update_attributes)
     store.for_each(store_steps.batch_waits, existing.await_batch)
     if store_steps.copy_waits and not run.stopping:
@@ -133,25 +132,3 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     store.for_each(store_steps.removes, existing.remove_copy)
     if store_steps.teardown:
         run.results.record_result(store_steps.key, "", delete_store(run, store_steps))
-
-
-def _run_waves(store: StoreContext, store_steps: StoreSteps) -> None:
-    """Uploads and attaches the waves of a store in order, with at most `in_flight` batches at once."""
-    in_flight: deque[InFlightBatch] = deque()
-    note = UnfinishedBatchNote(store, is_external=store_steps.settings is None or store_steps.settings.external)
-
-    def settle_oldest() -> None:
-        in_flight.extend(wait_and_settle(store, in_flight.popleft()))
-        note.update(in_flight)
-
-    for wave in store_steps.waves:
-        if store.run.stopping or not store.run.capabilities.attributes:  # without them, marks get lost
-            break
-        while len(in_flight) >= store_steps.in_flight:
-            settle_oldest()
-        prepared = store.run.pool.map(lambda put: prepare_file(store, put), wave)
-        in_flight.extend(attach(store, [pending for pending in prepared if pending]))
-        note.update(in_flight)
-    while in_flight:
-        settle_oldest()
-    note.clear()

@@ -23,16 +23,16 @@ _CLOCK_SKEW = 300  # seconds by which the clocks of a service's machines may dif
 
 @dataclass(frozen=True, slots=True)
 class PendingFile:
-    """A put whose File exists. `mark` is the put's, with one more of its `tries` counted at each retry."""
+    """A put whose File exists."""
 
     put: Put
     file_id: str
-    mark: Mark
     completed: bool = False  # already, so it need not be attached
+    attempts: int = 1  # of this run to ingest it
 
     @property
     def entry(self) -> AttachmentEntry:
-        return AttachmentEntry(self.file_id, self.put.attributes, self.put.chunking, self.mark)
+        return AttachmentEntry(self.file_id, self.put.attributes, self.put.chunking, self.put.mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
     uploaded_id = ""
     try:
         if put.unfinished and _is_completed_as_wanted(store, put):
-            return PendingFile(put, put.existing_id, put.mark, completed=True)
+            return PendingFile(put, put.existing_id, completed=True)
         if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
             new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED)
@@ -80,7 +80,7 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
             store.run.ledger.schedule_delete(uploaded_id, f"upload of {put.key} that was not used")
         store.settle(put.key, result_of_error(error))
         return None
-    return PendingFile(put, put.existing_id or uploaded_id, put.mark)
+    return PendingFile(put, put.existing_id or uploaded_id)
 
 
 def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:

@@ -50,7 +50,7 @@ class Mark(AnyMark):
     """A store file's mark: v1;owner;key;content;chunking;attributes;origin;tries[;echo] in `vssync_mark`.
 
     `key`, `chunking`, `attributes` and `echo` are digests; the last is of what the service gave back where that
-    differs from what was sent. `tries` counts ingestions since key, content or chunking last changed.
+    differs from what was sent. `tries` counts the runs that tried these bytes.
     `content` is the whole SHA-256 of the bytes, `id` for a File declared by id. For an adopted file, which nobody has
     read, it is `?` and the SHA-256 of the manifest's file when it was adopted: the upload counts as that until the file
     is edited. It is `?` alone in the provisional mark of a copy that was attached together with others.

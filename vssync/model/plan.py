@@ -39,7 +39,7 @@ class Reason(StrEnum):
     INGEST_FAILED = "ingest_failed"
     INGEST_CANCELLED = "cancelled"
     STALLED = "stalled"  # in progress past the deadline
-    REFUSED = "refused"  # failed permanently, or too often
+    REFUSED = "refused"  # the service cannot read these bytes
     REQUESTED = "requested"  # --replace
     UNMARKED = "unmarked"  # exists without our mark
     SETTINGS_CHANGED = "settings_changed"
