@@ -10,6 +10,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.simulation.judged import JudgedSession, Witness
+from tests.simulation.truth import RequestLog
 from vssync.api import rate_limit
 from vssync.api.client import Client
 from vssync.api.connect import connect
@@ -94,7 +96,7 @@ class Silent(Watcher):
 @contextmanager
 def open_test_session(
     folder: Path, clock: Clock | None = None, *, faults: Sequence[str] = (), provider: str = "local", workers: int = 1
-) -> Iterator[tuple[Session, Recorder]]:
+) -> Iterator[tuple[JudgedSession, Recorder]]:
     """The manifest of a folder and its local service, misbehaving as told, with every request recorded."""
     clock = clock or Clock()
     options = LocalOptions(dialect=parse_dialect(provider))
@@ -104,10 +106,12 @@ def open_test_session(
     loaded = load_manifest(settings)
     with mounted(service, faults, world, provider) as transport:
         recorder = Recorder(transport)
-        client = connect(ENDPOINT, auth=None, clock=clock, workers=workers, transport=recorder)
+        log = RequestLog(recorder)
+        witness = Witness(folder / ".vssync" / "local" / "service.db", clock.monotonic, log, provider)
+        client = connect(ENDPOINT, auth=None, clock=clock, workers=workers, transport=log)
         try:
             with Pool(workers) as pool:
-                yield Session(settings, loaded, ENDPOINT, client, pool), recorder
+                yield JudgedSession.of(Session(settings, loaded, ENDPOINT, client, pool), witness), recorder
         finally:
             client.close()
             service.close()

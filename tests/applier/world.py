@@ -15,12 +15,12 @@ from typing import Any
 
 import httpx
 
+from tests.simulation.judged import JudgedSession, Witness, apply_plan, collect_orphans, make_plan_now
+from tests.simulation.truth import RequestLog
 from tests.support import ENDPOINT, Clock, Silent, mounted
 from vssync.api.connect import connect
 from vssync.applier.context import Watcher
-from vssync.commands.apply import apply_plan, describe_interrupted_runs, locked_journal
-from vssync.commands.gc import delete_orphans, find_orphans
-from vssync.commands.plan import make_plan_now
+from vssync.commands.apply import describe_interrupted_runs, locked_journal
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.journal.records import JournalSummary
 from vssync.local import app
@@ -79,25 +79,26 @@ class Place:
     @contextmanager
     def work(
         self, wrap: Wrap | None = None, *, faults: Sequence[str] = (), workers: int = 1, seed: int = 0
-    ) -> Iterator[Session]:
+    ) -> Iterator[JudgedSession]:
         options = LocalOptions(dialect=parse_dialect(self.provider), ingest_delay=self.ingest_delay)
         service = app.open_service(self.docs / ".vssync" / "local", clock=self.clock.monotonic, options=options)
         world = FaultContext(sleep=self.clock.sleep, clock=self.clock.monotonic, seed=seed)
         settings = Settings(manifest=str(self.docs), env=self.env, environment={"VSSYNC_STATE_DIR": str(self.state)})
         loaded = load_manifest(settings)
         with mounted(service, faults, world, self.provider) as transport:
-            used = wrap(transport) if wrap else transport
-            client = connect(ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=used)
+            log = RequestLog(wrap(transport) if wrap else transport)
+            witness = Witness(self.docs / ".vssync" / "local" / "service.db", self.clock.monotonic, log, self.provider)
+            client = connect(ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=log)
             try:
                 with Pool(workers) as pool:
-                    yield Session(settings, loaded, ENDPOINT, client, pool)
+                    yield JudgedSession.of(Session(settings, loaded, ENDPOINT, client, pool), witness)
             finally:
                 client.close()
                 service.close()
 
-    def plan(self) -> Plan:
+    def plan(self, options: Options = PLAIN) -> Plan:
         with self.work() as work:
-            return make_plan_now(work, Options())
+            return make_plan_now(work, options)
 
     def apply(
         self, wrap: Wrap | None = None, *, watcher: Watcher | None = None, options: Options = PLAIN, **more: Any
@@ -120,9 +121,8 @@ class Place:
             return describe_interrupted_runs(work)
 
     def gc(self, *, suspected: bool = False, delete: bool = False, faults: Sequence[str] = ()) -> tuple[Orphan, ...]:
-        with self.work(faults=faults) as work, locked_journal(work) as record:
-            found = find_orphans(work, record, suspected=suspected)
-            return delete_orphans(work, record, found) if delete else found
+        with self.work(faults=faults) as work:
+            return collect_orphans(work, suspected=suspected, delete=delete)
 
     def past(self) -> JournalSummary:
         with self.work() as work, locked_journal(work) as record:

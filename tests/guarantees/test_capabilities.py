@@ -9,9 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.simulation.judged import apply_plan, make_plan_now
 from tests.support import Clock, Recorder, Silent, open_test_session
-from vssync.commands.apply import apply_plan
-from vssync.commands.plan import make_plan_now
 from vssync.errors import VssyncError
 from vssync.model.plan import Action, NoteKind, Options, Plan
 from vssync.model.report import Report, Status

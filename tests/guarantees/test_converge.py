@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.judged import apply_plan, make_plan_now
 from tests.support import Silent, masked, open_test_session
-from vssync.commands.apply import apply_plan
-from vssync.commands.plan import make_plan_now
 from vssync.model.plan import Options
 from vssync.render.layout import View
 from vssync.render.plan_text import plan_text

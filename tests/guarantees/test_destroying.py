@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.judged import apply_plan, make_plan_now, plan_destruction
 from tests.support import Silent, open_test_session
 from vssync.api.parse import AttachmentEntry
-from vssync.commands.apply import apply_plan
-from vssync.commands.destroy import plan_destruction
-from vssync.commands.plan import make_plan_now
 from vssync.model.plan import Options, Plan
 from vssync.model.state import AUTO
 

@@ -11,11 +11,10 @@ import httpx
 import pytest
 
 from tests.guarantees.test_converge import assert_nothing_to_do
+from tests.simulation.judged import apply_plan, make_plan_now
 from tests.support import Silent, open_test_session
 from vssync.api.client import Client
 from vssync.api.parse import AttachmentEntry
-from vssync.commands.apply import apply_plan
-from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
 from vssync.model.marks import KEY, Mark
 from vssync.model.plan import Action, NoteKind, Options, Plan, Reason
@@ -55,9 +54,17 @@ def live(session: Session) -> tuple[str, dict[str, LiveFile]]:
     return store.id, {str(file.attributes.get(KEY)): file for file in session.client.list_files(store.id)}
 
 
-def attach(client: Client, store_id: str, name: str, attributes: Attributes, mark: Any = None) -> str:
+def attach(
+    client: Client,
+    store_id: str,
+    name: str,
+    attributes: Attributes,
+    mark: Any = None,
+    *,
+    content: bytes = b"# theirs\n",
+) -> str:
     """Somebody uploads and attaches a file."""
-    file_id = client.upload_file(io.BytesIO(b"# theirs\n"), name).id
+    file_id = client.upload_file(io.BytesIO(content), name).id
     batch = client.create_batch(store_id, [AttachmentEntry(file_id, attributes, AUTO, mark)]).batch.id
     client.get_batch(store_id, batch)
     return file_id
@@ -139,7 +146,7 @@ def test_a_second_copy_of_ours_goes_and_its_upload_with_it(folder: Path) -> None
     with open_test_session(folder) as (session, _):
         store_id, files = live(session)
         before = files["a.md"].id
-        attach(session.client, store_id, "a.md", files["a.md"].attributes, files["a.md"].mark)
+        attach(session.client, store_id, "a.md", files["a.md"].attributes, files["a.md"].mark, content=b"# a\n")
     plan, report = apply_now(folder)
     assert report.converged
     assert {reason for change in plan.stores[0].files for reason in change.reasons} == {Reason.SUPERSEDED}

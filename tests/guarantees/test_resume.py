@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.judged import apply_plan, make_plan_now, replan
 from tests.support import Clock, Silent, open_test_session
 from vssync import planfile
-from vssync.commands.apply import apply_plan
-from vssync.commands.plan import make_plan_now, replan
 from vssync.errors import Refused
 from vssync.model.plan import Action, Options, Plan
 from vssync.model.report import Report

@@ -81,7 +81,7 @@ def stores_by_file_id(
         return live.mark is not None  # a mark that cannot be read counts, to be safe
 
     stores = list(filter(may_hold_uploads, client.list_stores()))
-    listings = pool.map(lambda store: client.list_files(store.id, store.counts.total), stores)
+    listings = pool.map(client.require_all_files, stores)
     held: dict[str, frozenset[str]] = {}
     for store, files in zip(stores, listings, strict=True):
         for file in files:

@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from vssync.api.client import Client
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session
-from vssync.commands.snapshot import list_store_files
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.journal.records import UnattachedUpload
 from vssync.journal.writer import Journal
 from vssync.limits import CLOCK_SKEW
 from vssync.manifest.placeholders import upload_digest
 from vssync.model.report import Orphan
-from vssync.model.state import Desired, LiveStore, Upload
+from vssync.model.state import Desired, LiveStore, Upload, Verdict
 
 MIN_AGE = 24 * 3600  # seconds; another machine may be about to attach a younger upload
 
@@ -120,9 +119,9 @@ def _attached_ids(session: Session, file_ids: frozenset[str]) -> frozenset[str]:
 def _held_by(client: Client, store: LiveStore, file_ids: frozenset[str]) -> frozenset[str]:
     """Which of these a store holds. Where it lists fewer files than the service counts, each upload is looked up."""
     try:
-        files, unlisted = list_store_files(client, store)
-        listed = file_ids.intersection(file.id for file in files)
-        to_check = file_ids - listed if unlisted else ()
+        listing = client.list_all_files(store)
+        listed = file_ids.intersection(file.id for file in listing.files)
+        to_check = () if listing.verdict is Verdict.WHOLE else file_ids - listed
         return listed.union(file_id for file_id in to_check if client.is_attached(store.id, file_id))
     except ServiceError as error:
         raise ServiceError(

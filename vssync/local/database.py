@@ -245,7 +245,7 @@ def check_journal(path: Path) -> None:
 
 
 APPLICATION_ID = 0x76737379  # "vssy": tells our database from any other SQLite file
-DATA_VERSION = 4
+DATA_VERSION = 5
 
 TABLES = """
 create table blobs (seq integer primary key, sha256 text not null unique, data blob not null);

@@ -169,10 +169,10 @@ class Dialect:
     )
     ghost_stores: int = switch(0, "lists a deleted store for N seconds; otherwise it is gone", UNSYNCED)
     cut_after: int = switch(
-        0, "lists at most N at a time, and says that there is no more", reported("litellm issue 37855")
+        0, "lists at most N at a time, and says that there is no more", reported("litellm pull request 37855")
     )
     empty_after: int = switch(
-        0, "lists the first N, and then only empty pages that say there is more", reported("litellm issue 36326")
+        0, "lists the first N, and then only empty pages that say there is more", reported("litellm pull request 36326")
     )
     sends_has_more: bool = switch(True, "says in a page whether there is more", reported("openai-node issue 1008"))
     breaks_listings: bool = switch(

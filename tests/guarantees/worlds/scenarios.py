@@ -40,7 +40,7 @@ def first_apply(world: World) -> tuple[Report, tuple[str, ...]]:
 def edit(world: World) -> tuple[Report, tuple[str, ...]]:
     first_apply(world)
     world.write({"a.md": "aspen\nThe first page, better.\n", "guide/d.md": "damson\nThe second page, too.\n"})
-    return world.apply(), ("alder", "dogwood")
+    return world.apply(), (FILES["a.md"], FILES["guide/d.md"])
 
 
 def move(world: World) -> tuple[Report, tuple[str, ...]]:
@@ -52,7 +52,7 @@ def move(world: World) -> tuple[Report, tuple[str, ...]]:
 def delete(world: World) -> tuple[Report, tuple[str, ...]]:
     first_apply(world)
     world.write({"über.md": None, "guide/c.md": None})
-    return world.apply(), ("birch", "cedar")
+    return world.apply(), (FILES["über.md"], FILES["guide/c.md"])
 
 
 def attributes(world: World) -> tuple[Report, tuple[str, ...]]:
@@ -65,8 +65,7 @@ def attributes(world: World) -> tuple[Report, tuple[str, ...]]:
 def adopt(world: World) -> tuple[Report, tuple[str, ...]]:
     """A store made by hand, with the right files and some of their attributes."""
     world.write({"vssync.yaml": MANIFEST, **FILES})
-    with world.session() as (session, _):
-        desired = session.loaded.desired.stores[0]
+    desired = world.loaded.desired.stores[0]
     files = [file for file in desired.files if file.extension not in world.dialect.refuses]
     contents = {file.filename: (world.docs / file.path).read_bytes() for file in files}
     world.make_by_hand(desired.name, contents, {"product": "shelf"})

@@ -1,0 +1,72 @@
+"""Every scenario in every provider's dialect, and under twenty mixes of switches: it converges, and all is found."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.guarantees.test_converge import SCENARIOS as TREES
+from tests.guarantees.worlds.scenarios import SCENARIOS, Scenario
+from tests.guarantees.worlds.test_switches import BYTES, ENDS, FILTERS, KNOWN, NAMES, SETTINGS
+from tests.guarantees.worlds.world import World, assert_as_desired
+from vssync.providers import COMPATIBLE, PROVIDERS, Provider
+
+MIXES, SHARE = 20, 0.15
+LEFT_OUT = ENDS.keys() | {setting for setting, _, _ in KNOWN}  # what does not converge alone
+HIDING = {"late-files", "short-files", "cut-after"}  # with a count that is late, nothing shows that files are missing
+PLAYS: dict[str, Scenario | Path] = dict(zip(NAMES, SCENARIOS, strict=True)) | {f"{tree.name}/": tree for tree in TREES}
+
+
+def mix(seed: int) -> str:
+    """About a seventh of the switches; a new one changes nothing about the others."""
+    settings = [each for each in SETTINGS if random.Random(f"{seed}:{each}").random() < SHARE]
+    chosen = {setting.partition("=")[0]: setting for setting in settings if setting not in LEFT_OUT}
+    if chosen.keys() & HIDING:
+        chosen.pop("late-counts", None)
+    return ",".join(["local", *chosen.values()])
+
+
+WORLDS: dict[str, tuple[str, Provider]] = {name: (name, provider) for name, provider in PROVIDERS.items()}
+WORLDS |= {f"mix{seed}": (mix(seed), COMPATIBLE) for seed in range(MIXES)}
+
+KNOWN_HERE: tuple[tuple[set[str], tuple[str, ...], str], ...] = (  # of dialects with all of these
+    ({"compatible"}, tuple(PLAYS), FILTERS),
+    ({"short-files=2", "ghost-files=30"}, ("edit", "content/"), "a short listing counts as proof of a deletion"),
+    ({"oci"}, ("adopt",), BYTES),
+)
+
+
+def cases() -> Iterator[Any]:
+    for world, (spoken, provider) in WORLDS.items():
+        for name, play in PLAYS.items():
+            reasons = [reason for parts, plays, reason in KNOWN_HERE if parts <= {*spoken.split(",")} and name in plays]
+            marks = [pytest.mark.xfail(strict=True, reason=reasons[0])] if reasons else []
+            yield pytest.param(spoken, provider, play, id=f"{world}-{name}", marks=marks)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("spoken", "provider", "play"), list(cases()))
+def test_every_scenario_in_many_worlds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, spoken: str, provider: Provider, play: Scenario | Path
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _file: None)
+    with closing(World(tmp_path, spoken, provider)) as world:
+        if not isinstance(play, Path):
+            assert_as_desired(world, *play(world))
+            return
+        for tree in sorted(path for path in play.iterdir() if path.is_dir()):
+            world.lay(tree)
+            assert_as_desired(world, world.apply())
+
+
+def test_every_row_is_of_a_case() -> None:
+    dialects = [set(spoken.split(",")) for spoken, _ in WORLDS.values()]
+    for parts, plays, _ in KNOWN_HERE:
+        assert any(parts <= dialect for dialect in dialects), parts
+        assert set(plays) <= PLAYS.keys()

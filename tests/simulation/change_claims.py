@@ -1,0 +1,412 @@
+"""What a plan says of each change: the action, why, on which copies, and what would be different after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from tests.simulation.claims import Claim
+from tests.simulation.judge import (
+    Case,
+    checks,
+    has_content,
+    is_right,
+    same_values,
+    settings_deviation,
+    with_key,
+)
+from tests.simulation.plan_claims import PUTS, attributes_digest, differs, store_key, subject
+from tests.simulation.truth import TrueFile, digest16
+
+Values = Mapping[str, Any]
+
+
+class Subject:
+    """A change, what is wanted, and the copies it is about, as they were before the run and after it."""
+
+    def __init__(self, claim: Claim, case: Case) -> None:
+        self.case = case
+        self.change: Values = claim.within("FileChange")
+        self.store, self.file, self.live = subject(claim, case)
+        self.copies = case.copies(self.change["store"], self.change["key"])
+        self.keep = self._versions(self.change.get("keep"))
+        self.named = [*self.keep, *(file for copy in self.change.get("drop", ()) for file in self._versions(copy))]
+
+    def _versions(self, copy: Values | None) -> list[TrueFile]:
+        return self.case.versions(self.change["store"], copy["id"]) if copy else []
+
+    def any_copy(self, holds: Callable[[TrueFile], bool]) -> bool:
+        versions = [version for copy in self.copies for version in self.case.versions(self.change["store"], copy.id)]
+        return any(map(holds, [*versions, *self.named]))
+
+    def is_mine(self, copy: TrueFile) -> bool:
+        return copy.owner == self.case.wanted.owner
+
+    def is_right(self, copy: TrueFile) -> bool:
+        return self.file is not None and is_right(self.file, copy)
+
+    def serves(self) -> bool:
+        """Whether a copy with the wanted content and chunking is completed."""
+        return any(self.is_right(copy) and copy.status == "completed" for copy in self.copies)
+
+
+@checks("FileChange.store", "FileChange.key")
+def check_address(claim: Claim, case: Case) -> str:
+    if claim.name == "FileChange.store":
+        plan = claim.within("StorePlan") or {"key": claim.within("File").get("address", "").partition("/")[0]}
+        return differs(claim.value, plan["key"])
+    of = Subject(claim, case)
+    is_known = of.file or of.copies or any(file.is_provisional for file in of.named)
+    return "" if is_known else "neither the manifest nor the store has such a file"
+
+
+@checks("StorePlan.changes[]", "File.changes[]")
+def check_changes(claim: Claim, case: Case) -> str:
+    """Every file that is not as wanted is there or in a note; and so is every copy that nobody wants."""
+    store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
+    if claim.name == "File.changes[]":
+        _, file, _ = subject(claim, case)
+        deviation = case.deviation(store, file, live) if store and file and live else ""
+        return f"{deviation}" if deviation and not claim.value else ""
+    if store is None or (claim.holder.get("change") or {}).get("action") == "refuse":
+        return ""
+    told = {change["key"] for change in claim.value} | {note.get("key") for note in claim.holder.get("notes", ())}
+    told |= {change.get("was") for change in claim.value}
+    is_new = live is None or live.is_expired
+    for file in store.files.values():
+        cause = "missing" if is_new or live is None else case.deviation(store, file, live)
+        if cause and file.key not in told and case.in_scope(store.key, file.key):
+            return f"{file.key}: {cause}"
+    for digest, copies in live.copies(case.wanted.owner).items() if live and not is_new and store.prune else ():
+        key = str(copies[-1].attributes.get("vssync_key", ""))
+        is_told = key in told or f"~{digest}" in told
+        if digest not in store.files and key not in store.skipped and not is_told and case.in_scope(store.key, key):
+            return f"{key} is not in the manifest"
+    return ""
+
+
+@checks("FileChange.action")
+def check_action(claim: Claim, case: Case) -> str:
+    of = Subject(claim, case)
+    if claim.value == "delete":
+        is_surplus = of.file is None or len(of.copies) > 1 or any(copy.is_provisional for copy in of.named)
+        return "" if is_surplus and of.change.get("drop") else "it is wanted"
+    if of.file is None or of.store is None:
+        return "the manifest has no such file"
+    if claim.value == "refuse":
+        return "" if not of.serves() or not of.live or case.deviation(of.store, of.file, of.live) else "it is as wanted"
+    if claim.value == "create" and (of.keep or of.serves()):
+        return "it is there"
+    if claim.value == "replace" and not (of.change.get("drop") and of.named):
+        return "nothing is there to be replaced"
+    if claim.value == "update" and not any(map(of.is_right, of.keep)):
+        return "its copy has other content or chunking"
+    if claim.value == "adopt" and any(map(of.is_mine, of.keep)):
+        return "it carries this owner's mark"
+    if claim.value == "await" and not any(copy.status == "in_progress" for copy in of.keep):
+        return "nothing is in progress"
+    is_asked_for = "requested" in of.change["reasons"]
+    if of.live is None or of.live.is_expired or is_asked_for or claim.value == "await":
+        return ""
+    return "" if case.deviation(of.store, of.file, of.live) else "it is as wanted"
+
+
+def _mark_part(number: int, of: Subject, value: str) -> bool:
+    return of.any_copy(lambda copy: copy.mark_parts[number : number + 1] not in ([], [value]))
+
+
+_FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
+    "missing": lambda of: not of.serves(),
+    "content_changed": lambda of: of.any_copy(lambda copy: of.file is not None and not has_content(of.file, copy)),
+    "chunking_changed": lambda of: of.file is not None and _mark_part(4, of, digest16(of.file.chunking)),
+    "attributes_changed": lambda of: (
+        of.file is not None
+        and (_mark_part(5, of, attributes_digest(with_key(of.file, of.store.ignored if of.store else frozenset()))))
+    ),
+    "drifted": lambda of: any(_has_drifted(copy, of) for copy in of.keep),
+    "moved": lambda of: of.change.get("was", "") not in ("", of.change["key"]),
+    "superseded": lambda of: len(of.copies) > 1 or any(copy.is_provisional for copy in of.named),
+    "not_in_manifest": lambda of: of.file is None,
+    "ingesting": lambda of: any(copy.status == "in_progress" for copy in of.keep),
+    "ingest_failed": lambda of: of.any_copy(lambda copy: copy.status == "failed"),
+    "cancelled": lambda of: of.any_copy(lambda copy: copy.status in ("cancelled", "in_progress")),
+    "stalled": lambda of: of.any_copy(lambda copy: copy.status == "in_progress"),
+    "refused": lambda of: of.any_copy(lambda copy: copy.status in ("failed", "cancelled", "in_progress")),
+    "requested": lambda of: bool(of.case.run.options.replace),
+    "unmarked": lambda of: any(not copy.owner for copy in of.keep),
+    "other_owner": lambda of: (
+        any(copy.owner and not of.is_mine(copy) for copy in of.live.files if of.live) if of.live else False
+    ),
+    "impossible": lambda of: of.change["action"] == "refuse",
+}
+
+
+def _has_drifted(copy: TrueFile, of: Subject) -> bool:
+    ignored = of.store.ignored if of.store else frozenset()
+    return bool(copy.mark_parts) and attributes_digest(copy.attributes, ignored) not in (copy.mark_parts[5], copy.echo)
+
+
+@checks("FileChange.reasons[]")
+def check_reasons(claim: Claim, case: Case) -> str:
+    of = Subject(claim, case)
+    return _false_reason(claim.value, _FILE_REASONS, of)
+
+
+def _false_reason(reasons: list[str], known: Mapping[str, Callable[[Any], bool]], of: Any) -> str:
+    if not reasons:
+        return "a change has a reason"
+    return next((f"{reason!r} does not hold" for reason in reasons if not known.get(reason, bool)(of)), "")
+
+
+@checks("FileChange.drop[]")
+def check_drop(claim: Claim, case: Case) -> str:
+    """A change in place of old copies names all of them."""
+    of = Subject(claim, case)
+    ids = {copy["id"] for copy in claim.value}
+    others = {copy.id for copy in of.copies} - {copy.id for copy in of.keep}
+    if of.change["action"] in PUTS and not others <= ids:
+        return f"{others - ids} is a copy, too"
+    return "a copy is meant" if of.change["action"] == "delete" and not ids else ""
+
+
+@checks("FileChange.fields[]", "StoreChange.fields[]")
+def check_fields(claim: Claim, case: Case) -> str:
+    """An update names all that differs."""
+    said = {field["name"] for field in claim.value}
+    if claim.name.startswith("Store"):
+        store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
+        if store is None or live is None or claim.holder["action"] != "update":
+            return ""
+        pairs = {"name": (live.name, store.name), "expires_after": (live.expires_after_days, store.expires_after_days)}
+        pairs |= {f"metadata.{name}": (live.metadata.get(name), value) for name, value in store.metadata.items()}
+        missing = {name for name, (is_, should_be) in pairs.items() if is_ != should_be} - said
+        return f"{missing} differs, too" if missing else ""
+    of = Subject(claim, case)
+    if of.change["action"] != "update" or not of.keep or of.file is None or of.store is None:
+        return ""
+    live_values, wanted = _compared(of.keep[-1], of)
+    names = {name for name in {*live_values, *wanted} if not same_values(live_values.get(name), wanted.get(name))}
+    return differs(sorted(said), sorted(names - ({"vssync_key"} if of.change.get("was") else set())))
+
+
+def _compared(copy: TrueFile, of: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A copy's attributes and those wanted, without what is not compared."""
+    ignored = of.store.ignored if of.store else frozenset()
+    live = {name: value for name, value in copy.attributes.items() if name not in (*ignored, "vssync_mark")}
+    return live, with_key(of.file, ignored) if of.file else {}
+
+
+@checks("FieldChange.name", "FieldChange.before", "FieldChange.after", "FieldChange.drifted")
+def check_field(claim: Claim, case: Case) -> str:
+    field = claim.holder
+    if not claim.within("FileChange"):
+        return _check_setting(claim, field, case)
+    of = Subject(claim, case)
+    if not of.keep or of.file is None:
+        return "it is about no copy"
+    copy, (live, wanted) = of.keep[-1], _compared(of.keep[-1], of)
+    if field["name"] == "chunking":
+        live, wanted = {"chunking": copy.chunking}, {"chunking": of.file.chunking}
+    if field["name"] not in {**live, **wanted}:
+        return "there is no such attribute"
+    side = {"before": live, "after": wanted}.get(str(claim.path[-1]))
+    if side is not None:
+        return differs(claim.value, side.get(field["name"]))
+    if claim.name == "FieldChange.drifted" and field["name"] != "chunking" and copy.mark_parts:
+        if not _has_drifted(copy, of):
+            return differs(claim.value, False)
+        if copy.mark_parts[5] == attributes_digest(wanted):
+            return differs(claim.value, True)
+    return ""
+
+
+def _check_setting(claim: Claim, field: Values, case: Case) -> str:
+    store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
+    if store is None or live is None:
+        return "there is no such store"
+    pairs: dict[str, tuple[Any, Any]] = {
+        "name": (live.name, store.name),
+        "expires_after": (live.expires_after_days, store.expires_after_days),
+        "protect": (bool(live.metadata.get("vssync_protect")), bool(store.settings.get("protect"))),
+    }
+    name = field["name"].removeprefix("metadata.")
+    pairs |= {field["name"]: (live.metadata.get(name), store.metadata.get(name))} if name != field["name"] else {}
+    if field["name"] not in pairs:
+        return "there is no such setting"
+    side = {"before": 0, "after": 1}.get(str(claim.path[-1]))
+    return "" if side is None else differs(claim.value, pairs[field["name"]][side])
+
+
+@checks("FileChange.preserve{}")
+def check_preserve(claim: Claim, case: Case) -> str:
+    of = Subject(claim, case)
+    ignored = of.store.ignored if of.store else ()
+    values = [{name: copy.attributes[name] for name in ignored if name in copy.attributes} for copy in of.named]
+    return "" if any(same_values(claim.value, value) for value in [*values, {}]) else f"they are {values}"
+
+
+@checks("FileChange.tries")
+def check_tries(claim: Claim, case: Case) -> str:
+    of = Subject(claim, case)
+    tries = {int(copy.mark_parts[7]) for copy in of.named if copy.mark_parts}
+    retries = {number + 1 for number in tries}
+    is_retry = not {"ingest_failed", "stalled"}.isdisjoint(of.change["reasons"])
+    allowed = retries if is_retry else {1} | tries | (retries if "cancelled" in of.change["reasons"] else set())
+    return "" if claim.value in allowed else f"the copies were tried {tries}"
+
+
+@checks("FileChange.reuse")
+def check_reuse(claim: Claim, case: Case) -> str:
+    of, uploads = Subject(claim, case), {**case.run.before.uploads, **case.run.after.uploads}
+    if not claim.value or of.file is None:
+        return "" if not claim.value else "it is about no file"
+    return "" if uploads.get(claim.value, ("",))[0] == of.file.sha256 else "there is no such File with these bytes"
+
+
+@checks("FileChange.gap")
+def check_gap(claim: Claim, case: Case) -> str:
+    """Whether search finds nothing of it for a while: no other completed copy serves until the new one does."""
+    of = Subject(claim, case)
+    attached = of.change.get("reuse") or (of.file.file_id if of.file else "")
+    ids = {copy.id for copy in of.copies} | {copy.id for copy in of.named}
+    left = [copy for copy in of.copies if copy.status == "completed" and copy.id != attached]
+    is_needed = attached in ids and not left and of.change["action"] in PUTS
+    shares = case.wanted.service.get("capabilities", {}).get("shares_chunks") or case.wanted.service.get("provider")
+    return (
+        ""
+        if claim.value is is_needed
+        or (claim.value and ids and shares == "compatible")
+        or (shares is True and claim.value is bool(ids))
+        else f"it is {is_needed}"
+    )
+
+
+@checks("FileChange.was")
+def check_was(claim: Claim, case: Case) -> str:
+    of = Subject(claim, case)
+    if not claim.value:
+        return "it was moved" if "moved" in of.change["reasons"] else ""
+    digest = claim.value[1:] if claim.value.startswith("~") else digest16(claim.value)
+    return "" if digest in {copy.key_digest for copy in of.named} else "no copy was"
+
+
+# A store's own change
+
+
+class StoreSubject:
+    """A change of a store itself."""
+
+    def __init__(self, key: str, change: Values, case: Case) -> None:
+        self.case, self.change = case, change
+        self.wanted, self.live = case.wanted.stores.get(key), case.store(key)
+        self.deviation = (
+            settings_deviation(case.wanted.owner, self.wanted, self.live) if self.wanted and self.live else ""
+        )
+
+    def has_mark(self, owner: str | None) -> bool:
+        return self.live is not None and (self.live.mark[0] or None) == owner
+
+
+_STORE_REASONS: dict[str, Callable[[StoreSubject], bool]] = {
+    "missing": lambda of: of.live is None,
+    "unmarked": lambda of: of.live is not None and not of.live.mark[0],
+    "other_owner": lambda of: of.live is not None and of.live.mark[0] not in ("", of.case.wanted.owner),
+    "settings_changed": lambda of: of.live is not None,
+    "drifted": lambda of: bool(of.deviation) or of.live is not None,
+    "moved": lambda of: of.wanted is not None and of.live is not None and of.live.mark[1] != of.wanted.key,
+    "expired": lambda of: of.live is not None and of.live.is_expired,
+    "not_in_manifest": lambda of: of.wanted is None or of.live is not None,
+    "protected": lambda of: of.live is not None,
+    "not_allowed": lambda of: of.change["action"] == "refuse",
+    "impossible": lambda of: of.change["action"] == "refuse",
+}
+
+
+@checks("StoreChange.action", "status.Store.action", "StorePlan.change?")
+def check_store_action(claim: Claim, case: Case) -> str:
+    value = claim.value["action"] if isinstance(claim.value, Mapping) else claim.value
+    of = StoreSubject(store_key(claim), claim.holder, case)
+    if value is None:
+        is_new = of.wanted is not None and of.live is None and case.in_scope(store_key(claim))
+        deviation = of.deviation if case.in_scope(store_key(claim)) else ""
+        return "the store does not exist" if is_new else deviation
+    live, owner = of.live, case.wanted.owner
+    if value == "create":
+        return "it exists" if live and not live.is_expired else ""
+    if live is None:
+        return "" if value == "refuse" else "it does not exist"
+    if value == "replace":
+        return "" if live.is_expired else "it is not expired"
+    if value == "delete":
+        is_left = of.wanted is None or len(case.marked(of.wanted.key, case.run.after)) > 1
+        return "" if is_left and live.mark[0] == owner else "it is wanted"
+    if value == "adopt":
+        return "it is ours" if live.mark[0] == owner else ""
+    if value == "update":
+        return "" if live.mark[0] == owner else "it is not ours"
+    return "" if value == "refuse" else "a store has no such action"
+
+
+@checks("StoreChange.reasons[]")
+def check_store_reasons(claim: Claim, case: Case) -> str:
+    return _false_reason(claim.value, _STORE_REASONS, StoreSubject(store_key(claim), claim.holder, case))
+
+
+@checks("StoreChange.metadata{}")
+def check_metadata(claim: Claim, case: Case) -> str:
+    """The whole map to send: what is wanted, our mark, and what others wrote."""
+    of = StoreSubject(store_key(claim), claim.holder, case)
+    if of.wanted is None or claim.holder["action"] in ("delete", "refuse"):
+        return differs(claim.value, {})
+    missing = [name for name, value in of.wanted.metadata.items() if claim.value.get(name) != value]
+    if missing or not claim.value.get("vssync_owner", "").startswith(f"v1;{case.wanted.owner};{of.wanted.key};"):
+        return f"it lacks {missing or 'our mark'}"
+    strange = claim.value.keys() - of.wanted.metadata.keys() - (of.live.metadata.keys() if of.live else set())
+    strange -= {"vssync_owner", "vssync_protect"}
+    return f"{strange} is neither wanted nor there" if strange else ""
+
+
+# Batches
+
+
+@checks("StorePlan.batches[]")
+def check_batches(claim: Claim, case: Case) -> str:
+    """Every batch in progress, ours or not."""
+    key = store_key(claim)
+    live = case.store(key)
+    if live is None or live.is_expired or not case.in_scope(key) or claim.holder.get("desired") is None:
+        return ""
+    told = {batch["id"] for batch in claim.value} | {note.get("key") for note in claim.holder.get("notes", ())}
+    is_held = (claim.holder.get("change") or {}).get("action") == "refuse"
+    missing = set() if is_held else set(live.batches) - told
+    return f"{missing} is in progress" if missing else ""
+
+
+def _batch_files(claim: Claim, case: Case) -> Iterator[list[TrueFile]]:
+    for state in (case.run.before, case.run.after):
+        if live := case.store(store_key(claim), state):
+            yield [file for file in live.files if file.batch == claim.within("BatchChange")["id"]]
+
+
+@checks("BatchChange.id", "BatchChange.action", "BatchChange.reasons[]", "BatchChange.unwanted[]")
+def check_batch(claim: Claim, case: Case) -> str:
+    files = [file for files in _batch_files(claim, case) for file in files]
+    if not any(file.status == "in_progress" for file in files):
+        return "no such batch is in progress"
+    batch, ids = claim.holder, {file.id for file in files}
+    changes = claim.within("StorePlan")["changes"]
+    unwanted = {change["key"] for change in changes if ids & {copy["id"] for copy in change.get("drop", ())}}
+    if not set(batch.get("unwanted", ())) <= unwanted:
+        return f"unwanted are {unwanted}"
+    is_cancelled = batch["action"] == "cancel"
+    said = "unwanted" if is_cancelled else "ingesting"
+    if batch["action"] not in ("cancel", "await") or batch["reasons"] != [said] or (is_cancelled and not unwanted):
+        return f"{len(unwanted)} of {len(files)} files are unwanted"
+    return ""
+
+
+@checks(*(f"FileCounts.{name}" for name in ("in_progress", "completed", "failed", "cancelled", "total")))
+def check_file_counts(claim: Claim, case: Case) -> str:
+    name = str(claim.path[-1])
+    counts = [sum(name in ("total", file.status) for file in files) for files in _batch_files(claim, case)]
+    return "" if claim.value in counts else f"it is {counts}"

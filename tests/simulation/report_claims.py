@@ -1,0 +1,249 @@
+"""What the other documents say: what became of a plan, whether a store is current, and which uploads are left over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tests.simulation.claims import Claim
+from tests.simulation.judge import Case, checks, copy_deviation, settings_deviation
+from tests.simulation.plan_claims import (
+    differs,
+    digest_of,
+    live_knowledge,
+    store_key,
+    wanted_knowledge,
+)
+from tests.simulation.truth import State, digest16
+
+Values = Mapping[str, Any]
+
+
+@checks("report.converged")
+def check_converged(claim: Claim, case: Case) -> str:
+    deviations = case.deviations(case.run.after)
+    if claim.value:
+        return "; ".join(deviations[:3])
+    all_done = all(outcome["status"] == "done" for outcome in claim.holder["outcomes"])
+    return "" if deviations or not all_done or case.run.interrupted else "all is as wanted"
+
+
+@checks("report.interrupted")
+def check_interrupted(claim: Claim, case: Case) -> str:
+    return differs(claim.value, case.run.interrupted)
+
+
+@checks("report.requests", "report.repeated", "report.throttled")
+def check_requests(claim: Claim, case: Case) -> str:
+    """Sent again is what a request alike had no good answer to."""
+    exchanges, repeatable = case.run.exchanges, Counter[tuple[str, str]]()
+    refused = repeated = 0
+    for exchange in exchanges:
+        refused += exchange.status == 429
+        alike = (exchange.method, exchange.url)
+        repeated += repeatable[alike] > 0
+        repeatable[alike] += 1
+    if claim.name == "report.requests":
+        return differs(claim.value, len(exchanges))
+    if claim.name == "report.throttled":
+        return "nothing asked to hold back" if claim.value and not refused else ""
+    return "" if claim.value <= repeated else f"{repeated} requests are like an earlier one"
+
+
+@checks("report.stores{}")
+def check_store_ids(claim: Claim, case: Case) -> str:
+    """Each store that the run looked at and that exists."""
+    for key, store_id in claim.value.items():
+        if store_id not in case.run.after.stores:
+            return f"{key}: {store_id} does not exist"
+        owner = case.run.after.stores[store_id].mark[0]
+        wanted = case.wanted.stores.get(key)
+        if owner != case.wanted.owner and not (wanted and wanted.settings.get("external")):
+            return f"{key}: {store_id} is not ours"
+    return ""
+
+
+@checks(*(f"report.counts.{name}" for name in ("done", "failed", "unknown", "skipped")))
+def check_outcome_counts(claim: Claim, case: Case) -> str:
+    outcomes = (case.run.document or {})["outcomes"]
+    return differs(claim.value, sum(outcome["status"] == claim.path[-1] for outcome in outcomes))
+
+
+@checks("report.already[]")
+def check_already(claim: Claim, case: Case) -> str:
+    for address in claim.value:
+        key, _, file_key = address.partition("/")
+        store, live = case.wanted.stores.get(key), case.store(key)
+        file = store.files.get(digest16(file_key)) if store else None
+        if store and file and live and (cause := case.deviation(store, file, live)):
+            return f"{address}: {cause}"
+        if (file is None and file_key and case.copies(key, file_key)) or (store is None and live is None):
+            return f"{address} is {'there' if live else 'nowhere'}"
+    return ""
+
+
+@checks("report.outcomes[]")
+def check_outcomes(claim: Claim, case: Case) -> str:
+    """One for each change of the plan."""
+    said = sorted((outcome["store"], outcome["key"], outcome["action"]) for outcome in claim.value)
+    return differs(said, sorted(_changes_of(case.run.plan or {})))
+
+
+def _changes_of(plan: Values) -> Iterator[tuple[str, str, str]]:
+    for store in plan.get("stores", ()):
+        yield from [(store["key"], "", store["change"]["action"])] if store.get("change") else []
+        yield from ((store["key"], batch["id"], batch["action"]) for batch in store.get("batches", ()))
+        yield from ((store["key"], change["key"], change["action"]) for change in store["changes"])
+
+
+def _planned(outcome: Values, case: Case) -> list[Values]:
+    """The changes that an outcome is of: several of one key have one result."""
+    plans = [store for store in (case.run.plan or {}).get("stores", ()) if store["key"] == outcome["store"]]
+    return [
+        change
+        for store in plans
+        for change in (
+            *store["changes"],
+            *store.get("batches", ()),
+            *([{**store["change"], "key": ""}] if store.get("change") else []),
+        )
+        if change.get("key", change.get("id")) == outcome["key"] and change["action"] == outcome["action"]
+    ]
+
+
+@checks("Outcome.store", "Outcome.key", "Outcome.action")
+def check_outcome(claim: Claim, case: Case) -> str:
+    return "" if _planned(claim.holder, case) else "the plan has no such change"
+
+
+@checks("Outcome.status")
+def check_status(claim: Claim, case: Case) -> str:
+    """What is done is so; what failed is not; what was skipped is as it was before."""
+    outcome = claim.holder
+    changes = _planned(outcome, case)
+    if outcome["action"] == "refuse" or not changes:
+        return differs(claim.value, "failed")
+    undone = _undone(outcome, changes, case)
+    if claim.value == "done":
+        return undone
+    if claim.value == "failed":
+        return "" if undone else "it is done"
+    if claim.value == "unknown":
+        is_open = any(exchange.went_wrong for exchange in case.run.exchanges) or case.run.interrupted or undone
+        return "" if is_open else "nothing went wrong"
+    ids = [{copy.id for copy in case.copies(outcome["store"], outcome["key"], state)} for state in _states(case)]
+    return "" if not outcome["key"] or ids[0] == ids[1] else f"it had {ids[0]}, and has {ids[1]}"
+
+
+def _states(case: Case) -> tuple[State, State]:
+    return case.run.before, case.run.after
+
+
+def _undone(outcome: Values, changes: list[Values], case: Case) -> str:
+    """What is not as it should be after a change."""
+    store, live = case.wanted.stores.get(outcome["store"]), case.store(outcome["store"])
+    if "counts" in changes[0]:
+        return "it is in progress" if live and outcome["key"] in live.batches else ""
+    if not outcome["key"]:
+        if outcome["action"] == "delete":
+            return "it exists" if live else ""
+        if store is None or live is None or live.is_expired:
+            return "it does not exist"
+        return settings_deviation(case.wanted.owner, store, live)
+    if left := [
+        copy["id"] for change in changes for copy in change.get("drop", ()) if _is_left(copy["id"], change, case)
+    ]:
+        return f"{left[0]} is still attached"
+    file = store.files.get(digest16(outcome["key"])) if store else None
+    if outcome["action"] == "delete" or store is None or file is None:
+        return ""
+    if live is None:
+        return "the store does not exist"
+    copies = live.copies(case.wanted.owner).get(digest16(file.key), [])
+    causes = [copy_deviation(store, file, copy) for copy in copies]  # more than one may be an other outcome's fault
+    return "" if "" in causes else case.deviation(store, file, live)
+
+
+def _is_left(file_id: str, change: Values, case: Case) -> bool:
+    """Whether a copy that goes is there; the same File may be attached anew."""
+    live = case.store(change["store"])
+    is_attached_again = file_id in (change.get("reuse"), (change.get("desired") or {}).get("file_id"))
+    return live is not None and live.file(file_id) is not None and not is_attached_again
+
+
+@checks("Outcome.attempts")
+def check_attempts(claim: Claim, case: Case) -> str:
+    most = sum(exchange.is_write for exchange in case.run.exchanges) + len(case.run.exchanges)
+    is_tried = claim.holder["status"] in ("done", "unknown")
+    return "" if bool(claim.value) >= is_tried and claim.value <= most else f"{most} requests were sent"
+
+
+@checks("Outcome.request_id")
+def check_request_id(claim: Claim, case: Case) -> str:
+    return "" if claim.value in {"", *(each.request_id for each in case.run.exchanges)} else "no answer had it"
+
+
+@checks("report.orphans[]")
+def check_orphans(claim: Claim, case: Case) -> str:
+    """Every upload of this run that no store holds; what was not confirmed is suspected."""
+    before, after = _states(case)
+    loose = set(after.uploads) - set(before.uploads) - after.attached - {orphan["file_id"] for orphan in claim.value}
+    suspected = sum(not orphan["file_id"] for orphan in claim.value)
+    return f"{sorted(loose)[0]} was uploaded, and no store holds it" if len(loose) > suspected else ""
+
+
+@checks("gc.orphans[]")
+def check_gc_orphans(claim: Claim, case: Case) -> str:
+    return differs(len({orphan["file_id"] for orphan in claim.value}), len(claim.value))
+
+
+@checks("gc.deleted")
+def check_deleted(claim: Claim, case: Case) -> str:
+    gone = len(case.run.before.uploads.keys() - case.run.after.uploads.keys())
+    return "" if claim.value is None and not gone else differs(claim.value or 0, gone)
+
+
+@checks("Orphan.file_id", "Orphan.suspected")
+def check_orphan(claim: Claim, case: Case) -> str:
+    """One that is no suspicion exists, and no store holds it."""
+    file_id, after = claim.holder["file_id"], case.run.after
+    if claim.name == "Orphan.suspected":
+        return "a File without an id is only suspected" if not claim.value and not file_id else ""
+    if file_id in after.attached:
+        return "a store holds it"
+    return "" if not file_id or file_id in after.uploads else "there is no such File"
+
+
+@checks("status.agrees", "status.Store.agrees", "output.Store.current")
+def check_agrees(claim: Claim, case: Case) -> str:
+    """Whether all is as wanted: of the service, of a store, of a file."""
+    if claim.name == "status.agrees":
+        deviations = case.deviations(case.run.after)
+        if file := claim.holder.get("file"):
+            deviations = [deviation for deviation in deviations if deviation.startswith(f"{file['address']}: ")]
+    else:
+        store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
+        deviations = list(case.store_deviations(store, case.run.after)) if store else ["the store left the manifest"]
+        deviations += [f"{batch} is in progress" for batch in live.batches] if live else []
+    if claim.value:
+        return "; ".join(deviations[:3])
+    return "" if deviations else "all is as wanted"
+
+
+@checks("status.Store.digest", "output.Store.digest")
+def check_live_digest(claim: Claim, case: Case) -> str:
+    """It names what the store holds, for whoever asks the store."""
+    store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
+    if store is None:
+        return differs(claim.value, "")
+    if live is None or live_knowledge(live, case.wanted.owner) != wanted_knowledge(store):
+        wanted = digest_of(wanted_knowledge(store), claim.value)
+        return wanted or "that is what the manifest declares, and the store holds something else"
+    return digest_of(wanted_knowledge(store), claim.value)
+
+
+@checks("output.stores{}")
+def check_output_stores(claim: Claim, case: Case) -> str:
+    missing = {key for key in case.wanted.stores if case.in_scope(key)} - claim.value.keys()
+    return f"{missing} is missing" if missing else ""

@@ -1,0 +1,212 @@
+"""What is so: the service's own tables, read past its HTTP, and the requests that a run sent it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import unicodedata
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+DAY = 86_400
+
+
+def digest16(text: str) -> str:
+    """How marks hold the identity of a key: 16 hex digits of SHA-256 over its NFC form."""
+    return hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class TrueFile:
+    """A file in a store, with the bytes and the name of its upload; `chunks` are what search can find."""
+
+    id: str
+    status: str
+    created_at: int
+    attributes: Mapping[str, Any]
+    chunking: str
+    error: tuple[str, str]
+    batch: str
+    found_by: Mapping[str, Any]  # the attributes that search filters by
+    sha256: str
+    filename: str
+    size: int
+    chunks: int
+
+    @property
+    def mark(self) -> str:
+        return str(self.attributes.get("vssync_mark", ""))
+
+    @property
+    def mark_parts(self) -> list[str]:
+        """The parts of a mark of the known form, which all have the same order; empty without one."""
+        parts = self.mark.split(";")
+        return parts if len(parts) >= 8 and parts[0] == "v1" else []
+
+    @property
+    def owner(self) -> str:
+        return self.mark_parts[1] if self.mark_parts else ""
+
+    @property
+    def key_digest(self) -> str:
+        return self.mark_parts[2] if self.mark_parts else ""
+
+    @property
+    def echo(self) -> str:
+        """What a mark says the service made of the attributes; the last part, and not always there."""
+        return self.mark_parts[-1] if len(self.mark_parts) in (9, 11) else ""
+
+    @property
+    def is_provisional(self) -> bool:
+        return self.key_digest == "0" * 16
+
+    @property
+    def is_unread(self) -> bool:
+        return bool(self.mark_parts) and self.mark_parts[3].startswith("?")
+
+    @property
+    def plain_attributes(self) -> dict[str, Any]:
+        return {name: value for name, value in self.attributes.items() if not name.startswith("vssync_")}
+
+
+@dataclass(frozen=True, slots=True)
+class TrueStore:
+    id: str
+    name: str
+    metadata: Mapping[str, str]
+    expires_after_days: int | None
+    is_expired: bool
+    created_at: int
+    files: tuple[TrueFile, ...] = ()
+    batches: tuple[str, ...] = ()  # ids of those with a file in progress
+
+    @property
+    def mark(self) -> tuple[str, str]:
+        """The owner and the store key of its mark; empty without one."""
+        parts = self.metadata.get("vssync_owner", "").split(";")
+        return (parts[1], parts[2]) if len(parts) >= 4 and parts[0] == "v1" else ("", "")
+
+    def copies(self, owner: str) -> dict[str, list[TrueFile]]:
+        """An owner's files by the digest of their key, without those that have none yet."""
+        found: dict[str, list[TrueFile]] = {}
+        for file in self.files:
+            if file.owner == owner and not file.is_provisional:
+                found.setdefault(file.key_digest, []).append(file)
+        return found
+
+    def file(self, file_id: str) -> TrueFile | None:
+        return next((file for file in self.files if file.id == file_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything the service holds; `uploads` are the SHA-256 and name of every File, by id."""
+
+    stores: Mapping[str, TrueStore] = field(default_factory=dict)
+    uploads: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def attached(self) -> set[str]:
+        return {file.id for store in self.stores.values() for file in store.files}
+
+
+_FILES = """
+select store_files.*, sha256, filename, bytes, batches.id as batch_id,
+    (select count(*) from chunks where store_file = store_files.seq) as chunk_count
+from store_files left join files on files.id = store_files.id left join blobs on blobs.seq = blob
+left join batches on batches.seq = batch order by store_files.seq
+"""
+
+
+def read_state(database: Path, now: float) -> State:
+    """The tables of a local service, as they are at its time `now`."""
+    if not database.exists():
+        return State()
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        connection.execute("begin")
+        files: dict[int, list[TrueFile]] = {}
+        for row in connection.execute(_FILES):
+            files.setdefault(row["store"], []).append(_true_file(row))
+        uploads = connection.execute("select id, sha256, filename from files join blobs on blobs.seq = blob")
+        stores = {
+            row["id"]: _true_store(row, files.get(row["seq"], []), now)
+            for row in connection.execute("select * from stores order by seq")
+        }
+        return State(stores, {row["id"]: (row["sha256"], row["filename"]) for row in uploads})
+
+
+def _true_file(row: sqlite3.Row) -> TrueFile:
+    return TrueFile(
+        id=row["id"],
+        status=row["status"],
+        created_at=row["created_at"],
+        attributes=json.loads(row["attributes"]),
+        chunking=f"{row['chunk_size']}/{row['chunk_overlap']}",
+        error=(row["error_code"] or "", row["error_message"] or ""),
+        batch=row["batch_id"] or "",
+        found_by=json.loads(row["filtered"]),
+        sha256=row["sha256"] or "",
+        filename=row["filename"] or "",
+        size=row["bytes"] or 0,
+        chunks=row["chunk_count"],
+    )
+
+
+def _true_store(row: sqlite3.Row, files: list[TrueFile], now: float) -> TrueStore:
+    days = row["expires_days"]
+    return TrueStore(
+        id=row["id"],
+        name=row["name"],
+        metadata=json.loads(row["metadata"]),
+        expires_after_days=days,
+        is_expired=days is not None and row["last_active_at"] + days * DAY <= now,
+        created_at=row["created_at"],
+        files=tuple(files),
+        batches=tuple(dict.fromkeys(file.batch for file in files if file.batch and file.status == "in_progress")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and what came back; status 0 stands for no answer."""
+
+    method: str
+    url: str
+    status: int
+    request_id: str = ""
+
+    @property
+    def is_write(self) -> bool:
+        return self.method != "GET" and not self.url.endswith("/search")
+
+    @property
+    def went_wrong(self) -> bool:
+        return not 200 <= self.status < 300
+
+
+class RequestLog(httpx.BaseTransport):
+    """Passes requests on, and keeps them with their answers."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self.inner = inner
+        self.exchanges: list[Exchange] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        status, headers = 0, httpx.Headers()
+        try:
+            response = self.inner.handle_request(request)
+            status, headers = response.status_code, response.headers
+            return response
+        finally:
+            request_id = headers.get("opc-request-id", "") or headers.get("x-request-id", "")
+            self.exchanges.append(Exchange(request.method, str(request.url), status, request_id))
+
+    def close(self) -> None:
+        self.inner.close()
