@@ -207,7 +207,8 @@ class Sender:
     def _error(self, call: Call, answer: Answer, *, ambiguous: bool) -> ServiceError:
         is_success = answer.status in range(200, 300)
         if ambiguous and (call.is_write if is_success else not call.idempotent):
-            return errors.lost_reply_error(call.method, call.path, errors.describe_answer(answer), answer.request_id)
+            reason = errors.describe_answer(answer)
+            return errors.lost_reply_error(call.method, call.path, reason, answer.request_id, answer.status)
         return errors.error_for(answer, self._provider)
 
 

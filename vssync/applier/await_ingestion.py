@@ -62,12 +62,18 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
 
 
 def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> WaitedFiles:
-    """Waits until a batch has ended, or its files where it has no id."""
+    """Waits until a batch has ended, or its files where it has no id or cannot be read."""
     since = max(batch.sent, store.last_progress)
-    if not batch.batch_id:
-        return wait_for_files(store, {file.file_id for file in batch.files}, since)
-    has_ended = wait_for_batch(store, batch.batch_id, since).status.ended
-    return WaitedFiles(store.client.list_batch_files(store.id, batch.batch_id), is_stuck=not has_ended)
+    if batch.batch_id:
+        try:
+            has_ended = wait_for_batch(store, batch.batch_id, since).status.ended
+            return WaitedFiles(store.client.list_batch_files(store.id, batch.batch_id), is_stuck=not has_ended)
+        except ServiceError as error:
+            may_pass = error.answer.status in (0, 408, 429) or error.answer.status >= 500
+            if not may_pass:  # a right to create batches need not be one to read them
+                store.run.service.record_missing(MissingCapability.BATCHES)
+                store.run.say_once(f"batches cannot be read here, so files are attached one by one: {error}")
+    return wait_for_files(store, {file.file_id for file in batch.files}, since)
 
 
 def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until: float) -> _Ending:

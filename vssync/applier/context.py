@@ -15,7 +15,7 @@ from vssync.applier.intake import Intake, RefusalStreak
 from vssync.applier.ledger import UploadLedger
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.writes import Writes
-from vssync.errors import LostReply, VssyncError
+from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
 from vssync.model.report import Outcome, Status
 from vssync.model.state import Capabilities, FileStatus, LiveFile
@@ -77,6 +77,7 @@ class RunSettings:
     root: Path = Path()
     capabilities: Capabilities = field(default_factory=Capabilities)
     declared_stores: frozenset[str] = frozenset()  # ids and names of the manifest's stores, some of which carry no mark
+    stated: frozenset[str] = frozenset()  # the capabilities that the manifest says the service has
     fail_fast: bool = False
     first_pause: float = 0.5  # between two polls, unless the service asks for another; it doubles up to the longest
     longest_pause: float = 10.0
@@ -278,6 +279,7 @@ class StoreContext:
     intake: Intake = field(default_factory=Intake)
     refusals: RefusalStreak = field(default_factory=RefusalStreak)
     stop_reason: str = ""  # why no more files are sent to the store, as it follows "the store"
+    hidden_for: float = 0.0  # seconds for which the run waited until something became visible there
 
     @property
     def client(self) -> Client:
@@ -286,6 +288,13 @@ class StoreContext:
     @property
     def writes(self) -> Writes:
         return self.run.writes
+
+    def record_refusal(self, error: VssyncError, keys: Iterable[str]) -> None:
+        """Requests about files of these keys were refused; ends the feeding if all others would get that answer."""
+        if not isinstance(error, ServiceError) or isinstance(error, LostReply) or not error.answer.status:
+            return
+        if self.refusals.record(error, keys):
+            self.stop_reason = self.stop_reason or f"takes no files now: {error}"
 
     def settle(self, key: str, result: Result) -> None:
         """Records how a change ended, and tells the watcher."""

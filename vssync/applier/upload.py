@@ -58,6 +58,9 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
     if store.run.service.is_refused_type(put.file.extension):
         store.settle(put.key, refused_type_result(put))
         return None
+    if store.stop_reason:
+        store.settle(put.key, Result(Status.SKIPPED, f"not tried: the store {store.stop_reason}"))
+        return None
     store.run.results.record_start(store.key, put.key)
     uploaded_id = ""
     try:
@@ -76,6 +79,7 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
                 store.detach_copy(drop)
                 wait_until_detached(store, drop.file_id)
     except VssyncError as error:
+        store.record_refusal(error, [put.key])
         if uploaded_id:
             store.run.ledger.schedule_delete(uploaded_id, f"upload of {put.key} that was not used")
         store.settle(put.key, result_of_error(error))

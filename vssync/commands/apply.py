@@ -35,7 +35,8 @@ def apply_plan(
         prepare_for_writes(session)
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
         declared = declared_stores(session.loaded.desired)
-        settings = RunSettings(session.loaded.root, session.capabilities, declared, fail_fast)
+        stated = frozenset(name for name, has in plan.service.capabilities.items() if has)
+        settings = RunSettings(session.loaded.root, session.capabilities, declared, stated, fail_fast)
         return apply_steps(ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings), plan)
 
 
