@@ -61,7 +61,7 @@ def _record_accepted(store: StoreContext, batch: InFlightBatch) -> InFlightBatch
     store.refusals.reset()
     store.run.ledger.record_attached(file.file_id for file in batch.files)
     for file in batch.files:
-        store.run.service.record_type_result(file.put.file.extension, accepted=True)
+        store.run.service.record_accepted_type(file.put.file.extension)
     return replace(batch, sent=store.client.clock.monotonic())
 
 
@@ -148,8 +148,8 @@ def _handle_refusal(
         remaining = _without_refused_types(store, files)
         if len(remaining) < len(files):
             return attach(store, remaining, retries)
-        half = len(files) // 2
-        return attach(store, files[:half], retries) + attach(store, files[half:], retries)
+        first, second = _split(store, files)
+        return attach(store, first, retries) + attach(store, second, retries)
     for file in files:
         _settle_rejected(store, file, error)
     return []
@@ -158,9 +158,17 @@ def _handle_refusal(
 def _settle_rejected(store: StoreContext, file: PendingFile, error: ServiceError) -> None:
     """Settles a file by the refusal that was about it."""
     if error.answer.code == "unsupported_file":
-        store.run.service.record_type_result(file.put.file.extension, accepted=False)
+        store.run.service.record_refused_type(file.put.file.extension, file.put.key)
     store.record_refusal(error, [file.put.key])
     _settle_refused(store, file, result_of_error(error))
+
+
+def _split(store: StoreContext, files: Sequence[PendingFile]) -> tuple[Sequence[PendingFile], Sequence[PendingFile]]:
+    """Files that were refused together, in two parts: those of types that nothing vouches for apart, else halves."""
+    proven = [file for file in files if file.put.file.extension not in store.unproven]
+    if 0 < len(proven) < len(files):
+        return proven, [file for file in files if file not in proven]
+    return files[: len(files) // 2], files[len(files) // 2 :]
 
 
 def _record_missing_capability(store: StoreContext, missing: MissingCapability | None, tried: Capabilities) -> bool:
@@ -191,7 +199,7 @@ def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) ->
     """Of files refused together, those whose type is not known to be refused. Settles the others."""
     remaining = []
     for file in files:
-        if store.run.service.is_refused_type(file.put.file.extension):
+        if store.is_refused_type(file.put.file.extension):
             _settle_refused(store, file, refused_type_result(file.put))
         else:
             remaining.append(file)

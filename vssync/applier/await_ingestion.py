@@ -54,6 +54,8 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
     listed, until = waited.by_id, wait_limit(store, is_stuck=waited.is_stuck)
     endings = store.run.pool.map(lambda file: _settle(store, file, listed.get(file.file_id), until), batch.files)
     ended = [(file.put.key, ending.live) for file, ending in zip(batch.files, endings, strict=True) if ending.live]
+    for file, ending in zip(batch.files, endings, strict=True):
+        _record_type(store, file, ending.live)
     store.intake.record(
         [key for key, live in ended if live.status is FileStatus.COMPLETED],
         [(key, live.error) for key, live in ended if live.status is FileStatus.FAILED],
@@ -99,6 +101,14 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
         result = result_of_error(error)
     store.settle(file.put.key, result)
     return _Ending(live)
+
+
+def _record_type(store: StoreContext, file: PendingFile, live: LiveFile | None) -> None:
+    """Records what a file's ending says of its type."""
+    if live and live.status is FileStatus.COMPLETED:
+        store.run.service.record_accepted_type(file.put.file.extension, completed=True)
+    elif live and live.error and live.error.code == "unsupported_file":
+        store.run.service.record_refused_type(file.put.file.extension, file.put.key)
 
 
 def _is_worth_retrying(file: PendingFile, live: LiveFile) -> bool:

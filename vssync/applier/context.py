@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +20,9 @@ from vssync.model.report import Outcome, Status
 from vssync.model.state import Capabilities, FileStatus, LiveFile
 from vssync.threads import Pool
 
-_MAX_REFUSALS = 8  # of a file type that was never accepted; then a run sends no more files of it
+# Files of one type that are refused as unsupported, while none is accepted, before a run sends no more of it: services
+# also judge contents. Where nothing vouches for the type, two are proof enough.
+_MAX_REFUSED, _MAX_REFUSED_UNPROVEN = 8, 2
 
 KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
 
@@ -201,8 +202,9 @@ class ServiceRecord:
     def __init__(self, capabilities: Capabilities) -> None:
         self.capabilities = capabilities  # as the manifest states, less what turned out to be missing
         self._lock = threading.Lock()
-        self._accepted: Counter[str] = Counter()
-        self._refused: Counter[str] = Counter()
+        self._accepted: set[str] = set()  # file types that were attached
+        self._completed: set[str] = set()  # and ingested
+        self._refused: dict[str, set[str]] = {}  # the keys of refused files, by type
         self._notices: set[str] = set()
 
     def record_missing(self, capability: MissingCapability) -> None:
@@ -210,18 +212,30 @@ class ServiceRecord:
         with self._lock:
             self.capabilities = replace(self.capabilities, **{capability.value: False})
 
-    def record_type_result(self, extension: str, *, accepted: bool) -> None:
-        """The service accepted or refused a file of this type."""
+    def record_accepted_type(self, extension: str, *, completed: bool = False) -> None:
+        """The service attached a file of this type, or completed it."""
         with self._lock:
-            (self._accepted if accepted else self._refused)[extension] += 1
+            (self._completed if completed else self._accepted).add(extension)
 
-    def is_refused_type(self, extension: str) -> bool:
-        """Whether no more files of this type are worth sending in this run.
-
-        Services also judge contents, so a few refusals, or any among files that were accepted, do not prove it.
-        """
+    def record_refused_type(self, extension: str, key: str) -> None:
+        """The service said that it does not support the type of this file."""
         with self._lock:
-            return self._refused[extension] >= _MAX_REFUSALS and not self._accepted[extension]
+            self._refused.setdefault(extension, set()).add(key)
+
+    def is_proven_type(self, extension: str) -> bool:
+        """Whether the service completed a file of this type in this run."""
+        with self._lock:
+            return extension in self._completed
+
+    def is_refused_type(self, extension: str, *, unproven: bool) -> bool:
+        """Whether no more files of this type are worth sending in this run; `unproven`: nothing vouches for it."""
+        with self._lock:
+            refused = len(self._refused.get(extension, ()))
+            if extension in self._completed:
+                return False
+            if unproven:
+                return refused >= _MAX_REFUSED_UNPROVEN
+            return refused >= _MAX_REFUSED and extension not in self._accepted
 
     def add_notice(self, text: str) -> bool:
         """Remembers a notice; True the first time."""
@@ -275,6 +289,7 @@ class StoreContext:
     key: str  # in the manifest
     id: str  # at the service
     ignored_attributes: tuple[str, ...] = ()  # those that others own
+    unproven: frozenset[str] = frozenset()  # the file types that nothing vouches for
     last_progress: float = 0.0  # monotonic second at which files of the store last came to an end
     intake: Intake = field(default_factory=Intake)
     refusals: RefusalStreak = field(default_factory=RefusalStreak)
@@ -288,6 +303,10 @@ class StoreContext:
     @property
     def writes(self) -> Writes:
         return self.run.writes
+
+    def is_refused_type(self, extension: str) -> bool:
+        """Whether no more files of this type are worth sending in this run."""
+        return self.run.service.is_refused_type(extension, unproven=extension in self.unproven)
 
     def record_refusal(self, error: VssyncError, keys: Iterable[str]) -> None:
         """Requests about files of these keys were refused; ends the feeding if all others would get that answer."""

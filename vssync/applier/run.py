@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from itertools import chain
 from math import ceil
 
 from vssync.api.rate_limit import Interrupted
@@ -27,6 +28,7 @@ from vssync.model.report import Report, Status
 from vssync.text import count_noun, format_elapsed
 
 _MAX_STORES = 4  # at once
+_MAX_PROBES = 3  # of a type of files; where none of them ends, the others are sent all the same
 _INTERRUPT_GRACE = 2.0  # seconds that requests in flight get to end when a run is interrupted
 _INTERRUPT_POLLS = 40  # in that time
 
@@ -127,7 +129,7 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     if store_steps.setup:
         run.results.record_result(store_steps.key, "", DONE)
     store_ids[store_steps.key] = store_id
-    store = StoreContext(run, store_steps.key, store_id, store_steps.ignored_attributes)
+    store = StoreContext(run, store_steps.key, store_id, store_steps.ignored_attributes, store_steps.unproven)
     store.for_each(store_steps.cancels, existing.cancel_batch)
     StoreFeed(store, store_steps).run()
     store.for_each(store_steps.updates, existing.update_attributes)
@@ -149,7 +151,12 @@ class StoreFeed:
     def __init__(self, store: StoreContext, steps: StoreSteps) -> None:
         self._store = store
         self._batch = steps.batch
-        self._waiting = deque(steps.puts)
+        self._waiting: deque[Put] = deque()
+        self._unproven: dict[str, deque[Put]] = {}  # by extension: one is tried at a time until the service takes it
+        for put in steps.puts:
+            is_unproven = put.file.extension in steps.unproven
+            (self._unproven.setdefault(put.file.extension, deque()) if is_unproven else self._waiting).append(put)
+        self._probes = Counter[str]()
         self._in_flight: deque[InFlightBatch] = deque()
         self._failed: list[FailedFile] = []
         is_external = steps.settings is None or steps.settings.external
@@ -163,8 +170,8 @@ class StoreFeed:
                 self._settle_all()
                 if intake.is_out and not self._probe():
                     break
-            elif self._waiting and len(self._in_flight) < self._batch.in_flight:
-                self._send([self._waiting.popleft() for _ in range(min(self._batch.size, len(self._waiting)))])
+            elif len(self._in_flight) < self._batch.in_flight and (wave := self._next_wave()):
+                self._send(wave)
             elif self._in_flight:
                 self._settle_oldest()
             elif self._failed:
@@ -179,6 +186,20 @@ class StoreFeed:
     def _is_ending(self) -> bool:
         run = self._store.run
         return run.stopping or bool(self._store.stop_reason) or not run.capabilities.attributes  # marks would get lost
+
+    def _next_wave(self) -> list[Put]:
+        """The next files: of each kind that nothing vouches for one, beside those of all other kinds."""
+        under_way = {file.put.file.extension for batch in self._in_flight for file in batch.files}
+        wave: list[Put] = []
+        for extension, puts in list(self._unproven.items()):
+            is_known = self._store.run.service.is_proven_type(extension) or self._store.is_refused_type(extension)
+            if is_known or not puts or self._probes[extension] >= _MAX_PROBES:
+                self._waiting.extend(self._unproven.pop(extension))
+            elif extension not in under_way and len(wave) < self._batch.size:
+                self._probes[extension] += 1
+                wave.append(puts.popleft())
+        room = min(self._batch.size - len(wave), len(self._waiting))
+        return wave + [self._waiting.popleft() for _ in range(room)]
 
     def _send(self, puts: Sequence[Put]) -> None:
         prepared = self._store.run.pool.map(lambda put: prepare_file(self._store, put), puts)
@@ -257,5 +278,5 @@ class StoreFeed:
             store.run.watcher.on_message(f"{store.key}: {intake}")
         if store.stop_reason:
             store.run.watcher.on_message(f"{store.key}: {store.stop_reason}")
-            for put in self._waiting:
+            for put in chain(self._waiting, *self._unproven.values()):
                 store.settle(put.key, Result(Status.SKIPPED, f"not tried: the store {store.stop_reason}"))

@@ -86,6 +86,7 @@ class StoreSteps:
     setup: StoreChange | None = None  # the store must exist before anything is put into it
     cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
     puts: tuple[Put, ...] = ()  # files to bring in; old copies go afterwards, but for a gap
+    unproven: frozenset[str] = frozenset()  # extensions among them, of which one file is tried first
     updates: tuple[Update, ...] = ()  # attributes in place; independent of the puts
     batch_waits: tuple[BatchStep, ...] = ()  # batches of earlier runs end before their files are read or removed
     copy_waits: tuple[Wait, ...] = ()  # up-to-date copies still being ingested; their superseded copies go afterwards
@@ -124,6 +125,7 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
         settings=store_plan.desired,
         cancels=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.CANCEL),
         puts=tuple(puts),
+        unproven=frozenset(store_plan.unproven),
         updates=tuple(step for step in steps if isinstance(step, Update)),
         copy_waits=tuple(step for step in steps if isinstance(step, Wait)),
         batch_waits=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),

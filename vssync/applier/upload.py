@@ -46,8 +46,9 @@ class InFlightBatch:
 
 def refused_type_result(put: Put) -> Result:
     """The result of a file of a type that the service refused before."""
-    why = f"the service refused {put.file.extension} files in this run; `skip: [unsupported]` leaves them out"
-    return Result(Status.FAILED, f"not tried: {why}")
+    kind = put.file.extension or "such"
+    ways_out = "`filename` can give them the name of a kind that it reads, and `formats` can convert them"
+    return Result(Status.FAILED, f"not tried: the service refused {kind} files in this run; {ways_out}")
 
 
 def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
@@ -55,7 +56,7 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
 
     Records the result and returns None where that failed.
     """
-    if store.run.service.is_refused_type(put.file.extension):
+    if store.is_refused_type(put.file.extension):
         store.settle(put.key, refused_type_result(put))
         return None
     if store.stop_reason:

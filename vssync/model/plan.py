@@ -175,6 +175,7 @@ class StorePlan:
     live: int = 0  # every file the service lists
     unlisted: int = 0  # those it counts beyond them
     wanted: int = 0  # files of the manifest
+    unproven: tuple[str, ...] = ()  # extensions to add that neither the provider nor a completed file vouches for
     digest: str = ""  # of the content the manifest wants
 
     @property
