@@ -63,6 +63,39 @@ def test_looks_come_at_growing_intervals_unless_the_service_has_a_wish(
     assert pauses(states, hints) == expected
 
 
+class Told(Silent):
+    """Keeps what the user is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def on_message(self, text: str) -> None:
+        self.lines.append(text)
+
+
+FOR_IT = "waiting for it, at most 1 min 40 s; then nothing happens"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (3, []),
+        (6, ["W" + FOR_IT[1:]]),
+        (20, ["W" + FOR_IT[1:], f"After 8 s still {FOR_IT}"]),
+        (90, ["W" + FOR_IT[1:], f"After 8 s still {FOR_IT}", f"After 56 s still {FOR_IT}"]),
+    ],
+)
+def test_a_long_wait_is_announced_as_it_grows(seconds: float, expected: list[str]) -> None:
+    clock, told = Clock(), Told()
+    end = clock.now + seconds
+    with Pool(1) as pool:
+        run = ApplyRun(Writes(client_of(cast(Any, None), clock), cast(Any, None)), pool, told)
+        for _ in range(2):  # a second wait for the same says nothing new
+            clock.now = end - seconds
+            poll_until(run, lambda: clock.now >= end, timeout=100.0, subject="it", consequence="nothing happens")
+    assert told.lines == expected
+
+
 def test_what_stands_still_is_given_up() -> None:
     waits = pauses([0] * 99 + [1], [None] * 100, timeout=60.0)
     assert 60 < sum(waits) < 75

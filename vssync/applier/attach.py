@@ -18,6 +18,7 @@ from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.report import Status
 from vssync.model.state import Capabilities
+from vssync.text import format_elapsed
 
 _MAX_RETRIES = 3  # to attach what a lost reply left missing
 _LOOK_AFTER_ERROR = 15.0  # seconds for what the service answered with an error, and may have done all the same
@@ -75,7 +76,8 @@ def _send_when_visible(store: StoreContext, files: Sequence[PendingFile], capabi
             if store.hidden_for >= store.run.settings.grace or not _may_become_visible(store, files, error):
                 raise
             subject = f"{store.key} and its new files to become visible to the service"
-            store.run.say_once(f"waiting for {subject}, at most {store.run.settings.grace:.0f} s; then they fail")
+            limit = format_elapsed(store.run.settings.grace)
+            store.run.say_once(f"Waiting for {subject}, at most {limit}; then they fail")
             store.client.clock.sleep(pause)
             store.hidden_for += pause
             pause = min(longest, 2 * pause)
@@ -98,6 +100,7 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
 
     `capabilities` decide which; `files` is one file where each needs a request of its own.
     """
+    store.run.results.record_state(store.key, [file.put.key for file in files])
     if capabilities.batches and capabilities.batch_files:
         batch_id = store.writes.create_batch(store.id, [file.entry for file in files]).batch.id
         store.run.watcher.on_batch_sent(store.key)

@@ -60,7 +60,10 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
         [key for key, live in ended if live.status is FileStatus.COMPLETED],
         [(key, live.error) for key, live in ended if live.status is FileStatus.FAILED],
     )
-    return [], [ending.retry for ending in endings if ending.retry]
+    failed = [ending.retry for ending in endings if ending.retry]
+    for each in failed:
+        store.run.results.record_state(store.key, [each.file.put.key], each.result)
+    return [], failed
 
 
 def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> WaitedFiles:

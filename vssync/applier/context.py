@@ -127,6 +127,7 @@ class _ChangeRecord:
     started: float
     attempts: int = 0  # stays 0 for a change that got its result without being tried
     result: Result | None = None  # the worst so far
+    if_interrupted: Result = _INTERRUPTED
     ended: float | None = None
 
 
@@ -151,6 +152,12 @@ class Results:
         """A change is tried once more."""
         with self._lock:
             self._records[store_key, key].attempts += 1
+
+    def record_state(self, store_key: str, keys: Iterable[str], result: Result = _INTERRUPTED) -> None:
+        """What the result of these changes is if the run is interrupted from here on."""
+        with self._lock:
+            for key in keys:
+                self._records[store_key, key].if_interrupted = result
 
     def record_result(self, store_key: str, key: str, result: Result) -> None:
         """A change ended; the worst of several results stays."""
@@ -189,7 +196,7 @@ class Results:
         record = self._records.get((store_key, key))
         if record is None:
             return Outcome(store_key, key, action, Status.SKIPPED, "not tried")
-        result = record.result or _INTERRUPTED
+        result = record.result or record.if_interrupted
         seconds = (self._now() if record.ended is None else record.ended) - record.started
         return Outcome(
             store_key, key, action, result.status, result.detail, result.request_id, record.attempts, seconds

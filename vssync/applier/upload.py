@@ -85,7 +85,17 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
             store.run.ledger.schedule_delete(uploaded_id, f"upload of {put.key} that was not used")
         store.settle(put.key, result_of_error(error))
         return None
+    store.run.results.record_state(store.key, [put.key], _state_before_attach(put))
     return PendingFile(put, put.existing_id or uploaded_id)
+
+
+def _state_before_attach(put: Put) -> Result:
+    """What became of a file whose upload is there and is not attached yet."""
+    if put.before_attach:
+        return Result(
+            Status.FAILED, "interrupted after its old copy was detached and before it was attached; apply again"
+        )
+    return Result(Status.SKIPPED, "uploaded, and not attached before the run was interrupted; apply again")
 
 
 def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
@@ -180,8 +190,16 @@ def _upload_once(store: StoreContext, put: Put) -> str:
     def recover(lost: LostReply) -> str:
         """The File that was made although the reply was lost, where its name proves it. Raises `lost` otherwise."""
         with suppress(VssyncError, Interrupted):
-            if ledger.is_proven_by_name(file) and (file_id := poll_until(store.run, find, timeout=_LISTING_DELAY)):
-                return file_id
+            if ledger.is_proven_by_name(file):
+                file_id = poll_until(
+                    store.run,
+                    find,
+                    timeout=_LISTING_DELAY,
+                    subject=f"files of {store.key} whose upload got no reply to be listed",
+                    consequence="they are uploaded again",
+                )
+                if file_id:
+                    return file_id
         raise lost
 
     try:

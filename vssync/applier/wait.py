@@ -79,10 +79,11 @@ def poll_until(
         if hint is not None:
             pause = hint if has_moved else max(pause, hint)
         if subject and any(elapsed <= milestone < elapsed + pause for milestone in _MILESTONES):
-            prefix = f"after {format_elapsed(elapsed)} still " if elapsed > _MILESTONES[0] else ""
-            run.say_once(f"{prefix}waiting for {subject}, at most {format_elapsed(timeout)}; then {consequence}")
-        clock.sleep(pause)
+            verb = f"After {format_elapsed(round(elapsed))} still waiting" if elapsed > _MILESTONES[0] else "Waiting"
+            limit = format_elapsed(timeout) + ("" if progress_of is bool else " without progress")
+            run.say_once(f"{verb} for {subject}, at most {limit}; then {consequence}")
         elapsed += pause
+        clock.sleep(pause)
         waited += pause  # not by the clock: a machine that slept meanwhile has not waited so long
 
 
