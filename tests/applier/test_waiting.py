@@ -81,8 +81,8 @@ FOR_IT = "waiting for it, at most 1 min 40 s; then nothing happens"
     [
         (3, []),
         (6, ["W" + FOR_IT[1:]]),
-        (20, ["W" + FOR_IT[1:], f"After 8 s still {FOR_IT}"]),
-        (90, ["W" + FOR_IT[1:], f"After 8 s still {FOR_IT}", f"After 56 s still {FOR_IT}"]),
+        (20, ["W" + FOR_IT[1:], f"After 7.5 s still {FOR_IT}"]),
+        (90, ["W" + FOR_IT[1:], f"After 7.5 s still {FOR_IT}", f"After 56 s still {FOR_IT}"]),
     ],
 )
 def test_a_long_wait_is_announced_as_it_grows(seconds: float, expected: list[str]) -> None:

@@ -79,7 +79,7 @@ def poll_until(
         if hint is not None:
             pause = hint if has_moved else max(pause, hint)
         if subject and any(elapsed <= milestone < elapsed + pause for milestone in _MILESTONES):
-            verb = f"After {format_elapsed(round(elapsed))} still waiting" if elapsed > _MILESTONES[0] else "Waiting"
+            verb = f"After {format_elapsed(elapsed)} still waiting" if elapsed > _MILESTONES[0] else "Waiting"
             limit = format_elapsed(timeout) + ("" if progress_of is bool else " without progress")
             run.say_once(f"{verb} for {subject}, at most {limit}; then {consequence}")
         elapsed += pause
