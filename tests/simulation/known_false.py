@@ -19,7 +19,7 @@ KNOWN_FALSE: tuple[tuple[str, str], ...] = (
     ("Orphan.file_id", "there is no such File"),
     ("status.Store.unread", "it is"),
     ("FileChange.reuse", "there is no such File"),
-    ("Outcome.status", "it is done, said was `local: cannot be reached"),
+    ("Outcome.status", "said was `local: cannot be reached"),
 )
 
 

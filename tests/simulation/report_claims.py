@@ -123,7 +123,9 @@ def check_status(claim: Claim, case: Case) -> str:
     if claim.value == "done":
         return undone
     if claim.value == "failed":
-        return "" if undone else f"it is done, said was `{outcome.get('detail', '').replace('; ', ', ')}`"
+        detail = outcome.get("detail", "").replace("; ", ", ")
+        is_false = undone in ("", "is in_progress")
+        return f"it is {'being ingested' if undone else 'done'}, said was `{detail}`" if is_false else ""
     if claim.value == "unknown":
         is_open = any(exchange.went_wrong for exchange in case.run.exchanges) or case.run.interrupted or undone
         return "" if is_open else "nothing went wrong"
