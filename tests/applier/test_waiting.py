@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from tests.applier.test_attaching import ALONE, MANIFEST, applied, count, undone
+from tests.applier.test_outages import Told
 from tests.applier.world import Place, killed
 from tests.support import Clock, Silent, client_of
 from vssync.applier.context import ApplyRun
@@ -61,16 +62,6 @@ def test_looks_come_at_growing_intervals_unless_the_service_has_a_wish(
     states: Sequence[int], hints: Sequence[float | None], expected: list[float]
 ) -> None:
     assert pauses(states, hints) == expected
-
-
-class Told(Silent):
-    """Keeps what the user is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def on_message(self, text: str) -> None:
-        self.lines.append(text)
 
 
 FOR_IT = "waiting for it, at most 1 min 40 s; then nothing happens"

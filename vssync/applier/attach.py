@@ -34,7 +34,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
     if completed := tuple(file for file in files if file.completed):
         remaining = [file for file in files if not file.completed]
         return [_record_accepted(store, InFlightBatch(completed)), *attach(store, remaining, retries)]
-    if not files:
+    if not files or store.run.is_broken:
         return []
     if store.stop_reason:
         for file in files:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vssync.api.errors import MissingCapability, missing_from_update_error
 from vssync.applier.attach import attach
@@ -42,8 +42,11 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
     try:
         waited = _wait_for_end(store, batch)
     except VssyncError as error:
+        if store.run.is_broken:
+            store.run.say_once(str(error))
+            return [], []
         for file in batch.files:
-            store.settle(file.put.key, result_of_error(error))
+            store.settle(file.put.key, _unread(error))
         return [], []
     if batch.batch_id and batch.files and not waited.files and not waited.is_stuck:
         # The service ignored the `files` of the request: the batch ended without any.
@@ -86,6 +89,10 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
     result: Result | None
     try:
         live = live if live and live.status.ended else wait_for_file(store, file.file_id, until)
+    except VssyncError as error:
+        store.settle(file.put.key, _unread(error))
+        return _Ending()
+    try:
         result = _complete(store, file, live) if live.status is FileStatus.COMPLETED else result_of_uncompleted(live)
         if result is None:
             return _Ending(live, FailedFile(file, Result(Status.FAILED, "its attributes could not be written")))
@@ -104,6 +111,11 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
         result = result_of_error(error)
     store.settle(file.put.key, result)
     return _Ending(live)
+
+
+def _unread(error: VssyncError) -> Result:
+    """The result of a file that was attached, and whose end could not be read."""
+    return replace(result_of_error(error), status=Status.UNKNOWN)
 
 
 def _record_type(store: StoreContext, file: PendingFile, live: LiveFile | None) -> None:

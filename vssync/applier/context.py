@@ -278,9 +278,14 @@ class ApplyRun:
         return self.service.capabilities
 
     @property
+    def is_broken(self) -> bool:
+        """Whether nothing can be written any more, for a reason on this machine that does not pass."""
+        return self.writes.journal.is_broken or self.client.sender.has_unusable_data
+
+    @property
     def stopping(self) -> bool:
-        """Whether to begin nothing more: something failed, and the run is to end then."""
-        return self.settings.fail_fast and self.results.any_failed
+        """Whether to begin nothing more: something failed and the run is to end then, or nothing can be written."""
+        return self.is_broken or (self.settings.fail_fast and self.results.any_failed)
 
     def say_once(self, text: str) -> None:
         """Tells the watcher, unless it was told the same before: what holds for one file may hold for many."""

@@ -56,6 +56,8 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
 
     Records the result and returns None where that failed.
     """
+    if store.run.is_broken:
+        return None
     if store.is_refused_type(put.file.extension):
         store.settle(put.key, refused_type_result(put))
         return None
