@@ -20,7 +20,7 @@ from tests.planner.builders import (
     without_attributes,
 )
 from vssync.model.digests import attributes_digest
-from vssync.model.marks import KEY, PROVISIONAL, Origin, UnreadableMark
+from vssync.model.marks import KEY, PROVISIONAL, Origin, UnreadableMark, parse_mark
 from vssync.model.plan import Action, NoteKind, Reason, StorePlan
 from vssync.model.state import Capabilities, DesiredFile, FileStatus, LiveFile, Upload
 
@@ -51,6 +51,12 @@ class Row:
     changes: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     notes: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
+
+
+def unreadable(text: str = "v1;kb") -> LiveFile:
+    mark = parse_mark(text)
+    assert isinstance(mark, UnreadableMark)
+    return replace(live_copy(id="odd"), mark=mark)
 
 
 ADOPTED = with_mark(live_copy(), content=A.presumed_content, origin=Origin.ADOPTED)
@@ -250,8 +256,51 @@ ROWS = [
     ),
     row("declared under a new key", EXT, live_copy(replace(EXT, key="old.pdf"), id="ext"), "terms.pdf update moved"),
     row("erased mark", A, unmarked(live_copy()), "a.md create missing", notes="unmanaged"),
+    *(
+        row(f"mark {text[:9]!r}", A, unreadable(text), "a.md refuse unreadable", notes="unmanaged")
+        for text in ("v1;kb", "", "7", "v2;kb;x", "v1;" + "x" * 600)
+    ),
+    row("mark unreadable, adopting", A, unreadable(), "a.md refuse unreadable", notes="unmanaged", adopt=True),
     row(
-        "garbled mark", A, replace(live_copy(), mark=UnreadableMark("v1;kb")), "a.md create missing", notes="unmanaged"
+        "mark unreadable, others as ever",
+        [A, desired_file("b.md")],
+        unreadable(),
+        "a.md refuse unreadable",
+        "b.md create missing",
+        notes="unmanaged",
+    ),
+    row(
+        "mark unreadable, beside a right copy",
+        A,
+        [live_copy(), unreadable()],
+        "odd refuse unreadable",
+        notes="unmanaged",
+    ),
+    row(
+        "mark unreadable, beside a wrong copy",
+        B,
+        [live_copy(), unreadable()],
+        "a.md replace content_changed",
+        "odd refuse unreadable",
+        notes="unmanaged",
+    ),
+    row("mark unreadable, of nothing wanted", (), unreadable(), "odd refuse unreadable", notes="unmanaged"),
+    row(
+        "mark unreadable, without a key",
+        A,
+        replace(unreadable(), attributes={}),
+        "a.md create missing",
+        "odd refuse unreadable",
+        notes="unmanaged",
+    ),
+    row("mark unreadable, not in scope", A, unreadable(), notes="unmanaged", excludes=("guide/a.md",)),
+    row(
+        "mark unreadable, declared",
+        EXT,
+        replace(unreadable(), id="ext"),
+        "terms.pdf refuse unreadable",
+        notes="unmanaged",
+        adopt=True,
     ),
     row("others' copy", A, live_copy(owner="kb/dev"), "a.md create missing", notes="foreign"),
     row("others' copy taken over", A, live_copy(owner="kb/dev"), "a.md adopt other_owner", adopt_from="kb/dev"),

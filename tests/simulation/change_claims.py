@@ -57,7 +57,7 @@ def check_address(claim: Claim, case: Case) -> str:
         plan = claim.within("StorePlan") or {"key": claim.within("File").get("address", "").partition("/")[0]}
         return differs(claim.value, plan["key"])
     of = Subject(claim, case)
-    is_known = of.file or of.copies or any(file.is_provisional for file in of.named)
+    is_known = of.file or of.copies or any(file.is_provisional or file.has_odd_mark for file in of.named)
     return "" if is_known else "neither the manifest nor the store has such a file"
 
 
@@ -92,6 +92,8 @@ def check_action(claim: Claim, case: Case) -> str:
     if claim.value == "delete":
         is_surplus = of.file is None or len(of.copies) > 1 or any(copy.is_provisional for copy in of.named)
         return "" if is_surplus and of.change.get("drop") else "it is wanted"
+    if claim.value == "refuse" and any(copy.has_odd_mark for copy in of.keep):
+        return ""
     if of.file is None or of.store is None:
         return "the manifest has no such file"
     if claim.value == "refuse":
@@ -136,6 +138,7 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
     "refused": lambda of: of.any_copy(lambda copy: copy.status in ("failed", "cancelled", "in_progress")),
     "requested": lambda of: bool(of.case.run.options.replace),
     "unmarked": lambda of: any(not copy.owner for copy in of.keep),
+    "unreadable": lambda of: any(copy.has_odd_mark for copy in of.keep),
     "other_owner": lambda of: (
         any(copy.owner and not of.is_mine(copy) for copy in of.live.files if of.live) if of.live else False
     ),
@@ -323,6 +326,7 @@ _STORE_REASONS: dict[str, Callable[[StoreSubject], bool]] = {
     "protected": lambda of: of.live is not None,
     "not_allowed": lambda of: of.change["action"] == "refuse",
     "impossible": lambda of: of.change["action"] == "refuse",
+    "unreadable": lambda of: of.live is not None and of.live.has_newer_mark,
 }
 
 

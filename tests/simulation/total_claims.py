@@ -29,7 +29,8 @@ def check_unchanged_count(claim: Claim, case: Case, asked_for: Collection[str] =
     """How many files of a store are as wanted, within the scope; none where the store is not ours yet."""
     key = store_key(claim)
     store, live = case.wanted.stores.get(key), case.store(key)
-    if store is None or live is None or live.is_expired or (live.mark[0] and live.mark[0] != case.wanted.owner):
+    is_ours = live is not None and not live.has_newer_mark and live.mark[0] in ("", case.wanted.owner)
+    if store is None or live is None or live.is_expired or not is_ours:
         return differs(claim.value, 0)
     files = [file for file in store.files.values() if case.in_scope(key, file.key) and file.key not in asked_for]
     causes = [f"{file.key}: {cause}" for file in files if (cause := case.deviation(store, file, live))]

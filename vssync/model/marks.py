@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vssync.limits import MAX_VALUE_LENGTH
+from vssync.text import shorten_middle
 
 KEY = "vssync_key"
 MARK = "vssync_mark"
@@ -123,6 +124,19 @@ class UnreadableMark(AnyMark):
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def claim(self) -> tuple[str, str]:
+        """The owner and key of a newer form, as far as it has them: every form begins with version, owner, key."""
+        _, owner, key = (f"{self.text};;".split(";", 3) if self.version else ("", "", ""))[:3]
+        return owner, key
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be read."""
+        if self.version:
+            return f"its mark has version {self.version}, which a newer vssync wrote"
+        return f"its mark is not one: {shorten_middle(self.text, 40) or 'it is empty'}"
 
 
 def parse_mark(text: str) -> Mark | UnreadableMark:

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     REFUSED = "refused"  # failed permanently, or too often
     REQUESTED = "requested"  # --replace
     UNMARKED = "unmarked"  # exists without our mark
+    UNREADABLE = "unreadable"  # its mark cannot be read
     SETTINGS_CHANGED = "settings_changed"
     EXPIRED = "expired"
     UNWANTED = "unwanted"  # a batch with mostly files that are not wanted as they are

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vssync.model.marks import NONE
+from vssync.model.marks import KEY, NONE, UnreadableMark, key_attribute
 from vssync.model.plan import Action, Copy, FileChange, Note, NoteKind, Reason
 from vssync.model.state import FileStatus, LiveFile, Upload
 from vssync.planner.attributes import fields_between, preserved_attributes
@@ -93,7 +93,7 @@ def _unmarked_candidates(
     unclaimed: Sequence[DesiredEntry], classified: ClassifiedFiles, uploads: Mapping[str, Upload]
 ) -> dict[str, LiveFile]:
     """For each unclaimed key the one unmarked file that must be it: the File it declares, or alike in name and size."""
-    unmarked_by_id = {file.id: file for file in classified.unmarked}
+    unmarked_by_id = {file.id: file for file in classified.unmarked if file.mark is None}
     declared_ids = {entry.declared_id for entry in unclaimed}
     files_by_form: dict[tuple[str, int], list[LiveFile]] = {}
     for file in classified.unmarked:
@@ -129,6 +129,38 @@ def _adopt(entry: DesiredEntry, file: LiveFile, own_copies: Copies, context: Sto
     if context.common.capabilities.attribute_updates:
         return refuse_too_many_attributes(change)
     return as_impossible(change, "the service cannot change attributes in place, so it cannot be marked")
+
+
+def refuse_unreadable(
+    entries: Sequence[DesiredEntry], classified: ClassifiedFiles, context: StorePlanContext
+) -> tuple[FileChange, ...]:
+    """A refusal of each file whose mark cannot be read, whoever wrote it there: it needs a person, the others do not.
+
+    It stands for the desired file whose only copy it is, by its `vssync_key` or id: another beside it might be one too
+    many. Otherwise it goes by its own id.
+    """
+    if not classified.unreadable:
+        return ()
+    by_name = {key_attribute(entry.key): entry for entry in entries if entry.key_digest not in classified.ours}
+    by_name |= {entry.declared_id: entry for entry in entries if entry.declared_id}
+    changes = []
+    for file in classified.unreadable:
+        entry = by_name.get(file.id) or by_name.get(str(file.attributes.get(KEY, "")))
+        in_scope = context.is_in_scope(entry.key) if entry else context.includes_all_files
+        if in_scope and isinstance(file.mark, UnreadableMark):
+            way_out = "upgrade vssync" if file.mark.version else f"detach {file.id}, or take its `vssync_mark` away"
+            changes.append(
+                FileChange(
+                    context.store.key,
+                    entry.key if entry else file.id,
+                    Action.REFUSE,
+                    (Reason.UNREADABLE,),
+                    entry.file if entry else None,
+                    keep=Copy.of(file),
+                    detail=f"{file.mark.problem}; {way_out}",
+                )
+            )
+    return tuple(changes)
 
 
 def _refuse_attached(

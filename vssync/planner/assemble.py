@@ -38,7 +38,7 @@ def make_plan(
 
     The snapshot holds the contents of `match_stores(...).ids_to_list`; `already_replaced` are files, by store and key,
     whose `--replace` was done by an earlier apply of the same saved plan. Raises Refused for a store of another owner
-    and for two of ours with one key, UsageProblem for an address that matches nothing, VssyncError for a newer mark.
+    and for two of ours with one key, UsageProblem for an address that matches nothing.
     """
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
@@ -78,7 +78,7 @@ def _check_addresses(
     keys_by_store: dict[str, set[str] | None] = dict.fromkeys((*live_stores, *declared_stores))
     for store_key, live in matches.undeclared:
         if contents := context.snapshot.contents.get(live.id):
-            classified = classify_files(contents.files, (context.owner,), store_key)
+            classified = classify_files(contents.files, (context.owner,))
             keys_by_store[store_key] = {*(keys_by_store[store_key] or ()), *classified.our_keys}
     for draft in listed_drafts:
         store = draft.context.store
@@ -147,7 +147,7 @@ def _plan_undeclared(
         unique_key = f"{key}@{live.id}" if key in used_keys else key
         used_keys.add(unique_key)
         contents = Contents() if live.is_expired else context.snapshot.contents[live.id]
-        classified = classify_files(contents.files, (context.owner,), unique_key)
+        classified = classify_files(contents.files, (context.owner,))
         not_ours = len(contents.files) - len(classified.our_ids)
         in_scope = context.scope.includes_all_files(key)
         change = decide_undeclared_store(live, not_ours, contents, context.options) if in_scope else None

@@ -9,7 +9,7 @@ from vssync.model.digests import attributes_digest
 from vssync.model.marks import key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
 from vssync.model.state import Contents, UploadIdentity
-from vssync.planner.adopt import Copies, claim_copies
+from vssync.planner.adopt import Copies, claim_copies, refuse_unreadable
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, classify_files, desired_entries
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
@@ -33,19 +33,23 @@ class StoreDraft:
 
 
 def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
-    """Decide about every file of a store. Raises VssyncError for a mark that a newer version wrote.
+    """Decide about every file of a store.
 
     First the desired keys with copies; then those without, which may take over a copy that has no other use; copies
     that are left after that go.
     """
     owners = tuple(filter(None, (context.common.owner, context.common.options.adopt_from)))
-    classified = classify_files(contents.files, owners, context.store.key)
+    classified = classify_files(contents.files, owners)
     entries = desired_entries(context.store)
     in_scope = [entry for entry in entries if context.is_in_scope(entry.key)]
-    changes: list[FileChange] = []
+    unreadable = refuse_unreadable(entries, classified, context)
+    held_keys = {change.key for change in unreadable if change.desired}
+    changes: list[FileChange] = [*unreadable]
     unclaimed: list[DesiredEntry] = []
     unchanged = 0
     for entry in in_scope:
+        if entry.key in held_keys:
+            continue
         copies, declared_id = classified.ours.get(entry.key_digest, []), entry.declared_id
         is_elsewhere = declared_id in classified.attached_ids and all(copy.id != declared_id for copy in copies)
         if not copies or is_elsewhere:  # a declared File that is attached as something else must be claimed first
@@ -70,7 +74,7 @@ def _decide_leaving(
     leaving = [copies for copies in undesired if copies[0].id not in moved_ids]
     changes = [deletion_of(store.key, copies) for copies in leaving] if store.prune else []
     notes = [Note(NoteKind.KEPT, count=len(leaving))] if leaving and not store.prune else []
-    if context.common.scope.includes_all_files(store.key):
+    if context.includes_all_files:
         unfinished = [deletion_of(store.key, [copy]) for copy in classified.provisional if copy.id not in moved_ids]
         detail = "left by an apply that did not finish"
         changes += [replace(change, reasons=(Reason.SUPERSEDED,), detail=detail) for change in unfinished]
@@ -118,7 +122,6 @@ def _counted_notes(
     """Counts of files without a mark of ours, of copies nobody compared, and of those reported otherwise than sent."""
     adopted_ids = {change.keep.id for change in changes if change.action is Action.ADOPT and change.keep}
     unmanaged = [file for file in classified.unmarked if file.id not in adopted_ids]
-    unreadable = sum(file.mark is not None for file in unmanaged)
     dropped_ids = {copy.id for change in changes for copy in change.drop}
     unread = other_chunking = other_attributes = 0
     for entry in entries:
@@ -129,11 +132,10 @@ def _counted_notes(
             copy.mark.echo and attributes_digest(copy.file.attributes, context.ignored_attributes) == copy.mark.echo
             for copy in copies
         )
-    unreadable_text = f"{unreadable} with a mark that cannot be read" if unreadable else ""
     unread_text = "adopted by name and size alone; --replace ADDRESS uploads such a file again"
     attributes_text = "searches filter by the service's version of them; `vssync doctor --write` shows the difference"
     notes = [
-        Note(NoteKind.UNMANAGED, count=len(unmanaged), detail=unreadable_text),
+        Note(NoteKind.UNMANAGED, count=len(unmanaged)),
         *(
             Note(NoteKind.FOREIGN, count=len(files), detail=owner)
             for owner, files in sorted(classified.foreign.items())

@@ -44,6 +44,7 @@ REASONS = {
     Reason.REFUSED: "refused by the service",
     Reason.REQUESTED: "requested with --replace",
     Reason.UNMARKED: "unmanaged",
+    Reason.UNREADABLE: "mark cannot be read",
     Reason.SETTINGS_CHANGED: "settings changed",
     Reason.EXPIRED: "expired",
     Reason.UNWANTED: "no longer wanted",
