@@ -68,6 +68,12 @@ def check_wanted(claim: Claim, case: Case) -> str:
     return differs(claim.value, len(store.files) if store else 0)
 
 
+@checks("StorePlan.applied", "status.Store.applied")
+def check_applied(claim: Claim, case: Case) -> str:
+    live = case.store(store_key(claim))
+    return differs(claim.value, live.metadata.get("vssync_applied", "") if live else "") if claim.value else ""
+
+
 @checks("StorePlan.unrelated")
 def check_unrelated(claim: Claim, case: Case) -> str:
     """Whether no copy of ours has a wanted key or wanted bytes; where only one or two are live, their folders count."""

@@ -15,7 +15,7 @@ from vssync.applier.context import DONE, ApplyRun, StoreContext, StoreWorkload, 
 from vssync.applier.delete import delete_unused_uploads, stores_by_file_id
 from vssync.applier.ledger import upload_identity
 from vssync.applier.steps import StoreSteps, plan_steps
-from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store
+from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store, stamp_stores
 from vssync.applier.upload import InFlightBatch, prepare_file
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
@@ -47,6 +47,8 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
             on_error=run.client.clock.interrupt,
         )
         delete_unused_uploads(run, plan.owner)
+        written = {steps.key: store_ids[steps.key] for steps in stores if steps.writes and steps.key in store_ids}
+        stamp_stores(run, plan, written)
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
         _wait_for_requests_in_flight(run)

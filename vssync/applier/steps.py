@@ -91,6 +91,11 @@ class StoreSteps:
         return tuple(put for wave in self.waves for put in wave)
 
     @property
+    def writes(self) -> bool:
+        """Whether anything is written, and not only waited for."""
+        return bool(self.setup or self.teardown or self.cancels or self.waves or self.updates or self.removes)
+
+    @property
     def step_count(self) -> int:
         """How many steps there are besides the store's set-up and tear-down."""
         others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.removes)

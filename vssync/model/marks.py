@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vssync.limits import MAX_VALUE_LENGTH
+from vssync.limits import MAX_PAIRS, MAX_VALUE_LENGTH
 from vssync.text import shorten_middle
 
 KEY = "vssync_key"
@@ -17,6 +17,7 @@ MARK = "vssync_mark"
 STORE_OWNER = "vssync_owner"
 STORE_PROTECT = "vssync_protect"
 STORE_BATCHES = "vssync_batches"
+STORE_APPLIED = "vssync_applied"
 RESERVED_PREFIX = "vssync_"
 UNREAD, DECLARED = "?", "id"
 NEEDS_ATTRIBUTES = "without attributes no file can carry the mark that says who owns it"
@@ -32,6 +33,10 @@ _FILE_MARK = re.compile(
     rf";(-|{_HEX16});(-|[0-9a-f]{{64}}\.{_CONVERTERS})(?:;({_HEX16}))?"
 )
 _STORE_MARK = re.compile(rf"v1;({_OWNER});([^;]{{1,140}});({_HEX16})(?:;((?:[0-9a-f]{{8}})*))?")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}\+?")
+_RUN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+_STAMP = re.compile(rf"({_TIME});((?:{_COMMIT.pattern})?);([^;\x00-\x1f]{{0,100}});((?:{_RUN.pattern})?)")
 _VERSION = re.compile(r"v([0-9]{1,6});")
 
 
@@ -113,6 +118,42 @@ class StoreMark:
         """Whether the store's last apply set this metadata key."""
         tag = name_tag(metadata_key)
         return any(self.names[start : start + 8] == tag for start in range(0, len(self.names), 8))
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyStamp:
+    """The last apply that left a store as its manifest wants it: time;commit;actor;run in `vssync_applied`.
+
+    It is only told, never compared. The time is in UTC, as in 2026-11-27T14:02:31Z; the others may be empty.
+    """
+
+    commit: str = ""  # `+` after it: with changes that were not committed
+    actor: str = ""
+    run: str = ""
+    time: str = ""
+
+    def __str__(self) -> str:
+        return ";".join((self.time, self.commit, self.actor, self.run))
+
+    @classmethod
+    def of(cls, commit: str, actor: str, run: str) -> ApplyStamp:
+        """A stamp without its time; a commit or run of another form is left out, an actor is cut."""
+        printable = "".join(char for char in actor if char.isprintable() and char != ";")
+        return cls(
+            commit if _COMMIT.fullmatch(commit) else "", printable[:100].strip(), run if _RUN.fullmatch(run) else ""
+        )
+
+
+def parse_stamp(text: str) -> ApplyStamp | None:
+    """A store's stamp from its text; None where it is none."""
+    match = _STAMP.fullmatch(text)
+    return ApplyStamp(match[2], match[3], match[4], match[1]) if match else None
+
+
+def fit_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """A store's metadata, without the stamp where there is no room for it."""
+    fits = len(metadata) <= MAX_PAIRS
+    return {name: value for name, value in metadata.items() if fits or name != STORE_APPLIED}
 
 
 @dataclass(frozen=True, slots=True)

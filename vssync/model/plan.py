@@ -179,6 +179,7 @@ class StorePlan:
     wanted: int = 0  # files of the manifest
     unrelated: bool = False  # none of the live keys of ours is one of them, or has moved to one
     digest: str = ""  # of the content the manifest wants
+    applied: str = ""  # the live store's stamp
 
     @property
     def batch(self) -> state.BatchLimits:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from vssync.errors import VssyncError
-from vssync.model.marks import NEEDS_ATTRIBUTES, StoreMark
+from vssync.model.marks import NEEDS_ATTRIBUTES, STORE_APPLIED, StoreMark
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
 from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, Snapshot
 from vssync.planner import store_files
@@ -128,6 +128,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         wanted=len(store.files),
         unrelated=is_unrelated(draft),
         digest=content_digest(draft.entries),
+        applied=decision.live.metadata.get(STORE_APPLIED, "") if decision.live else "",
     )
 
 

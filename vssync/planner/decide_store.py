@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from vssync.errors import Refused
 from vssync.limits import MAX_PAIRS
 from vssync.model.digests import settings_digest, store_mark_for
-from vssync.model.marks import RESERVED_PREFIX, STORE_OWNER, STORE_PROTECT, StoreMark, UnreadableMark
+from vssync.model.marks import RESERVED_PREFIX, STORE_OWNER, STORE_PROTECT, StoreMark, UnreadableMark, fit_metadata
 from vssync.model.plan import Action, FieldChange, Note, NoteKind, Options, Reason, StoreChange
 from vssync.model.state import Contents, DesiredStore, FileStatus, LiveStore, Scalar
 from vssync.planner.context import PlanContext
@@ -178,7 +178,7 @@ def _merge_metadata(
     dropped = {name for name in live_metadata if mark and mark.set_by_us(name) and name not in store.metadata}
     others = {name: value for name, value in live_metadata.items() if name not in dropped and name != STORE_PROTECT}
     protect = {STORE_PROTECT: live_metadata.get(STORE_PROTECT) or "true"} if store.protect else {}
-    return {**others, **store.metadata, **protect, STORE_OWNER: str(store_mark_for(owner, store))}
+    return fit_metadata({**others, **store.metadata, **protect, STORE_OWNER: str(store_mark_for(owner, store))})
 
 
 def _changed_settings(
