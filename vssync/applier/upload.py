@@ -12,7 +12,7 @@ from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.steps import Put
 from vssync.applier.wait import poll_until, wait_until_detached
 from vssync.errors import AccessDenied, LostReply, NotFound, VssyncError
-from vssync.model.marks import Mark, Origin
+from vssync.model.marks import NONE, Mark, Origin
 from vssync.model.report import Status
 from vssync.model.state import FileStatus, Upload
 
@@ -65,7 +65,10 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
             return PendingFile(put, put.existing_id, put.mark, completed=True)
         if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
-            new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED, name=put.file.name_digest)
+            file, source = put.file, put.file.source or NONE
+            new_mark = replace(
+                put.mark, content=file.sha256, origin=Origin.UPLOADED, name=file.name_digest, source=source
+            )
             put = replace(put, existing_id="", mark=new_mark)
         if not put.existing_id:
             uploaded_id = _reuse_or_upload(store, put)
