@@ -113,6 +113,9 @@ def test_a_work_tree_tells_its_commit_and_whether_it_is_all(folder: Path) -> Non
     git(folder, "commit", "-qm", "first")
     head = git(folder, "rev-parse", "HEAD")
     assert stamp_of(folder, {"GITHUB_SHA": "a" * 40}).commit == head
-    (folder / "a.md").write_text("# edited\n")
+    (folder / ".vssync-plan").mkdir()
+    (folder / ".vssync-plan" / "plan.json").write_text("{}")
+    assert stamp_of(folder, {}).commit == head
+    (folder / "d.md").write_text("# not added\n")
     assert stamp_of(folder, {}).commit == f"{head}+"
     assert stamp_of(folder / "handbook", {}).commit == head

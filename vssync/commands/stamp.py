@@ -13,6 +13,7 @@ from vssync.sources.walk import find_work_tree
 _COMMIT = ("GITHUB_SHA", "CI_COMMIT_SHA")
 _ACTOR = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "USERNAME")
 _RUN = ("GITHUB_RUN_ID", "CI_PIPELINE_ID")
+_OWN_FILES = ":(exclude).vssync*"  # the local service's, and the plans of CI jobs
 _TIMEOUT = 10.0  # seconds for git, in a large work tree
 
 
@@ -28,7 +29,8 @@ def stamp_of(folder: Path, environment: Mapping[str, str]) -> ApplyStamp:
 
     commit = first(_COMMIT)
     if (find_work_tree(folder) / ".git").exists() and (head := _git(folder, "rev-parse", "HEAD")):
-        commit = head + ("+" if _git(folder, "status", "--porcelain", "--", ".") != "" else "")
+        changes = _git(folder, "status", "--porcelain", "--", ".", _OWN_FILES)
+        commit = head + ("+" if changes != "" else "")
     return ApplyStamp.of(commit, first(_ACTOR), first(_RUN))
 
 
