@@ -132,6 +132,12 @@ def test_a_change_names_the_key_a_moved_file_had() -> None:
     assert (change.was, change.fields) == ("a.md", ())
 
 
+def test_the_old_copy_of_a_moved_file_goes_once_the_new_one_is_completed() -> None:
+    new = desired_file("b.md")
+    for status in (FileStatus.FAILED, FileStatus.IN_PROGRESS):
+        assert "f1" in ids(only([new], [live_copy(), live_copy(new, id="f2", status=status)]))[1]
+
+
 @pytest.mark.parametrize(
     ("old", "known"),
     [

@@ -34,12 +34,14 @@ def claim_copies(
 ) -> Claims:
     """What becomes of the unclaimed keys, in their order.
 
-    These have no copies of their own, or declare a File that is attached as something else. `undesired` are our copies
-    under keys that are not in the manifest. Files without a mark are left alone unless `--adopt` is given.
+    These have no completed copy of their own, as after a move whose new upload is not done, or declare a File that is
+    attached as something else. `undesired` are our copies under keys that are not in the manifest. Files without a mark
+    are left alone unless `--adopt` is given.
     """
     available = [*undesired, *([copy] for copy in classified.provisional)]
     former_copies = _find_former_copies(unclaimed, available, context)
-    unmarked = _unmarked_candidates(unclaimed, classified, context.common.snapshot.uploads)
+    uncopied = [entry for entry in unclaimed if entry.declared_id or entry.key_digest not in classified.ours]
+    unmarked = _unmarked_candidates(uncopied, classified, context.common.snapshot.uploads)
     changes: list[FileChange] = []
     notes: list[Note] = []
     for entry in unclaimed:
@@ -52,7 +54,8 @@ def claim_copies(
         elif file:
             changes.append(_adopt(entry, file, own_copies, context))
         else:
-            changes += _refuse_attached(entry, classified, context) or decide_file(entry, (), context)
+            remaining = () if entry.declared_id else own_copies
+            changes += _refuse_attached(entry, classified, context) or decide_file(entry, remaining, context)
     moved_ids = frozenset(copy.id for copies in former_copies.values() for copy in copies)
     return Claims(tuple(changes), tuple(notes), moved_ids)
 

@@ -270,7 +270,7 @@ def _with_upload_names(change: FileChange, serving: OwnedCopy, filename: str) ->
     likely = (upload_name(PATH_TEMPLATE, serving.key, ""), serving.key.rpartition("/")[2])
     old = next((name for name in likely if short_digest(name) == serving.mark.name), None)
     if old is None:
-        return replace(change, detail=f"upload name -> {filename}")
+        return replace(change, detail=change.detail or f"upload name -> {filename}")
     return replace(change, fields=(*change.fields, FieldChange("upload name", old, filename)))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
-from vssync.model.state import Contents, UploadIdentity
+from vssync.model.state import Contents, FileStatus, UploadIdentity
 from vssync.planner.adopt import Copies, claim_copies, refuse_unreadable
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, classify_files, desired_entries
 from vssync.planner.context import StorePlanContext
@@ -52,7 +52,8 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
             continue
         copies, declared_id = classified.ours.get(entry.key_digest, []), entry.declared_id
         is_elsewhere = declared_id in classified.attached_ids and all(copy.id != declared_id for copy in copies)
-        if not copies or is_elsewhere:  # a declared File that is attached as something else must be claimed first
+        is_unserved = not entry.declared_id and all(copy.file.status is not FileStatus.COMPLETED for copy in copies)
+        if not copies or is_elsewhere or is_unserved:
             unclaimed.append(entry)
         elif key_changes := decide_file(entry, copies, context):
             changes += key_changes
