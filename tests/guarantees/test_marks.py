@@ -13,7 +13,7 @@ from tests.support import Silent, open_test_session
 from vssync.commands.destroy import plan_destruction
 from vssync.commands.session import Session
 from vssync.model.marks import KEY, MARK, STORE_OWNER
-from vssync.model.plan import Action, Options, Plan
+from vssync.model.plan import Action, Options, Plan, Reason
 from vssync.model.report import Report
 from vssync.model.state import LiveFile
 
@@ -131,3 +131,23 @@ def test_a_newer_mark_on_a_store_holds_up_that_store(folder: Path) -> None:
         assert destruction.refusals == ()
         assert not apply_plan(session, destruction, Silent()).converged
         assert [live.id for live in session.client.list_stores()] == [store_id]
+
+
+def test_old_copies_that_a_run_left_of_moved_files_are_no_deletions_to_guard(folder: Path) -> None:
+    for number in range(12):
+        (folder / f"{number}.md").write_text(f"# {number}\n")
+    assert apply_now(folder)[1].converged
+    (folder / "guide").mkdir()
+    for path in list(folder.glob("*.md")):
+        path.rename(folder / "guide" / path.name)
+    with open_test_session(folder, faults=("status=403:DELETE:/vector_stores/*/files/*",)) as (session, _):
+        plan = make_plan_now(session, Options())
+        assert (plan.refusals, len(plan.stores[0].files)) == ((), 15)
+        assert not apply_plan(session, plan, Silent()).converged
+    plan, report = apply_now(folder)
+    assert {(change.action, change.reasons) for change in plan.stores[0].files} == {
+        (Action.DELETE, (Reason.SUPERSEDED,))
+    }
+    assert report.converged
+    assert_nothing_to_do(folder)
+    assert set(upload_names(folder)) == {f"guide/{name}.md" for name in (*range(12), "a", "b", "c")}

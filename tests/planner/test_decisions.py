@@ -231,6 +231,12 @@ ROWS = [
         "moved, and its new copy is completed",
         desired_file("b.md"),
         [live_copy(), live_copy(desired_file("b.md"), id="f2")],
+        "b.md delete superseded",
+    ),
+    row(
+        "left the manifest, and two others have its bytes",
+        [desired_file("b.md"), desired_file("c.md")],
+        [live_copy(), live_copy(desired_file("b.md"), id="f2"), live_copy(desired_file("c.md"), id="f3")],
         "a.md delete not_in_manifest",
     ),
     row("adopted and moved", desired_file("b.md"), live_copy(origin=Origin.ADOPTED), "b.md update moved"),

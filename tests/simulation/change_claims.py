@@ -91,7 +91,8 @@ def check_changes(claim: Claim, case: Case) -> str:
 def check_action(claim: Claim, case: Case) -> str:
     of = Subject(claim, case)
     if claim.value == "delete":
-        is_surplus = of.file is None or len(of.copies) > 1 or any(copy.is_provisional for copy in of.named)
+        is_surplus = of.file is None or len(of.copies) > 1
+        is_surplus |= any(copy.is_provisional or _has_moved(copy, of) for copy in of.named)
         return "" if is_surplus and of.change.get("drop") else "it is wanted"
     if claim.value == "refuse" and any(copy.has_odd_mark for copy in of.keep):
         return ""
@@ -130,7 +131,9 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
     "drifted": lambda of: any(_has_drifted(copy, of) for copy in of.keep),
     "renamed": lambda of: of.any_copy(lambda copy: of.file is not None and copy.filename != of.file.filename),
     "moved": lambda of: of.change.get("was", "") not in ("", of.change["key"]),
-    "superseded": lambda of: len(of.copies) > 1 or any(copy.is_provisional for copy in of.named),
+    "superseded": lambda of: (
+        len(of.copies) > 1 or any(copy.is_provisional or _has_moved(copy, of) for copy in of.named)
+    ),
     "not_in_manifest": lambda of: of.file is None,
     "ingesting": lambda of: any(copy.status == "in_progress" for copy in of.keep),
     "ingest_failed": lambda of: of.any_copy(lambda copy: copy.status == "failed"),
@@ -145,6 +148,11 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
     ),
     "impossible": lambda of: of.change["action"] == "refuse",
 }
+
+
+def _has_moved(copy: TrueFile, of: Subject) -> bool:
+    """Whether a copy of another key has the wanted bytes."""
+    return of.file is not None and copy.key_digest != digest16(of.file.key) and has_content(of.file, copy)
 
 
 def _has_drifted(copy: TrueFile, of: Subject) -> bool:

@@ -61,25 +61,59 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
             unchanged += 1
     undesired, skipped_notes = _undesired_copies(classified, entries, context)
     claims = claim_copies(unclaimed, undesired, classified, context)
-    leaving, kept_notes = _decide_leaving(undesired, claims.moved_ids, classified, context)
+    left = [copies for copies in undesired if copies[0].id not in claims.moved_ids]
+    moves = _finished_moves(left, in_scope, classified, context)
+    leaving, kept_notes = _decide_leaving(left, moves, claims.moved_ids, classified, context)
     changes += (*claims.changes, *leaving)
     notes = (*claims.notes, *skipped_notes, *kept_notes, *_counted_notes(in_scope, classified, changes, context))
     return StoreDraft(context, entries, classified, sort_changes(changes), notes, unchanged)
 
 
+def _finished_moves(
+    left: Sequence[Copies], entries: Sequence[DesiredEntry], classified: ClassifiedFiles, context: StorePlanContext
+) -> dict[str, tuple[DesiredEntry, OwnedCopy]]:
+    """By File id, the old copies of keys that moved: of one desired key with the same bytes a right copy is completed.
+
+    A run that ended after the new copy was completed leaves them. They are no deletions to be guarded.
+    """
+    contents = {copies[-1].mark.content for copies in left}
+    found: dict[str, list[tuple[DesiredEntry, OwnedCopy]]] = {}
+    for entry in entries if left and context.store.prune else ():
+        if entry.content in contents and not entry.declared_id:
+            right = [copy for copy in classified.ours.get(entry.key_digest, ()) if entry.matches(copy)]
+            if current := newest_copy(right, CopyState.OK, context.now):
+                found.setdefault(entry.content, []).append((entry, current))
+    moves = ((copies, found.get(copies[-1].mark.content, ())) for copies in left)
+    return {copies[-1].id: targets[0] for copies, targets in moves if len(targets) == 1}
+
+
 def _decide_leaving(
-    undesired: Sequence[Copies], moved_ids: frozenset[str], classified: ClassifiedFiles, context: StorePlanContext
+    leaving: Sequence[Copies],
+    moves: Mapping[str, tuple[DesiredEntry, OwnedCopy]],
+    moved_ids: frozenset[str],
+    classified: ClassifiedFiles,
+    context: StorePlanContext,
 ) -> tuple[list[FileChange], list[Note]]:
     """The deletions of copies that no desired key took over, or a note that they are kept."""
     store = context.store
-    leaving = [copies for copies in undesired if copies[0].id not in moved_ids]
-    changes = [deletion_of(store.key, copies) for copies in leaving] if store.prune else []
+    changes = [_delete_left(copies, moves.get(copies[-1].id), store.key) for copies in leaving if store.prune]
     notes = [Note(NoteKind.KEPT, count=len(leaving))] if leaving and not store.prune else []
     if context.includes_all_files:
         unfinished = [deletion_of(store.key, [copy]) for copy in classified.provisional if copy.id not in moved_ids]
         detail = "left by an apply that did not finish"
         changes += [replace(change, reasons=(Reason.SUPERSEDED,), detail=detail) for change in unfinished]
     return changes, notes
+
+
+def _delete_left(
+    copies: Sequence[OwnedCopy], moved_to: tuple[DesiredEntry, OwnedCopy] | None, store_key: str
+) -> FileChange:
+    change = deletion_of(store_key, copies)
+    if moved_to is None:
+        return change
+    entry, current = moved_to
+    kept, was = current.evidence, change.key
+    return replace(change, key=entry.key, reasons=(Reason.SUPERSEDED,), keep=kept, was=was)
 
 
 def _undesired_copies(
