@@ -268,6 +268,9 @@ def test_a_newer_mark_keeps_a_store_that_left_the_manifest(deletes: bool, expect
     newer = live_store(id="vs2", name="old", metadata={STORE_OWNER: f"v2;{OWNER};old;x"})
     made = plan(GUIDE, [(live_store(), Contents()), (newer, Contents())], allow_store_deletes=deletes)
     assert [told(store) for store in made.stores] == ["", expected]
+    assert plan(GUIDE, [(live_store(), Contents()), (newer, Contents())], excludes=("old",)).stores[0].key == "guide"
+    with_key = plan(GUIDE, [(live_store(), Contents()), (newer, Contents((live_copy(),)))], excludes=("old/a.md",))
+    assert [store.key for store in with_key.stores] == ["guide", "old"]
 
 
 def test_a_newer_mark_of_somebody_else_is_nobodys_business() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from vssync.errors import VssyncError
-from vssync.model.marks import NEEDS_ATTRIBUTES, STORE_APPLIED, StoreMark
+from vssync.model.marks import NEEDS_ATTRIBUTES, STORE_APPLIED
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
 from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, Snapshot
 from vssync.planner import store_files
@@ -16,7 +16,7 @@ from vssync.planner.classify import ClassifiedFiles, classify_files, content_dig
 from vssync.planner.context import PlanContext, StorePlanContext
 from vssync.planner.decide_file import retry_after_cancel
 from vssync.planner.decide_store import StoreDecision, decide_store, decide_undeclared_store
-from vssync.planner.find_stores import StoreMatches, match_stores
+from vssync.planner.find_stores import StoreMatches, claim_of, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
 from vssync.planner.store_files import StoreDraft
 
@@ -72,8 +72,8 @@ def _check_addresses(
     scope = context.scope
     if not (scope.targets or scope.excludes or scope.replace_requests):
         return
-    marks = (live.mark for live in context.snapshot.stores)
-    live_stores = (mark.key for mark in marks if isinstance(mark, StoreMark) and mark.owner == desired.owner)
+    claims = map(claim_of, context.snapshot.stores)
+    live_stores = (key for owner, key in claims if key and owner == desired.owner)
     declared_stores = (store.key for store in desired.stores)
     keys_by_store: dict[str, set[str] | None] = dict.fromkeys((*live_stores, *declared_stores))
     for store_key, live in matches.undeclared:

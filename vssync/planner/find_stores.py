@@ -89,7 +89,7 @@ class _StoreMatcher:
         for live in sorted(stores, key=lambda live: (live.created_at, live.id)):
             self.by_id[live.id] = live
             self.by_name.setdefault(live.name, []).append(live)
-            if all(claim := _claim_of(live)):
+            if all(claim := claim_of(live)):
                 self.by_mark.setdefault(claim, []).append(live)
         self.pinned_ids = {store.id for store in desired.stores if store.id}
         keys = {key for store in desired.stores if not store.external for key in (store.key, *store.was)}
@@ -117,7 +117,7 @@ class _StoreMatcher:
         """
         named = self.by_name.get(store.name, [])
         usable = [live for live in named if live.id not in self.reserved_ids and not live.is_expired]
-        unowned = [live for live in usable if _claim_of(live)[0] in ("", self.desired.owner)]
+        unowned = [live for live in usable if claim_of(live)[0] in ("", self.desired.owner)]
         if unowned or not usable:
             return _split_expired(unowned, by_name=True)
         for live in usable:
@@ -132,7 +132,7 @@ class _StoreMatcher:
         return [live for live in marked if live.id not in self.pinned_ids]
 
     def _refuse_other_owner(self, store: DesiredStore, live: LiveStore) -> None:
-        owner, _ = _claim_of(live)
+        owner, _ = claim_of(live)
         if owner not in ("", self.desired.owner, self.options.adopt_from):
             raise Refused(
                 f"{store.key}: the live store {live.name} ({live.id}) belongs to {owner}. "
@@ -141,7 +141,7 @@ class _StoreMatcher:
             )
 
 
-def _claim_of(live: LiveStore) -> tuple[str, str]:
+def claim_of(live: LiveStore) -> tuple[str, str]:
     """The owner and key in a store's mark; empty without a mark that names them."""
     match live.mark:
         case StoreMark() as mark:
