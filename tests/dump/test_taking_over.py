@@ -136,7 +136,12 @@ def test_a_file_with_other_content_stays_by_id(tmp_path: Path) -> None:
     [
         ("kb", "", Options(), ""),
         ("new", "", Options(adopt_from=("kb",)), ""),
-        ("new", "chunking: {size: 1200, overlap: 300}", Options(adopt_from=("kb",)), "size: 1200"),
+        (
+            "new",
+            "chunking: {max_chunk_size_tokens: 1200, chunk_overlap_tokens: 300}, ",
+            Options(adopt_from=("kb",)),
+            "tokens: 1200",
+        ),
     ],
 )
 def test_a_store_with_an_owner_is_taken_over_from_it(
@@ -144,10 +149,8 @@ def test_a_store_with_an_owner_is_taken_over_from_it(
 ) -> None:
     """What its marks say counts: a service reports numbers for `auto`."""
     written(tmp_path, local_copies())
-    stores = (
-        f"stores: {{help: {{{chunking + ', ' if chunking else ''}files: [{{path: docs/*, filename: '${{name}}'}}]}}}}\n"
-    )
-    (tmp_path / "vssync.yaml").write_text(f"version: 1\nname: kb\n{stores}")
+    store = f"{{{chunking}files: [{{path: docs/*, filename: '${{name}}'}}]}}"
+    (tmp_path / "vssync.yaml").write_text(f"version: 1\nname: kb\nstores: {{help: {store}}}\n")
     with open_test_session(tmp_path) as (session, _):
         assert apply_plan(session, make_plan_now(session, Options()), Silent()).converged
     with connected_to(tmp_path) as connection:

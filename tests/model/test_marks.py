@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.limits import MAX_VALUE_LENGTH
+from vssync.limits import MAX_PAIRS, MAX_VALUE_LENGTH
 from vssync.model.digests import (
     attributes_digest,
     chunking_digest,
@@ -22,13 +22,17 @@ from vssync.model.digests import (
 )
 from vssync.model.marks import (
     NONE,
+    STORE_APPLIED,
     STORE_OWNER,
+    ApplyStamp,
     Mark,
     Origin,
     UnreadableMark,
+    fit_metadata,
     key_attribute,
     key_digest,
     parse_mark,
+    parse_stamp,
     parse_store_mark,
 )
 from vssync.model.state import AUTO, Chunking, DesiredFile, DesiredStore, LiveStore, StoreStatus
@@ -185,6 +189,34 @@ def test_a_garbled_store_mark_is_not_taken_for_ours(text: str) -> None:
 )
 def test_a_live_store_reads_its_mark(metadata: dict[str, str], mark: Any) -> None:
     assert LiveStore("vs_1", "Guide", StoreStatus.COMPLETED, 1, metadata).mark == mark
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (("4f2a91c", "jan", "981"), "4f2a91c;jan;981"),
+        (("4f2a91c" * 5 + "+", "Jan M\u00fcller", "17-2"), "4f2a91c" * 5 + "+;Jan M\u00fcller;17-2"),
+        (("", "", ""), ";;"),
+        (("main", "a;b\x00\nc\u202e", "run 7"), ";abc;"),
+        (("4F2A91C", "x" * 300, "r" * 65), f";{'x' * 100};"),
+    ],
+)
+def test_a_stamp_reads_back_as_written_without_what_could_break_it(said: tuple[str, str, str], text: str) -> None:
+    stamp = replace(ApplyStamp.of(*said), time="2026-11-27T14:02:31Z")
+    assert str(stamp) == f"2026-11-27T14:02:31Z;{text}"
+    assert parse_stamp(str(stamp)) == stamp
+    assert len(str(stamp)) <= MAX_VALUE_LENGTH
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-11-27T14:02:31Z", "2026-11-27T14:02:31Z;x;y;z"])
+def test_what_is_no_stamp_is_not_read(text: str) -> None:
+    assert parse_stamp(text) is None
+
+
+def test_the_stamp_makes_room_for_what_is_wanted() -> None:
+    full = {f"m{n}": "v" for n in range(MAX_PAIRS - 1)}
+    assert fit_metadata({**full, STORE_APPLIED: "x"}) == {**full, STORE_APPLIED: "x"}
+    assert fit_metadata({**full, "one more": "v", STORE_APPLIED: "x"}) == {**full, "one more": "v"}
 
 
 def test_an_echo_is_kept_only_while_the_service_garbles() -> None:

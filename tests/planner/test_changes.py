@@ -73,13 +73,13 @@ def test_what_is_attached_again_and_when_the_old_copy_must_go_first(change: File
     ("change", "tries"),
     [
         (only([A], [live_copy(status=FAILED, tries=2)]), 3),
-        (only([A], [live_copy(status=FAILED, tries=3)], retry_failed=True), 4),
+        (only([A], [live_copy(status=FAILED, error="invalid_file", tries=3)], retry_failed=True), 4),
         (only([A], [live_copy(desired_file(content="B"), tries=3)]), 1),
         (only([A], [live_copy(status=FileStatus.IN_PROGRESS, tries=2)]), 2),
         (only([A], [live_copy(tries=2, live={"lang": "de"})]), 2),
     ],
 )
-def test_tries_count_ingestions_of_the_same_content(change: FileChange, tries: int) -> None:
+def test_tries_count_runs_that_tried_the_same_content(change: FileChange, tries: int) -> None:
     assert change.tries == tries
 
 
@@ -130,6 +130,12 @@ def test_a_write_that_would_carry_too_many_attributes_is_refused_by_name() -> No
 def test_a_change_names_the_key_a_moved_file_had() -> None:
     change = only([desired_file("b.md", filename="a.md")], [live_copy()])
     assert (change.was, change.fields) == ("a.md", ())
+
+
+def test_the_old_copy_of_a_moved_file_goes_once_the_new_one_is_completed() -> None:
+    new = desired_file("b.md")
+    for status in (FileStatus.FAILED, FileStatus.IN_PROGRESS):
+        assert "f1" in ids(only([new], [live_copy(), live_copy(new, id="f2", status=status)]))[1]
 
 
 @pytest.mark.parametrize(

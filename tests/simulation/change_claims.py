@@ -9,6 +9,7 @@ from tests.simulation.claims import Claim
 from tests.simulation.judge import (
     Case,
     checks,
+    copy_deviation,
     has_content,
     is_right,
     same_values,
@@ -57,7 +58,7 @@ def check_address(claim: Claim, case: Case) -> str:
         plan = claim.within("StorePlan") or {"key": claim.within("File").get("address", "").partition("/")[0]}
         return differs(claim.value, plan["key"])
     of = Subject(claim, case)
-    is_known = of.file or of.copies or any(file.is_provisional for file in of.named)
+    is_known = of.file or of.copies or any(file.is_provisional or file.has_odd_mark for file in of.named)
     return "" if is_known else "neither the manifest nor the store has such a file"
 
 
@@ -90,8 +91,11 @@ def check_changes(claim: Claim, case: Case) -> str:
 def check_action(claim: Claim, case: Case) -> str:
     of = Subject(claim, case)
     if claim.value == "delete":
-        is_surplus = of.file is None or len(of.copies) > 1 or any(copy.is_provisional for copy in of.named)
+        is_surplus = of.file is None or len(of.copies) > 1
+        is_surplus |= any(copy.is_provisional or _has_moved(copy, of) for copy in of.named)
         return "" if is_surplus and of.change.get("drop") else "it is wanted"
+    if claim.value == "refuse" and any(copy.has_odd_mark for copy in of.keep):
+        return ""
     if of.file is None or of.store is None:
         return "the manifest has no such file"
     if claim.value == "refuse":
@@ -101,7 +105,7 @@ def check_action(claim: Claim, case: Case) -> str:
     if claim.value == "replace" and not (of.change.get("drop") and of.named):
         return "nothing is there to be replaced"
     if claim.value == "update" and not any(map(of.is_right, of.keep)):
-        return "its copy has other content or chunking"
+        return f"its copy {copy_deviation(of.store, of.file, of.keep[-1])}" if of.keep else "it has no copy"
     if claim.value == "adopt" and any(map(of.is_mine, of.keep)):
         return "it carries this owner's mark"
     if claim.value == "await" and not any(copy.status == "in_progress" for copy in of.keep):
@@ -127,7 +131,9 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
     "drifted": lambda of: any(_has_drifted(copy, of) for copy in of.keep),
     "renamed": lambda of: of.any_copy(lambda copy: of.file is not None and copy.filename != of.file.filename),
     "moved": lambda of: of.change.get("was", "") not in ("", of.change["key"]),
-    "superseded": lambda of: len(of.copies) > 1 or any(copy.is_provisional for copy in of.named),
+    "superseded": lambda of: (
+        len(of.copies) > 1 or any(copy.is_provisional or _has_moved(copy, of) for copy in of.named)
+    ),
     "not_in_manifest": lambda of: of.file is None,
     "ingesting": lambda of: any(copy.status == "in_progress" for copy in of.keep),
     "ingest_failed": lambda of: of.any_copy(lambda copy: copy.status == "failed"),
@@ -136,11 +142,17 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
     "refused": lambda of: of.any_copy(lambda copy: copy.status in ("failed", "cancelled", "in_progress")),
     "requested": lambda of: bool(of.case.run.options.replace),
     "unmarked": lambda of: any(not copy.owner for copy in of.keep),
+    "unreadable": lambda of: any(copy.has_odd_mark for copy in of.keep),
     "other_owner": lambda of: (
         any(copy.owner and not of.is_mine(copy) for copy in of.live.files if of.live) if of.live else False
     ),
     "impossible": lambda of: of.change["action"] == "refuse",
 }
+
+
+def _has_moved(copy: TrueFile, of: Subject) -> bool:
+    """Whether a copy of another key has the wanted bytes."""
+    return of.file is not None and copy.key_digest != digest16(of.file.key) and has_content(of.file, copy)
 
 
 def _has_drifted(copy: TrueFile, of: Subject) -> bool:
@@ -323,6 +335,7 @@ _STORE_REASONS: dict[str, Callable[[StoreSubject], bool]] = {
     "protected": lambda of: of.live is not None,
     "not_allowed": lambda of: of.change["action"] == "refuse",
     "impossible": lambda of: of.change["action"] == "refuse",
+    "unreadable": lambda of: of.live is not None and of.live.has_newer_mark,
 }
 
 

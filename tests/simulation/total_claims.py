@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from math import ceil
+from posixpath import splitext
 from typing import Any
 
 from tests.simulation.claims import Claim
@@ -29,12 +30,15 @@ def check_unchanged_count(claim: Claim, case: Case, asked_for: Collection[str] =
     """How many files of a store are as wanted, within the scope; none where the store is not ours yet."""
     key = store_key(claim)
     store, live = case.wanted.stores.get(key), case.store(key)
-    if store is None or live is None or live.is_expired or (live.mark[0] and live.mark[0] != case.wanted.owner):
+    is_ours = live is not None and not live.has_newer_mark and live.mark[0] in ("", case.wanted.owner)
+    if store is None or live is None or live.is_expired or not is_ours:
         return differs(claim.value, 0)
     files = [file for file in store.files.values() if case.in_scope(key, file.key) and file.key not in asked_for]
     causes = [f"{file.key}: {cause}" for file in files if (cause := case.deviation(store, file, live))]
     count = len(files) - len(causes)
-    return differs(claim.value, count) and f"it is {count}; {'; '.join(causes[:3])}"
+    told = {change["key"] for change in claim.holder.get("changes", ())}
+    untold = [cause for cause in causes if cause.partition(": ")[0] not in told]
+    return differs(claim.value, count) and f"it is {count}, for {' or '.join(untold)}"
 
 
 @checks("StorePlan.owned")
@@ -65,6 +69,20 @@ def check_live(claim: Claim, case: Case) -> str:
 def check_wanted(claim: Claim, case: Case) -> str:
     store = case.wanted.stores.get(store_key(claim))
     return differs(claim.value, len(store.files) if store else 0)
+
+
+@checks("StorePlan.unproven[]")
+def check_unproven(claim: Claim, case: Case) -> str:
+    """Each is the kind of a file to bring in, and no text that every service reads."""
+    puts = [change for change in claim.holder["changes"] if change["action"] in PUTS]
+    kinds = {splitext(change["desired"]["filename"])[1].lower() for change in puts}
+    return "" if set(claim.value) <= kinds - {".md", ".txt"} else f"the kinds are {kinds}"
+
+
+@checks("StorePlan.applied", "status.Store.applied")
+def check_applied(claim: Claim, case: Case) -> str:
+    live = case.store(store_key(claim))
+    return differs(claim.value, live.metadata.get("vssync_applied", "") if live else "") if claim.value else ""
 
 
 @checks("StorePlan.unrelated")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 import unicodedata
 from collections.abc import Mapping
@@ -48,6 +49,11 @@ class TrueFile:
         """The parts of a mark of the known form, which all have the same order; empty without one."""
         parts = self.mark.split(";")
         return parts if len(parts) >= 8 and parts[0] == "v1" else []
+
+    @property
+    def has_odd_mark(self) -> bool:
+        """Whether something stands where a mark belongs, and is none."""
+        return "vssync_mark" in self.attributes and not self.mark_parts
 
     @property
     def owner(self) -> str:
@@ -96,6 +102,11 @@ class TrueStore:
     def is_adopting(self) -> bool:
         """Whether its mark says that files are still being adopted."""
         return self.metadata.get("vssync_owner", "").split(";")[3:4] == ["adopting"]
+
+    @property
+    def has_newer_mark(self) -> bool:
+        """Whether a form of its mark is not known."""
+        return bool(re.match(r"v(?!1;)\d+;", self.metadata.get("vssync_owner", "")))
 
     def copies(self, owner: str) -> dict[str, list[TrueFile]]:
         """An owner's files by the digest of their key, without those that have none yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from vssync.model.marks import NONE
+from vssync.model.marks import KEY, NONE, UnreadableMark, key_attribute
 from vssync.model.plan import Action, Copy, FileChange, Note, NoteKind, Reason
 from vssync.model.state import LiveFile
 from vssync.planner.attributes import fields_between, preserved_attributes
@@ -35,12 +35,14 @@ def claim_copies(
 ) -> Claims:
     """What becomes of the unclaimed keys, in their order.
 
-    These have no copies of their own, or declare a File that is attached as something else. `undesired` are our copies
-    under keys that are not in the manifest. Files without a mark are left alone unless `--adopt` is given.
+    These have no completed copy of their own, as after a move whose new upload is not done, or declare a File that is
+    attached as something else. `undesired` are our copies under keys that are not in the manifest. Files without a mark
+    are left alone unless `--adopt` is given.
     """
     available = [*undesired, *([copy] for copy in classified.provisional)]
     former_copies = _find_former_copies(unclaimed, available, context)
-    candidates = find_candidates(unclaimed, classified.unmarked, context)
+    uncopied = [entry for entry in unclaimed if entry.declared_id or entry.key_digest not in classified.ours]
+    candidates = find_candidates(uncopied, classified.unmarked, context)
     changes: list[FileChange] = []
     notes: list[Note] = []
     for entry in unclaimed:
@@ -54,7 +56,8 @@ def claim_copies(
             else:
                 changes.append(_take_over(entry, candidate, own_copies, context))
         else:
-            changes += _refuse_attached(entry, classified, context) or decide_file(entry, (), context)
+            remaining = () if entry.declared_id else own_copies
+            changes += _refuse_attached(entry, classified, context) or decide_file(entry, remaining, context)
     moved_ids = frozenset(copy.id for copies in former_copies.values() for copy in copies)
     return Claims(tuple(changes), tuple(notes), moved_ids)
 
@@ -152,6 +155,38 @@ def _replace_unmarked(change: FileChange, file: LiveFile, context: StorePlanCont
         drop=(*filter(None, (change.keep,)), *change.drop),
         detail=f"{file.id} ({upload.filename}, {format_size(upload.size)}) is detached; its upload stays",
     )
+
+
+def refuse_unreadable(
+    entries: Sequence[DesiredEntry], classified: ClassifiedFiles, context: StorePlanContext
+) -> tuple[FileChange, ...]:
+    """A refusal of each file whose mark cannot be read, whoever wrote it there: it needs a person, the others do not.
+
+    It stands for the desired file whose only copy it is, by its `vssync_key` or id: another beside it might be one too
+    many. Otherwise it goes by its own id.
+    """
+    if not classified.unreadable:
+        return ()
+    by_name = {key_attribute(entry.key): entry for entry in entries if entry.key_digest not in classified.ours}
+    by_name |= {entry.declared_id: entry for entry in entries if entry.declared_id}
+    changes = []
+    for file in classified.unreadable:
+        entry = by_name.get(file.id) or by_name.get(str(file.attributes.get(KEY, "")))
+        in_scope = context.is_in_scope(entry.key) if entry else context.includes_all_files
+        if in_scope and isinstance(file.mark, UnreadableMark):
+            way_out = "upgrade vssync" if file.mark.version else f"detach {file.id}, or take its `vssync_mark` away"
+            changes.append(
+                FileChange(
+                    context.store.key,
+                    entry.key if entry else file.id,
+                    Action.REFUSE,
+                    (Reason.UNREADABLE,),
+                    entry.file if entry else None,
+                    keep=Copy.of(file),
+                    detail=f"{file.mark.problem}; {way_out}",
+                )
+            )
+    return tuple(changes)
 
 
 def _refuse_attached(

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from vssync.errors import VssyncError
 from vssync.model.digests import attributes_digest, chunking_digest
 from vssync.model.marks import KEY, NONE, Mark, Origin, key_digest
 from vssync.model.plan import Copy
 from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
 
 MAX_INGESTION_AGE = 600  # seconds a file may be in progress before it counts as stalled
-MAX_TRIES = 3
-PERMANENT_ERRORS = frozenset({"unsupported_file", "invalid_file"})  # codes that another try would meet again
 
 _chunking_digest = lru_cache(maxsize=256)(chunking_digest)  # a manifest has few
 
@@ -58,10 +55,9 @@ class OwnedCopy:
         return Copy.of(self.file)
 
     @property
-    def is_given_up(self) -> bool:
-        """Whether trying again is of no use: the service refuses it for good, or it was tried often enough."""
-        is_permanent = self.file.error is not None and self.file.error.code in PERMANENT_ERRORS
-        return is_permanent or self.mark.tries >= MAX_TRIES
+    def is_refused(self) -> bool:
+        """Whether the service refuses these bytes for good, so that trying again is of no use."""
+        return self.file.error is not None and self.file.error.is_permanent
 
     def state(self, now: int) -> CopyState:
         """Its state at a time; one that is not done counts as dead once it is too old to be still at work."""
@@ -153,6 +149,11 @@ class ClassifiedFiles:
     attached_ids: frozenset[str] = frozenset()  # of all of them
 
     @property
+    def unreadable(self) -> tuple[LiveFile, ...]:
+        """Those whose mark cannot be read: whose they are, nobody can say."""
+        return tuple(file for file in self.unmarked if file.mark is not None)
+
+    @property
     def our_keys(self) -> set[str]:
         """The keys of our copies, as people know them."""
         return {copies[-1].key for copies in self.ours.values()}
@@ -163,11 +164,8 @@ class ClassifiedFiles:
         return {copy.id for copies in (*self.ours.values(), self.provisional) for copy in copies}
 
 
-def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store_key: str) -> ClassifiedFiles:
-    """A store's files by whose they are; `owners` are those whose marks count as ours.
-
-    Raises VssyncError for a mark that a newer version wrote.
-    """
+def classify_files(files: Sequence[LiveFile], owners: Sequence[str]) -> ClassifiedFiles:
+    """A store's files by whose they are; `owners` are those whose marks count as ours."""
     ours: dict[str, list[OwnedCopy]] = {}
     foreign: dict[str, list[LiveFile]] = {}
     unmarked: list[LiveFile] = []
@@ -175,11 +173,6 @@ def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store_key: 
     for file in files:
         mark = file.mark
         if not isinstance(mark, Mark):
-            if mark and mark.version:
-                raise VssyncError(
-                    f"{store_key}: the mark of file {file.id} has version {mark.version}, which a newer vssync wrote. "
-                    "Upgrade vssync."
-                )
             unmarked.append(file)
         elif mark.owner in owners and mark.is_provisional:
             provisional.append(OwnedCopy(file, mark))

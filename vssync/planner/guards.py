@@ -46,18 +46,16 @@ def is_unrelated(draft: StoreDraft) -> bool:
     ours, store = draft.classified.ours, draft.context.store
     if not (ours and draft.entries and store.prune):
         return False
-    keys = {*(entry.key_digest for entry in draft.entries), *map(key_digest, store.skipped)}
+    if not ours.keys().isdisjoint({*(entry.key_digest for entry in draft.entries), *map(key_digest, store.skipped)}):
+        return False
     files = [entry.file for entry in draft.entries]
+    file_ids = {file.file_id for file in files}
     uploaded = [file for file in files if not file.file_id]
     contents = {text for file in uploaded for text in (file.content, file.presumed_content, file.source)}
-    file_ids = {file.file_id for file in files}
-    for key, copies in ours.items():
-        marks = [copy.mark for copy in copies]
-        if key in keys or any(copy.id in file_ids for copy in copies):
-            return False
-        if any(mark.content in contents or mark.source in contents for mark in marks):
-            return False
-    live_folders = {folder for copies in ours.values() for folder in _folders_above(copies[-1].key)}
+    live = [copy for copies in ours.values() for copy in copies]
+    if any(copy.id in file_ids or not contents.isdisjoint((copy.mark.content, copy.mark.source)) for copy in live):
+        return False
+    live_folders = {folder for copy in live for folder in _folders_above(copy.key)}
     return len(ours) >= MIN_FILES_TO_RELATE or live_folders.isdisjoint(
         folder for file in files for folder in _folders_above(file.key)
     )

@@ -39,7 +39,7 @@ def find_candidates(
     That is the File it declares; else one with its bytes, of its upload name if there is one; else the only one of its
     name and size that was not compared; and, while the store's adoption goes on, the only one of its name.
     """
-    by_id = {file.id: file for file in unmarked}
+    by_id = {file.id: file for file in unmarked if file.mark is None}
     declared = [entry for entry in entries if entry.declared_id in by_id]
     candidates = {entry.key: Candidate(by_id[entry.declared_id], Likeness.SAME) for entry in declared}
     declared_ids = {entry.declared_id for entry in entries}

@@ -101,11 +101,9 @@ def dump_store(connection: Connection, service: ServiceSpec, request: DumpReques
 
 def _take_over_options(store: LiveStore, files: Iterable[LiveFile], owner: str) -> tuple[str, ...]:
     """The options of a plan by this owner that takes over the store and what is unmarked in it."""
-    mark = store.mark
-    has_unmarked = any(file.mark is None for file in files)
-    adopt = ("--adopt",) if has_unmarked or not isinstance(mark, StoreMark) else ()
-    is_other = isinstance(mark, StoreMark) and mark.owner != owner
-    return (*adopt, *(("--adopt-from", mark.owner) if is_other else ()))
+    mark_owner = store.mark.owner if isinstance(store.mark, StoreMark) else ""
+    adopt = ("--adopt",) if not mark_owner or any(file.mark is None for file in files) else ()
+    return (*adopt, "--adopt-from", mark_owner) if mark_owner not in ("", owner) else adopt
 
 
 def _find_store(stores: tuple[LiveStore, ...], name_or_id: str) -> LiveStore:
