@@ -20,7 +20,6 @@ from vssync.model.state import AUTO
 
 MANIFEST = 'version: 1\nname: shapes\nstores:\n  docs: {files: [{path: "*.md"}]}\n'
 SECOND = '  more: {files: [{path: "*.md"}]}\n'
-ADOPT = Options(adopt=True)
 
 
 def erase_mark(place: Place) -> None:
@@ -39,23 +38,6 @@ def _as_others(place: Place, act: Callable[[Client, str], None], name: str = "do
 
 def held_back(place: Place) -> None:
     erase_mark(place)
-    place.plan()
-
-
-def moved(place: Place) -> None:
-    place.write({"a.md": None, "moved.md": "# a\n"})
-    place.apply()
-
-
-def never_compared(place: Place) -> None:
-    erase_mark(place)
-    place.write({"a.md": "# x\n"})
-    place.apply(options=ADOPT)
-
-
-def never_compared_and_edited(place: Place) -> None:
-    never_compared(place)
-    place.write({"a.md": "# edited\n"})
     place.plan()
 
 
@@ -116,7 +98,7 @@ def cut_off(place: Place) -> None:
 
 
 SHAPES = (
-    *(held_back, moved, never_compared, never_compared_and_edited, left_store, edited, destroyed),
+    *(held_back, left_store, edited, destroyed),
     *(killed_after_a_deletion, upload_gone, cut_off),
 )
 
