@@ -73,13 +73,13 @@ def test_what_is_attached_again_and_when_the_old_copy_must_go_first(change: File
     ("change", "tries"),
     [
         (only([A], [live_copy(status=FAILED, tries=2)]), 3),
-        (only([A], [live_copy(status=FAILED, tries=3)], retry_failed=True), 4),
+        (only([A], [live_copy(status=FAILED, error="invalid_file", tries=3)], retry_failed=True), 4),
         (only([A], [live_copy(desired_file(content="B"), tries=3)]), 1),
         (only([A], [live_copy(status=FileStatus.IN_PROGRESS, tries=2)]), 2),
         (only([A], [live_copy(tries=2, live={"lang": "de"})]), 2),
     ],
 )
-def test_tries_count_ingestions_of_the_same_content(change: FileChange, tries: int) -> None:
+def test_tries_count_runs_that_tried_the_same_content(change: FileChange, tries: int) -> None:
     assert change.tries == tries
 
 

@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from math import ceil
+from posixpath import splitext
 from typing import Any
 
 from tests.simulation.claims import Claim
@@ -68,6 +69,14 @@ def check_live(claim: Claim, case: Case) -> str:
 def check_wanted(claim: Claim, case: Case) -> str:
     store = case.wanted.stores.get(store_key(claim))
     return differs(claim.value, len(store.files) if store else 0)
+
+
+@checks("StorePlan.unproven[]")
+def check_unproven(claim: Claim, case: Case) -> str:
+    """Each is the kind of a file to bring in, and no text that every service reads."""
+    puts = [change for change in claim.holder["changes"] if change["action"] in PUTS]
+    kinds = {splitext(change["desired"]["filename"])[1].lower() for change in puts}
+    return "" if set(claim.value) <= kinds - {".md", ".txt"} else f"the kinds are {kinds}"
 
 
 @checks("StorePlan.applied", "status.Store.applied")

@@ -96,11 +96,22 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
         try:
             live = run.writes.create_store(body)
         except LostReply:
-            live = poll_until(run, find, timeout=run.settings.grace)
+            live = poll_until(
+                run,
+                find,
+                timeout=run.settings.grace,
+                subject=f"{settings.key} to be listed, since the reply to creating it was lost",
+                consequence="it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
+            )
             if live is None and attempts == _MAX_ATTEMPTS:
                 raise
     store_id = live.id
-    if not poll_until(run, lambda: run.client.is_ready(store_id)):
+    if not poll_until(
+        run,
+        lambda: run.client.is_ready(store_id),
+        subject=f"the new store of {settings.key} to answer",
+        consequence="its files are not tried",
+    ):
         raise VssyncError(f"{settings.key}: the new store {store_id} does not answer yet; apply again later")
     _verify_mark(run, settings.key, live, change)
     return store_id

@@ -44,8 +44,9 @@ def apply_plan(
         prepare_for_writes(session)
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
         declared = declared_stores(session.loaded.desired)
+        stated = frozenset(name for name, has in plan.service.capabilities.items() if has)
         root, stamp = session.loaded.root, None if plan.empty else _stamp(session)
-        settings = RunSettings(root, session.capabilities, declared, fail_fast, stamp)
+        settings = RunSettings(root, session.capabilities, declared, stated, fail_fast, stamp)
         return apply_steps(ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings), plan)
 
 

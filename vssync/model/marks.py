@@ -58,8 +58,8 @@ class AnyMark:
 class Mark(AnyMark):
     """A store file's mark: v1;owner;key;content;chunking;attributes;origin;tries;name;source[;echo] in `vssync_mark`.
 
-    `key`, `chunking`, `attributes`, `name` and `echo` are digests. `tries` counts ingestions since key, content or
-    chunking last changed. `name` is of the name that the File was uploaded under, `-` for one declared by id. `source`
+    `key`, `chunking`, `attributes`, `name` and `echo` are digests. `tries` counts the runs that tried these
+    bytes. `name` is of the name that the File was uploaded under, `-` for one declared by id. `source`
     is `-`, or for an upload that was converted the SHA-256 of the file it was made from and, after a dot, the set of
     converters that made it. `echo` is of the attributes that the service gave back where they differ from those sent.
     `content` is the whole SHA-256 of the bytes, `id` for a File declared by id. For an adopted file, which nobody has

@@ -227,6 +227,11 @@ class IngestError:
     def __str__(self) -> str:
         return ": ".join(filter(None, (self.code, self.message)))
 
+    @property
+    def is_permanent(self) -> bool:
+        """Whether it is about these bytes, so that another try would meet it again. Any other code may pass."""
+        return self.code in ("unsupported_file", "invalid_file")
+
 
 @dataclass(frozen=True, slots=True)
 class LiveFile:

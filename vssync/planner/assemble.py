@@ -19,6 +19,7 @@ from vssync.planner.decide_store import StoreDecision, decide_store, decide_unde
 from vssync.planner.find_stores import StoreMatches, claim_of, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
 from vssync.planner.store_files import StoreDraft
+from vssync.providers import PROVIDERS
 
 _DEFAULT_CAPABILITIES = Capabilities()
 _UNMARKABLE = (
@@ -43,7 +44,8 @@ def make_plan(
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
     matches = match_stores(desired, snapshot.stores, options)
-    context = PlanContext(desired.owner, options, capabilities, Scope.of(options, already_replaced), snapshot)
+    scope, vouched = Scope.of(options, already_replaced), PROVIDERS[desired.service.provider].vouched_extensions
+    context = PlanContext(desired.owner, options, capabilities, scope, snapshot, vouched)
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
@@ -126,6 +128,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         live=live_count,
         unlisted=contents.unlisted,
         wanted=len(store.files),
+        unproven=draft.unproven_extensions,
         unrelated=is_unrelated(draft),
         digest=content_digest(draft.entries),
         applied=decision.live.metadata.get(STORE_APPLIED, "") if decision.live else "",

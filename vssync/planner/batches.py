@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from vssync.model.marks import read_batch_note
 from vssync.model.plan import Action, BatchChange, Note, NoteKind, Reason
 from vssync.model.state import Contents, LiveStore
 from vssync.planner.store_files import StoreDraft
-
-Item = TypeVar("Item")
-
-
-def partition(items: Sequence[Item], size: int) -> tuple[tuple[Item, ...], ...]:
-    """Cut items, in their order, into parts of at most `size`."""
-    return tuple(tuple(items[start : start + size]) for start in range(0, len(items), size))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,6 @@ from vssync.model.plan import Copy
 from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
 
 MAX_INGESTION_AGE = 600  # seconds a file may be in progress before it counts as stalled
-MAX_TRIES = 3
-PERMANENT_ERRORS = frozenset({"unsupported_file", "invalid_file"})  # codes that another try would meet again
 
 _chunking_digest = lru_cache(maxsize=256)(chunking_digest)  # a manifest has few
 
@@ -57,10 +55,9 @@ class OwnedCopy:
         return Copy.of(self.file)
 
     @property
-    def is_given_up(self) -> bool:
-        """Whether trying again is of no use: the service refuses it for good, or it was tried often enough."""
-        is_permanent = self.file.error is not None and self.file.error.code in PERMANENT_ERRORS
-        return is_permanent or self.mark.tries >= MAX_TRIES
+    def is_refused(self) -> bool:
+        """Whether the service refuses these bytes for good, so that trying again is of no use."""
+        return self.file.error is not None and self.file.error.is_permanent
 
     def state(self, now: int) -> CopyState:
         """Its state at a time; one that is not done counts as dead once it is too old to be still at work."""

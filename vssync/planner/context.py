@@ -18,6 +18,7 @@ class PlanContext:
     capabilities: Capabilities
     scope: Scope
     snapshot: Snapshot
+    vouched_extensions: frozenset[str] = frozenset()  # of files that the provider reads
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """The decision table: what to do about one desired key, from all our live copies of it together.
 
 A copy is right when its content, chunking and upload name are the manifest's. It is dead when it failed, was cancelled
-or stalled, and given up when the service refuses it for good or it was tried too often. The first row that fits:
+or stalled, and refused when the service says that it cannot read these bytes. The first row that fits:
 
     --replace names the key     a new copy, unless a right one is being ingested: wait for that
     a right completed one       keep it; update its attributes where they differ; other copies go
     a right one being ingested  wait for it; other copies go when it is completed
-    a right given-up one        needs attention, unless --retry-failed; it stays, and the newest completed one serves
+    a right refused one         needs attention, unless --retry-failed; it stays, and the newest completed one serves
     a right dead one            the same File again; the newest completed one serves meanwhile
     a wrong completed one       replace it; it serves until the new copy is completed
     only wrong unusable ones    create; they go when the new copy is completed
@@ -111,8 +111,8 @@ class _KeyDecision:
             return self._keep(current)
         if busy:
             return (self._await_copy(busy),)
-        if not self.context.common.options.retry_failed and any(copy.is_given_up for copy in right):
-            return self._refuse_given_up(next(copy for copy in reversed(right) if copy.is_given_up))
+        if not self.context.common.options.retry_failed and any(copy.is_refused for copy in right):
+            return self._refuse(next(copy for copy in reversed(right) if copy.is_refused))
         if dead := self._newest(right, CopyState.DEAD):
             reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
             change = self._new_copy(Action.REPLACE, reason, reuse=dead)
@@ -178,16 +178,16 @@ class _KeyDecision:
             tries=busy.mark.tries,
         )
 
-    def _refuse_given_up(self, given_up: OwnedCopy) -> tuple[FileChange, ...]:
-        """Uploads nothing; of the copies, the one given up and the newest completed one stay."""
+    def _refuse(self, refused: OwnedCopy) -> tuple[FileChange, ...]:
+        """Uploads nothing; of the copies, the refused one and the newest completed one stay."""
         serving = self._newest(self.copies, CopyState.OK)
         change = replace(
             self._change(Action.REFUSE, Reason.REFUSED),
-            keep=given_up.evidence,
-            tries=given_up.mark.tries,
-            detail=f"{_failure_text(given_up)}; change the file, or try again with --retry-failed",
+            keep=refused.evidence,
+            tries=refused.mark.tries,
+            detail=f"{_failure_text(refused)}; change the file, or try again with --retry-failed",
         )
-        others = tuple(copy.evidence for copy in self.copies if copy is not given_up and copy is not serving)
+        others = tuple(copy.evidence for copy in self.copies if copy is not refused and copy is not serving)
         return (change, self._delete_superseded(serving, others)) if others else (change,)
 
     def _replace(self, serving: OwnedCopy) -> FileChange:
@@ -275,5 +275,5 @@ def _with_upload_names(change: FileChange, serving: OwnedCopy, filename: str) ->
 
 
 def _failure_text(copy: OwnedCopy) -> str:
-    times = f"after {copy.mark.tries} tries" if copy.mark.tries > 1 else "at the first try"
-    return f"{copy.evidence.error or copy.file.status} {times}"
+    runs = f", in {copy.mark.tries} runs" if copy.mark.tries > 1 else ""
+    return f"{copy.evidence.error or copy.file.status}{runs}"

@@ -13,6 +13,7 @@ from vssync.planner.adopt import Copies, claim_copies, refuse_unreadable
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, classify_files, desired_entries
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
+from vssync.planner.estimate import PUTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,17 @@ class StoreDraft:
     def dropped_keys_by_id(self) -> dict[str, str]:
         """The key of each copy that a change detaches, by the copy's id."""
         return {copy.id: change.key for change in self.changes for copy in change.drop}
+
+    @property
+    def unproven_extensions(self) -> tuple[str, ...]:
+        """The kinds of files to bring in that neither the provider nor a completed file of the store vouches for."""
+        wanted = {change.desired.extension for change in self.changes if change.desired and change.action in PUTS}
+        unproven = wanted - self.context.common.vouched_extensions
+        for entry in self.entries if unproven else ():
+            copies = self.classified.ours.get(entry.key_digest, ())
+            if any(copy.file.status is FileStatus.COMPLETED for copy in copies):
+                unproven.discard(entry.file.extension)
+        return tuple(sorted(unproven))
 
 
 def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
