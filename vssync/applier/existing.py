@@ -64,7 +64,7 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
         if file.status is not FileStatus.COMPLETED:
             return result_of_uncompleted(file)
         for drop in step.drops:
-            store.detach_copy(drop)
+            store.detach_copy(drop, step.file_id)
         return DONE
 
     store.for_each(steps, wait_for_copy)

@@ -7,7 +7,6 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from vssync.applier.context import ApplyRun, RunSettings, Watcher
-from vssync.applier.delete import declared_stores
 from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
@@ -34,8 +33,7 @@ def apply_plan(
     if not plan.empty:
         prepare_for_writes(session)
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
-        declared = declared_stores(session.loaded.desired)
-        settings = RunSettings(session.loaded.root, session.capabilities, declared, fail_fast)
+        settings = RunSettings(session.loaded.root, session.capabilities, fail_fast)
         return apply_steps(ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings), plan)
 
 

@@ -49,6 +49,7 @@ class Report:
     plan: Plan
     outcomes: tuple[Outcome, ...] = ()
     orphans: tuple[Orphan, ...] = ()
+    held: tuple[Orphan, ...] = ()  # uploads that were to be deleted, and stay because stores of others hold them
     store_ids: tuple[tuple[str, str], ...] = ()  # by key, of each store that exists now
     seconds: float = 0.0  # of wall time
     requests: int = 0  # all that were sent
