@@ -234,10 +234,15 @@ def test_an_empty_store_costs_one_request() -> None:
     assert len(seen) == 1
 
 
-def test_fewer_files_than_the_store_counts_are_read_again_from_one_end() -> None:
-    serve, seen = script(ok(data=[], has_more=False), ok(data=[{"id": "file-1"}], has_more=False))
-    assert [file.id for file in client_of(serve).list_files("vs_1", expected=1)] == ["file-1"]
-    assert len(seen) == 2
+def test_both_ends_that_do_not_advance_are_read_again_from_one() -> None:
+    first, last = ({"id": f"file-{number}", "created_at": number} for number in (1, 9))
+    ascending = iter([ok(data=[first], has_more=True), ok(data=[first], has_more=True), ok(data=[first, last])])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        descends, after = request.url.params["order"] == "desc", request.url.params.get("after")
+        return ok(data=[last], has_more=True) if descends else next(ascending, ok(data=[], has_more=not after))
+
+    assert [file.id for file in client_of(answer).list_files("vs_1")] == ["file-1", "file-9"]
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.api.pagination import Page, list_objects, parse_page
+from vssync.api.pagination import Page, list_objects, parse_page, read_listing
 from vssync.api.parse import MalformedResponse
-from vssync.limits import PAGE_SIZE
 
 
 def served(ids: list[str], size: int, more: Callable[[bool], bool] = bool) -> Callable[[str], Page]:
@@ -57,7 +56,52 @@ def test_what_is_no_listing_is_said_so(body: Any) -> None:
         parse_page(body)
 
 
-@pytest.mark.parametrize(("rows", "more"), [(0, False), (99, False), (PAGE_SIZE, True), (PAGE_SIZE + 1, False)])
-def test_a_service_that_does_not_say_whether_there_is_more(rows: int, more: bool) -> None:
-    """A page filled to the limit may not be the last; one beyond it is all there is."""
-    assert parse_page({"data": [{"id": str(number)} for number in range(rows)]}).has_more is more
+@pytest.mark.parametrize("more", [True, False, None])
+def test_what_a_service_says_of_there_being_more(more: bool | None) -> None:
+    assert parse_page({"data": [{"id": "a"}], "has_more": more}).has_more is more
+    assert parse_page({"data": [{"id": "a"}]}).has_more is None
+
+
+Pages = list[tuple[str, bool | None]]
+
+
+@pytest.mark.parametrize(
+    ("pages", "count", "ids", "ended"),
+    [
+        ([("ab", False)], None, "ab", True),
+        ([("ab", False)], 3, "ab", True),  # whether it is whole is another question
+        ([("", None)], None, "", True),
+        ([("", True)], 0, "", True),
+        ([("", True)], 1, "", False),
+        ([("ab", None), ("", None)], 2, "ab", True),
+        ([("ab", None), ("ab", None)], None, "ab", True),  # it has no pages at all
+        ([("ab", None), ("bc", None), ("c", None)], None, "abc", True),
+        ([("ab", True), ("", True)], None, "ab", True),
+        ([("ab", True), ("", True)], 2, "ab", True),
+        ([("ab", True), ("", True)], 3, "ab", False),
+        ([("ab", True), ("ab", True)], None, "ab", False),
+        ([("ab", True), ("ab", True)], 2, "ab", True),
+        ([("ab", True), ("ab", True)], 3, "ab", False),
+        ([("ab", True), ("b", False)], 3, "ab", True),
+        ([("ab", True), ("bc", True), ("cd", False)], 4, "abcd", True),  # rows shift while others write
+        ([("ab", True), ("bc", True), ("abc", True)], 3, "abc", True),
+        ([("aab", True), ("", False)], 2, "ab", True),
+        ([("abc", True), ("d", False)], 3, "abcd", True),  # more than the count, which is older
+    ],
+)
+def test_how_a_reading_ends(pages: Pages, count: int | None, ids: str, ended: bool) -> None:
+    left = iter(pages)
+
+    def fetch(_cursor: str) -> Page:
+        names, more = next(left)
+        return parse_page({"data": [{"id": name} for name in names], "has_more": more})
+
+    reading = read_listing(fetch, count)
+    assert ("".join(row["id"] for row in reading.rows), reading.ended, reading.pages) == (ids, ended, len(pages))
+    assert next(left, None) is None
+
+
+@pytest.mark.parametrize("row", [{}, {"id": None}, {"id": ""}, {"id": 7}, {"id": "x" * 513}])
+def test_an_object_without_a_proper_id_is_no_part_of_a_listing(row: Any) -> None:
+    with pytest.raises(MalformedResponse, match=r"an object without an id|an id of 513 characters"):
+        read_listing(lambda _: Page([{"id": "a"}, row], "a", False))

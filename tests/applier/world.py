@@ -15,13 +15,12 @@ from typing import Any
 
 import httpx
 
-from tests.simulation.judged import JudgedSession, Witness, apply_plan, make_plan_now
+from tests.simulation.judged import JudgedSession, Witness, apply_plan, collect_orphans, make_plan_now
 from tests.simulation.truth import RequestLog
 from tests.support import ENDPOINT, Clock, Silent, mounted
 from vssync.api.connect import connect
 from vssync.applier.context import Watcher
 from vssync.commands.apply import describe_interrupted_runs, locked_journal
-from vssync.commands.gc import delete_orphans, find_orphans
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.journal.records import JournalSummary
 from vssync.local import app
@@ -97,9 +96,9 @@ class Place:
                 client.close()
                 service.close()
 
-    def plan(self) -> Plan:
+    def plan(self, options: Options = PLAIN) -> Plan:
         with self.work() as work:
-            return make_plan_now(work, Options())
+            return make_plan_now(work, options)
 
     def apply(
         self, wrap: Wrap | None = None, *, watcher: Watcher | None = None, options: Options = PLAIN, **more: Any
@@ -122,9 +121,8 @@ class Place:
             return describe_interrupted_runs(work)
 
     def gc(self, *, suspected: bool = False, delete: bool = False, faults: Sequence[str] = ()) -> tuple[Orphan, ...]:
-        with self.work(faults=faults) as work, locked_journal(work) as record:
-            found = find_orphans(work, record, suspected=suspected)
-            return delete_orphans(work, record, found) if delete else found
+        with self.work(faults=faults) as work:
+            return collect_orphans(work, suspected=suspected, delete=delete)
 
     def past(self) -> JournalSummary:
         with self.work() as work, locked_journal(work) as record:

@@ -70,10 +70,10 @@ def test_a_log_says_how_much_is_read_and_why_requests_are_sent_again(
         ticked.set()
         return "status 503"
 
-    with progress.reading_progress(lambda: 1_200, lambda: 3, trouble):
+    with progress.reading_progress(lambda: 1_200, lambda: 3, trouble, lambda: "docs is read again in 5 s"):
         assert ticked.wait(60)
     first, *_ = capsys.readouterr().err.splitlines()
-    assert first == "Reading the service: 1,200 objects, 3 requests sent again (status 503)"
+    assert first == "Reading the service: 1,200 objects, 3 requests sent again (status 503); docs is read again in 5 s"
 
 
 def test_a_log_leaves_out_what_there_is_none_of() -> None:

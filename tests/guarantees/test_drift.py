@@ -55,7 +55,13 @@ def live(session: Session) -> tuple[str, dict[str, LiveFile]]:
 
 
 def attach(
-    client: Client, store_id: str, name: str, attributes: Attributes, mark: Any = None, content: bytes = b"# theirs\n"
+    client: Client,
+    store_id: str,
+    name: str,
+    attributes: Attributes,
+    mark: Any = None,
+    *,
+    content: bytes = b"# theirs\n",
 ) -> str:
     """Somebody uploads and attaches a file."""
     file_id = client.upload_file(io.BytesIO(content), name).id
@@ -140,7 +146,7 @@ def test_a_second_copy_of_ours_goes_and_its_upload_with_it(folder: Path) -> None
     with open_test_session(folder) as (session, _):
         store_id, files = live(session)
         before = files["a.md"].id
-        attach(session.client, store_id, "a.md", files["a.md"].attributes, files["a.md"].mark, b"# a\n")
+        attach(session.client, store_id, "a.md", files["a.md"].attributes, files["a.md"].mark, content=b"# a\n")
     plan, report = apply_now(folder)
     assert report.converged
     assert {reason for change in plan.stores[0].files for reason in change.reasons} == {Reason.SUPERSEDED}

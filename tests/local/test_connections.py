@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from tests.local.client import Api
 from tests.local.serving import on_a_port
+from tests.support import ENDPOINT, Clock
+from vssync.api.connect import connect
+from vssync.errors import ServiceError
 from vssync.local.app import Service
 from vssync.local.dialects import Dialect
 from vssync.local.faults.rules import with_faults
@@ -55,6 +59,15 @@ def test_no_request_is_lost_by_who_closes_the_connection(resetting: Api) -> None
         answer.extensions["network_stream"].close()
         resetting.post("/vector_stores", {})
         assert len(resetting.get("/vector_stores")["data"]) == count
+
+
+def test_our_client_loses_no_write(resetting: Api) -> None:
+    url = str(resetting.http.base_url).rstrip("/")
+    place = replace(ENDPOINT, data_url=url, control_url=url)
+    client = connect(place, auth=None, clock=Clock(), workers=1, transport=resetting.http._transport)
+    with pytest.raises(ServiceError):
+        client.get_store("vs_none")
+    client.create_store({"name": "s"})
 
 
 def test_other_connections_are_kept(resetting: Api) -> None:

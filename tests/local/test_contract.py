@@ -43,6 +43,7 @@ AS_USUAL: dict[str, dict[str, Any]] = {
         "misses_with_400": False,
         "reattaches": False,
         "stale_filters": False,
+        "resets_after_errors": False,
     },
 }
 BASES = {"oci": "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com/20231130/openai/v1"}

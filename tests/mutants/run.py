@@ -53,8 +53,20 @@ MUTANTS = (
         "except ZeroDivisionError:",
     ),
     Mutant(
-        "forget-pagination", "vssync/api/pagination.py", "bool(has_more) and bool(rows)", "False", ("tests/api", *QUICK)
+        "forget-pagination",
+        "vssync/api/pagination.py",
+        "if page.has_more is False or (page.has_more is None and not new):",
+        "if True:",
+        ("tests/api", *QUICK),
     ),
+    Mutant(
+        "believe-a-short-listing",
+        "vssync/api/pagination.py",
+        "return len(self.files) >= self.total",
+        "return True",
+        ("tests/api",),
+    ),
+    Mutant("take-an-error-for-success", "vssync/api/parse.py", 'and body.get("error"):', "and False:", ("tests/api",)),
     Mutant("delete-what-others-hold", "vssync/applier/delete.py", "if file_id not in held", "if True"),
     Mutant(
         "remove-without-reading-the-kept-copy",

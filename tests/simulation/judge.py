@@ -278,19 +278,18 @@ def settings_deviation(owner: str, store: WantedStore, live: TrueStore) -> str:
     return next((f"{name} is {is_!r}" for name, (is_, should_be) in pairs.items() if is_ != should_be), "")
 
 
-_WRITES_NOTHING = {0: ("plan", "status", "output"), 1: ("report", "destroy", "plan"), 3: ("report", "destroy", "plan")}
+_READS = ("plan", "status", "output")
 
 
 def _false_code(case: Case) -> Iterator[str]:
-    """What is not so in an exit code: 0 done, 1 error, 2 changes, 3 refused, 4 not everything done."""
+    """What is not so in an exit code: 0 done, 1 error, 2 changes, 3 refused, 4 not everything done, 64 usage."""
     run, code = case.run, case.run.code
     if code is None:
         return
-    if code not in (0, 1, 2, 3, 4):
+    if code not in (0, 1, 2, 3, 4, 64):
         yield f"it is {code}"
-    if run.kind in _WRITES_NOTHING.get(code, ()) and (
-        writes := [each for each in run.exchanges[run.since :] if each.is_write]
-    ):
+    writes = [exchange for exchange in run.exchanges[run.since :] if exchange.is_write]
+    if writes and (run.kind in _READS or code in (1, 3, 64)):
         yield f"it is {code}, and the run wrote: {writes[0].method} {writes[0].url}"
     deviations = case.deviations(run.after)
     if code == 0 and (run.kind in ("report", "destroy") or run.detailed) and deviations:

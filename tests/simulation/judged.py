@@ -18,15 +18,16 @@ from vssync import planfile
 from vssync.applier.context import Watcher
 from vssync.cli.process import DONE, INCOMPLETE
 from vssync.cli.session import plan_exit_code
-from vssync.commands import apply, destroy, plan
+from vssync.commands import apply, destroy, gc, plan, status
 from vssync.commands.output import output_json
 from vssync.commands.session import Session
 from vssync.errors import VssyncError
 from vssync.journal.writer import Journal
 from vssync.model.plan import Options, Plan
-from vssync.model.report import Report
+from vssync.model.report import Orphan, Report
 from vssync.model.state import Limit
-from vssync.render.json import report_json, status_json
+from vssync.render.file_status import inspection_json
+from vssync.render.json import orphans_json, report_json, status_json
 
 CHECKED_BY = (plan_claims, change_claims, report_claims)  # importing them registers their checkers
 Result = TypeVar("Result")
@@ -133,6 +134,28 @@ def apply_plan(
         )
     )
     return report
+
+
+def inspect_file(session: JudgedSession, address: str) -> None:
+    """What `status ADDRESS` says of one file, judged."""
+    run, inspection = _watch(
+        session, "status", Options(targets=(address,)), lambda: status.inspect_file(session, address)
+    )
+    assert_true(replace(run, document=_document(inspection_json(inspection, session.loaded.desired))))
+
+
+def collect_orphans(session: JudgedSession, *, suspected: bool = False, delete: bool = False) -> tuple[Orphan, ...]:
+    """What `gc` finds and, if asked to, deletes; judged."""
+
+    def act() -> tuple[tuple[Orphan, ...], tuple[Orphan, ...]]:
+        with apply.locked_journal(session) as journal:
+            found = gc.find_orphans(session, journal, suspected=suspected)
+            return found, gc.delete_orphans(session, journal, found) if delete else found
+
+    run, (found, left) = _watch(session, "gc", Options(), act)
+    deleted = len(found) - len(left) if delete else None
+    assert_true(replace(run, document=_document(orphans_json(left, session.wanted.owner, deleted=deleted))))
+    return left
 
 
 def _judge_plan(run: Run, made: Plan) -> Plan:

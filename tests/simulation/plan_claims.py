@@ -207,16 +207,19 @@ def check_desired_file(claim: Claim, case: Case) -> str:
 @checks("StorePlan.unchanged")
 def check_unchanged(claim: Claim, case: Case) -> str:
     asked_for = {change["key"] for change in claim.holder["changes"] if "requested" in change["reasons"]}
-    return differs(claim.value, unchanged_count(store_key(claim), case, asked_for))
+    return check_unchanged_count(claim, case, asked_for)
 
 
-def unchanged_count(key: str, case: Case, asked_for: Collection[str] = ()) -> int:
+def check_unchanged_count(claim: Claim, case: Case, asked_for: Collection[str] = ()) -> str:
     """How many files of a store are as wanted, within the scope; none where the store is not ours yet."""
+    key = store_key(claim)
     store, live = case.wanted.stores.get(key), case.store(key)
     if store is None or live is None or live.is_expired or (live.mark[0] and live.mark[0] != case.wanted.owner):
-        return 0
+        return differs(claim.value, 0)
     files = [file for file in store.files.values() if case.in_scope(key, file.key) and file.key not in asked_for]
-    return sum(not case.deviation(store, file, live) for file in files)
+    causes = [f"{file.key}: {cause}" for file in files if (cause := case.deviation(store, file, live))]
+    count = len(files) - len(causes)
+    return differs(claim.value, count) and f"it is {count}; {'; '.join(causes[:3])}"
 
 
 @checks("StorePlan.owned")
@@ -330,7 +333,7 @@ def check_counts(claim: Claim, case: Case) -> str:
     key, said = store_key(claim), claim.holder
     store, live = case.wanted.stores.get(key), case.store(key)
     if name == "unchanged":
-        return differs(claim.value, unchanged_count(key, case))
+        return check_unchanged_count(claim, case)
     wanted = [file for file in store.files.values() if case.in_scope(key, file.key)] if store else []
     action = claim.within("status.Store")["action"]
     if action in ("create", "replace", "refuse") and (live is None or action == "replace"):
@@ -379,9 +382,14 @@ def check_cost(claim: Claim, case: Case) -> str:
     }
     if claim.path[-1] != "requests":
         return differs(claim.value, exact[str(claim.path[-1])])
-    least = sent.total() + batches + writes
+    least, most = sent.total() + batches + writes, 20
+    for store in stores_of(case):
+        moves = sum(1 + len(change.get("drop", ())) for change in store["changes"])
+        most += 20 + 5 * moves + 5 * len(store.get("batches", ()))
     is_idle = not any(store["changes"] or store.get("change") or store.get("batches") for store in stores_of(case))
-    return f"it takes {least} writes" if claim.value < least else "" if not is_idle else differs(claim.value, 0)
+    if is_idle:
+        return differs(claim.value, 0)
+    return "" if least <= claim.value <= most else f"it takes {least} to {most}"
 
 
 # Notes
@@ -501,10 +509,10 @@ _MARK = ("version", "owner", "key", "content", "chunking", "attributes", "origin
 
 @checks(*(f"Mark.{name}" for name in _MARK[1:]), "Mark.echo")
 def check_mark(claim: Claim, case: Case) -> str:
-    name, defaults = str(claim.path[-1]), {"origin": "u", "tries": 1}
+    name = str(claim.path[-1])
     files = case.versions(store_key(claim), claim.within("LiveCopy")["id"])
     values = [file.echo if name == "echo" else file.mark_parts[_MARK.index(name)] for file in files]
-    return so_in_some(list(map(str, values)), str(claim.value or defaults.get(name, "")))
+    return so_in_some(list(map(str, values)), str(claim.value))
 
 
 @checks("File.address")

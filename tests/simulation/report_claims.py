@@ -78,8 +78,8 @@ def check_already(claim: Claim, case: Case) -> str:
         file = store.files.get(digest16(file_key)) if store else None
         if store and file and live and (cause := case.deviation(store, file, live)):
             return f"{address}: {cause}"
-        if file is None and file_key and case.copies(key, file_key):
-            return f"{address} is there"
+        if (file is None and file_key and case.copies(key, file_key)) or (store is None and live is None):
+            return f"{address} is {'there' if live else 'nowhere'}"
     return ""
 
 

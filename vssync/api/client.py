@@ -7,21 +7,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api import parse
 from vssync.api.errors import is_permanent, missing_from_list_error
 from vssync.api.http import ATTACH_TIMEOUT, SEARCH_TIMEOUT, UPLOAD_TIMEOUT, Call, Plane, Reply, Sender, url_path
-from vssync.api.pagination import Page, list_bidirectional, list_objects, parse_page
+from vssync.api.pagination import (
+    SETTLING_SECONDS,
+    ListingPass,
+    Order,
+    Page,
+    list_objects,
+    parse_page,
+    read_bidirectional,
+    read_listing,
+    read_whole,
+)
 from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse, Probe, chunking_body, with_mark
 from vssync.api.rate_limit import Clock
 from vssync.errors import AccessDenied, Answer, NotDeleted, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import Mark
-from vssync.model.state import Attributes, Chunking, FileStatus, LiveBatch, LiveFile, LiveStore, SearchHit, Upload
+from vssync.model.state import (
+    Attributes,
+    Chunking,
+    FileStatus,
+    LiveBatch,
+    LiveFile,
+    LiveStore,
+    SearchHit,
+    StoreListing,
+    Upload,
+    Verdict,
+)
 from vssync.providers import Bucket
 
 Typed = TypeVar("Typed")
@@ -37,6 +59,7 @@ class Client:
         self.service_date: int | None = None  # its clock at its newest answer, in seconds since the epoch
         self._has_read_uploads = False  # whether this credential was seen to read Files
         self.listed_count = 0  # objects that listings returned so far; those seen from both ends count twice
+        self.waiting_for = ""  # what a reading waits for just now, and how long
         self._lists_batches = lists_batches
 
     def close(self) -> None:
@@ -72,8 +95,48 @@ class Client:
 
     # -- a store's files ---------------------------------------------------------------------------------
 
-    def list_files(self, store_id: str, expected: int = 0) -> tuple[LiveFile, ...]:
-        """All files of a store, complete: from both ends at once, and from one when that gave fewer than expected."""
+    def list_files(self, store_id: str) -> tuple[LiveFile, ...]:
+        """A store's files as the service lists them; those that it counts and does not list are not looked for."""
+        return _ended(self.read_files(store_id), Call("GET", _store_path(store_id, "files"))).rows
+
+    def list_all_files(self, store: LiveStore) -> StoreListing:
+        """A store's files, and whether these are all: where the service counts more, it is read again for a while."""
+
+        def get(file_id: str) -> LiveFile | None:
+            try:
+                return self.get_file(store.id, file_id)
+            except NotFound:
+                return None
+
+        def wait(seconds: float) -> None:
+            self.waiting_for = (
+                f"{store.name} ({store.id}) lists fewer files than it counts ({store.counts.total:,}): "
+                f"read again in {seconds:.0f} s, at most 3 times"
+            )
+            self.clock.sleep(seconds)
+            self.waiting_for = ""
+
+        now = self.service_date or self.clock.wall_time()
+        return read_whole(
+            partial(self.read_files, store.id),
+            lambda: self.get_store(store.id).counts.total,
+            get,
+            wait,
+            store.counts.total,
+            is_settled=now - max(store.created_at, store.last_active_at) > SETTLING_SECONDS,
+        )
+
+    def require_all_files(self, store: LiveStore) -> tuple[LiveFile, ...]:
+        """All files of a store; ServiceError where it is not sure that the service lists all."""
+        listing = self.list_all_files(store)
+        if listing.verdict is Verdict.SHORT:
+            counted = f"the service counts {listing.count:,} files in it and lists {len(listing.files):,}"
+            answer = Answer("GET", _store_path(store.id, "files"), message=counted)
+            raise ServiceError(f"{store.name} ({store.id}): {counted}; try again later", answer)
+        return listing.files
+
+    def read_files(self, store_id: str, order: Order = Order.ANY, count: int | None = None) -> ListingPass[LiveFile]:
+        """One pass through a store's files, from both ends at once for any order; `count` is the service's own."""
         path = _store_path(store_id, "files")
 
         def in_parallel(left: Callable[[], Page], right: Callable[[], Page]) -> tuple[Page, Page]:
@@ -81,12 +144,15 @@ class Client:
                 future = thread.submit(right)
                 return left(), future.result()
 
-        try:
-            rows = list_bidirectional(self._pages(path, order="asc"), self._pages(path, order="desc"), in_parallel)
-            files = tuple(parse.parse_store_file(row) for row in rows)
-        except MalformedResponse:
-            return self._list(path, parse.parse_store_file)
-        return files if len(files) >= expected else self._list(path, parse.parse_store_file)
+        with _naming(Call("GET", path)):
+            if order is Order.ANY:
+                oldest, newest = (self._pages(path, order=end) for end in (Order.OLDEST_FIRST, Order.NEWEST_FIRST))
+                with suppress(MalformedResponse):
+                    reading = read_bidirectional(oldest, newest, in_parallel, count)
+                    if reading.ended:
+                        return reading.parsed(parse.parse_store_file)
+            one_end = Order.OLDEST_FIRST if order is Order.ANY else order
+            return read_listing(self._pages(path, order=one_end), count).parsed(parse.parse_store_file)
 
     def is_ready(self, store_id: str) -> bool:
         """Whether the store can be used: some services answer 404 for a while after creating it."""
@@ -192,7 +258,7 @@ class Client:
         Complete only when it is read to the end. Raises ServiceError on the way, when a page fails or is malformed.
         """
         with _naming(Call("GET", "/files")):
-            uploads = map(parse.parse_upload, list_objects(self._pages("/files", order="desc")))
+            uploads = map(parse.parse_upload, list_objects(self._pages("/files", order=Order.NEWEST_FIRST)))
             yield from (upload for upload in uploads if upload.purpose in (PURPOSE, ""))
 
     def download_file(self, file_id: str) -> bytes:
@@ -276,7 +342,9 @@ class Client:
             return False
         return True
 
-    def _pages(self, path: str, plane: Plane = Plane.DATA, *, order: str = "asc") -> Callable[[str], Page]:
+    def _pages(
+        self, path: str, plane: Plane = Plane.DATA, *, order: Order = Order.OLDEST_FIRST
+    ) -> Callable[[str], Page]:
         def fetch(cursor: str) -> Page:
             params: dict[str, str | int] = {"limit": PAGE_SIZE, "order": order}
             if cursor:
@@ -288,9 +356,18 @@ class Client:
         return fetch
 
     def _list(self, path: str, parse: Callable[[Body], Typed], plane: Plane = Plane.DATA) -> tuple[Typed, ...]:
-        """A whole listing from one end; ServiceError when it is malformed."""
-        with _naming(Call("GET", path, plane)):
-            return tuple(parse(row) for row in list_objects(self._pages(path, plane)))
+        """A listing of which there is no count, from one end; ServiceError when it is malformed or does not end."""
+        call = Call("GET", path, plane)
+        with _naming(call):
+            return _ended(read_listing(self._pages(path, plane)).parsed(parse), call).rows
+
+
+def _ended(reading: ListingPass[Typed], call: Call) -> ListingPass[Typed]:
+    """A reading that came to the listing's end; ServiceError for any other."""
+    with _naming(call):
+        if not reading.ended:
+            raise MalformedResponse("a listing that does not advance: a page repeats the objects of earlier pages")
+    return reading
 
 
 @contextmanager

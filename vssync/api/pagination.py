@@ -1,34 +1,68 @@
-"""Listings, read whole or not at all.
+"""Listings, page by page: what was read, and whether that came to the end.
 
-A listing ends at an empty page or at `has_more: false`, and one that does not advance is an error: planning from part
-of a listing would delete what it did not see.
+Services repeat pages, ignore cursors, promise more for ever and deny that there is more, so where a listing ends is not
+theirs alone to say: a store's is compared with its own count. A count larger than the listing has three causes: the
+listing is late or cut short, others write meanwhile, or the count is wrong for good (OpenAI counts files that were
+deleted while they were attached). So the store is read again for a while, and from the other end, until all is there or
+readings agree. A late listing agrees with itself, too: shortly after somebody used the store, only the last two
+readings count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
-from vssync.api.parse import MalformedResponse
-from vssync.limits import PAGE_SIZE
+from vssync.api.parse import MalformedResponse, parse_id
+from vssync.model.state import LiveFile, StoreListing, Verdict
 
 MAX_PAGES = 100_000
+_WAITS = (1.0, 5.0, 15.0)  # seconds before each further reading
+_LARGE = 10_000  # files; a larger store is read again once
+_MAX_LOOKUPS = 1_000  # files that the last reading lacks, asked for one by one
+_MAX_GHOSTS = 10  # where fewer than two ids are listed, which cannot be compared with another end
+SETTLING_SECONDS = 60  # after which a listing shows what was done
 Row = Mapping[str, Any]
+Object = TypeVar("Object")
+Parsed = TypeVar("Parsed")
+
+
+class Order(StrEnum):
+    """OpenAI spec, `order` of a listing, by `created_at`; ANY is not a value of it."""
+
+    OLDEST_FIRST = "asc"
+    NEWEST_FIRST = "desc"
+    ANY = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: its objects, the cursor behind it, and whether the service says there are more."""
+    """One page: its objects, the cursor behind it, and whether there are more; None where the service does not say."""
 
     rows: Sequence[Row]
     cursor: str
-    has_more: bool
+    has_more: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListingPass(Generic[Object]):
+    """One pass through a listing: its objects, each id once, whether it came to the end, and the pages it took."""
+
+    rows: tuple[Object, ...]
+    ended: bool
+    pages: int
+
+    def parsed(self, parse: Callable[[Object], Parsed]) -> ListingPass[Parsed]:
+        """The same with its objects parsed."""
+        return ListingPass(tuple(map(parse, self.rows)), self.ended, self.pages)
 
 
 Fetch = Callable[[str], Page]  # takes the cursor to start behind, "" for the first page
 # Runs two fetches, in parallel where it can.
 RunBoth = Callable[[Callable[[], Page], Callable[[], Page]], tuple[Page, Page]]
+ReadFiles = Callable[[Order, int], ListingPass[LiveFile]]
 
 
 def parse_page(body: object) -> Page:
@@ -39,75 +73,167 @@ def parse_page(body: object) -> Page:
     if not all(isinstance(row, Mapping) for row in rows):
         raise MalformedResponse("a listing of something other than objects")
     has_more = body.get("has_more")
-    if has_more is None:  # a service that does not say: a page filled to the limit may not be the last
-        has_more = len(rows) == PAGE_SIZE
-    return Page(rows, str(rows[-1].get("id", "")) if rows else "", bool(has_more) and bool(rows))
+    return Page(rows, str(rows[-1].get("id", "")) if rows else "", None if has_more is None else bool(has_more))
 
 
 def list_objects(fetch: Fetch) -> Iterator[Row]:
     """All objects of a listing, each id once, in the service's order, each page fetched when it is needed.
 
-    Complete only when it is read to the end. Raises MalformedResponse when a page brings nothing new although more is
-    promised.
+    Complete only when it is read to the end. Raises MalformedResponse when it does not come to one.
     """
-    ids: set[str] = set()
-    cursor = ""
-    for _ in range(MAX_PAGES):
-        page = fetch(cursor)
-        before = len(ids)
-        for row in page.rows:
-            if (object_id := str(row.get("id", ""))) not in ids:
-                ids.add(object_id)
-                yield row
-        if not page.has_more:
-            return
-        if len(ids) == before or page.cursor == cursor:
-            raise MalformedResponse("a listing that does not advance: a page repeats the objects of earlier pages")
-        cursor = page.cursor
-    raise MalformedResponse(f"a listing of over {MAX_PAGES:,} pages")
+    cursor = _Cursor(fetch)
+    while cursor.ended is None:
+        yield from cursor.add_page(cursor.fetch())
+    if not cursor.ended:
+        raise MalformedResponse("a listing that does not advance: a page repeats the objects of earlier pages")
+
+
+def read_listing(fetch: Fetch, count: int | None = None) -> ListingPass[Row]:
+    """Reads a listing from one end; `count` is how many objects the service says there are, None where it does not."""
+    cursor = _Cursor(fetch, count=count)
+    rows: list[Row] = []
+    while cursor.ended is None:
+        rows += cursor.add_page(cursor.fetch())
+    return ListingPass(tuple(rows), cursor.ended, cursor.pages)
 
 
 class _Cursor:
-    """How far one direction has come; `sign` is 1 for the oldest first, -1 for the newest first."""
+    """How far one direction has come; `sign` is 1 for the oldest first, -1 for the newest first, 0 for any order."""
 
-    def __init__(self, fetch: Fetch, sign: int) -> None:
-        self._fetch, self._sign = fetch, sign
-        self._cursors = {""}
+    def __init__(self, fetch: Fetch, sign: int = 0, count: int | None = None) -> None:
+        self._fetch, self._sign, self._count = fetch, sign, count
         self._cursor = ""
+        self._ids: set[str] = set()
+        self.pages = 0
         self.last_created: float | None = None
-        self.has_ended = False
+        self.ended: bool | None = None  # False: it cannot be read further, though the service promises more
 
     def fetch(self) -> Page:
+        """The page behind the last one."""
         return self._fetch(self._cursor)
 
-    def add_page(self, page: Page, objects: dict[str, Row]) -> None:
-        """Moves behind a page; MalformedResponse when it is out of order or its cursor is a repeated one."""
+    def add_page(self, page: Page) -> list[Row]:
+        """Moves behind a page, and returns what is new in it. Single known ids are no fault: rows shift while others
+        write.
+
+        Raises MalformedResponse when it is out of order, or one page too many.
+        """
+        new = {object_id: row for row in page.rows if (object_id := parse_id(row)) not in self._ids}
+        if self._sign:
+            self._check_order(page)
+        self._ids |= new.keys()
+        self._cursor = page.cursor
+        self.pages += 1
+        if self.pages > MAX_PAGES:
+            raise MalformedResponse(f"a listing of over {MAX_PAGES:,} pages")
+        if page.has_more is False or (page.has_more is None and not new):
+            self.ended = True
+        elif not new:
+            # Some services promise more for ever, so that an empty page is an end where no count says otherwise.
+            self.ended = not page.rows if self._count is None else len(self._ids) >= self._count
+        return list(new.values())
+
+    def _check_order(self, page: Page) -> None:
         for row in page.rows:
-            objects[str(row.get("id", ""))] = row
             created = row.get("created_at")
             if not isinstance(created, int | float):
                 raise MalformedResponse("an object without a time")
             if self.last_created is not None and created * self._sign < self.last_created * self._sign:
                 raise MalformedResponse("a page out of order")
             self.last_created = created
-        self.has_ended = not page.has_more
-        if page.has_more and page.cursor in self._cursors:
-            raise MalformedResponse("a repeated cursor")
-        self._cursor = page.cursor
-        self._cursors.add(page.cursor)
 
 
-def list_bidirectional(ascending: Fetch, descending: Fetch, run_both: RunBoth) -> list[Row]:
-    """All objects, each id once, read from both ends. Raises MalformedResponse where the order is not reliable."""
-    oldest, newest = _Cursor(ascending, 1), _Cursor(descending, -1)
-    objects: dict[str, Row] = {}
-    oldest.add_page(oldest.fetch(), objects)  # most listings are one page
-    for _ in range(MAX_PAGES):
+def read_bidirectional(ascending: Fetch, descending: Fetch, run_both: RunBoth, count: int | None) -> ListingPass[Row]:
+    """Reads a listing from both ends. Raises MalformedResponse where the order is not reliable."""
+    oldest, newest = _Cursor(ascending, 1, count), _Cursor(descending, -1, count)
+    objects = {parse_id(row): row for row in oldest.add_page(oldest.fetch())}  # most listings are one page
+    have_met = False
+    while oldest.ended is None and newest.ended is None and not have_met:
+        older, newer = run_both(oldest.fetch, newest.fetch)
+        objects |= {parse_id(row): row for row in (*oldest.add_page(older), *newest.add_page(newer))}
         left, right = oldest.last_created, newest.last_created
         have_met = left is not None and right is not None and left > right
-        if oldest.has_ended or newest.has_ended or have_met:
-            return list(objects.values())
-        older, newer = run_both(oldest.fetch, newest.fetch)
-        oldest.add_page(older, objects)
-        newest.add_page(newer, objects)
-    raise MalformedResponse(f"a listing of over {MAX_PAGES:,} pages")
+    # A page of objects that the other end has brought is not a short one.
+    is_counted = count is not None and len(objects) >= count
+    ended = have_met or bool(oldest.ended or newest.ended) or is_counted
+    return ListingPass(tuple(objects.values()), ended, oldest.pages + newest.pages)
+
+
+def read_whole(
+    read: ReadFiles,
+    read_count: Callable[[], int],
+    get_file: Callable[[str], LiveFile | None],
+    sleep: Callable[[float], None],
+    count_before: int,
+    *,
+    is_settled: bool,
+) -> StoreListing:
+    """Reads a store's files. Its count was read before; `read_count` reads it again, and `get_file` a single file.
+
+    `is_settled`: nobody has used the store for so long that its listing cannot be late any more.
+    A store whose first reading has as many files as are counted takes no further request.
+    """
+    first = read(Order.ANY, count_before)
+    if len(first.rows) >= count_before:
+        return StoreListing(first.rows, count_before, Verdict.WHOLE)
+    union = _Union(read, read_count, get_file, first, count_before)
+    for seconds in _WAITS[:1] if union.newest_count > _LARGE else _WAITS:
+        if union.is_whole() or (union.agrees and is_settled):
+            break
+        sleep(seconds)
+        union.read_again(Order.OLDEST_FIRST)
+    if union.is_whole():
+        return union.listing(Verdict.WHOLE)
+    one_end, agreed = union.reading, union.agrees
+    union.read_again(Order.NEWEST_FIRST)
+    if union.is_whole():
+        return union.listing(Verdict.WHOLE)
+    if len(union.files) < 2:
+        is_evidence = union.total - len(union.files) <= _MAX_GHOSTS
+    else:  # a service that ignores `order` shows the same end again
+        is_evidence = [file.id for file in one_end.rows[:1]] != [file.id for file in union.reading.rows[:1]]
+    return union.listing(Verdict.GHOSTS if agreed and union.agrees and is_evidence else Verdict.SHORT)
+
+
+class _Union:
+    """What several readings of one store have brought together.
+
+    `total` is the smaller of the counts read before and after the last reading, as others may write meanwhile.
+    """
+
+    def __init__(
+        self,
+        read: ReadFiles,
+        read_count: Callable[[], int],
+        get_file: Callable[[str], LiveFile | None],
+        first: ListingPass[LiveFile],
+        count_before: int,
+    ) -> None:
+        self._read, self._read_count, self._get_file = read, read_count, get_file
+        self.reading = first
+        self.files = {file.id: file for file in first.rows}
+        self.newest_count = read_count()
+        self.total = min(count_before, self.newest_count)
+        self.agrees = False  # whether the last two readings brought the same ids and count, and no other id is there
+
+    def is_whole(self) -> bool:
+        """Whether nothing is missing."""
+        return len(self.files) >= self.total
+
+    def read_again(self, order: Order) -> None:
+        """Adds another reading. A file that it lacks is asked for: it may be gone by now."""
+        last, before = self.reading, self.newest_count
+        self.reading = self._read(order, before)
+        listed = {file.id: file for file in self.reading.rows}
+        lacking = [file_id for file_id in self.files if file_id not in listed]
+        answered = {file_id: file for file_id in lacking[:_MAX_LOOKUPS] if (file := self._get_file(file_id))}
+        self.files = listed | answered
+        if len(self.files) < before:
+            self.newest_count = self._read_count()
+        self.total = min(before, self.newest_count)
+        is_same = listed.keys() == {file.id for file in last.rows} and before == self.newest_count
+        self.agrees = is_same and not answered
+
+    def listing(self, verdict: Verdict) -> StoreListing:
+        """What it comes to."""
+        return StoreListing(tuple(self.files.values()), self.total, verdict)

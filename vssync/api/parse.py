@@ -79,6 +79,7 @@ def parse_store(body: Body) -> state.LiveStore:
         status=_state(state.StoreStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
         metadata={str(k): _text(v) for k, v in _mapping(body.get("metadata")).items()},
+        last_active_at=_int(body.get("last_active_at")),
         expires_after_days=_int(expires.get("days")) if expires else None,
         description=_text(body.get("description")),
         counts=_counts(body.get("file_counts")),

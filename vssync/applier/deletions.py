@@ -19,7 +19,7 @@ from vssync.errors import NotFound, VssyncError
 from vssync.model.marks import StoreMark
 from vssync.model.plan import Plan
 from vssync.model.report import Status
-from vssync.model.state import FileStatus, LiveFile, LiveStore
+from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
 
 _UNSEEN = "the deletion was sent, and its end was not seen"
 
@@ -85,8 +85,9 @@ def finish_deletions(run: ApplyRun, plan: Plan, store_ids: Collection[str]) -> N
     if not is_as_planned:
         _keep(run, pending, "not everything that stays was seen completed")
         return
-    listed = {deletion.file_id for deletion in deletions if look.shows(deletion)}
-    _keep(run, {file_id: pending.pop(file_id) for file_id in listed & pending.keys()}, "its store still lists it")
+    for deletion in deletions:
+        if look.shows(deletion) and pending.pop(deletion.file_id, None):
+            run.ledger.record_closed(deletion.file_id)  # its store still has it, as the next run will see
     _delete_unheld(run, plan, store_ids, look, pending)
 
 
@@ -117,8 +118,11 @@ def _look(run: ApplyRun) -> LastLook:
 
     def list_files(store_id: str) -> Mapping[str, LiveFile] | VssyncError:
         try:
-            store = stores.get(store_id) or run.client.get_store(store_id)
-            return {file.id: file for file in run.client.list_files(store_id, store.counts.total)}
+            listing = run.client.list_all_files(stores.get(store_id) or run.client.get_store(store_id))
+            files = {file.id: file for file in listing.files}
+            unseen = () if listing.verdict is Verdict.WHOLE else set(by_store[store_id]) - files.keys()
+            attached = (file_id for file_id in unseen if run.client.is_attached(store_id, file_id))
+            return files | {file_id: run.client.get_file(store_id, file_id) for file_id in attached}
         except VssyncError as error:
             return error
 

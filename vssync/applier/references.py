@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from vssync.api.client import Client
 from vssync.errors import ServiceError
 from vssync.limits import PAGE_SIZE
-from vssync.model.state import LiveStore
+from vssync.model.state import LiveStore, Verdict
 from vssync.threads import Pool
 
 
@@ -45,9 +45,8 @@ def _held_by(client: Client, store: LiveStore, file_ids: Collection[str]) -> set
     First a page is read, since a missing permission, too, answers 404 for every file.
     """
     if len(file_ids) * PAGE_SIZE >= store.counts.total or not client.is_ready(store.id):
-        files = client.list_files(store.id, store.counts.total)
-        listed = {file.id for file in files}.intersection(file_ids)
-        if len(files) >= store.counts.total:
-            return listed
-        return listed | {file_id for file_id in set(file_ids) - listed if client.is_attached(store.id, file_id)}
+        listing = client.list_all_files(store)
+        listed = {file.id for file in listing.files}.intersection(file_ids)
+        unseen = () if listing.verdict is Verdict.WHOLE else set(file_ids) - listed
+        return listed.union(file_id for file_id in unseen if client.is_attached(store.id, file_id))
     return {file_id for file_id in file_ids if client.is_attached(store.id, file_id)}

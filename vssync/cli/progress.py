@@ -204,13 +204,17 @@ def hashing_progress() -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def reading_progress(
-    listed: Callable[[], int], repeated: Callable[[], int], last_trouble: Callable[[], str]
+    listed: Callable[[], int],
+    repeated: Callable[[], int],
+    last_trouble: Callable[[], str],
+    waiting_for: Callable[[], str] = lambda: "",
 ) -> Iterator[None]:
-    """Shows how much of the service is read, when it takes a while; how many requests were sent again, and why."""
+    """Shows how much of the service is read, when it takes a while; what was sent again and why; what it waits for."""
 
     def show() -> None:
         retries = f", {count_noun(repeated(), 'request')} sent again ({last_trouble()})" if repeated() else ""
-        write(f"Reading the service: {count_noun(listed(), 'object')}{retries}")
+        wait = f"; {waiting_for()}" if waiting_for() else ""
+        write(f"Reading the service: {count_noun(listed(), 'object')}{retries}{wait}")
 
     terminal = sys.stderr.isatty()
     output = overwritten_line() if terminal else nullcontext(lambda text: print(text, file=sys.stderr, flush=True))

@@ -46,7 +46,12 @@ def plan_with_progress(session: Session, make_plan: Callable[[], Plan]) -> Plan:
     from vssync.cli.progress import reading_progress
 
     client, sender = session.client, session.client.sender
-    with reading_progress(lambda: client.listed_count, lambda: sender.retry_count, lambda: sender.last_failure):
+    with reading_progress(
+        lambda: client.listed_count,
+        lambda: sender.retry_count,
+        lambda: sender.last_failure,
+        lambda: client.waiting_for,
+    ):
         return make_plan()
 
 

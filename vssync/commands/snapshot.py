@@ -9,7 +9,7 @@ from vssync.api.client import Client
 from vssync.errors import NotFound, ServiceError
 from vssync.model.marks import Mark, key_digest, read_batch_note
 from vssync.model.plan import Options
-from vssync.model.state import Contents, Desired, FileStatus, LiveBatch, LiveFile, LiveStore, Snapshot, Upload
+from vssync.model.state import Contents, Desired, FileStatus, LiveBatch, LiveStore, Snapshot, Upload
 from vssync.planner.find_stores import StoreMatch, StoreMatches, match_stores
 from vssync.threads import Pool
 
@@ -42,26 +42,12 @@ def _get_upload(client: Client, file_id: str) -> Upload | None:
 def _read_contents(client: Client, store: LiveStore) -> Contents:
     """A store's files, and its batches in progress: as the service lists them, or as noted in the store's metadata."""
     try:
-        files, unlisted = list_store_files(client, store)
+        listing = client.list_all_files(store)
     except NotFound as error:
         raise _hidden_files_error(store, error) from error
     batches = client.list_batches(store.id)
-    return Contents(files, _noted_batches(client, store) if batches is None else batches, unlisted)
-
-
-def list_store_files(client: Client, store: LiveStore) -> tuple[tuple[LiveFile, ...], int]:
-    """A store's files, and how many more the service counts.
-
-    The count is older than the listing, so a shorter listing may be right: others may have removed files in between.
-    Therefore the count is read again and, where it is still larger, so is the listing.
-    """
-    total = store.counts.total
-    files = client.list_files(store.id, total)
-    if len(files) < total:
-        total = client.get_store(store.id).counts.total
-    if len(files) < total:
-        files = client.list_files(store.id, total)
-    return files, max(0, total - len(files))
+    batches = _noted_batches(client, store) if batches is None else batches
+    return Contents(listing.files, batches, listing.count, listing.verdict)
 
 
 def _hidden_files_error(store: LiveStore, error: NotFound) -> ServiceError:

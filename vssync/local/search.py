@@ -126,7 +126,8 @@ def add_chunks(tx: Transaction, store: int, store_file: int, text: str, spans: S
         "insert into chunks (store_file, text, identity) values (?, ?, ?)",
         [(store_file, text[start:end], whole and f"{whole}:{start}-{end}") for start, end in spans],
     )
-    hide_chunks(tx, store, f"store_file <> ? and {SAME_CHUNKS}", store_file, store_file)
+    if whole:
+        hide_chunks(tx, store, f"store_file <> ? and {SAME_CHUNKS}", store_file, store_file)
     tx.execute(
         f"insert into {index_name(store)} (rowid, text) select seq, text from chunks where store_file = ?",
         store_file,

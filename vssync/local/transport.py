@@ -112,6 +112,7 @@ class ResponseBody(httpx.SyncByteStream):
         self.headers: list[tuple[str, str]] = []
         self._request = request
         self._on_end = on_end
+        self._is_whole = False
         self._pieces = app(environ, self._start)
         self._remaining = filter(None, iter(self._pieces))
         try:
@@ -140,9 +141,14 @@ class ResponseBody(httpx.SyncByteStream):
         if missing > 0:
             message = "the connection was closed before the whole body arrived"
             raise httpx.RemoteProtocolError(message, request=self._request)
-        self._on_end()
+        self._is_whole = True
 
     def close(self) -> None:
+        """With the event that httpx's own transport gives, in which a client may still close the connection."""
+        if trace := self._request.extensions.get("trace"):
+            trace("http11.response_closed.started", {})
+        if self._is_whole:
+            self._on_end()
         if close := getattr(self._pieces, "close", None):
             close()
 

@@ -256,6 +256,7 @@ class LiveStore:
     status: StoreStatus
     created_at: int
     metadata: Mapping[str, str] = field(default_factory=dict)
+    last_active_at: int = 0  # when its files were last changed or searched; 0: not said
     expires_after_days: int | None = None
     description: str = ""
     counts: FileCounts = FileCounts()
@@ -282,13 +283,36 @@ class Upload:
     purpose: str = ""
 
 
+class Verdict(StrEnum):
+    """Whether a store's listing has every file."""
+
+    WHOLE = "whole"  # at least as many as the service counts
+    GHOSTS = "ghosts"  # readings from both ends agree on fewer: the count is wrong, as some services' is
+    SHORT = "short"  # readings disagree, or nothing shows that they have all
+
+
+@dataclass(frozen=True, slots=True)
+class StoreListing:
+    """What reading a store's files came to: those listed, how many the service counts, and whether these are all."""
+
+    files: tuple[LiveFile, ...]
+    count: int
+    verdict: Verdict
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """One listing of a store: its files, and its unfinished batches."""
+    """What a store holds: its files, as a `StoreListing` has them, and its unfinished batches."""
 
     files: tuple[LiveFile, ...] = ()
     batches: tuple[LiveBatch, ...] = ()
-    unlisted: int = 0  # how many more files the service counts: what they are, and whose, nobody can say
+    count: int = 0
+    verdict: Verdict = Verdict.WHOLE
+
+    @property
+    def unlisted(self) -> int:
+        """How many more files the service counts: what they are, and whose, nobody can say."""
+        return 0 if self.verdict is Verdict.WHOLE else self.count - len(self.files)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,7 @@ def attributes(world: World) -> tuple[Report, tuple[str, ...]]:
 def adopt(world: World) -> tuple[Report, tuple[str, ...]]:
     """A store made by hand, with the right files and some of their attributes."""
     world.write({"vssync.yaml": MANIFEST, **FILES})
-    with world.session() as (session, _):
-        desired = session.loaded.desired.stores[0]
+    desired = world.loaded.desired.stores[0]
     files = [file for file in desired.files if file.extension not in world.dialect.refuses]
     contents = {file.filename: (world.docs / file.path).read_bytes() for file in files}
     world.make_by_hand(desired.name, contents, {"product": "shelf"})

@@ -33,8 +33,6 @@ VALUES: dict[str, tuple[str, ...]] = {  # of switches that need one
     "batch-ids": ("batch_",),
     "refuses": (".txt",),
     "unreadable": (".txt",),
-    "refuses-content": ("assistants",),
-    "outage-seconds": ("60",),
     "late-files": ("20",),
     "late-stores": ("20", FOREVER),
     "late-uploads": ("20",),
@@ -49,6 +47,8 @@ VALUES: dict[str, tuple[str, ...]] = {  # of switches that need one
     "most-files": ("2",),
     "count-steps": ("10",),
     "late-deletions": ("30", FOREVER),
+    "refuses-content": ("assistants+user_data",),
+    "outage-seconds": ("40",),
 }
 NAMES = tuple(scenario.__name__ for scenario in SCENARIOS)
 DELETING = ("edit", "move", "delete")
@@ -71,34 +71,31 @@ ENDS = {
         "without attributes no file can carry the mark", NAMES[:-1], (*FILES, "guide/first.md")
     ),
     f"late-stores={FOREVER}": End("id: vs_", ("first_apply",), lasts=False),
-    "refuses-deleting=store-files": End("may see but not delete it", DELETING),
-    "refuses-deleting=all": End("may see but not delete it", DELETING),
     "breaks-listings=on": End("database is locked", DELETING),
     f"ghost-files={FOREVER}": End("still list", DELETING),
     f"late-deletions={FOREVER}": End("still list", DELETING),
+    "refuses-deleting=store-files": End("404", DELETING),
+    "refuses-deleting=all": End("404", DELETING),
     "denies-deletions=on": End("deleted: false|still list", DELETING),
 }
 LEFT_OUT = {(f"late-stores={FOREVER}", "adopt")}  # nobody takes over what no listing shows
-SHORT = "a listing shorter than the store's count is not read again later, nor from the other end"
 NEW_STORES = "the ids of stores made here are not remembered, so a store that is not listed is made again"
 ENDLESS = "a deletion counts as done although the file is still there after the wait"
 FILTERS = "that an update does not reach search is not found out"
 BYTES = "an upload under a changed name is not compared by its bytes"
 KNOWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("late-files=20", NAMES[:-1], SHORT),
-    ("cut-after=3", NAMES, SHORT),
     ("late-stores=20", NAMES[:-1], NEW_STORES),
     (f"late-stores={FOREVER}", NAMES[:-1], NEW_STORES),
     ("short-stores=2", NAMES, NEW_STORES),
     (f"ghost-files={FOREVER}", DELETING, ENDLESS),
     (f"late-deletions={FOREVER}", DELETING, ENDLESS),
     ("denies-deletions=on", DELETING, ENDLESS),
+    ("reads-batches=off", ("first_apply", "edit", "move"), "a batch that cannot be read is not followed by its files"),
+    ("outage-seconds=40", NAMES[:-1], "a file is not tried again after a while, when nothing is ingested"),
+    ("lists-attributes=off", NAMES, "attributes that a listing leaves out are not read file by file"),
     ("breaks-listings=on", DELETING, "uploads are deleted without a last look at what stays"),
     ("stale-filters=on", ("attributes", "adopt"), FILTERS),
     ("shares-chunks=on", ("move",), "what shares chunks with a deleted file is not attached again"),
-    ("reads-batches=off", NAMES[:3], "a batch that cannot be read is awaited, and its files are not looked at"),
-    ("outage-seconds=60", NAMES[:-1], "an ingestion is tried three times at once, and then no more"),
-    ("lists-attributes=off", NAMES[1:-1], "attributes that only a GET returns are taken for missing"),
     ("garbles-names=on", ("adopt",), BYTES),
     ("plain-names=on", ("adopt",), BYTES),
 )

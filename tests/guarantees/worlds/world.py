@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from tests.guarantees.test_converge import lay_tree
 from tests.support import Clock, Recorder, Silent
 from vssync.api.connect import connect
 from vssync.commands.apply import apply_plan
@@ -22,13 +24,15 @@ from vssync.local.app import Service, open_service
 from vssync.local.dialects import Dialect, LocalOptions, parse_dialect
 from vssync.local.transport import LocalTransport
 from vssync.model.marks import KEY
-from vssync.model.plan import Options
+from vssync.model.plan import NoteKind, Options
 from vssync.model.report import Report
-from vssync.model.state import DesiredFile
+from vssync.model.state import DesiredFile, Scalar
 from vssync.providers import COMPATIBLE, AuthKind, Provider
+from vssync.sources.load import LoadedManifest
 from vssync.threads import Pool
 
 PLAIN = Options()
+STRANGE = (NoteKind.ADOPTABLE, NoteKind.UNMANAGED)  # nobody else uses these stores
 HEADERS = {"openai-project": "ocid1.p", "opc-compartment-id": "ocid1.c", "authorization": "Bearer key"}
 
 
@@ -40,6 +44,7 @@ class World:
     spoken: str
     provider: Provider = COMPATIBLE
     clock: Clock = field(default_factory=Clock)
+    _loaded: LoadedManifest | None = None
 
     @cached_property
     def dialect(self) -> Dialect:
@@ -67,21 +72,37 @@ class World:
 
     def write(self, files: Mapping[str, str | None]) -> None:
         """Lays files into the manifest's folder; None takes one away."""
+        self._loaded = None
         for name, text in files.items():
             path = self.docs / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink() if text is None else path.write_text(text)
 
+    @cached_property
+    def settings(self) -> Settings:
+        return Settings(manifest=str(self.docs), environment={"VSSYNC_STATE_DIR": str(self.folder / "state")})
+
+    @property
+    def loaded(self) -> LoadedManifest:
+        """The manifest, read again when a file was written since."""
+        if self._loaded is None:
+            self._loaded = load_manifest(self.settings)
+        return self._loaded
+
+    def lay(self, tree: Path) -> None:
+        """Makes the folder hold exactly this tree."""
+        self._loaded = None
+        self.docs.mkdir(exist_ok=True)
+        lay_tree(tree, self.docs)
+
     @contextmanager
     def session(self) -> Iterator[tuple[Session, Recorder]]:
         """A run of vssync, and the requests that it sends."""
-        settings = Settings(manifest=str(self.docs), environment={"VSSYNC_STATE_DIR": str(self.folder / "state")})
-        loaded = load_manifest(settings)
         recorder = Recorder(LocalTransport(self.service))
         client = connect(self.endpoint, auth=None, clock=self.clock, workers=1, transport=recorder)
         try:
             with Pool(1) as pool:
-                yield Session(settings, loaded, self.endpoint, client, pool), recorder
+                yield Session(self.settings, self.loaded, self.endpoint, client, pool), recorder
         finally:
             client.close()
 
@@ -90,26 +111,33 @@ class World:
             return apply_plan(session, make_plan_now(session, options), Silent())
 
     def stores(self) -> dict[str, list[str]]:
-        """Ids by name, as they are: read without the dialect."""
+        """Ids by name, as they are."""
         ids = defaultdict(list)
-        with open_service(self.folder / "live") as service, httpx.Client(transport=LocalTransport(service)) as http:
-            for store in http.get("http://local/v1/vector_stores").json()["data"]:
-                ids[store["name"]].append(store["id"])
+        with closing(sqlite3.connect(self.folder / "live/service.db")) as database:
+            for name, store_id in database.execute("select name, id from stores"):
+                ids[name].append(store_id)
         return ids
 
     def send(self, method: str, url: str, **more: Any) -> Any:
         """A request of another program, which asks until it succeeds."""
+        said = ""
         for _ in range(200):
-            response = self.http.request(method, url, **more)
-            if response.is_success:
-                return response.json()
+            try:
+                response = self.http.request(method, url, **more)
+            except httpx.ReadError as error:
+                said = str(error)
+            else:
+                if response.is_success:
+                    return response.json()
+                said = response.text
             self.clock.sleep(1)
-        raise AssertionError(response.text)
+        raise AssertionError(said)
 
     def make_by_hand(self, store: str, files: Mapping[str, bytes], attributes: Mapping[str, Any]) -> None:
         """Somebody makes a store and looks at it; some services take no attributes."""
         address = f"{self.endpoint.control_url}/vector_stores"
         store_id = self.send("POST", address, json={"name": store})["id"]
+        self.clock.sleep(60)
         given = {"attributes": attributes} if self.dialect.takes_attributes else {}
         for name, content in files.items():
             file = self.send("POST", "files", data={"purpose": "assistants"}, files={"file": (name, content)})["id"]
@@ -117,9 +145,9 @@ class World:
         for _ in range(3):
             self.send("GET", address)
 
-    def search(self, store: str, words: str, filters: Any = None) -> list[dict[str, Any]]:
-        """What an application finds."""
-        body = {"query": words, "max_num_results": 50, **({"filters": filters} if filters else {})}
+    def search(self, store: str, queries: Sequence[str], filters: Any = None) -> list[dict[str, Any]]:
+        """What an application finds by these."""
+        body = {"query": queries, "max_num_results": 50, **({"filters": filters} if filters else {})}
         return list(self.send("POST", f"vector_stores/{store}/search", json=body)["data"])
 
     def close(self) -> None:
@@ -127,35 +155,35 @@ class World:
         self.service.close()
 
 
-def hits_of(world: World, store: str, text: str, chosen: Any = None) -> list[dict[str, Any]]:
-    """What a search for a text finds that is this text, whole."""
-    hits = world.search(store, text, chosen)
-    return [hit for hit in hits if hit["content"][0]["text"].strip() == text.strip()]
-
-
-def assert_found(world: World, store: str, file: DesiredFile, text: str, *, alone: bool) -> None:
-    """A search for a file's text finds it, or it alone, with a filter on each of its attributes and without."""
-    filters = [{"type": "eq", "key": name, "value": value} for name, value in file.attributes.items()]
-    for chosen in (None, *filters):
-        keys = {(hit["attributes"] or {}).get(KEY) for hit in hits_of(world, store, text, chosen)}
-        assert keys == {file.key} or (file.key in keys and not alone), (file.key, chosen)
-
-
 def assert_all_found(
     world: World, missing: Collection[str] = (), gone: Collection[str] = (), *, alone: bool = True
 ) -> None:
-    """Every desired file but those `missing` is found, and nothing by the texts that are gone."""
-    with world.session() as (session, _):
-        stores, root = session.loaded.desired.stores, session.loaded.root
+    """Searches for all texts find every desired file but those `missing`, with a filter on each attribute and without.
+
+    `alone`: and nothing else, also by the texts that are gone.
+    """
     live_ids = world.stores()
-    for store in stores:
+    for store in world.loaded.desired.stores:
+        files = [file for file in store.files if file.key not in missing]
+        texts = {file.key: (world.loaded.root / file.path).read_text().strip() for file in files}
+        queries = [*texts.values(), *gone]
+        if not queries:
+            continue
         assert len(live_ids[store.name]) == 1, live_ids
         (live_id,) = live_ids[store.name]
-        for file in store.files:
-            if file.key not in missing:
-                assert_found(world, live_id, file, (root / file.path).read_text(), alone=alone)
-        for text in gone:
-            assert hits_of(world, live_id, text) == []
+        pairs = {(name, type(value), value) for file in files for name, value in file.attributes.items()}
+        for pair in (None, *pairs):
+            chosen = {"type": "eq", "key": pair[0], "value": pair[2]} if pair else None
+            expected = {(file.key, texts[file.key]) for file in files if not pair or has_attribute(file, *pair)}
+            hits = world.search(live_id, queries, chosen)
+            found = {((hit["attributes"] or {}).get(KEY), hit["content"][0]["text"].strip()) for hit in hits}
+            assert expected <= found, (pair, expected - found)
+            assert not alone or expected == found, (pair, found - expected)
+
+
+def has_attribute(file: DesiredFile, name: str, kind: type, value: Scalar) -> bool:
+    """Whether it has this value; true is not 1."""
+    return file.attributes.get(name) == value and type(file.attributes[name]) is kind
 
 
 def assert_as_desired(world: World, report: Report, gone: Collection[str] = ()) -> None:
@@ -165,6 +193,9 @@ def assert_as_desired(world: World, report: Report, gone: Collection[str] = ()) 
         plan = make_plan_now(session, PLAIN)
         left = [*plan.changes(), *plan.refusals]
         assert left == [], left
+        assert {note.kind for store in plan.stores for note in store.notes}.isdisjoint(STRANGE), (
+            "ours look like others'"
+        )
         assert apply_plan(session, plan, Silent()).converged
         assert recorder.writes == []
     assert_all_found(world, gone=gone)

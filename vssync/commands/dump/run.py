@@ -57,7 +57,7 @@ def dump_store(connection: Connection, service: ServiceSpec, request: DumpReques
     client = connection.client
     stores = client.list_stores()
     store = _find_store(stores, request.store)
-    live = client.list_files(store.id, store.counts.total)
+    live = client.require_all_files(store)
     completed = [file for file in live if file.status is FileStatus.COMPLETED]
     uploads = connection.pool.map(lambda file: _get_upload(connection, file), completed)
     files = tuple(map(remote_file, completed, uploads))
