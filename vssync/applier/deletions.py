@@ -22,6 +22,7 @@ from vssync.model.report import Status
 from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
 
 _UNSEEN = "the deletion was sent, and its end was not seen"
+_LOST = "the copy to keep, {}, is not completed any more: another run may be at work; apply again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,17 @@ class LastLook:
         """How many of these are still listed."""
         return sum(map(self.shows, deletions))
 
+    def is_unseen(self, deletion: Deletion) -> bool:
+        """Whether the store cannot be listed of which a file was deleted."""
+        return bool(deletion.file_id) and isinstance(self.files[deletion.store_id], VssyncError)
+
     def problem_of(self, deletion: Deletion) -> Result | None:
         """Why a deletion is not done; None where it is."""
+        if self.is_unseen(deletion):
+            return Result(Status.UNKNOWN, f"{_UNSEEN}: {self.files[deletion.store_id]}")
         if self.shows(deletion):
             return Result(Status.FAILED, f"{deletion.file_id or deletion.store_id}: {STILL_LISTED}")
-        files = self.files.get(deletion.store_id) if deletion.file_id else None
-        return Result(Status.UNKNOWN, f"{_UNSEEN}: {files}") if isinstance(files, VssyncError) else None
+        return None
 
 
 def finish_deletions(run: ApplyRun, plan: Plan, store_ids: Collection[str]) -> None:
@@ -68,27 +74,24 @@ def finish_deletions(run: ApplyRun, plan: Plan, store_ids: Collection[str]) -> N
         record_unseen_deletions(run, str(error))
         _keep(run, pending, str(error))
         return
-    deletions = list(run.deletions)
-    run.deletions.clear()
     is_as_planned = True
-    for deletion in deletions:
+    for deletion in run.deletions:
         problem = look.problem_of(deletion)
-        if deletion.kept_id and not _is_completed(run, look, deletion):
-            problem = Result(
-                Status.FAILED,
-                f"the copy to keep, {deletion.kept_id}, is not completed any more: another run may be at work; "
-                "apply again",
-            )
+        is_lost = bool(deletion.kept_id) and not _is_completed(run, look, deletion)
+        if is_lost:
+            problem = Result(Status.FAILED, _LOST.format(deletion.kept_id))
         if problem:
             run.results.record_result(deletion.store_key, deletion.key, problem)
-            is_as_planned = is_as_planned and look.shows(deletion)
-    if not is_as_planned:
-        _keep(run, pending, "not everything that stays was seen completed")
-        return
-    for deletion in deletions:
-        if look.shows(deletion) and pending.pop(deletion.file_id, None):
+        if is_lost or look.is_unseen(deletion):
+            is_as_planned = False
+        elif look.shows(deletion) and deletion.file_id in pending:
+            del pending[deletion.file_id]
             run.ledger.record_closed(deletion.file_id)  # its store still has it, as the next run will see
-    _delete_unheld(run, plan, store_ids, look, pending)
+    run.deletions.clear()
+    if is_as_planned:
+        _delete_unheld(run, plan, store_ids, look, pending)
+    else:
+        _keep(run, pending, "not everything that stays was seen completed")
 
 
 def record_unseen_deletions(run: ApplyRun, why: str) -> None:

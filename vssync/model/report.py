@@ -49,7 +49,6 @@ class Report:
     plan: Plan
     outcomes: tuple[Outcome, ...] = ()
     orphans: tuple[Orphan, ...] = ()
-    held: tuple[Orphan, ...] = ()  # uploads that were to be deleted, and stay because stores of others hold them
     store_ids: tuple[tuple[str, str], ...] = ()  # by key, of each store that exists now
     seconds: float = 0.0  # of wall time
     requests: int = 0  # all that were sent
@@ -57,6 +56,7 @@ class Report:
     interrupted: bool = False
     throttled: float = 0.0  # those of `seconds` in which the service asked to pause
     already: tuple[str, ...] = ()  # addresses of changes in a saved plan that an earlier apply had made
+    held: tuple[Orphan, ...] = ()  # uploads that were to be deleted, and stay because stores of others hold them
 
     @property
     def converged(self) -> bool:
