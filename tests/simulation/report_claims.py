@@ -131,6 +131,7 @@ def check_status(claim: Claim, case: Case) -> str:
         return "" if undone else "it is done"
     if claim.value == "unknown":
         is_open = any(exchange.went_wrong for exchange in case.run.exchanges) or case.run.interrupted or undone
+        is_open = is_open or "ghost-" in case.run.dialect  # what is gone is listed all the same
         return "" if is_open else "nothing went wrong"
     ids = [{copy.id for copy in case.copies(outcome["store"], outcome["key"], state)} for state in _states(case)]
     return "" if not outcome["key"] or ids[0] == ids[1] else f"it had {ids[0]}, and has {ids[1]}"

@@ -56,7 +56,7 @@ class LastLook:
         if self.is_unseen(deletion):
             return Result(Status.UNKNOWN, f"{_UNSEEN}: {self.files[deletion.store_id]}")
         if self.shows(deletion):
-            return Result(Status.FAILED, f"{deletion.file_id or deletion.store_id}: {STILL_LISTED}")
+            return Result(Status.UNKNOWN, f"{deletion.file_id or deletion.store_id}: {STILL_LISTED}")
         return None
 
 

@@ -12,7 +12,7 @@ from vssync.api.errors import missing_from_update_error
 from vssync.applier.context import DONE, Result, StoreContext, result_of_uncompleted
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.wait import WaitedFiles, wait_for_batch, wait_for_file, wait_for_files, wait_limit
-from vssync.errors import ServiceError, VssyncError
+from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.model.digests import with_echo
 from vssync.model.marks import Mark
 from vssync.model.report import Status
@@ -72,7 +72,11 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
 
 def remove_copy(store: StoreContext, step: Drop) -> Result:
     """Detaches a copy; where another copy of its key is kept, only after reading that one as completed."""
-    if step.kept_id and store.client.get_file(store.id, step.kept_id).status is not FileStatus.COMPLETED:
+    try:
+        is_safe = not step.kept_id or store.client.get_file(store.id, step.kept_id).status is FileStatus.COMPLETED
+    except NotFound:
+        is_safe = False
+    if not is_safe:
         return Result(Status.SKIPPED, f"the copy to keep, {step.kept_id}, is not completed; plan again")
     store.detach_copy(step)
     return DONE
