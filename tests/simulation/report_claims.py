@@ -130,8 +130,9 @@ def check_status(claim: Claim, case: Case) -> str:
     if claim.value == "failed":
         return "" if undone else "it is done"
     if claim.value == "unknown":
-        is_open = any(exchange.went_wrong for exchange in case.run.exchanges) or case.run.interrupted or undone
-        is_open = is_open or "ghost-" in case.run.dialect  # what is gone is listed all the same
+        is_ghost = "ghost-" in case.run.dialect  # what is gone is listed all the same
+        went_wrong = any(exchange.went_wrong for exchange in case.run.exchanges)
+        is_open = went_wrong or is_ghost or case.run.interrupted or undone
         return "" if is_open else "nothing went wrong"
     ids = [{copy.id for copy in case.copies(outcome["store"], outcome["key"], state)} for state in _states(case)]
     return "" if not outcome["key"] or ids[0] == ids[1] else f"it had {ids[0]}, and has {ids[1]}"

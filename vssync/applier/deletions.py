@@ -60,10 +60,11 @@ class LastLook:
         return None
 
 
-def finish_deletions(run: ApplyRun, plan: Plan, store_ids: Collection[str]) -> None:
+def finish_deletions(run: ApplyRun, plan: Plan, store_ids: dict[str, str]) -> None:
     """Records the result of each deletion whose end is not as it should be, and deletes the scheduled uploads.
 
-    `store_ids` are the stores of this run. An upload that stays is left to the ledger, with the reason.
+    `store_ids` are the stores of this run, by key: those that are gone are removed. An upload that stays is left to the
+    ledger, with the reason.
     """
     pending = run.ledger.pending_deletes()
     if not (run.deletions or pending):
@@ -82,6 +83,8 @@ def finish_deletions(run: ApplyRun, plan: Plan, store_ids: Collection[str]) -> N
             problem = Result(Status.FAILED, _LOST.format(deletion.kept_id))
         if problem:
             run.results.record_result(deletion.store_key, deletion.key, problem)
+        elif store_ids.get(deletion.store_key) == deletion.store_id and not deletion.file_id:
+            del store_ids[deletion.store_key]
         if is_lost or look.is_unseen(deletion):
             is_as_planned = False
         elif look.shows(deletion) and deletion.file_id in pending:
@@ -89,7 +92,7 @@ def finish_deletions(run: ApplyRun, plan: Plan, store_ids: Collection[str]) -> N
             run.ledger.record_closed(deletion.file_id)  # its store still has it, as the next run will see
     run.deletions.clear()
     if is_as_planned:
-        _delete_unheld(run, plan, store_ids, look, pending)
+        _delete_unheld(run, plan, store_ids.values(), look, pending)
     else:
         _keep(run, pending, "not everything that stays was seen completed")
 

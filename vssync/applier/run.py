@@ -47,7 +47,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
             limit=_MAX_STORES,
             on_error=run.client.clock.interrupt,
         )
-        finish_deletions(run, plan, store_ids.values())
+        finish_deletions(run, plan, store_ids)
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
         _wait_for_requests_in_flight(run)
@@ -137,20 +137,18 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
         existing.wait_for_copies(store, store_steps.copy_waits)
     store.for_each(store_steps.removes, existing.remove_copy)
     if store_steps.teardown:
-        _tear_down(run, store, store_steps, store_ids)
+        _tear_down(run, store, store_steps)
 
 
-def _tear_down(run: ApplyRun, store: StoreContext, store_steps: StoreSteps, store_ids: dict[str, str]) -> None:
+def _tear_down(run: ApplyRun, store: StoreContext, store_steps: StoreSteps) -> None:
     """Deletes a store; the files that go with it share its result."""
     for drop in store_steps.leaving:
         run.results.record_start(store_steps.key, drop.key)
     result = delete_store(run, store_steps)
     run.results.record_result(store_steps.key, "", result)
-    is_done = result.status is Status.DONE
+    of_files = DONE if result.status is Status.DONE else Result(result.status, "its store was not deleted")
     for drop in store_steps.leaving:
-        store.settle(drop.key, DONE if is_done else Result(result.status, "its store was not deleted"))
-    if is_done and store_steps.setup is None:
-        del store_ids[store_steps.key]
+        store.settle(drop.key, of_files)
 
 
 def _run_waves(store: StoreContext, store_steps: StoreSteps) -> None:
