@@ -191,6 +191,15 @@ def test_an_upload_whose_id_nobody_knows_stands_where_the_ids_do() -> None:
     assert shown[shown.index("      file_1") + 1 :][:3] == ["        one", "      suspected", "        two"]
 
 
+def test_uploads_that_others_hold_are_named_apart_from_orphans() -> None:
+    held = (Orphan("file_2", "replaced or removed copy of a.md; held by a colleague's (vs_1)"),)
+    shown = report_text(replace(builders.all_done(), held=held), View()).splitlines()
+    assert shown[shown.index("Kept: 1 upload that stores of others hold.") + 1 :][:2] == [
+        "      file_2",
+        "        replaced or removed copy of a.md; held by a colleague's (vs_1)",
+    ]
+
+
 def test_batches_are_counted_apart_from_files_in_a_report() -> None:
     counts = FileCounts(in_progress=15, total=15)
     batches = tuple(BatchChange(f"vsfb_{n}", Action.AWAIT, (Reason.INGESTING,), counts) for n in range(3))

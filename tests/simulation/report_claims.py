@@ -212,6 +212,14 @@ def check_orphan(claim: Claim, case: Case) -> str:
     return "" if not file_id or file_id in after.uploads else "there is no such File"
 
 
+@checks("report.held[]", "HeldUpload.file_id")
+def check_held(claim: Claim, case: Case) -> str:
+    """A store holds each."""
+    if claim.name == "HeldUpload.file_id":
+        return "" if claim.value in case.run.after.attached else "no store holds it"
+    return differs(len({upload["file_id"] for upload in claim.value}), len(claim.value))
+
+
 @checks("status.agrees", "status.Store.agrees", "output.Store.current")
 def check_agrees(claim: Claim, case: Case) -> str:
     """Whether all is as wanted: of the service, of a store, of a file."""

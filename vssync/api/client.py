@@ -57,7 +57,7 @@ class Client:
         self.sender = sender
         self.clock: Clock = sender.clock
         self.service_date: int | None = None  # its clock at its newest answer, in seconds since the epoch
-        self._has_read_uploads = False  # whether this credential was seen to read Files
+        self._may_read_uploads = False  # whether this credential was seen to read Files
         self.listed_count = 0  # objects that listings returned so far; those seen from both ends count twice
         self.waiting_for = ""  # what a reading waits for just now, and how long
         self._lists_batches = lists_batches
@@ -256,7 +256,7 @@ class Client:
 
     def get_upload(self, file_id: str) -> Upload:
         upload = self._read(Call("GET", url_path("files", file_id)), parse.parse_upload)
-        self._has_read_uploads = True
+        self._may_read_uploads = True
         return upload
 
     def list_uploads(self) -> Iterator[Upload]:
@@ -280,20 +280,11 @@ class Client:
     def delete_upload(self, file_id: str) -> None:
         """Deletes a File. Deleting it twice is fine, for those who may read Files: others get a 404 for every one."""
         call = Call("DELETE", url_path("files", file_id))
-        if self._delete(call) is HTTPStatus.NOT_FOUND and not self._may_read_uploads():
-            raise AccessDenied(
-                f"{call.method} {call.path}: 404, and this identity may read no Files, so it may be there all the same",
-                Answer(call.method, call.path, HTTPStatus.NOT_FOUND),
-            )
-
-    def _may_read_uploads(self) -> bool:
-        """Whether this credential may read Files: it did before, or gets a page of them."""
-        if not self._has_read_uploads:
-            error = self.probe("/files").error
-            if error and not isinstance(error, NotFound | AccessDenied):
-                raise error
-            self._has_read_uploads = error is None
-        return self._has_read_uploads
+        if self._delete(call) is HTTPStatus.NOT_FOUND and not self._may_read_uploads:
+            if error := self.probe("/files").error:
+                problem = f"404, and whether that means that it is gone is not known, as Files cannot be read: {error}"
+                raise AccessDenied(f"{call.method} {call.path}: {problem}", error.answer)
+            self._may_read_uploads = True
 
     # -- probes ------------------------------------------------------------------------------------------
 

@@ -3,23 +3,26 @@
 A deletion has ended when a listing of its store, or of the stores, lacks what was deleted: services confirm deletions
 that they make later, or never. And two machines may each delete the copy that the other one keeps. So after the last
 copy was detached, and before the first upload is deleted, every copy that stays in the place of another is seen
-completed; else no upload is deleted, and the next run can repair what is missing.
+completed; else no upload is deleted, and the next run can repair what is missing. Deleting a File takes it out of all
+its stores, so every store is asked first, whoever's it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from vssync.api.client import Client
 from vssync.applier.context import ApplyRun, Deletion, Result
 from vssync.applier.ledger import LedgerEntry
-from vssync.applier.references import find_holders
 from vssync.applier.wait import DELETION_WAIT, STILL_LISTED, poll_until
-from vssync.errors import NotFound, VssyncError
+from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.limits import PAGE_SIZE
 from vssync.model.marks import StoreMark
 from vssync.model.plan import Plan
 from vssync.model.report import Status
 from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
+from vssync.threads import Pool
 
 _UNSEEN = "the deletion was sent, and its end was not seen"
 _LOST = "the copy to keep, {}, is not completed any more: another run may be at work; apply again"
@@ -196,3 +199,44 @@ def _find_holders(
 def _is_of_manifest(store: LiveStore, owner: str) -> bool:
     """Whether a store belongs to any environment of an owner's manifest."""
     return isinstance(store.mark, StoreMark) and store.mark.owner.partition("/")[0] == owner.partition("/")[0]
+
+
+def find_holders(
+    client: Client, pool: Pool, stores: Iterable[LiveStore], file_ids: Collection[str], *, skip_unreadable: bool = False
+) -> Mapping[str, list[LiveStore]]:
+    """The stores that hold each of these Files, by File id; those that no store holds are left out.
+
+    Raises ServiceError, which names the store, where one cannot be asked and is not to be skipped.
+    """
+
+    def held_by(store: LiveStore) -> Collection[str]:
+        try:
+            return _held_by(client, store, file_ids)
+        except ServiceError as error:
+            if skip_unreadable or store.is_expired:  # what is in an expired store is not searched any more
+                return ()
+            raise ServiceError(
+                f"{store.name} ({store.id}): its files cannot be listed, so it is not known which uploads it needs, "
+                f"and none is deleted: {error}",
+                error.answer,
+            ) from error
+
+    asked = list(stores) if file_ids else []
+    holders: dict[str, list[LiveStore]] = {}
+    for store, held in zip(asked, pool.map(held_by, asked), strict=True):
+        for file_id in held:
+            holders.setdefault(file_id, []).append(store)
+    return holders
+
+
+def _held_by(client: Client, store: LiveStore, file_ids: Collection[str]) -> set[str]:
+    """Which of these Files a store holds: asked one by one where they are fewer than the pages of its listing.
+
+    First a page is read, since a missing permission, too, answers 404 for every file.
+    """
+    if len(file_ids) * PAGE_SIZE >= store.counts.total or not client.is_ready(store.id):
+        listing = client.list_all_files(store)
+        listed = {file.id for file in listing.files}.intersection(file_ids)
+        unseen = () if listing.verdict is Verdict.WHOLE else set(file_ids) - listed
+        return listed.union(file_id for file_id in unseen if client.is_attached(store.id, file_id))
+    return {file_id for file_id in file_ids if client.is_attached(store.id, file_id)}

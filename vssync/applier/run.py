@@ -12,9 +12,8 @@ from vssync.applier import existing
 from vssync.applier.attach import attach
 from vssync.applier.await_ingestion import wait_and_settle
 from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, StoreWorkload, result_of_error
-from vssync.applier.deletions import finish_deletions, record_unseen_deletions
+from vssync.applier.deletions import find_holders, finish_deletions, record_unseen_deletions
 from vssync.applier.ledger import upload_identity
-from vssync.applier.references import find_holders
 from vssync.applier.steps import StoreSteps, plan_steps
 from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store
 from vssync.applier.upload import InFlightBatch, prepare_file

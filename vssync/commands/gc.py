@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from vssync.api.client import Client
-from vssync.applier.references import find_holders
+from vssync.applier.deletions import find_holders
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session
 from vssync.errors import NotFound, VssyncError
