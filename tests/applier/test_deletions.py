@@ -76,6 +76,23 @@ def test_a_file_is_removed_once_its_store_lists_it_no_more(
     assert sum(place.clock.waits) < 120, "all are waited for together"
 
 
+def test_a_confirmed_deletion_that_is_never_made_is_not_done(place: Place) -> None:
+    report = remove(place, "slow-delete=1000")
+    assert statuses(report) == {Status.UNKNOWN}
+    assert len(live(place).completed()) == len(FILES)
+
+
+def test_what_must_go_first_is_not_waited_for_again_once_a_file_stayed(place: Place) -> None:
+    """Each is attached again with other chunking, and none can be before it is gone."""
+    place.provider = f"local,late-deletions={FOREVER}"
+    chunked = "docs: {chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 0}, "
+    place.write({"vssync.yaml": MANIFEST.replace("docs: {", chunked)})
+    report = place.apply(options=Options(allow_gap=True))
+    assert statuses(report) == {Status.FAILED}
+    assert all("still listed 60 s after it was deleted" in outcome.detail for outcome in report.outcomes)
+    assert sum(place.clock.waits) < 180
+
+
 @pytest.mark.parametrize(
     ("provider", "status", "words"),
     [

@@ -158,4 +158,5 @@ def wait_until_detached(store: StoreContext, file_id: str) -> None:
 
     if not poll_until(store.run, is_gone, timeout=0.0 if store.run.service.deletes_late else DELETION_WAIT):
         store.run.service.deletes_late = True
+        store.run.ledger.record_attached([file_id])
         raise VssyncError(f"{file_id}: {STILL_LISTED}")
