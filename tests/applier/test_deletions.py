@@ -154,6 +154,44 @@ def test_a_store_that_cannot_be_asked_keeps_the_uploads(place: Place) -> None:
     assert live(place).loose == set()
 
 
+def test_an_expired_store_that_cannot_be_listed_keeps_no_uploads(place: Place) -> None:
+    """Nothing is searched in it any more."""
+    with place.work() as work:
+        expiry = {"anchor": "last_active_at", "days": 1}
+        theirs = work.client.create_store({"name": "a colleague's", "expires_after": expiry}).id
+    place.clock.now += 3 * 24 * 3600
+    report = remove(place, f"status=400:GET:/vector_stores/{theirs}/files")
+    assert (report.converged, report.orphans, live(place).loose) == (True, (), set())
+
+
+def test_a_store_that_is_deleted_meanwhile_keeps_no_uploads(place: Place) -> None:
+    """By its owner, after it was listed for the last look."""
+    with place.work() as work:
+        theirs = work.client.create_store({"name": "a colleague's"}).id
+
+    def wrap(inner: httpx.BaseTransport) -> Counting:
+        def delete_theirs(seen: Seen) -> None:
+            if seen[-1] == ("GET", "/v1/vector_stores") and "DELETE" in {method for method, _ in seen}:
+                inner.handle_request(httpx.Request("DELETE", f"http://local/v1/vector_stores/{theirs}"))
+
+        return Counting(inner, delete_theirs)
+
+    place.write({"0.md": None})
+    report = place.apply(wrap)
+    assert (report.converged, report.orphans, live(place).loose) == (True, (), set())
+    assert set(live(place).stores) == {"docs"}
+
+
+def test_a_store_of_others_that_cannot_be_read_stops_no_apply(place: Place) -> None:
+    """Though an earlier run left an upload, which a store may hold."""
+    place.write({"new.md": "# new\n"})
+    assert killed(place, lambda seen: seen[-1] == ("POST", "/v1/files"))
+    place.write({"newer.md": "# newer\n"})
+    with place.work() as work:
+        theirs = work.client.create_store({"name": "a colleague's"}).id
+    assert place.apply(faults=[f"status=403:GET:/vector_stores/{theirs}/files"]).converged
+
+
 def test_a_store_goes_in_one_request_and_then_its_uploads(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.write({"vssync.yaml": MANIFEST, **{f"{number}.md": f"# {number}\n" for number in range(300)}})
