@@ -238,7 +238,7 @@ ROWS = [
     row(
         "moved, and its new copy is refused",
         desired_file("b.md"),
-        [live_copy(), live_copy(desired_file("b.md"), id="f2", status=FAILED, tries=3)],
+        [live_copy(), live_copy(desired_file("b.md"), id="f2", status=FAILED, error="unsupported_file")],
         "b.md refuse refused",
     ),
     row(
