@@ -112,7 +112,7 @@ def test_an_update_keeps_what_the_mark_knows_of_the_content() -> None:
 
 
 def test_a_move_writes_the_new_key() -> None:
-    (update,) = steps([desired_file("b.md")], [live_copy()]).updates
+    (update,) = steps([desired_file("b.md", filename="a.md")], [live_copy()]).updates
     assert (update.mark.key, update.attributes[KEY], update.file_id) == (key_digest("b.md"), "b.md", "f1")
 
 

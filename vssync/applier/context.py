@@ -15,6 +15,7 @@ from vssync.applier.ledger import UploadLedger
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.writes import Writes
 from vssync.errors import LostReply, ServiceError, VssyncError
+from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
 from vssync.model.report import Outcome, Status
 from vssync.model.state import Capabilities, FileStatus, LiveFile
@@ -80,6 +81,7 @@ class RunSettings:
     declared_stores: frozenset[str] = frozenset()  # ids and names of the manifest's stores, some of which carry no mark
     stated: frozenset[str] = frozenset()  # the capabilities that the manifest says the service has
     fail_fast: bool = False
+    stamp: ApplyStamp | None = None  # to leave in stores; its time is set then
     first_pause: float = 0.5  # between two polls, unless the service asks for another; it doubles up to the longest
     longest_pause: float = 10.0
     deadline: float = 600.0  # without progress, after which this run no longer waits for a file or batch

@@ -19,7 +19,7 @@ from vssync.applier.delete import delete_unused_uploads, stores_by_file_id
 from vssync.applier.intake import PAUSES
 from vssync.applier.ledger import upload_identity
 from vssync.applier.steps import Put, StoreSteps, plan_steps
-from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store
+from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store, stamp_stores
 from vssync.applier.upload import InFlightBatch, PendingFile, detach_to_reattach, prepare_file
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
@@ -53,6 +53,8 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
             on_error=run.client.clock.interrupt,
         )
         delete_unused_uploads(run, plan.owner)
+        written = {steps.key: store_ids[steps.key] for steps in stores if steps.writes and steps.key in store_ids}
+        stamp_stores(run, plan, written)
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
         _wait_for_requests_in_flight(run)

@@ -94,6 +94,11 @@ class StoreSteps:
     teardown: StoreChange | None = None  # the store itself is deleted, or the old one where it was replaced
 
     @property
+    def writes(self) -> bool:
+        """Whether anything is written, and not only waited for."""
+        return bool(self.setup or self.teardown or self.cancels or self.puts or self.updates or self.removes)
+
+    @property
     def step_count(self) -> int:
         """How many steps there are besides the store's set-up and tear-down."""
         others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.removes)
@@ -165,14 +170,16 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     """The step that brings a file in, with the copies it replaces.
 
     A File attaches once per store, so its own old copy is detached first; the others too, if there is a gap. A File
-    that is attached again keeps the origin and content of its old mark.
+    that is attached again keeps what its old mark says of the upload.
     """
     file = _require_desired(change)
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
     mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin, tries=change.tries)
     old_mark = next((copy.mark for copy in change.drop if copy.id == change.reuse), None)
     if isinstance(old_mark, Mark) and not file.file_id:
-        mark = replace(mark, origin=old_mark.origin, content=old_mark.content)
+        mark = replace(
+            mark, origin=old_mark.origin, content=old_mark.content, name=old_mark.name, source=old_mark.source
+        )
     existing_id = file.file_id or change.reuse
     drop_first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
     return Put(
@@ -189,7 +196,7 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
 
 
 def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
-    """The attributes to write, and a mark that keeps what the old one says of content, chunking, origin and tries."""
+    """The attributes to write, and a mark that keeps what the old one says of the upload and of its ingestion."""
     file = _require_desired(change)
     if change.keep is None:
         raise ValueError(f"{change.key}: an update needs the copy it is about")
@@ -203,6 +210,8 @@ def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
             chunking=old_mark.chunking,
             origin=old_mark.origin,
             tries=old_mark.tries,
+            name=old_mark.name,
+            source=old_mark.source,
         )
     elif not file.file_id:
         mark = replace(mark, content=file.presumed_content)

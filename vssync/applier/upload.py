@@ -12,7 +12,7 @@ from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.steps import Put
 from vssync.applier.wait import poll_until, wait_until_detached
 from vssync.errors import AccessDenied, LostReply, NotFound, VssyncError
-from vssync.model.marks import Mark, Origin
+from vssync.model.marks import NONE, Mark, Origin
 from vssync.model.report import Status
 from vssync.model.state import FileStatus, Upload
 
@@ -71,7 +71,10 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
             return PendingFile(put, put.existing_id, completed=True)
         if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
-            new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED)
+            file, source = put.file, put.file.source or NONE
+            new_mark = replace(
+                put.mark, content=file.sha256, origin=Origin.UPLOADED, name=file.name_digest, source=source
+            )
             put = replace(put, existing_id="", mark=new_mark)
         if not put.existing_id:
             uploaded_id = _reuse_or_upload(store, put)
@@ -140,7 +143,8 @@ def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
     live, wanted = file.mark, put.mark
     if file.status is not FileStatus.COMPLETED or not isinstance(live, Mark):
         return False
-    return (live.key, live.content, live.chunking) == (wanted.key, wanted.content, wanted.chunking)
+    upload, wanted_upload = (live.key, live.content, live.name), (wanted.key, wanted.content, wanted.name)
+    return upload == wanted_upload and live.chunking == wanted.chunking
 
 
 def _find_upload(store: StoreContext, file_id: str) -> Upload | None:

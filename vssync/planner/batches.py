@@ -25,7 +25,7 @@ def decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents
     A batch is ours when the store's note names it or every file in it carries our mark; any other is shown, never
     cancelled and never waited for.
     """
-    if live is None or not draft.context.common.scope.includes_all_files(draft.context.store.key):
+    if live is None or not draft.context.includes_all_files:
         return BatchDecisions()
     noted_ids, our_ids = read_batch_note(live.metadata), draft.classified.our_ids
     statuses = {file.id: file.status for file in contents.files}

@@ -43,6 +43,11 @@ class StorePlanContext:
         scope = self.common.scope
         return not (scope.targets or scope.excludes) or scope.contains(self.store.key, key)
 
+    @property
+    def includes_all_files(self) -> bool:
+        """Whether the whole store is in the plan."""
+        return self.common.scope.includes_all_files(self.store.key)
+
     def is_replace_requested(self, key: str) -> bool:
         """Whether `--replace` names a key, and it was not replaced yet."""
         return self.common.scope.is_replace_requested(self.store.key, key)
