@@ -144,9 +144,7 @@ def _typed_manifest(
     service = ServiceSpec(**{name: value for name, value in tree["service"].items() if value is not None})
     specs = [_store_spec(key, store, service.provider, env) for key, store in sorted(tree["stores"].items())]
     for index, spec in enumerate(specs):
-        if (
-            spec.store.key in of_unknown_selection
-        ):  # its files are not reported: it may skip them once the mistake is mended
+        if spec.store.key in of_unknown_selection:  # its files are not reported: it may skip them
             specs[index] = replace(spec, has_unknown_selection=True, skip=SKIP_REASONS, extensions=None)
     return Manifest(
         name=tree["name"],
