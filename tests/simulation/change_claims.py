@@ -320,6 +320,7 @@ _STORE_REASONS: dict[str, Callable[[StoreSubject], bool]] = {
     "protected": lambda of: of.live is not None,
     "not_allowed": lambda of: of.change["action"] == "refuse",
     "impossible": lambda of: of.change["action"] == "refuse",
+    "unlisted": lambda of: of.live is not None and not of.live.is_expired,
 }
 
 
@@ -337,7 +338,7 @@ def check_store_action(claim: Claim, case: Case) -> str:
     if live is None:
         return "" if value == "refuse" else "it does not exist"
     if value == "replace":
-        return "" if live.is_expired else "it is not expired"
+        return "" if live.is_expired or "unlisted" in claim.holder["reasons"] else "it is not expired"
     if value == "delete":
         is_left = of.wanted is None or len(case.marked(of.wanted.key, case.run.after)) > 1
         return "" if is_left and live.mark[0] == owner else "it is wanted"

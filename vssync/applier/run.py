@@ -9,13 +9,20 @@ from collections import Counter, deque
 
 from vssync.api.rate_limit import Interrupted
 from vssync.applier import existing
-from vssync.applier.attach import attach
+from vssync.applier.attach import attach, leave_unattached
 from vssync.applier.await_ingestion import wait_and_settle
 from vssync.applier.context import DONE, ApplyRun, StoreContext, StoreWorkload, result_of_error
 from vssync.applier.delete import delete_unused_uploads, stores_by_file_id
 from vssync.applier.ledger import upload_identity
 from vssync.applier.steps import StoreSteps, plan_steps
-from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store
+from vssync.applier.stores import (
+    NewStore,
+    UnfinishedBatchNote,
+    delete_store,
+    join_twin,
+    set_up_store,
+    verify_new_stores,
+)
 from vssync.applier.upload import InFlightBatch, prepare_file
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
@@ -37,15 +44,17 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     stores = plan_steps(plan)
     _begin(run, plan.owner, stores)
     store_ids: dict[str, str] = {}
+    new_stores: list[NewStore] = []
     interrupted = False
     try:
         # After an error, such as a signal, no request begins any more, and pauses between requests end.
         run.pool.run_side_by_side(
-            lambda store_steps: _apply_store(run, store_steps, store_ids),
+            lambda store_steps: _apply_store(run, store_steps, store_ids, new_stores),
             stores,
             limit=_MAX_STORES,
             on_error=run.client.clock.interrupt,
         )
+        verify_new_stores(run, new_stores)
         delete_unused_uploads(run, plan.owner)
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
@@ -109,23 +118,26 @@ def _wait_for_requests_in_flight(run: ApplyRun) -> None:
             run.ledger.record_suspect(f"{upload}: under way when the run was interrupted")
 
 
-def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, str]) -> None:
-    """Carries out all steps of one store and enters its id in `store_ids`; where set-up fails, no file is tried."""
+def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, str], new_stores: list[NewStore]) -> None:
+    """Carries out all steps of one store, and enters its id, and it itself if it is new; where set-up fails, no file is
+    tried.
+    """
     if run.stopping:
         return
     if store_steps.setup or store_steps.teardown:
         run.results.record_start(store_steps.key, "")
     try:
-        store_id = set_up_store(run, store_steps)
+        store, new = set_up_store(run, store_steps)
     except VssyncError as error:
         run.results.record_result(store_steps.key, "", result_of_error(error))
         return
     if store_steps.setup:
         run.results.record_result(store_steps.key, "", DONE)
-    store_ids[store_steps.key] = store_id
-    store = StoreContext(run, store_steps.key, store_id, store_steps.ignored_attributes)
+    store_ids[store_steps.key] = store.id
+    new_stores += [new] if new else []
     store.for_each(store_steps.cancels, existing.cancel_batch)
-    _run_waves(store, store_steps)
+    _run_waves(store, store_steps, new)
+    store_ids[store_steps.key] = store.id
     store.for_each(store_steps.updates, existing.update_attributes)
     store.for_each(store_steps.batch_waits, existing.await_batch)
     if store_steps.copy_waits and not run.stopping:
@@ -135,8 +147,11 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
         run.results.record_result(store_steps.key, "", delete_store(run, store_steps))
 
 
-def _run_waves(store: StoreContext, store_steps: StoreSteps) -> None:
-    """Uploads and attaches the waves of a store in order, with at most `in_flight` batches at once."""
+def _run_waves(store: StoreContext, store_steps: StoreSteps, new: NewStore | None) -> None:
+    """Uploads and attaches the waves of a store in order, with at most `in_flight` batches at once.
+
+    The uploads of the first wave give another machine's store time to be listed.
+    """
     in_flight: deque[InFlightBatch] = deque()
     note = UnfinishedBatchNote(store, is_external=store_steps.settings is None or store_steps.settings.external)
 
@@ -150,7 +165,14 @@ def _run_waves(store: StoreContext, store_steps: StoreSteps) -> None:
         while len(in_flight) >= store_steps.in_flight:
             settle_oldest()
         prepared = store.run.pool.map(lambda put: prepare_file(store, put), wave)
-        in_flight.extend(attach(store, [pending for pending in prepared if pending]))
+        files = [pending for pending in prepared if pending]
+        if new and wave is store_steps.waves[0]:
+            try:
+                join_twin(new)
+            except VssyncError as error:
+                leave_unattached(store, files, error)
+                break
+        in_flight.extend(attach(store, files))
         note.update(in_flight)
     while in_flight:
         settle_oldest()

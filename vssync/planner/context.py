@@ -19,6 +19,11 @@ class PlanContext:
     scope: Scope
     snapshot: Snapshot
 
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Whose marks count as ours."""
+        return tuple(filter(None, (self.owner, self.options.adopt_from)))
+
 
 @dataclass(frozen=True, slots=True)
 class StorePlanContext:

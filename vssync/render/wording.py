@@ -50,6 +50,7 @@ REASONS = {
     Reason.PROTECTED: "protected",
     Reason.NOT_ALLOWED: "needs a flag",
     Reason.IMPOSSIBLE: "not supported",
+    Reason.UNLISTED: "not completely listed",
 }
 
 NOTES = {
@@ -64,6 +65,7 @@ NOTES = {
     NoteKind.ATTRIBUTES_REPORT: "other attributes reported",
     NoteKind.DESCRIPTION: "description cannot change",
     NoteKind.LEFT_STORE: "not in the manifest, kept",
+    NoteKind.GHOSTS: "counted by the service, and not there",
 }
 
 _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]+)")
