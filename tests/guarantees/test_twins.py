@@ -12,13 +12,11 @@ import pytest
 
 from tests.applier.world import Counting, Place, Seen
 from tests.support import Silent
-from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
-from vssync.model.marks import STORE_OWNER, Mark
-from vssync.model.plan import Action, NoteKind, Options, Plan, Reason
+from vssync.model.plan import NoteKind, Options, Plan
 from vssync.model.report import Report, Status
-from vssync.model.state import AUTO, LiveStore
+from vssync.model.state import LiveStore
 
 MANIFEST = "version: 1\nname: twins\nstores: {docs: {batch: {size: 2}, files: [{path: '*.md'}]}}\n"
 KEYS = ("a.md", "b.md", "c.md")
@@ -172,93 +170,3 @@ def test_a_store_that_no_list_shows_is_told_with_its_id_and_made_once(machines: 
     assert (outcome.key, outcome.detail.splitlines()[-1]) == ("", f"id: {store.id}")
     with first.work(hide_all) as work:  # its state folder knows it: the service is asked for it by id
         assert list(make_plan_now(work, PLAIN).changes()) == []
-
-
-def copy_of(machine: Machine, name: str) -> str:
-    """What a script that copies a store makes: the same Files, attributes and all, in a store without a mark."""
-    with machine.work() as work:
-        (store,) = work.client.list_stores()
-        copied = work.client.create_store({"name": name})
-        for file in work.client.list_files(store.id):
-            assert isinstance(file.mark, Mark)
-            work.client.attach_file(copied.id, AttachmentEntry(file.id, file.attributes, AUTO, file.mark))
-        return copied.id
-
-
-@pytest.mark.parametrize("name", ["docs", "renamed"])
-def test_an_application_that_replaces_metadata_does_not_take_the_store_away(
-    machines: tuple[Machine, Machine], name: str
-) -> None:
-    first, _ = machines
-    store_id = dict(apply_now(first).store_ids)["docs"]
-    first.write({"a.md": None, "new.md": "# new\n"})
-    with first.work() as work:
-        work.client.update_store(store_id, {"name": name, "metadata": {"team": "search"}})
-    planned = make_plan(first)
-    (store,) = planned.stores
-    assert store.change
-    assert (store.id, store.change.action, store.change.reasons) == (store_id, Action.UPDATE, (Reason.DRIFTED,))
-    assert {change.key: change.action for change in store.files} == {"a.md": Action.REFUSE, "new.md": Action.CREATE}
-    assert not apply_now(first).converged
-    (live,) = stores_of(first)
-    assert (live.name, live.metadata["team"], STORE_OWNER in live.metadata) == ("docs", "search", True)
-    assert completed_keys(first) == {*KEYS, "new.md"}
-    assert apply_now(first).converged
-    assert completed_keys(first) == {"b.md", "c.md", "new.md"}
-
-
-def test_a_copy_of_a_store_is_not_taken_for_it(machines: tuple[Machine, Machine]) -> None:
-    first, second = machines
-    store_id = dict(apply_now(first).store_ids)["docs"]
-    copied = copy_of(first, "docs")
-    assert list(make_plan(first).changes()) == []
-    with first.work() as work:
-        work.client.update_store(store_id, {"metadata": {}})
-    for machine, change in ((first, Action.UPDATE), (second, Action.REFUSE)):  # only the first knows which it made
-        (store,) = make_plan(machine).stores
-        assert store.change
-        assert (store.change.action, store.id) == (change, store_id if machine is first else "")
-    assert apply_now(first).converged
-    assert {store.id: STORE_OWNER in store.metadata for store in stores_of(first)} == {store_id: True, copied: False}
-
-
-BROKEN = "status=400:GET:/vector_stores/%s/files"
-
-
-def test_a_store_that_lists_no_files_is_replaced_and_kept(machines: tuple[Machine, Machine]) -> None:
-    first, _ = machines
-    manifest = MANIFEST.replace("}}\n", "}, more: {files: [{path: '*.md'}]}}\n")
-    first.write({"vssync.yaml": manifest})
-    ids = dict(apply_now(first).store_ids)
-    first.write({"new.md": "# new\n"})
-    faults = (BROKEN % ids["docs"],)
-    with first.work(faults=faults) as work:
-        docs, more = make_plan_now(work, PLAIN).stores
-        assert docs.change
-        assert (docs.change.reasons, len(docs.files)) == ((Reason.UNLISTED, Reason.NOT_ALLOWED), 0)
-        assert [change.key for change in more.files] == ["new.md"]
-        assert not apply_plan(work, make_plan_now(work, PLAIN), Silent()).converged
-        assert make_plan_now(work, Options(targets=("more",))).empty
-        report = apply_plan(work, make_plan_now(work, Options(allow_store_replace=True)), Silent())
-        assert report.converged
-        replaced = dict(report.store_ids)["docs"]
-        assert replaced != ids["docs"]
-        assert list(make_plan_now(work, PLAIN).changes()) == []
-    live = {store.id: store for store in stores_of(first)}
-    assert {store_id: STORE_OWNER in store.metadata for store_id, store in live.items()} == {
-        ids["docs"]: False,
-        ids["more"]: True,
-        replaced: True,
-    }
-    assert live[ids["docs"]].counts.completed == len(KEYS)
-
-
-def test_a_store_whose_mark_stays_comes_after_the_one_that_replaced_it(machines: tuple[Machine, Machine]) -> None:
-    first, _ = machines
-    old_id = dict(apply_now(first).store_ids)["docs"]
-    with first.work(faults=(BROKEN % old_id, f"status=400:POST:/vector_stores/{old_id}")) as work:
-        report = apply_plan(work, make_plan_now(work, Options(allow_store_replace=True)), Silent())
-        assert report.converged
-        (store,) = make_plan_now(work, PLAIN).stores
-        assert (store.id, store.files) == (dict(report.store_ids)["docs"], ())
-        assert [(note.kind, old_id in note.detail) for note in store.notes] == [(NoteKind.LEFT_STORE, True)]

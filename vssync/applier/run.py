@@ -24,7 +24,7 @@ from vssync.applier.stores import (
     verify_new_stores,
 )
 from vssync.applier.upload import InFlightBatch, prepare_file
-from vssync.errors import VssyncError
+from vssync.errors import ServiceError, VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Plan
 from vssync.model.report import Report
@@ -37,8 +37,7 @@ _INTERRUPT_POLLS = 40  # in that time
 def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     """Carries out a plan, and reports what became of every change.
 
-    Raises ServiceError where the stores cannot be listed to see what an earlier run left; nothing is written then.
-    Later errors of the service are in the report.
+    Errors of the service are in the report.
     """
     started = run.client.clock.monotonic()
     stores = plan_steps(plan)
@@ -83,9 +82,13 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
     journal = run.writes.journal
     spares = journal.past.unattached
     if spares:
-        held = stores_by_file_id(run.client, run.pool, owner, run.settings.declared_stores)
-        journal.forget(held)
-        spares = tuple(upload for upload in spares if upload.file_id not in held)
+        try:
+            held = stores_by_file_id(run.client, run.pool, owner, run.settings.declared_stores)
+        except ServiceError:  # one of the stores may hold any of them: they are left to a later run
+            spares = ()
+        else:
+            journal.forget(held)
+            spares = tuple(upload for upload in spares if upload.file_id not in held)
     puts = [put for store_steps in stores for put in store_steps.puts]
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(owner, spares, [identity for identity, times in wanted.items() if times > 1])
