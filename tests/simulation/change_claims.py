@@ -93,6 +93,8 @@ def check_action(claim: Claim, case: Case) -> str:
     if claim.value == "delete":
         is_surplus = of.file is None or len(of.copies) > 1 or any(copy.is_provisional for copy in of.named)
         return "" if is_surplus and of.change.get("drop") else "it is wanted"
+    if claim.value == "refuse" and "not_in_manifest" in of.change["reasons"]:
+        return "it is wanted" if of.file else ""
     if of.file is None or of.store is None:
         return "the manifest has no such file"
     if claim.value == "refuse":
@@ -339,14 +341,16 @@ def check_store_action(claim: Claim, case: Case) -> str:
     if live is None:
         return "" if value == "refuse" else "it does not exist"
     if value == "replace":
-        return "" if live.is_expired or "unlisted" in claim.holder["reasons"] else "it is not expired"
+        change = claim.value if isinstance(claim.value, Mapping) else claim.holder
+        return "" if live.is_expired or "unlisted" in change["reasons"] else "it is not expired"
     if value == "delete":
         is_left = of.wanted is None or len(case.marked(of.wanted.key, case.run.after)) > 1
         return "" if is_left and live.mark[0] == owner else "it is wanted"
     if value == "adopt":
         return "it is ours" if live.mark[0] == owner else ""
     if value == "update":
-        return "" if live.mark[0] == owner else "it is not ours"
+        has_lost_mark = not live.mark[0] and live.copies(owner)
+        return "" if live.mark[0] == owner or has_lost_mark else "it is not ours"
     return "" if value == "refuse" else "a store has no such action"
 
 
