@@ -1,54 +1,50 @@
 """Creates, updates and deletes stores, and waits until a new one can be used.
 
-The mark is checked after each write: without it the next plan would not recognize the store as ours. A store may be
-made by another machine at the same time: before the first file is attached, and when all is done, the stores are listed
-for one with the same mark.
+The mark is checked after each write: without it the next plan would not recognize the store as ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, result_of_error
 from vssync.applier.steps import StoreSteps, is_our_upload
+from vssync.applier.twins import NewStore
 from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
-from vssync.errors import LostReply, ServiceError, VssyncError
+from vssync.errors import LostReply, VssyncError
+from vssync.model.digests import store_mark_for
 from vssync.model.marks import (
     NEEDS_METADATA,
     RESERVED_PREFIX,
+    STORE_APPLIED,
     STORE_BATCHES,
     STORE_OWNER,
+    STORE_PROTECT,
     StoreMark,
     batch_note_text,
+    fit_metadata,
     parse_store_mark,
 )
-from vssync.model.plan import Action, Reason, StoreChange
+from vssync.model.plan import Action, NoteKind, Plan, Reason, StoreChange
 from vssync.model.report import Status
-from vssync.model.state import Contents, LiveStore, StoreSettings
-from vssync.planner.find_stores import twin_order
+from vssync.model.state import LiveStore, StoreSettings
+from vssync.planner.addresses import Scope
 
 _MAX_ATTEMPTS = 3  # to create a store, where replies are lost and no new store appears
 _NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; only the last comes at once
 
 
-@dataclass(slots=True)
-class NewStore:
-    """A store that this run made; `mark` is its own, `replaced_id` that of the store in whose place it comes."""
-
-    store: StoreContext
-    mark: StoreMark
-    replaced_id: str
-    is_own: bool  # an answer said that it was made; one found after a lost reply may be another machine's
-
-
 def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> tuple[StoreContext, NewStore | None]:
     """Creates or updates a store where the steps say so. Raises VssyncError where that fails."""
     change, settings = store_steps.setup, store_steps.settings
-    store = StoreContext(run, store_steps.key, store_steps.store_id, store_steps.ignored_attributes)
+    store = StoreContext(
+        run, store_steps.key, store_steps.store_id, store_steps.ignored_attributes, store_steps.unproven
+    )
     if change is None or settings is None:
         return store, None
     if change.action in (Action.CREATE, Action.REPLACE):
@@ -58,79 +54,6 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> tuple[StoreContext, 
     live = run.writes.update_store(store_steps.store_id, _request_body(settings, change))
     _verify_mark(run, settings.key, live, change)
     return store, None
-
-
-def join_twin(new: NewStore) -> None:
-    """Before the first attach: goes on in another machine's store where that comes first, and deletes its own.
-
-    Raises VssyncError where the stores cannot be listed.
-    """
-    store = new.store
-    twins = _list_twins(new, store.client.list_stores())
-    if not twins:
-        return
-    contents_by_id = {live.id: _read_contents(store, live) for live in twins}
-    own = store.client.get_store(store.id)
-    candidates = {own.id: own, **{live.id: live for live in twins}}
-    contents_by_id[own.id] = _read_contents(store, own)
-    first = min(candidates.values(), key=lambda live: twin_order(live, contents_by_id[live.id], (new.mark.owner,)))
-    if first.id == own.id:
-        return
-    contents = contents_by_id[own.id]
-    if new.is_own and contents and not (contents.files or contents.unlisted):
-        with suppress(VssyncError):  # it stays, then, and the run says so at its end
-            store.writes.delete_store(own.id, ())
-    store.run.say_once(f"{store.key}: another run made {first.id} at the same time; this one goes on in that store")
-    store.id, new.is_own = first.id, False
-
-
-def verify_new_stores(run: ApplyRun, new_stores: Sequence[NewStore]) -> None:
-    """When all is done: a store that no listing shows, or that has a twin, is named, since the next plan meets it."""
-    if not new_stores:
-        return
-    ids = {new.store.id for new in new_stores}
-    try:
-        listed = poll_until(
-            run,
-            run.client.list_stores,
-            is_done=lambda stores: ids <= {live.id for live in stores},
-            timeout=run.settings.grace,
-        )
-    except VssyncError as error:
-        for new in new_stores:
-            run.results.record_result(new.store.key, "", result_of_error(error))
-        return
-    for new in new_stores:
-        store_id = new.store.id
-        if store_id not in {live.id for live in listed}:
-            detail = (
-                f"the service does not list the new store, so another run may make a second one; add this line to "
-                f"{new.store.key} in the manifest:\nid: {store_id}"
-            )
-        elif twins := _list_twins(new, listed):
-            others = " and ".join(live.id for live in twins)
-            detail = f"another run made {others} for the same key while this one made {store_id}; plan again"
-        else:
-            continue
-        run.results.record_result(new.store.key, "", Result(Status.UNKNOWN, detail))
-
-
-def _list_twins(new: NewStore, stores: Sequence[LiveStore]) -> list[LiveStore]:
-    """Other stores with the mark of this owner and key."""
-    known_ids = (new.store.id, new.replaced_id)
-    others = (live for live in stores if live.id not in known_ids and not live.is_expired)
-    marks = ((live, live.mark) for live in others)
-    key = (new.mark.owner, new.mark.key)
-    return [live for live, mark in marks if isinstance(mark, StoreMark) and (mark.owner, mark.key) == key]
-
-
-def _read_contents(store: StoreContext, live: LiveStore) -> Contents | None:
-    """What a store holds; None where that cannot be listed."""
-    try:
-        listing = store.client.list_all_files(live)
-    except ServiceError:
-        return None
-    return Contents(listing.files, count=listing.count, verdict=listing.verdict)
 
 
 def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:
@@ -202,11 +125,22 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replace
             live = run.writes.create_store(settings.key, body)
             is_answered = True
         except LostReply:
-            live = poll_until(run, find, timeout=run.settings.grace)
+            live = poll_until(
+                run,
+                find,
+                timeout=run.settings.grace,
+                subject=f"{settings.key} to be listed, since the reply to creating it was lost",
+                consequence="it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
+            )
             if live is None and attempts == _MAX_ATTEMPTS:
                 raise
     store_id = live.id
-    if not poll_until(run, lambda: run.client.is_ready(store_id)):
+    if not poll_until(
+        run,
+        lambda: run.client.is_ready(store_id),
+        subject=f"the new store of {settings.key} to answer",
+        consequence="its files are not tried",
+    ):
         raise VssyncError(f"{settings.key}: the new store {store_id} does not answer yet; apply again later")
     _verify_mark(run, settings.key, live, change)
     return store_id, is_answered
@@ -227,6 +161,40 @@ def _request_body(settings: StoreSettings, change: StoreChange) -> dict[str, Any
     days = settings.expires_after_days
     expires = {"anchor": "last_active_at", "days": days} if days else None
     return {"name": settings.name, "metadata": dict(change.metadata), "expires_after": expires}
+
+
+def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
+    """Leaves the run's stamp in each store that it wrote to, in whole, and left as the manifest wants it.
+
+    `written` are the ids of these stores by their keys. An external store's metadata is somebody else's.
+    """
+    stamp, scope = run.settings.stamp, Scope.of(plan.options)
+    if stamp is None or not run.capabilities.store_updates:
+        return
+    failed = {outcome.store for outcome in run.results.outcomes(plan) if outcome.status is not Status.DONE}
+    time = datetime.fromtimestamp(run.client.service_date or run.client.clock.wall_time(), UTC)
+    text = str(replace(stamp, time=f"{time:%Y-%m-%dT%H:%M:%SZ}"))
+    stamped = [
+        (written[store.key], store.desired)
+        for store in plan.stores
+        if store.key in written
+        and store.key not in failed
+        and store.desired
+        and not (store.desired.external or store.unlisted)
+        and scope.includes_all_files(store.key)
+        and not any(note.kind is NoteKind.ADOPTABLE for note in store.notes)
+    ]
+    run.pool.map(lambda entry: _stamp(run, plan.owner, *entry, text), stamped)
+
+
+def _stamp(run: ApplyRun, owner: str, store_id: str, settings: StoreSettings, text: str) -> None:
+    """Adds a stamp to a store's metadata; not where what is read of that is old, or there is no room."""
+    with suppress(VssyncError):
+        live = run.client.get_store(store_id).metadata
+        is_current = live.get(STORE_OWNER) == str(store_mark_for(owner, settings))
+        metadata = fit_metadata({**live, STORE_APPLIED: text})
+        if is_current and bool(live.get(STORE_PROTECT)) is settings.protect and STORE_APPLIED in metadata:
+            run.writes.update_store(store_id, {"metadata": metadata})
 
 
 class UnfinishedBatchNote:
@@ -275,7 +243,7 @@ class UnfinishedBatchNote:
             live = store.client.get_store(store.id).metadata
             others = {name: value for name, value in live.items() if name != STORE_BATCHES}
             note = {STORE_BATCHES: batch_note_text(batch_ids)} if batch_ids else {}
-            store.writes.update_store(store.id, {"metadata": {**others, **note}})
+            store.writes.update_store(store.id, {"metadata": fit_metadata({**others, **note})})
             self._written = batch_ids
         except VssyncError:
             self._is_enabled, self._written = False, ()
