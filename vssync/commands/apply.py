@@ -11,7 +11,7 @@ from vssync.applier.context import ApplyRun, RunSettings, Watcher
 from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
-from vssync.errors import Refused
+from vssync.errors import Refused, VssyncError
 from vssync.journal.folder import exclusive_lock, journal_folder
 from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.writer import Journal, read_past
@@ -68,6 +68,14 @@ def locked_journal(
 def describe_interrupted_runs(session: Session) -> str:
     """What interrupted runs of this machine left for this manifest and service, for people; mostly nothing."""
     return describe_interrupted(read_past(_journal_folder(session)))
+
+
+def stores_made_here(session: Session) -> Mapping[str, str]:
+    """The keys, by id, of stores that runs of this machine made; none where its state folder cannot be read."""
+    try:
+        return read_past(_journal_folder(session)).stores
+    except VssyncError:
+        return {}
 
 
 def _stamp(session: Session) -> ApplyStamp:
