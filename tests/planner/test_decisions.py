@@ -238,7 +238,7 @@ ROWS = [
     row(
         "moved, and its new copy is refused",
         desired_file("b.md"),
-        [live_copy(), live_copy(desired_file("b.md"), id="f2", status=FAILED, tries=3)],
+        [live_copy(), live_copy(desired_file("b.md"), id="f2", status=FAILED, error="invalid_file")],
         "b.md refuse refused",
     ),
     row(
@@ -272,7 +272,12 @@ ROWS = [
         "a.md await ingesting",
     ),
     row("an upload of the old name on its way", NAMED, live_copy(status=BUSY), "a.md create missing"),
-    row("an upload of the old name refused", NAMED, live_copy(status=FAILED, tries=3), "a.md create missing"),
+    row(
+        "an upload of the old name refused",
+        NAMED,
+        live_copy(status=FAILED, error="invalid_file"),
+        "a.md create missing",
+    ),
     row("an adopted file keeps its name", NAMED, live_copy(origin=Origin.ADOPTED)),
     row("a declared File keeps its name", replace(EXT, filename="x.pdf"), live_copy(EXT, id="ext")),
     row(
