@@ -272,7 +272,7 @@ ROWS = [
         "a.md await ingesting",
     ),
     row("an upload of the old name on its way", NAMED, live_copy(status=BUSY), "a.md create missing"),
-    row("an upload of the old name refused", NAMED, live_copy(status=FAILED, tries=3), "a.md create missing"),
+    row("upload of the old name refused", NAMED, live_copy(status=FAILED, error="invalid_file"), "a.md create missing"),
     row("an adopted file keeps its name", NAMED, live_copy(origin=Origin.ADOPTED)),
     row("a declared File keeps its name", replace(EXT, filename="x.pdf"), live_copy(EXT, id="ext")),
     row(
@@ -464,6 +464,7 @@ FILE_REASONS = set(Reason) - {
     Reason.NOT_ALLOWED,
     Reason.UNMARKED,
     Reason.UNLISTED,
+    Reason.DESTROY,
 }
 FILE_NOTES = set(NoteKind) - {NoteKind.FOREIGN_BATCH, NoteKind.DESCRIPTION, NoteKind.LEFT_STORE, NoteKind.GHOSTS}
 

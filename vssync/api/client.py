@@ -294,7 +294,7 @@ class Client:
                 raise AccessDenied(f"{call.method} {call.path}: {problem}", error.answer)
             self._may_read_uploads = True
 
-    # -- probes ------------------------------------------------------------------------------------------
+    # -- probes and what is shared -----------------------------------------------------------------------
 
     def probe(self, path: str, plane: Plane = Plane.DATA) -> Probe:
         """Asks for one object of a listing; what the service answers is returned, not raised."""
@@ -305,8 +305,6 @@ class Client:
         except ServiceError as cause:
             error = cause
         return Probe(error, self.clock.monotonic() - started)
-
-    # -- shared ------------------------------------------------------------------------------------------
 
     def _send(self, call: Call, parse: Callable[[Any], Any]) -> Reply:
         reply = self.sender.send(call, parse)
