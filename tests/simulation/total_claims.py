@@ -198,6 +198,7 @@ def check_counts(claim: Claim, case: Case) -> str:
     owned, held = live.copies(case.wanted.owner), len(list(_held_back(store, live, case)))
     leaving = sum(digest not in store.files for digest in owned) + sum(len(copies) > 1 for copies in owned.values())
     if name == "delete":
+        leaving += sum(file.is_provisional and file.owner == case.wanted.owner for file in live.files)
         return "" if claim.value <= leaving else f"{leaving} could go"
     total = sum(said[each] for each in ("add", "change", "replace", "adopt", "wait", "refuse", "unchanged"))
     held += sum(len(copies) > 1 for digest, copies in owned.items() if digest in store.files)  # only the others go

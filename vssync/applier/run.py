@@ -260,7 +260,9 @@ class StoreFeed:
             )
         self._reattach([self._failed.pop(0) for _ in range(min(self._batch.size, len(self._failed)))])
 
-    def _reattach(self, failed: Sequence[FailedFile]) -> None:
+    def _reattach(self, failed: Sequence[FailedFile], *, is_probe: bool = False) -> None:
+        """Attaches files once more. A probe of an outage is none of a file's tries."""
+
         def detach(each: FailedFile) -> PendingFile | None:
             put, file_id = each.file.put, each.file.file_id
             try:
@@ -269,7 +271,7 @@ class StoreFeed:
                 self._store.settle(put.key, result_of_error(error))
                 return None
             self._store.run.results.record_retry(self._store.key, put.key)
-            return PendingFile(put, file_id, attempts=each.file.attempts + 1)
+            return PendingFile(put, file_id, attempts=each.file.attempts + (not is_probe))
 
         detached = self._store.run.pool.map(detach, failed)
         self._attach([pending for pending in detached if pending])
@@ -289,7 +291,7 @@ class StoreFeed:
                 self._waiting.remove(fresh)
                 self._send([fresh])
             else:
-                self._reattach([self._failed.pop(0)])
+                self._reattach([self._failed.pop(0)], is_probe=True)
             self._settle_all()
             if not intake.is_out:
                 return True
