@@ -36,7 +36,10 @@ def cancel_batch(store: StoreContext, step: BatchStep) -> Result:
 
 def await_batch(store: StoreContext, step: BatchStep) -> Result:
     """Waits until a batch has ended; its files are left to the steps that concern them."""
-    if wait_for_batch(store, step.key).status.ended:
+    try:
+        if wait_for_batch(store, step.key).status.ended:
+            return DONE
+    except NotFound:  # it cannot be read: its files are the truth
         return DONE
     detail = f"the batch makes no progress; plan again later, or cancel it: vssync cancel {step.key}"
     return Result(Status.UNKNOWN, detail)

@@ -10,10 +10,12 @@ from vssync.applier.context import ApplyRun, RunSettings, Watcher
 from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
+from vssync.commands.stamp import stamp_of
 from vssync.errors import Refused
 from vssync.journal.folder import exclusive_lock, journal_folder
 from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.writer import Journal, read_past
+from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Plan
 from vssync.model.report import Report
 from vssync.sources.load import find_manifest
@@ -33,7 +35,9 @@ def apply_plan(
     if not plan.empty:
         prepare_for_writes(session)
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
-        settings = RunSettings(session.loaded.root, session.capabilities, fail_fast)
+        stated = frozenset(name for name, has in plan.service.capabilities.items() if has)
+        root, stamp = session.loaded.root, None if plan.empty else _stamp(session)
+        settings = RunSettings(root, session.capabilities, stated, fail_fast, stamp)
         return apply_steps(ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings), plan)
 
 
@@ -57,6 +61,10 @@ def locked_journal(
 def describe_interrupted_runs(session: Session) -> str:
     """What interrupted runs of this machine left for this manifest and service, for people; mostly nothing."""
     return describe_interrupted(read_past(_journal_folder(session)))
+
+
+def _stamp(session: Session) -> ApplyStamp:
+    return stamp_of(find_manifest(Path(session.settings.manifest)).parent, session.settings.environment)
 
 
 def _journal_folder(session: Session) -> Path:
