@@ -341,11 +341,10 @@ class Client:
         return True
 
     def _exists(self, call: Call) -> bool:
-        try:
+        with suppress(NotFound):
             self._read(replace(call, method="GET"), lambda body: body)
-        except NotFound:
-            return False
-        return True
+            return True
+        return False
 
     def _pages(
         self, path: str, plane: Plane = Plane.DATA, *, order: Order = Order.OLDEST_FIRST

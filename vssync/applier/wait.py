@@ -17,10 +17,10 @@ Reading = TypeVar("Reading")
 _MILESTONES = (5.0, 15.0, 60.0)  # seconds at which a wait is announced
 _BATCH_GRACE = 30.0  # seconds for which a new batch may be invisible
 _MIN_WAIT = 60.0  # seconds without progress, however long nothing moved before
+_UNFINISHED = "those still in progress are left, and the next plan waits for them"
 DELETION_WAIT = 60.0  # seconds without progress, for all deletions of a run together
 STILL_LISTED = f"still listed {DELETION_WAIT:.0f} s after it was deleted; apply again later"
 _REFUSALS = (400, 403, 405, 409, 410, 422)
-_UNFINISHED = "those still in progress are left, and the next plan waits for them"
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 

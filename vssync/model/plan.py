@@ -52,6 +52,7 @@ class Reason(StrEnum):
     PROTECTED = "protected"
     NOT_ALLOWED = "not_allowed"  # needs a flag; `detail` names it
     IMPOSSIBLE = "impossible"  # the service cannot do it; `detail` says what
+    UNLISTED = "unlisted"  # not all of a store's files could be listed
 
 
 class NoteKind(StrEnum):
@@ -68,6 +69,7 @@ class NoteKind(StrEnum):
     ATTRIBUTES_REPORT = "attributes_report"  # the service reports other attributes than were sent
     DESCRIPTION = "description"  # cannot be changed in place
     LEFT_STORE = "left_store"  # a store of ours that left the manifest, and is kept
+    GHOSTS = "ghosts"  # the service counts more files than it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,7 @@ class Options:
     allow_store_deletes: bool = False
     allow_store_replace: bool = False
     delete_unmanaged: int | None = None
+    delete_unlisted: tuple[str, ...] = ()  # keys or ids of stores
     max_delete: Limit | None = None
     max_replace: Limit | None = None
 

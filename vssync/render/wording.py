@@ -54,6 +54,7 @@ REASONS = {
     Reason.PROTECTED: "protected",
     Reason.NOT_ALLOWED: "needs a flag",
     Reason.IMPOSSIBLE: "not supported",
+    Reason.UNLISTED: "not completely listed",
 }
 
 NOTES = {
@@ -68,6 +69,7 @@ NOTES = {
     NoteKind.ATTRIBUTES_REPORT: "other attributes reported",
     NoteKind.DESCRIPTION: "description cannot change",
     NoteKind.LEFT_STORE: "not in the manifest, kept",
+    NoteKind.GHOSTS: "counted by the service, and not there",
 }
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
