@@ -67,7 +67,7 @@ MUTANTS = (
         "return True",
         ("tests/api",),
     ),
-    Mutant("take-an-error-for-success", "vssync/api/parse.py", 'and body.get("error"):', "and False:", ("tests/api",)),
+    Mutant("take-an-error-for-success", "vssync/api/parse.py", 'and body.get("error"):', "if False:", ("tests/api",)),
     Mutant("delete-what-others-hold", "vssync/applier/deletions.py", "if file_id not in holders", "if True"),
     Mutant(
         "a-confirmed-deletion-is-done",
@@ -80,8 +80,8 @@ MUTANTS = (
     Mutant(
         "a-404-is-the-end-of-a-file",
         "vssync/api/client.py",
-        "and not self._may_read_uploads:",
-        "and False:",
+        "if not self._delete(call) and not self._may_read_uploads:",
+        "if False:",
         ("tests/api",),
     ),
     Mutant(

@@ -288,7 +288,7 @@ class Client:
     def delete_upload(self, file_id: str) -> None:
         """Deletes a File. Deleting it twice is fine, for those who may read Files: others get a 404 for every one."""
         call = Call("DELETE", url_path("files", file_id))
-        if self._delete(call) is HTTPStatus.NOT_FOUND and not self._may_read_uploads:
+        if not self._delete(call) and not self._may_read_uploads:
             if error := self.probe("/files").error:
                 problem = f"404, and whether that means that it is gone is not known, as Files cannot be read: {error}"
                 raise AccessDenied(f"{call.method} {call.path}: {problem}", error.answer)
@@ -319,8 +319,8 @@ class Client:
         reply = self._send(call, parse.parse_batch)
         return BatchPoll(reply.body, reply.poll_after)
 
-    def _delete(self, call: Call) -> HTTPStatus:
-        """Deletes; returns OK, or GONE or NOT_FOUND where nothing was there to delete.
+    def _delete(self, call: Call) -> bool:
+        """Deletes; returns whether the service said that it did, or had: a 404 says only that nothing was found.
 
         A 404 for an object that can be read hides a missing permission, unless an earlier attempt may have deleted it:
         then what is read may be what was there before. Raises NotDeleted where the service says that it did not.
@@ -328,23 +328,21 @@ class Client:
         try:
             is_deleted = self._read(call, parse.parse_done)
         except NotFound as error:
-            if error.answer.status == HTTPStatus.GONE:
-                return HTTPStatus.GONE
-            if error.attempts == 1 and self._exists(call):
+            is_gone = error.answer.status == HTTPStatus.GONE
+            if not is_gone and error.attempts == 1 and self._exists(call):
                 reason = "it can be read all the same, so this identity may see but not delete it"
                 raise AccessDenied(f"{error}; {reason}", error.answer) from None
-            return HTTPStatus.NOT_FOUND
+            return is_gone
         if not is_deleted:
             answer = Answer(call.method, call.path, HTTPStatus.OK, message='`"deleted": false`')
             raise NotDeleted(f"{call.method} {call.path}: the service answered `deleted: false`", answer)
-        return HTTPStatus.OK
+        return True
 
     def _exists(self, call: Call) -> bool:
-        try:
+        with suppress(NotFound):
             self._read(replace(call, method="GET"), lambda body: body)
-        except NotFound:
-            return False
-        return True
+            return True
+        return False
 
     def _pages(
         self, path: str, plane: Plane = Plane.DATA, *, order: Order = Order.OLDEST_FIRST

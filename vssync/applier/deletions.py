@@ -24,7 +24,6 @@ from vssync.model.report import Status
 from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
 from vssync.threads import Pool
 
-_LONG_WAIT = 5.0  # seconds, after which it is said what is waited for
 _UNSEEN = "the deletion was sent, and its end was not seen"
 _LOST = "the copy to keep, {}, is not completed any more: another run may be at work; apply again"
 
@@ -110,22 +109,14 @@ def record_unseen_deletions(run: ApplyRun, why: str) -> None:
 
 def _wait_for_ends(run: ApplyRun) -> LastLook:
     """The first look at which nothing that was deleted is still listed, or that after the wait for all of it."""
-    started = run.client.clock.monotonic()
-
-    def has_ended(look: LastLook) -> bool:
-        shown = look.count_shown(run.deletions)
-        if shown and run.client.clock.monotonic() - started > _LONG_WAIT:
-            run.say_once(
-                f"still listed: {shown:,} of what was deleted; looked for again, {DELETION_WAIT:.0f} s at most"
-            )
-        return not shown
-
     return poll_until(
         run,
         lambda: _look(run),
-        is_done=has_ended,
+        is_done=lambda look: not look.count_shown(run.deletions),
         progress_of=lambda look: look.count_shown(run.deletions),
         timeout=DELETION_WAIT,
+        subject="what was deleted to be listed no more",
+        consequence="what is still listed counts as not done",
     )
 
 
