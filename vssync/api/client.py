@@ -31,7 +31,7 @@ from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse
 from vssync.api.rate_limit import Clock
 from vssync.errors import AccessDenied, Answer, NotDeleted, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
-from vssync.model.marks import Mark
+from vssync.model.marks import MARK, Mark
 from vssync.model.state import (
     Attributes,
     Chunking,
@@ -39,6 +39,7 @@ from vssync.model.state import (
     LiveBatch,
     LiveFile,
     LiveStore,
+    Scalar,
     SearchHit,
     StoreListing,
     Upload,
@@ -86,11 +87,20 @@ class Client:
         """Deletes a store; its Files stay (OpenAI spec). Deleting it twice is fine."""
         self._delete(Call("DELETE", _store_path(store_id), Plane.CONTROL))
 
-    def search_store(self, store_id: str, query: str, max_results: int) -> tuple[SearchHit, ...]:
-        """The best chunks for a question, at most so many (1..50)."""
-        body = {"query": query, "max_num_results": max_results}
+    def search_store(
+        self, store_id: str, query: str, max_results: int, attribute: tuple[str, Scalar] | None = None
+    ) -> tuple[SearchHit, ...]:
+        """The best chunks for a question, at most so many (1..50), of all files or of those with an attribute."""
+        body: dict[str, Any] = {"query": query, "max_num_results": max_results}
+        if attribute:
+            body["filters"] = {"type": "eq", "key": attribute[0], "value": attribute[1]}
         call = Call("POST", _store_path(store_id, "search"), body=body, is_search=True, timeout=SEARCH_TIMEOUT)
         return self._read(call, lambda body: tuple(parse.parse_hit(row) for row in parse_page(body).rows))
+
+    def finds(self, store_id: str, query: str, mark: Mark) -> bool:
+        """Whether a search that filters by a mark finds a file with it; some services ignore filters."""
+        hits = self.search_store(store_id, query, 10, (MARK, str(mark)))
+        return any(hit.attributes.get(MARK) == str(mark) for hit in hits)
 
     # -- a store's files ---------------------------------------------------------------------------------
 

@@ -208,6 +208,11 @@ class ServiceRecord:
         with self._lock:
             self.capabilities = replace(self.capabilities, **{capability.value: False})
 
+    def record_search(self, *, reaches: bool) -> None:
+        """Searches filter, or do not filter, by attributes that were updated."""
+        with self._lock:
+            self.capabilities = replace(self.capabilities, updates_reach_search=reaches)
+
     def record_type_result(self, extension: str, *, accepted: bool) -> None:
         """The service accepted or refused a file of this type."""
         with self._lock:

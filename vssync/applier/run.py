@@ -6,6 +6,7 @@ Stores are applied in parallel, the steps within each in the order of `StoreStep
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 
 from vssync.api.rate_limit import Interrupted
 from vssync.applier import existing
@@ -14,9 +15,10 @@ from vssync.applier.await_ingestion import wait_and_settle
 from vssync.applier.context import DONE, ApplyRun, StoreContext, StoreWorkload, result_of_error
 from vssync.applier.delete import delete_unused_uploads, stores_by_file_id
 from vssync.applier.ledger import upload_identity
-from vssync.applier.steps import StoreSteps, plan_steps
+from vssync.applier.search import learn_from_copy
+from vssync.applier.steps import Put, StoreSteps, plan_steps
 from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store
-from vssync.applier.upload import InFlightBatch, prepare_file
+from vssync.applier.upload import InFlightBatch, PendingFile, prepare_file
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Plan
@@ -85,7 +87,7 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
         StoreWorkload(
             store_steps.key,
             size=sum(put.file.size for put in store_steps.puts if not put.existing_id),
-            batches=0 if run.capabilities.one_by_one else len(store_steps.waves),
+            batches=0 if run.capabilities.one_by_one else len(store_steps.waves) + len(store_steps.late_waves),
             changes=store_steps.step_count,
         )
         for store_steps in stores
@@ -125,18 +127,28 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     store_ids[store_steps.key] = store_id
     store = StoreContext(run, store_steps.key, store_id, store_steps.ignored_attributes)
     store.for_each(store_steps.cancels, existing.cancel_batch)
-    _run_waves(store, store_steps)
+    _run_waves(store, store_steps, (_prepare(store, wave) for wave in store_steps.waves))
+    if store_steps.updates and not run.stopping:
+        learn_from_copy(store, store_steps.updates[0])
     store.for_each(store_steps.updates, existing.update_attributes)
     store.for_each(store_steps.batch_waits, existing.await_batch)
     if store_steps.copy_waits and not run.stopping:
         existing.wait_for_copies(store, store_steps.copy_waits)
-    store.for_each(store_steps.removes, existing.remove_copy)
+    # These are missing in the store from here on, so that a run that is killed in between leaves a plan to repair it.
+    late = [_prepare(store, wave) for wave in store_steps.late_waves if not run.stopping]
+    if sum(map(len, late)) == sum(map(len, store_steps.late_waves)):
+        store.for_each(store_steps.removes, existing.remove_copy)
+    _run_waves(store, store_steps, iter(late))
     if store_steps.teardown:
         run.results.record_result(store_steps.key, "", delete_store(run, store_steps))
 
 
-def _run_waves(store: StoreContext, store_steps: StoreSteps) -> None:
-    """Uploads and attaches the waves of a store in order, with at most `in_flight` batches at once."""
+def _prepare(store: StoreContext, wave: Sequence[Put]) -> list[PendingFile]:
+    return [pending for pending in store.run.pool.map(lambda put: prepare_file(store, put), wave) if pending]
+
+
+def _run_waves(store: StoreContext, store_steps: StoreSteps, waves: Iterator[list[PendingFile]]) -> None:
+    """Attaches the waves of a store in order, with at most `in_flight` batches at once; takes each when it is due."""
     in_flight: deque[InFlightBatch] = deque()
     note = UnfinishedBatchNote(store, is_external=store_steps.settings is None or store_steps.settings.external)
 
@@ -144,13 +156,12 @@ def _run_waves(store: StoreContext, store_steps: StoreSteps) -> None:
         in_flight.extend(wait_and_settle(store, in_flight.popleft()))
         note.update(in_flight)
 
-    for wave in store_steps.waves:
-        if store.run.stopping or not store.run.capabilities.attributes:  # without them, marks get lost
-            break
+    while not store.run.stopping and store.run.capabilities.attributes:  # without them, marks get lost
         while len(in_flight) >= store_steps.in_flight:
             settle_oldest()
-        prepared = store.run.pool.map(lambda put: prepare_file(store, put), wave)
-        in_flight.extend(attach(store, [pending for pending in prepared if pending]))
+        if (wave := next(waves, None)) is None:
+            break
+        in_flight.extend(attach(store, wave))
         note.update(in_flight)
     while in_flight:
         settle_oldest()

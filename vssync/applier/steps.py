@@ -11,7 +11,7 @@ from typing import assert_never
 
 from vssync.model.digests import mark_for, with_key
 from vssync.model.marks import Mark, Origin
-from vssync.model.plan import Action, Copy, FileChange, Plan, StoreChange, StorePlan
+from vssync.model.plan import Action, Copy, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import Attributes, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
 from vssync.planner.batches import partition
 
@@ -46,6 +46,7 @@ class Update:
     """Attributes to write in place; `attributes` is the whole map to send beside the mark."""
 
     key: str
+    file: DesiredFile
     file_id: str
     attributes: Attributes
     mark: Mark
@@ -83,12 +84,13 @@ class StoreSteps:
     batch_waits: tuple[BatchStep, ...] = ()  # batches of earlier runs end before their files are read or removed
     copy_waits: tuple[Wait, ...] = ()  # up-to-date copies still being ingested; their superseded copies go afterwards
     removes: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
+    late_waves: tuple[tuple[Put, ...], ...] = ()  # their old copies go before the removes, and they come in after them
     teardown: StoreChange | None = None  # the store itself is deleted, or the old one where it was replaced
 
     @property
     def puts(self) -> tuple[Put, ...]:
         """The files of all waves."""
-        return tuple(put for wave in self.waves for put in wave)
+        return tuple(put for wave in (*self.waves, *self.late_waves) for put in wave)
 
     @property
     def step_count(self) -> int:
@@ -112,7 +114,9 @@ def plan_steps(plan: Plan) -> tuple[StoreSteps, ...]:
 def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     change = store_plan.change
     steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, store_plan, file_change)]
-    puts = [step for step in steps if isinstance(step, Put)]
+    late_keys = {change.key for change in store_plan.files if Reason.SHARED_CHUNKS in change.reasons}
+    puts = [step for step in steps if isinstance(step, Put) and step.key not in late_keys]
+    late = [step for step in steps if isinstance(step, Put) and step.key in late_keys]
     return StoreSteps(
         key=store_plan.key,
         store_id=store_plan.id,
@@ -122,6 +126,7 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
         settings=store_plan.desired,
         cancels=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.CANCEL),
         waves=partition(puts, store_plan.batch.size),
+        late_waves=partition(late, store_plan.batch.size),
         updates=tuple(step for step in steps if isinstance(step, Update)),
         copy_waits=tuple(step for step in steps if isinstance(step, Wait)),
         batch_waits=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
@@ -166,9 +171,11 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     file = _require_desired(change)
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
     mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin, tries=change.tries)
-    old_mark = next((copy.mark for copy in change.drop if copy.id == change.reuse), None)
-    if isinstance(old_mark, Mark) and not file.file_id:
-        mark = replace(mark, origin=old_mark.origin, content=old_mark.content)
+    old = next((copy for copy in change.drop if copy.id == change.reuse), None)
+    if old and not file.file_id:
+        adopted = (Origin.ADOPTED, file.presumed_content)
+        origin, content = (old.mark.origin, old.mark.content) if isinstance(old.mark, Mark) else adopted
+        mark = replace(mark, origin=origin, content=content)
     existing_id = file.file_id or change.reuse
     drop_first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
     return Put(
@@ -202,7 +209,7 @@ def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
         )
     elif not file.file_id:
         mark = replace(mark, content=file.presumed_content)
-    return Update(change.key, change.keep.id, _attributes(change), mark)
+    return Update(change.key, file, change.keep.id, _attributes(change), mark)
 
 
 def _attributes(change: FileChange) -> dict[str, Scalar]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
 from vssync.applier.context import ApplyRun, RunSettings, Watcher
 from vssync.applier.delete import declared_stores
@@ -12,13 +11,12 @@ from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
 from vssync.errors import Refused
-from vssync.journal.folder import exclusive_lock, journal_folder
+from vssync.journal.folder import exclusive_lock
 from vssync.journal.interrupted import describe_interrupted
+from vssync.journal.learned import remember_search_capability
 from vssync.journal.writer import Journal, read_past
 from vssync.model.plan import Plan
 from vssync.model.report import Report
-from vssync.sources.load import find_manifest
-from vssync.sources.walk import find_work_tree
 
 
 def apply_plan(
@@ -36,7 +34,12 @@ def apply_plan(
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
         declared = declared_stores(session.loaded.desired)
         settings = RunSettings(session.loaded.root, session.capabilities, declared, fail_fast)
-        return apply_steps(ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings), plan)
+        run = ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings)
+        report = apply_steps(run, plan)
+        reaches = run.capabilities.updates_reach_search
+        if reaches is not None and settings.capabilities.updates_reach_search is None:
+            remember_search_capability(session.state_folder, reaches=reaches)
+    return report
 
 
 @contextmanager
@@ -47,7 +50,7 @@ def locked_journal(
 
     Raises Refused when the lock is held for longer than `timeout` seconds; `on_wait` is called with its holder.
     """
-    folder = _journal_folder(session)
+    folder = session.state_folder
     with exclusive_lock(folder, timeout, on_wait):
         journal = Journal(folder)
         try:
@@ -58,11 +61,4 @@ def locked_journal(
 
 def describe_interrupted_runs(session: Session) -> str:
     """What interrupted runs of this machine left for this manifest and service, for people; mostly nothing."""
-    return describe_interrupted(read_past(_journal_folder(session)))
-
-
-def _journal_folder(session: Session) -> Path:
-    folder = find_manifest(Path(session.settings.manifest)).parent
-    work_tree = find_work_tree(folder.resolve())
-    owner = session.loaded.desired.owner
-    return journal_folder(session.endpoint, owner, folder, work_tree, session.settings.environment)
+    return describe_interrupted(read_past(session.state_folder))
