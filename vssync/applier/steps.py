@@ -117,6 +117,8 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     late_keys = {change.key for change in store_plan.files if Reason.SHARED_CHUNKS in change.reasons}
     puts = [step for step in steps if isinstance(step, Put) and step.key not in late_keys]
     late = [step for step in steps if isinstance(step, Put) and step.key in late_keys]
+    # What is attached again leaves first: a run that is killed after that leaves nothing that only looks right.
+    again, anew = ([put for put in late if bool(put.existing_id) is is_again] for is_again in (True, False))
     return StoreSteps(
         key=store_plan.key,
         store_id=store_plan.id,
@@ -126,7 +128,7 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
         settings=store_plan.desired,
         cancels=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.CANCEL),
         waves=partition(puts, store_plan.batch.size),
-        late_waves=partition(late, store_plan.batch.size),
+        late_waves=(*partition(again, store_plan.batch.size), *partition(anew, store_plan.batch.size)),
         updates=tuple(step for step in steps if isinstance(step, Update)),
         copy_waits=tuple(step for step in steps if isinstance(step, Wait)),
         batch_waits=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
