@@ -40,8 +40,9 @@ def copy_of(key: str, text: str = "A", **fields: Any) -> LiveFile:
 A, B, C = doc("a"), doc("b"), doc("c")
 TWINS = (copy_of("a"), copy_of("b"))
 SURPLUS = (copy_of("a", id="f1", at=1), copy_of("a", id="f2"))
-DE = {"attributes": {"lang": "de"}}
-CASES: dict[str, tuple[tuple[DesiredFile, ...], tuple[LiveFile, ...], tuple[str, ...]]] = {
+DE: dict[str, Any] = {"attributes": {"lang": "de"}}
+Case = tuple[tuple[DesiredFile, ...], tuple[LiveFile, ...], tuple[str, ...]]
+CASES: dict[str, Case] = {
     "as it should be": ((A, B), TWINS, ()),
     "the only one leaves": ((), TWINS[:1], ("a.md delete not_in_manifest",)),
     "both leave": ((), TWINS, ("a.md delete not_in_manifest", "b.md delete not_in_manifest")),
@@ -168,7 +169,7 @@ def run(planned: Plan, live: Files, texts: Texts) -> Iterator[tuple[Files, Texts
             yield live, texts
 
 
-MORE = {
+MORE: dict[str, Case] = {
     "an attribute of one changes": ((doc("a", **DE), B), TWINS, ()),
     "an attribute of both changes": ((doc("a", **DE), doc("b", **DE)), TWINS, ()),
     "one leaves, and the other's attribute changes": ((doc("a", **DE),), TWINS, ()),
@@ -186,8 +187,8 @@ def test_every_text_is_found_at_the_end_wherever_a_run_is_stopped(
     if copies is SURPLUS:  # of two copies of one key each is right alone: what is left after one of them says nothing
         stops = [stops[0], *stops[2:]]
     for at, texts in stops:
+        state = at, texts
         for _ in range(4):
-            for at, texts in run(planned_for(files, at), at, texts):  # noqa: B007, PLW2901 (the last one stays)
-                pass
-        assert planned_for(files, at).empty
-        assert texts == {file.sha256 for file in files}
+            *_, state = state, *run(planned_for(files, state[0]), *state)
+        assert planned_for(files, state[0]).empty
+        assert state[1] == {file.sha256 for file in files}
