@@ -172,9 +172,8 @@ Effects = Generator[Files, None, Files]
 
 def effects(files: Files, steps: StoreSteps, outcome: FileStatus) -> Iterator[Files]:
     """The store's files after each effect; every ingestion ends with `outcome`."""
-    for wave in steps.waves:
-        for put in wave:
-            files = yield from _put(files, put, outcome)
+    for put in steps.puts:
+        files = yield from _put(files, put, outcome)
     for update in steps.updates:
         files = {
             **files,
@@ -183,13 +182,12 @@ def effects(files: Files, steps: StoreSteps, outcome: FileStatus) -> Iterator[Fi
         yield files
     for wait in steps.copy_waits:
         files = yield from _wait(files, wait, outcome)
-    late = [put for wave in steps.late_waves for put in wave]
-    for put in late:
+    for put in sorted(steps.late_puts, key=lambda put: not put.existing_id):
         files = yield from _detach(files, put.before_attach)
     for drop in steps.removes:
         if not drop.kept_id or _completed(files, drop.kept_id):
             files = yield from _detach(files, (drop,))
-    for put in late:
+    for put in steps.late_puts:
         files = yield from _put(files, replace(put, before_attach=()), outcome)
 
 

@@ -31,7 +31,7 @@ from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse
 from vssync.api.rate_limit import Clock
 from vssync.errors import AccessDenied, Answer, LostReply, NotDeleted, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
-from vssync.model.marks import MARK, Mark
+from vssync.model.marks import Mark
 from vssync.model.state import (
     Attributes,
     Chunking,
@@ -96,11 +96,6 @@ class Client:
             body["filters"] = {"type": "eq", "key": attribute[0], "value": attribute[1]}
         call = Call("POST", _store_path(store_id, "search"), body=body, is_search=True, timeout=SEARCH_TIMEOUT)
         return self._read(call, lambda body: tuple(parse.parse_hit(row) for row in parse_page(body).rows))
-
-    def finds(self, store_id: str, query: str, mark: Mark) -> bool:
-        """Whether a search that filters by a mark finds a file with it; some services ignore filters."""
-        hits = self.search_store(store_id, query, 10, (MARK, str(mark)))
-        return any(hit.attributes.get(MARK) == str(mark) for hit in hits)
 
     # -- a store's files ---------------------------------------------------------------------------------
 
@@ -193,6 +188,14 @@ class Client:
     def attach_file(self, store_id: str, entry: AttachmentEntry) -> LiveFile:
         """Attaches one file. A file that is attached already is an error for some services: check first."""
         return self._read(_attach_call(store_id, "files", entry.body(), 1), parse.parse_store_file)
+
+    def has_route(self, store_id: str, collection: str) -> bool:
+        """Whether files can be attached at an address: an empty request is refused there, and elsewhere not found."""
+        try:
+            self._send(_attach_call(store_id, collection, {}, 0), parse.parse_done)
+        except ServiceError as error:
+            return error.answer.status not in (404, 410, 501)
+        return True
 
     # -- batches -----------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from vssync.applier.context import StoreContext
 from vssync.applier.steps import Put, Update
 from vssync.applier.wait import poll_until
 from vssync.errors import VssyncError
-from vssync.model.marks import Mark
+from vssync.model.marks import MARK, Mark
 from vssync.model.state import Attributes, DesiredFile
 
 _SEARCH_TIMEOUT = 30.0  # seconds for a search index to follow an update
@@ -45,12 +45,18 @@ def _learn(store: StoreContext, file: DesiredFile, file_id: str, attributes: Att
     query = _words_of(run.settings.root, file)
     with suppress(VssyncError):
         store.writes.set_attributes(store.id, file_id, attributes, updated)
-        reaches = poll_until(run, lambda: store.client.finds(store.id, query, updated), timeout=_SEARCH_TIMEOUT)
-        if reaches or store.client.finds(store.id, query, mark):  # a search that finds neither tells nothing
+        reaches = poll_until(run, lambda: _finds(store, query, updated), timeout=_SEARCH_TIMEOUT)
+        if reaches or _finds(store, query, mark):  # a search that finds neither tells nothing
             run.service.record_search(reaches=reaches)
             if not reaches:
                 run.say_once(f"{store.key}: {STALE_SEARCH}")
         store.writes.set_attributes(store.id, file_id, attributes, mark)
+
+
+def _finds(store: StoreContext, query: str, mark: Mark) -> bool:
+    """Whether a search that filters by a mark finds a file with it; some services ignore filters."""
+    hits = store.client.search_store(store.id, query, 10, (MARK, str(mark)))
+    return any(hit.attributes.get(MARK) == str(mark) for hit in hits)
 
 
 def _words_of(root: Path, file: DesiredFile) -> str:

@@ -12,8 +12,10 @@ from typing import assert_never
 from vssync.model.digests import mark_for, with_key
 from vssync.model.marks import Mark, Origin
 from vssync.model.plan import Action, Copy, FileChange, Plan, Reason, StoreChange, StorePlan
-from vssync.model.state import Attributes, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
-from vssync.planner.batches import partition
+from vssync.model.state import Attributes, BatchLimits, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
+
+_MAX_ATTEMPTS = 3  # to ingest a file, in one run
+_MANY_RUNS = 5  # that tried the same bytes in vain
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Put:
     before_attach: tuple[Drop, ...] = ()  # old copies that must go first
     afterwards: tuple[Drop, ...] = ()  # old copies that go once the new one was read as completed
     unfinished: bool = False  # the existing File was being ingested when planned; if it is completed by now, it stays
+
+    @property
+    def max_attempts(self) -> int:
+        """How often this run may try to ingest it: once, and last of all, where many runs did in vain."""
+        return 1 if self.mark.tries > _MANY_RUNS else _MAX_ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +81,35 @@ class StoreSteps:
 
     key: str
     store_id: str  # empty until the store is created; of the old one where `setup` replaces it
-    in_flight: int  # batches at once
+    batch: BatchLimits
     ignored_attributes: tuple[str, ...] = ()  # those that others own: `Put` and `Update` send them along, marks do not
     settings: StoreSettings | None = None  # None for a store that left the manifest
     setup: StoreChange | None = None  # the store must exist before anything is put into it
     cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
-    waves: tuple[tuple[Put, ...], ...] = ()  # what each batch brings in; old copies go afterwards, but for a gap
-    updates: tuple[Update, ...] = ()  # attributes in place; independent of the waves
+    puts: tuple[Put, ...] = ()  # files to bring in; old copies go afterwards, but for a gap
+    unproven: frozenset[str] = frozenset()  # extensions among them, of which one file is tried first
+    updates: tuple[Update, ...] = ()  # attributes in place; independent of the puts
     batch_waits: tuple[BatchStep, ...] = ()  # batches of earlier runs end before their files are read or removed
     copy_waits: tuple[Wait, ...] = ()  # up-to-date copies still being ingested; their superseded copies go afterwards
     removes: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
-    late_waves: tuple[tuple[Put, ...], ...] = ()  # their old copies go before the removes, and they come in after them
+    late_puts: tuple[Put, ...] = ()  # their old copies go before the removes, and they come in after them
     teardown: StoreChange | None = None  # the store itself is deleted, or the old one where it was replaced
 
     @property
-    def puts(self) -> tuple[Put, ...]:
-        """The files of all waves."""
-        return tuple(put for wave in (*self.waves, *self.late_waves) for put in wave)
+    def all_puts(self) -> tuple[Put, ...]:
+        """All files to bring in."""
+        return (*self.puts, *self.late_puts)
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything is written, and not only waited for."""
+        return bool(self.setup or self.teardown or self.cancels or self.all_puts or self.updates or self.removes)
 
     @property
     def step_count(self) -> int:
         """How many steps there are besides the store's set-up and tear-down."""
         others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.removes)
-        return len(self.puts) + sum(map(len, others))
+        return len(self.all_puts) + sum(map(len, others))
 
 
 Step = Put | Update | Wait | Drop
@@ -115,20 +128,18 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     change = store_plan.change
     steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, store_plan, file_change)]
     late_keys = {change.key for change in store_plan.files if Reason.SHARED_CHUNKS in change.reasons}
-    puts = [step for step in steps if isinstance(step, Put) and step.key not in late_keys]
-    late = [step for step in steps if isinstance(step, Put) and step.key in late_keys]
-    # What is attached again leaves first: a run that is killed after that leaves nothing that only looks right.
-    again, anew = ([put for put in late if bool(put.existing_id) is is_again] for is_again in (True, False))
+    puts = sorted((step for step in steps if isinstance(step, Put)), key=lambda put: -put.max_attempts)
     return StoreSteps(
         key=store_plan.key,
         store_id=store_plan.id,
-        in_flight=store_plan.batch.in_flight,
+        batch=store_plan.batch,
         ignored_attributes=_ignored_attributes(store_plan),
         setup=change if change and change.action in _SETUP else None,
         settings=store_plan.desired,
         cancels=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.CANCEL),
-        waves=partition(puts, store_plan.batch.size),
-        late_waves=(*partition(again, store_plan.batch.size), *partition(anew, store_plan.batch.size)),
+        puts=tuple(put for put in puts if put.key not in late_keys),
+        late_puts=tuple(put for put in puts if put.key in late_keys),
+        unproven=frozenset(store_plan.unproven),
         updates=tuple(step for step in steps if isinstance(step, Update)),
         copy_waits=tuple(step for step in steps if isinstance(step, Wait)),
         batch_waits=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
@@ -168,16 +179,14 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     """The step that brings a file in, with the copies it replaces.
 
     A File attaches once per store, so its own old copy is detached first; the others too, if there is a gap. A File
-    that is attached again keeps the origin and content of its old mark.
+    that is attached again keeps what its old mark says of the upload.
     """
     file = _require_desired(change)
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
     mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin, tries=change.tries)
     old = next((copy for copy in change.drop if copy.id == change.reuse), None)
     if old and not file.file_id:
-        adopted = (Origin.ADOPTED, file.presumed_content)
-        origin, content = (old.mark.origin, old.mark.content) if isinstance(old.mark, Mark) else adopted
-        mark = replace(mark, origin=origin, content=content)
+        mark = _mark_of_same_file(mark, old.mark, file)
     existing_id = file.file_id or change.reuse
     drop_first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
     return Put(
@@ -193,8 +202,15 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     )
 
 
+def _mark_of_same_file(mark: Mark, old: object, file: DesiredFile) -> Mark:
+    """The mark of a File that is attached again: what it is made from is as its old mark says."""
+    if isinstance(old, Mark):
+        return replace(mark, origin=old.origin, content=old.content, name=old.name, source=old.source)
+    return replace(mark, origin=Origin.ADOPTED, content=file.presumed_content)
+
+
 def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
-    """The attributes to write, and a mark that keeps what the old one says of content, chunking, origin and tries."""
+    """The attributes to write, and a mark that keeps what the old one says of the upload and of its ingestion."""
     file = _require_desired(change)
     if change.keep is None:
         raise ValueError(f"{change.key}: an update needs the copy it is about")
@@ -208,6 +224,8 @@ def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
             chunking=old_mark.chunking,
             origin=old_mark.origin,
             tries=old_mark.tries,
+            name=old_mark.name,
+            source=old_mark.source,
         )
     elif not file.file_id:
         mark = replace(mark, content=file.presumed_content)

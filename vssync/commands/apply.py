@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 from vssync.applier.context import ApplyRun, RunSettings, Watcher
 from vssync.applier.delete import declared_stores
 from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
+from vssync.commands.stamp import stamp_of
 from vssync.errors import Refused
 from vssync.journal.folder import exclusive_lock
 from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.learned import remember_search_capability
 from vssync.journal.writer import Journal, read_past
+from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Plan
 from vssync.model.report import Report
+from vssync.sources.load import find_manifest
 
 
 def apply_plan(
@@ -33,7 +37,9 @@ def apply_plan(
         prepare_for_writes(session)
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
         declared = declared_stores(session.loaded.desired)
-        settings = RunSettings(session.loaded.root, session.capabilities, declared, fail_fast)
+        stated = frozenset(name for name, has in plan.service.capabilities.items() if has)
+        root, stamp = session.loaded.root, None if plan.empty else _stamp(session)
+        settings = RunSettings(root, session.capabilities, declared, stated, fail_fast, stamp)
         run = ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings)
         report = apply_steps(run, plan)
         reaches = run.capabilities.updates_reach_search
@@ -62,3 +68,7 @@ def locked_journal(
 def describe_interrupted_runs(session: Session) -> str:
     """What interrupted runs of this machine left for this manifest and service, for people; mostly nothing."""
     return describe_interrupted(read_past(session.state_folder))
+
+
+def _stamp(session: Session) -> ApplyStamp:
+    return stamp_of(find_manifest(Path(session.settings.manifest)).parent, session.settings.environment)

@@ -96,6 +96,7 @@ def _store_status(store: StorePlan) -> dict[str, object]:
         "unread": counted[NoteKind.UNREAD],
         "counts": asdict(count_store_changes(store)),
         "digest": store.digest,
+        "applied": store.applied or None,
     }
 
 
