@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.judged import apply_plan, make_plan_now, plan_destruction
 from tests.support import Silent, open_test_session
 from vssync.api.parse import AttachmentEntry
-from vssync.model.plan import Options, Plan
+from vssync.model.plan import Options, Plan, Reason
 from vssync.model.state import AUTO
 
 MANIFEST = "version: 1\nname: shelf\nstores: {docs: {files: [{path: '*.md'}], protect: %s}}\n"
@@ -48,4 +48,7 @@ def test_all_of_it_or_nothing(tmp_path: Path, arguments: dict[str, Any], message
     planned = plan_destroying(tmp_path, **arguments)
     assert [refusal.message for refusal in planned.refusals] == messages
     assert all(refusal.store == "docs" for refusal in planned.refusals)
+    (store,) = planned.stores
+    reasons = {reason for change in (store.change, *store.files) if change for reason in change.reasons}
+    assert (Reason.DESTROY in reasons, Reason.NOT_IN_MANIFEST in reasons) == (True, False)
     assert not any("vssync plan" in line for refusal in planned.refusals for line in refusal.way_out)

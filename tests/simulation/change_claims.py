@@ -135,6 +135,7 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
         len(of.copies) > 1 or any(copy.is_provisional or _has_moved(copy, of) for copy in of.named)
     ),
     "not_in_manifest": lambda of: of.file is None,
+    "destroy": lambda of: of.file is None,  # of a manifest that wants nothing
     "ingesting": lambda of: any(copy.status == "in_progress" for copy in of.keep),
     "ingest_failed": lambda of: of.any_copy(lambda copy: copy.status == "failed"),
     "cancelled": lambda of: of.any_copy(lambda copy: copy.status in ("cancelled", "in_progress")),
@@ -332,6 +333,7 @@ _STORE_REASONS: dict[str, Callable[[StoreSubject], bool]] = {
     "moved": lambda of: of.wanted is not None and of.live is not None and of.live.mark[1] != of.wanted.key,
     "expired": lambda of: of.live is not None and of.live.is_expired,
     "not_in_manifest": lambda of: of.wanted is None or of.live is not None,
+    "destroy": lambda of: of.live is not None,
     "protected": lambda of: of.live is not None,
     "not_allowed": lambda of: of.change["action"] == "refuse",
     "impossible": lambda of: of.change["action"] == "refuse",

@@ -24,7 +24,7 @@ import httpx
 
 from vssync.api import errors
 from vssync.api.parse import MalformedResponse, parse_success
-from vssync.api.rate_limit import Clock, RateLimiter
+from vssync.api.rate_limit import Clock, DeletionGate, RateLimiter
 from vssync.api.retry import MAX_ATTEMPTS, UNUSABLE_DATA, Failure, wait_before_retry
 from vssync.errors import Answer, ServiceError
 from vssync.providers import Bucket, Provider
@@ -95,6 +95,8 @@ class Sender:
         limits: RateLimiter,
         clock: Clock,
         provider: Provider,
+        *,
+        workers: int = 1,
     ) -> None:
         self._http = http
         self._bases = bases
@@ -104,6 +106,7 @@ class Sender:
         self._lock = threading.Lock()
         self.limits = limits
         self.clock = clock
+        self.deletions = DeletionGate(workers)
         self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
         self.has_unusable_data = False  # the embedded service cannot read or write its data, and will not be able to
@@ -122,7 +125,7 @@ class Sender:
         attempt = 0
         while True:
             attempt += 1
-            outcome = self._attempt(call, parse)
+            outcome = self._attempt_deletion(call, parse) if call.method == "DELETE" else self._attempt(call, parse)
             if isinstance(outcome, Reply):
                 return outcome
             failure, error = outcome
@@ -148,6 +151,13 @@ class Sender:
                 self.clock.sleep(wait)
             with self._lock:
                 self.retry_count += 1
+
+    def _attempt_deletion(self, call: Call, parse: Callable[[Any], Any]) -> Reply | tuple[Failure, ServiceError]:
+        with self.deletions.enter() as width:
+            outcome = self._attempt(call, parse)
+        if not isinstance(outcome, Reply) and outcome[0].status >= 500:
+            self.deletions.narrow(width)
+        return outcome
 
     def _attempt(self, call: Call, parse: Callable[[Any], Any]) -> Reply | tuple[Failure, ServiceError]:
         self.limits.take({Bucket.REQUESTS: 1, **call.costs}, call.scope)

@@ -15,7 +15,7 @@ from vssync.applier import existing
 from vssync.applier.attach import attach
 from vssync.applier.await_ingestion import FailedFile, wait_and_settle
 from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, StoreWorkload, result_of_error
-from vssync.applier.delete import delete_unused_uploads, stores_by_file_id
+from vssync.applier.deletions import find_holders, finish_deletions, record_unseen_deletions
 from vssync.applier.intake import PAUSES
 from vssync.applier.ledger import upload_identity
 from vssync.applier.search import learn_from_copy
@@ -54,17 +54,19 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
             limit=_MAX_STORES,
             on_error=run.client.clock.interrupt,
         )
-        delete_unused_uploads(run, plan.owner)
+        finish_deletions(run, plan, store_ids)
         written = {steps.key: store_ids[steps.key] for steps in stores if steps.writes and steps.key in store_ids}
         stamp_stores(run, plan, written)
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
         _wait_for_requests_in_flight(run)
+        record_unseen_deletions(run, "plan again")
     run.watcher.on_ending()
     report = Report(
         plan=plan,
         outcomes=run.results.outcomes(plan),
         orphans=run.ledger.orphans(),
+        held=run.ledger.held(),
         store_ids=tuple(sorted(store_ids.items())),
         seconds=run.client.clock.monotonic() - started,
         requests=run.client.sender.request_count,
@@ -84,7 +86,9 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
     journal = run.writes.journal
     spares = journal.past.unattached
     if spares:
-        held = stores_by_file_id(run.client, run.pool, owner, run.settings.declared_stores)
+        ids = [upload.file_id for upload in spares]
+        # In a store that cannot be read, an upload may be used twice: no upload is deleted while there is one.
+        held = find_holders(run.client, run.pool, run.client.list_stores(), ids, skip_unreadable=True)
         journal.forget(held)
         spares = tuple(upload for upload in spares if upload.file_id not in held)
     puts = [put for store_steps in stores for put in store_steps.all_puts]
@@ -147,7 +151,18 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
         store.for_each(store_steps.removes, existing.remove_copy)
     StoreFeed(store, store_steps, [pending.put for pending in late.values()], late).run()
     if store_steps.teardown:
-        run.results.record_result(store_steps.key, "", delete_store(run, store_steps))
+        _tear_down(run, store, store_steps)
+
+
+def _tear_down(run: ApplyRun, store: StoreContext, store_steps: StoreSteps) -> None:
+    """Deletes a store; the files that go with it share its result."""
+    for drop in store_steps.leaving:
+        run.results.record_start(store_steps.key, drop.key)
+    result = delete_store(run, store_steps)
+    run.results.record_result(store_steps.key, "", result)
+    of_files = DONE if result.status is Status.DONE else Result(result.status, "its store was not deleted")
+    for drop in store_steps.leaving:
+        store.settle(drop.key, of_files)
 
 
 def _prepare_late(store: StoreContext, puts: Sequence[Put]) -> dict[str, PendingFile]:

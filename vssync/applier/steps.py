@@ -93,6 +93,7 @@ class StoreSteps:
     copy_waits: tuple[Wait, ...] = ()  # up-to-date copies still being ingested; their superseded copies go afterwards
     removes: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
     late_puts: tuple[Put, ...] = ()  # their old copies go before the removes, and they come in after them
+    leaving: tuple[Drop, ...] = ()  # copies that go with the store
     teardown: StoreChange | None = None  # the store itself is deleted, or the old one where it was replaced
 
     @property
@@ -108,7 +109,7 @@ class StoreSteps:
     @property
     def step_count(self) -> int:
         """How many steps there are besides the store's set-up and tear-down."""
-        others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.removes)
+        others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.removes, self.leaving)
         return len(self.all_puts) + sum(map(len, others))
 
 
@@ -129,6 +130,8 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, store_plan, file_change)]
     late_keys = {change.key for change in store_plan.files if Reason.SHARED_CHUNKS in change.reasons}
     puts = sorted((step for step in steps if isinstance(step, Put)), key=lambda put: -put.max_attempts)
+    drops = tuple(step for step in steps if isinstance(step, Drop))
+    goes = change is not None and change.action is Action.DELETE
     return StoreSteps(
         key=store_plan.key,
         store_id=store_plan.id,
@@ -143,7 +146,8 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
         updates=tuple(step for step in steps if isinstance(step, Update)),
         copy_waits=tuple(step for step in steps if isinstance(step, Wait)),
         batch_waits=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
-        removes=tuple(step for step in steps if isinstance(step, Drop)),
+        removes=() if goes else drops,
+        leaving=drops if goes else (),
         teardown=change if change and change.action in _TEARDOWN else None,
     )
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, result_of_error
+from vssync.applier.context import DONE, ApplyRun, Deletion, Result, StoreContext, result_of_error
 from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
@@ -49,17 +49,23 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> str:
 
 
 def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:
-    """Deletes a store if everything else was done, and schedules the deletion of our uploads in it."""
+    """Deletes a store if everything else was done, and schedules the deletion of our uploads in it.
+
+    Its files go with it: a request for each would change nothing that lasts.
+    """
     if run.stopping or not run.results.all_done(store_steps.key, [put.key for put in store_steps.all_puts]):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
-    # The steps that removed its files have scheduled that already; no plan reads the files of an expired store.
-    uploads = () if store_steps.removes else _uploads_in(run, store_steps.store_id)
+    key, store_id, leaving = store_steps.key, store_steps.store_id, store_steps.leaving
+    # No plan reads the files of an expired store.
+    uploads = tuple(drop.file_id for drop in leaving if drop.is_our_upload) if leaving else _uploads_in(run, store_id)
     try:
-        run.writes.delete_store(store_steps.store_id, uploads)
+        with suppress(LostReply):  # whether it is gone is seen at the end of the run in any case
+            run.writes.delete_store(store_id, uploads)
     except VssyncError as error:
         return result_of_error(error)
+    run.deletions += [Deletion(key, change_key, store_id) for change_key in ("", *(drop.key for drop in leaving))]
     for file_id in uploads:
-        run.ledger.schedule_delete(file_id, f"upload in {store_steps.key}'s deleted store", store_steps.store_id)
+        run.ledger.schedule_delete(file_id, f"upload in {key}'s deleted store")
     return DONE
 
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from vssync.applier.context import ApplyRun, RunSettings, Watcher
-from vssync.applier.delete import declared_stores
 from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
@@ -36,10 +35,9 @@ def apply_plan(
     if not plan.empty:
         prepare_for_writes(session)
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
-        declared = declared_stores(session.loaded.desired)
         stated = frozenset(name for name, has in plan.service.capabilities.items() if has)
         root, stamp = session.loaded.root, None if plan.empty else _stamp(session)
-        settings = RunSettings(root, session.capabilities, declared, stated, fail_fast, stamp)
+        settings = RunSettings(root, session.capabilities, stated, fail_fast, stamp)
         run = ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings)
         report = apply_steps(run, plan)
         reaches = run.capabilities.updates_reach_search

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
-from vssync.model.plan import Action, Options, Plan, Reason, Refusal, StorePlan
+from vssync.model.plan import Action, FileChange, Options, Plan, Reason, Refusal, StoreChange, StorePlan
 from vssync.model.state import Limit
+
+Change = TypeVar("Change", FileChange, StoreChange)
 
 
 def plan_destruction(session: Session, *, delete_unmanaged: int | None = None) -> Plan:
@@ -21,7 +24,15 @@ def plan_destruction(session: Session, *, delete_unmanaged: int | None = None) -
     emptied = replace(session.loaded, desired=replace(desired, stores=external))
     options = Options(allow_store_deletes=True, delete_unmanaged=delete_unmanaged, max_delete=Limit(share=1.0))
     plan = make_plan_now(replace(session, loaded=emptied), options)
-    return replace(plan, refusals=tuple(filter(None, map(_refusal, plan.stores))))
+    stores = tuple(replace(store, files=tuple(map(_as_destroyed, store.files))) for store in plan.stores)
+    stores = tuple(replace(store, change=store.change and _as_destroyed(store.change)) for store in stores)
+    return replace(plan, stores=stores, refusals=tuple(filter(None, map(_refusal, stores))))
+
+
+def _as_destroyed(change: Change) -> Change:
+    """The same change, with the right reason: the manifest may still declare what goes."""
+    reasons = (Reason.DESTROY if reason is Reason.NOT_IN_MANIFEST else reason for reason in change.reasons)
+    return replace(change, reasons=tuple(reasons))
 
 
 def _refusal(store: StorePlan) -> Refusal | None:

@@ -105,7 +105,8 @@ class _EqualTexts:
         shared = self._shared_texts(changes)
         if not shared:
             return list(changes)
-        settled = [self._in_order(change, shared) for change in changes]
+        put_keys = {change.key for change in changes if change.action in _PUTS}
+        settled = [self._in_order(change, shared, put_keys) for change in changes]
         brought = {change.desired.sha256 for change in settled if change.desired and change.action in _PUTS}
         changed_keys = {change.key for change in settled if change.desired}
         unchanged = [entry for entry in self.scoped if entry.key not in changed_keys]
@@ -126,7 +127,7 @@ class _EqualTexts:
             if stays.get(text, set()) - ({change.key} if change.action in _PUTS else set())
         }
 
-    def _in_order(self, change: FileChange, shared: set[str]) -> FileChange:
+    def _in_order(self, change: FileChange, shared: set[str], put_keys: set[str]) -> FileChange:
         """The change, marked as one whose copies go before, and whose text comes after, all removals."""
         brings = change.desired.sha256 if change.desired else ""
         if not shared & {*_leaving_texts(change), brings}:
@@ -135,6 +136,8 @@ class _EqualTexts:
             return replace(change, reasons=(*change.reasons, Reason.SHARED_CHUNKS), gap=bool(change.drop))
         if change.action is Action.AWAIT:
             return replace(change, drop=())  # the next plan removes them, and attaches the completed one again
+        if change.key in put_keys:
+            return replace(change, keep=None)  # that is attached again, after these are gone
         if change.keep and _text_of(change.keep.mark) in shared:
             return self._attach_kept(change)
         return change

@@ -38,6 +38,7 @@ REASONS = {
     Reason.MOVED: "moved",
     Reason.SUPERSEDED: "superseded copy",
     Reason.NOT_IN_MANIFEST: "not in the manifest",
+    Reason.DESTROY: "destroy",
     Reason.INGESTING: "being ingested",
     Reason.INGEST_FAILED: "ingestion failed",
     Reason.INGEST_CANCELLED: "ingestion cancelled",
