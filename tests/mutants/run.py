@@ -106,9 +106,30 @@ MUTANTS = (
     Mutant(
         "take-the-expired-store-for-its-replacement",
         "vssync/applier/stores.py",
-        "if live.status is not StoreStatus.EXPIRED",
-        "if live",
+        "if not live.is_expired and live.id != replaced_id)",
+        "if live.id)",
         ("tests/applier/test_stores.py",),
+    ),
+    Mutant(
+        "the-newest-of-two-stores",
+        "vssync/planner/find_stores.py",
+        "return not is_usable, not has_ours, live.created_at, live.id",
+        "return not is_usable, not has_ours, -live.created_at, live.id",
+        ("tests/guarantees/test_twins.py",),
+    ),
+    Mutant(
+        "attach-without-a-look-for-another-store",
+        "vssync/applier/twins.py",
+        "    if not twins:\n        return\n",
+        "    return\n",
+        ("tests/guarantees/test_twins.py",),
+    ),
+    Mutant(
+        "delete-in-the-run-that-restores-a-mark",
+        "vssync/planner/assemble.py",
+        "store_files.hold_removals(draft) if decision.restores_mark else draft",
+        "draft",
+        ("tests/guarantees/test_lost_stores.py",),
     ),
     Mutant(
         "a-store-that-was-written-is-ours",

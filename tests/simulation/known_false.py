@@ -9,7 +9,6 @@ from tests.simulation.judge import Falsehood
 # The claim, or * for any, and words of the sentence.
 KNOWN_FALSE: tuple[tuple[str, str], ...] = (
     ("*", "held back for"),
-    ("*", "has the upload name"),
     ("*", "has other content, which was never compared"),
     ("*", "the store left the manifest"),
     ("status.Store.unmanaged", "unmanaged is 0"),

@@ -39,7 +39,6 @@ from vssync.model.state import (
     LiveBatch,
     LiveFile,
     LiveStore,
-    Scalar,
     SearchHit,
     StoreListing,
     Upload,
@@ -88,13 +87,9 @@ class Client:
         """Deletes a store; its Files stay (OpenAI spec). Deleting it twice is fine."""
         self._delete(Call("DELETE", _store_path(store_id), Plane.CONTROL))
 
-    def search_store(
-        self, store_id: str, query: str, max_results: int, attribute: tuple[str, Scalar] | None = None
-    ) -> tuple[SearchHit, ...]:
-        """The best chunks for a question, at most so many (1..50), of all files or of those with an attribute."""
-        body: dict[str, Any] = {"query": query, "max_num_results": max_results}
-        if attribute:
-            body["filters"] = {"type": "eq", "key": attribute[0], "value": attribute[1]}
+    def search_store(self, store_id: str, query: str, max_results: int, **more: Any) -> tuple[SearchHit, ...]:
+        """The best chunks for a question, at most so many (1..50); `more` are fields of the request."""
+        body = {"query": query, "max_num_results": max_results, **more}
         call = Call("POST", _store_path(store_id, "search"), body=body, is_search=True, timeout=SEARCH_TIMEOUT)
         return self._read(call, lambda body: tuple(parse.parse_hit(row) for row in parse_page(body).rows))
 

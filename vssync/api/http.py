@@ -263,7 +263,7 @@ class ConnectionTrace:
     def __call__(self, event: str, _info: Any) -> None:
         self._events.add(event)
         if event == "http11.response_closed.started" and self._to_close:
-            self._to_close.close()  # before the pool can give it to another request
+            self._to_close.close()  # while it still counts as busy: once idle, another thread may take it
 
     def close_with_response(self, response: httpx.Response) -> None:
         """Keeps the connection out of the pool: servers (uvicorn) reset it after an error without announcing it, and a
@@ -275,10 +275,13 @@ class ConnectionTrace:
         if isinstance(cause, _UNSENT):
             return Failure(sent=False, is_permanent=_caused_by(cause, ssl.SSLCertVerificationError))
         # The request went out on a connection that an earlier one had opened, and nothing came back.
-        is_sent = "http11.send_request_headers.started" in self._events
-        is_reused = is_sent and self._events.isdisjoint(_FRESH)
+        has_begun = "http11.send_request_headers.started" in self._events
+        is_reused = has_begun and self._events.isdisjoint(_FRESH)
+        # No service acts on half a header. The pool looks for closed connections a moment before it hands one out, so
+        # it may hand out the one that an error's answer just closed.
+        is_sent = "http11.send_request_headers.failed" not in self._events
         is_permanent = isinstance(cause, ResponseTooLarge)
-        return Failure(stale=isinstance(cause, _DROPPED) and is_reused, is_permanent=is_permanent)
+        return Failure(sent=is_sent, stale=isinstance(cause, _DROPPED) and is_reused, is_permanent=is_permanent)
 
 
 def read_bounded(response: httpx.Response, max_bytes: int, is_late: Callable[[], bool]) -> httpx.Response:

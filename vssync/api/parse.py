@@ -55,6 +55,11 @@ def with_mark(attributes: state.Attributes, mark: Mark | None) -> dict[str, stat
     return {**attributes, MARK: str(mark)} if mark else dict(attributes)
 
 
+def attribute_filter(name: str, value: state.Scalar) -> dict[str, Any]:
+    """A search's filter for files with this attribute."""
+    return {"type": "eq", "key": name, "value": value}
+
+
 def chunking_body(chunking: state.Chunking) -> dict[str, Any]:
     """A chunking as a request has it: services do `auto` when nothing is said."""
     if chunking.auto:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from vssync.api.parse import attribute_filter
 from vssync.applier.context import StoreContext
 from vssync.applier.steps import Put, Update
 from vssync.applier.wait import poll_until
@@ -55,7 +56,7 @@ def _learn(store: StoreContext, file: DesiredFile, file_id: str, attributes: Att
 
 def _finds(store: StoreContext, query: str, mark: Mark) -> bool:
     """Whether a search that filters by a mark finds a file with it; some services ignore filters."""
-    hits = store.client.search_store(store.id, query, 10, (MARK, str(mark)))
+    hits = store.client.search_store(store.id, query, 10, filters=attribute_filter(MARK, str(mark)))
     return any(hit.attributes.get(MARK) == str(mark) for hit in hits)
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vssync import planfile
+from vssync.commands.apply import stores_made_here
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import read_snapshot
 from vssync.errors import Refused, VssyncError
@@ -32,7 +33,14 @@ MAX_PLAN_BYTES = 1 << 30  # some two million changes; a compressed file may unpa
 
 def read_live(session: Session, options: Options) -> Snapshot:
     """One complete reading of everything the manifest concerns."""
-    return read_snapshot(session.client, session.loaded.desired, options, session.pool, now=int(time.time()))
+    return read_snapshot(
+        session.client,
+        session.loaded.desired,
+        options,
+        session.pool,
+        now=int(time.time()),
+        made_here=stores_made_here(session),
+    )
 
 
 def make_plan_now(session: Session, options: Options) -> Plan:

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     NOT_ALLOWED = "not_allowed"  # needs a flag; `detail` names it
     SHARED_CHUNKS = "shared_chunks"  # a file of the same text goes first, and search finds this one after that
     IMPOSSIBLE = "impossible"  # the service cannot do it; `detail` says what
+    UNLISTED = "unlisted"  # not all of a store's files could be listed
 
 
 class NoteKind(StrEnum):
@@ -70,6 +71,7 @@ class NoteKind(StrEnum):
     EQUAL_TEXTS = "equal_texts"  # files of one text, where search finds only one of them
     DESCRIPTION = "description"  # cannot be changed in place
     LEFT_STORE = "left_store"  # a store of ours that left the manifest, and is kept
+    GHOSTS = "ghosts"  # the service counts more files than it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,7 @@ class Options:
     allow_store_deletes: bool = False
     allow_store_replace: bool = False
     delete_unmanaged: int | None = None
+    delete_unlisted: tuple[str, ...] = ()  # keys or ids of stores
     max_delete: Limit | None = None
     max_replace: Limit | None = None
 

@@ -55,6 +55,7 @@ REASONS = {
     Reason.NOT_ALLOWED: "needs a flag",
     Reason.SHARED_CHUNKS: "shares its text with one that goes",
     Reason.IMPOSSIBLE: "not supported",
+    Reason.UNLISTED: "not completely listed",
 }
 
 NOTES = {
@@ -70,6 +71,7 @@ NOTES = {
     NoteKind.EQUAL_TEXTS: "of equal text",
     NoteKind.DESCRIPTION: "description cannot change",
     NoteKind.LEFT_STORE: "not in the manifest, kept",
+    NoteKind.GHOSTS: "counted by the service, and not there",
 }
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

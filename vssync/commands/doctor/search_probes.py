@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vssync.api.parse import AttachmentEntry
+from vssync.api.parse import AttachmentEntry, attribute_filter
 from vssync.commands.doctor.finding import Emit, Finding, ok, warning
 from vssync.commands.doctor.scratch import ScratchStore
 from vssync.model.state import Attributes, Chunking, Scalar, SearchHit
@@ -65,5 +65,6 @@ class SearchProbes:
     def _hits(self, attribute: tuple[str, Scalar] | None) -> tuple[SearchHit, ...]:
         """The hits that hold the scratch word: of the files with an attribute, or of all."""
         query = f"{self.scratch.word} stands in two files reads one way"
-        hits = self.scratch.client.search_store(self.scratch.store_id, query, 10, attribute)
+        more = {"filters": attribute_filter(*attribute)} if attribute else {}
+        hits = self.scratch.client.search_store(self.scratch.store_id, query, 10, **more)
         return tuple(hit for hit in hits if self.scratch.word in hit.text)
