@@ -261,6 +261,9 @@ def check_note(claim: Claim, case: Case) -> str:
             if live or case.run.after.stores.get(str(note.get("detail", "")).split()[0])
             else "there is no such store"
         )
+    if kind == "equal_texts" and store:
+        texts = [file.sha256 for file in store.files.values()]
+        return differs(count, sum(texts.count(text) > 1 for text in texts))
     if live is None or store is None:
         return "there is no such store"
     owned = live.copies(case.wanted.owner)
