@@ -184,9 +184,13 @@ def effects(files: Files, steps: StoreSteps, outcome: FileStatus) -> Iterator[Fi
         yield files
     for wait in steps.copy_waits:
         files = yield from _wait(files, wait, outcome)
+    for put in sorted(steps.late_puts, key=lambda put: not put.existing_id):
+        files = yield from _detach(files, put.before_attach)
     for drop in steps.removes:
         if not drop.kept_id or _completed(files, drop.kept_id):
             files = yield from _detach(files, (drop,))
+    for put in steps.late_puts:
+        files = yield from _put(files, replace(put, before_attach=()), outcome)
 
 
 def applied(files: Files, steps: StoreSteps) -> Files:

@@ -394,6 +394,15 @@ ROWS = [
     ),
     row("reported chunking", A, live_copy(reported=OLD), notes="chunking_report"),
     row("bent attributes", A, BENT, notes="attributes_report"),
+    row(
+        "equal texts that share chunks",
+        [A, desired_file("b.md"), desired_file("c.md")],
+        [live_copy(desired_file(key), id=key) for key in ("a.md", "b.md", "c.md", "d.md")],
+        "a.md replace shared_chunks",
+        "d.md delete not_in_manifest",
+        notes="equal_texts",
+        capabilities=Capabilities(shares_chunks=True),
+    ),
     row("auto takes any report", replace(A, chunking=OLD), live_copy(replace(A, chunking=OLD), reported=OLD)),
 ]
 

@@ -150,6 +150,8 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
         any(copy.owner and not of.is_mine(copy) for copy in of.live.files if of.live) if of.live else False
     ),
     "impossible": lambda of: of.change["action"] == "refuse",
+    "not_allowed": lambda of: of.change["action"] == "refuse",
+    "shared_chunks": lambda of: of.change["action"] in PUTS,
 }
 
 

@@ -248,6 +248,11 @@ def check_cost(claim: Claim, case: Case) -> str:
     return "" if least <= claim.value <= most else f"it takes {least} to {most}"
 
 
+def _count_equal_texts(store: WantedStore | None) -> int:
+    texts = [file.sha256 for file in store.files.values()] if store else []
+    return sum(texts.count(text) > 1 for text in texts)
+
+
 @checks("Note.kind", "Note.key", "Note.count", "StorePlan.notes[]")
 def check_note(claim: Claim, case: Case) -> str:
     store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
@@ -255,6 +260,8 @@ def check_note(claim: Claim, case: Case) -> str:
         return _unmanaged_are_counted(claim, live, case)
     note = claim.holder
     kind, key, count = note["kind"], note.get("key", ""), note.get("count", 1)
+    if kind == "equal_texts":
+        return differs(count, _count_equal_texts(store))
     if kind == "left_store":
         return (
             ""
@@ -274,10 +281,9 @@ def check_note(claim: Claim, case: Case) -> str:
         return "" if is_held else "there is no such file without a mark"
     if kind == "foreign_batch":
         return "" if any(file.batch == key for file in live.files) else "there is no such batch"
-    if kind == "unmanaged":
-        return ""  # with all others, by the list
-    if kind == "foreign":
-        return differs(count, sum(file.owner == note.get("detail", "") for file in live.files))
+    if kind in ("unmanaged", "foreign"):  # the unmanaged with all others, by the list
+        of_owner = sum(file.owner == note.get("detail", "") for file in live.files)
+        return "" if kind == "unmanaged" else differs(count, of_owner)
     if kind == "ghosts":
         return "" if note["detail"].endswith(f" lists {len(live.files):,}") else f"there are {len(live.files)} files"
     if kind == "unread":

@@ -87,9 +87,9 @@ class Client:
         """Deletes a store; its Files stay (OpenAI spec). Deleting it twice is fine."""
         self._delete(Call("DELETE", _store_path(store_id), Plane.CONTROL))
 
-    def search_store(self, store_id: str, query: str, max_results: int) -> tuple[SearchHit, ...]:
-        """The best chunks for a question, at most so many (1..50)."""
-        body = {"query": query, "max_num_results": max_results}
+    def search_store(self, store_id: str, query: str, max_results: int, **more: Any) -> tuple[SearchHit, ...]:
+        """The best chunks for a question, at most so many (1..50); `more` are fields of the request."""
+        body = {"query": query, "max_num_results": max_results, **more}
         call = Call("POST", _store_path(store_id, "search"), body=body, is_search=True, timeout=SEARCH_TIMEOUT)
         return self._read(call, lambda body: tuple(parse.parse_hit(row) for row in parse_page(body).rows))
 

@@ -106,7 +106,7 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
         store.run.watcher.on_batch_sent(store.key)
         # Some services answer with the store's id: then the batch cannot be read, only its files.
         return InFlightBatch(tuple(files), "" if batch_id == store.id else batch_id)
-    if capabilities.batches and capabilities.attribute_updates:
+    if capabilities.uniform_batches:
         # The files of such a batch share one chunking and a provisional mark; each one's own attributes are written
         # when it is completed.
         def chunking_of(file: PendingFile) -> tuple[int, int]:

@@ -222,6 +222,11 @@ class ServiceRecord:
         with self._lock:
             self.capabilities = replace(self.capabilities, **{capability.value: False})
 
+    def record_search(self, *, reaches: bool) -> None:
+        """Searches filter, or do not filter, by attributes that were updated."""
+        with self._lock:
+            self.capabilities = replace(self.capabilities, updates_reach_search=reaches)
+
     def record_accepted_type(self, extension: str, *, completed: bool = False) -> None:
         """The service attached a file of this type, or completed it."""
         with self._lock:

@@ -6,7 +6,7 @@ Stores are applied in parallel, the steps within each in the order of `StoreStep
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import ceil
 
@@ -18,6 +18,7 @@ from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, StoreWo
 from vssync.applier.deletions import find_holders, finish_deletions, record_unseen_deletions
 from vssync.applier.intake import PAUSES
 from vssync.applier.ledger import upload_identity
+from vssync.applier.search import learn_from_copy
 from vssync.applier.steps import Put, StoreSteps, plan_steps
 from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store, stamp_stores
 from vssync.applier.twins import NewStore, join_twin, verify_new_stores
@@ -32,6 +33,7 @@ _MAX_STORES = 4  # at once
 _MAX_PROBES = 3  # of a type of files; where none of them ends, the others are sent all the same
 _INTERRUPT_GRACE = 2.0  # seconds that requests in flight get to end when a run is interrupted
 _INTERRUPT_POLLS = 40  # in that time
+_NONE: Mapping[str, PendingFile] = {}
 
 
 def apply_steps(run: ApplyRun, plan: Plan) -> Report:
@@ -91,15 +93,15 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
         held = find_holders(run.client, run.pool, run.client.list_stores(), ids, skip_unreadable=True)
         journal.forget(held)
         spares = tuple(upload for upload in spares if upload.file_id not in held)
-    puts = [put for store_steps in stores for put in store_steps.puts]
+    puts = [put for store_steps in stores for put in store_steps.all_puts]
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(owner, spares, [identity for identity, times in wanted.items() if times > 1])
     journal.mark_as_apply()
     workloads = [
         StoreWorkload(
             store_steps.key,
-            size=sum(put.file.size for put in store_steps.puts if not put.existing_id),
-            batches=0 if run.capabilities.one_by_one else ceil(len(store_steps.puts) / store_steps.batch.size),
+            size=sum(put.file.size for put in store_steps.all_puts if not put.existing_id),
+            batches=0 if run.capabilities.one_by_one else ceil(len(store_steps.all_puts) / store_steps.batch.size),
             changes=store_steps.step_count,
         )
         for store_steps in stores
@@ -141,13 +143,18 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     store_ids[store_steps.key] = store.id
     new_stores += [new] if new else []
     store.for_each(store_steps.cancels, existing.cancel_batch)
-    StoreFeed(store, store_steps, new).run()
+    StoreFeed(store, store_steps, store_steps.puts, new=new).run()
     store_ids[store_steps.key] = store.id
+    if store_steps.updates and not run.stopping:
+        learn_from_copy(store, store_steps.updates[0])
     store.for_each(store_steps.updates, existing.update_attributes)
     store.for_each(store_steps.batch_waits, existing.await_batch)
     if store_steps.copy_waits and not run.stopping:
         existing.wait_for_copies(store, store_steps.copy_waits)
-    store.for_each(store_steps.removes, existing.remove_copy)
+    late = _prepare_late(store, store_steps.late_puts)
+    if len(late) == len(store_steps.late_puts):
+        store.for_each(store_steps.removes, existing.remove_copy)
+    StoreFeed(store, store_steps, [pending.put for pending in late.values()], prepared=late).run()
     if store_steps.teardown:
         _tear_down(run, store, store_steps)
 
@@ -163,6 +170,19 @@ def _tear_down(run: ApplyRun, store: StoreContext, store_steps: StoreSteps) -> N
         store.settle(drop.key, of_files)
 
 
+def _prepare_late(store: StoreContext, puts: Sequence[Put]) -> dict[str, PendingFile]:
+    """The files, by key, ready to be attached; their old copies are gone.
+
+    Those that are attached again go first: a run that is killed after that leaves no file that only looks right.
+    """
+    prepared: dict[str, PendingFile] = {}
+    for is_again in (True, False):
+        group = [put for put in puts if bool(put.existing_id) is is_again and not store.run.stopping]
+        pending_files = store.run.pool.map(lambda put: prepare_file(store, put), group)
+        prepared |= {pending.put.key: pending for pending in pending_files if pending}
+    return prepared
+
+
 class StoreFeed:
     """The files of one store on their way: waiting, in flight, or failed with tries left.
 
@@ -170,13 +190,22 @@ class StoreFeed:
     tried with growing pauses, and all others stay as they are: the next run begins anew.
     """
 
-    def __init__(self, store: StoreContext, steps: StoreSteps, new: NewStore | None) -> None:
+    def __init__(
+        self,
+        store: StoreContext,
+        steps: StoreSteps,
+        puts: Sequence[Put],
+        *,
+        new: NewStore | None = None,
+        prepared: Mapping[str, PendingFile] = _NONE,
+    ) -> None:
         self._store = store
         self._new = new  # until the first file is attached
+        self._prepared = prepared  # by key, of puts that need only be attached
         self._batch = steps.batch
         self._waiting: deque[Put] = deque()
         self._unproven: dict[str, deque[Put]] = {}  # by extension: one is tried at a time until the service takes it
-        for put in steps.puts:
+        for put in puts:
             is_unproven = put.file.extension in steps.unproven
             (self._unproven.setdefault(put.file.extension, deque()) if is_unproven else self._waiting).append(put)
         self._probes = Counter[str]()
@@ -225,8 +254,10 @@ class StoreFeed:
         return wave + [self._waiting.popleft() for _ in range(room)]
 
     def _send(self, puts: Sequence[Put]) -> None:
-        prepared = self._store.run.pool.map(lambda put: prepare_file(self._store, put), puts)
-        self._attach([pending for pending in prepared if pending])
+        def prepare(put: Put) -> PendingFile | None:
+            return self._prepared.get(put.key) or prepare_file(self._store, put)
+
+        self._attach([pending for pending in self._store.run.pool.map(prepare, puts) if pending])
 
     def _attach(self, files: Sequence[PendingFile]) -> None:
         """Attaches files. Before the first, while they were uploaded, another machine's store had time to be listed."""

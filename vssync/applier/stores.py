@@ -61,7 +61,7 @@ def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:
 
     Its files go with it: a request for each would change nothing that lasts.
     """
-    if run.stopping or not run.results.all_done(store_steps.key, [put.key for put in store_steps.puts]):
+    if run.stopping or not run.results.all_done(store_steps.key, [put.key for put in store_steps.all_puts]):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
     change = store_steps.teardown
     if change and change.action is Action.REPLACE and Reason.UNLISTED in change.reasons:

@@ -12,8 +12,9 @@ from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
 from vssync.errors import Refused, VssyncError
-from vssync.journal.folder import exclusive_lock, journal_folder
+from vssync.journal.folder import exclusive_lock
 from vssync.journal.interrupted import describe_interrupted
+from vssync.journal.learned import remember_search_capability
 from vssync.journal.writer import Journal, read_past
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Plan
@@ -45,7 +46,12 @@ def apply_plan(
         stated = frozenset(name for name, has in plan.service.capabilities.items() if has)
         root, stamp = session.loaded.root, None if plan.empty else _stamp(session)
         settings = RunSettings(root, session.capabilities, stated, fail_fast, stamp)
-        return apply_steps(ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings), plan)
+        run = ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings)
+        report = apply_steps(run, plan)
+        reaches = run.capabilities.updates_reach_search
+        if reaches is not None and settings.capabilities.updates_reach_search is None:
+            remember_search_capability(session.state_folder, reaches=reaches)
+    return report
 
 
 @contextmanager
@@ -56,7 +62,7 @@ def locked_journal(
 
     Raises Refused when the lock is held for longer than `timeout` seconds; `on_wait` is called with its holder.
     """
-    folder = _journal_folder(session)
+    folder = session.state_folder
     with exclusive_lock(folder, timeout, on_wait):
         journal = Journal(folder)
         try:
@@ -67,13 +73,13 @@ def locked_journal(
 
 def describe_interrupted_runs(session: Session) -> str:
     """What interrupted runs of this machine left for this manifest and service, for people; mostly nothing."""
-    return describe_interrupted(read_past(_journal_folder(session)))
+    return describe_interrupted(read_past(session.state_folder))
 
 
 def stores_made_here(session: Session) -> Mapping[str, str]:
     """The keys, by id, of stores that runs of this machine made; none where its state folder cannot be read."""
     try:
-        return read_past(_journal_folder(session)).stores
+        return read_past(session.state_folder).stores
     except VssyncError:
         return {}
 
@@ -107,10 +113,3 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.decode("utf-8", "replace").strip()
-
-
-def _journal_folder(session: Session) -> Path:
-    folder = find_manifest(Path(session.settings.manifest)).parent
-    work_tree = find_work_tree(folder.resolve())
-    owner = session.loaded.desired.owner
-    return journal_folder(session.endpoint, owner, folder, work_tree, session.settings.environment)

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     OTHER_OWNER = "other_owner"
     PROTECTED = "protected"
     NOT_ALLOWED = "not_allowed"  # needs a flag; `detail` names it
+    SHARED_CHUNKS = "shared_chunks"  # a file of the same text goes first, and search finds this one after that
     IMPOSSIBLE = "impossible"  # the service cannot do it; `detail` says what
     UNLISTED = "unlisted"  # not all of a store's files could be listed
 
@@ -67,6 +68,7 @@ class NoteKind(StrEnum):
     UNREAD = "unread"  # adopted, and nobody has compared the content
     CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than was asked for
     ATTRIBUTES_REPORT = "attributes_report"  # the service reports other attributes than were sent
+    EQUAL_TEXTS = "equal_texts"  # files of one text, where search finds only one of them
     DESCRIPTION = "description"  # cannot be changed in place
     LEFT_STORE = "left_store"  # a store of ours that left the manifest, and is kept
     GHOSTS = "ghosts"  # the service counts more files than it has

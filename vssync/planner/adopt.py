@@ -129,6 +129,10 @@ def _adopt(entry: DesiredEntry, file: LiveFile, own_copies: Copies, context: Sto
         preserve=preserved_attributes(file.attributes, context.ignored_attributes),
         detail="" if entry.declared_id else "matched by name and size; its content was not compared",
     )
+    if context.common.capabilities.updates_reach_search is not True:  # what is sent at an attach is always found
+        reuse = "" if entry.declared_id else file.id
+        drop = (Copy.of(file), *change.drop)
+        return refuse_too_many_attributes(replace(change, action=Action.REPLACE, drop=drop, reuse=reuse, gap=True))
     if context.common.capabilities.attribute_updates:
         return refuse_too_many_attributes(change)
     return as_impossible(change, "the service cannot change attributes in place, so it cannot be marked")

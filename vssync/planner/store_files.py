@@ -13,6 +13,7 @@ from vssync.planner.adopt import Copies, claim_copies, refuse_unreadable
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, classify_files, desired_entries
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
+from vssync.planner.equal_texts import note_equal_texts, settle_equal_texts
 from vssync.planner.estimate import PUTS
 
 
@@ -76,8 +77,11 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     left = [copies for copies in undesired if copies[0].id not in claims.moved_ids]
     moves = _finished_moves(left, in_scope, classified, context)
     leaving, kept_notes = _decide_leaving(left, moves, claims.moved_ids, classified, context)
-    changes += (*claims.changes, *leaving)
+    decided = [*changes, *claims.changes, *leaving]
+    changes = settle_equal_texts(decided, entries, classified, context)
+    unchanged -= len({change.key for change in changes} - {change.key for change in decided})
     notes = (*claims.notes, *skipped_notes, *kept_notes, *_counted_notes(in_scope, classified, changes, context))
+    notes += tuple(note_equal_texts(entries, context))
     return StoreDraft(context, entries, classified, sort_changes(changes), notes, unchanged)
 
 

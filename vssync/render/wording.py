@@ -53,6 +53,7 @@ REASONS = {
     Reason.OTHER_OWNER: "another owner's",
     Reason.PROTECTED: "protected",
     Reason.NOT_ALLOWED: "needs a flag",
+    Reason.SHARED_CHUNKS: "shares its text with one that goes",
     Reason.IMPOSSIBLE: "not supported",
     Reason.UNLISTED: "not completely listed",
 }
@@ -67,6 +68,7 @@ NOTES = {
     NoteKind.UNREAD: "not compared since adoption",
     NoteKind.CHUNKING_REPORT: "other chunking reported",
     NoteKind.ATTRIBUTES_REPORT: "other attributes reported",
+    NoteKind.EQUAL_TEXTS: "of equal text",
     NoteKind.DESCRIPTION: "description cannot change",
     NoteKind.LEFT_STORE: "not in the manifest, kept",
     NoteKind.GHOSTS: "counted by the service, and not there",

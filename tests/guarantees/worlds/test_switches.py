@@ -80,15 +80,12 @@ ENDS = {
 }
 LEFT_OUT = {(f"late-stores={FOREVER}", "adopt")}  # nobody takes over what no listing shows
 NEW_STORES = "the ids of stores made here are not remembered, so a store that is not listed is made again"
-FILTERS = "that an update does not reach search is not found out"
 BYTES = "an upload under a changed name is not compared by its bytes"
 KNOWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("late-stores=20", NAMES[:-1], NEW_STORES),
     (f"late-stores={FOREVER}", NAMES[:-1], NEW_STORES),
     ("short-stores=2", NAMES, NEW_STORES),
     ("lists-attributes=off", NAMES, "attributes that a listing leaves out are not read file by file"),
-    ("stale-filters=on", ("attributes", "adopt"), FILTERS),
-    ("shares-chunks=on", ("move",), "what shares chunks with a deleted file is not attached again"),
     ("garbles-names=on", ("adopt",), BYTES),
     ("plain-names=on", ("adopt",), BYTES),
 )
