@@ -310,7 +310,10 @@ def test_a_refusal_says_its_store_once(refusal: Refusal, lines: list[str]) -> No
     ("made", "line"),
     [
         (plan(store()), "  status  matches the manifest"),
-        (plan(store(key="old", desired=None)), "  status  not in the manifest, kept"),
+        (
+            plan(store(key="old", desired=None, notes=(Note(NoteKind.LEFT_STORE),))),
+            "  status  1 store not in the manifest, kept",
+        ),
         (plan(store(create(), deleted())), "  status  1 to add, 1 to delete"),
         (
             plan(store(live=15, notes=(Note(NoteKind.UNMANAGED, count=3), Note(NoteKind.FOREIGN, count=2)))),

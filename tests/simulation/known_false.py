@@ -8,7 +8,6 @@ from tests.simulation.judge import Falsehood
 
 # The claim, or * for any, and words of the sentence.
 KNOWN_FALSE: tuple[tuple[str, str], ...] = (
-    ("*", "held back for"),
     ("*", "has the upload name"),
     ("status.Store.digest", "that is what the manifest declares"),
     ("output.Store.digest", "that is what the manifest declares"),

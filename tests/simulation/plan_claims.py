@@ -318,6 +318,51 @@ def attributes_digest(attributes: Values, ignored: frozenset[str] = frozenset())
 _COUNTED = {"add": "create", "change": "update", "wait": "await"}
 
 
+@checks("plan.declared")
+def check_declared(claim: Claim, case: Case) -> str:
+    return differs(claim.value, len(case.wanted.stores))
+
+
+@checks("File.held_back[]")
+def check_held_back(claim: Claim, case: Case) -> str:
+    """What stands in its place is there, and carries no mark."""
+    live = case.store(store_key(claim))
+    files = [live.file(file_id) if live else None for file_id in claim.value]
+    if not all(file and not file.owner for file in files):
+        return "there is no such file without a mark"
+    store, file, _ = subject(claim, case)
+    deviation = case.deviation(store, file, live) if store and file and live else ""
+    is_told = claim.value or claim.holder["changes"] or not deviation.startswith("held back")
+    return "" if is_told else deviation
+
+
+@checks("Counts.held", "Counts.stores", "Counts.left", "Counts.cancel")
+def check_other_counts(claim: Claim, case: Case) -> str:
+    """A plan's are those of its stores; those of a status must fit what is there."""
+    name = str(claim.path[-1])
+    if claim.path[0] == "counts":
+        notes = Counter[str]()
+        for note in (note for store in stores_of(case) for note in store.get("notes", ())):
+            notes[note["kind"]] += note.get("count", 1) if note["kind"] == "adoptable" else 1
+        batches = [batch for store in stores_of(case) for batch in store.get("batches", ())]
+        counts = {"held": notes["adoptable"], "left": notes["left_store"]}
+        counts |= {"stores": sum(bool(store.get("change")) for store in stores_of(case))}
+        return differs(claim.value, (counts | {"cancel": sum(b["action"] == "cancel" for b in batches)})[name])
+    said, store, live = (
+        claim.within("status.Store"),
+        case.wanted.stores.get(store_key(claim)),
+        case.store(store_key(claim)),
+    )
+    if name == "stores":
+        return differs(claim.value, int(said["action"] is not None))
+    if name == "cancel":
+        return "" if claim.value <= len(live.batches if live else ()) else "there are fewer batches"
+    if name == "left":
+        twins = max(0, len(case.marked(said["key"], case.run.after)) - 1)
+        return differs(claim.value, twins if store else int(said["action"] is None))
+    return differs(claim.value, len(list(_held_back(store, live, case))) if store and live else 0)
+
+
 @checks(*(f"Counts.{name}" for name in ("add", "change", "replace", "delete", "adopt", "wait", "refuse", "unchanged")))
 def check_counts(claim: Claim, case: Case) -> str:
     """A plan's are those of its changes; those of a status must fit what is wanted and what is there."""

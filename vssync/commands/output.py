@@ -12,6 +12,7 @@ from shlex import quote
 
 from vssync.document import document
 from vssync.errors import VssyncError
+from vssync.model.convergence import find_convergence
 from vssync.model.plan import Action, Plan, StorePlan
 from vssync.render import wording
 from vssync.text import escape_ci_commands, escape_control
@@ -25,7 +26,7 @@ _UNUSABLE = {
 
 @dataclass(frozen=True, slots=True)
 class StoreOutput:
-    """A store that can be searched. `current`: it is as the manifest says, and nothing is in progress.
+    """A store that can be searched. `current`: all in it is as the manifest says.
 
     Equal digests mean that two environments declare the same files, attributes and chunking.
     """
@@ -43,14 +44,14 @@ def store_outputs(plan: Plan) -> tuple[StoreOutput, ...]:
 
     Raises VssyncError for one that cannot be searched.
     """
-    return tuple(_store_output(store) for store in plan.stores if store.desired)
+    as_declared = find_convergence(plan).as_declared
+    return tuple(_store_output(store, store.key in as_declared) for store in plan.stores if store.desired)
 
 
-def _store_output(store: StorePlan) -> StoreOutput:
+def _store_output(store: StorePlan, current: bool) -> StoreOutput:
     action = store.change.action if store.change else None
     if action in _UNUSABLE or not store.id:
         raise VssyncError(f"{store.key}: the store {_UNUSABLE[action or Action.CREATE]}")
-    current = not (store.change or store.files or store.batches)
     return StoreOutput(store.key, store.id, store.name, store.wanted, store.digest, current)
 
 

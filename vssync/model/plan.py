@@ -215,7 +215,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The numbers of a plan's last line: of files only, for a store's own change is shown with the store."""
+    """The numbers of a plan's last line: of files, but for those that say otherwise."""
 
     add: int = 0
     change: int = 0
@@ -224,7 +224,11 @@ class Counts:
     adopt: int = 0
     wait: int = 0
     refuse: int = 0
+    held: int = 0  # held back: nothing is done about them before a person acts
     unchanged: int = 0
+    stores: int = 0  # stores that change, come, go, or need attention themselves
+    left: int = 0  # stores of ours that the manifest does not declare, and that stay
+    cancel: int = 0  # batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +240,7 @@ class Plan:
     stores: tuple[StorePlan, ...] = ()
     options: Options = Options()
     refusals: tuple[Refusal, ...] = ()
+    declared: int = 0  # stores of the manifest, in scope or not
 
     def changes(self) -> Iterator[StoreChange | FileChange | BatchChange]:
         """Every change, store by store."""
@@ -247,5 +252,5 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to do, to wait for, or that needs attention."""
+        """Whether there is no change. All may still not be as declared: `find_convergence` says so."""
         return next(self.changes(), None) is None

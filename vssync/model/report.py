@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vssync.model.convergence import find_convergence
 from vssync.model.plan import Action, Plan
 
 
@@ -59,5 +60,6 @@ class Report:
 
     @property
     def converged(self) -> bool:
-        """Every change is done, so every desired file is completed."""
-        return not self.interrupted and all(outcome.status is Status.DONE for outcome in self.outcomes)
+        """Whether all that the run looked at is as declared now."""
+        undone = {outcome.store for outcome in self.outcomes if outcome.status is not Status.DONE}
+        return not self.interrupted and find_convergence(self.plan, undone).reached

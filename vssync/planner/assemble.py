@@ -51,7 +51,8 @@ def make_plan(
     _check_addresses(desired, listed_drafts, matches, context)
     planned = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
     planned += _plan_undeclared(matches, decisions, context)
-    plan = Plan(desired.owner, desired.service, tuple(sorted(planned, key=lambda store: store.key)), options)
+    by_key = tuple(sorted(planned, key=lambda store: store.key))
+    plan = Plan(desired.owner, desired.service, by_key, options, declared=len(desired.stores))
     return replace(plan, refusals=check_guards(plan))
 
 

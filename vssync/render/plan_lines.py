@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from vssync.model.convergence import OPEN_NOTES
 from vssync.model.plan import Action, Copy, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
 from vssync.model.report import Outcome, Status
 from vssync.planner.estimate import upload_size
@@ -89,23 +90,24 @@ def _explanations(change: FileChange | StoreChange, keep: Copy | None = None) ->
 
 
 def _note_row(note: Note, store: StorePlan) -> PlanRow:
-    detail = f"owner: {note.detail}" if note.kind is NoteKind.FOREIGN and note.detail else note.detail
-    detail = "" if detail == store.id else detail
+    second = note.kind is NoteKind.LEFT_STORE and store.desired is not None
+    detail = note.detail if second else wording.note_text(note)
     below = tuple(escape_control(line) for line in detail.splitlines() if line.strip())
+    sign = wording.SIGNS[Action.REFUSE] if note.kind in OPEN_NOTES else ""
     if note.kind in (NoteKind.DESCRIPTION, NoteKind.LEFT_STORE):
-        second = note.kind is NoteKind.LEFT_STORE and store.desired is not None
         text = "a second store, kept" if second else wording.NOTES[note.kind]
-        return PlanRow("", STORE, text, below=below, noun="store")
+        return PlanRow(sign, STORE, text, below=below, noun="store")
     key = escape_control(note.key) or count_noun(note.count, "file")
-    return PlanRow("", key, wording.NOTES[note.kind], count=note.count, below=below)
+    return PlanRow(sign, key, wording.NOTES[note.kind], count=note.count, below=below)
 
 
 def report_rows(store: StorePlan, outcomes: list[Outcome]) -> tuple[PlanRow, ...]:
-    """One row for each outcome of a store, those that need attention first."""
+    """One row for each outcome of a store and for all that stays open, those that need attention first."""
     changes = {change.key: change for change in store.files}
     nouns = {"": "store"} | {batch.id: "batch" for batch in store.batches}
-    order = sorted(outcomes, key=lambda outcome: outcome.status not in (Status.FAILED, Status.UNKNOWN))
-    return tuple(_outcome_row(outcome, changes, nouns.get(outcome.key, "file")) for outcome in order)
+    rows = [_outcome_row(outcome, changes, nouns.get(outcome.key, "file")) for outcome in outcomes]
+    rows += [_note_row(note, store) for note in store.notes if note.kind in OPEN_NOTES]
+    return tuple(sorted(rows, key=lambda row: row.sign != "!"))
 
 
 def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str) -> PlanRow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from vssync.model.convergence import find_convergence
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
 from vssync.planner.estimate import count_changes, count_puts, estimate_cost
 from vssync.render import wording
@@ -115,11 +116,13 @@ def legend(plan: Plan) -> list[str]:
 def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
     """The totals of a plan, the most important line last; `bold` marks deletions in Markdown."""
     counts = count_changes(plan)
-    if plan.empty:
-        stores = count_noun(sum(store.desired is not None for store in plan.stores), "store")
+    if find_convergence(plan).reached:
+        declared = sum(store.desired is not None for store in plan.stores)
+        stores = wording.scope_text(plan) or count_noun(declared, "store")
         verb = "matches" if counts.unchanged == 1 else "match"
         return [f"No changes. {count_noun(counts.unchanged, 'file')} in {stores} {verb} the manifest."]
-    lines = [_stores_line(plan, bold=bold), _batches_line(plan), wording.cost_line(estimate_cost(plan))]
+    scope = f"Scope: {scope}." if (scope := wording.scope_text(plan)) else ""
+    lines = [scope, _stores_line(plan, bold=bold), _batches_line(plan), wording.cost_line(estimate_cost(plan))]
     return [*filter(None, lines), wording.plan_line(counts, bold_delete=bold)]
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 from vssync.model.plan import Action, StorePlan
 from vssync.model.report import Outcome, Report, Status
+from vssync.planner.estimate import count_changes
 from vssync.render import wording
 from vssync.render.layout import (
     BELOW,
@@ -33,17 +34,17 @@ def report_text(report: Report, view: View) -> str:
 
 
 def report_blocks(report: Report) -> list[StoreBlock]:
-    """The outcomes of each store's changes, those that need attention first."""
+    """The outcomes of each store's changes, and what stays open, those that need attention first."""
     plans, ids = {store.key: store for store in report.plan.stores}, dict(report.store_ids)
     by_store: dict[str, list[Outcome]] = {key: [] for key in plans}
     for outcome in report.outcomes:
         by_store.setdefault(outcome.store, []).append(outcome)
     blocks = []
     for key, outcomes in by_store.items():
-        if outcomes:
-            store = plans.get(key, StorePlan(key, key))
+        store = plans.get(key, StorePlan(key, key))
+        if rows := report_rows(store, outcomes):
             head = f"{escape_control(key)}  {wording.short_id(ids.get(key, store.id))}".rstrip()
-            blocks.append(StoreBlock(TextLine(head, indent=0), report_rows(store, outcomes)))
+            blocks.append(StoreBlock(TextLine(head, indent=0), rows))
     return blocks
 
 
@@ -89,6 +90,8 @@ def end_lines(report: Report) -> list[str]:
         lines.append(f"The service asked to slow down: nothing was sent for {format_elapsed(report.throttled)}.")
     if report.repeated:
         lines.append(f"{report.repeated:,} of {count_noun(report.requests, 'request')} had to be sent again.")
+    if scope := wording.scope_text(report.plan):
+        lines.append(f"Scope: {scope}.")
     return [*lines, apply_line(report)]
 
 
@@ -102,4 +105,5 @@ def apply_line(report: Report) -> str:
     parts = [f"{done[action]:,} {wording.DONE[action]}" for action in actions]
     parts.append(f"{states[Status.FAILED]:,} failed")
     parts += [f"{states[state]:,} {state}" for state in (Status.UNKNOWN, Status.SKIPPED) if states[state]]
+    parts += wording.open_parts(count_changes(report.plan))
     return f"Apply: {', '.join(parts)} in {format_elapsed(report.seconds)}."

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 
-from vssync.model.plan import Action, Counts, NoteKind, Reason
+from vssync.model.plan import Action, Counts, Note, NoteKind, Plan, Reason
 from vssync.model.state import FileCounts, Scalar, ServiceSpec
 from vssync.planner.estimate import Cost
 from vssync.text import count_noun, escape_control, format_estimate, format_size, join_words
@@ -58,7 +58,7 @@ NOTES = {
     NoteKind.UNMANAGED: "unmanaged, left alone",
     NoteKind.FOREIGN: "another owner's, left alone",
     NoteKind.FOREIGN_BATCH: "not managed by this manifest, left alone",
-    NoteKind.ADOPTABLE: "waits for --adopt",
+    NoteKind.ADOPTABLE: "held back",
     NoteKind.UNREAD: "not compared since adoption",
     NoteKind.CHUNKING_REPORT: "other chunking reported",
     NoteKind.ATTRIBUTES_REPORT: "other attributes reported",
@@ -82,6 +82,18 @@ def reason_text(reasons: tuple[Reason, ...]) -> str:
     changed = [word.removesuffix(" changed") for word in words if word.endswith(" changed")]
     others = [word for word in words if not word.endswith(" changed")]
     return ", ".join([*([f"{join_words(changed)} changed"] if changed else []), *others])
+
+
+def note_text(note: Note) -> str:
+    """What a note says beside its kind; of what is not as declared, every way out."""
+    match note.kind:
+        case NoteKind.FOREIGN if note.detail:
+            return f"owner: {note.detail}"
+        case NoteKind.ADOPTABLE:
+            return f"{note.detail} stands in its place, without a mark: take it over with --adopt, or detach it"
+        case NoteKind.LEFT_STORE:
+            return f"declare it again, or delete it and its {count_noun(note.count, 'file')}: --allow-store-deletes"
+    return note.detail
 
 
 def format_value(value: Scalar | None) -> str:
@@ -116,7 +128,19 @@ def rare_parts(counts: Counts) -> list[str]:
     """The parts of a total that most plans do not have."""
     need = "needs" if counts.refuse == 1 else "need"
     parts = [(counts.adopt, "to adopt"), (counts.wait, "to wait for"), (counts.refuse, f"{need} attention")]
-    return [f"{count:,} {word}" for count, word in parts if count]
+    return [*(f"{count:,} {word}" for count, word in parts if count), *open_parts(counts)]
+
+
+def open_parts(counts: Counts) -> list[str]:
+    """The parts of a total about what is not as declared, and that no apply changes."""
+    left = f"{count_noun(counts.left, 'store')} {NOTES[NoteKind.LEFT_STORE]}"
+    return [*([f"{counts.held:,} held back"] if counts.held else []), *([left] if counts.left else [])]
+
+
+def scope_text(plan: Plan) -> str:
+    """How many of the manifest's stores were looked at ("2 of 5 stores"); empty for all of them."""
+    looked_at = sum(store.desired is not None for store in plan.stores)
+    return f"{looked_at:,} of {count_noun(plan.declared, 'store')}" if looked_at < plan.declared else ""
 
 
 def batch_progress(counts: FileCounts) -> str:
