@@ -25,6 +25,7 @@ from vssync.local.faults.kind import FaultContext
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
 from vssync.providers import LOCAL, AuthKind
+from vssync.sources.load import LoadedManifest
 from vssync.threads import Pool
 
 
@@ -95,7 +96,13 @@ class Silent(Watcher):
 
 @contextmanager
 def open_test_session(
-    folder: Path, clock: Clock | None = None, *, faults: Sequence[str] = (), provider: str = "local", workers: int = 1
+    folder: Path,
+    clock: Clock | None = None,
+    *,
+    faults: Sequence[str] = (),
+    provider: str = "local",
+    workers: int = 1,
+    loaded: LoadedManifest | None = None,
 ) -> Iterator[tuple[JudgedSession, Recorder]]:
     """The manifest of a folder and its local service, misbehaving as told, with every request recorded."""
     clock = clock or Clock()
@@ -103,7 +110,7 @@ def open_test_session(
     service = app.open_service(folder / ".vssync" / "local", clock=clock.monotonic, options=options)
     world = FaultContext(sleep=clock.sleep, clock=clock.monotonic)
     settings = Settings(manifest=str(folder))
-    loaded = load_manifest(settings)
+    loaded = loaded or load_manifest(settings)
     with mounted(service, faults, world, provider) as transport:
         recorder = Recorder(transport)
         log = RequestLog(recorder)

@@ -112,10 +112,11 @@ def test_no_request_is_made_that_is_not_needed(store: Store, asked: str) -> None
 @pytest.mark.parametrize(
     ("readings", "counts", "verdict", "waits"),
     [
-        ("- - - abc", [3, 3], WHOLE, 3),  # a listing that is 20 s late
-        ("a a ab abc", [3, 3], WHOLE, 3),
+        ("- - - - - abc", [3, 3], WHOLE, 3),  # a listing that is 20 s late
+        ("a a a ab abc", [3, 3], WHOLE, 3),
         ("ab", [3, 2], WHOLE, 0),
-        ("ab ab ab ab ba", [3, 3], GHOSTS, 3),
+        ("ab ab bc", [3, 3], WHOLE, 1),  # the other end has the rest
+        ("ab ab ba ab ba ab ba", [3, 3], GHOSTS, 3),
         ("ab ab ab ba ba", [3, 3], SHORT, 3),
         ("- - - -", [3, 3], GHOSTS, 3),
         ("ab", [20_000, 20_000], SHORT, 1),

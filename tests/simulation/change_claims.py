@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.simulation.claims import Claim
@@ -15,7 +15,8 @@ from tests.simulation.judge import (
     settings_deviation,
     with_key,
 )
-from tests.simulation.plan_claims import PUTS, attributes_digest, differs, store_key, subject
+from tests.simulation.plan_claims import PUTS, differs, store_key, subject
+from tests.simulation.total_claims import attributes_digest
 from tests.simulation.truth import TrueFile, digest16
 
 Values = Mapping[str, Any]
@@ -364,49 +365,3 @@ def check_metadata(claim: Claim, case: Case) -> str:
     strange = claim.value.keys() - of.wanted.metadata.keys() - (of.live.metadata.keys() if of.live else set())
     strange -= {"vssync_owner", "vssync_protect"}
     return f"{strange} is neither wanted nor there" if strange else ""
-
-
-# Batches
-
-
-@checks("StorePlan.batches[]")
-def check_batches(claim: Claim, case: Case) -> str:
-    """Every batch in progress, ours or not."""
-    key = store_key(claim)
-    live = case.store(key)
-    if live is None or live.is_expired or not case.in_scope(key) or claim.holder.get("desired") is None:
-        return ""
-    told = {batch["id"] for batch in claim.value} | {note.get("key") for note in claim.holder.get("notes", ())}
-    is_held = (claim.holder.get("change") or {}).get("action") == "refuse"
-    missing = set() if is_held else set(live.batches) - told
-    return f"{missing} is in progress" if missing else ""
-
-
-def _batch_files(claim: Claim, case: Case) -> Iterator[list[TrueFile]]:
-    for state in (case.run.before, case.run.after):
-        if live := case.store(store_key(claim), state):
-            yield [file for file in live.files if file.batch == claim.within("BatchChange")["id"]]
-
-
-@checks("BatchChange.id", "BatchChange.action", "BatchChange.reasons[]", "BatchChange.unwanted[]")
-def check_batch(claim: Claim, case: Case) -> str:
-    files = [file for files in _batch_files(claim, case) for file in files]
-    if not any(file.status == "in_progress" for file in files):
-        return "no such batch is in progress"
-    batch, ids = claim.holder, {file.id for file in files}
-    changes = claim.within("StorePlan")["changes"]
-    unwanted = {change["key"] for change in changes if ids & {copy["id"] for copy in change.get("drop", ())}}
-    if not set(batch.get("unwanted", ())) <= unwanted:
-        return f"unwanted are {unwanted}"
-    is_cancelled = batch["action"] == "cancel"
-    said = "unwanted" if is_cancelled else "ingesting"
-    if batch["action"] not in ("cancel", "await") or batch["reasons"] != [said] or (is_cancelled and not unwanted):
-        return f"{len(unwanted)} of {len(files)} files are unwanted"
-    return ""
-
-
-@checks(*(f"FileCounts.{name}" for name in ("in_progress", "completed", "failed", "cancelled", "total")))
-def check_file_counts(claim: Claim, case: Case) -> str:
-    name = str(claim.path[-1])
-    counts = [sum(name in ("total", file.status) for file in files) for files in _batch_files(claim, case)]
-    return "" if claim.value in counts else f"it is {counts}"

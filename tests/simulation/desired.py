@@ -163,6 +163,8 @@ def _matching(root: Path, entry: dict[str, Any]) -> Iterator[str]:
 
 
 def _matches(pattern: str, name: str) -> bool:
+    if set(pattern) & set("[]!\\"):
+        raise _NotUnderstoodError
     signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
     parts = re.split(r"(\*\*/|\*\*|[*?{},])", pattern)
     return re.fullmatch("".join(signs.get(part, re.escape(part)) for part in parts), name) is not None

@@ -137,7 +137,7 @@ class Case:
         """The live copies of ours of a file's key, which may be told by its digest."""
         live = self.store(store_key, state)
         digest = key[1:] if re.fullmatch(r"~[0-9a-f]{16}", key) else digest16(key)
-        return live.copies(self.wanted.owner).get(digest, []) if live else []
+        return live.copies(self.wanted.owner).get(digest, []) if live and not live.is_expired else []
 
     def versions(self, store_key: str, file_id: str) -> list[TrueFile]:
         """A store's file before the run and after it; ingestion goes on meanwhile."""
@@ -223,7 +223,14 @@ def copy_deviation(store: WantedStore, file: WantedFile, copy: TrueFile) -> str:
     if copy.status != "completed":
         return f"is {copy.status}"
     if not is_right(file, copy):
-        return f"has other {'chunking' if has_content(file, copy) else 'content'}"
+        what = (
+            "chunking"
+            if has_content(file, copy)
+            else "content, which was never compared"
+            if copy.is_unread
+            else "content"
+        )
+        return f"has other {what}"
     if not file.file_id and copy.filename != file.filename:
         return f"has the upload name {copy.filename}"
     if not same_attributes(store, file, copy.attributes) and not copy.echo:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.simulation import change_claims, plan_claims, report_claims
+from tests.simulation import change_claims, copy_claims, plan_claims, report_claims, total_claims
 from tests.simulation.desired import Wanted, WantedStore, read_desired
 from tests.simulation.judge import Run, judge
 from tests.simulation.known_false import unknown
@@ -29,7 +29,13 @@ from vssync.model.state import Limit
 from vssync.render.file_status import inspection_json
 from vssync.render.json import orphans_json, report_json, status_json
 
-CHECKED_BY = (plan_claims, change_claims, report_claims)  # importing them registers their checkers
+CHECKED_BY = (
+    plan_claims,
+    total_claims,
+    copy_claims,
+    change_claims,
+    report_claims,
+)  # importing them registers their checkers
 Result = TypeVar("Result")
 
 

@@ -8,13 +8,8 @@ from typing import Any
 
 from tests.simulation.claims import Claim
 from tests.simulation.judge import Case, checks, copy_deviation, settings_deviation
-from tests.simulation.plan_claims import (
-    differs,
-    digest_of,
-    live_knowledge,
-    store_key,
-    wanted_knowledge,
-)
+from tests.simulation.plan_claims import differs, store_key
+from tests.simulation.total_claims import digest_of, live_knowledge, wanted_knowledge
 from tests.simulation.truth import State, digest16
 
 Values = Mapping[str, Any]
@@ -128,7 +123,7 @@ def check_status(claim: Claim, case: Case) -> str:
     if claim.value == "done":
         return undone
     if claim.value == "failed":
-        return "" if undone else "it is done"
+        return "" if undone else f"it is done; {outcome.get('detail', '')}"
     if claim.value == "unknown":
         is_open = any(exchange.went_wrong for exchange in case.run.exchanges) or case.run.interrupted or undone
         return "" if is_open else "nothing went wrong"

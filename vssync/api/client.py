@@ -29,7 +29,7 @@ from vssync.api.pagination import (
 )
 from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse, Probe, chunking_body, with_mark
 from vssync.api.rate_limit import Clock
-from vssync.errors import AccessDenied, Answer, NotDeleted, NotFound, ServiceError
+from vssync.errors import AccessDenied, Answer, LostReply, NotDeleted, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import Mark
 from vssync.model.state import (
@@ -165,9 +165,16 @@ class Client:
         return self._exists(Call("GET", _store_path(store_id, "files", file_id)))
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark | None = None) -> LiveFile:
-        """Replaces a store file's attributes as a whole, its mark among them."""
+        """Replaces a store file's attributes as a whole, its mark among them; after a lost reply the file tells."""
         body = {"attributes": with_mark(attributes, mark)}
-        return self._read(Call("POST", _store_path(store_id, "files", file_id), body=body), parse.parse_store_file)
+        try:
+            return self._read(Call("POST", _store_path(store_id, "files", file_id), body=body), parse.parse_store_file)
+        except LostReply:
+            with suppress(ServiceError):
+                file = self.get_file(store_id, file_id)
+                if (file.attributes, file.mark) == (attributes, mark):
+                    return file
+            raise
 
     def detach_file(self, store_id: str, file_id: str) -> None:
         """Takes a file out of a store; the File stays (OpenAI spec). Deleting it twice is fine."""

@@ -130,7 +130,7 @@ def with_time_to_return(answer: Answer, now: float) -> Answer:
     begin, end = (datetime.fromtimestamp(at).astimezone() for at in (now, now + answer.retry_after + 60))
     until = f"{end:%H:%M}" if begin.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
     wait = f"asks to wait {format_elapsed(answer.retry_after)}: apply again after {until}"
-    return replace(answer, message="; ".join(filter(None, (answer.message, wait))))
+    return replace(answer, message="; ".join(filter(None, (answer.message.rstrip("."), wait))))
 
 
 def error_for(answer: Answer, provider: Provider) -> ServiceError:

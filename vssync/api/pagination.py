@@ -177,22 +177,14 @@ def read_whole(
     if len(first.rows) >= count_before:
         return StoreListing(first.rows, count_before, Verdict.WHOLE)
     union = _Union(read, read_count, get_file, first, count_before)
+    verdict = Verdict.WHOLE if union.is_whole() else None
     for seconds in _WAITS[:1] if union.newest_count > _LARGE else _WAITS:
-        if union.is_whole() or (union.agrees and is_settled):
+        if verdict is Verdict.WHOLE or (verdict and is_settled):
             break
         sleep(seconds)
         union.read_again(Order.OLDEST_FIRST)
-    if union.is_whole():
-        return union.listing(Verdict.WHOLE)
-    one_end, agreed = union.reading, union.agrees
-    union.read_again(Order.NEWEST_FIRST)
-    if union.is_whole():
-        return union.listing(Verdict.WHOLE)
-    if len(union.files) < 2:
-        is_evidence = union.total - len(union.files) <= _MAX_GHOSTS
-    else:  # a service that ignores `order` shows the same end again
-        is_evidence = [file.id for file in one_end.rows[:1]] != [file.id for file in union.reading.rows[:1]]
-    return union.listing(Verdict.GHOSTS if agreed and union.agrees and is_evidence else Verdict.SHORT)
+        verdict = union.compare_ends() if union.agrees or union.is_whole() else None
+    return union.listing(verdict or union.compare_ends())
 
 
 class _Union:
@@ -234,6 +226,20 @@ class _Union:
         is_same = listed.keys() == {file.id for file in last.rows} and before == self.newest_count
         self.agrees = is_same and not answered
 
+    def compare_ends(self) -> Verdict:
+        """What the readings come to, after another one from the other end where something is still missing."""
+        if self.is_whole():
+            return Verdict.WHOLE
+        one_end, agreed = self.reading, self.agrees
+        self.read_again(Order.NEWEST_FIRST)
+        if self.is_whole():
+            return Verdict.WHOLE
+        if len(self.files) < 2:
+            is_evidence = self.total - len(self.files) <= _MAX_GHOSTS
+        else:  # a service that ignores `order` shows the same end again
+            is_evidence = [file.id for file in one_end.rows[:1]] != [file.id for file in self.reading.rows[:1]]
+        return Verdict.GHOSTS if agreed and self.agrees and is_evidence else Verdict.SHORT
+
     def listing(self, verdict: Verdict) -> StoreListing:
-        """What it comes to."""
+        """All files so far, with what they come to."""
         return StoreListing(tuple(self.files.values()), self.total, verdict)

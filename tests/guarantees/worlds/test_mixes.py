@@ -19,7 +19,13 @@ from vssync.providers import COMPATIBLE, PROVIDERS, Provider
 
 MIXES, SHARE = 20, 0.15
 LEFT_OUT = ENDS.keys() | {setting for setting, _, _ in KNOWN}  # what does not converge alone
-HIDING = {"late-files", "short-files", "cut-after"}  # with a count that is late, nothing shows that files are missing
+HIDDEN = (  # of the first, nothing but the second gives a clue
+    ("late-files", "late-counts"),
+    ("short-files", "late-counts"),
+    ("cut-after", "late-counts"),
+    ("cut-after", "ignores-order"),
+    ("empty-after", "ignores-order"),
+)
 PLAYS: dict[str, Scenario | Path] = dict(zip(NAMES, SCENARIOS, strict=True)) | {f"{tree.name}/": tree for tree in TREES}
 
 
@@ -27,8 +33,9 @@ def mix(seed: int) -> str:
     """About a seventh of the switches; a new one changes nothing about the others."""
     settings = [each for each in SETTINGS if random.Random(f"{seed}:{each}").random() < SHARE]
     chosen = {setting.partition("=")[0]: setting for setting in settings if setting not in LEFT_OUT}
-    if chosen.keys() & HIDING:
-        chosen.pop("late-counts", None)
+    for hiding, clue in HIDDEN:
+        if hiding in chosen:
+            chosen.pop(clue, None)
     return ",".join(["local", *chosen.values()])
 
 
@@ -37,7 +44,8 @@ WORLDS |= {f"mix{seed}": (mix(seed), COMPATIBLE) for seed in range(MIXES)}
 
 KNOWN_HERE: tuple[tuple[set[str], tuple[str, ...], str], ...] = (  # of dialects with all of these
     ({"compatible"}, tuple(PLAYS), FILTERS),
-    ({"short-files=2", "ghost-files=30"}, ("edit", "content/"), "a short listing counts as proof of a deletion"),
+    ({"empty-after=3", "ghost-files=30"}, ("move",), "half a listing counts as proof of a deletion"),
+    ({"empty-after=3", "short-files=2"}, ("adopt",), "files are created while a listing is short"),
     ({"oci"}, ("adopt",), BYTES),
 )
 

@@ -113,10 +113,18 @@ class World:
     def stores(self) -> dict[str, list[str]]:
         """Ids by name, as they are."""
         ids = defaultdict(list)
-        with closing(sqlite3.connect(self.folder / "live/service.db")) as database:
-            for name, store_id in database.execute("select name, id from stores"):
-                ids[name].append(store_id)
+        for name, store_id in self._rows("select name, id from stores"):
+            ids[name].append(store_id)
         return ids
+
+    def loose_uploads(self) -> set[str]:
+        """Ids of Files that are in no store."""
+        return {row[0] for row in self._rows("select id from files where id not in (select id from store_files)")}
+
+    def _rows(self, query: str) -> list[Any]:
+        """What the service has in its database."""
+        with closing(sqlite3.connect(self.folder / "live/service.db")) as database:
+            return database.execute(query).fetchall()
 
     def send(self, method: str, url: str, **more: Any) -> Any:
         """A request of another program, which asks until it succeeds."""
@@ -189,6 +197,7 @@ def has_attribute(file: DesiredFile, name: str, kind: type, value: Scalar) -> bo
 def assert_as_desired(world: World, report: Report, gone: Collection[str] = ()) -> None:
     """The run converged, nothing is left to do, doing it writes nothing, and every file is found."""
     assert report.converged, [outcome for outcome in report.outcomes if outcome.detail]
+    assert world.loose_uploads() <= {orphan.file_id for orphan in report.orphans}
     with world.session() as (session, recorder):
         plan = make_plan_now(session, PLAIN)
         left = [*plan.changes(), *plan.refusals]

@@ -1,0 +1,307 @@
+"""What a plan and a status count: files, their digest, costs, and what is not this manifest's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from math import ceil
+from typing import Any
+
+from tests.simulation.claims import Claim
+from tests.simulation.desired import WantedFile, WantedStore
+from tests.simulation.judge import Case, checks
+from tests.simulation.plan_claims import PUTS, differs, store_key, stores_of, subject
+from tests.simulation.truth import TrueFile, TrueStore, digest16
+
+Values = Mapping[str, Any]
+
+
+@checks("StorePlan.unchanged")
+def check_unchanged(claim: Claim, case: Case) -> str:
+    asked_for = {change["key"] for change in claim.holder["changes"] if "requested" in change["reasons"]}
+    return check_unchanged_count(claim, case, asked_for)
+
+
+def check_unchanged_count(claim: Claim, case: Case, asked_for: Collection[str] = ()) -> str:
+    """How many files of a store are as wanted, within the scope; none where the store is not ours yet."""
+    key = store_key(claim)
+    store, live = case.wanted.stores.get(key), case.store(key)
+    if store is None or live is None or live.is_expired or (live.mark[0] and live.mark[0] != case.wanted.owner):
+        return differs(claim.value, 0)
+    files = [file for file in store.files.values() if case.in_scope(key, file.key) and file.key not in asked_for]
+    causes = [f"{file.key}: {cause}" for file in files if (cause := case.deviation(store, file, live))]
+    count = len(files) - len(causes)
+    return differs(claim.value, count) and f"it is {count}; {'; '.join(causes)}"
+
+
+@checks("StorePlan.owned")
+def check_owned(claim: Claim, case: Case) -> str:
+    live = case.store(store_key(claim))
+    return differs(claim.value, len(live.copies(case.wanted.owner)) if live and is_looked_at(live, claim, case) else 0)
+
+
+def is_looked_at(live: TrueStore, claim: Claim, case: Case) -> bool:
+    """Whether a plan looks into a store: not into one of others, nor one that is replaced."""
+    change = claim.within("StorePlan").get("change") or {}
+    is_used = change.get("action") != "refuse" or live.mark[0] == case.wanted.owner
+    return is_used and not live.is_expired
+
+
+@checks("StorePlan.live", "status.Store.live", "StorePlan.unlisted")
+def check_live(claim: Claim, case: Case) -> str:
+    """What is listed, and how many more the service counts, are together all that there is."""
+    live, said = case.store(store_key(claim)), claim.holder
+    count = len(live.files) if live and not live.is_expired else 0
+    total = said["live"] + said.get("unlisted", 0)
+    if claim.name == "status.Store.live" or not said.get("unlisted"):
+        return differs(said["live"], count)
+    return "" if said["live"] < count <= total else f"there are {count}"
+
+
+@checks("StorePlan.wanted", "status.Store.wanted", "output.Store.files")
+def check_wanted(claim: Claim, case: Case) -> str:
+    store = case.wanted.stores.get(store_key(claim))
+    return differs(claim.value, len(store.files) if store else 0)
+
+
+_DIGESTS: dict[str, tuple[Any, ...]] = {}  # of all documents that this process judged
+_KNOWLEDGE: dict[tuple[Any, ...], str] = {}
+
+
+@checks("StorePlan.digest")
+def check_digest(claim: Claim, case: Case) -> str:
+    store = case.wanted.stores.get(store_key(claim))
+    return digest_of(wanted_knowledge(store), claim.value) if store else differs(claim.value, "")
+
+
+def wanted_knowledge(store: WantedStore) -> tuple[Any, ...]:
+    """What a store should hold, as a digest should see it."""
+    files = store.files.values()
+    return tuple(sorted(_knowledge(f.key, f.file_id or f.sha256, f.attributes, f.chunking) for f in files))
+
+
+def live_knowledge(live: TrueStore, owner: str) -> tuple[Any, ...]:
+    """What search finds in a store under an owner's marks."""
+    copies = [copy for copies in live.copies(owner).values() for copy in copies if copy.status == "completed"]
+    return tuple(sorted(_live_knowledge(copy) for copy in copies))
+
+
+def _live_knowledge(copy: TrueFile) -> tuple[str, ...]:
+    """The chunking is the mark's, which tells `auto` from its numbers."""
+    content = copy.id if copy.mark_parts[3] == "id" else copy.sha256
+    _, _, values, _ = _knowledge("", content, copy.plain_attributes, "")
+    return (copy.key_digest, content, values, copy.mark_parts[4])
+
+
+def _knowledge(key: str, content: str, attributes: Values, chunking: str) -> tuple[str, ...]:
+    values = sorted((name, kind_of(value), normal(value)) for name, value in attributes.items())
+    return (digest16(key), content, json.dumps(values), digest16(chunking))
+
+
+def digest_of(knowledge: tuple[Any, ...], digest: str) -> str:
+    """Equal digests, equal knowledge base, and the other way round: in everything that was ever said here."""
+    if _DIGESTS.setdefault(digest, knowledge) != knowledge:
+        return "another knowledge base has it, too"
+    if (other := _KNOWLEDGE.setdefault(knowledge, digest)) != digest:
+        return f"the same knowledge base had {other}"
+    return ""
+
+
+def normal(value: Any) -> Any:
+    """The one form of an attribute's value."""
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def kind_of(value: Any) -> str:
+    return {bool: "b", str: "s"}.get(type(value), "n")
+
+
+def attributes_digest(attributes: Values, ignored: frozenset[str] = frozenset()) -> str:
+    """The identity of attributes in a mark, as its description says."""
+    names = sorted(name for name in attributes if name not in (*ignored, "vssync_mark"))
+    rows = [[name, kind_of(attributes[name]), normal(attributes[name])] for name in names]
+    text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_COUNTED = {"add": "create", "change": "update", "wait": "await"}
+
+
+@checks("plan.declared")
+def check_declared(claim: Claim, case: Case) -> str:
+    return differs(claim.value, len(case.wanted.stores))
+
+
+@checks("File.held_back[]")
+def check_held_back(claim: Claim, case: Case) -> str:
+    """What stands in its place is there, and carries no mark."""
+    live = case.store(store_key(claim))
+    files = [live.file(file_id) if live else None for file_id in claim.value]
+    if not all(file and not file.owner for file in files):
+        return "there is no such file without a mark"
+    store, file, _ = subject(claim, case)
+    deviation = case.deviation(store, file, live) if store and file and live else ""
+    is_told = claim.value or claim.holder["changes"] or not deviation.startswith("held back")
+    return "" if is_told else deviation
+
+
+@checks("Counts.held", "Counts.stores", "Counts.left", "Counts.cancel")
+def check_other_counts(claim: Claim, case: Case) -> str:
+    """A plan's are those of its stores; those of a status must fit what is there."""
+    name = str(claim.path[-1])
+    if claim.path[0] == "counts":
+        notes = Counter[str]()
+        for note in (note for store in stores_of(case) for note in store.get("notes", ())):
+            notes[note["kind"]] += note.get("count", 1) if note["kind"] == "adoptable" else 1
+        batches = [batch for store in stores_of(case) for batch in store.get("batches", ())]
+        counts = {"held": notes["adoptable"], "left": notes["left_store"]}
+        counts |= {"stores": sum(bool(store.get("change")) for store in stores_of(case))}
+        return differs(claim.value, (counts | {"cancel": sum(b["action"] == "cancel" for b in batches)})[name])
+    said, store, live = (
+        claim.within("status.Store"),
+        case.wanted.stores.get(store_key(claim)),
+        case.store(store_key(claim)),
+    )
+    if name == "stores":
+        return differs(claim.value, int(said["action"] is not None))
+    if name == "cancel":
+        return "" if claim.value <= len(live.batches if live else ()) else "there are fewer batches"
+    if name == "left":
+        twins = max(0, len(case.marked(said["key"], case.run.after)) - 1)
+        return differs(claim.value, twins if store else int(said["action"] is None))
+    most = sum(1 for _ in _held_back(store, live, case)) if store and live else 0  # of those alike in name
+    return "" if claim.value <= most else f"at most {most} are"
+
+
+@checks(*(f"Counts.{name}" for name in ("add", "change", "replace", "delete", "adopt", "wait", "refuse", "unchanged")))
+def check_counts(claim: Claim, case: Case) -> str:
+    """A plan's are those of its changes; those of a status must fit what is wanted and what is there."""
+    name = str(claim.path[-1])
+    if claim.path[0] == "counts":
+        changes = Counter(change["action"] for store in stores_of(case) for change in store["changes"])
+        return differs(
+            claim.value,
+            sum(store["unchanged"] for store in stores_of(case))
+            if name == "unchanged"
+            else changes[_COUNTED.get(name, name)],
+        )
+    key, said = store_key(claim), claim.holder
+    store, live = case.wanted.stores.get(key), case.store(key)
+    if name == "unchanged":
+        return check_unchanged_count(claim, case)
+    wanted = [file for file in store.files.values() if case.in_scope(key, file.key)] if store else []
+    action = claim.within("status.Store")["action"]
+    if action in ("create", "replace", "refuse") and (live is None or action == "replace"):
+        return differs(claim.value, len(wanted) if name == "add" and action != "refuse" else 0)
+    if store is None or live is None or action == "refuse":
+        return ""
+    owned = live.copies(case.wanted.owner)
+    leaving = sum(digest not in store.files for digest in owned) + sum(len(copies) > 1 for copies in owned.values())
+    if name == "delete":
+        return "" if claim.value <= leaving else f"{leaving} could go"
+    total = sum(said[each] for each in ("add", "change", "replace", "adopt", "wait", "refuse", "held", "unchanged"))
+    double = sum(len(copies) > 1 for digest, copies in owned.items() if digest in store.files)  # only the others go
+    is_so = len(wanted) - double <= total <= len(wanted)
+    return "" if is_so else f"{len(wanted)} files are wanted, {double} double"
+
+
+def _held_back(store: WantedStore, live: TrueStore, case: Case) -> Iterator[WantedFile]:
+    for file in store.files.values():
+        if case.deviation(store, file, live).startswith("held back"):
+            yield file
+
+
+@checks("Cost.bytes", "Cost.uploads", "Cost.batches", "Cost.requests")
+def check_cost(claim: Claim, case: Case) -> str:
+    """What several stores want is uploaded as often as one of them needs it."""
+    sent: Counter[tuple[str, str, int]] = Counter()
+    batches = writes = 0
+    for store in stores_of(case):
+        puts = [change for change in store["changes"] if change["action"] in PUTS]
+        uploads = [
+            change["desired"] for change in puts if not change.get("reuse") and not change["desired"].get("file_id")
+        ]
+        sent |= Counter((file["sha256"], file["filename"], file["size"]) for file in uploads)
+        size = ((store.get("desired") or {}).get("batch") or {}).get("size", 100)
+        batches += ceil(len(puts) / size)
+        writes += sum(change["action"] not in ("await", "refuse", *PUTS) for change in store["changes"])
+    capabilities = case.wanted.service.get("capabilities") or {}
+    if not capabilities.get("batches", True):
+        batches = 0
+    if not capabilities.get("batch_files", True) and not capabilities.get("attribute_updates", True):
+        batches = 0
+    exact = {
+        "bytes": sum(size * times for (*_, size), times in sent.items()),
+        "uploads": sent.total(),
+        "batches": batches,
+    }
+    if claim.path[-1] != "requests":
+        return differs(claim.value, exact[str(claim.path[-1])])
+    least, most = sent.total() + batches + writes, 20
+    for store in stores_of(case):
+        moves = sum(1 + len(change.get("drop", ())) for change in store["changes"])
+        most += 20 + 5 * moves + 5 * len(store.get("batches", ()))
+    is_idle = not any(store["changes"] or store.get("change") or store.get("batches") for store in stores_of(case))
+    if is_idle:
+        return differs(claim.value, 0)
+    return "" if least <= claim.value <= most else f"it takes {least} to {most}"
+
+
+@checks("Note.kind", "Note.key", "Note.count", "StorePlan.notes[]")
+def check_note(claim: Claim, case: Case) -> str:
+    store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
+    if claim.name == "StorePlan.notes[]":
+        return _unmanaged_are_counted(claim, live, case)
+    note = claim.holder
+    kind, key, count = note["kind"], note.get("key", ""), note.get("count", 1)
+    if kind == "left_store":
+        return (
+            ""
+            if live or case.run.after.stores.get(str(note.get("detail", "")).split()[0])
+            else "there is no such store"
+        )
+    if live is None or store is None:
+        return "there is no such store"
+    owned = live.copies(case.wanted.owner)
+    if kind == "kept":
+        return differs(count, sum(digest not in store.files for digest in owned))
+    if kind == "skipped":
+        return "" if key in store.skipped and digest16(key) in owned else "it is not skipped, or not live"
+    if kind == "adoptable":
+        file = live.file(note.get("detail", ""))
+        is_held = digest16(key) in store.files and file is not None and not file.owner and count == 1
+        return "" if is_held else "there is no such file without a mark"
+    if kind == "foreign_batch":
+        return "" if any(file.batch == key for file in live.files) else "there is no such batch"
+    if kind == "unmanaged":
+        return ""  # with all others, by the list
+    if kind == "foreign":
+        return differs(count, sum(file.owner == note.get("detail", "") for file in live.files))
+    if kind == "unread":
+        return differs(count, sum(file.is_unread for copies in owned.values() for file in copies))
+    if kind in ("chunking_report", "attributes_report", "description"):
+        return "" if count <= max(1, len(owned)) else f"there are {len(owned)} files"
+    return "the judge does not know what that says"
+
+
+def _unmanaged_are_counted(claim: Claim, live: TrueStore | None, case: Case) -> str:
+    change = claim.holder.get("change") or {}
+    if live is None or live.is_expired or claim.holder.get("desired") is None or change.get("action") == "refuse":
+        return ""
+    adopted = {each["keep"]["id"] for each in claim.holder["changes"] if each["action"] == "adopt" and each.get("keep")}
+    others = [file for file in live.files if file.owner != case.wanted.owner and file.id not in adopted]
+    said = sum(note.get("count", 1) for note in claim.value if note["kind"] in ("unmanaged", "foreign"))
+    return "" if said == len(others) else f"{len(others)} files are not managed"
+
+
+@checks("status.Store.unmanaged", "status.Store.unread")
+def check_unmanaged(claim: Claim, case: Case) -> str:
+    live, owner = case.store(store_key(claim)), case.wanted.owner
+    files = live.files if live else ()
+    is_counted = [file.is_unread if claim.path[-1] == "unread" else file.owner != owner for file in files]
+    return differs(claim.value, sum(is_counted))
