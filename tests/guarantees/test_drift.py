@@ -252,6 +252,17 @@ def erase_attributes(shell: Shell) -> None:
         session.client.set_attributes(store_id, files["a.md"].id, {})
 
 
+def test_a_file_without_its_upload_is_found_by_who_looks(folder: Path) -> None:
+    shell = Shell(folder, dialect="local,keeps-attached=on")
+    with shell.others() as session:
+        session.client.delete_upload(live(session)[1]["a.md"].id)
+    verified = shell.run("status", "--verify", "--detailed-exitcode")
+    status = verified.document or {}
+    assert (verified.code, status["agrees"], status["stores"][0]["counts"]["gone"]) == (process.CHANGES, False, 1)
+    assert shell.run("apply", "--yes", options=Options(replace=("docs/a.md",))).code == process.DONE
+    assert shell.run("status", "--verify", "--detailed-exitcode").code == process.DONE
+
+
 def drop_store(shell: Shell) -> None:
     """A store leaves the manifest."""
     (shell.folder / "vssync.yaml").write_text(MANIFEST + "  more: {files: [{path: b.md}]}\n")

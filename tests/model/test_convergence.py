@@ -19,13 +19,14 @@ CHANGED = {
 }
 OPEN = {
     "a file held back": store(notes=(Note(NoteKind.ADOPTABLE, "a.md", detail="file-1"),)),
+    "a file without its File": store(notes=(Note(NoteKind.UPLOAD_GONE, "a.md", detail="file-1"),)),
     "a store that left the manifest": store(desired=None, notes=(Note(NoteKind.LEFT_STORE),)),
     "a second store with the same mark": store(notes=(Note(NoteKind.LEFT_STORE, detail="vs_2"),)),
 }
 KEPT = {
     kind.value: store(notes=(Note(kind, count=3),))
     for kind in NoteKind
-    if kind not in (NoteKind.ADOPTABLE, NoteKind.LEFT_STORE)
+    if kind not in (NoteKind.ADOPTABLE, NoteKind.UPLOAD_GONE, NoteKind.LEFT_STORE)
 }
 
 

@@ -150,7 +150,7 @@ def check_held_back(claim: Claim, case: Case) -> str:
     return "" if is_told else deviation
 
 
-@checks("Counts.held", "Counts.stores", "Counts.left", "Counts.cancel")
+@checks("Counts.held", "Counts.gone", "Counts.stores", "Counts.left", "Counts.cancel")
 def check_other_counts(claim: Claim, case: Case) -> str:
     """A plan's are those of its stores; those of a status must fit what is there."""
     name = str(claim.path[-1])
@@ -159,7 +159,7 @@ def check_other_counts(claim: Claim, case: Case) -> str:
         for note in (note for store in stores_of(case) for note in store.get("notes", ())):
             notes[note["kind"]] += note.get("count", 1) if note["kind"] == "adoptable" else 1
         batches = [batch for store in stores_of(case) for batch in store.get("batches", ())]
-        counts = {"held": notes["adoptable"], "left": notes["left_store"]}
+        counts = {"held": notes["adoptable"], "gone": notes["upload_gone"], "left": notes["left_store"]}
         counts |= {"stores": sum(bool(store.get("change")) for store in stores_of(case))}
         return differs(claim.value, (counts | {"cancel": sum(b["action"] == "cancel" for b in batches)})[name])
     said, store, live = (
@@ -167,6 +167,9 @@ def check_other_counts(claim: Claim, case: Case) -> str:
         case.wanted.stores.get(store_key(claim)),
         case.store(store_key(claim)),
     )
+    if name == "gone":
+        gone = [file for file in live.files if file.id not in case.run.after.uploads] if live else []
+        return "" if claim.value <= len(gone) else f"there are {len(gone)}"
     if name == "stores":
         return differs(claim.value, int(said["action"] is not None))
     if name == "cancel":
@@ -204,7 +207,9 @@ def check_counts(claim: Claim, case: Case) -> str:
     leaving = sum(digest not in store.files for digest in owned) + sum(len(copies) > 1 for copies in owned.values())
     if name == "delete":
         return "" if claim.value <= leaving else f"{leaving} could go"
-    total = sum(said[each] for each in ("add", "change", "replace", "adopt", "wait", "refuse", "held", "unchanged"))
+    total = sum(
+        said[each] for each in ("add", "change", "replace", "adopt", "wait", "refuse", "held", "gone", "unchanged")
+    )
     double = sum(len(copies) > 1 for digest, copies in owned.items() if digest in store.files)  # only the others go
     is_so = len(wanted) - double <= total <= len(wanted)
     return "" if is_so else f"{len(wanted)} files are wanted, {double} double"
@@ -276,6 +281,8 @@ def check_note(claim: Claim, case: Case) -> str:
         file = live.file(note.get("detail", ""))
         is_held = digest16(key) in store.files and file is not None and not file.owner and count == 1
         return "" if is_held else "there is no such file without a mark"
+    if kind == "upload_gone":
+        return "" if note["detail"] not in case.run.after.uploads else "it exists"
     if kind == "foreign_batch":
         return "" if any(file.batch == key for file in live.files) else "there is no such batch"
     if kind == "unmanaged":

@@ -14,8 +14,10 @@ from vssync.planner.find_stores import StoreMatch, StoreMatches, match_stores
 from vssync.threads import Pool
 
 
-def read_snapshot(client: Client, desired: Desired, options: Options, pool: Pool, *, now: int) -> Snapshot:
-    """Every store of this manifest, read completely.
+def read_snapshot(
+    client: Client, desired: Desired, options: Options, pool: Pool, *, now: int, verify: bool = False
+) -> Snapshot:
+    """Every store of this manifest, read completely; with `verify`, each File of ours is asked for, too.
 
     `now` is used where the service does not send its time. Raises ServiceError when any listing fails.
     """
@@ -28,7 +30,17 @@ def read_snapshot(client: Client, desired: Desired, options: Options, pool: Pool
     candidates = sorted(set(_adoption_candidates(desired, matches, contents)))
     uploads = pool.map(lambda file_id: _get_upload(client, file_id), candidates)
     by_id = {upload.id: upload for upload in uploads if upload}
-    return Snapshot(client.service_date or now, stores, contents, by_id)
+    gone = _find_gone_uploads(client, pool, desired.owner, contents) if verify else frozenset()
+    return Snapshot(client.service_date or now, stores, contents, by_id, gone)
+
+
+def _find_gone_uploads(client: Client, pool: Pool, owner: str, contents: Mapping[str, Contents]) -> frozenset[str]:
+    """The Files of our store files that do not exist. A service that answers 404 for all may hide them, so it lists."""
+    files = (file for listing in contents.values() for file in listing.files)
+    ids = sorted({file.id for file in files if isinstance(file.mark, Mark) and file.mark.owner == owner})
+    uploads = pool.map(lambda file_id: _get_upload(client, file_id), ids)
+    gone = frozenset(file_id for file_id, upload in zip(ids, uploads, strict=True) if upload is None)
+    return gone - {upload.id for upload in client.list_uploads()} if len(gone) == len(ids) else gone
 
 
 def _get_upload(client: Client, file_id: str) -> Upload | None:

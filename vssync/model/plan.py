@@ -64,6 +64,7 @@ class NoteKind(StrEnum):
     CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than was asked for
     ATTRIBUTES_REPORT = "attributes_report"  # the service reports other attributes than were sent
     DESCRIPTION = "description"  # cannot be changed in place
+    UPLOAD_GONE = "upload_gone"  # the store lists a file whose File does not exist
     LEFT_STORE = "left_store"  # a store of ours that left the manifest, and is kept
 
 
@@ -226,6 +227,7 @@ class Counts:
     refuse: int = 0
     held: int = 0  # held back: nothing is done about them before a person acts
     unchanged: int = 0
+    gone: int = 0  # listed, and their Files do not exist
     stores: int = 0  # stores that change, come, go, or need attention themselves
     left: int = 0  # stores of ours that the manifest does not declare, and that stay
     cancel: int = 0  # batches

@@ -323,6 +323,7 @@ class Snapshot:
     stores: tuple[LiveStore, ...] = ()  # all that the service lists
     contents: Mapping[str, Contents] = field(default_factory=dict)  # by store id, of those this manifest concerns
     uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
+    gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
 
 
 @dataclass(frozen=True, slots=True)

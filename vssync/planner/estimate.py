@@ -49,6 +49,7 @@ def count_store_changes(*stores: StorePlan) -> Counts:
         held=sum(map(count_held_back, stores)),
         unchanged=sum(store.unchanged for store in stores),
         stores=sum(store.change is not None for store in stores),
+        gone=sum(note.kind is NoteKind.UPLOAD_GONE for store in stores for note in store.notes),
         left=sum(note.kind is NoteKind.LEFT_STORE for store in stores for note in store.notes),
         cancel=sum(batch.action is Action.CANCEL for store in stores for batch in store.batches),
     )

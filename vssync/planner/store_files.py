@@ -44,6 +44,7 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     in_scope = [entry for entry in entries if context.is_in_scope(entry.key)]
     changes: list[FileChange] = []
     unclaimed: list[DesiredEntry] = []
+    gone_notes: list[Note] = []
     unchanged = 0
     for entry in in_scope:
         copies, declared_id = classified.ours.get(entry.key_digest, []), entry.declared_id
@@ -52,13 +53,21 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
             unclaimed.append(entry)
         elif key_changes := decide_file(entry, copies, context):
             changes += key_changes
+        elif gone := [copy.id for copy in copies if copy.id in context.common.snapshot.gone_uploads]:
+            gone_notes.append(Note(NoteKind.UPLOAD_GONE, entry.key, detail=gone[0]))
         else:
             unchanged += 1
     undesired, skipped_notes = _undesired_copies(classified, entries, context)
     claims = claim_copies(unclaimed, undesired, classified, context)
     leaving, kept_notes = _decide_leaving(undesired, claims.moved_ids, classified, context)
     changes += (*claims.changes, *leaving)
-    notes = (*claims.notes, *skipped_notes, *kept_notes, *_counted_notes(in_scope, classified, changes, context))
+    notes = (
+        *claims.notes,
+        *gone_notes,
+        *skipped_notes,
+        *kept_notes,
+        *_counted_notes(in_scope, classified, changes, context),
+    )
     return StoreDraft(context, entries, classified, sort_changes(changes), notes, unchanged)
 
 

@@ -63,6 +63,7 @@ NOTES = {
     NoteKind.CHUNKING_REPORT: "other chunking reported",
     NoteKind.ATTRIBUTES_REPORT: "other attributes reported",
     NoteKind.DESCRIPTION: "description cannot change",
+    NoteKind.UPLOAD_GONE: "File deleted, still listed",
     NoteKind.LEFT_STORE: "not in the manifest, kept",
 }
 
@@ -91,6 +92,8 @@ def note_text(note: Note) -> str:
             return f"owner: {note.detail}"
         case NoteKind.ADOPTABLE:
             return f"{note.detail} stands in its place, without a mark: take it over with --adopt, or detach it"
+        case NoteKind.UPLOAD_GONE:
+            return f"{note.detail} does not exist any more: --replace ADDRESS uploads the file again"
         case NoteKind.LEFT_STORE:
             return f"declare it again, or delete it and its {count_noun(note.count, 'file')}: --allow-store-deletes"
     return note.detail
@@ -133,8 +136,10 @@ def rare_parts(counts: Counts) -> list[str]:
 
 def open_parts(counts: Counts) -> list[str]:
     """The parts of a total about what is not as declared, and that no apply changes."""
-    left = f"{count_noun(counts.left, 'store')} {NOTES[NoteKind.LEFT_STORE]}"
-    return [*([f"{counts.held:,} held back"] if counts.held else []), *([left] if counts.left else [])]
+    left = count_noun(counts.left, "store")
+    parts = [(counts.held, f"{counts.held:,} held back"), (counts.gone, f"{counts.gone:,} without a File")]
+    parts.append((counts.left, f"{left} {NOTES[NoteKind.LEFT_STORE]}"))
+    return [text for count, text in parts if count]
 
 
 def scope_text(plan: Plan) -> str:
