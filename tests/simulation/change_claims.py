@@ -9,6 +9,7 @@ from tests.simulation.claims import Claim
 from tests.simulation.judge import (
     Case,
     checks,
+    copy_deviation,
     has_content,
     is_right,
     same_values,
@@ -101,7 +102,7 @@ def check_action(claim: Claim, case: Case) -> str:
     if claim.value == "replace" and not (of.change.get("drop") and of.named):
         return "nothing is there to be replaced"
     if claim.value == "update" and not any(map(of.is_right, of.keep)):
-        return "its copy has other content or chunking"
+        return f"its copy {copy_deviation(of.store, of.file, of.keep[-1])}" if of.keep else "it has no copy"
     if claim.value == "adopt" and any(map(of.is_mine, of.keep)):
         return "it carries this owner's mark"
     if claim.value == "await" and not any(copy.status == "in_progress" for copy in of.keep):

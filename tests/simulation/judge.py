@@ -300,7 +300,7 @@ def _false_code(case: Case) -> Iterator[str]:
         yield f"it is {code}, and the run wrote: {writes[0].method} {writes[0].url}"
     deviations = case.deviations(run.after)
     if code == 0 and (run.kind in ("report", "destroy") or run.detailed) and deviations:
-        yield f"it is 0, but {'; '.join(deviations[:3])}"
+        yield f"it is 0, but {'; '.join(deviations)}"
     if code == 2 and not (deviations or run.options.replace):
         yield "it is 2, but everything is as wanted"
     refusals = (run.document if run.kind == "plan" else run.plan or {}) or {}

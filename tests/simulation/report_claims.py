@@ -19,7 +19,7 @@ Values = Mapping[str, Any]
 def check_converged(claim: Claim, case: Case) -> str:
     deviations = case.deviations(case.run.after)
     if claim.value:
-        return "; ".join(deviations[:3])
+        return "; ".join(deviations)
     all_done = all(outcome["status"] == "done" for outcome in claim.holder["outcomes"])
     return "" if deviations or not all_done or case.run.interrupted else "all is as wanted"
 
@@ -123,7 +123,9 @@ def check_status(claim: Claim, case: Case) -> str:
     if claim.value == "done":
         return undone
     if claim.value == "failed":
-        return "" if undone else f"it is done; {outcome.get('detail', '')}"
+        detail = outcome.get("detail", "").replace("; ", ", ")
+        is_false = undone in ("", "is in_progress")
+        return f"it is {'being ingested' if undone else 'done'}, said was `{detail}`" if is_false else ""
     if claim.value == "unknown":
         is_open = any(exchange.went_wrong for exchange in case.run.exchanges) or case.run.interrupted or undone
         return "" if is_open else "nothing went wrong"
@@ -222,7 +224,7 @@ def check_agrees(claim: Claim, case: Case) -> str:
         deviations = list(case.store_deviations(store, case.run.after)) if store else ["the store left the manifest"]
         deviations += [f"{batch} is in progress" for batch in live.batches] if live else []
     if claim.value:
-        return "; ".join(deviations[:3])
+        return "; ".join(deviations)
     return "" if deviations else "all is as wanted"
 
 

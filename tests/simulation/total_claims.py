@@ -34,7 +34,9 @@ def check_unchanged_count(claim: Claim, case: Case, asked_for: Collection[str] =
     files = [file for file in store.files.values() if case.in_scope(key, file.key) and file.key not in asked_for]
     causes = [f"{file.key}: {cause}" for file in files if (cause := case.deviation(store, file, live))]
     count = len(files) - len(causes)
-    return differs(claim.value, count) and f"it is {count}; {'; '.join(causes)}"
+    told = {change["key"] for change in claim.holder.get("changes", ())}
+    untold = [cause for cause in causes if cause.partition(": ")[0] not in told]
+    return differs(claim.value, count) and f"it is {count}, for {' or '.join(untold)}"
 
 
 @checks("StorePlan.owned")

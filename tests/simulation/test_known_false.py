@@ -1,0 +1,139 @@
+"""What is known to be false is false: a row of the table that no shape here shows any more must go."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.applier.world import Counting, Place, killed
+from tests.simulation.judge import Falsehood, judge
+from tests.simulation.judged import apply_plan, plan_destruction, recorded_runs
+from tests.simulation.known_false import KNOWN_FALSE, is_known
+from tests.support import Silent
+from vssync.api.client import Client
+from vssync.api.parse import AttachmentEntry
+from vssync.model.plan import Options
+from vssync.model.state import AUTO
+
+MANIFEST = 'version: 1\nname: shapes\nstores:\n  docs: {files: [{path: "*.md"}]}\n'
+SECOND = '  more: {files: [{path: "*.md"}]}\n'
+ADOPT = Options(adopt=True)
+
+
+def erase_mark(place: Place) -> None:
+    def erase(client: Client, store_id: str) -> None:
+        file = next(file for file in client.list_files(store_id) if file.attributes["vssync_key"] == "a.md")
+        client.set_attributes(store_id, file.id, file.attributes)
+
+    _as_others(place, erase)
+
+
+def _as_others(place: Place, act: Callable[[Client, str], None], name: str = "docs") -> None:
+    with place.work() as session:
+        store = next(store for store in session.client.list_stores() if store.name == name)
+        act(session.client, store.id)
+
+
+def held_back(place: Place) -> None:
+    erase_mark(place)
+    place.plan()
+
+
+def moved(place: Place) -> None:
+    place.write({"a.md": None, "moved.md": "# a\n"})
+    place.apply()
+
+
+def never_compared(place: Place) -> None:
+    erase_mark(place)
+    place.write({"a.md": "# x\n"})
+    place.apply(options=ADOPT)
+
+
+def never_compared_and_edited(place: Place) -> None:
+    never_compared(place)
+    place.write({"a.md": "# edited\n"})
+    place.plan()
+
+
+def left_store(place: Place) -> None:
+    def attach(client: Client, store_id: str) -> None:
+        upload = client.upload_file(io.BytesIO(b"# theirs\n"), "theirs.md")
+        client.attach_file(store_id, AttachmentEntry(upload.id, {}, AUTO))
+
+    place.write({"vssync.yaml": MANIFEST + SECOND})
+    place.apply()
+    _as_others(place, attach, "more")
+    place.write({"vssync.yaml": MANIFEST})
+    place.plan()
+
+
+def edited(place: Place) -> None:
+    place.write({"a.md": "# edited\n"})
+    place.plan()
+
+
+def destroyed(place: Place) -> None:
+    with place.work() as session:
+        apply_plan(session, plan_destruction(session), Silent())
+
+
+def killed_after_a_deletion(place: Place) -> None:
+    place.write({"a.md": "# edited\n"})
+    assert killed(place, lambda seen: seen[-1][0] == "DELETE" and seen[-1][1].startswith("/v1/files/"))
+    place.apply()
+
+
+def upload_gone(place: Place) -> None:
+    place.provider = "local,keeps-attached=on"
+    place.write({"new.md": "# new\n"})
+    place.apply(faults=("fails=server_error,file=new.md",))
+
+    def delete(client: Client, _store_id: str) -> None:
+        client.delete_upload(next(upload.id for upload in client.list_uploads() if upload.filename == "new.md"))
+
+    _as_others(place, delete)
+    place.plan(Options(retry_failed=True))
+
+
+def cut_off(place: Place) -> None:
+    class CutOff(Counting):
+        """The host is gone once it has taken a batch."""
+
+        is_gone = False
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if self.is_gone:
+                raise httpx.ConnectError("no route to host")
+            self.is_gone = request.url.path.endswith("/file_batches") and request.method == "POST"
+            return super().handle_request(request)
+
+    place.write({"new.md": "# new\n"})
+    place.apply(CutOff)
+
+
+SHAPES = (
+    *(held_back, moved, never_compared, never_compared_and_edited, left_store, edited, destroyed),
+    *(killed_after_a_deletion, upload_gone, cut_off),
+)
+
+
+@pytest.fixture(scope="module")
+def falsehoods(tmp_path_factory: pytest.TempPathFactory) -> list[Falsehood]:
+    found: list[Falsehood] = []
+    for shape in SHAPES:
+        place = Place(tmp_path_factory.mktemp(shape.__name__))
+        place.write({"vssync.yaml": MANIFEST, "a.md": "# a\n", "b.md": "# b\n", "c.md": "# c\n"})
+        place.apply()
+        with recorded_runs() as runs:
+            shape(place)
+        found += [falsehood for run in runs for falsehood in judge(run)]
+    return found
+
+
+@pytest.mark.parametrize("row", KNOWN_FALSE, ids=": ".join)
+def test_a_row_is_still_false(row: tuple[str, str], falsehoods: list[Falsehood]) -> None:
+    assert any(is_known(falsehood, [row]) for falsehood in falsehoods), "no longer false: delete the row and its shape"
