@@ -86,7 +86,7 @@ def test_every_change_says_all_of_itself_on_a_line_of_its_own() -> None:
     whole = json.loads(dump(made))
     assert [change["key"] for each in whole["stores"] for change in each["changes"]] == ["docs/a.md", "docs/b.md"]
     assert [*whole][-2:] == ["counts", "cost"], "totals come last"
-    assert [*whole["stores"][0]][-1] == "digest"
+    assert [*whole["stores"][0]][-1] == "live_digest"
 
 
 def test_a_plan_is_written_store_by_store() -> None:

@@ -217,7 +217,7 @@ ROWS = [
     row(
         "garbled mark", A, replace(live_copy(), mark=UnreadableMark("v1;kb")), "a.md create missing", notes="unmanaged"
     ),
-    row("others' copy", A, live_copy(owner="kb/dev"), "a.md create missing", notes="foreign"),
+    row("others' copy", A, live_copy(owner="kb/dev"), "a.md create missing", notes="foreign shared_key"),
     row("others' copy taken over", A, live_copy(owner="kb/dev"), "a.md adopt other_owner", adopt_from="kb/dev"),
     row(
         "taken over and changed",
@@ -233,7 +233,7 @@ ROWS = [
         EXT,
         live_copy(EXT, id="ext", owner="kb/dev"),
         "terms.pdf refuse other_owner impossible",
-        notes="foreign",
+        notes="foreign shared_key",
     ),
     row(
         "declared, attached as another key",
@@ -336,7 +336,7 @@ FILE_REASONS = set(Reason) - {
     Reason.NOT_ALLOWED,
     Reason.UNMARKED,
 }
-FILE_NOTES = set(NoteKind) - {NoteKind.FOREIGN_BATCH, NoteKind.DESCRIPTION, NoteKind.LEFT_STORE}
+FILE_NOTES = set(NoteKind) - {NoteKind.FOREIGN_BATCH, NoteKind.DESCRIPTION, NoteKind.LEFT_STORE, NoteKind.UPLOAD_GONE}
 
 
 @pytest.mark.parametrize("action", sorted(FILE_ACTIONS))

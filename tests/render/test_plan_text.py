@@ -319,7 +319,9 @@ def test_a_refusal_says_its_store_once(refusal: Refusal, lines: list[str]) -> No
             plan(store(live=15, notes=(Note(NoteKind.UNMANAGED, count=3), Note(NoteKind.FOREIGN, count=2)))),
             "  files   15 live, 10 in the manifest, 5 unmanaged",
         ),
-        (plan(store(digest="9f2c")), "  digest  9f2c"),
+        (plan(store(digest="9f2c", live_digest="9f2c")), "  digest  9f2c"),
+        (plan(store(digest="9f2c", live_digest="77aa")), "  digest  77aa"),
+        (plan(store(digest="9f2c", live_digest="unknown")), "  wanted  9f2c"),
     ],
 )
 def test_status(made: Plan, line: str) -> None:

@@ -73,7 +73,7 @@ _DIGESTS: dict[str, tuple[Any, ...]] = {}  # of all documents that this process 
 _KNOWLEDGE: dict[tuple[Any, ...], str] = {}
 
 
-@checks("StorePlan.digest")
+@checks("StorePlan.digest", "status.Store.desired_digest", "output.Store.desired_digest")
 def check_digest(claim: Claim, case: Case) -> str:
     store = case.wanted.stores.get(store_key(claim))
     return digest_of(wanted_knowledge(store), claim.value) if store else differs(claim.value, "")
@@ -85,16 +85,30 @@ def wanted_knowledge(store: WantedStore) -> tuple[Any, ...]:
     return tuple(sorted(_knowledge(f.key, f.file_id or f.sha256, f.attributes, f.chunking) for f in files))
 
 
-def live_knowledge(live: TrueStore, owner: str) -> tuple[Any, ...]:
-    """What search finds in a store under an owner's marks."""
-    copies = [copy for copies in live.copies(owner).values() for copy in copies if copy.status == "completed"]
-    return tuple(sorted(_live_knowledge(copy) for copy in copies))
+@checks("StorePlan.live_digest", "status.Store.live_digest", "output.Store.live_digest")
+def check_live_digest(claim: Claim, case: Case) -> str:
+    """It names what the store holds, and is unknown only where nobody can know."""
+    store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
+    if not claim.value:
+        is_external = store is not None and bool(store.settings.get("external"))
+        is_readable = store and live and not live.is_expired and (is_external or live.mark[0] == case.wanted.owner)
+        return "the store could be read" if is_readable else ""
+    if store is None or live is None:
+        return "there is no such store"
+    ours = [file for file in live.files if file.owner == case.wanted.owner]
+    is_unknown = any(file.is_unread or file.status != "completed" for file in ours)
+    if is_unknown or claim.value == "unknown":
+        return differs(claim.value == "unknown", is_unknown)
+    return digest_of(tuple(sorted(_live_knowledge(file, store) for file in ours)), claim.value)
 
 
-def _live_knowledge(copy: TrueFile) -> tuple[str, ...]:
-    """The chunking is the mark's, which tells `auto` from its numbers."""
+def _live_knowledge(copy: TrueFile, store: WantedStore) -> tuple[str, ...]:
+    """The chunking is the mark's, which tells `auto` from its numbers; what a service changes counts as sent."""
     content = copy.id if copy.mark_parts[3] == "id" else copy.sha256
-    _, _, values, _ = _knowledge("", content, copy.plain_attributes, "")
+    wanted = store.files.get(copy.key_digest)
+    attributes = wanted.attributes if wanted and copy.echo else copy.plain_attributes
+    plain = {name: value for name, value in attributes.items() if name not in store.ignored}
+    _, _, values, _ = _knowledge("", content, plain, "")
     return (copy.key_digest, content, values, copy.mark_parts[4])
 
 
@@ -272,6 +286,10 @@ def check_note(claim: Claim, case: Case) -> str:
             if live or case.run.after.stores.get(str(note.get("detail", "")).split()[0])
             else "there is no such store"
         )
+    if kind == "unmanaged" and live:
+        return ""  # with all others, by the list
+    if kind == "foreign" and live:
+        return differs(count, sum(file.owner == note.get("detail", "") for file in live.files))
     if live is None or store is None:
         return "there is no such store"
     owned = live.copies(case.wanted.owner)
@@ -283,14 +301,12 @@ def check_note(claim: Claim, case: Case) -> str:
         file = live.file(note.get("detail", ""))
         is_held = digest16(key) in store.files and file is not None and not file.owner and count == 1
         return "" if is_held else "there is no such file without a mark"
-    if kind == "upload_gone":
-        return "" if note["detail"] not in case.run.after.uploads else "it exists"
     if kind == "foreign_batch":
         return "" if any(file.batch == key for file in live.files) else "there is no such batch"
-    if kind == "unmanaged":
-        return ""  # with all others, by the list
-    if kind == "foreign":
-        return differs(count, sum(file.owner == note.get("detail", "") for file in live.files))
+    if kind in ("upload_gone", "shared_key"):
+        owners = {file.owner for file in live.files if file.key_digest == digest16(key)}
+        is_so = note["detail"] in owners if kind == "shared_key" else note["detail"] not in case.run.after.uploads
+        return "" if is_so and digest16(key) in store.files else "it is not"
     if kind == "unread":
         return differs(count, sum(file.is_unread for copies in owned.values() for file in copies))
     if kind in ("chunking_report", "attributes_report", "description"):

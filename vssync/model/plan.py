@@ -58,6 +58,7 @@ class NoteKind(StrEnum):
     SKIPPED = "skipped"  # left out by `skip`, and its live copy is kept
     UNMANAGED = "unmanaged"  # without our mark, counted
     FOREIGN = "foreign"  # another owner's, counted
+    SHARED_KEY = "shared_key"  # another owner has a file of the same key in the store
     FOREIGN_BATCH = "foreign_batch"
     ADOPTABLE = "adoptable"  # would be adopted with --adopt; the create is held back
     UNREAD = "unread"  # adopted, and nobody has compared the content
@@ -177,6 +178,7 @@ class StorePlan:
     unlisted: int = 0  # those it counts beyond them
     wanted: int = 0  # files of the manifest
     digest: str = ""  # of the content the manifest wants
+    live_digest: str = ""  # of the content it holds under our marks: empty where it was not read, or "unknown"
 
     @property
     def batch(self) -> state.BatchLimits:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from vssync.errors import VssyncError
 from vssync.model.marks import NEEDS_ATTRIBUTES, StoreMark
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
-from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, Snapshot
+from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, Snapshot, Verdict
 from vssync.planner import store_files
 from vssync.planner.addresses import Scope
 from vssync.planner.batches import decide_batches
-from vssync.planner.classify import ClassifiedFiles, classify_files, content_digest, desired_entries
+from vssync.planner.classify import ClassifiedFiles, classify_files, desired_entries
+from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest
 from vssync.planner.context import PlanContext, StorePlanContext
 from vssync.planner.decide_file import retry_after_cancel
 from vssync.planner.decide_store import StoreDecision, decide_store, decide_undeclared_store
@@ -128,7 +129,16 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         unlisted=contents.unlisted,
         wanted=len(store.files),
         digest=content_digest(draft.entries),
+        live_digest=_live_digest(draft, decision, contents),
     )
+
+
+def _live_digest(draft: StoreDraft, decision: StoreDecision, contents: Contents) -> str:
+    if decision.live is None or decision.is_new or decision.is_held:
+        return ""
+    if contents.verdict is Verdict.SHORT:
+        return UNKNOWN
+    return live_content_digest(draft.classified, draft.entries, draft.context.ignored_attributes)
 
 
 def _plan_undeclared(
@@ -159,7 +169,12 @@ def _plan_undeclared(
             id=live.id,
             change=change,
             files=store_files.sort_changes(store_files.deletion_of(unique_key, copies) for copies in leaving),
-            notes=() if change else (Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=live.id),),
+            notes=()
+            if change
+            else (
+                Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=live.id),
+                *store_files.count_others(classified),
+            ),
             owned=len(classified.ours),
             live=len(contents.files),
             unlisted=contents.unlisted,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.model.digests import attributes_digest
-from vssync.model.marks import Origin, key_digest
+from vssync.model.marks import Mark, Origin, key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
 from vssync.model.state import Contents, UploadIdentity
 from vssync.planner.adopt import Copies, claim_copies
@@ -119,16 +119,21 @@ def sort_changes(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
 
 
 def _counted_notes(
-    entries: Iterable[DesiredEntry],
+    entries: Sequence[DesiredEntry],
     classified: ClassifiedFiles,
     changes: Sequence[FileChange],
     context: StorePlanContext,
 ) -> list[Note]:
     """Counts of files without a mark of ours, of copies nobody compared, and of those reported otherwise than sent."""
     adopted_ids = {change.keep.id for change in changes if change.action is Action.ADOPT and change.keep}
-    unmanaged = [file for file in classified.unmarked if file.id not in adopted_ids]
-    unreadable = sum(file.mark is not None for file in unmanaged)
     dropped_ids = {copy.id for change in changes for copy in change.drop}
+    foreign_owners = {
+        file.mark.key: owner
+        for owner, files in classified.foreign.items()
+        for file in files
+        if isinstance(file.mark, Mark)
+    }
+    shared = [(entry.key, foreign_owners.get(entry.key_digest, "")) for entry in entries]
     unread = other_chunking = other_attributes = 0
     for entry in entries:
         copies = classified.ours.get(entry.key_digest, ())
@@ -138,20 +143,26 @@ def _counted_notes(
             copy.mark.echo and attributes_digest(copy.file.attributes, context.ignored_attributes) == copy.mark.echo
             for copy in copies
         )
-    unreadable_text = f"{unreadable} with a mark that cannot be read" if unreadable else ""
     unread_text = "adopted by name and size alone; --replace ADDRESS uploads such a file again"
     attributes_text = "searches filter by the service's version of them; `vssync doctor --write` shows the difference"
     notes = [
-        Note(NoteKind.UNMANAGED, count=len(unmanaged), detail=unreadable_text),
-        *(
-            Note(NoteKind.FOREIGN, count=len(files), detail=owner)
-            for owner, files in sorted(classified.foreign.items())
-        ),
+        *count_others(classified, adopted_ids),
+        *(Note(NoteKind.SHARED_KEY, key, detail=owner) for key, owner in shared if owner),
         Note(NoteKind.UNREAD, count=unread, detail=unread_text),
         Note(NoteKind.CHUNKING_REPORT, count=other_chunking),
         Note(NoteKind.ATTRIBUTES_REPORT, count=other_attributes, detail=attributes_text),
     ]
     return [note for note in notes if note.count]
+
+
+def count_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) -> list[Note]:
+    """Counts of a store's files without a mark that can be read, and of those of each other owner."""
+    unmanaged = [file for file in classified.unmarked if file.id not in adopted_ids]
+    unreadable = sum(file.mark is not None for file in unmanaged)
+    detail = f"{unreadable} with a mark that cannot be read" if unreadable else ""
+    foreign = sorted(classified.foreign.items())
+    notes = [Note(NoteKind.FOREIGN, count=len(files), detail=owner) for owner, files in foreign]
+    return [*([Note(NoteKind.UNMANAGED, count=len(unmanaged), detail=detail)] if unmanaged else []), *notes]
 
 
 def _reports_other_chunking(entry: DesiredEntry, copies: Sequence[OwnedCopy], context: StorePlanContext) -> bool:

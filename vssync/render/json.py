@@ -11,6 +11,7 @@ from vssync import planfile
 from vssync.document import document
 from vssync.errors import Problem
 from vssync.model.convergence import find_convergence
+from vssync.model.marks import Mark
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
 from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.state import Desired
@@ -85,6 +86,7 @@ def status_json(plan: Plan) -> str:
 
 def _store_status(store: StorePlan, *, agrees: bool) -> dict[str, object]:
     counted = {kind: sum(note.count for note in store.notes if note.kind is kind) for kind in NoteKind}
+    leaving = [copy.mark for change in store.files for copy in change.drop]
     return {
         "key": store.key,
         "name": store.name,
@@ -95,9 +97,10 @@ def _store_status(store: StorePlan, *, agrees: bool) -> dict[str, object]:
         "live": store.live,
         "wanted": store.wanted,
         "unmanaged": counted[NoteKind.UNMANAGED] + counted[NoteKind.FOREIGN],
-        "unread": counted[NoteKind.UNREAD],
+        "unread": counted[NoteKind.UNREAD] + sum(isinstance(mark, Mark) and mark.unread for mark in leaving),
         "counts": asdict(count_store_changes(store)),
-        "digest": store.digest,
+        "live_digest": store.live_digest,
+        "desired_digest": store.digest,
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 
-from vssync.model.plan import Action, Counts, Note, NoteKind, Plan, Reason
+from vssync.model.plan import Action, Counts, Note, NoteKind, Plan, Reason, StorePlan
 from vssync.model.state import FileCounts, Scalar, ServiceSpec
 from vssync.planner.estimate import Cost
 from vssync.text import count_noun, escape_control, format_estimate, format_size, join_words
@@ -57,6 +57,7 @@ NOTES = {
     NoteKind.SKIPPED: "skipped, live copy kept",
     NoteKind.UNMANAGED: "unmanaged, left alone",
     NoteKind.FOREIGN: "another owner's, left alone",
+    NoteKind.SHARED_KEY: "there under another owner, too",
     NoteKind.FOREIGN_BATCH: "not managed by this manifest, left alone",
     NoteKind.ADOPTABLE: "held back",
     NoteKind.UNREAD: "not compared since adoption",
@@ -88,7 +89,7 @@ def reason_text(reasons: tuple[Reason, ...]) -> str:
 def note_text(note: Note) -> str:
     """What a note says beside its kind; of what is not as declared, every way out."""
     match note.kind:
-        case NoteKind.FOREIGN if note.detail:
+        case NoteKind.FOREIGN | NoteKind.SHARED_KEY if note.detail:
             return f"owner: {note.detail}"
         case NoteKind.ADOPTABLE:
             return f"{note.detail} stands in its place, without a mark: take it over with --adopt, or detach it"
@@ -97,6 +98,12 @@ def note_text(note: Note) -> str:
         case NoteKind.LEFT_STORE:
             return f"declare it again, or delete it and its {count_noun(note.count, 'file')}: --allow-store-deletes"
     return note.detail
+
+
+def digests(store: StorePlan) -> dict[str, str]:
+    """The digest of what a store holds, and that of what is wanted in it where it is another."""
+    differ = store.live_digest != store.digest
+    return {"digest": store.live_digest} | ({"wanted": store.digest} if differ else {})
 
 
 def format_value(value: Scalar | None) -> str:
