@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.judged import apply_plan, make_plan_now, plan_destruction
 from tests.support import Silent, open_test_session
 from vssync.api.parse import AttachmentEntry
-from vssync.model.plan import Options, Plan
+from vssync.model.plan import Options, Plan, Reason
 from vssync.model.state import AUTO
 
 MANIFEST = "version: 1\nname: shelf\nstores: {docs: {files: [{path: '*.md'}], protect: %s}}\n"
@@ -28,6 +28,8 @@ def plan_destroying(folder: Path, *, protect: bool = False, others: int = 0, all
                 upload = session.client.upload_file(handle, f"{number}.md")
             session.client.attach_file(store.id, AttachmentEntry(upload.id, {}, AUTO))
         planned = plan_destruction(session, delete_unmanaged=allowed)
+        reasons = {reason for store in planned.stores for change in store.files for reason in change.reasons}
+        assert reasons <= {Reason.DESTROY}
         if not planned.refusals:
             assert apply_plan(session, planned, Silent()).converged
             assert session.client.list_stores() == ()

@@ -329,6 +329,7 @@ def test_an_adopted_file_must_have_room_for_what_others_own(others: tuple[str, .
 
 FILE_ACTIONS = set(Action) - {Action.CANCEL}
 FILE_REASONS = set(Reason) - {
+    Reason.DESTROY,
     Reason.SETTINGS_CHANGED,
     Reason.EXPIRED,
     Reason.UNWANTED,

@@ -129,6 +129,7 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
     "moved": lambda of: of.change.get("was", "") not in ("", of.change["key"]),
     "superseded": lambda of: len(of.copies) > 1 or any(copy.is_provisional for copy in of.named),
     "not_in_manifest": lambda of: of.file is None,
+    "destroy": lambda of: of.file is None,
     "ingesting": lambda of: any(copy.status == "in_progress" for copy in of.keep),
     "ingest_failed": lambda of: of.any_copy(lambda copy: copy.status == "failed"),
     "cancelled": lambda of: of.any_copy(lambda copy: copy.status in ("cancelled", "in_progress")),
@@ -208,7 +209,10 @@ def check_field(claim: Claim, case: Case) -> str:
         return "it is about no copy"
     copy, (live, wanted) = of.keep[-1], _compared(of.keep[-1], of)
     if field["name"] == "chunking":
-        live, wanted = {"chunking": copy.chunking}, {"chunking": of.file.chunking}
+        marked_auto = copy.mark_parts[4:5] == [digest16("auto")]
+        is_told = claim.name != "FieldChange.before" or claim.value != "not reported"  # services may report nothing
+        live = {"chunking": "auto" if marked_auto else copy.chunking if is_told else claim.value}
+        wanted = {"chunking": of.file.chunking}
     if field["name"] not in {**live, **wanted}:
         return "there is no such attribute"
     side = {"before": live, "after": wanted}.get(str(claim.path[-1]))
@@ -318,6 +322,7 @@ _STORE_REASONS: dict[str, Callable[[StoreSubject], bool]] = {
     "moved": lambda of: of.wanted is not None and of.live is not None and of.live.mark[1] != of.wanted.key,
     "expired": lambda of: of.live is not None and of.live.is_expired,
     "not_in_manifest": lambda of: of.wanted is None or of.live is not None,
+    "destroy": lambda of: of.wanted is None,
     "protected": lambda of: of.live is not None,
     "not_allowed": lambda of: of.change["action"] == "refuse",
     "impossible": lambda of: of.change["action"] == "refuse",

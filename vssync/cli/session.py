@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -165,4 +166,7 @@ def confirm_owner(owner: str, answer: str | None) -> None:
         click.echo(f"\nThis cannot be undone. Type {owner} to delete all of it: ", err=True, nl=False)
         answer = sys.stdin.readline().strip()
     if answer != owner:
-        raise Refused(f"not confirmed: nothing was written. Type the name at a terminal, or give --confirm {owner}.")
+        raise Refused(
+            f"not confirmed: nothing was written. The name is {owner}: type it at a terminal, or give "
+            f"--confirm {shlex.quote(owner)}."
+        )

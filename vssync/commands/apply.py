@@ -12,7 +12,7 @@ from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
 from vssync.errors import Refused
-from vssync.journal.folder import exclusive_lock, journal_folder
+from vssync.journal.folder import exclusive_lock, journal_folder, lock_holder
 from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.writer import Journal, read_past
 from vssync.model.plan import Plan
@@ -58,7 +58,9 @@ def locked_journal(
 
 def describe_interrupted_runs(session: Session) -> str:
     """What interrupted runs of this machine left for this manifest and service, for people; mostly nothing."""
-    return describe_interrupted(read_past(_journal_folder(session)))
+    folder = _journal_folder(session)
+    past = read_past(folder)
+    return describe_interrupted(past, lock_holder(folder) if past.interrupted else 0)
 
 
 def _journal_folder(session: Session) -> Path:

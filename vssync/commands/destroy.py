@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
-from vssync.model.plan import Action, Options, Plan, Reason, Refusal, StorePlan
+from vssync.model.plan import Action, FileChange, Options, Plan, Reason, Refusal, StoreChange, StorePlan
 from vssync.model.state import Limit
 
 
@@ -21,7 +21,18 @@ def plan_destruction(session: Session, *, delete_unmanaged: int | None = None) -
     emptied = replace(session.loaded, desired=replace(desired, stores=external))
     options = Options(allow_store_deletes=True, delete_unmanaged=delete_unmanaged, max_delete=Limit(share=1.0))
     plan = make_plan_now(replace(session, loaded=emptied), options)
-    return replace(plan, refusals=tuple(filter(None, map(_refusal, plan.stores))))
+    refusals = tuple(filter(None, map(_refusal, plan.stores)))
+    return replace(plan, stores=tuple(map(_as_destruction, plan.stores)), refusals=refusals)
+
+
+def _as_destruction(store: StorePlan) -> StorePlan:
+    """The plan of a store with the true reason: nothing was looked up in the manifest."""
+
+    def reasons(change: StoreChange | FileChange) -> tuple[Reason, ...]:
+        return tuple(Reason.DESTROY if each is Reason.NOT_IN_MANIFEST else each for each in change.reasons)
+
+    files = tuple(replace(change, reasons=reasons(change)) for change in store.files)
+    return replace(store, files=files, change=store.change and replace(store.change, reasons=reasons(store.change)))
 
 
 def _refusal(store: StorePlan) -> Refusal | None:

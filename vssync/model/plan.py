@@ -35,6 +35,7 @@ class Reason(StrEnum):
     MOVED = "moved"  # same bytes, new key
     SUPERSEDED = "superseded"  # another copy of the same key is kept
     NOT_IN_MANIFEST = "not_in_manifest"
+    DESTROY = "destroy"  # everything of the manifest's goes
     INGESTING = "ingesting"  # a copy as desired is being ingested
     INGEST_FAILED = "ingest_failed"
     INGEST_CANCELLED = "cancelled"

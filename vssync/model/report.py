@@ -34,7 +34,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """An upload of ours that no store lists, or that could not be shown to be unlisted."""
+    """An upload of ours that is left over: no store lists it, or `detail` says what kept it from being deleted."""
 
     file_id: str
     detail: str

@@ -25,7 +25,10 @@ from vssync.text import count_noun, escape_control, format_elapsed
 
 def report_text(report: Report, view: View) -> str:
     """A report for a terminal; `view.quiet` leaves the totals."""
-    totals = fit_totals(end_lines(report), view)
+    end = end_lines(report)
+    if Status.FAILED in (states := {outcome.status for outcome in report.outcomes}) or Status.UNKNOWN in states:
+        end[-1] += " `vssync plan` shows what is left." if view.quiet else " The lines with ! say why."
+    totals = fit_totals(end, view)
     if view.quiet:
         return join_blocks([totals])
     heading = [wording.heading_line(report.plan.owner, report.plan.service)]
@@ -67,7 +70,7 @@ def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
 
 
 def orphan_lines(report: Report, view: View) -> list[str]:
-    """The uploads of this manifest that no store lists."""
+    """The uploads of this manifest that are left over: no store lists them, or their line says what is in the way."""
     if not report.orphans:
         return []
     shown = report.orphans if view.full else report.orphans[:_ORPHANS]
@@ -79,7 +82,7 @@ def orphan_lines(report: Report, view: View) -> list[str]:
         lines += [TextLine(text, indent=BELOW) for text in details]
     if rest := len(report.orphans) - len(shown):
         lines.append(TextLine(f"and {rest:,} more"))
-    head = f"Orphans: {count_noun(len(report.orphans), 'upload')} that no store lists."
+    head = f"Left over: {count_noun(len(report.orphans), 'upload')}. `vssync gc` deletes those that no store lists."
     return [head, *lay_out_columns(lines, view).format_lines(lines)]
 
 
@@ -97,12 +100,18 @@ def end_lines(report: Report) -> list[str]:
 
 def apply_line(report: Report) -> str:
     """The totals of a report in their fixed form; rare ones only when they are not zero."""
-    files = [outcome for outcome in report.outcomes if outcome.key]
-    done = Counter(outcome.action for outcome in files if outcome.status is Status.DONE)
+    batches = {batch.id for store in report.plan.stores for batch in store.batches}
+    all_done = [outcome for outcome in report.outcomes if outcome.status is Status.DONE]
+    done = Counter(outcome.action for outcome in all_done if outcome.key and outcome.key not in batches)
+    stores = Counter(outcome.action for outcome in all_done if not outcome.key)
+    cancelled = sum(outcome.key in batches and outcome.action is Action.CANCEL for outcome in all_done)
     states = Counter(outcome.status for outcome in report.outcomes)
     fixed = (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE)
-    actions = (*fixed, *(action for action in (Action.ADOPT, Action.CANCEL) if done[action]))
+    actions = (*fixed, *(action for action in (Action.ADOPT,) if done[action]))
     parts = [f"{done[action]:,} {wording.DONE[action]}" for action in actions]
+    made = wording.DONE | {Action.CREATE: "created"}
+    parts += [f"{count_noun(count, 'store')} {made[action]}" for action, count in sorted(stores.items())]
+    parts += [f"{count_noun(cancelled, 'batch')} {wording.DONE[Action.CANCEL]}"] if cancelled else []
     parts.append(f"{states[Status.FAILED]:,} failed")
     parts += [f"{states[state]:,} {state}" for state in (Status.UNKNOWN, Status.SKIPPED) if states[state]]
     parts += wording.open_parts(count_changes(report.plan))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 from vssync.model.plan import Action, Counts, Note, NoteKind, Plan, Reason, StorePlan
 from vssync.model.state import FileCounts, Scalar, ServiceSpec
@@ -36,6 +37,7 @@ REASONS = {
     Reason.MOVED: "moved",
     Reason.SUPERSEDED: "superseded copy",
     Reason.NOT_IN_MANIFEST: "not in the manifest",
+    Reason.DESTROY: "destroy",
     Reason.INGESTING: "being ingested",
     Reason.INGEST_FAILED: "ingestion failed",
     Reason.INGEST_CANCELLED: "ingestion cancelled",
@@ -121,11 +123,13 @@ def cost_line(cost: Cost) -> str:
     return f"Cost: {', '.join(parts)}."
 
 
-def plan_line(counts: Counts, *, bold_delete: bool = False) -> str:
-    """The totals in their fixed form; rare ones only when they are not zero."""
+def plan_line(counts: Counts, store_parts: Sequence[str] = (), *, bold_delete: bool = False) -> str:
+    """The totals in their fixed form; rare ones, those of stores and of batches only when they are not zero."""
     *changes, deletions = file_parts(counts, zeros=True)
     deletions = f"**{deletions}**" if bold_delete and counts.delete else deletions
-    return f"Plan: {', '.join([*changes, deletions, f'{counts.unchanged:,} unchanged', *rare_parts(counts)])}."
+    cancels = [f"{count_noun(counts.cancel, 'batch')} {TO_DO[Action.CANCEL]}"] if counts.cancel else []
+    parts = [*changes, deletions, f"{counts.unchanged:,} unchanged", *rare_parts(counts), *store_parts, *cancels]
+    return f"Plan: {', '.join(parts)}."
 
 
 def file_parts(counts: Counts, *, zeros: bool = False) -> list[str]:
