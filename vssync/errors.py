@@ -95,6 +95,11 @@ class NotDeleted(ServiceError):
 class LostReply(ServiceError):
     """A write was sent and no reply came that can be read: check before you send it again."""
 
+    @property
+    def is_from_service(self) -> bool:
+        """Whether the service itself answered, with an error of its own: 502 and 504 come from a gateway before it."""
+        return self.answer.status in range(500, 600) and self.answer.status not in (502, 504)
+
 
 class Refused(VssyncError):
     """Nothing was written because a person must decide: a guard, a stale plan, a lock, no confirmation."""

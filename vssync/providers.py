@@ -111,6 +111,11 @@ class Provider:
     wizard_fields: tuple[WizardField, ...] = ()
     hints: tuple[Hint, ...] = ()
 
+    @property
+    def vouched_extensions(self) -> frozenset[str]:
+        """The kinds of files that it reads for sure, or where it may be any service, that such services read."""
+        return self.documents if self.extensions is None else self.extensions
+
 
 _CODE = (".c", ".cpp", ".cs", ".css", ".go", ".html", ".java", ".js", ".json", ".php", ".py", ".rb", ".sh", ".ts")
 _OFFICE = (".pdf", ".doc", ".docx", ".pptx")

@@ -7,12 +7,13 @@ from typing import Any
 
 from vssync.document import json_value
 from vssync.model.digests import chunking_digest
-from vssync.model.marks import STORE_BATCHES, Mark
+from vssync.model.marks import STORE_APPLIED, STORE_BATCHES, Mark
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import FileStatus
 from vssync.planner.compare import find_differences
 
 _DEATHS = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
+_TOLD = (STORE_BATCHES, STORE_APPLIED)  # metadata that any run changes
 _SHOWN = 50  # lines; nobody reads further
 _PLACES = {
     "desired": "",
@@ -110,9 +111,9 @@ def _file_evidence(change: FileChange) -> dict[str, Any]:
 
 
 def _store_evidence(store: StorePlan) -> dict[str, Any]:
-    """A store's change and settings, without the note of its batches, which changes during a run."""
+    """A store's change and settings, without what runs only tell in its metadata."""
     change = {name: value for name, value in json_value(store.change).items() if name not in ("detail", "fields")}
-    change["metadata"] = {name: value for name, value in change.get("metadata", {}).items() if name != STORE_BATCHES}
+    change["metadata"] = {name: value for name, value in change.get("metadata", {}).items() if name not in _TOLD}
     live = {field.name: json_value(field.before) for field in store.change.fields} if store.change else {}
     return {"change": change, "settings": json_value(store.desired), "live": live}
 
@@ -185,8 +186,8 @@ def _is_requested_copy(change: FileChange, seen: SeenCopies) -> bool:
     copy, file = change.keep, change.desired
     if not copy or not file or copy.status is not FileStatus.COMPLETED or (copy.id, copy.created_at) in seen:
         return False
-    wanted = (file.content, chunking_digest(file.chunking))
-    return isinstance(copy.mark, Mark) and (copy.mark.content, copy.mark.chunking) == wanted
+    wanted = (file.content, chunking_digest(file.chunking), file.name_digest)
+    return isinstance(copy.mark, Mark) and (copy.mark.content, copy.mark.chunking, copy.mark.name) == wanted
 
 
 def already_applied(saved: Plan, fresh: Plan) -> tuple[str, ...]:

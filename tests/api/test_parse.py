@@ -37,7 +37,7 @@ def test_chunking_as_reported(strategy: Any, chunking: Chunking | None) -> None:
     assert parse_store_file({"id": "f", "chunking_strategy": strategy}).chunking == chunking
 
 
-MARK_TEXT = f"v1;kb;{'0' * 16};id;{'1' * 16};{'2' * 16};d;1"
+MARK_TEXT = f"v1;kb;{'0' * 16};id;{'1' * 16};{'2' * 16};d;1;-;-"
 
 
 @pytest.mark.parametrize(

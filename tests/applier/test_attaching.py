@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,6 +43,29 @@ def applied(place: Place, *faults: str) -> tuple[Report, Seen]:
     return place.apply_recorded(faults=faults)
 
 
+class Unnamed(httpx.BaseTransport):
+    """Refusals that do not say which File they are about."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self.inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self.inner.handle_request(request)
+        if not response.is_error:
+            return response
+        return httpx.Response(response.status_code, text=re.sub(r"file-\w+", "it", response.read().decode()))
+
+
+def applied_unnamed(place: Place, *faults: str) -> tuple[Report, Seen]:
+    recorders: list[Counting] = []
+
+    def wrap(inner: httpx.BaseTransport) -> Counting:
+        recorders.append(Counting(Unnamed(inner)))
+        return recorders[0]
+
+    return place.apply(wrap, faults=faults), recorders[0].seen
+
+
 def count(seen: Seen, method: str, end: str) -> int:
     return sum(sent == method and path.endswith(end) for sent, path in seen)
 
@@ -61,7 +85,7 @@ def undone(report: Report) -> dict[str, Status]:
     ],
 )
 def test_a_bad_file_is_found_by_halves(place: Place, bad: tuple[str, ...], batches: int) -> None:
-    report, seen = applied(place, *(f"refused-type,file={name}" for name in bad))
+    report, seen = applied_unnamed(place, *(f"refused-type,file={name}" for name in bad))
     assert undone(report) == dict.fromkeys(bad, Status.FAILED)
     assert count(seen, "POST", "/file_batches") == batches
     assert count(seen, "POST", "/v1/files") == 64
@@ -74,8 +98,15 @@ def test_a_bad_file_is_found_by_halves(place: Place, bad: tuple[str, ...], batch
     assert all(position < polls[0] for position in deletes)  # at once, not at the end
 
 
+def test_a_bad_file_that_the_refusal_names_is_left_out_at_once(place: Place) -> None:
+    report, seen = applied(place, "refused-type,file=07.md", "refused-type,file=37.md")
+    assert undone(report) == dict.fromkeys(("07.md", "37.md"), Status.FAILED)
+    assert count(seen, "POST", "/file_batches") == 1 + 2
+    assert (len(live(place).stores["docs"]), live(place).loose) == (62, set())
+
+
 def test_a_kind_that_is_not_taken_is_not_halved_to_the_end(place: Place) -> None:
-    report, seen = applied(place, "refused-type,file=*.md")
+    report, seen = applied_unnamed(place, "refused-type,file=*.md")
     assert set(undone(report)) == set(FILES)
     assert count(seen, "POST", "/file_batches") == 1 + 2 * 3 + 2 + 4 + 8  # eight are found, other halves tried once
     assert live(place).loose == set()
@@ -124,8 +155,12 @@ def test_a_store_that_is_gone_is_not_taken_for_files_that_are_not_wanted(place: 
     ("provider", "fault", "attempts"),
     [
         ("local", f"status-after=429:POST:{BATCHES}:1", 2),  # done, and said to be refused: it is sent again
-        (ALONE, "status-after=429:POST:/vector_stores/*/files:7", 66),  # after one batch, which nobody knows there
-        (ALONE, "lost-reply:POST:/vector_stores/*/files:7", 64),
+        (
+            ALONE,
+            "status-after=429:POST:/vector_stores/*/files:7",
+            67,
+        ),  # after one batch, and the question whether there are any
+        (ALONE, "lost-reply:POST:/vector_stores/*/files:7", 65),
     ],
 )
 def test_what_is_attached_already_is_neither_attached_twice_nor_deleted(
@@ -225,3 +260,66 @@ def test_batches_are_announced_where_there_will_be_some(place: Place, capabiliti
     announced = Announced()
     assert place.apply(watcher=announced).converged
     assert [(todo.changes, todo.batches) for todo in announced.workloads] == [(64, batches)]
+
+
+@pytest.mark.parametrize("provider", ["local", ALONE])
+@pytest.mark.parametrize("fault", ["status=422:POST:/vector_stores/*/file*", "status=400:POST:/files"])
+def test_the_same_answer_for_all_is_asked_for_a_few_times_and_said_once(
+    place: Place, provider: str, fault: str
+) -> None:
+    place.provider = provider
+    report, seen = applied(place, fault)
+    assert len(undone(report)) == 64
+    assert set(undone(report).values()) == {Status.FAILED, Status.SKIPPED}
+    writes = [request for request in seen if request[0] == "POST" and not request[1].endswith("/v1/files")]
+    assert len(writes) < 20
+    assert applied(place)[0].converged
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "times", "batches"),
+    [("{}", "1", 3), ("{batches: true}", "1", 2), ("{batches: true}", "1-3", 4)],  # unless it is stated, it is asked
+)
+def test_a_404_that_passes_does_not_end_batches(place: Place, capabilities: str, times: str, batches: int) -> None:
+    place.write({"vssync.yaml": f"{MANIFEST}service: {{capabilities: {capabilities}}}\n"})
+    report, seen = applied(place, f"status=404:POST:{BATCHES}:{times}")
+    assert report.converged
+    assert count(seen, "POST", "/file_batches") == batches
+    assert sum(method == "POST" and path.endswith("/files") and "vector_stores" in path for method, path in seen) == 0
+
+
+def test_an_upload_that_is_late_to_be_seen_is_waited_for(place: Place) -> None:
+    place.provider = "local,has-batches=off,lists-batches=off"
+    report, _ = applied(place, "status=404:POST:/vector_stores/*/files:3")
+    assert report.converged
+
+
+def test_a_definite_error_is_tried_for_a_minute(place: Place) -> None:
+    place.write(dict.fromkeys(list(FILES)[1:]))
+    before = place.clock.now
+    report, seen = applied(place, f"status=500:POST:{BATCHES}")
+    assert undone(report) == {"00.md": Status.FAILED}
+    assert place.clock.now - before < 80
+    assert count(seen, "POST", "/file_batches") == 4
+    assert len(report.orphans) == 1
+
+
+@pytest.mark.parametrize(
+    ("provider", "fault", "seconds"),
+    [
+        ("local,reads-batches=off", "delay=0:GET:/none", 60),
+        ("local", "status=403:GET:/vector_stores/*/file_batches/*", 5),
+        ("local", "status=403:GET:/vector_stores/*/file_batches/*/files", 5),
+        ("local", "not-json:GET:/vector_stores/*/file_batches/*", 600),
+    ],
+)
+def test_where_batches_cannot_be_read_the_files_are_looked_at(
+    place: Place, provider: str, fault: str, seconds: int
+) -> None:
+    place.provider = provider
+    place.write({"vssync.yaml": MANIFEST.replace("size: 64", "size: 16, in_flight: 1")})
+    before = place.clock.now
+    report, seen = applied(place, fault)
+    assert report.converged
+    assert place.clock.now - before < seconds
+    assert count(seen, "POST", "/file_batches") == 1  # and then one by one

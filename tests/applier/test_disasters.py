@@ -9,12 +9,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.applier.test_outages import Told
 from tests.applier.world import Counting, Place, Seen, live
 from tests.support import Clock, Silent
 from vssync.applier.context import ApplyRun
 from vssync.applier.wait import poll_until
 from vssync.applier.writes import Writes
 from vssync.commands.apply import locked_journal
+from vssync.local import database
+from vssync.model.report import Status
 
 MANIFEST = "version: 1\nname: hard\nstores:\n  docs:\n    batch: {size: 3}\n    files: [{path: '*.md'}]\n"
 NIGHT = 9 * 3600.0
@@ -66,6 +69,23 @@ def test_a_night_is_not_ten_minutes_without_progress(place: Place) -> None:
     with place.work() as work, locked_journal(work) as record:
         run = ApplyRun(Writes(work.client, record), work.pool, Silent())
         assert poll_until(run, lambda: next(seen), is_done="done".__eq__, progress_of=str) == "done"
+
+
+def test_a_full_disk_of_the_service_inside_ends_the_run_at_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert place.apply().converged
+    place.write({f"large-{number}.md": f"# {number}\n" * 40_000 for number in range(9)})
+    told = Told()
+    size = (place.docs / ".vssync" / "local" / "service.db").stat().st_size
+    with monkeypatch.context() as full:
+        full.setattr(database, "PRAGMAS", (*database.PRAGMAS, f"pragma max_page_count = {size // 4096 + 150}"))
+        before = place.clock.now
+        report = place.apply(watcher=told)
+        assert place.clock.now - before < 5
+    said = [*told.lines, *{outcome.detail for outcome in report.outcomes if outcome.status is Status.FAILED}]
+    assert len(said) == 1
+    assert "service.db: database or disk is full; make room on its disk" in said[0]
+    assert not report.converged
+    assert place.apply().converged
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0 * 24 * 400])

@@ -62,7 +62,9 @@ def test_what_is_in_flight_gets_two_seconds_and_the_report_is_true(
     assert sum(waits) == pytest.approx(waited)
     assert report.interrupted
     states = [outcome.status for outcome in report.outcomes if outcome.key]
-    assert states == [Status.UNKNOWN] * 5 + [Status.SKIPPED] * 3  # three attached, one uploaded, one being uploaded
+    # Three were attached, one was uploaded, one was being uploaded.
+    assert states == [Status.UNKNOWN] * 3 + [Status.SKIPPED, Status.UNKNOWN] + [Status.SKIPPED] * 3
+    assert "uploaded, and not attached" in next(outcome.detail for outcome in report.outcomes if outcome.key == "3.md")
     suspects = [orphan.detail for orphan in report.orphans if orphan.suspected]
     assert suspects == ["upload of 4.md, 4 bytes: under way when the run was interrupted"]
     place.clock = Clock()

@@ -40,7 +40,8 @@ def rechunk(place: Place, manifest: str, *faults: str) -> tuple[list[Status], se
     [
         (f"status=422:{ATTACH}", Status.FAILED, 0, 0),  # refused for good: it is deleted, as a fresh upload is
         (f"status=401:{ATTACH}", Status.FAILED, 0, 1),
-        (f"status=503:{ATTACH}", Status.UNKNOWN, 0, 1),
+        (f"status=503:{ATTACH}", Status.FAILED, 0, 1),
+        (f"status=502:{ATTACH}", Status.UNKNOWN, 0, 1),  # a gateway does not know
         (f"status=403:GET:{STORE_FILE}:1+", Status.FAILED, 0, 1),  # whether it is detached cannot be seen
         (f"lost-reply:DELETE:{STORE_FILE}:1+", Status.FAILED, 0, 1),
         (f"status=403:DELETE:{STORE_FILE}", Status.FAILED, 1, 1),  # it was never detached

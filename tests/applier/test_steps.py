@@ -41,7 +41,7 @@ def steps(files: Any, copies: Any, *, settings: dict[str, Any] | None = None, **
 
 
 def puts(made: StoreSteps) -> list[Put]:
-    return [put for wave in made.waves for put in wave]
+    return list(made.puts)
 
 
 def test_an_empty_plan_has_no_steps() -> None:
@@ -112,7 +112,7 @@ def test_an_update_keeps_what_the_mark_knows_of_the_content() -> None:
 
 
 def test_a_move_writes_the_new_key() -> None:
-    (update,) = steps([desired_file("b.md")], [live_copy()]).updates
+    (update,) = steps([desired_file("b.md", filename="a.md")], [live_copy()]).updates
     assert (update.mark.key, update.attributes[KEY], update.file_id) == (key_digest("b.md"), "b.md", "f1")
 
 
@@ -126,7 +126,7 @@ def test_adoption_adds_a_mark_that_does_not_claim_too_much(file: Any, origin: Or
     stranger = unmarked(without_attributes(live_copy(id="ext"), KEY))
     made = steps([file], [stranger], adopt=True, uploads=[Upload("ext", "a.md", 1, 1)])
     (update,) = made.updates
-    assert (update.mark.origin, update.mark.content, made.waves) == (origin, content, ())
+    assert (update.mark.origin, update.mark.content, made.puts) == (origin, content, ())
 
 
 def test_attributes_of_others_go_along_and_stay_out_of_the_mark() -> None:
@@ -151,14 +151,24 @@ def test_a_copy_under_way_is_waited_for_and_put_right_meanwhile() -> None:
 
 def test_a_refused_file_has_no_step() -> None:
     store = desired_store(A)
-    assert plan_steps(plan(store, [(live_store(store), Contents((live_copy(status=FAILED, tries=3),)))])) == ()
+    assert (
+        plan_steps(plan(store, [(live_store(store), Contents((live_copy(status=FAILED, error="invalid_file"),)))]))
+        == ()
+    )
 
 
-def test_waves_are_cut_in_key_order() -> None:
+def test_files_are_sent_in_key_order() -> None:
     files = [desired_file(f"{n}.md", str(n)) for n in range(5)]
     made = steps(reversed(files), [], settings={"batch": BatchLimits(size=2, in_flight=3)})
-    assert [[put.key for put in wave] for wave in made.waves] == [["0.md", "1.md"], ["2.md", "3.md"], ["4.md"]]
-    assert made.in_flight == 3
+    assert [put.key for put in made.puts] == [f"{number}.md" for number in range(5)]
+    assert made.batch == BatchLimits(size=2, in_flight=3)
+
+
+@pytest.mark.parametrize(("tries", "attempts"), [(1, 3), (4, 3), (5, 1), (9, 1)])
+def test_a_file_that_failed_in_five_runs_goes_last_and_is_tried_once(tries: int, attempts: int) -> None:
+    made = steps([A, desired_file("b.md")], [live_copy(status=FAILED, error="server_error", tries=tries)])
+    assert {put.key: put.max_attempts for put in made.puts} == {"a.md": attempts, "b.md": 3}
+    assert [put.key for put in made.puts] == (["b.md", "a.md"] if attempts == 1 else ["a.md", "b.md"])
 
 
 def test_live_batches_are_cancelled_or_waited_for() -> None:

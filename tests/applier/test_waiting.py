@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from tests.applier.test_attaching import ALONE, MANIFEST, applied, count, undone
+from tests.applier.test_outages import Told
 from tests.applier.world import Place, killed
 from tests.support import Clock, Silent, client_of
 from vssync.applier.context import ApplyRun
@@ -61,6 +62,29 @@ def test_looks_come_at_growing_intervals_unless_the_service_has_a_wish(
     states: Sequence[int], hints: Sequence[float | None], expected: list[float]
 ) -> None:
     assert pauses(states, hints) == expected
+
+
+FOR_IT = "waiting for it, at most 1 min 40 s; then nothing happens"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (3, []),
+        (6, ["W" + FOR_IT[1:]]),
+        (20, ["W" + FOR_IT[1:], f"After 7.5 s still {FOR_IT}"]),
+        (90, ["W" + FOR_IT[1:], f"After 7.5 s still {FOR_IT}", f"After 56 s still {FOR_IT}"]),
+    ],
+)
+def test_a_long_wait_is_announced_as_it_grows(seconds: float, expected: list[str]) -> None:
+    clock, told = Clock(), Told()
+    end = clock.now + seconds
+    with Pool(1) as pool:
+        run = ApplyRun(Writes(client_of(cast(Any, None), clock), cast(Any, None)), pool, told)
+        for _ in range(2):  # a second wait for the same says nothing new
+            clock.now = end - seconds
+            poll_until(run, lambda: clock.now >= end, timeout=100.0, subject="it", consequence="nothing happens")
+    assert told.lines == expected
 
 
 def test_what_stands_still_is_given_up() -> None:

@@ -45,7 +45,7 @@ def plan_with(options: Options) -> Plan:
     files = [desired_file(f"{n}.md", str(n)) for n in range(16)]
     copies = [live_copy(file, id=f"f{n}") for n, file in enumerate(files[:13])]
     copies += [
-        live_copy(files[13], id="f13", status=FileStatus.FAILED, tries=3),
+        live_copy(files[13], id="f13", status=FileStatus.FAILED, error="invalid_file", tries=3),
         unmarked(live_copy(files[14], id="f14")),
     ]
     changed = replace(files[4], sha256="0" * 64)

@@ -58,7 +58,7 @@ def test_closing_twice_and_using_afterwards(folder: Path) -> None:
     service.close()
     service.close()
     with Api(service) as api:
-        assert api.get("/files", 500)["error"]["code"] == "local_data_error"
+        assert api.get("/files", 500)["error"]["code"] == "local_data_unusable"
     assert [path.name for path in folder.iterdir()] == ["service.db"]
 
 
@@ -123,7 +123,7 @@ def test_damage_found_later_is_reported(api: Api, folder: Path) -> None:
     with closing(sqlite3.connect(folder / "service.db")) as connection:
         connection.execute("drop table stores")
     error = api.get("/vector_stores", 500)["error"]
-    assert (error["code"], error["type"]) == ("local_data_error", "server_error")
+    assert (error["code"], error["type"]) == ("local_data_unusable", "server_error")
 
 
 def test_a_failed_request_leaves_nothing(api: Api, folder: Path) -> None:

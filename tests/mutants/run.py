@@ -71,21 +71,21 @@ MUTANTS = (
     Mutant(
         "remove-without-reading-the-kept-copy",
         "vssync/applier/await_ingestion.py",
-        "if live.status is FileStatus.COMPLETED:",
-        "if True:",
+        "_complete(store, file, live) if live.status is FileStatus.COMPLETED else",
+        "_complete(store, file, live) if True else",
     ),
     Mutant(
         "batch-is-done-so-its-files-are",
         "vssync/applier/await_ingestion.py",
         "live if live and live.status.ended else wait_for_file(store, file.file_id, until)",
-        "live or LiveFile(file.file_id, FileStatus.COMPLETED, 0, file.put.attributes, mark=file.mark)",
+        "live or LiveFile(file.file_id, FileStatus.COMPLETED, 0, file.put.attributes, mark=file.put.mark)",
         ("tests/applier/test_attaching.py", *QUICK),
     ),
     Mutant(
         "second-store-after-a-lost-reply",
         "vssync/applier/stores.py",
-        "live = poll_until(run, find, timeout=run.settings.grace)",
-        "live = None",
+        "except LostReply:\n            live = poll_until(",
+        "except LostReply:\n            live = None and poll_until(",
     ),
     Mutant(
         "take-the-expired-store-for-its-replacement",

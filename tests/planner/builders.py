@@ -172,9 +172,8 @@ Effects = Generator[Files, None, Files]
 
 def effects(files: Files, steps: StoreSteps, outcome: FileStatus) -> Iterator[Files]:
     """The store's files after each effect; every ingestion ends with `outcome`."""
-    for wave in steps.waves:
-        for put in wave:
-            files = yield from _put(files, put, outcome)
+    for put in steps.puts:
+        files = yield from _put(files, put, outcome)
     for update in steps.updates:
         files = {
             **files,

@@ -106,7 +106,7 @@ def test_a_store_that_left_the_manifest_can_be_excluded() -> None:
 
 
 def test_a_move_needs_both_keys_in_scope() -> None:
-    store = desired_store(desired_file("b.md"))
+    store = desired_store(desired_file("b.md", filename="a.md"))
     live = [(live_store(store), Contents((live_copy(desired_file("a.md")),)))]
     (moved,) = plan(store, live).stores
     (created,) = plan(store, live, targets=("guide/b.md",)).stores

@@ -6,14 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.planner.builders import desired_file, live_batch, live_copy, plan_store, summary, unmarked
 from vssync.model.marks import STORE_BATCHES
 from vssync.model.plan import Action, NoteKind, StorePlan
 from vssync.model.state import Capabilities, FileStatus, LiveBatch, LiveFile
-from vssync.planner.batches import partition
 
 BUSY = FileStatus.IN_PROGRESS
 FILES = [desired_file(f"{name}.md", name) for name in "abcd"]
@@ -107,11 +104,3 @@ def test_a_batch_of_stalled_files_is_cancelled() -> None:
     store = plan(copies, [live_batch("b1", "f0", "f1")])
     assert [change.action for change in store.batches] == [Action.CANCEL]
     assert [summary(change)[1:] for change in store.files] == [("replace", ("stalled",))] * 2
-
-
-@given(st.lists(st.integers()), st.integers(1, 20))
-def test_partition_keeps_order_and_size(changes: list[int], size: int) -> None:
-    cut = partition(changes, size)
-    assert [change for part in cut for change in part] == changes
-    assert all(len(part) == size for part in cut[:-1])
-    assert all(0 < len(part) <= size for part in cut)

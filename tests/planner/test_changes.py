@@ -8,7 +8,7 @@ import pytest
 
 from tests.planner.builders import NOW, OLD, desired_file, live_copy, plan_store
 from vssync.model.plan import FieldChange, FileChange, NoteKind
-from vssync.model.state import AUTO, Capabilities, Chunking, FileStatus
+from vssync.model.state import AUTO, Capabilities, Chunking, DesiredFile, FileStatus
 
 A = desired_file()
 EXT = desired_file("terms.pdf", file_id="ext")
@@ -73,13 +73,13 @@ def test_what_is_attached_again_and_when_the_old_copy_must_go_first(change: File
     ("change", "tries"),
     [
         (only([A], [live_copy(status=FAILED, tries=2)]), 3),
-        (only([A], [live_copy(status=FAILED, tries=3)], retry_failed=True), 4),
+        (only([A], [live_copy(status=FAILED, error="invalid_file", tries=3)], retry_failed=True), 4),
         (only([A], [live_copy(desired_file(content="B"), tries=3)]), 1),
         (only([A], [live_copy(status=FileStatus.IN_PROGRESS, tries=2)]), 2),
         (only([A], [live_copy(tries=2, live={"lang": "de"})]), 2),
     ],
 )
-def test_tries_count_ingestions_of_the_same_content(change: FileChange, tries: int) -> None:
+def test_tries_count_runs_that_tried_the_same_content(change: FileChange, tries: int) -> None:
     assert change.tries == tries
 
 
@@ -131,8 +131,34 @@ def test_a_write_that_would_carry_too_many_attributes_is_refused_by_name() -> No
 
 
 def test_a_change_names_the_key_a_moved_file_had() -> None:
-    change = only([desired_file("b.md")], [live_copy()])
+    change = only([desired_file("b.md", filename="a.md")], [live_copy()])
     assert (change.was, change.fields) == ("a.md", ())
+
+
+def test_the_old_copy_of_a_moved_file_goes_once_the_new_one_is_completed() -> None:
+    new = desired_file("b.md")
+    for status in (FileStatus.FAILED, FileStatus.IN_PROGRESS):
+        assert "f1" in ids(only([new], [live_copy(), live_copy(new, id="f2", status=status)]))[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "known"),
+    [
+        (desired_file("docs/a.md"), "docs__a.md"),
+        (desired_file("docs/A.MD", filename="docs__A.md"), "docs__A.md"),
+        (desired_file("docs/a.md", filename="a.md"), "a.md"),
+        (desired_file("docs/a.md", filename="first.md"), ""),
+        (desired_file("docs/a.md", filename="d" * 300), ""),
+    ],
+)
+@pytest.mark.parametrize("key", ["docs/a.md", "b.md"])
+def test_a_new_upload_name_is_shown_beside_the_old_one_where_its_key_gives_that_away(
+    old: DesiredFile, known: str, key: str
+) -> None:
+    change = only([replace(old, key=key, filename="new.md")], [live_copy(old)])
+    fields = [(field.name, field.before, field.after) for field in change.fields]
+    assert fields == ([("upload name", known, "new.md")] if known else [])
+    assert change.detail == ("" if known else "upload name -> new.md")
 
 
 def test_the_echo_of_a_service_is_no_drift() -> None:

@@ -20,7 +20,7 @@ from tests.planner.builders import (
     without_attributes,
 )
 from vssync.model.digests import attributes_digest
-from vssync.model.marks import KEY, PROVISIONAL, Origin, UnreadableMark
+from vssync.model.marks import KEY, PROVISIONAL, Origin, UnreadableMark, parse_mark
 from vssync.model.plan import Action, NoteKind, Reason, StorePlan
 from vssync.model.state import Capabilities, DesiredFile, FileStatus, LiveFile, Upload
 
@@ -28,6 +28,7 @@ A = desired_file()
 EXT = desired_file("terms.pdf", file_id="ext")
 RECHUNKED = replace(A, chunking=OLD)
 B = desired_file(content="B")
+NAMED = replace(A, filename="first.md")
 BUSY, FAILED, CANCELLED, ODD = (
     FileStatus.IN_PROGRESS,
     FileStatus.FAILED,
@@ -50,6 +51,12 @@ class Row:
     changes: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     notes: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
+
+
+def unreadable(text: str = "v1;kb") -> LiveFile:
+    mark = parse_mark(text)
+    assert isinstance(mark, UnreadableMark)
+    return replace(live_copy(id="odd"), mark=mark)
 
 
 ADOPTED = with_mark(live_copy(), content=A.presumed_content, origin=Origin.ADOPTED)
@@ -107,17 +114,31 @@ ROWS = [
     row("stalled under an unknown status", A, live_copy(status=ODD, at=LONG_AGO), "a.md replace stalled"),
     row("refused for good", A, live_copy(status=FAILED, error="unsupported_file"), "a.md refuse refused"),
     row("unreadable for good", A, live_copy(status=FAILED, error="invalid_file"), "a.md refuse refused"),
-    row("tried often enough", A, live_copy(status=FAILED, tries=3), "a.md refuse refused"),
-    row("stalled often enough", A, live_copy(status=BUSY, at=LONG_AGO, tries=3), "a.md refuse refused"),
-    row("retried on request", A, live_copy(status=FAILED, tries=3), "a.md replace ingest_failed", retry_failed=True),
+    row(
+        "failed in many runs", A, live_copy(status=FAILED, error="server_error", tries=9), "a.md replace ingest_failed"
+    ),
+    row("failed for no reason given", A, live_copy(status=FAILED, tries=9), "a.md replace ingest_failed"),
+    row("failed with an unknown code", A, live_copy(status=FAILED, error="odd", tries=9), "a.md replace ingest_failed"),
+    row("stalled in many runs", A, live_copy(status=BUSY, at=LONG_AGO, tries=9), "a.md replace stalled"),
+    row(
+        "retried on request",
+        A,
+        live_copy(status=FAILED, error="invalid_file"),
+        "a.md replace ingest_failed",
+        retry_failed=True,
+    ),
     row(
         "refused, surplus goes",
         A,
-        [live_copy(B, id="f0", at=1), live_copy(B, id="f1", at=2), live_copy(id="f2", status=FAILED, tries=3)],
+        [
+            live_copy(B, id="f0", at=1),
+            live_copy(B, id="f1", at=2),
+            live_copy(id="f2", status=FAILED, error="invalid_file"),
+        ],
         "a.md delete superseded",
         "a.md refuse refused",
     ),
-    row("refused content changed", B, live_copy(status=FAILED, tries=3), "a.md create missing"),
+    row("refused content changed", B, live_copy(status=FAILED, error="invalid_file"), "a.md create missing"),
     row("content changed", B, live_copy(), "a.md replace content_changed"),
     row("chunking changed", RECHUNKED, live_copy(), "a.md replace chunking_changed"),
     row("both changed", replace(B, chunking=OLD), live_copy(), "a.md replace content_changed chunking_changed"),
@@ -174,21 +195,86 @@ ROWS = [
         replace(UNKEYED, id="ext"),
         "terms.pdf replace content_changed chunking_changed",
     ),
-    row("moved", desired_file("b.md"), live_copy(), "b.md update moved"),
-    row("moved and drifted", desired_file("b.md"), live_copy(live={"lang": "de"}), "b.md update moved drifted"),
+    row("moved", desired_file("b.md", filename="a.md"), live_copy(), "b.md update moved"),
+    row(
+        "moved and drifted",
+        desired_file("b.md", filename="a.md"),
+        live_copy(live={"lang": "de"}),
+        "b.md update moved drifted",
+    ),
     row(
         "moved and changed",
-        desired_file("b.md", attributes={"lang": "de"}),
+        desired_file("b.md", attributes={"lang": "de"}, filename="a.md"),
         live_copy(),
         "b.md update moved attributes_changed",
     ),
+    row("moved with its upload name", desired_file("b.md"), live_copy(), "b.md replace renamed moved"),
     row(
-        "moved to another extension",
-        desired_file("b.txt"),
-        live_copy(),
-        "a.md delete not_in_manifest",
-        "b.txt create missing",
+        "moved with its upload name and drifted",
+        desired_file("b.md"),
+        live_copy(live={"lang": "de"}),
+        "b.md replace renamed moved drifted",
     ),
+    row("moved to another extension", desired_file("b.txt"), live_copy(), "b.txt replace renamed moved"),
+    row(
+        "two keys left with these bytes, one with this upload name",
+        desired_file("c.md", filename="b.md"),
+        [live_copy(), live_copy(desired_file("b.md"), id="f2")],
+        "a.md delete not_in_manifest",
+        "c.md update moved",
+    ),
+    row(
+        "moved, and its new copy failed",
+        desired_file("b.md"),
+        [live_copy(), live_copy(desired_file("b.md"), id="f2", status=FAILED)],
+        "b.md replace ingest_failed",
+    ),
+    row(
+        "moved, and its new copy is on its way",
+        desired_file("b.md"),
+        [live_copy(), live_copy(desired_file("b.md"), id="f2", status=BUSY)],
+        "b.md await ingesting",
+    ),
+    row(
+        "moved, and its new copy is refused",
+        desired_file("b.md"),
+        [live_copy(), live_copy(desired_file("b.md"), id="f2", status=FAILED, tries=3)],
+        "b.md refuse refused",
+    ),
+    row(
+        "moved, and its new copy is completed",
+        desired_file("b.md"),
+        [live_copy(), live_copy(desired_file("b.md"), id="f2")],
+        "b.md delete superseded",
+    ),
+    row(
+        "left the manifest, and two others have its bytes",
+        [desired_file("b.md"), desired_file("c.md")],
+        [live_copy(), live_copy(desired_file("b.md"), id="f2"), live_copy(desired_file("c.md"), id="f3")],
+        "a.md delete not_in_manifest",
+    ),
+    row("adopted and moved", desired_file("b.md"), live_copy(origin=Origin.ADOPTED), "b.md update moved"),
+    row("another upload name", NAMED, live_copy(), "a.md replace renamed"),
+    row("another upload name, drifted", NAMED, live_copy(live={"x": 1}), "a.md replace renamed drifted"),
+    row(
+        "another upload name and chunking",
+        replace(NAMED, chunking=OLD),
+        live_copy(),
+        "a.md replace chunking_changed renamed",
+    ),
+    row(
+        "a name with the content's digest", replace(NAMED, sha256=B.sha256), live_copy(), "a.md replace content_changed"
+    ),
+    row(
+        "another upload name, on its way",
+        NAMED,
+        [live_copy(), live_copy(NAMED, id="f2", status=BUSY)],
+        "a.md await ingesting",
+    ),
+    row("an upload of the old name on its way", NAMED, live_copy(status=BUSY), "a.md create missing"),
+    row("an upload of the old name refused", NAMED, live_copy(status=FAILED, tries=3), "a.md create missing"),
+    row("an adopted file keeps its name", NAMED, live_copy(origin=Origin.ADOPTED)),
+    row("a declared File keeps its name", replace(EXT, filename="x.pdf"), live_copy(EXT, id="ext")),
     row(
         "moved, prune off",
         desired_file("b.md"),
@@ -209,13 +295,56 @@ ROWS = [
         "two keys want what left",
         [desired_file("b.md"), desired_file("c.md")],
         live_copy(),
-        "b.md update moved",
+        "b.md replace renamed moved",
         "c.md create missing",
     ),
     row("declared under a new key", EXT, live_copy(replace(EXT, key="old.pdf"), id="ext"), "terms.pdf update moved"),
     row("erased mark", A, unmarked(live_copy()), "a.md create missing", notes="unmanaged"),
+    *(
+        row(f"mark {text[:9]!r}", A, unreadable(text), "a.md refuse unreadable", notes="unmanaged")
+        for text in ("v1;kb", "", "7", "v2;kb;x", "v1;" + "x" * 600)
+    ),
+    row("mark unreadable, adopting", A, unreadable(), "a.md refuse unreadable", notes="unmanaged", adopt=True),
     row(
-        "garbled mark", A, replace(live_copy(), mark=UnreadableMark("v1;kb")), "a.md create missing", notes="unmanaged"
+        "mark unreadable, others as ever",
+        [A, desired_file("b.md")],
+        unreadable(),
+        "a.md refuse unreadable",
+        "b.md create missing",
+        notes="unmanaged",
+    ),
+    row(
+        "mark unreadable, beside a right copy",
+        A,
+        [live_copy(), unreadable()],
+        "odd refuse unreadable",
+        notes="unmanaged",
+    ),
+    row(
+        "mark unreadable, beside a wrong copy",
+        B,
+        [live_copy(), unreadable()],
+        "a.md replace content_changed",
+        "odd refuse unreadable",
+        notes="unmanaged",
+    ),
+    row("mark unreadable, of nothing wanted", (), unreadable(), "odd refuse unreadable", notes="unmanaged"),
+    row(
+        "mark unreadable, without a key",
+        A,
+        replace(unreadable(), attributes={}),
+        "a.md create missing",
+        "odd refuse unreadable",
+        notes="unmanaged",
+    ),
+    row("mark unreadable, not in scope", A, unreadable(), notes="unmanaged", excludes=("guide/a.md",)),
+    row(
+        "mark unreadable, declared",
+        EXT,
+        replace(unreadable(), id="ext"),
+        "terms.pdf refuse unreadable",
+        notes="unmanaged",
+        adopt=True,
     ),
     row("others' copy", A, live_copy(owner="kb/dev"), "a.md create missing", notes="foreign shared_key"),
     row("others' copy taken over", A, live_copy(owner="kb/dev"), "a.md adopt other_owner", adopt_from="kb/dev"),
@@ -257,11 +386,10 @@ ROWS = [
         capabilities=Capabilities(attribute_updates=False),
     ),
     row(
-        "move impossible",
-        desired_file("b.md"),
+        "move in place impossible",
+        desired_file("b.md", filename="a.md"),
         live_copy(),
-        "a.md delete not_in_manifest",
-        "b.md create missing",
+        "b.md replace moved",
         capabilities=Capabilities(attribute_updates=False),
     ),
     row("reported chunking", A, live_copy(reported=OLD), notes="chunking_report"),

@@ -52,7 +52,7 @@ def variants(file: DesiredFile) -> Iterator[LiveFile]:
             plain = live_copy(content, status=status, at=at)
             yield replace(plain, error=IngestError(error) if error else None)
     yield live_copy(file, live={"lang": "de"})
-    yield live_copy(file, status=FAILED, tries=3)
+    yield live_copy(file, status=FAILED, error="invalid_file", tries=3)
     yield live_copy(file, status=FileStatus.IN_PROGRESS, live={KEY: "edited"})
     yield with_mark(live_copy(), content=desired_file().presumed_content)
     yield live_copy(file, owner="kb/dev")

@@ -15,7 +15,7 @@ from vssync.cli.plan import plan as plan_command
 from vssync.commands.session import parse_variables
 from vssync.model.marks import STORE_PROTECT
 from vssync.model.plan import Options, Plan
-from vssync.model.state import Contents, DesiredStore, Guards, Limit, StoreStatus
+from vssync.model.state import Contents, DesiredFile, DesiredStore, Guards, Limit, StoreStatus
 
 LOOSE = Guards(Limit(1.0), Limit(1.0))
 
@@ -75,20 +75,65 @@ def test_a_guard_counts_our_files_and_says_its_numbers(made: Plan, message: str)
     assert [refusal.message for refusal in made.refusals] == ([message] if message else [])
 
 
+def of_another_manifest(live: tuple[str, ...], *wanted: DesiredFile, **options: Any) -> Plan:
+    """A store `guide` with these live keys, and what the manifest wants instead."""
+    settings = {name: options.pop(name) for name in ("prune", "skipped") if name in options}
+    store = desired_store(*wanted, **settings)
+    copies = [live_copy(desired_file(key, key), id=f"f{n}") for n, key in enumerate(live)]
+    return make(store, [(live_store(store), Contents(tuple(copies)))], **options)
+
+
+THREE = ("docs/a.md", "docs/b.md", "docs/c.md")
+NONE_OF_THREE = "guide: none of its live files (3) is in the manifest."
+OTHER = desired_file("docs/x.md", "x")
+
+
 @pytest.mark.parametrize(
     ("made", "hint"),
     [
         (plan(4, gone=4), "The manifest chooses no file"),
         (plan(10, gone=6), "another manifest of the same name"),
         (plan(10, gone=4), "did not finish"),
+        (of_another_manifest(THREE, OTHER), "another manifest the same `name`"),
+        (of_another_manifest(THREE, OTHER), "Meant?        vssync plan --max-delete 3"),
         (plan(10, gone=4), "Meant?        vssync plan --max-delete 4"),
         (plan(10, changed=6), "Meant?        vssync plan --max-replace 6"),
     ],
 )
 def test_a_refusal_says_what_it_looks_like_and_the_way_out(made: Plan, hint: str) -> None:
     (refusal,) = made.refusals
-    assert refusal.store == "acme"
+    assert refusal.store in ("acme", "guide")
     assert any(hint in line for line in refusal.way_out)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (of_another_manifest(THREE, OTHER), NONE_OF_THREE),
+        (of_another_manifest(THREE, OTHER, targets=("guide/docs/x.md",)), NONE_OF_THREE),
+        (of_another_manifest(THREE, OTHER, excludes=("guide/docs/a.md",)), NONE_OF_THREE),
+        (of_another_manifest(THREE, desired_file("terms.pdf", file_id="ext")), NONE_OF_THREE),
+        (of_another_manifest(THREE, OTHER, max_delete=Limit(count=3)), ""),
+        (of_another_manifest(THREE, OTHER, prune=False), ""),
+        (of_another_manifest(THREE, OTHER, skipped={"docs/a.md": "empty"}), ""),
+        (of_another_manifest(THREE, OTHER, desired_file("docs/a.md", "edited")), ""),
+        (of_another_manifest(THREE, OTHER, desired_file("docs/a.md", "edited"), targets=("guide/docs/x.md",)), ""),
+        (of_another_manifest(THREE, desired_file("moved/a.md", "docs/a.md")), ""),
+        (of_another_manifest(THREE, desired_file("a.pdf", file_id="f1")), ""),
+        (of_another_manifest(THREE[:2], OTHER), ""),
+        (of_another_manifest(THREE[:2], desired_file("docs/deep/x.md")), ""),
+        (of_another_manifest(("docs/old/a.md",), desired_file("docs/new/b.md")), ""),
+        (of_another_manifest(("a.md",), desired_file("b.md", "B")), ""),
+        (
+            of_another_manifest(THREE[:2], desired_file("site/x.md")),
+            "guide: none of its live files (2) is in the manifest.",
+        ),
+        (of_another_manifest(("a.md",), OTHER), "guide: none of its live files (1) is in the manifest."),
+        (of_another_manifest((), OTHER), ""),
+    ],
+)
+def test_a_store_of_which_nothing_is_wanted_is_another_manifests(made: Plan, message: str) -> None:
+    assert [refusal.message for refusal in made.refusals] == ([message] if message else [])
 
 
 def test_a_store_is_left_out_only_where_there_are_others() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.planner.builders import OWNER, desired_file, desired_store, live_copy, live_store, plan, unmarked
-from vssync.errors import Refused, VssyncError
+from vssync.errors import Refused
 from vssync.model.digests import store_mark_for
-from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT, UnreadableMark
+from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT
 from vssync.model.plan import Action, NoteKind, Options, Reason, StorePlan
 from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, LiveStore, ServiceSpec, StoreStatus
 from vssync.planner.find_stores import match_stores
@@ -240,20 +240,41 @@ def test_of_several_the_one_with_files_is_used_and_the_other_noted() -> None:
     assert [(store.key, told(store)) for store in deleted] == [("guide", ""), ("guide@vs2", "delete not_in_manifest")]
 
 
-@pytest.mark.parametrize("text", [f"v2;{OWNER};guide;x", "v99;kb/prod"])
-def test_a_newer_mark_on_a_store_names_its_version(text: str) -> None:
-    with pytest.raises(VssyncError, match=r"version (2|99).*Upgrade"):
-        only(GUIDE, live_store(name="other", metadata={STORE_OWNER: text}))
+@pytest.mark.parametrize(
+    ("text", "name", "store"),
+    [
+        (f"v2;{OWNER};guide;x", "other", GUIDE),
+        (f"v2;{OWNER};guide;x", "expired", GUIDE),
+        (f"v99;{OWNER};guide", "guide", GUIDE),
+        (f"v2;{OWNER};former;x", "other", replace(GUIDE, was=("former",))),
+        ("v99;kb/prod", "guide", GUIDE),
+        ("v2;", "guide", GUIDE),
+        ("v2;", "other", replace(GUIDE, id="vs1")),
+    ],
+)
+def test_a_newer_mark_holds_up_its_own_store_alone(text: str, name: str, store: DesiredStore) -> None:
+    status = EXPIRED if name == "expired" else StoreStatus.COMPLETED
+    store, other = replace(store, files=(desired_file(),)), desired_store(desired_file(), key="other-key")
+    live = live_store(store, name=name, metadata={STORE_OWNER: text}, status=status)
+    held, others = plan((store, other), [(live, Contents((live_copy(),)))], adopt=True).stores
+    assert (told(held), held.files) == ("refuse unreadable", ())
+    assert held.change
+    assert "which a newer vssync wrote; upgrade vssync" in held.change.detail
+    assert (told(others), len(others.files)) == ("create missing", 1)
+
+
+@pytest.mark.parametrize(("deletes", "expected"), [(False, ""), (True, "refuse not_in_manifest unreadable")])
+def test_a_newer_mark_keeps_a_store_that_left_the_manifest(deletes: bool, expected: str) -> None:
+    newer = live_store(id="vs2", name="old", metadata={STORE_OWNER: f"v2;{OWNER};old;x"})
+    made = plan(GUIDE, [(live_store(), Contents()), (newer, Contents())], allow_store_deletes=deletes)
+    assert [told(store) for store in made.stores] == ["", expected]
+    assert plan(GUIDE, [(live_store(), Contents()), (newer, Contents())], excludes=("old",)).stores[0].key == "guide"
+    with_key = plan(GUIDE, [(live_store(), Contents()), (newer, Contents((live_copy(),)))], excludes=("old/a.md",))
+    assert [store.key for store in with_key.stores] == ["guide", "old"]
 
 
 def test_a_newer_mark_of_somebody_else_is_nobodys_business() -> None:
     assert told(only(GUIDE, live_store(name="other", metadata={STORE_OWNER: "v2;somebody;x"}))) == "create missing"
-
-
-def test_a_newer_mark_on_a_file_names_its_version() -> None:
-    newer = replace(live_copy(), mark=UnreadableMark("v3;kb", 3))
-    with pytest.raises(VssyncError, match=r"guide.*f1.*version 3"):
-        plan(desired_store(desired_file()), [(live_store(), Contents((newer,)))])
 
 
 def test_metadata_is_merged_and_only_our_own_dropped_keys_go() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from vssync.model.marks import AnyMark, Mark, Origin, parse_mark
+from vssync.model.marks import NONE, AnyMark, Mark, Origin, parse_mark
 from vssync.model.plan import (
     Action,
     BatchChange,
@@ -33,7 +33,7 @@ from vssync.model.state import AUTO, Attributes, DesiredFile, FileCounts, FileSt
 # Parts of a plan: every argument optional, so that a test names only what it is about.
 
 SHA = "9f2c41d07be3a655" * 4
-MARK = f"v1;support-kb/prod;9f2c41d07be3a655;{SHA};44ff0a1b9c3d2e77;c0ffee0123456789;u;1"
+MARK = f"v1;support-kb/prod;9f2c41d07be3a655;{SHA};44ff0a1b9c3d2e77;c0ffee0123456789;u;1;5eed5eed5eed5eed;-"
 OCI = ServiceSpec(provider="oci", region="us-chicago-1")
 
 
@@ -305,6 +305,8 @@ _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
         _HEX16,
         st.sampled_from(Origin),
         st.integers(0, 9_999),
+        st.just(NONE) | _HEX16,
+        st.just(NONE) | _HEX16.map(lambda digits: f"{4 * digits}.docx-1"),
         st.just("") | _HEX16,
     )
     | st.text(max_size=12).map(parse_mark),

@@ -58,7 +58,7 @@ def check_address(claim: Claim, case: Case) -> str:
         plan = claim.within("StorePlan") or {"key": claim.within("File").get("address", "").partition("/")[0]}
         return differs(claim.value, plan["key"])
     of = Subject(claim, case)
-    is_known = of.file or of.copies or any(file.is_provisional for file in of.named)
+    is_known = of.file or of.copies or any(file.is_provisional or file.has_odd_mark for file in of.named)
     return "" if is_known else "neither the manifest nor the store has such a file"
 
 
@@ -91,8 +91,11 @@ def check_changes(claim: Claim, case: Case) -> str:
 def check_action(claim: Claim, case: Case) -> str:
     of = Subject(claim, case)
     if claim.value == "delete":
-        is_surplus = of.file is None or len(of.copies) > 1 or any(copy.is_provisional for copy in of.named)
+        is_surplus = of.file is None or len(of.copies) > 1
+        is_surplus |= any(copy.is_provisional or _has_moved(copy, of) for copy in of.named)
         return "" if is_surplus and of.change.get("drop") else "it is wanted"
+    if claim.value == "refuse" and any(copy.has_odd_mark for copy in of.keep):
+        return ""
     if of.file is None or of.store is None:
         return "the manifest has no such file"
     if claim.value == "refuse":
@@ -126,8 +129,11 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
         and (_mark_part(5, of, attributes_digest(with_key(of.file, of.store.ignored if of.store else frozenset()))))
     ),
     "drifted": lambda of: any(_has_drifted(copy, of) for copy in of.keep),
+    "renamed": lambda of: of.any_copy(lambda copy: of.file is not None and copy.filename != of.file.filename),
     "moved": lambda of: of.change.get("was", "") not in ("", of.change["key"]),
-    "superseded": lambda of: len(of.copies) > 1 or any(copy.is_provisional for copy in of.named),
+    "superseded": lambda of: (
+        len(of.copies) > 1 or any(copy.is_provisional or _has_moved(copy, of) for copy in of.named)
+    ),
     "not_in_manifest": lambda of: of.file is None,
     "destroy": lambda of: of.file is None,
     "ingesting": lambda of: any(copy.status == "in_progress" for copy in of.keep),
@@ -137,11 +143,17 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
     "refused": lambda of: of.any_copy(lambda copy: copy.status in ("failed", "cancelled", "in_progress")),
     "requested": lambda of: bool(of.case.run.options.replace),
     "unmarked": lambda of: any(not copy.owner for copy in of.keep),
+    "unreadable": lambda of: any(copy.has_odd_mark for copy in of.keep),
     "other_owner": lambda of: (
         any(copy.owner and not of.is_mine(copy) for copy in of.live.files if of.live) if of.live else False
     ),
     "impossible": lambda of: of.change["action"] == "refuse",
 }
+
+
+def _has_moved(copy: TrueFile, of: Subject) -> bool:
+    """Whether a copy of another key has the wanted bytes."""
+    return of.file is not None and copy.key_digest != digest16(of.file.key) and has_content(of.file, copy)
 
 
 def _has_drifted(copy: TrueFile, of: Subject) -> bool:
@@ -213,12 +225,14 @@ def check_field(claim: Claim, case: Case) -> str:
         is_told = claim.name != "FieldChange.before" or claim.value != "not reported"  # services may report nothing
         live = {"chunking": "auto" if marked_auto else copy.chunking if is_told else claim.value}
         wanted = {"chunking": of.file.chunking}
+    if field["name"] == "upload name":
+        live, wanted = {"upload name": copy.filename}, {"upload name": of.file.filename}
     if field["name"] not in {**live, **wanted}:
         return "there is no such attribute"
     side = {"before": live, "after": wanted}.get(str(claim.path[-1]))
     if side is not None:
         return differs(claim.value, side.get(field["name"]))
-    if claim.name == "FieldChange.drifted" and field["name"] != "chunking" and copy.mark_parts:
+    if claim.name == "FieldChange.drifted" and field["name"] not in ("chunking", "upload name") and copy.mark_parts:
         if not _has_drifted(copy, of):
             return differs(claim.value, False)
         if copy.mark_parts[5] == attributes_digest(wanted):
@@ -326,6 +340,7 @@ _STORE_REASONS: dict[str, Callable[[StoreSubject], bool]] = {
     "protected": lambda of: of.live is not None,
     "not_allowed": lambda of: of.change["action"] == "refuse",
     "impossible": lambda of: of.change["action"] == "refuse",
+    "unreadable": lambda of: of.live is not None and of.live.has_newer_mark,
 }
 
 

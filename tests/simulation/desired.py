@@ -31,6 +31,7 @@ class WantedFile:
     file_id: str = ""
     size: int = 0
     sha256: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

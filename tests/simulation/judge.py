@@ -231,7 +231,7 @@ def copy_deviation(store: WantedStore, file: WantedFile, copy: TrueFile) -> str:
             else "content"
         )
         return f"has other {what}"
-    if not file.file_id and copy.filename != file.filename:
+    if not file.file_id and copy.filename != file.filename and copy.mark_parts[6] != "a":
         return f"has the upload name {copy.filename}"
     if not same_attributes(store, file, copy.attributes) and not copy.echo:
         return f"has the attributes {dict(copy.plain_attributes)}"

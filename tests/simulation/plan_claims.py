@@ -180,7 +180,7 @@ def check_batch_limits(claim: Claim, case: Case) -> str:
     return differs(claim.value, said.get(str(claim.path[-1]), 100 if claim.path[-1] == "size" else 8))
 
 
-_FILE_FIELDS = ("key", "filename", "attributes{}", "path", "file_id", "size", "sha256")
+_FILE_FIELDS = ("key", "filename", "attributes{}", "path", "file_id", "size", "sha256", "source")
 
 
 @checks(*(f"DesiredFile.{name}" for name in _FILE_FIELDS), "Chunking.size", "Chunking.overlap")

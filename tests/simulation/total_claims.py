@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from math import ceil
+from posixpath import splitext
 from typing import Any
 
 from tests.simulation.claims import Claim
@@ -29,7 +30,8 @@ def check_unchanged_count(claim: Claim, case: Case, asked_for: Collection[str] =
     """How many files of a store are as wanted, within the scope; none where the store is not ours yet."""
     key = store_key(claim)
     store, live = case.wanted.stores.get(key), case.store(key)
-    if store is None or live is None or live.is_expired or (live.mark[0] and live.mark[0] != case.wanted.owner):
+    is_ours = live is not None and not live.has_newer_mark and live.mark[0] in ("", case.wanted.owner)
+    if store is None or live is None or live.is_expired or not is_ours:
         return differs(claim.value, 0)
     files = [file for file in store.files.values() if case.in_scope(key, file.key) and file.key not in asked_for]
     causes = [f"{file.key}: {cause}" for file in files if (cause := case.deviation(store, file, live))]
@@ -67,6 +69,36 @@ def check_live(claim: Claim, case: Case) -> str:
 def check_wanted(claim: Claim, case: Case) -> str:
     store = case.wanted.stores.get(store_key(claim))
     return differs(claim.value, len(store.files) if store else 0)
+
+
+@checks("StorePlan.unproven[]")
+def check_unproven(claim: Claim, case: Case) -> str:
+    """Each is the kind of a file to bring in, and no text that every service reads."""
+    puts = [change for change in claim.holder["changes"] if change["action"] in PUTS]
+    kinds = {splitext(change["desired"]["filename"])[1].lower() for change in puts}
+    return "" if set(claim.value) <= kinds - {".md", ".txt"} else f"the kinds are {kinds}"
+
+
+@checks("StorePlan.applied", "status.Store.applied")
+def check_applied(claim: Claim, case: Case) -> str:
+    live = case.store(store_key(claim))
+    return differs(claim.value, live.metadata.get("vssync_applied", "") if live else "") if claim.value else ""
+
+
+@checks("StorePlan.unrelated")
+def check_unrelated(claim: Claim, case: Case) -> str:
+    """Whether no copy of ours has a wanted key or wanted bytes; where only one or two are live, their folders count."""
+    store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
+    if store is None or live is None or not store.prune or not is_looked_at(live, claim, case):
+        return differs(claim.value, False)
+    owned = live.copies(case.wanted.owner)
+    keys = {*store.files, *map(digest16, store.skipped)}
+    contents = {file.file_id or file.sha256 for file in store.files.values()}
+    is_related = any(digest in keys for digest in owned) or any(
+        {copy.id, copy.sha256} & contents for copies in owned.values() for copy in copies
+    )
+    is_possible = bool(owned) and bool(store.files) and not is_related
+    return "" if claim.value is is_possible or (is_possible and len(owned) < 3) else f"it is {is_possible}"
 
 
 _DIGESTS: dict[str, tuple[Any, ...]] = {}  # of all documents that this process judged

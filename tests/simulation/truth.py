@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 import unicodedata
 from collections.abc import Mapping
@@ -50,6 +51,11 @@ class TrueFile:
         return parts if len(parts) >= 8 and parts[0] == "v1" else []
 
     @property
+    def has_odd_mark(self) -> bool:
+        """Whether something stands where a mark belongs, and is none."""
+        return "vssync_mark" in self.attributes and not self.mark_parts
+
+    @property
     def owner(self) -> str:
         return self.mark_parts[1] if self.mark_parts else ""
 
@@ -91,6 +97,11 @@ class TrueStore:
         """The owner and the store key of its mark; empty without one."""
         parts = self.metadata.get("vssync_owner", "").split(";")
         return (parts[1], parts[2]) if len(parts) >= 4 and parts[0] == "v1" else ("", "")
+
+    @property
+    def has_newer_mark(self) -> bool:
+        """Whether a form of its mark is not known."""
+        return bool(re.match(r"v(?!1;)\d+;", self.metadata.get("vssync_owner", "")))
 
     def copies(self, owner: str) -> dict[str, list[TrueFile]]:
         """An owner's files by the digest of their key, without those that have none yet."""

@@ -184,6 +184,14 @@ class Client:
         """Attaches one file. A file that is attached already is an error for some services: check first."""
         return self._read(_attach_call(store_id, "files", entry.body(), 1), parse.parse_store_file)
 
+    def has_route(self, store_id: str, collection: str) -> bool:
+        """Whether files can be attached at an address: an empty request is refused there, and elsewhere not found."""
+        try:
+            self._send(_attach_call(store_id, collection, {}, 0), parse.parse_done)
+        except ServiceError as error:
+            return error.answer.status not in (404, 410, 501)
+        return True
+
     # -- batches -----------------------------------------------------------------------------------------
 
     def create_batch(self, store_id: str, entries: Sequence[AttachmentEntry]) -> BatchPoll:

@@ -146,9 +146,9 @@ def error_for(answer: Answer, provider: Provider) -> ServiceError:
     return ServiceError(text, answer)
 
 
-def lost_reply_error(method: str, path: str, reason: str, request_id: str = "") -> LostReply:
-    """The error for a write whose reply did not come."""
-    answer = Answer(method, path, message=reason, request_id=request_id)
+def lost_reply_error(method: str, path: str, reason: str, request_id: str = "", status: int = 0) -> LostReply:
+    """The error for a write whose reply did not come, or does not tell of success; `status` is that of such a reply."""
+    answer = Answer(method, path, status, message=reason, request_id=request_id)
     return LostReply(f"{method} {path}: {reason}; it may have taken effect", answer)
 
 

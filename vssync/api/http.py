@@ -25,7 +25,7 @@ import httpx
 from vssync.api import errors
 from vssync.api.parse import MalformedResponse, parse_success
 from vssync.api.rate_limit import Clock, RateLimiter
-from vssync.api.retry import MAX_ATTEMPTS, Failure, wait_before_retry
+from vssync.api.retry import MAX_ATTEMPTS, UNUSABLE_DATA, Failure, wait_before_retry
 from vssync.errors import Answer, ServiceError
 from vssync.providers import Bucket, Provider
 
@@ -106,6 +106,7 @@ class Sender:
         self.clock = clock
         self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
+        self.has_unusable_data = False  # the embedded service cannot read or write its data, and will not be able to
         self.last_failure = ""  # why the latest was sent again, such as `status 503 to GET /files`
 
     def close(self) -> None:
@@ -202,12 +203,14 @@ class Sender:
         self._responded.add(call.plane)
         answer = errors.with_time_to_return(errors.answer_of(response), self.clock.wall_time())
         failure = Failure(answer.status, answer.code, retry_after=answer.retry_after)
+        self.has_unusable_data |= failure.code == UNUSABLE_DATA
         return failure, self._error(call, answer, ambiguous=failure.is_ambiguous)
 
     def _error(self, call: Call, answer: Answer, *, ambiguous: bool) -> ServiceError:
         is_success = answer.status in range(200, 300)
         if ambiguous and (call.is_write if is_success else not call.idempotent):
-            return errors.lost_reply_error(call.method, call.path, errors.describe_answer(answer), answer.request_id)
+            reason = errors.describe_answer(answer)
+            return errors.lost_reply_error(call.method, call.path, reason, answer.request_id, answer.status)
         return errors.error_for(answer, self._provider)
 
 

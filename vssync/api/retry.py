@@ -19,6 +19,7 @@ from dataclasses import dataclass
 MAX_ATTEMPTS, FIRST_CONTACT_ATTEMPTS = 8, 3
 BUDGET = 600.0  # seconds, waiting included
 SHORTEST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds, doubling; a longer `Retry-After` takes precedence
+UNUSABLE_DATA = "local_data_unusable"  # of the service inside vssync: a full disk, a damaged file; nothing was done
 _SPENT = ("insufficient_quota", "billing_hard_limit_reached")  # OpenAI: 429, and waiting does not help
 
 
@@ -39,6 +40,8 @@ class Failure:
     @property
     def is_ambiguous(self) -> bool:
         """The request may have taken effect."""
+        if self.code == UNUSABLE_DATA:
+            return False
         return (self.status == 0 and self.sent) or self.status == 408 or (self.status >= 500 and self.status != 501)
 
     @property

@@ -11,14 +11,18 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 
-from vssync.api.errors import MissingCapability, missing_from_create_error
+from vssync.api.errors import MissingCapability, file_named_by, missing_from_create_error
 from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.upload import InFlightBatch, PendingFile, refused_type_result
 from vssync.applier.wait import poll_until
-from vssync.errors import LostReply, ServiceError, VssyncError
+from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
+from vssync.model.report import Status
 from vssync.model.state import Capabilities
+from vssync.text import format_elapsed
 
 _MAX_RETRIES = 3  # to attach what a lost reply left missing
+_LOOK_AFTER_ERROR = 15.0  # seconds for what the service answered with an error, and may have done all the same
+_VISIBILITY_PAUSES = (1.0, 10.0)  # seconds: the first and the longest until something new is asked for again
 _REJECTED = (400, 404, 413, 415, 422)  # statuses by which a service refuses files; others are not about the files
 
 
@@ -30,7 +34,11 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
     if completed := tuple(file for file in files if file.completed):
         remaining = [file for file in files if not file.completed]
         return [_record_accepted(store, InFlightBatch(completed)), *attach(store, remaining, retries)]
-    if not files:
+    if not files or store.run.is_broken:
+        return []
+    if store.stop_reason:
+        for file in files:
+            store.settle(file.put.key, Result(Status.SKIPPED, f"not tried: the store {store.stop_reason}"))
         return []
     capabilities = store.run.capabilities  # kept, since other stores may learn more before this request is refused
     if len(files) > 1 and capabilities.one_by_one:
@@ -39,7 +47,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
         attached = tuple(file for batches in batches_of_each for batch in batches for file in batch.files)
         return [InFlightBatch(attached, sent=store.client.clock.monotonic())] if attached else []
     try:
-        batch = _send_attach(store, files, capabilities)
+        batch = _send_when_visible(store, files, capabilities)
     except LostReply as error:
         return _attach_missing(store, files, error, retries)
     except ServiceError as error:
@@ -51,10 +59,40 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
 
 def _record_accepted(store: StoreContext, batch: InFlightBatch) -> InFlightBatch:
     """Records that the service accepted files, and returns their batch as sent now."""
+    store.refusals.reset()
     store.run.ledger.record_attached(file.file_id for file in batch.files)
     for file in batch.files:
-        store.run.service.record_type_result(file.put.file.extension, accepted=True)
+        store.run.service.record_accepted_type(file.put.file.extension)
     return replace(batch, sent=store.client.clock.monotonic())
+
+
+def _send_when_visible(store: StoreContext, files: Sequence[PendingFile], capabilities: Capabilities) -> InFlightBatch:
+    """Attaches files, again and again while a 404 may mean that something new is not visible yet."""
+    pause, longest = _VISIBILITY_PAUSES
+    while True:
+        try:
+            return _send_attach(store, files, capabilities)
+        except NotFound as error:
+            if store.hidden_for >= store.run.settings.grace or not _may_become_visible(store, files, error):
+                raise
+            subject = f"{store.key} and its new files to become visible to the service"
+            limit = format_elapsed(store.run.settings.grace)
+            store.run.say_once(f"Waiting for {subject}, at most {limit}; then they fail")
+            store.client.clock.sleep(pause)
+            store.hidden_for += pause
+            pause = min(longest, 2 * pause)
+
+
+def _may_become_visible(store: StoreContext, files: Sequence[PendingFile], error: NotFound) -> bool:
+    """Whether a 404 may pass: it is about an upload of this run, or the address exists and so does the store."""
+    if named_id := file_named_by(error, [file.file_id for file in files]):
+        return any(file.file_id == named_id and not file.put.existing_id for file in files)
+    if not store.client.is_ready(store.id):
+        return False
+    is_batch = not error.answer.path.endswith("/files")
+    if is_batch and MissingCapability.BATCHES in store.run.settings.stated:
+        return True
+    return store.client.has_route(store.id, "file_batches" if is_batch else "files")
 
 
 def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities: Capabilities) -> InFlightBatch:
@@ -62,6 +100,7 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
 
     `capabilities` decide which; `files` is one file where each needs a request of its own.
     """
+    store.run.results.record_state(store.key, [file.put.key for file in files])
     if capabilities.batches and capabilities.batch_files:
         batch_id = store.writes.create_batch(store.id, [file.entry for file in files]).batch.id
         store.run.watcher.on_batch_sent(store.key)
@@ -76,7 +115,7 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
         for _, group in groupby(sorted(files, key=chunking_of), chunking_of):
             same_chunking = list(group)
             first, file_ids = same_chunking[0], [file.file_id for file in same_chunking]
-            store.writes.create_uniform_batch(store.id, file_ids, first.put.chunking, first.mark.as_provisional())
+            store.writes.create_uniform_batch(store.id, file_ids, first.put.chunking, first.put.mark.as_provisional())
             store.run.watcher.on_batch_sent(store.key)
         return InFlightBatch(tuple(files))
     (file,) = files
@@ -103,17 +142,36 @@ def _handle_refusal(
         return _leave_unattached(store, files, lookup_error)
     if error.answer.status not in _REJECTED:
         return _leave_unattached(store, files, error)
+    named_id = file_named_by(error, [file.file_id for file in files])
+    if len(files) > 1 and named_id:
+        (named,) = [file for file in files if file.file_id == named_id]
+        _settle_rejected(store, named, error)
+        return attach(store, _without_refused_types(store, [file for file in files if file is not named]), retries)
     if len(files) > 1 and missing is not MissingCapability.ATTRIBUTES:
         remaining = _without_refused_types(store, files)
         if len(remaining) < len(files):
             return attach(store, remaining, retries)
-        half = len(files) // 2
-        return attach(store, files[:half], retries) + attach(store, files[half:], retries)
+        first, second = _split(store, files)
+        return attach(store, first, retries) + attach(store, second, retries)
     for file in files:
-        if error.answer.code == "unsupported_file":
-            store.run.service.record_type_result(file.put.file.extension, accepted=False)
-        _settle_refused(store, file, result_of_error(error))
+        _settle_rejected(store, file, error)
     return []
+
+
+def _settle_rejected(store: StoreContext, file: PendingFile, error: ServiceError) -> None:
+    """Settles a file by the refusal that was about it."""
+    if error.answer.code == "unsupported_file":
+        store.run.service.record_refused_type(file.put.file.extension, file.put.key)
+    store.record_refusal(error, [file.put.key])
+    _settle_refused(store, file, result_of_error(error))
+
+
+def _split(store: StoreContext, files: Sequence[PendingFile]) -> tuple[Sequence[PendingFile], Sequence[PendingFile]]:
+    """Files that were refused together, in two parts: those of types that nothing vouches for apart, else halves."""
+    proven = [file for file in files if file.put.file.extension not in store.unproven]
+    if 0 < len(proven) < len(files):
+        return proven, [file for file in files if file not in proven]
+    return files[: len(files) // 2], files[len(files) // 2 :]
 
 
 def _record_missing_capability(store: StoreContext, missing: MissingCapability | None, tried: Capabilities) -> bool:
@@ -144,7 +202,7 @@ def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) ->
     """Of files refused together, those whose type is not known to be refused. Settles the others."""
     remaining = []
     for file in files:
-        if store.run.service.is_refused_type(file.put.file.extension):
+        if store.is_refused_type(file.put.file.extension):
             _settle_refused(store, file, refused_type_result(file.put))
         else:
             remaining.append(file)
@@ -160,6 +218,7 @@ def _attach_missing(
     """
     wanted = {file.file_id for file in files}
     capabilities = store.run.capabilities
+    is_from_service = isinstance(error, LostReply) and error.is_from_service
     is_one_request = len(files) == 1 or (capabilities.batches and capabilities.batch_files)  # all are attached, or none
 
     def list_attached() -> set[str]:
@@ -171,8 +230,16 @@ def _attach_missing(
         return store.client.is_attached(store.id, files[0].file_id) if is_one_request else list_attached() == wanted
 
     try:
-        poll_until(store.run, are_seen, timeout=store.run.settings.grace)
+        poll_until(
+            store.run,
+            are_seen,
+            timeout=_LOOK_AFTER_ERROR if is_from_service else store.run.settings.grace,
+            subject=f"files of {store.key} to appear, since the reply to attaching them was lost or an error",
+            consequence="they are attached again" if retries else "they are given up in this run",
+        )
         attached = list_attached()
+        if is_from_service:  # the service said that it failed, and nothing shows that it did not
+            error = ServiceError(error.answer.message, error.answer)
     except VssyncError:
         attached, retries = set[str](), 0
     missing = [file for file in files if file.file_id not in attached]
@@ -187,6 +254,7 @@ def _attach_missing(
 
 def _leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: VssyncError) -> list[InFlightBatch]:
     """Settles files by an error that is not about them. Their uploads stay: the next run can use them."""
+    store.record_refusal(error, [file.put.key for file in files])
     for file in files:
         store.settle(file.put.key, result_of_error(error))
     return []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,16 +10,20 @@ from typing import TypeVar
 
 from vssync.api.client import Client
 from vssync.api.errors import MissingCapability
+from vssync.applier.intake import Intake, RefusalStreak
 from vssync.applier.ledger import UploadLedger
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.writes import Writes
-from vssync.errors import LostReply, VssyncError
+from vssync.errors import LostReply, ServiceError, VssyncError
+from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
 from vssync.model.report import Outcome, Status
 from vssync.model.state import Capabilities, FileStatus, LiveFile
 from vssync.threads import Pool
 
-_MAX_REFUSALS = 8  # of a file type that was never accepted; then a run sends no more files of it
+# Files of one type that are refused as unsupported, while none is accepted, before a run sends no more of it: services
+# also judge contents. Where nothing vouches for the type, two are proof enough.
+_MAX_REFUSED, _MAX_REFUSED_UNPROVEN = 8, 2
 
 KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
 
@@ -76,7 +79,9 @@ class RunSettings:
     root: Path = Path()
     capabilities: Capabilities = field(default_factory=Capabilities)
     declared_stores: frozenset[str] = frozenset()  # ids and names of the manifest's stores, some of which carry no mark
+    stated: frozenset[str] = frozenset()  # the capabilities that the manifest says the service has
     fail_fast: bool = False
+    stamp: ApplyStamp | None = None  # to leave in stores; its time is set then
     first_pause: float = 0.5  # between two polls, unless the service asks for another; it doubles up to the longest
     longest_pause: float = 10.0
     deadline: float = 600.0  # without progress, after which this run no longer waits for a file or batch
@@ -124,6 +129,7 @@ class _ChangeRecord:
     started: float
     attempts: int = 0  # stays 0 for a change that got its result without being tried
     result: Result | None = None  # the worst so far
+    if_interrupted: Result = _INTERRUPTED
     ended: float | None = None
 
 
@@ -148,6 +154,12 @@ class Results:
         """A change is tried once more."""
         with self._lock:
             self._records[store_key, key].attempts += 1
+
+    def record_state(self, store_key: str, keys: Iterable[str], result: Result = _INTERRUPTED) -> None:
+        """What the result of these changes is if the run is interrupted from here on."""
+        with self._lock:
+            for key in keys:
+                self._records[store_key, key].if_interrupted = result
 
     def record_result(self, store_key: str, key: str, result: Result) -> None:
         """A change ended; the worst of several results stays."""
@@ -186,7 +198,7 @@ class Results:
         record = self._records.get((store_key, key))
         if record is None:
             return Outcome(store_key, key, action, Status.SKIPPED, "not tried")
-        result = record.result or _INTERRUPTED
+        result = record.result or record.if_interrupted
         seconds = (self._now() if record.ended is None else record.ended) - record.started
         return Outcome(
             store_key, key, action, result.status, result.detail, result.request_id, record.attempts, seconds
@@ -199,8 +211,9 @@ class ServiceRecord:
     def __init__(self, capabilities: Capabilities) -> None:
         self.capabilities = capabilities  # as the manifest states, less what turned out to be missing
         self._lock = threading.Lock()
-        self._accepted: Counter[str] = Counter()
-        self._refused: Counter[str] = Counter()
+        self._accepted: set[str] = set()  # file types that were attached
+        self._completed: set[str] = set()  # and ingested
+        self._refused: dict[str, set[str]] = {}  # the keys of refused files, by type
         self._notices: set[str] = set()
 
     def record_missing(self, capability: MissingCapability) -> None:
@@ -208,18 +221,30 @@ class ServiceRecord:
         with self._lock:
             self.capabilities = replace(self.capabilities, **{capability.value: False})
 
-    def record_type_result(self, extension: str, *, accepted: bool) -> None:
-        """The service accepted or refused a file of this type."""
+    def record_accepted_type(self, extension: str, *, completed: bool = False) -> None:
+        """The service attached a file of this type, or completed it."""
         with self._lock:
-            (self._accepted if accepted else self._refused)[extension] += 1
+            (self._completed if completed else self._accepted).add(extension)
 
-    def is_refused_type(self, extension: str) -> bool:
-        """Whether no more files of this type are worth sending in this run.
-
-        Services also judge contents, so a few refusals, or any among files that were accepted, do not prove it.
-        """
+    def record_refused_type(self, extension: str, key: str) -> None:
+        """The service said that it does not support the type of this file."""
         with self._lock:
-            return self._refused[extension] >= _MAX_REFUSALS and not self._accepted[extension]
+            self._refused.setdefault(extension, set()).add(key)
+
+    def is_proven_type(self, extension: str) -> bool:
+        """Whether the service completed a file of this type in this run."""
+        with self._lock:
+            return extension in self._completed
+
+    def is_refused_type(self, extension: str, *, unproven: bool) -> bool:
+        """Whether no more files of this type are worth sending in this run; `unproven`: nothing vouches for it."""
+        with self._lock:
+            refused = len(self._refused.get(extension, ()))
+            if extension in self._completed:
+                return False
+            if unproven:
+                return refused >= _MAX_REFUSED_UNPROVEN
+            return refused >= _MAX_REFUSED and extension not in self._accepted
 
     def add_notice(self, text: str) -> bool:
         """Remembers a notice; True the first time."""
@@ -255,9 +280,14 @@ class ApplyRun:
         return self.service.capabilities
 
     @property
+    def is_broken(self) -> bool:
+        """Whether nothing can be written any more, for a reason on this machine that does not pass."""
+        return self.writes.journal.is_broken or self.client.sender.has_unusable_data
+
+    @property
     def stopping(self) -> bool:
-        """Whether to begin nothing more: something failed, and the run is to end then."""
-        return self.settings.fail_fast and self.results.any_failed
+        """Whether to begin nothing more: something failed and the run is to end then, or nothing can be written."""
+        return self.is_broken or (self.settings.fail_fast and self.results.any_failed)
 
     def say_once(self, text: str) -> None:
         """Tells the watcher, unless it was told the same before: what holds for one file may hold for many."""
@@ -273,7 +303,12 @@ class StoreContext:
     key: str  # in the manifest
     id: str  # at the service
     ignored_attributes: tuple[str, ...] = ()  # those that others own
+    unproven: frozenset[str] = frozenset()  # the file types that nothing vouches for
     last_progress: float = 0.0  # monotonic second at which files of the store last came to an end
+    intake: Intake = field(default_factory=Intake)
+    refusals: RefusalStreak = field(default_factory=RefusalStreak)
+    stop_reason: str = ""  # why no more files are sent to the store, as it follows "the store"
+    hidden_for: float = 0.0  # seconds for which the run waited until something became visible there
 
     @property
     def client(self) -> Client:
@@ -282,6 +317,17 @@ class StoreContext:
     @property
     def writes(self) -> Writes:
         return self.run.writes
+
+    def is_refused_type(self, extension: str) -> bool:
+        """Whether no more files of this type are worth sending in this run."""
+        return self.run.service.is_refused_type(extension, unproven=extension in self.unproven)
+
+    def record_refusal(self, error: VssyncError, keys: Iterable[str]) -> None:
+        """Requests about files of these keys were refused; ends the feeding if all others would get that answer."""
+        if not isinstance(error, ServiceError) or isinstance(error, LostReply) or not error.answer.status:
+            return
+        if self.refusals.record(error, keys):
+            self.stop_reason = self.stop_reason or f"takes no files now: {error}"
 
     def settle(self, key: str, result: Result) -> None:
         """Records how a change ended, and tells the watcher."""

@@ -12,7 +12,7 @@ from vssync.api.errors import missing_from_update_error
 from vssync.applier.context import DONE, Result, StoreContext, result_of_uncompleted
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.wait import WaitedFiles, wait_for_batch, wait_for_file, wait_for_files, wait_limit
-from vssync.errors import ServiceError, VssyncError
+from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.model.digests import with_echo
 from vssync.model.marks import Mark
 from vssync.model.report import Status
@@ -36,7 +36,10 @@ def cancel_batch(store: StoreContext, step: BatchStep) -> Result:
 
 def await_batch(store: StoreContext, step: BatchStep) -> Result:
     """Waits until a batch has ended; its files are left to the steps that concern them."""
-    if wait_for_batch(store, step.key).status.ended:
+    try:
+        if wait_for_batch(store, step.key).status.ended:
+            return DONE
+    except NotFound:  # it cannot be read: its files are the truth
         return DONE
     detail = f"the batch makes no progress; plan again later, or cancel it: vssync cancel {step.key}"
     return Result(Status.UNKNOWN, detail)

@@ -6,23 +6,29 @@ Stores are applied in parallel, the steps within each in the order of `StoreStep
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
+from itertools import chain
+from math import ceil
 
 from vssync.api.rate_limit import Interrupted
 from vssync.applier import existing
 from vssync.applier.attach import attach
-from vssync.applier.await_ingestion import wait_and_settle
-from vssync.applier.context import DONE, ApplyRun, StoreContext, StoreWorkload, result_of_error
+from vssync.applier.await_ingestion import FailedFile, wait_and_settle
+from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, StoreWorkload, result_of_error
 from vssync.applier.delete import delete_unused_uploads, stores_by_file_id
+from vssync.applier.intake import PAUSES
 from vssync.applier.ledger import upload_identity
-from vssync.applier.steps import StoreSteps, plan_steps
-from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store
-from vssync.applier.upload import InFlightBatch, prepare_file
+from vssync.applier.steps import Put, StoreSteps, plan_steps
+from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store, stamp_stores
+from vssync.applier.upload import InFlightBatch, PendingFile, detach_to_reattach, prepare_file
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Plan
-from vssync.model.report import Report
+from vssync.model.report import Report, Status
+from vssync.text import count_noun, format_elapsed
 
 _MAX_STORES = 4  # at once
+_MAX_PROBES = 3  # of a type of files; where none of them ends, the others are sent all the same
 _INTERRUPT_GRACE = 2.0  # seconds that requests in flight get to end when a run is interrupted
 _INTERRUPT_POLLS = 40  # in that time
 
@@ -47,6 +53,8 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
             on_error=run.client.clock.interrupt,
         )
         delete_unused_uploads(run, plan.owner)
+        written = {steps.key: store_ids[steps.key] for steps in stores if steps.writes and steps.key in store_ids}
+        stamp_stores(run, plan, written)
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
         _wait_for_requests_in_flight(run)
@@ -85,7 +93,7 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
         StoreWorkload(
             store_steps.key,
             size=sum(put.file.size for put in store_steps.puts if not put.existing_id),
-            batches=0 if run.capabilities.one_by_one else len(store_steps.waves),
+            batches=0 if run.capabilities.one_by_one else ceil(len(store_steps.puts) / store_steps.batch.size),
             changes=store_steps.step_count,
         )
         for store_steps in stores
@@ -123,9 +131,9 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     if store_steps.setup:
         run.results.record_result(store_steps.key, "", DONE)
     store_ids[store_steps.key] = store_id
-    store = StoreContext(run, store_steps.key, store_id, store_steps.ignored_attributes)
+    store = StoreContext(run, store_steps.key, store_id, store_steps.ignored_attributes, store_steps.unproven)
     store.for_each(store_steps.cancels, existing.cancel_batch)
-    _run_waves(store, store_steps)
+    StoreFeed(store, store_steps).run()
     store.for_each(store_steps.updates, existing.update_attributes)
     store.for_each(store_steps.batch_waits, existing.await_batch)
     if store_steps.copy_waits and not run.stopping:
@@ -135,23 +143,142 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
         run.results.record_result(store_steps.key, "", delete_store(run, store_steps))
 
 
-def _run_waves(store: StoreContext, store_steps: StoreSteps) -> None:
-    """Uploads and attaches the waves of a store in order, with at most `in_flight` batches at once."""
-    in_flight: deque[InFlightBatch] = deque()
-    note = UnfinishedBatchNote(store, is_external=store_steps.settings is None or store_steps.settings.external)
+class StoreFeed:
+    """The files of one store on their way: waiting, in flight, or failed with tries left.
 
-    def settle_oldest() -> None:
-        in_flight.extend(wait_and_settle(store, in_flight.popleft()))
-        note.update(in_flight)
+    A file that failed is tried again once all others were sent. Where a store ingests nothing, one file at a time is
+    tried with growing pauses, and all others stay as they are: the next run begins anew.
+    """
 
-    for wave in store_steps.waves:
-        if store.run.stopping or not store.run.capabilities.attributes:  # without them, marks get lost
-            break
-        while len(in_flight) >= store_steps.in_flight:
-            settle_oldest()
-        prepared = store.run.pool.map(lambda put: prepare_file(store, put), wave)
-        in_flight.extend(attach(store, [pending for pending in prepared if pending]))
-        note.update(in_flight)
-    while in_flight:
-        settle_oldest()
-    note.clear()
+    def __init__(self, store: StoreContext, steps: StoreSteps) -> None:
+        self._store = store
+        self._batch = steps.batch
+        self._waiting: deque[Put] = deque()
+        self._unproven: dict[str, deque[Put]] = {}  # by extension: one is tried at a time until the service takes it
+        for put in steps.puts:
+            is_unproven = put.file.extension in steps.unproven
+            (self._unproven.setdefault(put.file.extension, deque()) if is_unproven else self._waiting).append(put)
+        self._probes = Counter[str]()
+        self._in_flight: deque[InFlightBatch] = deque()
+        self._failed: list[FailedFile] = []
+        is_external = steps.settings is None or steps.settings.external
+        self._note = UnfinishedBatchNote(store, is_external=is_external)
+
+    def run(self) -> None:
+        """Feeds the store until every file has its result, or the run or the store stops."""
+        intake = self._store.intake
+        while not self._is_ending:
+            if intake.is_out:
+                self._settle_all()
+                if intake.is_out and not self._probe():
+                    break
+            elif len(self._in_flight) < self._batch.in_flight and (wave := self._next_wave()):
+                self._send(wave)
+            elif self._in_flight:
+                self._settle_oldest()
+            elif self._failed:
+                self._try_again()
+            else:
+                break
+        self._settle_all()
+        self._give_up()
+        self._note.clear()
+
+    @property
+    def _is_ending(self) -> bool:
+        run = self._store.run
+        return run.stopping or bool(self._store.stop_reason) or not run.capabilities.attributes  # marks would get lost
+
+    def _next_wave(self) -> list[Put]:
+        """The next files: of each kind that nothing vouches for one, beside those of all other kinds."""
+        under_way = {file.put.file.extension for batch in self._in_flight for file in batch.files}
+        wave: list[Put] = []
+        for extension, puts in list(self._unproven.items()):
+            is_known = self._store.run.service.is_proven_type(extension) or self._store.is_refused_type(extension)
+            if is_known or not puts or self._probes[extension] >= _MAX_PROBES:
+                self._waiting.extend(self._unproven.pop(extension))
+            elif extension not in under_way and len(wave) < self._batch.size:
+                self._probes[extension] += 1
+                wave.append(puts.popleft())
+        room = min(self._batch.size - len(wave), len(self._waiting))
+        return wave + [self._waiting.popleft() for _ in range(room)]
+
+    def _send(self, puts: Sequence[Put]) -> None:
+        prepared = self._store.run.pool.map(lambda put: prepare_file(self._store, put), puts)
+        self._attach([pending for pending in prepared if pending])
+
+    def _attach(self, files: Sequence[PendingFile]) -> None:
+        self._in_flight.extend(attach(self._store, files))
+        self._note.update(self._in_flight)
+
+    def _settle_oldest(self) -> None:
+        batches, failed = wait_and_settle(self._store, self._in_flight.popleft())
+        self._in_flight.extend(batches)
+        self._failed += failed
+        self._note.update(self._in_flight)
+
+    def _settle_all(self) -> None:
+        while self._in_flight:
+            self._settle_oldest()
+
+    def _try_again(self) -> None:
+        """Attaches the failed files once more, after a pause."""
+        if self._store.intake.failing:
+            attempts = max(failed.file.attempts for failed in self._failed)
+            self._pause(
+                PAUSES[attempts - 1], f"{count_noun(len(self._failed), 'file')} failed, and will be tried again"
+            )
+        self._reattach([self._failed.pop(0) for _ in range(min(self._batch.size, len(self._failed)))])
+
+    def _reattach(self, failed: Sequence[FailedFile]) -> None:
+        def detach(each: FailedFile) -> PendingFile | None:
+            put, file_id = each.file.put, each.file.file_id
+            try:
+                detach_to_reattach(self._store, put, file_id)
+            except VssyncError as error:
+                self._store.settle(put.key, result_of_error(error))
+                return None
+            self._store.run.results.record_retry(self._store.key, put.key)
+            return PendingFile(put, file_id, attempts=each.file.attempts + 1)
+
+        detached = self._store.run.pool.map(detach, failed)
+        self._attach([pending for pending in detached if pending])
+
+    def _probe(self) -> bool:
+        """Tries one file after another, with growing pauses, until one is completed; whether one was.
+
+        A file that was not sent yet comes first, unless it would leave a gap.
+        """
+        intake = self._store.intake
+        for pause in PAUSES:
+            fresh = next((put for put in self._waiting if not put.before_attach), None)
+            if not fresh and not self._failed:
+                break
+            self._pause(pause, f"ingestion fails ({intake.error}), and one file will be tried")
+            if fresh:
+                self._waiting.remove(fresh)
+                self._send([fresh])
+            else:
+                self._reattach([self._failed.pop(0)])
+            self._settle_all()
+            if not intake.is_out:
+                return True
+        return False
+
+    def _pause(self, seconds: float, why: str) -> None:
+        self._store.run.watcher.on_message(f"{self._store.key}: {why} in {format_elapsed(seconds)}")
+        self._store.client.clock.sleep(seconds)
+
+    def _give_up(self) -> None:
+        """Settles what is left: files that failed, and those that an outage or a refusal kept from being sent."""
+        store, intake = self._store, self._store.intake
+        for failed in self._failed:
+            store.settle(failed.file.put.key, failed.result)
+        if intake.is_out and not store.stop_reason:
+            store.stop_reason = f"{intake}; apply again later"
+        elif intake.failing:
+            store.run.watcher.on_message(f"{store.key}: {intake}")
+        if store.stop_reason:
+            store.run.watcher.on_message(f"{store.key}: {store.stop_reason}")
+            for put in chain(self._waiting, *self._unproven.values()):
+                store.settle(put.key, Result(Status.SKIPPED, f"not tried: the store {store.stop_reason}"))

@@ -12,8 +12,10 @@ from typing import assert_never
 from vssync.model.digests import mark_for, with_key
 from vssync.model.marks import Mark, Origin
 from vssync.model.plan import Action, Copy, FileChange, Plan, StoreChange, StorePlan
-from vssync.model.state import Attributes, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
-from vssync.planner.batches import partition
+from vssync.model.state import Attributes, BatchLimits, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
+
+_MAX_ATTEMPTS = 3  # to ingest a file, in one run
+_MANY_RUNS = 5  # that tried the same bytes in vain
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Put:
     before_attach: tuple[Drop, ...] = ()  # old copies that must go first
     afterwards: tuple[Drop, ...] = ()  # old copies that go once the new one was read as completed
     unfinished: bool = False  # the existing File was being ingested when planned; if it is completed by now, it stays
+
+    @property
+    def max_attempts(self) -> int:
+        """How often this run may try to ingest it: once, and last of all, where many runs did in vain."""
+        return 1 if self.mark.tries > _MANY_RUNS else _MAX_ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +80,23 @@ class StoreSteps:
 
     key: str
     store_id: str  # empty until the store is created; of the old one where `setup` replaces it
-    in_flight: int  # batches at once
+    batch: BatchLimits
     ignored_attributes: tuple[str, ...] = ()  # those that others own: `Put` and `Update` send them along, marks do not
     settings: StoreSettings | None = None  # None for a store that left the manifest
     setup: StoreChange | None = None  # the store must exist before anything is put into it
     cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
-    waves: tuple[tuple[Put, ...], ...] = ()  # what each batch brings in; old copies go afterwards, but for a gap
-    updates: tuple[Update, ...] = ()  # attributes in place; independent of the waves
+    puts: tuple[Put, ...] = ()  # files to bring in; old copies go afterwards, but for a gap
+    unproven: frozenset[str] = frozenset()  # extensions among them, of which one file is tried first
+    updates: tuple[Update, ...] = ()  # attributes in place; independent of the puts
     batch_waits: tuple[BatchStep, ...] = ()  # batches of earlier runs end before their files are read or removed
     copy_waits: tuple[Wait, ...] = ()  # up-to-date copies still being ingested; their superseded copies go afterwards
     removes: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
     teardown: StoreChange | None = None  # the store itself is deleted, or the old one where it was replaced
 
     @property
-    def puts(self) -> tuple[Put, ...]:
-        """The files of all waves."""
-        return tuple(put for wave in self.waves for put in wave)
+    def writes(self) -> bool:
+        """Whether anything is written, and not only waited for."""
+        return bool(self.setup or self.teardown or self.cancels or self.puts or self.updates or self.removes)
 
     @property
     def step_count(self) -> int:
@@ -112,16 +120,17 @@ def plan_steps(plan: Plan) -> tuple[StoreSteps, ...]:
 def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     change = store_plan.change
     steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, store_plan, file_change)]
-    puts = [step for step in steps if isinstance(step, Put)]
+    puts = sorted((step for step in steps if isinstance(step, Put)), key=lambda put: -put.max_attempts)
     return StoreSteps(
         key=store_plan.key,
         store_id=store_plan.id,
-        in_flight=store_plan.batch.in_flight,
+        batch=store_plan.batch,
         ignored_attributes=_ignored_attributes(store_plan),
         setup=change if change and change.action in _SETUP else None,
         settings=store_plan.desired,
         cancels=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.CANCEL),
-        waves=partition(puts, store_plan.batch.size),
+        puts=tuple(puts),
+        unproven=frozenset(store_plan.unproven),
         updates=tuple(step for step in steps if isinstance(step, Update)),
         copy_waits=tuple(step for step in steps if isinstance(step, Wait)),
         batch_waits=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
@@ -161,14 +170,16 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     """The step that brings a file in, with the copies it replaces.
 
     A File attaches once per store, so its own old copy is detached first; the others too, if there is a gap. A File
-    that is attached again keeps the origin and content of its old mark.
+    that is attached again keeps what its old mark says of the upload.
     """
     file = _require_desired(change)
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
     mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin, tries=change.tries)
     old_mark = next((copy.mark for copy in change.drop if copy.id == change.reuse), None)
     if isinstance(old_mark, Mark) and not file.file_id:
-        mark = replace(mark, origin=old_mark.origin, content=old_mark.content)
+        mark = replace(
+            mark, origin=old_mark.origin, content=old_mark.content, name=old_mark.name, source=old_mark.source
+        )
     existing_id = file.file_id or change.reuse
     drop_first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
     return Put(
@@ -185,7 +196,7 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
 
 
 def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
-    """The attributes to write, and a mark that keeps what the old one says of content, chunking, origin and tries."""
+    """The attributes to write, and a mark that keeps what the old one says of the upload and of its ingestion."""
     file = _require_desired(change)
     if change.keep is None:
         raise ValueError(f"{change.key}: an update needs the copy it is about")
@@ -199,6 +210,8 @@ def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
             chunking=old_mark.chunking,
             origin=old_mark.origin,
             tries=old_mark.tries,
+            name=old_mark.name,
+            source=old_mark.source,
         )
     elif not file.file_id:
         mark = replace(mark, content=file.presumed_content)

@@ -5,8 +5,10 @@ The mark is checked after each write: without it the next plan would not recogni
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, result_of_error
@@ -14,10 +16,21 @@ from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
-from vssync.model.marks import NEEDS_METADATA, STORE_BATCHES, STORE_OWNER, StoreMark, batch_note_text
-from vssync.model.plan import Action, StoreChange
+from vssync.model.digests import store_mark_for
+from vssync.model.marks import (
+    NEEDS_METADATA,
+    STORE_APPLIED,
+    STORE_BATCHES,
+    STORE_OWNER,
+    STORE_PROTECT,
+    StoreMark,
+    batch_note_text,
+    fit_metadata,
+)
+from vssync.model.plan import Action, NoteKind, Plan, StoreChange
 from vssync.model.report import Status
 from vssync.model.state import LiveStore, StoreSettings, StoreStatus
+from vssync.planner.addresses import Scope
 
 _MAX_ATTEMPTS = 3  # to create a store, where replies are lost and no new store appears
 _NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; only the last comes at once
@@ -83,11 +96,22 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
         try:
             live = run.writes.create_store(body)
         except LostReply:
-            live = poll_until(run, find, timeout=run.settings.grace)
+            live = poll_until(
+                run,
+                find,
+                timeout=run.settings.grace,
+                subject=f"{settings.key} to be listed, since the reply to creating it was lost",
+                consequence="it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
+            )
             if live is None and attempts == _MAX_ATTEMPTS:
                 raise
     store_id = live.id
-    if not poll_until(run, lambda: run.client.is_ready(store_id)):
+    if not poll_until(
+        run,
+        lambda: run.client.is_ready(store_id),
+        subject=f"the new store of {settings.key} to answer",
+        consequence="its files are not tried",
+    ):
         raise VssyncError(f"{settings.key}: the new store {store_id} does not answer yet; apply again later")
     _verify_mark(run, settings.key, live, change)
     return store_id
@@ -108,6 +132,40 @@ def _request_body(settings: StoreSettings, change: StoreChange) -> dict[str, Any
     days = settings.expires_after_days
     expires = {"anchor": "last_active_at", "days": days} if days else None
     return {"name": settings.name, "metadata": dict(change.metadata), "expires_after": expires}
+
+
+def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
+    """Leaves the run's stamp in each store that it wrote to, in whole, and left as the manifest wants it.
+
+    `written` are the ids of these stores by their keys. An external store's metadata is somebody else's.
+    """
+    stamp, scope = run.settings.stamp, Scope.of(plan.options)
+    if stamp is None or not run.capabilities.store_updates:
+        return
+    failed = {outcome.store for outcome in run.results.outcomes(plan) if outcome.status is not Status.DONE}
+    time = datetime.fromtimestamp(run.client.service_date or run.client.clock.wall_time(), UTC)
+    text = str(replace(stamp, time=f"{time:%Y-%m-%dT%H:%M:%SZ}"))
+    stamped = [
+        (written[store.key], store.desired)
+        for store in plan.stores
+        if store.key in written
+        and store.key not in failed
+        and store.desired
+        and not (store.desired.external or store.unlisted)
+        and scope.includes_all_files(store.key)
+        and not any(note.kind is NoteKind.ADOPTABLE for note in store.notes)
+    ]
+    run.pool.map(lambda entry: _stamp(run, plan.owner, *entry, text), stamped)
+
+
+def _stamp(run: ApplyRun, owner: str, store_id: str, settings: StoreSettings, text: str) -> None:
+    """Adds a stamp to a store's metadata; not where what is read of that is old, or there is no room."""
+    with suppress(VssyncError):
+        live = run.client.get_store(store_id).metadata
+        is_current = live.get(STORE_OWNER) == str(store_mark_for(owner, settings))
+        metadata = fit_metadata({**live, STORE_APPLIED: text})
+        if is_current and bool(live.get(STORE_PROTECT)) is settings.protect and STORE_APPLIED in metadata:
+            run.writes.update_store(store_id, {"metadata": metadata})
 
 
 class UnfinishedBatchNote:
@@ -156,7 +214,7 @@ class UnfinishedBatchNote:
             live = store.client.get_store(store.id).metadata
             others = {name: value for name, value in live.items() if name != STORE_BATCHES}
             note = {STORE_BATCHES: batch_note_text(batch_ids)} if batch_ids else {}
-            store.writes.update_store(store.id, {"metadata": {**others, **note}})
+            store.writes.update_store(store.id, {"metadata": fit_metadata({**others, **note})})
             self._written = batch_ids
         except VssyncError:
             self._is_enabled, self._written = False, ()

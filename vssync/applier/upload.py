@@ -12,7 +12,7 @@ from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.steps import Put
 from vssync.applier.wait import poll_until, wait_until_detached
 from vssync.errors import AccessDenied, LostReply, NotFound, VssyncError
-from vssync.model.marks import Mark, Origin
+from vssync.model.marks import NONE, Mark, Origin
 from vssync.model.report import Status
 from vssync.model.state import FileStatus, Upload
 
@@ -23,16 +23,16 @@ _CLOCK_SKEW = 300  # seconds by which the clocks of a service's machines may dif
 
 @dataclass(frozen=True, slots=True)
 class PendingFile:
-    """A put whose File exists. `mark` is the put's, with one more of its `tries` counted at each retry."""
+    """A put whose File exists."""
 
     put: Put
     file_id: str
-    mark: Mark
     completed: bool = False  # already, so it need not be attached
+    attempts: int = 1  # of this run to ingest it
 
     @property
     def entry(self) -> AttachmentEntry:
-        return AttachmentEntry(self.file_id, self.put.attributes, self.put.chunking, self.mark)
+        return AttachmentEntry(self.file_id, self.put.attributes, self.put.chunking, self.put.mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,9 @@ class InFlightBatch:
 
 def refused_type_result(put: Put) -> Result:
     """The result of a file of a type that the service refused before."""
-    why = f"the service refused {put.file.extension} files in this run; `skip: [unsupported]` leaves them out"
-    return Result(Status.FAILED, f"not tried: {why}")
+    kind = put.file.extension or "such"
+    ways_out = "`filename` can give them the name of a kind that it reads, and `formats` can convert them"
+    return Result(Status.FAILED, f"not tried: the service refused {kind} files in this run; {ways_out}")
 
 
 def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
@@ -55,17 +56,25 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
 
     Records the result and returns None where that failed.
     """
-    if store.run.service.is_refused_type(put.file.extension):
+    if store.run.is_broken:
+        return None
+    if store.is_refused_type(put.file.extension):
         store.settle(put.key, refused_type_result(put))
+        return None
+    if store.stop_reason:
+        store.settle(put.key, Result(Status.SKIPPED, f"not tried: the store {store.stop_reason}"))
         return None
     store.run.results.record_start(store.key, put.key)
     uploaded_id = ""
     try:
         if put.unfinished and _is_completed_as_wanted(store, put):
-            return PendingFile(put, put.existing_id, put.mark, completed=True)
+            return PendingFile(put, put.existing_id, completed=True)
         if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
-            new_mark = replace(put.mark, content=put.file.sha256, origin=Origin.UPLOADED)
+            file, source = put.file, put.file.source or NONE
+            new_mark = replace(
+                put.mark, content=file.sha256, origin=Origin.UPLOADED, name=file.name_digest, source=source
+            )
             put = replace(put, existing_id="", mark=new_mark)
         if not put.existing_id:
             uploaded_id = _reuse_or_upload(store, put)
@@ -76,11 +85,22 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
                 store.detach_copy(drop)
                 wait_until_detached(store, drop.file_id)
     except VssyncError as error:
+        store.record_refusal(error, [put.key])
         if uploaded_id:
             store.run.ledger.schedule_delete(uploaded_id, f"upload of {put.key} that was not used")
         store.settle(put.key, result_of_error(error))
         return None
-    return PendingFile(put, put.existing_id or uploaded_id, put.mark)
+    store.run.results.record_state(store.key, [put.key], _state_before_attach(put))
+    return PendingFile(put, put.existing_id or uploaded_id)
+
+
+def _state_before_attach(put: Put) -> Result:
+    """What became of a file whose upload is there and is not attached yet."""
+    if put.before_attach:
+        return Result(
+            Status.FAILED, "interrupted after its old copy was detached and before it was attached; apply again"
+        )
+    return Result(Status.SKIPPED, "uploaded, and not attached before the run was interrupted; apply again")
 
 
 def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
@@ -123,7 +143,8 @@ def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
     live, wanted = file.mark, put.mark
     if file.status is not FileStatus.COMPLETED or not isinstance(live, Mark):
         return False
-    return (live.key, live.content, live.chunking) == (wanted.key, wanted.content, wanted.chunking)
+    upload, wanted_upload = (live.key, live.content, live.name), (wanted.key, wanted.content, wanted.name)
+    return upload == wanted_upload and live.chunking == wanted.chunking
 
 
 def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
@@ -175,8 +196,16 @@ def _upload_once(store: StoreContext, put: Put) -> str:
     def recover(lost: LostReply) -> str:
         """The File that was made although the reply was lost, where its name proves it. Raises `lost` otherwise."""
         with suppress(VssyncError, Interrupted):
-            if ledger.is_proven_by_name(file) and (file_id := poll_until(store.run, find, timeout=_LISTING_DELAY)):
-                return file_id
+            if ledger.is_proven_by_name(file):
+                file_id = poll_until(
+                    store.run,
+                    find,
+                    timeout=_LISTING_DELAY,
+                    subject=f"files of {store.key} whose upload got no reply to be listed",
+                    consequence="they are uploaded again",
+                )
+                if file_id:
+                    return file_id
         raise lost
 
     try:

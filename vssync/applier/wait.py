@@ -11,9 +11,13 @@ from vssync.applier.context import ApplyRun, StoreContext
 from vssync.errors import NotFound, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
+from vssync.text import format_elapsed
 
 Reading = TypeVar("Reading")
+_MILESTONES = (5.0, 15.0, 60.0)  # seconds at which a wait is announced
+_BATCH_GRACE = 30.0  # seconds for which a new batch may be invisible
 _MIN_WAIT = 60.0  # seconds without progress, however long nothing moved before
+_UNFINISHED = "those still in progress are left, and the next plan waits for them"
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
@@ -42,12 +46,16 @@ def poll_until(
     hint_of: Callable[[Reading], float | None] = lambda _: None,
     timeout: float | None = None,
     since: float | None = None,
+    subject: str = "",
+    consequence: str = "",
 ) -> Reading:
     """Reads until `is_done`, or until `progress_of` has not changed for `timeout` seconds; returns the last reading.
 
     `hint_of` gives the pause in seconds that the service asks for, or None: it is kept to while there is progress, and
     is the shortest pause after that. Where the last progress was at the monotonic second `since`, the time from then on
     counts as waited; at least a minute is waited all the same. What `read` raises ends the wait.
+
+    A wait that takes long is announced: for what (`subject`), and what follows if it is in vain (`consequence`).
     """
     clock = run.client.clock
     timeout = run.settings.deadline if timeout is None else timeout
@@ -55,7 +63,7 @@ def poll_until(
     waited = 0.0
     if since is not None:
         waited = min(clock.monotonic() - since, max(0.0, timeout - _MIN_WAIT))
-    pause = 0.0
+    pause = elapsed = 0.0
     while True:
         reading = read()
         if is_done(reading):
@@ -70,17 +78,29 @@ def poll_until(
         pause = min(run.settings.longest_pause, max(run.settings.first_pause, pause * 2))
         if hint is not None:
             pause = hint if has_moved else max(pause, hint)
+        if subject and any(elapsed <= milestone < elapsed + pause for milestone in _MILESTONES):
+            verb = f"After {format_elapsed(elapsed)} still waiting" if elapsed > _MILESTONES[0] else "Waiting"
+            limit = format_elapsed(timeout) + ("" if progress_of is bool else " without progress")
+            run.say_once(f"{verb} for {subject}, at most {limit}; then {consequence}")
+        elapsed += pause
         clock.sleep(pause)
         waited += pause  # not by the clock: a machine that slept meanwhile has not waited so long
 
 
 def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = None) -> LiveBatch:
-    """The batch once it has ended, or nothing moved in it for the run's deadline; a 404 means not visible yet."""
+    """The batch once it has ended, or nothing moved in it for the run's deadline.
+
+    A 404 means not visible yet. Raises NotFound where that lasts too long, ServiceError where it cannot be read.
+    """
+    now = store.client.clock.monotonic
+    hidden_until = now() + _BATCH_GRACE
 
     def read() -> BatchPoll:
         try:
             return store.client.get_batch(store.id, batch_id)
         except NotFound:
+            if now() >= hidden_until:
+                raise
             return BatchPoll(LiveBatch(batch_id, FileStatus.UNKNOWN, 0), None)
 
     return poll_until(
@@ -90,6 +110,8 @@ def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = Non
         progress_of=lambda poll: poll.batch.counts,
         hint_of=lambda poll: poll.poll_after,
         since=since,
+        subject=_ingestion_of(store),
+        consequence=_UNFINISHED,
     ).batch
 
 
@@ -110,7 +132,15 @@ def wait_for_files(store: StoreContext, file_ids: Collection[str], since: float 
     def have_all_ended(files: Collection[LiveFile]) -> bool:
         return count_ended(files) == len(file_ids)
 
-    files = poll_until(store.run, read, is_done=have_all_ended, progress_of=count_ended, since=since)
+    files = poll_until(
+        store.run,
+        read,
+        is_done=have_all_ended,
+        progress_of=count_ended,
+        since=since,
+        subject=_ingestion_of(store),
+        consequence=_UNFINISHED,
+    )
     return WaitedFiles(files, is_stuck=not have_all_ended(files))
 
 
@@ -135,10 +165,21 @@ def wait_for_file(store: StoreContext, file_id: str, until: float) -> LiveFile:
         is_done=lambda file: file.status.ended,
         progress_of=lambda file: file.status,
         timeout=timeout,
+        subject=_ingestion_of(store),
+        consequence=_UNFINISHED,
     )
+
+
+def _ingestion_of(store: StoreContext) -> str:
+    return f"the service to ingest files of {store.key}"
 
 
 def wait_until_detached(store: StoreContext, file_id: str) -> None:
     """Waits until a detached file cannot be read in its store any more. Raises VssyncError when it stays."""
-    if not poll_until(store.run, lambda: not store.client.is_attached(store.id, file_id)):
+    if not poll_until(
+        store.run,
+        lambda: not store.client.is_attached(store.id, file_id),
+        subject=f"files to leave {store.key}",
+        consequence="those that are to be attached again fail",
+    ):
         raise VssyncError(f"{file_id}: still attached to {store.id} long after it was detached; apply again later")

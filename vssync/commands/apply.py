@@ -11,10 +11,12 @@ from vssync.applier.delete import declared_stores
 from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
+from vssync.commands.stamp import stamp_of
 from vssync.errors import Refused
 from vssync.journal.folder import exclusive_lock, journal_folder, lock_holder
 from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.writer import Journal, read_past
+from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Plan
 from vssync.model.report import Report
 from vssync.sources.load import find_manifest
@@ -35,7 +37,9 @@ def apply_plan(
         prepare_for_writes(session)
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
         declared = declared_stores(session.loaded.desired)
-        settings = RunSettings(session.loaded.root, session.capabilities, declared, fail_fast)
+        stated = frozenset(name for name, has in plan.service.capabilities.items() if has)
+        root, stamp = session.loaded.root, None if plan.empty else _stamp(session)
+        settings = RunSettings(root, session.capabilities, declared, stated, fail_fast, stamp)
         return apply_steps(ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings), plan)
 
 
@@ -61,6 +65,10 @@ def describe_interrupted_runs(session: Session) -> str:
     folder = _journal_folder(session)
     past = read_past(folder)
     return describe_interrupted(past, lock_holder(folder) if past.interrupted else 0)
+
+
+def _stamp(session: Session) -> ApplyStamp:
+    return stamp_of(find_manifest(Path(session.settings.manifest)).parent, session.settings.environment)
 
 
 def _journal_folder(session: Session) -> Path:

@@ -45,6 +45,8 @@ def _refusal(store: StorePlan) -> Refusal | None:
         return Refusal(message, store.key, ("Try again later.",))
     if store.change is None or store.change.action is not Action.REFUSE:
         return None
+    if Reason.UNREADABLE in store.change.reasons:  # what somebody wrote into one store stops no other
+        return None
     if Reason.PROTECTED in store.change.reasons:
         return Refusal("the store is protected.", store.key, ("To delete it, first apply it with `protect: false`.",))
     return Refusal(f"{store.change.detail}.", store.key)

@@ -7,7 +7,7 @@ from vssync.commands.session import Session
 from vssync.errors import UsageProblem
 from vssync.manifest.resolve import provenance
 from vssync.model.convergence import HELD_BACK
-from vssync.model.marks import Mark, key_digest
+from vssync.model.marks import KEY, Mark, UnreadableMark, key_attribute, key_digest
 from vssync.model.plan import Options
 from vssync.model.state import LiveFile
 from vssync.planner.assemble import make_plan
@@ -51,4 +51,6 @@ def inspect_file(session: Session, address: str) -> FileInspection:
 
 def _is_copy(file: LiveFile, key: str, owner: str) -> bool:
     mark = file.mark
+    if isinstance(mark, UnreadableMark):
+        return file.attributes.get(KEY) == key_attribute(key)
     return isinstance(mark, Mark) and mark.owner == owner and mark.key == key_digest(key)

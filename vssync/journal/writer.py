@@ -92,6 +92,11 @@ class Journal:
             raise
         self._write_after(number, WriteResult.DONE, *created)
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether a line could not be written, so that no more writes may be sent."""
+        return self._error is not None
+
     def mark_as_apply(self) -> None:
         """This run is an apply: if it is interrupted, the next plan says so. The line comes with the first write."""
         self._is_apply = True

@@ -69,7 +69,7 @@ def create_app(engine: Engine) -> falcon.App[Any, Any]:
         routes = [route for route in ROUTES if route.path == path]
         responders = {f"on_{route.method.lower()}": make_responder(engine, route) for route in routes}
         app.add_route(path, SimpleNamespace(**responders))
-    register_errors(app, dialect.errors, paths)
+    register_errors(app, dialect.errors, paths, engine.database.path)
     return app
 
 

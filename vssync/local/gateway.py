@@ -14,7 +14,9 @@ import sqlite3
 from collections.abc import Iterable
 from email.utils import formatdate
 from enum import StrEnum
+from errno import EACCES, EROFS
 from hmac import compare_digest
+from pathlib import Path
 from typing import Any
 
 import falcon
@@ -168,11 +170,14 @@ def write_json(resp: falcon.Response, body: Any) -> None:
     resp.data = json.dumps(body).encode()
 
 
-def register_errors(app: falcon.App[Any, Any], style: ErrorStyle, paths: Iterable[str]) -> None:
-    """Without these, the framework would answer in its own shape. A 404 for an unknown path names `paths`."""
+def register_errors(app: falcon.App[Any, Any], style: ErrorStyle, paths: Iterable[str], data: Path) -> None:
+    """Without these, the framework would answer in its own shape.
+
+    A 404 for an unknown path names `paths`, an error of the database its file `data`.
+    """
 
     def write_error(req: falcon.Request, resp: falcon.Response, error: Exception, _ids: Any) -> None:
-        api_error = error if isinstance(error, ApiError) else to_api_error(req, error, paths)
+        api_error = error if isinstance(error, ApiError) else to_api_error(req, error, paths, data)
         control = req.context.get("address") is OciAddress.CONTROL
         shape = req.env.get(ERROR_SHAPE_KEY, own_shape(api_error, style, control=control))
         resp.status = 422 if (api_error.status, shape) == (400, FIELD_LIST) else api_error.status
@@ -188,7 +193,7 @@ def register_errors(app: falcon.App[Any, Any], style: ErrorStyle, paths: Iterabl
     app.add_error_handler(falcon.HTTPError, write_error)  # the framework has a handler for these, which goes before
 
 
-def to_api_error(req: falcon.Request, error: Exception, paths: Iterable[str]) -> ApiError:
+def to_api_error(req: falcon.Request, error: Exception, paths: Iterable[str], data: Path) -> ApiError:
     if isinstance(error, falcon.HTTPError):  # unknown path, wrong method, broken form
         messages = {
             404: f"There is nothing at {req.path}. This service has {', '.join(paths)}.",
@@ -201,10 +206,23 @@ def to_api_error(req: falcon.Request, error: Exception, paths: Iterable[str]) ->
         return ApiError(400, f"The request was cut off: {error}.", code="request_cut_off")
     if isinstance(error, UnicodeError):  # half a surrogate pair in JSON, or a form that is not UTF-8
         return ApiError(400, "The request is not valid Unicode text.", code="invalid_unicode")
-    if isinstance(error, sqlite3.DatabaseError | LocalDataError):  # full disks, damaged files, endless locks
-        log.error("local service: %s", error)
-        is_busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
-        message = f"The local service's data cannot be used: {error}."
-        return ApiError(503 if is_busy else 500, message, code="local_data_error")
+    if isinstance(error, sqlite3.DatabaseError | LocalDataError | OSError):  # full disks, damaged files, endless locks
+        message = str(error) if isinstance(error, LocalDataError) else f"{data}: {error}; {data_advice(error)}"
+        log.error("local service: %s", message)
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            return ApiError(503, message, code="local_data_busy")
+        return ApiError(500, message, code="local_data_unusable")
     log.error("local service: %s %s", req.method, req.path, exc_info=error)
     return ApiError(500, "The local service failed.", code="internal_error")
+
+
+def data_advice(error: Exception) -> str:
+    """What to do about a database that cannot be read or written."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what SQLite says beyond
+    if code == sqlite3.SQLITE_BUSY:
+        return "another process holds it; try again"
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return "it is damaged: move its folder away to start afresh"
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM) or getattr(error, "errno", 0) in (EACCES, EROFS):
+        return "make it writable"
+    return "make room on its disk, or raise the limit on the size of files"

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from vssync.model.marks import KEY, Mark, Origin, StoreMark, key_attribute, key_digest, name_tag, short_digest
+from vssync.model.marks import KEY, NONE, Mark, Origin, StoreMark, key_attribute, key_digest, name_tag, short_digest
 from vssync.model.state import Attributes, Chunking, DesiredFile, Scalar, StoreSettings
 
 _KINDS = {bool: "b", str: "s"}  # of attribute values; the others are numbers, "n"
@@ -25,6 +25,8 @@ def mark_for(
         attributes=attributes_digest(with_key(file.attributes, file.key), ignored_names),
         origin=origin,
         tries=tries,
+        name=file.name_digest,
+        source=file.source or NONE,
     )
 
 

@@ -9,25 +9,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vssync.limits import MAX_VALUE_LENGTH
+from vssync.limits import MAX_PAIRS, MAX_VALUE_LENGTH
+from vssync.text import shorten_middle
 
 KEY = "vssync_key"
 MARK = "vssync_mark"
 STORE_OWNER = "vssync_owner"
 STORE_PROTECT = "vssync_protect"
 STORE_BATCHES = "vssync_batches"
+STORE_APPLIED = "vssync_applied"
 RESERVED_PREFIX = "vssync_"
 UNREAD, DECLARED = "?", "id"
 NEEDS_ATTRIBUTES = "without attributes no file can carry the mark that says who owns it"
 NEEDS_METADATA = "without metadata no store can carry the mark that says who owns it"
 PROVISIONAL = "0" * 16  # the key of a copy that was attached and not yet marked for itself
+NONE = "-"  # in a mark: no upload name of ours, or no conversion
 
 _HEX16 = r"[0-9a-f]{16}"
 _OWNER = r"[^;\x00-\x1f]{1,140}"
+_CONVERTERS = r"[a-z0-9][a-z0-9._+-]{0,63}"
 _FILE_MARK = re.compile(
-    rf"v1;({_OWNER});({_HEX16});(\??[0-9a-f]{{64}}|id|\?);({_HEX16});({_HEX16});([uda]);([0-9]{{1,4}})(?:;({_HEX16}))?"
+    rf"v1;({_OWNER});({_HEX16});(\??[0-9a-f]{{64}}|id|\?);({_HEX16});({_HEX16});([uda]);([0-9]{{1,4}})"
+    rf";(-|{_HEX16});(-|[0-9a-f]{{64}}\.{_CONVERTERS})(?:;({_HEX16}))?"
 )
 _STORE_MARK = re.compile(rf"v1;({_OWNER});([^;]{{1,140}});({_HEX16})(?:;((?:[0-9a-f]{{8}})*))?")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}\+?")
+_RUN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+_STAMP = re.compile(rf"({_TIME});((?:{_COMMIT.pattern})?);([^;\x00-\x1f]{{0,100}});((?:{_RUN.pattern})?)")
 _VERSION = re.compile(r"v([0-9]{1,6});")
 
 
@@ -47,10 +56,12 @@ class AnyMark:
 
 @dataclass(frozen=True, slots=True)
 class Mark(AnyMark):
-    """A store file's mark: v1;owner;key;content;chunking;attributes;origin;tries[;echo] in `vssync_mark`.
+    """A store file's mark: v1;owner;key;content;chunking;attributes;origin;tries;name;source[;echo] in `vssync_mark`.
 
-    `key`, `chunking`, `attributes` and `echo` are digests; the last is of what the service gave back where that
-    differs from what was sent. `tries` counts ingestions since key, content or chunking last changed.
+    `key`, `chunking`, `attributes`, `name` and `echo` are digests. `tries` counts the runs that tried these
+    bytes. `name` is of the name that the File was uploaded under, `-` for one declared by id. `source`
+    is `-`, or for an upload that was converted the SHA-256 of the file it was made from and, after a dot, the set of
+    converters that made it. `echo` is of the attributes that the service gave back where they differ from those sent.
     `content` is the whole SHA-256 of the bytes, `id` for a File declared by id. For an adopted file, which nobody has
     read, it is `?` and the SHA-256 of the manifest's file when it was adopted: the upload counts as that until the file
     is edited. It is `?` alone in the provisional mark of a copy that was attached together with others.
@@ -63,11 +74,14 @@ class Mark(AnyMark):
     attributes: str
     origin: Origin = Origin.UPLOADED
     tries: int = 1
+    name: str = NONE
+    source: str = NONE
     echo: str = ""
 
     def __str__(self) -> str:
         identity = ("v1", self.owner, self.key, self.content, self.chunking, self.attributes)
-        return ";".join([*identity, self.origin, str(self.tries), *([self.echo] if self.echo else [])])
+        upload = (self.origin, str(self.tries), self.name, self.source)
+        return ";".join([*identity, *upload, *([self.echo] if self.echo else [])])
 
     @property
     def unread(self) -> bool:
@@ -107,6 +121,42 @@ class StoreMark:
 
 
 @dataclass(frozen=True, slots=True)
+class ApplyStamp:
+    """The last apply that left a store as its manifest wants it: time;commit;actor;run in `vssync_applied`.
+
+    It is only told, never compared. The time is in UTC, as in 2026-11-27T14:02:31Z; the others may be empty.
+    """
+
+    commit: str = ""  # `+` after it: with changes that were not committed
+    actor: str = ""
+    run: str = ""
+    time: str = ""
+
+    def __str__(self) -> str:
+        return ";".join((self.time, self.commit, self.actor, self.run))
+
+    @classmethod
+    def of(cls, commit: str, actor: str, run: str) -> ApplyStamp:
+        """A stamp without its time; a commit or run of another form is left out, an actor is cut."""
+        printable = "".join(char for char in actor if char.isprintable() and char != ";")
+        return cls(
+            commit if _COMMIT.fullmatch(commit) else "", printable[:100].strip(), run if _RUN.fullmatch(run) else ""
+        )
+
+
+def parse_stamp(text: str) -> ApplyStamp | None:
+    """A store's stamp from its text; None where it is none."""
+    match = _STAMP.fullmatch(text)
+    return ApplyStamp(match[2], match[3], match[4], match[1]) if match else None
+
+
+def fit_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """A store's metadata, without the stamp where there is no room for it."""
+    fits = len(metadata) <= MAX_PAIRS
+    return {name: value for name, value in metadata.items() if fits or name != STORE_APPLIED}
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadableMark(AnyMark):
     """Text where a mark belongs that this version cannot read; `version` is set when it is a newer form."""
 
@@ -116,12 +166,25 @@ class UnreadableMark(AnyMark):
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def claim(self) -> tuple[str, str]:
+        """The owner and key of a newer form, as far as it has them: every form begins with version, owner, key."""
+        _, owner, key = (f"{self.text};;".split(";", 3) if self.version else ("", "", ""))[:3]
+        return owner, key
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be read."""
+        if self.version:
+            return f"its mark has version {self.version}, which a newer vssync wrote"
+        return f"its mark is not one: {shorten_middle(self.text, 40) or 'it is empty'}"
+
 
 def parse_mark(text: str) -> Mark | UnreadableMark:
     """A file's mark from its text."""
     if match := _FILE_MARK.fullmatch(text):
-        owner, key, content, chunking, attributes, origin, tries, echo = match.groups()
-        return Mark(owner, key, content, chunking, attributes, Origin(origin), int(tries), echo or "")
+        owner, key, content, chunking, attributes, origin, tries, name, source, echo = match.groups()
+        return Mark(owner, key, content, chunking, attributes, Origin(origin), int(tries), name, source, echo or "")
     return _unreadable(text)
 
 

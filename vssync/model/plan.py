@@ -32,6 +32,7 @@ class Reason(StrEnum):
     CHUNKING_CHANGED = "chunking_changed"
     ATTRIBUTES_CHANGED = "attributes_changed"  # the manifest changed
     DRIFTED = "drifted"  # somebody else changed it
+    RENAMED = "renamed"  # another upload name
     MOVED = "moved"  # same bytes, new key
     SUPERSEDED = "superseded"  # another copy of the same key is kept
     NOT_IN_MANIFEST = "not_in_manifest"
@@ -40,9 +41,10 @@ class Reason(StrEnum):
     INGEST_FAILED = "ingest_failed"
     INGEST_CANCELLED = "cancelled"
     STALLED = "stalled"  # in progress past the deadline
-    REFUSED = "refused"  # failed permanently, or too often
+    REFUSED = "refused"  # the service cannot read these bytes
     REQUESTED = "requested"  # --replace
     UNMARKED = "unmarked"  # exists without our mark
+    UNREADABLE = "unreadable"  # its mark cannot be read
     SETTINGS_CHANGED = "settings_changed"
     EXPIRED = "expired"
     UNWANTED = "unwanted"  # a batch with mostly files that are not wanted as they are
@@ -178,8 +180,11 @@ class StorePlan:
     live: int = 0  # every file the service lists
     unlisted: int = 0  # those it counts beyond them
     wanted: int = 0  # files of the manifest
+    unproven: tuple[str, ...] = ()  # extensions to add that neither the provider nor a completed file vouches for
+    unrelated: bool = False  # none of the live keys of ours is one of them, or has moved to one
     digest: str = ""  # of the content the manifest wants
     live_digest: str = ""  # of the content it holds under our marks: empty where it was not read, or "unknown"
+    applied: str = ""  # the live store's stamp
 
     @property
     def batch(self) -> state.BatchLimits:

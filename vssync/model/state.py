@@ -7,7 +7,17 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from posixpath import splitext
 
-from vssync.model.marks import DECLARED, STORE_OWNER, UNREAD, Mark, StoreMark, UnreadableMark, parse_store_mark
+from vssync.model.marks import (
+    DECLARED,
+    NONE,
+    STORE_OWNER,
+    UNREAD,
+    Mark,
+    StoreMark,
+    UnreadableMark,
+    parse_store_mark,
+    short_digest,
+)
 
 Scalar = str | int | float | bool
 Attributes = Mapping[str, Scalar]
@@ -114,11 +124,17 @@ class DesiredFile:
     file_id: str = ""  # of the File that the manifest declares, which was uploaded elsewhere
     size: int = 0
     sha256: str = ""  # empty until the bytes were read, and for a declared `file_id`
+    source: str = ""  # as marks have it, of a file that is converted before its upload
 
     @property
     def content(self) -> str:
         """The content as a mark names it."""
         return DECLARED if self.file_id else self.sha256
+
+    @property
+    def name_digest(self) -> str:
+        """The upload name as a mark has it; none for a File that is declared by id, which keeps the name it has."""
+        return NONE if self.file_id else short_digest(self.filename)
 
     @property
     def presumed_content(self) -> str:
@@ -210,6 +226,11 @@ class IngestError:
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (self.code, self.message)))
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether it is about these bytes, so that another try would meet it again. Any other code may pass."""
+        return self.code in ("unsupported_file", "invalid_file")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from vssync.model.marks import KEY, NONE, UnreadableMark, key_attribute
 from vssync.model.plan import Action, Copy, FileChange, Note, NoteKind, Reason
-from vssync.model.state import FileStatus, LiveFile, Upload, extension_of
+from vssync.model.state import FileStatus, LiveFile, Upload
 from vssync.planner.attributes import fields_between, preserved_attributes
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, creation_order
 from vssync.planner.context import StorePlanContext
@@ -33,12 +34,14 @@ def claim_copies(
 ) -> Claims:
     """What becomes of the unclaimed keys, in their order.
 
-    These have no copies of their own, or declare a File that is attached as something else. `undesired` are our copies
-    under keys that are not in the manifest. Files without a mark are left alone unless `--adopt` is given.
+    These have no completed copy of their own, as after a move whose new upload is not done, or declare a File that is
+    attached as something else. `undesired` are our copies under keys that are not in the manifest. Files without a mark
+    are left alone unless `--adopt` is given.
     """
     available = [*undesired, *([copy] for copy in classified.provisional)]
     former_copies = _find_former_copies(unclaimed, available, context)
-    unmarked = _unmarked_candidates(unclaimed, classified, context.common.snapshot.uploads)
+    uncopied = [entry for entry in unclaimed if entry.declared_id or entry.key_digest not in classified.ours]
+    unmarked = _unmarked_candidates(uncopied, classified, context.common.snapshot.uploads)
     changes: list[FileChange] = []
     notes: list[Note] = []
     for entry in unclaimed:
@@ -51,7 +54,8 @@ def claim_copies(
         elif file:
             changes.append(_adopt(entry, file, own_copies, context))
         else:
-            changes += _refuse_attached(entry, classified, context) or decide_file(entry, (), context)
+            remaining = () if entry.declared_id else own_copies
+            changes += _refuse_attached(entry, classified, context) or decide_file(entry, remaining, context)
     moved_ids = frozenset(copy.id for copies in former_copies.values() for copy in copies)
     return Claims(tuple(changes), tuple(notes), moved_ids)
 
@@ -61,41 +65,38 @@ def _find_former_copies(
 ) -> dict[str, Copies]:
     """For each unclaimed key the available copies that become its own.
 
-    They hold the File it declares; or, where files may be pruned, a usable one has its content, chunking and
-    extension, and no other available key has such a copy.
+    They hold the File it declares; or, where files may be pruned, a usable one has its content, chunking and, if any
+    has that, its upload name, and no other available key has such a copy.
     """
     if not unclaimed:
         return {}
     by_file_id = {copy.id: copies for copies in available for copy in copies}
-    by_form: dict[tuple[str, str, str], list[Copies]] = {}
-    if context.store.prune and context.common.capabilities.attribute_updates:
-        for copies in available:
-            usable = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
-            for form in {(copy.mark.content, copy.mark.chunking, _key_extension(copy.key)) for copy in usable}:
-                by_form.setdefault(form, []).append(copies)
+    by_form: dict[tuple[str, ...], list[Copies]] = {}
+    for copies in available if context.store.prune else ():
+        usable = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
+        named = {(copy.mark.content, copy.mark.chunking, copy.upload_name) for copy in usable}
+        for form in {*named, *(form[:2] for form in named)}:
+            by_form.setdefault(form, []).append(copies)
     former_copies: dict[str, Copies] = {}
     moved_ids: set[str] = set()
     for entry in unclaimed:
         if entry.declared_id:
             candidates = [by_file_id[entry.declared_id]] if entry.declared_id in by_file_id else []
         else:
-            candidates = by_form.get((entry.content, entry.chunking, _key_extension(entry.key)), [])
+            form = (entry.content, entry.chunking)
+            alike = [copies for name in (entry.name, NONE) for copies in by_form.get((*form, name), ())]
+            candidates = alike or by_form.get(form, [])
         if len(candidates) == 1 and candidates[0][0].id not in moved_ids:
             former_copies[entry.key] = candidates[0]
             moved_ids.update(copy.id for copy in candidates[0])
     return former_copies
 
 
-def _key_extension(key: str) -> str:
-    """The key's extension, for want of a live copy's upload name; "?", which matches none, where the key is unknown."""
-    return "?" if key.startswith("~") else extension_of(key.rpartition("/")[2])
-
-
 def _unmarked_candidates(
     unclaimed: Sequence[DesiredEntry], classified: ClassifiedFiles, uploads: Mapping[str, Upload]
 ) -> dict[str, LiveFile]:
     """For each unclaimed key the one unmarked file that must be it: the File it declares, or alike in name and size."""
-    unmarked_by_id = {file.id: file for file in classified.unmarked}
+    unmarked_by_id = {file.id: file for file in classified.unmarked if file.mark is None}
     declared_ids = {entry.declared_id for entry in unclaimed}
     files_by_form: dict[tuple[str, int], list[LiveFile]] = {}
     for file in classified.unmarked:
@@ -131,6 +132,38 @@ def _adopt(entry: DesiredEntry, file: LiveFile, own_copies: Copies, context: Sto
     if context.common.capabilities.attribute_updates:
         return refuse_too_many_attributes(change)
     return as_impossible(change, "the service cannot change attributes in place, so it cannot be marked")
+
+
+def refuse_unreadable(
+    entries: Sequence[DesiredEntry], classified: ClassifiedFiles, context: StorePlanContext
+) -> tuple[FileChange, ...]:
+    """A refusal of each file whose mark cannot be read, whoever wrote it there: it needs a person, the others do not.
+
+    It stands for the desired file whose only copy it is, by its `vssync_key` or id: another beside it might be one too
+    many. Otherwise it goes by its own id.
+    """
+    if not classified.unreadable:
+        return ()
+    by_name = {key_attribute(entry.key): entry for entry in entries if entry.key_digest not in classified.ours}
+    by_name |= {entry.declared_id: entry for entry in entries if entry.declared_id}
+    changes = []
+    for file in classified.unreadable:
+        entry = by_name.get(file.id) or by_name.get(str(file.attributes.get(KEY, "")))
+        in_scope = context.is_in_scope(entry.key) if entry else context.includes_all_files
+        if in_scope and isinstance(file.mark, UnreadableMark):
+            way_out = "upgrade vssync" if file.mark.version else f"detach {file.id}, or take its `vssync_mark` away"
+            changes.append(
+                FileChange(
+                    context.store.key,
+                    entry.key if entry else file.id,
+                    Action.REFUSE,
+                    (Reason.UNREADABLE,),
+                    entry.file if entry else None,
+                    keep=Copy.of(file),
+                    detail=f"{file.mark.problem}; {way_out}",
+                )
+            )
+    return tuple(changes)
 
 
 def _refuse_attached(

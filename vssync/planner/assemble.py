@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from vssync.errors import VssyncError
-from vssync.model.marks import NEEDS_ATTRIBUTES, StoreMark
+from vssync.model.marks import NEEDS_ATTRIBUTES, STORE_APPLIED
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
 from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, Snapshot, Verdict
 from vssync.planner import store_files
@@ -17,9 +17,10 @@ from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_
 from vssync.planner.context import PlanContext, StorePlanContext
 from vssync.planner.decide_file import retry_after_cancel
 from vssync.planner.decide_store import StoreDecision, decide_store, decide_undeclared_store
-from vssync.planner.find_stores import StoreMatches, match_stores
-from vssync.planner.guards import check_guards
+from vssync.planner.find_stores import StoreMatches, claim_of, match_stores
+from vssync.planner.guards import check_guards, is_unrelated
 from vssync.planner.store_files import StoreDraft
+from vssync.providers import PROVIDERS
 
 _DEFAULT_CAPABILITIES = Capabilities()
 _UNMARKABLE = (
@@ -39,12 +40,13 @@ def make_plan(
 
     The snapshot holds the contents of `match_stores(...).ids_to_list`; `already_replaced` are files, by store and key,
     whose `--replace` was done by an earlier apply of the same saved plan. Raises Refused for a store of another owner
-    and for two of ours with one key, UsageProblem for an address that matches nothing, VssyncError for a newer mark.
+    and for two of ours with one key, UsageProblem for an address that matches nothing.
     """
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
     matches = match_stores(desired, snapshot.stores, options)
-    context = PlanContext(desired.owner, options, capabilities, Scope.of(options, already_replaced), snapshot)
+    scope, vouched = Scope.of(options, already_replaced), PROVIDERS[desired.service.provider].vouched_extensions
+    context = PlanContext(desired.owner, options, capabilities, scope, snapshot, vouched)
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
@@ -74,13 +76,13 @@ def _check_addresses(
     scope = context.scope
     if not (scope.targets or scope.excludes or scope.replace_requests):
         return
-    marks = (live.mark for live in context.snapshot.stores)
-    live_stores = (mark.key for mark in marks if isinstance(mark, StoreMark) and mark.owner == desired.owner)
+    claims = map(claim_of, context.snapshot.stores)
+    live_stores = (key for owner, key in claims if key and owner == desired.owner)
     declared_stores = (store.key for store in desired.stores)
     keys_by_store: dict[str, set[str] | None] = dict.fromkeys((*live_stores, *declared_stores))
     for store_key, live in matches.undeclared:
         if contents := context.snapshot.contents.get(live.id):
-            classified = classify_files(contents.files, (context.owner,), store_key)
+            classified = classify_files(contents.files, (context.owner,))
             keys_by_store[store_key] = {*(keys_by_store[store_key] or ()), *classified.our_keys}
     for draft in listed_drafts:
         store = draft.context.store
@@ -128,8 +130,11 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         live=live_count,
         unlisted=contents.unlisted,
         wanted=len(store.files),
+        unproven=draft.unproven_extensions,
+        unrelated=is_unrelated(draft),
         digest=content_digest(draft.entries),
         live_digest=_live_digest(draft, decision, contents),
+        applied=decision.live.metadata.get(STORE_APPLIED, "") if decision.live else "",
     )
 
 
@@ -157,7 +162,7 @@ def _plan_undeclared(
         unique_key = f"{key}@{live.id}" if key in used_keys else key
         used_keys.add(unique_key)
         contents = Contents() if live.is_expired else context.snapshot.contents[live.id]
-        classified = classify_files(contents.files, (context.owner,), unique_key)
+        classified = classify_files(contents.files, (context.owner,))
         not_ours = len(contents.files) - len(classified.our_ids)
         in_scope = context.scope.includes_all_files(key)
         change = decide_undeclared_store(live, not_ours, contents, context.options) if in_scope else None

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from vssync.model.marks import read_batch_note
 from vssync.model.plan import Action, BatchChange, Note, NoteKind, Reason
 from vssync.model.state import Contents, LiveStore
 from vssync.planner.store_files import StoreDraft
-
-Item = TypeVar("Item")
-
-
-def partition(items: Sequence[Item], size: int) -> tuple[tuple[Item, ...], ...]:
-    """Cut items, in their order, into parts of at most `size`."""
-    return tuple(tuple(items[start : start + size]) for start in range(0, len(items), size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +25,7 @@ def decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents
     A batch is ours when the store's note names it or every file in it carries our mark; any other is shown, never
     cancelled and never waited for.
     """
-    if live is None or not draft.context.common.scope.includes_all_files(draft.context.store.key):
+    if live is None or not draft.context.includes_all_files:
         return BatchDecisions()
     noted_ids, our_ids = read_batch_note(live.metadata), draft.classified.our_ids
     statuses = {file.id: file.status for file in contents.files}

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from vssync.errors import VssyncError
 from vssync.model.digests import chunking_digest
-from vssync.model.marks import KEY, Mark, key_digest
+from vssync.model.marks import KEY, NONE, Mark, Origin, key_digest
 from vssync.model.plan import Copy
 from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
 
 MAX_INGESTION_AGE = 600  # seconds a file may be in progress before it counts as stalled
-MAX_TRIES = 3
-PERMANENT_ERRORS = frozenset({"unsupported_file", "invalid_file"})  # codes that another try would meet again
 
 _chunking_digest = lru_cache(maxsize=256)(chunking_digest)  # a manifest has few
 
@@ -47,15 +44,19 @@ class OwnedCopy:
         return text if text.endswith(tail) or key_digest(text) == self.mark.key else tail
 
     @property
+    def upload_name(self) -> str:
+        """The digest of the name under which we uploaded it; none for a File of others."""
+        return self.mark.name if self.mark.origin is Origin.UPLOADED else NONE
+
+    @property
     def evidence(self) -> Copy:
         """What a plan holds of the copy."""
         return Copy.of(self.file)
 
     @property
-    def is_given_up(self) -> bool:
-        """Whether trying again is of no use: the service refuses it for good, or it was tried often enough."""
-        is_permanent = self.file.error is not None and self.file.error.code in PERMANENT_ERRORS
-        return is_permanent or self.mark.tries >= MAX_TRIES
+    def is_refused(self) -> bool:
+        """Whether the service refuses these bytes for good, so that trying again is of no use."""
+        return self.file.error is not None and self.file.error.is_permanent
 
     def state(self, now: int) -> CopyState:
         """Its state at a time; one that is not done counts as dead once it is too old to be still at work."""
@@ -73,13 +74,14 @@ class DesiredEntry:
     key_digest: str
     content: str
     chunking: str
+    name: str  # of the upload
 
     @classmethod
     def of(cls, file: DesiredFile) -> DesiredEntry:
         """The entry of a file whose content was read, or that is declared by id."""
         if not file.sha256 and not file.file_id:
             raise ValueError(f"{file.key}: planned before its content was read")
-        return cls(file, key_digest(file.key), file.content, _chunking_digest(file.chunking))
+        return cls(file, key_digest(file.key), file.content, _chunking_digest(file.chunking), file.name_digest)
 
     @property
     def key(self) -> str:
@@ -91,14 +93,25 @@ class DesiredEntry:
         return self.file.file_id
 
     def has_same_content(self, copy: OwnedCopy) -> bool:
-        """Whether a copy has the content; one adopted by name and size counts as having what it was taken for."""
+        """Whether a copy has the content.
+
+        One adopted by name and size counts as having what it was taken for, and a converted one as having what the same
+        converters made of the same source: a new conversion may give other bytes and is not better.
+        """
+        mark = copy.mark
         if self.declared_id:
-            return copy.mark.content == self.content and copy.id == self.declared_id
-        return copy.mark.content in (self.content, self.file.presumed_content)
+            return mark.content == self.content and copy.id == self.declared_id
+        if self.file.source and mark.source == self.file.source:
+            return True
+        return mark.content in (self.content, self.file.presumed_content)
+
+    def has_same_name(self, copy: OwnedCopy) -> bool:
+        """Whether a copy was uploaded under the wanted name; a File that others uploaded keeps the name it has."""
+        return copy.upload_name in (self.name, NONE) or self.name == NONE
 
     def matches(self, copy: OwnedCopy) -> bool:
-        """Whether a copy has the content and the chunking."""
-        return copy.mark.chunking == self.chunking and self.has_same_content(copy)
+        """Whether a copy has the content, the chunking and the upload name."""
+        return copy.mark.chunking == self.chunking and self.has_same_content(copy) and self.has_same_name(copy)
 
 
 def desired_entries(store: DesiredStore) -> tuple[DesiredEntry, ...]:
@@ -117,6 +130,11 @@ class ClassifiedFiles:
     attached_ids: frozenset[str] = frozenset()  # of all of them
 
     @property
+    def unreadable(self) -> tuple[LiveFile, ...]:
+        """Those whose mark cannot be read: whose they are, nobody can say."""
+        return tuple(file for file in self.unmarked if file.mark is not None)
+
+    @property
     def our_keys(self) -> set[str]:
         """The keys of our copies, as people know them."""
         return {copies[-1].key for copies in self.ours.values()}
@@ -127,11 +145,8 @@ class ClassifiedFiles:
         return {copy.id for copies in (*self.ours.values(), self.provisional) for copy in copies}
 
 
-def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store_key: str) -> ClassifiedFiles:
-    """A store's files by whose they are; `owners` are those whose marks count as ours.
-
-    Raises VssyncError for a mark that a newer version wrote.
-    """
+def classify_files(files: Sequence[LiveFile], owners: Sequence[str]) -> ClassifiedFiles:
+    """A store's files by whose they are; `owners` are those whose marks count as ours."""
     ours: dict[str, list[OwnedCopy]] = {}
     foreign: dict[str, list[LiveFile]] = {}
     unmarked: list[LiveFile] = []
@@ -139,11 +154,6 @@ def classify_files(files: Sequence[LiveFile], owners: Sequence[str], store_key: 
     for file in files:
         mark = file.mark
         if not isinstance(mark, Mark):
-            if mark and mark.version:
-                raise VssyncError(
-                    f"{store_key}: the mark of file {file.id} has version {mark.version}, which a newer vssync wrote. "
-                    "Upgrade vssync."
-                )
             unmarked.append(file)
         elif mark.owner in owners and mark.is_provisional:
             provisional.append(OwnedCopy(file, mark))

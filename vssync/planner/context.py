@@ -18,6 +18,7 @@ class PlanContext:
     capabilities: Capabilities
     scope: Scope
     snapshot: Snapshot
+    vouched_extensions: frozenset[str] = frozenset()  # of files that the provider reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class StorePlanContext:
         """Whether `--target` and `--exclude` leave a key in the plan."""
         scope = self.common.scope
         return not (scope.targets or scope.excludes) or scope.contains(self.store.key, key)
+
+    @property
+    def includes_all_files(self) -> bool:
+        """Whether the whole store is in the plan."""
+        return self.common.scope.includes_all_files(self.store.key)
 
     def is_replace_requested(self, key: str) -> bool:
         """Whether `--replace` names a key, and it was not replaced yet."""

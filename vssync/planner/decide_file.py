@@ -1,12 +1,12 @@
 """The decision table: what to do about one desired key, from all our live copies of it together.
 
-A copy is right when its content and chunking are the manifest's. It is dead when it failed, was cancelled or stalled,
-and given up when the service refuses it for good or it was tried too often. The first row that fits:
+A copy is right when its content, chunking and upload name are the manifest's. It is dead when it failed, was cancelled
+or stalled, and refused when the service says that it cannot read these bytes. The first row that fits:
 
     --replace names the key     a new copy, unless a right one is being ingested: wait for that
     a right completed one       keep it; update its attributes where they differ; other copies go
     a right one being ingested  wait for it; other copies go when it is completed
-    a right given-up one        needs attention, unless --retry-failed; it stays, and the newest completed one serves
+    a right refused one         needs attention, unless --retry-failed; it stays, and the newest completed one serves
     a right dead one            the same File again; the newest completed one serves meanwhile
     a wrong completed one       replace it; it serves until the new copy is completed
     only wrong unusable ones    create; they go when the new copy is completed
@@ -19,8 +19,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vssync.limits import MAX_PAIRS
+from vssync.manifest.placeholders import upload_name
+from vssync.manifest.spec import PATH_TEMPLATE
 from vssync.model.digests import chunking_digest
-from vssync.model.marks import KEY
+from vssync.model.marks import KEY, short_digest
 from vssync.model.plan import Action, Copy, FieldChange, FileChange, Reason
 from vssync.model.state import AUTO, FileStatus
 from vssync.planner.attributes import AttributeDifference, attributes_equal, compare_attributes, preserved_attributes
@@ -40,10 +42,10 @@ def decide_file(entry: DesiredEntry, copies: Sequence[OwnedCopy], context: Store
 def _is_plainly_unchanged(entry: DesiredEntry, copy: OwnedCopy, context: StorePlanContext) -> bool:
     """A quick answer for the many keys that need nothing; False only means to look closer."""
     file, mark = copy.file, copy.mark
-    wanted = (entry.key_digest, entry.content, entry.chunking, context.common.owner)
+    wanted = (entry.key_digest, entry.content, entry.chunking, entry.name, context.common.owner)
     return (
         file.status is FileStatus.COMPLETED
-        and (mark.key, mark.content, mark.chunking, mark.owner) == wanted
+        and (mark.key, mark.content, mark.chunking, mark.name, mark.owner) == wanted
         and not (entry.declared_id or context.common.scope.replace_requests)
         and attributes_equal(entry.file, file.attributes, context.ignored_attributes)
     )
@@ -99,7 +101,7 @@ class _KeyDecision:
 
     def decide(self) -> tuple[FileChange, ...]:
         """The first row of the table that fits."""
-        right = [copy for copy in self.copies if self.entry.matches(copy)]
+        right = [copy for copy in self.copies if self.entry.matches(copy) and self._can_take(copy)]
         busy = self._newest(right, CopyState.BUSY)
         if self.copies and self.context.is_replace_requested(self.entry.key):
             if busy:
@@ -110,8 +112,8 @@ class _KeyDecision:
             return self._keep(current)
         if busy:
             return (self._await_copy(busy),)
-        if not self.context.common.options.retry_failed and any(copy.is_given_up for copy in right):
-            return self._refuse_given_up(next(copy for copy in reversed(right) if copy.is_given_up))
+        if not self.context.common.options.retry_failed and any(copy.is_refused for copy in right):
+            return self._refuse(next(copy for copy in reversed(right) if copy.is_refused))
         if dead := self._newest(right, CopyState.DEAD):
             reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
             change = self._new_copy(Action.REPLACE, reason, reuse=dead)
@@ -125,6 +127,11 @@ class _KeyDecision:
 
     def _change(self, action: Action, *reasons: Reason) -> FileChange:
         return FileChange(self.context.store.key, self.entry.key, action, reasons, self.entry.file)
+
+    def _can_take(self, copy: OwnedCopy) -> bool:
+        """Whether a copy can become the key's own: an upload under another key only by a write of its attributes."""
+        updates = self.context.common.capabilities.attribute_updates
+        return updates or bool(self.entry.declared_id) or copy.mark.key == self.entry.key_digest
 
     def _keep(self, current: OwnedCopy) -> tuple[FileChange, ...]:
         """Keeps a right completed copy: at most a write of its attributes, and the other copies go."""
@@ -148,7 +155,7 @@ class _KeyDecision:
         change = replace(
             change,
             keep=current.evidence,
-            fields=tuple(field for field in difference.fields if not (moved and field.name == KEY)),
+            fields=_update_fields(difference, moved=moved),
             preserve=preserved_attributes(current.file.attributes, self.context.ignored_attributes),
             tries=current.mark.tries,
             was=current.key if moved else "",
@@ -172,43 +179,55 @@ class _KeyDecision:
             tries=busy.mark.tries,
         )
 
-    def _refuse_given_up(self, given_up: OwnedCopy) -> tuple[FileChange, ...]:
-        """Uploads nothing; of the copies, the one given up and the newest completed one stay."""
+    def _refuse(self, refused: OwnedCopy) -> tuple[FileChange, ...]:
+        """Uploads nothing; of the copies, the refused one and the newest completed one stay."""
         serving = self._newest(self.copies, CopyState.OK)
         change = replace(
             self._change(Action.REFUSE, Reason.REFUSED),
-            keep=given_up.evidence,
-            tries=given_up.mark.tries,
-            detail=f"{_failure_text(given_up)}; change the file, or try again with --retry-failed",
+            keep=refused.evidence,
+            tries=refused.mark.tries,
+            detail=f"{_failure_text(refused)}; change the file, or try again with --retry-failed",
         )
-        others = tuple(copy.evidence for copy in self.copies if copy is not given_up and copy is not serving)
+        others = tuple(copy.evidence for copy in self.copies if copy is not refused and copy is not serving)
         return (change, self._delete_superseded(serving, others)) if others else (change,)
 
     def _replace(self, serving: OwnedCopy) -> FileChange:
         """Replaces the serving copy, by an upload or by the same File again.
 
         A store takes a File once: to reattach it with other chunking leaves a gap, which must be allowed, or is there
-        anyway where equal texts share chunks.
+        anyway where equal texts share chunks. A new upload name needs a new upload.
         """
-        same_content = self.entry.has_same_content(serving)
-        is_rechunked = serving.mark.chunking != self.entry.chunking
-        causes = {Reason.CONTENT_CHANGED: not same_content, Reason.CHUNKING_CHANGED: is_rechunked}
+        same_content, same_name = self.entry.has_same_content(serving), self.entry.has_same_name(serving)
+        is_rechunked, is_renamed = serving.mark.chunking != self.entry.chunking, same_content and not same_name
+        causes = {
+            Reason.CONTENT_CHANGED: not same_content,
+            Reason.CHUNKING_CHANGED: is_rechunked,
+            Reason.RENAMED: is_renamed,  # with the content, the name may change by itself, as its digest does
+        }
         common = self.context.common
-        reattach = same_content and (common.options.allow_gap or common.capabilities.shares_chunks)
+        reattach = same_content and same_name and (common.options.allow_gap or common.capabilities.shares_chunks)
         reasons = (reason for reason, holds in causes.items() if holds)
         change = self._new_copy(Action.REPLACE, *reasons, reuse=serving if reattach else None)
         if is_rechunked:
             fields = (FieldChange("chunking", _chunking_text(serving), str(self.entry.file.chunking)),)
             change = replace(change, fields=fields)
+        if is_renamed:
+            change = _with_upload_names(change, serving, self.entry.file.filename)
         return self._with_attributes(change, serving)
 
     def _with_attributes(self, change: FileChange, serving: OwnedCopy | None) -> FileChange:
         """The change with the attributes that differ as well, so that it shows which edits go with the old copy."""
-        if serving is None or serving.mark.key != self.entry.key_digest:
+        if serving is None or serving.mark.is_provisional:
             return change
+        moved = serving.mark.key != self.entry.key_digest
         difference = compare_attributes(self.entry.file, serving, self.context.ignored_attributes)
-        reasons, fields = (*change.reasons, *difference.reasons), (*change.fields, *difference.fields)
-        return replace(change, reasons=reasons, fields=fields)
+        reasons, fields = _update_reasons(difference, moved=moved), _update_fields(difference, moved=moved)
+        return replace(
+            change,
+            reasons=(*change.reasons, *reasons),
+            fields=(*change.fields, *fields),
+            was=serving.key if moved else "",
+        )
 
     def _new_copy(self, action: Action, *reasons: Reason, reuse: OwnedCopy | None = None) -> FileChange:
         """A new copy in place of all others; with a gap where no order of writes leaves a completed one serving."""
@@ -251,6 +270,19 @@ def _chunking_text(copy: OwnedCopy) -> str:
     return str(reported) if reported and chunking_digest(reported) == copy.mark.chunking else "not reported"
 
 
+def _update_fields(difference: AttributeDifference, *, moved: bool) -> tuple[FieldChange, ...]:
+    return tuple(field for field in difference.fields if not (moved and field.name == KEY))
+
+
+def _with_upload_names(change: FileChange, serving: OwnedCopy, filename: str) -> FileChange:
+    """The change with the old upload name, which a mark has only as a digest, where its key gives it away."""
+    likely = (upload_name(PATH_TEMPLATE, serving.key, ""), serving.key.rpartition("/")[2])
+    old = next((name for name in likely if short_digest(name) == serving.mark.name), None)
+    if old is None:
+        return replace(change, detail=change.detail or f"upload name -> {filename}")
+    return replace(change, fields=(*change.fields, FieldChange("upload name", old, filename)))
+
+
 def _failure_text(copy: OwnedCopy) -> str:
-    times = f"after {copy.mark.tries} tries" if copy.mark.tries > 1 else "at the first try"
-    return f"{copy.evidence.error or copy.file.status} {times}"
+    runs = f", in {copy.mark.tries} runs" if copy.mark.tries > 1 else ""
+    return f"{copy.evidence.error or copy.file.status}{runs}"

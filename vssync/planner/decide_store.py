@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from vssync.errors import Refused
 from vssync.limits import MAX_PAIRS
 from vssync.model.digests import settings_digest, store_mark_for
-from vssync.model.marks import RESERVED_PREFIX, STORE_OWNER, STORE_PROTECT, StoreMark
+from vssync.model.marks import RESERVED_PREFIX, STORE_OWNER, STORE_PROTECT, StoreMark, UnreadableMark, fit_metadata
 from vssync.model.plan import Action, FieldChange, Note, NoteKind, Options, Reason, StoreChange
 from vssync.model.state import Contents, DesiredStore, FileStatus, LiveStore, Scalar
 from vssync.planner.context import PlanContext
@@ -29,6 +29,8 @@ class StoreDecision:
 
 def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
     """What becomes of a desired store. Raises Refused when two live stores with files carry its mark."""
+    if newer := next((live for live in (*match.live, *match.expired) if _is_newer(live)), None):
+        return _hold(newer, (Reason.UNREADABLE,), f"{newer.id}: {_newer_text(newer)}")
     if len(match.live) > 1 and match.by_name:
         ids = ", ".join(live.id for live in match.live)
         return _hold(None, (Reason.UNMARKED,), f"several stores are named {store.name}: {ids}; choose one with `id:`")
@@ -51,6 +53,8 @@ def decide_undeclared_store(live: LiveStore, not_ours: int, contents: Contents, 
     """
     if not options.allow_store_deletes:
         return None
+    if _is_newer(live):
+        return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.UNREADABLE), detail=_newer_text(live))
     if live.metadata.get(STORE_PROTECT):
         return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.PROTECTED), detail="it is protected")
     listed, unlisted = len(contents.files), contents.unlisted
@@ -174,7 +178,7 @@ def _merge_metadata(
     dropped = {name for name in live_metadata if mark and mark.set_by_us(name) and name not in store.metadata}
     others = {name: value for name, value in live_metadata.items() if name not in dropped and name != STORE_PROTECT}
     protect = {STORE_PROTECT: live_metadata.get(STORE_PROTECT) or "true"} if store.protect else {}
-    return {**others, **store.metadata, **protect, STORE_OWNER: str(store_mark_for(owner, store))}
+    return fit_metadata({**others, **store.metadata, **protect, STORE_OWNER: str(store_mark_for(owner, store))})
 
 
 def _changed_settings(
@@ -195,6 +199,15 @@ def _changed_settings(
         for name, (before, after) in pairs.items()
         if before != after
     )
+
+
+def _is_newer(live: LiveStore) -> bool:
+    return isinstance(live.mark, UnreadableMark) and live.mark.version is not None
+
+
+def _newer_text(live: LiveStore) -> str:
+    assert isinstance(live.mark, UnreadableMark)
+    return f"{live.mark.problem}; upgrade vssync"
 
 
 def _readable_mark(live: LiveStore) -> StoreMark | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from vssync.errors import Refused, VssyncError
+from vssync.errors import Refused
 from vssync.model.marks import StoreMark, UnreadableMark
 from vssync.model.plan import Options
 from vssync.model.state import Desired, DesiredStore, LiveStore
@@ -44,12 +44,10 @@ class StoreMatches:
 def match_stores(desired: Desired, stores: tuple[LiveStore, ...], options: Options) -> StoreMatches:
     """The matches of every store in scope, found without a look at files; several stores may carry one mark.
 
-    Raises Refused for a store of another owner and for two of the manifest that match one live store, VssyncError for a
-    mark that a newer version wrote.
+    A mark of a newer version counts as that of the owner and key it names. Raises Refused for a store of another owner
+    and for two of the manifest that match one live store.
     """
     scope = Scope.of(options)
-    for live in stores:
-        _refuse_newer(live, desired.owner)
     matcher = _StoreMatcher(desired, options, stores)
     stores_by_key = sorted(desired.stores, key=lambda store: store.key)
     by_key = {store.key: matcher.match(store) for store in stores_by_key if scope.touches_store(store.key)}
@@ -91,8 +89,8 @@ class _StoreMatcher:
         for live in sorted(stores, key=lambda live: (live.created_at, live.id)):
             self.by_id[live.id] = live
             self.by_name.setdefault(live.name, []).append(live)
-            if isinstance(mark := live.mark, StoreMark):
-                self.by_mark.setdefault((mark.owner, mark.key), []).append(live)
+            if all(claim := claim_of(live)):
+                self.by_mark.setdefault(claim, []).append(live)
         self.pinned_ids = {store.id for store in desired.stores if store.id}
         keys = {key for store in desired.stores if not store.external for key in (store.key, *store.was)}
         marked = (live.id for key in keys for live in self.by_mark.get((desired.owner, key), ()))
@@ -119,7 +117,7 @@ class _StoreMatcher:
         """
         named = self.by_name.get(store.name, [])
         usable = [live for live in named if live.id not in self.reserved_ids and not live.is_expired]
-        unowned = [live for live in usable if self._owner_of(live) in ("", self.desired.owner)]
+        unowned = [live for live in usable if claim_of(live)[0] in ("", self.desired.owner)]
         if unowned or not usable:
             return _split_expired(unowned, by_name=True)
         for live in usable:
@@ -133,14 +131,8 @@ class _StoreMatcher:
         marked = [live for key in (store.key, *former_keys) for live in self.by_mark.get((owner, key), ())]
         return [live for live in marked if live.id not in self.pinned_ids]
 
-    def _owner_of(self, live: LiveStore) -> str:
-        """The owner of a store, empty for none. Raises VssyncError for a mark that only a newer version can read."""
-        _refuse_newer(live)
-        mark = live.mark
-        return mark.owner if isinstance(mark, StoreMark) else ""
-
     def _refuse_other_owner(self, store: DesiredStore, live: LiveStore) -> None:
-        owner = self._owner_of(live)
+        owner, _ = claim_of(live)
         if owner not in ("", self.desired.owner, self.options.adopt_from):
             raise Refused(
                 f"{store.key}: the live store {live.name} ({live.id}) belongs to {owner}. "
@@ -149,13 +141,15 @@ class _StoreMatcher:
             )
 
 
-def _refuse_newer(live: LiveStore, owner: str = "") -> None:
-    """Raises VssyncError for a mark that a newer version wrote; with an owner, only where the mark names this one."""
-    mark = live.mark
-    if isinstance(mark, UnreadableMark) and mark.version and owner in ("", mark.text.split(";")[1]):  # v2;owner;...
-        raise VssyncError(
-            f"{live.name} ({live.id}): its mark has version {mark.version}, which a newer vssync wrote. Upgrade vssync."
-        )
+def claim_of(live: LiveStore) -> tuple[str, str]:
+    """The owner and key in a store's mark; empty without a mark that names them."""
+    match live.mark:
+        case StoreMark() as mark:
+            return mark.owner, mark.key
+        case UnreadableMark() as mark:
+            return mark.claim
+        case _:
+            return "", ""
 
 
 def _split_expired(stores: list[LiveStore], *, by_name: bool = False) -> StoreMatch:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import shlex
 from dataclasses import fields, replace
 
+from vssync.model.marks import key_digest
 from vssync.model.plan import Action, Options, Plan, Reason, Refusal, StorePlan
 from vssync.model.state import FileStatus, Limit
+from vssync.planner.store_files import StoreDraft
 
 MIN_FILES_FOR_SHARE = 10  # below that many files of a store a share says nothing
+MIN_FILES_TO_RELATE = 3  # from so many on, a store of which nothing is wanted is taken for another manifest's
 
 _DEFAULT_MANIFEST = "."
 _SPECIAL_FLAGS = {"manifest": "-f", "env": "-e", "variables": "--var", "targets": "-t", "excludes": "--exclude"}
@@ -29,9 +32,49 @@ def check_guards(plan: Plan) -> tuple[Refusal, ...]:
             message = f"{store.key}: the store is protected and would be {verb}."
             refusals.append(Refusal(message, store.key, (way_out, *_commands(store, plan))))
         elif store.desired:
-            refusals += _check_deletes(store, store.desired.guards.max_delete, plan)
+            refusals += _check_unrelated(store, plan) or _check_deletes(store, store.desired.guards.max_delete, plan)
             refusals += _check_replaces(store, store.desired.guards.max_replace, plan)
     return tuple(refusals)
+
+
+def is_unrelated(draft: StoreDraft) -> bool:
+    """Whether nothing of ours that is live is wanted, moved files included, as where two manifests have one owner name.
+
+    Where only one or two keys are live, an edit can do that; so then they must have no folder in common, either. It is
+    judged by the whole store, whatever is in scope: what a part of it adds would look related from then on.
+    """
+    ours, store = draft.classified.ours, draft.context.store
+    if not (ours and draft.entries and store.prune):
+        return False
+    if not ours.keys().isdisjoint({*(entry.key_digest for entry in draft.entries), *map(key_digest, store.skipped)}):
+        return False
+    files = [entry.file for entry in draft.entries]
+    file_ids = {file.file_id for file in files}
+    uploaded = [file for file in files if not file.file_id]
+    contents = {text for file in uploaded for text in (file.content, file.presumed_content, file.source)}
+    live = [copy for copies in ours.values() for copy in copies]
+    if any(copy.id in file_ids or not contents.isdisjoint((copy.mark.content, copy.mark.source)) for copy in live):
+        return False
+    live_folders = {folder for copy in live for folder in _folders_above(copy.key)}
+    return len(ours) >= MIN_FILES_TO_RELATE or live_folders.isdisjoint(
+        folder for file in files for folder in _folders_above(file.key)
+    )
+
+
+def _folders_above(key: str) -> set[str]:
+    """The folders a key lies in, from the outermost to its own; the root for one that lies in none."""
+    folders = key.split("/")[:-1]
+    return {"/".join(folders[:depth]) for depth in range(1, len(folders) + 1)} or {""}
+
+
+def _check_unrelated(store: StorePlan, plan: Plan) -> list[Refusal]:
+    """Refuses to work on a store of which nothing is wanted, whatever its size."""
+    if not (store.unrelated and store.files) or plan.options.max_delete:
+        return []
+    message = f"{store.key}: none of its live files ({store.owned:,}) is in the manifest."
+    hint = "Has another manifest the same `name`, and is this its store? Then give this one a name of its own."
+    allowing = replace(plan.options, max_delete=Limit(count=store.owned))
+    return [Refusal(message, store.key, (hint, *_commands(store, plan, allowing)))]
 
 
 def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
@@ -56,11 +99,11 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
 
 
 def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
-    """Refuses to replace too many files that work, other than those that `--replace` names."""
+    """Refuses to replace too many files that work, other than those that `--replace` names or that moved."""
     limit = plan.options.max_replace or limit
     replaces = (change for change in store.files if change.action is Action.REPLACE)
-    unrequested = (change for change in replaces if Reason.REQUESTED not in change.reasons)
-    count = sum(any(copy.status is FileStatus.COMPLETED for copy in change.drop) for change in unrequested)
+    counted = (change for change in replaces if not {Reason.REQUESTED, Reason.MOVED} & set(change.reasons))
+    count = sum(any(copy.status is FileStatus.COMPLETED for copy in change.drop) for change in counted)
     if not _exceeds(limit, count, store):
         return []
     message = f"{_count_text(count, store)} would be replaced ({_share_text(count, store, limit)})."

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.model.digests import attributes_digest
-from vssync.model.marks import Mark, Origin, key_digest
+from vssync.model.marks import Mark, key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
-from vssync.model.state import Contents, UploadIdentity
-from vssync.planner.adopt import Copies, claim_copies
+from vssync.model.state import Contents, FileStatus, UploadIdentity
+from vssync.planner.adopt import Copies, claim_copies, refuse_unreadable
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, classify_files, desired_entries
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
+from vssync.planner.estimate import PUTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +32,41 @@ class StoreDraft:
         """The key of each copy that a change detaches, by the copy's id."""
         return {copy.id: change.key for change in self.changes for copy in change.drop}
 
+    @property
+    def unproven_extensions(self) -> tuple[str, ...]:
+        """The kinds of files to bring in that neither the provider nor a completed file of the store vouches for."""
+        wanted = {change.desired.extension for change in self.changes if change.desired and change.action in PUTS}
+        unproven = wanted - self.context.common.vouched_extensions
+        for entry in self.entries if unproven else ():
+            copies = self.classified.ours.get(entry.key_digest, ())
+            if any(copy.file.status is FileStatus.COMPLETED for copy in copies):
+                unproven.discard(entry.file.extension)
+        return tuple(sorted(unproven))
+
 
 def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
-    """Decide about every file of a store. Raises VssyncError for a mark that a newer version wrote.
+    """Decide about every file of a store.
 
     First the desired keys with copies; then those without, which may take over a copy that has no other use; copies
     that are left after that go.
     """
     owners = tuple(filter(None, (context.common.owner, context.common.options.adopt_from)))
-    classified = classify_files(contents.files, owners, context.store.key)
+    classified = classify_files(contents.files, owners)
     entries = desired_entries(context.store)
     in_scope = [entry for entry in entries if context.is_in_scope(entry.key)]
-    changes: list[FileChange] = []
+    unreadable = refuse_unreadable(entries, classified, context)
+    held_keys = {change.key for change in unreadable if change.desired}
+    changes: list[FileChange] = [*unreadable]
     unclaimed: list[DesiredEntry] = []
     gone_notes: list[Note] = []
     unchanged = 0
     for entry in in_scope:
+        if entry.key in held_keys:
+            continue
         copies, declared_id = classified.ours.get(entry.key_digest, []), entry.declared_id
         is_elsewhere = declared_id in classified.attached_ids and all(copy.id != declared_id for copy in copies)
-        if not copies or is_elsewhere:  # a declared File that is attached as something else must be claimed first
+        is_unserved = not entry.declared_id and all(copy.file.status is not FileStatus.COMPLETED for copy in copies)
+        if not copies or is_elsewhere or is_unserved:
             unclaimed.append(entry)
         elif key_changes := decide_file(entry, copies, context):
             changes += key_changes
@@ -59,7 +76,9 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
             unchanged += 1
     undesired, skipped_notes = _undesired_copies(classified, entries, context)
     claims = claim_copies(unclaimed, undesired, classified, context)
-    leaving, kept_notes = _decide_leaving(undesired, claims.moved_ids, classified, context)
+    left = [copies for copies in undesired if copies[0].id not in claims.moved_ids]
+    moves = _finished_moves(left, in_scope, classified, context)
+    leaving, kept_notes = _decide_leaving(left, moves, claims.moved_ids, classified, context)
     changes += (*claims.changes, *leaving)
     notes = (
         *claims.notes,
@@ -71,19 +90,51 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     return StoreDraft(context, entries, classified, sort_changes(changes), notes, unchanged)
 
 
+def _finished_moves(
+    left: Sequence[Copies], entries: Sequence[DesiredEntry], classified: ClassifiedFiles, context: StorePlanContext
+) -> dict[str, tuple[DesiredEntry, OwnedCopy]]:
+    """By File id, the old copies of keys that moved: of one desired key with the same bytes a right copy is completed.
+
+    A run that ended after the new copy was completed leaves them. They are no deletions to be guarded.
+    """
+    contents = {copies[-1].mark.content for copies in left}
+    found: dict[str, list[tuple[DesiredEntry, OwnedCopy]]] = {}
+    for entry in entries if left and context.store.prune else ():
+        if entry.content in contents and not entry.declared_id:
+            right = [copy for copy in classified.ours.get(entry.key_digest, ()) if entry.matches(copy)]
+            if current := newest_copy(right, CopyState.OK, context.now):
+                found.setdefault(entry.content, []).append((entry, current))
+    moves = ((copies, found.get(copies[-1].mark.content, ())) for copies in left)
+    return {copies[-1].id: targets[0] for copies, targets in moves if len(targets) == 1}
+
+
 def _decide_leaving(
-    undesired: Sequence[Copies], moved_ids: frozenset[str], classified: ClassifiedFiles, context: StorePlanContext
+    leaving: Sequence[Copies],
+    moves: Mapping[str, tuple[DesiredEntry, OwnedCopy]],
+    moved_ids: frozenset[str],
+    classified: ClassifiedFiles,
+    context: StorePlanContext,
 ) -> tuple[list[FileChange], list[Note]]:
     """The deletions of copies that no desired key took over, or a note that they are kept."""
     store = context.store
-    leaving = [copies for copies in undesired if copies[0].id not in moved_ids]
-    changes = [deletion_of(store.key, copies) for copies in leaving] if store.prune else []
+    changes = [_delete_left(copies, moves.get(copies[-1].id), store.key) for copies in leaving if store.prune]
     notes = [Note(NoteKind.KEPT, count=len(leaving))] if leaving and not store.prune else []
-    if context.common.scope.includes_all_files(store.key):
+    if context.includes_all_files:
         unfinished = [deletion_of(store.key, [copy]) for copy in classified.provisional if copy.id not in moved_ids]
         detail = "left by an apply that did not finish"
         changes += [replace(change, reasons=(Reason.SUPERSEDED,), detail=detail) for change in unfinished]
     return changes, notes
+
+
+def _delete_left(
+    copies: Sequence[OwnedCopy], moved_to: tuple[DesiredEntry, OwnedCopy] | None, store_key: str
+) -> FileChange:
+    change = deletion_of(store_key, copies)
+    if moved_to is None:
+        return change
+    entry, current = moved_to
+    kept, was = current.evidence, change.key
+    return replace(change, key=entry.key, reasons=(Reason.SUPERSEDED,), keep=kept, was=was)
 
 
 def _undesired_copies(
@@ -158,11 +209,9 @@ def _counted_notes(
 def count_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) -> list[Note]:
     """Counts of a store's files without a mark that can be read, and of those of each other owner."""
     unmanaged = [file for file in classified.unmarked if file.id not in adopted_ids]
-    unreadable = sum(file.mark is not None for file in unmanaged)
-    detail = f"{unreadable} with a mark that cannot be read" if unreadable else ""
     foreign = sorted(classified.foreign.items())
     notes = [Note(NoteKind.FOREIGN, count=len(files), detail=owner) for owner, files in foreign]
-    return [*([Note(NoteKind.UNMANAGED, count=len(unmanaged), detail=detail)] if unmanaged else []), *notes]
+    return [*([Note(NoteKind.UNMANAGED, count=len(unmanaged))] if unmanaged else []), *notes]
 
 
 def _reports_other_chunking(entry: DesiredEntry, copies: Sequence[OwnedCopy], context: StorePlanContext) -> bool:
@@ -195,7 +244,7 @@ def _find_offers(drafts: Sequence[StoreDraft], needed: set[UploadIdentity]) -> d
             identity = (entry.file.sha256, entry.file.filename)
             copies = draft.classified.ours.get(entry.key_digest, ()) if identity in needed else ()
             staying = [copy for copy in copies if copy.id not in dropped_ids and copy.mark.content == entry.content]
-            uploads = [copy for copy in staying if copy.mark.origin is Origin.UPLOADED]
+            uploads = [copy for copy in staying if copy.upload_name == entry.name]
             newest = newest_copy(uploads, CopyState.OK, draft.context.now)
             if newest and newest.mark.owner == draft.context.common.owner:
                 offers.setdefault(identity, []).append(newest.id)

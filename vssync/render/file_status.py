@@ -121,7 +121,7 @@ def _own_attributes(file: LiveFile) -> dict[str, Scalar]:
 
 def _mark_entries(mark: Mark | UnreadableMark | None) -> list[tuple[str, str]]:
     if not isinstance(mark, Mark):
-        return [("mark", "unreadable")]
+        return [("mark", escape_control(mark.problem) if mark else "none")]
     content = "the declared File" if mark.content == DECLARED else mark.content
     content = f"never compared; taken for {content.removeprefix(UNREAD)}" if mark.unread else content
     return [

@@ -101,6 +101,7 @@ def _store_status(store: StorePlan, *, agrees: bool) -> dict[str, object]:
         "counts": asdict(count_store_changes(store)),
         "live_digest": store.live_digest,
         "desired_digest": store.digest,
+        "applied": store.applied or None,
     }
 
 

@@ -31,6 +31,11 @@ def _status_lines(store: StorePlan) -> list[str]:
     files = f"{store.live:,} live, {store.wanted:,} in the manifest"
     files += f", {notes[NoteKind.UNMANAGED] + notes[NoteKind.FOREIGN]:,} unmanaged"
     files += f", {unread:,} {wording.NOTES[NoteKind.UNREAD]}" if unread else ""
-    entries = {"status": ", ".join(filter(None, differ)) or agrees, "files": files} | wording.digests(store)
+    entries = {
+        "status": ", ".join(filter(None, differ)) or agrees,
+        "files": files,
+        **wording.digests(store),
+        "applied": wording.stamp_text(store.applied),
+    }
     head = f"{escape_control(store.key)}  {escape_control(store.id) or 'not live'}"
     return [head, *(f"  {name:<8}{escape_control(text)}" for name, text in entries.items() if text)]

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from vssync.model.marks import parse_stamp
 from vssync.model.plan import Action, Counts, Note, NoteKind, Plan, Reason, StorePlan
 from vssync.model.state import FileCounts, Scalar, ServiceSpec
 from vssync.planner.estimate import Cost
@@ -34,6 +35,7 @@ REASONS = {
     Reason.CHUNKING_CHANGED: "chunking changed",
     Reason.ATTRIBUTES_CHANGED: "attributes changed",
     Reason.DRIFTED: "changed outside vssync",
+    Reason.RENAMED: "upload name changed",
     Reason.MOVED: "moved",
     Reason.SUPERSEDED: "superseded copy",
     Reason.NOT_IN_MANIFEST: "not in the manifest",
@@ -45,6 +47,7 @@ REASONS = {
     Reason.REFUSED: "refused by the service",
     Reason.REQUESTED: "requested with --replace",
     Reason.UNMARKED: "unmanaged",
+    Reason.UNREADABLE: "mark cannot be read",
     Reason.SETTINGS_CHANGED: "settings changed",
     Reason.EXPIRED: "expired",
     Reason.UNWANTED: "no longer wanted",
@@ -70,6 +73,7 @@ NOTES = {
     NoteKind.LEFT_STORE: "not in the manifest, kept",
 }
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]+)")
 
 
@@ -164,6 +168,17 @@ def batch_progress(counts: FileCounts) -> str:
     states = {"completed": counts.completed, "in progress": counts.in_progress}
     states |= {"failed": counts.failed, "cancelled": counts.cancelled}
     return ", ".join(f"{count:,} {state}" for state, count in states.items() if count)
+
+
+def stamp_text(text: str) -> str:
+    """When a store was last applied, and from which commit: "27 Nov 2026 14:02 UTC, 4f2a91c"; empty for no stamp."""
+    stamp = parse_stamp(text)
+    if stamp is None:
+        return ""
+    year, month, day = stamp.time[:10].split("-")
+    when = f"{int(day)} {_MONTHS[(int(month) - 1) % 12]} {year} {stamp.time[11:16]} UTC"
+    commit = stamp.commit[:7] + ("+" if stamp.commit.endswith("+") else "")
+    return ", ".join(filter(None, (when, commit)))
 
 
 def short_id(id: str) -> str:

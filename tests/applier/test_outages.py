@@ -1,0 +1,81 @@
+"""A service that fails files that are all right: they are tried again, in measure, and never blamed for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.applier.test_attaching import ALONE, FILES, MANIFEST, applied, count, undone
+from tests.applier.world import Place, live
+from tests.support import Silent
+from vssync.model.plan import Action
+from vssync.model.report import Status
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    place.write({"vssync.yaml": MANIFEST, **FILES})
+    return place
+
+
+@dataclass
+class Told(Silent):
+    """Keeps what the user is told."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def on_message(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.mark.parametrize("provider", ["local", ALONE, "local,takes-files=off"])
+def test_a_store_that_ingests_nothing_is_left_alone_and_the_next_run_begins_anew(place: Place, provider: str) -> None:
+    place.provider = provider
+    place.write({"vssync.yaml": MANIFEST.replace("size: 64", "size: 16, in_flight: 1")})
+    told, before = Told(), place.clock.now
+    report = place.apply(faults=("fails=server_error",), watcher=told)
+    statuses = set(undone(report).values())
+    assert (len(undone(report)), statuses) == (64, {Status.FAILED, Status.SKIPPED})
+    assert 100 <= place.clock.now - before < 140  # three files were tried, after 10, 30 and 60 s
+    assert len(live(place).stores["docs"]) == 16 + 3
+    assert told.lines[-1] == "docs: ingests nothing now: server_error: An internal error occurred; apply again later"
+    plan = place.plan()
+    assert [change.action for change in plan.changes()].count(Action.REFUSE) == 0
+    kept = 0 if provider == "local,takes-files=off" else 16 + 3  # there, a failed file has no mark of its own
+    again, seen = applied(place)
+    assert (again.converged, live(place).loose, count(seen, "POST", "/v1/files")) == (True, set(), 64 - kept)
+
+
+@pytest.mark.parametrize("seconds", [5, 45])
+def test_a_store_that_recovers_is_fed_on(place: Place, seconds: int) -> None:
+    place.provider = f"local,outage-seconds={seconds}"
+    report = place.apply()
+    assert report.converged
+    assert list(place.plan().changes()) == []
+
+
+def test_one_file_that_fails_always_is_tried_three_times_a_run_and_later_once(place: Place) -> None:
+    for run in range(1, 8):
+        told, before = Told(), place.clock.now
+        report = place.apply(faults=("fails=server_error,file=07.md",), watcher=told)
+        assert undone(report) == {"07.md": Status.FAILED}
+        (failed,) = [outcome for outcome in report.outcomes if outcome.key == "07.md"]
+        assert failed.attempts == (3 if run <= 5 else 1)
+        assert (place.clock.now - before >= 40) is (run <= 5)
+    assert applied(place)[0].converged
+
+
+def test_an_old_copy_that_would_have_to_go_first_stays_in_an_outage(place: Place) -> None:
+    place.write({"vssync.yaml": MANIFEST.replace("size: 64", "size: 16, in_flight: 1")})
+    assert place.apply().converged
+    chunked = "{size: 16, in_flight: 1}, chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}"
+    text = (
+        MANIFEST.replace("{size: 64}", f"{chunked}, guards: {{max_replace: 100%}}")
+        + "service: {capabilities: {shares_chunks: true}}\n"
+    )
+    place.write({"vssync.yaml": text})
+    place.apply(faults=("fails=server_error",))
+    assert len(live(place).completed()) == 64 - 16

@@ -1,0 +1,121 @@
+"""The stamp in a store's metadata: from which commit it was last applied in whole, and by whom."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.guarantees.test_converge import assert_nothing_to_do
+from tests.simulation.judged import apply_plan, make_plan_now
+from tests.support import Silent, open_test_session
+from vssync.commands.stamp import stamp_of
+from vssync.model.marks import STORE_APPLIED, ApplyStamp, parse_stamp
+from vssync.model.plan import Options
+from vssync.planner.find_stores import match_stores
+from vssync.render.wording import stamp_text
+
+MANIFEST = """\
+version: 1
+name: stamps
+stores:
+  docs: {files: [{path: "*.md"}]}
+  logs: {files: [{path: "*.txt"}], prune: false}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "vssync.yaml").write_text(MANIFEST)
+    for name in ("a.md", "b.md", "x.txt"):
+        (tmp_path / name).write_text(f"# {name}\n")
+    return tmp_path
+
+
+def apply_now(folder: Path, faults: tuple[str, ...] = (), **options: Any) -> dict[str, ApplyStamp | None]:
+    """The stamp of each store after an apply of commit 4f2a91c."""
+    with open_test_session(folder, faults=faults) as (session, _):
+        environment = {"GITHUB_SHA": "4f2a91c" * 5, "GITHUB_ACTOR": "jan", "GITHUB_RUN_ID": "981"}
+        in_ci = replace(session, settings=replace(session.settings, environment=environment))
+        apply_plan(in_ci, make_plan_now(in_ci, Options(**options)), Silent())
+    return read_stamps(folder)
+
+
+def read_stamps(folder: Path) -> dict[str, ApplyStamp | None]:
+    with open_test_session(folder) as (session, _):
+        stores = session.client.list_stores()
+        ids = match_stores(session.loaded.desired, stores, Options()).ids
+        texts = {store.id: store.metadata.get(STORE_APPLIED, "") for store in stores}
+        return {key: parse_stamp(texts[store_id]) for key, store_id in ids.items()}
+
+
+def test_a_store_says_from_which_commit_it_is(folder: Path) -> None:
+    stamps = apply_now(folder)
+    assert [(stamp.commit, stamp.actor, stamp.run) for stamp in stamps.values() if stamp] == [
+        ("4f2a91c" * 5, "jan", "981"),
+        ("4f2a91c" * 5, "jan", "981"),
+    ]
+    with open_test_session(folder) as (session, _):
+        shown = [stamp_text(store.applied) for store in make_plan_now(session, Options()).stores]
+    assert all(text.endswith(" UTC, 4f2a91c") for text in shown)
+    assert_nothing_to_do(folder)
+    assert read_stamps(folder) == stamps
+
+
+def test_only_a_store_that_was_written_to_gets_a_new_stamp(folder: Path) -> None:
+    before = apply_now(folder)
+    (folder / "a.md").write_text("# edited\n")
+    with open_test_session(folder) as (session, _):
+        assert apply_plan(session, make_plan_now(session, Options()), Silent()).converged
+    after = read_stamps(folder)
+    assert after["logs"] == before["logs"]
+    assert (after["docs"] or ApplyStamp()).commit == ""
+    assert_nothing_to_do(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "faults", "options"),
+    [
+        (MANIFEST, (), {"targets": ("docs/a.md", "logs/x.txt")}),
+        (MANIFEST, (), {"excludes": ("docs/a.md", "logs/x.txt")}),
+        (MANIFEST, ("fails,file=a.md", "fails,file=x.txt"), {}),
+        (MANIFEST.replace("files:", "metadata: {" + ", ".join(f"m{n}: v" for n in range(10)) + "}, files:"), (), {}),
+    ],
+    ids=["in part", "but for a file", "with failures", "with much metadata"],
+)
+def test_the_stamp_is_of_whole_stores_that_are_as_wanted(
+    folder: Path, text: str, faults: tuple[str, ...], options: dict[str, Any]
+) -> None:
+    (folder / "vssync.yaml").write_text(text)
+    stamps = apply_now(folder, faults, **options)
+    assert all(stamp is None for stamp in stamps.values()) is (text == MANIFEST)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    settings = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+    done = subprocess.run(["git", "-C", folder, *settings, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_a_work_tree_tells_its_commit_and_whether_it_is_all(folder: Path) -> None:
+    assert stamp_of(folder, {"USER": "jan"}) == ApplyStamp("", "jan", "")
+    assert stamp_of(folder, {"CI_COMMIT_SHA": "a" * 40, "GITLAB_USER_LOGIN": "eva", "CI_PIPELINE_ID": "7"}) == (
+        ApplyStamp("a" * 40, "eva", "7")
+    )
+    git(folder, "init", "-q")
+    assert stamp_of(folder, {}).commit == ""
+    (folder / "handbook").mkdir()
+    (folder / "handbook" / "c.md").write_text("# c\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "first")
+    head = git(folder, "rev-parse", "HEAD")
+    assert stamp_of(folder, {"GITHUB_SHA": "a" * 40}).commit == head
+    (folder / ".vssync-plan").mkdir()
+    (folder / ".vssync-plan" / "plan.json").write_text("{}")
+    assert stamp_of(folder, {}).commit == head
+    (folder / "d.md").write_text("# not added\n")
+    assert stamp_of(folder, {}).commit == f"{head}+"
+    assert stamp_of(folder / "handbook", {}).commit == head
