@@ -61,6 +61,14 @@ def test_a_file_that_was_detached_and_not_attached_again_is_reported(
     assert (len(live(place).uploads), live(place).loose) == (1, set())
 
 
+@pytest.mark.parametrize("status", [400, 403, 405, 422])
+def test_an_odd_refusal_to_show_a_detached_file_holds_up_nothing(place: Place, status: int) -> None:
+    """The service confirmed the deletion, and some answer 400 for what a store no longer has."""
+    assert place.apply().converged
+    assert rechunk(place, MANIFEST, f"status={status}:GET:{STORE_FILE}:1+") == ([Status.DONE], set())
+    assert (len(live(place).stores["docs"]), len(live(place).uploads)) == (1, 1)
+
+
 def test_a_file_that_another_store_holds_stays_when_it_is_not_attached_again(place: Place) -> None:
     place.write({"vssync.yaml": MANIFEST + TWIN})
     assert place.apply().converged

@@ -130,9 +130,12 @@ def moment(seconds: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def test_a_run_that_ended_well_leaves_an_empty_journal_of_its_owner_alone(place: Place) -> None:
-    place.apply()
-    assert text(place) == b""
+def test_a_run_that_ended_well_leaves_its_owner_alone_the_stores_that_it_made(place: Place) -> None:
+    ids = dict(place.apply().store_ids)
+    assert [json.loads(line) for line in text(place).splitlines()] == [
+        {"run": "", "made": store_id, "key": key} for key, store_id in ids.items()
+    ]
+    assert place.past().stores == {store_id: key for key, store_id in ids.items()}
     (folder,) = place.state.iterdir()
     assert {path.stat().st_mode & 0o777 for path in (folder, place.state)} == {0o700}
     assert {path.stat().st_mode & 0o077 for path in folder.glob("journal*")} == {0}
@@ -152,6 +155,7 @@ def test_other_verbs_write_lines_too_and_leave_the_apply_that_was_cut_off(place:
     with place.work() as work:
         assert apply_plan(work, plan_destruction(work), Silent()).converged
     assert place.left_over() == ""
+    assert place.past().stores == {}
 
 
 def test_a_journal_that_is_cut_at_any_byte_is_the_whole_lines_before(place: Place) -> None:

@@ -126,6 +126,7 @@ def plan(
     uploads: Iterable[Upload] = (),
     capabilities: Capabilities | None = None,
     owner: str = OWNER,
+    made_here: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Plan:
     stores = (stores,) if isinstance(stores, DesiredStore) else tuple(stores or ())
@@ -135,6 +136,7 @@ def plan(
         tuple(store for store, _ in live),
         {store.id: contents for store, contents in live},
         {upload.id: upload for upload in uploads},
+        made_here or {},
     )
     return make_plan(
         Desired(owner, ServiceSpec(), stores), snapshot, Options(**options), capabilities or Capabilities()

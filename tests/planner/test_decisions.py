@@ -464,8 +464,15 @@ FILE_REASONS = set(Reason) - {
     Reason.PROTECTED,
     Reason.NOT_ALLOWED,
     Reason.UNMARKED,
+    Reason.UNLISTED,
 }
-FILE_NOTES = set(NoteKind) - {NoteKind.FOREIGN_BATCH, NoteKind.DESCRIPTION, NoteKind.LEFT_STORE, NoteKind.UPLOAD_GONE}
+FILE_NOTES = set(NoteKind) - {
+    NoteKind.FOREIGN_BATCH,
+    NoteKind.DESCRIPTION,
+    NoteKind.LEFT_STORE,
+    NoteKind.UPLOAD_GONE,
+    NoteKind.GHOSTS,
+}
 
 
 @pytest.mark.parametrize("action", sorted(FILE_ACTIONS))

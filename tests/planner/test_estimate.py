@@ -53,7 +53,7 @@ def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
     [
         (plan(), Cost()),
         (plan(store(update())), Cost(requests=1)),
-        (plan(store(deleted())), Cost(requests=3)),
+        (plan(store(deleted())), Cost(requests=4)),
         (
             plan(store(change("a.md", Action.AWAIT, Reason.INGESTING, fields=(FieldChange("a", 1, 2),)))),
             Cost(requests=2),

@@ -45,7 +45,7 @@ support-docs  vs_ord_7hq2...x4da                                     1,204 files
         reviewed  (none) -> true
 
 Batches: 1 to create (2 files).
-Cost: 21.4 KB in 2 uploads, about 10 requests, under a minute.
+Cost: 21.4 KB in 2 uploads, about 23 requests, under a minute.
 Plan: 1 to add, 1 to change, 1 to replace, 0 to delete, 1,202 unchanged."""
 
 
@@ -189,6 +189,15 @@ def test_an_upload_whose_id_nobody_knows_stands_where_the_ids_do() -> None:
     orphans = (Orphan("file_1", "one"), Orphan("", "two", suspected=True))
     shown = report_text(replace(builders.all_done(), orphans=orphans), View()).splitlines()
     assert shown[shown.index("      file_1") + 1 :][:3] == ["        one", "      suspected", "        two"]
+
+
+def test_uploads_that_others_hold_are_named_apart_from_orphans() -> None:
+    held = (Orphan("file_2", "replaced or removed copy of a.md; held by a colleague's (vs_1)"),)
+    shown = report_text(replace(builders.all_done(), held=held), View()).splitlines()
+    assert shown[shown.index("Kept: 1 upload that stores of others hold.") + 1 :][:2] == [
+        "      file_2",
+        "        replaced or removed copy of a.md; held by a colleague's (vs_1)",
+    ]
 
 
 def test_batches_are_counted_apart_from_files_in_a_report() -> None:

@@ -8,7 +8,6 @@ from tests.simulation.judge import Falsehood
 
 # The claim, or * for any, and words of the sentence.
 KNOWN_FALSE: tuple[tuple[str, str], ...] = (
-    ("*", "has the upload name"),
     ("*", "has other content, which was never compared"),
     ("report.stores{}", "does not exist"),
     ("Orphan.file_id", "there is no such File"),

@@ -59,7 +59,7 @@ def check_service(claim: Claim, case: Case) -> str:
 
 
 _FLAGS = ("adopt", "retry_failed", "allow_gap", "allow_store_deletes", "allow_store_replace")
-_LISTS = ("targets[]", "excludes[]", "replace[]", "variables[]")
+_LISTS = ("targets[]", "excludes[]", "replace[]", "variables[]", "delete_unlisted[]")
 
 
 @checks(*(f"Options.{name}" for name in (*_FLAGS, *_LISTS, "env", "adopt_from", "delete_unmanaged")))

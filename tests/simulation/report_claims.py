@@ -126,7 +126,9 @@ def check_status(claim: Claim, case: Case) -> str:
         is_false = undone in ("", "is in_progress")
         return f"it is {'being ingested' if undone else 'done'}, said was `{detail}`" if is_false else ""
     if claim.value == "unknown":
-        is_open = any(exchange.went_wrong for exchange in case.run.exchanges) or case.run.interrupted or undone
+        is_ghost = "ghost-" in case.run.dialect  # what is gone is listed all the same
+        went_wrong = any(exchange.went_wrong for exchange in case.run.exchanges)
+        is_open = went_wrong or is_ghost or case.run.interrupted or undone
         return "" if is_open else "nothing went wrong"
     ids = [{copy.id for copy in case.copies(outcome["store"], outcome["key"], state)} for state in _states(case)]
     return "" if not outcome["key"] or ids[0] == ids[1] else f"it had {ids[0]}, and has {ids[1]}"
@@ -209,6 +211,14 @@ def check_orphan(claim: Claim, case: Case) -> str:
     if file_id in after.attached:
         return "a store holds it"
     return "" if not file_id or file_id in after.uploads else "there is no such File"
+
+
+@checks("report.held[]", "HeldUpload.file_id")
+def check_held(claim: Claim, case: Case) -> str:
+    """A store holds each."""
+    if claim.name == "HeldUpload.file_id":
+        return "" if claim.value in case.run.after.attached else "no store holds it"
+    return differs(len({upload["file_id"] for upload in claim.value}), len(claim.value))
 
 
 @checks("status.agrees", "status.Store.agrees", "output.Store.current")

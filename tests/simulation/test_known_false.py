@@ -42,11 +42,6 @@ def held_back(place: Place) -> None:
     place.plan()
 
 
-def moved(place: Place) -> None:
-    place.write({"a.md": None, "moved.md": "# a\n"})
-    place.apply()
-
-
 def never_compared(place: Place) -> None:
     erase_mark(place)
     place.write({"a.md": "# x\n"})
@@ -116,7 +111,7 @@ def cut_off(place: Place) -> None:
 
 
 SHAPES = (
-    *(held_back, moved, never_compared, never_compared_and_edited, left_store, edited, destroyed),
+    *(held_back, never_compared, never_compared_and_edited, left_store, edited, destroyed),
     *(killed_after_a_deletion, upload_gone, cut_off),
 )
 

@@ -30,12 +30,16 @@ def check_unchanged_count(claim: Claim, case: Case, asked_for: Collection[str] =
     """How many files of a store are as wanted, within the scope; none where the store is not ours yet."""
     key = store_key(claim)
     store, live = case.wanted.stores.get(key), case.store(key)
+    change = claim.within("StorePlan").get("change") or {"reasons": ()}
+    is_unlisted = "unlisted" in change["reasons"]
     is_ours = live is not None and not live.has_newer_mark and live.mark[0] in ("", case.wanted.owner)
     if store is None or live is None or live.is_expired or not is_ours:
         return differs(claim.value, 0)
     files = [file for file in store.files.values() if case.in_scope(key, file.key) and file.key not in asked_for]
     causes = [f"{file.key}: {cause}" for file in files if (cause := case.deviation(store, file, live))]
     count = len(files) - len(causes)
+    if is_unlisted:
+        return "" if claim.value <= count else f"it is {count}"
     told = {change["key"] for change in claim.holder.get("changes", ())}
     untold = [cause for cause in causes if cause.partition(": ")[0] not in told]
     return differs(claim.value, count) and f"it is {count}, for {' or '.join(untold)}"
@@ -44,7 +48,10 @@ def check_unchanged_count(claim: Claim, case: Case, asked_for: Collection[str] =
 @checks("StorePlan.owned")
 def check_owned(claim: Claim, case: Case) -> str:
     live = case.store(store_key(claim))
-    return differs(claim.value, len(live.copies(case.wanted.owner)) if live and is_looked_at(live, claim, case) else 0)
+    count = len(live.copies(case.wanted.owner)) if live and is_looked_at(live, claim, case) else 0
+    if "unlisted" in (claim.within("StorePlan").get("change") or {"reasons": ()})["reasons"]:
+        return "" if claim.value <= count else f"there are {count}"
+    return differs(claim.value, count)
 
 
 def is_looked_at(live: TrueStore, claim: Claim, case: Case) -> bool:
@@ -254,6 +261,7 @@ def check_counts(claim: Claim, case: Case) -> str:
     owned = live.copies(case.wanted.owner)
     leaving = sum(digest not in store.files for digest in owned) + sum(len(copies) > 1 for copies in owned.values())
     if name == "delete":
+        leaving += sum(file.is_provisional and file.owner == case.wanted.owner for file in live.files)
         return "" if claim.value <= leaving else f"{leaving} could go"
     total = sum(
         said[each] for each in ("add", "change", "replace", "adopt", "wait", "refuse", "held", "gone", "unchanged")
@@ -318,10 +326,9 @@ def check_note(claim: Claim, case: Case) -> str:
             if live or case.run.after.stores.get(str(note.get("detail", "")).split()[0])
             else "there is no such store"
         )
-    if kind == "unmanaged" and live:
-        return ""  # with all others, by the list
-    if kind == "foreign" and live:
-        return differs(count, sum(file.owner == note.get("detail", "") for file in live.files))
+    if kind in ("unmanaged", "foreign") and live:  # the first are checked with all others, by the list
+        theirs = sum(file.owner == note.get("detail", "") for file in live.files)
+        return differs(count, theirs) if kind == "foreign" else ""
     if live is None or store is None:
         return "there is no such store"
     owned = live.copies(case.wanted.owner)
@@ -339,6 +346,8 @@ def check_note(claim: Claim, case: Case) -> str:
         owners = {file.owner for file in live.files if file.key_digest == digest16(key)}
         is_so = note["detail"] in owners if kind == "shared_key" else note["detail"] not in case.run.after.uploads
         return "" if is_so and digest16(key) in store.files else "it is not"
+    if kind == "ghosts":
+        return "" if note["detail"].endswith(f" lists {len(live.files):,}") else f"there are {len(live.files)} files"
     if kind == "unread":
         return differs(count, sum(file.is_unread for copies in owned.values() for file in copies))
     if kind in ("chunking_report", "attributes_report", "description"):

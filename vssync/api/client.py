@@ -57,6 +57,7 @@ class Client:
         self.sender = sender
         self.clock: Clock = sender.clock
         self.service_date: int | None = None  # its clock at its newest answer, in seconds since the epoch
+        self._may_read_uploads = False  # whether this credential was seen to read Files
         self.listed_count = 0  # objects that listings returned so far; those seen from both ends count twice
         self.waiting_for = ""  # what a reading waits for just now, and how long
         self._lists_batches = lists_batches
@@ -262,7 +263,9 @@ class Client:
         return self._read(call, parse.parse_upload)
 
     def get_upload(self, file_id: str) -> Upload:
-        return self._read(Call("GET", url_path("files", file_id)), parse.parse_upload)
+        upload = self._read(Call("GET", url_path("files", file_id)), parse.parse_upload)
+        self._may_read_uploads = True
+        return upload
 
     def list_uploads(self) -> Iterator[Upload]:
         """All Files of our purpose, whoever's, newest first; each page is fetched when it is needed.
@@ -283,8 +286,13 @@ class Client:
         return self._read(Call("GET", _store_path(store_id, "files", file_id, "content")), parse.parse_text)
 
     def delete_upload(self, file_id: str) -> None:
-        """Deletes a File. Deleting it twice is fine."""
-        self._delete(Call("DELETE", url_path("files", file_id)))
+        """Deletes a File. Deleting it twice is fine, for those who may read Files: others get a 404 for every one."""
+        call = Call("DELETE", url_path("files", file_id))
+        if self._delete(call) is HTTPStatus.NOT_FOUND and not self._may_read_uploads:
+            if error := self.probe("/files").error:
+                problem = f"404, and whether that means that it is gone is not known, as Files cannot be read: {error}"
+                raise AccessDenied(f"{call.method} {call.path}: {problem}", error.answer)
+            self._may_read_uploads = True
 
     # -- probes ------------------------------------------------------------------------------------------
 
@@ -313,21 +321,25 @@ class Client:
         reply = self._send(call, parse.parse_batch)
         return BatchPoll(reply.body, reply.poll_after)
 
-    def _delete(self, call: Call) -> None:
-        """Deletes. A 404 is as good as success, unless the object can still be read: it may hide a missing permission.
+    def _delete(self, call: Call) -> HTTPStatus:
+        """Deletes; returns OK, or GONE or NOT_FOUND where nothing was there to delete.
 
-        After an attempt that may have deleted it, what is read may be what was there before. Raises NotDeleted.
+        A 404 for an object that can be read hides a missing permission, unless an earlier attempt may have deleted it:
+        then what is read may be what was there before. Raises NotDeleted where the service says that it did not.
         """
         try:
             is_deleted = self._read(call, parse.parse_done)
         except NotFound as error:
-            if error.attempts == 1 and error.answer.status != HTTPStatus.GONE and self._exists(call):
+            if error.answer.status == HTTPStatus.GONE:
+                return HTTPStatus.GONE
+            if error.attempts == 1 and self._exists(call):
                 reason = "it can be read all the same, so this identity may see but not delete it"
                 raise AccessDenied(f"{error}; {reason}", error.answer) from None
-            return
+            return HTTPStatus.NOT_FOUND
         if not is_deleted:
             answer = Answer(call.method, call.path, HTTPStatus.OK, message='`"deleted": false`')
-            raise NotDeleted(f"{call.method} {call.path}: the service says that it was not deleted", answer)
+            raise NotDeleted(f"{call.method} {call.path}: the service answered `deleted: false`", answer)
+        return HTTPStatus.OK
 
     def _exists(self, call: Call) -> bool:
         try:

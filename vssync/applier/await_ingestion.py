@@ -147,7 +147,7 @@ def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result 
             f"{store.key}: the service reports other chunking than asked for; `vssync plan` says for how many files"
         )
     for drop in put.afterwards:
-        store.detach_copy(drop)
+        store.detach_copy(drop, file.file_id)
     return DONE
 
 

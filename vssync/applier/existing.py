@@ -67,7 +67,7 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
         if file.status is not FileStatus.COMPLETED:
             return result_of_uncompleted(file)
         for drop in step.drops:
-            store.detach_copy(drop)
+            store.detach_copy(drop, step.file_id)
         return DONE
 
     store.for_each(steps, wait_for_copy)
@@ -75,7 +75,11 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
 
 def remove_copy(store: StoreContext, step: Drop) -> Result:
     """Detaches a copy; where another copy of its key is kept, only after reading that one as completed."""
-    if step.kept_id and store.client.get_file(store.id, step.kept_id).status is not FileStatus.COMPLETED:
+    try:
+        is_safe = not step.kept_id or store.client.get_file(store.id, step.kept_id).status is FileStatus.COMPLETED
+    except NotFound:
+        is_safe = False
+    if not is_safe:
         return Result(Status.SKIPPED, f"the copy to keep, {step.kept_id}, is not completed; plan again")
     store.detach_copy(step)
     return DONE

@@ -91,6 +91,7 @@ class StoreSteps:
     batch_waits: tuple[BatchStep, ...] = ()  # batches of earlier runs end before their files are read or removed
     copy_waits: tuple[Wait, ...] = ()  # up-to-date copies still being ingested; their superseded copies go afterwards
     removes: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
+    leaving: tuple[Drop, ...] = ()  # copies that go with the store
     teardown: StoreChange | None = None  # the store itself is deleted, or the old one where it was replaced
 
     @property
@@ -101,7 +102,7 @@ class StoreSteps:
     @property
     def step_count(self) -> int:
         """How many steps there are besides the store's set-up and tear-down."""
-        others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.removes)
+        others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.removes, self.leaving)
         return len(self.puts) + sum(map(len, others))
 
 
@@ -121,6 +122,8 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     change = store_plan.change
     steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, store_plan, file_change)]
     puts = sorted((step for step in steps if isinstance(step, Put)), key=lambda put: -put.max_attempts)
+    drops = tuple(step for step in steps if isinstance(step, Drop))
+    goes = change is not None and change.action is Action.DELETE
     return StoreSteps(
         key=store_plan.key,
         store_id=store_plan.id,
@@ -134,7 +137,8 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
         updates=tuple(step for step in steps if isinstance(step, Update)),
         copy_waits=tuple(step for step in steps if isinstance(step, Wait)),
         batch_waits=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
-        removes=tuple(step for step in steps if isinstance(step, Drop)),
+        removes=() if goes else drops,
+        leaving=drops if goes else (),
         teardown=change if change and change.action in _TEARDOWN else None,
     )
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vssync import planfile
+from vssync.commands.apply import stores_made_here
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import read_snapshot
 from vssync.errors import Refused, VssyncError
@@ -32,8 +33,15 @@ MAX_PLAN_BYTES = 1 << 30  # some two million changes; a compressed file may unpa
 
 def read_live(session: Session, options: Options, *, verify: bool = False) -> Snapshot:
     """One complete reading of everything the manifest concerns; with `verify`, each File is asked for, too."""
-    desired, now = session.loaded.desired, int(time.time())
-    return read_snapshot(session.client, desired, options, session.pool, now=now, verify=verify)
+    return read_snapshot(
+        session.client,
+        session.loaded.desired,
+        options,
+        session.pool,
+        now=int(time.time()),
+        made_here=stores_made_here(session),
+        verify=verify,
+    )
 
 
 def make_plan_now(session: Session, options: Options, *, verify: bool = False) -> Plan:

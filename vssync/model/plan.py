@@ -36,7 +36,7 @@ class Reason(StrEnum):
     MOVED = "moved"  # same bytes, new key
     SUPERSEDED = "superseded"  # another copy of the same key is kept
     NOT_IN_MANIFEST = "not_in_manifest"
-    DESTROY = "destroy"  # everything of the manifest's goes
+    DESTROY = "destroy"  # everything of this owner goes
     INGESTING = "ingesting"  # a copy as desired is being ingested
     INGEST_FAILED = "ingest_failed"
     INGEST_CANCELLED = "cancelled"
@@ -52,6 +52,7 @@ class Reason(StrEnum):
     PROTECTED = "protected"
     NOT_ALLOWED = "not_allowed"  # needs a flag; `detail` names it
     IMPOSSIBLE = "impossible"  # the service cannot do it; `detail` says what
+    UNLISTED = "unlisted"  # not all of a store's files could be listed
 
 
 class NoteKind(StrEnum):
@@ -70,6 +71,7 @@ class NoteKind(StrEnum):
     DESCRIPTION = "description"  # cannot be changed in place
     UPLOAD_GONE = "upload_gone"  # the store lists a file whose File does not exist
     LEFT_STORE = "left_store"  # a store of ours that left the manifest, and is kept
+    GHOSTS = "ghosts"  # the service counts more files than it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,7 @@ class Options:
     allow_store_deletes: bool = False
     allow_store_replace: bool = False
     delete_unmanaged: int | None = None
+    delete_unlisted: tuple[str, ...] = ()  # keys or ids of stores
     max_delete: Limit | None = None
     max_replace: Limit | None = None
 

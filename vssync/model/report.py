@@ -57,6 +57,7 @@ class Report:
     interrupted: bool = False
     throttled: float = 0.0  # those of `seconds` in which the service asked to pause
     already: tuple[str, ...] = ()  # addresses of changes in a saved plan that an earlier apply had made
+    held: tuple[Orphan, ...] = ()  # uploads that were to be deleted, and stay because stores of others hold them
 
     @property
     def converged(self) -> bool:

@@ -329,6 +329,12 @@ class Contents:
     batches: tuple[LiveBatch, ...] = ()
     count: int = 0
     verdict: Verdict = Verdict.WHOLE
+    problem: str = ""  # why the service lists none of its files
+
+    @property
+    def counted(self) -> str:
+        """How many files there are and how many are listed, where these differ."""
+        return f"the service counts {self.count:,} files in it and lists {len(self.files):,}"
 
     @property
     def unlisted(self) -> int:
@@ -341,9 +347,10 @@ class Snapshot:
     """One complete reading of the live state."""
 
     now: int
-    stores: tuple[LiveStore, ...] = ()  # all that the service lists
+    stores: tuple[LiveStore, ...] = ()  # all that the service lists, and those made here that it only has
     contents: Mapping[str, Contents] = field(default_factory=dict)  # by store id, of those this manifest concerns
     uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
+    made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that this machine made
     gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
 
 

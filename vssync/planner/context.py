@@ -20,6 +20,11 @@ class PlanContext:
     snapshot: Snapshot
     vouched_extensions: frozenset[str] = frozenset()  # of files that the provider reads
 
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Whose marks count as ours."""
+        return tuple(filter(None, (self.owner, self.options.adopt_from)))
+
 
 @dataclass(frozen=True, slots=True)
 class StorePlanContext:

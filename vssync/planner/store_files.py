@@ -26,6 +26,7 @@ class StoreDraft:
     changes: tuple[FileChange, ...] = ()
     notes: tuple[Note, ...] = ()
     unchanged: int = 0
+    held: int = 0  # changes that wait until the service lists all files
 
     @property
     def dropped_keys_by_id(self) -> dict[str, str]:
@@ -50,8 +51,7 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     First the desired keys with copies; then those without, which may take over a copy that has no other use; copies
     that are left after that go.
     """
-    owners = tuple(filter(None, (context.common.owner, context.common.options.adopt_from)))
-    classified = classify_files(contents.files, owners)
+    classified = classify_files(contents.files, context.common.owners)
     entries = desired_entries(context.store)
     in_scope = [entry for entry in entries if context.is_in_scope(entry.key)]
     unreadable = refuse_unreadable(entries, classified, context)
@@ -221,6 +221,32 @@ def _reports_other_chunking(entry: DesiredEntry, copies: Sequence[OwnedCopy], co
         return False
     current = newest_copy([copy for copy in copies if entry.matches(copy)], CopyState.OK, context.now)
     return current is not None and current.file.chunking not in (None, wanted)
+
+
+def hold_unlisted(draft: StoreDraft) -> StoreDraft:
+    """The draft with what can be done although not all files are listed; the other changes wait.
+
+    What is not listed may be a copy of any key: a new one would double it, and what seems superseded may be all that
+    there is. So only attributes of listed copies are written.
+    """
+    changes = tuple(
+        change
+        for change in draft.changes
+        if change.action in (Action.UPDATE, Action.AWAIT, Action.REFUSE) and not (change.drop or change.was)
+    )
+    return replace(draft, changes=changes, held=len(draft.changes) - len(changes))
+
+
+def hold_removals(draft: StoreDraft) -> StoreDraft:
+    """The same draft with every change that removes a copy held back."""
+    detail = "the store's mark is restored first; plan again after that"
+
+    def hold(change: FileChange) -> FileChange:
+        if not change.leaving_ids or change.action is Action.REFUSE:
+            return change
+        return replace(change, action=Action.REFUSE, drop=(), gap=False, reuse="", detail=detail)
+
+    return replace(draft, changes=tuple(map(hold, draft.changes)))
 
 
 def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:

@@ -48,6 +48,7 @@ def report_json(report: Report, kind: str = "report") -> str:
         already=list(report.already),
         outcomes=[_outcome_values(outcome) for outcome in report.outcomes],
         orphans=[orphan_json(orphan) for orphan in report.orphans],
+        held=[{"file_id": upload.file_id, "detail": upload.detail} for upload in report.held],
     )
 
 

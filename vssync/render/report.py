@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from vssync.model.plan import Action, StorePlan
-from vssync.model.report import Outcome, Report, Status
+from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.planner.estimate import count_changes
 from vssync.render import wording
 from vssync.render.layout import (
@@ -32,7 +33,7 @@ def report_text(report: Report, view: View) -> str:
     if view.quiet:
         return join_blocks([totals])
     heading = [wording.heading_line(report.plan.owner, report.plan.service)]
-    middle = [already_lines(report.already, view), orphan_lines(report, view)]
+    middle = [already_lines(report.already, view), *upload_lines(report, view)]
     return join_blocks([heading, *show_blocks(report_blocks(report), view), *middle, totals])
 
 
@@ -69,20 +70,25 @@ def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
     return [head, *([] if view.quiet else lay_out_columns(lines, view).format_lines(lines))]
 
 
-def orphan_lines(report: Report, view: View) -> list[str]:
-    """The uploads of this manifest that are left over: no store lists them, or their line says what is in the way."""
-    if not report.orphans:
+def upload_lines(report: Report, view: View) -> list[list[str]]:
+    """A block each of the uploads that no store lists, and of those that stay because others hold them."""
+    orphans = f"Orphans: {count_noun(len(report.orphans), 'upload')} that no store lists."
+    held = f"Kept: {count_noun(len(report.held), 'upload')} that stores of others hold."
+    return [_list_uploads(head, uploads, view) for head, uploads in ((orphans, report.orphans), (held, report.held))]
+
+
+def _list_uploads(head: str, uploads: Sequence[Orphan], view: View) -> list[str]:
+    if not uploads:
         return []
-    shown = report.orphans if view.full else report.orphans[:_ORPHANS]
+    shown = uploads if view.full else uploads[:_ORPHANS]
     lines = []
-    for orphan in shown:
-        name = [escape_control(orphan.file_id), "suspected" if orphan.suspected else ""]
+    for upload in shown:
+        name = [escape_control(upload.file_id), "suspected" if upload.suspected else ""]
         lines.append(TextLine("  ".join(filter(None, name))))
-        details = wrap_sentences(escape_control(orphan.detail), BELOW, view) if orphan.detail else []
+        details = wrap_sentences(escape_control(upload.detail), BELOW, view) if upload.detail else []
         lines += [TextLine(text, indent=BELOW) for text in details]
-    if rest := len(report.orphans) - len(shown):
+    if rest := len(uploads) - len(shown):
         lines.append(TextLine(f"and {rest:,} more"))
-    head = f"Left over: {count_noun(len(report.orphans), 'upload')}. `vssync gc` deletes those that no store lists."
     return [head, *lay_out_columns(lines, view).format_lines(lines)]
 
 

@@ -55,6 +55,7 @@ REASONS = {
     Reason.PROTECTED: "protected",
     Reason.NOT_ALLOWED: "needs a flag",
     Reason.IMPOSSIBLE: "not supported",
+    Reason.UNLISTED: "not completely listed",
 }
 
 NOTES = {
@@ -71,6 +72,7 @@ NOTES = {
     NoteKind.DESCRIPTION: "description cannot change",
     NoteKind.UPLOAD_GONE: "File deleted, still listed",
     NoteKind.LEFT_STORE: "not in the manifest, kept",
+    NoteKind.GHOSTS: "counted by the service, and not there",
 }
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -102,7 +104,9 @@ def note_text(note: Note) -> str:
         case NoteKind.UPLOAD_GONE:
             return f"{note.detail} does not exist any more: --replace ADDRESS uploads the file again"
         case NoteKind.LEFT_STORE:
-            return f"declare it again, or delete it and its {count_noun(note.count, 'file')}: --allow-store-deletes"
+            problem = note.detail.partition(": ")[2]  # why its files are not known
+            ways = f"declare it again, or delete it and its {count_noun(note.count, 'file')}: --allow-store-deletes"
+            return f"{problem}; {ways}" if problem else ways
     return note.detail
 
 
