@@ -28,6 +28,8 @@ def plan_destroying(folder: Path, *, protect: bool = False, others: int = 0, all
                 upload = session.client.upload_file(handle, f"{number}.md")
             session.client.attach_file(store.id, AttachmentEntry(upload.id, {}, AUTO))
         planned = plan_destruction(session, delete_unmanaged=allowed)
+        reasons = {reason for store in planned.stores for change in store.files for reason in change.reasons}
+        assert reasons <= {Reason.DESTROY}
         if not planned.refusals:
             assert apply_plan(session, planned, Silent()).converged
             assert session.client.list_stores() == ()

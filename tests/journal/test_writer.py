@@ -112,7 +112,9 @@ def test_of_an_apply_at_work_only_that_is_said() -> None:
     upload, lost = UnattachedUpload("file_1", "1.md", 3, "", 0), Write(Operation.UPLOAD, name="2.md", size=3)
     at_work = InterruptedRun("run", 0, os.getpid(), socket.gethostname(), 1, (lost,))
     dead = replace(at_work, host="elsewhere")
-    assert describe_interrupted(JournalSummary((upload,), (SentWrite(lost, 0),), (dead, at_work))).splitlines() == [
+    assert describe_interrupted(
+        JournalSummary((upload,), (SentWrite(lost, 0),), (dead, at_work)), at_work.pid
+    ).splitlines() == [
         f"A run is in progress: process {os.getpid()} on {at_work.host}, started {moment(0)}, 1 write so far."
     ]
     assert describe_interrupted(JournalSummary((upload,), (SentWrite(lost, 0),), (at_work, dead))).splitlines() == [

@@ -346,7 +346,7 @@ ROWS = [
         notes="unmanaged",
         adopt=True,
     ),
-    row("others' copy", A, live_copy(owner="kb/dev"), "a.md create missing", notes="foreign"),
+    row("others' copy", A, live_copy(owner="kb/dev"), "a.md create missing", notes="foreign shared_key"),
     row("others' copy taken over", A, live_copy(owner="kb/dev"), "a.md adopt other_owner", adopt_from="kb/dev"),
     row(
         "taken over and changed",
@@ -362,7 +362,7 @@ ROWS = [
         EXT,
         live_copy(EXT, id="ext", owner="kb/dev"),
         "terms.pdf refuse other_owner impossible",
-        notes="foreign",
+        notes="foreign shared_key",
     ),
     row(
         "declared, attached as another key",
@@ -466,6 +466,7 @@ def test_an_adopted_file_must_have_room_for_what_others_own(others: tuple[str, .
 
 FILE_ACTIONS = set(Action) - {Action.CANCEL}
 FILE_REASONS = set(Reason) - {
+    Reason.DESTROY,
     Reason.SETTINGS_CHANGED,
     Reason.EXPIRED,
     Reason.UNWANTED,
@@ -475,7 +476,13 @@ FILE_REASONS = set(Reason) - {
     Reason.UNLISTED,
     Reason.DESTROY,
 }
-FILE_NOTES = set(NoteKind) - {NoteKind.FOREIGN_BATCH, NoteKind.DESCRIPTION, NoteKind.LEFT_STORE, NoteKind.GHOSTS}
+FILE_NOTES = set(NoteKind) - {
+    NoteKind.FOREIGN_BATCH,
+    NoteKind.DESCRIPTION,
+    NoteKind.LEFT_STORE,
+    NoteKind.UPLOAD_GONE,
+    NoteKind.GHOSTS,
+}
 
 
 @pytest.mark.parametrize("action", sorted(FILE_ACTIONS))

@@ -9,7 +9,6 @@ from typing import Any
 from tests.simulation.claims import Claim
 from tests.simulation.judge import Case, checks, copy_deviation, settings_deviation
 from tests.simulation.plan_claims import differs, store_key
-from tests.simulation.total_claims import digest_of, live_knowledge, wanted_knowledge
 from tests.simulation.truth import State, digest16
 
 Values = Mapping[str, Any]
@@ -236,18 +235,6 @@ def check_agrees(claim: Claim, case: Case) -> str:
     if claim.value:
         return "; ".join(deviations)
     return "" if deviations else "all is as wanted"
-
-
-@checks("status.Store.digest", "output.Store.digest")
-def check_live_digest(claim: Claim, case: Case) -> str:
-    """It names what the store holds, for whoever asks the store."""
-    store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
-    if store is None:
-        return differs(claim.value, "")
-    if live is None or live_knowledge(live, case.wanted.owner) != wanted_knowledge(store):
-        wanted = digest_of(wanted_knowledge(store), claim.value)
-        return wanted or "that is what the manifest declares, and the store holds something else"
-    return digest_of(wanted_knowledge(store), claim.value)
 
 
 @checks("output.stores{}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from vssync.cli.help import option, verb
 from vssync.cli.options import (
     DELETE_UNLISTED,
@@ -13,7 +15,9 @@ from vssync.cli.options import (
     CommandOptions,
     shared_options,
 )
+from vssync.cli.process import DONE
 from vssync.cli.session import apply_and_report, confirm_owner, lock_or_wait, plan_with_progress, session_with_progress
+from vssync.text import escape_control
 
 
 @verb
@@ -29,6 +33,9 @@ def destroy(options: CommandOptions, confirm: str | None, output_format: str, lo
     with opening as session, lock_or_wait(session, lock_timeout) as journal:
         allowed = options.delete_unmanaged, options.delete_unlisted
         plan = plan_with_progress(session, lambda: plan_destruction(session, *allowed))
+        if plan.empty and output_format == "text":
+            click.echo(f"Nothing to delete: {escape_control(plan.owner)} owns no store and no file in this service.")
+            return DONE
         return apply_and_report(
             session,
             plan,

@@ -12,7 +12,7 @@ from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
 from vssync.errors import Refused, VssyncError
-from vssync.journal.folder import exclusive_lock
+from vssync.journal.folder import exclusive_lock, lock_holder
 from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.learned import remember_search_capability
 from vssync.journal.writer import Journal, read_past
@@ -73,7 +73,9 @@ def locked_journal(
 
 def describe_interrupted_runs(session: Session) -> str:
     """What interrupted runs of this machine left for this manifest and service, for people; mostly nothing."""
-    return describe_interrupted(read_past(session.state_folder))
+    folder = session.state_folder
+    past = read_past(folder)
+    return describe_interrupted(past, lock_holder(folder) if past.interrupted else 0)
 
 
 def stores_made_here(session: Session) -> Mapping[str, str]:

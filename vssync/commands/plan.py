@@ -31,8 +31,8 @@ _MAX_ENTRIES = 5  # of one store, in a refusal
 MAX_PLAN_BYTES = 1 << 30  # some two million changes; a compressed file may unpack to anything
 
 
-def read_live(session: Session, options: Options) -> Snapshot:
-    """One complete reading of everything the manifest concerns."""
+def read_live(session: Session, options: Options, *, verify: bool = False) -> Snapshot:
+    """One complete reading of everything the manifest concerns; with `verify`, each File is asked for, too."""
     return read_snapshot(
         session.client,
         session.loaded.desired,
@@ -40,10 +40,11 @@ def read_live(session: Session, options: Options) -> Snapshot:
         session.pool,
         now=int(time.time()),
         made_here=stores_made_here(session),
+        verify=verify,
     )
 
 
-def make_plan_now(session: Session, options: Options) -> Plan:
+def make_plan_now(session: Session, options: Options, *, verify: bool = False) -> Plan:
     """What differs between the manifest and the service, refusals included."""
     settings = session.settings
     options = replace(
@@ -52,7 +53,7 @@ def make_plan_now(session: Session, options: Options) -> Plan:
         env=settings.env or "",
         variables=tuple(sorted(settings.variables.items())),
     )
-    return _plan_from(session, options, read_live(session, options))
+    return _plan_from(session, options, read_live(session, options, verify=verify))
 
 
 def _plan_from(

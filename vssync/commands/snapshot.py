@@ -15,9 +15,16 @@ from vssync.threads import Pool
 
 
 def read_snapshot(
-    client: Client, desired: Desired, options: Options, pool: Pool, *, now: int, made_here: Mapping[str, str]
+    client: Client,
+    desired: Desired,
+    options: Options,
+    pool: Pool,
+    *,
+    now: int,
+    made_here: Mapping[str, str],
+    verify: bool = False,
 ) -> Snapshot:
-    """Every store of this manifest, read completely.
+    """Every store of this manifest, read completely; with `verify`, each File of ours is asked for, too.
 
     `now` is used where the service does not send its time. `made_here` has the keys, by id, of stores that this machine
     made; a list of stores has no count, so those that it lacks are asked for, before a second one is made. Raises
@@ -34,7 +41,17 @@ def read_snapshot(
     candidates = sorted(set(_adoption_candidates(desired, matches, contents)))
     uploads = pool.map(lambda file_id: _get_upload(client, file_id), candidates)
     by_id = {upload.id: upload for upload in uploads if upload}
-    return Snapshot(client.service_date or now, stores, contents, by_id, made_here)
+    gone = _find_gone_uploads(client, pool, desired.owner, contents) if verify else frozenset()
+    return Snapshot(client.service_date or now, stores, contents, by_id, made_here, gone)
+
+
+def _find_gone_uploads(client: Client, pool: Pool, owner: str, contents: Mapping[str, Contents]) -> frozenset[str]:
+    """The Files of our store files that do not exist. A service that answers 404 for all may hide them, so it lists."""
+    files = (file for listing in contents.values() for file in listing.files)
+    ids = sorted({file.id for file in files if isinstance(file.mark, Mark) and file.mark.owner == owner})
+    uploads = pool.map(lambda file_id: _get_upload(client, file_id), ids)
+    gone = frozenset(file_id for file_id, upload in zip(ids, uploads, strict=True) if upload is None)
+    return gone - {upload.id for upload in client.list_uploads()} if len(gone) == len(ids) else gone
 
 
 def _get_store(client: Client, store_id: str) -> LiveStore | None:

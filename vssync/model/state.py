@@ -365,6 +365,7 @@ class Snapshot:
     contents: Mapping[str, Contents] = field(default_factory=dict)  # by store id, of those this manifest concerns
     uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
     made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that this machine made
+    gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from dataclasses import replace
 from vssync.errors import VssyncError
 from vssync.model.marks import NEEDS_ATTRIBUTES, STORE_APPLIED
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
-from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, LiveStore, Snapshot
+from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, LiveStore, Snapshot, Verdict
 from vssync.planner import store_files
 from vssync.planner.addresses import Scope
 from vssync.planner.batches import decide_batches
-from vssync.planner.classify import ClassifiedFiles, classify_files, content_digest, desired_entries
+from vssync.planner.classify import ClassifiedFiles, classify_files, desired_entries
+from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest
 from vssync.planner.context import PlanContext, StorePlanContext
 from vssync.planner.decide_file import retry_after_cancel
 from vssync.planner.decide_store import StoreDecision, decide_store, decide_undeclared_store
@@ -54,7 +55,8 @@ def make_plan(
     _check_addresses(desired, listed_drafts, matches, context)
     planned = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
     planned += _plan_undeclared(matches, decisions, context)
-    plan = Plan(desired.owner, desired.service, tuple(sorted(planned, key=lambda store: store.key)), options)
+    by_key = tuple(sorted(planned, key=lambda store: store.key))
+    plan = Plan(desired.owner, desired.service, by_key, options, declared=len(desired.stores))
     return replace(plan, refusals=check_guards(plan))
 
 
@@ -141,8 +143,17 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         unproven=draft.unproven_extensions,
         unrelated=is_unrelated(draft),
         digest=content_digest(draft.entries),
+        live_digest=_live_digest(draft, decision, contents),
         applied=decision.live.metadata.get(STORE_APPLIED, "") if decision.live else "",
     )
+
+
+def _live_digest(draft: StoreDraft, decision: StoreDecision, contents: Contents) -> str:
+    if decision.live is None or decision.is_new or decision.is_held:
+        return ""
+    if contents.verdict is Verdict.SHORT:
+        return UNKNOWN
+    return live_content_digest(draft.classified, draft.entries, draft.context.ignored_attributes)
 
 
 def _plan_undeclared(
@@ -173,7 +184,7 @@ def _plan_undeclared(
             id=live.id,
             change=change,
             files=store_files.sort_changes(store_files.deletion_of(unique_key, copies) for copies in leaving),
-            notes=() if change else (_left_note(live, contents),),
+            notes=() if change else (_left_note(live, contents), *store_files.count_others(classified)),
             owned=len(classified.ours),
             live=len(contents.files),
             unlisted=contents.unlisted,

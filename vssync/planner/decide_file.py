@@ -21,9 +21,10 @@ from dataclasses import dataclass, replace
 from vssync.limits import MAX_PAIRS
 from vssync.manifest.placeholders import upload_name
 from vssync.manifest.spec import PATH_TEMPLATE
+from vssync.model.digests import chunking_digest
 from vssync.model.marks import KEY, short_digest
 from vssync.model.plan import Action, Copy, FieldChange, FileChange, Reason
-from vssync.model.state import FileStatus
+from vssync.model.state import AUTO, FileStatus
 from vssync.planner.attributes import AttributeDifference, attributes_equal, compare_attributes, preserved_attributes
 from vssync.planner.classify import CopyState, DesiredEntry, OwnedCopy
 from vssync.planner.context import StorePlanContext
@@ -212,9 +213,9 @@ class _KeyDecision:
         reattach = same_content and same_name and (common.options.allow_gap or common.capabilities.shares_chunks)
         reasons = (reason for reason, holds in causes.items() if holds)
         change = self._new_copy(Action.REPLACE, *reasons, reuse=serving if reattach else None)
-        before, after = serving.file.chunking, self.entry.file.chunking
-        if is_rechunked and before not in (None, after):  # a service may not report the old one
-            change = replace(change, fields=(FieldChange("chunking", str(before), str(after)),))
+        if is_rechunked:
+            fields = (FieldChange("chunking", _chunking_text(serving), str(self.entry.file.chunking)),)
+            change = replace(change, fields=fields)
         if is_renamed:
             change = _with_upload_names(change, serving, self.entry.file.filename)
         return self._with_attributes(change, serving)
@@ -275,6 +276,14 @@ def _update_reasons(difference: AttributeDifference, *, moved: bool) -> tuple[Re
     changed = any(field.name != KEY and not field.drifted for field in difference.fields)
     reasons = [reason for reason in difference.reasons if reason is Reason.DRIFTED or changed]
     return (Reason.MOVED, *reasons)
+
+
+def _chunking_text(copy: OwnedCopy) -> str:
+    """A copy's chunking: a mark has only its digest, and a service may report none, or numbers for "auto"."""
+    if copy.mark.chunking == chunking_digest(AUTO):
+        return str(AUTO)
+    reported = copy.file.chunking
+    return str(reported) if reported and chunking_digest(reported) == copy.mark.chunking else "not reported"
 
 
 def _update_fields(difference: AttributeDifference, *, moved: bool) -> tuple[FieldChange, ...]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from vssync.limits import PAGE_SIZE
-from vssync.model.plan import Action, Counts, FileChange, Plan, StorePlan
+from vssync.model.convergence import count_held_back
+from vssync.model.plan import Action, Counts, FileChange, NoteKind, Plan, StorePlan
 from vssync.model.state import Capabilities
 from vssync.providers import PROVIDERS, Bucket
 
@@ -45,7 +46,12 @@ def count_store_changes(*stores: StorePlan) -> Counts:
         adopt=counts[Action.ADOPT],
         wait=counts[Action.AWAIT],
         refuse=counts[Action.REFUSE],
+        held=sum(map(count_held_back, stores)),
         unchanged=sum(store.unchanged for store in stores),
+        stores=sum(store.change is not None for store in stores),
+        gone=sum(note.kind is NoteKind.UPLOAD_GONE for store in stores for note in store.notes),
+        left=sum(note.kind is NoteKind.LEFT_STORE for store in stores for note in store.notes),
+        cancel=sum(batch.action is Action.CANCEL for store in stores for batch in store.batches),
     )
 
 
