@@ -108,9 +108,11 @@ SHORT = [
 ]
 FAILED = [
     ((f"status=403:GET:{FILES}",), "403"),
-    ((f"status=404:GET:{FILES}",), "lists this store, but not its files"),
-    ((f"status=400:GET:{FILES}:2+",), "400"),
     (("status=403:GET:/vector_stores",), "403"),
+]
+UNLISTABLE = [
+    ((f"status=404:GET:{FILES}",), "but not its files"),
+    ((f"status=400:GET:{FILES}:2+",), "400"),
     ((f"only-page:GET:{FILES}", "status=404:GET:/vector_stores/*"), "404"),
 ]
 
@@ -141,6 +143,26 @@ def test_a_listing_that_fails_is_an_error(
     assert (result.code, after) == (1, before)
 
 
+@pytest.mark.parametrize(("faults", "says"), UNLISTABLE)
+def test_a_store_whose_files_cannot_be_listed_is_not_destroyed(filled_folder: Path, faults: Any, says: str) -> None:
+    for flags in ((), ("--delete-unmanaged", "999"), ("--delete-unlisted", "another")):
+        result, before, after = run_against(filled_folder, faults, *DESTROY, *flags)
+        assert says in flowing(result.out)
+        assert "what its 203 files are, and whose, is not known" in flowing(result.out)
+        assert (result.code, after) == (3, before)
+
+
+@pytest.mark.parametrize("faults", [(f"status=400:GET:{FILES}",), (f"status=404:GET:{FILES}",)])
+def test_a_store_whose_files_cannot_be_listed_is_destroyed_by_name(
+    filled_folder: Path, tmp_path: Path, faults: Any
+) -> None:
+    copy = Path(shutil.copytree(filled_folder, tmp_path / "copy"))
+    named = ("--delete-unlisted", "docs", "--delete-unlisted", "other")  # which an earlier test may have left
+    result, (_, uploads), (held, files) = run_against(copy, faults, *DESTROY, *named)
+    assert "what its 203 files are, and whose, is not known" in flowing(result.out)
+    assert (result.code, held, files) == (0, set(), uploads)
+
+
 def test_an_external_store_of_which_not_all_is_listed(tmp_path: Path) -> None:
     for number in range(203):
         (tmp_path / f"{number:03}.md").write_text(f"text {number}\n")
@@ -150,7 +172,7 @@ def test_an_external_store_of_which_not_all_is_listed(tmp_path: Path) -> None:
         assert vssync(tmp_path, "apply", "--yes").code == 0
     result, before, after = run_against(tmp_path, ("only-page",), *DESTROY, more=", external: true")
     assert (result.code, after) == (3, before)
-    assert "the service counts 203 files in it but lists 200, so not all of vssync's files can be found" in result.out
+    assert f"{NUMBERS}: 200 changes held back" in flowing(result.out)
     result, _, after = run_against(tmp_path, (), *DESTROY, more=", external: true")
     assert (result.code, after) == (0, (set(), set()))
 

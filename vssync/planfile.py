@@ -21,7 +21,7 @@ from vssync.planner.estimate import count_changes, estimate_cost
 from vssync.text import shorten_middle
 
 _NOT_READ = ("format", "kind", "vssync", "counts", "cost")
-_TOTALS = ("unchanged", "owned", "live", "wanted", "digest")  # of a store, written after its changes
+_TOTALS = ("unchanged", "owned", "live", "wanted", "digest", "live_digest")  # of a store, written after its changes
 
 
 def dump(plan: Plan) -> str:

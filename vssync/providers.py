@@ -108,6 +108,8 @@ class Provider:
     max_file_bytes: int = MAX_UPLOAD_BYTES
     rates: Mapping[Bucket, int] = field(default_factory=dict)  # allowed a minute; none are known otherwise
     absent_as_400: bool = False  # a 400 that says "not found" means that an object is not there
+    shares_chunks: bool = False  # these two are capabilities: what is taken to be so where the manifest does not say
+    updates_reach_search: bool | None = True  # None: not known
     wizard_fields: tuple[WizardField, ...] = ()
     hints: tuple[Hint, ...] = ()
 
@@ -233,6 +235,8 @@ COMPATIBLE = Provider(
     hosts=(_OCI_HOST, _OPENAI_HOST),
     self_hosted=True,
     absent_as_400=True,
+    shares_chunks=True,  # as ogx and llama-stack have it; harmless where it is not so
+    updates_reach_search=None,
     wizard_fields=(WizardField("data_url", "the service's base URL", "https://vectors.example.com/v1"),),
 )
 PROVIDERS: dict[str, Provider] = {provider.name: provider for provider in (LOCAL, OCI, OPENAI, COMPATIBLE)}

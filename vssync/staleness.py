@@ -15,6 +15,14 @@ from vssync.planner.compare import find_differences
 _DEATHS = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
 _TOLD = (STORE_BATCHES, STORE_APPLIED)  # metadata that any run changes
 _SHOWN = 50  # lines; nobody reads further
+_PLACES = {
+    "desired": "",
+    "settings": "",
+    "live": "live ",
+    "keep": "the live copy's ",
+    "change": "",
+    "preserve": "others' ",
+}
 
 Change = StoreChange | BatchChange | FileChange
 
@@ -94,7 +102,9 @@ def _is_retry(change: FileChange) -> bool:
 
 def _file_evidence(change: FileChange) -> dict[str, Any]:
     """What must be the same; a File to reuse may come and go, since it has the very bytes that were reviewed."""
-    evidence = {name: value for name, value in json_value(change).items() if name not in ("detail", "drop", "reuse")}
+    left_out = ("detail", "drop", "reuse", "fields")
+    evidence = {name: value for name, value in json_value(change).items() if name not in left_out}
+    evidence["live"] = {field.name: json_value(field.before) for field in change.fields}  # `desired` says the rest
     if "keep" in evidence:
         evidence["keep"] = {name: value for name, value in evidence["keep"].items() if name not in ("status", "error")}
     return evidence
@@ -102,9 +112,10 @@ def _file_evidence(change: FileChange) -> dict[str, Any]:
 
 def _store_evidence(store: StorePlan) -> dict[str, Any]:
     """A store's change and settings, without what runs only tell in its metadata."""
-    change = {name: value for name, value in json_value(store.change).items() if name != "detail"}
+    change = {name: value for name, value in json_value(store.change).items() if name not in ("detail", "fields")}
     change["metadata"] = {name: value for name, value in change.get("metadata", {}).items() if name not in _TOLD}
-    return {"change": change, "settings": json_value(store.desired)}
+    live = {field.name: json_value(field.before) for field in store.change.fields} if store.change else {}
+    return {"change": change, "settings": json_value(store.desired), "live": live}
 
 
 def _describe_file_difference(candidates: list[FileChange], fresh: FileChange) -> str:
@@ -129,9 +140,15 @@ def _verdict_text(change: Change) -> str:
 
 
 def _describe_difference(saved: Any, fresh: Any) -> str:
-    """Where two encoded values differ: "desired.sha256 9f2c... -> 77aa..."; nothing when they do not."""
+    """Where two encoded values differ: "sha256 9f2c... -> 77aa..."; nothing when they do not."""
     rows = [] if _is_identical(saved, fresh) else find_differences(saved, fresh)
-    return ", ".join(f"{path} {_shorten_value(before)} -> {_shorten_value(after)}" for path, before, after in rows)
+    return ", ".join(f"{_in_words(path)} {_shorten(before)} -> {_shorten(after)}" for path, before, after in rows)
+
+
+def _in_words(path: str) -> str:
+    """A place in the evidence as a manifest or `status` calls it: "attributes.level", "live attribute level"."""
+    part, _, name = path.partition(".")
+    return f"{_PLACES.get(part, f'{part}.')}{name}" if name else path
 
 
 def _is_identical(saved: Any, fresh: Any) -> bool:
@@ -139,7 +156,7 @@ def _is_identical(saved: Any, fresh: Any) -> bool:
     return bool(saved == fresh) and repr(saved) == repr(fresh)
 
 
-def _shorten_value(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = str(value) if isinstance(value, (str, int, float, bool, dict, list)) else "(none)"
     return text if len(text) <= 60 else f"{text[:16]}...{text[-16:]}"
 

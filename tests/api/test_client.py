@@ -102,11 +102,36 @@ def test_a_garbled_answer_to_a_creating_write_is_a_lost_reply() -> None:
 
 
 def test_deleting_what_is_gone_is_fine() -> None:
-    serve, _ = script(*[httpx.Response(404) for _ in range(6)])
+    serve, _ = script(*[httpx.Response(404) for _ in range(6)], ok(data=[]))
     client = client_of(serve)
     client.detach_file("vs_1", "file-1")
-    client.delete_upload("file-1")
     client.delete_store("vs_1")
+    client.delete_upload("file-1")
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_404_for_a_file_proves_nothing_to_those_who_may_read_none(status: int) -> None:
+    serve, seen = script(httpx.Response(404), httpx.Response(404), httpx.Response(status))
+    with pytest.raises(AccessDenied, match="as Files cannot be read"):
+        client_of(serve).delete_upload("file-1")
+    assert [(request.method, request.url.path) for request in seen] == [
+        ("DELETE", "/v1/files/file-1"),
+        ("GET", "/v1/files/file-1"),
+        ("GET", "/v1/files"),
+    ]
+
+
+@pytest.mark.parametrize("read_before", [False, True])
+def test_whether_files_may_be_read_is_asked_at_most_once(read_before: bool) -> None:
+    absent = [httpx.Response(404), httpx.Response(404)]
+    answers = [ok(id="file-0"), *absent, *absent] if read_before else [*absent, ok(data=[]), *absent]
+    serve, seen = script(*answers)
+    client = client_of(serve)
+    if read_before:
+        client.get_upload("file-0")
+    for file_id in ("file-1", "file-2"):
+        client.delete_upload(file_id)
+    assert len(seen) == len(answers)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +152,7 @@ def test_what_answers_404_to_its_deletion_and_can_be_read_is_not_gone(delete: Ca
 
 def test_a_deletion_that_was_sent_twice_is_not_taken_for_forbidden() -> None:
     serve, seen = script(httpx.Response(503), httpx.Response(404), ok(id="x"))
-    client_of(serve).delete_upload("file-1")
+    client_of(serve).delete_store("vs_1")
     assert [request.method for request in seen] == ["DELETE", "DELETE"]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import httpcore
 import httpx
 import pytest
 
@@ -16,6 +17,7 @@ from tests.support import Clock, client_of
 from vssync.api import http
 from vssync.api.client import Client
 from vssync.api.connect import connect
+from vssync.api.retry import Failure
 from vssync.auth import create_credential
 from vssync.endpoints import Endpoint
 from vssync.errors import LostReply, ServiceError, UsageProblem
@@ -122,6 +124,43 @@ def test_errors_close_only_their_own_connection(scheme: str, tmp_path: Path, mon
         pool.map(create, range(80))
     assert len(place.got) == 160
     assert 40 <= place.connections <= 44
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_write_on_a_connection_closed_as_it_was_handed_out_is_sent_again_at_once(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may look for closed connections just before one is closed, and take it just after."""
+    certificate = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setattr(httpcore.HTTP11Connection, "has_expired", lambda _: False)
+    clock = Clock()
+    with (
+        listening(
+            lambda got: said(404 if got.method == "GET" else 200, id="vs_1"), certificate if scheme == "https" else None
+        ) as place,
+        client_at(place.url, clock) as client,
+    ):
+        assert not client.is_ready("absent")
+        assert client.create_store({"name": "x"}).id == "vs_1"
+    assert [got.connection for got in place.got] == [1, 2]
+    assert clock.waits == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("events", "failure"),
+    [
+        (["connection.connect_tcp.started", "http11.send_request_headers.failed"], Failure(sent=False)),
+        (["http11.send_request_headers.failed"], Failure(sent=False, stale=True)),
+        (["http11.send_request_headers.complete"], Failure(stale=True)),
+        (["http11.send_request_headers.complete", "http11.send_request_body.failed"], Failure(stale=True)),
+    ],
+)
+def test_a_request_whose_header_did_not_leave_was_not_sent(events: list[str], failure: Failure) -> None:
+    trace = http.ConnectionTrace()
+    for event in ["http11.send_request_headers.started", *events]:
+        trace(event, {})
+    assert trace.failure(httpx.ReadError("Bad file descriptor")) == failure
 
 
 def test_as_many_connections_as_workers() -> None:

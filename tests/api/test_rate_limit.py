@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from threading import Barrier, Lock
 
 import httpx
 import pytest
 
-from tests.support import Clock
+from tests.support import ENDPOINT, Clock
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.parse import AttachmentEntry
-from vssync.api.rate_limit import RateLimiter, rates
+from vssync.api.rate_limit import DeletionGate, RateLimiter, rates
 from vssync.endpoints import Endpoint
 from vssync.errors import UsageProblem
 from vssync.model.state import AUTO
 from vssync.providers import OPENAI, PROVIDERS, AuthKind, Bucket
+from vssync.threads import Pool
 
 OPENAI_RATES = {Bucket.UPLOADS: 1000, Bucket.ATTACHES: 300, Bucket.FILES: 2000}
 
@@ -142,3 +143,41 @@ def test_files_count_however_many_a_request() -> None:
     for _ in range(3):
         client.create_batch("vs_1", entries)
     assert sum(clock.waits) == pytest.approx(119, abs=0.5)
+
+
+def test_deletions_that_fail_go_fewer_side_by_side_down_to_one() -> None:
+    gate = DeletionGate(8)
+    for width in (4, 2, 1, 1):
+        before = gate.width
+        for _ in range(before):  # all that went side by side fail, and count once
+            gate.narrow(before)
+        assert gate.width == width
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_deletion_that_the_service_fails_narrows_the_gate(status: int) -> None:
+    answers = iter([httpx.Response(status), httpx.Response(200, json={"deleted": True})])
+    client = connect(
+        ENDPOINT, auth=None, clock=Clock(), workers=8, transport=httpx.MockTransport(lambda _: next(answers))
+    )
+    client.detach_file("vs_1", "file-1")
+    assert client.sender.deletions.width == 4
+
+
+def test_no_more_deletions_go_than_the_gate_is_wide() -> None:
+    gate, inside, most = DeletionGate(2), 0, 0
+    lock, met = Lock(), Barrier(2)
+
+    def delete(_: int) -> None:
+        nonlocal inside, most
+        with gate.enter():
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            met.wait(60)  # two at a time, since there are eight
+            with lock:
+                inside -= 1
+
+    with Pool(8) as pool:
+        pool.map(delete, range(8))
+    assert most == 2

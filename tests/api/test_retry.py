@@ -31,6 +31,7 @@ AGAIN, ENDS = True, False
         (Failure(sent=False, is_permanent=True), ENDS, ENDS),
         (Failure(is_permanent=True), ENDS, ENDS),
         (Failure(stale=True), AGAIN, ENDS),
+        (Failure(sent=False, stale=True), AGAIN, AGAIN),
     ],
 )
 def test_who_is_sent_again(failure: Failure, read: bool, write: bool) -> None:
@@ -86,6 +87,7 @@ def waits(failure: Failure, *, has_responded: bool) -> list[float | None]:
         (Failure(503), False, [1, 2, 4, 8, 16, 30, 30]),
         (Failure(sent=False), True, [1, 2, 4, 8, 16, 30, 30]),
         (Failure(stale=True), True, [0, 2, 4, 8, 16, 30, 30]),
+        (Failure(sent=False, stale=True), True, [0, 2, 4, 8, 16, 30, 30]),
     ],
 )
 def test_an_address_that_never_answered_is_given_up_soon(

@@ -115,7 +115,7 @@ def test_a_deletion_is_answered_in_many_ways(delete: Callable[[Client], object],
 @pytest.mark.parametrize("delete", DELETIONS.values(), ids=DELETIONS)
 def test_what_is_not_deleted_is_said(delete: Callable[[Client], object]) -> None:
     client, _, seen = answering({"id": "x", "deleted": False})
-    with pytest.raises(NotDeleted, match=r"DELETE .*: the service says that it was not deleted"):
+    with pytest.raises(NotDeleted, match=r"DELETE .*: the service answered `deleted: false`"):
         delete(client)
     assert seen == ["DELETE"]
 

@@ -25,7 +25,7 @@ def attached(ledger: UploadLedger) -> None:
 
 
 def trash(ledger: UploadLedger) -> None:
-    ledger.schedule_delete("file-1", "trash", "vs_1")
+    ledger.schedule_delete("file-1", "trash")
 
 
 def closed(ledger: UploadLedger) -> None:

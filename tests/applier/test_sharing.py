@@ -70,24 +70,28 @@ def test_an_upload_that_another_environment_holds_stays(place: Place) -> None:
     assert (held in uploads, free in uploads, after.loose) == (True, False, set())
 
 
-@pytest.mark.parametrize(
-    "faults",
-    [
-        "status=403:GET:/vector_stores",
-        "status=404:GET:{store}/files",
-        "short-pages=1:GET:{store}/files only-page:GET:{store}/files",  # each end shows one of three files
-    ],
-)
-def test_no_upload_is_deleted_while_a_store_of_this_name_cannot_be_listed(place: Place, faults: str) -> None:
+def remove_under(place: Place, faults: str) -> tuple[str, Report]:
+    """The upload of a file that is removed while prod's guide, or the stores, are listed badly; and the report."""
     with place.work() as work:
         (prod,) = [store.id for store in work.client.list_stores() if store.name == "guide-prod"]
     gone = upload(live(place), "guide-dev", "3.md")
     place.write({"3.md": None})
-    rules = faults.format(store=f"/vector_stores/{prod}").split()
     with place.work() as work:
         planned = make_plan_now(work, Options())
-    with place.work(faults=rules) as work:
-        report = apply_plan(work, planned, Silent())
+    with place.work(faults=faults.format(store=f"/vector_stores/{prod}").split()) as work:
+        return gone, apply_plan(work, planned, Silent())
+
+
+def test_an_upload_is_asked_for_where_a_listing_is_short(place: Place) -> None:
+    """Each end shows one of thirteen files."""
+    gone, report = remove_under(place, "short-pages=1:GET:{store}/files only-page:GET:{store}/files")
+    assert (report.converged, report.orphans, live(place).loose) == (True, (), set())
+    assert gone not in {each.id for each in live(place).uploads}
+
+
+@pytest.mark.parametrize("faults", ["status=403:GET:/vector_stores", "status=404:GET:{store}/files"])
+def test_no_upload_is_deleted_while_a_store_cannot_be_listed(place: Place, faults: str) -> None:
+    gone, report = remove_under(place, faults)
     assert [orphan.file_id for orphan in report.orphans] == [gone]
     assert live(place).loose == {gone}
     assert [orphan.file_id for orphan in place.gc(delete=True)] == []

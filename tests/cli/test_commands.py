@@ -70,10 +70,10 @@ def applied(folder: Path) -> Path:
 def test_the_main_job(folder: Path) -> None:
     planned = started(folder, "plan", "--detailed-exitcode")
     assert (planned.code, planned.err) == (2, "")
-    assert "Plan: 2 to add, 0 to change, 0 to replace, 0 to delete, 0 unchanged." in planned.out
+    assert "Plan: 2 to add, 0 to change, 0 to replace, 0 to delete, 0 unchanged, 1 store to create." in planned.out
     applied = started(folder, "apply", "--yes")
     assert applied.code == 0
-    assert "Apply: 2 added, 0 changed, 0 replaced, 0 deleted, 0 failed" in applied.out
+    assert "Apply: 2 added, 0 changed, 0 replaced, 0 deleted, 1 store created, 0 failed" in applied.out
     again = started(folder, "apply", "--yes")
     assert (again.code, again.err) == (0, "")
     assert "No changes. 2 files in 1 store match the manifest." in again.out

@@ -67,6 +67,18 @@ def test_a_refused_plan_is_shown_in_every_form_and_never_applied(folder: Path) -
     assert (refused.code, "Meant?" in refused.out) == (3, True)
 
 
+def test_a_store_that_left_the_manifest_is_never_called_done(tmp_path: Path) -> None:
+    (tmp_path / "vssync.yaml").write_text(MANIFEST + '  more: {files: [{path: "*.md"}]}\n')
+    (tmp_path / "a.md").write_text("a\n")
+    assert vssync(tmp_path, "apply", "--yes").code == 0
+    (tmp_path / "vssync.yaml").write_text(MANIFEST)
+    ends = [vssync(tmp_path, *words) for words in (["plan"], ["plan", "--detailed-exitcode"], ["apply", "--yes"])]
+    assert [end.code for end in ends] == [0, 2, 4]
+    assert all("1 store not in the manifest, kept" in end.out and "--allow-store-deletes" in end.out for end in ends)
+    assert vssync(tmp_path, "plan", "-t", "docs", "--detailed-exitcode").code == 0
+    assert vssync(tmp_path, "apply", "--yes", "--allow-store-deletes").code == 0
+
+
 def already(end: End) -> list[str]:
     found: list[str] = json.loads(end.out)["already"]
     return found

@@ -12,13 +12,15 @@ from vssync.errors import VssyncError
 from vssync.model.plan import Action, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import DesiredStore, ServiceSpec
 
-DIGEST = "d" * 64
+DIGEST, WANTED = "d" * 64, "e" * 64
 
 
 def store(key: str = "docs", *, id: str = "vs_1", name: str = "", action: Action | None = None) -> StorePlan:
     change = StoreChange(action, (Reason.MISSING,)) if action else None
     name = name or key
-    return StorePlan(key, name, id, desired=DesiredStore(key, name), change=change, wanted=3, digest=DIGEST)
+    return StorePlan(
+        key, name, id, desired=DesiredStore(key, name), change=change, wanted=3, digest=WANTED, live_digest=DIGEST
+    )
 
 
 def plan(*stores: StorePlan) -> Plan:
@@ -28,7 +30,8 @@ def plan(*stores: StorePlan) -> Plan:
 def test_every_format_has_the_same_values() -> None:
     planned = plan(store(), store("faq-2", id="vs_2", name="the FAQ"))
     stores = json.loads(output_json(planned))["stores"]
-    assert stores["faq-2"] == {"id": "vs_2", "name": "the FAQ", "files": 3, "digest": DIGEST, "current": True}
+    digests = {"live_digest": DIGEST, "desired_digest": WANTED}
+    assert stores["faq-2"] == {"id": "vs_2", "name": "the FAQ", "files": 3, **digests, "current": True}
     assert output_id(planned) == "vs_1\nvs_2"
     assert output_github(planned).splitlines()[3:] == [
         "faq_2_id=vs_2",
@@ -40,6 +43,7 @@ def test_every_format_has_the_same_values() -> None:
         "VECTOR_STORE_FAQ_2_NAME='the FAQ'",
     ]
     assert "  id      vs_2\n  name    the FAQ\n" in output_text(planned)
+    assert f"  digest  {DIGEST}\n  wanted  {WANTED}\n" in output_text(planned)
 
 
 def test_a_store_that_left_the_manifest_is_left_out() -> None:

@@ -144,7 +144,9 @@ def test_a_store_is_taken_over(tmp_path: Path) -> None:
         client.vector_stores.files.upload_and_poll(vector_store_id=store.id, file=page)
     dump, apply = (example.command for example in shown_commands("Take over an existing store"))
     output_of(dump.replace("--provider openai", "--provider local"), tmp_path)
-    assert "Apply: 0 added, 0 changed, 0 replaced, 0 deleted, 1 adopted, 0 failed" in output_of(apply, tmp_path)
+    assert "Apply: 0 added, 0 changed, 0 replaced, 0 deleted, 1 adopted, 1 store adopted, 0 failed" in output_of(
+        apply, tmp_path
+    )
     assert output_of("vssync output --format id", tmp_path).strip() == store.id
     assert "No changes." in output_of("vssync plan", tmp_path)
 

@@ -19,6 +19,7 @@ from vssync.local.app import Service, open_service
 from vssync.local.dialects import LocalOptions, parse_dialect
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
+from vssync.model.state import ServiceSpec
 from vssync.providers import PROVIDERS, AuthKind
 
 PROJECT, COMPARTMENT = "ocid1.generativeaiproject.oc1.us-chicago-1.aaaa", "ocid1.compartment.oc1..bbbb"
@@ -61,6 +62,13 @@ USUAL = {
     "attribute_updates": True,
     "store_updates": True,
     "shares_chunks": False,
+    "updates_reach_search": True,
+}
+LIKE_OGX = {
+    "list_batches": False,
+    "batch_files": False,
+    "shares_chunks": True,
+    "updates_reach_search": False,
 }
 
 
@@ -70,12 +78,10 @@ USUAL = {
         ("local", "local", {}),
         ("openai", "openai", {"list_batches": False}),
         ("oci", "oci", {}),
-        ("compatible", "compatible", {"list_batches": False, "batch_files": False, "shares_chunks": True}),
-        (
-            "compatible",
-            "compatible,ignores-files=off,takes-files=off",
-            {"list_batches": False, "batch_files": False, "shares_chunks": True},
-        ),
+        ("compatible", "compatible", LIKE_OGX),
+        ("compatible", "compatible,ignores-files=off,takes-files=off", LIKE_OGX),
+        ("compatible", "compatible,own-hit-ids=off,resets-after-errors=off", LIKE_OGX),
+        ("compatible", "local,own-hit-ids=on,shares-chunks=on", {"shares_chunks": True}),
         ("compatible", "local,has-batches=off", {"list_batches": False, "batch_files": False, "batches": False}),
         ("compatible", "local,takes-files=off", {"batch_files": False}),
     ],
@@ -97,6 +103,10 @@ def test_write_probes_find_what_the_service_is_capable_of(
         ("local", "attributes", "as they were sent"),
         ("local", "update file", "change in place"),
         ("local,shares-chunks=on", "equal texts", "share"),
+        ("local", "list files", "attributes are listed"),
+        ("local,lists-attributes=off", "list files", "leave attributes out"),
+        ("local,stale-filters=on", "search", "as they were attached"),
+        ("local", "search", "changed in place"),
     ],
 )
 def test_what_comes_back_changed_is_named(tmp_path: Path, spoken: str, topic: str, text: str) -> None:
@@ -231,7 +241,40 @@ def test_what_cannot_be_removed_is_named(tmp_path: Path) -> None:
             "otherwise about list_batches. Under `service`:\n\n  capabilities:\n    shares_chunks: true",
         ),
         (USUAL, {"list_batches": False}, "otherwise about list_batches. Remove that from `service.capabilities`."),
+        (
+            {"attributes": True, "shares_chunks": False},
+            {},
+            "    updates_reach_search: false  # not known: this is the safe side",
+        ),
+        ({"attributes": True}, {"shares_chunks": False, "updates_reach_search": True}, "as the manifest says"),
+        ({"store_creates": False}, {}, "  capabilities:\n    store_creates: false"),
     ],
 )
 def test_the_snippet_says_what_to_commit(seen: dict[str, bool], declared: dict[str, bool], shown: str) -> None:
     assert shown in capabilities_snippet(seen, declared)
+
+
+def test_what_is_usual_for_a_provider_is_not_worth_a_line() -> None:
+    usual = ServiceSpec("compatible").declared_capabilities
+    seen = {**USUAL, "shares_chunks": True}
+    assert capabilities_snippet(seen, {}, usual).endswith("capabilities:\n    updates_reach_search: true")
+    assert "shares_chunks: false" in capabilities_snippet(USUAL, {}, usual)
+
+
+@pytest.mark.parametrize(
+    ("fault", "topic", "unknown"),
+    [
+        ("status=500:GET:/vector_stores/*/file_batches", "list batches", {"list_batches"}),
+        ("status=500:POST:/vector_stores/*/files/*", "update file", {"attribute_updates", "updates_reach_search"}),
+        ("status=500:POST:/vector_stores/*/search", "search", {"updates_reach_search", "shares_chunks"}),
+        ("status=500:POST:/vector_stores/*/search", "equal texts", {"updates_reach_search", "shares_chunks"}),
+        ("status=422:POST:/vector_stores/*/search", "search", {"updates_reach_search", "shares_chunks"}),
+    ],
+)
+def test_one_odd_answer_ends_one_probe(tmp_path: Path, fault: str, topic: str, unknown: set[str]) -> None:
+    with service_of(tmp_path, "local") as service:
+        findings: list[Finding] = []
+        client = client_for(service, "compatible", LocalTransport(with_faults(service, [fault])))
+        capabilities, left = run_write_probes(client, findings.append)
+    assert (set(capabilities), left) == (USUAL.keys() - unknown, False)
+    assert next(finding.kind for finding in findings if finding.topic == topic) is FindingKind.FAILED

@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.judged import apply_plan, make_plan_now, plan_destruction
 from tests.support import Silent, open_test_session
 from vssync.api.parse import AttachmentEntry
-from vssync.model.plan import Options, Plan
+from vssync.model.plan import Options, Plan, Reason
 from vssync.model.state import AUTO
 
 MANIFEST = "version: 1\nname: shelf\nstores: {docs: {files: [{path: '*.md'}], protect: %s}}\n"
@@ -28,6 +28,8 @@ def plan_destroying(folder: Path, *, protect: bool = False, others: int = 0, all
                 upload = session.client.upload_file(handle, f"{number}.md")
             session.client.attach_file(store.id, AttachmentEntry(upload.id, {}, AUTO))
         planned = plan_destruction(session, delete_unmanaged=allowed)
+        reasons = {reason for store in planned.stores for change in store.files for reason in change.reasons}
+        assert reasons <= {Reason.DESTROY}
         if not planned.refusals:
             assert apply_plan(session, planned, Silent()).converged
             assert session.client.list_stores() == ()
@@ -48,4 +50,7 @@ def test_all_of_it_or_nothing(tmp_path: Path, arguments: dict[str, Any], message
     planned = plan_destroying(tmp_path, **arguments)
     assert [refusal.message for refusal in planned.refusals] == messages
     assert all(refusal.store == "docs" for refusal in planned.refusals)
+    (store,) = planned.stores
+    reasons = {reason for change in (store.change, *store.files) if change for reason in change.reasons}
+    assert (Reason.DESTROY in reasons, Reason.NOT_IN_MANIFEST in reasons) == (True, False)
     assert not any("vssync plan" in line for refusal in planned.refusals for line in refusal.way_out)

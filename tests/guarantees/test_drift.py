@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,21 @@ import httpx
 import pytest
 
 from tests.guarantees.test_converge import assert_nothing_to_do
+from tests.simulation.commands import Shell, flags_of
 from tests.simulation.judged import apply_plan, make_plan_now
 from tests.support import Silent, open_test_session
 from vssync.api.client import Client
 from vssync.api.parse import AttachmentEntry
+from vssync.cli import process
+from vssync.commands import plan as planning
 from vssync.commands.session import Session
 from vssync.model.marks import KEY, Mark
 from vssync.model.plan import Action, NoteKind, Options, Plan, Reason
 from vssync.model.report import Report, Status
 from vssync.model.state import AUTO, Attributes, LiveFile
+from vssync.render.layout import View
+from vssync.render.plan_text import plan_text
+from vssync.render.status import status_text
 
 MANIFEST = """\
 version: 1
@@ -228,3 +235,64 @@ def test_the_new_copy_works_before_the_old_one_goes(folder: Path) -> None:
     detached = kinds.index(("DELETE", "vector_stores", 6))
     deleted = kinds.index(("DELETE", "files", 4))
     assert attached < looked < detached < deleted
+
+
+def attach_theirs(shell: Shell) -> None:
+    """Somebody attaches a file with the upload name and the size of one that is not in yet."""
+    with shell.others() as session:
+        (store,) = session.client.list_stores()
+        theirs = session.client.upload_file(io.BytesIO(b"# z\n"), "z.md").id
+        session.client.attach_file(store.id, AttachmentEntry(theirs, {}, AUTO))
+    (shell.folder / "z.md").write_text("# y\n")
+
+
+def erase_attributes(shell: Shell) -> None:
+    with shell.others() as session:
+        store_id, files = live(session)
+        session.client.set_attributes(store_id, files["a.md"].id, {})
+
+
+def test_a_file_without_its_upload_is_found_by_who_looks(folder: Path) -> None:
+    shell = Shell(folder, dialect="local,keeps-attached=on")
+    with shell.others() as session:
+        session.client.delete_upload(live(session)[1]["a.md"].id)
+    verified = shell.run("status", "--verify", "--detailed-exitcode")
+    status = verified.document or {}
+    assert (verified.code, status["agrees"], status["stores"][0]["counts"]["gone"]) == (process.CHANGES, False, 1)
+    assert shell.run("apply", "--yes", options=Options(replace=("docs/a.md",))).code == process.DONE
+    assert shell.run("status", "--verify", "--detailed-exitcode").code == process.DONE
+
+
+def drop_store(shell: Shell) -> None:
+    """A store leaves the manifest."""
+    (shell.folder / "vssync.yaml").write_text(MANIFEST + "  more: {files: [{path: b.md}]}\n")
+    assert shell.run("apply", "--yes").code == 0
+    (shell.folder / "vssync.yaml").write_text(MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("happen", "is_current", "way_out"),
+    [
+        (attach_theirs, False, Options(adopt=True)),
+        (erase_attributes, False, Options(adopt=True)),
+        (drop_store, True, Options(allow_store_deletes=True)),
+    ],
+)
+def test_what_is_not_as_declared_is_never_called_done(
+    folder: Path, happen: Callable[[Shell], None], is_current: bool, way_out: Options
+) -> None:
+    shell = Shell(folder)
+    happen(shell)
+    assert shell.run("plan").code == process.DONE
+    assert shell.run("plan", "--detailed-exitcode").code == process.CHANGES
+    runs = [shell.run(*words) for words in (("status",), ("apply", "--yes"), ("output",))]
+    status, report, output = (run.document or {} for run in runs)
+    assert (status["agrees"], report["converged"], runs[1].code) == (False, False, process.INCOMPLETE)
+    assert output["stores"]["docs"]["current"] is is_current
+    with shell.others() as session:
+        plan = planning.make_plan_now(session, Options())
+    shown = plan_text(plan, View(quiet=True)), plan_text(plan, View()), status_text(plan, View())
+    assert not [text for text in shown if "No changes" in text]
+    assert flags_of(way_out)[0] in shown[1]
+    assert shell.run("apply", "--yes", options=way_out).code == process.DONE
+    assert shell.run("plan", "--detailed-exitcode").code == process.DONE

@@ -15,7 +15,7 @@ from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.model.plan import Options
 
 SHARED = f"region: us-chicago-1, project: '{PROJECT}', compartment: '{COMPARTMENT}', auth: bearer"
-OLD = "capabilities: {batch_files: false, list_batches: false, shares_chunks: true}"
+OLD = "capabilities: {batch_files: false, list_batches: false, updates_reach_search: false}"
 
 
 def write_manifest(folder: Path, service: str) -> None:
@@ -24,7 +24,7 @@ def write_manifest(folder: Path, service: str) -> None:
         (folder / f"docs/{number}.md").write_text(f"# Page {number}\nWords of page {number}.\n")
     (folder / "vssync.yaml").write_text(
         f"version: 1\nname: shelf\nservice: {{{service}}}\nstores:\n  guide:\n"
-        "    attributes: {product: shelf, weight: 0.1, public: true, name: 'é'}\n"
+        "    attributes: {product: shelf, weight: 0.1, public: true, name: 'é'}\n    guards: {max_replace: 100%}\n"
         "    files: [{path: 'docs/*.md'}]\n"
         "    overrides: [{match: 'docs/1*.md', chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}}]\n"
     )

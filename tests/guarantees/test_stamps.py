@@ -12,7 +12,7 @@ import pytest
 from tests.guarantees.test_converge import assert_nothing_to_do
 from tests.simulation.judged import apply_plan, make_plan_now
 from tests.support import Silent, open_test_session
-from vssync.commands.stamp import stamp_of
+from vssync.commands.apply import stamp_of
 from vssync.model.marks import STORE_APPLIED, ApplyStamp, parse_stamp
 from vssync.model.plan import Options
 from vssync.planner.find_stores import match_stores

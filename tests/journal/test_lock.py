@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from vssync.cli.main import cli
 from vssync.commands.apply import locked_journal
 from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.errors import Refused, VssyncError
-from vssync.journal.folder import exclusive_lock
+from vssync.journal.folder import exclusive_lock, lock_holder
 
 HOLD = """\
 import sys
@@ -155,3 +156,12 @@ def test_a_command_waits_as_long_as_it_is_told_and_says_for_whom(
 
 def run(command: list[str]) -> int:
     return process.run_command(lambda: cli.main(command, prog_name="vssync", standalone_mode=False))
+
+
+def test_who_holds_the_lock_is_told_by_the_lock(tmp_path: Path) -> None:
+    """A process of the same id may be another program's."""
+    assert lock_holder(tmp_path / "none") == 0
+    with exclusive_lock(tmp_path):
+        assert lock_holder(tmp_path) == os.getpid()
+    (tmp_path / "holder.json").write_text(json.dumps({"pid": os.getpid()}))
+    assert lock_holder(tmp_path) == 0

@@ -112,7 +112,9 @@ def test_of_an_apply_at_work_only_that_is_said() -> None:
     upload, lost = UnattachedUpload("file_1", "1.md", 3, "", 0), Write(Operation.UPLOAD, name="2.md", size=3)
     at_work = InterruptedRun("run", 0, os.getpid(), socket.gethostname(), 1, (lost,))
     dead = replace(at_work, host="elsewhere")
-    assert describe_interrupted(JournalSummary((upload,), (SentWrite(lost, 0),), (dead, at_work))).splitlines() == [
+    assert describe_interrupted(
+        JournalSummary((upload,), (SentWrite(lost, 0),), (dead, at_work)), at_work.pid
+    ).splitlines() == [
         f"A run is in progress: process {os.getpid()} on {at_work.host}, started {moment(0)}, 1 write so far."
     ]
     assert describe_interrupted(JournalSummary((upload,), (SentWrite(lost, 0),), (at_work, dead))).splitlines() == [
@@ -128,9 +130,12 @@ def moment(seconds: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def test_a_run_that_ended_well_leaves_an_empty_journal_of_its_owner_alone(place: Place) -> None:
-    place.apply()
-    assert text(place) == b""
+def test_a_run_that_ended_well_leaves_its_owner_alone_the_stores_that_it_made(place: Place) -> None:
+    ids = dict(place.apply().store_ids)
+    assert [json.loads(line) for line in text(place).splitlines()] == [
+        {"run": "", "made": store_id, "key": key} for key, store_id in ids.items()
+    ]
+    assert place.past().stores == {store_id: key for key, store_id in ids.items()}
     (folder,) = place.state.iterdir()
     assert {path.stat().st_mode & 0o777 for path in (folder, place.state)} == {0o700}
     assert {path.stat().st_mode & 0o077 for path in folder.glob("journal*")} == {0}
@@ -150,6 +155,7 @@ def test_other_verbs_write_lines_too_and_leave_the_apply_that_was_cut_off(place:
     with place.work() as work:
         assert apply_plan(work, plan_destruction(work), Silent()).converged
     assert place.left_over() == ""
+    assert place.past().stores == {}
 
 
 def test_a_journal_that_is_cut_at_any_byte_is_the_whole_lines_before(place: Place) -> None:

@@ -12,6 +12,7 @@ from vssync.sources.load import load_sources
 
 STORE = "stores:\n  guide:\n"  # what follows it begins in line 5
 FILES = STORE + "    files:\n"  # what follows it begins in line 6
+HUGE = "1" + "0" * 310  # beyond the largest float
 ENV = "environments: {dev: {}, prod: {}}\n"  # moves the rest down a line
 
 FORM = [
@@ -38,6 +39,12 @@ FORM = [
     (STORE + "    attributes: {v: .inf}\n", (5, 21), "is not a finite number: .inf", 'write ".inf" for the text'),
     (STORE + "    attributes: {v: .nan}\n", (5, 21), "is not a finite number: .nan", ""),
     (STORE + "    attributes: {v: 9007199254740993}\n", (5, 21), "at most 9007199254740992 is allowed", ""),
+    (STORE + f"    attributes: {{v: {HUGE}}}\n", (5, 21), "000; at most 9007199254740992 is allowed", ""),
+    (STORE + f"    attributes: {{v: -{HUGE}}}\n", (5, 21), "000; at least -9007199254740992 is allowed", ""),
+    (STORE + f"    expires_after: {{days: {HUGE}}}\n", (5, 27), "000; at most 365 is allowed", ""),
+    (STORE + "    expires_after: {days: .inf}\n", (5, 27), "must be a whole number", ""),
+    (STORE + f"    batch: {{size: {HUGE}}}\n", (5, 19), "000; at most 2000 is allowed", ""),
+    (f"variables: {{v: 0{HUGE}}}\n" + STORE, (3, 16), "would not be kept as written: 01000", ""),
     (
         STORE + "    attributes: {v: {a: 1}}\n",
         (5, 21),

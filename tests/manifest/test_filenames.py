@@ -27,6 +27,12 @@ from vssync.model.state import extension_of
         ("${path}", ".env", ".env"),
         ("${path}", "x" * 300 + ".MD", "x" * 252 + ".md"),
         ("${path}", "ü" * 200 + ".md", "ü" * 126 + ".md"),
+        ("${path}", "v1.2/README", "v1.2__README"),
+        ("${path}", "v1.2/READ.ME", "v1.2__READ.me"),
+        ("${path}", "docs/.MD", "docs__.md"),
+        ("${name}", "v1.2/README", "README"),
+        ("${path}", "v1." + "X" * 200 + "/" + "Y" * 200, "v1." + "X" * 200 + "__" + "Y" * 50),
+        ("${path}." + "X" * 300, "a.md", "." + "x" * 254),
     ],
 )
 def test_upload_names(template: str, path: str, name: str) -> None:
@@ -60,8 +66,7 @@ def test_folders_that_are_not_there(path: str, name: str) -> None:
 def test_an_upload_name_is_one_short_name(path: str) -> None:
     name = upload_name(PATH_TEMPLATE, path, "")
     assert "/" not in name
-    extension = len(path_part(path.replace("/", "__"), "ext").encode())
-    assert len(name.encode()) <= max(255, extension + 2)
+    assert len(name.encode()) <= 255
 
 
 def test_the_digest_is_of_the_owner_and_the_bytes(tmp_path: Path) -> None:

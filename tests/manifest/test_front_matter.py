@@ -47,6 +47,7 @@ def test_fields_are_typed(text: str, fields: dict[str, object]) -> None:
         (f"---\ntitle: [{'x,' * 300}]\n---\n", 2, 8, "has 599 characters; 512 are allowed"),
         ("---\ntitle: 1e300\n---\n", 2, 8, "would not be kept as written"),
         ("---\ntitle: 9007199254740993\n---\n", 2, 8, "is too large a number"),
+        (f"---\ntitle: -1{'0' * 310}\n---\n", 2, 8, "is too large a number"),
         ("---\ntitle: *x\n---\n", 2, 8, "the alias `*x` has no anchor before it"),
         ("---\ntitle: [\n---\n", 3, 1, "not YAML"),
     ],

@@ -107,12 +107,15 @@ def test_what_placeholders_of_attributes_stand_for(tmp_path: Path, value: str, m
         ("name: 'a${'", "a placeholder `${` is not closed", "write `$${` for the text `${`"),
         ("attributes: {a: '${digest}'}", "`${digest}` cannot be used here", "use it in the attributes"),
         ("attributes: {a: '${dir.x}'}", "`${dir.x}` is not a placeholder", "did you mean `dir.0`?"),
+        ("attributes: {a: '${var.count'}", "a placeholder `${` is not closed", ""),
         ("attributes: {a: '${var.cash}${path}'}", "a value that ends in `$` stands before a placeholder", "put some"),
         ("filename: '${1}'", "`${1}` is not a placeholder", "write `$${`"),
     ],
 )
 def test_placeholders_without_meaning(tmp_path: Path, field: str, message: str, hint: str) -> None:
-    (problem,) = load_problems(tmp_path, f"variables: {{host: h, cash: us$}}\nstores:\n  guide:\n    {field}\n")
+    (problem,) = load_problems(
+        tmp_path, f"variables: {{host: h, count: 3, cash: us$}}\nstores:\n  guide:\n    {field}\n"
+    )
     assert message in problem.message
     assert hint in problem.hint
     assert problem.line == 6

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 QUICK = ("tests/applier/test_applying.py", "tests/guarantees/test_faults.py", "tests/guarantees/test_drift.py")
 CRASH = ("tests/guarantees/test_crash.py",)
 LOST = ("tests/applier/test_recover_upload.py",)
+DELETIONS = ("tests/applier/test_deletions.py", "tests/guarantees/test_two_machines.py")
 JOURNAL = ("tests/journal/test_writer.py",)
 INTERRUPTED = ("tests/applier/test_interrupted.py",)
 
@@ -66,8 +67,23 @@ MUTANTS = (
         "return True",
         ("tests/api",),
     ),
-    Mutant("take-an-error-for-success", "vssync/api/parse.py", 'and body.get("error"):', "and False:", ("tests/api",)),
-    Mutant("delete-what-others-hold", "vssync/applier/delete.py", "if file_id not in held", "if True"),
+    Mutant("take-an-error-for-success", "vssync/api/parse.py", 'and body.get("error"):', "if False:", ("tests/api",)),
+    Mutant("delete-what-others-hold", "vssync/applier/deletions.py", "if file_id not in holders", "if True"),
+    Mutant(
+        "a-confirmed-deletion-is-done",
+        "vssync/applier/deletions.py",
+        "if self.shows(deletion):",
+        "if False:",
+        DELETIONS,
+    ),
+    Mutant("no-last-look", "vssync/applier/deletions.py", "if is_lost or look", "if look", DELETIONS),
+    Mutant(
+        "a-404-is-the-end-of-a-file",
+        "vssync/api/client.py",
+        "if not self._delete(call) and not self._may_read_uploads:",
+        "if False:",
+        ("tests/api",),
+    ),
     Mutant(
         "remove-without-reading-the-kept-copy",
         "vssync/applier/await_ingestion.py",
@@ -90,9 +106,30 @@ MUTANTS = (
     Mutant(
         "take-the-expired-store-for-its-replacement",
         "vssync/applier/stores.py",
-        "if live.status is not StoreStatus.EXPIRED",
-        "if live",
+        "if not live.is_expired and live.id != replaced_id)",
+        "if live.id)",
         ("tests/applier/test_stores.py",),
+    ),
+    Mutant(
+        "the-newest-of-two-stores",
+        "vssync/planner/find_stores.py",
+        "return not is_usable, not has_ours, live.created_at, live.id",
+        "return not is_usable, not has_ours, -live.created_at, live.id",
+        ("tests/guarantees/test_twins.py",),
+    ),
+    Mutant(
+        "attach-without-a-look-for-another-store",
+        "vssync/applier/twins.py",
+        "    if not twins:\n        return\n",
+        "    return\n",
+        ("tests/guarantees/test_twins.py",),
+    ),
+    Mutant(
+        "delete-in-the-run-that-restores-a-mark",
+        "vssync/planner/assemble.py",
+        "store_files.hold_removals(draft) if decision.restores_mark else draft",
+        "draft",
+        ("tests/guarantees/test_lost_stores.py",),
     ),
     Mutant(
         "a-store-that-was-written-is-ours",
@@ -104,8 +141,8 @@ MUTANTS = (
     Mutant(
         "forget-the-uploads-of-a-replaced-store",
         "vssync/applier/stores.py",
-        "() if store_steps.removes else",
-        "() if store_steps else",
+        "if leaving else _uploads_in(run, store_id)",
+        "",
         ("tests/applier/test_stores.py",),
     ),
     Mutant(
@@ -180,7 +217,7 @@ MUTANTS = (
     Mutant(
         "gc-without-looking",
         "vssync/commands/gc.py",
-        "for file_id in _attached_ids(session, frozenset(orphans)):",
+        "for file_id in find_holders(client, session.pool, client.list_stores() if orphans else (), list(orphans)):",
         "for file_id in ():",
         ("tests/applier/test_gc.py", "tests/journal/test_writer.py", *CRASH),
     ),

@@ -86,7 +86,7 @@ def test_every_change_says_all_of_itself_on_a_line_of_its_own() -> None:
     whole = json.loads(dump(made))
     assert [change["key"] for each in whole["stores"] for change in each["changes"]] == ["docs/a.md", "docs/b.md"]
     assert [*whole][-2:] == ["counts", "cost"], "totals come last"
-    assert [*whole["stores"][0]][-1] == "digest"
+    assert [*whole["stores"][0]][-1] == "live_digest"
 
 
 def test_a_plan_is_written_store_by_store() -> None:
@@ -323,28 +323,28 @@ def test_a_replacement_asked_for_is_done_once(saved: FileChange, found: FileChan
         (
             store(create()),
             store(create(desired=OTHER)),
-            "guide/docs/a.md: the file's bytes changed: desired.sha256 9f2c41d07be3a655...9f2c41d07be3a655 -> 7777777",
+            "guide/docs/a.md: the file's bytes changed: sha256 9f2c41d07be3a655...9f2c41d07be3a655 -> 7777777",
         ),
         (
             store(update("a.md", FieldChange("n", 1, 2))),
             store(update("a.md", FieldChange("n", True, 2))),
-            "guide/a.md: fields.0.before 1 -> True",
+            "guide/a.md: live n 1 -> True",
         ),
         (store(create()), store(busy(desired=OTHER, drop=(copy(),))), "guide/docs/a.md: the saved plan says create"),
         (store(create()), store(busy(fields=(FieldChange("n", 1, 2),), desired=OTHER)), "and now it is await"),
         (store(create()), store(superseded("file-1")), "and now it is delete (superseded)"),
         (store(replaced()), store(deleted()), "and now it is delete (not_in_manifest)"),
         (store(replaced(drop=())), store(replaced(drop=(copy("b"),))), "guide/docs/a.md: b would go as well"),
-        (store(update(keep=copy("a"))), store(update(keep=copy("b"))), "guide/docs/a.md: keep.id a -> b"),
+        (store(update(keep=copy("a"))), store(update(keep=copy("b"))), "guide/docs/a.md: the live copy's id a -> b"),
         (store(update(preserve={"by": "me"})), store(update(preserve={})), "preserve {'by': 'me'} -> (none)"),
         (store(create()), store(create(), id="vs_2"), "guide: the store was vs_1, and is vs_2 now"),
         (store(), store(create(), key="faq"), "faq/docs/a.md: create (missing) is not in the saved plan"),
-        (store(change=renamed()), store(change=renamed(team="a")), "guide: change.metadata"),
+        (store(change=renamed()), store(change=renamed(team="a")), "guide: metadata"),
         (store(), store(change=NEW_STORE), "guide: create (missing) is not in the saved plan"),
         (
             store(id="", change=NEW_STORE),
             store(id="", change=NEW_STORE, desired=StoreSettings("guide", "guide", description="new")),
-            "guide: settings.description (none) -> new",
+            "guide: description (none) -> new",
         ),
         (store(), store(batches=builders.batches()[:1]), "is not in the saved plan"),
         (

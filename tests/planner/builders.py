@@ -132,6 +132,7 @@ def plan(
     uploads: Iterable[Upload] = (),
     capabilities: Capabilities | None = None,
     owner: str = OWNER,
+    made_here: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Plan:
     stores = (stores,) if isinstance(stores, DesiredStore) else tuple(stores or ())
@@ -141,6 +142,7 @@ def plan(
         tuple(store for store, _ in live),
         {store.id: contents for store, contents in live},
         {upload.id: upload for upload in uploads},
+        made_here or {},
     )
     return make_plan(
         Desired(owner, ServiceSpec(), stores), snapshot, Options(**options), capabilities or Capabilities()
@@ -188,9 +190,13 @@ def effects(files: Files, steps: StoreSteps, outcome: FileStatus) -> Iterator[Fi
         yield files
     for wait in steps.copy_waits:
         files = yield from _wait(files, wait, outcome)
+    for put in sorted(steps.late_puts, key=lambda put: not put.existing_id):
+        files = yield from _detach(files, put.before_attach)
     for drop in steps.removes:
         if not drop.kept_id or _completed(files, drop.kept_id):
             files = yield from _detach(files, (drop,))
+    for put in steps.late_puts:
+        files = yield from _put(files, replace(put, before_attach=()), outcome)
 
 
 def applied(files: Files, steps: StoreSteps) -> Files:

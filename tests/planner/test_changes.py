@@ -58,7 +58,8 @@ def test_which_copy_is_kept_and_which_go(change: FileChange, keep: str, drop: li
         (only([A], [live_copy(replace(A, chunking=OLD))]), "", False),
         (only([A], [live_copy(replace(A, chunking=OLD))], allow_gap=True), "f1", True),
         (only([A], [live_copy(desired_file(content="B"))], allow_gap=True), "", False),
-        (only([A], [live_copy(desired_file(content="B"))], capabilities=Capabilities(shares_chunks=True)), "", True),
+        (only([A], [live_copy(desired_file(content="B"))], capabilities=Capabilities(shares_chunks=True)), "", False),
+        (only([A], [live_copy()], replace=("guide/a.md",), capabilities=Capabilities(shares_chunks=True)), "", True),
         (only([A], [live_copy(replace(A, chunking=OLD))], capabilities=Capabilities(shares_chunks=True)), "f1", True),
         (only([EXT], [live_copy(replace(EXT, chunking=OLD), id="ext")]), "", True),
         (only([EXT], [live_copy(replace(EXT, file_id="x"), id="x")]), "", False),
@@ -102,10 +103,13 @@ def test_fields_say_who_changed_them(wants: object, live: dict[str, object], fie
     assert change.fields == tuple(FieldChange(*field) for field in fields)  # type: ignore[arg-type] # likewise
 
 
-def test_chunking_is_shown_where_the_service_reports_what_it_was() -> None:
+def test_a_change_of_chunking_shows_what_it_was() -> None:
     change = only([A], [live_copy(replace(A, chunking=OLD), reported=OLD)])
     assert change.fields == (FieldChange("chunking", "400/100", "800/400"),)
-    assert only([A], [live_copy(replace(A, chunking=OLD))]).fields == ()
+    (field,) = only([A], [live_copy(replace(A, chunking=OLD))]).fields
+    assert field == FieldChange("chunking", "not reported", "800/400")
+    (field,) = only([A], [live_copy(replace(A, chunking=AUTO), reported=Chunking(800, 400))]).fields
+    assert field == FieldChange("chunking", "auto", "800/400")
 
 
 def test_attributes_of_others_are_kept_through_our_writes() -> None:

@@ -237,7 +237,7 @@ ROWS = [
     row(
         "moved, and its new copy is refused",
         desired_file("b.md"),
-        [live_copy(), live_copy(desired_file("b.md"), id="f2", status=FAILED, tries=3)],
+        [live_copy(), live_copy(desired_file("b.md"), id="f2", status=FAILED, error="unsupported_file")],
         "b.md refuse refused",
     ),
     row(
@@ -271,7 +271,7 @@ ROWS = [
         "a.md await ingesting",
     ),
     row("an upload of the old name on its way", NAMED, live_copy(status=BUSY), "a.md create missing"),
-    row("an upload of the old name refused", NAMED, live_copy(status=FAILED, tries=3), "a.md create missing"),
+    row("upload of the old name refused", NAMED, live_copy(status=FAILED, error="invalid_file"), "a.md create missing"),
     row("an adopted file keeps its name", NAMED, live_copy(origin=Origin.ADOPTED)),
     row("a declared File keeps its name", replace(EXT, filename="x.pdf"), live_copy(EXT, id="ext")),
     row(
@@ -345,7 +345,7 @@ ROWS = [
         notes="unmanaged",
         adopt=True,
     ),
-    row("others' copy", A, live_copy(owner="kb/dev"), "a.md create missing", notes="foreign"),
+    row("others' copy", A, live_copy(owner="kb/dev"), "a.md create missing", notes="foreign shared_key"),
     row("others' copy taken over", A, live_copy(owner="kb/dev"), "a.md adopt other_owner", adopt_from=("kb/dev",)),
     row(
         "taken over and changed",
@@ -361,7 +361,7 @@ ROWS = [
         EXT,
         live_copy(EXT, id="ext", owner="kb/dev"),
         "terms.pdf refuse other_owner impossible",
-        notes="foreign",
+        notes="foreign shared_key",
     ),
     row(
         "declared, attached as another key",
@@ -393,6 +393,15 @@ ROWS = [
     ),
     row("reported chunking", A, live_copy(reported=OLD), notes="chunking_report"),
     row("bent attributes", A, BENT, notes="attributes_report"),
+    row(
+        "equal texts that share chunks",
+        [A, desired_file("b.md"), desired_file("c.md")],
+        [live_copy(desired_file(key), id=key) for key in ("a.md", "b.md", "c.md", "d.md")],
+        "a.md replace shared_chunks",
+        "d.md delete not_in_manifest",
+        notes="equal_texts",
+        capabilities=Capabilities(shares_chunks=True),
+    ),
     row("auto takes any report", replace(A, chunking=OLD), live_copy(replace(A, chunking=OLD), reported=OLD)),
 ]
 
@@ -414,6 +423,7 @@ def test_an_adopted_file_must_have_room_for_what_others_own(others: tuple[str, .
 
 FILE_ACTIONS = set(Action) - {Action.CANCEL}
 FILE_REASONS = set(Reason) - {
+    Reason.DESTROY,
     Reason.SETTINGS_CHANGED,
     Reason.EXPIRED,
     Reason.UNWANTED,
@@ -421,8 +431,17 @@ FILE_REASONS = set(Reason) - {
     Reason.NOT_ALLOWED,
     Reason.UNMARKED,
     Reason.UNREAD,  # see test_adopting
+    Reason.UNLISTED,
+    Reason.DESTROY,
 }
-FILE_NOTES = set(NoteKind) - {NoteKind.INCOMPARABLE, NoteKind.FOREIGN_BATCH, NoteKind.DESCRIPTION, NoteKind.LEFT_STORE}
+FILE_NOTES = set(NoteKind) - {
+    NoteKind.INCOMPARABLE,
+    NoteKind.FOREIGN_BATCH,
+    NoteKind.DESCRIPTION,
+    NoteKind.LEFT_STORE,
+    NoteKind.UPLOAD_GONE,
+    NoteKind.GHOSTS,
+}
 
 
 @pytest.mark.parametrize("action", sorted(FILE_ACTIONS))

@@ -23,10 +23,12 @@ from tests.planner.builders import (
     live_store,
     plan,
     unmarked,
+    with_mark,
     without_attributes,
 )
 from vssync.applier.steps import plan_steps
-from vssync.model.marks import MARK, Mark
+from vssync.model.digests import chunking_digest
+from vssync.model.marks import MARK, PROVISIONAL, Mark
 from vssync.model.plan import Action, FileChange, Plan
 from vssync.model.state import AUTO, Attributes, Chunking, Contents, DesiredFile, FileStatus, LiveFile, Scalar
 
@@ -98,6 +100,7 @@ def test_what_a_service_does_to_values_is_no_change(
     made = planned(wants, live)
     assert made.empty
     assert made.stores[0].unchanged == len(wants)
+    assert made.stores[0].live_digest == made.stores[0].digest
 
 
 @given(files(), copies(), st.randoms(use_true_random=False))
@@ -214,6 +217,27 @@ def test_content_digests_are_equal_exactly_when_the_knowledge_is(
 ) -> None:
     digests = [planned(wants, ()).stores[0].digest for wants in (left, right)]
     assert (digests[0] == digests[1]) is (set(map(knowledge, left)) == set(map(knowledge, right)))
+
+
+@pytest.mark.parametrize(
+    ("copy", "digest"),
+    [
+        (live_copy(), "desired"),
+        (with_mark(live_copy(), content="?"), "unknown"),
+        (live_copy(status=FileStatus.FAILED), "unknown"),
+        (live_copy(status=FileStatus.IN_PROGRESS), "unknown"),
+        (with_mark(live_copy(), key=PROVISIONAL, content="?"), "unknown"),
+        (live_copy(desired_file(content="B")), "other"),
+        (live_copy(desired_file("b.md")), "other"),
+        (live_copy(live={"lang": "de"}), "other"),
+        (with_mark(live_copy(), chunking=chunking_digest(AUTO)), "other"),
+        (live_copy(owner="others"), "other"),
+    ],
+)
+def test_a_live_digest_is_that_of_the_manifest_exactly_where_the_store_holds_that(copy: LiveFile, digest: str) -> None:
+    made = planned((desired_file(),), (copy,)).stores[0]
+    names = {made.digest: "desired", "unknown": "unknown"}
+    assert names.get(made.live_digest, "other") == digest
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.planner.builders import (
+    NOW,
     OWNER,
     adopting_store,
     desired_file,
@@ -21,7 +22,20 @@ from vssync.errors import Refused
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT
 from vssync.model.plan import Action, NoteKind, Options, Reason, StorePlan
-from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, LiveStore, ServiceSpec, StoreStatus
+from vssync.model.state import (
+    Capabilities,
+    Contents,
+    Desired,
+    DesiredStore,
+    FileStatus,
+    Limit,
+    LiveFile,
+    LiveStore,
+    ServiceSpec,
+    StoreStatus,
+    Upload,
+    Verdict,
+)
 from vssync.planner.find_stores import match_stores
 
 EXPIRED = StoreStatus.EXPIRED
@@ -105,7 +119,7 @@ ROWS = [
     ),
     ("expired beside a live one", GUIDE, [live_store(id="vs0", status=EXPIRED), live_store()], {}, "", "vs1"),
     ("expired of this name", GUIDE, [marked_by("", status=EXPIRED)], {}, "create missing", ""),
-    ("leftover of a lost reply", GUIDE, [live_store(id="vs0"), live_store()], {}, "", "vs1"),
+    ("leftover of a lost reply", GUIDE, [live_store(id="vs2"), live_store()], {}, "", "vs1"),
     (
         "ours under another key",
         desired_store(key="new", name="guide"),
@@ -236,9 +250,141 @@ def test_environments_that_share_a_service_do_not_meet() -> None:
     assert (told(found), found.id, found.files) == ("create missing", "", ())
 
 
-def test_two_stores_with_files_under_one_mark_are_an_error_that_names_both() -> None:
-    with pytest.raises(Refused, match=r"vs1.*vs2"):
-        only(GUIDE, live_store(), live_store(id="vs2"), contents=FULL)
+OURS = desired_store(desired_file())
+SHORT = Contents((live_copy(),), count=3, verdict=Verdict.SHORT)
+BROKEN = Contents(count=3, verdict=Verdict.SHORT, problem="the files of vs1 cannot be listed: 400")
+FAILED = Contents((live_copy(status=FileStatus.FAILED),))
+TWINS: list[tuple[str, LiveStore, Contents, LiveStore, Contents, str]] = [  # the id of the one in use
+    ("the older", live_store(), FULL, live_store(id="vs2", created_at=101), FULL, "vs1"),
+    ("the older, listed last", live_store(created_at=101), FULL, live_store(id="vs2"), FULL, "vs2"),
+    ("made in one second", live_store(), FULL, live_store(id="vs0"), FULL, "vs0"),
+    ("the one with files", live_store(), EMPTY, live_store(id="vs2", created_at=101), FULL, "vs2"),
+    ("the one with completed files", live_store(), FAILED, live_store(id="vs2", created_at=101), FULL, "vs2"),
+    ("both empty", live_store(), EMPTY, live_store(id="vs2", created_at=101), EMPTY, "vs1"),
+    ("the one that can be listed", live_store(), BROKEN, live_store(id="vs2", created_at=9_000), EMPTY, "vs2"),
+]
+
+
+@pytest.mark.parametrize(("first", "holds", "second", "also", "used"), [case[1:] for case in TWINS])
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_of_two_stores_with_one_mark_every_machine_uses_the_same(
+    first: LiveStore, holds: Contents, second: LiveStore, also: Contents, used: str, *, is_swapped: bool
+) -> None:
+    live = [(first, holds), (second, also)]
+    (found,) = plan(OURS, live[::-1] if is_swapped else live).stores
+    assert found.id == used
+    assert [note.kind for note in found.notes] == [NoteKind.LEFT_STORE]
+
+
+SECONDS = [
+    ("of a parallel first apply", {"created_at": 3_700}, FULL, "guide@vs2 delete not_in_manifest"),
+    ("too young to be deleted", {"created_at": NOW - 600}, FULL, ""),
+    ("made much later", {"created_at": 3_701}, FULL, None),
+    ("with files of others", {}, NOT_OURS, None),
+    ("with files that are not listed", {}, replace(SHORT, count=2), None),
+    ("that cannot be listed", {"created_at": 9_000}, BROKEN, ""),
+]
+
+
+@pytest.mark.parametrize(("fields", "contents", "expected"), [case[1:] for case in SECONDS])
+def test_only_the_store_of_a_parallel_first_apply_may_go(
+    fields: dict[str, Any], contents: Contents, expected: str | None
+) -> None:
+    winner = live_store(created_at=NOW - 700 if fields.get("created_at") == NOW - 600 else 100)
+    live = [(winner, FULL), (live_store(id="vs2", **{"created_at": 200} | fields), contents)]
+    if expected is None:
+        for allowed in (False, True):
+            with pytest.raises(Refused, match=r"vs1.*vs2.*`id: vs1` or `id: vs2`"):
+                plan(OURS, live, allow_store_deletes=allowed)
+        return
+    assert [store.key for store in plan(OURS, live).stores] == ["guide"]
+    others = [store for store in plan(OURS, live, allow_store_deletes=True).stores if store.key != "guide"]
+    assert " ".join(f"{store.key} {told(store)}" for store in others) == expected
+
+
+B, EDITED = desired_file("b.md", "B"), desired_file(content="A2")
+HELD_BACK: list[tuple[str, DesiredStore, tuple[LiveFile, ...], list[tuple[str, str]]]] = [
+    ("nothing to do", OURS, (live_copy(),), []),
+    ("a new file", desired_store(desired_file(), B), (live_copy(),), []),
+    ("an edited file", desired_store(EDITED), (live_copy(),), []),
+    ("a file that left", desired_store(), (live_copy(),), []),
+    ("a second copy", OURS, (live_copy(), live_copy(id="f2", at=9_800)), []),
+    ("a moved file", desired_store(desired_file("z.md")), (live_copy(),), []),
+    ("an unmarked file", OURS, (unmarked(live_copy()),), []),
+    ("attributes", OURS, (live_copy(live={"lang": "de"}),), [("a.md", "update")]),
+    ("in progress", OURS, (live_copy(status=FileStatus.IN_PROGRESS),), [("a.md", "await")]),
+    ("a failure", OURS, (live_copy(status=FileStatus.FAILED, error="server_error"),), []),
+]
+
+
+@pytest.mark.parametrize(("store", "files", "expected"), [case[1:] for case in HELD_BACK])
+@pytest.mark.parametrize("external", [False, True])
+def test_while_a_listing_is_short_nothing_is_added_or_removed(
+    store: DesiredStore, files: tuple[LiveFile, ...], expected: list[tuple[str, str]], external: bool
+) -> None:
+    contents = Contents(files, count=len(files) + 2, verdict=Verdict.SHORT)
+    store = replace(store, external=external)
+    uploads = [Upload("f1", "a.md", 1, 100)]
+    (found,) = plan(store, [(live_store(), contents)], uploads=uploads, adopt=True, max_delete=Limit()).stores
+    assert [(change.key, change.action.value) for change in found.files] == expected
+    assert not any(change.leaving_ids for change in found.files)
+    assert told(found) == "refuse unlisted"
+    assert found.change
+    assert f"the service counts {len(files) + 2} files in it and lists {len(files)}" in found.change.detail
+
+
+def test_what_is_held_back_is_counted_and_other_stores_go_on() -> None:
+    other = desired_store(desired_file("c.md", "C"), key="other")
+    live = [(live_store(), SHORT), (live_store(other, id="vs2"), EMPTY)]
+    guide, whole = plan((desired_store(desired_file(), B, desired_file("c.md", "C")), other), live).stores
+    assert guide.change
+    assert "2 changes held back" in guide.change.detail
+    assert [change.action for change in whole.files] == [Action.CREATE]
+
+
+def test_files_that_are_counted_and_not_there_are_a_note_and_stop_nothing() -> None:
+    ghosts = Contents((live_copy(),), count=3, verdict=Verdict.GHOSTS)
+    (found,) = plan(desired_store(EDITED), [(live_store(), ghosts)]).stores
+    assert [change.action for change in found.files] == [Action.REPLACE]
+    assert [(note.kind, note.count, note.detail) for note in found.notes] == [
+        (NoteKind.GHOSTS, 2, "the service counts 3 files in it and lists 1")
+    ]
+
+
+UNLISTABLE = [
+    (GUIDE, live_store(), {}, "refuse unlisted not_allowed"),
+    (GUIDE, live_store(), {"allow_store_replace": True}, "replace unlisted"),
+    (desired_store(protect=True), live_store(), {"allow_store_replace": True}, "refuse unlisted protected"),
+    (desired_store(id="vs1"), live_store(), {"allow_store_replace": True}, "refuse unlisted"),
+    (desired_store(external=True), live_store(), {"allow_store_replace": True}, "refuse unlisted"),
+    (GUIDE, live_store(owner=""), {"allow_store_replace": True}, "refuse unmarked not_allowed"),
+    ((), live_store(), {}, ""),
+    ((), live_store(), {"allow_store_deletes": True}, "refuse not_in_manifest unlisted not_allowed"),
+    (
+        (),
+        live_store(),
+        {"allow_store_deletes": True, "delete_unmanaged": 9},
+        "refuse not_in_manifest unlisted not_allowed",
+    ),
+    (
+        (),
+        live_store(),
+        {"allow_store_deletes": True, "delete_unlisted": ("other",)},
+        "refuse not_in_manifest unlisted not_allowed",
+    ),
+    ((), live_store(), {"allow_store_deletes": True, "delete_unlisted": ("vs1",)}, "delete not_in_manifest unlisted"),
+    ((), live_store(), {"allow_store_deletes": True, "delete_unlisted": ("guide",)}, "delete not_in_manifest unlisted"),
+]
+
+
+@pytest.mark.parametrize(("store", "live", "options", "expected"), UNLISTABLE)
+def test_a_store_whose_files_cannot_be_listed(store: Any, live: LiveStore, options: Any, expected: str) -> None:
+    """Other stores of the manifest go on; this one has three ways out, each of them a flag."""
+    other = desired_store(desired_file("c.md", "C"), key="other")
+    stores = (other, *([store] if store else []))
+    guide, whole = plan(stores, [(live, BROKEN), (live_store(other, id="vs2"), EMPTY)], **options).stores
+    assert (told(guide), guide.live) == (expected, 0 if not store else live.counts.total)
+    assert [change.action for change in whole.files] == [Action.CREATE]
 
 
 def test_of_several_the_one_with_files_is_used_and_the_other_noted() -> None:
@@ -364,3 +510,75 @@ def test_two_stores_in_one_would_delete_each_others_files(fields: dict[str, Any]
     stores = (desired_store(key="a", name="x", **fields), desired_store(key="b", name="x", **fields))
     with pytest.raises(Refused, match=r"a and b: both are the live store x \(vs1\)"):
         plan(stores, [(live_store(owner="", name="x"), EMPTY)], adopt=True)
+
+
+LOST = live_store(owner="")
+MARK_OF_GUIDE = live_store(id="vs2", name="x", status=StoreStatus.COMPLETED)
+THEIRS = live_copy(id="t", owner="kb/dev")
+NOBODYS = unmarked(live_copy(id="n"), attributes={})
+MADE_HERE = {"vs1": "guide"}
+LOST_MARKS: list[tuple[str, DesiredStore, list[LiveStore], Contents, dict[str, str], str]] = [
+    ("by name", GUIDE, [LOST], FULL, {}, "update drifted"),
+    ("by pinned id", desired_store(id="vs1"), [replace(LOST, name="x")], FULL, {}, "update drifted"),
+    ("made here", GUIDE, [replace(LOST, name="x")], FULL, MADE_HERE, "update drifted"),
+    ("made here, empty", GUIDE, [replace(LOST, name="x")], EMPTY, MADE_HERE, "update drifted"),
+    ("made here, one of two of this name", GUIDE, [LOST, replace(LOST, id="vs3")], FULL, MADE_HERE, "update drifted"),
+    ("made here for another key", GUIDE, [replace(LOST, name="x")], FULL, {"vs1": "other"}, "create missing"),
+    ("empty", GUIDE, [LOST], EMPTY, {}, "refuse unmarked not_allowed"),
+    ("half of the files", GUIDE, [LOST], Contents((live_copy(), NOBODYS)), {}, "update drifted"),
+    (
+        "less than half",
+        GUIDE,
+        [LOST],
+        Contents((live_copy(), NOBODYS, replace(NOBODYS, id="m"))),
+        {},
+        "refuse unmarked not_allowed",
+    ),
+    ("others' marks", GUIDE, [LOST], Contents((live_copy(), THEIRS)), {}, "refuse unmarked not_allowed"),
+    ("two of this name", GUIDE, [LOST, live_store(id="vs2", owner="")], FULL, {}, "refuse unmarked"),
+    (
+        "the name of another's",
+        GUIDE,
+        [LOST, live_store(id="vs2", owner="kb/dev")],
+        FULL,
+        {},
+        "refuse unmarked not_allowed",
+    ),
+    ("ghosts", GUIDE, [LOST], replace(FULL, count=2, verdict=Verdict.GHOSTS), {}, "refuse unmarked not_allowed"),
+    ("a clone that is pinned", desired_store(id="vs1"), [LOST, MARK_OF_GUIDE], FULL, {}, "refuse unmarked not_allowed"),
+]
+
+
+@pytest.mark.parametrize(
+    ("store", "live", "contents", "made", "expected"),
+    [case[1:] for case in LOST_MARKS],
+    ids=[case[0] for case in LOST_MARKS],
+)
+def test_which_stores_that_lost_their_mark_are_taken_back(
+    store: DesiredStore, live: list[LiveStore], contents: Contents, made: dict[str, str], expected: str
+) -> None:
+    """A store that was copied with its files has our file marks, too, and must not become ours."""
+    found = plan(store, [(each, contents) for each in live], made_here=made).stores
+    assert told(next(each for each in found if each.key == "guide")) == expected
+
+
+def test_a_person_is_told_how_many_files_carry_our_mark() -> None:
+    contents = Contents((live_copy(), NOBODYS, replace(NOBODYS, id="m")))
+    refused = only(GUIDE, LOST, contents=contents, adopt=True).change
+    assert refused
+    assert "1 of its 3 files carry ours" in refused.detail
+    assert told(only(desired_store(id="vs1"), LOST, contents=contents)) == "refuse unmarked not_allowed"
+    assert told(only(desired_store(id="vs1"), LOST, contents=contents, adopt=True)) == "adopt unmarked"
+
+
+def test_the_run_that_restores_a_mark_removes_nothing() -> None:
+    files = Contents(
+        (live_copy(), live_copy(B, id="f2"), live_copy(B, id="f3"), live_copy(desired_file("gone.md"), id="f4"))
+    )
+    (found,) = plan(desired_store(EDITED, B, desired_file("new.md", "N")), [(LOST, files)]).stores
+    assert [(change.key, change.action.value) for change in found.files] == [
+        ("a.md", "refuse"), ("b.md", "refuse"), ("gone.md", "refuse"), ("new.md", "create"),
+    ]  # fmt: skip
+    assert not any(change.leaving_ids for change in found.files)
+    assert found.change
+    assert found.change.metadata[STORE_OWNER]

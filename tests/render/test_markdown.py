@@ -52,7 +52,7 @@ def test_a_huge_plan_fits(full: bool, limit: int) -> None:
 @pytest.mark.parametrize("action", [Action.DELETE, Action.REPLACE])
 def test_a_store_that_goes_is_bold(action: Action) -> None:
     shown = plan_markdown(plan(store(change=StoreChange(action, (Reason.EXPIRED,)))), View())
-    assert f"Stores: **1 to {action}**." in shown
+    assert f", **1 store to {action}**." in shown
     assert f"| **store to {action}** |" in shown
 
 
@@ -78,7 +78,7 @@ def test_a_summary_names_all(view: View, named: int) -> None:
 
 def test_failures_come_before_names() -> None:
     shown = report_markdown(builders.mixed(), View())
-    assert shown.index("**Apply:") < shown.index("**Not done:**") < shown.index("Orphans:") < shown.index("<details")
+    assert shown.index("**Apply:") < shown.index("**Not done:**") < shown.index("Left over:") < shown.index("<details")
 
 
 def test_the_same_whatever_the_terminal() -> None:

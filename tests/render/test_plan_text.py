@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.render import builders
-from tests.render.builders import change, create, deleted, plan, replaced, store, update
+from tests.render.builders import change, copy, create, deleted, plan, replaced, store, update
 from vssync.model.plan import (
     Action,
     BatchChange,
@@ -25,7 +25,7 @@ from vssync.model.plan import (
     StoreChange,
 )
 from vssync.model.report import Orphan, Outcome, Report, Status
-from vssync.model.state import FileCounts, SearchHit
+from vssync.model.state import FileCounts, FileStatus, SearchHit
 from vssync.render.layout import COLORS, View, by_folder
 from vssync.render.plan_lines import PlanRow
 from vssync.render.plan_text import plan_text
@@ -45,7 +45,7 @@ support-docs  vs_ord_7hq2...x4da                                     1,204 files
         reviewed  (none) -> true
 
 Batches: 1 to create (2 files).
-Cost: 21.4 KB in 2 uploads, about 10 requests, under a minute.
+Cost: 21.4 KB in 2 uploads, about 23 requests, under a minute.
 Plan: 1 to add, 1 to change, 1 to replace, 0 to delete, 1,202 unchanged."""
 
 
@@ -191,18 +191,66 @@ def test_an_upload_whose_id_nobody_knows_stands_where_the_ids_do() -> None:
     assert shown[shown.index("      file_1") + 1 :][:3] == ["        one", "      suspected", "        two"]
 
 
+def test_uploads_that_others_hold_are_named_apart_from_orphans() -> None:
+    held = (Orphan("file_2", "replaced or removed copy of a.md; held by a colleague's (vs_1)"),)
+    shown = report_text(replace(builders.all_done(), held=held), View()).splitlines()
+    assert shown[shown.index("Kept: 1 upload that stores of others hold.") + 1 :][:2] == [
+        "      file_2",
+        "        replaced or removed copy of a.md; held by a colleague's (vs_1)",
+    ]
+
+
 def test_batches_are_counted_apart_from_files_in_a_report() -> None:
     counts = FileCounts(in_progress=15, total=15)
     batches = tuple(BatchChange(f"vsfb_{n}", Action.AWAIT, (Reason.INGESTING,), counts) for n in range(3))
-    made = plan(store(*(change(f"docs/{n}.md", Action.AWAIT, Reason.INGESTING) for n in range(45)), batches=batches))
+    made = plan(store(*(change(f"docs/{n}.md", Action.AWAIT, Reason.INGESTING) for n in range(60)), batches=batches))
     shown = report_text(Report(made, builders.outcomes(made)), View()).splitlines()
     assert [line.split() for line in shown if line[:4] == "  . "] == [
-        [".", "45", "files", "waited", "for"],
+        [".", "60", "files", "waited", "for"],
         [".", "3", "batches", "waited", "for"],
     ]
     assert not [line for line in shown if "./" in line]
     late = report_text(Report(made, builders.outcomes(made, Status.UNKNOWN, "stands still")), View())
     assert re.search(r"^ +stands still +3 batches$", late, re.MULTILINE)
+
+
+def test_what_is_in_a_batch_to_cancel_is_told_as_it_is_before_the_cancel() -> None:
+    busy = replace(copy("file-1"), status=FileStatus.IN_PROGRESS)
+    newer = tuple(create(f"docs/{n}.md", drop=(busy,)) for n in range(4))
+    again = change("docs/9.md", Action.REPLACE, Reason.INGEST_CANCELLED, drop=(busy,), reuse="file-1")
+    counts, keys = FileCounts(in_progress=5, total=5), tuple(f"docs/{n}.md" for n in range(4))
+    cancel = BatchChange("vsfb_1", Action.CANCEL, (Reason.UNWANTED,), counts, keys)
+    shown = plan_text(plan(store(*newer, again, batches=(cancel,))), View())
+    assert shown.count("newer than the one in the batch to cancel") == 4
+    assert "attached again after the cancel, no upload" in shown
+    assert shown.endswith("1 batch to cancel.")
+    wait = replace(cancel, action=Action.AWAIT, reasons=(Reason.INGESTING,))
+    shown = plan_text(plan(store(*newer, batches=(wait,))), View())
+    assert shown.count("newer than the one being ingested") == 4
+
+
+@pytest.mark.parametrize(("failures", "folded"), [(3, False), (49, False), (50, True)])
+@pytest.mark.parametrize("stores", [1, 60])
+def test_few_failures_are_never_folded(failures: int, folded: bool, stores: int) -> None:
+    many = tuple(store(*(create(f"docs/{n}.md") for n in range(100)), key=f"s{number}") for number in range(stores))
+    made = plan(
+        store(*(create(f"bad/{n}.md") for n in range(failures)), *(create(f"{n}.md") for n in range(45))), *many
+    )
+    results = [
+        replace(each, status=Status.FAILED, detail=f"cause of {each.key}") if each.key.startswith("bad/") else each
+        for each in builders.outcomes(made)
+    ]
+    shown = report_text(Report(made, tuple(results)), View())
+    assert all(f"bad/{n}.md " in shown and f"cause of bad/{n}.md" in shown for n in range(failures)) is not folded
+    assert shown.endswith("The lines with ! say why.")
+
+
+def test_the_last_line_alone_tells_of_stores_and_batches() -> None:
+    last = plan_text(builders.everything(), View(quiet=True)).splitlines()[-1]
+    assert "1 store to change, 1 store needs attention, 1 batch to cancel." in last
+    changed = plan(store(change=StoreChange(Action.UPDATE, (Reason.DRIFTED,))))
+    report = report_text(Report(changed, builders.outcomes(changed)), View(quiet=True))
+    assert report.startswith("Apply: 0 added, 0 changed, 0 replaced, 0 deleted, 1 store changed, 0 failed in")
 
 
 def test_a_store_is_counted_apart_from_its_files() -> None:
@@ -310,13 +358,18 @@ def test_a_refusal_says_its_store_once(refusal: Refusal, lines: list[str]) -> No
     ("made", "line"),
     [
         (plan(store()), "  status  matches the manifest"),
-        (plan(store(key="old", desired=None)), "  status  not in the manifest, kept"),
+        (
+            plan(store(key="old", desired=None, notes=(Note(NoteKind.LEFT_STORE),))),
+            "  status  1 store not in the manifest, kept",
+        ),
         (plan(store(create(), deleted())), "  status  1 to add, 1 to delete"),
         (
             plan(store(live=15, notes=(Note(NoteKind.UNMANAGED, count=3), Note(NoteKind.FOREIGN, count=2)))),
             "  files   15 live, 10 in the manifest, 5 unmanaged",
         ),
-        (plan(store(digest="9f2c")), "  digest  9f2c"),
+        (plan(store(digest="9f2c", live_digest="9f2c")), "  digest  9f2c"),
+        (plan(store(digest="9f2c", live_digest="77aa")), "  digest  77aa"),
+        (plan(store(digest="9f2c", live_digest="unknown")), "  wanted  9f2c"),
     ],
 )
 def test_status(made: Plan, line: str) -> None:

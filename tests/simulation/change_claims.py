@@ -94,6 +94,8 @@ def check_action(claim: Claim, case: Case) -> str:
         is_surplus = of.file is None or len(of.copies) > 1
         is_surplus |= any(copy.is_provisional or _has_moved(copy, of) for copy in of.named)
         return "" if is_surplus and of.change.get("drop") else "it is wanted"
+    if claim.value == "refuse" and "not_in_manifest" in of.change["reasons"]:
+        return "it is wanted" if of.file else ""
     if claim.value == "refuse" and any(copy.has_odd_mark for copy in of.keep):
         return ""
     if of.file is None or of.store is None:
@@ -135,6 +137,7 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
         len(of.copies) > 1 or any(copy.is_provisional or _has_moved(copy, of) for copy in of.named)
     ),
     "not_in_manifest": lambda of: of.file is None,
+    "destroy": lambda of: of.file is None,  # of a manifest that wants nothing
     "ingesting": lambda of: any(copy.status == "in_progress" for copy in of.keep),
     "ingest_failed": lambda of: of.any_copy(lambda copy: copy.status == "failed"),
     "cancelled": lambda of: of.any_copy(lambda copy: copy.status in ("cancelled", "in_progress")),
@@ -147,6 +150,8 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
         any(copy.owner and not of.is_mine(copy) for copy in of.live.files if of.live) if of.live else False
     ),
     "impossible": lambda of: of.change["action"] == "refuse",
+    "not_allowed": lambda of: of.change["action"] == "refuse",
+    "shared_chunks": lambda of: of.change["action"] in PUTS,
 }
 
 
@@ -220,7 +225,10 @@ def check_field(claim: Claim, case: Case) -> str:
         return "it is about no copy"
     copy, (live, wanted) = of.keep[-1], _compared(of.keep[-1], of)
     if field["name"] == "chunking":
-        live, wanted = {"chunking": copy.chunking}, {"chunking": of.file.chunking}
+        marked_auto = copy.mark_parts[4:5] == [digest16("auto")]
+        is_told = claim.name != "FieldChange.before" or claim.value != "not reported"  # services may report nothing
+        live = {"chunking": "auto" if marked_auto else copy.chunking if is_told else claim.value}
+        wanted = {"chunking": of.file.chunking}
     if field["name"] == "upload name":
         live, wanted = {"upload name": copy.filename}, {"upload name": of.file.filename}
     if field["name"] not in {**live, **wanted}:
@@ -332,9 +340,11 @@ _STORE_REASONS: dict[str, Callable[[StoreSubject], bool]] = {
     "moved": lambda of: of.wanted is not None and of.live is not None and of.live.mark[1] != of.wanted.key,
     "expired": lambda of: of.live is not None and of.live.is_expired,
     "not_in_manifest": lambda of: of.wanted is None or of.live is not None,
+    "destroy": lambda of: of.live is not None,
     "protected": lambda of: of.live is not None,
     "not_allowed": lambda of: of.change["action"] == "refuse",
     "impossible": lambda of: of.change["action"] == "refuse",
+    "unlisted": lambda of: of.live is not None and not of.live.is_expired,
     "unreadable": lambda of: of.live is not None and of.live.has_newer_mark,
 }
 
@@ -353,14 +363,16 @@ def check_store_action(claim: Claim, case: Case) -> str:
     if live is None:
         return "" if value == "refuse" else "it does not exist"
     if value == "replace":
-        return "" if live.is_expired else "it is not expired"
+        change = claim.value if isinstance(claim.value, Mapping) else claim.holder
+        return "" if live.is_expired or "unlisted" in change["reasons"] else "it is not expired"
     if value == "delete":
         is_left = of.wanted is None or len(case.marked(of.wanted.key, case.run.after)) > 1
         return "" if is_left and live.mark[0] == owner else "it is wanted"
     if value == "adopt":
         return "it is ours" if live.mark[0] == owner and not live.is_adopting else ""
     if value == "update":
-        return "" if live.mark[0] == owner else "it is not ours"
+        has_lost_mark = not live.mark[0] and live.copies(owner)
+        return "" if live.mark[0] == owner or has_lost_mark else "it is not ours"
     return "" if value == "refuse" else "a store has no such action"
 
 

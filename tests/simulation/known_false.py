@@ -8,12 +8,6 @@ from tests.simulation.judge import Falsehood
 
 # The claim, or * for any, and words of the sentence.
 KNOWN_FALSE: tuple[tuple[str, str], ...] = (
-    ("*", "held back for"),
-    ("*", "the store left the manifest"),
-    ("status.Store.unmanaged", "unmanaged is 0"),
-    ("status.Store.digest", "that is what the manifest declares"),
-    ("output.Store.digest", "that is what the manifest declares"),
-    ("report.stores{}", "does not exist"),
     ("Orphan.file_id", "there is no such File"),
     ("FileChange.reuse", "there is no such File"),
     ("Outcome.status", "said was `local: cannot be reached"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import httpx
@@ -10,16 +9,12 @@ import pytest
 
 from tests.applier.world import Counting, Place, killed
 from tests.simulation.judge import Falsehood, judge
-from tests.simulation.judged import apply_plan, plan_destruction, recorded_runs
+from tests.simulation.judged import recorded_runs
 from tests.simulation.known_false import KNOWN_FALSE, is_known
-from tests.support import Silent
 from vssync.api.client import Client
-from vssync.api.parse import AttachmentEntry
 from vssync.model.plan import Options
-from vssync.model.state import AUTO
 
 MANIFEST = 'version: 1\nname: shapes\nstores:\n  docs: {files: [{path: "*.md"}]}\n'
-SECOND = '  more: {files: [{path: "*.md"}]}\n'
 
 
 def erase_mark(place: Place) -> None:
@@ -34,33 +29,6 @@ def _as_others(place: Place, act: Callable[[Client, str], None], name: str = "do
     with place.work() as session:
         store = next(store for store in session.client.list_stores() if store.name == name)
         act(session.client, store.id)
-
-
-def held_back(place: Place) -> None:
-    erase_mark(place)
-    place.plan()
-
-
-def left_store(place: Place) -> None:
-    def attach(client: Client, store_id: str) -> None:
-        upload = client.upload_file(io.BytesIO(b"# theirs\n"), "theirs.md")
-        client.attach_file(store_id, AttachmentEntry(upload.id, {}, AUTO))
-
-    place.write({"vssync.yaml": MANIFEST + SECOND})
-    place.apply()
-    _as_others(place, attach, "more")
-    place.write({"vssync.yaml": MANIFEST})
-    place.plan()
-
-
-def edited(place: Place) -> None:
-    place.write({"a.md": "# edited\n"})
-    place.plan()
-
-
-def destroyed(place: Place) -> None:
-    with place.work() as session:
-        apply_plan(session, plan_destruction(session), Silent())
 
 
 def killed_after_a_deletion(place: Place) -> None:
@@ -97,10 +65,7 @@ def cut_off(place: Place) -> None:
     place.apply(CutOff)
 
 
-SHAPES = (
-    *(held_back, left_store, edited, destroyed),
-    *(killed_after_a_deletion, upload_gone, cut_off),
-)
+SHAPES = (*(killed_after_a_deletion, upload_gone, cut_off),)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from typing import Any
 from tests.simulation.claims import Claim
 from tests.simulation.desired import WantedFile, WantedStore
 from tests.simulation.judge import Case, checks
-from tests.simulation.plan_claims import PUTS, differs, store_key, stores_of
+from tests.simulation.plan_claims import PUTS, differs, store_key, stores_of, subject
 from tests.simulation.truth import TrueFile, TrueStore, digest16
 
 Values = Mapping[str, Any]
@@ -30,12 +30,16 @@ def check_unchanged_count(claim: Claim, case: Case, asked_for: Collection[str] =
     """How many files of a store are as wanted, within the scope; none where the store is not ours yet."""
     key = store_key(claim)
     store, live = case.wanted.stores.get(key), case.store(key)
+    change = claim.within("StorePlan").get("change") or {"reasons": ()}
+    is_unlisted = "unlisted" in change["reasons"]
     is_ours = live is not None and not live.has_newer_mark and live.mark[0] in ("", case.wanted.owner)
     if store is None or live is None or live.is_expired or not is_ours:
         return differs(claim.value, 0)
     files = [file for file in store.files.values() if case.in_scope(key, file.key) and file.key not in asked_for]
     causes = [f"{file.key}: {cause}" for file in files if (cause := case.deviation(store, file, live))]
     count = len(files) - len(causes)
+    if is_unlisted:
+        return "" if claim.value <= count else f"it is {count}"
     told = {change["key"] for change in claim.holder.get("changes", ())}
     untold = [cause for cause in causes if cause.partition(": ")[0] not in told]
     return differs(claim.value, count) and f"it is {count}, for {' or '.join(untold)}"
@@ -44,7 +48,10 @@ def check_unchanged_count(claim: Claim, case: Case, asked_for: Collection[str] =
 @checks("StorePlan.owned")
 def check_owned(claim: Claim, case: Case) -> str:
     live = case.store(store_key(claim))
-    return differs(claim.value, len(live.copies(case.wanted.owner)) if live and is_looked_at(live, claim, case) else 0)
+    count = len(live.copies(case.wanted.owner)) if live and is_looked_at(live, claim, case) else 0
+    if "unlisted" in (claim.within("StorePlan").get("change") or {"reasons": ()})["reasons"]:
+        return "" if claim.value <= count else f"there are {count}"
+    return differs(claim.value, count)
 
 
 def is_looked_at(live: TrueStore, claim: Claim, case: Case) -> bool:
@@ -105,7 +112,7 @@ _DIGESTS: dict[str, tuple[Any, ...]] = {}  # of all documents that this process 
 _KNOWLEDGE: dict[tuple[Any, ...], str] = {}
 
 
-@checks("StorePlan.digest")
+@checks("StorePlan.digest", "status.Store.desired_digest", "output.Store.desired_digest")
 def check_digest(claim: Claim, case: Case) -> str:
     store = case.wanted.stores.get(store_key(claim))
     return digest_of(wanted_knowledge(store), claim.value) if store else differs(claim.value, "")
@@ -117,16 +124,30 @@ def wanted_knowledge(store: WantedStore) -> tuple[Any, ...]:
     return tuple(sorted(_knowledge(f.key, f.file_id or f.sha256, f.attributes, f.chunking) for f in files))
 
 
-def live_knowledge(live: TrueStore, owner: str) -> tuple[Any, ...]:
-    """What search finds in a store under an owner's marks."""
-    copies = [copy for copies in live.copies(owner).values() for copy in copies if copy.status == "completed"]
-    return tuple(sorted(_live_knowledge(copy) for copy in copies))
+@checks("StorePlan.live_digest", "status.Store.live_digest", "output.Store.live_digest")
+def check_live_digest(claim: Claim, case: Case) -> str:
+    """It names what the store holds, and is unknown only where nobody can know."""
+    store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
+    if not claim.value:
+        is_external = store is not None and bool(store.settings.get("external"))
+        is_readable = store and live and not live.is_expired and (is_external or live.mark[0] == case.wanted.owner)
+        return "the store could be read" if is_readable else ""
+    if store is None or live is None:
+        return "there is no such store"
+    ours = [file for file in live.files if file.owner == case.wanted.owner]
+    is_unknown = any(file.is_unread or file.status != "completed" for file in ours)
+    if is_unknown or claim.value == "unknown":
+        return differs(claim.value == "unknown", is_unknown)
+    return digest_of(tuple(sorted(_live_knowledge(file, store) for file in ours)), claim.value)
 
 
-def _live_knowledge(copy: TrueFile) -> tuple[str, ...]:
-    """The chunking is the mark's, which tells `auto` from its numbers."""
+def _live_knowledge(copy: TrueFile, store: WantedStore) -> tuple[str, ...]:
+    """The chunking is the mark's, which tells `auto` from its numbers; what a service changes counts as sent."""
     content = copy.id if copy.mark_parts[3] == "id" else copy.sha256
-    _, _, values, _ = _knowledge("", content, copy.plain_attributes, "")
+    wanted = store.files.get(copy.key_digest)
+    attributes = wanted.attributes if wanted and copy.echo else copy.plain_attributes
+    plain = {name: value for name, value in attributes.items() if name not in store.ignored}
+    _, _, values, _ = _knowledge("", content, plain, "")
     return (copy.key_digest, content, values, copy.mark_parts[4])
 
 
@@ -166,6 +187,55 @@ def attributes_digest(attributes: Values, ignored: frozenset[str] = frozenset())
 _COUNTED = {"add": "create", "change": "update", "wait": "await"}
 
 
+@checks("plan.declared")
+def check_declared(claim: Claim, case: Case) -> str:
+    return differs(claim.value, len(case.wanted.stores))
+
+
+@checks("File.held_back[]")
+def check_held_back(claim: Claim, case: Case) -> str:
+    """What stands in its place is there, and carries no mark."""
+    live = case.store(store_key(claim))
+    files = [live.file(file_id) if live else None for file_id in claim.value]
+    if not all(file and not file.owner for file in files):
+        return "there is no such file without a mark"
+    store, file, _ = subject(claim, case)
+    deviation = case.deviation(store, file, live) if store and file and live else ""
+    is_told = claim.value or claim.holder["changes"] or not deviation.startswith("held back")
+    return "" if is_told else deviation
+
+
+@checks("Counts.held", "Counts.gone", "Counts.stores", "Counts.left", "Counts.cancel")
+def check_other_counts(claim: Claim, case: Case) -> str:
+    """A plan's are those of its stores; those of a status must fit what is there."""
+    name = str(claim.path[-1])
+    if claim.path[0] == "counts":
+        notes = Counter[str]()
+        for note in (note for store in stores_of(case) for note in store.get("notes", ())):
+            notes[note["kind"]] += note.get("count", 1) if note["kind"] == "adoptable" else 1
+        batches = [batch for store in stores_of(case) for batch in store.get("batches", ())]
+        counts = {"held": notes["adoptable"], "gone": notes["upload_gone"], "left": notes["left_store"]}
+        counts |= {"stores": sum(bool(store.get("change")) for store in stores_of(case))}
+        return differs(claim.value, (counts | {"cancel": sum(b["action"] == "cancel" for b in batches)})[name])
+    said, store, live = (
+        claim.within("status.Store"),
+        case.wanted.stores.get(store_key(claim)),
+        case.store(store_key(claim)),
+    )
+    if name == "gone":
+        gone = [file for file in live.files if file.id not in case.run.after.uploads] if live else []
+        return "" if claim.value <= len(gone) else f"there are {len(gone)}"
+    if name == "stores":
+        return differs(claim.value, int(said["action"] is not None))
+    if name == "cancel":
+        return "" if claim.value <= len(live.batches if live else ()) else "there are fewer batches"
+    if name == "left":
+        twins = max(0, len(case.marked(said["key"], case.run.after)) - 1)
+        return differs(claim.value, twins if store else int(said["action"] is None))
+    most = sum(1 for _ in _held_back(store, live, case)) if store and live else 0  # of those alike in name
+    return "" if claim.value <= most else f"at most {most} are"
+
+
 @checks(*(f"Counts.{name}" for name in ("add", "change", "replace", "delete", "adopt", "wait", "refuse", "unchanged")))
 def check_counts(claim: Claim, case: Case) -> str:
     """A plan's are those of its changes; those of a status must fit what is wanted and what is there."""
@@ -188,14 +258,17 @@ def check_counts(claim: Claim, case: Case) -> str:
         return differs(claim.value, len(wanted) if name == "add" and action != "refuse" else 0)
     if store is None or live is None or action == "refuse":
         return ""
-    owned, held = live.copies(case.wanted.owner), len(list(_held_back(store, live, case)))
+    owned = live.copies(case.wanted.owner)
     leaving = sum(digest not in store.files for digest in owned) + sum(len(copies) > 1 for copies in owned.values())
     if name == "delete":
+        leaving += sum(file.is_provisional and file.owner == case.wanted.owner for file in live.files)
         return "" if claim.value <= leaving else f"{leaving} could go"
-    total = sum(said[each] for each in ("add", "change", "replace", "adopt", "wait", "refuse", "unchanged"))
-    held += sum(len(copies) > 1 for digest, copies in owned.items() if digest in store.files)  # only the others go
-    is_so = len(wanted) - held <= total <= len(wanted)
-    return "" if is_so else f"{len(wanted)} files are wanted, {held} held back or double"
+    total = sum(
+        said[each] for each in ("add", "change", "replace", "adopt", "wait", "refuse", "held", "gone", "unchanged")
+    )
+    double = sum(len(copies) > 1 for digest, copies in owned.items() if digest in store.files)  # only the others go
+    is_so = len(wanted) - double <= total <= len(wanted)
+    return "" if is_so else f"{len(wanted)} files are wanted, {double} double"
 
 
 def _held_back(store: WantedStore, live: TrueStore, case: Case) -> Iterator[WantedFile]:
@@ -240,6 +313,11 @@ def check_cost(claim: Claim, case: Case) -> str:
     return "" if least <= claim.value <= most else f"it takes {least} to {most}"
 
 
+def _count_equal_texts(store: WantedStore | None) -> int:
+    texts = [file.sha256 for file in store.files.values()] if store else []
+    return sum(texts.count(text) > 1 for text in texts)
+
+
 @checks("Note.kind", "Note.key", "Note.count", "StorePlan.notes[]")
 def check_note(claim: Claim, case: Case) -> str:
     store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
@@ -247,17 +325,26 @@ def check_note(claim: Claim, case: Case) -> str:
         return _unmanaged_are_counted(claim, live, case)
     note = claim.holder
     kind, key, count = note["kind"], note.get("key", ""), note.get("count", 1)
+    if kind == "equal_texts":
+        return differs(count, _count_equal_texts(store))
     if kind == "left_store":
         return (
             ""
             if live or case.run.after.stores.get(str(note.get("detail", "")).split()[0])
             else "there is no such store"
         )
+    if kind in ("unmanaged", "foreign") and live:  # the first are checked with all others, by the list
+        theirs = sum(file.owner == note.get("detail", "") for file in live.files)
+        return differs(count, theirs) if kind == "foreign" else ""
     if live is None or store is None:
         return "there is no such store"
     owned = live.copies(case.wanted.owner)
-    if kind == "kept":
-        return differs(count, sum(digest not in store.files for digest in owned))
+    exact = {
+        "kept": sum(digest not in store.files for digest in owned),
+        "unread": sum(file.is_unread for copies in owned.values() for file in copies),
+    }
+    if kind in exact:
+        return differs(count, exact[kind])
     if kind == "skipped":
         return "" if key in store.skipped and digest16(key) in owned else "it is not skipped, or not live"
     if kind in ("adoptable", "incomparable"):
@@ -266,12 +353,12 @@ def check_note(claim: Claim, case: Case) -> str:
         return "" if is_held else "there is no such file without a mark"
     if kind == "foreign_batch":
         return "" if any(file.batch == key for file in live.files) else "there is no such batch"
-    if kind == "unmanaged":
-        return ""  # with all others, by the list
-    if kind == "foreign":
-        return differs(count, sum(file.owner == note.get("detail", "") for file in live.files))
-    if kind == "unread":
-        return differs(count, sum(file.is_unread for copies in owned.values() for file in copies))
+    if kind in ("upload_gone", "shared_key"):
+        owners = {file.owner for file in live.files if file.key_digest == digest16(key)}
+        is_so = note["detail"] in owners if kind == "shared_key" else note["detail"] not in case.run.after.uploads
+        return "" if is_so and digest16(key) in store.files else "it is not"
+    if kind == "ghosts":
+        return "" if note["detail"].endswith(f" lists {len(live.files):,}") else f"there are {len(live.files)} files"
     if kind in ("chunking_report", "attributes_report", "description"):
         return "" if count <= max(1, len(owned)) else f"there are {len(owned)} files"
     return "the judge does not know what that says"

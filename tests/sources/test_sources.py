@@ -94,6 +94,8 @@ def test_skipped_files_are_counted_with_their_reason(tmp_path: Path) -> None:
         ("local", "docs/a.csv", "x", "the extension `.csv` is not among those of the provider `local`"),
         ("oci", "docs/a.py", "x", "the extension `.py` is not among those of the provider `oci`"),
         ("local", "docs/a", "x", "a name without extension is not among those"),
+        ("local", "docs/v1.2/a", "x", "a name without extension is not among those"),
+        ("local", "docs/v1.2/a.CSV", "x", "the extension `.csv` is not among those"),
     ],
 )
 def test_files_no_service_takes_are_problems(

@@ -57,6 +57,7 @@ class Client:
         self.sender = sender
         self.clock: Clock = sender.clock
         self.service_date: int | None = None  # its clock at its newest answer, in seconds since the epoch
+        self._may_read_uploads = False  # whether this credential was seen to read Files
         self.listed_count = 0  # objects that listings returned so far; those seen from both ends count twice
         self.waiting_for = ""  # what a reading waits for just now, and how long
         self._lists_batches = lists_batches
@@ -86,9 +87,9 @@ class Client:
         """Deletes a store; its Files stay (OpenAI spec). Deleting it twice is fine."""
         self._delete(Call("DELETE", _store_path(store_id), Plane.CONTROL))
 
-    def search_store(self, store_id: str, query: str, max_results: int) -> tuple[SearchHit, ...]:
-        """The best chunks for a question, at most so many (1..50)."""
-        body = {"query": query, "max_num_results": max_results}
+    def search_store(self, store_id: str, query: str, max_results: int, **more: Any) -> tuple[SearchHit, ...]:
+        """The best chunks for a question, at most so many (1..50); `more` are fields of the request."""
+        body = {"query": query, "max_num_results": max_results, **more}
         call = Call("POST", _store_path(store_id, "search"), body=body, is_search=True, timeout=SEARCH_TIMEOUT)
         return self._read(call, lambda body: tuple(parse.parse_hit(row) for row in parse_page(body).rows))
 
@@ -262,7 +263,9 @@ class Client:
         return self._read(call, parse.parse_upload)
 
     def get_upload(self, file_id: str) -> Upload:
-        return self._read(Call("GET", url_path("files", file_id)), parse.parse_upload)
+        upload = self._read(Call("GET", url_path("files", file_id)), parse.parse_upload)
+        self._may_read_uploads = True
+        return upload
 
     def list_uploads(self) -> Iterator[Upload]:
         """All Files of our purpose, whoever's, newest first; each page is fetched when it is needed.
@@ -283,10 +286,15 @@ class Client:
         return self._read(Call("GET", _store_path(store_id, "files", file_id, "content")), parse.parse_text)
 
     def delete_upload(self, file_id: str) -> None:
-        """Deletes a File. Deleting it twice is fine."""
-        self._delete(Call("DELETE", url_path("files", file_id)))
+        """Deletes a File. Deleting it twice is fine, for those who may read Files: others get a 404 for every one."""
+        call = Call("DELETE", url_path("files", file_id))
+        if not self._delete(call) and not self._may_read_uploads:
+            if error := self.probe("/files").error:
+                problem = f"404, and whether that means that it is gone is not known, as Files cannot be read: {error}"
+                raise AccessDenied(f"{call.method} {call.path}: {problem}", error.answer)
+            self._may_read_uploads = True
 
-    # -- probes ------------------------------------------------------------------------------------------
+    # -- probes and what is shared -----------------------------------------------------------------------
 
     def probe(self, path: str, plane: Plane = Plane.DATA) -> Probe:
         """Asks for one object of a listing; what the service answers is returned, not raised."""
@@ -297,8 +305,6 @@ class Client:
         except ServiceError as cause:
             error = cause
         return Probe(error, self.clock.monotonic() - started)
-
-    # -- shared ------------------------------------------------------------------------------------------
 
     def _send(self, call: Call, parse: Callable[[Any], Any]) -> Reply:
         reply = self.sender.send(call, parse)
@@ -313,28 +319,30 @@ class Client:
         reply = self._send(call, parse.parse_batch)
         return BatchPoll(reply.body, reply.poll_after)
 
-    def _delete(self, call: Call) -> None:
-        """Deletes. A 404 is as good as success, unless the object can still be read: it may hide a missing permission.
+    def _delete(self, call: Call) -> bool:
+        """Deletes; returns whether the service said that it did, or had: a 404 says only that nothing was found.
 
-        After an attempt that may have deleted it, what is read may be what was there before. Raises NotDeleted.
+        A 404 for an object that can be read hides a missing permission, unless an earlier attempt may have deleted it:
+        then what is read may be what was there before. Raises NotDeleted where the service says that it did not.
         """
         try:
             is_deleted = self._read(call, parse.parse_done)
         except NotFound as error:
-            if error.attempts == 1 and error.answer.status != HTTPStatus.GONE and self._exists(call):
+            is_gone = error.answer.status == HTTPStatus.GONE
+            if not is_gone and error.attempts == 1 and self._exists(call):
                 reason = "it can be read all the same, so this identity may see but not delete it"
                 raise AccessDenied(f"{error}; {reason}", error.answer) from None
-            return
+            return is_gone
         if not is_deleted:
             answer = Answer(call.method, call.path, HTTPStatus.OK, message='`"deleted": false`')
-            raise NotDeleted(f"{call.method} {call.path}: the service says that it was not deleted", answer)
+            raise NotDeleted(f"{call.method} {call.path}: the service answered `deleted: false`", answer)
+        return True
 
     def _exists(self, call: Call) -> bool:
-        try:
+        with suppress(NotFound):
             self._read(replace(call, method="GET"), lambda body: body)
-        except NotFound:
-            return False
-        return True
+            return True
+        return False
 
     def _pages(
         self, path: str, plane: Plane = Plane.DATA, *, order: Order = Order.OLDEST_FIRST

@@ -61,5 +61,5 @@ def connect(
         raise UsageProblem(
             "proxy settings: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not the address of a proxy; write http://host:port"
         ) from None
-    sender = Sender(http, bases, limiter, clock, endpoint.provider)
+    sender = Sender(http, bases, limiter, clock, endpoint.provider, workers=workers)
     return Client(sender, lists_batches=endpoint.capabilities.list_batches)

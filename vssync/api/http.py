@@ -24,7 +24,7 @@ import httpx
 
 from vssync.api import errors
 from vssync.api.parse import MalformedResponse, parse_success
-from vssync.api.rate_limit import Clock, RateLimiter
+from vssync.api.rate_limit import Clock, DeletionGate, RateLimiter
 from vssync.api.retry import MAX_ATTEMPTS, UNUSABLE_DATA, Failure, wait_before_retry
 from vssync.errors import Answer, ServiceError
 from vssync.providers import Bucket, Provider
@@ -95,6 +95,8 @@ class Sender:
         limits: RateLimiter,
         clock: Clock,
         provider: Provider,
+        *,
+        workers: int = 1,
     ) -> None:
         self._http = http
         self._bases = bases
@@ -104,6 +106,7 @@ class Sender:
         self._lock = threading.Lock()
         self.limits = limits
         self.clock = clock
+        self.deletions = DeletionGate(workers)
         self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
         self.has_unusable_data = False  # the embedded service cannot read or write its data, and will not be able to
@@ -122,7 +125,7 @@ class Sender:
         attempt = 0
         while True:
             attempt += 1
-            outcome = self._attempt(call, parse)
+            outcome = self._attempt_deletion(call, parse) if call.method == "DELETE" else self._attempt(call, parse)
             if isinstance(outcome, Reply):
                 return outcome
             failure, error = outcome
@@ -148,6 +151,13 @@ class Sender:
                 self.clock.sleep(wait)
             with self._lock:
                 self.retry_count += 1
+
+    def _attempt_deletion(self, call: Call, parse: Callable[[Any], Any]) -> Reply | tuple[Failure, ServiceError]:
+        with self.deletions.enter() as width:
+            outcome = self._attempt(call, parse)
+        if not isinstance(outcome, Reply) and outcome[0].status >= 500:
+            self.deletions.narrow(width)
+        return outcome
 
     def _attempt(self, call: Call, parse: Callable[[Any], Any]) -> Reply | tuple[Failure, ServiceError]:
         self.limits.take({Bucket.REQUESTS: 1, **call.costs}, call.scope)
@@ -253,7 +263,7 @@ class ConnectionTrace:
     def __call__(self, event: str, _info: Any) -> None:
         self._events.add(event)
         if event == "http11.response_closed.started" and self._to_close:
-            self._to_close.close()  # before the pool can give it to another request
+            self._to_close.close()  # while it still counts as busy: once idle, another thread may take it
 
     def close_with_response(self, response: httpx.Response) -> None:
         """Keeps the connection out of the pool: servers (uvicorn) reset it after an error without announcing it, and a
@@ -265,10 +275,13 @@ class ConnectionTrace:
         if isinstance(cause, _UNSENT):
             return Failure(sent=False, is_permanent=_caused_by(cause, ssl.SSLCertVerificationError))
         # The request went out on a connection that an earlier one had opened, and nothing came back.
-        is_sent = "http11.send_request_headers.started" in self._events
-        is_reused = is_sent and self._events.isdisjoint(_FRESH)
+        has_begun = "http11.send_request_headers.started" in self._events
+        is_reused = has_begun and self._events.isdisjoint(_FRESH)
+        # No service acts on half a header. The pool looks for closed connections a moment before it hands one out, so
+        # it may hand out the one that an error's answer just closed.
+        is_sent = "http11.send_request_headers.failed" not in self._events
         is_permanent = isinstance(cause, ResponseTooLarge)
-        return Failure(stale=isinstance(cause, _DROPPED) and is_reused, is_permanent=is_permanent)
+        return Failure(sent=is_sent, stale=isinstance(cause, _DROPPED) and is_reused, is_permanent=is_permanent)
 
 
 def read_bounded(response: httpx.Response, max_bytes: int, is_late: Callable[[], bool]) -> httpx.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +12,8 @@ from vssync.errors import ServiceError
 from vssync.limits import MAX_LIVE_ID_LENGTH
 from vssync.model import state
 from vssync.model.marks import KEY, MARK, Mark, parse_mark
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ class BatchPoll:
 def with_mark(attributes: state.Attributes, mark: Mark | None) -> dict[str, state.Scalar]:
     """The attributes to send."""
     return {**attributes, MARK: str(mark)} if mark else dict(attributes)
+
+
+def attribute_filter(name: str, value: state.Scalar) -> dict[str, Any]:
+    """A search's filter for files with this attribute."""
+    return {"type": "eq", "key": name, "value": value}
 
 
 def chunking_body(chunking: state.Chunking) -> dict[str, Any]:
@@ -129,10 +137,13 @@ def parse_hit(body: Body) -> state.SearchHit:
     parts = body.get("content")
     texts = [_text(part.get("text")) for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
     attributes = _attributes(body.get("attributes"))
+    file_id = _text(body.get("file_id"))
+    if _UUID.fullmatch(file_id):  # of the hit itself: ogx has the File's id among the attributes
+        file_id = _text(attributes.get("file_id")) or file_id
     return state.SearchHit(
         score=_float(body.get("score")),
         filename=_text(body.get("filename")),
-        file_id=_text(body.get("file_id")),
+        file_id=file_id,
         key=_text(attributes.get(KEY)),
         attributes=attributes,
         text="\n".join(texts),

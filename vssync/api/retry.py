@@ -8,6 +8,7 @@ the first answer is another server's       an error                     lost: lo
 408, 5xx but 501                           again                        lost: look before sending
 sent, no whole reply                       again                        lost: look before sending
 a kept connection closed before any answer once more, at once           lost: look before sending
+a kept connection was closed, nothing sent once more, at once           once more, at once
 anything else                              an error                     an error
 """
 

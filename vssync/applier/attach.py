@@ -53,7 +53,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
     except ServiceError as error:
         return _handle_refusal(store, files, error, retries, capabilities)
     except VssyncError as error:  # the journal cannot be written, so this request was not sent; others may have been
-        return _leave_unattached(store, files, error)
+        return leave_unattached(store, files, error)
     return [_record_accepted(store, batch)]
 
 
@@ -106,7 +106,7 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
         store.run.watcher.on_batch_sent(store.key)
         # Some services answer with the store's id: then the batch cannot be read, only its files.
         return InFlightBatch(tuple(files), "" if batch_id == store.id else batch_id)
-    if capabilities.batches and capabilities.attribute_updates:
+    if capabilities.uniform_batches:
         # The files of such a batch share one chunking and a provisional mark; each one's own attributes are written
         # when it is completed.
         def chunking_of(file: PendingFile) -> tuple[int, int]:
@@ -133,15 +133,15 @@ def _handle_refusal(
     missing = missing_from_create_error(error, [file.file_id for file in files])
     try:
         if missing is MissingCapability.BATCHES and not store.client.is_ready(store.id):
-            return _leave_unattached(store, files, error)  # the store is gone, which says nothing of these files
+            return leave_unattached(store, files, error)  # the store is gone, which says nothing of these files
         if _record_missing_capability(store, missing, tried):
             return attach(store, files, retries)
         if _is_already_attached(store, files, error):
             return _attach_missing(store, files, error, retries)
     except ServiceError as lookup_error:
-        return _leave_unattached(store, files, lookup_error)
+        return leave_unattached(store, files, lookup_error)
     if error.answer.status not in _REJECTED:
-        return _leave_unattached(store, files, error)
+        return leave_unattached(store, files, error)
     named_id = file_named_by(error, [file.file_id for file in files])
     if len(files) > 1 and named_id:
         (named,) = [file for file in files if file.file_id == named_id]
@@ -249,10 +249,10 @@ def _attach_missing(
         for file in missing:
             store.run.results.record_retry(store.key, file.put.key)
         return batches + attach(store, missing, retries - 1)
-    return batches + _leave_unattached(store, missing, error)
+    return batches + leave_unattached(store, missing, error)
 
 
-def _leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: VssyncError) -> list[InFlightBatch]:
+def leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: VssyncError) -> list[InFlightBatch]:
     """Settles files by an error that is not about them. Their uploads stay: the next run can use them."""
     store.record_refusal(error, [file.put.key for file in files])
     for file in files:

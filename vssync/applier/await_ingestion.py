@@ -9,6 +9,7 @@ from vssync.api.errors import MissingCapability, missing_from_update_error
 from vssync.applier.attach import attach
 from vssync.applier.context import DONE, Result, StoreContext, result_of_error, result_of_uncompleted
 from vssync.applier.existing import MarkLost, ensure_attributes
+from vssync.applier.search import learn_from_new_file
 from vssync.applier.steps import Drop
 from vssync.applier.upload import InFlightBatch, PendingFile
 from vssync.applier.wait import WaitedFiles, wait_for_batch, wait_for_file, wait_for_files, wait_limit
@@ -141,13 +142,14 @@ def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result 
             return None
         live = written
     store.writes.journal.record_held(file.file_id)
+    learn_from_new_file(store, put, file.file_id, put.mark)
     ensure_attributes(store, live, put.attributes, put.mark)
     if not put.chunking.auto and live.chunking not in (None, put.chunking):  # to ingest it once more would not help
         store.run.say_once(
             f"{store.key}: the service reports other chunking than asked for; `vssync plan` says for how many files"
         )
     for drop in put.afterwards:
-        store.detach_copy(drop)
+        store.detach_copy(drop, file.file_id)
     return DONE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -78,7 +79,6 @@ class RunSettings:
 
     root: Path = Path()
     capabilities: Capabilities = field(default_factory=Capabilities)
-    declared_stores: frozenset[str] = frozenset()  # ids and names of the manifest's stores, some of which carry no mark
     stated: frozenset[str] = frozenset()  # the capabilities that the manifest says the service has
     fail_fast: bool = False
     stamp: ApplyStamp | None = None  # to leave in stores; its time is set then
@@ -215,6 +215,7 @@ class ServiceRecord:
     """What a run learns about the service: capabilities it lacks, file types it refuses. Thread-safe."""
 
     def __init__(self, capabilities: Capabilities) -> None:
+        self.deletes_late = False  # a deleted file stayed for longer than is waited for
         self.capabilities = capabilities  # as the manifest states, less what turned out to be missing
         self._lock = threading.Lock()
         self._accepted: set[str] = set()  # file types that were attached
@@ -226,6 +227,11 @@ class ServiceRecord:
         """The service lacks a capability: from now on the run does without."""
         with self._lock:
             self.capabilities = replace(self.capabilities, **{capability.value: False})
+
+    def record_search(self, *, reaches: bool) -> None:
+        """Searches filter, or do not filter, by attributes that were updated."""
+        with self._lock:
+            self.capabilities = replace(self.capabilities, updates_reach_search=reaches)
 
     def record_accepted_type(self, extension: str, *, completed: bool = False) -> None:
         """The service attached a file of this type, or completed it."""
@@ -260,6 +266,17 @@ class ServiceRecord:
             return is_new
 
 
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A deletion that was sent, of a store's file, or of the store itself where `file_id` is empty."""
+
+    store_key: str
+    key: str  # of the change whose result it shares
+    store_id: str
+    file_id: str = ""
+    kept_id: str = ""  # the copy that stays in its place
+
+
 @dataclass(slots=True)
 class ApplyRun:
     """One apply under way."""
@@ -271,6 +288,7 @@ class ApplyRun:
     service: ServiceRecord = field(init=False)
     results: Results = field(init=False)
     ledger: UploadLedger = field(default_factory=UploadLedger, init=False)
+    deletions: list[Deletion] = field(default_factory=list, init=False)  # sent; they end when listings lack the object
 
     def __post_init__(self) -> None:
         self.service = ServiceRecord(self.settings.capabilities)
@@ -354,8 +372,13 @@ class StoreContext:
 
         self.run.pool.map(carry_out_and_settle, steps)
 
-    def detach_copy(self, drop: Drop) -> None:
-        """Detaches one copy; an upload of ours is deleted at the end of the run."""
-        self.writes.detach(self.id, drop.file_id, is_our_upload=drop.is_our_upload)
+    def detach_copy(self, drop: Drop, kept_id: str = "") -> None:
+        """Detaches one copy, in whose place another may stay; an upload of ours is deleted at the end of the run.
+
+        A lost reply is no failure: whether the copy is gone is seen at the end in any case.
+        """
+        with suppress(LostReply):
+            self.writes.detach(self.id, drop.file_id, is_our_upload=drop.is_our_upload)
+        self.run.deletions.append(Deletion(self.key, drop.key, self.id, drop.file_id, kept_id or drop.kept_id))
         if drop.is_our_upload:
-            self.run.ledger.schedule_delete(drop.file_id, f"replaced or removed copy of {drop.key}", self.id)
+            self.run.ledger.schedule_delete(drop.file_id, f"replaced or removed copy of {drop.key}")

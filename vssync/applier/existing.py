@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from vssync.api.errors import missing_from_update_error
 from vssync.applier.context import DONE, Result, StoreContext, result_of_uncompleted
+from vssync.applier.search import STALE_SEARCH
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
 from vssync.applier.wait import WaitedFiles, wait_for_batch, wait_for_file, wait_for_files, wait_limit
 from vssync.errors import NotFound, ServiceError, VssyncError
@@ -46,7 +47,13 @@ def await_batch(store: StoreContext, step: BatchStep) -> Result:
 
 
 def update_attributes(store: StoreContext, step: Update) -> Result:
-    """Writes all of a file's attributes and its mark, and makes sure that the service keeps them."""
+    """Writes all of a file's attributes and its mark, and makes sure that the service keeps them.
+
+    Nothing is written where the run found out that searches would not see it: the plan did not know.
+    """
+    run = store.run
+    if run.capabilities.updates_reach_search is False and run.settings.capabilities.updates_reach_search is None:
+        return Result(Status.FAILED, STALE_SEARCH)
     file = store.writes.set_attributes(store.id, step.file_id, step.attributes, step.mark)
     ensure_attributes(store, file, step.attributes, step.mark)
     return DONE
@@ -67,7 +74,7 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
         if file.status is not FileStatus.COMPLETED:
             return result_of_uncompleted(file)
         for drop in step.drops:
-            store.detach_copy(drop)
+            store.detach_copy(drop, step.file_id)
         return DONE
 
     store.for_each(steps, wait_for_copy)
@@ -75,7 +82,11 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
 
 def remove_copy(store: StoreContext, step: Drop) -> Result:
     """Detaches a copy; where another copy of its key is kept, only after reading that one as completed."""
-    if step.kept_id and store.client.get_file(store.id, step.kept_id).status is not FileStatus.COMPLETED:
+    try:
+        is_safe = not step.kept_id or store.client.get_file(store.id, step.kept_id).status is FileStatus.COMPLETED
+    except NotFound:
+        is_safe = False
+    if not is_safe:
         return Result(Status.SKIPPED, f"the copy to keep, {step.kept_id}, is not completed; plan again")
     store.detach_copy(step)
     return DONE

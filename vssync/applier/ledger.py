@@ -41,7 +41,6 @@ class LedgerEntry:
 
     state: UploadState
     why: str = ""  # as a report says it
-    detached_from: str = ""  # id of a store
     stores: set[str] = field(default_factory=set)  # ids of those that obtained it from the ledger
 
 
@@ -62,6 +61,7 @@ class UploadLedger:
         self._send_locks: dict[UploadIdentity, threading.Lock] = {}
         self._offers: dict[UploadIdentity, list[str]] = {}
         self._suspects: list[Orphan] = []
+        self._held: list[Orphan] = []
 
     def open(self, owner: str, spares: Iterable[UnattachedUpload], shared: Iterable[UploadIdentity]) -> None:
         """Begins with the uploads that earlier runs left and no store holds; `shared` is wanted more than once."""
@@ -118,9 +118,9 @@ class UploadLedger:
         for file_id in file_ids:
             self._move(file_id, UploadState.ATTACHED)
 
-    def schedule_delete(self, file_id: str, why: str, detached_from: str = "") -> None:
+    def schedule_delete(self, file_id: str, why: str) -> None:
         """An upload of ours that nothing should hold any more; it is deleted at the end of the run."""
-        self._move(file_id, UploadState.TO_DELETE, why, detached_from)
+        self._move(file_id, UploadState.TO_DELETE, why)
 
     def explain(self, file_id: str, why: str) -> None:
         """Notes why an upload that was to be deleted is still there."""
@@ -130,6 +130,18 @@ class UploadLedger:
     def record_closed(self, file_id: str) -> None:
         """The upload was deleted, or a store turned out to hold it."""
         self._move(file_id, UploadState.CLOSED)
+
+    def record_held(self, file_id: str, by_others: str) -> None:
+        """A store holds an upload that was to be deleted. `by_others` says so of stores that are not the manifest's."""
+        self.record_closed(file_id)
+        if by_others:
+            with self._lock:
+                self._held.append(Orphan(file_id, by_others))
+
+    def held(self) -> tuple[Orphan, ...]:
+        """The uploads that were to be deleted, and stay because stores of others hold them."""
+        with self._lock:
+            return tuple(self._held)
 
     def record_suspect(self, detail: str) -> None:
         """An upload whose id is not known may exist: its reply was lost."""
@@ -171,11 +183,11 @@ class UploadLedger:
             ]
             return (*unattached, *self._suspects)
 
-    def _move(self, file_id: str, state: UploadState, why: str = "", detached_from: str = "") -> None:
+    def _move(self, file_id: str, state: UploadState, why: str = "") -> None:
         """Changes an upload's state and reason; a change that the table does not allow is ignored."""
         with self._lock:
             entry = self._entries.get(file_id)
             if entry is None:
-                self._entries[file_id] = LedgerEntry(state, why, detached_from)
+                self._entries[file_id] = LedgerEntry(state, why)
             elif state in _NEXT[entry.state]:
-                entry.state, entry.why, entry.detached_from = state, why, detached_from
+                entry.state, entry.why = state, why

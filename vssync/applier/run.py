@@ -6,20 +6,22 @@ Stores are applied in parallel, the steps within each in the order of `StoreStep
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import ceil
 
 from vssync.api.rate_limit import Interrupted
 from vssync.applier import existing
-from vssync.applier.attach import attach
+from vssync.applier.attach import attach, leave_unattached
 from vssync.applier.await_ingestion import FailedFile, wait_and_settle
 from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, StoreWorkload, result_of_error
-from vssync.applier.delete import delete_unused_uploads, stores_by_file_id
+from vssync.applier.deletions import find_holders, finish_deletions, record_unseen_deletions
 from vssync.applier.intake import PAUSES
 from vssync.applier.ledger import upload_identity
+from vssync.applier.search import learn_from_copy
 from vssync.applier.steps import Put, StoreSteps, plan_steps
 from vssync.applier.stores import UnfinishedBatchNote, delete_store, end_adoption, set_up_store, stamp_stores
+from vssync.applier.twins import NewStore, join_twin, verify_new_stores
 from vssync.applier.upload import InFlightBatch, PendingFile, detach_to_reattach, prepare_file
 from vssync.errors import VssyncError
 from vssync.journal.records import Operation
@@ -31,38 +33,42 @@ _MAX_STORES = 4  # at once
 _MAX_PROBES = 3  # of a type of files; where none of them ends, the others are sent all the same
 _INTERRUPT_GRACE = 2.0  # seconds that requests in flight get to end when a run is interrupted
 _INTERRUPT_POLLS = 40  # in that time
+_NONE: Mapping[str, PendingFile] = {}
 
 
 def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     """Carries out a plan, and reports what became of every change.
 
-    Raises ServiceError where the stores cannot be listed to see what an earlier run left; nothing is written then.
-    Later errors of the service are in the report.
+    Errors of the service are in the report.
     """
     started = run.client.clock.monotonic()
     stores = plan_steps(plan)
     _begin(run, plan.owner, stores)
     store_ids: dict[str, str] = {}
+    new_stores: list[NewStore] = []
     interrupted = False
     try:
         # After an error, such as a signal, no request begins any more, and pauses between requests end.
         run.pool.run_side_by_side(
-            lambda store_steps: _apply_store(run, store_steps, store_ids),
+            lambda store_steps: _apply_store(run, store_steps, store_ids, new_stores),
             stores,
             limit=_MAX_STORES,
             on_error=run.client.clock.interrupt,
         )
-        delete_unused_uploads(run, plan.owner)
+        verify_new_stores(run, new_stores)
+        finish_deletions(run, plan, store_ids)
         written = {steps.key: store_ids[steps.key] for steps in stores if steps.writes and steps.key in store_ids}
         stamp_stores(run, plan, written)
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
         _wait_for_requests_in_flight(run)
+        record_unseen_deletions(run, "plan again")
     run.watcher.on_ending()
     report = Report(
         plan=plan,
         outcomes=run.results.outcomes(plan),
         orphans=run.ledger.orphans(),
+        held=run.ledger.held(),
         store_ids=tuple(sorted(store_ids.items())),
         seconds=run.client.clock.monotonic() - started,
         requests=run.client.sender.request_count,
@@ -82,18 +88,20 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
     journal = run.writes.journal
     spares = journal.past.unattached
     if spares:
-        held = stores_by_file_id(run.client, run.pool, owner, run.settings.declared_stores)
+        ids = [upload.file_id for upload in spares]
+        # In a store that cannot be read, an upload may be used twice: no upload is deleted while there is one.
+        held = find_holders(run.client, run.pool, run.client.list_stores(), ids, skip_unreadable=True)
         journal.forget(held)
         spares = tuple(upload for upload in spares if upload.file_id not in held)
-    puts = [put for store_steps in stores for put in store_steps.puts]
+    puts = [put for store_steps in stores for put in store_steps.all_puts]
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(owner, spares, [identity for identity, times in wanted.items() if times > 1])
     journal.mark_as_apply()
     workloads = [
         StoreWorkload(
             store_steps.key,
-            size=sum(put.file.size for put in store_steps.puts if not put.existing_id),
-            batches=0 if run.capabilities.one_by_one else ceil(len(store_steps.puts) / store_steps.batch.size),
+            size=sum(put.file.size for put in store_steps.all_puts if not put.existing_id),
+            batches=0 if run.capabilities.one_by_one else ceil(len(store_steps.all_puts) / store_steps.batch.size),
             changes=store_steps.step_count,
         )
         for store_steps in stores
@@ -117,32 +125,64 @@ def _wait_for_requests_in_flight(run: ApplyRun) -> None:
             run.ledger.record_suspect(f"{upload}: under way when the run was interrupted")
 
 
-def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, str]) -> None:
-    """Carries out all steps of one store and enters its id in `store_ids`; where set-up fails, no file is tried."""
+def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, str], new_stores: list[NewStore]) -> None:
+    """Carries out all steps of one store, and enters its id, and it itself if it is new; where set-up fails, no file is
+    tried.
+    """
     if run.stopping:
         return
     if store_steps.setup or store_steps.teardown:
         run.results.record_start(store_steps.key, "")
     try:
-        store_id = set_up_store(run, store_steps)
+        store, new = set_up_store(run, store_steps)
     except VssyncError as error:
         run.results.record_result(store_steps.key, "", result_of_error(error))
         return
     if store_steps.setup and not store_steps.adopts:
         run.results.record_result(store_steps.key, "", DONE)
-    store_ids[store_steps.key] = store_id
-    store = StoreContext(run, store_steps.key, store_id, store_steps.ignored_attributes, store_steps.unproven)
+    store_ids[store_steps.key] = store.id
+    new_stores += [new] if new else []
     store.for_each(store_steps.cancels, existing.cancel_batch)
-    StoreFeed(store, store_steps).run()
+    StoreFeed(store, store_steps, store_steps.puts, new=new).run()
+    store_ids[store_steps.key] = store.id
+    if store_steps.updates and not run.stopping:
+        learn_from_copy(store, store_steps.updates[0])
     store.for_each(store_steps.updates, existing.update_attributes)
     store.for_each(store_steps.batch_waits, existing.await_batch)
     if store_steps.copy_waits and not run.stopping:
         existing.wait_for_copies(store, store_steps.copy_waits)
-    store.for_each(store_steps.removes, existing.remove_copy)
+    late = _prepare_late(store, store_steps.late_puts)
+    if len(late) == len(store_steps.late_puts):
+        store.for_each(store_steps.removes, existing.remove_copy)
+    StoreFeed(store, store_steps, [pending.put for pending in late.values()], prepared=late).run()
     if store_steps.adopts:
         run.results.record_result(store_steps.key, "", end_adoption(run, store_steps))
     if store_steps.teardown:
-        run.results.record_result(store_steps.key, "", delete_store(run, store_steps))
+        _tear_down(run, store, store_steps)
+
+
+def _tear_down(run: ApplyRun, store: StoreContext, store_steps: StoreSteps) -> None:
+    """Deletes a store; the files that go with it share its result."""
+    for drop in store_steps.leaving:
+        run.results.record_start(store_steps.key, drop.key)
+    result = delete_store(run, store_steps)
+    run.results.record_result(store_steps.key, "", result)
+    of_files = DONE if result.status is Status.DONE else Result(result.status, "its store was not deleted")
+    for drop in store_steps.leaving:
+        store.settle(drop.key, of_files)
+
+
+def _prepare_late(store: StoreContext, puts: Sequence[Put]) -> dict[str, PendingFile]:
+    """The files, by key, ready to be attached; their old copies are gone.
+
+    Those that are attached again go first: a run that is killed after that leaves no file that only looks right.
+    """
+    prepared: dict[str, PendingFile] = {}
+    for is_again in (True, False):
+        group = [put for put in puts if bool(put.existing_id) is is_again and not store.run.stopping]
+        pending_files = store.run.pool.map(lambda put: prepare_file(store, put), group)
+        prepared |= {pending.put.key: pending for pending in pending_files if pending}
+    return prepared
 
 
 class StoreFeed:
@@ -152,12 +192,22 @@ class StoreFeed:
     tried with growing pauses, and all others stay as they are: the next run begins anew.
     """
 
-    def __init__(self, store: StoreContext, steps: StoreSteps) -> None:
+    def __init__(
+        self,
+        store: StoreContext,
+        steps: StoreSteps,
+        puts: Sequence[Put],
+        *,
+        new: NewStore | None = None,
+        prepared: Mapping[str, PendingFile] = _NONE,
+    ) -> None:
         self._store = store
+        self._new = new  # until the first file is attached
+        self._prepared = prepared  # by key, of puts that need only be attached
         self._batch = steps.batch
         self._waiting: deque[Put] = deque()
         self._unproven: dict[str, deque[Put]] = {}  # by extension: one is tried at a time until the service takes it
-        for put in steps.puts:
+        for put in puts:
             is_unproven = put.file.extension in steps.unproven
             (self._unproven.setdefault(put.file.extension, deque()) if is_unproven else self._waiting).append(put)
         self._probes = Counter[str]()
@@ -206,10 +256,21 @@ class StoreFeed:
         return wave + [self._waiting.popleft() for _ in range(room)]
 
     def _send(self, puts: Sequence[Put]) -> None:
-        prepared = self._store.run.pool.map(lambda put: prepare_file(self._store, put), puts)
-        self._attach([pending for pending in prepared if pending])
+        def prepare(put: Put) -> PendingFile | None:
+            return self._prepared.get(put.key) or prepare_file(self._store, put)
+
+        self._attach([pending for pending in self._store.run.pool.map(prepare, puts) if pending])
 
     def _attach(self, files: Sequence[PendingFile]) -> None:
+        """Attaches files. Before the first, while they were uploaded, another machine's store had time to be listed."""
+        if self._new:
+            try:
+                join_twin(self._new)
+            except VssyncError as error:
+                leave_unattached(self._store, files, error)
+                self._store.stop_reason = f"may not be the only one of its key: {error}"
+                return
+            self._new = None
         self._in_flight.extend(attach(self._store, files))
         self._note.update(self._in_flight)
 
@@ -232,7 +293,9 @@ class StoreFeed:
             )
         self._reattach([self._failed.pop(0) for _ in range(min(self._batch.size, len(self._failed)))])
 
-    def _reattach(self, failed: Sequence[FailedFile]) -> None:
+    def _reattach(self, failed: Sequence[FailedFile], *, is_probe: bool = False) -> None:
+        """Attaches files once more. A probe of an outage is none of a file's tries."""
+
         def detach(each: FailedFile) -> PendingFile | None:
             put, file_id = each.file.put, each.file.file_id
             try:
@@ -241,7 +304,7 @@ class StoreFeed:
                 self._store.settle(put.key, result_of_error(error))
                 return None
             self._store.run.results.record_retry(self._store.key, put.key)
-            return PendingFile(put, file_id, attempts=each.file.attempts + 1)
+            return PendingFile(put, file_id, attempts=each.file.attempts + (not is_probe))
 
         detached = self._store.run.pool.map(detach, failed)
         self._attach([pending for pending in detached if pending])
@@ -261,7 +324,7 @@ class StoreFeed:
                 self._waiting.remove(fresh)
                 self._send([fresh])
             else:
-                self._reattach([self._failed.pop(0)])
+                self._reattach([self._failed.pop(0)], is_probe=True)
             self._settle_all()
             if not intake.is_out:
                 return True

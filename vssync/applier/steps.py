@@ -53,6 +53,7 @@ class Update:
     """Attributes to write in place; `attributes` is the whole map to send beside the mark."""
 
     key: str
+    file: DesiredFile
     file_id: str
     attributes: Attributes
     mark: Mark
@@ -92,18 +93,25 @@ class StoreSteps:
     batch_waits: tuple[BatchStep, ...] = ()  # batches of earlier runs end before their files are read or removed
     copy_waits: tuple[Wait, ...] = ()  # up-to-date copies still being ingested; their superseded copies go afterwards
     removes: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
+    late_puts: tuple[Put, ...] = ()  # their old copies go before the removes, and they come in after them
+    leaving: tuple[Drop, ...] = ()  # copies that go with the store
     teardown: StoreChange | None = None  # the store itself is deleted, or the old one where it was replaced
+
+    @property
+    def all_puts(self) -> tuple[Put, ...]:
+        """All files to bring in."""
+        return (*self.puts, *self.late_puts)
 
     @property
     def writes(self) -> bool:
         """Whether anything is written, and not only waited for."""
-        return bool(self.setup or self.teardown or self.cancels or self.puts or self.updates or self.removes)
+        return bool(self.setup or self.teardown or self.cancels or self.all_puts or self.updates or self.removes)
 
     @property
     def step_count(self) -> int:
         """How many steps there are besides the store's set-up and tear-down."""
-        others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.removes)
-        return len(self.puts) + sum(map(len, others))
+        others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.removes, self.leaving)
+        return len(self.all_puts) + sum(map(len, others))
 
 
 Step = Put | Update | Wait | Drop
@@ -121,8 +129,11 @@ def plan_steps(plan: Plan) -> tuple[StoreSteps, ...]:
 def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     change = store_plan.change
     steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, store_plan, file_change)]
+    late_keys = {change.key for change in store_plan.files if Reason.SHARED_CHUNKS in change.reasons}
     puts = sorted((step for step in steps if isinstance(step, Put)), key=lambda put: -put.max_attempts)
     setup = change if change and change.action in _SETUP else None
+    drops = tuple(step for step in steps if isinstance(step, Drop))
+    goes = change is not None and change.action is Action.DELETE
     return StoreSteps(
         key=store_plan.key,
         store_id=store_plan.id,
@@ -132,12 +143,14 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
         adopts=tuple(file.key for file in store_plan.files if file.takes_over) if setup else (),
         settings=store_plan.desired,
         cancels=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.CANCEL),
-        puts=tuple(puts),
+        puts=tuple(put for put in puts if put.key not in late_keys),
+        late_puts=tuple(put for put in puts if put.key in late_keys),
         unproven=frozenset(store_plan.unproven),
         updates=tuple(step for step in steps if isinstance(step, Update)),
         copy_waits=tuple(step for step in steps if isinstance(step, Wait)),
         batch_waits=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
-        removes=tuple(step for step in steps if isinstance(step, Drop)),
+        removes=() if goes else drops,
+        leaving=drops if goes else (),
         teardown=change if change and change.action in _TEARDOWN else None,
     )
 
@@ -178,11 +191,9 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     file = _require_desired(change)
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
     mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin, tries=change.tries)
-    old_mark = next((copy.mark for copy in change.drop if copy.id == change.reuse), None)
-    if isinstance(old_mark, Mark) and not file.file_id:
-        mark = replace(
-            mark, origin=old_mark.origin, content=old_mark.content, name=old_mark.name, source=old_mark.source
-        )
+    old = next((copy for copy in change.drop if copy.id == change.reuse), None)
+    if old and not file.file_id:
+        mark = _mark_of_same_file(mark, change, old)
     existing_id = file.file_id or change.reuse
     drop_first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
     return Put(
@@ -196,6 +207,21 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
         afterwards=tuple(_drop(owner, change.key, copy) for copy in change.drop if copy not in drop_first),
         unfinished=any(copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in drop_first),
     )
+
+
+def _mark_of_same_file(mark: Mark, change: FileChange, old: Copy) -> Mark:
+    """The mark of a File that is attached again: what it is made from is as its old mark says."""
+    was = old.mark
+    if isinstance(was, Mark):
+        return replace(mark, origin=was.origin, content=was.content, name=was.name, source=was.source)
+    return _mark_of_adopted(mark, change, old)
+
+
+def _mark_of_adopted(mark: Mark, change: FileChange, old: Copy) -> Mark:
+    """The mark of a File that others uploaded: what was not compared is presumed to be what is wanted."""
+    file = _require_desired(change)
+    content = file.presumed_content if Reason.UNREAD in change.reasons else file.content
+    return replace(mark, origin=Origin.ADOPTED, content=content, name=short_digest(old.filename))
 
 
 def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
@@ -217,9 +243,8 @@ def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
             source=old_mark.source,
         )
     elif not file.file_id:
-        content = file.presumed_content if Reason.UNREAD in change.reasons else file.content
-        mark = replace(mark, content=content, name=short_digest(change.keep.filename))
-    return Update(change.key, change.keep.id, _attributes(change), mark)
+        mark = _mark_of_adopted(mark, change, change.keep)
+    return Update(change.key, file, change.keep.id, _attributes(change), mark)
 
 
 def _attributes(change: FileChange) -> dict[str, Scalar]:

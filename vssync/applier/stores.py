@@ -11,14 +11,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from vssync.applier.context import DONE, ApplyRun, Result, StoreContext, result_of_error
+from vssync.applier.context import DONE, ApplyRun, Deletion, Result, StoreContext, result_of_error
 from vssync.applier.steps import StoreSteps, is_our_upload
+from vssync.applier.twins import NewStore
 from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
+from vssync.model.convergence import HELD_BACK
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import (
     NEEDS_METADATA,
+    RESERVED_PREFIX,
     STORE_APPLIED,
     STORE_BATCHES,
     STORE_OWNER,
@@ -28,27 +31,32 @@ from vssync.model.marks import (
     fit_metadata,
     parse_store_mark,
 )
-from vssync.model.plan import Action, NoteKind, Plan, StoreChange
+from vssync.model.plan import Action, Plan, Reason, StoreChange
 from vssync.model.report import Status
-from vssync.model.state import LiveStore, StoreSettings, StoreStatus
+from vssync.model.state import LiveStore, StoreSettings
 from vssync.planner.addresses import Scope
 
 _MAX_ATTEMPTS = 3  # to create a store, where replies are lost and no new store appears
 _NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; only the last comes at once
 
 
-def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> str:
-    """Creates or updates a store where the steps say so, and returns its id. Raises VssyncError where that fails."""
+def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> tuple[StoreContext, NewStore | None]:
+    """Creates or updates a store where the steps say so. Raises VssyncError where that fails."""
     change, settings = store_steps.setup, store_steps.settings
+    store = StoreContext(
+        run, store_steps.key, store_steps.store_id, store_steps.ignored_attributes, store_steps.unproven
+    )
     if change is None or settings is None:
-        return store_steps.store_id
+        return store, None
     if change.action in (Action.CREATE, Action.REPLACE):
-        return _create(run, settings, change)
+        store.id, is_own = _create(run, settings, change, store_steps.store_id)
+        mark = parse_store_mark(change.metadata[STORE_OWNER])
+        return store, NewStore(store, mark, store_steps.store_id, is_own) if isinstance(mark, StoreMark) else None
     if store_steps.adopts:
         change = replace(change, metadata={**change.metadata, STORE_OWNER: _adopting_mark(change)})
     live = run.writes.update_store(store_steps.store_id, _request_body(settings, change))
     _verify_mark(run, settings.key, live, change)
-    return store_steps.store_id
+    return store, None
 
 
 def _adopting_mark(change: StoreChange) -> str:
@@ -82,18 +90,41 @@ def end_adoption(run: ApplyRun, store_steps: StoreSteps) -> Result:
 
 
 def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:
-    """Deletes a store if everything else was done, and schedules the deletion of our uploads in it."""
-    if run.stopping or not run.results.all_done(store_steps.key, [put.key for put in store_steps.puts]):
+    """Deletes a store if everything else was done, and schedules the deletion of our uploads in it.
+
+    Its files go with it: a request for each would change nothing that lasts.
+    """
+    if run.stopping or not run.results.all_done(store_steps.key, [put.key for put in store_steps.all_puts]):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
-    # The steps that removed its files have scheduled that already; no plan reads the files of an expired store.
-    uploads = () if store_steps.removes else _uploads_in(run, store_steps.store_id)
+    change = store_steps.teardown
+    if change and change.action is Action.REPLACE and Reason.UNLISTED in change.reasons:
+        _release_store(run, store_steps)
+        return DONE
+    key, store_id, leaving = store_steps.key, store_steps.store_id, store_steps.leaving
+    # No plan reads the files of an expired store.
+    uploads = tuple(drop.file_id for drop in leaving if drop.is_our_upload) if leaving else _uploads_in(run, store_id)
     try:
-        run.writes.delete_store(store_steps.store_id, uploads)
+        with suppress(LostReply):  # whether it is gone is seen at the end of the run in any case
+            run.writes.delete_store(store_id, uploads)
     except VssyncError as error:
         return result_of_error(error)
+    run.deletions += [Deletion(key, change_key, store_id) for change_key in ("", *(drop.key for drop in leaving))]
     for file_id in uploads:
-        run.ledger.schedule_delete(file_id, f"upload in {store_steps.key}'s deleted store", store_steps.store_id)
+        run.ledger.schedule_delete(file_id, f"upload in {key}'s deleted store")
     return DONE
+
+
+def _release_store(run: ApplyRun, store_steps: StoreSteps) -> None:
+    """Takes our metadata from a store that was replaced and is kept: nobody knows what is in it.
+
+    Where that cannot be written it stays, and so does the store's place behind the new one.
+    """
+    store_id = store_steps.store_id
+    with suppress(VssyncError):
+        live = run.client.get_store(store_id)
+        others = {name: value for name, value in live.metadata.items() if not name.startswith(RESERVED_PREFIX)}
+        run.writes.update_store(store_id, {"metadata": others})
+    run.say_once(f"{store_steps.key}: {store_id} was replaced and is kept, since its files cannot be listed")
 
 
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
@@ -113,21 +144,25 @@ def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
     return tuple(file.id for file in files if is_our_upload(file.mark, mark.owner))
 
 
-def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
-    """Creates a store and returns its id. After a lost reply it is looked up by its mark: there must never be two."""
+def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replaced_id: str) -> tuple[str, bool]:
+    """Creates a store; returns its id, and whether an answer gave it.
+
+    After a lost reply it is looked up by its mark: there must never be two.
+    """
     fields = {**_request_body(settings, change), "description": settings.description}
     body = {name: value for name, value in fields.items() if value}
 
     def find() -> LiveStore | None:
-        """The store with the mark; an expired one does not count, since the new one replaces it."""
-        usable = (live for live in run.client.list_stores() if live.status is not StoreStatus.EXPIRED)
+        """The store with the mark; one that the new one replaces does not count."""
+        usable = (live for live in run.client.list_stores() if not live.is_expired and live.id != replaced_id)
         return next((live for live in usable if live.metadata.get(STORE_OWNER) == change.metadata[STORE_OWNER]), None)
 
-    live, attempts = None, 0
+    live, attempts, is_answered = None, 0, False
     while live is None:
         attempts += 1
         try:
-            live = run.writes.create_store(body)
+            live = run.writes.create_store(settings.key, body)
+            is_answered = True
         except LostReply:
             live = poll_until(
                 run,
@@ -147,7 +182,7 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange) -> str:
     ):
         raise VssyncError(f"{settings.key}: the new store {store_id} does not answer yet; apply again later")
     _verify_mark(run, settings.key, live, change)
-    return store_id
+    return store_id, is_answered
 
 
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) -> None:
@@ -186,7 +221,7 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
         and store.desired
         and not (store.desired.external or store.unlisted)
         and scope.includes_all_files(store.key)
-        and not any(note.kind in (NoteKind.ADOPTABLE, NoteKind.INCOMPARABLE) for note in store.notes)
+        and not any(note.kind in HELD_BACK for note in store.notes)
     ]
     run.pool.map(lambda entry: _stamp(run, plan.owner, *entry, text), stamped)
 

@@ -82,7 +82,7 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
             if drop.file_id == put.existing_id:
                 detach_to_reattach(store, put, drop.file_id)
             else:
-                store.detach_copy(drop)
+                store.detach_copy(drop, put.existing_id or uploaded_id)
                 wait_until_detached(store, drop.file_id)
     except VssyncError as error:
         store.record_refusal(error, [put.key])

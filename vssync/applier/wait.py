@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from vssync.api.parse import BatchPoll
 from vssync.applier.context import ApplyRun, StoreContext
-from vssync.errors import NotFound, VssyncError
+from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
 from vssync.text import format_elapsed
@@ -18,6 +18,9 @@ _MILESTONES = (5.0, 15.0, 60.0)  # seconds at which a wait is announced
 _BATCH_GRACE = 30.0  # seconds for which a new batch may be invisible
 _MIN_WAIT = 60.0  # seconds without progress, however long nothing moved before
 _UNFINISHED = "those still in progress are left, and the next plan waits for them"
+DELETION_WAIT = 60.0  # seconds without progress, for all deletions of a run together
+STILL_LISTED = f"still listed {DELETION_WAIT:.0f} s after it was deleted; apply again later"
+_REFUSALS = (400, 403, 405, 409, 410, 422)
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
@@ -175,11 +178,27 @@ def _ingestion_of(store: StoreContext) -> str:
 
 
 def wait_until_detached(store: StoreContext, file_id: str) -> None:
-    """Waits until a detached file cannot be read in its store any more. Raises VssyncError when it stays."""
+    """Waits until a detached file cannot be read in its store any more. Raises VssyncError when it stays.
+
+    Once one has stayed, no other is waited for. The service said that it is gone, so an odd refusal to show it does not
+    hold up what is to take its place: some services answer 400 for it.
+    """
+
+    def is_gone() -> bool:
+        try:
+            return not store.client.is_attached(store.id, file_id)
+        except ServiceError as error:
+            if error.answer.status not in _REFUSALS:
+                raise
+            return True
+
     if not poll_until(
         store.run,
-        lambda: not store.client.is_attached(store.id, file_id),
+        is_gone,
+        timeout=0.0 if store.run.service.deletes_late else DELETION_WAIT,
         subject=f"files to leave {store.key}",
         consequence="those that are to be attached again fail",
     ):
-        raise VssyncError(f"{file_id}: still attached to {store.id} long after it was detached; apply again later")
+        store.run.service.deletes_late = True
+        store.run.ledger.record_attached([file_id])
+        raise VssyncError(f"{file_id}: {STILL_LISTED}")

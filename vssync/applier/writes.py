@@ -85,8 +85,8 @@ class Writes:
         with self._journaled(Write(Operation.CANCEL, store_id, name=batch_id)):
             self.client.cancel_batch(store_id, batch_id)
 
-    def create_store(self, body: Mapping[str, object]) -> LiveStore:
-        with self._journaled(Write(Operation.CREATE_STORE, name=str(body["name"]))) as record_id:
+    def create_store(self, key: str, body: Mapping[str, object]) -> LiveStore:
+        with self._journaled(Write(Operation.CREATE_STORE, name=str(body["name"]), key=key)) as record_id:
             live = self.client.create_store(body)
             record_id(live.id)
         return live

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import click
+
 from vssync.cli.help import option, verb
 from vssync.cli.options import (
+    DELETE_UNLISTED,
     DELETE_UNMANAGED,
     JSON_FORMAT,
     LOCK_TIMEOUT,
@@ -12,11 +15,13 @@ from vssync.cli.options import (
     CommandOptions,
     shared_options,
 )
+from vssync.cli.process import DONE
 from vssync.cli.session import apply_and_report, confirm_owner, lock_or_wait, plan_with_progress, session_with_progress
+from vssync.text import escape_control
 
 
 @verb
-@shared_options(*SERVICE, *VIEW, DELETE_UNMANAGED)
+@shared_options(*SERVICE, *VIEW, DELETE_UNMANAGED, DELETE_UNLISTED)
 @option("--confirm", "The manifest's name (name/env), given here instead of at the prompt.", metavar="NAME")
 @JSON_FORMAT
 @LOCK_TIMEOUT
@@ -26,7 +31,11 @@ def destroy(options: CommandOptions, confirm: str | None, output_format: str, lo
 
     opening = session_with_progress(options.settings(), hashed=False)
     with opening as session, lock_or_wait(session, lock_timeout) as journal:
-        plan = plan_with_progress(session, lambda: plan_destruction(session, delete_unmanaged=options.delete_unmanaged))
+        allowed = options.delete_unmanaged, options.delete_unlisted
+        plan = plan_with_progress(session, lambda: plan_destruction(session, *allowed))
+        if plan.empty and output_format == "text":
+            click.echo(f"Nothing to delete: {escape_control(plan.owner)} owns no store and no file in this service.")
+            return DONE
         return apply_and_report(
             session,
             plan,

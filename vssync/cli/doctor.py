@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from vssync.cli.help import option, verb
@@ -38,7 +40,8 @@ def doctor(options: CommandOptions, write: bool, output_format: str) -> int:
         click.echo(f"{heading_line(loaded.desired.owner, service)}\n")
         diagnosis = examine(settings, loaded, lambda finding: click.echo(finding_text(finding, width)), write=write)
         if diagnosis.capabilities is not None:
-            click.echo(f"\n{capabilities_snippet(diagnosis.capabilities, service.capabilities)}")
+            usual = replace(service, capabilities={}).declared_capabilities
+            click.echo(f"\n{capabilities_snippet(diagnosis.capabilities, service.capabilities, usual)}")
     if diagnosis.left:
         return INCOMPLETE
     return ERROR if diagnosis.failed else DONE

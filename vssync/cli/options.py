@@ -52,6 +52,7 @@ class CommandOptions:
     allow_store_deletes: bool = False
     allow_store_replace: bool = False
     delete_unmanaged: int | None = None
+    delete_unlisted: tuple[str, ...] = ()
     max_delete: Limit | None = None
     max_replace: Limit | None = None
 
@@ -182,6 +183,9 @@ _ADOPT_FROM_HELP = "Take over stores and files that bear this owner's mark."
 DELETE_UNMANAGED = _limit(
     "--delete-unmanaged", "Allow deleting stores with up to N unmanaged files.", type=int, metavar="N"
 )
+DELETE_UNLISTED = _limit(
+    "--delete-unlisted", "Allow deleting this store, though its files cannot be listed.", multiple=True, metavar="STORE"
+)
 PLAN = (
     address_option("-t --target targets", "Plan only this store or file (glob)."),
     address_option("--exclude excludes", "Leave out this store or file (glob)."),
@@ -192,7 +196,7 @@ PLAN = (
     _selection("--retry-failed", "Retry files that the service refused.", is_flag=True),
     _limit("--allow-gap", _GAP_HELP, is_flag=True),
     _limit("--allow-store-deletes", _STORE_DELETES_HELP, is_flag=True),
-    _limit("--allow-store-replace", "Allow replacing expired stores; their ids change.", is_flag=True),
+    _limit("--allow-store-replace", "Allow replacing stores that expired or list no files; ids change.", is_flag=True),
     DELETE_UNMANAGED,
     _guard("--max-delete", "How many files of a store may be deleted.  [default: its `guards`]"),
     _guard("--max-replace", "How many files of a store may be replaced.  [default: its `guards`]"),

@@ -38,7 +38,7 @@ def plan(options: CommandOptions, output_format: str, detailed_exitcode: bool, o
 
 def _format_offline(options: CommandOptions, output_format: str) -> str:
     """What the manifest declares. Without a service there is nothing to compare it with."""
-    from vssync.planner.classify import store_content_digest
+    from vssync.planner.content_digest import store_content_digest
     from vssync.render.offline import offline_json, offline_markdown, offline_text
 
     show = {"text": offline_text, "markdown": offline_markdown, "json": offline_json}.get(output_format)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,9 +90,11 @@ def print_plan(plan: Plan, output_format: str, options: CommandOptions, *, detai
 
 def plan_exit_code(plan: Plan, *, detailed: bool) -> int:
     """The exit code of a command that made or showed this plan."""
+    from vssync.model.convergence import find_convergence
+
     if plan.refusals:
         return process.REFUSED
-    return process.CHANGES if detailed and not plan.empty else process.DONE
+    return process.CHANGES if detailed and not find_convergence(plan).reached else process.DONE
 
 
 def apply_and_report(
@@ -112,6 +115,7 @@ def apply_and_report(
     """
     from vssync.cli.progress import apply_progress
     from vssync.commands.apply import apply_plan
+    from vssync.model.convergence import find_convergence
     from vssync.render.json import report_json
     from vssync.render.markdown import report_markdown
     from vssync.render.report import already_text, report_text
@@ -119,10 +123,12 @@ def apply_and_report(
     view = options.view()
     if output_format == "text" or plan.refusals:
         click.echo(format_plan(plan, output_format, options), color=True)
-    if plan.refusals or (plan.empty and output_format == "text"):
-        if already and not plan.refusals:
+    if plan.refusals:
+        return process.REFUSED
+    if plan.empty and output_format == "text":
+        if already:
             click.echo(f"\n{already_text(already, view)}")
-        return plan_exit_code(plan, detailed=False)
+        return process.DONE if find_convergence(plan).reached else process.INCOMPLETE
     if confirm:
         if output_format != "text":
             click.echo(format_plan(plan, "text", options), err=True)
@@ -160,4 +166,7 @@ def confirm_owner(owner: str, answer: str | None) -> None:
         click.echo(f"\nThis cannot be undone. Type {owner} to delete all of it: ", err=True, nl=False)
         answer = sys.stdin.readline().strip()
     if answer != owner:
-        raise Refused(f"not confirmed: nothing was written. Type the name at a terminal, or give --confirm {owner}.")
+        raise Refused(
+            f"not confirmed: nothing was written. The name is {owner}: type it at a terminal, or give "
+            f"--confirm {shlex.quote(owner)}."
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from vssync.cli.completion import complete_addresses
-from vssync.cli.help import verb
+from vssync.cli.help import option, verb
 from vssync.cli.options import DETAILED_EXITCODE, JSON_FORMAT, SERVICE, VIEW, CommandOptions, shared_options
 from vssync.cli.process import DONE
 from vssync.cli.session import plan_exit_code, plan_with_progress, session_with_progress
@@ -13,8 +13,11 @@ from vssync.cli.session import plan_exit_code, plan_with_progress, session_with_
 
 @verb
 @shared_options(*SERVICE, *VIEW, JSON_FORMAT, DETAILED_EXITCODE)
+@option("--verify", "Ask for each File, which a store may list after it was deleted: a request each.", is_flag=True)
 @click.argument("address", required=False, shell_complete=complete_addresses)
-def status(options: CommandOptions, address: str | None, output_format: str, detailed_exitcode: bool) -> int:
+def status(
+    options: CommandOptions, address: str | None, output_format: str, detailed_exitcode: bool, verify: bool
+) -> int:
     """Show the id and files of each store, and whether it agrees with the manifest.
 
     With the ADDRESS of a file, such as docs/guide/intro.md, show that file: as declared, as live, as planned.
@@ -32,6 +35,6 @@ def status(options: CommandOptions, address: str | None, output_format: str, det
             click.echo(show_file(inspect_file(session, address), session.loaded.desired))
             return DONE
         targets = (address,) if address else ()
-        plan = plan_with_progress(session, lambda: make_plan_now(session, Options(targets=targets)))
+        plan = plan_with_progress(session, lambda: make_plan_now(session, Options(targets=targets), verify=verify))
     click.echo(status_json(plan) if output_format == "json" else status_text(plan, options.view()), color=True)
     return plan_exit_code(plan, detailed=True) if detailed_exitcode else DONE

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from vssync.applier.context import ApplyRun, RunSettings, Watcher
-from vssync.applier.delete import declared_stores
 from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
-from vssync.commands.session import Session, prepare_for_writes, state_folder
-from vssync.commands.stamp import stamp_of
-from vssync.errors import Refused
-from vssync.journal.folder import exclusive_lock
+from vssync.commands.session import Session, prepare_for_writes
+from vssync.errors import Refused, VssyncError
+from vssync.journal.folder import exclusive_lock, lock_holder
 from vssync.journal.interrupted import describe_interrupted
+from vssync.journal.learned import remember_search_capability
 from vssync.journal.writer import Journal, read_past
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Plan
 from vssync.model.report import Report
 from vssync.sources.load import find_manifest
+from vssync.sources.walk import find_work_tree
+
+# GitHub's and GitLab's lists of predefined variables; a person's own shell has the last two.
+_COMMIT = ("GITHUB_SHA", "CI_COMMIT_SHA")
+_ACTOR = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "USERNAME")
+_RUN = ("GITHUB_RUN_ID", "CI_PIPELINE_ID")
+_OWN_FILES = ":(exclude).vssync*"  # the local service's, and the plans of CI jobs
+_TIMEOUT = 10.0  # seconds for git, in a large work tree
 
 
 def apply_plan(
@@ -35,11 +43,15 @@ def apply_plan(
     if not plan.empty:
         prepare_for_writes(session)
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
-        declared = declared_stores(session.loaded.desired)
         stated = frozenset(name for name, has in plan.service.capabilities.items() if has)
         root, stamp = session.loaded.root, None if plan.empty else _stamp(session)
-        settings = RunSettings(root, session.capabilities, declared, stated, fail_fast, stamp)
-        return apply_steps(ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings), plan)
+        settings = RunSettings(root, session.capabilities, stated, fail_fast, stamp)
+        run = ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings)
+        report = apply_steps(run, plan)
+        reaches = run.capabilities.updates_reach_search
+        if reaches is not None and settings.capabilities.updates_reach_search is None:
+            remember_search_capability(session.state_folder, reaches=reaches)
+    return report
 
 
 @contextmanager
@@ -50,7 +62,7 @@ def locked_journal(
 
     Raises Refused when the lock is held for longer than `timeout` seconds; `on_wait` is called with its holder.
     """
-    folder = state_folder(session)
+    folder = session.state_folder
     with exclusive_lock(folder, timeout, on_wait):
         journal = Journal(folder)
         try:
@@ -61,8 +73,45 @@ def locked_journal(
 
 def describe_interrupted_runs(session: Session) -> str:
     """What interrupted runs of this machine left for this manifest and service, for people; mostly nothing."""
-    return describe_interrupted(read_past(state_folder(session)))
+    folder = session.state_folder
+    past = read_past(folder)
+    return describe_interrupted(past, lock_holder(folder) if past.interrupted else 0)
+
+
+def stores_made_here(session: Session) -> Mapping[str, str]:
+    """The keys, by id, of stores that runs of this machine made; none where its state folder cannot be read."""
+    try:
+        return read_past(session.state_folder).stores
+    except VssyncError:
+        return {}
 
 
 def _stamp(session: Session) -> ApplyStamp:
     return stamp_of(find_manifest(Path(session.settings.manifest)).parent, session.settings.environment)
+
+
+def stamp_of(folder: Path, environment: Mapping[str, str]) -> ApplyStamp:
+    """The stamp of an apply of the manifest in a folder, without its time; what nobody tells is empty in it.
+
+    The work tree's own commit goes before that of a variable, which may be of another checkout. A `+` after it says
+    that the folder has changes that are not in it.
+    """
+
+    def first(names: tuple[str, ...]) -> str:
+        return next((value for name in names if (value := environment.get(name))), "")
+
+    commit = first(_COMMIT)
+    if (find_work_tree(folder) / ".git").exists() and (head := _git(folder, "rev-parse", "HEAD")):
+        changes = _git(folder, "status", "--porcelain", "--", ".", _OWN_FILES)
+        commit = head + ("+" if changes != "" else "")
+    return ApplyStamp.of(commit, first(_ACTOR), first(_RUN))
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git prints; None where there is no git, or it finds something wrong with the work tree."""
+    command = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", *arguments]  # which may name a program
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=True, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode("utf-8", "replace").strip()

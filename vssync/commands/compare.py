@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vssync.api.client import Client
-from vssync.commands.session import Session, state_folder
+from vssync.commands.session import Session
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.journal.folder import prepare_folder
 from vssync.model.plan import Options
@@ -62,7 +62,7 @@ def compare_for_adoption(session: Session, snapshot: Snapshot, options: Options)
     comparisons = list(comparisons_for_adoption(session.loaded.desired, snapshot, options))
     if not comparisons:
         return snapshot
-    folder = state_folder(session)
+    folder = session.state_folder
     digests = load_digests(folder)
     unread = [comparison for comparison in comparisons if comparison.upload.id not in digests]
     size = sum(comparison.upload.size for comparison in unread)

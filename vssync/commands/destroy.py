@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
-from vssync.model.plan import Action, Options, Plan, Reason, Refusal, StorePlan
+from vssync.model.plan import Action, FileChange, Options, Plan, Reason, Refusal, StoreChange, StorePlan
 from vssync.model.state import Limit
 
+Change = TypeVar("Change", FileChange, StoreChange)
 
-def plan_destruction(session: Session, *, delete_unmanaged: int | None = None) -> Plan:
+
+def plan_destruction(
+    session: Session, delete_unmanaged: int | None = None, delete_unlisted: tuple[str, ...] = ()
+) -> Plan:
     """The plan that deletes every store of this owner, and its files in stores that are external.
 
-    It refuses a protected store, one that holds more than `delete_unmanaged` files of others, and an external one of
-    which the service lists fewer files than it counts.
+    It refuses a protected store, one that holds more than `delete_unmanaged` files of others, one whose files cannot be
+    listed and that `delete_unlisted` does not name by key or id, and an external one of which not all is listed.
     """
     desired = session.loaded.desired
     external = tuple(replace(store, files=(), skipped={}) for store in desired.stores if store.external)
     emptied = replace(session.loaded, desired=replace(desired, stores=external))
-    options = Options(allow_store_deletes=True, delete_unmanaged=delete_unmanaged, max_delete=Limit(share=1.0))
+    options = Options(
+        allow_store_deletes=True,
+        delete_unmanaged=delete_unmanaged,
+        delete_unlisted=delete_unlisted,
+        max_delete=Limit(share=1.0),
+    )
     plan = make_plan_now(replace(session, loaded=emptied), options)
-    return replace(plan, refusals=tuple(filter(None, map(_refusal, plan.stores))))
+    stores = tuple(replace(store, files=tuple(map(_as_destroyed, store.files))) for store in plan.stores)
+    stores = tuple(replace(store, change=store.change and _as_destroyed(store.change)) for store in stores)
+    return replace(plan, stores=stores, refusals=tuple(filter(None, map(_refusal, stores))))
+
+
+def _as_destroyed(change: Change) -> Change:
+    """The same change, with the right reason: the manifest may still declare what goes."""
+    reasons = (Reason.DESTROY if reason is Reason.NOT_IN_MANIFEST else reason for reason in change.reasons)
+    return replace(change, reasons=tuple(reasons))
 
 
 def _refusal(store: StorePlan) -> Refusal | None:
     """All or nothing: where one store must stay, a person decides first."""
-    if store.desired and store.unlisted:
-        message = (
-            f"the service counts {store.live + store.unlisted:,} files in it but lists {store.live:,}, so not all of "
-            "vssync's files can be found."
-        )
-        return Refusal(message, store.key, ("Try again later.",))
     if store.change is None or store.change.action is not Action.REFUSE:
         return None
     if Reason.UNREADABLE in store.change.reasons:  # what somebody wrote into one store stops no other

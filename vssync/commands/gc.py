@@ -10,15 +10,16 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from vssync.api.client import Client
+from vssync.applier.deletions import find_holders
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session
-from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.errors import NotFound, VssyncError
 from vssync.journal.records import UnattachedUpload
 from vssync.journal.writer import Journal
 from vssync.limits import CLOCK_SKEW
 from vssync.manifest.placeholders import upload_digest
 from vssync.model.report import Orphan
-from vssync.model.state import Desired, LiveStore, Upload, Verdict
+from vssync.model.state import Desired, Upload
 
 MIN_AGE = 24 * 3600  # seconds; another machine may be about to attach a younger upload
 
@@ -46,7 +47,9 @@ def find_orphans(session: Session, journal: Journal, *, suspected: bool = False)
         for orphan in _named_orphans(others, declared, journal, now):
             if suspected or not orphan.suspected:
                 orphans[orphan.file_id] = orphan
-    for file_id in _attached_ids(session, frozenset(orphans)):
+    # Read last, so that little can happen before the uploads are deleted. Neither the journal nor a name tells what
+    # somebody has attached to a store of another owner.
+    for file_id in find_holders(client, session.pool, client.list_stores() if orphans else (), list(orphans)):
         del orphans[file_id]
     journal.forget({upload.file_id for upload in recorded} - set(orphans))
     return tuple(sorted(orphans.values(), key=lambda orphan: (orphan.suspected, orphan.detail, orphan.file_id)))
@@ -104,28 +107,3 @@ def _named_orphans(
 
 def _describe(upload: Upload) -> str:
     return f"{upload.filename}, {upload.size:,} bytes"
-
-
-def _attached_ids(session: Session, file_ids: frozenset[str]) -> frozenset[str]:
-    """Which of these any store of the service holds: deleting an upload removes it from all stores.
-
-    Neither the journal nor a name tells what somebody has attached to a store of another owner. Read last, so that
-    little can happen before the uploads are deleted.
-    """
-    stores = session.client.list_stores() if file_ids else ()
-    return frozenset().union(*session.pool.map(lambda store: _held_by(session.client, store, file_ids), stores))
-
-
-def _held_by(client: Client, store: LiveStore, file_ids: frozenset[str]) -> frozenset[str]:
-    """Which of these a store holds. Where it lists fewer files than the service counts, each upload is looked up."""
-    try:
-        listing = client.list_all_files(store)
-        listed = file_ids.intersection(file.id for file in listing.files)
-        to_check = () if listing.verdict is Verdict.WHOLE else file_ids - listed
-        return listed.union(file_id for file_id in to_check if client.is_attached(store.id, file_id))
-    except ServiceError as error:
-        raise ServiceError(
-            f"{store.name} ({store.id}): its files cannot be listed, so it is not known which uploads it needs, and "
-            f"none is deleted: {error}",
-            error.answer,
-        ) from error

@@ -14,6 +14,7 @@ from vssync.commands import plan as planning
 from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.session import Session, Settings, load_manifest, open_session
 from vssync.endpoints import Caller
+from vssync.model.convergence import find_convergence
 from vssync.model.plan import BatchChange, Counts, FileChange, Options, Plan, Refusal, StoreChange
 from vssync.model.report import Report
 from vssync.planner.estimate import count_changes
@@ -34,6 +35,11 @@ class PublicPlan:
     def changes(self) -> tuple[StoreChange | FileChange | BatchChange, ...]:
         """Every change, store by store."""
         return tuple(self._plan.changes())
+
+    @property
+    def converged(self) -> bool:
+        """Whether all that was looked at is as declared, with nothing held back or left over."""
+        return find_convergence(self._plan).reached
 
     @property
     def counts(self) -> Counts:

@@ -1,4 +1,4 @@
-"""What applications and reviewers need from a plan: each store's id, live name and content digest.
+"""What applications and reviewers need from a plan: each store's id, name and content digests.
 
 A store that cannot be searched yet is an error, never an empty id, with which an application would start.
 """
@@ -12,6 +12,7 @@ from shlex import quote
 
 from vssync.document import document
 from vssync.errors import VssyncError
+from vssync.model.convergence import find_convergence
 from vssync.model.plan import Action, Plan, StorePlan
 from vssync.render import wording
 from vssync.text import escape_ci_commands, escape_control
@@ -25,16 +26,18 @@ _UNUSABLE = {
 
 @dataclass(frozen=True, slots=True)
 class StoreOutput:
-    """A store that can be searched. `current`: it is as the manifest says, and nothing is in progress.
+    """A store that can be searched. `current`: all in it is as the manifest says.
 
-    Equal digests mean that two environments declare the same files, attributes and chunking.
+    Equal digests are of the same files, attributes and chunking; the live one is "unknown" where a file is not
+    completed or was never compared.
     """
 
     key: str
     id: str
     name: str
     files: int
-    digest: str
+    live_digest: str
+    desired_digest: str
     current: bool
 
 
@@ -43,15 +46,15 @@ def store_outputs(plan: Plan) -> tuple[StoreOutput, ...]:
 
     Raises VssyncError for one that cannot be searched.
     """
-    return tuple(_store_output(store) for store in plan.stores if store.desired)
+    as_declared = find_convergence(plan).as_declared
+    return tuple(_store_output(store, store.key in as_declared) for store in plan.stores if store.desired)
 
 
-def _store_output(store: StorePlan) -> StoreOutput:
+def _store_output(store: StorePlan, current: bool) -> StoreOutput:
     action = store.change.action if store.change else None
     if action in _UNUSABLE or not store.id:
         raise VssyncError(f"{store.key}: the store {_UNUSABLE[action or Action.CREATE]}")
-    current = not (store.change or store.files or store.batches)
-    return StoreOutput(store.key, store.id, store.name, store.wanted, store.digest, current)
+    return StoreOutput(store.key, store.id, store.name, store.wanted, store.live_digest, store.digest, current)
 
 
 def output_text(plan: Plan) -> str:
@@ -67,7 +70,9 @@ def _store_lines(store: StoreOutput) -> Iterator[str]:
     yield f"  id      {escape_control(store.id)}"
     yield f"  name    {escape_control(store.name)}"
     yield f"  files   {store.files:,}"
-    yield f"  digest  {store.digest}"
+    yield f"  digest  {store.live_digest}"
+    if store.desired_digest != store.live_digest:
+        yield f"  wanted  {store.desired_digest}"
     yield f"  state   {state}"
 
 
@@ -111,6 +116,6 @@ def _assignments(plan: Plan, make_name: Callable[[str, str], str], quote_value: 
         key = re.sub(r"[^A-Za-z0-9_]", "_", store.key)
         if (other := store_keys.setdefault(key.casefold(), store.key)) != store.key:
             raise VssyncError(f"{other} and {store.key}: both become {key} in this format; use --format json")
-        parts: Mapping[str, str] = {"id": store.id, "name": store.name, "digest": store.digest}
+        parts: Mapping[str, str] = {"id": store.id, "name": store.name, "digest": store.live_digest}
         lines += [f"{make_name(key, part)}={quote_value(escape_control(text))}" for part, text in parts.items()]
     return "\n".join(lines)

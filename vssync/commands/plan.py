@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vssync import planfile
+from vssync.commands.apply import stores_made_here
 from vssync.commands.compare import compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import read_snapshot
@@ -31,14 +32,21 @@ _MAX_ENTRIES = 5  # of one store, in a refusal
 MAX_PLAN_BYTES = 1 << 30  # some two million changes; a compressed file may unpack to anything
 
 
-def read_live(session: Session, options: Options) -> Snapshot:
-    """One complete reading of everything the manifest concerns."""
-    now = int(time.time())
-    snapshot = read_snapshot(session.client, session.loaded.desired, options, session.pool, now=now)
+def read_live(session: Session, options: Options, *, verify: bool = False) -> Snapshot:
+    """One complete reading of everything the manifest concerns; with `verify`, each File is asked for, too."""
+    snapshot = read_snapshot(
+        session.client,
+        session.loaded.desired,
+        options,
+        session.pool,
+        now=int(time.time()),
+        made_here=stores_made_here(session),
+        verify=verify,
+    )
     return compare_for_adoption(session, snapshot, options) if options.adopt else snapshot
 
 
-def make_plan_now(session: Session, options: Options) -> Plan:
+def make_plan_now(session: Session, options: Options, *, verify: bool = False) -> Plan:
     """What differs between the manifest and the service, refusals included."""
     settings = session.settings
     options = replace(
@@ -47,7 +55,7 @@ def make_plan_now(session: Session, options: Options) -> Plan:
         env=settings.env or "",
         variables=tuple(sorted(settings.variables.items())),
     )
-    return _plan_from(session, options, read_live(session, options))
+    return _plan_from(session, options, read_live(session, options, verify=verify))
 
 
 def _plan_from(

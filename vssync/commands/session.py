@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -17,6 +17,7 @@ from vssync.auth.credential import Credential
 from vssync.endpoints import Caller, Endpoint, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
 from vssync.journal.folder import journal_folder
+from vssync.journal.learned import read_search_capability
 from vssync.model.state import Capabilities, ServiceSpec
 from vssync.sources.load import MANIFEST_NAME, LoadedManifest, find_manifest, load_sources
 from vssync.sources.walk import find_work_tree
@@ -96,9 +97,19 @@ class Session:
     credential: Credential | None = None
 
     @property
+    def state_folder(self) -> Path:
+        """Where this machine keeps the journal of this manifest and service; it need not exist."""
+        folder = find_manifest(Path(self.settings.manifest)).parent
+        owner, work_tree = self.loaded.desired.owner, find_work_tree(folder.resolve())
+        return journal_folder(self.endpoint, owner, folder, work_tree, self.settings.environment)
+
+    @property
     def capabilities(self) -> Capabilities:
-        """What the manifest says the service is capable of; the rest is found out while running."""
-        return self.loaded.desired.service.declared_capabilities
+        """What the service is capable of, by the manifest, its provider and earlier applies of this machine."""
+        capabilities = self.loaded.desired.service.declared_capabilities
+        if capabilities.updates_reach_search is None:
+            return replace(capabilities, updates_reach_search=read_search_capability(self.state_folder))
+        return capabilities
 
 
 def load_manifest(
@@ -147,14 +158,6 @@ def open_connection(
             yield Connection(endpoint, client, pool, credential)
     finally:
         client.close()
-
-
-def state_folder(session: Session) -> Path:
-    """Where this machine keeps what it knows of this manifest and service; the folder need not exist."""
-    folder = find_manifest(Path(session.settings.manifest)).parent
-    work_tree = find_work_tree(folder.resolve())
-    owner = session.loaded.desired.owner
-    return journal_folder(session.endpoint, owner, folder, work_tree, session.settings.environment)
 
 
 def prepare_for_writes(session: Session) -> None:

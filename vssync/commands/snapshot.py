@@ -1,4 +1,4 @@
-"""Reads the live state into one snapshot, which says where a listing is short. It decides nothing."""
+"""Reads the live state into one snapshot, which says where a listing is short or fails. It decides nothing."""
 
 from __future__ import annotations
 
@@ -6,21 +6,34 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from vssync.api.client import Client
-from vssync.errors import NotFound, ServiceError
+from vssync.errors import AccessDenied, NotFound, ServiceError
 from vssync.model.marks import Mark, key_digest, read_batch_note
 from vssync.model.plan import Options
-from vssync.model.state import Contents, Desired, FileStatus, LiveBatch, LiveStore, Snapshot, Upload
+from vssync.model.state import Contents, Desired, FileStatus, LiveBatch, LiveStore, Snapshot, Upload, Verdict
 from vssync.planner.find_stores import StoreMatch, StoreMatches, match_stores
 from vssync.threads import Pool
 
 
-def read_snapshot(client: Client, desired: Desired, options: Options, pool: Pool, *, now: int) -> Snapshot:
-    """Every store of this manifest, read completely.
+def read_snapshot(
+    client: Client,
+    desired: Desired,
+    options: Options,
+    pool: Pool,
+    *,
+    now: int,
+    made_here: Mapping[str, str],
+    verify: bool = False,
+) -> Snapshot:
+    """Every store of this manifest, read completely; with `verify`, each File of ours is asked for, too.
 
-    `now` is used where the service does not send its time. Raises ServiceError when any listing fails.
+    `now` is used where the service does not send its time. `made_here` has the keys, by id, of stores that this machine
+    made; a list of stores has no count, so those that it lacks are asked for, before a second one is made. Raises
+    ServiceError when the stores cannot be listed, or the service refuses to list any files.
     """
     stores = client.list_stores()
-    matches = match_stores(desired, stores, options)
+    unlisted_ids = sorted(made_here.keys() - {store.id for store in stores})
+    stores += tuple(store for store_id in unlisted_ids if (store := _get_store(client, store_id)))
+    matches = match_stores(desired, stores, options, made_here)
     ids = matches.ids_to_list
     to_read = [store for store in stores if store.id in ids]
     listings = pool.map(lambda store: _read_contents(client, store), to_read)
@@ -28,7 +41,25 @@ def read_snapshot(client: Client, desired: Desired, options: Options, pool: Pool
     candidates = sorted(set(_adoption_candidates(desired, matches, contents)))
     uploads = pool.map(lambda file_id: _get_upload(client, file_id), candidates)
     by_id = {upload.id: upload for upload in uploads if upload}
-    return Snapshot(client.service_date or now, stores, contents, by_id)
+    gone = _find_gone_uploads(client, pool, desired.owner, contents) if verify else frozenset()
+    return Snapshot(client.service_date or now, stores, contents, by_id, made_here, gone)
+
+
+def _find_gone_uploads(client: Client, pool: Pool, owner: str, contents: Mapping[str, Contents]) -> frozenset[str]:
+    """The Files of our store files that do not exist. A service that answers 404 for all may hide them, so it lists."""
+    files = (file for listing in contents.values() for file in listing.files)
+    ids = sorted({file.id for file in files if isinstance(file.mark, Mark) and file.mark.owner == owner})
+    uploads = pool.map(lambda file_id: _get_upload(client, file_id), ids)
+    gone = frozenset(file_id for file_id, upload in zip(ids, uploads, strict=True) if upload is None)
+    return gone - {upload.id for upload in client.list_uploads()} if len(gone) == len(ids) else gone
+
+
+def _get_store(client: Client, store_id: str) -> LiveStore | None:
+    """A store; None when it was deleted."""
+    try:
+        return replace(client.get_store(store_id), id=store_id)
+    except NotFound:
+        return None
 
 
 def _get_upload(client: Client, file_id: str) -> Upload | None:
@@ -40,23 +71,30 @@ def _get_upload(client: Client, file_id: str) -> Upload | None:
 
 
 def _read_contents(client: Client, store: LiveStore) -> Contents:
-    """A store's files, and its batches in progress: as the service lists them, or as noted in the store's metadata."""
+    """A store's files, and its batches in progress: as the service lists them, or as noted in the store's metadata.
+
+    An answer that refuses to list the files of one store says nothing of other stores. Raises ServiceError for other
+    failures: no answer, and a credential that was refused.
+    """
     try:
         listing = client.list_all_files(store)
-    except NotFound as error:
-        raise _hidden_files_error(store, error) from error
+    except ServiceError as error:
+        if isinstance(error, AccessDenied) or not error.answer.status:
+            raise
+        return Contents(count=store.counts.total, verdict=Verdict.SHORT, problem=_listing_problem(store, error))
     batches = client.list_batches(store.id)
     batches = _noted_batches(client, store) if batches is None else batches
     return Contents(listing.files, batches, listing.count, listing.verdict)
 
 
-def _hidden_files_error(store: LiveStore, error: NotFound) -> ServiceError:
-    """A store in a complete listing exists, so a 404 for its files has another reason than absence."""
-    return ServiceError(
-        f"{store.name} ({store.id}): the service lists this store, but not its files: {error}; either the store is too "
-        "new to be known everywhere (plan again in a minute), or the permission to list its files is missing "
-        "(`vssync doctor`), or somebody has just deleted it",
-        error.answer,
+def _listing_problem(store: LiveStore, error: ServiceError) -> str:
+    """What is wrong with a store whose files cannot be listed. A listed store exists, so a 404 has another reason."""
+    if not isinstance(error, NotFound):
+        return f"the files of {store.id} cannot be listed: {error}"
+    return (
+        f"the service lists {store.id}, but not its files: {error}; either the store is too new to be known everywhere "
+        "(plan again in a minute), or the permission to list its files is missing (`vssync doctor`), or somebody has "
+        "just deleted it"
     )
 
 

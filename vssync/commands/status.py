@@ -6,6 +6,7 @@ from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem
 from vssync.manifest.resolve import provenance
+from vssync.model.convergence import HELD_BACK
 from vssync.model.marks import KEY, Mark, UnreadableMark, key_attribute, key_digest
 from vssync.model.plan import Options
 from vssync.model.state import LiveFile
@@ -44,6 +45,7 @@ def inspect_file(session: Session, address: str) -> FileInspection:
         desired=desired,
         copies=tuple(LiveCopy(file, batches.get(file.id, "")) for file in copies),
         changes=tuple(change for change in planned.files if change.key == key),
+        held_back=tuple(note for note in planned.notes if note.key == key and note.kind in HELD_BACK),
     )
 
 

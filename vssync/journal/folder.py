@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from platformdirs import user_state_path
@@ -154,10 +155,37 @@ def exclusive_lock(
         lock.release()
 
 
-def _describe_holder(folder: Path) -> str:
+def lock_holder(folder: Path) -> int:
+    """The id of the process that holds the folder's lock; 0 for none.
+
+    That a process of an id exists says nothing: it may be another program's by now.
+    """
+    if not (folder / "lock").exists():
+        return 0
+    lock = FileLock(folder / "lock", mode=0o600, thread_local=False)
     try:
-        holder = json.loads((folder / _HOLDER).read_text())
+        lock.acquire(timeout=0)
+    except Timeout:
+        return int(_read_holder(folder).get("pid", 0))
+    except OSError:  # it cannot be opened for writing, so nobody here can work on it either
+        return 0
+    lock.release()
+    return 0
+
+
+def _describe_holder(folder: Path) -> str:
+    holder = _read_holder(folder)
+    try:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
         return f"process {holder['pid']} on {holder['host']}, since {since}"
     except (OSError, ValueError, TypeError, KeyError, OverflowError):
         return "an unknown process"
+
+
+def _read_holder(folder: Path) -> dict[str, Any]:
+    """What a holder of the lock wrote of itself; empty where it cannot be read."""
+    try:
+        holder = json.loads((folder / _HOLDER).read_text())
+    except (OSError, ValueError):
+        return {}
+    return holder if isinstance(holder, dict) else {}

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
-from contextlib import suppress
 
-from vssync.journal.records import InterruptedRun, JournalSummary
+from vssync.journal.records import JournalSummary
 from vssync.text import count_noun
 
 
-def describe_interrupted(summary: JournalSummary) -> str:
-    """A few lines about the last run and what is left over, or "" where every run came to its own end."""
+def describe_interrupted(summary: JournalSummary, holder: int = 0) -> str:
+    """A few lines about the last run and what is left over, or "" where every run came to its own end.
+
+    `holder` is the id of the process that has the lock. Where it is the last run's, this is still at work, and its
+    uploads are not left over: it is about to attach them.
+    """
     if not summary.interrupted:
         return ""
     *older, last = summary.interrupted
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last.began))
     process = f"process {last.pid} on {last.host}, started {started}"
     writes = count_noun(last.done, "write")
-    if _is_alive(last):  # then its uploads are not left over: it is about to attach them
+    if last.pid == holder:
         return f"A run is in progress: {process}, {writes} so far."
     unknown = f" and {len(last.unknown):,} with an unknown result" if last.unknown else ""
     lines = [f"A run was interrupted: {process}, after {writes}{unknown}. Run it again to continue."]
@@ -36,12 +37,3 @@ def describe_interrupted(summary: JournalSummary) -> str:
             "`vssync gc --suspected`."
         )
     return "\n".join(lines)
-
-
-def _is_alive(run: InterruptedRun) -> bool:
-    """Whether a process of this id exists on this machine. It is only for this text: the lock keeps runs apart."""
-    if run.host == socket.gethostname():
-        with suppress(OSError, OverflowError):
-            os.kill(run.pid, 0)
-            return True
-    return False

@@ -7,11 +7,13 @@ Each line is a JSON object of one of these forms; a run's id stands in `run`, se
     after    {"run", "end": number, "result": "done" | "failed" | "unknown", "id": what it created}
     ended    {"run", "ended"}: the run came to its own end, whatever it had done
     upload   {"run", "at", "upload": File id, "name", "size", "sha256"}: unattached; stands for older lines
+    made     {"run", "made": store id, "key": its key in the manifest}: stands for older lines
 
 A process can die at any byte. So a line that cannot be read counts as not written, and a write without its `after` may
 have taken effect. When a journal is rewritten with fewer lines, a `began` says how many writes were `done`, and a
 `before` is marked `rewritten`: which uploads it left unattached is in the `upload` lines. However long it is kept, it
-holds no more than the unattached uploads, the last interrupted runs, and the last writes with an unknown result.
+holds no more than the unattached uploads, the last interrupted runs, the last writes with an unknown result, and the
+last stores that were made here and not deleted here.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any, NamedTuple
 
 _MAX_RUNS = 10  # interrupted ones that are remembered: the last
 _MAX_UNKNOWN = 1_000  # writes of earlier runs with an unknown result
+_MAX_STORES = 1_000
 _TIMESTAMPS = range(1 << 36)  # seconds since the epoch, until the year 4147
 
 
@@ -60,6 +63,7 @@ class Write:
     size: int = 0
     sha256: str = ""
     ours: bool = False  # `files` are uploads of ours, and leave their store
+    key: str = ""  # in the manifest, of a store that is created
 
 
 class SentWrite(NamedTuple):
@@ -99,6 +103,7 @@ class JournalSummary:
     unattached: tuple[UnattachedUpload, ...] = ()
     suspected: tuple[SentWrite, ...] = ()  # uploads that may exist
     interrupted: tuple[InterruptedRun, ...] = ()  # oldest first
+    stores: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that runs made and did not delete
 
 
 @dataclass(slots=True)
@@ -109,6 +114,7 @@ class JournalState:
     runs: dict[str, InterruptedRun] = field(default_factory=dict)  # without an `ended` line, by id
     done: dict[str, int] = field(default_factory=dict)  # number of writes, by the run's id
     in_flight: dict[tuple[str, int], SentWrite] = field(default_factory=dict)  # by the run's id and their number
+    stores: dict[str, str] = field(default_factory=dict)  # keys of the manifest by id
 
     def add_line(self, line: Mapping[str, Any]) -> None:
         """Adds one line. Raises KeyError, TypeError or ValueError, and changes nothing, if it has none of the forms."""
@@ -121,6 +127,8 @@ class JournalState:
             name, size, sha256 = str(line.get("name", "")), int(line.get("size", 0)), str(line.get("sha256", ""))
             upload = UnattachedUpload(str(line["upload"]), name, size, sha256, _parse_timestamp(line["at"]))
             self.unattached[upload.file_id] = upload
+        elif "made" in line:
+            self._add_store(str(line["made"]), str(line["key"]))
         elif "began" in line:
             began, pid, host = _parse_timestamp(line["began"]), int(line["pid"]), str(line["host"])
             self.done[run] = int(line.get("done", 0))
@@ -146,6 +154,8 @@ class JournalState:
         for upload in self.unattached.values():
             fields = {"name": upload.name, "size": upload.size, "sha256": upload.sha256}
             yield {"run": "", "at": upload.sent_at, "upload": upload.file_id, **fields}
+        for store_id, key in self.stores.items():
+            yield {"run": "", "made": store_id, "key": key}
         for (run_id, number), (write, sent_at) in self.in_flight.items():
             yield {**line_before(run_id, number, sent_at, write), "rewritten": True}
 
@@ -160,7 +170,12 @@ class JournalState:
             for run in self.runs.values()
         ]
         suspected = [sent for sent in self.in_flight.values() if sent.write.operation is Operation.UPLOAD]
-        return JournalSummary(tuple(self.unattached.values()), tuple(suspected), tuple(interrupted))
+        return JournalSummary(tuple(self.unattached.values()), tuple(suspected), tuple(interrupted), dict(self.stores))
+
+    def _add_store(self, store_id: str, key: str) -> None:
+        self.stores[store_id] = key
+        for old in list(self.stores)[:-_MAX_STORES]:
+            del self.stores[old]
 
     def _add_before(self, run: str, line: Mapping[str, Any]) -> None:
         write = Write(
@@ -171,6 +186,7 @@ class JournalState:
             size=int(line.get("size", 0)),
             sha256=str(line.get("sha256", "")),
             ours=bool(line.get("ours")),
+            key=str(line.get("key", "")),
         )
         sent_at = _parse_timestamp(line["at"])
         self.in_flight[run, int(line["write"])] = SentWrite(write, sent_at)
@@ -196,6 +212,10 @@ class JournalState:
         elif write.operation is Operation.DELETE_UPLOAD:
             self.forget(write.files)
             self._forget_suspect(write.name, write.size)
+        elif write.operation is Operation.CREATE_STORE and write.key:
+            self._add_store(created_id, write.key)
+        elif write.operation is Operation.DELETE_STORE:
+            self.stores.pop(write.store, None)
 
     def _forget_suspect(self, name: str, size: int) -> None:
         """An upload found by these was deleted: one that is like it is no longer suspected; any others still are."""

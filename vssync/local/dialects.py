@@ -308,6 +308,8 @@ DIALECTS: Mapping[str, Dialect] = {
         plain_names=True,
         forgets_errors=True,
         stale_filters=True,
+        own_hit_ids=True,
+        resets_after_errors=True,
         keeps_attached=True,
         shares_chunks=True,
     ),

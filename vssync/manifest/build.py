@@ -12,7 +12,7 @@ from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, 
 from vssync.manifest.environments import Environment, Tree
 from vssync.manifest.globs import Pattern, compile_pattern, pattern_problem
 from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
-from vssync.manifest.rules import check_rules, indeterminate_stores, without_invalid_parts
+from vssync.manifest.rules import check_rules, stores_of_unknown_selection, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
 from vssync.manifest.spec import SKIP_REASONS, FileEntries, FileEntry, Layer, Manifest, Override, StoreSpec
 from vssync.manifest.yaml_loader import Document, TreePath
@@ -89,7 +89,7 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
     groups = (placeholder_diagnostics, schema_diagnostics, rule_diagnostics)
     located = (locate_diagnostics(documents, diagnostics) for diagnostics in groups)
     problems = _without_repeated_locations(documents.problems, *located)
-    return _typed_manifest(valid, environment.name, documents, problems, indeterminate_stores(_paths(*groups)))
+    return _typed_manifest(valid, environment.name, documents, problems, stores_of_unknown_selection(_paths(*groups)))
 
 
 def _paths(*groups: tuple[Diagnostic, ...]) -> tuple[TreePath, ...]:
@@ -139,13 +139,13 @@ def _all_stores(documents: Documents) -> dict[str, Any]:
 
 
 def _typed_manifest(
-    tree: Tree, env: str, documents: Documents, problems: tuple[Problem, ...], indeterminate: frozenset[str]
+    tree: Tree, env: str, documents: Documents, problems: tuple[Problem, ...], of_unknown_selection: frozenset[str]
 ) -> Manifest:
     service = ServiceSpec(**{name: value for name, value in tree["service"].items() if value is not None})
     specs = [_store_spec(key, store, service.provider, env) for key, store in sorted(tree["stores"].items())]
     for index, spec in enumerate(specs):
-        if spec.store.key in indeterminate:  # so that no file is reported that it might skip
-            specs[index] = replace(spec, is_indeterminate=True, skip=SKIP_REASONS, extensions=None)
+        if spec.store.key in of_unknown_selection:  # its files are not reported: it may skip them
+            specs[index] = replace(spec, has_unknown_selection=True, skip=SKIP_REASONS, extensions=None)
     return Manifest(
         name=tree["name"],
         env=env,

@@ -90,16 +90,16 @@ def locate_values(documents: Documents, paths: Collection[TreePath]) -> dict[Tre
 
 
 def _locate(documents: Documents, targets: list[tuple[TreePath, bool]]) -> list[SourceLocation]:
-    """The locations of paths, each with whether its name is meant rather than its value."""
-    origins = [_find_origin(documents, path) for path, _ in targets]
-    texts = {document.file_name: document.text for document, _ in origins}
+    """The location of each target: a path, and whether its name is meant rather than its value."""
+    places = [_find_place(documents, path) for path, _ in targets]
+    texts = {document.file_name: document.text for document, _ in places}
     positions = {
-        file_name: find_positions(text, [path for document, path in origins if document.file_name == file_name])
+        file_name: find_positions(text, [path for document, path in places if document.file_name == file_name])
         for file_name, text in texts.items()
     }
     return [
         SourceLocation(document.file_name, *_position_of(path, at_name, positions[document.file_name]))
-        for (document, path), (_, at_name) in zip(origins, targets, strict=True)
+        for (document, path), (_, at_name) in zip(places, targets, strict=True)
     ]
 
 
@@ -112,19 +112,19 @@ def _position_of(path: TreePath, at_name: bool, positions: Positions) -> Positio
     return 0, 0
 
 
-def _find_origin(documents: Documents, path: TreePath) -> tuple[Document, TreePath]:
-    """The file that gave a path of the resolved manifest its value, and the path in that file."""
-    origins = tuple(_possible_origins(documents, path))
-    for document, path_in_file in origins:
+def _find_place(documents: Documents, path: TreePath) -> tuple[Document, TreePath]:
+    """The file that a path of the resolved manifest has its value from, and the path in that file."""
+    places = tuple(_possible_places(documents, path))
+    for document, path_in_file in places:
         if _written_depth(document.tree, path_in_file) == len(path_in_file):
             return document, path_in_file
     # It is written nowhere (a missing field, say): the file that holds most of what encloses it.
-    enclosing = [document for document, path_in_file in origins if path_in_file == path]
+    enclosing = [document for document, path_in_file in places if path_in_file == path]
     return max(enclosing, key=lambda document: _written_depth(document.tree, path)), path
 
 
-def _possible_origins(documents: Documents, path: TreePath) -> Iterator[tuple[Document, TreePath]]:
-    """Wherever the value of a path may be written, in order of precedence: merging does not record its origins."""
+def _possible_places(documents: Documents, path: TreePath) -> Iterator[tuple[Document, TreePath]]:
+    """Wherever the value of a path may be written, in order of precedence: merging does not record it."""
     main, environment = documents.main, documents.environment_key
     in_store = len(path) > 1 and path[0] == "stores"
     if environment:

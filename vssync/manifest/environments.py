@@ -161,7 +161,7 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
 
 
 def _field_at(path: TreePath) -> str | int:
-    """The name of the field at a path, of a store, of `defaults` or of the manifest; empty for any other path."""
+    """`chunking` for `stores.guide.chunking`, `defaults.chunking` and a field of the manifest; empty for all else."""
     if path[:1] == ("stores",) and len(path) == 3:
         return path[2]
     if path[:1] == ("defaults",) and len(path) == 2:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from vssync.errors import ManifestError, Problem
 from vssync.limits import MAX_VALUE_LENGTH
 from vssync.manifest.diagnostics import Diagnostic, Documents, locate_diagnostics
-from vssync.manifest.scalars import NonCanonical, as_written, plain_number
+from vssync.manifest.scalars import NonCanonical, as_written, is_finite, plain_number
 from vssync.manifest.yaml_loader import Document, load_values
 from vssync.model.state import Attributes, Scalar
 
@@ -61,7 +60,7 @@ def _find_flaw(value: Any) -> str:
     if isinstance(value, NonCanonical):
         flaw = f"would not be kept as written: {value.text} is {plain_number(value)}"
         return f'{flaw}; write "{value.text}" for the text'
-    if isinstance(value, int | float) and (not math.isfinite(value) or abs(value) > _MAX_NUMBER):
+    if isinstance(value, int | float) and (not is_finite(value) or abs(value) > _MAX_NUMBER):
         return "is too large a number"
     if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
         return f"has {len(value):,} characters; {MAX_VALUE_LENGTH} are allowed"

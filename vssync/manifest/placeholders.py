@@ -139,9 +139,9 @@ class Expander:
         return tree
 
     def _expand_value(self, text: str, path: TreePath, values: Mapping[str, Scalar]) -> Scalar:
-        field, only_name = _field_within_store(path), text[2:-1]
-        if field == "attributes" and text == f"${{{only_name}}}" and only_name in values:
-            value = values[only_name]  # an attribute that is one placeholder keeps the type of its value
+        field, sole = _field_within_store(path), _TOKEN.fullmatch(text)
+        if field == "attributes" and sole and sole["closed"] and sole["name"] in values:
+            value = values[sole["name"]]  # an attribute that is one placeholder keeps the type of its value
             return escape_placeholders(value) if isinstance(value, str) else value
         template = self._fill(text, path, values, _FILE_PLACEHOLDERS_BY_FIELD.get(field, ()))
         try:
@@ -220,7 +220,13 @@ def upload_name(template: Template, path: str, digest: str) -> str:
 
     Raises MissingFolder.
     """
-    text = fill_template(template, path, digest).replace("/", "__")
-    ext = path_part(text, "ext")
-    room = max(MAX_NAME_BYTES - len(ext.encode()), 0)
-    return text.removesuffix(ext).encode()[:room].decode("utf-8", "ignore") + ext.lower()
+    text = fill_template(template, path, digest)
+    name = text.replace("/", "__")
+    ext = path_part(name, "ext") if "." in path_part(text, "name") else ""  # in `v1.2/README`, the dot is a folder's
+    room = max(MAX_NAME_BYTES - len(ext.lower().encode()), 0)
+    return _first_bytes(_first_bytes(name.removesuffix(ext), room) + ext.lower(), MAX_NAME_BYTES)
+
+
+def _first_bytes(text: str, count: int) -> str:
+    """As many whole characters as fit."""
+    return text.encode()[:count].decode("utf-8", "ignore")

@@ -1,4 +1,4 @@
-"""The last step: selected files and what was read of them become the desired state, each part with its origin."""
+"""The last step: selected files and what was read of them become the desired state, each part with its provenance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vssync.manifest.environments import applies_in
 from vssync.manifest.front_matter import may_have_front_matter
 from vssync.manifest.placeholders import ENVIRONMENT_FIELDS, MissingFolder, Placeholder, upload_digest, upload_name
 from vssync.manifest.select import SelectedFile, Selection
-from vssync.manifest.spec import FileEntry, Layer, Manifest, find_attribute_problems, resolve_attributes, source_of
+from vssync.manifest.spec import FileEntry, Layer, Manifest, attribute_path, find_attribute_problems, resolve_attributes
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Attributes, Desired, DesiredFile, Scalar
 
@@ -26,16 +26,16 @@ class Reading:
     front_matter: Attributes = field(default_factory=dict)
 
 
-def wanted_fields(file: SelectedFile) -> frozenset[str]:
+def front_matter_to_read(file: SelectedFile) -> frozenset[str]:
     """The front matter fields to read of a file: those that a layer over it takes, if it can have any."""
     can_have_fields = file.source and may_have_front_matter(file.source.path)
     return file.settings.front_matter_fields if can_have_fields else frozenset()
 
 
 def resolve_desired(manifest: Manifest, selections: tuple[Selection, ...], readings: Mapping[str, Reading]) -> Desired:
-    """The desired state, without indeterminate stores; `readings` are by path, and only of files that were read.
+    """The desired state, without the stores whose selection is unknown. Raises ManifestError.
 
-    Raises ManifestError.
+    `readings` are by path. A file needs none unless it has front matter to read.
     """
     resolver = _Resolver(manifest.name, readings)
     stores = tuple(
@@ -45,7 +45,7 @@ def resolve_desired(manifest: Manifest, selections: tuple[Selection, ...], readi
             skipped=selection.skipped,
         )
         for selection in selections
-        if not selection.spec.is_indeterminate
+        if not selection.spec.has_unknown_selection
     )
     raise_if_any(manifest.documents, resolver.diagnostics())
     return Desired(manifest.owner, manifest.service, stores)
@@ -61,21 +61,21 @@ class _Resolver:
         self._manifest_name, self._readings = manifest_name, readings
         self._distinct: dict[frozenset[tuple[str, type, Scalar]], Attributes] = {}
         self._checked: set[int] = set()  # `id` of each, which lives on in `_distinct` or in the settings
-        # By an attribute (empty for all) and the path it is written at: a message, and the files it concerns.
+        # By the path an attribute is written at, and the attribute (empty for all): a message, and paths of files.
         self._problems: dict[tuple[TreePath, str], tuple[str, list[str]]] = {}
 
     def resolve(self, file: SelectedFile) -> DesiredFile | None:
         """The desired file; None if something is wrong with it."""
         source, settings = file.source, file.settings
-        path = source.nfc_path if source else file.key
+        file_path = source.nfc_path if source else file.key
         reading = self._readings.get(source.path) if source else None
-        if reading is None and wanted_fields(file):
+        if reading is None and front_matter_to_read(file):
             return None  # why it could not be read is reported already
         front_matter = reading.front_matter if reading else {}
         try:
-            attributes = resolve_attributes(settings, path, front_matter)
+            attributes = resolve_attributes(settings, file_path, front_matter)
         except MissingFolder as error:
-            self._add_problem(file, path, error.attribute, front_matter, str(error))
+            self._add_problem(file, file_path, error.attribute, front_matter, str(error))
             return None
         if attributes is not settings.constant_attributes:
             typed = frozenset((name, type(value), value) for name, value in attributes.items())  # since 1 equals true
@@ -83,12 +83,12 @@ class _Resolver:
         if id(attributes) not in self._checked:
             self._checked.add(id(attributes))
             for name, message in find_attribute_problems(attributes):
-                self._add_problem(file, path, name, front_matter, message)
+                self._add_problem(file, file_path, name, front_matter, message)
         filename, sha256, size = file.filename, "", source.size if source else 0
         if reading:
             sha256, size = reading.sha256, reading.size
         if sha256 and Placeholder("digest") in settings.filename:
-            filename = upload_name(settings.filename, path, upload_digest(self._manifest_name, sha256))
+            filename = upload_name(settings.filename, file_path, upload_digest(self._manifest_name, sha256))
         return DesiredFile(
             key=file.key,
             filename=filename,
@@ -101,22 +101,22 @@ class _Resolver:
         )
 
     def _add_problem(
-        self, file: SelectedFile, path: str, attribute: str, front_matter: Attributes, message: str
+        self, file: SelectedFile, file_path: str, attribute: str, front_matter: Attributes, message: str
     ) -> None:
-        written_at = source_of(file.settings.layers, attribute, front_matter) if attribute else None
-        place = written_at or file.entry.layer.path
-        _, files = self._problems.setdefault((place, attribute), (message, []))
-        files.append(path)
+        written_at = attribute_path(file.settings.layers, attribute, front_matter) if attribute else None
+        problem = (written_at or file.entry.layer.path, attribute)
+        _, file_paths = self._problems.setdefault(problem, (message, []))
+        file_paths.append(file_path)
 
     def diagnostics(self) -> list[Diagnostic]:
         """Everything that was wrong."""
         diagnostics: list[Diagnostic] = []
-        for (path, attribute), (message, files) in self._problems.items():
-            more = f" and {len(files) - 1:,} more" if len(files) > 1 else ""
+        for (written_at, attribute), (message, file_paths) in self._problems.items():
+            more = f" and {len(file_paths) - 1:,} more" if len(file_paths) > 1 else ""
             hint = "remove some by setting them to `null`"
             if attribute:
                 hint = "shorten it, choose fewer files, or set it to `null` in an override"
-            diagnostics.append(Diagnostic(path, f"{message} (`{files[0]}`{more})", hint))
+            diagnostics.append(Diagnostic(written_at, f"{message} (`{file_paths[0]}`{more})", hint))
         return diagnostics
 
 
@@ -127,14 +127,14 @@ def provenance(
 
     None stands for the file's own front matter, whose fields are `front_matter`. Parts that no layer sets are left out.
     """
-    entry, layers = _origin(manifest, store_key, file)
+    entry, layers = _entry_and_layers(manifest, store_key, file)
     sources: dict[str, TreePath | None] = {"file": entry.layer.path}
     for layer in layers:
         for part in ("chunking", "filename"):
             if getattr(layer, part) is not None:
                 sources[part] = (*layer.path, part)
     for name in file.attributes:
-        sources[f"attributes.{name}"] = source_of(layers, name, front_matter)
+        sources[f"attributes.{name}"] = attribute_path(layers, name, front_matter)
     return sources
 
 
@@ -142,15 +142,15 @@ def front_matter_fields(manifest: Manifest, store_key: str, file: DesiredFile) -
     """The fields of a file's own front matter that become attributes."""
     if not may_have_front_matter(file.path):
         return frozenset()
-    _, layers = _origin(manifest, store_key, file)
+    _, layers = _entry_and_layers(manifest, store_key, file)
     return frozenset(name for layer in layers for name in layer.front_matter)
 
 
-def _origin(manifest: Manifest, store_key: str, file: DesiredFile) -> tuple[FileEntry, tuple[Layer, ...]]:
+def _entry_and_layers(manifest: Manifest, store_key: str, file: DesiredFile) -> tuple[FileEntry, tuple[Layer, ...]]:
     """The entry that a desired file came from, and all layers over the file, outermost first."""
     spec = next(spec for spec in manifest.stores if spec.store.key == store_key)
     nfc_path = normalize("NFC", file.path or file.key)
-    entry = spec.entries.origin(nfc_path, file.file_id)
+    entry = spec.entries.entry_of(nfc_path, file.file_id)
     overrides = (override.layer for override in spec.overrides if override.pattern.matches(nfc_path))
     return entry, (spec.layer, entry.layer, *overrides)
 

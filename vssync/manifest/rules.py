@@ -117,7 +117,8 @@ INERT_ITEMS: Mapping[str, Tree] = {  # what takes the place of an invalid item o
     "files": {"path": "-", "only": []},  # in no environment
     "overrides": {"match": "-"},  # that sets nothing
 }
-FIELDS_APART_FROM_SELECTION = frozenset(  # they decide neither which files a store takes nor what overrides change
+# Not `filename` and `overrides`: a store takes files by the extension of their upload names.
+FIELDS_APART_FROM_SELECTION = frozenset(
     (
         *("name", "id", "external", "was", "description", "metadata", "expires_after", "prune", "protect"),
         *("batch", "guards", "chunking", "attributes", "front_matter", "ignore_attributes"),
@@ -156,8 +157,8 @@ def _without_invalid_fields(key: str, store: Tree, invalid: Collection[TreePath]
     return valid
 
 
-def indeterminate_stores(invalid: Iterable[TreePath]) -> frozenset[str]:
-    """The stores where, with these paths invalid, nobody can say which files they skip or what overrides change."""
+def stores_of_unknown_selection(invalid: Iterable[TreePath]) -> frozenset[str]:
+    """The stores of which, with these paths invalid, nobody can say which files they take."""
     return frozenset(
         str(path[1])
         for path in invalid

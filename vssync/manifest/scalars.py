@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _KEYWORDS: dict[str, bool | None] = {
@@ -64,6 +65,11 @@ def parse_number(text: str) -> int | float | None:
 def plain_number(number: NonCanonical) -> int | float:
     """The number as Python's own type, which prints it in its usual form."""
     return int(number) if isinstance(number, int) else float(number)
+
+
+def is_finite(number: float) -> bool:
+    """Whether a number is neither infinite nor NaN. `math.isfinite` raises for a whole one beyond the floats."""
+    return isinstance(number, int) or math.isfinite(number)
 
 
 def as_written(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +10,7 @@ from jsonschema import Draft7Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
-from vssync.manifest.scalars import NonCanonical, as_written, plain_number
+from vssync.manifest.scalars import NonCanonical, as_written, is_finite, plain_number
 from vssync.manifest.yaml_loader import TreePath
 from vssync.text import shorten_middle
 
@@ -28,7 +27,7 @@ YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 MANIFEST_VERSION = 1
 MAX_VALUE_WIDTH = 60  # of a value in a message
 LABEL_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # names of owners, stores, environments: as the schema says
-SchemaError = Any  # a ValidationError that jsonschema gave back; its type declares every field as perhaps unset
+Violation = Any  # jsonschema's ValidationError, whose stubs call every field optional
 
 
 def _check_pattern(
@@ -76,7 +75,7 @@ def _inline_references(node: Any, schema: Mapping[str, Any]) -> Any:
     return {name: _inline_references(value, schema) for name, value in node.items()}
 
 
-def _to_diagnostics(error: SchemaError) -> Iterator[Diagnostic]:
+def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
     """What one of jsonschema's errors means for the writer of a manifest: several things, one, or nothing new."""
     path: TreePath = tuple(error.absolute_path)
     subject = f"`{format_path(path)}`"
@@ -91,14 +90,14 @@ def _to_diagnostics(error: SchemaError) -> Iterator[Diagnostic]:
                 hint = did_you_mean(name, allowed) or f"allowed here: {choices}"
                 yield Diagnostic((*path, name), message, hint, at_name=True)
     elif error.validator == "required":
-        # One error for each missing name, each with all names: a repeated problem is shown once.
+        # jsonschema reports each missing name, and lists all required ones each time; ManifestError drops the repeats.
         for name in (name for name in error.validator_value if name not in error.instance):
             hint = "a File declared by `file_id` needs a key" if name == "key" else f"write `{name}: ...`"
             yield Diagnostic(path, f"{subject if path else 'the manifest'} lacks the field `{name}`", hint)
     elif "propertyNames" in error.relative_schema_path:
         name = f"the name `{shorten_middle(error.instance, MAX_VALUE_WIDTH)}` in {subject}"
         yield Diagnostic((*path, error.instance), *_explain(error, name), at_name=True)
-    elif error.validator not in ("minimum", "maximum") or math.isfinite(error.instance):  # else `asWritten` says it
+    elif error.validator not in ("minimum", "maximum") or is_finite(error.instance):  # `asWritten` reports others
         yield Diagnostic(path, *_explain(error, subject))
 
 
@@ -144,10 +143,11 @@ _SENTENCES = {
 }
 
 
-def _explain(error: SchemaError, subject: str) -> tuple[str, str]:
+def _explain(error: Violation, subject: str) -> tuple[str, str]:
     """The message and the hint for a value that breaks a rule of the schema."""
     value, limit = error.instance, error.validator_value
-    shown = f"`{shorten_middle(value, MAX_VALUE_WIDTH)}`" if isinstance(value, str) else str(value)
+    shown = shorten_middle(str(value), MAX_VALUE_WIDTH)
+    shown = f"`{shown}`" if isinstance(value, str) else shown
     shown = _type_name(value) if value is None or isinstance(value, bool) else shown
     match error.validator:
         case "type":
@@ -160,9 +160,9 @@ def _explain(error: SchemaError, subject: str) -> tuple[str, str]:
             choices = _join_alternatives([f"`{word}`" for word in allowed])
             return f"{subject} must be {choices}, not {shown}", did_you_mean(str(value), allowed)
         case "pattern":
-            message = "is not allowed" if shown in subject else f"cannot be {shown}"  # a name shows itself
+            message = "is not allowed" if shown in subject else f"cannot be {shown}"  # a bad name is the subject itself
             return f"{subject} {message}", f"allowed: {error.schema['patternErrorMessage']}"
-        case "asWritten" if not math.isfinite(value):
+        case "asWritten" if not is_finite(value):
             return f"{subject} is not a finite number: {value.text}", f'write "{value.text}" for the text'
         case "asWritten":
             plain = plain_number(value)

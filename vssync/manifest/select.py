@@ -71,7 +71,7 @@ class _StoreSelector:
         return Selection(self.spec, tuple(files), self.skipped)
 
     def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
-        """The files that exactly one entry selects or declares."""
+        """Each file once, for the first entry that selects or declares it; a second one that selects it is reported."""
         selected_by: dict[str, FileEntry] = {}
         for index, entry in enumerate(self.spec.entries):
             if entry.file_id:
@@ -79,7 +79,7 @@ class _StoreSelector:
                 filename = upload_name(PATH_TEMPLATE, key, "")
                 yield SelectedFile(key, filename, entry, self._settings_for(index, key))
                 continue
-            shared_with: dict[TreePath, list[str]] = {}  # one diagnostic a pair of entries, however many files
+            shared_with: dict[TreePath, list[str]] = {}  # one diagnostic per pair of entries, however many files
             for nfc_path, source in self._matches(entry, listing):
                 if (other := selected_by.setdefault(nfc_path, entry)) is not entry:
                     shared_with.setdefault(other.layer.path, []).append(nfc_path)
@@ -141,7 +141,8 @@ class _StoreSelector:
         """Whether a service takes a file; else it is reported, or skipped if wildcards match it and `skip` says so."""
         accepted, limit = self.spec.extensions, self.provider.max_file_bytes
         if accepted is not None and extension not in accepted:
-            subject = f"the extension `{extension}`" if extension else "a name without extension"
+            has_own = extension and "__" not in extension  # else its dot is that of a folder
+            subject = f"the extension `{extension}`" if has_own else "a name without extension"
             owner = f"the provider `{self.provider.name}`" if accepted is self.provider.extensions else "`extensions`"
             reason, message = "unsupported", f"{subject} is not among those of {owner}"
         elif source.size == 0:

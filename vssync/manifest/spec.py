@@ -1,6 +1,7 @@
 """A manifest as typed values, for one environment, and what its layers say of a file.
 
-Files go by their NFC path, relative to the root: `nfc_path`. For a File declared by id, its key stands in.
+A File, with a capital, is the service's uploaded object; a file is one on disk. Files go by their NFC path, relative
+to the root: `nfc_path`. For a File declared by id, its key stands in.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class FileEntries:
     def __getitem__(self, index: int) -> FileEntry:
         return self._all[index]
 
-    def origin(self, nfc_path: str, file_id: str) -> FileEntry:
+    def entry_of(self, nfc_path: str, file_id: str) -> FileEntry:
         """The entry that declared a file by its id, if it has one, or else selected its path. There must be one."""
         if file_id:
             return self._by_id[file_id]
@@ -100,7 +101,7 @@ class StoreSpec:
     overrides: tuple[Override, ...] = ()
     skip: frozenset[str] = frozenset()
     extensions: frozenset[str] | None = None  # None where the service takes any
-    is_indeterminate: bool = False  # mistakes in it leave open which files it skips
+    has_unknown_selection: bool = False  # a mistake hides which files it takes: none is reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +193,11 @@ def find_attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]
             yield name, f"the attribute `{name}` has {len(value):,} characters, {MAX_VALUE_LENGTH} are allowed"
 
 
-def source_of(layers: tuple[Layer, ...], name: str, front_matter: Attributes) -> TreePath | None:
+def attribute_path(layers: tuple[Layer, ...], name: str, front_matter: Attributes) -> TreePath | None:
     """The path an attribute's value is written at; None if it came from the file's own front matter."""
     for layer in reversed(layers):
         if name in layer.front_matter and name in front_matter:
             return None
         if name in layer.attributes:
             return (*layer.path, "attributes", name)
-    return layers[0].path
+    return None  # no layer sets it: it came from front matter, which was not passed or has changed since

@@ -29,7 +29,7 @@ class Document:
     file_name: str
     text: str
     tree: Any
-    problems: tuple[Problem, ...] = ()  # of form, in its stores, `defaults` and `service`; all else is well formed
+    problems: tuple[Problem, ...] = ()  # set by `check_document`: mistakes of form, in parts that can be cut out
 
 
 def parse_document(text: str, file_name: str) -> Document:
@@ -225,8 +225,8 @@ _NEEDS_QUOTES = tuple(  # what is not YAML, or means something else in it, and w
 def _problem_before(error: Exception, text: str, file_name: str, first_line: int) -> Problem | None:
     """An error of ours before the token that the scanner complains of.
 
-    The scanner reads up to 1,024 characters ahead of its events, and newer ones limit the depth there, so its error can
-    come first.
+    The scanner reads up to 1,024 characters ahead of its events. Newer versions of libyaml limit the nesting there, so
+    their error can come before that of our own check.
     """
     if not isinstance(error, yaml.scanner.ScannerError):
         return None

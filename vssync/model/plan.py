@@ -36,6 +36,7 @@ class Reason(StrEnum):
     MOVED = "moved"  # same bytes, new key
     SUPERSEDED = "superseded"  # another copy of the same key is kept
     NOT_IN_MANIFEST = "not_in_manifest"
+    DESTROY = "destroy"  # everything of this owner goes
     INGESTING = "ingesting"  # a copy as desired is being ingested
     INGEST_FAILED = "ingest_failed"
     INGEST_CANCELLED = "cancelled"
@@ -51,7 +52,9 @@ class Reason(StrEnum):
     OTHER_OWNER = "other_owner"
     PROTECTED = "protected"
     NOT_ALLOWED = "not_allowed"  # needs a flag; `detail` names it
+    SHARED_CHUNKS = "shared_chunks"  # a file of the same text goes first, and search finds this one after that
     IMPOSSIBLE = "impossible"  # the service cannot do it; `detail` says what
+    UNLISTED = "unlisted"  # not all of a store's files could be listed
 
 
 class NoteKind(StrEnum):
@@ -61,14 +64,18 @@ class NoteKind(StrEnum):
     SKIPPED = "skipped"  # left out by `skip`, and its live copy is kept
     UNMANAGED = "unmanaged"  # without our mark, counted
     FOREIGN = "foreign"  # another owner's, counted
+    SHARED_KEY = "shared_key"  # another owner has a file of the same key in the store
     FOREIGN_BATCH = "foreign_batch"
     ADOPTABLE = "adoptable"  # would be adopted with --adopt; the create is held back
     INCOMPARABLE = "incomparable"  # like it, but not to be adopted without a comparison; the create is held back
     UNREAD = "unread"  # adopted, and nobody has compared the content
     CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than was asked for
     ATTRIBUTES_REPORT = "attributes_report"  # the service reports other attributes than were sent
+    EQUAL_TEXTS = "equal_texts"  # files of one text, where search finds only one of them
     DESCRIPTION = "description"  # cannot be changed in place
+    UPLOAD_GONE = "upload_gone"  # the store lists a file whose File does not exist
     LEFT_STORE = "left_store"  # a store of ours that left the manifest, and is kept
+    GHOSTS = "ghosts"  # the service counts more files than it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +195,7 @@ class StorePlan:
     unproven: tuple[str, ...] = ()  # extensions to add that neither the provider nor a completed file vouches for
     unrelated: bool = False  # none of the live keys of ours is one of them, or has moved to one
     digest: str = ""  # of the content the manifest wants
+    live_digest: str = ""  # of the content it holds under our marks: empty where it was not read, or "unknown"
     applied: str = ""  # the live store's stamp
 
     @property
@@ -214,6 +222,7 @@ class Options:
     allow_store_deletes: bool = False
     allow_store_replace: bool = False
     delete_unmanaged: int | None = None
+    delete_unlisted: tuple[str, ...] = ()  # keys or ids of stores
     max_delete: Limit | None = None
     max_replace: Limit | None = None
 
@@ -229,7 +238,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The numbers of a plan's last line: of files only, for a store's own change is shown with the store."""
+    """The numbers of a plan's last line: of files, but for those that say otherwise."""
 
     add: int = 0
     change: int = 0
@@ -238,7 +247,12 @@ class Counts:
     adopt: int = 0
     wait: int = 0
     refuse: int = 0
+    held: int = 0  # held back: nothing is done about them before a person acts
     unchanged: int = 0
+    gone: int = 0  # listed, and their Files do not exist
+    stores: int = 0  # stores that change, come, go, or need attention themselves
+    left: int = 0  # stores of ours that the manifest does not declare, and that stay
+    cancel: int = 0  # batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +264,7 @@ class Plan:
     stores: tuple[StorePlan, ...] = ()
     options: Options = Options()
     refusals: tuple[Refusal, ...] = ()
+    declared: int = 0  # stores of the manifest, in scope or not
 
     def changes(self) -> Iterator[StoreChange | FileChange | BatchChange]:
         """Every change, store by store."""
@@ -261,5 +276,5 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to do, to wait for, or that needs attention."""
+        """Whether there is no change. All may still not be as declared: `find_convergence` says so."""
         return next(self.changes(), None) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vssync.model.convergence import find_convergence
 from vssync.model.plan import Action, Plan
 
 
@@ -33,7 +34,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """An upload of ours that no store lists, or that could not be shown to be unlisted."""
+    """An upload of ours that is left over: no store lists it, or `detail` says what kept it from being deleted."""
 
     file_id: str
     detail: str
@@ -56,8 +57,10 @@ class Report:
     interrupted: bool = False
     throttled: float = 0.0  # those of `seconds` in which the service asked to pause
     already: tuple[str, ...] = ()  # addresses of changes in a saved plan that an earlier apply had made
+    held: tuple[Orphan, ...] = ()  # uploads that were to be deleted, and stay because stores of others hold them
 
     @property
     def converged(self) -> bool:
-        """Every change is done, so every desired file is completed."""
-        return not self.interrupted and all(outcome.status is Status.DONE for outcome in self.outcomes)
+        """Whether all that the run looked at is as declared now."""
+        undone = {outcome.store for outcome in self.outcomes if outcome.status is not Status.DONE}
+        return not self.interrupted and find_convergence(self.plan, undone).reached

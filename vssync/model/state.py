@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from posixpath import splitext
 
@@ -18,6 +18,7 @@ from vssync.model.marks import (
     parse_store_mark,
     short_digest,
 )
+from vssync.providers import LOCAL, PROVIDERS
 
 Scalar = str | int | float | bool
 Attributes = Mapping[str, Scalar]
@@ -83,12 +84,23 @@ class Capabilities:
     attribute_updates: bool = True
     store_creates: bool = True
     store_updates: bool = True
-    shares_chunks: bool = False  # equal texts share chunks: the old copy must be detached before the new is attached
+    shares_chunks: bool = False  # equal texts share chunks: they are found as the copy attached last, and go with any
+    updates_reach_search: bool | None = True  # searches filter by attributes that were updated; None: not known
+
+    @property
+    def uniform_batches(self) -> bool:
+        """Whether files may share a batch and get attributes of their own afterwards, by updates that search sees."""
+        return self.batches and self.attribute_updates and self.updates_reach_search is True
 
     @property
     def one_by_one(self) -> bool:
         """Whether each file is attached by a request of its own."""
-        return not (self.batches and (self.batch_files or self.attribute_updates))
+        return not (self.batches and (self.batch_files or self.uniform_batches))
+
+    @property
+    def updates_in_place(self) -> bool:
+        """Whether an update of attributes is all that a changed attribute takes."""
+        return self.attribute_updates and self.updates_reach_search is not False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +119,11 @@ class ServiceSpec:
 
     @property
     def declared_capabilities(self) -> Capabilities:
-        """The capabilities as the manifest declares them. A plan file may hold names that this version lacks."""
+        """Those of the provider and, over them, of the manifest. A plan file may hold names that this version lacks."""
         names = {field.name for field in fields(Capabilities)}
-        return Capabilities(**{name: value for name, value in self.capabilities.items() if name in names})
+        provider = PROVIDERS.get(self.provider, LOCAL)
+        usual = Capabilities(shares_chunks=provider.shares_chunks, updates_reach_search=provider.updates_reach_search)
+        return replace(usual, **{name: value for name, value in self.capabilities.items() if name in names})
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +344,12 @@ class Contents:
     batches: tuple[LiveBatch, ...] = ()
     count: int = 0
     verdict: Verdict = Verdict.WHOLE
+    problem: str = ""  # why the service lists none of its files
+
+    @property
+    def counted(self) -> str:
+        """How many files there are and how many are listed, where these differ."""
+        return f"the service counts {self.count:,} files in it and lists {len(self.files):,}"
 
     @property
     def unlisted(self) -> int:
@@ -342,9 +362,11 @@ class Snapshot:
     """One complete reading of the live state."""
 
     now: int
-    stores: tuple[LiveStore, ...] = ()  # all that the service lists
+    stores: tuple[LiveStore, ...] = ()  # all that the service lists, and those made here that it only has
     contents: Mapping[str, Contents] = field(default_factory=dict)  # by store id, of those this manifest concerns
     uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
+    made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that this machine made
+    gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
     uncompared: int = 0  # bytes of Files that were not compared, because only `--compare` reads so much
 
 

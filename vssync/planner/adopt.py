@@ -140,6 +140,10 @@ def _take_over(entry: DesiredEntry, candidate: Candidate, own_copies: Copies, co
     if candidate.likeness is Likeness.UNREAD:
         detail = f"matched by name and size; {_why_unread(context)}"
         change = replace(change, reasons=(Reason.UNMARKED, Reason.UNREAD), detail=detail)
+    if context.common.capabilities.updates_reach_search is not True:  # what is sent at an attach is always found
+        reuse = "" if entry.declared_id else file.id
+        drop = (*filter(None, (change.keep,)), *change.drop)
+        return refuse_too_many_attributes(replace(change, action=Action.REPLACE, drop=drop, reuse=reuse, gap=True))
     if context.common.capabilities.attribute_updates:
         return refuse_too_many_attributes(change)
     return as_impossible(change, "the service cannot change attributes in place, so it cannot be marked")

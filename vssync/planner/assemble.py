@@ -8,11 +8,12 @@ from dataclasses import replace
 from vssync.errors import VssyncError
 from vssync.model.marks import NEEDS_ATTRIBUTES, STORE_APPLIED, STORE_OWNER, Mark, StoreMark, parse_store_mark
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, Reason, StoreChange, StorePlan
-from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, Snapshot
+from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, LiveStore, Snapshot, Verdict
 from vssync.planner import store_files
 from vssync.planner.addresses import Scope
 from vssync.planner.batches import decide_batches
-from vssync.planner.classify import ClassifiedFiles, classify_files, content_digest, desired_entries
+from vssync.planner.classify import ClassifiedFiles, classify_files, desired_entries
+from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest
 from vssync.planner.context import PlanContext, StorePlanContext
 from vssync.planner.decide_file import retry_after_cancel
 from vssync.planner.decide_store import StoreDecision, decide_store, decide_undeclared_store
@@ -20,6 +21,7 @@ from vssync.planner.find_stores import StoreMatches, claim_of, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
 from vssync.planner.store_files import StoreDraft
 from vssync.providers import PROVIDERS
+from vssync.text import count_noun
 
 _DEFAULT_CAPABILITIES = Capabilities()
 _UNMARKABLE = (
@@ -43,7 +45,7 @@ def make_plan(
     """
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
-    matches = match_stores(desired, snapshot.stores, options)
+    matches = match_stores(desired, snapshot.stores, options, snapshot.made_here)
     scope, vouched = Scope.of(options, already_replaced), PROVIDERS[desired.service.provider].vouched_extensions
     context = PlanContext(desired.owner, options, capabilities, scope, snapshot, vouched)
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
@@ -53,7 +55,8 @@ def make_plan(
     _check_addresses(desired, listed_drafts, matches, context)
     planned = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
     planned += _plan_undeclared(matches, decisions, context)
-    plan = Plan(desired.owner, desired.service, tuple(sorted(planned, key=lambda store: store.key)), options)
+    by_key = tuple(sorted(planned, key=lambda store: store.key))
+    plan = Plan(desired.owner, desired.service, by_key, options, declared=len(desired.stores))
     return replace(plan, refusals=check_guards(plan))
 
 
@@ -61,7 +64,10 @@ def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -
     store_context = StorePlanContext(context, store, _is_adopting(store, decision, context))
     if decision.is_held:
         return StoreDraft(store_context, desired_entries(store), ClassifiedFiles(ours={}, unmarked=(), foreign={}))
-    return store_files.draft_files(_contents_of(decision, context), store_context)
+    draft = store_files.draft_files(_contents_of(decision, context), store_context)
+    if decision.is_short:
+        return store_files.hold_unlisted(draft)
+    return store_files.hold_removals(draft) if decision.restores_mark else draft
 
 
 def _is_adopting(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> bool:
@@ -111,7 +117,8 @@ def _check_addresses(
     declared_stores = (store.key for store in desired.stores)
     keys_by_store: dict[str, set[str] | None] = dict.fromkeys((*live_stores, *declared_stores))
     for store_key, live in matches.undeclared:
-        if contents := context.snapshot.contents.get(live.id):
+        contents = context.snapshot.contents.get(live.id)
+        if contents and not contents.problem:
             classified = classify_files(contents.files, (context.owner,))
             keys_by_store[store_key] = {*(keys_by_store[store_key] or ()), *classified.our_keys}
     for draft in listed_drafts:
@@ -135,11 +142,16 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     store_change = _with_mark(draft, decision, context.scope)
     if store_change and store_change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
         store_change = None
+    if store_change and decision.is_short:
+        waiting = f"{count_noun(draft.held, 'change')} held back; " if draft.held else ""
+        detail = f"{store_change.detail}: {waiting}nothing is added or removed until it lists all; plan again later"
+        store_change = replace(store_change, detail=detail)
     leftovers = () if context.options.allow_store_deletes else decision.leftovers
     unused = "carries the same mark and is not in use; --allow-store-deletes removes it"
     leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{live.id} {unused}") for live in leftovers)
-    # No file of a held store is planned, so the service's own count of them is shown.
-    live_count = decision.live.counts.total if decision.live and decision.is_held else len(contents.files)
+    # Where no live file is planned, the service's own count is shown.
+    is_counted = decision.is_held or (decision.is_new and decision.live and not decision.live.is_expired)
+    live_count = decision.live.counts.total if decision.live and is_counted else len(contents.files)
     shares_chunks = context.capabilities.shares_chunks
     return StorePlan(
         key=store.key,
@@ -163,8 +175,17 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         unproven=draft.unproven_extensions,
         unrelated=is_unrelated(draft),
         digest=content_digest(draft.entries),
+        live_digest=_live_digest(draft, decision, contents),
         applied=decision.live.metadata.get(STORE_APPLIED, "") if decision.live else "",
     )
+
+
+def _live_digest(draft: StoreDraft, decision: StoreDecision, contents: Contents) -> str:
+    if decision.live is None or decision.is_new or decision.is_held:
+        return ""
+    if contents.verdict is Verdict.SHORT:
+        return UNKNOWN
+    return live_content_digest(draft.classified, draft.entries, draft.context.ignored_attributes)
 
 
 def _plan_undeclared(
@@ -186,7 +207,7 @@ def _plan_undeclared(
         classified = classify_files(contents.files, (context.owner,))
         not_ours = len(contents.files) - len(classified.our_ids)
         in_scope = context.scope.includes_all_files(key)
-        change = decide_undeclared_store(live, not_ours, contents, context.options) if in_scope else None
+        change = decide_undeclared_store(unique_key, live, not_ours, contents, context.options) if in_scope else None
         copies_by_key = (*classified.ours.values(), *([copy] for copy in classified.provisional))
         leaving = copies_by_key if change and change.action is Action.DELETE else ()
         yield StorePlan(
@@ -195,8 +216,13 @@ def _plan_undeclared(
             id=live.id,
             change=change,
             files=store_files.sort_changes(store_files.deletion_of(unique_key, copies) for copies in leaving),
-            notes=() if change else (Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=live.id),),
+            notes=() if change else (_left_note(live, contents), *store_files.count_others(classified)),
             owned=len(classified.ours),
             live=len(contents.files),
             unlisted=contents.unlisted,
         )
+
+
+def _left_note(live: LiveStore, contents: Contents) -> Note:
+    detail = f"{live.id}: {contents.problem}" if contents.problem else live.id
+    return Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=detail)

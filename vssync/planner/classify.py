@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from vssync.model.digests import attributes_digest, chunking_digest
+from vssync.model.digests import chunking_digest
 from vssync.model.marks import KEY, NONE, Mark, Origin, key_digest
 from vssync.model.plan import Copy
 from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
@@ -118,24 +117,6 @@ class DesiredEntry:
 def desired_entries(store: DesiredStore) -> tuple[DesiredEntry, ...]:
     """The desired files of a store, sorted by key."""
     return tuple(map(DesiredEntry.of, sorted(store.files, key=lambda file: file.key)))
-
-
-def store_content_digest(store: DesiredStore) -> str:
-    """The content digest of a store whose files were read."""
-    return content_digest(desired_entries(store))
-
-
-def content_digest(entries: tuple[DesiredEntry, ...]) -> str:
-    """64 hex digits of SHA-256 over one line a file: key, content, File id if declared, attributes, chunking."""
-    digests_by_map: dict[int, str] = {}  # by `id`: equal attributes are mostly one object, so the work is done once
-    digest = hashlib.sha256()
-    for entry in entries:
-        attributes = entry.file.attributes
-        if id(attributes) not in digests_by_map:
-            digests_by_map[id(attributes)] = attributes_digest(attributes)
-        values = (entry.key_digest, entry.content, entry.declared_id, digests_by_map[id(attributes)], entry.chunking)
-        digest.update(f"{';'.join(values)}\n".encode())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

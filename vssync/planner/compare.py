@@ -11,7 +11,7 @@ from typing import Any
 from vssync.model.digests import normalise_attributes, values_equal
 from vssync.model.plan import FieldChange
 from vssync.model.state import Desired, DesiredFile, DesiredStore, Scalar
-from vssync.planner.classify import store_content_digest
+from vssync.planner.content_digest import store_content_digest
 
 Fields = tuple[FieldChange, ...]
 

@@ -21,9 +21,10 @@ from dataclasses import dataclass, replace
 from vssync.limits import MAX_PAIRS
 from vssync.manifest.placeholders import upload_name
 from vssync.manifest.spec import PATH_TEMPLATE
+from vssync.model.digests import chunking_digest
 from vssync.model.marks import KEY, short_digest
 from vssync.model.plan import Action, Copy, FieldChange, FileChange, Reason
-from vssync.model.state import FileStatus
+from vssync.model.state import AUTO, FileStatus
 from vssync.planner.attributes import AttributeDifference, attributes_equal, compare_attributes, preserved_attributes
 from vssync.planner.classify import CopyState, DesiredEntry, OwnedCopy
 from vssync.planner.context import StorePlanContext
@@ -136,6 +137,8 @@ class _KeyDecision:
         """Keeps a right completed copy: at most a write of its attributes, and the other copies go."""
         others = tuple(copy.evidence for copy in self.copies if copy is not current)
         change = self._update_attributes(current)
+        if change and change.action is Action.REPLACE:
+            return (change,)
         if change and change.action is not Action.REFUSE:
             return (replace(change, drop=others),)
         surplus = (self._delete_superseded(current, others),) if others else ()
@@ -159,7 +162,10 @@ class _KeyDecision:
             tries=current.mark.tries,
             was=current.key if moved else "",
         )
-        if not self.context.common.capabilities.attribute_updates:
+        capabilities = self.context.common.capabilities
+        if capabilities.updates_reach_search is False and difference.fields:
+            return self._attach_anew(current, *change.reasons, fields=change.fields, was=change.was)
+        if not capabilities.attribute_updates:
             detail = "the service cannot change attributes in place; --replace uploads the file again"
             return as_impossible(change, detail)
         return refuse_too_many_attributes(change)
@@ -167,7 +173,7 @@ class _KeyDecision:
     def _await_copy(self, busy: OwnedCopy) -> FileChange:
         """Waits for a right copy, and corrects its attributes meanwhile; the other copies go when it is completed."""
         difference = compare_attributes(self.entry.file, busy, self.context.ignored_attributes)
-        if not self.context.common.capabilities.attribute_updates:
+        if not self.context.common.capabilities.updates_in_place:
             difference = AttributeDifference()
         return replace(
             self._change(Action.AWAIT, Reason.INGESTING, *difference.reasons),
@@ -207,12 +213,21 @@ class _KeyDecision:
         reattach = same_content and same_name and (common.options.allow_gap or common.capabilities.shares_chunks)
         reasons = (reason for reason, holds in causes.items() if holds)
         change = self._new_copy(Action.REPLACE, *reasons, reuse=serving if reattach else None)
-        before, after = serving.file.chunking, self.entry.file.chunking
-        if is_rechunked and before not in (None, after):  # a service may not report the old one
-            change = replace(change, fields=(FieldChange("chunking", str(before), str(after)),))
+        if is_rechunked:
+            fields = (FieldChange("chunking", _chunking_text(serving), str(self.entry.file.chunking)),)
+            change = replace(change, fields=fields)
         if is_renamed:
             change = _with_upload_names(change, serving, self.entry.file.filename)
         return self._with_attributes(change, serving)
+
+    def _attach_anew(
+        self, current: OwnedCopy, *reasons: Reason, fields: tuple[FieldChange, ...] = (), was: str = ""
+    ) -> FileChange:
+        """Brings a right copy in anew: the same upload where equal texts share chunks, else a second one first."""
+        common = self.context.common
+        reattach = common.options.allow_gap or common.capabilities.shares_chunks
+        change = self._new_copy(Action.REPLACE, *reasons, reuse=current if reattach else None)
+        return replace(change, fields=fields, was=was)
 
     def _with_attributes(self, change: FileChange, serving: OwnedCopy | None) -> FileChange:
         """The change with the attributes that differ as well, so that it shows which edits go with the old copy."""
@@ -235,7 +250,9 @@ class _KeyDecision:
         serving = self._newest(copies, CopyState.OK)
         is_reattached = any(copy.id == attached_id for copy in copies)
         is_served = any(copy.file.status is FileStatus.COMPLETED and copy.id != attached_id for copy in copies)
-        shares_chunks = self.context.common.capabilities.shares_chunks
+        is_emptied = self.context.common.capabilities.shares_chunks and any(
+            copy.file.status is FileStatus.COMPLETED and self.entry.has_same_content(copy) for copy in copies
+        )
         attributes = (serving or copies[-1]).file.attributes if copies else {}
         change = replace(
             self._change(action, *reasons),
@@ -243,7 +260,7 @@ class _KeyDecision:
             drop=tuple(copy.evidence for copy in copies),
             preserve=preserved_attributes(attributes, self.context.ignored_attributes),
             reuse=reuse.id if reuse and not declared_id else "",
-            gap=bool(copies) and (shares_chunks or (is_reattached and not is_served)),
+            gap=is_emptied or (is_reattached and not is_served),
         )
         return refuse_too_many_attributes(change)
 
@@ -259,6 +276,14 @@ def _update_reasons(difference: AttributeDifference, *, moved: bool) -> tuple[Re
     changed = any(field.name != KEY and not field.drifted for field in difference.fields)
     reasons = [reason for reason in difference.reasons if reason is Reason.DRIFTED or changed]
     return (Reason.MOVED, *reasons)
+
+
+def _chunking_text(copy: OwnedCopy) -> str:
+    """A copy's chunking: a mark has only its digest, and a service may report none, or numbers for "auto"."""
+    if copy.mark.chunking == chunking_digest(AUTO):
+        return str(AUTO)
+    reported = copy.file.chunking
+    return str(reported) if reported and chunking_digest(reported) == copy.mark.chunking else "not reported"
 
 
 def _update_fields(difference: AttributeDifference, *, moved: bool) -> tuple[FieldChange, ...]:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.errors import Refused
 from vssync.limits import MAX_PAIRS
 from vssync.model.digests import settings_digest, store_mark_for
-from vssync.model.marks import RESERVED_PREFIX, STORE_OWNER, STORE_PROTECT, StoreMark, UnreadableMark, fit_metadata
+from vssync.model.marks import (
+    RESERVED_PREFIX,
+    STORE_OWNER,
+    STORE_PROTECT,
+    Mark,
+    StoreMark,
+    UnreadableMark,
+    fit_metadata,
+)
 from vssync.model.plan import Action, FieldChange, Note, NoteKind, Options, Reason, StoreChange
-from vssync.model.state import Contents, DesiredStore, FileStatus, LiveStore, Scalar
+from vssync.model.state import Contents, DesiredStore, LiveStore, Scalar, Verdict
 from vssync.planner.context import PlanContext
-from vssync.planner.find_stores import StoreMatch
+from vssync.planner.find_stores import StoreMatch, is_parallel, twin_order
+
+MIN_TWIN_AGE = 600  # seconds; the apply that made a younger store may be about to fill it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +35,12 @@ class StoreDecision:
     leftovers: tuple[LiveStore, ...] = ()  # others with the same mark, as a create leaves whose reply was lost
     is_new: bool = False  # it will be created, so none of its files is live yet
     is_held: bool = False  # it needs attention first, so none of its files is planned
+    is_short: bool = False  # not all of its files are listed, so nothing is added and nothing removed
+    restores_mark: bool = False  # somebody took the mark from it, so nothing is removed before that is back
 
 
 def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
-    """What becomes of a desired store. Raises Refused when two live stores with files carry its mark."""
+    """What becomes of a desired store. Raises Refused when two live stores carry its mark, and not by one accident."""
     if newer := next((live for live in (*match.live, *match.expired) if _is_newer(live)), None):
         return _hold(newer, (Reason.UNREADABLE,), f"{newer.id}: {_newer_text(newer)}")
     if len(match.live) > 1 and match.by_name:
@@ -37,7 +49,10 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     if match.live:
         return _decide_existing(store, match, context)
     if match.expired:
-        return _replace_expired(store, match, context)
+        live = match.expired[-1]
+        problem = f"{live.id} is expired"
+        decision = _replace_unusable(store, live, Reason.EXPIRED, problem, context)
+        return replace(decision, leftovers=match.expired[:-1])
     if store.external or store.id:
         missing = f"no store {store.id} exists" if store.id else f"no store is named {store.name}"
         return _hold(None, (Reason.MISSING,), f"{missing}; create it before its files can be managed")
@@ -45,7 +60,9 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     return _refuse_if_not_creatable(StoreDecision(change=change, is_new=True), context)
 
 
-def decide_undeclared_store(live: LiveStore, not_ours: int, contents: Contents, options: Options) -> StoreChange | None:
+def decide_undeclared_store(
+    key: str, live: LiveStore, not_ours: int, contents: Contents, options: Options
+) -> StoreChange | None:
     """What becomes of a store of ours that left the manifest; None when it is kept.
 
     `not_ours` is how many of its listed files are not ours. Those that the service counts and does not list may be
@@ -57,13 +74,18 @@ def decide_undeclared_store(live: LiveStore, not_ours: int, contents: Contents, 
         return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.UNREADABLE), detail=_newer_text(live))
     if live.metadata.get(STORE_PROTECT):
         return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.PROTECTED), detail="it is protected")
-    listed, unlisted = len(contents.files), contents.unlisted
+    if contents.problem:
+        unknown = f"what its {contents.count:,} files are, and whose, is not known"
+        if {key, key.partition("@")[0], live.id}.intersection(options.delete_unlisted):
+            return StoreChange(Action.DELETE, (Reason.NOT_IN_MANIFEST, Reason.UNLISTED), detail=unknown)
+        detail = f"{contents.problem}\n{unknown}: `vssync destroy --delete-unlisted {live.id}` deletes it all the same"
+        return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.UNLISTED, Reason.NOT_ALLOWED), detail=detail)
+    unlisted = contents.unlisted
     if not_ours + unlisted > (options.delete_unmanaged or 0):
         way_out = f"--delete-unmanaged {not_ours + unlisted}"
         problems = [f"{not_ours:,} files in it are not ours"] if not_ours else []
         if unlisted:
-            counted = f"the service counts {listed + unlisted:,} files in it and lists {listed:,}"
-            problems.append(f"{counted}, so {unlisted:,} more may not be ours")
+            problems.append(f"{contents.counted}, so {unlisted:,} more may not be ours")
             way_out = f"try again later, or {way_out}"
         reasons = (Reason.NOT_IN_MANIFEST, Reason.NOT_ALLOWED)
         return StoreChange(Action.REFUSE, reasons, detail=f"{', and '.join(problems)}: {way_out}")
@@ -71,51 +93,129 @@ def decide_undeclared_store(live: LiveStore, not_ours: int, contents: Contents, 
 
 
 def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
-    in_use = [live for live in match.live if _has_completed_files(live, context)]
-    if len(in_use) > 1:
-        names = " and ".join(f"{live.name} ({live.id})" for live in in_use)
-        raise Refused(
-            f"{store.key}: several live stores with files carry its mark: {names}. "
-            f"Pin the right one with `id:`; the others are then stores that left the manifest."
-        )
-    live = in_use[0] if in_use else match.live[-1]
-    leftovers = (*(other for other in match.live if other is not live), *match.expired)
+    """What becomes of a store that exists: what must be settled before its settings are looked at comes first."""
+    contents_of = context.snapshot.contents
+    live, *others = sorted(match.live, key=lambda live: twin_order(live, contents_of[live.id], context.owners))
+    contents = contents_of[live.id]
+    if contents.problem:
+        refusal = None if store.external else _refuse_unmarked(store, live, match, context)
+        return refusal or _replace_unusable(store, live, Reason.UNLISTED, contents.problem, context)
+    leftovers, notes = _decide_twins(store, live, others, context)
+    leftovers += match.expired
+    restores_mark = not store.external and _has_lost_mark(store, live, context)
+    if not (store.external or restores_mark) and (refusal := _refuse_unmarked(store, live, match, context)):
+        return refusal
+    if contents.verdict is Verdict.GHOSTS:
+        notes.append(Note(NoteKind.GHOSTS, count=contents.unlisted, detail=contents.counted))
+    if contents.verdict is Verdict.SHORT:
+        change = StoreChange(Action.REFUSE, (Reason.UNLISTED,), detail=contents.counted)
+        return StoreDecision(live, change, tuple(notes), is_short=True)
     if store.external:
-        return StoreDecision(live)
-    if match.by_name and not context.options.adopt:
-        detail = f"{live.id} has this name and no mark of this key: --adopt"
-        return _hold(live, (Reason.UNMARKED, Reason.NOT_ALLOWED), detail)
-    notes: tuple[Note, ...] = ()
+        return StoreDecision(live, notes=tuple(notes))
     if store.description and store.description != live.description:
         detail = f'live "{live.description}", wanted "{store.description}"'
-        notes = (Note(NoteKind.DESCRIPTION, detail=detail),)
-    change = _update_settings(store, live, context)
-    is_refused = change is not None and change.action is Action.REFUSE
-    return StoreDecision(live, change, notes, leftovers, is_held=is_refused and not _is_ours(live, context))
+        notes.append(Note(NoteKind.DESCRIPTION, detail=detail))
+    settings = _update_settings(store, live, context, restores_mark=restores_mark)
+    is_refused = settings is not None and settings.action is Action.REFUSE
+    is_held = is_refused and not _is_ours(live, context)
+    return StoreDecision(live, settings, tuple(notes), leftovers, is_held=is_held, restores_mark=restores_mark)
 
 
-def _has_completed_files(live: LiveStore, context: PlanContext) -> bool:
-    return any(file.status is FileStatus.COMPLETED for file in context.snapshot.contents[live.id].files)
+def _decide_twins(
+    store: DesiredStore, winner: LiveStore, others: Sequence[LiveStore], context: PlanContext
+) -> tuple[tuple[LiveStore, ...], list[Note]]:
+    """Of other stores with this mark, those that may be deleted, and notes of those that may not be yet.
+
+    Raises Refused for one that neither a first apply on another machine nor a lost reply explains.
+    """
+    leftovers: list[LiveStore] = []
+    notes: list[Note] = []
+    for live in others:
+        contents = context.snapshot.contents[live.id]
+        if contents.problem:
+            detail = f"{live.id} carries the same mark and is not in use: {contents.problem}"
+            notes.append(Note(NoteKind.LEFT_STORE, detail=detail))
+        elif not is_parallel(live, winner, contents, context.owners):
+            raise Refused(
+                f"{store.key}: two live stores carry its mark: {winner.name} ({winner.id}) and {live.name} "
+                f"({live.id}). Pin the right one with `id: {winner.id}` or `id: {live.id}`; the other is then a store "
+                "that left the manifest."
+            )
+        elif context.snapshot.now - live.created_at <= MIN_TWIN_AGE:
+            detail = f"{live.id} was made by a parallel first apply, which may be at work; plan again in 10 minutes"
+            notes.append(Note(NoteKind.LEFT_STORE, detail=detail))
+        else:
+            leftovers.append(live)
+    return tuple(leftovers), notes
 
 
-def _replace_expired(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
-    """An expired store takes no files. Its replacement has another id, which whoever searches it must learn."""
-    live = match.expired[-1]
+def _has_lost_mark(store: DesiredStore, live: LiveStore, context: PlanContext) -> bool:
+    """Whether a store is ours and only its mark is gone: an application replaced its metadata as a whole.
+
+    A store that was copied through the API has copies of our file marks, so at most one store may be taken for ours.
+    """
+    snapshot, files = context.snapshot, context.snapshot.contents[live.id].files
+    if _readable_mark(live) or context.snapshot.contents[live.id].unlisted:
+        return False
+    names = [other.name for other in snapshot.stores]
+    is_made_here = snapshot.made_here.get(live.id) in (store.key, *store.was)
+    if not (store.id or is_made_here or names.count(live.name) == 1):
+        return False
+    marks = [other.mark for other in snapshot.stores if other.id != live.id]
+    if any(isinstance(mark, StoreMark) and (mark.owner, mark.key) == (context.owner, store.key) for mark in marks):
+        return False
+    ours, foreign = _count_marked(live, context)
+    return not foreign and 2 * ours >= len(files) and (ours > 0 or is_made_here)
+
+
+def _count_marked(live: LiveStore, context: PlanContext) -> tuple[int, int]:
+    """How many of a store's files carry our mark, and how many another owner's."""
+    marks = [file.mark for file in context.snapshot.contents[live.id].files]
+    owners = [mark.owner for mark in marks if isinstance(mark, Mark)]
+    ours = owners.count(context.owner)
+    return ours, len(owners) - ours
+
+
+def _refuse_unmarked(
+    store: DesiredStore, live: LiveStore, match: StoreMatch, context: PlanContext
+) -> StoreDecision | None:
+    """The refusal of a store without a mark that a person has not said to take over."""
+    if _readable_mark(live):
+        needs_flag, ours = match.by_name and not context.options.adopt, 0
+    else:
+        ours, _ = _count_marked(live, context)
+        is_chosen = context.options.adopt and bool(store.id or not ours)
+        needs_flag = not is_chosen and (match.by_name or ours > 0)
+    if not needs_flag:
+        return None
+    detail = f"{live.id} has this name and no mark of this key: --adopt"
+    if ours:
+        total = len(context.snapshot.contents[live.id].files)
+        detail = (
+            f"{live.id} carries no mark, and {ours:,} of its {total:,} files carry ours: it lost its mark, or is a "
+            f"copy of another store; if it is the right one, `id: {live.id}` and --adopt take it over"
+        )
+    return _hold(live, (Reason.UNMARKED, Reason.NOT_ALLOWED), detail)
+
+
+def _replace_unusable(
+    store: DesiredStore, live: LiveStore, reason: Reason, problem: str, context: PlanContext
+) -> StoreDecision:
+    """A store that takes no files, or lists none, is replaced where that is allowed: whoever searches it must learn the
+    new id.
+    """
     if store.external or store.id:
-        detail = f"{live.id} is expired, and vssync replaces no store that is `external` or pinned by `id:`"
-        return _hold(live, (Reason.EXPIRED,), detail)
+        detail = f"{problem}; vssync replaces no store that is `external` or pinned by `id:`"
+        return _hold(live, (reason,), detail)
     if not context.options.allow_store_replace:
-        detail = f"{live.id} is expired; a new store has a new id: --allow-store-replace"
-        return _hold(live, (Reason.EXPIRED, Reason.NOT_ALLOWED), detail)
+        detail = f"{problem}; a new store has a new id: --allow-store-replace"
+        return _hold(live, (reason, Reason.NOT_ALLOWED), detail)
     if store.protect:  # the live store's own protection could not be lifted: an expired store takes no writes
-        return _hold(live, (Reason.EXPIRED, Reason.PROTECTED), f"{live.id} is expired and protected")
-    change = StoreChange(
-        Action.REPLACE,
-        (Reason.EXPIRED,),
-        metadata=_merge_metadata(store, live.metadata, _readable_mark(live), context.owner),
-        detail=f"{live.id} is expired; the id changes",
-    )
-    return _refuse_if_not_creatable(StoreDecision(live, change, leftovers=match.expired[:-1], is_new=True), context)
+        return _hold(live, (reason, Reason.PROTECTED), f"{problem}, and it is protected")
+    metadata = _merge_metadata(store, live.metadata, _readable_mark(live), context.owner)
+    kept = f"; {live.id} is kept, without vssync's mark" if reason is Reason.UNLISTED else ""
+    change = StoreChange(Action.REPLACE, (reason,), metadata=metadata, detail=f"{problem}; the id changes{kept}")
+    return _refuse_if_not_creatable(StoreDecision(live, change, is_new=True), context)
 
 
 def _refuse_if_not_creatable(decision: StoreDecision, context: PlanContext) -> StoreDecision:
@@ -132,15 +232,17 @@ def _hold(live: LiveStore | None, reasons: tuple[Reason, ...], detail: str) -> S
     return StoreDecision(live, StoreChange(Action.REFUSE, reasons, detail=detail), is_held=True)
 
 
-def _update_settings(store: DesiredStore, live: LiveStore, context: PlanContext) -> StoreChange | None:
+def _update_settings(
+    store: DesiredStore, live: LiveStore, context: PlanContext, *, restores_mark: bool
+) -> StoreChange | None:
     """The one write that sets name, metadata, expiry and mark; None when they are as they should be."""
     mark = _readable_mark(live)
     metadata = _merge_metadata(store, live.metadata, mark, context.owner)
     fields = _changed_settings(store, live, metadata, mark)
     if not fields and metadata == dict(live.metadata):
         return None
-    is_ours = _is_ours(live, context)
-    reasons = _update_reasons(store, live, mark, context.owner)
+    is_ours = restores_mark or _is_ours(live, context)
+    reasons = (Reason.DRIFTED,) if restores_mark else _update_reasons(store, live, mark, context.owner)
     problem = ""
     if not context.capabilities.store_updates:
         way_out = "undo the change" if is_ours else "declare the store `external`"

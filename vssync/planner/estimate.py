@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from math import ceil
 
 from vssync.limits import PAGE_SIZE
-from vssync.model.plan import Action, Counts, FileChange, Plan, StorePlan
+from vssync.model.convergence import count_held_back
+from vssync.model.plan import Action, Counts, FileChange, NoteKind, Plan, StorePlan
 from vssync.model.state import Capabilities
 from vssync.providers import PROVIDERS, Bucket
 
 PUTS = (Action.CREATE, Action.REPLACE)  # what attaches a new copy
 
-# Requests for each: a batch is created and polled about twice; a copy that goes is detached, seen gone and deleted; a
+# Requests for each: a batch is created and polled about twice; a copy that goes is detached and its upload deleted; a
 # batch to cancel is cancelled and read.
-_PER_BATCH, _PER_DROP, _PER_CANCEL = 3, 3, 2
+_PER_BATCH, _PER_DROP, _PER_CANCEL = 3, 2, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,12 @@ def count_store_changes(*stores: StorePlan) -> Counts:
         adopt=counts[Action.ADOPT],
         wait=counts[Action.AWAIT],
         refuse=counts[Action.REFUSE],
+        held=sum(map(count_held_back, stores)),
         unchanged=sum(store.unchanged for store in stores),
+        stores=sum(store.change is not None for store in stores),
+        gone=sum(note.kind is NoteKind.UPLOAD_GONE for store in stores for note in store.notes),
+        left=sum(note.kind is NoteKind.LEFT_STORE for store in stores for note in store.notes),
+        cancel=sum(batch.action is Action.CANCEL for store in stores for batch in store.batches),
     )
 
 
@@ -69,7 +75,7 @@ def estimate_cost(plan: Plan) -> Cost:
         bytes=sum(size * times for (_, _, size), times in times_uploaded.items()),
         uploads=uploads,
         batches=0 if capabilities.one_by_one else sum(batches),
-        requests=uploads + sum(_count_requests(store, capabilities) for store in plan.stores),
+        requests=uploads + _count_looks(plan) + sum(_count_requests(store, capabilities) for store in plan.stores),
         seconds=max((60 * counts.get(bucket, 0) / rate for bucket, rate in rates.items()), default=0.0),
     )
 
@@ -92,6 +98,22 @@ def count_new_batches(store: StorePlan) -> int:
     return ceil(count_puts(store) / max(1, store.batch.size))
 
 
+def _count_leaving(store: StorePlan) -> int:
+    """How many copies in a store will be deleted."""
+    return sum(len(change.leaving_ids) for change in store.files)
+
+
+def _is_deleted(store: StorePlan) -> bool:
+    """Whether a store is deleted, with its files."""
+    return store.change is not None and store.change.action is Action.DELETE
+
+
+def _count_looks(plan: Plan) -> int:
+    """Requests to see that what was deleted is gone: the stores are listed, and the files of those that stay."""
+    changed = [store for store in plan.stores if _count_leaving(store) or _is_deleted(store)]
+    return bool(changed) + sum(ceil(store.live / PAGE_SIZE) for store in changed if not _is_deleted(store))
+
+
 def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
     attached = count_puts(store)
     attaches = count_new_batches(store) * _PER_BATCH + (0 if capabilities.batch_files else attached)
@@ -103,5 +125,5 @@ def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
     writes += store.change is not None and store.change.action is not Action.REFUSE
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
     listings = ceil(attached / PAGE_SIZE) + ceil(len(waiting) / PAGE_SIZE)
-    drops = _PER_DROP * sum(len(change.leaving_ids) for change in store.files)
+    drops = _count_leaving(store) * (1 if _is_deleted(store) else _PER_DROP)
     return attaches + listings + writes + drops + cancels * _PER_CANCEL

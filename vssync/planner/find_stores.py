@@ -1,15 +1,21 @@
-"""Which live store belongs to which store of the manifest: by pinned id, else by mark, else by name."""
+"""Which live store belongs to which store of the manifest: by pinned id, else by mark, else by name.
+
+An application may replace a store's metadata, and the mark with it. So a store that this machine made comes before one
+of the same name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vssync.errors import Refused
-from vssync.model.marks import StoreMark, UnreadableMark
+from vssync.model.marks import Mark, StoreMark, UnreadableMark
 from vssync.model.plan import Options
-from vssync.model.state import Desired, DesiredStore, LiveStore
+from vssync.model.state import Contents, Desired, DesiredStore, FileStatus, LiveStore
 from vssync.planner.addresses import Scope
+
+_PARALLEL = 3600  # seconds within which stores that were made for one key come from first applies at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +36,12 @@ class StoreMatches:
 
     @property
     def ids(self) -> Mapping[str, str]:
-        """The live id of each store key that has a usable store; of several, the newest."""
-        return {key: match.live[-1].id for key, match in self.by_key.items() if match.live}
+        """The live id of each store key that has a usable store; of several, the oldest with completed files."""
+
+        def order(live: LiveStore) -> tuple[bool, int, str]:
+            return not live.counts.completed, live.created_at, live.id
+
+        return {key: min(match.live, key=order).id for key, match in self.by_key.items() if match.live}
 
     @property
     def ids_to_list(self) -> tuple[str, ...]:
@@ -41,14 +51,38 @@ class StoreMatches:
         return tuple(sorted({live.id for live in (*matched, *undeclared)}))
 
 
-def match_stores(desired: Desired, stores: tuple[LiveStore, ...], options: Options) -> StoreMatches:
+def twin_order(live: LiveStore, contents: Contents | None, owners: Collection[str]) -> tuple[bool, bool, int, str]:
+    """The sort key of stores with one mark; the first is the one in use.
+
+    Machines that each made one at the same time agree by it: those that cannot be used come last, then those without a
+    completed file of ours, and the oldest comes first. `contents` is None for a store that cannot be listed.
+    """
+    files = () if live.is_expired or contents is None or contents.problem else contents.files
+    is_usable = not live.is_expired and contents is not None and not contents.problem
+    has_ours = any(
+        file.status is FileStatus.COMPLETED and isinstance(file.mark, Mark) and file.mark.owner in owners
+        for file in files
+    )
+    return not is_usable, not has_ours, live.created_at, live.id
+
+
+def is_parallel(live: LiveStore, winner: LiveStore, contents: Contents, owners: Collection[str]) -> bool:
+    """Whether a store was made by a first apply beside the one that made `winner`, and holds nothing of others'."""
+    all_ours = all(isinstance(file.mark, Mark) and file.mark.owner in owners for file in contents.files)
+    return abs(live.created_at - winner.created_at) <= _PARALLEL and all_ours and not contents.unlisted
+
+
+def match_stores(
+    desired: Desired, stores: tuple[LiveStore, ...], options: Options, made_here: Mapping[str, str] | None = None
+) -> StoreMatches:
     """The matches of every store in scope, found without a look at files; several stores may carry one mark.
 
-    A mark of a newer version counts as that of the owner and key it names. Raises Refused for a store of another owner
+    `made_here` has the keys, by id, of stores that this machine made: they are found by it if their mark is lost. A
+    mark of a newer version counts as that of the owner and key it names. Raises Refused for a store of another owner
     and for two of the manifest that match one live store.
     """
     scope = Scope.of(options)
-    matcher = _StoreMatcher(desired, options, stores)
+    matcher = _StoreMatcher(desired, options, stores, made_here or {})
     stores_by_key = sorted(desired.stores, key=lambda store: store.key)
     by_key = {store.key: matcher.match(store) for store in stores_by_key if scope.touches_store(store.key)}
     _refuse_shared(by_key)
@@ -81,8 +115,10 @@ class _StoreMatcher:
     its keys: none of them may be matched by name alone.
     """
 
-    def __init__(self, desired: Desired, options: Options, stores: Iterable[LiveStore]) -> None:
-        self.desired, self.options = desired, options
+    def __init__(
+        self, desired: Desired, options: Options, stores: Iterable[LiveStore], made_here: Mapping[str, str]
+    ) -> None:
+        self.desired, self.options, self.made_here = desired, options, made_here
         self.by_id: dict[str, LiveStore] = {}
         self.by_name: dict[str, list[LiveStore]] = {}
         self.by_mark: dict[tuple[str, str], list[LiveStore]] = {}
@@ -108,7 +144,13 @@ class _StoreMatcher:
         for owner in (self.desired.owner, *self.options.adopt_from):
             if marked := self._find_marked(owner, store):
                 return _split_expired(marked)
-        return self._match_name(store)
+        made = [live for live in self.by_id.values() if self._is_made_here(live, store)]
+        return _split_expired(made) if made else self._match_name(store)
+
+    def _is_made_here(self, live: LiveStore, store: DesiredStore) -> bool:
+        """Whether this machine made a store, which somebody took the mark from since."""
+        is_free = live.id not in self.pinned_ids and not isinstance(live.mark, StoreMark) and not live.is_expired
+        return is_free and self.made_here.get(live.id) in (store.key, *store.was)
 
     def _match_name(self, store: DesiredStore) -> StoreMatch:
         """The usable stores of this name: those without another owner, else all where `--adopt-from` names theirs.

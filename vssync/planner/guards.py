@@ -25,10 +25,10 @@ def check_guards(plan: Plan) -> tuple[Refusal, ...]:
     refusals: list[Refusal] = []
     for store in plan.stores:
         if store.change and Reason.PROTECTED in store.change.reasons:
-            if Reason.EXPIRED in store.change.reasons:  # then only the manifest protects it
-                verb, way_out = "replaced", "To replace it, first set `protect: false` in the manifest."
-            else:
+            if Reason.NOT_IN_MANIFEST in store.change.reasons:
                 verb, way_out = "deleted", "To delete it, first apply it with `protect: false`."
+            else:  # then only the manifest protects it
+                verb, way_out = "replaced", "To replace it, first set `protect: false` in the manifest."
             message = f"{store.key}: the store is protected and would be {verb}."
             refusals.append(Refusal(message, store.key, (way_out, *_commands(store, plan))))
         elif store.desired:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.model.digests import attributes_digest
-from vssync.model.marks import key_digest
+from vssync.model.marks import Mark, key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
 from vssync.model.state import Contents, FileStatus, UploadIdentity
 from vssync.planner.adopt import Copies, claim_copies, refuse_unreadable
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, classify_files, desired_entries
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
+from vssync.planner.equal_texts import note_equal_texts, settle_equal_texts
 from vssync.planner.estimate import PUTS
 
 
@@ -26,6 +27,7 @@ class StoreDraft:
     changes: tuple[FileChange, ...] = ()
     notes: tuple[Note, ...] = ()
     unchanged: int = 0
+    held: int = 0  # changes that wait until the service lists all files
 
     @property
     def dropped_keys_by_id(self) -> dict[str, str]:
@@ -57,6 +59,7 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     held_keys = {change.key for change in unreadable if change.desired}
     changes: list[FileChange] = [*unreadable]
     unclaimed: list[DesiredEntry] = []
+    gone_notes: list[Note] = []
     unchanged = 0
     for entry in in_scope:
         if entry.key in held_keys:
@@ -68,6 +71,8 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
             unclaimed.append(entry)
         elif key_changes := decide_file(entry, copies, context):
             changes += key_changes
+        elif gone := [copy.id for copy in copies if copy.id in context.common.snapshot.gone_uploads]:
+            gone_notes.append(Note(NoteKind.UPLOAD_GONE, entry.key, detail=gone[0]))
         else:
             unchanged += 1
     undesired, skipped_notes = _undesired_copies(classified, entries, context)
@@ -75,8 +80,17 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     left = [copies for copies in undesired if copies[0].id not in claims.moved_ids]
     moves = _finished_moves(left, in_scope, classified, context)
     leaving, kept_notes = _decide_leaving(left, moves, claims.moved_ids, classified, context)
-    changes += (*claims.changes, *leaving)
-    notes = (*claims.notes, *skipped_notes, *kept_notes, *_counted_notes(in_scope, classified, changes, context))
+    decided = [*changes, *claims.changes, *leaving]
+    changes = settle_equal_texts(decided, entries, classified, context)
+    unchanged -= len({change.key for change in changes} - {change.key for change in decided})
+    notes = (
+        *claims.notes,
+        *gone_notes,
+        *skipped_notes,
+        *kept_notes,
+        *_counted_notes(in_scope, classified, changes, context),
+    )
+    notes += tuple(note_equal_texts(entries, context))
     return StoreDraft(context, entries, classified, sort_changes(changes), notes, unchanged)
 
 
@@ -160,15 +174,21 @@ def sort_changes(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
 
 
 def _counted_notes(
-    entries: Iterable[DesiredEntry],
+    entries: Sequence[DesiredEntry],
     classified: ClassifiedFiles,
     changes: Sequence[FileChange],
     context: StorePlanContext,
 ) -> list[Note]:
     """Counts of files without a mark of ours, of copies nobody compared, and of those reported otherwise than sent."""
     adopted_ids = {change.keep.id for change in changes if change.takes_over and change.keep}
-    unmanaged = [file for file in classified.unmarked if file.id not in adopted_ids]
     dropped_ids = {copy.id for change in changes for copy in change.drop}
+    foreign_owners = {
+        file.mark.key: owner
+        for owner, files in classified.foreign.items()
+        for file in files
+        if isinstance(file.mark, Mark)
+    }
+    shared = [(entry.key, foreign_owners.get(entry.key_digest, "")) for entry in entries]
     unread = other_chunking = other_attributes = 0
     for entry in entries:
         copies = classified.ours.get(entry.key_digest, ())
@@ -181,16 +201,21 @@ def _counted_notes(
     unread_text = "adopted by name and size alone; --replace ADDRESS uploads such a file again"
     attributes_text = "searches filter by the service's version of them; `vssync doctor --write` shows the difference"
     notes = [
-        Note(NoteKind.UNMANAGED, count=len(unmanaged)),
-        *(
-            Note(NoteKind.FOREIGN, count=len(files), detail=owner)
-            for owner, files in sorted(classified.foreign.items())
-        ),
+        *count_others(classified, adopted_ids),
+        *(Note(NoteKind.SHARED_KEY, key, detail=owner) for key, owner in shared if owner),
         Note(NoteKind.UNREAD, count=unread, detail=unread_text),
         Note(NoteKind.CHUNKING_REPORT, count=other_chunking),
         Note(NoteKind.ATTRIBUTES_REPORT, count=other_attributes, detail=attributes_text),
     ]
     return [note for note in notes if note.count]
+
+
+def count_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) -> list[Note]:
+    """Counts of a store's files without a mark that can be read, and of those of each other owner."""
+    unmanaged = [file for file in classified.unmarked if file.id not in adopted_ids]
+    foreign = sorted(classified.foreign.items())
+    notes = [Note(NoteKind.FOREIGN, count=len(files), detail=owner) for owner, files in foreign]
+    return [*([Note(NoteKind.UNMANAGED, count=len(unmanaged))] if unmanaged else []), *notes]
 
 
 def _reports_other_chunking(entry: DesiredEntry, copies: Sequence[OwnedCopy], context: StorePlanContext) -> bool:
@@ -200,6 +225,32 @@ def _reports_other_chunking(entry: DesiredEntry, copies: Sequence[OwnedCopy], co
         return False
     current = newest_copy([copy for copy in copies if entry.matches(copy)], CopyState.OK, context.now)
     return current is not None and current.file.chunking not in (None, wanted)
+
+
+def hold_unlisted(draft: StoreDraft) -> StoreDraft:
+    """The draft with what can be done although not all files are listed; the other changes wait.
+
+    What is not listed may be a copy of any key: a new one would double it, and what seems superseded may be all that
+    there is. So only attributes of listed copies are written.
+    """
+    changes = tuple(
+        change
+        for change in draft.changes
+        if change.action in (Action.UPDATE, Action.AWAIT, Action.REFUSE) and not (change.drop or change.was)
+    )
+    return replace(draft, changes=changes, held=len(draft.changes) - len(changes))
+
+
+def hold_removals(draft: StoreDraft) -> StoreDraft:
+    """The same draft with every change that removes a copy held back."""
+    detail = "the store's mark is restored first; plan again after that"
+
+    def hold(change: FileChange) -> FileChange:
+        if not change.leaving_ids or change.action is Action.REFUSE:
+            return change
+        return replace(change, action=Action.REFUSE, drop=(), gap=False, reuse="", detail=detail)
+
+    return replace(draft, changes=tuple(map(hold, draft.changes)))
 
 
 def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:

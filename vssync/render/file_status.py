@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vssync.document import document, json_fields, json_value
 from vssync.model.marks import DECLARED, RESERVED_PREFIX, UNREAD, Mark, UnreadableMark
-from vssync.model.plan import FileChange
+from vssync.model.plan import FileChange, Note
 from vssync.model.state import Desired, DesiredFile, LiveFile, Scalar
 from vssync.render import wording
 from vssync.text import escape_ci_commands, escape_control, format_size
@@ -32,6 +32,7 @@ class FileInspection:
     desired: DesiredFile | None
     copies: tuple[LiveCopy, ...]
     changes: tuple[FileChange, ...]
+    held_back: tuple[Note, ...] = ()  # why the file is not brought in
 
 
 def inspection_text(inspection: FileInspection, desired: Desired) -> str:
@@ -41,6 +42,7 @@ def inspection_text(inspection: FileInspection, desired: Desired) -> str:
         + (f": {escape_control(change.detail)}" if change.detail else "")
         for change in inspection.changes
     ]
+    decisions += [f"! {wording.NOTES[note.kind]}: {wording.note_text(note)}" for note in inspection.held_back]
     copies = [_block_lines("live", _copy_entries(copy)) for copy in inspection.copies]
     blocks = [
         [wording.heading_line(desired.owner, desired.service)],
@@ -73,8 +75,9 @@ def inspection_json(inspection: FileInspection, desired: Desired) -> str:
         "desired": json_value(inspection.desired),
         "copies": copies,
         "changes": json_value(inspection.changes),
+        "held_back": [note.detail for note in inspection.held_back],
     }
-    provider, agrees = desired.service.provider, not inspection.changes
+    provider, agrees = desired.service.provider, not (inspection.changes or inspection.held_back)
     return document("status", owner=desired.owner, provider=provider, agrees=agrees, file=file)
 
 

@@ -10,6 +10,8 @@ from dataclasses import asdict
 from vssync import planfile
 from vssync.document import document
 from vssync.errors import Problem
+from vssync.model.convergence import find_convergence
+from vssync.model.marks import Mark
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
 from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.state import Desired
@@ -46,6 +48,7 @@ def report_json(report: Report, kind: str = "report") -> str:
         already=list(report.already),
         outcomes=[_outcome_values(outcome) for outcome in report.outcomes],
         orphans=[orphan_json(orphan) for orphan in report.orphans],
+        held=[{"file_id": upload.file_id, "detail": upload.detail} for upload in report.held],
     )
 
 
@@ -72,30 +75,33 @@ def validation_json(desired: Desired | None, problems: Sequence[Problem] = ()) -
 
 def status_json(plan: Plan) -> str:
     """Each store, whether it agrees with the manifest, and what a plan would change."""
+    convergence = find_convergence(plan)
     return document(
         "status",
         owner=plan.owner,
         provider=plan.service.provider,
-        agrees=plan.empty,
-        stores=[_store_status(store) for store in plan.stores],
+        agrees=convergence.reached,
+        stores=[_store_status(store, agrees=store.key in convergence.as_declared) for store in plan.stores],
     )
 
 
-def _store_status(store: StorePlan) -> dict[str, object]:
+def _store_status(store: StorePlan, *, agrees: bool) -> dict[str, object]:
     counted = {kind: sum(note.count for note in store.notes if note.kind is kind) for kind in NoteKind}
+    leaving = [copy.mark for change in store.files for copy in change.drop]
     return {
         "key": store.key,
         "name": store.name,
         "id": store.id or None,
         "in_manifest": store.desired is not None,
-        "agrees": not (store.change or store.files or store.batches),
+        "agrees": agrees,
         "action": store.change.action.value if store.change else None,
         "live": store.live,
         "wanted": store.wanted,
         "unmanaged": counted[NoteKind.UNMANAGED] + counted[NoteKind.FOREIGN],
-        "unread": counted[NoteKind.UNREAD],
+        "unread": counted[NoteKind.UNREAD] + sum(isinstance(mark, Mark) and mark.unread for mark in leaving),
         "counts": asdict(count_store_changes(store)),
-        "digest": store.digest,
+        "live_digest": store.live_digest,
+        "desired_digest": store.digest,
         "applied": store.applied or None,
     }
 

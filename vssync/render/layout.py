@@ -36,6 +36,7 @@ _NARROW = 40  # below that nobody reads columns, so a line may be longer than th
 UNLIMITED = 1_000_000
 _MANY, _SCREEN = 400, 48  # from so many rows on, everything is cut down to so many lines
 _STORES = 40
+_FAILURES = 50  # fewer are never folded
 
 # Of the 256 colours, whose look no theme changes, those that can be read on white as on black.
 COLORS = {"+": 28, "+/-": 31, "-/+": 31, "~": 130, "-": 161, "=": 63, "x": 161, ".": 63, "!": 161}
@@ -149,13 +150,17 @@ ALL = GroupDetail(rows=UNLIMITED)
 STEPS = (GroupDetail(), GroupDetail(4, 1, 3, 5), GroupDetail(2, 1, 1, 2), GroupDetail(0, 1, 0, 0))  # less and less
 
 
-def group_lines(rows: tuple[PlanRow, ...], detail: GroupDetail, view: View) -> list[TextLine]:
-    """All rows singly when they are few enough, else grouped."""
+def group_lines(
+    rows: tuple[PlanRow, ...], detail: GroupDetail, view: View, *, unfold_failures: bool = True
+) -> list[TextLine]:
+    """All rows singly when they are few enough, else grouped, those that need attention only when asked to."""
+    failures = [row for row in rows if row.sign == "!"]
     if len(rows) <= detail.rows:
         return [line for row in rows for line in _row_lines(row, view)]
-    groups = _partition_by(rows, lambda row: row.group_key)
+    single = [line for row in failures for line in _row_lines(row, view)] if unfold_failures else []
+    groups = _partition_by((row for row in rows if not single or row.sign != "!"), lambda row: row.group_key)
     groups.sort(key=lambda group: (wording.SIGN_ORDER.index(group[0].sign), -_count_files(group), group[0].text))
-    return [line for group in groups for line in _group_block(group, detail, view)]
+    return [*single, *(line for group in groups for line in _group_block(group, detail, view))]
 
 
 def _row_lines(row: PlanRow, view: View) -> list[TextLine]:
@@ -266,12 +271,18 @@ def fit_blocks(blocks: list[StoreBlock], view: View) -> list[list[TextLine]]:
     Where nothing does, there is one line a store, those with most to show first, and one for the rest.
     """
     many = sum(len(block.rows) for block in blocks) > _MANY
+    few = sum(row.sign == "!" for block in blocks for row in block.rows) < _FAILURES
     for detail in (ALL,) if view.full else STEPS:
-        fitted = [[block.head, *group_lines(block.rows, detail, view)] for block in blocks]
+        fitted = [[block.head, *group_lines(block.rows, detail, view, unfold_failures=few)] for block in blocks]
         if view.full or not many or sum(len(lines) + 1 for lines in fitted) <= _SCREEN:
             return fitted
     order = sorted(blocks, key=lambda block: -len(block.rows))
-    lines = [TextLine(block.head.left, tally_blocks([block]), block.head.right, indent=0) for block in order[:_STORES]]
+    if few:  # stores with failures come first, with these below them
+        order.sort(key=lambda block: all(row.sign != "!" for row in block.rows))
+    lines = []
+    for block in order[:_STORES]:
+        lines.append(TextLine(block.head.left, tally_blocks([block]), block.head.right, indent=0))
+        lines += [line for row in block.rows if few and row.sign == "!" for line in _row_lines(row, view)]
     if rest := order[_STORES:]:
         lines.append(TextLine(f"and {count_noun(len(rest), 'more store')}", tally_blocks(rest), indent=0))
     return [lines]

@@ -26,7 +26,7 @@ from vssync.render.layout import (
     tally_blocks,
 )
 from vssync.render.plan_lines import PlanRow
-from vssync.render.report import already_lines, apply_line, end_lines, orphan_lines, report_blocks
+from vssync.render.report import already_lines, apply_line, end_lines, report_blocks, upload_lines
 from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle
 
 _COMMENT, _SUMMARY = 65_000, 1_000_000  # bytes; GitHub takes 65,536 characters, and 1 MiB for a job's summary
@@ -62,11 +62,11 @@ def report_markdown(report: Report, view: View) -> str:
     stores = report_blocks(report)
     failed = [(block.head, tuple(row for row in block.rows if row.sign == "!")) for block in stores]
     lines = _fitted_lines([StoreBlock(head, rows) for head, rows in failed if rows], view)
-    already, orphans = already_lines(report.already, view), orphan_lines(report, view)
+    lists = [already_lines(report.already, view), *upload_lines(report, view)]
     blocks = [
         MarkdownBlock("\n\n".join([*end_lines(report)[:-1], f"**{apply_line(report)}**"])),
         *([fenced_block(lines, before="**Not done:**\n\n")] if lines else []),
-        *(fenced_block(lines) for lines in (already, orphans) if lines),
+        *(fenced_block(lines) for lines in lists if lines),
     ]
     return _document("report", report.plan, blocks, stores, view)
 

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from vssync.model.convergence import OPEN_NOTES
 from vssync.model.plan import Action, Copy, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
 from vssync.model.report import Outcome, Status
+from vssync.model.state import FileStatus
 from vssync.planner.estimate import upload_size
 from vssync.render import wording
 from vssync.text import count_noun, escape_control
@@ -47,7 +49,7 @@ def plan_rows(store: StorePlan) -> tuple[PlanRow, ...]:
     bare = own is None or (own.action is Action.CREATE and not own.fields and not own.detail)
     return (
         *([] if own is None or bare else [_store_row(own)]),
-        *(_file_row(change) for change in store.files),
+        *(_file_row(change, store) for change in store.files),
         *(_note_row(note, store) for note in store.notes if note.kind is not NoteKind.FOREIGN_BATCH),
     )
 
@@ -60,8 +62,8 @@ def _store_row(change: StoreChange) -> PlanRow:
     return PlanRow(sign, STORE, text, fields=change.fields, below=below, noun="store")
 
 
-def _file_row(change: FileChange) -> PlanRow:
-    text = wording.reason_text(change.reasons)
+def _file_row(change: FileChange, store: StorePlan) -> PlanRow:
+    text = _batch_text(change, store) or wording.reason_text(change.reasons)
     if change.reuse:
         text += ", no upload"
     if change.tries > 1 and change.action is Action.REPLACE:
@@ -69,6 +71,18 @@ def _file_row(change: FileChange) -> PlanRow:
     below = (*([f"from {escape_control(change.was)}"] if change.was else []), *_explanations(change, change.keep))
     key, size = escape_control(change.key), upload_size(change)
     return PlanRow(sign_of(change), key, text, size=size, fields=change.fields, below=below)
+
+
+def _batch_text(change: FileChange, store: StorePlan) -> str:
+    """Why a file in an unfinished batch is attached; empty for any other. Nothing is cancelled before an apply."""
+    if not any(copy.status is FileStatus.IN_PROGRESS for copy in change.drop):
+        return ""
+    if change.reasons == (Reason.INGEST_CANCELLED,):
+        return "attached again after the cancel"
+    if change.reasons != (Reason.MISSING,):
+        return ""
+    is_cancelled = any(change.key in batch.unwanted and batch.action is Action.CANCEL for batch in store.batches)
+    return f"newer than the one {'in the batch to cancel' if is_cancelled else 'being ingested'}"
 
 
 def sign_of(change: FileChange) -> str:
@@ -89,23 +103,24 @@ def _explanations(change: FileChange | StoreChange, keep: Copy | None = None) ->
 
 
 def _note_row(note: Note, store: StorePlan) -> PlanRow:
-    detail = f"owner: {note.detail}" if note.kind is NoteKind.FOREIGN and note.detail else note.detail
-    detail = "" if detail == store.id else detail
+    second = note.kind is NoteKind.LEFT_STORE and store.desired is not None
+    detail = note.detail if second else wording.note_text(note)
     below = tuple(escape_control(line) for line in detail.splitlines() if line.strip())
+    sign = wording.SIGNS[Action.REFUSE] if note.kind in OPEN_NOTES else ""
     if note.kind in (NoteKind.DESCRIPTION, NoteKind.LEFT_STORE):
-        second = note.kind is NoteKind.LEFT_STORE and store.desired is not None
         text = "a second store, kept" if second else wording.NOTES[note.kind]
-        return PlanRow("", STORE, text, below=below, noun="store")
+        return PlanRow(sign, STORE, text, below=below, noun="store")
     key = escape_control(note.key) or count_noun(note.count, "file")
-    return PlanRow("", key, wording.NOTES[note.kind], count=note.count, below=below)
+    return PlanRow(sign, key, wording.NOTES[note.kind], count=note.count, below=below)
 
 
 def report_rows(store: StorePlan, outcomes: list[Outcome]) -> tuple[PlanRow, ...]:
-    """One row for each outcome of a store, those that need attention first."""
+    """One row for each outcome of a store and for all that stays open, those that need attention first."""
     changes = {change.key: change for change in store.files}
     nouns = {"": "store"} | {batch.id: "batch" for batch in store.batches}
-    order = sorted(outcomes, key=lambda outcome: outcome.status not in (Status.FAILED, Status.UNKNOWN))
-    return tuple(_outcome_row(outcome, changes, nouns.get(outcome.key, "file")) for outcome in order)
+    rows = [_outcome_row(outcome, changes, nouns.get(outcome.key, "file")) for outcome in outcomes]
+    rows += [_note_row(note, store) for note in store.notes if note.kind in OPEN_NOTES]
+    return tuple(sorted(rows, key=lambda row: row.sign != "!"))
 
 
 def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str) -> PlanRow:

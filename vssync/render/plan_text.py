@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from vssync.model.convergence import find_convergence
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
 from vssync.planner.estimate import count_changes, count_puts, estimate_cost
 from vssync.render import wording
@@ -115,28 +116,32 @@ def legend(plan: Plan) -> list[str]:
 def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
     """The totals of a plan, the most important line last; `bold` marks deletions in Markdown."""
     counts = count_changes(plan)
-    if plan.empty:
-        stores = count_noun(sum(store.desired is not None for store in plan.stores), "store")
+    if find_convergence(plan).reached:
+        declared = sum(store.desired is not None for store in plan.stores)
+        stores = wording.scope_text(plan) or count_noun(declared, "store")
         verb = "matches" if counts.unchanged == 1 else "match"
         return [f"No changes. {count_noun(counts.unchanged, 'file')} in {stores} {verb} the manifest."]
-    lines = [_stores_line(plan, bold=bold), _batches_line(plan), wording.cost_line(estimate_cost(plan))]
-    return [*filter(None, lines), wording.plan_line(counts, bold_delete=bold)]
+    scope = f"Scope: {scope}." if (scope := wording.scope_text(plan)) else ""
+    lines = [scope, _batches_line(plan), wording.cost_line(estimate_cost(plan))]
+    return [*filter(None, lines), wording.plan_line(counts, _store_parts(plan, bold=bold), bold_delete=bold)]
 
 
-def _stores_line(plan: Plan, *, bold: bool) -> str:
+def _store_parts(plan: Plan, *, bold: bool) -> list[str]:
+    """What a plan does to stores: "1 store to change"."""
     actions = Counter(store.change.action for store in plan.stores if store.change)
-    parts = [(action, f"{actions[action]:,} {verb}") for action, verb in wording.TO_DO.items() if actions[action]]
-    shown = ", ".join(f"**{part}**" if bold and action in _GOING else part for action, part in parts)
-    return f"Stores: {shown if actions[Action.REFUSE] < 2 else shown.replace('needs', 'need')}." if parts else ""
+    parts = []
+    for action, verb in wording.TO_DO.items():
+        if count := actions[action]:
+            part = f"{count_noun(count, 'store')} {verb.replace('needs', 'need') if count > 1 else verb}"
+            parts.append(f"**{part}**" if bold and action in _GOING else part)
+    return parts
 
 
 def _batches_line(plan: Plan) -> str:
     created, files = estimate_cost(plan).batches, sum(count_puts(store) for store in plan.stores)
-    actions = Counter(batch.action for store in plan.stores for batch in store.batches)
+    awaited = sum(batch.action is Action.AWAIT for store in plan.stores for batch in store.batches)
     parts = [f"{created:,} to create ({count_noun(files, 'file')})"] if created else []
-    parts += [
-        f"{actions[action]:,} {wording.TO_DO[action]}" for action in (Action.CANCEL, Action.AWAIT) if actions[action]
-    ]
+    parts += [f"{awaited:,} {wording.TO_DO[Action.AWAIT]}"] if awaited else []
     return f"Batches: {', '.join(parts)}." if parts else ""
 
 

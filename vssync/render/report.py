@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from vssync.model.plan import Action, StorePlan
-from vssync.model.report import Outcome, Report, Status
+from vssync.model.report import Orphan, Outcome, Report, Status
+from vssync.planner.estimate import count_changes
 from vssync.render import wording
 from vssync.render.layout import (
     BELOW,
@@ -24,26 +26,29 @@ from vssync.text import count_noun, escape_control, format_elapsed
 
 def report_text(report: Report, view: View) -> str:
     """A report for a terminal; `view.quiet` leaves the totals."""
-    totals = fit_totals(end_lines(report), view)
+    end = end_lines(report)
+    if Status.FAILED in (states := {outcome.status for outcome in report.outcomes}) or Status.UNKNOWN in states:
+        end[-1] += " `vssync plan` shows what is left." if view.quiet else " The lines with ! say why."
+    totals = fit_totals(end, view)
     if view.quiet:
         return join_blocks([totals])
     heading = [wording.heading_line(report.plan.owner, report.plan.service)]
-    middle = [already_lines(report.already, view), orphan_lines(report, view)]
+    middle = [already_lines(report.already, view), *upload_lines(report, view)]
     return join_blocks([heading, *show_blocks(report_blocks(report), view), *middle, totals])
 
 
 def report_blocks(report: Report) -> list[StoreBlock]:
-    """The outcomes of each store's changes, those that need attention first."""
+    """The outcomes of each store's changes, and what stays open, those that need attention first."""
     plans, ids = {store.key: store for store in report.plan.stores}, dict(report.store_ids)
     by_store: dict[str, list[Outcome]] = {key: [] for key in plans}
     for outcome in report.outcomes:
         by_store.setdefault(outcome.store, []).append(outcome)
     blocks = []
     for key, outcomes in by_store.items():
-        if outcomes:
-            store = plans.get(key, StorePlan(key, key))
+        store = plans.get(key, StorePlan(key, key))
+        if rows := report_rows(store, outcomes):
             head = f"{escape_control(key)}  {wording.short_id(ids.get(key, store.id))}".rstrip()
-            blocks.append(StoreBlock(TextLine(head, indent=0), report_rows(store, outcomes)))
+            blocks.append(StoreBlock(TextLine(head, indent=0), rows))
     return blocks
 
 
@@ -65,20 +70,25 @@ def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
     return [head, *([] if view.quiet else lay_out_columns(lines, view).format_lines(lines))]
 
 
-def orphan_lines(report: Report, view: View) -> list[str]:
-    """The uploads of this manifest that no store lists."""
-    if not report.orphans:
+def upload_lines(report: Report, view: View) -> list[list[str]]:
+    """A block each of the uploads that no store lists, and of those that stay because others hold them."""
+    orphans = f"Orphans: {count_noun(len(report.orphans), 'upload')} that no store lists."
+    held = f"Kept: {count_noun(len(report.held), 'upload')} that stores of others hold."
+    return [_list_uploads(head, uploads, view) for head, uploads in ((orphans, report.orphans), (held, report.held))]
+
+
+def _list_uploads(head: str, uploads: Sequence[Orphan], view: View) -> list[str]:
+    if not uploads:
         return []
-    shown = report.orphans if view.full else report.orphans[:_ORPHANS]
+    shown = uploads if view.full else uploads[:_ORPHANS]
     lines = []
-    for orphan in shown:
-        name = [escape_control(orphan.file_id), "suspected" if orphan.suspected else ""]
+    for upload in shown:
+        name = [escape_control(upload.file_id), "suspected" if upload.suspected else ""]
         lines.append(TextLine("  ".join(filter(None, name))))
-        details = wrap_sentences(escape_control(orphan.detail), BELOW, view) if orphan.detail else []
+        details = wrap_sentences(escape_control(upload.detail), BELOW, view) if upload.detail else []
         lines += [TextLine(text, indent=BELOW) for text in details]
-    if rest := len(report.orphans) - len(shown):
+    if rest := len(uploads) - len(shown):
         lines.append(TextLine(f"and {rest:,} more"))
-    head = f"Orphans: {count_noun(len(report.orphans), 'upload')} that no store lists."
     return [head, *lay_out_columns(lines, view).format_lines(lines)]
 
 
@@ -89,17 +99,26 @@ def end_lines(report: Report) -> list[str]:
         lines.append(f"The service asked to slow down: nothing was sent for {format_elapsed(report.throttled)}.")
     if report.repeated:
         lines.append(f"{report.repeated:,} of {count_noun(report.requests, 'request')} had to be sent again.")
+    if scope := wording.scope_text(report.plan):
+        lines.append(f"Scope: {scope}.")
     return [*lines, apply_line(report)]
 
 
 def apply_line(report: Report) -> str:
     """The totals of a report in their fixed form; rare ones only when they are not zero."""
-    files = [outcome for outcome in report.outcomes if outcome.key]
-    done = Counter(outcome.action for outcome in files if outcome.status is Status.DONE)
+    batches = {batch.id for store in report.plan.stores for batch in store.batches}
+    all_done = [outcome for outcome in report.outcomes if outcome.status is Status.DONE]
+    done = Counter(outcome.action for outcome in all_done if outcome.key and outcome.key not in batches)
+    stores = Counter(outcome.action for outcome in all_done if not outcome.key)
+    cancelled = sum(outcome.key in batches and outcome.action is Action.CANCEL for outcome in all_done)
     states = Counter(outcome.status for outcome in report.outcomes)
     fixed = (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE)
-    actions = (*fixed, *(action for action in (Action.ADOPT, Action.CANCEL) if done[action]))
+    actions = (*fixed, *(action for action in (Action.ADOPT,) if done[action]))
     parts = [f"{done[action]:,} {wording.DONE[action]}" for action in actions]
+    made = wording.DONE | {Action.CREATE: "created"}
+    parts += [f"{count_noun(count, 'store')} {made[action]}" for action, count in sorted(stores.items())]
+    parts += [f"{count_noun(cancelled, 'batch')} {wording.DONE[Action.CANCEL]}"] if cancelled else []
     parts.append(f"{states[Status.FAILED]:,} failed")
     parts += [f"{states[state]:,} {state}" for state in (Status.UNKNOWN, Status.SKIPPED) if states[state]]
+    parts += wording.open_parts(count_changes(report.plan))
     return f"Apply: {', '.join(parts)} in {format_elapsed(report.seconds)}."

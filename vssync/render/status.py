@@ -27,14 +27,14 @@ def _status_lines(store: StorePlan) -> list[str]:
     unread = notes[NoteKind.UNREAD]
     counts = count_store_changes(store)
     differ = [store_verb(store), *wording.file_parts(counts), *wording.rare_parts(counts)]
-    agrees = "matches the manifest" if store.desired else wording.NOTES[NoteKind.LEFT_STORE]
+    agrees = "matches the manifest"
     files = f"{store.live:,} live, {store.wanted:,} in the manifest"
     files += f", {notes[NoteKind.UNMANAGED] + notes[NoteKind.FOREIGN]:,} unmanaged"
     files += f", {unread:,} {wording.NOTES[NoteKind.UNREAD]}" if unread else ""
     entries = {
         "status": ", ".join(filter(None, differ)) or agrees,
         "files": files,
-        "digest": store.digest,
+        **wording.digests(store),
         "applied": wording.stamp_text(store.applied),
     }
     head = f"{escape_control(store.key)}  {escape_control(store.id) or 'not live'}"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 from vssync.model.marks import parse_stamp
-from vssync.model.plan import Action, Counts, NoteKind, Reason
+from vssync.model.plan import Action, Counts, Note, NoteKind, Plan, Reason, StorePlan
 from vssync.model.state import FileCounts, Scalar, ServiceSpec
 from vssync.planner.estimate import Cost
 from vssync.text import count_noun, escape_control, format_estimate, format_size, join_words
@@ -38,6 +39,7 @@ REASONS = {
     Reason.MOVED: "moved",
     Reason.SUPERSEDED: "superseded copy",
     Reason.NOT_IN_MANIFEST: "not in the manifest",
+    Reason.DESTROY: "destroy",
     Reason.INGESTING: "being ingested",
     Reason.INGEST_FAILED: "ingestion failed",
     Reason.INGEST_CANCELLED: "ingestion cancelled",
@@ -53,7 +55,9 @@ REASONS = {
     Reason.OTHER_OWNER: "another owner's",
     Reason.PROTECTED: "protected",
     Reason.NOT_ALLOWED: "needs a flag",
+    Reason.SHARED_CHUNKS: "shares its text with one that goes",
     Reason.IMPOSSIBLE: "not supported",
+    Reason.UNLISTED: "not completely listed",
 }
 
 NOTES = {
@@ -61,14 +65,18 @@ NOTES = {
     NoteKind.SKIPPED: "skipped, live copy kept",
     NoteKind.UNMANAGED: "unmanaged, left alone",
     NoteKind.FOREIGN: "another owner's, left alone",
+    NoteKind.SHARED_KEY: "there under another owner, too",
     NoteKind.FOREIGN_BATCH: "not managed by this manifest, left alone",
-    NoteKind.ADOPTABLE: "waits for --adopt",
+    NoteKind.ADOPTABLE: "held back",
     NoteKind.INCOMPARABLE: "held back",
     NoteKind.UNREAD: "not compared since adoption",
     NoteKind.CHUNKING_REPORT: "other chunking reported",
     NoteKind.ATTRIBUTES_REPORT: "other attributes reported",
+    NoteKind.EQUAL_TEXTS: "of equal text",
     NoteKind.DESCRIPTION: "description cannot change",
+    NoteKind.UPLOAD_GONE: "File deleted, still listed",
     NoteKind.LEFT_STORE: "not in the manifest, kept",
+    NoteKind.GHOSTS: "counted by the service, and not there",
 }
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -90,6 +98,28 @@ def reason_text(reasons: tuple[Reason, ...]) -> str:
     return ", ".join([*([f"{join_words(changed)} changed"] if changed else []), *others])
 
 
+def note_text(note: Note) -> str:
+    """What a note says beside its kind; of what is not as declared, every way out."""
+    match note.kind:
+        case NoteKind.FOREIGN | NoteKind.SHARED_KEY if note.detail:
+            return f"owner: {note.detail}"
+        case NoteKind.ADOPTABLE:
+            return f"{note.detail} stands in its place, without a mark: take it over with --adopt, or detach it"
+        case NoteKind.UPLOAD_GONE:
+            return f"{note.detail} does not exist any more: --replace ADDRESS uploads the file again"
+        case NoteKind.LEFT_STORE:
+            problem = note.detail.partition(": ")[2]  # why its files are not known
+            ways = f"declare it again, or delete it and its {count_noun(note.count, 'file')}: --allow-store-deletes"
+            return f"{problem}; {ways}" if problem else ways
+    return note.detail
+
+
+def digests(store: StorePlan) -> dict[str, str]:
+    """The digest of what a store holds, and that of what is wanted in it where it is another."""
+    differ = store.live_digest != store.digest
+    return {"digest": store.live_digest} | ({"wanted": store.digest} if differ else {})
+
+
 def format_value(value: Scalar | None) -> str:
     """An attribute's value as JSON writes it, so that "1" is not 1; `(none)` where there is none."""
     return "(none)" if value is None else escape_control(json.dumps(value, ensure_ascii=False))
@@ -105,11 +135,13 @@ def cost_line(cost: Cost) -> str:
     return f"Cost: {', '.join(parts)}."
 
 
-def plan_line(counts: Counts, *, bold_delete: bool = False) -> str:
-    """The totals in their fixed form; rare ones only when they are not zero."""
+def plan_line(counts: Counts, store_parts: Sequence[str] = (), *, bold_delete: bool = False) -> str:
+    """The totals in their fixed form; rare ones, those of stores and of batches only when they are not zero."""
     *changes, deletions = file_parts(counts, zeros=True)
     deletions = f"**{deletions}**" if bold_delete and counts.delete else deletions
-    return f"Plan: {', '.join([*changes, deletions, f'{counts.unchanged:,} unchanged', *rare_parts(counts)])}."
+    cancels = [f"{count_noun(counts.cancel, 'batch')} {TO_DO[Action.CANCEL]}"] if counts.cancel else []
+    parts = [*changes, deletions, f"{counts.unchanged:,} unchanged", *rare_parts(counts), *store_parts, *cancels]
+    return f"Plan: {', '.join(parts)}."
 
 
 def file_parts(counts: Counts, *, zeros: bool = False) -> list[str]:
@@ -122,7 +154,21 @@ def rare_parts(counts: Counts) -> list[str]:
     """The parts of a total that most plans do not have."""
     need = "needs" if counts.refuse == 1 else "need"
     parts = [(counts.adopt, "to adopt"), (counts.wait, "to wait for"), (counts.refuse, f"{need} attention")]
-    return [f"{count:,} {word}" for count, word in parts if count]
+    return [*(f"{count:,} {word}" for count, word in parts if count), *open_parts(counts)]
+
+
+def open_parts(counts: Counts) -> list[str]:
+    """The parts of a total about what is not as declared, and that no apply changes."""
+    left = count_noun(counts.left, "store")
+    parts = [(counts.held, f"{counts.held:,} held back"), (counts.gone, f"{counts.gone:,} without a File")]
+    parts.append((counts.left, f"{left} {NOTES[NoteKind.LEFT_STORE]}"))
+    return [text for count, text in parts if count]
+
+
+def scope_text(plan: Plan) -> str:
+    """How many of the manifest's stores were looked at ("2 of 5 stores"); empty for all of them."""
+    looked_at = sum(store.desired is not None for store in plan.stores)
+    return f"{looked_at:,} of {count_noun(plan.declared, 'store')}" if looked_at < plan.declared else ""
 
 
 def batch_progress(counts: FileCounts) -> str:

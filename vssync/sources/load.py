@@ -177,7 +177,7 @@ def _read_jobs(selections: tuple[Selection, ...], hashed: bool) -> tuple[ReadJob
     """What must be read of each file, once for all stores; without `hashed`, only front matter."""
     fields_by_path: dict[str, frozenset[str]] = {}
     for file in (file for selection in selections for file in selection.files):
-        wanted = resolve.wanted_fields(file)
+        wanted = resolve.front_matter_to_read(file)
         if file.source and (wanted or hashed):
             fields_by_path[file.source.path] = fields_by_path.get(file.source.path, frozenset()) | wanted
     return tuple(ReadJob(path, fields) for path, fields in fields_by_path.items())

@@ -13,7 +13,7 @@ import pytest
 
 from tests.guarantees.test_converge import SCENARIOS as TREES
 from tests.guarantees.worlds.scenarios import SCENARIOS, Scenario
-from tests.guarantees.worlds.test_switches import ENDS, FILTERS, KNOWN, NAMES, SETTINGS
+from tests.guarantees.worlds.test_switches import ENDS, KNOWN, NAMES, SETTINGS
 from tests.guarantees.worlds.world import World, assert_as_desired
 from vssync.providers import COMPATIBLE, PROVIDERS, Provider
 
@@ -43,7 +43,6 @@ WORLDS: dict[str, tuple[str, Provider]] = {name: (name, provider) for name, prov
 WORLDS |= {f"mix{seed}": (mix(seed), COMPATIBLE) for seed in range(MIXES)}
 
 KNOWN_HERE: tuple[tuple[set[str], tuple[str, ...], str], ...] = (  # of dialects with all of these
-    ({"compatible"}, tuple(PLAYS), FILTERS),
     ({"empty-after=3", "ghost-files=30"}, ("move",), "half a listing counts as proof of a deletion"),
     ({"empty-after=3", "short-files=2"}, ("adopt",), "files are created while a listing is short"),
 )

@@ -80,21 +80,11 @@ ENDS = {
 }
 LEFT_OUT = {(f"late-stores={FOREVER}", "adopt")}  # nobody takes over what no listing shows
 NEW_STORES = "the ids of stores made here are not remembered, so a store that is not listed is made again"
-ENDLESS = "a deletion counts as done although the file is still there after the wait"
-FILTERS = "that an update does not reach search is not found out"
 KNOWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("late-stores=20", NAMES[:-1], NEW_STORES),
     (f"late-stores={FOREVER}", NAMES[:-1], NEW_STORES),
     ("short-stores=2", NAMES, NEW_STORES),
-    (f"ghost-files={FOREVER}", DELETING, ENDLESS),
-    (f"late-deletions={FOREVER}", DELETING, ENDLESS),
-    ("denies-deletions=on", DELETING, ENDLESS),
-    ("reads-batches=off", ("first_apply", "edit", "move"), "a batch that cannot be read is not followed by its files"),
-    ("outage-seconds=40", NAMES[:-1], "a file is not tried again after a while, when nothing is ingested"),
     ("lists-attributes=off", NAMES, "attributes that a listing leaves out are not read file by file"),
-    ("breaks-listings=on", DELETING, "uploads are deleted without a last look at what stays"),
-    ("stale-filters=on", ("attributes", "adopt"), FILTERS),
-    ("shares-chunks=on", ("move",), "what shares chunks with a deleted file is not attached again"),
 )
 
 

@@ -14,11 +14,13 @@ from vssync.api.http import url_path
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.doctor.finding import Emit, Finding, failed, ok, warning
 from vssync.commands.doctor.scratch import ScratchStore
-from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.commands.doctor.search_probes import SearchProbes
+from vssync.errors import ServiceError, VssyncError
 from vssync.limits import MAX_VALUE_LENGTH
 from vssync.model.marks import NEEDS_ATTRIBUTES, NEEDS_METADATA
 from vssync.model.state import Attributes, Capabilities, Chunking, FileStatus, LiveBatch, LiveFile, Scalar
 
+_DEFAULTS = Capabilities()
 CHUNKING = Chunking(200, 50)
 # Values that services are known to change: other alphabets, fractions, large numbers, booleans, empty and long texts.
 ATTRIBUTES: Attributes = {
@@ -29,7 +31,9 @@ ATTRIBUTES: Attributes = {
     "empty": "",
     "long": "x" * MAX_VALUE_LENGTH,
 }
-_SEARCH_TIMEOUT = 30.0  # seconds for a search index to follow a change
+LISTING_TIMEOUT = 30.0  # seconds for a listing to follow a change
+# What is safe to take for so where no probe could tell.
+SAFE = {"shares_chunks": True, "updates_reach_search": False}
 _BATCH_ENDS = (FileStatus.COMPLETED, FileStatus.FAILED, FileStatus.CANCELLED)
 
 
@@ -39,9 +43,7 @@ def run_write_probes(client: Client, emit: Emit) -> tuple[Mapping[str, bool], bo
     try:
         probes.run()
     except VssyncError as error:
-        if isinstance(error, ServiceError) and missing_from_create_error(error) is MissingCapability.ATTRIBUTES:
-            probes.record("attributes", False, failed("attributes", f"refused: {error}"))
-        elif isinstance(error, ServiceError) and not probes.store_id and is_permanent(error):
+        if isinstance(error, ServiceError) and not probes.store_id and is_permanent(error):
             probes.record("store_creates", False, failed("create store", str(error)))
         else:
             emit(failed("write probes", str(error)))
@@ -72,19 +74,51 @@ class _WriteProbes:
         self.emit(finding)
 
     def run(self) -> None:
-        """Probes everything. Raises VssyncError where the rest cannot be probed."""
+        """Probes everything. Raises VssyncError where there is no store, or the service is gone."""
         self.scratch.create_store()
         self.emit(ok("create store", f"{self.store_id}: created, and it answers"))
-        self._list_batches()
+        self._try("list batches", self._list_batches)
+        self._try("attach", self._attach_and_look)
+        self._try("update store", self._update_store)
+        self._try("cancel", self._cancel_batch)
+        searches = SearchProbes(self.scratch, self.record, self.emit)
+        self._try("equal texts", lambda: searches.equal_texts(CHUNKING))
+
+    def _try(self, topic: str, probe: Callable[[], None]) -> None:
+        """Runs one probe; where an answer ends it, that is its finding, and the others go on."""
+        try:
+            probe()
+        except VssyncError as error:
+            if isinstance(error, ServiceError) and not error.answer.status:
+                raise
+            if isinstance(error, ServiceError) and missing_from_create_error(error) is MissingCapability.ATTRIBUTES:
+                self.record("attributes", False, failed("attributes", f"refused: {error}"))
+            else:
+                self.emit(failed(topic, str(error)))
+
+    def _attach_and_look(self) -> None:
+        """Attaches two files, and looks at how the first comes back, changes, and is found."""
         file_ids = [self.scratch.upload("reads one way."), self.scratch.upload("reads another way.")]
         self._attach(file_ids)
         live, _ = [self.scratch.wait_for_file(file_id) for file_id in file_ids]
         self._chunking(live.chunking)
-        if self._attributes(live):
-            self._update_file(live.id)
-        self._update_store()
-        self._cancel_batch()
-        self._equal_texts()
+        if not self._attributes(live):
+            return
+        self._try("list files", lambda: self._listing(live.id))
+        self._try("update file", lambda: self._update_file(live.id))
+        if self.capabilities.get("attribute_updates"):
+            searches = SearchProbes(self.scratch, self.record, self.emit)
+            self._try("search", lambda: searches.filter_by_update(live.id, ATTRIBUTES, ("yes", True)))
+
+    def _listing(self, file_id: str) -> None:
+        """Whether a listing has the attributes that a GET of the file has."""
+        read = self.client.get_file(self.store_id, file_id).attributes
+        listed = next((file.attributes for file in self.client.list_files(self.store_id) if file.id == file_id), {})
+        if listed == read:
+            self.emit(ok("list files", "attributes are listed"))
+        else:
+            text = "listings leave attributes out that a GET of the file has, and vssync recognizes its files by them"
+            self.emit(failed("list files", text))
 
     def _list_batches(self) -> None:
         error = self.client.probe(url_path("vector_stores", self.store_id, "file_batches")).error
@@ -180,6 +214,8 @@ class _WriteProbes:
         try:
             self.client.set_attributes(self.store_id, file_id, {**ATTRIBUTES, "accent": "è"})
         except ServiceError as error:
+            if not _is_refusal(error):
+                raise
             self.record("attribute_updates", False, warning("update file", f"not possible in place: {error}"))
             return
         works = self.client.get_file(self.store_id, file_id).attributes != before
@@ -195,11 +231,20 @@ class _WriteProbes:
                 self.emit(warning("metadata", f"lost: {NEEDS_METADATA}", way_out))
             self.client.update_store(self.store_id, {"metadata": {**live.metadata, "tried": "yes"}})
             works = self.client.get_store(self.store_id).metadata.get("tried") == "yes"
+            if works and not self.scratch.wait_until(self._is_listed_as_updated, bool, LISTING_TIMEOUT):
+                text = "listings leave out metadata that a GET of the store has, and vssync recognizes stores by it"
+                self.emit(failed("list stores", text))
         except ServiceError as error:
+            if not _is_refusal(error):
+                raise
             self.record("store_updates", False, warning("update store", f"not possible: {error}"))
             return
         finding = ok("update store", "metadata changes in place") if works else warning("update store", "has no effect")
         self.record("store_updates", works, finding)
+
+    def _is_listed_as_updated(self) -> bool:
+        listed = (store for store in self.client.list_stores() if store.id == self.store_id)
+        return any(store.metadata.get("tried") == "yes" for store in listed)
 
     def _cancel_batch(self) -> None:
         """Some services refuse to cancel a batch that has ended, which is fine."""
@@ -218,31 +263,10 @@ class _WriteProbes:
             return
         self.emit(ok("cancel", "accepted"))
 
-    def _equal_texts(self) -> None:
-        """Two files of the same text: when the later one is removed, is the earlier one still found?"""
-        topic, unknown = "equal texts", "so it is not known whether they share chunks"
-        kept, removed = (self.scratch.upload("stands in two files.") for _ in range(2))
-        for file_id in (kept, removed):
-            self.client.attach_file(self.store_id, AttachmentEntry(file_id, {}, CHUNKING))
-            self.scratch.wait_for_file(file_id)
-        try:
-            before = self.scratch.wait_until(self._search, lambda hits: bool(hits & {kept, removed}), _SEARCH_TIMEOUT)
-            if not before & {kept, removed}:
-                self.emit(warning(topic, f"search finds neither of two, {unknown}"))
-                return
-            self.client.detach_file(self.store_id, removed)
-            after = self.scratch.wait_until(self._search, lambda hits: kept in hits, _SEARCH_TIMEOUT)
-        except NotFound as error:
-            self.emit(warning(topic, f"search does not answer, {unknown}: {error}"))
-            return
-        if kept in after:
-            self.record("shares_chunks", False, ok(topic, "have chunks of their own"))
-        else:
-            self.record("shares_chunks", True, warning(topic, "share their chunks: removing one hides the other"))
 
-    def _search(self) -> set[str]:
-        hits = self.client.search_store(self.store_id, f"{self.scratch.word} stands in two files", 10)
-        return {hit.file_id for hit in hits}
+def _is_refusal(error: ServiceError) -> bool:
+    """Whether the service says that it does not do this, rather than that something went wrong."""
+    return error.answer.status in (400, 404, 405, 422, 501)
 
 
 def _entries(file_ids: list[str]) -> list[AttachmentEntry]:
@@ -258,13 +282,16 @@ def _shorten(value: Scalar | None) -> str:
     return "nothing" if value is None else repr(value) if len(str(value)) < 40 else f"{len(str(value))} characters"
 
 
-def capabilities_snippet(seen: Mapping[str, bool], declared: Mapping[str, bool]) -> str:
-    """What to commit: every capability that differs from the defaults."""
-    defaults = Capabilities()
-    differing = {name: has for name, has in sorted(seen.items()) if has != getattr(defaults, name)}
-    snippet = "\n".join(
-        ["", "  capabilities:", *(f"    {name}: {str(has).lower()}" for name, has in differing.items())]
-    )
+def capabilities_snippet(
+    seen: Mapping[str, bool], declared: Mapping[str, bool], defaults: Capabilities = _DEFAULTS
+) -> str:
+    """What to commit: every capability that differs from the defaults, and the safe side of what is not known."""
+    unknown = SAFE.keys() - seen.keys() - declared.keys() if seen.get("attributes") else set[str]()
+    values = {**seen, **{name: SAFE[name] for name in unknown}}
+    differing = {name: has for name, has in sorted(values.items()) if has != getattr(defaults, name)}
+    comments = dict.fromkeys(unknown, "  # not known: this is the safe side")
+    lines = (f"    {name}: {str(has).lower()}{comments.get(name, '')}" for name, has in differing.items())
+    snippet = "\n".join(["", "  capabilities:", *lines])
     if wrong := [name for name, has in declared.items() if name in seen and seen[name] != has]:
         way_out = f"Under `service`:\n{snippet}" if differing else "Remove that from `service.capabilities`."
         return f"The manifest says otherwise about {', '.join(sorted(wrong))}. {way_out}"

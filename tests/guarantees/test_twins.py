@@ -1,0 +1,172 @@
+"""Two machines apply a manifest for the first time, at once: they agree on one store, and no file is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.applier.world import Counting, Place, Seen
+from tests.support import Silent
+from vssync.commands.apply import apply_plan
+from vssync.commands.plan import make_plan_now
+from vssync.model.plan import NoteKind, Options, Plan
+from vssync.model.report import Report, Status
+from vssync.model.state import LiveStore
+
+MANIFEST = "version: 1\nname: twins\nstores: {docs: {batch: {size: 2}, files: [{path: '*.md'}]}}\n"
+KEYS = ("a.md", "b.md", "c.md")
+PLAIN = Options()
+
+
+@dataclass
+class Machine(Place):
+    """One of several machines with one service: each has a state folder of its own."""
+
+    name: str = "one"
+
+    @property
+    def state(self) -> Path:
+        return self.base / f"state-{self.name}"
+
+
+@dataclass
+class Hiding(httpx.BaseTransport):
+    """A service whose list of stores lacks some."""
+
+    inner: httpx.BaseTransport
+    is_hidden: Callable[[str], bool]
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self.inner.handle_request(request)
+        if (request.method, request.url.path) != ("GET", "/v1/vector_stores"):
+            return response
+        body = json.loads(response.read())
+        body["data"] = [row for row in body["data"] if not self.is_hidden(row["id"])]
+        return httpx.Response(200, json=body)
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> tuple[Machine, Machine]:
+    first = Machine(tmp_path)
+    first.write({"vssync.yaml": MANIFEST, **{key: f"# {key}\n" for key in KEYS}})
+    return first, Machine(tmp_path, first.clock, name="two")
+
+
+def make_plan(machine: Machine, options: Options = PLAIN) -> Plan:
+    with machine.work() as work:
+        return make_plan_now(work, options)
+
+
+def carry_out(machine: Machine, made: Plan, wrap: Callable[[httpx.BaseTransport], httpx.BaseTransport]) -> Report:
+    with machine.work(wrap) as work:
+        return apply_plan(work, made, Silent())
+
+
+def apply_now(machine: Machine, options: Options = PLAIN) -> Report:
+    with machine.work() as work:
+        return apply_plan(work, make_plan_now(work, options), Silent())
+
+
+def stores_of(machine: Machine) -> tuple[LiveStore, ...]:
+    with machine.work() as work:
+        return work.client.list_stores()
+
+
+def completed_keys(machine: Machine) -> set[str]:
+    with machine.work() as work:
+        (store,) = work.client.list_stores()
+        return {str(file.attributes["vssync_key"]) for file in work.client.list_files(store.id)}
+
+
+def apply_both(first: Machine, second: Machine, at: int) -> list[Report]:
+    """Both plan, and then the second applies when the first has made so many requests; its report comes first."""
+    plans = [make_plan(first), make_plan(second)]
+    assert [store.id for made in plans for store in made.stores] == ["", ""]
+    reports: list[Report] = []
+
+    def meanwhile(seen: Seen) -> None:
+        if len(seen) == at:
+            first.clock.now += 1  # within one second, the ids decide
+            reports.append(carry_out(second, plans[1], Counting))
+
+    meanwhile([])
+    first.clock.now += 1
+    reports.append(carry_out(first, plans[0], lambda inner: Counting(inner, meanwhile)))
+    return reports
+
+
+@pytest.mark.parametrize("at", range(15))
+def test_two_first_applies_end_in_one_store(machines: tuple[Machine, Machine], at: int) -> None:
+    """Wherever in the other's run one begins."""
+    first, second = machines
+    reports = apply_both(first, second, at)
+    assert [report.converged for report in reports] == [True, True]
+    (store,) = stores_of(first)
+    assert [dict(report.store_ids) for report in reports] == [{"docs": store.id}] * 2
+    assert completed_keys(first) == set(KEYS)
+    assert apply_now(second).converged  # where both attached their copies, one of each goes
+    assert list(make_plan(first).changes()) == []
+    assert completed_keys(first) == set(KEYS)
+
+
+def test_stores_that_do_not_see_each_other_are_named_by_the_run_that_ends_last(
+    machines: tuple[Machine, Machine],
+) -> None:
+    """The lists are late until both have attached. Ten minutes later the newer store may go."""
+    first, second = machines
+    plans = [make_plan(first), make_plan(second)]
+    reports: list[Report] = []
+    looks: list[str] = []
+
+    def watch_second(inner: httpx.BaseTransport) -> httpx.BaseTransport:
+        ids_before = {store.id for store in stores_of(first)}
+        return Hiding(inner, ids_before.__contains__)
+
+    def watch_first(inner: httpx.BaseTransport) -> httpx.BaseTransport:
+        def meanwhile(seen: Seen) -> None:
+            method, path = seen[-1]
+            looks.extend([path] if (method, path) == ("GET", "/v1/vector_stores") else [])
+            if (method, path) == ("POST", "/v1/files") and not reports:
+                first.clock.now += 5
+                reports.append(carry_out(second, plans[1], watch_second))
+
+        def is_hidden(store_id: str) -> bool:
+            return len(looks) < 2 and bool(reports) and store_id == dict(reports[0].store_ids)["docs"]
+
+        return Hiding(Counting(inner, meanwhile), is_hidden)
+
+    reports.append(carry_out(first, plans[0], watch_first))
+    other, own = (dict(report.store_ids)["docs"] for report in reports)
+    assert {store.id for store in stores_of(first)} == {other, own}
+    assert [report.converged for report in reports] == [True, False]
+    outcome = next(outcome for outcome in reports[1].outcomes if not outcome.key)
+    assert (outcome.status, other in outcome.detail, own in outcome.detail) == (Status.UNKNOWN, True, True)
+    for machine in machines:
+        (planned,) = make_plan(machine).stores
+        assert planned.id == own  # the older
+        assert [(note.kind, other in note.detail) for note in planned.notes] == [(NoteKind.LEFT_STORE, True)]
+        assert len(make_plan(machine, Options(allow_store_deletes=True)).stores) == 1
+    first.clock.now += 700
+    assert apply_now(second, Options(allow_store_deletes=True)).converged
+    assert [store.id for store in stores_of(first)] == [own]
+    assert list(make_plan(first).changes()) == []
+
+
+def test_a_store_that_no_list_shows_is_told_with_its_id_and_made_once(machines: tuple[Machine, Machine]) -> None:
+    first, _ = machines
+
+    def hide_all(inner: httpx.BaseTransport) -> httpx.BaseTransport:
+        return Hiding(inner, lambda _: True)
+
+    report = carry_out(first, make_plan(first), hide_all)
+    assert not report.converged
+    (store,) = stores_of(first)
+    (outcome,) = (outcome for outcome in report.outcomes if outcome.status is not Status.DONE)
+    assert (outcome.key, outcome.detail.splitlines()[-1]) == ("", f"id: {store.id}")
+    with first.work(hide_all) as work:  # its state folder knows it: the service is asked for it by id
+        assert list(make_plan_now(work, PLAIN).changes()) == []

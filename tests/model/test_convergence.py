@@ -1,0 +1,53 @@
+"""What counts as converged, by shape: before an apply, and after one that left things undone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.render.builders import change, create, plan, store
+from vssync.model.convergence import OPEN_NOTES, find_convergence
+from vssync.model.plan import Action, BatchChange, Note, NoteKind, Reason, Refusal, StoreChange, StorePlan
+from vssync.model.report import Outcome, Report, Status
+from vssync.model.state import FileCounts
+
+CHANGED = {
+    "a file to add": store(create()),
+    "a file that needs attention": store(change("docs/a.md", Action.REFUSE, Reason.REFUSED)),
+    "a file being ingested": store(change("docs/a.md", Action.AWAIT, Reason.INGESTING)),
+    "a store to change": store(change=StoreChange(Action.UPDATE, (Reason.DRIFTED,))),
+    "a batch in progress": store(batches=(BatchChange("b", Action.AWAIT, (Reason.INGESTING,), FileCounts()),)),
+}
+OPEN = {
+    "a file held back": store(notes=(Note(NoteKind.ADOPTABLE, "a.md", detail="file-1"),)),
+    "a file that cannot be compared": store(notes=(Note(NoteKind.INCOMPARABLE, "a.md", detail="file-1"),)),
+    "a file without its File": store(notes=(Note(NoteKind.UPLOAD_GONE, "a.md", detail="file-1"),)),
+    "a store that left the manifest": store(desired=None, notes=(Note(NoteKind.LEFT_STORE),)),
+    "a second store with the same mark": store(notes=(Note(NoteKind.LEFT_STORE, detail="vs_2"),)),
+}
+KEPT = {kind.value: store(notes=(Note(kind, count=3),)) for kind in NoteKind if kind not in OPEN_NOTES}
+
+
+@pytest.mark.parametrize("made", [pytest.param(made, id=name) for name, made in (CHANGED | OPEN).items()])
+def test_what_is_not_as_declared(made: StorePlan) -> None:
+    convergence = find_convergence(plan(made, store(key="other")))
+    assert (convergence.reached, convergence.as_declared) == (False, frozenset({"other"}))
+
+
+@pytest.mark.parametrize("made", [pytest.param(made, id=name) for name, made in KEPT.items()])
+def test_what_is_told_and_does_not_count(made: StorePlan) -> None:
+    assert find_convergence(plan(made)).reached
+
+
+def test_a_refused_plan_has_not_converged() -> None:
+    assert not find_convergence(plan(store(), refusals=(Refusal("too many"),))).reached
+
+
+@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize("made", [pytest.param(made, id=name) for name, made in (CHANGED | OPEN | KEPT).items()])
+def test_after_an_apply_what_is_done_is_as_declared_and_what_is_open_stays(made: StorePlan, status: Status) -> None:
+    report = Report(plan(made), (Outcome("guide", "docs/a.md", Action.CREATE, status),))
+    assert report.converged is (status is Status.DONE and made not in OPEN.values())
+
+
+def test_an_interrupted_apply_has_not_converged() -> None:
+    assert not Report(plan(store()), interrupted=True).converged

@@ -1,0 +1,199 @@
+"""Equal texts that share chunks: what leaves never hides what stays, wherever a run is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.planner.builders import (
+    OLD,
+    Files,
+    desired_file,
+    desired_store,
+    effects,
+    live_copy,
+    live_store,
+    plan,
+    plan_store,
+    summary,
+)
+from vssync.applier.steps import plan_steps
+from vssync.model.marks import Mark
+from vssync.model.plan import Plan
+from vssync.model.state import Capabilities, Contents, DesiredFile, FileStatus, LiveFile
+
+SHARED = Capabilities(shares_chunks=True)
+BLIND = Capabilities(shares_chunks=True, updates_reach_search=False)
+
+
+def doc(key: str, text: str = "A", **fields: Any) -> DesiredFile:
+    return desired_file(f"{key}.md", text, **fields)
+
+
+def copy_of(key: str, text: str = "A", **fields: Any) -> LiveFile:
+    return live_copy(doc(key, text), id=fields.pop("id", f"f-{key}"), **fields)
+
+
+A, B, C = doc("a"), doc("b"), doc("c")
+TWINS = (copy_of("a"), copy_of("b"))
+SURPLUS = (copy_of("a", id="f1", at=1), copy_of("a", id="f2"))
+DE: dict[str, Any] = {"attributes": {"lang": "de"}}
+Case = tuple[tuple[DesiredFile, ...], tuple[LiveFile, ...], tuple[str, ...]]
+CASES: dict[str, Case] = {
+    "as it should be": ((A, B), TWINS, ()),
+    "the only one leaves": ((), TWINS[:1], ("a.md delete not_in_manifest",)),
+    "both leave": ((), TWINS, ("a.md delete not_in_manifest", "b.md delete not_in_manifest")),
+    "one leaves, as after a move": ((A,), TWINS, ("a.md replace superseded shared_chunks",)),
+    "one leaves, and another comes": (
+        (A, C, doc("d", "D")),
+        (*TWINS, copy_of("d", "D")),
+        ("c.md replace renamed moved shared_chunks",),
+    ),
+    "one of three leaves": (
+        (A, B),
+        (*TWINS, copy_of("c")),
+        ("a.md replace shared_chunks", "c.md delete not_in_manifest"),
+    ),
+    "one is edited": (
+        (A, doc("b", "B")),
+        TWINS,
+        ("a.md replace shared_chunks", "b.md replace content_changed shared_chunks"),
+    ),
+    "the first is edited": (
+        (doc("a", "B"), B),
+        TWINS,
+        ("a.md replace content_changed shared_chunks", "b.md replace shared_chunks"),
+    ),
+    "texts change places": (
+        (doc("a", "B"), doc("b", "A")),
+        (copy_of("a", "A"), copy_of("b", "B")),
+        ("a.md replace content_changed shared_chunks", "b.md replace content_changed shared_chunks"),
+    ),
+    "one takes the text that another gives up": (
+        (doc("a", "B"), doc("b", "A")),
+        (copy_of("a", "A"),),
+        ("a.md replace content_changed shared_chunks", "b.md create missing shared_chunks"),
+    ),
+    "a surplus copy": ((A,), SURPLUS, ("a.md replace superseded shared_chunks",)),
+    "one is chunked otherwise": (
+        (replace(A, chunking=OLD), B),
+        TWINS,
+        ("a.md replace chunking_changed shared_chunks",),
+    ),
+    "edited alone": ((doc("a", "B"),), TWINS[:1], ("a.md replace content_changed",)),
+}
+
+
+@pytest.mark.parametrize(("files", "copies", "changes"), CASES.values(), ids=CASES)
+def test_what_stays_comes_in_after_what_leaves(
+    files: tuple[DesiredFile, ...], copies: tuple[LiveFile, ...], changes: tuple[str, ...]
+) -> None:
+    planned = plan_store(files, copies, capabilities=SHARED)
+    assert (
+        tuple(f"{key} {action} {' '.join(reasons)}" for key, action, reasons in map(summary, planned.files)) == changes
+    )
+    assert all(change.gap for change in planned.files if "shared_chunks" in change.reasons and change.drop)
+    assert plan_store(files, copies).unchanged >= planned.unchanged
+
+
+@pytest.mark.parametrize(
+    ("options", "action"),
+    [({}, "refuse"), ({"allow_gap": True}, "delete"), ({"capabilities": Capabilities()}, "delete")],
+)
+@pytest.mark.parametrize("holder", [copy_of("z", owner="kb/dev"), copy_of("a")], ids=["another owner", "out of scope"])
+def test_what_would_hide_a_file_that_is_not_in_the_plan_is_held_back(
+    options: dict[str, Any], action: str, holder: LiveFile
+) -> None:
+    files = (A,) if holder.id == "f-a" else ()
+    chosen = {"capabilities": SHARED, "targets": ("guide/b.md",), **options}
+    (change,) = plan_store(files, (holder, copy_of("b")), **chosen).files
+    assert (change.key, change.action) == ("b.md", action)
+    assert ("--allow-gap" in change.detail) is (action == "refuse")
+
+
+def test_equal_files_are_a_warning() -> None:
+    (note,) = plan_store((A, B, doc("c", "C")), (), capabilities=SHARED).notes
+    assert (note.kind, note.count) == ("equal_texts", 2)
+    assert "a.md, b.md" in note.detail
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "allow_gap", "reuse", "gap"),
+    [
+        (BLIND, False, "f-a", True),
+        (replace(BLIND, shares_chunks=False), False, "", False),
+        (replace(BLIND, shares_chunks=False), True, "f-a", True),
+    ],
+)
+def test_a_changed_attribute_that_search_would_not_see_brings_the_file_in_anew(
+    capabilities: Capabilities, reuse: str, *, allow_gap: bool, gap: bool
+) -> None:
+    planned = plan_store([doc("a", **DE)], [copy_of("a")], capabilities=capabilities, allow_gap=allow_gap)
+    (change,) = planned.files
+    assert summary(change) == ("a.md", "replace", ("attributes_changed",))
+    assert (change.reuse, change.gap, [field.name for field in change.fields]) == (reuse, gap, ["lang"])
+
+
+@pytest.mark.parametrize("known", [True, None])
+def test_a_changed_attribute_is_an_update_where_nothing_is_known_against_it(*, known: bool | None) -> None:
+    capabilities = Capabilities(updates_reach_search=known)
+    (change,) = plan_store([doc("a", **DE)], [copy_of("a")], capabilities=capabilities).files
+    assert change.action == "update"
+
+
+# The chunks of a store: attaching a file brings those of its text in, removing any file of that text takes them away.
+
+Texts = frozenset[str]
+
+
+def text_of(file: LiveFile) -> str:
+    assert isinstance(file.mark, Mark)
+    return file.mark.content
+
+
+def chunks_after(before: Files, after: Files, texts: Texts) -> Texts:
+    left = {text_of(before[file_id]) for file_id in before.keys() - after.keys()}
+    completed = {file_id for file_id, file in after.items() if file.status is FileStatus.COMPLETED}
+    came = {text_of(after[file_id]) for file_id in completed if before.get(file_id) != after[file_id]}
+    return texts - left | came
+
+
+def planned_for(files: tuple[DesiredFile, ...], live: Files) -> Plan:
+    store = desired_store(*files)
+    return plan(store, [(live_store(store), Contents(tuple(live.values())))], capabilities=BLIND)
+
+
+def run(planned: Plan, live: Files, texts: Texts) -> Iterator[tuple[Files, Texts]]:
+    """The files and the texts that can be found, after each effect."""
+    for steps in plan_steps(planned):
+        for after in effects(live, steps, FileStatus.COMPLETED):
+            live, texts = after, chunks_after(live, after, texts)
+            yield live, texts
+
+
+MORE: dict[str, Case] = {
+    "an attribute of one changes": ((doc("a", **DE), B), TWINS, ()),
+    "an attribute of both changes": ((doc("a", **DE), doc("b", **DE)), TWINS, ()),
+    "one leaves, and the other's attribute changes": ((doc("a", **DE),), TWINS, ()),
+    "a surplus copy, and its attribute changes": ((doc("a", **DE),), SURPLUS, ()),
+}
+
+
+@pytest.mark.parametrize(("files", "copies"), [case[:2] for case in (CASES | MORE).values()], ids=CASES | MORE)
+def test_every_text_is_found_at_the_end_wherever_a_run_is_stopped(
+    files: tuple[DesiredFile, ...], copies: tuple[LiveFile, ...]
+) -> None:
+    live = {copy.id: copy for copy in copies}
+    start = (live, frozenset(map(text_of, copies)))
+    stops = [start, *run(planned_for(files, live), *start)]
+    if copies is SURPLUS:  # of two copies of one key each is right alone: what is left after one of them says nothing
+        stops = [stops[0], *stops[2:]]
+    for at, texts in stops:
+        state = at, texts
+        for _ in range(4):
+            *_, state = state, *run(planned_for(files, state[0]), *state)
+        assert planned_for(files, state[0]).empty
+        assert state[1] == {file.sha256 for file in files}

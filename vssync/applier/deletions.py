@@ -1,0 +1,246 @@
+"""Sees a run's deletions to their end, takes a last look at what stays, and deletes the uploads that nobody needs.
+
+A deletion has ended when a listing of its store, or of the stores, lacks what was deleted: services confirm deletions
+that they make later, or never. And two machines may each delete the copy that the other one keeps. So after the last
+copy was detached, and before the first upload is deleted, every copy that stays in the place of another is seen
+completed; else no upload is deleted, and the next run can repair what is missing. Deleting a File takes it out of all
+its stores, so every store is asked first, whoever's it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from vssync.api.client import Client
+from vssync.applier.context import ApplyRun, Deletion, Result
+from vssync.applier.ledger import LedgerEntry
+from vssync.applier.wait import DELETION_WAIT, STILL_LISTED, poll_until
+from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.limits import PAGE_SIZE
+from vssync.model.marks import StoreMark
+from vssync.model.plan import Plan
+from vssync.model.report import Status
+from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
+from vssync.threads import Pool
+
+_UNSEEN = "the deletion was sent, and its end was not seen"
+_LOST = "the copy to keep, {}, is not completed any more: another run may be at work; apply again"
+
+
+@dataclass(frozen=True, slots=True)
+class LastLook:
+    """What the service shows after a run's deletions."""
+
+    stores: Mapping[str, LiveStore]  # all, by id
+    files: Mapping[str, Mapping[str, LiveFile] | VssyncError]  # by id, of each store from which a file was detached
+
+    def files_of(self, store_id: str) -> Mapping[str, LiveFile]:
+        """A store's files as they are listed; none where they are not."""
+        files = self.files.get(store_id, {})
+        return {} if isinstance(files, VssyncError) else files
+
+    def shows(self, deletion: Deletion) -> bool:
+        """Whether what was deleted is still listed."""
+        if not deletion.file_id:
+            return deletion.store_id in self.stores
+        return deletion.file_id in self.files_of(deletion.store_id)
+
+    def count_shown(self, deletions: Collection[Deletion]) -> int:
+        """How many of these are still listed."""
+        return sum(map(self.shows, deletions))
+
+    def is_unseen(self, deletion: Deletion) -> bool:
+        """Whether the store cannot be listed of which a file was deleted."""
+        return bool(deletion.file_id) and isinstance(self.files[deletion.store_id], VssyncError)
+
+    def problem_of(self, deletion: Deletion) -> Result | None:
+        """Why a deletion is not done; None where it is."""
+        if self.is_unseen(deletion):
+            return Result(Status.UNKNOWN, f"{_UNSEEN}: {self.files[deletion.store_id]}")
+        if self.shows(deletion):
+            return Result(Status.UNKNOWN, f"{deletion.file_id or deletion.store_id}: {STILL_LISTED}")
+        return None
+
+
+def finish_deletions(run: ApplyRun, plan: Plan, store_ids: dict[str, str]) -> None:
+    """Records the result of each deletion whose end is not as it should be, and deletes the scheduled uploads.
+
+    `store_ids` are the stores of this run, by key: those that are gone are removed. An upload that stays is left to the
+    ledger, with the reason.
+    """
+    pending = run.ledger.pending_deletes()
+    if not (run.deletions or pending):
+        return
+    try:
+        look = _wait_for_ends(run)
+    except VssyncError as error:
+        record_unseen_deletions(run, str(error))
+        _keep(run, pending, str(error))
+        return
+    is_as_planned = True
+    for deletion in run.deletions:
+        problem = look.problem_of(deletion)
+        is_lost = bool(deletion.kept_id) and not _is_completed(run, look, deletion)
+        if is_lost:
+            problem = Result(Status.FAILED, _LOST.format(deletion.kept_id))
+        if problem:
+            run.results.record_result(deletion.store_key, deletion.key, problem)
+        elif store_ids.get(deletion.store_key) == deletion.store_id and not deletion.file_id:
+            del store_ids[deletion.store_key]
+        if is_lost or look.is_unseen(deletion):
+            is_as_planned = False
+        elif look.shows(deletion) and deletion.file_id in pending:
+            del pending[deletion.file_id]
+            run.ledger.record_closed(deletion.file_id)  # its store still has it, as the next run will see
+    run.deletions.clear()
+    if is_as_planned:
+        _delete_unheld(run, plan, store_ids.values(), look, pending)
+    else:
+        _keep(run, pending, "not everything that stays was seen completed")
+
+
+def record_unseen_deletions(run: ApplyRun, why: str) -> None:
+    """Records that the end of a deletion that was sent was not seen."""
+    for deletion in run.deletions:
+        result = Result(Status.UNKNOWN, f"{_UNSEEN}: {why}")
+        run.results.record_result(deletion.store_key, deletion.key, result)
+
+
+def _wait_for_ends(run: ApplyRun) -> LastLook:
+    """The first look at which nothing that was deleted is still listed, or that after the wait for all of it."""
+    return poll_until(
+        run,
+        lambda: _look(run),
+        is_done=lambda look: not look.count_shown(run.deletions),
+        progress_of=lambda look: look.count_shown(run.deletions),
+        timeout=DELETION_WAIT,
+        subject="what was deleted to be listed no more",
+        consequence="what is still listed counts as not done",
+    )
+
+
+def _look(run: ApplyRun) -> LastLook:
+    stores = {store.id: store for store in run.client.list_stores()}
+    by_store: dict[str, list[str]] = {}
+    for deletion in run.deletions:
+        if deletion.file_id:
+            by_store.setdefault(deletion.store_id, []).append(deletion.file_id)
+
+    def list_files(store_id: str) -> Mapping[str, LiveFile] | VssyncError:
+        try:
+            listing = run.client.list_all_files(stores.get(store_id) or run.client.get_store(store_id))
+            files = {file.id: file for file in listing.files}
+            unseen = () if listing.verdict is Verdict.WHOLE else set(by_store[store_id]) - files.keys()
+            attached = (file_id for file_id in unseen if run.client.is_attached(store_id, file_id))
+            return files | {file_id: run.client.get_file(store_id, file_id) for file_id in attached}
+        except VssyncError as error:
+            return error
+
+    return LastLook(stores, dict(zip(by_store, run.pool.map(list_files, by_store), strict=True)))
+
+
+def _is_completed(run: ApplyRun, look: LastLook, deletion: Deletion) -> bool:
+    """Whether the copy that stays is completed. Where the listing does not say so, which may be late, it is read."""
+    file = look.files_of(deletion.store_id).get(deletion.kept_id)
+    if file is None or file.status is not FileStatus.COMPLETED:
+        try:
+            file = run.client.get_file(deletion.store_id, deletion.kept_id)
+        except NotFound:
+            return False
+    return file.status is FileStatus.COMPLETED
+
+
+def _keep(run: ApplyRun, pending: Mapping[str, LedgerEntry], why: str) -> None:
+    for file_id, entry in pending.items():
+        run.ledger.explain(file_id, f"{entry.why}; kept, because {why}")
+
+
+def _delete_unheld(
+    run: ApplyRun, plan: Plan, store_ids: Collection[str], look: LastLook, pending: Mapping[str, LedgerEntry]
+) -> None:
+    """Deletes those of the uploads that no store holds, and names those that stores of others hold."""
+    try:
+        holders = _find_holders(run, store_ids, look, pending)
+    except VssyncError as error:
+        _keep(run, pending, str(error))
+        return
+    our_ids = {*store_ids, *(store.id for store in plan.stores)}
+    for file_id, stores in holders.items():
+        others = [store for store in stores if store.id not in our_ids and not _is_of_manifest(store, plan.owner)]
+        names = ", ".join(f"{store.name} ({store.id})" for store in others)
+        run.ledger.record_held(file_id, f"{pending[file_id].why}; held by {names}" if names else "")
+    unheld = [file_id for file_id in pending if file_id not in holders]
+
+    def delete(file_id: str) -> None:
+        try:
+            run.writes.delete_upload(file_id)
+            run.ledger.record_closed(file_id)
+        except VssyncError as error:
+            run.ledger.explain(file_id, f"{pending[file_id].why}; {error}")
+        finally:
+            run.watcher.on_upload_deleted()
+
+    run.watcher.on_cleanup(len(unheld))
+    run.pool.map(delete, unheld)
+
+
+def _find_holders(
+    run: ApplyRun, store_ids: Collection[str], look: LastLook, file_ids: Collection[str]
+) -> Mapping[str, list[LiveStore]]:
+    """The stores that hold each of these Files. A store of this run counts, though it may be listed late."""
+    unlisted = [run.client.get_store(store_id) for store_id in store_ids if store_id not in look.stores]
+    stores = [*look.stores.values(), *unlisted]
+    holders = dict(find_holders(run.client, run.pool, [each for each in stores if each.id not in look.files], file_ids))
+    for store in stores:
+        for file_id in look.files_of(store.id).keys() & file_ids:
+            holders.setdefault(file_id, []).append(store)
+    return holders
+
+
+def _is_of_manifest(store: LiveStore, owner: str) -> bool:
+    """Whether a store belongs to any environment of an owner's manifest."""
+    return isinstance(store.mark, StoreMark) and store.mark.owner.partition("/")[0] == owner.partition("/")[0]
+
+
+def find_holders(
+    client: Client, pool: Pool, stores: Iterable[LiveStore], file_ids: Collection[str], *, skip_unreadable: bool = False
+) -> Mapping[str, list[LiveStore]]:
+    """The stores that hold each of these Files, by File id; those that no store holds are left out.
+
+    Raises ServiceError, which names the store, where one cannot be asked and is not to be skipped.
+    """
+
+    def held_by(store: LiveStore) -> Collection[str]:
+        try:
+            return _held_by(client, store, file_ids)
+        except ServiceError as error:
+            if skip_unreadable or store.is_expired:  # what is in an expired store is not searched any more
+                return ()
+            if isinstance(error, NotFound) and all(store.id != other.id for other in client.list_stores()):
+                return ()  # somebody has just deleted it
+            raise ServiceError(
+                f"{store.name} ({store.id}): its files cannot be listed, so it is not known which uploads it needs, "
+                f"and none is deleted: {error}",
+                error.answer,
+            ) from error
+
+    asked = list(stores) if file_ids else []
+    holders: dict[str, list[LiveStore]] = {}
+    for store, held in zip(asked, pool.map(held_by, asked), strict=True):
+        for file_id in held:
+            holders.setdefault(file_id, []).append(store)
+    return holders
+
+
+def _held_by(client: Client, store: LiveStore, file_ids: Collection[str]) -> set[str]:
+    """Which of these Files a store holds: asked one by one where they are fewer than the pages of its listing.
+
+    First a page is read, since a missing permission, too, answers 404 for every file.
+    """
+    if len(file_ids) * PAGE_SIZE >= store.counts.total or not client.is_ready(store.id):
+        listing = client.list_all_files(store)
+        listed = {file.id for file in listing.files}.intersection(file_ids)
+        unseen = () if listing.verdict is Verdict.WHOLE else set(file_ids) - listed
+        return listed.union(file_id for file_id in unseen if client.is_attached(store.id, file_id))
+    return {file_id for file_id in file_ids if client.is_attached(store.id, file_id)}
