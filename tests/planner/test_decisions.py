@@ -464,6 +464,7 @@ FILE_REASONS = set(Reason) - {
     Reason.NOT_ALLOWED,
     Reason.UNMARKED,
     Reason.UNLISTED,
+    Reason.DESTROY,  # `destroy` puts it in the place of another
 }
 FILE_NOTES = set(NoteKind) - {NoteKind.FOREIGN_BATCH, NoteKind.DESCRIPTION, NoteKind.LEFT_STORE, NoteKind.GHOSTS}
 
