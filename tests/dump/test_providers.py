@@ -41,15 +41,15 @@ def fill(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("provider", "spoken", "chunking"),
+    ("provider", "spoken", "action", "chunking"),
     [
-        ("openai", "openai", "max_chunk_size_tokens: 400"),
-        ("compatible", "compatible", "max_chunk_size_tokens: 400"),
-        ("oci", "oci,unsettled=0", "# The service does not report the chunking of 2 files"),
+        ("openai", "openai", Action.ADOPT, "max_chunk_size_tokens: 400"),
+        ("compatible", "compatible", Action.REPLACE, "max_chunk_size_tokens: 400"),  # it may not search by updates
+        ("oci", "oci,unsettled=0", Action.ADOPT, "# The service does not report the chunking of 2 files"),
     ],
 )
 def test_it_is_taken_over_and_then_as_the_manifest_says(
-    tmp_path: Path, provider: str, spoken: str, chunking: str
+    tmp_path: Path, provider: str, spoken: str, action: Action, chunking: str
 ) -> None:
     settings = Settings(
         manifest=str(tmp_path), workers=1, environment={"VSSYNC_API_KEY": "k", "VSSYNC_ALLOW_HOSTS": "127.0.0.1"}
@@ -67,7 +67,7 @@ def test_it_is_taken_over_and_then_as_the_manifest_says(
         (tmp_path / "vssync.yaml").write_text(text)
         with open_session(settings, load_manifest(settings), clock=Clock()) as session:
             planned = make_plan_now(session, Options(adopt=True))
-            assert {change.action for change in planned.changes()} == {Action.ADOPT}
+            assert {change.action for change in planned.stores[0].files} == {action}
             assert apply_plan(session, planned, Silent()).converged
             assert make_plan_now(session, Options()).empty
     assert "docs/**/*.md" in text

@@ -8,6 +8,7 @@ from tests.simulation.judge import Falsehood
 
 # The claim, or * for any, and words of the sentence.
 KNOWN_FALSE: tuple[tuple[str, str], ...] = (
+    ("*", "has other content, which was never compared"),
     ("Orphan.file_id", "there is no such File"),
     ("FileChange.reuse", "there is no such File"),
     ("Outcome.status", "said was `local: cannot be reached"),
