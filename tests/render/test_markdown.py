@@ -78,7 +78,7 @@ def test_a_summary_names_all(view: View, named: int) -> None:
 
 def test_failures_come_before_names() -> None:
     shown = report_markdown(builders.mixed(), View())
-    assert shown.index("**Apply:") < shown.index("**Not done:**") < shown.index("Left over:") < shown.index("<details")
+    assert shown.index("**Apply:") < shown.index("**Not done:**") < shown.index("Orphans:") < shown.index("<details")
 
 
 def test_the_same_whatever_the_terminal() -> None:

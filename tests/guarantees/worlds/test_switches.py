@@ -79,12 +79,10 @@ ENDS = {
     "denies-deletions=on": End("deleted: false|still list", DELETING),
 }
 LEFT_OUT = {(f"late-stores={FOREVER}", "adopt")}  # nobody takes over what no listing shows
-NEW_STORES = "the ids of stores made here are not remembered, so a store that is not listed is made again"
+NEW_STORES = "the ids of adopted stores are not remembered, so one that is not listed is made again"
 BYTES = "an upload under a changed name is not compared by its bytes"
 KNOWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("late-stores=20", NAMES[:-1], NEW_STORES),
-    (f"late-stores={FOREVER}", NAMES[:-1], NEW_STORES),
-    ("short-stores=2", NAMES, NEW_STORES),
+    ("short-stores=2", ("adopt",), NEW_STORES),
     ("lists-attributes=off", NAMES, "attributes that a listing leaves out are not read file by file"),
     ("garbles-names=on", ("adopt",), BYTES),
     ("plain-names=on", ("adopt",), BYTES),
