@@ -171,8 +171,10 @@ def test_a_listed_store_whose_files_are_hidden(tmp_path: Path) -> None:
 
     with listening(answer) as place:
         split = f"{OCI}, auth: bearer, data_url: '{place.url}', control_url: '{place.url}'"
-        end = vssync(manifest(tmp_path, split), "plan", "--adopt", VSSYNC_API_KEY=KEY)
-    one_message(end, 1, "docs (vs_1): the service lists this store, but not its files", "permission")
+        end = vssync(manifest(tmp_path, split), "plan", "--detailed-exitcode", VSSYNC_API_KEY=KEY)
+    assert (end.code, end.err) == (2, "")
+    assert "the service lists vs_1, but not its files" in " ".join(end.out.split())
+    assert "1 store needs attention" in end.out
 
 
 def test_a_certificate_nobody_vouches_for(tmp_path: Path) -> None:
@@ -234,6 +236,9 @@ def test_doctor_prints_what_to_commit(tmp_path: Path) -> None:
         folder = manifest(tmp_path, f"provider: compatible, data_url: '{url}'")
         end = vssync(folder, "doctor", "--write")
         assert end.code == 0
-        assert end.out.endswith("  capabilities:\n    list_batches: false\n")
-        manifest(tmp_path, f"provider: compatible, data_url: '{url}', capabilities: {{list_batches: false}}")
+        assert end.out.endswith(
+            "  capabilities:\n    list_batches: false\n    shares_chunks: false\n    updates_reach_search: true\n"
+        )
+        capabilities = "{list_batches: false, shares_chunks: false, updates_reach_search: true}"
+        manifest(tmp_path, f"provider: compatible, data_url: '{url}', capabilities: {capabilities}")
         assert vssync(folder, "doctor", "--write").out.endswith("Capabilities: as the manifest says.\n")

@@ -143,7 +143,7 @@ def check_live_digest(claim: Claim, case: Case) -> str:
 
 def _live_knowledge(copy: TrueFile, store: WantedStore) -> tuple[str, ...]:
     """The chunking is the mark's, which tells `auto` from its numbers; what a service changes counts as sent."""
-    content = copy.id if copy.mark_parts[3] == "id" else copy.sha256
+    content = copy.id if copy.mark_parts[3] == "id" else copy.sha256 or copy.mark_parts[3]  # of a File that is gone
     wanted = store.files.get(copy.key_digest)
     attributes = wanted.attributes if wanted and copy.echo else copy.plain_attributes
     plain = {name: value for name, value in attributes.items() if name not in store.ignored}

@@ -81,7 +81,11 @@ def finish_deletions(run: ApplyRun, plan: Plan, store_ids: dict[str, str]) -> No
     is_as_planned = True
     for deletion in run.deletions:
         problem = look.problem_of(deletion)
-        is_lost = bool(deletion.kept_id) and not _is_completed(run, look, deletion)
+        is_lost = False
+        try:
+            is_lost = bool(deletion.kept_id) and not _is_completed(run, look, deletion)
+        except VssyncError as error:  # nobody saw it completed
+            is_as_planned, problem = False, Result(Status.UNKNOWN, f"{_UNSEEN}: {error}")
         if is_lost:
             problem = Result(Status.FAILED, _LOST.format(deletion.kept_id))
         if problem:
