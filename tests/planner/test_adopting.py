@@ -19,10 +19,20 @@ from tests.planner.builders import (
     summary,
     unmarked,
 )
+from vssync.applier.steps import plan_steps
 from vssync.model.digests import store_mark_for
-from vssync.model.marks import STORE_OWNER
-from vssync.model.plan import Action, StorePlan
-from vssync.model.state import Capabilities, Contents, DesiredFile, DesiredStore, FileStatus, LiveFile, Upload
+from vssync.model.marks import STORE_OWNER, Origin, short_digest
+from vssync.model.plan import Action, Plan, StorePlan
+from vssync.model.state import (
+    Capabilities,
+    Contents,
+    DesiredFile,
+    DesiredStore,
+    FileStatus,
+    LiveFile,
+    ServiceSpec,
+    Upload,
+)
 
 A = desired_file()
 TWIN = replace(A, key="z/a.md")
@@ -215,3 +225,20 @@ def test_several_owners_are_taken_over_at_once() -> None:
         ("vs1", [Action.ADOPT]),
         ("vs2", [Action.ADOPT]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("upload", "content"),
+    [(named(A.sha256, name="old.md"), A.content), (named(), A.presumed_content)],
+    ids=["equal bytes", "not compared"],
+)
+@pytest.mark.parametrize("reaches", [False, None])
+def test_where_searches_may_not_see_updates_the_same_file_is_attached_anew(
+    upload: Upload, content: str, reaches: bool | None
+) -> None:
+    store = planned("going on", [upload], adopt=True, capabilities=Capabilities(updates_reach_search=reaches))
+    (put,) = plan_steps(Plan(OWNER, ServiceSpec("local"), (store,)))[0].puts
+    assert (put.existing_id, [drop.file_id for drop in put.before_attach], put.afterwards) == ("s1", ["s1"], ())
+    assert not any(drop.is_our_upload for drop in put.before_attach)
+    assert (put.mark.origin, put.mark.content) == (Origin.ADOPTED, content)
+    assert put.mark.name == short_digest(upload.filename)
