@@ -232,7 +232,7 @@ def test_the_command(tmp_path: Path) -> None:
     first = vssync(tmp_path, "dump", "--provider", "local", "--store", "help", "-o", "vssync.yaml", "--name", "kb")
     assert (first.code, first.out) == (0, "Wrote vssync.yaml.\nNext: vssync plan --adopt -f vssync.yaml\n")
     assert (
-        "Plan: 0 to add, 0 to change, 0 to replace, 0 to delete, 0 unchanged, 3 to adopt."
+        "Plan: 0 to add, 0 to change, 0 to replace, 0 to delete, 0 unchanged, 3 to adopt, 1 store to adopt."
         in vssync(tmp_path, "plan", "--adopt").out
     )
     assert vssync(tmp_path, "dump", "--store", "help", "-o", "vssync.yaml").code == 3

@@ -64,6 +64,7 @@ class End:
     lasts: bool = True  # the next plan is not empty either
 
 
+DETACHING = (*DELETING, "adopt")  # which attaches anew where updates may not reach search
 ENDS = {
     "refuses=.txt": End("unsupported_file", missing=("notes.txt",)),
     "unreadable=.txt": End("unsupported_file", missing=("notes.txt",)),
@@ -71,18 +72,19 @@ ENDS = {
         "without attributes no file can carry the mark", NAMES[:-1], (*FILES, "guide/first.md")
     ),
     f"late-stores={FOREVER}": End("id: vs_", ("first_apply",), lasts=False),
-    "breaks-listings=on": End("database is locked", DELETING),
+    "breaks-listings=on": End("database is locked", DETACHING),
     f"ghost-files={FOREVER}": End("still list", DELETING),
-    f"late-deletions={FOREVER}": End("still list", DELETING),
-    "refuses-deleting=store-files": End("404", DELETING),
-    "refuses-deleting=all": End("404", DELETING),
-    "denies-deletions=on": End("deleted: false|still list", DELETING),
+    f"late-deletions={FOREVER}": End("still list", DETACHING),
+    "refuses-deleting=store-files": End("404", DETACHING),
+    "refuses-deleting=all": End("404", DETACHING),
+    "denies-deletions=on": End("deleted: false|still list", DETACHING),
 }
 LEFT_OUT = {(f"late-stores={FOREVER}", "adopt")}  # nobody takes over what no listing shows
 NEW_STORES = "the ids of adopted stores are not remembered, so one that is not listed is made again"
 BYTES = "an upload under a changed name is not compared by its bytes"
 KNOWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("short-stores=2", ("adopt",), NEW_STORES),
+    ("takes-attributes=off", ("adopt",), "a file is detached before it is known that the service takes attributes"),
     ("lists-attributes=off", NAMES, "attributes that a listing leaves out are not read file by file"),
     ("garbles-names=on", ("adopt",), BYTES),
     ("plain-names=on", ("adopt",), BYTES),
