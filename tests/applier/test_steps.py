@@ -9,6 +9,7 @@ import pytest
 
 from tests.planner.builders import (
     OWNER,
+    adopting_store,
     desired_file,
     desired_store,
     live_batch,
@@ -35,7 +36,8 @@ BUSY, FAILED = FileStatus.IN_PROGRESS, FileStatus.FAILED
 def steps(files: Any, copies: Any, *, settings: dict[str, Any] | None = None, **options: Any) -> StoreSteps:
     store = desired_store(*files, **(settings or {}))
     batches = options.pop("batches", ())
-    planned = plan(store, [(live_store(store), Contents(tuple(copies), tuple(batches)))], **options)
+    live = adopting_store(store) if options.pop("adopting", False) else live_store(store)
+    planned = plan(store, [(live, Contents(tuple(copies), tuple(batches)))], **options)
     (made,) = plan_steps(planned)
     return made
 
@@ -72,7 +74,7 @@ def test_an_upload_is_deleted_only_when_our_mark_says_we_made_it(live: LiveFile,
 
 
 def test_the_upload_of_another_owner_stays_after_a_takeover() -> None:
-    made = steps([], [live_copy(owner="kb/dev")], adopt_from="kb/dev")
+    made = steps([], [live_copy(owner="kb/dev")], adopt_from=("kb/dev",))
     assert made.removes == (Drop("a.md", "f1", is_our_upload=False),)
 
 
@@ -117,14 +119,20 @@ def test_a_move_writes_the_new_key() -> None:
 
 
 def test_a_takeover_writes_our_name() -> None:
-    (update,) = steps([A], [live_copy(owner="kb/dev")], adopt_from="kb/dev").updates
+    (update,) = steps([A], [live_copy(owner="kb/dev")], adopt_from=("kb/dev",)).updates
     assert update.mark == mark_for(OWNER, A, origin=Origin.UPLOADED)
 
 
-@pytest.mark.parametrize(("file", "origin", "content"), [(A, Origin.ADOPTED, PRESUMED), (EXT, Origin.DECLARED, "id")])
-def test_adoption_adds_a_mark_that_does_not_claim_too_much(file: Any, origin: Origin, content: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "sha256", "origin", "content"),
+    [(A, "", Origin.ADOPTED, PRESUMED), (A, A.sha256, Origin.ADOPTED, A.sha256), (EXT, "", Origin.DECLARED, "id")],
+)
+def test_adoption_adds_a_mark_that_does_not_claim_too_much(
+    file: Any, sha256: str, origin: Origin, content: str
+) -> None:
     stranger = unmarked(without_attributes(live_copy(id="ext"), KEY))
-    made = steps([file], [stranger], adopt=True, uploads=[Upload("ext", "a.md", 1, 1)])
+    uploads = [Upload("ext", "a.md", 1, 1, sha256=sha256)]
+    made = steps([file], [stranger], adopt=True, uploads=uploads, adopting=True)
     (update,) = made.updates
     assert (update.mark.origin, update.mark.content, made.puts) == (origin, content, ())
 

@@ -239,6 +239,6 @@ def test_doctor_prints_what_to_commit(tmp_path: Path) -> None:
         assert end.out.endswith(
             "  capabilities:\n    list_batches: false\n    shares_chunks: false\n    updates_reach_search: true\n"
         )
-        stated = "list_batches: false, shares_chunks: false, updates_reach_search: true"
-        manifest(tmp_path, f"provider: compatible, data_url: '{url}', capabilities: {{{stated}}}")
+        capabilities = "{list_batches: false, shares_chunks: false, updates_reach_search: true}"
+        manifest(tmp_path, f"provider: compatible, data_url: '{url}', capabilities: {capabilities}")
         assert vssync(folder, "doctor", "--write").out.endswith("Capabilities: as the manifest says.\n")

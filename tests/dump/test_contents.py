@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.support import client_of
-from vssync.commands.dump.contents import ContentReader
+from vssync.commands.compare import ContentReader
 from vssync.errors import ServiceError
 
 OLDER = {"file_id": "f1", "filename": "a.md", "content": [{"type": "text", "text": "one "}, {"text": "two"}]}
@@ -17,18 +17,18 @@ NEWER = {"object": "vector_store.file_content.page", "data": [{"type": "text", "
 
 @pytest.mark.parametrize(("answer", "text"), [(OLDER, "one two"), (NEWER, "one two"), ({"data": []}, "")])
 def test_both_shapes_of_a_text(answer: dict[str, Any], text: str) -> None:
-    reader = ContentReader(client_of(lambda _: httpx.Response(200, json=answer)), "vs_1")
-    assert reader.read_text("f1") == text
+    reader = ContentReader(client_of(lambda _: httpx.Response(200, json=answer)))
+    assert "".join(reader.read_text("vs_1", "f1") or ()) == text
 
 
 def test_a_text_without_parts_is_an_error() -> None:
     with pytest.raises(ServiceError, match="content without its parts"):
-        ContentReader(client_of(lambda _: httpx.Response(200, json={})), "vs_1").read_text("f1")
+        ContentReader(client_of(lambda _: httpx.Response(200, json={}))).read_text("vs_1", "f1")
 
 
 def test_bytes_come_as_they_are() -> None:
     content = b"\xff\xfe{not json"
-    assert ContentReader(client_of(lambda _: httpx.Response(200, content=content)), "vs_1").read_bytes("f1") == content
+    assert ContentReader(client_of(lambda _: httpx.Response(200, content=content))).read_bytes("f1") == content
 
 
 @pytest.mark.parametrize(("status", "asked"), [(400, 1), (403, 1), (404, 3)])
@@ -39,11 +39,11 @@ def test_a_refusal_is_taken_for_all_but_an_absence_is_not(status: int, asked: in
         seen.append(request.url.path)
         return httpx.Response(status, json={"error": {"message": "no"}})
 
-    reader = ContentReader(client_of(answer), "vs_1")
+    reader = ContentReader(client_of(answer))
     assert [reader.read_bytes(file_id) for file_id in ("f1", "f2", "f3")] == [None, None, None]
     assert len(seen) == asked
 
 
 def test_a_service_in_trouble_is_no_refusal() -> None:
     with pytest.raises(ServiceError):
-        ContentReader(client_of(lambda _: httpx.Response(500)), "vs_1").read_bytes("f1")
+        ContentReader(client_of(lambda _: httpx.Response(500))).read_bytes("f1")

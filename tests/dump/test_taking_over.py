@@ -17,7 +17,8 @@ from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
-from vssync.commands.dump.contents import ContentReader, DownloadTarget, download_files
+from vssync.commands.compare import ContentReader
+from vssync.commands.dump.contents import DownloadTarget, download_files
 from vssync.commands.dump.matching import RemoteFile
 from vssync.commands.dump.run import DumpRequest, dump_store
 from vssync.commands.plan import make_plan_now
@@ -76,7 +77,7 @@ def written(folder: Path, files: Mapping[str, bytes]) -> None:
 def dump_into(folder: Path, faults: Sequence[str] = (), store: str = "help", **given: Path) -> str:
     """Dumps into the folder's manifest."""
     with connected_to(folder, faults) as connection:
-        text = dump_store(connection, ServiceSpec(), DumpRequest(store, "kb", folder / "vssync.yaml", **given))
+        text, _ = dump_store(connection, ServiceSpec(), DumpRequest(store, "kb", folder / "vssync.yaml", **given))
     (folder / "vssync.yaml").write_text(text)
     return text
 
@@ -128,6 +129,40 @@ def test_a_file_with_other_content_stays_by_id(tmp_path: Path) -> None:
     assert "#   2 files: the same bytes\n#   1 file: by id\n" in text
     assert "- path: docs/intro.md" not in text
     adopts_and_converges(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("owner", "chunking", "options", "declared"),
+    [
+        ("kb", "", Options(), ""),
+        ("new", "", Options(adopt_from=("kb",)), ""),
+        (
+            "new",
+            "chunking: {max_chunk_size_tokens: 1200, chunk_overlap_tokens: 300}, ",
+            Options(adopt_from=("kb",)),
+            "tokens: 1200",
+        ),
+    ],
+)
+def test_a_store_with_an_owner_is_taken_over_from_it(
+    tmp_path: Path, owner: str, chunking: str, options: Options, declared: str
+) -> None:
+    """What its marks say counts: a service reports numbers for `auto`."""
+    written(tmp_path, local_copies())
+    store = f"{{{chunking}files: [{{path: docs/*, filename: '${{name}}'}}]}}"
+    (tmp_path / "vssync.yaml").write_text(f"version: 1\nname: kb\nstores: {{help: {store}}}\n")
+    with open_test_session(tmp_path) as (session, _):
+        assert apply_plan(session, make_plan_now(session, Options()), Silent()).converged
+    with connected_to(tmp_path) as connection:
+        request = DumpRequest("help", owner, tmp_path / "vssync.yaml", match=tmp_path)
+        text, given = dump_store(connection, ServiceSpec(), request)
+    assert given == (("--adopt-from", "kb") if options.adopt_from else ())
+    assert f"# `{' '.join(('vssync', 'plan', *given))}` shows" in text
+    assert ("chunking" in text, declared in text) == (bool(declared), True)
+    (tmp_path / "vssync.yaml").write_text(text)
+    with open_test_session(tmp_path) as (session, _):
+        changes = list(make_plan_now(session, options).changes())
+        assert {change.action for change in changes} == ({Action.ADOPT} if options.adopt_from else set())
 
 
 def test_downloads(tmp_path: Path) -> None:
@@ -188,7 +223,7 @@ def test_no_folder_is_made_behind_a_link(tmp_path: Path) -> None:
         (upload,) = connection.client.list_uploads()
         seen = RemoteFile(upload.id, "a.md", upload.size, key="guide/more/a.md")
         with pytest.raises(Refused, match=r"guide/more/a\.md: leads out of"):
-            download_files(ContentReader(connection.client, ""), (seen,), (), DownloadTarget(folder, "", "local"))
+            download_files(ContentReader(connection.client), (seen,), (), DownloadTarget(folder, "", "local"))
     assert list(outside.iterdir()) == []
 
 

@@ -56,7 +56,9 @@ def plan_with(options: Options) -> Plan:
         (live_store(left_store, id="vs2"), Contents((live_copy(desired_file("x.md"), id="x"),))),
     ]
     option_values = {field.name: getattr(options, field.name) for field in fields(Options)}
-    return make(guide, live, uploads=[Upload("f14", "14.md", files[14].size, 9_000)], **option_values)
+    return make(
+        guide, live, uploads=[Upload("f14", "14.md", files[14].size, 9_000, sha256=files[14].sha256)], **option_values
+    )
 
 
 def planned_writes(plan: Plan) -> set[str]:

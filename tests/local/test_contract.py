@@ -247,7 +247,7 @@ def everything_of_ours(client: Client) -> None:
     assert client.list_all_files(live).files == client.require_all_files(live)
     assert client.get_file(store, one).attributes == {"vssync_key": "b.md"}
     assert client.search_store(store, "some text", 5)
-    assert client.get_text(store, one) == "some text"
+    assert client.get_text(store, one) == ("some text",)
     assert client.probe(f"/vector_stores/{store}/files").error is None
     client.detach_file(store, one)
     assert not client.is_attached(store, one)

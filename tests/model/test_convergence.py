@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.render.builders import change, create, plan, store
-from vssync.model.convergence import find_convergence
+from vssync.model.convergence import OPEN_NOTES, find_convergence
 from vssync.model.plan import Action, BatchChange, Note, NoteKind, Reason, Refusal, StoreChange, StorePlan
 from vssync.model.report import Outcome, Report, Status
 from vssync.model.state import FileCounts
@@ -19,15 +19,12 @@ CHANGED = {
 }
 OPEN = {
     "a file held back": store(notes=(Note(NoteKind.ADOPTABLE, "a.md", detail="file-1"),)),
+    "a file that cannot be compared": store(notes=(Note(NoteKind.INCOMPARABLE, "a.md", detail="file-1"),)),
     "a file without its File": store(notes=(Note(NoteKind.UPLOAD_GONE, "a.md", detail="file-1"),)),
     "a store that left the manifest": store(desired=None, notes=(Note(NoteKind.LEFT_STORE),)),
     "a second store with the same mark": store(notes=(Note(NoteKind.LEFT_STORE, detail="vs_2"),)),
 }
-KEPT = {
-    kind.value: store(notes=(Note(kind, count=3),))
-    for kind in NoteKind
-    if kind not in (NoteKind.ADOPTABLE, NoteKind.UPLOAD_GONE, NoteKind.LEFT_STORE)
-}
+KEPT = {kind.value: store(notes=(Note(kind, count=3),)) for kind in NoteKind if kind not in OPEN_NOTES}
 
 
 @pytest.mark.parametrize("made", [pytest.param(made, id=name) for name, made in (CHANGED | OPEN).items()])

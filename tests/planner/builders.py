@@ -115,6 +115,12 @@ def live_store(of: DesiredStore | None = None, *, id: str = "vs1", owner: str = 
     return LiveStore(id, **{**plain, **fields})
 
 
+def adopting_store(of: DesiredStore | None = None) -> LiveStore:
+    """A live store whose adoption goes on."""
+    of = of or desired_store()
+    return live_store(of, metadata={**of.metadata, STORE_OWNER: str(store_mark_for(OWNER, of).as_adopting())})
+
+
 def live_batch(id: str = "b1", *file_ids: str, status: FileStatus = FileStatus.IN_PROGRESS, **fields: Any) -> LiveBatch:
     return LiveBatch(id, status, 9_900, FileCounts(total=len(file_ids)), fields.get("listed", file_ids))
 

@@ -73,9 +73,15 @@ def states(file: DesiredFile) -> Iterator[Files]:
 
 
 def identity(files: Files) -> frozenset[object]:
+    """What tells states apart: not the count of runs in which a file failed, which has no end."""
     return frozenset(
-        (file.id, file.status, file.created_at, file.mark, *sorted(file.attributes.items())) for file in files.values()
+        (file.id, file.status, file.created_at, _without_tries(file), *sorted(file.attributes.items()))
+        for file in files.values()
     )
+
+
+def _without_tries(file: LiveFile) -> object:
+    return replace(file.mark, tries=0) if isinstance(file.mark, Mark) else file.mark
 
 
 def replan(file: DesiredFile, files: Files, capabilities: Capabilities) -> Plan:

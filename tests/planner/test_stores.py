@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import NOW, OWNER, desired_file, desired_store, live_copy, live_store, plan, unmarked
+from tests.planner.builders import (
+    NOW,
+    OWNER,
+    adopting_store,
+    desired_file,
+    desired_store,
+    live_copy,
+    live_store,
+    plan,
+    unmarked,
+)
 from vssync.errors import Refused
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT
@@ -60,7 +70,7 @@ ROWS = [
     ("unmarked", GUIDE, [marked_by("")], {}, "refuse unmarked not_allowed", "vs1"),
     ("adopted", GUIDE, [marked_by("")], {"adopt": True}, "adopt unmarked", "vs1"),
     ("two of this name", GUIDE, [marked_by(""), marked_by("", id="vs2")], {"adopt": True}, "refuse unmarked", ""),
-    ("taken over", GUIDE, [marked_by("kb/dev")], {"adopt_from": "kb/dev"}, "adopt other_owner", "vs1"),
+    ("taken over", GUIDE, [marked_by("kb/dev")], {"adopt_from": ("kb/dev",)}, "adopt other_owner", "vs1"),
     ("pinned", desired_store(id="vs1", name="x"), [marked_by("")], {}, "adopt unmarked", "vs1"),
     ("pinned and gone", desired_store(id="vs9"), [], {}, "refuse missing", ""),
     (
@@ -119,6 +129,7 @@ ROWS = [
         "vs1",
     ),
     ("garbled mark", GUIDE, [live_store(metadata={STORE_OWNER: "v1;"})], {"adopt": True}, "adopt unmarked", "vs1"),
+    ("adoption goes on", GUIDE, [adopting_store()], {}, "adopt unmarked", "vs1"),
     (
         "cannot be made",
         GUIDE,
@@ -221,7 +232,7 @@ def test_every_word_about_stores_has_a_row(word: str) -> None:
 )
 def test_another_owners_store_is_refused_with_the_way_out(store: DesiredStore, live: LiveStore) -> None:
     with pytest.raises(Refused, match="--adopt-from") as caught:
-        only(store, live, adopt_from="kb/devi")
+        only(store, live, adopt_from=("kb/devi",))
     assert caught.value.exit_code == 3
 
 
@@ -230,7 +241,7 @@ def test_of_several_owners_stores_the_order_decides_nothing(owners: tuple[str, s
     """Nobody can tell which of the two is meant, however old they are."""
     live = [live_store(desired_store(key="x", name="guide"), id=f"vs{n}", owner=who) for n, who in enumerate(owners)]
     with pytest.raises(Refused, match="belongs to other"):
-        only(GUIDE, *live, adopt_from="kb/dev")
+        only(GUIDE, *live, adopt_from=("kb/dev",))
 
 
 def test_environments_that_share_a_service_do_not_meet() -> None:

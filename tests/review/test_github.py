@@ -164,7 +164,7 @@ def test_a_stale_plan_writes_nothing(runner: Runner) -> None:
     [
         {"max_delete": {"share": 1.0}},
         {"adopt": True},
-        {"adopt_from": "others"},
+        {"adopt_from": ("others",)},
         {"manifest": "../elsewhere"},
         {"env": "prod"},
     ],

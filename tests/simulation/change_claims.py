@@ -333,7 +333,7 @@ class StoreSubject:
 
 _STORE_REASONS: dict[str, Callable[[StoreSubject], bool]] = {
     "missing": lambda of: of.live is None,
-    "unmarked": lambda of: of.live is not None and not of.live.mark[0],
+    "unmarked": lambda of: of.live is not None and (not of.live.mark[0] or of.live.is_adopting),
     "other_owner": lambda of: of.live is not None and of.live.mark[0] not in ("", of.case.wanted.owner),
     "settings_changed": lambda of: of.live is not None,
     "drifted": lambda of: bool(of.deviation) or of.live is not None,
@@ -369,7 +369,7 @@ def check_store_action(claim: Claim, case: Case) -> str:
         is_left = of.wanted is None or len(case.marked(of.wanted.key, case.run.after)) > 1
         return "" if is_left and live.mark[0] == owner else "it is wanted"
     if value == "adopt":
-        return "it is ours" if live.mark[0] == owner else ""
+        return "it is ours" if live.mark[0] == owner and not live.is_adopting else ""
     if value == "update":
         has_lost_mark = not live.mark[0] and live.copies(owner)
         return "" if live.mark[0] == owner or has_lost_mark else "it is not ours"

@@ -25,6 +25,7 @@ def check_keep(claim: Claim, case: Case) -> str:
     "Copy.created_at",
     "Copy.mark",
     "Copy.error",
+    "Copy.filename",
     "LiveCopy.id",
     "LiveCopy.status",
     "LiveCopy.created_at",
@@ -56,6 +57,8 @@ def _copy_value(claim: Claim, file: TrueFile) -> Any:
         return file.batch if file.status == "in_progress" else None
     if name == "chunking":
         return None if claim.value is None else file.chunking
+    if name == "filename" and not claim.value:
+        return ""  # it is told of unmarked files only
     return getattr(file, name)
 
 

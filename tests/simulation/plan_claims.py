@@ -58,11 +58,11 @@ def check_service(claim: Claim, case: Case) -> str:
     return differs(claim.value, value or type(claim.value)())
 
 
-_FLAGS = ("adopt", "retry_failed", "allow_gap", "allow_store_deletes", "allow_store_replace")
-_LISTS = ("targets[]", "excludes[]", "replace[]", "variables[]", "delete_unlisted[]")
+_FLAGS = ("adopt", "compare", "retry_failed", "allow_gap", "allow_store_deletes", "allow_store_replace")
+_LISTS = ("targets[]", "excludes[]", "replace[]", "adopt_from[]", "variables[]", "delete_unlisted[]")
 
 
-@checks(*(f"Options.{name}" for name in (*_FLAGS, *_LISTS, "env", "adopt_from", "delete_unmanaged")))
+@checks(*(f"Options.{name}" for name in (*_FLAGS, *_LISTS, "env", "delete_unmanaged")))
 def check_option(claim: Claim, case: Case) -> str:
     return differs(claim.value, getattr(case.run.options, str(claim.path[-1])))
 

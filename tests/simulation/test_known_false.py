@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import httpx
@@ -12,18 +13,12 @@ from tests.simulation.judge import Falsehood, judge
 from tests.simulation.judged import recorded_runs
 from tests.simulation.known_false import KNOWN_FALSE, is_known
 from vssync.api.client import Client
+from vssync.api.parse import AttachmentEntry
 from vssync.model.plan import Options
+from vssync.model.state import AUTO
 
 MANIFEST = 'version: 1\nname: shapes\nstores:\n  docs: {files: [{path: "*.md"}]}\n'
-ADOPT = Options(adopt=True)
-
-
-def erase_mark(place: Place) -> None:
-    def erase(client: Client, store_id: str) -> None:
-        file = next(file for file in client.list_files(store_id) if file.attributes["vssync_key"] == "a.md")
-        client.set_attributes(store_id, file.id, file.attributes)
-
-    _as_others(place, erase)
+HAND = '  hand: {files: [{path: "a.md"}]}\n'
 
 
 def _as_others(place: Place, act: Callable[[Client, str], None], name: str = "docs") -> None:
@@ -33,15 +28,14 @@ def _as_others(place: Place, act: Callable[[Client, str], None], name: str = "do
 
 
 def never_compared(place: Place) -> None:
-    erase_mark(place)
-    place.write({"a.md": "# x\n"})
-    place.apply(options=ADOPT)
-
-
-def never_compared_and_edited(place: Place) -> None:
-    never_compared(place)
-    place.write({"a.md": "# edited\n"})
-    place.plan()
+    """The service does not give bytes, so that a file is taken over by its name and size."""
+    place.provider = "local,refuses-content=assistants"
+    with place.work() as session:
+        store = session.client.create_store({"name": "hand"})
+        upload = session.client.upload_file(io.BytesIO(b"# x\n"), "a.md")
+        session.client.attach_file(store.id, AttachmentEntry(upload.id, {}, AUTO))
+    place.write({"vssync.yaml": MANIFEST + HAND})
+    place.apply(options=Options(adopt=True))
 
 
 def killed_after_a_deletion(place: Place) -> None:
@@ -78,10 +72,7 @@ def cut_off(place: Place) -> None:
     place.apply(CutOff)
 
 
-SHAPES = (
-    *(never_compared, never_compared_and_edited),
-    *(killed_after_a_deletion, upload_gone, cut_off),
-)
+SHAPES = (never_compared, killed_after_a_deletion, upload_gone, cut_off)
 
 
 @pytest.fixture(scope="module")

@@ -143,7 +143,7 @@ def check_live_digest(claim: Claim, case: Case) -> str:
 
 def _live_knowledge(copy: TrueFile, store: WantedStore) -> tuple[str, ...]:
     """The chunking is the mark's, which tells `auto` from its numbers; what a service changes counts as sent."""
-    content = copy.id if copy.mark_parts[3] == "id" else copy.sha256
+    content = copy.id if copy.mark_parts[3] == "id" else copy.sha256 or copy.mark_parts[3]  # of a File that is gone
     wanted = store.files.get(copy.key_digest)
     attributes = wanted.attributes if wanted and copy.echo else copy.plain_attributes
     plain = {name: value for name, value in attributes.items() if name not in store.ignored}
@@ -343,12 +343,16 @@ def _check_file_note(note: Mapping[str, Any], store: WantedStore | None, live: T
         return "there is no such store"
     kind, key, count = note["kind"], note.get("key", ""), note.get("count", 1)
     owned = live.copies(case.wanted.owner)
-    if kind == "kept":
-        return differs(count, sum(digest not in store.files for digest in owned))
+    exact = {
+        "kept": sum(digest not in store.files for digest in owned),
+        "unread": sum(file.is_unread for copies in owned.values() for file in copies),
+    }
+    if kind in exact:
+        return differs(count, exact[kind])
     if kind == "skipped":
         return "" if key in store.skipped and digest16(key) in owned else "it is not skipped, or not live"
-    if kind == "adoptable":
-        file = live.file(note.get("detail", ""))
+    if kind in ("adoptable", "incomparable"):
+        file = live.file(note.get("detail", "").split()[0])
         is_held = digest16(key) in store.files and file is not None and not file.owner and count == 1
         return "" if is_held else "there is no such file without a mark"
     if kind == "foreign_batch":
@@ -359,18 +363,21 @@ def _check_file_note(note: Mapping[str, Any], store: WantedStore | None, live: T
         return "" if is_so and digest16(key) in store.files else "it is not"
     if kind == "ghosts":
         return "" if note["detail"].endswith(f" lists {len(live.files):,}") else f"there are {len(live.files)} files"
-    if kind == "unread":
-        return differs(count, sum(file.is_unread for copies in owned.values() for file in copies))
     if kind in ("chunking_report", "attributes_report", "description"):
         return "" if count <= max(1, len(owned)) else f"there are {len(owned)} files"
     return "the judge does not know what that says"
+
+
+def takes_over(change: Mapping[str, Any]) -> bool:
+    """Whether a change adopts an unmarked file, or puts a new copy in its place."""
+    return "unmarked" in change["reasons"] and change["action"] in ("adopt", "replace")
 
 
 def _unmanaged_are_counted(claim: Claim, live: TrueStore | None, case: Case) -> str:
     change = claim.holder.get("change") or {}
     if live is None or live.is_expired or claim.holder.get("desired") is None or change.get("action") == "refuse":
         return ""
-    adopted = {each["keep"]["id"] for each in claim.holder["changes"] if each["action"] == "adopt" and each.get("keep")}
+    adopted = {each["keep"]["id"] for each in claim.holder["changes"] if takes_over(each) and each.get("keep")}
     others = [file for file in live.files if file.owner != case.wanted.owner and file.id not in adopted]
     said = sum(note.get("count", 1) for note in claim.value if note["kind"] in ("unmanaged", "foreign"))
     return "" if said == len(others) else f"{len(others)} files are not managed"

@@ -99,6 +99,11 @@ class TrueStore:
         return (parts[1], parts[2]) if len(parts) >= 4 and parts[0] == "v1" else ("", "")
 
     @property
+    def is_adopting(self) -> bool:
+        """Whether its mark says that files are still being adopted."""
+        return self.metadata.get("vssync_owner", "").split(";")[3:4] == ["adopting"]
+
+    @property
     def has_newer_mark(self) -> bool:
         """Whether a form of its mark is not known."""
         return bool(re.match(r"v(?!1;)\d+;", self.metadata.get("vssync_owner", "")))

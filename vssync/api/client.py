@@ -281,8 +281,8 @@ class Client:
         call = Call("GET", url_path("files", file_id, "content"), timeout=UPLOAD_TIMEOUT, raw=True)
         return self._read(call, bytes)
 
-    def get_text(self, store_id: str, file_id: str) -> str:
-        """A store file as the service read it: text, whatever was uploaded."""
+    def get_text(self, store_id: str, file_id: str) -> tuple[str, ...]:
+        """A store file as the service read it: the parts of a text, whatever was uploaded. They may overlap."""
         return self._read(Call("GET", _store_path(store_id, "files", file_id, "content")), parse.parse_text)
 
     def delete_upload(self, file_id: str) -> None:

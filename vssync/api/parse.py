@@ -150,12 +150,12 @@ def parse_hit(body: Body) -> state.SearchHit:
     )
 
 
-def parse_text(body: Body) -> str:
-    """A file's text, its parts joined; older services call the parts `content`."""
+def parse_text(body: Body) -> tuple[str, ...]:
+    """The parts of a file's text; older services call the parts `content`."""
     parts = _mapping(body).get("data", _mapping(body).get("content"))
     if not isinstance(parts, list):
         raise MalformedResponse("a file's content without its parts")
-    return "".join(_text(part.get("text")) for part in parts if isinstance(part, Mapping))
+    return tuple(_text(part.get("text")) for part in parts if isinstance(part, Mapping))
 
 
 def parse_id(body: object) -> str:

@@ -173,6 +173,12 @@ class Results:
                 record.result = result
             self.any_failed |= record.result.status is Status.FAILED
 
+    def are_done(self, store_key: str, keys: Collection[str]) -> bool:
+        """Whether the result of each of these files is done."""
+        with self._lock:
+            records = [self._records.get((store_key, key)) for key in keys]
+        return all(record and record.result and record.result.status is Status.DONE for record in records)
+
     def all_done(self, store_key: str, put_keys: Collection[str]) -> bool:
         """Whether no result in a store is other than done, and the files with these keys were tried."""
         with self._lock:

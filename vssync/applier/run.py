@@ -20,7 +20,7 @@ from vssync.applier.intake import PAUSES
 from vssync.applier.ledger import upload_identity
 from vssync.applier.search import learn_from_copy
 from vssync.applier.steps import Put, StoreSteps, plan_steps
-from vssync.applier.stores import UnfinishedBatchNote, delete_store, set_up_store, stamp_stores
+from vssync.applier.stores import UnfinishedBatchNote, delete_store, end_adoption, set_up_store, stamp_stores
 from vssync.applier.twins import NewStore, join_twin, verify_new_stores
 from vssync.applier.upload import InFlightBatch, PendingFile, detach_to_reattach, prepare_file
 from vssync.errors import VssyncError
@@ -138,7 +138,7 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     except VssyncError as error:
         run.results.record_result(store_steps.key, "", result_of_error(error))
         return
-    if store_steps.setup:
+    if store_steps.setup and not store_steps.adopts:
         run.results.record_result(store_steps.key, "", DONE)
     store_ids[store_steps.key] = store.id
     new_stores += [new] if new else []
@@ -155,6 +155,8 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     if len(late) == len(store_steps.late_puts):
         store.for_each(store_steps.removes, existing.remove_copy)
     StoreFeed(store, store_steps, [pending.put for pending in late.values()], prepared=late).run()
+    if store_steps.adopts:
+        run.results.record_result(store_steps.key, "", end_adoption(run, store_steps))
     if store_steps.teardown:
         _tear_down(run, store, store_steps)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from vssync.model.digests import mark_for, with_key
-from vssync.model.marks import Mark, Origin
+from vssync.model.marks import Mark, Origin, short_digest
 from vssync.model.plan import Action, Copy, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import Attributes, BatchLimits, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
 
@@ -85,6 +85,7 @@ class StoreSteps:
     ignored_attributes: tuple[str, ...] = ()  # those that others own: `Put` and `Update` send them along, marks do not
     settings: StoreSettings | None = None  # None for a store that left the manifest
     setup: StoreChange | None = None  # the store must exist before anything is put into it
+    adopts: tuple[str, ...] = ()  # keys of files that `setup` adopts with the store: until then its mark says so
     cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
     puts: tuple[Put, ...] = ()  # files to bring in; old copies go afterwards, but for a gap
     unproven: frozenset[str] = frozenset()  # extensions among them, of which one file is tried first
@@ -130,6 +131,7 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, store_plan, file_change)]
     late_keys = {change.key for change in store_plan.files if Reason.SHARED_CHUNKS in change.reasons}
     puts = sorted((step for step in steps if isinstance(step, Put)), key=lambda put: -put.max_attempts)
+    setup = change if change and change.action in _SETUP else None
     drops = tuple(step for step in steps if isinstance(step, Drop))
     goes = change is not None and change.action is Action.DELETE
     return StoreSteps(
@@ -137,7 +139,8 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
         store_id=store_plan.id,
         batch=store_plan.batch,
         ignored_attributes=_ignored_attributes(store_plan),
-        setup=change if change and change.action in _SETUP else None,
+        setup=setup,
+        adopts=tuple(file.key for file in store_plan.files if file.takes_over) if setup else (),
         settings=store_plan.desired,
         cancels=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.CANCEL),
         puts=tuple(put for put in puts if put.key not in late_keys),
@@ -190,7 +193,7 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin, tries=change.tries)
     old = next((copy for copy in change.drop if copy.id == change.reuse), None)
     if old and not file.file_id:
-        mark = _mark_of_same_file(mark, old.mark, file)
+        mark = _mark_of_same_file(mark, change, old)
     existing_id = file.file_id or change.reuse
     drop_first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
     return Put(
@@ -206,11 +209,19 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     )
 
 
-def _mark_of_same_file(mark: Mark, old: object, file: DesiredFile) -> Mark:
+def _mark_of_same_file(mark: Mark, change: FileChange, old: Copy) -> Mark:
     """The mark of a File that is attached again: what it is made from is as its old mark says."""
-    if isinstance(old, Mark):
-        return replace(mark, origin=old.origin, content=old.content, name=old.name, source=old.source)
-    return replace(mark, origin=Origin.ADOPTED, content=file.presumed_content)
+    was = old.mark
+    if isinstance(was, Mark):
+        return replace(mark, origin=was.origin, content=was.content, name=was.name, source=was.source)
+    return _mark_of_adopted(mark, change, old)
+
+
+def _mark_of_adopted(mark: Mark, change: FileChange, old: Copy) -> Mark:
+    """The mark of a File that others uploaded: what was not compared is presumed to be what is wanted."""
+    file = _require_desired(change)
+    content = file.presumed_content if Reason.UNREAD in change.reasons else file.content
+    return replace(mark, origin=Origin.ADOPTED, content=content, name=short_digest(old.filename))
 
 
 def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
@@ -232,7 +243,7 @@ def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
             source=old_mark.source,
         )
     elif not file.file_id:
-        mark = replace(mark, content=file.presumed_content)
+        mark = _mark_of_adopted(mark, change, change.keep)
     return Update(change.key, file, change.keep.id, _attributes(change), mark)
 
 

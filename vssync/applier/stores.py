@@ -17,6 +17,7 @@ from vssync.applier.twins import NewStore
 from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
+from vssync.model.convergence import HELD_BACK
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import (
     NEEDS_METADATA,
@@ -30,7 +31,7 @@ from vssync.model.marks import (
     fit_metadata,
     parse_store_mark,
 )
-from vssync.model.plan import Action, NoteKind, Plan, Reason, StoreChange
+from vssync.model.plan import Action, Plan, Reason, StoreChange
 from vssync.model.report import Status
 from vssync.model.state import LiveStore, StoreSettings
 from vssync.planner.addresses import Scope
@@ -51,9 +52,41 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> tuple[StoreContext, 
         store.id, is_own = _create(run, settings, change, store_steps.store_id)
         mark = parse_store_mark(change.metadata[STORE_OWNER])
         return store, NewStore(store, mark, store_steps.store_id, is_own) if isinstance(mark, StoreMark) else None
+    if store_steps.adopts:
+        change = replace(change, metadata={**change.metadata, STORE_OWNER: _adopting_mark(change)})
     live = run.writes.update_store(store_steps.store_id, _request_body(settings, change))
     _verify_mark(run, settings.key, live, change)
     return store, None
+
+
+def _adopting_mark(change: StoreChange) -> str:
+    """The mark that a store carries while its files are adopted."""
+    mark = parse_store_mark(change.metadata[STORE_OWNER])
+    assert isinstance(mark, StoreMark)
+    return str(mark.as_adopting())
+
+
+def end_adoption(run: ApplyRun, store_steps: StoreSteps) -> Result:
+    """Writes the store's mark as it is to stay, if every file was adopted; other metadata is sent along unchanged."""
+    change = store_steps.setup
+    assert change
+    if run.stopping or not run.results.are_done(store_steps.key, store_steps.adopts):
+        return Result(
+            Status.SKIPPED, "its adoption goes on, because not every file was adopted: apply again with --adopt"
+        )
+    mark, store_id = change.metadata[STORE_OWNER], store_steps.store_id
+    try:
+        if mark != _adopting_mark(change):
+            live = run.client.get_store(store_id).metadata
+            _verify_mark(
+                run,
+                store_steps.key,
+                run.writes.update_store(store_id, {"metadata": {**live, STORE_OWNER: mark}}),
+                change,
+            )
+    except VssyncError as error:
+        return result_of_error(error)
+    return DONE
 
 
 def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:
@@ -188,7 +221,7 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
         and store.desired
         and not (store.desired.external or store.unlisted)
         and scope.includes_all_files(store.key)
-        and not any(note.kind is NoteKind.ADOPTABLE for note in store.notes)
+        and not any(note.kind in HELD_BACK for note in store.notes)
     ]
     run.pool.map(lambda entry: _stamp(run, plan.owner, *entry, text), stamped)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from shlex import quote
+from shlex import join
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +13,7 @@ from vssync.cli.help import CONNECTION, FILE, FOLDER, option, verb
 from vssync.cli.options import SERVICE, CommandOptions, shared_options
 from vssync.errors import Refused, VssyncError
 from vssync.providers import PROVIDERS
+from vssync.text import escape_control
 
 if TYPE_CHECKING:
     from vssync.model.state import ServiceSpec
@@ -65,7 +66,7 @@ def dump(
         raise click.UsageError(f"--name {owner}: {NAME_RULE}")
     service, beside = _select_service(options, target, provider, service_fields)
     with open_connection(options.settings(), service, beside) as connection:
-        text = dump_store(connection, service, DumpRequest(store, owner, target, match, download))
+        text, plan_options = dump_store(connection, service, DumpRequest(store, owner, target, match, download))
     if out is None:
         click.echo(text, nl=False)
         return
@@ -73,7 +74,8 @@ def dump(
         write_file(out, text)
     except OSError as error:
         raise VssyncError(f"{out}: cannot be written: {error.strerror}") from error
-    click.echo(f"Wrote {out}.\nNext: vssync plan --adopt -f {quote(str(out))}")
+    command = join(["vssync", "plan", *plan_options, "-f", str(out)])
+    click.echo(f"Wrote {out}.\nNext: {escape_control(command)}")
 
 
 def _select_service(

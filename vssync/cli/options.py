@@ -44,7 +44,8 @@ class CommandOptions:
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     adopt: bool = False
-    adopt_from: str = ""
+    adopt_from: tuple[str, ...] = ()
+    compare: bool = False
     replace: tuple[str, ...] = ()
     retry_failed: bool = False
     allow_gap: bool = False
@@ -98,8 +99,8 @@ class CommandOptions:
 
 
 _PLAN_FIELDS = (
-    *("targets", "excludes", "adopt", "adopt_from", "replace", "retry_failed", "allow_gap", "allow_store_deletes"),
-    *("allow_store_replace", "delete_unmanaged", "max_delete", "max_replace"),
+    *("targets", "excludes", "adopt", "adopt_from", "compare", "replace", "retry_failed", "allow_gap"),
+    *("allow_store_deletes", "allow_store_replace", "delete_unmanaged", "max_delete", "max_replace"),
 )
 SAVED_IN_PLANS = ("manifest", "env", "variables", *_PLAN_FIELDS)
 
@@ -189,7 +190,8 @@ PLAN = (
     address_option("-t --target targets", "Plan only this store or file (glob)."),
     address_option("--exclude excludes", "Leave out this store or file (glob)."),
     _selection("--adopt", "Take over unmarked stores and files that match the manifest.", is_flag=True),
-    _selection("--adopt-from", _ADOPT_FROM_HELP, default="", metavar="OWNER"),
+    _selection("--adopt-from", _ADOPT_FROM_HELP, variable="VSSYNC_ADOPT_FROM", multiple=True, metavar="OWNER"),
+    _selection("--compare", "Download more than 1 GB to compare what --adopt takes over.", is_flag=True),
     address_option("--replace", "Upload this store or file again, changed or not (glob)."),
     _selection("--retry-failed", "Retry files that the service refused.", is_flag=True),
     _limit("--allow-gap", _GAP_HELP, is_flag=True),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vssync import planfile
 from vssync.commands.apply import stores_made_here
+from vssync.commands.compare import compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import read_snapshot
 from vssync.errors import Refused, VssyncError
@@ -33,7 +34,7 @@ MAX_PLAN_BYTES = 1 << 30  # some two million changes; a compressed file may unpa
 
 def read_live(session: Session, options: Options, *, verify: bool = False) -> Snapshot:
     """One complete reading of everything the manifest concerns; with `verify`, each File is asked for, too."""
-    return read_snapshot(
+    snapshot = read_snapshot(
         session.client,
         session.loaded.desired,
         options,
@@ -42,6 +43,7 @@ def read_live(session: Session, options: Options, *, verify: bool = False) -> Sn
         made_here=stores_made_here(session),
         verify=verify,
     )
+    return compare_for_adoption(session, snapshot, options) if options.adopt else snapshot
 
 
 def make_plan_now(session: Session, options: Options, *, verify: bool = False) -> Plan:

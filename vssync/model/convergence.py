@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from vssync.model.plan import NoteKind, Plan, StorePlan
 
-HELD_BACK = frozenset({NoteKind.ADOPTABLE})  # files of the manifest that no apply brings in before a person acts
+# Files of the manifest that no apply brings in before a person acts.
+HELD_BACK = frozenset({NoteKind.ADOPTABLE, NoteKind.INCOMPARABLE})
 # What is not as declared although nothing will be done about it.
 OPEN_NOTES = HELD_BACK | {NoteKind.LEFT_STORE, NoteKind.UPLOAD_GONE}
 

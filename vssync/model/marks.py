@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from vssync.limits import MAX_PAIRS, MAX_VALUE_LENGTH
@@ -20,6 +20,7 @@ STORE_BATCHES = "vssync_batches"
 STORE_APPLIED = "vssync_applied"
 RESERVED_PREFIX = "vssync_"
 UNREAD, DECLARED = "?", "id"
+ADOPTING = "adopting"  # in a store's mark instead of the digest of its settings
 NEEDS_ATTRIBUTES = "without attributes no file can carry the mark that says who owns it"
 NEEDS_METADATA = "without metadata no store can carry the mark that says who owns it"
 PROVISIONAL = "0" * 16  # the key of a copy that was attached and not yet marked for itself
@@ -32,7 +33,7 @@ _FILE_MARK = re.compile(
     rf"v1;({_OWNER});({_HEX16});(\??[0-9a-f]{{64}}|id|\?);({_HEX16});({_HEX16});([uda]);([0-9]{{1,4}})"
     rf";(-|{_HEX16});(-|[0-9a-f]{{64}}\.{_CONVERTERS})(?:;({_HEX16}))?"
 )
-_STORE_MARK = re.compile(rf"v1;({_OWNER});([^;]{{1,140}});({_HEX16})(?:;((?:[0-9a-f]{{8}})*))?")
+_STORE_MARK = re.compile(rf"v1;({_OWNER});([^;]{{1,140}});({_HEX16}|{ADOPTING})(?:;((?:[0-9a-f]{{8}})*))?")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}\+?")
 _RUN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
@@ -102,6 +103,7 @@ class Mark(AnyMark):
 class StoreMark:
     """A store's mark: v1;owner;key;settings[;names] in `vssync_owner`; `settings` is a digest, as last desired.
 
+    `settings` is `adopting` from before the first file is adopted until nothing is left to adopt.
     `names` has the tag of each metadata key we set, so that a key dropped from the manifest can be removed without
     touching those of others.
     """
@@ -113,6 +115,15 @@ class StoreMark:
 
     def __str__(self) -> str:
         return ";".join(["v1", self.owner, self.key, self.settings, *([self.names] if self.names else [])])
+
+    @property
+    def is_adopting(self) -> bool:
+        """Whether files may be left that were in the store before it was taken over and are not marked yet."""
+        return self.settings == ADOPTING
+
+    def as_adopting(self) -> StoreMark:
+        """The mark while files are being adopted."""
+        return replace(self, settings=ADOPTING)
 
     def set_by_us(self, metadata_key: str) -> bool:
         """Whether the store's last apply set this metadata key."""

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     REFUSED = "refused"  # the service cannot read these bytes
     REQUESTED = "requested"  # --replace
     UNMARKED = "unmarked"  # exists without our mark
+    UNREAD = "unread"  # its content could not be compared
     UNREADABLE = "unreadable"  # its mark cannot be read
     SETTINGS_CHANGED = "settings_changed"
     EXPIRED = "expired"
@@ -66,6 +67,7 @@ class NoteKind(StrEnum):
     SHARED_KEY = "shared_key"  # another owner has a file of the same key in the store
     FOREIGN_BATCH = "foreign_batch"
     ADOPTABLE = "adoptable"  # would be adopted with --adopt; the create is held back
+    INCOMPARABLE = "incomparable"  # like it, but not to be adopted without a comparison; the create is held back
     UNREAD = "unread"  # adopted, and nobody has compared the content
     CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than was asked for
     ATTRIBUTES_REPORT = "attributes_report"  # the service reports other attributes than were sent
@@ -85,6 +87,7 @@ class Copy:
     created_at: int
     mark: AnyMark | None = None
     error: str = ""
+    filename: str = ""  # its upload's, where an unmarked file is taken over
 
     @classmethod
     def of(cls, file: LiveFile) -> Copy:
@@ -126,6 +129,11 @@ class FileChange:
     gap: bool = False
     was: str = ""
     detail: str = ""
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether it adopts an unmarked file, or puts a new copy in its place."""
+        return Reason.UNMARKED in self.reasons and self.action in (Action.ADOPT, Action.REPLACE)
 
     @property
     def leaving_ids(self) -> set[str]:
@@ -206,7 +214,8 @@ class Options:
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     adopt: bool = False
-    adopt_from: str = ""
+    adopt_from: tuple[str, ...] = ()  # owners
+    compare: bool = False
     replace: tuple[str, ...] = ()
     retry_failed: bool = False
     allow_gap: bool = False

@@ -316,6 +316,7 @@ class Upload:
     size: int
     created_at: int
     purpose: str = ""
+    sha256: str = ""  # of its bytes, where they were compared for adoption
 
 
 class Verdict(StrEnum):
@@ -366,6 +367,7 @@ class Snapshot:
     uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
     made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that this machine made
     gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
+    uncompared: int = 0  # bytes of Files that were not compared, because only `--compare` reads so much
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vssync.model.marks import KEY, NONE, UnreadableMark, key_attribute
 from vssync.model.plan import Action, Copy, FileChange, Note, NoteKind, Reason
-from vssync.model.state import FileStatus, LiveFile, Upload
+from vssync.model.state import LiveFile
 from vssync.planner.attributes import fields_between, preserved_attributes
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, creation_order
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import as_impossible, decide_file, refuse_too_many_attributes
+from vssync.planner.unmarked import Candidate, Likeness, find_candidates
+from vssync.text import format_size
 
 Copies = Sequence[OwnedCopy]  # all of one key, oldest first
 
@@ -41,7 +42,7 @@ def claim_copies(
     available = [*undesired, *([copy] for copy in classified.provisional)]
     former_copies = _find_former_copies(unclaimed, available, context)
     uncopied = [entry for entry in unclaimed if entry.declared_id or entry.key_digest not in classified.ours]
-    unmarked = _unmarked_candidates(uncopied, classified, context.common.snapshot.uploads)
+    candidates = find_candidates(uncopied, classified.unmarked, context)
     changes: list[FileChange] = []
     notes: list[Note] = []
     for entry in unclaimed:
@@ -49,10 +50,11 @@ def claim_copies(
         if moved := former_copies.get(entry.key):
             copies = sorted((*moved, *own_copies), key=lambda copy: creation_order(copy.file))
             changes += decide_file(entry, copies, context)
-        elif (file := unmarked.get(entry.key)) and not context.common.options.adopt:
-            notes.append(Note(NoteKind.ADOPTABLE, entry.key, detail=file.id))
-        elif file:
-            changes.append(_adopt(entry, file, own_copies, context))
+        elif (candidate := candidates.get(entry.key)) and not _is_passed_over(entry, candidate, context):
+            if note := _hold_back(entry, candidate, context):
+                notes.append(note)
+            else:
+                changes.append(_take_over(entry, candidate, own_copies, context))
         else:
             remaining = () if entry.declared_id else own_copies
             changes += _refuse_attached(entry, classified, context) or decide_file(entry, remaining, context)
@@ -92,50 +94,71 @@ def _find_former_copies(
     return former_copies
 
 
-def _unmarked_candidates(
-    unclaimed: Sequence[DesiredEntry], classified: ClassifiedFiles, uploads: Mapping[str, Upload]
-) -> dict[str, LiveFile]:
-    """For each unclaimed key the one unmarked file that must be it: the File it declares, or alike in name and size."""
-    unmarked_by_id = {file.id: file for file in classified.unmarked if file.mark is None}
-    declared_ids = {entry.declared_id for entry in unclaimed}
-    files_by_form: dict[tuple[str, int], list[LiveFile]] = {}
-    for file in classified.unmarked:
-        is_free = file.status is FileStatus.COMPLETED and file.id not in declared_ids
-        if is_free and (upload := uploads.get(file.id)):
-            files_by_form.setdefault((upload.filename, upload.size), []).append(file)
-    entries_by_form = Counter((entry.file.filename, entry.file.size) for entry in unclaimed)
-    candidates = {}
-    for entry in unclaimed:
-        form = (entry.file.filename, entry.file.size)
-        alike = files_by_form.get(form, [])
-        if entry.declared_id in unmarked_by_id:
-            candidates[entry.key] = unmarked_by_id[entry.declared_id]
-        elif not entry.declared_id and entries_by_form[form] == len(alike) == 1:
-            candidates[entry.key] = alike[0]
-    return candidates
+def _is_passed_over(entry: DesiredEntry, candidate: Candidate, context: StorePlanContext) -> bool:
+    """Whether `--replace` names a key, so that it gets a copy beside a file that was not compared."""
+    is_unsure = candidate.likeness is Likeness.UNREAD and not context.is_adopting
+    return is_unsure and context.is_replace_requested(entry.key)
 
 
-def _adopt(entry: DesiredEntry, file: LiveFile, own_copies: Copies, context: StorePlanContext) -> FileChange:
-    """Marks an unmarked file as this key's; copies that the key has already go."""
+def _hold_back(entry: DesiredEntry, candidate: Candidate, context: StorePlanContext) -> Note | None:
+    """A note that an upload is held back because of the file in its place; None where that one is taken over.
+
+    What was not compared is taken over only while the store's adoption goes on.
+    """
+    if not context.common.options.adopt:
+        return Note(NoteKind.ADOPTABLE, entry.key, detail=candidate.file.id)
+    if candidate.likeness is not Likeness.UNREAD or context.is_adopting:
+        return None
+    detail = f"{candidate.file.id} has its name and size and no mark, and {_why_unread(context)}"
+    way_out = f"detach it, or upload a copy beside it: --replace {context.store.key}/{entry.key}"
+    return Note(NoteKind.INCOMPARABLE, entry.key, detail=f"{detail}\n{way_out}")
+
+
+def _why_unread(context: StorePlanContext) -> str:
+    size = context.common.snapshot.uncompared
+    verdict = "its content was not compared"
+    return f"{verdict}: --compare reads {format_size(size)}" if size else verdict
+
+
+def _take_over(entry: DesiredEntry, candidate: Candidate, own_copies: Copies, context: StorePlanContext) -> FileChange:
+    """Makes an unmarked file this key's, or puts a new copy in its place; copies that the key has already go."""
+    file = candidate.file
+    upload = context.common.snapshot.uploads.get(file.id)
     change = FileChange(
         store=context.store.key,
         key=entry.key,
         action=Action.ADOPT,
         reasons=(Reason.UNMARKED,),
         desired=entry.file,
-        keep=Copy.of(file),
+        keep=replace(Copy.of(file), filename=upload.filename if upload else ""),
         drop=tuple(copy.evidence for copy in own_copies),
         fields=fields_between(file.attributes, entry.file, context.ignored_attributes),
         preserve=preserved_attributes(file.attributes, context.ignored_attributes),
-        detail="" if entry.declared_id else "matched by name and size; its content was not compared",
     )
+    if candidate.likeness is Likeness.OTHER:
+        return refuse_too_many_attributes(_replace_unmarked(change, file, context))
+    if candidate.likeness is Likeness.UNREAD:
+        detail = f"matched by name and size; {_why_unread(context)}"
+        change = replace(change, reasons=(Reason.UNMARKED, Reason.UNREAD), detail=detail)
     if context.common.capabilities.updates_reach_search is not True:  # what is sent at an attach is always found
         reuse = "" if entry.declared_id else file.id
-        drop = (Copy.of(file), *change.drop)
+        drop = (*filter(None, (change.keep,)), *change.drop)
         return refuse_too_many_attributes(replace(change, action=Action.REPLACE, drop=drop, reuse=reuse, gap=True))
     if context.common.capabilities.attribute_updates:
         return refuse_too_many_attributes(change)
     return as_impossible(change, "the service cannot change attributes in place, so it cannot be marked")
+
+
+def _replace_unmarked(change: FileChange, file: LiveFile, context: StorePlanContext) -> FileChange:
+    """The adoption of a file with other content: a new copy, after which the old one is detached."""
+    upload = context.common.snapshot.uploads[file.id]
+    return replace(
+        change,
+        action=Action.REPLACE,
+        reasons=(Reason.CONTENT_CHANGED, Reason.UNMARKED),
+        drop=(*filter(None, (change.keep,)), *change.drop),
+        detail=f"{file.id} ({upload.filename}, {format_size(upload.size)}) is detached; its upload stays",
+    )
 
 
 def refuse_unreadable(

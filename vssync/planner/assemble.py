@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from vssync.errors import VssyncError
-from vssync.model.marks import NEEDS_ATTRIBUTES, STORE_APPLIED
-from vssync.model.plan import Action, Note, NoteKind, Options, Plan, StorePlan
+from vssync.model.marks import NEEDS_ATTRIBUTES, STORE_APPLIED, STORE_OWNER, Mark, StoreMark, parse_store_mark
+from vssync.model.plan import Action, Note, NoteKind, Options, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, LiveStore, Snapshot, Verdict
 from vssync.planner import store_files
 from vssync.planner.addresses import Scope
@@ -61,13 +61,45 @@ def make_plan(
 
 
 def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
-    store_context = StorePlanContext(context, store)
+    store_context = StorePlanContext(context, store, _is_adopting(store, decision, context))
     if decision.is_held:
         return StoreDraft(store_context, desired_entries(store), ClassifiedFiles(ours={}, unmarked=(), foreign={}))
     draft = store_files.draft_files(_contents_of(decision, context), store_context)
     if decision.is_short:
         return store_files.hold_unlisted(draft)
     return store_files.hold_removals(draft) if decision.restores_mark else draft
+
+
+def _is_adopting(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> bool:
+    """Whether a store's adoption goes on: its mark says so, or it has none and holds nothing of ours yet.
+
+    An external store carries no mark, so that `--adopt` always means all of it. A store without a mark that holds files
+    of ours has lost it: what else is in there came later.
+    """
+    if decision.live is None or decision.is_new or decision.is_held:
+        return False
+    if store.external:
+        return context.options.adopt
+    mark = decision.live.mark
+    if isinstance(mark, StoreMark):
+        return mark.is_adopting
+    files = context.snapshot.contents[decision.live.id].files
+    return not any(isinstance(file.mark, Mark) and file.mark.owner in context.owners for file in files)
+
+
+def _with_mark(draft: StoreDraft, decision: StoreDecision, scope: Scope) -> StoreChange | None:
+    """The store's change; where the plan leaves anything to adopt, its mark says `adopting` afterwards, too."""
+    change, live, store = decision.change, decision.live, draft.context.store
+    if change is None or change.action is not Action.ADOPT or live is None or not draft.context.is_adopting:
+        return change
+    is_left = any(note.kind is NoteKind.ADOPTABLE for note in draft.notes)
+    is_refused = any(change.action is Action.REFUSE and Reason.UNMARKED in change.reasons for change in draft.changes)
+    if scope.includes_all_files(store.key) and not (is_left or is_refused):
+        return change
+    mark = parse_store_mark(change.metadata[STORE_OWNER])
+    assert isinstance(mark, StoreMark)
+    metadata = {**change.metadata, STORE_OWNER: str(mark.as_adopting())}
+    return None if not change.fields and metadata == live.metadata else replace(change, metadata=metadata)
 
 
 def _check_addresses(
@@ -107,7 +139,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     store = draft.context.store
     contents = _contents_of(decision, context)
     batches = decide_batches(draft, decision.live, contents)
-    store_change = decision.change
+    store_change = _with_mark(draft, decision, context.scope)
     if store_change and store_change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
         store_change = None
     if store_change and decision.is_short:

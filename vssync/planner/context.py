@@ -22,8 +22,8 @@ class PlanContext:
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """Whose marks count as ours."""
-        return tuple(filter(None, (self.owner, self.options.adopt_from)))
+        """Those whose marks count as ours."""
+        return (self.owner, *self.options.adopt_from)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class StorePlanContext:
 
     common: PlanContext
     store: DesiredStore
+    is_adopting: bool = False  # whether it takes over what was in the store before it was managed
 
     @property
     def now(self) -> int:

@@ -251,7 +251,8 @@ def _update_settings(
         problem = f"its metadata would have {len(metadata)} keys; {MAX_PAIRS} fit"
     if problem:
         return StoreChange(Action.REFUSE, (*reasons, Reason.IMPOSSIBLE), fields, detail=problem)
-    return StoreChange(Action.UPDATE if is_ours else Action.ADOPT, reasons, fields, metadata)
+    is_adopted = is_ours and not (mark and mark.is_adopting)
+    return StoreChange(Action.UPDATE if is_adopted else Action.ADOPT, reasons, fields, metadata)
 
 
 def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None, owner: str) -> tuple[Reason, ...]:
@@ -259,6 +260,8 @@ def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None
         return (Reason.UNMARKED,)
     if mark.owner != owner:
         return (Reason.OTHER_OWNER,)
+    if mark.is_adopting:
+        return (Reason.UNMARKED,)
     desired = store_mark_for(owner, store)
     protected = bool(live.metadata.get(STORE_PROTECT))
     our_metadata = {name: value for name, value in live.metadata.items() if mark.set_by_us(name)}

@@ -141,7 +141,7 @@ class _StoreMatcher:
             return _split_expired([pinned] if pinned else [])
         if store.external:
             return _split_expired(self.by_name.get(store.name, []), by_name=True)
-        for owner in filter(None, (self.desired.owner, self.options.adopt_from)):
+        for owner in (self.desired.owner, *self.options.adopt_from):
             if marked := self._find_marked(owner, store):
                 return _split_expired(marked)
         made = [live for live in self.by_id.values() if self._is_made_here(live, store)]
@@ -175,7 +175,7 @@ class _StoreMatcher:
 
     def _refuse_other_owner(self, store: DesiredStore, live: LiveStore) -> None:
         owner, _ = claim_of(live)
-        if owner not in ("", self.desired.owner, self.options.adopt_from):
+        if owner not in ("", self.desired.owner, *self.options.adopt_from):
             raise Refused(
                 f"{store.key}: the live store {live.name} ({live.id}) belongs to {owner}. "
                 f"Give this one another {'`id:`' if store.id else 'name'}, or take the store over with "

@@ -180,7 +180,7 @@ def _counted_notes(
     context: StorePlanContext,
 ) -> list[Note]:
     """Counts of files without a mark of ours, of copies nobody compared, and of those reported otherwise than sent."""
-    adopted_ids = {change.keep.id for change in changes if change.action is Action.ADOPT and change.keep}
+    adopted_ids = {change.keep.id for change in changes if change.takes_over and change.keep}
     dropped_ids = {copy.id for change in changes for copy in change.drop}
     foreign_owners = {
         file.mark.key: owner

@@ -13,7 +13,7 @@ import pytest
 
 from tests.guarantees.test_converge import SCENARIOS as TREES
 from tests.guarantees.worlds.scenarios import SCENARIOS, Scenario
-from tests.guarantees.worlds.test_switches import BYTES, ENDS, KNOWN, NAMES, SETTINGS
+from tests.guarantees.worlds.test_switches import ENDS, KNOWN, NAMES, SETTINGS
 from tests.guarantees.worlds.world import World, assert_as_desired
 from vssync.providers import COMPATIBLE, PROVIDERS, Provider
 
@@ -45,7 +45,6 @@ WORLDS |= {f"mix{seed}": (mix(seed), COMPATIBLE) for seed in range(MIXES)}
 KNOWN_HERE: tuple[tuple[set[str], tuple[str, ...], str], ...] = (  # of dialects with all of these
     ({"empty-after=3", "ghost-files=30"}, ("move",), "half a listing counts as proof of a deletion"),
     ({"empty-after=3", "short-files=2"}, ("adopt",), "files are created while a listing is short"),
-    ({"oci"}, ("adopt",), BYTES),
 )
 
 

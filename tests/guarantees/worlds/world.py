@@ -189,6 +189,14 @@ def assert_all_found(
             assert not alone or expected == found, (pair, found - expected)
 
 
+def assert_texts_found(world: World, missing: Collection[str] = ()) -> None:
+    """Searches find the text of every desired file but those `missing`, whatever its mark and attributes."""
+    for store in world.loaded.desired.stores:
+        texts = {(world.loaded.root / file.path).read_text().strip() for file in store.files if file.key not in missing}
+        (live_id,) = world.stores()[store.name]
+        assert texts <= {hit["content"][0]["text"].strip() for hit in world.search(live_id, [*texts], None)}
+
+
 def has_attribute(file: DesiredFile, name: str, kind: type, value: Scalar) -> bool:
     """Whether it has this value; true is not 1."""
     return file.attributes.get(name) == value and type(file.attributes[name]) is kind

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from vssync.api.client import Client
+from vssync.commands.compare import ContentReader
 from vssync.commands.dump.entries import local_name
 from vssync.commands.dump.matching import (
     Comparison,
@@ -20,44 +19,13 @@ from vssync.commands.dump.matching import (
     template_for,
     unique_ids,
 )
-from vssync.errors import NotFound, Refused, ServiceError, VssyncError
+from vssync.errors import Refused, VssyncError
 from vssync.manifest.globs import FoundFile
-
-Content = TypeVar("Content", bytes, str)
-
-
-class ContentReader:
-    """Reads contents of one store's files. Thread-safe. A service that refuses one is not asked for the others."""
-
-    def __init__(self, client: Client, store_id: str) -> None:
-        self._client, self._store_id = client, store_id
-        self._refused: set[str] = set()
-
-    def read_bytes(self, file_id: str) -> bytes | None:
-        """A File's bytes; None where the service does not give them."""
-        return self._read("bytes", lambda: self._client.download_file(file_id))
-
-    def read_text(self, file_id: str) -> str | None:
-        """A file's text as the service read it; None where the service does not give it."""
-        return self._read("text", lambda: self._client.get_text(self._store_id, file_id))
-
-    def _read(self, kind: str, request: Callable[[], Content]) -> Content | None:
-        """None for what does not exist, and from the first refusal on. Raises ServiceError for any other failure."""
-        if kind in self._refused:
-            return None
-        try:
-            return request()
-        except NotFound:
-            return None
-        except ServiceError as error:
-            if error.answer.status not in range(400, 500):
-                raise
-            self._refused.add(kind)
-            return None
+from vssync.sources.compare import has_same_words
 
 
 def compare_contents(
-    reader: ContentReader, file: RemoteFile, paths: Iterable[str], root: Path
+    reader: ContentReader, store_id: str, file: RemoteFile, paths: Iterable[str], root: Path
 ) -> dict[tuple[str, str], Comparison]:
     """A live file compared with local ones, by File id and path."""
     sha256 = file.sha256
@@ -65,8 +33,8 @@ def compare_contents(
         sha256 = hashlib.sha256(content).hexdigest()
     if sha256:
         return {(file.id, path): _compare_digest(sha256, root / path) for path in paths}
-    text = reader.read_text(file.id)
-    return {(file.id, path): _compare_text(text, root / path) for path in paths}
+    parts = reader.read_text(store_id, file.id)
+    return {(file.id, path): _compare_text(parts, root / path) for path in paths}
 
 
 def _compare_digest(sha256: str, path: Path) -> Comparison:
@@ -74,12 +42,9 @@ def _compare_digest(sha256: str, path: Path) -> Comparison:
     return Comparison(Confidence.BYTES) if is_same else Comparison(differs=True)
 
 
-def _compare_text(text: str | None, path: Path) -> Comparison:
-    """Texts that differ in white space only are the same. Other texts may still be: services read files differently."""
-    if text is None:
-        return Comparison()
-    local = _read_local(path).decode("utf-8-sig", "replace")
-    return Comparison(Confidence.TEXT if local.split() == text.split() else Confidence.SIZE)
+def _compare_text(parts: tuple[str, ...] | None, path: Path) -> Comparison:
+    is_same = parts is not None and has_same_words(_read_local(path), parts)
+    return Comparison(Confidence.TEXT if is_same else Confidence.SIZE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from vssync.commands.dump.matching import PATH, Confidence, LocalMatch, RemoteFi
 from vssync.limits import CHUNK_SIZES, MAX_ATTRIBUTES
 from vssync.manifest.placeholders import escape_placeholders
 from vssync.manifest.schema import validate_tree
+from vssync.model.digests import chunking_digest
 from vssync.model.marks import KEY, RESERVED_PREFIX, Mark
 from vssync.model.state import AUTO, Attributes, Chunking, FileStatus, LiveFile, Upload
 
@@ -50,7 +51,7 @@ def remote_file(file: LiveFile, upload: Upload | None) -> RemoteFile:
         filename=upload.filename if upload else "",
         size=upload.size if upload else 0,
         attributes={name: value for name, value in file.attributes.items() if not name.startswith(RESERVED_PREFIX)},
-        chunking=file.chunking,
+        chunking=AUTO if mark and mark.chunking == chunking_digest(AUTO) else file.chunking,
         key=str(file.attributes.get(KEY, "")) if mark else "",
         sha256=mark.content if mark and len(mark.content) == 64 else "",
     )

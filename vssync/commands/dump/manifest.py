@@ -5,6 +5,7 @@ It is read back before it is given out. Foreign text stands in quotes or comment
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ class DumpedStore:
     metadata: Mapping[str, str] = field(default_factory=dict)
     by_id: bool = False
     unreported_chunking: int = 0  # files whose chunking the service does not report
+    options: tuple[str, ...] = ("--adopt",)  # of a plan that takes the store over
 
 
 def manifest_of_store(dumped: DumpedStore, local: Iterable[FoundFile], schema: Mapping[str, Any]) -> str:
@@ -125,16 +127,17 @@ def _header_lines(dumped: DumpedStore) -> Iterator[str]:
     service = wording.heading_line(dumped.owner, dumped.service).rpartition(": ")[2]
     name = escape_control(f"{dumped.store.name} ({dumped.store.id})")
     yield f"# The vector store {name} of {service}, as it was found: {count_noun(len(dumped.files), 'file')}."
-    yield "# `vssync plan --adopt` shows what would be adopted. Nothing is uploaded or deleted by that."
+    command = escape_control(shlex.join(["vssync", "plan", *dumped.options]))
+    yield f"# `{command}` shows what taking it over changes."
     for line in _confidence_counts(dumped.files):
         yield f"#   {line}"
     if dumped.unreported_chunking:
         yield f"# The service does not report the chunking of {count_noun(dumped.unreported_chunking, 'file')}: it is"
         yield "# `auto` here, which their next upload will use. If you know better, write it under `chunking`."
-    if isinstance(dumped.store.mark, StoreMark):
-        owner = escape_control(dumped.store.mark.owner)
-        yield f"# It belongs to {owner}, whose own manifest says more."
-        yield f"# `--adopt-from {owner}` takes it over; files by id are then ingested again."
+    mark = dumped.store.mark
+    if isinstance(mark, StoreMark) and mark.owner != dumped.owner:
+        yield f"# It belongs to {escape_control(mark.owner)}, whose own manifest says more."
+        yield "# Files by id are ingested again when it is taken over."
 
 
 def _confidence_counts(files: Iterable[DumpedFile]) -> list[str]:

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vssync.commands.dump.contents import ContentReader, DownloadTarget, compare_contents, download_files
+from vssync.commands.compare import ContentReader
+from vssync.commands.dump.contents import DownloadTarget, compare_contents, download_files
 from vssync.commands.dump.deduplicate import literal_pattern
 from vssync.commands.dump.entries import dumped_files, omit_unfinished, remote_file
 from vssync.commands.dump.manifest import DumpedStore, manifest_of_store
@@ -20,7 +21,7 @@ from vssync.commands.session import Connection
 from vssync.errors import NotFound, UsageProblem
 from vssync.limits import MAX_METADATA
 from vssync.manifest.globs import FoundFile, compile_pattern
-from vssync.model.marks import RESERVED_PREFIX
+from vssync.model.marks import RESERVED_PREFIX, StoreMark
 from vssync.model.state import FileStatus, LiveFile, LiveStore, ServiceSpec, Upload
 from vssync.sources.schemas import load_schema
 from vssync.sources.walk import sandbox_around, walk_files
@@ -48,8 +49,8 @@ class DumpRequest:
         return Path(os.path.realpath(self.manifest.parent))
 
 
-def dump_store(connection: Connection, service: ServiceSpec, request: DumpRequest) -> str:
-    """The manifest of a live store.
+def dump_store(connection: Connection, service: ServiceSpec, request: DumpRequest) -> tuple[str, tuple[str, ...]]:
+    """The manifest of a live store, and the options of a plan that takes the store over.
 
     Raises UsageProblem for a store that does not exist and for a folder outside the manifest's, Refused for a download
     that would overwrite a file.
@@ -64,12 +65,13 @@ def dump_store(connection: Connection, service: ServiceSpec, request: DumpReques
 
     match_folder = _relative_folder(request.match, request) if request.match else None
     download_folder = _relative_folder(request.download, request) if request.download else None
-    reader = ContentReader(client, store.id)
+    reader = ContentReader(client)
     matches: dict[str, LocalMatch] = {}
     remarks: dict[str, str] = {}
     if match_folder is not None:
         local = _list_local([match_folder], request.root)
-        matches = _match_local(connection, reader, files, candidate_paths(files, local, service.provider), request.root)
+        candidates = candidate_paths(files, local, service.provider)
+        matches = _match_local(connection, reader, files, candidates, store_id=store.id, root=request.root)
     if download_folder is not None:
         matched = tuple(file for file in files if file.id in matches)
         unmatched = tuple(file for file in files if file.id not in matches)
@@ -90,10 +92,18 @@ def dump_store(connection: Connection, service: ServiceSpec, request: DumpReques
         metadata=_own_metadata(store),
         by_id=not store.name or sum(other.name == store.name for other in stores) > 1,
         unreported_chunking=sum(file.chunking is None for file in files),
+        options=_take_over_options(store, live, request.owner),
     )
     folders = [folder for folder in (match_folder, download_folder) if folder is not None]
     manifest = FoundFile(request.manifest.name, 1)  # a pattern could choose it, too
-    return manifest_of_store(dumped, (*_list_local(folders, request.root), manifest), schema)
+    return manifest_of_store(dumped, (*_list_local(folders, request.root), manifest), schema), dumped.options
+
+
+def _take_over_options(store: LiveStore, files: Iterable[LiveFile], owner: str) -> tuple[str, ...]:
+    """The options of a plan by this owner that takes over the store and what is unmarked in it."""
+    mark_owner = store.mark.owner if isinstance(store.mark, StoreMark) else ""
+    adopt = ("--adopt",) if not mark_owner or any(file.mark is None for file in files) else ()
+    return (*adopt, "--adopt-from", mark_owner) if mark_owner not in ("", owner) else adopt
 
 
 def _find_store(stores: tuple[LiveStore, ...], name_or_id: str) -> LiveStore:
@@ -146,9 +156,13 @@ def _match_local(
     reader: ContentReader,
     files: tuple[RemoteFile, ...],
     candidates: dict[str, tuple[str, ...]],
+    *,
+    store_id: str,
     root: Path,
 ) -> dict[str, LocalMatch]:
     """The local file of each live one, by File id, after comparing the contents of those that could match."""
     possible = [file for file in files if file.id in candidates]
-    results = connection.pool.map(lambda file: compare_contents(reader, file, candidates[file.id], root), possible)
+    results = connection.pool.map(
+        lambda file: compare_contents(reader, store_id, file, candidates[file.id], root), possible
+    )
     return match_files(files, candidates, {pair: result for group in results for pair, result in group.items()})

@@ -1,0 +1,217 @@
+"""Unmarked files that stand in the place of desired ones: bytes decide, and how far adoption is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from tests.planner.builders import (
+    OWNER,
+    adopting_store,
+    desired_file,
+    desired_store,
+    live_copy,
+    live_store,
+    plan,
+    summary,
+    unmarked,
+)
+from vssync.model.digests import store_mark_for
+from vssync.model.marks import STORE_OWNER
+from vssync.model.plan import Action, StorePlan
+from vssync.model.state import Capabilities, Contents, DesiredFile, DesiredStore, FileStatus, LiveFile, Upload
+
+A = desired_file()
+TWIN = replace(A, key="z/a.md")
+B = desired_file("b.md", content="B")
+EXT = desired_file("terms.pdf", file_id="ext")
+UNREAD, OTHER = "", "0" * 64
+ADOPT, HELD = ("a.md", "adopt", ("unmarked",)), "adoptable"
+UNSURE = ("a.md", "adopt", ("unmarked", "unread"))
+REPLACED = ("a.md", "replace", ("content_changed", "unmarked"))
+CREATED = ("a.md", "create", ("missing",))
+
+
+def stranger(id: str = "s1", **fields: Any) -> LiveFile:
+    return unmarked(live_copy(id=id), attributes={"team": "docs"}, **fields)
+
+
+def named(sha256: str = UNREAD, *, id: str = "s1", size: int = A.size, name: str = "a.md") -> Upload:
+    return Upload(id, name, size, 9_000, sha256=sha256)
+
+
+def planned(
+    state: str,
+    uploads: Sequence[Upload],
+    files: Sequence[DesiredFile] = (A,),
+    *,
+    ours: Sequence[LiveFile] = (),
+    **options: Any,
+) -> StorePlan:
+    """The plan of a store in a state of adoption, which holds an unmarked file for each upload."""
+    store = desired_store(*files, external=state == "external")
+    live = {
+        "new": live_store(store, owner=""),
+        "going on": adopting_store(store),
+        "over": live_store(store),
+        "external": live_store(store, owner=""),
+    }[state]
+    contents = Contents((*(stranger(upload.id) for upload in uploads), *ours))
+    return plan(store, [(live, contents)], uploads=uploads, **options).stores[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The unmarked file, and what becomes of the key while adoption goes on and when it is over."""
+
+    name: str
+    uploads: tuple[Upload, ...]
+    going_on: Any
+    over: Any
+
+
+ROWS = (
+    Row("equal bytes", (named(A.sha256),), ADOPT, ADOPT),
+    Row("other bytes", (named(OTHER),), REPLACED, CREATED),
+    Row("never compared", (named(),), UNSURE, "incomparable"),
+    Row("another size", (named(size=2),), REPLACED, CREATED),
+    Row("another size, read", (named(OTHER, size=2),), REPLACED, CREATED),
+    Row("another name", (named(name="b.md"),), CREATED, CREATED),
+    Row("another name and equal bytes", (named(A.sha256, name="b.md"),), ADOPT, ADOPT),
+    Row("equal bytes, another's name", (named(OTHER), named(A.sha256, id="s2", name="b.md")), ADOPT, ADOPT),
+    Row("two, never compared", (named(), named(id="s2")), CREATED, CREATED),
+    Row("two of equal bytes", (named(A.sha256), named(A.sha256, id="s2")), ADOPT, ADOPT),
+    Row("one of two has the bytes", (named(OTHER), named(A.sha256, id="s2")), ADOPT, ADOPT),
+    Row("one of two is ruled out", (named(OTHER), named(id="s2")), UNSURE, "incomparable"),
+)
+
+
+def outcome(store: StorePlan) -> Any:
+    """The one change of a file, or else the kind of the note that names it."""
+    if store.files:
+        (change,) = map(summary, store.files)
+        return change
+    (kind,) = (note.kind.value for note in store.notes if note.key)
+    return kind
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("state", ["new", "going on", "over", "external"])
+def test_bytes_decide_and_the_rest_is_taken_only_while_adoption_goes_on(state: str, row: Row) -> None:
+    store = planned(state, row.uploads, adopt=True)
+    assert outcome(store) == (row.over if state == "over" else row.going_on)
+    change = store.change
+    assert (change.action if change else None) == (Action.ADOPT if state in ("new", "going on") else None)
+
+
+@pytest.mark.parametrize(
+    ("state", "upload", "expected"),
+    [
+        ("going on", named(), HELD),
+        ("going on", named(size=2), HELD),
+        ("over", named(), HELD),
+        ("over", named(size=2), CREATED),
+        ("external", named(), HELD),
+        ("external", named(size=2), CREATED),
+    ],
+)
+def test_nothing_is_taken_without_the_option(state: str, upload: Upload, expected: Any) -> None:
+    assert outcome(planned(state, [upload])) == expected
+
+
+def test_the_copy_chosen_is_the_one_with_the_bytes() -> None:
+    (change,) = planned("new", [named(OTHER), named(A.sha256, id="s2")], adopt=True).files
+    assert change.keep
+    assert change.keep.id == "s2"
+
+
+def test_equal_files_take_a_copy_each() -> None:
+    twins = (A, replace(TWIN, filename="a.md"))
+    changes = planned("new", [named(A.sha256), named(A.sha256, id="s2")], twins, adopt=True).files
+    assert sorted((change.key, change.keep.id) for change in changes if change.keep) == [
+        ("a.md", "s1"),
+        ("z/a.md", "s2"),
+    ]
+
+
+def test_a_replaced_file_serves_until_the_new_one_does() -> None:
+    (change,) = planned("new", [named(OTHER)], adopt=True).files
+    assert change.keep
+    assert ([copy.id for copy in change.drop], change.keep.id, change.gap) == (["s1"], "s1", False)
+    assert "s1 (a.md, 1 byte)" in change.detail
+
+
+@pytest.mark.parametrize("status", [FileStatus.FAILED, FileStatus.IN_PROGRESS, FileStatus.CANCELLED])
+def test_what_searches_do_not_find_is_not_adopted(status: FileStatus) -> None:
+    store = desired_store(A)
+    contents = Contents((stranger(status=status),))
+    (found,) = plan(store, [(adopting_store(store), contents)], uploads=[named(A.sha256)], adopt=True).stores
+    assert outcome(found) == CREATED
+
+
+def test_what_cannot_be_compared_is_uploaded_beside_on_request() -> None:
+    store = planned("over", [named()], adopt=True, replace=("guide/a.md",))
+    assert outcome(store) == CREATED
+
+
+def test_a_service_without_attribute_updates_refuses() -> None:
+    store = planned("new", [named(A.sha256)], adopt=True, capabilities=Capabilities(attribute_updates=False))
+    assert outcome(store) == ("a.md", "refuse", ("unmarked", "impossible"))
+
+
+def test_a_declared_file_is_not_adopted_by_name_for_another_key() -> None:
+    found = planned("new", [named(id="ext")], [A, EXT], adopt=True)
+    assert [summary(change)[:2] for change in found.files] == [("a.md", "create"), ("terms.pdf", "adopt")]
+
+
+def test_a_store_without_a_mark_that_holds_files_of_ours_has_lost_it() -> None:
+    store = planned("new", [named(OTHER)], [A, B], ours=[live_copy(B, id="f2")], adopt=True)
+    assert [summary(change) for change in store.files] == [CREATED]
+
+
+FULL = str(store_mark_for(OWNER, desired_store(A, B)))
+GOING_ON = str(store_mark_for(OWNER, desired_store(A, B)).as_adopting())
+
+
+@pytest.mark.parametrize(
+    ("state", "files", "options", "mark"),
+    [
+        ("new", (A, B), {"adopt": True}, FULL),
+        ("new", (A, B), {"adopt": True, "targets": ("guide/a.md",)}, GOING_ON),
+        ("new", (A, B), {"adopt": True, "excludes": ("guide/b.md",)}, GOING_ON),
+        ("new", (A, B), {"adopt": True, "capabilities": Capabilities(attribute_updates=False)}, GOING_ON),
+        ("new", (B,), {"adopt": True}, FULL),
+        ("going on", (B,), {}, FULL),
+        ("going on", (A, B), {}, ""),
+        ("over", (A, B), {}, ""),
+    ],
+)
+def test_the_mark_says_so_until_nothing_is_left_to_adopt(
+    state: str, files: tuple[DesiredFile, ...], options: dict[str, Any], mark: str
+) -> None:
+    store = planned(state, [named(A.sha256)], files, **options)
+    assert (store.change.metadata[STORE_OWNER] if store.change else "") == mark
+
+
+def test_a_pinned_store_is_not_adopted_whole_while_a_file_waits() -> None:
+    pinned = desired_store(A, id="vs1")
+    (store,) = plan(pinned, [(live_store(pinned, owner=""), Contents((stranger(),)))], uploads=[named()]).stores
+    assert store.change
+    assert store.change.metadata[STORE_OWNER] == str(store_mark_for(OWNER, pinned).as_adopting())
+
+
+def test_several_owners_are_taken_over_at_once() -> None:
+    wanted = (desired_store(A), desired_store(B, key="other"))
+    live = [
+        (live_store(wanted[0], owner="kb/dev"), Contents((live_copy(A, owner="kb/dev"),))),
+        (live_store(wanted[1], owner="old", id="vs2"), Contents((live_copy(B, owner="old", id="f2"),))),
+    ]
+    stores: tuple[DesiredStore, ...] = wanted
+    found = plan(stores, live, adopt_from=("kb/dev", "old")).stores
+    assert [(store.id, [change.action for change in store.files]) for store in found] == [
+        ("vs1", [Action.ADOPT]),
+        ("vs2", [Action.ADOPT]),
+    ]

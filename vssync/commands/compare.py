@@ -1,0 +1,106 @@
+"""Reads the contents of live files, as far as the service gives them, and compares them with local ones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from vssync.api.client import Client
+from vssync.commands.session import Session
+from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.journal.folder import prepare_folder
+from vssync.model.plan import Options
+from vssync.model.state import Snapshot
+from vssync.planner.unmarked import PendingComparison, comparisons_for_adoption
+from vssync.sources.compare import has_same_words, load_digests, save_digests
+from vssync.text import count_noun, format_size
+
+MAX_UNASKED_BYTES = 1 << 30  # that are read without `--compare`
+
+Content = TypeVar("Content", bytes, tuple[str, ...])
+
+
+class ContentReader:
+    """Reads contents of files. Thread-safe. A service that refuses one is not asked for the others."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._refused: set[str] = set()
+
+    def read_bytes(self, file_id: str) -> bytes | None:
+        """A File's bytes; None where the service does not give them."""
+        return self._read("bytes", lambda: self._client.download_file(file_id))
+
+    def read_text(self, store_id: str, file_id: str) -> tuple[str, ...] | None:
+        """The parts of a file's text as the service read it; None where the service does not give it."""
+        return self._read("text", lambda: self._client.get_text(store_id, file_id))
+
+    def _read(self, kind: str, request: Callable[[], Content]) -> Content | None:
+        """None for what does not exist, and from the first refusal on. Raises ServiceError for any other failure."""
+        if kind in self._refused:
+            return None
+        try:
+            return request()
+        except NotFound:
+            return None
+        except ServiceError as error:
+            if error.answer.status not in range(400, 500):
+                raise
+            self._refused.add(kind)
+            return None
+
+
+def compare_for_adoption(session: Session, snapshot: Snapshot, options: Options) -> Snapshot:
+    """The snapshot with the digests of the unmarked files that may be adopted; those read before are not read again.
+
+    Where that would be too much to read unasked, nothing is read, and the snapshot says how much it is.
+    """
+    comparisons = list(comparisons_for_adoption(session.loaded.desired, snapshot, options))
+    if not comparisons:
+        return snapshot
+    folder = session.state_folder
+    digests = load_digests(folder)
+    unread = [comparison for comparison in comparisons if comparison.upload.id not in digests]
+    size = sum(comparison.upload.size for comparison in unread)
+    if size > MAX_UNASKED_BYTES and not options.compare:
+        snapshot = replace(snapshot, uncompared=size)
+    elif unread:
+        session.client.waiting_for = f"{count_noun(len(unread), 'file')} to compare, {format_size(size)}"
+        new_digests = _read_digests(session, unread)
+        session.client.waiting_for = ""
+        digests |= new_digests
+        with suppress(OSError, VssyncError):  # then the next run reads them again
+            save_digests(prepare_folder(folder), new_digests)
+    compared = {
+        upload.id: replace(upload, sha256=digests[upload.id])
+        for upload in (comparison.upload for comparison in comparisons)
+        if upload.id in digests
+    }
+    return replace(snapshot, uploads={**snapshot.uploads, **compared})
+
+
+def _read_digests(session: Session, comparisons: list[PendingComparison]) -> dict[str, str]:
+    """The SHA-256 of each File whose content the service gives, by id."""
+    reader, root = ContentReader(session.client), session.loaded.root
+    digests = session.pool.map(lambda comparison: _digest_of(reader, comparison, root), comparisons)
+    ids = (comparison.upload.id for comparison in comparisons)
+    return {file_id: digest for file_id, digest in zip(ids, digests, strict=True) if digest}
+
+
+def _digest_of(reader: ContentReader, comparison: PendingComparison, root: Path) -> str:
+    """The digest of a File's bytes; else of the desired file whose text it has, by the service's reading; else ""."""
+    upload = comparison.upload
+    content = reader.read_bytes(upload.id)
+    if content is not None:
+        return hashlib.sha256(content).hexdigest()
+    parts = reader.read_text(comparison.store_id, upload.id)
+    same = (
+        file.sha256 for file in comparison.files if parts and has_same_words((root / file.path).read_bytes(), parts)
+    )
+    with suppress(OSError):  # the file went since it was hashed
+        return next(same, "")
+    return ""
