@@ -331,7 +331,9 @@ def test_a_full_disk_ends_the_run_before_the_next_write_and_it_can_go_on(
     report = place.apply()
     assert not report.converged
     assert any("No space left on device; make room" in outcome.detail for outcome in report.outcomes)
-    assert {outcome.status for outcome in report.outcomes if outcome.key} == {Status.FAILED}
+    statuses = {outcome.status for outcome in report.outcomes if outcome.key}
+    assert Status.FAILED in statuses
+    assert statuses <= {Status.FAILED, Status.SKIPPED}
     monkeypatch.setattr(os, "fsync", real)
     assert place.apply().converged
     assert list(place.plan().changes()) == []

@@ -324,20 +324,24 @@ def check_note(claim: Claim, case: Case) -> str:
     if claim.name == "StorePlan.notes[]":
         return _unmanaged_are_counted(claim, live, case)
     note = claim.holder
-    kind, key, count = note["kind"], note.get("key", ""), note.get("count", 1)
+    kind, count = note["kind"], note.get("count", 1)
     if kind == "equal_texts":
         return differs(count, _count_equal_texts(store))
     if kind == "left_store":
-        return (
-            ""
-            if live or case.run.after.stores.get(str(note.get("detail", "")).split()[0])
-            else "there is no such store"
-        )
-    if kind in ("unmanaged", "foreign") and live:  # the first are checked with all others, by the list
+        exists = live or case.run.after.stores.get(str(note.get("detail", "")).split()[0])
+        return "" if exists else "there is no such store"
+    if live is None:
+        return "there is no such store"
+    if kind in ("unmanaged", "foreign"):  # the first are checked with all others, by the list
         theirs = sum(file.owner == note.get("detail", "") for file in live.files)
         return differs(count, theirs) if kind == "foreign" else ""
-    if live is None or store is None:
+    return _check_file_note(note, store, live, case)
+
+
+def _check_file_note(note: Mapping[str, Any], store: WantedStore | None, live: TrueStore, case: Case) -> str:
+    if store is None:
         return "there is no such store"
+    kind, key, count = note["kind"], note.get("key", ""), note.get("count", 1)
     owned = live.copies(case.wanted.owner)
     exact = {
         "kept": sum(digest not in store.files for digest in owned),

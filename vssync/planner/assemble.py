@@ -183,7 +183,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
 def _live_digest(draft: StoreDraft, decision: StoreDecision, contents: Contents) -> str:
     if decision.live is None or decision.is_new or decision.is_held:
         return ""
-    if contents.verdict is Verdict.SHORT:
+    if contents.verdict is Verdict.SHORT or draft.classified.our_ids & draft.context.common.snapshot.gone_uploads:
         return UNKNOWN
     return live_content_digest(draft.classified, draft.entries, draft.context.ignored_attributes)
 
