@@ -171,7 +171,7 @@ def test_a_listed_store_whose_files_are_hidden(tmp_path: Path) -> None:
 
     with listening(answer) as place:
         split = f"{OCI}, auth: bearer, data_url: '{place.url}', control_url: '{place.url}'"
-        end = vssync(manifest(tmp_path, split), "plan", "--detailed-exitcode", VSSYNC_API_KEY=KEY)
+        end = vssync(manifest(tmp_path, split), "plan", "--adopt", "--detailed-exitcode", VSSYNC_API_KEY=KEY)
     assert (end.code, end.err) == (2, "")
     assert "the service lists vs_1, but not its files" in " ".join(end.out.split())
     assert "1 store needs attention" in end.out

@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.histories import history_of
 
-SOON = 40  # seeds of every run of the tests
+SOON = 16  # seeds of every run of the tests
 
 
 @pytest.mark.parametrize(

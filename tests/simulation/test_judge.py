@@ -97,7 +97,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
 
 
 def disturb(place: Place) -> None:
-    """What others do: a file of theirs, one of ours without its mark, and another with other attributes."""
+    """What others do: attach files of theirs and an upload of ours, and take away a mark and attributes."""
     with place.work() as session:
         client = session.client
         (store,) = [store for store in client.list_stores() if store.name == "guide"]
@@ -105,6 +105,8 @@ def disturb(place: Place) -> None:
         client.attach_file(store.id, AttachmentEntry(theirs, {"owner": "them"}, AUTO))
         files = {str(file.attributes["vssync_key"]): file for file in client.list_files(store.id) if file.mark}
         client.set_attributes(store.id, files["h.md"].id, files["h.md"].attributes)
+        other = client.create_store({"name": "of others", "metadata": {}, "description": ""})
+        client.attach_file(other.id, AttachmentEntry(files["d.md"].id, {}, AUTO))
         drifted = {**files["g.md"].attributes, "lang": "fr", "views": 7}
         mark = files["g.md"].mark
         assert isinstance(mark, Mark)
