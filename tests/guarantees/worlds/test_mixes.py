@@ -43,7 +43,7 @@ WORLDS: dict[str, tuple[str, Provider]] = {name: (name, provider) for name, prov
 WORLDS |= {f"mix{seed}": (mix(seed), COMPATIBLE) for seed in range(MIXES)}
 
 KNOWN_HERE: tuple[tuple[set[str], tuple[str, ...], str], ...] = (  # of dialects with all of these
-    ({"empty-after=3", "ghost-files=30"}, ("move",), "half a listing counts as proof of a deletion"),
+    ({"shares-chunks=on", "late-deletions=30"}, ("move",), "a late deletion takes the chunks of the new copy along"),
     ({"empty-after=3", "short-files=2"}, ("adopt",), "files are created while a listing is short"),
 )
 

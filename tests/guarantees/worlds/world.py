@@ -6,7 +6,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -84,9 +84,11 @@ class World:
 
     @property
     def loaded(self) -> LoadedManifest:
-        """The manifest, read again when a file was written since."""
+        """The manifest, read again when a file was written since, for this world's provider."""
         if self._loaded is None:
-            self._loaded = load_manifest(self.settings)
+            loaded = load_manifest(self.settings)
+            service = replace(loaded.desired.service, provider=self.provider.name)
+            self._loaded = replace(loaded, desired=replace(loaded.desired, service=service))
         return self._loaded
 
     def lay(self, tree: Path) -> None:
