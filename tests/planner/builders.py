@@ -192,7 +192,7 @@ def effects(files: Files, steps: StoreSteps, outcome: FileStatus) -> Iterator[Fi
         files = yield from _wait(files, wait, outcome)
     for put in sorted(steps.late_puts, key=lambda put: not put.existing_id):
         files = yield from _detach(files, put.before_attach)
-    for drop in steps.removes:
+    for drop in steps.drops:
         if not drop.kept_id or _completed(files, drop.kept_id):
             files = yield from _detach(files, (drop,))
     for put in steps.late_puts:

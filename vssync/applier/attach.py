@@ -32,6 +32,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
     `retries` is how often files that a lost reply left missing may still be attached again.
     """
     if completed := tuple(file for file in files if file.completed):
+        # A batch of their own, so that they are settled like all others.
         remaining = [file for file in files if not file.completed]
         return [_record_accepted(store, InFlightBatch(completed)), *attach(store, remaining, retries)]
     if not files or store.run.is_broken:
@@ -52,7 +53,8 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
         return _attach_missing(store, files, error, retries)
     except ServiceError as error:
         return _handle_refusal(store, files, error, retries, capabilities)
-    except VssyncError as error:  # the journal cannot be written, so this request was not sent; others may have been
+    except VssyncError as error:
+        # The journal cannot be written, so this request was not sent; those for other chunkings may have been.
         return leave_unattached(store, files, error)
     return [_record_accepted(store, batch)]
 
@@ -212,7 +214,7 @@ def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) ->
 def _attach_missing(
     store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int
 ) -> list[InFlightBatch]:
-    """After a lost reply, or where a file is attached already: looks which are, and attaches the others.
+    """After a lost reply, or where a file is attached already: finds out which are, and attaches the rest.
 
     The request whose reply was lost may have attached all, so they get the run's `grace` to appear.
     """

@@ -86,7 +86,7 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> WaitedFiles:
 
 
 def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until: float) -> _Ending:
-    """Waits for one file until the monotonic second `until`, and records its result unless it is tried once more."""
+    """Waits for one file until `until`, on the monotonic clock, and records its result unless it is tried once more."""
     result: Result | None
     try:
         live = live if live and live.status.ended else wait_for_file(store, file.file_id, until)
@@ -100,8 +100,8 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
         if _is_worth_retrying(file, live):
             return _Ending(live, FailedFile(file, result))
     except MarkLost as error:
-        # The new copy is detached while this run still knows that it is ours, and the run brings in no more files.
-        # Where the old copy was detached before, the new one stays: without a mark, searches still find it.
+        # The new copy is detached now, since without a mark no later run can tell that it is ours; and the run brings
+        # in no more files. But where the old copy is gone already, it is kept: searches find it even unmarked.
         store.run.service.record_missing(MissingCapability.ATTRIBUTES)
         if not file.put.before_attach:
             with suppress(VssyncError):

@@ -124,7 +124,7 @@ def result_of_uncompleted(file: LiveFile) -> Result:
 
 @dataclass(slots=True)
 class _ChangeRecord:
-    """A change under way. Times are monotonic seconds."""
+    """A change under way. Times are seconds of the monotonic clock."""
 
     started: float
     attempts: int = 0  # stays 0 for a change that got its result without being tried
@@ -180,7 +180,7 @@ class Results:
         return all(record and record.result and record.result.status is Status.DONE for record in records)
 
     def all_done(self, store_key: str, put_keys: Collection[str]) -> bool:
-        """Whether no result in a store is other than done, and the files with these keys were tried."""
+        """Whether every result so far in a store is done, and all of these files were tried."""
         with self._lock:
             results = {
                 key: record.result for (record_store, key), record in self._records.items() if record_store == store_key
@@ -328,7 +328,7 @@ class StoreContext:
     id: str  # at the service
     ignored_attributes: tuple[str, ...] = ()  # those that others own
     unproven: frozenset[str] = frozenset()  # the file types that nothing vouches for
-    last_progress: float = 0.0  # monotonic second at which files of the store last came to an end
+    last_progress: float = 0.0  # when files of the store last came to an end, on the monotonic clock
     intake: Intake = field(default_factory=Intake)
     refusals: RefusalStreak = field(default_factory=RefusalStreak)
     stop_reason: str = ""  # why no more files are sent to the store, as it follows "the store"

@@ -1,4 +1,4 @@
-"""The steps about what a store holds already: cancel batches, write attributes, wait for copies, remove copies.
+"""The steps about what a store holds already: cancel batches, write attributes, wait for copies, drop copies.
 
 A function that carries out one step returns its result; an error it raises becomes the result of the step
 (`StoreContext.for_each`).
@@ -80,7 +80,7 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
     store.for_each(steps, wait_for_copy)
 
 
-def remove_copy(store: StoreContext, step: Drop) -> Result:
+def drop_copy(store: StoreContext, step: Drop) -> Result:
     """Detaches a copy; where another copy of its key is kept, only after reading that one as completed."""
     try:
         is_safe = not step.kept_id or store.client.get_file(store.id, step.kept_id).status is FileStatus.COMPLETED

@@ -57,9 +57,9 @@ class UploadLedger:
         self._manifest_name = ""
         self._entries: dict[str, LedgerEntry] = {}
         self._spares: dict[UploadIdentity, list[str]] = {}
-        # For identities wanted more than once: held while one thread uploads, and the Files it offers to the others.
-        self._send_locks: dict[UploadIdentity, threading.Lock] = {}
-        self._offers: dict[UploadIdentity, list[str]] = {}
+        # Both have only the identities that are wanted more than once.
+        self._send_locks: dict[UploadIdentity, threading.Lock] = {}  # each held while one thread uploads
+        self._offers: dict[UploadIdentity, list[str]] = {}  # the ids of Files made for other threads to use
         self._suspects: list[Orphan] = []
         self._held: list[Orphan] = []
 

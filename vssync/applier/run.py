@@ -153,7 +153,7 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
         existing.wait_for_copies(store, store_steps.copy_waits)
     late = _prepare_late(store, store_steps.late_puts)
     if len(late) == len(store_steps.late_puts):
-        store.for_each(store_steps.removes, existing.remove_copy)
+        store.for_each(store_steps.drops, existing.drop_copy)
     StoreFeed(store, store_steps, [pending.put for pending in late.values()], prepared=late).run()
     if store_steps.adopts:
         run.results.record_result(store_steps.key, "", end_adoption(run, store_steps))
@@ -224,8 +224,8 @@ class StoreFeed:
                 self._settle_all()
                 if intake.is_out and not self._probe():
                     break
-            elif len(self._in_flight) < self._batch.in_flight and (wave := self._next_wave()):
-                self._send(wave)
+            elif len(self._in_flight) < self._batch.in_flight and (puts := self._next_puts()):
+                self._send(puts)
             elif self._in_flight:
                 self._settle_oldest()
             elif self._failed:
@@ -241,19 +241,19 @@ class StoreFeed:
         run = self._store.run
         return run.stopping or bool(self._store.stop_reason) or not run.capabilities.attributes  # marks would get lost
 
-    def _next_wave(self) -> list[Put]:
-        """The next files: of each kind that nothing vouches for one, beside those of all other kinds."""
+    def _next_puts(self) -> list[Put]:
+        """The files of the next batch: one of each kind that nothing vouches for yet, and those of all other kinds."""
         under_way = {file.put.file.extension for batch in self._in_flight for file in batch.files}
-        wave: list[Put] = []
+        chosen: list[Put] = []
         for extension, puts in list(self._unproven.items()):
             is_known = self._store.run.service.is_proven_type(extension) or self._store.is_refused_type(extension)
             if is_known or not puts or self._probes[extension] >= _MAX_PROBES:
                 self._waiting.extend(self._unproven.pop(extension))
-            elif extension not in under_way and len(wave) < self._batch.size:
+            elif extension not in under_way and len(chosen) < self._batch.size:
                 self._probes[extension] += 1
-                wave.append(puts.popleft())
-        room = min(self._batch.size - len(wave), len(self._waiting))
-        return wave + [self._waiting.popleft() for _ in range(room)]
+                chosen.append(puts.popleft())
+        room = min(self._batch.size - len(chosen), len(self._waiting))
+        return chosen + [self._waiting.popleft() for _ in range(room)]
 
     def _send(self, puts: Sequence[Put]) -> None:
         def prepare(put: Put) -> PendingFile | None:

@@ -24,7 +24,7 @@ class Drop:
 
     key: str
     file_id: str
-    is_our_upload: bool  # as its mark says; False as well for a File that is attached again
+    is_our_upload: bool  # whether its File is deleted: it is ours by its mark, and is not attached again
     kept_id: str = ""  # the copy that stays in its place, which must be read as completed first
 
 
@@ -40,7 +40,7 @@ class Put:
     existing_id: str = ""  # of a File to attach instead of an upload
     before_attach: tuple[Drop, ...] = ()  # old copies that must go first
     afterwards: tuple[Drop, ...] = ()  # old copies that go once the new one was read as completed
-    unfinished: bool = False  # the existing File was being ingested when planned; if it is completed by now, it stays
+    was_uncompleted: bool = False  # the existing File, when planned: if it is completed by now, it stays attached
 
     @property
     def max_attempts(self) -> int:
@@ -87,13 +87,13 @@ class StoreSteps:
     setup: StoreChange | None = None  # the store must exist before anything is put into it
     adopts: tuple[str, ...] = ()  # keys of files that `setup` adopts with the store: until then its mark says so
     cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
-    puts: tuple[Put, ...] = ()  # files to bring in; old copies go afterwards, but for a gap
+    puts: tuple[Put, ...] = ()  # files to bring in; old copies go afterwards, or first where there is a gap
     unproven: frozenset[str] = frozenset()  # extensions among them, of which one file is tried first
     updates: tuple[Update, ...] = ()  # attributes in place; independent of the puts
     batch_waits: tuple[BatchStep, ...] = ()  # batches of earlier runs end before their files are read or removed
     copy_waits: tuple[Wait, ...] = ()  # up-to-date copies still being ingested; their superseded copies go afterwards
-    removes: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
-    late_puts: tuple[Put, ...] = ()  # their old copies go before the removes, and they come in after them
+    drops: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
+    late_puts: tuple[Put, ...] = ()  # their old copies go before the drops, and they come in after them
     leaving: tuple[Drop, ...] = ()  # copies that go with the store
     teardown: StoreChange | None = None  # the store itself is deleted, or the old one where it was replaced
 
@@ -105,12 +105,12 @@ class StoreSteps:
     @property
     def writes(self) -> bool:
         """Whether anything is written, and not only waited for."""
-        return bool(self.setup or self.teardown or self.cancels or self.all_puts or self.updates or self.removes)
+        return bool(self.setup or self.teardown or self.cancels or self.all_puts or self.updates or self.drops)
 
     @property
     def step_count(self) -> int:
         """How many steps there are besides the store's set-up and tear-down."""
-        others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.removes, self.leaving)
+        others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.drops, self.leaving)
         return len(self.all_puts) + sum(map(len, others))
 
 
@@ -121,12 +121,12 @@ _TEARDOWN = (Action.DELETE, Action.REPLACE)
 
 
 def plan_steps(plan: Plan) -> tuple[StoreSteps, ...]:
-    """The steps of every store that has any, in the plan's order."""
-    all_steps = (_plan_store_steps(plan.owner, store_plan) for store_plan in plan.stores)
+    """The steps that carry out a plan, of every store that has any, in the plan's order."""
+    all_steps = (_store_steps(plan.owner, store_plan) for store_plan in plan.stores)
     return tuple(steps for steps in all_steps if steps.setup or steps.teardown or steps.step_count)
 
 
-def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
+def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     change = store_plan.change
     steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, store_plan, file_change)]
     late_keys = {change.key for change in store_plan.files if Reason.SHARED_CHUNKS in change.reasons}
@@ -149,7 +149,7 @@ def _plan_store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
         updates=tuple(step for step in steps if isinstance(step, Update)),
         copy_waits=tuple(step for step in steps if isinstance(step, Wait)),
         batch_waits=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
-        removes=() if goes else drops,
+        drops=() if goes else drops,
         leaving=drops if goes else (),
         teardown=change if change and change.action in _TEARDOWN else None,
     )
@@ -205,7 +205,7 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
         existing_id=existing_id,
         before_attach=tuple(_drop(owner, change.key, copy, reattached=existing_id) for copy in drop_first),
         afterwards=tuple(_drop(owner, change.key, copy) for copy in change.drop if copy not in drop_first),
-        unfinished=any(copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in drop_first),
+        was_uncompleted=any(copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in drop_first),
     )
 
 

@@ -37,7 +37,7 @@ from vssync.model.state import LiveStore, StoreSettings
 from vssync.planner.addresses import Scope
 
 _MAX_ATTEMPTS = 3  # to create a store, where replies are lost and no new store appears
-_NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; only the last comes at once
+_NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; removing the note does not wait
 
 
 def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> tuple[StoreContext, NewStore | None]:

@@ -17,8 +17,8 @@ from vssync.model.report import Status
 from vssync.model.state import FileStatus, Upload
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
-_LISTING_DELAY = 10.0  # seconds until a File should be listed; if it takes longer, `gc` finds the one sent in vain
-_CLOCK_SKEW = 300  # seconds by which the clocks of a service's machines may differ
+_APPEARS_WITHIN = 10.0  # seconds until a File should be listed; if it takes longer, `gc` finds the one sent in vain
+_SERVICE_CLOCK_SKEW = 300  # seconds by which the clocks of a service's machines may differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class PendingFile:
 
 @dataclass(frozen=True, slots=True)
 class InFlightBatch:
-    """Files accepted for ingestion at the monotonic second `sent`; without a `batch_id`, they are read one by one."""
+    """Files accepted for ingestion at `sent`, on the monotonic clock; without a `batch_id`, they are read singly."""
 
     files: tuple[PendingFile, ...]
     batch_id: str = ""
@@ -67,7 +67,7 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
     store.run.results.record_start(store.key, put.key)
     uploaded_id = ""
     try:
-        if put.unfinished and _is_completed_as_wanted(store, put):
+        if put.was_uncompleted and _is_completed_as_wanted(store, put):
             return PendingFile(put, put.existing_id, completed=True)
         if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
@@ -106,8 +106,8 @@ def _state_before_attach(put: Put) -> Result:
 def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
     """Detaches a put's File, and waits until the store no longer has it.
 
-    Attached too early, it counts as attached already, and nothing is done. An upload of ours is loose from here on, so
-    that a report names it if it is not attached again.
+    If it is attached again too early, the service takes it for attached and does nothing. An upload of ours is loose
+    from here on, so that a report names it if it is not attached again.
     """
     is_our_upload = put.mark.origin is Origin.UPLOADED
     if is_our_upload:
@@ -135,7 +135,7 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
 
 
 def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
-    """Whether a File was completed since the plan, made as is wanted now: a batch can be cancelled too late."""
+    """Whether a File was completed since the plan, as wanted now: the cancel may have come too late to stop it."""
     try:
         file = store.client.get_file(store.id, put.existing_id)
     except NotFound:
@@ -148,7 +148,7 @@ def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
 
 
 def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
-    """A File, or None where it is gone: some services list one as attached that somebody deleted."""
+    """A File, or None where it is gone: some services still list a deleted File as attached."""
     try:
         return store.client.get_upload(file_id)
     except NotFound:
@@ -180,7 +180,7 @@ def _upload_once(store: StoreContext, put: Put) -> str:
     or the file changes meanwhile: the File of those bytes is deleted at the end of the run.
     """
     file, ledger = put.file, store.run.ledger
-    since = (store.client.service_date or 0) - _CLOCK_SKEW
+    since = (store.client.service_date or 0) - _SERVICE_CLOCK_SKEW
     created: list[str] = []
 
     def find() -> str:
@@ -200,7 +200,7 @@ def _upload_once(store: StoreContext, put: Put) -> str:
                 file_id = poll_until(
                     store.run,
                     find,
-                    timeout=_LISTING_DELAY,
+                    timeout=_APPEARS_WITHIN,
                     subject=f"files of {store.key} whose upload got no reply to be listed",
                     consequence="they are uploaded again",
                 )

@@ -16,7 +16,7 @@ from vssync.text import format_elapsed
 Reading = TypeVar("Reading")
 _MILESTONES = (5.0, 15.0, 60.0)  # seconds at which a wait is announced
 _BATCH_GRACE = 30.0  # seconds for which a new batch may be invisible
-_MIN_WAIT = 60.0  # seconds without progress, however long nothing moved before
+_MIN_WAIT = 60.0  # seconds that any wait lasts, even if nothing moved for long before it
 _UNFINISHED = "those still in progress are left, and the next plan waits for them"
 DELETION_WAIT = 60.0  # seconds without progress, for all deletions of a run together
 STILL_LISTED = f"still listed {DELETION_WAIT:.0f} s after it was deleted; apply again later"
@@ -54,9 +54,9 @@ def poll_until(
 ) -> Reading:
     """Reads until `is_done`, or until `progress_of` has not changed for `timeout` seconds; returns the last reading.
 
-    `hint_of` gives the pause in seconds that the service asks for, or None: it is kept to while there is progress, and
-    is the shortest pause after that. Where the last progress was at the monotonic second `since`, the time from then on
-    counts as waited; at least a minute is waited all the same. What `read` raises ends the wait.
+    `hint_of` gives the pause in seconds that the service asks for, or None: while there is progress the pause is
+    exactly that, afterwards at least that. `since`, on the monotonic clock, is when there was last progress, if before
+    this call: that time counts against the timeout, except for its last minute. What `read` raises ends the wait.
 
     A wait that takes long is announced: for what (`subject`), and what follows if it is in vain (`consequence`).
     """
@@ -148,7 +148,7 @@ def wait_for_files(store: StoreContext, file_ids: Collection[str], since: float 
 
 
 def wait_limit(store: StoreContext, *, is_stuck: bool) -> float:
-    """The monotonic second until which each file is waited for: now, where the wait for all of them was given up."""
+    """Until when, on the monotonic clock, to wait for each file: now, where the wait for all was given up."""
     return store.client.clock.monotonic() + (0.0 if is_stuck else store.run.settings.deadline)
 
 

@@ -31,6 +31,7 @@ class Writes:
     journal: Journal
 
     def _journaled(self, write: Write) -> AbstractContextManager[Callable[[str], None]]:
+        """Adds the journal's lines to a write; `Interrupted` is raised while a request waits to be sent."""
         return self.journal.around(write, unsent=Interrupted)
 
     def upload(
@@ -52,7 +53,10 @@ class Writes:
         return file_id
 
     def delete_upload(self, file_id: str, name: str = "", size: int = 0) -> None:
-        """Deletes an upload. Pass `name` and `size` where it was found by them: then it is no longer suspected."""
+        """Deletes an upload.
+
+        For one that `gc` found by name and size, pass these, and the journal stops suspecting that it exists.
+        """
         with self._journaled(Write(Operation.DELETE_UPLOAD, files=(file_id,), name=name, size=size)):
             self.client.delete_upload(file_id)
 

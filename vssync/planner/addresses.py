@@ -48,12 +48,15 @@ class PlanAddress:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What `--target`, `--exclude` and `--replace` say together. What lies outside is neither changed nor deleted."""
+    """What a plan may touch, and what `--replace` asks for.
+
+    What lies outside the targets, or within the excludes, is neither changed nor deleted; `--replace` narrows nothing.
+    """
 
     targets: tuple[PlanAddress, ...] = ()
     excludes: tuple[PlanAddress, ...] = ()
     replace_requests: tuple[PlanAddress, ...] = ()
-    already_replaced: frozenset[tuple[str, str]] = frozenset()  # store and file keys that `--replace` no longer means
+    already_replaced: frozenset[tuple[str, str]] = frozenset()  # (store, key) of files that an earlier apply replaced
 
     @classmethod
     def of(cls, options: Options, already_replaced: frozenset[tuple[str, str]] = frozenset()) -> Scope:

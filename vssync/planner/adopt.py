@@ -1,4 +1,4 @@
-"""Desired keys without a usable copy of their own: each takes over a copy, adopts an unmarked file, or is created."""
+"""Desired keys without a completed copy of their own: each takes over a moved copy, adopts a file, or is created."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Copies = Sequence[OwnedCopy]  # all of one key, oldest first
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Changes and notes for unclaimed keys; `moved_ids` are the File ids of copies that one of them took over."""
+    """Changes and notes for the claimants; `moved_ids` are the File ids of copies that one of them took over."""
 
     changes: tuple[FileChange, ...]
     notes: tuple[Note, ...]
@@ -28,24 +28,24 @@ class Claims:
 
 
 def claim_copies(
-    unclaimed: Sequence[DesiredEntry],
+    claimants: Sequence[DesiredEntry],
     undesired: Sequence[Copies],
     classified: ClassifiedFiles,
     context: StorePlanContext,
 ) -> Claims:
-    """What becomes of the unclaimed keys, in their order.
+    """What becomes of the claimants, desired keys that lack a copy to serve them, in their order.
 
     These have no completed copy of their own, as after a move whose new upload is not done, or declare a File that is
     attached as something else. `undesired` are our copies under keys that are not in the manifest. Files without a mark
     are left alone unless `--adopt` is given.
     """
     available = [*undesired, *([copy] for copy in classified.provisional)]
-    former_copies = _find_former_copies(unclaimed, available, context)
-    uncopied = [entry for entry in unclaimed if entry.declared_id or entry.key_digest not in classified.ours]
+    former_copies = _find_former_copies(claimants, available, context)
+    uncopied = [entry for entry in claimants if entry.declared_id or entry.key_digest not in classified.ours]
     candidates = find_candidates(uncopied, classified.unmarked, context)
     changes: list[FileChange] = []
     notes: list[Note] = []
-    for entry in unclaimed:
+    for entry in claimants:
         own_copies = classified.ours.get(entry.key_digest, [])
         if moved := former_copies.get(entry.key):
             copies = sorted((*moved, *own_copies), key=lambda copy: creation_order(copy.file))
@@ -63,31 +63,32 @@ def claim_copies(
 
 
 def _find_former_copies(
-    unclaimed: Sequence[DesiredEntry], available: Sequence[Copies], context: StorePlanContext
+    claimants: Sequence[DesiredEntry], available: Sequence[Copies], context: StorePlanContext
 ) -> dict[str, Copies]:
-    """For each unclaimed key the available copies that become its own.
+    """For each claimant the former key's copies that it takes over.
 
-    They hold the File it declares; or, where files may be pruned, a usable one has its content, chunking and, if any
-    has that, its upload name, and no other available key has such a copy.
+    A declared File decides by its id. Otherwise, and only where files may be pruned, exactly one former key must have a
+    completed copy of the same content and chunking; copies of the same upload name are preferred to others.
     """
-    if not unclaimed:
+    if not claimants:
         return {}
     by_file_id = {copy.id: copies for copies in available for copy in copies}
-    by_form: dict[tuple[str, ...], list[Copies]] = {}
+    by_fingerprint: dict[tuple[str, ...], list[Copies]] = {}
     for copies in available if context.store.prune else ():
         usable = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
         named = {(copy.mark.content, copy.mark.chunking, copy.upload_name) for copy in usable}
-        for form in {*named, *(form[:2] for form in named)}:
-            by_form.setdefault(form, []).append(copies)
+        for fingerprint in {*named, *(fingerprint[:2] for fingerprint in named)}:
+            by_fingerprint.setdefault(fingerprint, []).append(copies)
     former_copies: dict[str, Copies] = {}
     moved_ids: set[str] = set()
-    for entry in unclaimed:
+    for entry in claimants:
         if entry.declared_id:
             candidates = [by_file_id[entry.declared_id]] if entry.declared_id in by_file_id else []
         else:
-            form = (entry.content, entry.chunking)
-            alike = [copies for name in (entry.name, NONE) for copies in by_form.get((*form, name), ())]
-            candidates = alike or by_form.get(form, [])
+            fingerprint = (entry.content, entry.chunking_digest)
+            alike = [copies for name in (entry.name, NONE) for copies in by_fingerprint.get((*fingerprint, name), ())]
+            candidates = alike or by_fingerprint.get(fingerprint, [])
+        # The copies of a key are taken over together, so the first one stands for all.
         if len(candidates) == 1 and candidates[0][0].id not in moved_ids:
             former_copies[entry.key] = candidates[0]
             moved_ids.update(copy.id for copy in candidates[0])
@@ -121,7 +122,7 @@ def _why_unread(context: StorePlanContext) -> str:
 
 
 def _take_over(entry: DesiredEntry, candidate: Candidate, own_copies: Copies, context: StorePlanContext) -> FileChange:
-    """Makes an unmarked file this key's, or puts a new copy in its place; copies that the key has already go."""
+    """Makes an unmarked file this key's, or puts a new copy in its place; the key's existing copies are detached."""
     file = candidate.file
     upload = context.common.snapshot.uploads.get(file.id)
     change = FileChange(

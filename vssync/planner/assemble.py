@@ -161,7 +161,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         change=store_change,
         files=tuple(
             retry_after_cancel(change, shares_chunks=shares_chunks)
-            if change.keep and change.keep.id in batches.interrupted_ids
+            if change.keep and change.keep.id in batches.cancelled_wait_ids
             else change
             for change in draft.changes
         ),

@@ -12,11 +12,14 @@ from vssync.planner.store_files import StoreDraft
 
 @dataclass(frozen=True, slots=True)
 class BatchDecisions:
-    """What becomes of a store's unfinished batches; `interrupted_ids` are awaited files in one that is cancelled."""
+    """What becomes of a store's unfinished batches.
+
+    `cancelled_wait_ids` are the files that the plan waits for, in a batch that it cancels.
+    """
 
     changes: tuple[BatchChange, ...] = ()
     notes: tuple[Note, ...] = ()
-    interrupted_ids: frozenset[str] = frozenset()
+    cancelled_wait_ids: frozenset[str] = frozenset()
 
 
 def decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents) -> BatchDecisions:
@@ -33,14 +36,15 @@ def decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents
     dropped_keys = draft.dropped_keys_by_id
     changes: list[BatchChange] = []
     notes: list[Note] = []
-    interrupted_ids: set[str] = set()
+    cancelled_wait_ids: set[str] = set()
     for batch in sorted(contents.batches, key=lambda batch: (batch.created_at, batch.id)):
         if batch.status.ended:
             continue
         if batch.id not in noted_ids and not (batch.file_ids and our_ids.issuperset(batch.file_ids)):
             notes.append(Note(NoteKind.FOREIGN_BATCH, batch.id, count=batch.counts.total))
             continue
-        candidates = statuses if batch.file_ids is None else batch.file_ids  # unlisted, it may hold any of the store's
+        # A batch whose files are not listed may hold any file of the store.
+        candidates = statuses if batch.file_ids is None else batch.file_ids
         unfinished = {file_id for file_id in candidates if file_id in statuses and not statuses[file_id].ended}
         if not unfinished:
             continue  # nothing to wait for, whatever the batch says of itself
@@ -57,8 +61,8 @@ def decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents
         )
         changes.append(change)
         if cancel:
-            interrupted_ids |= unfinished & awaited_ids
-    return BatchDecisions(tuple(changes), tuple(notes), frozenset(interrupted_ids))
+            cancelled_wait_ids |= unfinished & awaited_ids
+    return BatchDecisions(tuple(changes), tuple(notes), frozenset(cancelled_wait_ids))
 
 
 def _is_worth_cancelling(unfinished: set[str], unwanted: set[str], awaited_ids: set[str]) -> bool:

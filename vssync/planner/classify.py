@@ -50,7 +50,7 @@ class OwnedCopy:
 
     @property
     def evidence(self) -> Copy:
-        """What a plan holds of the copy."""
+        """The copy as a plan records it: what its decision was based on."""
         return Copy.of(self.file)
 
     @property
@@ -68,13 +68,13 @@ class OwnedCopy:
 
 @dataclass(frozen=True, slots=True)
 class DesiredEntry:
-    """A desired file with its key, content and chunking in the form in which marks hold them."""
+    """A desired file, with the digests of its key, content, chunking and upload name as marks hold them."""
 
     file: DesiredFile
     key_digest: str
     content: str
-    chunking: str
-    name: str  # of the upload
+    chunking_digest: str
+    name: str  # digest of the upload name
 
     @classmethod
     def of(cls, file: DesiredFile) -> DesiredEntry:
@@ -111,7 +111,7 @@ class DesiredEntry:
 
     def matches(self, copy: OwnedCopy) -> bool:
         """Whether a copy has the content, the chunking and the upload name."""
-        return copy.mark.chunking == self.chunking and self.has_same_content(copy) and self.has_same_name(copy)
+        return copy.mark.chunking == self.chunking_digest and self.has_same_content(copy) and self.has_same_name(copy)
 
 
 def desired_entries(store: DesiredStore) -> tuple[DesiredEntry, ...]:

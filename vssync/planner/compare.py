@@ -1,4 +1,7 @@
-"""Two environments of one manifest side by side: which stores, settings and files differ, and which hold the same."""
+"""What `vssync diff` shows, not desired against live: two environments of one manifest side by side.
+
+It says which stores, settings and files differ, and which hold the same.
+"""
 
 from __future__ import annotations
 

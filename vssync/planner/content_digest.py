@@ -23,7 +23,7 @@ def content_digest(entries: Iterable[DesiredEntry]) -> str:
     """64 hex digits of SHA-256 over a line a file, sorted: key, content, File id if declared, attributes, chunking."""
     digests = _AttributeDigests()
     return _digest_of(
-        (entry.key_digest, entry.content, entry.declared_id, digests.of(entry.file.attributes), entry.chunking)
+        (entry.key_digest, entry.content, entry.declared_id, digests.of(entry.file.attributes), entry.chunking_digest)
         for entry in entries
     )
 

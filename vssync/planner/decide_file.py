@@ -42,7 +42,7 @@ def decide_file(entry: DesiredEntry, copies: Sequence[OwnedCopy], context: Store
 def _is_plainly_unchanged(entry: DesiredEntry, copy: OwnedCopy, context: StorePlanContext) -> bool:
     """A quick answer for the many keys that need nothing; False only means to look closer."""
     file, mark = copy.file, copy.mark
-    wanted = (entry.key_digest, entry.content, entry.chunking, entry.name, context.common.owner)
+    wanted = (entry.key_digest, entry.content, entry.chunking_digest, entry.name, context.common.owner)
     return (
         file.status is FileStatus.COMPLETED
         and (mark.key, mark.content, mark.chunking, mark.name, mark.owner) == wanted
@@ -203,7 +203,7 @@ class _KeyDecision:
         anyway where equal texts share chunks. A new upload name needs a new upload.
         """
         same_content, same_name = self.entry.has_same_content(serving), self.entry.has_same_name(serving)
-        is_rechunked, is_renamed = serving.mark.chunking != self.entry.chunking, same_content and not same_name
+        is_rechunked, is_renamed = serving.mark.chunking != self.entry.chunking_digest, same_content and not same_name
         causes = {
             Reason.CONTENT_CHANGED: not same_content,
             Reason.CHUNKING_CHANGED: is_rechunked,
@@ -230,7 +230,7 @@ class _KeyDecision:
         return replace(change, fields=fields, was=was)
 
     def _with_attributes(self, change: FileChange, serving: OwnedCopy | None) -> FileChange:
-        """The change with the attributes that differ as well, so that it shows which edits go with the old copy."""
+        """The change with the attributes that differ: a plan shows which outside edits are lost with the old copy."""
         if serving is None or serving.mark.is_provisional:
             return change
         moved = serving.mark.key != self.entry.key_digest

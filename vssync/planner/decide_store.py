@@ -32,7 +32,7 @@ class StoreDecision:
     live: LiveStore | None = None  # the live store it is about
     change: StoreChange | None = None
     notes: tuple[Note, ...] = ()
-    leftovers: tuple[LiveStore, ...] = ()  # others with the same mark, as a create leaves whose reply was lost
+    leftovers: tuple[LiveStore, ...] = ()  # others with the same mark: a create whose reply was lost leaves one
     is_new: bool = False  # it will be created, so none of its files is live yet
     is_held: bool = False  # it needs attention first, so none of its files is planned
     is_short: bool = False  # not all of its files are listed, so nothing is added and nothing removed
@@ -117,6 +117,7 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
         notes.append(Note(NoteKind.DESCRIPTION, detail=detail))
     settings = _update_settings(store, live, context, restores_mark=restores_mark)
     is_refused = settings is not None and settings.action is Action.REFUSE
+    # The files of a store that is ours can be planned even where its settings cannot be changed.
     is_held = is_refused and not _is_ours(live, context)
     return StoreDecision(live, settings, tuple(notes), leftovers, is_held=is_held, restores_mark=restores_mark)
 
@@ -201,8 +202,9 @@ def _refuse_unmarked(
 def _replace_unusable(
     store: DesiredStore, live: LiveStore, reason: Reason, problem: str, context: PlanContext
 ) -> StoreDecision:
-    """A store that takes no files, or lists none, is replaced where that is allowed: whoever searches it must learn the
-    new id.
+    """Replaces a store that takes no files, or lists none, where that is allowed.
+
+    The replacement has another id, which everyone who searches the store needs.
     """
     if store.external or store.id:
         detail = f"{problem}; vssync replaces no store that is `external` or pinned by `id:`"
@@ -278,7 +280,7 @@ def _merge_metadata(
 ) -> dict[str, str]:
     """The whole map to send: live merged with ours, without keys that an earlier apply set and the manifest dropped.
 
-    Any text protects a store, so a live one stays: another would be a needless write.
+    Any value of `vssync_protect` protects a store, so the live value is kept rather than rewritten.
     """
     dropped = {name for name in live_metadata if mark and mark.set_by_us(name) and name not in store.metadata}
     others = {name: value for name, value in live_metadata.items() if name not in dropped and name != STORE_PROTECT}

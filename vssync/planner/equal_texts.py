@@ -15,8 +15,8 @@ from vssync.planner.attributes import preserved_attributes
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import newest_copy
+from vssync.planner.estimate import ATTACHING_ACTIONS
 
-_PUTS = (Action.CREATE, Action.REPLACE)
 _MAX_NAMED = 3  # keys in a note
 
 
@@ -105,9 +105,9 @@ class _EqualTexts:
         shared = self._shared_texts(changes)
         if not shared:
             return list(changes)
-        put_keys = {change.key for change in changes if change.action in _PUTS}
+        put_keys = {change.key for change in changes if change.action in ATTACHING_ACTIONS}
         settled = [self._in_order(change, shared, put_keys) for change in changes]
-        brought = {change.desired.sha256 for change in settled if change.desired and change.action in _PUTS}
+        brought = {change.desired.sha256 for change in settled if change.desired and change.action in ATTACHING_ACTIONS}
         changed_keys = {change.key for change in settled if change.desired}
         unchanged = [entry for entry in self.scoped if entry.key not in changed_keys]
         return settled + list(self._attach_again(unchanged, shared - brought))
@@ -124,7 +124,7 @@ class _EqualTexts:
             text
             for change in changes
             for text in _leaving_texts(change)
-            if stays.get(text, set()) - ({change.key} if change.action in _PUTS else set())
+            if stays.get(text, set()) - ({change.key} if change.action in ATTACHING_ACTIONS else set())
         }
 
     def _in_order(self, change: FileChange, shared: set[str], put_keys: set[str]) -> FileChange:
@@ -132,7 +132,7 @@ class _EqualTexts:
         brings = change.desired.sha256 if change.desired else ""
         if not shared & {*_leaving_texts(change), brings}:
             return change
-        if change.action in _PUTS:
+        if change.action in ATTACHING_ACTIONS:
             return replace(change, reasons=(*change.reasons, Reason.SHARED_CHUNKS), gap=bool(change.drop))
         if change.action is Action.AWAIT:
             return replace(change, drop=())  # the next plan removes them, and attaches the completed one again

@@ -12,7 +12,7 @@ from vssync.model.plan import Action, Counts, FileChange, NoteKind, Plan, StoreP
 from vssync.model.state import Capabilities
 from vssync.providers import PROVIDERS, Bucket
 
-PUTS = (Action.CREATE, Action.REPLACE)  # what attaches a new copy
+ATTACHING_ACTIONS = (Action.CREATE, Action.REPLACE)  # those that attach a new copy
 
 # Requests for each: a batch is created and polled about twice; a copy that goes is detached and its upload deleted; a
 # batch to cancel is cancelled and read.
@@ -57,7 +57,7 @@ def count_store_changes(*stores: StorePlan) -> Counts:
 
 def estimate_cost(plan: Plan) -> Cost:
     """What carrying out a plan takes, under the limits of its provider."""
-    # Stores share uploads of the same bytes and name, but a store takes a File once, so it needs one for each such key.
+    # Uploads of the same bytes and name are shared between stores, not within one: two keys of one store need two.
     times_uploaded = Counter[tuple[str, str, int]]()  # by SHA-256, name and size: the most that any store needs
     for store in plan.stores:
         files = (change.desired for change in store.files if change.desired and upload_size(change) is not None)
@@ -83,14 +83,14 @@ def estimate_cost(plan: Plan) -> Cost:
 def upload_size(change: FileChange) -> int | None:
     """The bytes a change uploads; None when it uploads nothing or attaches a File that is there already."""
     desired = change.desired
-    if change.action not in PUTS or desired is None or desired.file_id or change.reuse:
+    if change.action not in ATTACHING_ACTIONS or desired is None or desired.file_id or change.reuse:
         return None
     return desired.size
 
 
 def count_puts(store: StorePlan) -> int:
     """How many files of a store will be attached."""
-    return sum(change.action in PUTS for change in store.files)
+    return sum(change.action in ATTACHING_ACTIONS for change in store.files)
 
 
 def count_new_batches(store: StorePlan) -> int:

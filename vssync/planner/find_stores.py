@@ -111,8 +111,8 @@ def _refuse_shared(by_key: Mapping[str, StoreMatch]) -> None:
 class _StoreMatcher:
     """Looks desired stores up among the live ones.
 
-    `pinned_ids` are those that the manifest names by `id:`. `reserved_ids` are these and those with our mark of one of
-    its keys: none of them may be matched by name alone.
+    `pinned_ids` are those that the manifest names by `id:`. `reserved_ids` adds the stores that carry our mark for one
+    of the manifest's keys: none of them may be matched by name alone.
     """
 
     def __init__(
@@ -153,9 +153,9 @@ class _StoreMatcher:
         return is_free and self.made_here.get(live.id) in (store.key, *store.was)
 
     def _match_name(self, store: DesiredStore) -> StoreMatch:
-        """The usable stores of this name: those without another owner, else all where `--adopt-from` names theirs.
+        """The usable stores of this name that nobody else owns; where there are none, those of `--adopt-from` owners.
 
-        Raises Refused where another owner has them.
+        Raises Refused where one of these belongs to any other owner.
         """
         named = self.by_name.get(store.name, [])
         usable = [live for live in named if live.id not in self.reserved_ids and not live.is_expired]

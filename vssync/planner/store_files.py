@@ -14,7 +14,7 @@ from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, Ow
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
 from vssync.planner.equal_texts import note_equal_texts, settle_equal_texts
-from vssync.planner.estimate import PUTS
+from vssync.planner.estimate import ATTACHING_ACTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,9 @@ class StoreDraft:
     @property
     def unproven_extensions(self) -> tuple[str, ...]:
         """The kinds of files to bring in that neither the provider nor a completed file of the store vouches for."""
-        wanted = {change.desired.extension for change in self.changes if change.desired and change.action in PUTS}
+        wanted = {
+            change.desired.extension for change in self.changes if change.desired and change.action in ATTACHING_ACTIONS
+        }
         unproven = wanted - self.context.common.vouched_extensions
         for entry in self.entries if unproven else ():
             copies = self.classified.ours.get(entry.key_digest, ())
@@ -58,7 +60,7 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     unreadable = refuse_unreadable(entries, classified, context)
     held_keys = {change.key for change in unreadable if change.desired}
     changes: list[FileChange] = [*unreadable]
-    unclaimed: list[DesiredEntry] = []
+    claimants: list[DesiredEntry] = []
     gone_notes: list[Note] = []
     unchanged = 0
     for entry in in_scope:
@@ -68,7 +70,7 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
         is_elsewhere = declared_id in classified.attached_ids and all(copy.id != declared_id for copy in copies)
         is_unserved = not entry.declared_id and all(copy.file.status is not FileStatus.COMPLETED for copy in copies)
         if not copies or is_elsewhere or is_unserved:
-            unclaimed.append(entry)
+            claimants.append(entry)
         elif key_changes := decide_file(entry, copies, context):
             changes += key_changes
         elif gone := [copy.id for copy in copies if copy.id in context.common.snapshot.gone_uploads]:
@@ -76,7 +78,7 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
         else:
             unchanged += 1
     undesired, skipped_notes = _undesired_copies(classified, entries, context)
-    claims = claim_copies(unclaimed, undesired, classified, context)
+    claims = claim_copies(claimants, undesired, classified, context)
     left = [copies for copies in undesired if copies[0].id not in claims.moved_ids]
     moves = _finished_moves(left, in_scope, classified, context)
     leaving, kept_notes = _decide_leaving(left, moves, claims.moved_ids, classified, context)
