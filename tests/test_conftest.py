@@ -121,6 +121,7 @@ SKIPPING = {
     "test_itself.py": "import pytest\ndef test(): pytest.skip('no tool')",
     "test_fixture.py": "import pytest\n@pytest.fixture\ndef tool(): pytest.skip('no tool')\ndef test(tool): pass",
     "test_file.py": "import pytest\npytest.importorskip('no_tool', reason='no tool')\ndef test(): pass",
+    "test_known.py": "import pytest\n@pytest.mark.xfail(strict=True)\ndef test(): raise AssertionError",
     "test_system.py": "import pytest\n@pytest.mark.skipif(True, reason='no Linux')\ndef test(): pass",
 }
 
@@ -140,4 +141,5 @@ def test_what_is_not_installed_can_be_made_to_count(tmp_path: Path) -> None:
     )
     refused = re.findall(r"^(\w+\.py).*: no tool, and --no-skips was given$", done.stdout, re.MULTILINE)
     assert sorted(refused) == ["test_file.py", "test_fixture.py", "test_itself.py"], done.stdout
+    assert "1 xfailed" in done.stdout
     assert done.returncode == 1
