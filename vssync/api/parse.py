@@ -26,12 +26,10 @@ class AttachmentEntry:
     mark: Mark | None = None
 
     def body(self) -> dict[str, Any]:
-        """As a request has it."""
-        return {
-            "file_id": self.file_id,
-            "attributes": with_mark(self.attributes, self.mark),
-            **chunking_body(self.chunking),
-        }
+        """As a request has it; without attributes it does not name them, since some services do not know the field."""
+        attributes = with_mark(self.attributes, self.mark)
+        named = {"attributes": attributes} if attributes else {}
+        return {"file_id": self.file_id, **named, **chunking_body(self.chunking)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from vssync.api.errors import MissingCapability, file_named_by, missing_from_create_error
+from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.upload import InFlightBatch, PendingFile, refused_type_result
 from vssync.applier.wait import poll_until
@@ -265,11 +266,15 @@ def leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: V
 def _settle_refused(store: StoreContext, file: PendingFile, result: Result) -> None:
     """Settles a file. Its upload is deleted: at once where no other store can hold it, else at the end if none does.
 
-    A File that existed before stays, unless it is an upload of ours that was detached to be attached again.
+    A File that existed before stays, unless it is an upload of ours that was detached to be attached again. One of
+    others is given back to the store, without attributes: those may be what the service refused.
     """
     store.settle(file.put.key, result)
     ledger = store.run.ledger
     if file.put.existing_id and not ledger.is_loose(file.file_id):
+        if file.put.is_reattached:  # whoever attached it first still searches it
+            with suppress(VssyncError):
+                store.writes.attach(store.id, AttachmentEntry(file.file_id, {}, file.put.chunking))
         return
     if not file.put.existing_id and ledger.withdraw(file.file_id, file.put.file):
         with suppress(VssyncError):  # it is tried again at the end

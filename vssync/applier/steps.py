@@ -43,6 +43,11 @@ class Put:
     was_uncompleted: bool = False  # the existing File, when planned: if it is completed by now, it stays attached
 
     @property
+    def is_reattached(self) -> bool:
+        """Whether the File is in the store already, and is detached only to be attached anew."""
+        return any(drop.file_id == self.existing_id for drop in self.before_attach)
+
+    @property
     def max_attempts(self) -> int:
         """How often this run may try to ingest it: once, and last of all, where many runs did in vain."""
         return 1 if self.mark.tries > _MANY_RUNS else _MAX_ATTEMPTS
