@@ -14,8 +14,9 @@ from vssync.cli.options import CommandOptions
 from vssync.cli.plan import plan as plan_command
 from vssync.commands.session import parse_variables
 from vssync.model.marks import STORE_PROTECT
-from vssync.model.plan import Options, Plan
+from vssync.model.plan import Action, Options, Plan
 from vssync.model.state import Contents, DesiredFile, DesiredStore, Guards, Limit, StoreStatus
+from vssync.planner.guards import check_guards
 
 LOOSE = Guards(Limit(1.0), Limit(1.0))
 
@@ -73,6 +74,14 @@ def plan(
 )
 def test_a_guard_counts_our_files_and_says_its_numbers(made: Plan, message: str) -> None:
     assert [refusal.message for refusal in made.refusals] == ([message] if message else [])
+
+
+def test_what_is_held_back_is_no_deletion() -> None:
+    made = plan(10, gone=6)
+    (store,) = made.stores
+    held = tuple(replace(change, action=Action.REFUSE) for change in store.files)
+    assert made.refusals
+    assert check_guards(replace(made, stores=(replace(store, files=held),))) == ()
 
 
 def of_another_manifest(live: tuple[str, ...], *wanted: DesiredFile, **options: Any) -> Plan:

@@ -266,8 +266,8 @@ def leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: V
 def _settle_refused(store: StoreContext, file: PendingFile, result: Result) -> None:
     """Settles a file. Its upload is deleted: at once where no other store can hold it, else at the end if none does.
 
-    A File that existed before stays, unless it is an upload of ours that was detached to be attached again. One of
-    others is given back to the store, without attributes: those may be what the service refused.
+    A File that existed before is kept, unless it is an upload of ours that was detached to be attached again. One that
+    others uploaded is then attached again without attributes, which may be what the service refused.
     """
     store.settle(file.put.key, result)
     ledger = store.run.ledger

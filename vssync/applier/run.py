@@ -126,8 +126,9 @@ def _wait_for_requests_in_flight(run: ApplyRun) -> None:
 
 
 def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, str], new_stores: list[NewStore]) -> None:
-    """Carries out all steps of one store, and enters its id, and it itself if it is new; where set-up fails, no file is
-    tried.
+    """Carries out all steps of one store; where its set-up fails, none of its files is tried.
+
+    Adds its id to `store_ids` and, if this run made it, the store to `new_stores`.
     """
     if run.stopping:
         return
@@ -340,7 +341,7 @@ class StoreFeed:
         for failed in self._failed:
             store.settle(failed.file.put.key, failed.result)
         if intake.is_out and not store.stop_reason:
-            store.stop_reason = f"{intake}; apply again later"
+            store.stop_reason = f"ingests nothing now: {intake.error}; apply again later"
         elif intake.failing:
             store.run.watcher.on_message(f"{store.key}: {intake}")
         if store.stop_reason:

@@ -38,7 +38,7 @@ def learn_from_copy(store: StoreContext, step: Update) -> None:
 
 
 def _learn(store: StoreContext, file: DesiredFile, file_id: str, attributes: Attributes, mark: Mark) -> None:
-    """Counts one more try in the mark, by which nobody else searches, looks for that, and takes it back."""
+    """Writes a mark with one try more, which no other file has, searches by it, and writes the right mark again."""
     run = store.run
     if run.capabilities.updates_reach_search is not None or not run.service.add_notice("updates_reach_search"):
         return

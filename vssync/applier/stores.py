@@ -117,7 +117,7 @@ def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:
 def _release_store(run: ApplyRun, store_steps: StoreSteps) -> None:
     """Takes our metadata from a store that was replaced and is kept: nobody knows what is in it.
 
-    Where that cannot be written it stays, and so does the store's place behind the new one.
+    If that fails, the store keeps our mark, and later plans list it after the new one.
     """
     store_id = store_steps.store_id
     with suppress(VssyncError):

@@ -165,10 +165,10 @@ def _replace_unmarked(change: FileChange, file: LiveFile, context: StorePlanCont
 def refuse_unreadable(
     entries: Sequence[DesiredEntry], classified: ClassifiedFiles, context: StorePlanContext
 ) -> tuple[FileChange, ...]:
-    """A refusal of each file whose mark cannot be read, whoever wrote it there: it needs a person, the others do not.
+    """A refusal for each file whose mark cannot be read, since nobody knows whose it is; all other files go on.
 
-    It stands for the desired file whose only copy it is, by its `vssync_key` or id: another beside it might be one too
-    many. Otherwise it goes by its own id.
+    Where its `vssync_key` or id says that it is the only copy of a desired file, the refusal is for that key, so that
+    nothing is uploaded beside it. Otherwise it is for its File id.
     """
     if not classified.unreadable:
         return ()

@@ -1,4 +1,4 @@
-"""Batches as part of a plan: what to do about live ones, and how new ones are cut."""
+"""Batches as part of a plan: which live ones to wait for, and which to cancel."""
 
 from __future__ import annotations
 

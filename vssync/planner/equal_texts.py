@@ -1,6 +1,7 @@
 """Where equal texts share chunks, removing one file hides the others of its text from search, until one is attached.
 
-So what leaves goes before what brings its text in, and where nothing does, a file that stays is attached again.
+So removals come first, then the files that bring in the same text. Where none does, a file of that text that stays is
+attached again.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ class _EqualTexts:
         }
 
     def _in_order(self, change: FileChange, shared: set[str], put_keys: set[str]) -> FileChange:
-        """The change, marked as one whose copies go before, and whose text comes after, all removals."""
+        """The change, so that its old copies go with the removals, and its new one is attached after them."""
         brings = change.desired.sha256 if change.desired else ""
         if not shared & {*_leaving_texts(change), brings}:
             return change

@@ -80,7 +80,8 @@ def _check_unrelated(store: StorePlan, plan: Plan) -> list[Refusal]:
 def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
     """Refuses to delete too many files, most of them, or the last of them: one flag allows all three."""
     limit = plan.options.max_delete or limit
-    count = sum(Reason.NOT_IN_MANIFEST in change.reasons for change in store.files)
+    leaving = (change for change in store.files if change.action is Action.DELETE)  # others may be held back
+    count = sum(Reason.NOT_IN_MANIFEST in change.reasons for change in leaving)
     is_emptied = store.wanted == 0 and count > 0
     most_leave = store.owned >= MIN_FILES_FOR_SHARE and count * 2 > store.owned
     is_over_limit = _exceeds(limit, count, store)

@@ -99,9 +99,9 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
 def _finished_moves(
     left: Sequence[Copies], entries: Sequence[DesiredEntry], classified: ClassifiedFiles, context: StorePlanContext
 ) -> dict[str, tuple[DesiredEntry, OwnedCopy]]:
-    """By File id, the old copies of keys that moved: of one desired key with the same bytes a right copy is completed.
+    """Where each key moved whose old copy is left over: the new entry and its copy, by the File id of the old one.
 
-    A run that ended after the new copy was completed leaves them. They are no deletions to be guarded.
+    An interrupted run leaves such copies once the new one is completed. Guards do not count them as deletions.
     """
     contents = {copies[-1].mark.content for copies in left}
     found: dict[str, list[tuple[DesiredEntry, OwnedCopy]]] = {}
