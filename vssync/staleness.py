@@ -58,7 +58,10 @@ def _store_differences(saved: StorePlan | None, fresh: StorePlan) -> Iterator[st
 
 def _batch_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
     """Waiting writes nothing; cancelling must have been reviewed with all its files, or belong to a retry."""
-    cancelled = {batch.id: set(batch.unwanted) for batch in saved.batches if batch.action is Action.CANCEL}
+    cancelled: dict[str, set[str]] = {}
+    for batch in saved.batches:
+        if batch.action is Action.CANCEL:
+            cancelled.setdefault(batch.id, set()).update(batch.unwanted)
     retried = {change.key for change in fresh.files if _is_retry(change)}
     for batch in fresh.batches:
         if batch.action is Action.CANCEL and not set(batch.unwanted) <= cancelled.get(batch.id, retried):

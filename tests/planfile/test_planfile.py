@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from tests.render import builders
 from tests.render.builders import (
@@ -377,7 +377,11 @@ def test_a_long_list_of_moves_ends_in_a_number() -> None:
     assert lines[-1] == "and 1,010 more changes"
 
 
+CANCELLED_TWICE = tuple(BatchChange("b", Action.CANCEL, (), FileCounts(), unwanted) for unwanted in (("a.md",), ()))
+
+
 @given(ARBITRARY_PLANS)
+@example(plan(replace(store(), batches=CANCELLED_TWICE)))
 @settings(max_examples=50)
 def test_nothing_is_stale_against_itself_once_saved(made: Plan) -> None:
     keys = [each.key for each in made.stores]
