@@ -21,8 +21,9 @@ from vssync.manifest.select import Selection, select_files
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import Document, TreePath, parse_document
 from vssync.model.state import Desired, DesiredFile
+from vssync.sources.paths import ALLOW_HINT, Sandbox, on_disk, sandbox_around
 from vssync.sources.schemas import load_schema
-from vssync.sources.walk import ALLOW_HINT, Sandbox, sandbox_around, walk_files
+from vssync.sources.walk import walk_files
 
 MANIFEST_NAME = "vssync.yaml"
 _READERS = 4  # threads
@@ -151,7 +152,9 @@ def _read_included(
             problems.append(Problem(shown_name, 0, 0, file.problem))
         elif shown_name != main.file_name:
             try:
-                documents.append(check_document(_read_document(folder / file.path, shown_name), schema, "included"))
+                documents.append(
+                    check_document(_read_document(folder / on_disk(file.path), shown_name), schema, "included")
+                )
             except ManifestError as error:
                 problems += error.problems
     if problems:
@@ -233,7 +236,7 @@ def _read_all(root: str, jobs: tuple[ReadJob, ...], hashed: bool, workers: int) 
 
 
 def _read_file(root: str, job: ReadJob, hashed: bool) -> _ReadResult:
-    path = os.path.join(root, job.path)
+    path = os.path.join(root, on_disk(job.path))
     try:
         if result := _read_once(path, job, hashed) or _read_once(path, job, hashed):
             return result
