@@ -104,7 +104,7 @@ class Listing:
     def __init__(self, files: Iterable[FoundFile]) -> None:
         pairs = sorted(((file.nfc_path, file) for file in files), key=lambda pair: (pair[0], pair[1].path))
         self._paths = [path for path, _ in pairs]
-        self._files = [file for _, file in pairs]
+        self.files = [file for _, file in pairs]
 
     def matching(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
         """The files a pattern matches, with their NFC paths. Only paths that begin like it are tried."""
@@ -112,4 +112,4 @@ class Listing:
         end = bisect_left(self._paths, pattern.start + ("\0" if pattern.is_literal else _LAST_CHARACTER))
         for index in range(first, end):
             if pattern.matches(self._paths[index]):
-                yield self._paths[index], self._files[index]
+                yield self._paths[index], self.files[index]

@@ -12,6 +12,8 @@ from unicodedata import normalize
 
 from wcmatch import glob
 
+from vssync.manifest.globs import MAX_GLOBSTARS
+
 _FLAGS = glob.GLOBSTAR | glob.DOTGLOB | glob.FORCEUNIX
 _WILDCARD = re.compile(r"[*?\[\\]")
 _CLASS = r"\[[!^]?\]?(?:[^\]\\]|\\.)*+\]"
@@ -35,7 +37,10 @@ class IgnoreFile:
     """One `.gitignore`, and the one of a folder around it that decides where this one says nothing."""
 
     def __init__(self, text: str, folder: str, outer: IgnoreFile | None = None) -> None:
-        """`folder` is the file's own, relative to the work tree; empty for the work tree itself."""
+        """`folder` is the file's own, relative to the work tree; empty for the work tree itself.
+
+        Raises ValueError for a pattern that could take for ever.
+        """
         self._start = len(_bytewise(folder)) + 1 if folder else 0
         self._outer = outer
         rules = [rule for line in text.removeprefix("\ufeff").split("\n") if (rule := _parse_rule(line))]
@@ -84,6 +89,8 @@ def _parse_rule(line: str) -> _Rule | None:
     anchored = "/" in body
     pattern = _bytewise(body.removeprefix("/") if anchored else body)
     pattern = _CLASSES.sub(lambda match: match[0].replace("/", "\0"), pattern)  # a class matches no slash
+    if pattern.count("**") > MAX_GLOBSTARS:
+        raise ValueError(f"the pattern `{line}` has more than {MAX_GLOBSTARS} `**`")
     if not pattern or "//" in pattern or pattern.startswith("/") or _UNCLOSED.match(pattern):
         return None
     contents = f"{pattern}/*" if pattern.endswith("/**") else pattern  # what is in a folder, and not the folder

@@ -94,9 +94,35 @@ class _Walker:
         self._enters_hidden = any(pattern.mentions_hidden for pattern in patterns)
         self._scopes = {pattern.start if pattern.is_literal else pattern.folder for pattern in patterns}
         self._scopes |= {scope[:end] for scope in self._scopes for end, char in enumerate(scope) if char == "/"}
-        self._folders: dict[str, _Folder | None] = {"": _root_folder(Path(root))}  # on the way to patterns, by NFC path
-        self._scans: dict[str, tuple[_Folder, list[_Entry]]] = {}  # of these
         self.problems: list[Problem] = []
+        self._folders: dict[str, _Folder | None] = {"": self._find_root()}  # on the way to patterns, by NFC path
+        self._scans: dict[str, tuple[_Folder, list[_Entry]]] = {}  # of these
+
+    def _find_root(self) -> _Folder:
+        """The root, with the `.gitignore` files of the folders around it in its work tree.
+
+        A root that git ignores is named by the manifest, so that nothing in it is ignored.
+        """
+        tree = find_work_tree(Path(self._root))
+        folder = _Folder("", _Tree(tree), "")
+        for name in map(from_disk, Path(self._root).relative_to(tree).parts):
+            path = tree / on_disk(folder.tree_path) / _GITIGNORE
+            if path.is_file() and not path.is_symlink():
+                folder = replace(folder, ignore_file=self._read_ignore_file(folder, path))
+            has_rules = folder.has_rules and not _is_ignored(folder, name, is_folder=True)
+            folder = replace(folder, tree_path=f"{folder.tree_path}{name}/", has_rules=has_rules)
+        return folder
+
+    def _read_ignore_file(self, folder: _Folder, path: Path | str) -> IgnoreFile | None:
+        """The `.gitignore` of a folder; None where it cannot be used, which is a problem."""
+        try:
+            with open(path, "rb") as file:
+                text = file.read(_MAX_IGNORE_BYTES).decode("utf-8", "surrogateescape")
+            return IgnoreFile(text, folder.tree_path[:-1], folder.ignore_file)
+        except (OSError, ValueError) as error:
+            message = f"git's rules in this file cannot be used: {_reason(error)}"
+            self.problems.append(Problem(folder.tree_path + _GITIGNORE, 0, 0, message))
+            return None
 
     def starting_folders(self, folders: set[str]) -> Iterator[_Folder]:
         """Those of the folders that exist and lie in no other."""
@@ -141,6 +167,8 @@ class _Walker:
                 folder, entries = self._scan_once(folder)
                 matching = (entry for entry in entries if normalize("NFC", entry.name) == name)
                 entry = next((entry for entry in matching if _is_folder(entry.file)), None)
+                if entry and entry.problem:
+                    self.problems.append(Problem(entry.path, 0, 0, entry.problem))
                 self._folders[nfc_path] = self._enter(folder, entry) if entry else None
         return self._folders[nfc_path]
 
@@ -174,12 +202,7 @@ class _Walker:
             tree = _Tree(self._absolute(folder))
             folder = replace(folder, tree=tree, tree_path="", ignore_file=None)
         if (file := markers.get(_GITIGNORE)) and file.is_file(follow_symlinks=False):  # git follows no link to one
-            try:
-                text = _read_ignore_file(file.path)
-            except OSError as error:
-                self.problems.append(Problem(folder.path + _GITIGNORE, 0, 0, f"cannot be read: {_reason(error)}"))
-            else:
-                return replace(folder, ignore_file=IgnoreFile(text, folder.tree_path[:-1], folder.ignore_file))
+            return replace(folder, ignore_file=self._read_ignore_file(folder, file.path))
         return folder
 
     def _enter(self, folder: _Folder, entry: _Entry) -> _Folder | None:
@@ -242,31 +265,6 @@ class _Walker:
             return 0, "is not a regular file"
         is_outside = is_link and not self._sandbox.allows(entry.file.path)
         return status.st_size, f"{_OUTSIDE}; {ALLOW_HINT}" if is_outside else ""
-
-
-def _root_folder(root: Path) -> _Folder:
-    """The root, with the `.gitignore` files of the folders around it in its work tree.
-
-    A root that git ignores is named by the manifest, so that nothing in it is ignored.
-    """
-    tree = find_work_tree(root)
-    folder = _Folder("", _Tree(tree), "")
-    for name in root.relative_to(tree).parts:
-        path = tree / on_disk(folder.tree_path) / _GITIGNORE
-        ignore_file = folder.ignore_file
-        if path.is_file() and not path.is_symlink():
-            ignore_file = IgnoreFile(_read_ignore_file(path), folder.tree_path[:-1], ignore_file)
-        folder = replace(folder, ignore_file=ignore_file)
-        is_ignored = _is_ignored(folder, from_disk(name), is_folder=True)
-        folder = replace(folder, tree_path=f"{folder.tree_path}{from_disk(name)}/", has_rules=not is_ignored)
-        if is_ignored:
-            break
-    return folder
-
-
-def _read_ignore_file(path: Path | str) -> str:
-    with open(path, "rb") as file:
-        return file.read(_MAX_IGNORE_BYTES).decode("utf-8", "surrogateescape")
 
 
 def _is_ignored(folder: _Folder, name: str, *, is_folder: bool) -> bool:
