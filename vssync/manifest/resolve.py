@@ -10,7 +10,7 @@ from unicodedata import normalize
 from vssync.manifest.diagnostics import Diagnostic, raise_if_any
 from vssync.manifest.environments import applies_in
 from vssync.manifest.front_matter import may_have_front_matter
-from vssync.manifest.placeholders import ENVIRONMENT_FIELDS, MissingFolder, Placeholder, upload_digest, upload_name
+from vssync.manifest.placeholders import MissingFolder, Placeholder, upload_digest, upload_name
 from vssync.manifest.select import SelectedFile, Selection
 from vssync.manifest.spec import FileEntry, Layer, Manifest, attribute_path, find_attribute_problems, resolve_attributes
 from vssync.manifest.yaml_loader import TreePath
@@ -160,7 +160,7 @@ def effective_tree(manifest: Manifest) -> dict[str, Any]:
     stores: dict[str, Any] = {}
     for key, store in manifest.tree["stores"].items():
         entries = [
-            {name: value for name, value in entry.items() if name not in ENVIRONMENT_FIELDS}
+            {name: value for name, value in entry.items() if name != "only"}
             for entry in store.get("files") or ()
             if applies_in(entry, manifest.env)
         ]
