@@ -16,7 +16,7 @@ name: kinds
 stores:
   docs:
     batch: {size: 10, in_flight: 2}
-    extensions: [.md, .mdx, .rst]
+    formats: {.mdx: .mdx, .rst: .rst}
     files: [{path: "*.*", exclude: ["*.yaml"]}]
 """
 FILES = {f"{number:02}.{kind}": f"# {number} {kind}\n" for number in range(15) for kind in ("md", "mdx")}
@@ -48,7 +48,7 @@ def test_a_kind_that_the_service_does_not_read_costs_two_uploads_a_run(place: Pl
 
 def test_a_kind_that_the_service_reads_is_sent_once_one_is_completed(place: Place) -> None:
     service = 'service: {provider: compatible, data_url: "http://local/v1"}\n'  # whose row does not name .json
-    place.write({"vssync.yaml": MANIFEST.replace("    extensions: [.md, .mdx, .rst]\n", "") + service})
+    place.write({"vssync.yaml": MANIFEST.replace("    formats: {.mdx: .mdx, .rst: .rst}\n", "") + service})
     place.write({name.replace(".mdx", ".json"): f'"{name}"' for name in FILES if name.endswith(".mdx")})
     place.write(dict.fromkeys(name for name in FILES if name.endswith(".mdx")))
     assert place.plan().stores[0].unproven == (".json",)

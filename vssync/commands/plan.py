@@ -150,7 +150,7 @@ def _with_source_locations(plan: Plan, loaded: LoadedManifest) -> Plan:
 def _entry_counts(store: DesiredStore, loaded: LoadedManifest) -> list[str]:
     """A line for each pattern of a store, those that match the fewest files first to be listed."""
     spec = next(spec for spec in loaded.manifest.stores if spec.store.key == store.key)
-    counts = Counter(provenance(loaded.manifest, store.key, file, {})["file"] for file in store.files)
+    counts = Counter(provenance(loaded.manifest, store.key, file, {})["file"].path for file in store.files)
     patterns = {entry.layer.path: entry.pattern.text for entry in spec.entries if entry.pattern is not None}
     listed: list[TreePath] = sorted(patterns, key=lambda path: counts[path])[:_MAX_ENTRIES]
     locations = locate_values(loaded, listed)
