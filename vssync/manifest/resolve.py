@@ -51,7 +51,7 @@ def resolve_desired(
 
     `readings` are by path. A file needs none unless attributes are looked up in it.
     """
-    resolver = _Resolver(manifest.name, readings)
+    resolver = _Resolver(manifest.owner_name, readings)
     selections = tuple(selection for selection in selections if not selection.spec.has_unknown_selection)
     stores = tuple(resolver.resolve_store(selection) for selection in selections)
     if problems := (*resolver.problems, *locate_diagnostics(manifest.documents, resolver.diagnostics())):
@@ -66,8 +66,8 @@ class _Resolver:
     Equal attributes are one object, which is checked once.
     """
 
-    def __init__(self, manifest_name: str, readings: Mapping[str, Reading]) -> None:
-        self._manifest_name, self._readings = manifest_name, readings
+    def __init__(self, owner_name: str, readings: Mapping[str, Reading]) -> None:
+        self._owner_name, self._readings = owner_name, readings
         self._distinct: dict[frozenset[tuple[str, type, Scalar]], Attributes] = {}
         self._checked: set[int] = set()  # `id` of each, which lives on in `_distinct` or in the settings
         # By the path an attribute is written at, and the attribute (empty for all): a message, and paths of files.
@@ -114,7 +114,7 @@ class _Resolver:
         if reading:
             sha256, size = reading.sha256, reading.size
         if sha256 and Placeholder("digest") in settings.filename:
-            digest = upload_digest(self._manifest_name, sha256)
+            digest = upload_digest(self._owner_name, sha256)
             filename = spec.formats.sent_name(upload_name(settings.filename, file_path, digest))
         return DesiredFile(
             key=file.key,
