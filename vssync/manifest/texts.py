@@ -114,6 +114,11 @@ def may_have_front_matter(extension: str) -> bool:
     return extension in _FRONT_MATTER_EXTENSIONS
 
 
+def with_other_line_ends(content: bytes) -> bytes:
+    """A text as a checkout with the other setting has it: LF for CRLF, or CRLF for LF."""
+    return content.replace(b"\r\n", b"\n") if b"\r\n" in content else content.replace(b"\n", b"\r\n")
+
+
 class TextReader:
     """Decodes a text file; `head` is its beginning, without a byte order mark."""
 
