@@ -125,10 +125,13 @@ def test_a_file_named_in_full_is_never_skipped(tmp_path: Path) -> None:
         ("service: {provider: openai}", ["docs/a.MD", "docs/a.py"]),
         ("service: {provider: oci}", ["docs/a.MD"]),
         ("service: {provider: compatible}", ["docs/a.MD", "docs/a.py", "docs/a.xyz"]),
-        ("defaults: {extensions: [.xyz]}", ["docs/a.xyz"]),
+        ("service: {provider: oci}\ndefaults: {formats: {.xyz: .xyz, .md: null}}", ["docs/a.xyz"]),
+        ("service: {provider: compatible}\ndefaults: {formats: {.md: null}}", ["docs/a.py", "docs/a.xyz"]),
     ],
 )
-def test_extensions_are_the_providers_or_the_stores(tmp_path: Path, settings: str, names: list[str]) -> None:
+def test_a_store_takes_what_formats_say_over_the_providers_list(
+    tmp_path: Path, settings: str, names: list[str]
+) -> None:
     pages = {"docs/a.MD": "x", "docs/a.py": "x", "docs/a.xyz": "x"}
     resolved = files_by_key(load_manifest(tmp_path, f"{settings}\n{LENIENT}", pages))
     assert sorted(resolved) == names

@@ -187,7 +187,7 @@ def _matches_any(patterns: Collection[Pattern], name: str) -> bool:
 def _skip_reason(file: FoundFile, provider: str) -> str:
     """Why a file cannot be uploaded, in the words of `skip`; empty when it can."""
     row = PROVIDERS[provider]
-    if row.extensions is not None and extension_of(file.nfc_path) not in row.extensions:
+    if not row.takes(extension_of(file.nfc_path)):
         return "unsupported"
     return "empty" if file.size == 0 else "too_large" if file.size > row.max_file_bytes else ""
 

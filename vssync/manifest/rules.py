@@ -118,7 +118,7 @@ INERT_ITEMS: Mapping[str, Tree] = {  # what takes the place of an invalid item o
 FIELDS_APART_FROM_SELECTION = frozenset(
     (
         *("name", "id", "external", "was", "description", "metadata", "expires_after", "prune", "protect"),
-        *("guards", "chunking", "attributes", "front_matter", "ignore_attributes"),
+        *("guards", "chunking", "attributes", "ignore_attributes"),
     )
 )
 

@@ -165,15 +165,16 @@ class _StoreSelector:
             return None
         try:
             key = fill_template(entry.key, nfc_path) if entry.key else nfc_path
-            filename = upload_name(settings.filename, nfc_path, DIGEST_STAND_IN)
+            name = upload_name(settings.filename, nfc_path, DIGEST_STAND_IN)
         except MissingFolder as error:
             self._add_problem(source, str(error), "choose fewer files, or ask for fewer folders")
             return None
-        if not key or not filename:
+        if not key or not name:
             noun = "key" if not key else "upload name"
             self._add_problem(source, f"the {noun} made for it is empty", "fix the template")
             return None
-        is_accepted = self._accept_or_report(entry, key, source, extension_of(filename))
+        filename = self.spec.formats.sent_name(name)
+        is_accepted = self._accept_or_report(entry, key, source, "" if filename else name)
         return SelectedFile(key, filename, entry, settings, source) if is_accepted else None
 
     def _settings_for(self, index: int, nfc_path: str) -> FileSettings:
@@ -190,13 +191,14 @@ class _StoreSelector:
             self._settings[index, *matching] = settings
         return settings
 
-    def _accept_or_report(self, entry: FileEntry, key: str, source: FoundFile, extension: str) -> bool:
+    def _accept_or_report(self, entry: FileEntry, key: str, source: FoundFile, unsupported_name: str) -> bool:
         """Whether a service takes a file; else it is reported, or skipped if wildcards match it and `skip` says so."""
-        accepted, limit = self.spec.extensions, self.provider.max_file_bytes
-        if accepted is not None and extension not in accepted:
+        limit = self.provider.max_file_bytes
+        if unsupported_name:
+            extension = extension_of(unsupported_name)
             has_own = extension and "__" not in extension  # else its dot is that of a folder
             subject = f"the extension `{extension}`" if has_own else "a name without extension"
-            owner = f"the provider `{self.provider.name}`" if accepted is self.provider.extensions else "`extensions`"
+            owner = "`formats`" if extension in self.spec.formats.rows else f"the provider `{self.provider.name}`"
             reason, message = "unsupported", f"{subject} is not among those of {owner}"
         elif source.size == 0:
             reason, message = "empty", "the file is empty, and services refuse empty files"
@@ -210,7 +212,8 @@ class _StoreSelector:
         elif reason in self.spec.skip:
             self.skipped[key] = reason
         else:
-            self._add_problem(source, message, f"exclude it, or add `skip: [{reason}]`")
+            more = f", or take it with `formats: {{{extension}: .txt}}`" if unsupported_name and has_own else ""
+            self._add_problem(source, message, f"exclude it, or add `skip: [{reason}]`{more}")
         return False
 
     def _add_problem(self, source: FoundFile, message: str, hint: str = "") -> None:
