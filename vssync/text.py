@@ -27,6 +27,12 @@ def join_words(words: list[str]) -> str:
     return " and ".join([*([", ".join(words[:-1])] if words[1:] else []), *words[-1:]])
 
 
+def join_first(words: list[str], most: int = 3) -> str:
+    """The first words of a list, and how many more there are: "a, b, c and 12 more"."""
+    more = len(words) - most
+    return join_words([*words[:most], *([f"{more:,} more"] if more > 0 else [])])
+
+
 def count_noun(count: int, noun: str) -> str:
     """A count and its noun: "1 file", "1,204 files", "2 batches"."""
     plural = noun if count == 1 else noun + ("es" if noun.endswith("ch") else "s")

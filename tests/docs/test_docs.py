@@ -114,6 +114,7 @@ SECTIONS: dict[str, Any] = {
     "`guards`": DEFINITIONS["store"]["properties"]["guards"],
     "A file entry": DEFINITIONS["file"],
     "An override": DEFINITIONS["override"],
+    "An attribute": DEFINITIONS["attributes"]["additionalProperties"],
     "`chunking`": DEFINITIONS["chunking"],
 }
 

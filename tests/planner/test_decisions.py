@@ -36,6 +36,7 @@ BUSY, FAILED, CANCELLED, ODD = (
     FileStatus.UNKNOWN,
 )
 LONG_AGO = NOW - 601
+WITH_TEXT = replace(live_copy(desired_file("b.md", "B"), id="f2"), usage_bytes=7)
 UNKEYED = replace(
     with_mark(live_copy(), key=PROVISIONAL, content="?", chunking=PROVISIONAL, attributes=PROVISIONAL), attributes={}
 )
@@ -399,6 +400,15 @@ ROWS = [
     ),
     row("reported chunking", A, live_copy(reported=OLD), notes="chunking_report"),
     row("bent attributes", A, BENT, notes="attributes_report"),
+    row("no text, where no file has any that the service tells of", A, live_copy()),
+    row("no text", [A, desired_file("b.md", "B")], [live_copy(), WITH_TEXT], notes="no_text"),
+    row(
+        "no text, and replaced",
+        [B, desired_file("b.md", "B")],
+        [live_copy(), WITH_TEXT],
+        "a.md replace content_changed",
+    ),
+    row("no text yet", [A, desired_file("b.md", "B")], [live_copy(status=BUSY), WITH_TEXT], "a.md await ingesting"),
     row(
         "equal texts that share chunks",
         [A, desired_file("b.md"), desired_file("c.md")],
@@ -447,6 +457,7 @@ FILE_NOTES = set(NoteKind) - {
     NoteKind.LEFT_STORE,
     NoteKind.UPLOAD_GONE,
     NoteKind.GHOSTS,
+    NoteKind.LINE_ENDS,  # see test_line_ends
 }
 
 

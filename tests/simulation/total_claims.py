@@ -364,7 +364,7 @@ def _check_file_note(note: Mapping[str, Any], store: WantedStore | None, live: T
         return "" if is_so and digest16(key) in store.files else "it is not"
     if kind == "ghosts":
         return "" if note["detail"].endswith(f" lists {len(live.files):,}") else f"there are {len(live.files)} files"
-    if kind in ("chunking_report", "attributes_report", "description"):
+    if kind in ("chunking_report", "attributes_report", "description", "no_text", "line_ends"):
         return "" if count <= max(1, len(owned)) else f"there are {len(owned)} files"
     return "the judge does not know what that says"
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import gzip
+import hashlib
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,16 +20,19 @@ from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import read_snapshot
 from vssync.errors import Refused, VssyncError
 from vssync.manifest.resolve import provenance
+from vssync.manifest.texts import is_text, with_other_line_ends
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.plan import Options, Plan
-from vssync.model.state import DesiredStore, Snapshot
+from vssync.model.state import DesiredStore, Snapshot, extension_of
 from vssync.planner.assemble import make_plan
+from vssync.planner.content_digest import note_line_ends, paths_of_changed_content
 from vssync.sources.load import LoadedManifest, locate_values
 from vssync.sources.write import write_file
 from vssync.staleness import check_stale, replaced_since
 from vssync.text import count_noun, format_size
 
 _MAX_ENTRIES = 5  # of one store, in a refusal
+_MAX_TEXT_BYTES = 16 << 20  # that are read whole to compare line ends
 MAX_PLAN_BYTES = 1 << 30  # some two million changes; a compressed file may unpack to anything
 
 
@@ -63,7 +67,19 @@ def _plan_from(
 ) -> Plan:
     with _without_collector():
         plan = make_plan(session.loaded.desired, snapshot, options, session.capabilities, already_replaced)
+    plan = note_line_ends(plan, _other_digests(session.loaded.root, paths_of_changed_content(plan)))
     return _with_source_locations(plan, session.loaded)
+
+
+def _other_digests(root: Path, paths: Iterable[str]) -> dict[str, str]:
+    """For each text among these files, the digest of its bytes with the other line ends."""
+    digests: dict[str, str] = {}
+    for path in paths:
+        file = root / path
+        with suppress(OSError):  # it went since it was hashed, and the next plan says so
+            if is_text(extension_of(path)) and file.stat().st_size <= _MAX_TEXT_BYTES:
+                digests[path] = hashlib.sha256(with_other_line_ends(file.read_bytes())).hexdigest()
+    return digests
 
 
 @contextmanager
@@ -150,7 +166,7 @@ def _with_source_locations(plan: Plan, loaded: LoadedManifest) -> Plan:
 def _entry_counts(store: DesiredStore, loaded: LoadedManifest) -> list[str]:
     """A line for each pattern of a store, those that match the fewest files first to be listed."""
     spec = next(spec for spec in loaded.manifest.stores if spec.store.key == store.key)
-    counts = Counter(provenance(loaded.manifest, store.key, file, {})["file"] for file in store.files)
+    counts = Counter(provenance(loaded.manifest, store.key, file, {})["file"].path for file in store.files)
     patterns = {entry.layer.path: entry.pattern.text for entry in spec.entries if entry.pattern is not None}
     listed: list[TreePath] = sorted(patterns, key=lambda path: counts[path])[:_MAX_ENTRIES]
     locations = locate_values(loaded, listed)

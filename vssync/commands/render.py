@@ -1,11 +1,10 @@
 """Where everything comes from that a manifest declares of its files: found when somebody asks, and never kept.
 
-Documents are read again for their front matter.
+Documents are read again for what is looked up in them.
 """
 
 from __future__ import annotations
 
-from vssync.manifest.yaml_loader import TreePath
 from vssync.model.plan import Options
 from vssync.planner.addresses import Scope
 from vssync.render.manifest import TracedFile
@@ -25,13 +24,15 @@ def trace_files(loaded: LoadedManifest, targets: tuple[str, ...] = ()) -> tuple[
         for file in store.files
         if scope.contains(store.key, file.key)
     ]
-    paths: set[TreePath] = {path for _, _, parts in traced for path in parts.values() if path is not None}
-    locations = locate_values(loaded, paths)
+    locations = locate_values(loaded, {origin.path for _, _, parts in traced for origin in parts.values()})
     return tuple(
         TracedFile(
             store,
             file,
-            {part: str(locations[path]) if path else f"front matter of {file.path}" for part, path in parts.items()},
+            {
+                part: f"{locations[origin.path]}{f', {origin.source} of {file.path}' if origin.source else ''}"
+                for part, origin in parts.items()
+            },
         )
         for store, file, parts in traced
     )

@@ -36,8 +36,7 @@ def inspect_file(session: Session, address: str) -> FileInspection:
         raise UsageProblem(f"{address}: neither the manifest nor the store {store.name} has such a file")
     entry = store.skipped.get(key, "")
     if desired:
-        path = provenance(loaded.manifest, store_key, desired, {})["file"]
-        entry = locate_value(loaded, path) if path else ""
+        entry = locate_value(loaded, provenance(loaded.manifest, store_key, desired, {})["file"].path)
     batches = {file_id: batch.id for batch in contents.batches for file_id in batch.file_ids or ()} if contents else {}
     return FileInspection(
         address=address,

@@ -77,6 +77,8 @@ class NoteKind(StrEnum):
     UNREAD = "unread"  # adopted, and nobody has compared the content
     CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than was asked for
     ATTRIBUTES_REPORT = "attributes_report"  # the service reports other attributes than were sent
+    NO_TEXT = "no_text"  # completed, and the service found no text to search in
+    LINE_ENDS = "line_ends"  # changed, and only their line ends differ from the live copies'
     EQUAL_TEXTS = "equal_texts"  # files of one text, where search finds only one of them
     DESCRIPTION = "description"  # cannot be changed in place
     UPLOAD_GONE = "upload_gone"  # the store lists a file whose File does not exist

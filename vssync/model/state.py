@@ -252,6 +252,7 @@ class LiveFile:
     chunking: Chunking | None = None
     error: IngestError | None = None
     mark: Mark | UnreadableMark | None = None
+    usage_bytes: int = 0  # of its text in the store; 0: none, or the service does not say
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,21 @@
-"""Content digests: equal ones, equal knowledge bases. One of what the manifest wants, one of what the service holds."""
+"""Content digests: equal ones, equal knowledge bases. One of what the manifest wants, one of what the service holds.
+
+And what changed by its line ends alone, since the digests of files say no more than that they differ.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from vssync.model.digests import attributes_digest
-from vssync.model.marks import DECLARED, KEY
+from vssync.model.marks import DECLARED, KEY, Mark
+from vssync.model.plan import FileChange, Note, NoteKind, Plan, Reason, StorePlan
 from vssync.model.state import Attributes, DesiredStore, FileStatus
 from vssync.planner.attributes import compare_attributes
 from vssync.planner.classify import ClassifiedFiles, DesiredEntry, OwnedCopy, desired_entries
+from vssync.text import join_first
 
 UNKNOWN = "unknown"  # in place of a digest, where nobody knows what search finds
 
@@ -68,3 +74,35 @@ class _AttributeDigests:
 
 def _digest_of(rows: Iterable[tuple[str, ...]]) -> str:
     return hashlib.sha256("".join(sorted(f"{';'.join(row)}\n" for row in rows)).encode()).hexdigest()
+
+
+def paths_of_changed_content(plan: Plan) -> set[str]:
+    """The paths of files whose live copies have other bytes."""
+    changes = (change for store in plan.stores for change in store.files)
+    return {change.desired.path for change in changes if change.desired and _live_contents(change)}
+
+
+def note_line_ends(plan: Plan, digests: Mapping[str, str]) -> Plan:
+    """The plan with a note on files that changed in line ends only.
+
+    `digests` are, by path, those of the files' bytes with the other line ends.
+    """
+    return replace(plan, stores=tuple(_note_in_store(store, digests) for store in plan.stores))
+
+
+def _note_in_store(store: StorePlan, digests: Mapping[str, str]) -> StorePlan:
+    keys = [
+        change.key
+        for change in store.files
+        if change.desired and digests.get(change.desired.path) in _live_contents(change)
+    ]
+    note = Note(NoteKind.LINE_ENDS, count=len(keys), detail=join_first(keys))
+    return replace(store, notes=(*store.notes, note)) if keys else store
+
+
+def _live_contents(change: FileChange) -> set[str]:
+    """The contents of the live copies, of a file that is replaced since its content changed."""
+    if Reason.CONTENT_CHANGED not in change.reasons:
+        return set()
+    copies = (change.keep, *change.drop)
+    return {copy.mark.content for copy in copies if copy and isinstance(copy.mark, Mark)}

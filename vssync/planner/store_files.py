@@ -15,6 +15,7 @@ from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
 from vssync.planner.equal_texts import note_equal_texts, settle_equal_texts
 from vssync.planner.estimate import ATTACHING_ACTIONS
+from vssync.text import join_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +203,13 @@ def _counted_notes(
     }
     shared = [(entry.key, foreign_owners.get(entry.key_digest, "")) for entry in entries]
     unread = other_chunking = other_attributes = 0
+    says_usage = any(copy.file.usage_bytes for copies in classified.ours.values() for copy in copies)
+    without_text: list[str] = []
     for entry in entries:
         copies = classified.ours.get(entry.key_digest, ())
+        current = newest_copy(copies, CopyState.OK, context.now) if says_usage else None
+        if current and not current.file.usage_bytes and current.id not in dropped_ids:
+            without_text.append(entry.key)
         unread += sum(copy.mark.unread and copy.id not in dropped_ids for copy in copies)
         other_chunking += _reports_other_chunking(entry, copies, context)
         other_attributes += any(
@@ -216,6 +222,7 @@ def _counted_notes(
         *count_others(classified, adopted_ids),
         *(Note(NoteKind.SHARED_KEY, key, detail=owner) for key, owner in shared if owner),
         Note(NoteKind.UNREAD, count=unread, detail=unread_text),
+        Note(NoteKind.NO_TEXT, count=len(without_text), detail=join_first(without_text)),
         Note(NoteKind.CHUNKING_REPORT, count=other_chunking),
         Note(NoteKind.ATTRIBUTES_REPORT, count=other_attributes, detail=attributes_text),
     ]

@@ -98,7 +98,7 @@ def _declared_files(text: str, local: Iterable[FoundFile], schema: Mapping[str, 
     selected, problems = select_files(manifest, Listing(local))
     if diagnostics := (*manifest.problems, *problems):
         raise ManifestError(diagnostics)
-    (store,) = resolve_desired(manifest, selected, {}).stores
+    (store,) = resolve_desired(manifest, selected, {})[0].stores
     return store.files
 
 
