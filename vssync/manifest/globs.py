@@ -13,6 +13,8 @@ from wcmatch import glob
 
 MAX_GLOBSTARS = 4  # more `**` take polynomial time on deep paths
 NEVER_READ = (".git", ".vssync")
+# Why a file that a pattern matches is left out, unless the pattern's fixed part leads there.
+IGNORED, IGNORED_WITHOUT_GIT, LINKED = "ignored", "ignored_without_git", "linked"
 _WILDCARD = re.compile(r"[*?\[{\\]")
 _MENTIONS_HIDDEN = re.compile(r"(?:^|[/{,\[])\.")
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
@@ -32,6 +34,11 @@ class Pattern:
     def folder(self) -> str:
         """The folder that holds whatever it matches, at some depth; empty for the root."""
         return self.start.rpartition("/")[0]
+
+    def leads_to(self, path: str) -> bool:
+        """Whether its fixed part names a file or folder, or something in it: what is named so is meant."""
+        fixed = self.start if self.is_literal else self.folder
+        return f"{fixed}/".startswith(f"{path}/")
 
 
 def pattern_problem(text: str) -> tuple[str, str] | None:
@@ -82,6 +89,8 @@ class FoundFile:
     path: str
     size: int
     problem: str = ""  # why it cannot be used ("is a link that leads nowhere"); it matters only if the file is selected
+    behind: str = ""  # the ignored file or folder, or the link, that only a pattern which leads to it passes, in NFC
+    absence: str = ""  # why other patterns leave it out: IGNORED, IGNORED_WITHOUT_GIT or LINKED
 
     @property
     def nfc_path(self) -> str:

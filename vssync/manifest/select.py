@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from vssync.errors import Problem
@@ -68,7 +69,8 @@ class _StoreSelector:
                 names = [each.source.path if each.source else each.entry.file_id for each in (other, file)]
                 message = f"`{names[0]}` and `{names[1]}` have {clash}: `{file.key}`"
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
-        return Selection(self.spec, tuple(files), self.skipped)
+        skipped = {key: reason for key, reason in self.skipped.items() if key.casefold() not in first}
+        return Selection(self.spec, tuple(files), skipped)
 
     def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
         """Each file once, for the first entry that selects or declares it; a second one that selects it is reported."""
@@ -94,14 +96,23 @@ class _StoreSelector:
     def _matches(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
         """The files an entry selects, of which there must be some unless it is optional."""
         assert entry.pattern is not None
-        is_empty = True
+        is_empty, behind = True, ""
         for nfc_path, source in listing.matching(entry.pattern):
-            if not entry.excludes(nfc_path):
-                is_empty = False
-                yield nfc_path, source
+            if entry.excludes(nfc_path):
+                continue
+            if source.behind and not entry.pattern.leads_to(source.behind):
+                behind = source.behind
+                with suppress(MissingFolder):
+                    self.skipped[fill_template(entry.key, nfc_path) if entry.key else nfc_path] = source.absence
+                continue
+            is_empty = False
+            yield nfc_path, source
         if is_empty and not entry.optional:
             flaw = "does not exist" if entry.pattern.is_literal and not entry.exclude else "matches no file"
             message, hint = f"`{entry.pattern.text}` {flaw}", "fix it, or add `optional: true`"
+            if behind:
+                message += f" but some that are ignored by git or lie behind a link, at `{behind}`"
+                hint = "begin the pattern with that path if they are meant, or add `optional: true`"
             self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
     def _select_or_report(self, index: int, nfc_path: str, source: FoundFile) -> SelectedFile | None:
