@@ -32,6 +32,7 @@ class WantedFile:
     size: int = 0
     sha256: str = ""
     source: str = ""
+    dated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,8 @@ def _file(name: str, content: bytes, layers: list[dict[str, Any]]) -> WantedFile
     attributes: dict[str, Any] = {}
     for layer in layers:
         attributes |= layer.get("attributes") or {}
+    if any(isinstance(value, dict) for value in attributes.values()):
+        raise _NotUnderstoodError
     chunkings = [layer["chunking"] for layer in layers if layer.get("chunking")]
     return WantedFile(
         key=name,
@@ -183,7 +186,7 @@ def _as_loaded(session: Session) -> Wanted:
             size = len(content) if file.path else 0
             chunking = str(file.chunking)
             values = (file.key, file.filename, file.attributes, chunking, file.path, file.file_id, size, sha256)
-            files[digest16(file.key)] = WantedFile(*values)
+            files[digest16(file.key)] = WantedFile(*values, dated=file.dated)
         names = (*_SETTINGS, "metadata", "expires_after_days")
         settings = {name: getattr(store, name) for name in names}
         limits = {"max_delete": store.guards.max_delete, "max_replace": store.guards.max_replace}

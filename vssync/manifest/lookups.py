@@ -56,9 +56,13 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What lookups came to in one file: their values; which fields it has; what is wrong, by lookup."""
+    """What lookups came to in one file: their values; which fields it has; what is wrong, by lookup.
+
+    `dated` are those whose value is the date of the last commit.
+    """
 
     values: Mapping[Lookup, Scalar] = field(default_factory=dict)
+    dated: frozenset[Lookup] = frozenset()
     fields: frozenset[Source] = frozenset()
     problems: Mapping[Lookup, Problem] = field(default_factory=dict)
 
@@ -72,6 +76,7 @@ def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date:
         return NO_FINDINGS
     page = _Page(text, file_name, commit_date)
     values: dict[Lookup, Scalar] = {}
+    dated: set[Lookup] = set()
     problems: dict[Lookup, Problem] = {}
     wanted = frozenset[Source]().union(*(lookup.fields for lookup in lookups))
     try:
@@ -84,9 +89,10 @@ def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date:
         if source is not None:
             try:
                 values[lookup] = _to_scalar(page.value_of(source), lookup)
+                dated.update([lookup] if source == GIT_DATE else [])
             except ValueError as error:
                 problems[lookup] = page.problem_at(source, str(error))
-    return Findings(values, fields, problems)
+    return Findings(values, frozenset(dated), fields, problems)
 
 
 class _Page:

@@ -125,6 +125,7 @@ class _Resolver:
             file_id=file.entry.file_id,
             size=size,
             sha256=sha256,
+            dated=_dated_attributes(settings, reading.findings) if reading and reading.findings.dated else (),
         )
 
     def _report_or_skip(self, spec: StoreSpec, file: SelectedFile, reading: Reading) -> None:
@@ -185,6 +186,15 @@ class _Resolver:
                 hint = "shorten it, choose fewer files, or set it to `null` in an override"
             diagnostics.append(Diagnostic(written_at, f"{message} (`{file_paths[0]}`{more})", hint))
         return diagnostics
+
+
+def _dated_attributes(settings: FileSettings, findings: Findings) -> tuple[str, ...]:
+    """The names of the attributes that are the date of the last commit."""
+    chosen = (
+        (name, next((value for value in values if value in findings.values), None))
+        for name, values in settings.choices.items()
+    )
+    return tuple(name for name, value in chosen if value in findings.dated)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,13 @@ from vssync.manifest import diagnostics, resolve
 from vssync.manifest.build import build_manifest, check_document, resolve_includes
 from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, adding_problems, raise_if_any
 from vssync.manifest.globs import FoundFile
-from vssync.manifest.lookups import Lookup, look_up
+from vssync.manifest.lookups import GIT_DATE, Lookup, look_up
 from vssync.manifest.select import Selection, find_unmet_patterns, select_files
 from vssync.manifest.spec import Manifest
 from vssync.manifest.texts import TextReader, is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import Document, TreePath, parse_document
 from vssync.model.state import Desired, DesiredFile, extension_of
+from vssync.sources.git import author_dates
 from vssync.sources.paths import ALLOW_HINT, Sandbox, on_disk, sandbox_around
 from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
@@ -70,7 +71,7 @@ def load_sources(
 
     Without `hashed`, files have a size and no SHA-256. `on_hashed` is called with the numbers of files and bytes read
     so far. Raises ManifestError with every problem of the manifest and its files, but those that may only follow from
-    another.
+    another, and VssyncError where an attribute is a commit's date and git cannot tell it.
     """
     file = find_manifest(path)
     folder = Path(os.path.realpath(file.parent))
@@ -84,7 +85,8 @@ def load_sources(
         listing = walk_files(str(root), manifest.patterns, sandbox.around(root))
     selections, selection_problems = select_files(manifest, listing)
     hashed = hashed and not (manifest.problems or selection_problems)
-    jobs = _read_jobs(selections, hashed, {})
+    commit_dates = _commit_dates(root, selections)
+    jobs = _read_jobs(selections, hashed, commit_dates)
     readings, read_problems = read_files(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
     problems = (*manifest.problems, *selection_problems, *read_problems)
     with adding_problems(problems):
@@ -92,7 +94,7 @@ def load_sources(
     if problems:
         raise ManifestError(problems)
     warnings = (*find_unmet_patterns(manifest, selections, listing), *warnings)
-    return LoadedManifest(desired, root, str(file), manifest, warnings)
+    return LoadedManifest(desired, root, str(file), manifest, warnings, commit_dates)
 
 
 def locate_values(loaded: LoadedManifest, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
@@ -183,6 +185,15 @@ def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
     else:
         return root
     raise ManifestError(diagnostics.locate_diagnostics(manifest.documents, (diagnostic,)))
+
+
+def _commit_dates(root: Path, selections: tuple[Selection, ...]) -> Mapping[str, str]:
+    """The date of the last commit of each file that has an attribute from it, by path. Raises VssyncError."""
+    files = [file for selection in selections for file in selection.files if file.source]
+    settings = {id(file.settings): file.settings for file in files}
+    dated = {key for key, each in settings.items() if any(GIT_DATE in lookup.sources for lookup in each.lookups)}
+    paths = [file.source.path for file in files if file.source and id(file.settings) in dated]
+    return author_dates(root, paths) if paths else {}
 
 
 @dataclass(frozen=True, slots=True)
