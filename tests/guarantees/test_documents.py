@@ -11,15 +11,20 @@ from tests.guarantees.test_converge import assert_nothing_to_do
 from tests.manifest.builders import write_files
 from tests.planner.builders import desired_file, live_copy, plan_store
 from tests.simulation.judged import apply_plan, make_plan_now
+from tests.sources.test_git import DAY, git, start_repository
 from tests.support import Silent, open_test_session
 from vssync.api.parse import attribute_filter
+from vssync.commands import plan as planning
+from vssync.commands.render import trace_files
+from vssync.errors import VssyncError
 from vssync.manifest.texts import with_other_line_ends
 from vssync.model.marks import KEY
-from vssync.model.plan import Note, NoteKind, Options, Plan
+from vssync.model.plan import Action, Note, NoteKind, Options, Plan, Reason
 from vssync.model.state import Scalar, ServiceSpec
 from vssync.planner.content_digest import note_line_ends, paths_of_changed_content
 from vssync.render.layout import View
 from vssync.render.plan_text import plan_text
+from vssync.sources.load import load_sources
 
 MANIFEST = """\
 version: 1
@@ -99,6 +104,46 @@ def test_kinds_are_sent_under_names_that_the_service_takes(folder: Path) -> None
     assert_nothing_to_do(folder)
 
 
+DATED = MANIFEST.replace("from: front_matter.date", "from: [front_matter.date, git.date]")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A work tree with a file in a commit of 2001-09-10, and one in no commit."""
+    tree = start_repository(tmp_path / "tree", {"vssync.yaml": DATED, "old.md": "# Old\n\nwords\n"})
+    return write_files(tree, {"new.md": "# New\n\nwords\n", "own.md": PAGES["yaml.md"]})
+
+
+def test_the_date_of_the_last_commit(tree: Path, tmp_path: Path) -> None:
+    with open_test_session(tree) as (session, _):
+        saved = make_plan_now(session, Options())
+        planning.save_plan(saved, tmp_path / "saved.plan")
+    git(tree, "commit", "-q", "--amend", "--no-edit", f"--date={1_000_000_000 + 9 * DAY} +0000")  # as a squash does
+    with open_test_session(tree) as (session, _):
+        fresh = planning.replan(session, planning.load_plan(tmp_path / "saved.plan"))
+        assert apply_plan(session, fresh, Silent()).converged
+        attributes = {file.key: file.attributes.get("published") for file in session.loaded.desired.stores[0].files}
+        traced = {
+            traced.file.key: traced.origins.get("attributes.published", "") for traced in trace_files(session.loaded)
+        }
+    assert attributes == {"old.md": 1_000_771_200, "new.md": None, "own.md": 1_706_659_200}
+    assert traced["old.md"].endswith("vssync.yaml:10:18, git.date of old.md")
+    assert traced["own.md"].endswith(", front_matter.date of own.md")
+    assert found_keys(tree, "published", 1_000_771_200) == {"old.md"}
+    assert_nothing_to_do(tree)
+
+
+def test_without_a_whole_history_there_are_no_dates(tree: Path, tmp_path: Path) -> None:
+    git(tree, "commit", "-q", "--allow-empty", "-m", "two", day=2)
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{tree}", "shallow")
+    with pytest.raises(VssyncError, match=r"is a shallow clone.*fetch-depth: 0"):
+        load_sources(tmp_path / "shallow")
+    plain = write_files(tmp_path / "plain", {"vssync.yaml": DATED, "old.md": "words"})
+    with pytest.raises(VssyncError, match=r"git's dates cannot be read: there is no \.git"):
+        load_sources(plain)
+    load_sources(write_files(plain, {"vssync.yaml": MANIFEST}))
+
+
 @pytest.mark.parametrize("live_is_crlf", [True, False])
 def test_a_checkout_with_other_line_ends_is_named(tmp_path: Path, live_is_crlf: bool) -> None:
     text, edited = "# A\n\nwords\n", "# B\n\nwords\n"
@@ -132,3 +177,13 @@ def test_only_a_copy_of_the_same_text_counts() -> None:
         digests = {"a.md": hashlib.sha256(b"a\n").hexdigest(), "b.md": ""}
         notes = note_line_ends(plan, digests).stores[0].notes
         assert notes == ((Note(NoteKind.LINE_ENDS, detail="a.md"),) if noted else ())
+
+
+def test_a_page_that_became_a_draft_leaves_and_is_found_no_more(folder: Path) -> None:
+    write_files(folder, {"yaml.md": str(PAGES["yaml.md"]).replace("---\n", "---\ndraft: true\n", 1)})
+    (change,) = apply_now(folder).stores[0].files
+    assert (change.key, change.action, change.reasons) == ("yaml.md", Action.DELETE, (Reason.DRAFT,))
+    assert "yaml.md" not in found_keys(folder, "tags", "a|b")
+    assert_nothing_to_do(folder)
+    write_files(folder, PAGES)
+    assert [change.action for change in apply_now(folder).changes()] == [Action.CREATE]

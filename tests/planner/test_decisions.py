@@ -24,6 +24,7 @@ from vssync.model.plan import Action, NoteKind, Reason
 from vssync.model.state import Capabilities, DesiredFile, FileStatus, LiveFile
 
 A = desired_file()
+MAY_BE_TRACKED = "ignored_without_git"
 EXT = desired_file("terms.pdf", file_id="ext")
 RECHUNKED = replace(A, chunking=OLD)
 B = desired_file(content="B")
@@ -186,6 +187,13 @@ ROWS = [
     row("left the manifest", (), live_copy(), "a.md delete not_in_manifest"),
     row("left, prune off", (), live_copy(), notes="kept", settings={"prune": False}),
     row("skipped", (), live_copy(), notes="skipped", settings={"skipped": {"a.md": "empty"}}),
+    row("draft", (), live_copy(), "a.md delete draft", settings={"skipped": {"a.md": "draft"}}),
+    row("broken", (), live_copy(), notes="skipped", settings={"skipped": {"a.md": "broken"}}),
+    row("ignored by git", (), live_copy(), "a.md delete ignored", settings={"skipped": {"a.md": "ignored"}}),
+    row(
+        "ignored, and git cannot say", (), live_copy(), notes="skipped", settings={"skipped": {"a.md": MAY_BE_TRACKED}}
+    ),
+    row("behind a link", (), live_copy(), "a.md delete not_in_manifest", settings={"skipped": {"a.md": "linked"}}),
     row(
         "attached, never marked for a key", (), UNKEYED, f"~{PROVISIONAL} delete superseded", settings={"prune": False}
     ),

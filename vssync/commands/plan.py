@@ -27,6 +27,7 @@ from vssync.model.state import DesiredStore, Snapshot, extension_of
 from vssync.planner.assemble import make_plan
 from vssync.planner.content_digest import note_line_ends, paths_of_changed_content
 from vssync.sources.load import LoadedManifest, locate_values
+from vssync.sources.paths import on_disk
 from vssync.sources.write import write_file
 from vssync.staleness import check_stale, replaced_since
 from vssync.text import count_noun, format_size
@@ -75,7 +76,7 @@ def _other_digests(root: Path, paths: Iterable[str]) -> dict[str, str]:
     """For each text among these files, the digest of its bytes with the other line ends."""
     digests: dict[str, str] = {}
     for path in paths:
-        file = root / path
+        file = root / on_disk(path)
         with suppress(OSError):  # it went since it was hashed, and the next plan says so
             if is_text(extension_of(path)) and file.stat().st_size <= _MAX_TEXT_BYTES:
                 digests[path] = hashlib.sha256(with_other_line_ends(file.read_bytes())).hexdigest()

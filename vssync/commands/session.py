@@ -20,7 +20,7 @@ from vssync.journal.folder import journal_folder
 from vssync.journal.learned import read_search_capability
 from vssync.model.state import Capabilities, ServiceSpec
 from vssync.sources.load import MANIFEST_NAME, LoadedManifest, find_manifest, load_sources
-from vssync.sources.walk import find_work_tree
+from vssync.sources.paths import find_work_tree
 from vssync.threads import Pool
 
 _WORKERS, _EMBEDDED_WORKERS = 16, 2  # more threads do not make the embedded service faster

@@ -13,6 +13,8 @@ from wcmatch import glob
 
 MAX_GLOBSTARS = 4  # more `**` take polynomial time on deep paths
 NEVER_READ = (".git", ".vssync")
+# Why a file that a pattern matches is left out, unless the pattern's fixed part leads there.
+IGNORED, IGNORED_WITHOUT_GIT, LINKED = "ignored", "ignored_without_git", "linked"
 _WILDCARD = re.compile(r"[*?\[{\\]")
 _EMPTY_SEGMENTS = re.compile(r"^(?:\./+)+|(?<=/)(?:\./|/)+")  # `docs//a.md`, `./docs/./a.md`
 _MISPLACED_GLOBSTAR = re.compile(r"[^/{,*]\*\*|\*\*[^/},*]")
@@ -34,6 +36,11 @@ class Pattern:
     def folder(self) -> str:
         """The folder that holds whatever it matches, at some depth; empty for the root."""
         return self.start.rpartition("/")[0]
+
+    def leads_to(self, path: str) -> bool:
+        """Whether its fixed part names a file or folder, or something in it: what is named so is meant."""
+        fixed = self.start if self.is_literal else self.folder
+        return f"{fixed}/".startswith(f"{path}/")
 
 
 def pattern_problem(text: str, *, narrows: bool = False) -> tuple[str, str] | None:
@@ -102,6 +109,8 @@ class FoundFile:
     path: str
     size: int
     problem: str = ""  # why it cannot be used ("is a link that leads nowhere"); it matters only if the file is selected
+    behind: str = ""  # the ignored file or folder, or the link, that only a pattern which leads to it passes, in NFC
+    absence: str = ""  # why other patterns leave it out: IGNORED, IGNORED_WITHOUT_GIT or LINKED
 
     @property
     def nfc_path(self) -> str:
@@ -115,7 +124,7 @@ class Listing:
     def __init__(self, files: Iterable[FoundFile]) -> None:
         pairs = sorted(((file.nfc_path, file) for file in files), key=lambda pair: (pair[0], pair[1].path))
         self.paths = [path for path, _ in pairs]
-        self._files = [file for _, file in pairs]
+        self.files = [file for _, file in pairs]
 
     def matching(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
         """The files a pattern matches, with their NFC paths. Only paths that begin like it are tried."""
@@ -123,4 +132,4 @@ class Listing:
         end = bisect_left(self.paths, pattern.start + ("\0" if pattern.is_literal else _LAST_CHARACTER))
         for index in range(first, end):
             if pattern.matches(self.paths[index]):
-                yield self.paths[index], self._files[index]
+                yield self.paths[index], self.files[index]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from vssync.errors import Problem
@@ -13,7 +14,6 @@ from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifes
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS
-from vssync.text import count_noun
 
 DIGEST_STAND_IN = "0" * 16
 _MAX_NAMES = 2000  # that a misspelled pattern is compared with
@@ -82,7 +82,7 @@ class _StoreSelector:
     def __init__(self, provider: str, spec: StoreSpec) -> None:
         self.provider, self.spec = PROVIDERS[provider], spec
         self.diagnostics: list[Diagnostic] = []
-        self._refused: dict[tuple[str, str], list[str]] = {}  # paths of files, by a message and a hint
+        self.problems: list[Problem] = []
         self._met: set[str] = set()
         self._unmet: dict[TreePath, str] = {}
         self.skipped: dict[str, str] = {}
@@ -103,20 +103,14 @@ class _StoreSelector:
         met_overrides = {number for _, *numbers in self._settings for number in numbers}
         for number, override in enumerate(self.spec.overrides if files else ()):
             self._note_pattern(override.pattern, (*override.layer.path, "match"), number in met_overrides)
-        return Selection(self.spec, tuple(files), self.skipped, frozenset(self._met), self._unmet)
+        skipped = {key: reason for key, reason in self.skipped.items() if key.casefold() not in first}
+        return Selection(self.spec, tuple(files), skipped, frozenset(self._met), self._unmet)
 
     def _note_pattern(self, pattern: Pattern, path: TreePath, is_met: bool) -> None:
         if is_met:
             self._met.add(pattern.text)
         else:
             self._unmet[path] = pattern.text
-
-    @property
-    def problems(self) -> Iterator[Problem]:
-        """Everything wrong with files: once where several have it."""
-        for (message, hint), paths in self._refused.items():
-            more = f"; the same for {count_noun(len(paths) - 1, 'more file')}" if len(paths) > 1 else ""
-            yield Problem(paths[0], 0, 0, f"{message}{more}", hint)
 
     def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
         """Each file once, for the first entry that selects or declares it; a second one that selects it is reported."""
@@ -142,11 +136,15 @@ class _StoreSelector:
     def _matches(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
         """The files an entry selects, of which there must be some unless it is optional."""
         assert entry.pattern is not None
-        is_empty = True
+        is_empty, behind = True, ""
         excluded: list[str] = []
         for nfc_path, source in listing.matching(entry.pattern):
             if entry.excludes(nfc_path):
                 excluded.append(nfc_path)
+            elif source.behind and not entry.pattern.leads_to(source.behind):
+                behind = source.behind
+                with suppress(MissingFolder):
+                    self.skipped[fill_template(entry.key, nfc_path) if entry.key else nfc_path] = source.absence
             else:
                 is_empty = False
                 yield nfc_path, source
@@ -155,6 +153,9 @@ class _StoreSelector:
         if is_empty and not entry.optional:
             flaw = "does not exist" if entry.pattern.is_literal and not entry.exclude else "matches no file"
             message, hint = f"`{entry.pattern.text}` {flaw}", "fix it, or add `optional: true`"
+            if behind:
+                message += f" but some that are ignored by git or lie behind a link, at `{behind}`"
+                hint = "begin the pattern with that path if they are meant, or add `optional: true`"
             self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
     def _select_or_report(self, index: int, nfc_path: str, source: FoundFile) -> SelectedFile | None:
@@ -217,4 +218,4 @@ class _StoreSelector:
         return False
 
     def _add_problem(self, source: FoundFile, message: str, hint: str = "") -> None:
-        self._refused.setdefault((message, hint), []).append(source.path)
+        self.problems.append(Problem(source.path, 0, 0, message, hint))

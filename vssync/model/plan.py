@@ -36,6 +36,8 @@ class Reason(StrEnum):
     MOVED = "moved"  # same bytes, new key
     SUPERSEDED = "superseded"  # another copy of the same key is kept
     NOT_IN_MANIFEST = "not_in_manifest"
+    DRAFT = "draft"  # its front matter says so now
+    IGNORED = "ignored"  # its file is there, and a `.gitignore` names it now
     DESTROY = "destroy"  # everything of this owner goes
     INGESTING = "ingesting"  # a copy as desired is being ingested
     INGEST_FAILED = "ingest_failed"
@@ -57,11 +59,16 @@ class Reason(StrEnum):
     UNLISTED = "unlisted"  # not all of a store's files could be listed
 
 
+LEFT = frozenset((Reason.NOT_IN_MANIFEST, Reason.IGNORED, Reason.DRAFT))  # why a key that is live is wanted no more
+# Of what is left out of a store (`DesiredStore.skipped`), what does not stay live; the rest keeps its live copy.
+LEAVING = {"draft": Reason.DRAFT, "ignored": Reason.IGNORED, "linked": Reason.NOT_IN_MANIFEST}
+
+
 class NoteKind(StrEnum):
     """What a plan shows and never executes."""
 
     KEPT = "kept"  # left the manifest, and prune is off
-    SKIPPED = "skipped"  # left out by `skip`, and its live copy is kept
+    SKIPPED = "skipped"  # left out, and its live copy is kept
     UNMANAGED = "unmanaged"  # without our mark, counted
     FOREIGN = "foreign"  # another owner's, counted
     SHARED_KEY = "shared_key"  # another owner has a file of the same key in the store

@@ -134,6 +134,7 @@ class DesiredFile:
     size: int = 0
     sha256: str = ""  # empty until the bytes were read, and for a declared `file_id`
     source: str = ""  # as marks have it, of a file that is converted before its upload
+    dated: tuple[str, ...] = ()  # names of attributes that are the date of its last commit
 
     @property
     def content(self) -> str:

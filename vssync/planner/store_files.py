@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import Mark, key_digest
-from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
+from vssync.model.plan import LEAVING, Action, FileChange, Note, NoteKind, Reason
 from vssync.model.state import Contents, FileStatus, UploadIdentity
 from vssync.planner.adopt import Copies, claim_copies, refuse_unreadable
 from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, classify_files, desired_entries
@@ -124,7 +124,13 @@ def _decide_leaving(
 ) -> tuple[list[FileChange], list[Note]]:
     """The deletions of copies that no desired key took over, or a note that they are kept."""
     store = context.store
-    changes = [_delete_left(copies, moves.get(copies[-1].id), store.key) for copies in leaving if store.prune]
+    left_out = store.skipped if leaving and store.prune else {}
+    reasons = {key_digest(key): LEAVING[why] for key, why in left_out.items() if why in LEAVING}
+    changes = [
+        _delete_left(copies, moves.get(copies[-1].id), store.key, reasons.get(copies[-1].mark.key))
+        for copies in leaving
+        if store.prune
+    ]
     notes = [Note(NoteKind.KEPT, count=len(leaving))] if leaving and not store.prune else []
     if context.includes_all_files:
         unfinished = [deletion_of(store.key, [copy]) for copy in classified.provisional if copy.id not in moved_ids]
@@ -134,11 +140,14 @@ def _decide_leaving(
 
 
 def _delete_left(
-    copies: Sequence[OwnedCopy], moved_to: tuple[DesiredEntry, OwnedCopy] | None, store_key: str
+    copies: Sequence[OwnedCopy],
+    moved_to: tuple[DesiredEntry, OwnedCopy] | None,
+    store_key: str,
+    reason: Reason | None,
 ) -> FileChange:
     change = deletion_of(store_key, copies)
     if moved_to is None:
-        return change
+        return replace(change, reasons=(reason,)) if reason else change
     entry, current = moved_to
     kept, was = current.evidence, change.key
     return replace(change, key=entry.key, reasons=(Reason.SUPERSEDED,), keep=kept, was=was)
@@ -147,14 +156,15 @@ def _delete_left(
 def _undesired_copies(
     classified: ClassifiedFiles, entries: Sequence[DesiredEntry], context: StorePlanContext
 ) -> tuple[list[Copies], list[Note]]:
-    """Our copies in scope under keys that the manifest does not choose; a skipped key's copies stay, with a note."""
+    """Our copies in scope under keys that the manifest does not choose; most that it leaves out stay, with a note."""
+    kept = {key: why for key, why in context.store.skipped.items() if why not in LEAVING}
     notes = [
-        Note(NoteKind.SKIPPED, key, detail=why)
-        for key, why in sorted(context.store.skipped.items())
+        Note(NoteKind.SKIPPED, key, detail=why.replace("_", " "))
+        for key, why in sorted(kept.items())
         if key_digest(key) in classified.ours and context.is_in_scope(key)
     ]
     desired_digests = {entry.key_digest for entry in entries}
-    skipped_digests = set(map(key_digest, context.store.skipped))
+    skipped_digests = set(map(key_digest, kept))
     digests = classified.ours.keys() - desired_digests - skipped_digests
     undesired = [classified.ours[digest] for digest in sorted(digests)]
     return [copies for copies in undesired if context.is_in_scope(copies[-1].key)], notes

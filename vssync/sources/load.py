@@ -16,14 +16,16 @@ from vssync.manifest import diagnostics, resolve
 from vssync.manifest.build import build_manifest, check_document, resolve_includes
 from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, adding_problems, raise_if_any
 from vssync.manifest.globs import FoundFile
-from vssync.manifest.lookups import Lookup, look_up
+from vssync.manifest.lookups import GIT_DATE, Lookup, look_up
 from vssync.manifest.select import Selection, find_unmet_patterns, select_files
 from vssync.manifest.spec import Manifest
 from vssync.manifest.texts import TextReader, is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import Document, TreePath, parse_document
 from vssync.model.state import Desired, DesiredFile, extension_of
+from vssync.sources.git import author_dates
+from vssync.sources.paths import ALLOW_HINT, Sandbox, on_disk, sandbox_around
 from vssync.sources.schemas import load_schema
-from vssync.sources.walk import ALLOW_HINT, Sandbox, sandbox_around, walk_files
+from vssync.sources.walk import walk_files
 
 MANIFEST_NAME = "vssync.yaml"
 MANIFEST_NAMES = (MANIFEST_NAME, "vssync.yml")
@@ -69,7 +71,7 @@ def load_sources(
 
     Without `hashed`, files have a size and no SHA-256. `on_hashed` is called with the numbers of files and bytes read
     so far. Raises ManifestError with every problem of the manifest and its files, but those that may only follow from
-    another.
+    another, and VssyncError where an attribute is a commit's date and git cannot tell it.
     """
     file = find_manifest(path)
     folder = Path(os.path.realpath(file.parent))
@@ -83,7 +85,8 @@ def load_sources(
         listing = walk_files(str(root), manifest.patterns, sandbox.around(root))
     selections, selection_problems = select_files(manifest, listing)
     hashed = hashed and not (manifest.problems or selection_problems)
-    jobs = _read_jobs(selections, hashed, {})
+    commit_dates = _commit_dates(root, selections)
+    jobs = _read_jobs(selections, hashed, commit_dates)
     readings, read_problems = read_files(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
     problems = (*manifest.problems, *selection_problems, *read_problems)
     with adding_problems(problems):
@@ -91,7 +94,7 @@ def load_sources(
     if problems:
         raise ManifestError(problems)
     warnings = (*find_unmet_patterns(manifest, selections, listing), *warnings)
-    return LoadedManifest(desired, root, str(file), manifest, warnings)
+    return LoadedManifest(desired, root, str(file), manifest, warnings, commit_dates)
 
 
 def locate_values(loaded: LoadedManifest, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
@@ -160,7 +163,9 @@ def _read_included(
             problems.append(Problem(shown_name, 0, 0, file.problem))
         elif shown_name != main.file_name:
             try:
-                documents.append(check_document(_read_document(folder / file.path, shown_name), schema, "included"))
+                documents.append(
+                    check_document(_read_document(folder / on_disk(file.path), shown_name), schema, "included")
+                )
             except ManifestError as error:
                 problems += error.problems
     if problems:
@@ -180,6 +185,15 @@ def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
     else:
         return root
     raise ManifestError(diagnostics.locate_diagnostics(manifest.documents, (diagnostic,)))
+
+
+def _commit_dates(root: Path, selections: tuple[Selection, ...]) -> Mapping[str, str]:
+    """The date of the last commit of each file that has an attribute from it, by path. Raises VssyncError."""
+    files = [file for selection in selections for file in selection.files if file.source]
+    settings = {id(file.settings): file.settings for file in files}
+    dated = {key for key, each in settings.items() if any(GIT_DATE in lookup.sources for lookup in each.lookups)}
+    paths = [file.source.path for file in files if file.source and id(file.settings) in dated]
+    return author_dates(root, paths) if paths else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +274,7 @@ def _read_all(root: str, jobs: tuple[ReadJob, ...], hashed: bool, workers: int) 
 
 
 def _read_file(root: str, job: ReadJob, hashed: bool) -> _ReadResult:
-    path = os.path.join(root, job.path)
+    path = os.path.join(root, on_disk(job.path))
     try:
         if result := _read_once(path, job, hashed) or _read_once(path, job, hashed):
             return result
@@ -294,4 +308,6 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
         flaw = Problem(job.path, text.line, min(text.line, 1), text.flaw, "save it as UTF-8")
         return resolve.Reading(sha256, before.st_size, flaw=flaw), ()
     head = text.head if job.has_front_matter else ""
-    return resolve.Reading(sha256, before.st_size, look_up(job.lookups, head, job.path, job.commit_date)), ()
+    is_blank = job.is_text and text.is_blank and left <= 0
+    findings = look_up(job.lookups, head, job.path, job.commit_date)
+    return resolve.Reading(sha256, before.st_size, findings, is_blank=is_blank), ()

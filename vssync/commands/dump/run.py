@@ -23,8 +23,9 @@ from vssync.limits import MAX_METADATA
 from vssync.manifest.globs import FoundFile, compile_pattern
 from vssync.model.marks import RESERVED_PREFIX, StoreMark
 from vssync.model.state import FileStatus, LiveFile, LiveStore, ServiceSpec, Upload
+from vssync.sources.paths import sandbox_around
 from vssync.sources.schemas import load_schema
-from vssync.sources.walk import sandbox_around, walk_files
+from vssync.sources.walk import walk_files
 
 _MAX_LISTED = 20  # stores in a message
 
