@@ -16,7 +16,7 @@ from tests.manifest.builders import files_by_key, load_manifest, load_problems, 
 from vssync.errors import ManifestError
 from vssync.limits import MAX_UPLOAD_BYTES
 from vssync.sources import load as load_module
-from vssync.sources.load import MANIFEST_NAME, find_manifest, load_sources
+from vssync.sources.load import MANIFEST_NAMES, find_manifest, load_sources
 from vssync.sources.paths import sandbox_around
 from vssync.sources.write import write_file
 
@@ -60,11 +60,17 @@ def test_a_file_of_two_stores_is_read_once(tmp_path: Path) -> None:
     assert told == [1]
 
 
-@pytest.mark.parametrize("name", ["vssync.yaml", "other.yml", "vssync.json"])
+@pytest.mark.parametrize("name", ["vssync.yaml", "vssync.yml", "other.yml", "vssync.json"])
 def test_a_manifest_is_a_file_or_a_folders(tmp_path: Path, name: str) -> None:
     path = write_files(tmp_path, {name: '{"version": 1, "owner": "docs", "stores": {}}'}) / name
     assert load_sources(path).desired.owner == "docs"
-    assert find_manifest(path.parent if name == MANIFEST_NAME else path) == path
+    assert find_manifest(path.parent if name in MANIFEST_NAMES else path) == path
+
+
+def test_two_manifests_in_a_folder_are_one_too_many(tmp_path: Path) -> None:
+    write_files(tmp_path, dict.fromkeys(MANIFEST_NAMES, "stores: {}"))
+    with pytest.raises(ManifestError, match=r"holds vssync\.yaml and vssync\.yml\n    keep one of them"):
+        find_manifest(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["", "nobody.yaml"])

@@ -30,7 +30,15 @@ def load_with_progress(settings: Settings, *, hashed: bool = True) -> LoadedMani
     from vssync.commands.session import load_manifest
 
     with hashing_progress() as on_hashed:
-        return load_manifest(settings, hashed=hashed, on_hashed=on_hashed)
+        loaded = load_manifest(settings, hashed=hashed, on_hashed=on_hashed)
+    print_warnings(loaded)
+    return loaded
+
+
+def print_warnings(loaded: LoadedManifest) -> None:
+    """What a valid manifest may not mean, on stderr."""
+    for warning in loaded.warnings:
+        process.print_error(f"warning: {warning}")
 
 
 @contextmanager

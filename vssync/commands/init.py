@@ -19,7 +19,7 @@ from vssync.manifest.schema import LABEL_PATTERN
 from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS
 from vssync.render.yaml_writer import yaml_scalar
-from vssync.sources.load import MANIFEST_NAME
+from vssync.sources.load import MANIFEST_NAME, MANIFEST_NAMES
 from vssync.sources.paths import sandbox_around
 from vssync.sources.walk import walk_files
 from vssync.sources.write import describe_file_type, write_file
@@ -69,7 +69,9 @@ def manifest_path(path: Path) -> Path:
 
     Raises Refused where a manifest exists, VssyncError where there can be none.
     """
-    file = path / MANIFEST_NAME if path.is_dir() else path
+    names = MANIFEST_NAMES if path.is_dir() else ()
+    existing = (file for name in names if (file := path / name).is_symlink() or file.exists())
+    file = next(existing, path / MANIFEST_NAME) if names else path
     if file.suffix not in (".yaml", ".yml"):
         raise UsageProblem(f"{file}: is neither a folder nor a .yaml file; name a folder that exists, or a .yaml file")
     if file.is_symlink() or file.exists():
@@ -171,7 +173,7 @@ def draft_manifest(
     drafts = []
     reasons: set[str] = set()
     for entry, pattern in zip(entries, patterns, strict=True):
-        excluded = [compile_pattern(text, match_hidden=True) for text in entry.exclude]
+        excluded = [compile_pattern(text, narrows=True) for text in entry.exclude]
         files = [file for _, file in listing.matching(pattern) if not _matches_any(excluded, file.nfc_path)]
         files += [manifest] if pattern.matches(manifest.nfc_path) else []
         reasons.update(_skip_reason(file, provider) for file in files)

@@ -168,4 +168,4 @@ def prepare_for_writes(session: Session) -> None:
 
 
 def _manifest_file(beside: Path) -> Path:
-    return beside / MANIFEST_NAME if beside.is_dir() else beside
+    return beside / MANIFEST_NAME if beside.is_dir() else beside  # or `.yml`: only its folder matters

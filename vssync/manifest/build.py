@@ -237,8 +237,7 @@ def _entry(path: TreePath, tree: Tree) -> FileEntry:
 
 
 def _narrowing_pattern(text: str) -> Pattern:
-    """A compiled pattern that narrows a selection, in which hidden files count like others."""
-    return compile_pattern(literal_text(text), match_hidden=True)
+    return compile_pattern(literal_text(text), narrows=True)
 
 
 def _layer(path: TreePath, tree: Tree) -> Layer:

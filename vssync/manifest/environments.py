@@ -36,9 +36,12 @@ class Environment:
 
 def applies_in(entry: Tree, env: str) -> bool:
     """Whether an entry of a store's `files` belongs to this environment."""
-    only, excluded = entry.get("only"), entry.get("not") or ()
-    included = only is None or any(fnmatchcase(env, name) for name in only)
-    return included and not any(fnmatchcase(env, name) for name in excluded)
+    only = entry.get("only")
+    if only is None:
+        return True
+    excluded = [name[1:] for name in only if name.startswith("!")]
+    included = [name for name in only if not name.startswith("!")] or (["*"] if excluded else [])
+    return any(fnmatchcase(env, name) for name in included) and not any(fnmatchcase(env, name) for name in excluded)
 
 
 def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnostic, ...]]:

@@ -11,7 +11,7 @@ from vssync.errors import ManifestError, Problem
 from vssync.manifest.diagnostics import Diagnostic, locate_diagnostics
 from vssync.manifest.environments import applies_in
 from vssync.manifest.lookups import NO_FINDINGS, Findings, Lookup, Source
-from vssync.manifest.placeholders import ENVIRONMENT_FIELDS, MissingFolder, Placeholder, upload_digest, upload_name
+from vssync.manifest.placeholders import MissingFolder, Placeholder, upload_digest, upload_name
 from vssync.manifest.select import SelectedFile, Selection
 from vssync.manifest.spec import (
     FileEntry,
@@ -250,7 +250,7 @@ def effective_tree(manifest: Manifest) -> dict[str, Any]:
     stores: dict[str, Any] = {}
     for key, store in manifest.tree["stores"].items():
         entries = [
-            {name: value for name, value in entry.items() if name not in ENVIRONMENT_FIELDS}
+            {name: value for name, value in entry.items() if name != "only"}
             for entry in store.get("files") or ()
             if applies_in(entry, manifest.env)
         ]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vssync.errors import Problem
-from vssync.manifest.diagnostics import Diagnostic, format_path, locate_diagnostics
-from vssync.manifest.globs import FoundFile, Listing
+from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path, locate_diagnostics
+from vssync.manifest.globs import FoundFile, Listing, Pattern
 from vssync.manifest.placeholders import MissingFolder, fill_template, upload_name
 from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS
+from vssync.text import count_noun
 
 DIGEST_STAND_IN = "0" * 16
+_MAX_NAMES = 2000  # that a misspelled pattern is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Selection:
     spec: StoreSpec
     files: tuple[SelectedFile, ...]  # sorted by key
     skipped: Mapping[str, str]  # by the key of a file that `skip` leaves out, its reason
+    met: frozenset[str] = frozenset()  # patterns of `exclude` and `match` that some file of an entry matches
+    unmet: Mapping[TreePath, str] = field(default_factory=dict)  # and those that none does, by their place
 
 
 def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection, ...], tuple[Problem, ...]]:
@@ -47,13 +51,41 @@ def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection,
     return selections, (*locate_diagnostics(manifest.documents, diagnostics), *problems)
 
 
+def find_unmet_patterns(manifest: Manifest, selections: tuple[Selection, ...], listing: Listing) -> tuple[Problem, ...]:
+    """A warning for each `exclude` and `match` that meets nothing in any store: the drafts it names are published."""
+    met = frozenset[str]().union(*(selection.met for selection in selections))
+    unmet = {path: text for selection in selections for path, text in selection.unmet.items() if text not in met}
+    hints = {text: _nearest_name(text, listing.paths) or "fix it, or remove it" for text in set(unmet.values())}
+    diagnostics = [
+        Diagnostic(
+            path, f"`{text}` matches no file that {'an' if path[-1] == 'match' else 'this'} entry chooses", hints[text]
+        )
+        for path, text in unmet.items()
+    ]
+    return tuple(dict.fromkeys(locate_diagnostics(manifest.documents, diagnostics)))
+
+
+def _nearest_name(pattern: str, paths: Sequence[str]) -> str:
+    """A hint for a pattern, from the folders and files that exist."""
+    word = pattern.strip("*/")
+    folders = {path.rpartition("/")[0] for path in paths} - {""}
+    folders |= {"/".join(folder.split("/")[:depth]) for folder in folders for depth in range(1, folder.count("/") + 1)}
+    names = folders.union(paths if "." in word and len(paths) <= _MAX_NAMES else ())
+    if "/" in word:
+        return did_you_mean(word, names)
+    last_parts = {name.rpartition("/")[2] for name in names}
+    return f"write `**/{word}` for one in any folder" if word in last_parts else did_you_mean(word, last_parts)
+
+
 class _StoreSelector:
     """Selects the files of one store, and collects what is wrong: diagnostics of entries, problems of files."""
 
     def __init__(self, provider: str, spec: StoreSpec) -> None:
         self.provider, self.spec = PROVIDERS[provider], spec
         self.diagnostics: list[Diagnostic] = []
-        self.problems: list[Problem] = []
+        self._refused: dict[tuple[str, str], list[str]] = {}  # paths of files, by a message and a hint
+        self._met: set[str] = set()
+        self._unmet: dict[TreePath, str] = {}
         self.skipped: dict[str, str] = {}
         self._overrides = [(override.pattern.start, override.pattern.matches) for override in spec.overrides]
         self._settings: dict[tuple[int, ...], FileSettings] = {}  # by the indexes of an entry and its overrides
@@ -70,7 +102,23 @@ class _StoreSelector:
                 message = f"`{names[0]}` and `{names[1]}` have {clash}: `{file.key}`"
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
         skipped = {key: reason for key, reason in self.skipped.items() if key.casefold() not in first}
-        return Selection(self.spec, tuple(files), skipped)
+        met_overrides = {number for _, *numbers in self._settings for number in numbers}
+        for number, override in enumerate(self.spec.overrides if files else ()):
+            self._note_pattern(override.pattern, (*override.layer.path, "match"), number in met_overrides)
+        return Selection(self.spec, tuple(files), skipped, frozenset(self._met), self._unmet)
+
+    def _note_pattern(self, pattern: Pattern, path: TreePath, is_met: bool) -> None:
+        if is_met:
+            self._met.add(pattern.text)
+        else:
+            self._unmet[path] = pattern.text
+
+    @property
+    def problems(self) -> Iterator[Problem]:
+        """Everything wrong with files: once where several have it."""
+        for (message, hint), paths in self._refused.items():
+            more = f"; the same for {count_noun(len(paths) - 1, 'more file')}" if len(paths) > 1 else ""
+            yield Problem(paths[0], 0, 0, f"{message}{more}", hint)
 
     def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
         """Each file once, for the first entry that selects or declares it; a second one that selects it is reported."""
@@ -97,16 +145,19 @@ class _StoreSelector:
         """The files an entry selects, of which there must be some unless it is optional."""
         assert entry.pattern is not None
         is_empty, behind = True, ""
+        excluded: list[str] = []
         for nfc_path, source in listing.matching(entry.pattern):
             if entry.excludes(nfc_path):
-                continue
-            if source.behind and not entry.pattern.leads_to(source.behind):
+                excluded.append(nfc_path)
+            elif source.behind and not entry.pattern.leads_to(source.behind):
                 behind = source.behind
                 with suppress(MissingFolder):
                     self.skipped[fill_template(entry.key, nfc_path) if entry.key else nfc_path] = source.absence
-                continue
-            is_empty = False
-            yield nfc_path, source
+            else:
+                is_empty = False
+                yield nfc_path, source
+        for number, exclude in enumerate(entry.exclude if excluded or not is_empty else ()):
+            self._note_pattern(exclude, (*entry.layer.path, "exclude", number), any(map(exclude.matches, excluded)))
         if is_empty and not entry.optional:
             flaw = "does not exist" if entry.pattern.is_literal and not entry.exclude else "matches no file"
             message, hint = f"`{entry.pattern.text}` {flaw}", "fix it, or add `optional: true`"
@@ -175,4 +226,4 @@ class _StoreSelector:
         return False
 
     def _add_problem(self, source: FoundFile, message: str, hint: str = "") -> None:
-        self.problems.append(Problem(source.path, 0, 0, message, hint))
+        self._refused.setdefault((message, hint), []).append(source.path)

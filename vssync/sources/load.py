@@ -17,7 +17,7 @@ from vssync.manifest.build import build_manifest, check_document, resolve_includ
 from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, adding_problems, raise_if_any
 from vssync.manifest.globs import FoundFile
 from vssync.manifest.lookups import GIT_DATE, Lookup, look_up
-from vssync.manifest.select import Selection, select_files
+from vssync.manifest.select import Selection, find_unmet_patterns, select_files
 from vssync.manifest.spec import Manifest
 from vssync.manifest.texts import TextReader, is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import Document, TreePath, parse_document
@@ -28,6 +28,7 @@ from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
 
 MANIFEST_NAME = "vssync.yaml"
+MANIFEST_NAMES = (MANIFEST_NAME, "vssync.yml")
 _READERS = 4  # threads
 _JOBS_PER_TASK = 64  # handed to a thread at once
 _CHUNK_BYTES = 1024 * 1024  # held of a file
@@ -46,8 +47,11 @@ class LoadedManifest:
 
 
 def find_manifest(path: Path) -> Path:
-    """A manifest's file, or the `vssync.yaml` of a folder. Raises ManifestError if there is none."""
-    file = path / MANIFEST_NAME if path.is_dir() else path
+    """A manifest's file, or the `vssync.yaml` (or `.yml`) of a folder. Raises ManifestError unless there is one."""
+    files = [file for name in MANIFEST_NAMES if (file := path / name).is_file()] if path.is_dir() else [path]
+    if len(files) > 1:
+        raise ManifestError((Problem(str(path), 0, 0, f"holds {' and '.join(MANIFEST_NAMES)}", "keep one of them"),))
+    file = files[0] if files else path / MANIFEST_NAME
     if not file.is_file():
         hint = "`vssync init` writes one; -f says where yours is"
         raise ManifestError((Problem(str(file), 0, 0, "there is no manifest", hint),))
@@ -89,6 +93,7 @@ def load_sources(
         desired, warnings = resolve.resolve_desired(manifest, selections, readings)
     if problems:
         raise ManifestError(problems)
+    warnings = (*find_unmet_patterns(manifest, selections, listing), *warnings)
     return LoadedManifest(desired, root, str(file), manifest, warnings, commit_dates)
 
 
