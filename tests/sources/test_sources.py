@@ -113,6 +113,32 @@ def test_files_no_service_takes_are_problems(
     assert (problem.file, problem.line) == (name, 0)
 
 
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d' * 32}\nsize 123456\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "is_pointer"),
+    [
+        (POINTER, True),
+        (POINTER + "x" * 1024, False),
+        (f"# About\n{POINTER}", False),
+        (POINTER.replace("v1", "v2"), False),
+    ],
+)
+@pytest.mark.parametrize("name", ["docs/a.md", "docs/a.pdf"])
+def test_a_pointer_of_git_lfs_is_not_the_document(tmp_path: Path, name: str, content: str, is_pointer: bool) -> None:
+    service = "service: {provider: compatible, data_url: 'http://x/v1'}"
+    if not is_pointer:
+        assert list(files_by_key(load_manifest(tmp_path, f"{service}\n{ALL}", {name: content}))) == [name]
+        return
+    (problem,) = load_problems(tmp_path, f"{service}\n{ALL}", {name: content})
+    assert problem.message == "is a Git LFS pointer, which stands for the document"
+    assert problem.hint == "run `git lfs pull`, or add `skip: [broken]`"
+    skipping = f"{service}\nstores: {{guide: {{skip: [broken], files: [{{path: 'docs/**'}}]}}}}"
+    (store,) = load_manifest(tmp_path, skipping, {name: content}).desired.stores
+    assert (store.files, store.skipped) == ((), {name: "broken"})
+
+
 def test_a_file_named_in_full_is_never_skipped(tmp_path: Path) -> None:
     text = "stores: {guide: {skip: [empty], files: [{path: docs/a.md}]}}"
     (problem,) = load_problems(tmp_path, text, {"docs/a.md": ""})
