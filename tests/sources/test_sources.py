@@ -172,16 +172,25 @@ def test_names_are_composed_and_their_spelling_on_disk_kept(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "message"),
+    ("names", "warning"),
     [
-        ("docs/Intro.md", "docs/intro.md", "have a key that differs only in case, `docs/Intro.md`"),
+        (("docs/Intro.md", "docs/intro.md"), "`docs/Intro.md` and `docs/intro.md` differ only in case"),
+        (("docs/A/x.md", "docs/a/x.md", "docs/a/y.md", "docs/A/Y.md"), "differ only in case, and 1 more pair"),
+        (("docs/ÄB.md", "docs/äb.md"), "`docs/ÄB.md` and `docs/äb.md` differ only in case"),
+        (("docs/straße.md", "docs/strasse.md"), ""),
+        (("docs/A.md", "docs/b.md"), ""),
     ],
 )
-def test_two_files_of_one_key_are_named(tmp_path: Path, one: str, other: str, message: str) -> None:
-    (problem,) = load_problems(tmp_path, ALL, {one: "1", other: "2"})
-    assert message in problem.message
-    assert f"`{one}`" in problem.message
-    assert f"`{other}`" in problem.message
+def test_keys_that_differ_only_in_case_are_a_warning(tmp_path: Path, names: tuple[str, ...], warning: str) -> None:
+    loaded = load_manifest(tmp_path, ALL, dict.fromkeys(names, "x"))
+    assert len(files_by_key(loaded)) == len(names)
+    assert [warning in found.message for found in loaded.warnings] == [True] * bool(warning)
+
+
+def test_without_git_nobody_can_say_what_is_tracked(tmp_path: Path) -> None:
+    loaded = load_manifest(tmp_path, ALL, {"docs/a.md": "x", "docs/b.md": "x", ".gitignore": "b.md"})
+    (warning,) = loaded.warnings
+    assert warning.message == "1 file left out because of .gitignore, without git: there is no .git"
 
 
 @pytest.mark.parametrize("path", [b"/docs/\xff.md", b"/docs/\xff/b.md", b"/docs/\xff/\xc3\xa9.md"])

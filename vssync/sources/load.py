@@ -17,7 +17,7 @@ from vssync.manifest.build import build_manifest, check_document, resolve_includ
 from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, adding_problems, raise_if_any
 from vssync.manifest.globs import FoundFile
 from vssync.manifest.lookups import GIT_DATE, Lookup, look_up
-from vssync.manifest.select import Selection, find_unmet_patterns, select_files
+from vssync.manifest.select import Selection, find_warnings, select_files
 from vssync.manifest.spec import Manifest
 from vssync.manifest.texts import TextReader, is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import Document, TreePath, parse_document
@@ -95,7 +95,7 @@ def load_sources(
         desired, warnings = resolve.resolve_desired(manifest, selections, readings)
     if problems:
         raise ManifestError(problems)
-    warnings = (*find_unmet_patterns(manifest, selections, listing), *warnings)
+    warnings = (*find_warnings(manifest, selections, listing), *warnings)
     return LoadedManifest(desired, root, str(file), manifest, warnings, commit_dates)
 
 
