@@ -101,6 +101,24 @@ def test_a_saved_plan_is_shown_as_it_was_and_applied_as_it_is(folder: Path) -> N
     assert (again.code, "No changes" in again.out) == (0, True)
 
 
+@pytest.mark.parametrize("name", ["", "vssync.yaml"])
+@pytest.mark.parametrize("inner", ["", "teams/docs"])
+def test_a_plan_of_an_absolute_path_is_applied_in_another_checkout(folder: Path, inner: str, name: str) -> None:
+    checkouts = [folder / "checkouts" / one for one in ("first", "second")]
+    for checkout in checkouts:
+        (checkout / ".git").mkdir(parents=True)
+        (checkout / inner).mkdir(parents=True, exist_ok=True)
+        for file in ("vssync.yaml", "a.md"):
+            (checkout / inner / file).write_bytes((folder / file).read_bytes())
+    plan = str(folder / "p.json")
+    first, second = checkouts
+    assert vssync(folder, "plan", "--file", str(first / inner / name), "--out", plan).code == 0
+    (first / inner / "vssync.yaml").unlink()
+    assert "the plan's manifest is not here; apply the plan in a checkout" in vssync(first, "apply", plan).err
+    assert vssync(second / inner, "apply", plan).code == 0
+    assert "No changes" in vssync(second / inner, "plan").out
+
+
 def test_a_stale_plan_is_refused_and_says_what_moved(folder: Path) -> None:
     vssync(folder, "plan", "--out", "p.json")
     (folder / "a.md").write_text("edited\n")

@@ -159,9 +159,9 @@ RULES = [
         "",
     ),
     (
-        FILES + "      - {path: docs/intro.md, key: k}\n      - {path: docs/api/call.md, key: K}\n",
-        (6, 9),
-        "`docs/api/call.md` and `docs/intro.md` have a key that differs only in case, `K`: `k`",
+        FILES + "      - {path: docs/intro.md, key: k}\n      - {path: docs/api/call.md, key: k}\n",
+        (7, 9),
+        "`docs/intro.md` and `docs/api/call.md` have the same key: `k`",
         "rename one, or give it a `key`",
     ),
     (

@@ -113,6 +113,32 @@ def test_files_no_service_takes_are_problems(
     assert (problem.file, problem.line) == (name, 0)
 
 
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d' * 32}\nsize 123456\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "is_pointer"),
+    [
+        (POINTER, True),
+        (POINTER + "x" * 1024, False),
+        (f"# About\n{POINTER}", False),
+        (POINTER.replace("v1", "v2"), False),
+    ],
+)
+@pytest.mark.parametrize("name", ["docs/a.md", "docs/a.pdf"])
+def test_a_pointer_of_git_lfs_is_not_the_document(tmp_path: Path, name: str, content: str, is_pointer: bool) -> None:
+    service = "service: {provider: compatible, data_url: 'http://x/v1'}"
+    if not is_pointer:
+        assert list(files_by_key(load_manifest(tmp_path, f"{service}\n{ALL}", {name: content}))) == [name]
+        return
+    (problem,) = load_problems(tmp_path, f"{service}\n{ALL}", {name: content})
+    assert problem.message == "is a Git LFS pointer, which stands for the document"
+    assert problem.hint == "run `git lfs pull`, or add `skip: [broken]`"
+    skipping = f"{service}\nstores: {{guide: {{skip: [broken], files: [{{path: 'docs/**'}}]}}}}"
+    (store,) = load_manifest(tmp_path, skipping, {name: content}).desired.stores
+    assert (store.files, store.skipped) == ((), {name: "broken"})
+
+
 def test_a_file_named_in_full_is_never_skipped(tmp_path: Path) -> None:
     text = "stores: {guide: {skip: [empty], files: [{path: docs/a.md}]}}"
     (problem,) = load_problems(tmp_path, text, {"docs/a.md": ""})
@@ -146,16 +172,25 @@ def test_names_are_composed_and_their_spelling_on_disk_kept(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "message"),
+    ("names", "warning"),
     [
-        ("docs/Intro.md", "docs/intro.md", "have a key that differs only in case, `docs/Intro.md`"),
+        (("docs/Intro.md", "docs/intro.md"), "`docs/Intro.md` and `docs/intro.md` differ only in case"),
+        (("docs/A/x.md", "docs/a/x.md", "docs/a/y.md", "docs/A/Y.md"), "differ only in case, and 1 more pair"),
+        (("docs/ÄB.md", "docs/äb.md"), "`docs/ÄB.md` and `docs/äb.md` differ only in case"),
+        (("docs/straße.md", "docs/strasse.md"), ""),
+        (("docs/A.md", "docs/b.md"), ""),
     ],
 )
-def test_two_files_of_one_key_are_named(tmp_path: Path, one: str, other: str, message: str) -> None:
-    (problem,) = load_problems(tmp_path, ALL, {one: "1", other: "2"})
-    assert message in problem.message
-    assert f"`{one}`" in problem.message
-    assert f"`{other}`" in problem.message
+def test_keys_that_differ_only_in_case_are_a_warning(tmp_path: Path, names: tuple[str, ...], warning: str) -> None:
+    loaded = load_manifest(tmp_path, ALL, dict.fromkeys(names, "x"))
+    assert len(files_by_key(loaded)) == len(names)
+    assert [warning in found.message for found in loaded.warnings] == [True] * bool(warning)
+
+
+def test_without_git_nobody_can_say_what_is_tracked(tmp_path: Path) -> None:
+    loaded = load_manifest(tmp_path, ALL, {"docs/a.md": "x", "docs/b.md": "x", ".gitignore": "b.md"})
+    (warning,) = loaded.warnings
+    assert warning.message == "1 file left out because of .gitignore, without git: there is no .git"
 
 
 @pytest.mark.parametrize("path", [b"/docs/\xff.md", b"/docs/\xff/b.md", b"/docs/\xff/\xc3\xa9.md"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -142,7 +143,10 @@ def test_a_pattern_that_meets_only_ignored_files_says_so(tmp_path: Path) -> None
 NAMES = st.sampled_from(["a", "b", "ab", "a.b", "c", "é", "*", "!", "#a", "a b", "[a", "{a,b}", ".a", "]", "x.md"])
 PIECES = ["*", "?", "[ab]", "[!a]", "[^b]", "[a", "]", "a", "b", "ab", "/", "!", "\\", "\\*", "é", " ", "#", "."]
 PIECES += ["a.b", "[[:alpha:]]", "[a-c]", "[]a]", "[a/b]", "[\\]]", "{a,b}", "/**/", "**/", "/**", "x.md", "\\!", "\t"]
-LINES = st.lists(st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map("".join), max_size=4)
+LINE = st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map("".join)
+LINES = st.lists(
+    LINE.filter(lambda line: not re.search(r"[^/]\*\*/", line)), max_size=4
+)  # versions of git differ there
 IGNORE_TEXTS = st.tuples(LINES, st.sampled_from(["\n", "\r\n"]), st.booleans()).map(
     lambda parts: parts[1].join([*parts[0], ""]).removesuffix(parts[1] if parts[2] else "")
 )
@@ -224,6 +228,9 @@ def test_another_stores_links_are_not_followed(linked: Path) -> None:
     assert set(loaded.desired.stores[1].skipped) == BEHIND
 
 
+TWINS = "its name, or that of a folder it is in, is another's in another Unicode form; rename one"
+
+
 def nfd(text: str) -> str:
     return normalize("NFD", text)
 
@@ -242,27 +249,24 @@ def test_names_may_have_any_unicode_form(tmp_path: Path, pattern: str, spell: Ca
 
 
 @pytest.mark.parametrize(
-    ("names", "pattern", "problems"),
+    ("names", "pattern", "message"),
     [
-        (("ö.md", nfd("ö.md")), "*.md", 2),
-        (("ö.md", nfd("ö.md")), "ö.md", 1),
-        (("ö/a.md", nfd("ö/b.md")), "**/*.md", 2),
-        (("ö/a.md", nfd("ö/b.md")), "ö/a.md", 1),
-        (("ö/a.md", nfd("ö/b.md"), "docs/a.md"), "docs/*.md", 0),
+        (("ö.md", nfd("ö.md")), "*.md", f"{TWINS}; the same for 1 more file"),
+        (("ö.md", nfd("ö.md")), "ö.md", TWINS),
+        (("ö/a.md", nfd("ö/b.md")), "**/*.md", f"{TWINS}; the same for 1 more file"),
+        (("ö/a.md", nfd("ö/b.md")), "ö/a.md", TWINS),
+        (("ö/a.md", nfd("ö/b.md"), "docs/a.md"), "docs/*.md", ""),
     ],
 )
 def test_two_names_that_are_one_text_are_a_problem(
-    tmp_path: Path, names: tuple[str, ...], pattern: str, problems: int
+    tmp_path: Path, names: tuple[str, ...], pattern: str, message: str
 ) -> None:
     write_files(tmp_path, files_of(*names))
     text = f"stores: {{s: {{files: [{{path: '{pattern}'}}]}}}}"
-    found = load_problems(tmp_path, text, {}) if problems else ()
-    assert [problem.message for problem in found if "rename one" in problem.message] == [TWINS] * problems
-    if not problems:
+    if message:
+        assert message in [problem.message for problem in load_problems(tmp_path, text, {})]
+    else:
         load_manifest(tmp_path, text, {})
-
-
-TWINS = "its name, or that of a folder it is in, is another's in another Unicode form; rename one"
 
 
 class CarelessDisk:

@@ -18,7 +18,7 @@ from vssync.commands.apply import stores_made_here
 from vssync.commands.compare import compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import read_snapshot
-from vssync.errors import Refused, VssyncError
+from vssync.errors import ManifestError, Refused, VssyncError
 from vssync.manifest.resolve import provenance
 from vssync.manifest.texts import is_text, with_other_line_ends
 from vssync.manifest.yaml_loader import TreePath
@@ -26,8 +26,8 @@ from vssync.model.plan import Options, Plan
 from vssync.model.state import DesiredStore, Snapshot, extension_of
 from vssync.planner.assemble import make_plan
 from vssync.planner.content_digest import note_line_ends, paths_of_changed_content
-from vssync.sources.load import LoadedManifest, locate_values
-from vssync.sources.paths import on_disk
+from vssync.sources.load import LoadedManifest, find_manifest, locate_values
+from vssync.sources.paths import find_work_tree, has_git, on_disk
 from vssync.sources.write import write_file
 from vssync.staleness import check_stale, replaced_since
 from vssync.text import count_noun, format_size
@@ -60,7 +60,8 @@ def make_plan_now(session: Session, options: Options, *, verify: bool = False) -
         env=settings.env or "",
         variables=tuple(sorted(settings.variables.items())),
     )
-    return _plan_from(session, options, read_live(session, options, verify=verify))
+    plan = _plan_from(session, options, read_live(session, options, verify=verify))
+    return replace(plan, options=replace(options, manifest=_portable_path(Path(settings.manifest))))
 
 
 def _plan_from(
@@ -129,11 +130,25 @@ def save_plan(plan: Plan, path: Path) -> None:
 
 
 def settings_of_plan(saved: Plan, settings: Settings) -> Settings:
-    """The settings under which a saved plan was made."""
+    """The settings under which a saved plan was made.
+
+    Raises VssyncError where its manifest is neither in this folder, as written, nor in the work tree around it.
+    """
     options = saved.options
-    return replace(
-        settings, manifest=options.manifest or ".", env=options.env or None, variables=dict(options.variables)
-    )
+    typed = Path(options.manifest or ".")
+    for path in (typed, find_work_tree(Path.cwd()) / typed):
+        with suppress(ManifestError):
+            find_manifest(path)
+            return replace(settings, manifest=str(path), env=options.env or None, variables=dict(options.variables))
+    raise VssyncError(f"{typed}: the plan's manifest is not here; apply the plan in a checkout that has it")
+
+
+def _portable_path(manifest: Path) -> str:
+    """The path as typed; of an absolute one, the part in its git work tree, so that it is good in every checkout."""
+    tree = find_work_tree(manifest if manifest.is_dir() else manifest.parent)
+    real = manifest.resolve()
+    is_in_checkout = manifest.is_absolute() and has_git(tree) and real.is_relative_to(tree)
+    return (real.relative_to(tree) if is_in_checkout else manifest).as_posix()
 
 
 def replan(session: Session, saved: Plan) -> Plan:

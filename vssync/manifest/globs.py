@@ -121,7 +121,8 @@ class FoundFile:
 class Listing:
     """Files in the order of their NFC paths, so that a pattern finds its own without trying all."""
 
-    def __init__(self, files: Iterable[FoundFile]) -> None:
+    def __init__(self, files: Iterable[FoundFile], git_problem: str = "") -> None:
+        self.git_problem = git_problem  # why git could not be asked what it tracks
         pairs = sorted(((file.nfc_path, file) for file in files), key=lambda pair: (pair[0], pair[1].path))
         self.paths = [path for path, _ in pairs]
         self.files = [file for _, file in pairs]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from vssync.errors import Problem
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path, locate_diagnostics
-from vssync.manifest.globs import FoundFile, Listing, Pattern
+from vssync.manifest.globs import IGNORED_WITHOUT_GIT, FoundFile, Listing, Pattern
 from vssync.manifest.placeholders import MissingFolder, fill_template, upload_name
 from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
 from vssync.manifest.yaml_loader import TreePath
@@ -39,6 +39,7 @@ class Selection:
     skipped: Mapping[str, str]  # by the key of a file that `skip` leaves out, its reason
     met: frozenset[str] = frozenset()  # patterns of `exclude` and `match` that some file of an entry matches
     unmet: Mapping[TreePath, str] = field(default_factory=dict)  # and those that none does, by their place
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection, ...], tuple[Problem, ...]]:
@@ -50,8 +51,11 @@ def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection,
     return selections, (*locate_diagnostics(manifest.documents, diagnostics), *problems)
 
 
-def find_unmet_patterns(manifest: Manifest, selections: tuple[Selection, ...], listing: Listing) -> tuple[Problem, ...]:
-    """A warning for each `exclude` and `match` that meets nothing in any store: the drafts it names are published."""
+def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing: Listing) -> tuple[Problem, ...]:
+    """What a selection may not mean, such as an `exclude` that meets nothing in any store: what it names is published.
+
+    Two keys that differ only in case are kept apart by git and the services, and not by every machine's disk.
+    """
     met = frozenset[str]().union(*(selection.met for selection in selections))
     unmet = {path: text for selection in selections for path, text in selection.unmet.items() if text not in met}
     hints = {text: _nearest_name(text, listing.paths) or "fix it, or remove it" for text in set(unmet.values())}
@@ -61,6 +65,7 @@ def find_unmet_patterns(manifest: Manifest, selections: tuple[Selection, ...], l
         )
         for path, text in unmet.items()
     ]
+    diagnostics += [warning for selection in selections for warning in selection.warnings]
     return tuple(dict.fromkeys(locate_diagnostics(manifest.documents, diagnostics)))
 
 
@@ -74,6 +79,18 @@ def _nearest_name(pattern: str, paths: Sequence[str]) -> str:
         return did_you_mean(word, names)
     last_parts = {name.rpartition("/")[2] for name in names}
     return f"write `**/{word}` for one in any folder" if word in last_parts else did_you_mean(word, last_parts)
+
+
+def _case_pairs(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
+    """A warning of keys that differ only in case, at the first of their entries."""
+    by_lower: dict[str, str] = {}
+    pairs = [(other, key) for key in files if (other := by_lower.setdefault(key.lower(), key)) != key]
+    if pairs:
+        first, second = pairs[0]
+        more = f", and {count_noun(len(pairs) - 1, 'more pair')}" if len(pairs) > 1 else ""
+        message = f"`{first}` and `{second}` differ only in case{more}"
+        hint = "on a disk that takes them for one, a checkout has only one of them: rename it"
+        yield Diagnostic(files[second].entry.layer.path, message, hint)
 
 
 class _StoreSelector:
@@ -92,19 +109,26 @@ class _StoreSelector:
     def select(self, listing: Listing) -> Selection:
         """The store's files, and a diagnostic for each whose key another one has."""
         files = sorted(self._select_by_entries(listing), key=lambda file: file.key)
-        first: dict[str, SelectedFile] = {}  # by key without its case, which some services and disks ignore
+        first: dict[str, SelectedFile] = {}
         for file in files:
-            other = first.setdefault(file.key.casefold(), file)
+            other = first.setdefault(file.key, file)
             if other is not file:
-                clash = "the same key" if other.key == file.key else f"a key that differs only in case, `{other.key}`"
                 names = [each.source.path if each.source else each.entry.file_id for each in (other, file)]
-                message = f"`{names[0]}` and `{names[1]}` have {clash}: `{file.key}`"
+                message = f"`{names[0]}` and `{names[1]}` have the same key: `{file.key}`"
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
         met_overrides = {number for _, *numbers in self._settings for number in numbers}
         for number, override in enumerate(self.spec.overrides if files else ()):
             self._note_pattern(override.pattern, (*override.layer.path, "match"), number in met_overrides)
-        skipped = {key: reason for key, reason in self.skipped.items() if key.casefold() not in first}
-        return Selection(self.spec, tuple(files), skipped, frozenset(self._met), self._unmet)
+        skipped = {key: reason for key, reason in self.skipped.items() if key not in first}
+        warnings = (*_case_pairs(first), *self._unsure(skipped, listing))
+        return Selection(self.spec, tuple(files), skipped, frozenset(self._met), self._unmet, warnings)
+
+    def _unsure(self, skipped: Mapping[str, str], listing: Listing) -> Iterator[Diagnostic]:
+        """A warning where files are left out that git may track: nobody can say without git."""
+        if count := sum(reason == IGNORED_WITHOUT_GIT for reason in skipped.values()):
+            message = f"{count_noun(count, 'file')} left out because of .gitignore, without git: {listing.git_problem}"
+            hint = "git would say which of them it tracks; those that are live stay until then"
+            yield Diagnostic(("stores", self.spec.store.key), message, hint)
 
     def _note_pattern(self, pattern: Pattern, path: TreePath, is_met: bool) -> None:
         if is_met:

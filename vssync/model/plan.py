@@ -212,7 +212,7 @@ class StorePlan:
 class Options:
     """The options a plan was made with, saved with it; addresses may be globs."""
 
-    manifest: str = ""  # the path as typed, so that a saved plan is applied without naming it again
+    manifest: str = ""  # as typed; of an absolute path, the part in its work tree, good in every checkout
     env: str = ""
     variables: tuple[tuple[str, str], ...] = ()
 

@@ -88,6 +88,7 @@ def _parse_rule(line: str) -> _Rule | None:
     body = body.removesuffix("/")
     anchored = "/" in body
     pattern = _bytewise(body.removeprefix("/") if anchored else body)
+    pattern = re.sub(r"\*{3,}", "**", pattern)
     pattern = _CLASSES.sub(lambda match: match[0].replace("/", "\0"), pattern)  # a class matches no slash
     if pattern.count("**") > MAX_GLOBSTARS:
         raise ValueError(f"the pattern `{line}` has more than {MAX_GLOBSTARS} `**`")

@@ -17,7 +17,7 @@ from vssync.manifest.build import build_manifest, check_document, resolve_includ
 from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, adding_problems, raise_if_any
 from vssync.manifest.globs import FoundFile
 from vssync.manifest.lookups import GIT_DATE, Lookup, look_up
-from vssync.manifest.select import Selection, find_unmet_patterns, select_files
+from vssync.manifest.select import Selection, find_warnings, select_files
 from vssync.manifest.spec import Manifest
 from vssync.manifest.texts import TextReader, is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import Document, TreePath, parse_document
@@ -32,6 +32,8 @@ MANIFEST_NAMES = (MANIFEST_NAME, "vssync.yml")
 _READERS = 4  # threads
 _JOBS_PER_TASK = 64  # handed to a thread at once
 _CHUNK_BYTES = 1024 * 1024  # held of a file
+# Git LFS's specification: such a file is smaller than this, and begins so.
+_MAX_POINTER_BYTES, _LFS_POINTER = 1024, b"version https://git-lfs.github.com/spec/v1\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def load_sources(
         desired, warnings = resolve.resolve_desired(manifest, selections, readings)
     if problems:
         raise ManifestError(problems)
-    warnings = (*find_unmet_patterns(manifest, selections, listing), *warnings)
+    warnings = (*find_warnings(manifest, selections, listing), *warnings)
     return LoadedManifest(desired, root, str(file), manifest, warnings, commit_dates)
 
 
@@ -288,11 +290,12 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
     """What the job asks of a file; None if the file changed meanwhile. Raises OSError."""
     if not (hashed or job.has_front_matter):
         return resolve.Reading(findings=look_up(job.lookups, "", job.path, job.commit_date)), ()
-    digest, text = hashlib.sha256(), TextReader()
+    digest, text, is_pointer = hashlib.sha256(), TextReader(), False
     with open(path, "rb", buffering=0) as file:
         before = os.fstat(file.fileno())
         left = before.st_size
         while chunk := file.read(min(left + 1, _CHUNK_BYTES)):
+            is_pointer = is_pointer or (before.st_size < _MAX_POINTER_BYTES and chunk.startswith(_LFS_POINTER))
             left -= len(chunk)
             if job.is_text:
                 text.feed(chunk, final=left <= 0)
@@ -304,6 +307,9 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
         return None
     sha256 = digest.hexdigest() if hashed else ""
+    if is_pointer:
+        flaw = Problem(job.path, 0, 0, "is a Git LFS pointer, which stands for the document", "run `git lfs pull`")
+        return resolve.Reading(sha256, before.st_size, flaw=flaw), ()
     if text.flaw:
         flaw = Problem(job.path, text.line, min(text.line, 1), text.flaw, "save it as UTF-8")
         return resolve.Reading(sha256, before.st_size, flaw=flaw), ()

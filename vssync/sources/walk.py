@@ -40,7 +40,7 @@ def walk_files(root: str, patterns: Iterable[Pattern], sandbox: Sandbox) -> List
         files.update((file.path, file) for file in walker.look_up(path))
     if walker.problems:
         raise ManifestError(tuple(walker.problems))
-    return Listing(files.values())
+    return Listing(files.values(), walker.git_problem)
 
 
 class _Tree:
@@ -49,16 +49,18 @@ class _Tree:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._tracked: frozenset[str] | None = None
-        self._absence = IGNORED
+        self.problem = ""  # why git could not be asked
 
     def absence_of(self, path: str) -> str:
         """Why a file that a `.gitignore` names is left out; empty for a tracked file, which is never ignored."""
         if self._tracked is None:
             try:
                 self._tracked = tracked_files(self._folder)
-            except GitUnreadable:
-                self._tracked, self._absence = frozenset(), IGNORED_WITHOUT_GIT
-        return "" if normalize("NFC", path) in self._tracked else self._absence
+            except GitUnreadable as error:
+                self._tracked, self.problem = frozenset(), str(error)
+        if normalize("NFC", path) in self._tracked:
+            return ""
+        return IGNORED_WITHOUT_GIT if self.problem else IGNORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class _Walker:
         self._scopes = {pattern.start if pattern.is_literal else pattern.folder for pattern in patterns}
         self._scopes |= {scope[:end] for scope in self._scopes for end, char in enumerate(scope) if char == "/"}
         self.problems: list[Problem] = []
+        self.git_problem = ""
         self._folders: dict[str, _Folder | None] = {"": self._find_root()}  # on the way to patterns, by NFC path
         self._scans: dict[str, tuple[_Folder, list[_Entry]]] = {}  # of these
 
@@ -242,6 +245,7 @@ class _Walker:
             return FoundFile(printable, 0, "the name of the file, or of a folder it is in, is not UTF-8; rename it")
         if absence == IGNORED or (not absence and _is_ignored(folder, entry.name, is_folder=False)):
             absence = folder.tree.absence_of(folder.tree_path + entry.name)
+            self.git_problem = folder.tree.problem or self.git_problem
             behind = (behind or normalize("NFC", path)) if absence else ""
             if absence and (folder.is_counted or (not folder.behind and behind not in self._scopes)):
                 return FoundFile(path, 0, "", behind, absence)
