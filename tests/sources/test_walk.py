@@ -20,7 +20,7 @@ from tests.sources.test_git import git, start_repository
 from vssync.errors import ManifestError
 from vssync.manifest.globs import compile_pattern
 from vssync.sources.ignore import IgnoreFile
-from vssync.sources.load import load_sources
+from vssync.sources.load import file_provenance, load_sources
 from vssync.sources.paths import Sandbox, sandbox_around
 from vssync.sources.walk import walk_files
 
@@ -226,6 +226,13 @@ def test_another_stores_links_are_not_followed(linked: Path) -> None:
     loaded = load_manifest(linked, f"stores: {stores}", {})
     assert [set(files_by_key(loaded, store)) for store in (0, 1)] == [{"docs/shared/c.md"}, OWN]
     assert set(loaded.desired.stores[1].skipped) == BEHIND
+
+
+def test_what_a_file_comes_from_is_the_entry_that_names_its_link(linked: Path) -> None:
+    entries = "[{path: 'docs/**/*.md'}, {path: docs/shared/*.md, attributes: {kind: shared}}]"
+    loaded = load_manifest(linked, f"stores: {{s: {{files: {entries}}}}}", {})
+    file = files_by_key(loaded)["docs/shared/c.md"]
+    assert file_provenance(loaded, "s", file)["file"].path == ("stores", "s", "files", 1)
 
 
 TWINS = "its name, or that of a folder it is in, is another's in another Unicode form; rename one"
