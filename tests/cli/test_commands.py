@@ -188,7 +188,8 @@ def test_plans_in_other_forms(folder: Path, form: str) -> None:
 
 
 def test_an_incomplete_apply_exits_4(folder: Path) -> None:
-    (folder / "bad.md").write_bytes(b"\x80\x81 not text \x82" * 9)
+    (folder / "bad.pdf").write_bytes(b"%PDF-1.7")  # which the service inside vssync does not read
+    (folder / "vssync.yaml").write_text(MANIFEST.replace("*.md", "*.{md,pdf}") + "    formats: {.pdf: .pdf}\n")
     end = vssync(folder, "apply", "--yes")
     assert end.code == 4
     assert "2 added" in end.out

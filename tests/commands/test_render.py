@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vssync.commands.render import trace_files
+from vssync.commands.status import trace_files
 from vssync.errors import UsageProblem
 from vssync.manifest.resolve import effective_tree
 from vssync.manifest.yaml_loader import parse_document

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from vssync.cli.main import cli
-from vssync.commands.render import trace_files
+from vssync.commands.status import trace_files
 from vssync.manifest.build import build_manifest, check_document
 from vssync.manifest.diagnostics import Documents
 from vssync.manifest.yaml_loader import parse_document

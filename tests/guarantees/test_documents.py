@@ -15,11 +15,11 @@ from tests.sources.test_git import DAY, git, start_repository
 from tests.support import Silent, open_test_session
 from vssync.api.parse import attribute_filter
 from vssync.commands import plan as planning
-from vssync.commands.render import trace_files
+from vssync.commands.status import trace_files
 from vssync.errors import VssyncError
 from vssync.manifest.texts import with_other_line_ends
 from vssync.model.marks import KEY
-from vssync.model.plan import Note, NoteKind, Options, Plan
+from vssync.model.plan import Action, Note, NoteKind, Options, Plan, Reason
 from vssync.model.state import Scalar, ServiceSpec
 from vssync.planner.content_digest import note_line_ends, paths_of_changed_content
 from vssync.render.layout import View
@@ -177,3 +177,13 @@ def test_only_a_copy_of_the_same_text_counts() -> None:
         digests = {"a.md": hashlib.sha256(b"a\n").hexdigest(), "b.md": ""}
         notes = note_line_ends(plan, digests).stores[0].notes
         assert notes == ((Note(NoteKind.LINE_ENDS, detail="a.md"),) if noted else ())
+
+
+def test_a_page_that_became_a_draft_leaves_and_is_found_no_more(folder: Path) -> None:
+    write_files(folder, {"yaml.md": str(PAGES["yaml.md"]).replace("---\n", "---\ndraft: true\n", 1)})
+    (change,) = apply_now(folder).stores[0].files
+    assert (change.key, change.action, change.reasons) == ("yaml.md", Action.DELETE, (Reason.DRAFT,))
+    assert "yaml.md" not in found_keys(folder, "tags", "a|b")
+    assert_nothing_to_do(folder)
+    write_files(folder, PAGES)
+    assert [change.action for change in apply_now(folder).changes()] == [Action.CREATE]

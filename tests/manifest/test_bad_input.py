@@ -26,7 +26,7 @@ FORM = [
     (
         STORE + "    skip: [emty]\n",
         (5, 12),
-        "must be `unsupported`, `empty`, `too_large` or `broken`, not `emty`",
+        "`too_large`, `broken`, `draft` or `!draft`, not `emty`",
         "`empty`?",
     ),
     ("stores: []\n", (3, 9), "`stores` must be a mapping, not a list", ""),

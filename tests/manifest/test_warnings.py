@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.test_commands import vssync
 from tests.manifest.builders import PAGES, files_by_key, load_manifest, load_problems
+from vssync.errors import ManifestError
 
 ENTRY = "stores: {guide: {files: [{path: 'docs/**/*.md', exclude: [%s]}]}}"
 TWO = """
@@ -76,13 +77,18 @@ def test_a_warning_stops_only_a_strict_validation(tmp_path: Path) -> None:
     for arguments, code in ((("validate",), 0), (("plan",), 0), (("validate", "--strict"), 1)):
         end = vssync(tmp_path, *arguments)
         assert (end.code, "vssync.yaml:3:" in end.err, "did you mean `docs/drafts`?" in end.err) == (code, True, True)
-        assert end.err.startswith("warning: ") is (code == 0)
+        assert end.err.startswith("warning: ")
+        assert ("nothing was done" in end.err) is bool(code)
 
 
-def test_files_of_one_kind_are_one_problem(tmp_path: Path) -> None:
+def test_files_of_one_kind_are_one_line_of_text(tmp_path: Path) -> None:
     files = {f"docs/{number}.{kind}": "x" for number in range(13) for kind in ("mp4", "exe")}
-    problems = load_problems(tmp_path, "stores: {guide: {files: [{path: docs/**}]}}", {**PAGES, **files})
-    assert [(problem.file, problem.message.partition("; ")[2]) for problem in problems] == [
+    text = "stores: {guide: {files: [{path: docs/**}, {path: none}]}}"
+    problems = load_problems(tmp_path, text, {**PAGES, **files})
+    assert len(problems) == 27
+    missing, *lines = str(ManifestError(problems)).split("\n")[::2]
+    assert "`none` does not exist" in missing
+    assert [(line.partition(":")[0], line.partition("; ")[2]) for line in lines] == [
         ("docs/0.exe", "the same for 12 more files"),
         ("docs/0.mp4", "the same for 12 more files"),
     ]

@@ -187,6 +187,8 @@ ROWS = [
     row("left the manifest", (), live_copy(), "a.md delete not_in_manifest"),
     row("left, prune off", (), live_copy(), notes="kept", settings={"prune": False}),
     row("skipped", (), live_copy(), notes="skipped", settings={"skipped": {"a.md": "empty"}}),
+    row("draft", (), live_copy(), "a.md delete draft", settings={"skipped": {"a.md": "draft"}}),
+    row("broken", (), live_copy(), notes="skipped", settings={"skipped": {"a.md": "broken"}}),
     row("ignored by git", (), live_copy(), "a.md delete ignored", settings={"skipped": {"a.md": "ignored"}}),
     row(
         "ignored, and git cannot say", (), live_copy(), notes="skipped", settings={"skipped": {"a.md": MAY_BE_TRACKED}}

@@ -79,6 +79,7 @@ _TOP = {"version", "owner", "service", "defaults", "stores"}
 _LAYER = {"attributes", "chunking"}
 _SETTINGS = {"prune", "protect", "external", "id", "was", "description", "ignore_attributes"}
 _STORE = {"name", "files", "overrides", "skip", "metadata", "expires_after", "guards", *_LAYER, *_SETTINGS}
+_LEAVING = ("draft", "ignored", "linked")  # left out, and not kept live
 _ENTRY = {"path", "exclude", "optional", *_LAYER}
 
 
@@ -191,6 +192,7 @@ def _as_loaded(session: Session) -> Wanted:
         settings = {name: getattr(store, name) for name in names}
         limits = {"max_delete": store.guards.max_delete, "max_replace": store.guards.max_replace}
         settings["guards"] = {name: (limit.share, limit.count) for name, limit in limits.items()}
-        stores[store.key] = WantedStore(store.key, store.name, files, store.skipped, settings)
+        skipped = {key: why for key, why in store.skipped.items() if why not in _LEAVING}
+        stores[store.key] = WantedStore(store.key, store.name, files, skipped, settings)
     service = {name: getattr(desired.service, name) for name in desired.service.__slots__}
     return Wanted(desired.owner, service, stores)

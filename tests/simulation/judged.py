@@ -26,8 +26,8 @@ from vssync.journal.writer import Journal
 from vssync.model.plan import Options, Plan
 from vssync.model.report import Orphan, Report
 from vssync.model.state import Limit
-from vssync.render.file_status import inspection_json
 from vssync.render.json import orphans_json, report_json, status_json
+from vssync.render.status import inspection_json
 
 CHECKED_BY = (
     plan_claims,

@@ -25,20 +25,15 @@ if TYPE_CHECKING:
 
 
 def load_with_progress(settings: Settings, *, hashed: bool = True) -> LoadedManifest:
-    """Loads the manifest, and shows how far reading its files is."""
+    """Loads the manifest, shows how far reading its files is, and says what it may not mean."""
     from vssync.cli.progress import hashing_progress
     from vssync.commands.session import load_manifest
 
     with hashing_progress() as on_hashed:
         loaded = load_manifest(settings, hashed=hashed, on_hashed=on_hashed)
-    print_warnings(loaded)
-    return loaded
-
-
-def print_warnings(loaded: LoadedManifest) -> None:
-    """What a valid manifest may not mean, on stderr."""
     for warning in loaded.warnings:
         process.print_error(f"warning: {warning}")
+    return loaded
 
 
 @contextmanager

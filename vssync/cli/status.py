@@ -25,9 +25,8 @@ def status(
     from vssync.commands.plan import make_plan_now
     from vssync.commands.status import inspect_file
     from vssync.model.plan import Options
-    from vssync.render.file_status import inspection_json, inspection_text
     from vssync.render.json import status_json
-    from vssync.render.status import status_text
+    from vssync.render.status import inspection_json, inspection_text, status_text
 
     with session_with_progress(options.settings()) as session:
         if address and "/" in address:

@@ -27,6 +27,10 @@ _TIMESTAMP = re.compile(  # YAML 1.1's type library; the zone may also be writte
 )
 
 
+_NAMES_DRAFT = re.compile(r"(?i)^(?=---|\+\+\+|;;;|\{)(?s:.*?)(?:draft|published)")  # not to parse all front matter
+_DRAFT_LINE = re.compile(r"(?im)^(?:draft[ \t]*[:=][ \t]*(?:true|yes|on)|published[ \t]*[:=][ \t]*(?:false|no|off))\b")
+
+
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """An attribute's value is that of the first of these sources that the file has."""
@@ -65,6 +69,7 @@ class Findings:
     dated: frozenset[Lookup] = frozenset()
     fields: frozenset[Source] = frozenset()
     problems: Mapping[Lookup, Problem] = field(default_factory=dict)
+    is_draft: bool = False
 
 
 NO_FINDINGS = Findings()
@@ -72,9 +77,10 @@ NO_FINDINGS = Findings()
 
 def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date: str = "") -> Findings:
     """The values of these lookups in a Markdown text, which is empty for a file that can have no such sources."""
-    if not lookups:
-        return NO_FINDINGS
     page = _Page(text, file_name, commit_date)
+    is_draft = page.is_draft
+    if not lookups:
+        return Findings(is_draft=True) if is_draft else NO_FINDINGS
     values: dict[Lookup, Scalar] = {}
     dated: set[Lookup] = set()
     problems: dict[Lookup, Problem] = {}
@@ -92,7 +98,7 @@ def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date:
                 dated.update([lookup] if source == GIT_DATE else [])
             except ValueError as error:
                 problems[lookup] = page.problem_at(source, str(error))
-    return Findings(values, frozenset(dated), fields, problems)
+    return Findings(values, frozenset(dated), fields, problems, is_draft)
 
 
 class _Page:
@@ -112,6 +118,18 @@ class _Page:
         except ManifestError:
             start = 0  # reported for the fields that are asked for
         return find_heading(self._text[start:])
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether its front matter says `draft: true` or `published: false`, as Hugo's and Jekyll's does."""
+        if not _NAMES_DRAFT.search(self._text):
+            return False
+        try:
+            fields: Mapping[str, Any] = self._front_matter.fields if self._front_matter else {}
+        except ManifestError:  # a page is not published for a typo in it
+            return _DRAFT_LINE.search(self._text) is not None
+        values = {name.lower(): str(value).lower() for name, value in fields.items()}
+        return values.get("draft") in ("true", "yes", "on") or values.get("published") in ("false", "no", "off")
 
     def value_of(self, source: Source) -> Any:
         """The value of a source; None where there is none, or an empty one. Raises ManifestError."""

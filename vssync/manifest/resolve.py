@@ -37,6 +37,7 @@ class Reading:
     size: int = 0
     findings: Findings = NO_FINDINGS
     flaw: Problem | None = None  # why its text cannot be read
+    is_blank: bool = False  # nothing but white space
 
 
 def lookups_in(file: SelectedFile) -> frozenset[Lookup]:
@@ -92,8 +93,12 @@ class _Resolver:
             return None  # why it could not be read is reported already
         looked_up: Mapping[Lookup, Scalar] = {}
         if reading:
-            if reading.flaw or not settings.lookups.isdisjoint(reading.findings.problems):
-                self._report_or_skip(spec, file, reading)
+            if reading.findings.is_draft and "!draft" not in spec.skip:
+                self._skipped[file.key] = "draft"
+                return None
+            reason = "empty" if reading.is_blank else "broken"
+            if problems := self._problems_of(file, reading):
+                self._report_or_skip(spec, file, reason, problems)
                 return None
             looked_up = reading.findings.values
             if settings.lookups:
@@ -128,22 +133,31 @@ class _Resolver:
             dated=_dated_attributes(settings, reading.findings) if reading and reading.findings.dated else (),
         )
 
-    def _report_or_skip(self, spec: StoreSpec, file: SelectedFile, reading: Reading) -> None:
-        """Reports a broken document, with the ways out; it is skipped where wildcards match it and `skip` says so."""
-        can_be_skipped = file.entry.pattern is not None and not file.entry.pattern.is_literal
-        if can_be_skipped and "broken" in spec.skip:
-            self._skipped[file.key] = "broken"
-            return
-        attributes: dict[Problem, list[str]] = {reading.flaw: []} if reading.flaw else {}
-        for name, values in file.settings.choices.items() if not reading.flaw else ():
+    def _problems_of(self, file: SelectedFile, reading: Reading) -> list[Problem]:
+        """What is wrong with a document, with ways out."""
+        if reading.is_blank and file.source:
+            message = "the file holds nothing but white space, which no search finds"
+            return [Problem(file.source.path, 0, 0, message, "exclude it")]
+        if reading.flaw or file.settings.lookups.isdisjoint(reading.findings.problems):
+            return [reading.flaw] if reading.flaw else []
+        nulls: dict[Problem, list[str]] = {}
+        for name, values in file.settings.choices.items():
             for value in values:
                 if isinstance(value, Lookup) and (problem := reading.findings.problems.get(value)):
-                    attributes.setdefault(problem, []).append(name)
-        for problem, names in attributes.items():
-            hint = problem.hint or "fix the document"
-            hint += f", set {join_words([f'`{name}`' for name in names])} in an override" if names else ""
-            hint += ", or add `skip: [broken]`" if can_be_skipped else ""
-            self.problems.append(replace(problem, hint=hint))
+                    nulls.setdefault(problem, []).append(f"`{name}: null`")
+        hints = {
+            problem: f"{problem.hint or 'fix the document'}, set {join_words(nulls[problem])}" for problem in nulls
+        }
+        return [replace(problem, hint=f"{hint} in an override") for problem, hint in hints.items()]
+
+    def _report_or_skip(self, spec: StoreSpec, file: SelectedFile, reason: str, problems: list[Problem]) -> None:
+        """Reports what is wrong with a document; it is skipped where wildcards match it and `skip` says so."""
+        can_be_skipped = file.entry.pattern is not None and not file.entry.pattern.is_literal
+        if can_be_skipped and reason in spec.skip:
+            self._skipped[file.key] = reason
+            return
+        more = f", or add `skip: [{reason}]`" if can_be_skipped else ""
+        self.problems += [replace(problem, hint=problem.hint + more) for problem in problems]
 
     def _note_fields(self, settings: FileSettings, fields: Collection[Source]) -> None:
         if id(settings) not in self._missing:

@@ -14,7 +14,6 @@ from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifes
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS
-from vssync.text import count_noun
 
 DIGEST_STAND_IN = "0" * 16
 _MAX_NAMES = 2000  # that a misspelled pattern is compared with
@@ -100,7 +99,7 @@ class _StoreSelector:
     def __init__(self, provider: str, spec: StoreSpec) -> None:
         self.provider, self.spec = PROVIDERS[provider], spec
         self.diagnostics: list[Diagnostic] = []
-        self._refused: dict[tuple[str, str], list[str]] = {}  # paths of files, by a message and a hint
+        self.problems: list[Problem] = []
         self._met: set[str] = set()
         self._unmet: dict[TreePath, str] = {}
         self.skipped: dict[str, str] = {}
@@ -136,13 +135,6 @@ class _StoreSelector:
             self._met.add(pattern.text)
         else:
             self._unmet[path] = pattern.text
-
-    @property
-    def problems(self) -> Iterator[Problem]:
-        """Everything wrong with files: once where several have it."""
-        for (message, hint), paths in self._refused.items():
-            more = f"; the same for {count_noun(len(paths) - 1, 'more file')}" if len(paths) > 1 else ""
-            yield Problem(paths[0], 0, 0, f"{message}{more}", hint)
 
     def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
         """Each file once, for the first entry that selects or declares it; a second one that selects it is reported."""
@@ -253,4 +245,4 @@ class _StoreSelector:
         return False
 
     def _add_problem(self, source: FoundFile, message: str, hint: str = "") -> None:
-        self._refused.setdefault((message, hint), []).append(source.path)
+        self.problems.append(Problem(source.path, 0, 0, message, hint))

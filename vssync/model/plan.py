@@ -36,6 +36,7 @@ class Reason(StrEnum):
     MOVED = "moved"  # same bytes, new key
     SUPERSEDED = "superseded"  # another copy of the same key is kept
     NOT_IN_MANIFEST = "not_in_manifest"
+    DRAFT = "draft"  # its front matter says so now
     IGNORED = "ignored"  # its file is there, and a `.gitignore` names it now
     DESTROY = "destroy"  # everything of this owner goes
     INGESTING = "ingesting"  # a copy as desired is being ingested
@@ -58,9 +59,9 @@ class Reason(StrEnum):
     UNLISTED = "unlisted"  # not all of a store's files could be listed
 
 
-LEFT = frozenset((Reason.NOT_IN_MANIFEST, Reason.IGNORED))  # why a key that is live is wanted no more
+LEFT = frozenset((Reason.NOT_IN_MANIFEST, Reason.IGNORED, Reason.DRAFT))  # why a key that is live is wanted no more
 # Of what is left out of a store (`DesiredStore.skipped`), what does not stay live; the rest keeps its live copy.
-LEAVING = {"ignored": Reason.IGNORED, "linked": Reason.NOT_IN_MANIFEST}
+LEAVING = {"draft": Reason.DRAFT, "ignored": Reason.IGNORED, "linked": Reason.NOT_IN_MANIFEST}
 
 
 class NoteKind(StrEnum):

@@ -39,6 +39,7 @@ REASONS = {
     Reason.MOVED: "moved",
     Reason.SUPERSEDED: "superseded copy",
     Reason.NOT_IN_MANIFEST: "not in the manifest",
+    Reason.DRAFT: "a draft now",
     Reason.IGNORED: "ignored by git",
     Reason.DESTROY: "destroy",
     Reason.INGESTING: "being ingested",

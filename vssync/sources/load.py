@@ -314,4 +314,6 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
         flaw = Problem(job.path, text.line, min(text.line, 1), text.flaw, "save it as UTF-8")
         return resolve.Reading(sha256, before.st_size, flaw=flaw), ()
     head = text.head if job.has_front_matter else ""
-    return resolve.Reading(sha256, before.st_size, look_up(job.lookups, head, job.path, job.commit_date)), ()
+    is_blank = job.is_text and text.is_blank and left <= 0
+    findings = look_up(job.lookups, head, job.path, job.commit_date)
+    return resolve.Reading(sha256, before.st_size, findings, is_blank=is_blank), ()
