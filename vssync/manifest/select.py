@@ -14,6 +14,7 @@ from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifes
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS
+from vssync.text import count_noun
 
 DIGEST_STAND_IN = "0" * 16
 _MAX_NAMES = 2000  # that a misspelled pattern is compared with
