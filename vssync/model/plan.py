@@ -218,7 +218,7 @@ class StorePlan:
 class Options:
     """The options a plan was made with, saved with it; addresses may be globs."""
 
-    manifest: str = ""  # as typed; of an absolute path, the part in its work tree, good in every checkout
+    manifest: str = ""  # in its git work tree, so that it is good in every checkout; without one, as typed
     env: str = ""
     variables: tuple[tuple[str, str], ...] = ()
 
