@@ -103,7 +103,8 @@ def test_a_saved_plan_is_shown_as_it_was_and_applied_as_it_is(folder: Path) -> N
 
 @pytest.mark.parametrize("name", ["", "vssync.yaml"])
 @pytest.mark.parametrize("inner", ["", "teams/docs"])
-def test_a_plan_of_an_absolute_path_is_applied_in_another_checkout(folder: Path, inner: str, name: str) -> None:
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_a_plan_is_applied_in_another_checkout(folder: Path, inner: str, name: str, is_absolute: bool) -> None:
     checkouts = [folder / "checkouts" / one for one in ("first", "second")]
     for checkout in checkouts:
         (checkout / ".git").mkdir(parents=True)
@@ -112,7 +113,8 @@ def test_a_plan_of_an_absolute_path_is_applied_in_another_checkout(folder: Path,
             (checkout / inner / file).write_bytes((folder / file).read_bytes())
     plan = str(folder / "p.json")
     first, second = checkouts
-    assert vssync(folder, "plan", "--file", str(first / inner / name), "--out", plan).code == 0
+    start, path = (folder, first / inner / name) if is_absolute else (first / inner, Path(name))
+    assert vssync(start, "plan", "--file", str(path), "--out", plan).code == 0
     (first / inner / "vssync.yaml").unlink()
     assert "the plan's manifest is not here; apply the plan in a checkout" in vssync(first, "apply", plan).err
     assert vssync(second / inner, "apply", plan).code == 0

@@ -13,7 +13,7 @@ import pytest
 
 from tests.manifest.builders import write_files
 from vssync.errors import VssyncError
-from vssync.sources.git import GitUnreadable, author_dates, run_git, tracked_files
+from vssync.sources.git import GitUnreadable, author_dates, changed_files, run_git, tracked_files
 
 DAY = 86_400
 ODD_NAMES = [
@@ -190,7 +190,7 @@ def test_nothing_of_a_strangers_repository_is_run(tmp_path: Path) -> None:
     proof, program = tmp_path / "proof", tmp_path / "program"
     program.write_text(f"#!/bin/sh\ntouch {shlex.quote(str(proof))}\ncat\n")
     program.chmod(0o755)
-    tree = start_repository(tmp_path / "tree", {"docs/a.md": "a", ".gitattributes": "*.md diff=x\n"})
+    tree = start_repository(tmp_path / "tree", {"docs/a.md": "a", ".gitattributes": "*.md diff=x filter=x\n"})
     git(tmp_path, "clone", "-q", "--bare", str(tree), str(tmp_path / "bare"))
     os.rename(tmp_path / "bare", tree / "evil")
     commit(tree, 2)
@@ -207,13 +207,15 @@ def test_nothing_of_a_strangers_repository_is_run(tmp_path: Path) -> None:
     }.items():
         git(tree, "config", name, value)
     git(tree, "config", "remote.origin.url", f"ext::{program}")
+    for name in ("filter.x.clean", "filter.x.process"):
+        git(tree, "config", name, str(program))
     git(tree, "status")
     assert proof.exists(), "the program runs where nothing prevents it"
     proof.unlink()
     assert tracked_files(tree) >= {"docs/a.md"}
     assert author_dates(tree, ["docs/a.md"]) == {"docs/a.md": "2001-09-10"}
     os.utime(tree / "docs/a.md", (1, 1))
-    run_git(tree, "status", "--porcelain")
+    assert changed_files(tree, "docs", timeout=60) == b""
     with pytest.raises(GitUnreadable, match="bare"):
         run_git(tree / "evil", "ls-files")
     blob = git(tree, "rev-parse", "HEAD^{tree}").strip()

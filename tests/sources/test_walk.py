@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,13 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.cli.test_commands import vssync
 from tests.manifest.builders import HEAD, files_by_key, load_manifest, load_problems, write_files
 from tests.program import STARTED
 from tests.sources.test_git import git, start_repository
 from vssync.errors import ManifestError
 from vssync.manifest.globs import compile_pattern
 from vssync.sources.ignore import IgnoreFile
-from vssync.sources.load import load_sources
+from vssync.sources.load import file_provenance, load_sources
 from vssync.sources.paths import Sandbox, sandbox_around
 from vssync.sources.walk import walk_files
 
@@ -183,6 +185,34 @@ def test_no_ignore_file_takes_for_ever(tmp_path: Path) -> None:
     assert (problem.file, "has more than 4 `**`" in problem.message) == (".gitignore", True)
 
 
+def test_keys_that_leave_through_a_gitignore_are_guarded(tmp_path: Path) -> None:
+    """A line too much would empty the store; where git cannot say which files it tracks, they stay."""
+    git(tmp_path, "init", "-q")
+    manifest = f"{HEAD}stores: {{docs: {{files: [{{path: 'docs/**/*.md'}}]}}}}"
+    write_files(tmp_path, {"vssync.yaml": manifest, **{f"docs/{number}.md": f"page {number}" for number in range(12)}})
+    assert vssync(tmp_path, "apply", "--yes").code == 0
+    write_files(tmp_path, {".gitignore": "/docs/1*"})
+    git(tmp_path, "add", "docs/1.md", "-f")
+    plan = vssync(tmp_path, "plan", "--format", "json")
+    changes = json.loads(plan.out)["stores"][0]["changes"]
+    assert {change["key"]: change["reasons"] for change in changes} == {
+        "docs/10.md": ["ignored"],
+        "docs/11.md": ["ignored"],
+    }
+    write_files(tmp_path, {".gitignore": "docs/*"})
+    refused = vssync(tmp_path, "apply", "--yes")
+    assert (refused.code, "11 of 12 live files would be deleted (92%, limit 30%)" in refused.out + refused.err) == (
+        3,
+        True,
+    )
+    write_files(tmp_path, {".gitignore": "/docs/1*"})
+    os.rename(tmp_path / ".git", tmp_path / "moved")
+    without_git = vssync(tmp_path, "plan", "--format", "json")
+    assert "3 files left out because of .gitignore, without git: there is no .git" in without_git.err
+    (store,) = json.loads(without_git.out)["stores"]
+    assert (store["changes"], [note["detail"] for note in store["notes"]]) == ([], ["ignored without git"] * 3)
+
+
 @pytest.fixture
 def linked(tmp_path: Path) -> Path:
     """A work tree with links to folders: a sibling, the newest version, a folder around it, and one outside."""
@@ -226,6 +256,13 @@ def test_another_stores_links_are_not_followed(linked: Path) -> None:
     loaded = load_manifest(linked, f"stores: {stores}", {})
     assert [set(files_by_key(loaded, store)) for store in (0, 1)] == [{"docs/shared/c.md"}, OWN]
     assert set(loaded.desired.stores[1].skipped) == BEHIND
+
+
+def test_what_a_file_comes_from_is_the_entry_that_names_its_link(linked: Path) -> None:
+    entries = "[{path: 'docs/**/*.md'}, {path: docs/shared/*.md, attributes: {kind: shared}}]"
+    loaded = load_manifest(linked, f"stores: {{s: {{files: {entries}}}}}", {})
+    file = files_by_key(loaded)["docs/shared/c.md"]
+    assert file_provenance(loaded, "s", file)["file"].path == ("stores", "s", "files", 1)
 
 
 TWINS = "its name, or that of a folder it is in, is another's in another Unicode form; rename one"

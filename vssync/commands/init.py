@@ -98,23 +98,21 @@ def is_name(text: str) -> bool:
 
 
 def survey_folder(folder: Path) -> FolderSurvey:
-    """Which documents a folder holds; folders that cannot be read are left out."""
+    """Which documents a folder holds that `**` chooses: not what git ignores. Raises ManifestError as a walk does."""
     documents = frozenset().union(*(provider.documents for provider in PROVIDERS.values()))
     extensions: dict[str, set[str]] = {}
     dependencies: dict[str, set[str]] = {}
-    for path, folders, names in os.walk(folder):
-        relative = os.path.relpath(path, folder)
-        top = "" if relative == "." else relative.split(os.sep)[0]
-        dependencies.setdefault(top, set()).update(_DEPENDENCIES.intersection(folders))
-        suffixes = {os.path.splitext(name)[1] for name in names if _is_matchable(name)}
-        extensions.setdefault(top, set()).update(suffix for suffix in suffixes if suffix.lower() in documents)
-        folders[:] = [name for name in folders if _is_matchable(name) and name not in _DEPENDENCIES]
+    everything = compile_pattern("**")
+    real = Path(os.path.realpath(folder))
+    for path, file in walk_files(str(real), (everything,), sandbox_around(real, ())).matching(everything):
+        *folders, name = path.split("/")
+        dependency = next((place for place, name in enumerate(folders) if name in _DEPENDENCIES), None)
+        top = folders[0] if folders and dependency != 0 else ""
+        if dependency is not None:
+            dependencies.setdefault(top, set()).add(folders[dependency])
+        elif (suffix := os.path.splitext(name)[1]).lower() in documents and not file.problem:
+            extensions.setdefault(top, set()).add(suffix)
     return FolderSurvey(extensions, dependencies)
-
-
-def _is_matchable(name: str) -> bool:
-    """Whether a pattern can match it: it is not hidden, and it is text."""
-    return not name.startswith(".") and name == name.encode("utf-8", "ignore").decode()
 
 
 def propose_entries(survey: FolderSurvey, provider: str) -> tuple[DraftEntry, ...]:

@@ -48,7 +48,8 @@ def read_live(session: Session, options: Options, *, verify: bool = False) -> Sn
         made_here=stores_made_here(session),
         verify=verify,
     )
-    return compare_for_adoption(session, snapshot, options) if options.adopt else snapshot
+    adopts = options.adopt or any(store.adopt for store in session.loaded.desired.stores)
+    return compare_for_adoption(session, snapshot, options) if adopts else snapshot
 
 
 def make_plan_now(session: Session, options: Options, *, verify: bool = False) -> Plan:
@@ -132,11 +133,11 @@ def save_plan(plan: Plan, path: Path) -> None:
 def settings_of_plan(saved: Plan, settings: Settings) -> Settings:
     """The settings under which a saved plan was made.
 
-    Raises VssyncError where its manifest is neither in this folder, as written, nor in the work tree around it.
+    Raises VssyncError where its manifest is neither in the work tree around this folder nor where its path leads here.
     """
     options = saved.options
     typed = Path(options.manifest or ".")
-    for path in (typed, find_work_tree(Path.cwd()) / typed):
+    for path in (find_work_tree(Path.cwd()) / typed, typed):
         with suppress(ManifestError):
             find_manifest(path)
             return replace(settings, manifest=str(path), env=options.env or None, variables=dict(options.variables))
@@ -144,11 +145,10 @@ def settings_of_plan(saved: Plan, settings: Settings) -> Settings:
 
 
 def _portable_path(manifest: Path) -> str:
-    """The path as typed; of an absolute one, the part in its git work tree, so that it is good in every checkout."""
+    """The path in its git work tree, so that it is good in every checkout; without one, as typed."""
     tree = find_work_tree(manifest if manifest.is_dir() else manifest.parent)
     real = manifest.resolve()
-    is_in_checkout = manifest.is_absolute() and has_git(tree) and real.is_relative_to(tree)
-    return (real.relative_to(tree) if is_in_checkout else manifest).as_posix()
+    return (real.relative_to(tree) if has_git(tree) and real.is_relative_to(tree) else manifest).as_posix()
 
 
 def replan(session: Session, saved: Plan) -> Plan:

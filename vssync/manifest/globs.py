@@ -126,11 +126,19 @@ class Listing:
         pairs = sorted(((file.nfc_path, file) for file in files), key=lambda pair: (pair[0], pair[1].path))
         self.paths = [path for path, _ in pairs]
         self.files = [file for _, file in pairs]
+        self._behind = [pair for pair in pairs if pair[1].behind]
 
     def matching(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
-        """The files a pattern matches, with their NFC paths. Only paths that begin like it are tried."""
+        """The files a pattern chooses, with their NFC paths. Only paths that begin like it are tried."""
         first = bisect_left(self.paths, pattern.start)
         end = bisect_left(self.paths, pattern.start + ("\0" if pattern.is_literal else _LAST_CHARACTER))
         for index in range(first, end):
-            if pattern.matches(self.paths[index]):
-                yield self.paths[index], self.files[index]
+            file = self.files[index]
+            if pattern.matches(self.paths[index]) and (not file.behind or pattern.leads_to(file.behind)):
+                yield self.paths[index], file
+
+    def left_out(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
+        """The files a pattern matches and does not choose, since it does not lead to what they lie behind."""
+        for path, file in self._behind:
+            if pattern.matches(path) and not pattern.leads_to(file.behind):
+                yield path, file

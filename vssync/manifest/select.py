@@ -163,13 +163,16 @@ class _StoreSelector:
         assert entry.pattern is not None
         is_empty, behind = True, ""
         excluded: list[str] = []
+        for nfc_path, source in listing.left_out(entry.pattern):
+            if entry.excludes(nfc_path):
+                excluded.append(nfc_path)
+                continue
+            behind = source.behind
+            with suppress(MissingFolder):
+                self.skipped[fill_template(entry.key, nfc_path) if entry.key else nfc_path] = source.absence
         for nfc_path, source in listing.matching(entry.pattern):
             if entry.excludes(nfc_path):
                 excluded.append(nfc_path)
-            elif source.behind and not entry.pattern.leads_to(source.behind):
-                behind = source.behind
-                with suppress(MissingFolder):
-                    self.skipped[fill_template(entry.key, nfc_path) if entry.key else nfc_path] = source.absence
             else:
                 is_empty = False
                 yield nfc_path, source

@@ -82,7 +82,9 @@ class FileEntries:
             return self._by_id[file_id]
         if entry := self._by_nfc_path.get(nfc_path):
             return entry
-        return next(entry for entry in self._with_wildcards if entry.selects(nfc_path))
+        # Where several match it, it lies behind what only the one whose fixed part leads there passes.
+        matching = (entry for entry in self._with_wildcards if entry.selects(nfc_path))
+        return max(matching, key=lambda entry: len(entry.pattern.folder) if entry.pattern else 0)
 
 
 @dataclass(frozen=True, slots=True)

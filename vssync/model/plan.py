@@ -207,12 +207,18 @@ class StorePlan:
     live_digest: str = ""  # of the content it holds under our marks: empty where it was not read, or "unknown"
     applied: str = ""  # the live store's stamp
 
+    @property
+    def unmanaged(self) -> int:
+        """Live files that are not ours, with those that the plan takes over."""
+        others = (note.count for note in self.notes if note.kind in (NoteKind.UNMANAGED, NoteKind.FOREIGN))
+        return sum(others) + sum(change.takes_over for change in self.files)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """The options a plan was made with, saved with it; addresses may be globs."""
 
-    manifest: str = ""  # as typed; of an absolute path, the part in its work tree, good in every checkout
+    manifest: str = ""  # in its git work tree, so that it is good in every checkout; without one, as typed
     env: str = ""
     variables: tuple[tuple[str, str], ...] = ()
 

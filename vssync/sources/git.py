@@ -27,6 +27,7 @@ _SAFE = (
     *("-c", f"core.hooksPath={os.devnull}"),
     *("-c", "safe.bareRepository=explicit"),
 )
+_FILTERS = r"^filter\..*\.(clean|process)$"
 _NO_TRANSPORT = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}  # of objects that a partial clone lacks
 _CHUNK_BYTES = 1 << 16
 _LISTING_TIMEOUT, _HISTORY_TIMEOUT = 60.0, 600.0  # seconds
@@ -67,6 +68,24 @@ def _environment() -> dict[str, str]:
 def _first_line(stderr: bytes) -> str:
     text = stderr.decode("utf-8", "replace").strip().partition("\n")[0]
     return f"git says: {text.removeprefix('fatal: ')}" if text else "git failed"
+
+
+def changed_files(folder: Path, *pathspecs: str, timeout: float) -> bytes:
+    """What `git status` prints of a folder, without the filters that a repository brings. Raises GitUnreadable.
+
+    A filter is a program; those of the user's own configuration run as ever. Submodules are not looked into.
+    """
+    try:
+        listed = run_git(folder, "config", "--show-scope", "--name-only", "-z", "--get-regexp", _FILTERS)
+    except GitUnreadable:  # there is none
+        listed = b""
+    fields = listed.decode("utf-8", "surrogateescape").split("\0")
+    names = [name for scope, name in zip(fields[::2], fields[1::2], strict=False) if scope in ("local", "worktree")]
+    if any("=" in name for name in names):
+        raise GitUnreadable("the repository has a filter of a name that cannot be overruled")
+    overruling = [part for name in names for part in ("-c", f"{name}=")]
+    command = ("status", "--porcelain", "--ignore-submodules=dirty", "--", *pathspecs)
+    return run_git(folder, *overruling, *command, timeout=timeout)
 
 
 def tracked_files(tree: Path) -> frozenset[str]:
