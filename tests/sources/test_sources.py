@@ -146,6 +146,19 @@ def test_a_file_named_in_full_is_never_skipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("a.mdx", "{.mdx: .md}`"),
+        ("a.adoc", "{.adoc: .txt}`"),
+        ("a.docx", "{.docx: .docx}` if the service takes it"),
+    ],
+)
+def test_a_kind_that_is_not_supported_has_its_row_of_formats(tmp_path: Path, name: str, row: str) -> None:
+    (problem,) = load_problems(tmp_path, ALL, {f"docs/{name}": "x"})
+    assert problem.hint == f"exclude it, or add `skip: [unsupported]`, or write `formats: {row}"
+
+
+@pytest.mark.parametrize(
     ("settings", "names"),
     [
         ("service: {provider: openai}", ["docs/a.MD", "docs/a.py"]),

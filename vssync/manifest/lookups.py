@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -88,7 +88,8 @@ def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date:
                 values[lookup] = _to_scalar(page.value_of(present[0]), lookup)
                 dated += [lookup] if present[0] == GIT_DATE else []
         except ManifestError as error:
-            problems[lookup] = error.problems[0]
+            problem = error.problems[0]
+            problems[lookup] = replace(problem, message=f"front matter: {problem.message}")
         except ValueError as error:
             problems[lookup] = page.problem_at(present[0], str(error))
     is_draft = page.is_draft

@@ -11,6 +11,7 @@ from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path, l
 from vssync.manifest.globs import IGNORED_WITHOUT_GIT, FoundFile, Listing, Pattern
 from vssync.manifest.placeholders import MissingFolder, fill_template, upload_name
 from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
+from vssync.manifest.texts import is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS
@@ -92,6 +93,13 @@ def _case_pairs(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
         message = f"`{first}` and `{second}` differ only in case{more}"
         hint = "on a disk that takes them for one, a checkout has only one of them: rename it"
         yield Diagnostic(files[second].entry.layer.path, message, hint)
+
+
+def _formats_hint(extension: str) -> str:
+    """How a store takes files of a kind that its provider does not."""
+    sent_as = ".md" if may_have_front_matter(extension) else ".txt" if is_text(extension) else extension
+    condition = " if the service takes it" if sent_as == extension else ""
+    return f", or write `formats: {{{extension}: {sent_as}}}`{condition}"
 
 
 class _StoreSelector:
@@ -241,7 +249,7 @@ class _StoreSelector:
         elif reason in self.spec.skip:
             self.skipped[key] = reason
         else:
-            more = f", or take it with `formats: {{{extension}: .txt}}`" if unsupported_name and has_own else ""
+            more = _formats_hint(extension) if unsupported_name and has_own else ""
             self._add_problem(source, message, f"exclude it, or add `skip: [{reason}]`{more}")
         return False
 
