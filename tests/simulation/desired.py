@@ -77,7 +77,7 @@ class Wanted:
 
 _TOP = {"version", "owner", "service", "defaults", "stores"}
 _LAYER = {"attributes", "chunking"}
-_SETTINGS = {"prune", "protect", "external", "id", "was", "description", "ignore_attributes"}
+_SETTINGS = {"prune", "protect", "external", "id", "was", "adopt", "description", "ignore_attributes"}
 _STORE = {"name", "files", "overrides", "skip", "metadata", "expires_after", "guards", *_LAYER, *_SETTINGS}
 _LEAVING = ("draft", "ignored", "linked")  # left out, and not kept live
 _ENTRY = {"path", "exclude", "optional", *_LAYER}

@@ -160,7 +160,7 @@ def check_is_desired(claim: Claim, case: Case) -> str:
     return differs(is_said, file is not None)
 
 
-_STORE_FIELDS = ("description", "expires_after_days", "protect", "external", "id", "prune")
+_STORE_FIELDS = ("description", "expires_after_days", "protect", "external", "id", "prune", "adopt")
 
 
 @checks(

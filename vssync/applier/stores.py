@@ -72,7 +72,8 @@ def end_adoption(run: ApplyRun, store_steps: StoreSteps) -> Result:
     assert change
     if run.stopping or not run.results.are_done(store_steps.key, store_steps.adopts):
         return Result(
-            Status.SKIPPED, "its adoption goes on, because not every file was adopted: apply again with --adopt"
+            Status.SKIPPED,
+            "its adoption goes on, because not every file was adopted: apply again in the same way",
         )
     mark, store_id = change.metadata[STORE_OWNER], store_steps.store_id
     try:

@@ -48,7 +48,8 @@ def read_live(session: Session, options: Options, *, verify: bool = False) -> Sn
         made_here=stores_made_here(session),
         verify=verify,
     )
-    return compare_for_adoption(session, snapshot, options) if options.adopt else snapshot
+    adopts = options.adopt or any(store.adopt for store in session.loaded.desired.stores)
+    return compare_for_adoption(session, snapshot, options) if adopts else snapshot
 
 
 def make_plan_now(session: Session, options: Options, *, verify: bool = False) -> Plan:

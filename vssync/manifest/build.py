@@ -220,6 +220,7 @@ def _desired_store(key: str, tree: Tree) -> DesiredStore:
         external=bool(tree.get("external")),
         id=literal_text(tree.get("id") or ""),
         was=tuple(tree.get("was") or ()),
+        adopt=bool(tree.get("adopt")),
         guards=Guards(**guards),
         ignore_attributes=tuple(map(literal_text, tree.get("ignore_attributes") or ())),
     )

@@ -15,7 +15,7 @@ from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Scalar
 
 Tree = Mapping[str, Any]
-NEVER_INHERITED = ("id", "was", "external")  # fields of one store, never of several
+NEVER_INHERITED = ("id", "was", "adopt", "external")  # fields of one store, never of several
 
 
 @dataclass(frozen=True, slots=True)

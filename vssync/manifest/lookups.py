@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from functools import cached_property
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.limits import MAX_VALUE_LENGTH
 from vssync.manifest.placeholders import literal_text
 from vssync.manifest.scalars import NonCanonical, as_written, is_finite, plain_number
-from vssync.manifest.texts import FrontMatter, parse_front_matter
+from vssync.manifest.texts import FrontMatter, find_front_matter
 from vssync.model.state import Scalar
 
 Source = tuple[str, ...]  # `front_matter.params.group` in its parts
@@ -26,8 +26,6 @@ _TIMESTAMP = re.compile(  # YAML 1.1's type library; the zone may also be writte
     r"(?:[ \t]*(?P<zone>[Zz]|[-+][0-9]{2}(?::?[0-9]{2})?))?)?"
 )
 
-
-_NAMES_DRAFT = re.compile(r"(?i)^(?=---|\+\+\+|;;;|\{)(?s:.*?)(?:draft|published)")  # not to parse all front matter
 _DRAFT_LINE = re.compile(r"(?im)^(?:draft[ \t]*[:=][ \t]*(?:true|yes|on)|published[ \t]*[:=][ \t]*(?:false|no|off))\b")
 
 
@@ -38,6 +36,16 @@ class Lookup:
     sources: tuple[Source, ...]
     as_epoch: bool = False  # a date as seconds, UTC
     join: str = ", "  # between the items of a list
+    fields: frozenset[Source] = field(init=False, compare=False, repr=False)  # of front matter, among the sources
+    hash_value: int = field(init=False, compare=False, repr=False)  # made once: each file asks for it many times
+
+    def __post_init__(self) -> None:
+        fields = frozenset(source for source in self.sources if source[0] == FRONT_MATTER)
+        object.__setattr__(self, "fields", fields)
+        object.__setattr__(self, "hash_value", hash((self.sources, self.as_epoch, self.join)))
+
+    def __hash__(self) -> int:
+        return self.hash_value
 
     @classmethod
     def of(cls, name: str, tree: Mapping[str, Any]) -> Lookup:
@@ -46,16 +54,6 @@ class Lookup:
         sources = [(FRONT_MATTER, name) if text == FRONT_MATTER else tuple(text.split(".")) for text in texts]
         join = tree.get("join")
         return cls(tuple(sources), tree.get("as") == "epoch", ", " if join is None else literal_text(join))
-
-    @property
-    def fields(self) -> frozenset[Source]:
-        """The front matter fields among the sources."""
-        return frozenset(source for source in self.sources if source[0] == FRONT_MATTER)
-
-    @property
-    def reads_text(self) -> bool:
-        """Whether the file must be read."""
-        return any(source != GIT_DATE for source in self.sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,69 +76,72 @@ NO_FINDINGS = Findings()
 def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date: str = "") -> Findings:
     """The values of these lookups in a Markdown text, which is empty for a file that can have no such sources."""
     page = _Page(text, file_name, commit_date)
-    is_draft = page.is_draft
-    if not lookups:
-        return Findings(is_draft=True) if is_draft else NO_FINDINGS
     values: dict[Lookup, Scalar] = {}
-    dated: set[Lookup] = set()
+    dated: list[Lookup] = []
+    fields: set[Source] = set()
     problems: dict[Lookup, Problem] = {}
-    wanted = frozenset[Source]().union(*(lookup.fields for lookup in lookups))
-    try:
-        fields = frozenset(source for source in wanted if page.value_of(source) is not None)
-    except ManifestError as error:
-        problems = {lookup: error.problems[0] for lookup in lookups if lookup.fields}
-        fields = frozenset()
-    for lookup in (lookup for lookup in lookups if lookup not in problems):
-        source = next((source for source in lookup.sources if page.value_of(source) is not None), None)
-        if source is not None:
-            try:
-                values[lookup] = _to_scalar(page.value_of(source), lookup)
-                dated.update([lookup] if source == GIT_DATE else [])
-            except ValueError as error:
-                problems[lookup] = page.problem_at(source, str(error))
-    return Findings(values, frozenset(dated), fields, problems, is_draft)
+    for lookup in lookups:
+        try:
+            present = [source for source in lookup.sources if page.value_of(source) is not None]
+            fields.update(lookup.fields.intersection(present))
+            if present:
+                values[lookup] = _to_scalar(page.value_of(present[0]), lookup)
+                dated += [lookup] if present[0] == GIT_DATE else []
+        except ManifestError as error:
+            problems[lookup] = error.problems[0]
+        except ValueError as error:
+            problems[lookup] = page.problem_at(present[0], str(error))
+    is_draft = page.is_draft
+    if not (values or problems or is_draft):
+        return NO_FINDINGS
+    return Findings(values, frozenset(dated), frozenset(fields), problems, is_draft)
 
 
 class _Page:
     """The sources of one file, each read when it is first asked for."""
 
     def __init__(self, text: str, file_name: str, commit_date: str) -> None:
-        self._text, self._file_name, self._commit_date = text, file_name, commit_date
-
-    @cached_property
-    def _front_matter(self) -> FrontMatter | None:
-        return parse_front_matter(self._text, self._file_name)
-
-    @cached_property
-    def _heading(self) -> str:
-        try:
-            start = self._front_matter.end if self._front_matter else 0
-        except ManifestError:
-            start = 0  # reported for the fields that are asked for
-        return find_heading(self._text[start:])
+        self._text, self._file_name = text, file_name
+        self._block = find_front_matter(text)
+        self._front_matter: FrontMatter | None = None  # once it was asked for
+        self._values: dict[Source, Any] = {GIT_DATE: commit_date or None}
 
     @property
     def is_draft(self) -> bool:
         """Whether its front matter says `draft: true` or `published: false`, as Hugo's and Jekyll's does."""
-        if not _NAMES_DRAFT.search(self._text):
+        words = self._block.body.lower() if self._block else ""
+        if not ("draft" in words or "published" in words):
             return False
         try:
-            fields: Mapping[str, Any] = self._front_matter.fields if self._front_matter else {}
+            fields = self._fields()
         except ManifestError:  # a page is not published for a typo in it
-            return _DRAFT_LINE.search(self._text) is not None
+            return _DRAFT_LINE.search(words) is not None
         values = {name.lower(): str(value).lower() for name, value in fields.items()}
         return values.get("draft") in ("true", "yes", "on") or values.get("published") in ("false", "no", "off")
 
+    def _fields(self) -> Mapping[str, Any]:
+        """The fields of its front matter. Raises ManifestError."""
+        if self._block and not self._front_matter:
+            self._front_matter = self._block.parse(self._file_name)
+            self._block = self._block if self._front_matter else None
+        return self._front_matter.fields if self._front_matter else {}
+
     def value_of(self, source: Source) -> Any:
         """The value of a source; None where there is none, or an empty one. Raises ManifestError."""
-        if source == GIT_DATE:
-            return self._commit_date or None
-        if source == HEADING:
-            return self._heading or None
-        value: Any = self._front_matter.fields if self._front_matter else {}
-        for name in source[1:]:
+        if source not in self._values:
+            self._values[source] = self._heading() if source == HEADING else self._field(source[1:])
+        return self._values[source]
+
+    def _field(self, path: tuple[str, ...]) -> Any:
+        value: Any = self._fields()
+        for name in path:
             value = value.get(name) if isinstance(value, dict) else None
         return None if _is_empty(value) else value
+
+    def _heading(self) -> str | None:
+        with suppress(ManifestError):  # reported for the fields that are asked for
+            self._fields()
+        return find_heading(self._text[self._block.end :] if self._block else self._text) or None
 
     def problem_at(self, source: Source, message: str) -> Problem:
         """What is wrong with the value of a source."""

@@ -117,7 +117,7 @@ INERT_ITEMS: Mapping[str, Tree] = {  # what takes the place of an invalid item o
 # Not `filename` and `overrides`: a store takes files by the extension of their upload names.
 FIELDS_APART_FROM_SELECTION = frozenset(
     (
-        *("name", "id", "external", "was", "description", "metadata", "expires_after", "prune", "protect"),
+        *("name", "id", "external", "was", "adopt", "description", "metadata", "expires_after", "prune", "protect"),
         *("guards", "chunking", "attributes", "ignore_attributes"),
     )
 )

@@ -28,10 +28,9 @@ _TOML_PLACE = re.compile(r"\s*\(at line ([0-9]+), column ([0-9]+)\)$")
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """The fields before a document's text, which begins at `end`."""
+    """The fields that a document begins with."""
 
     fields: Mapping[str, Any]
-    end: int
     file_name: str
     source: str  # as it stands in the file, from its first line
     is_toml: bool = False
@@ -47,29 +46,47 @@ class FrontMatter:
         return Problem(self.file_name, line, 1 if match else 0, message)
 
 
-def parse_front_matter(text: str, file_name: str) -> FrontMatter | None:
-    """The front matter that a text begins with; None for other text, such as a slide between two `---`.
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What may be the front matter of a text that goes on at `end`; to find it costs little, to parse it much."""
 
-    Raises ManifestError where it was meant as front matter and cannot be read.
-    """
+    fence: str  # `---`, `+++`, `;;;`, or `{` of an object without a fence
+    body: str
+    end: int
+
+    def parse(self, file_name: str) -> FrontMatter | None:
+        """The front matter; None for other text, such as a slide between two `---`.
+
+        Raises ManifestError where it was meant as front matter and cannot be read.
+        """
+        source = f"\n{self.body}"  # after the line of the fence
+        if self.fence == "---":
+            fields = _parse_yaml(self.body, file_name)
+            return None if fields is None else FrontMatter(fields, file_name, source)
+        if self.fence == "+++":
+            return FrontMatter(_parse_toml(self.body, file_name), file_name, source, is_toml=True)
+        if self.fence == "{":
+            source = self.body
+        elif not self.body.lstrip().startswith("{"):  # the braces may be left out
+            source = f"{{{source}}}"
+        return FrontMatter(parse_json(source, file_name), file_name, source)
+
+
+def find_front_matter(text: str) -> Block | None:
+    """What may be the front matter of a text."""
     if match := _FENCED.match(text):
-        body = match["body"]
-        if match["fence"] == "+++":
-            return FrontMatter(_parse_toml(body, file_name), match.end(), file_name, f"\n{body}", is_toml=True)
-        if match["fence"]:  # the braces may be left out
-            source = f"\n{body}" if body.lstrip().startswith("{") else f"{{\n{body}}}"
-            return FrontMatter(parse_json(source, file_name), match.end(), file_name, source)
-        return _parse_yaml(body, match.end(), file_name)
+        return Block(match["yaml"] or match["fence"], match["body"], match.end())
     if not _JSON_OBJECT.match(text):
         return None
     try:
         _, end = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
-        end = len(text)  # what is wrong is found again below
-    return FrontMatter(parse_json(text[:end], file_name), end, file_name, text[:end])
+        end = len(text)  # what is wrong is found again when it is parsed
+    return Block("{", text[:end], end)
 
 
-def _parse_yaml(body: str, end: int, file_name: str) -> FrontMatter | None:
+def _parse_yaml(body: str, file_name: str) -> dict[str, Any] | None:
+    """The fields of a YAML text; None for text that is no mapping. Raises ManifestError."""
     try:
         tree = load_values(body, file_name, first_line=2)  # the fence was the first
     except ManifestError:
@@ -78,7 +95,7 @@ def _parse_yaml(body: str, end: int, file_name: str) -> FrontMatter | None:
         if _NAMED_VALUE.match(first):
             raise
         return None
-    return FrontMatter(tree, end, file_name, f"\n{body}") if isinstance(tree, dict) else None
+    return tree if isinstance(tree, dict) else None
 
 
 def _parse_toml(body: str, file_name: str) -> dict[str, Any]:

@@ -207,6 +207,12 @@ class StorePlan:
     live_digest: str = ""  # of the content it holds under our marks: empty where it was not read, or "unknown"
     applied: str = ""  # the live store's stamp
 
+    @property
+    def unmanaged(self) -> int:
+        """Live files that are not ours, with those that the plan takes over."""
+        others = (note.count for note in self.notes if note.kind in (NoteKind.UNMANAGED, NoteKind.FOREIGN))
+        return sum(others) + sum(change.takes_over for change in self.files)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:

@@ -176,6 +176,7 @@ class StoreSettings:
     external: bool = False
     id: str = ""
     was: tuple[str, ...] = ()
+    adopt: bool = False
     guards: Guards = Guards()
     ignore_attributes: tuple[str, ...] = ()
 

@@ -37,7 +37,7 @@ def claim_copies(
 
     These have no completed copy of their own, as after a move whose new upload is not done, or declare a File that is
     attached as something else. `undesired` are our copies under keys that are not in the manifest. Files without a mark
-    are left alone unless `--adopt` is given.
+    are left alone unless `--adopt` or `adopt: true` says otherwise.
     """
     available = [*undesired, *([copy] for copy in classified.provisional)]
     former_copies = _find_former_copies(claimants, available, context)
@@ -106,7 +106,7 @@ def _hold_back(entry: DesiredEntry, candidate: Candidate, context: StorePlanCont
 
     What was not compared is taken over only while the store's adoption goes on.
     """
-    if not context.common.options.adopt:
+    if not context.adopts:
         return Note(NoteKind.ADOPTABLE, entry.key, detail=candidate.file.id)
     if candidate.likeness is not Likeness.UNREAD or context.is_adopting:
         return None

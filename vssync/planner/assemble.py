@@ -73,8 +73,8 @@ def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -
 def _is_adopting(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> bool:
     """Whether a store's adoption goes on: its mark says so, or it has none and holds nothing of ours yet.
 
-    An external store carries no mark, so that `--adopt` always means all of it. A store without a mark that holds files
-    of ours has lost it: what else is in there came later.
+    An external store carries no mark, so that `--adopt` always means all of it, and `adopt: true` only what has equal
+    bytes. A store without a mark that holds files of ours has lost it: what else is in there came later.
     """
     if decision.live is None or decision.is_new or decision.is_held:
         return False

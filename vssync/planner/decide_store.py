@@ -182,10 +182,10 @@ def _refuse_unmarked(
 ) -> StoreDecision | None:
     """The refusal of a store without a mark that a person has not said to take over."""
     if _readable_mark(live):
-        needs_flag, ours = match.by_name and not context.options.adopt, 0
+        needs_flag, ours = match.by_name and not (context.options.adopt or store.adopt), 0
     else:
         ours, _ = _count_marked(live, context)
-        is_chosen = context.options.adopt and bool(store.id or not ours)
+        is_chosen = (context.options.adopt and bool(store.id)) or (not ours and (context.options.adopt or store.adopt))
         needs_flag = not is_chosen and (match.by_name or ours > 0)
     if not needs_flag:
         return None

@@ -103,7 +103,7 @@ def comparisons_for_adoption(desired: Desired, snapshot: Snapshot, options: Opti
     Names do not count: some services change them.
     """
     matches, scope = match_stores(desired, snapshot.stores, options, snapshot.made_here), Scope.of(options)
-    for store in desired.stores:
+    for store in (store for store in desired.stores if options.adopt or store.adopt):
         for live in matches.by_key.get(store.key, StoreMatch()).live:
             files = snapshot.contents[live.id].files
             missing = _files_without_copy(store, files, (desired.owner, *options.adopt_from), scope)

@@ -98,7 +98,7 @@ def _store_status(store: StorePlan, *, agrees: bool) -> dict[str, object]:
         "action": store.change.action.value if store.change else None,
         "live": store.live,
         "wanted": store.wanted,
-        "unmanaged": counted[NoteKind.UNMANAGED] + counted[NoteKind.FOREIGN],
+        "unmanaged": store.unmanaged,
         "unread": counted[NoteKind.UNREAD] + sum(isinstance(mark, Mark) and mark.unread for mark in leaving),
         "counts": asdict(count_store_changes(store)),
         "live_digest": store.live_digest,

@@ -158,7 +158,7 @@ def _status_lines(store: StorePlan) -> list[str]:
     differ = [store_verb(store), *wording.file_parts(counts), *wording.rare_parts(counts)]
     agrees = "matches the manifest"
     files = f"{store.live:,} live, {store.wanted:,} in the manifest"
-    files += f", {notes[NoteKind.UNMANAGED] + notes[NoteKind.FOREIGN]:,} unmanaged"
+    files += f", {store.unmanaged:,} unmanaged"
     files += f", {unread:,} {wording.NOTES[NoteKind.UNREAD]}" if unread else ""
     entries = {
         "status": ", ".join(filter(None, differ)) or agrees,
