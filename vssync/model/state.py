@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from posixpath import splitext
 from typing import Any
 
 from vssync.model.marks import (
@@ -159,7 +158,8 @@ class DesiredFile:
 
 def extension_of(path: str) -> str:
     """A file's extension in lower case, with its dot (".md"); empty without one, as for the hidden file `a/.md`."""
-    return splitext(path)[1].lower()
+    stem, _, extension = path[path.rfind("/") + 1 :].rpartition(".")
+    return f".{extension.lower()}" if stem.strip(".") else ""
 
 
 @dataclass(frozen=True, slots=True)
