@@ -36,7 +36,10 @@ BUSY, FAILED, CANCELLED, ODD = (
 )
 LONG_AGO = NOW - 601
 UNKEYED = replace(
-    with_mark(live_copy(), key=PROVISIONAL, content="?", chunking=PROVISIONAL, attributes=PROVISIONAL), attributes={}
+    with_mark(
+        live_copy(), key_digest=PROVISIONAL, content="?", chunking_digest=PROVISIONAL, attributes_digest=PROVISIONAL
+    ),
+    attributes={},
 )
 
 
@@ -179,9 +182,9 @@ ROWS = [
     ),
     row("declared", EXT, (), "terms.pdf create missing"),
     row("declared and attached", EXT, live_copy(EXT, id="ext")),
-    row("unread content is taken as it is", A, ADOPTED, notes="unread"),
+    row("uncompared content is taken as it is", A, ADOPTED, notes="uncompared"),
     row("an edit after adoption is seen", B, ADOPTED, "a.md replace content_changed"),
-    row("unread content is brought in anew", A, ADOPTED, "a.md replace requested", replace=("guide/a.md",)),
+    row("uncompared content is brought in anew", A, ADOPTED, "a.md replace requested", replace=("guide/a.md",)),
     row("left the manifest", (), live_copy(), "a.md delete not_in_manifest"),
     row("left, prune off", (), live_copy(), notes="kept", settings={"prune": False}),
     row("skipped", (), live_copy(), notes="skipped", settings={"skipped": {"a.md": "empty"}}),
@@ -430,7 +433,7 @@ FILE_REASONS = set(Reason) - {
     Reason.PROTECTED,
     Reason.NOT_ALLOWED,
     Reason.UNMARKED,
-    Reason.UNREAD,  # see test_adopting
+    Reason.UNCOMPARED,  # see test_adopting
     Reason.UNLISTED,
     Reason.DESTROY,
 }

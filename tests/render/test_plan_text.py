@@ -95,7 +95,7 @@ def test_what_was_already_so_is_a_count_and_the_first_addresses() -> None:
 
 
 def test_status_counts_what_nobody_compared() -> None:
-    noted = plan(store(notes=(Note(NoteKind.UNREAD, count=2), Note(NoteKind.UNMANAGED, count=3))))
+    noted = plan(store(notes=(Note(NoteKind.UNCOMPARED, count=2), Note(NoteKind.UNMANAGED, count=3))))
     assert "10 live, 10 in the manifest, 3 unmanaged, 2 not compared since adoption" in status_text(noted, View())
 
 
@@ -345,7 +345,7 @@ def test_groups_lose_no_file(changes: list[tuple[int, int]], view: View) -> None
 @pytest.mark.parametrize(
     ("refusal", "lines"),
     [
-        (Refusal("acme: too many.", "acme", ("Meant?  yes",)), ["  acme: too many.", "    Meant?  yes"]),
+        (Refusal("acme: too many.", "acme", ("Or:  yes",)), ["  acme: too many.", "    Or:  yes"]),
         (Refusal("too many.\nlook", "acme"), ["  acme: too many.", "    look"]),
         (Refusal("all wrong."), ["  all wrong."]),
     ],

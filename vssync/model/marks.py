@@ -19,7 +19,7 @@ STORE_PROTECT = "vssync_protect"
 STORE_BATCHES = "vssync_batches"
 STORE_APPLIED = "vssync_applied"
 RESERVED_PREFIX = "vssync_"
-UNREAD, DECLARED = "?", "id"
+UNCOMPARED, DECLARED = "?", "id"
 ADOPTING = "adopting"  # in a store's mark instead of the digest of its settings
 NEEDS_ATTRIBUTES = "without attributes no file can carry the mark that says who owns it"
 NEEDS_METADATA = "without metadata no store can carry the mark that says who owns it"
@@ -69,34 +69,34 @@ class Mark(AnyMark):
     """
 
     owner: str
-    key: str
+    key_digest: str
     content: str
-    chunking: str
-    attributes: str
+    chunking_digest: str
+    attributes_digest: str
     origin: Origin = Origin.UPLOADED
     tries: int = 1
-    name: str = NONE
+    name_digest: str = NONE
     source: str = NONE
     echo: str = ""
 
     def __str__(self) -> str:
-        identity = ("v1", self.owner, self.key, self.content, self.chunking, self.attributes)
-        upload = (self.origin, str(self.tries), self.name, self.source)
+        identity = ("v1", self.owner, self.key_digest, self.content, self.chunking_digest, self.attributes_digest)
+        upload = (self.origin, str(self.tries), self.name_digest, self.source)
         return ";".join([*identity, *upload, *([self.echo] if self.echo else [])])
 
     @property
-    def unread(self) -> bool:
+    def is_uncompared(self) -> bool:
         """Whether nobody has compared the content: the file was adopted by name and size."""
-        return self.content.startswith(UNREAD)
+        return self.content.startswith(UNCOMPARED)
 
     @property
     def is_provisional(self) -> bool:
         """Whether the copy was attached together with others and not yet marked for itself."""
-        return self.key == PROVISIONAL
+        return self.key_digest == PROVISIONAL
 
     def as_provisional(self) -> Mark:
         """The mark that files attached together share until each gets its own: this owner's, of no key."""
-        return Mark(self.owner, PROVISIONAL, UNREAD, PROVISIONAL, PROVISIONAL)
+        return Mark(self.owner, PROVISIONAL, UNCOMPARED, PROVISIONAL, PROVISIONAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +110,20 @@ class StoreMark:
 
     owner: str
     key: str
-    settings: str
+    settings_digest: str
     names: str = ""
 
     def __str__(self) -> str:
-        return ";".join(["v1", self.owner, self.key, self.settings, *([self.names] if self.names else [])])
+        return ";".join(["v1", self.owner, self.key, self.settings_digest, *([self.names] if self.names else [])])
 
     @property
     def is_adopting(self) -> bool:
         """Whether files may be left that were in the store before it was taken over and are not marked yet."""
-        return self.settings == ADOPTING
+        return self.settings_digest == ADOPTING
 
     def as_adopting(self) -> StoreMark:
         """The mark while files are being adopted."""
-        return replace(self, settings=ADOPTING)
+        return replace(self, settings_digest=ADOPTING)
 
     def set_by_us(self, metadata_key: str) -> bool:
         """Whether the store's last apply set this metadata key."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from vssync.model import state
@@ -44,7 +44,7 @@ class Reason(StrEnum):
     REFUSED = "refused"  # the service cannot read these bytes
     REQUESTED = "requested"  # --replace
     UNMARKED = "unmarked"  # exists without our mark
-    UNREAD = "unread"  # its content could not be compared
+    UNCOMPARED = "uncompared"  # its content could not be compared
     UNREADABLE = "unreadable"  # its mark cannot be read
     SETTINGS_CHANGED = "settings_changed"
     EXPIRED = "expired"
@@ -68,7 +68,7 @@ class NoteKind(StrEnum):
     FOREIGN_BATCH = "foreign_batch"
     ADOPTABLE = "adoptable"  # would be adopted with --adopt; the create is held back
     INCOMPARABLE = "incomparable"  # like it, but not to be adopted without a comparison; the create is held back
-    UNREAD = "unread"  # adopted, and nobody has compared the content
+    UNCOMPARED = "uncompared"  # adopted, and nobody has compared the content
     CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than was asked for
     ATTRIBUTES_REPORT = "attributes_report"  # the service reports other attributes than were sent
     EQUAL_TEXTS = "equal_texts"  # files of one text, where search finds only one of them
@@ -79,7 +79,7 @@ class NoteKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class RecordedCopy:
     """One live copy of a key, as the plan saw it."""
 
     id: str
@@ -90,7 +90,7 @@ class Copy:
     filename: str = ""  # its upload's, where an unmarked file is taken over
 
     @classmethod
-    def of(cls, file: LiveFile) -> Copy:
+    def of(cls, file: LiveFile) -> RecordedCopy:
         """The evidence of a live file."""
         return cls(file.id, file.status, file.created_at, file.mark, str(file.error or ""))
 
@@ -120,8 +120,8 @@ class FileChange:
     action: Action
     reasons: tuple[Reason, ...]
     desired: DesiredFile | None = None
-    keep: Copy | None = None
-    drop: tuple[Copy, ...] = ()
+    keep: RecordedCopy | None = None
+    drop: tuple[RecordedCopy, ...] = ()
     fields: tuple[FieldChange, ...] = ()
     preserve: Attributes = field(default_factory=dict)
     tries: int = 1
@@ -129,6 +129,11 @@ class FileChange:
     gap: bool = False
     was: str = ""
     detail: str = ""
+
+    @property
+    def attaches(self) -> bool:
+        """Whether it attaches a new copy."""
+        return self.action in (Action.CREATE, Action.REPLACE)
 
     @property
     def takes_over(self) -> bool:
@@ -140,6 +145,11 @@ class FileChange:
         """The ids of the copies that go, with the one that is replaced."""
         replaced = (self.keep,) if self.keep and self.action is Action.REPLACE else ()
         return {copy.id for copy in (*self.drop, *replaced)}
+
+    def refused(self, *reasons: Reason, detail: str) -> FileChange:
+        """The refusal of this change, for these reasons besides its own."""
+        all_reasons = (*self.reasons, *reasons)
+        return replace(self, action=Action.REFUSE, reasons=all_reasons, drop=(), reuse="", gap=False, detail=detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +220,7 @@ class Options:
     manifest: str = ""  # the path as typed, so that a saved plan is applied without naming it again
     env: str = ""
     variables: tuple[tuple[str, str], ...] = ()
+    session_options: tuple[str, ...] = ()  # such as `--region x`, as typed; printed commands repeat them
 
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
@@ -278,3 +289,41 @@ class Plan:
     def empty(self) -> bool:
         """Whether there is no change. All may still not be as declared: `find_convergence` says so."""
         return next(self.changes(), None) is None
+
+
+# Files of the manifest that no apply brings in before a person acts.
+HELD_BACK = frozenset({NoteKind.ADOPTABLE, NoteKind.INCOMPARABLE})
+# What is not as declared although nothing will be done about it.
+OPEN_NOTES = HELD_BACK | {NoteKind.LEFT_STORE, NoteKind.UPLOAD_GONE}
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """How far what was looked at is as declared; what lies outside `--target` and `--exclude` was not looked at."""
+
+    as_declared: frozenset[str]  # keys of stores
+    looked_at: int  # stores
+    reached: bool  # all of them are as declared
+
+
+def find_convergence(plan: Plan, undone: Collection[str] | None = None) -> Convergence:
+    """How far all is as declared, before an apply, or after one that left changes undone in the stores `undone`.
+
+    A store is as declared when each of its desired files is completed, as desired, under our mark; when nothing in it
+    is held back, refused, waited for, unknown, or still to be deleted; and when the manifest declares it. What
+    `prune: false` or `skip` keeps does not count, nor do uploads that no store lists.
+    """
+    open_keys = {store.key for store in plan.stores if is_changed(store)} if undone is None else set(undone)
+    open_keys |= {store.key for store in plan.stores if any(note.kind in OPEN_NOTES for note in store.notes)}
+    as_declared = frozenset(store.key for store in plan.stores) - open_keys
+    return Convergence(as_declared, len(plan.stores), not (open_keys or plan.refusals))
+
+
+def is_changed(store: StorePlan) -> bool:
+    """Whether there is something to do in a store, to wait for, or that needs attention."""
+    return bool(store.change or store.files or store.batches)
+
+
+def count_held_back(store: StorePlan) -> int:
+    """How many files of the manifest are held back."""
+    return sum(note.count for note in store.notes if note.kind in HELD_BACK)

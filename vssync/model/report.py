@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vssync.model.convergence import find_convergence
-from vssync.model.plan import Action, Plan
+from vssync.model.plan import Action, Plan, find_convergence
 
 
 class Status(StrEnum):

@@ -11,7 +11,7 @@ from vssync.model.marks import (
     DECLARED,
     NONE,
     STORE_OWNER,
-    UNREAD,
+    UNCOMPARED,
     Mark,
     StoreMark,
     UnreadableMark,
@@ -153,7 +153,7 @@ class DesiredFile:
     @property
     def presumed_content(self) -> str:
         """How a mark names the content of an upload that is taken for this file's and was not read."""
-        return f"{UNREAD}{self.sha256}"
+        return f"{UNCOMPARED}{self.sha256}"
 
     @property
     def extension(self) -> str:
@@ -367,7 +367,7 @@ class Snapshot:
     uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
     made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that this machine made
     gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
-    uncompared: int = 0  # bytes of Files that were not compared, because only `--compare` reads so much
+    uncompared_bytes: int = 0  # size of the Files that were not compared, because only `--compare` reads so much
 
 
 @dataclass(frozen=True, slots=True)
