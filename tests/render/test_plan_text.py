@@ -67,6 +67,12 @@ def test_nothing_to_do(made: Plan, line: str) -> None:
     assert plan_text(made, View(quiet=True)) == line
 
 
+def test_all_of_a_plan_fits_a_terminal() -> None:
+    for made in (builders.everything(), builders.large(), builders.refused()):
+        lines = plan_text(made, View(width=80, terminal=True)).splitlines()
+        assert [line for line in lines if len(line) > 80] == []
+
+
 def test_totals_are_broken_at_a_comma_on_a_terminal_and_one_line_elsewhere() -> None:
     whole = SMALL.splitlines()[-1]
     for quiet in (False, True):
@@ -104,7 +110,7 @@ def test_only_a_file_that_works_can_be_missed() -> None:
     never = replaced("never.md", Reason.INGEST_CANCELLED, gap=True, keep=None)
     shown = plan_text(plan(store(works, never)), View())
     assert re.findall(r"(\S+) +(\S+\.md)", shown) == [("-/+", "works.md"), ("+/-", "never.md")]
-    assert "search misses this file." in shown
+    assert "search misses\n    this file." in shown
 
 
 def test_the_last_line_of_a_report_to_the_letter() -> None:

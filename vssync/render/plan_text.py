@@ -39,7 +39,7 @@ def plan_text(plan: Plan, view: View) -> str:
             [others] if 0 < rest < len(plan.stores) else [],
             *batch_blocks(plan, view),
             refused,
-            [*legend(plan), *fit_totals(totals, view)],
+            [*("\n    ".join(wrap_sentences(text, 4, view)) for text in legend(plan)), *fit_totals(totals, view)],
         ]
     )
 
