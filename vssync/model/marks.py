@@ -117,6 +117,11 @@ class StoreMark:
         return ";".join(["v1", self.owner, self.key, self.settings_digest, *([self.names] if self.names else [])])
 
     @property
+    def claim(self) -> tuple[str, str]:
+        """The owner, and the key that the store has in the manifest."""
+        return self.owner, self.key
+
+    @property
     def is_adopting(self) -> bool:
         """Whether files may be left that were in the store before it was taken over and are not marked yet."""
         return self.settings_digest == ADOPTING

@@ -253,6 +253,11 @@ class LiveFile:
     error: IngestError | None = None
     mark: Mark | UnreadableMark | None = None
 
+    @property
+    def owner(self) -> str:
+        """The owner that its mark names; empty without a readable mark."""
+        return self.mark.owner if isinstance(self.mark, Mark) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class FileCounts:
@@ -299,6 +304,11 @@ class LiveStore:
         """The store's mark; None when it carries none."""
         text = self.metadata.get(STORE_OWNER)
         return None if text is None else parse_store_mark(text)
+
+    @property
+    def claim(self) -> tuple[str, str]:
+        """The owner and key that its mark names; empty without one, or where it names none."""
+        return self.mark.claim if self.mark else ("", "")
 
 
 @dataclass(frozen=True, slots=True)

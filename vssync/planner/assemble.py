@@ -10,7 +10,6 @@ from vssync.model.marks import (
     NEEDS_ATTRIBUTES,
     STORE_APPLIED,
     STORE_OWNER,
-    Mark,
     StoreMark,
     parse_store_mark,
     read_batch_note,
@@ -33,7 +32,7 @@ from vssync.planner.classify import ClassifiedFiles, classify_files, digest_file
 from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest
 from vssync.planner.context import PlanContext, Scope, StorePlanContext
 from vssync.planner.decide_store import StoreDecision, decide_store, decide_undeclared_store
-from vssync.planner.find_stores import StoreMatches, claim_of, match_stores
+from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
 from vssync.planner.store_files import StoreDraft
 from vssync.providers import PROVIDERS
@@ -99,8 +98,7 @@ def _is_adopting(store: DesiredStore, decision: StoreDecision, context: PlanCont
         return context.options.adopt
     if isinstance(live.mark, StoreMark):
         return live.mark.is_adopting
-    files = context.snapshot.contents[live.id].files
-    return not any(isinstance(file.mark, Mark) and file.mark.owner in context.owners for file in files)
+    return not any(file.owner in context.owners for file in context.snapshot.contents[live.id].files)
 
 
 def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
@@ -119,7 +117,7 @@ def _check_addresses(
     scope = context.scope
     if not (scope.targets or scope.excludes or scope.replace_requests):
         return
-    claims = map(claim_of, context.snapshot.stores)
+    claims = (live.claim for live in context.snapshot.stores)
     live_stores = (key for owner, key in claims if key and owner == desired.owner)
     declared_stores = (store.key for store in desired.stores)
     keys_by_store: dict[str, set[str] | None] = dict.fromkeys((*live_stores, *declared_stores))

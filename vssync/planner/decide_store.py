@@ -12,7 +12,6 @@ from vssync.model.marks import (
     RESERVED_PREFIX,
     STORE_OWNER,
     STORE_PROTECT,
-    Mark,
     StoreMark,
     UnreadableMark,
     fit_metadata,
@@ -175,8 +174,7 @@ def _has_lost_mark(store: DesiredStore, live: LiveStore, context: PlanContext) -
     is_made_here = snapshot.made_here.get(live.id) in (store.key, *store.was)
     if not (store.id or is_made_here or names.count(live.name) == 1):
         return False
-    marks = [other.mark for other in snapshot.stores if other.id != live.id]
-    if any(isinstance(mark, StoreMark) and (mark.owner, mark.key) == (context.owner, store.key) for mark in marks):
+    if any(other.claim == (context.owner, store.key) for other in snapshot.stores if other.id != live.id):
         return False
     ours, foreign = _count_marked(live, context)
     return not foreign and 2 * ours >= len(contents.files) and (ours > 0 or is_made_here)
@@ -184,8 +182,7 @@ def _has_lost_mark(store: DesiredStore, live: LiveStore, context: PlanContext) -
 
 def _count_marked(live: LiveStore, context: PlanContext) -> tuple[int, int]:
     """How many of a store's files carry our mark, and how many another owner's."""
-    marks = [file.mark for file in context.snapshot.contents[live.id].files]
-    owners = [mark.owner for mark in marks if isinstance(mark, Mark)]
+    owners = [file.owner for file in context.snapshot.contents[live.id].files if file.owner]
     ours = owners.count(context.owner)
     return ours, len(owners) - ours
 

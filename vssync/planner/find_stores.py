@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vssync.errors import Refused
-from vssync.model.marks import Mark, StoreMark, UnreadableMark
+from vssync.model.marks import StoreMark
 from vssync.model.plan import Options
 from vssync.model.state import Contents, Desired, DesiredStore, FileStatus, LiveStore
 from vssync.planner.context import Scope
@@ -39,10 +39,12 @@ class StoreMatches:
     def ids(self) -> Mapping[str, str]:
         """The live id of each store key that has a usable store; of several, the oldest with completed files."""
 
-        def order(live: LiveStore) -> tuple[bool, int, str]:
-            return not live.counts.completed, live.created_at, live.id
-
-        return {key: min(match.live, key=order).id for key, match in self.by_key.items() if match.live}
+        preferred = {
+            key: min(match.live, key=lambda live: (not live.counts.completed, live.created_at, live.id))
+            for key, match in self.by_key.items()
+            if match.live
+        }
+        return {key: live.id for key, live in preferred.items()}
 
     @property
     def ids_to_list(self) -> tuple[str, ...]:
@@ -58,18 +60,15 @@ def twin_order(live: LiveStore, contents: Contents | None, owners: Collection[st
     Machines that each created one at the same time agree by it: usable stores come first, of these the ones with a
     completed file of ours, of these the oldest. `contents` is None for a store that cannot be listed.
     """
-    files = () if live.is_expired or contents is None or contents.problem else contents.files
     is_usable = not live.is_expired and contents is not None and not contents.problem
-    has_ours = any(
-        file.status is FileStatus.COMPLETED and isinstance(file.mark, Mark) and file.mark.owner in owners
-        for file in files
-    )
+    files = contents.files if contents and is_usable else ()
+    has_ours = any(file.status is FileStatus.COMPLETED and file.owner in owners for file in files)
     return not is_usable, not has_ours, live.created_at, live.id
 
 
 def is_parallel(live: LiveStore, winner: LiveStore, contents: Contents, owners: Collection[str]) -> bool:
     """Whether a store and `winner` were created by parallel first applies, and it holds only files of ours."""
-    all_ours = all(isinstance(file.mark, Mark) and file.mark.owner in owners for file in contents.files)
+    all_ours = all(file.owner in owners for file in contents.files)
     return abs(live.created_at - winner.created_at) <= MAX_PARALLEL_SECONDS and all_ours and not contents.unlisted
 
 
@@ -126,7 +125,7 @@ class _StoreMatcher:
         for live in sorted(stores, key=lambda live: (live.created_at, live.id)):
             self.by_id[live.id] = live
             self.by_name.setdefault(live.name, []).append(live)
-            if all(claim := claim_of(live)):
+            if all(claim := live.claim):
                 self.by_mark.setdefault(claim, []).append(live)
         self.pinned_ids = {store.id for store in desired.stores if store.id}
         keys = {key for store in desired.stores if not store.external for key in (store.key, *store.was)}
@@ -160,7 +159,7 @@ class _StoreMatcher:
         """
         named = self.by_name.get(store.name, [])
         usable = [live for live in named if live.id not in self.reserved_ids and not live.is_expired]
-        unowned = [live for live in usable if claim_of(live)[0] in ("", self.desired.owner)]
+        unowned = [live for live in usable if live.claim[0] in ("", self.desired.owner)]
         if unowned or not usable:
             return _as_match(unowned, by_name=True)
         for live in usable:
@@ -175,24 +174,13 @@ class _StoreMatcher:
         return [live for live in marked if live.id not in self.pinned_ids]
 
     def _refuse_other_owner(self, store: DesiredStore, live: LiveStore) -> None:
-        owner, _ = claim_of(live)
+        owner = live.claim[0]
         if owner not in ("", self.desired.owner, *self.options.adopt_from):
             raise Refused(
                 f"{store.key}: the live store {live.name} ({live.id}) belongs to {owner}. "
                 f"Give this one another {'`id:`' if store.id else 'name'}, or take the store over with "
                 f"--adopt-from {owner}."
             )
-
-
-def claim_of(live: LiveStore) -> tuple[str, str]:
-    """The owner and key in a store's mark; empty without a mark that names them."""
-    match live.mark:
-        case StoreMark() as mark:
-            return mark.owner, mark.key
-        case UnreadableMark() as mark:
-            return mark.claim
-        case _:
-            return "", ""
 
 
 def _as_match(stores: list[LiveStore], *, by_name: bool = False) -> StoreMatch:

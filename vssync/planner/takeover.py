@@ -6,11 +6,11 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from vssync.model.marks import KEY, NONE, Mark, UnreadableMark, key_attribute, key_digest
+from vssync.model.marks import KEY, NONE, UnreadableMark, key_attribute, key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Options, Reason, RecordedCopy
-from vssync.model.state import Desired, DesiredFile, DesiredStore, FileStatus, LiveFile, Snapshot, Upload
+from vssync.model.state import Desired, DesiredFile, FileStatus, LiveFile, Snapshot, Upload
 from vssync.planner.attributes import fields_between, preserved_attributes
-from vssync.planner.classify import ClassifiedFiles, Copies, CopyState, DigestedFile, creation_order
+from vssync.planner.classify import ClassifiedFiles, Copies, CopyState, DigestedFile, classify_files, creation_order
 from vssync.planner.context import Scope, StorePlanContext
 from vssync.planner.decide_file import decide_file, refuse_too_many_attributes
 from vssync.planner.find_stores import StoreMatch, match_stores
@@ -201,13 +201,10 @@ def _refuse_attached(wanted: DigestedFile, classified: ClassifiedFiles, context:
     file_id = wanted.declared_id
     if file_id not in classified.attached_ids:
         return []
-    uses = [
-        (Reason.OTHER_OWNER, f"by {owner}")
-        for owner, files in sorted(classified.foreign.items())
-        if any(file.id == file_id for file in files)
-    ]
-    our_copies = (copy for copies in classified.ours.values() for copy in copies)
-    uses += [(Reason.MISSING, f"as {copy.key}") for copy in our_copies if copy.id == file_id]
+    foreign = (file for files in classified.foreign.values() for file in files if file.id == file_id)
+    uses = [(Reason.OTHER_OWNER, f"by {file.owner}") for file in foreign]
+    our_copies = (copy for copies in classified.ours.values() for copy in copies if copy.id == file_id)
+    uses += [(Reason.MISSING, f"as {copy.key}") for copy in our_copies]
     return [
         FileChange(
             store=context.store.key,
@@ -238,7 +235,7 @@ def find_candidates(
     free = {
         file.id: (file, uploads[file.id])
         for file in unmarked
-        if _is_adoptable(file) and file.id in uploads and file.id not in declared_ids
+        if file.status is FileStatus.COMPLETED and file.id in uploads and file.id not in declared_ids
     }
     for likeness, match_key in _MATCH_KEYS if context.is_adopting else _MATCH_KEYS[:-1]:
         is_uncertain = likeness is Likeness.UNCOMPARED and not context.is_adopting
@@ -279,11 +276,6 @@ def _pair(
             yield from zip(alike, candidates, strict=False)
 
 
-def _is_adoptable(file: LiveFile) -> bool:
-    """Whether a file may be taken for a desired one: it has no mark, and searches find it."""
-    return file.mark is None and file.status is FileStatus.COMPLETED
-
-
 @dataclass(frozen=True, slots=True)
 class PendingComparison:
     """An unmarked file in a store, and the desired files that it is to be compared with."""
@@ -301,22 +293,13 @@ def comparisons_for_adoption(desired: Desired, snapshot: Snapshot, options: Opti
     matches, scope = match_stores(desired, snapshot.stores, options, snapshot.made_here), Scope.of(options)
     for store in desired.stores:
         for live in matches.by_key.get(store.key, StoreMatch()).live:
-            files = snapshot.contents[live.id].files
-            missing = _files_without_copy(store, files, (desired.owner, *options.adopt_from), scope)
-            for file in files:
-                upload = snapshot.uploads.get(file.id)
-                if upload and _is_adoptable(file) and (same_size := missing.get(upload.size)):
-                    yield PendingComparison(live.id, upload, tuple(same_size))
-
-
-def _files_without_copy(
-    store: DesiredStore, files: Sequence[LiveFile], owners: Sequence[str], scope: Scope
-) -> dict[int, list[DesiredFile]]:
-    """The desired files in scope that no mark of ours names, by size."""
-    marks = [file.mark for file in files if isinstance(file.mark, Mark)]
-    marked_keys = {mark.key_digest for mark in marks if mark.owner in owners}
-    missing: dict[int, list[DesiredFile]] = {}
-    for file in store.files:
-        if not file.file_id and key_digest(file.key) not in marked_keys and scope.contains(store.key, file.key):
-            missing.setdefault(file.size, []).append(file)
-    return missing
+            classified = classify_files(snapshot.contents[live.id].files, (desired.owner, *options.adopt_from))
+            by_size: dict[int, list[DesiredFile]] = {}
+            for file in store.files:
+                is_uncopied = not file.file_id and key_digest(file.key) not in classified.ours
+                if is_uncopied and scope.contains(store.key, file.key):
+                    by_size.setdefault(file.size, []).append(file)
+            for unmarked in classified.unmarked:
+                upload = snapshot.uploads.get(unmarked.id)
+                if upload and upload.size in by_size and unmarked.status is FileStatus.COMPLETED:
+                    yield PendingComparison(live.id, upload, tuple(by_size[upload.size]))
