@@ -84,7 +84,7 @@ def _read_contents(client: Client, store: LiveStore) -> Contents:
         return Contents(count=store.counts.total, verdict=Verdict.SHORT, problem=_listing_problem(store, error))
     batches = client.list_batches(store.id)
     batches = _noted_batches(client, store) if batches is None else batches
-    return Contents(listing.files, batches, listing.count, listing.verdict)
+    return replace(listing, batches=batches)
 
 
 def _listing_problem(store: LiveStore, error: ServiceError) -> str:

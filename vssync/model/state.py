@@ -332,21 +332,12 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StoreListing:
-    """What reading a store's files came to: those listed, how many the service counts, and whether these are all."""
-
-    files: tuple[LiveFile, ...]
-    count: int
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
 class Contents:
-    """What a store holds: its files, as a `StoreListing` has them, and its unfinished batches."""
+    """What a store holds."""
 
-    files: tuple[LiveFile, ...] = ()
-    batches: tuple[LiveBatch, ...] = ()
-    count: int = 0
+    files: tuple[LiveFile, ...] = ()  # those that the service lists
+    batches: tuple[LiveBatch, ...] = ()  # unfinished ones; empty where they were not read
+    count: int = 0  # of files, by the service
     verdict: Verdict = Verdict.WHOLE
     problem: str = ""  # why the service lists none of its files
 

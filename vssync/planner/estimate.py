@@ -60,13 +60,16 @@ def estimate_cost(plan: Plan) -> Cost:
     batches = [count_new_batches(store, capabilities) for store in plan.stores]
     attaches = max(attached if capabilities.one_by_one else batches, default=0)  # each store has a limit of its own
     counts = {Bucket.UPLOADS: uploads, Bucket.FILES: sum(attached), Bucket.ATTACHES: attaches}
+    requests = uploads + sum(_count_requests(store, capabilities) for store in plan.stores)
+    # One request more lists the stores, to see that what was deleted is gone.
+    requests += any(_is_deleted(store) or any(change.leaving_ids for change in store.files) for store in plan.stores)
     provider = PROVIDERS.get(plan.service.provider)
     rates = provider.rates if provider else {}
     return Cost(
         bytes=sum(size * times for (_, _, size), times in times_uploaded.items()),
         uploads=uploads,
         batches=0 if capabilities.one_by_one else sum(batches),
-        requests=uploads + _count_checks(plan) + sum(_count_requests(store, capabilities) for store in plan.stores),
+        requests=requests,
         seconds=max((60 * counts.get(bucket, 0) / rate for bucket, rate in rates.items()), default=0.0),
     )
 
@@ -88,20 +91,9 @@ def count_new_batches(store: StorePlan, capabilities: Capabilities) -> int:
     return ceil(count_attached(store) / max(1, capabilities.batch_size))
 
 
-def _count_leaving(store: StorePlan) -> int:
-    """How many copies in a store will be deleted."""
-    return sum(len(change.leaving_ids) for change in store.files)
-
-
 def _is_deleted(store: StorePlan) -> bool:
     """Whether a store is deleted, with its files."""
     return store.change is not None and store.change.action is Action.DELETE
-
-
-def _count_checks(plan: Plan) -> int:
-    """Requests to check that what was deleted is gone: the stores are listed, and the files of those that stay."""
-    changed = [store for store in plan.stores if _count_leaving(store) or _is_deleted(store)]
-    return bool(changed) + sum(ceil(store.live / PAGE_SIZE) for store in changed if not _is_deleted(store))
 
 
 def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
@@ -115,5 +107,8 @@ def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
     writes += store.change is not None and store.change.action is not Action.REFUSE
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
     listings = ceil(attached / PAGE_SIZE) + ceil(len(waiting) / PAGE_SIZE)
-    drops = _count_leaving(store) * (1 if _is_deleted(store) else _PER_DROP)
+    leaving = sum(len(change.leaving_ids) for change in store.files)
+    if leaving and not _is_deleted(store):  # they are gone when another listing lacks them
+        listings += ceil(store.live / PAGE_SIZE)
+    drops = leaving * (1 if _is_deleted(store) else _PER_DROP)
     return attaches + listings + writes + drops + cancels * _PER_CANCEL
