@@ -59,13 +59,12 @@ class AnyMark:
 class Mark(AnyMark):
     """A store file's mark: v1;owner;key;content;chunking;attributes;origin;tries;name;source[;echo] in `vssync_mark`.
 
-    `key`, `chunking`, `attributes`, `name` and `echo` are digests. `tries` counts the runs that tried these
-    bytes. `name` is of the name that the File was uploaded under, `-` for one declared by id. `source`
-    is `-`, or for an upload that was converted the SHA-256 of the file it was made from and, after a dot, the set of
-    converters that made it. `echo` is of the attributes that the service gave back where they differ from those sent.
-    `content` is the whole SHA-256 of the bytes, `id` for a File declared by id. For an adopted file, which nobody has
-    read, it is `?` and the SHA-256 of the manifest's file when it was adopted: the upload counts as that until the file
-    is edited. It is `?` alone in the provisional mark of a copy that was attached together with others.
+    `content` is the SHA-256 of the bytes, or `id` for a File declared by id. For a file adopted without a comparison it
+    is `?` and the SHA-256 of the manifest's file at that time: the upload counts as that until the file is edited. In a
+    provisional mark it is `?` alone. `tries` counts the runs that tried to ingest these bytes. `name_digest` is of the
+    upload name, `-` for a File declared by id. `source` is `-`, or for a converted upload the SHA-256 of the file it
+    was made from, a dot, and the set of converters. `echo` is the digest of the attributes that the service reported,
+    where they differ from those sent.
     """
 
     owner: str
@@ -101,11 +100,11 @@ class Mark(AnyMark):
 
 @dataclass(frozen=True, slots=True)
 class StoreMark:
-    """A store's mark: v1;owner;key;settings[;names] in `vssync_owner`; `settings` is a digest, as last desired.
+    """A store's mark: v1;owner;key;settings[;names] in `vssync_owner`.
 
-    `settings` is `adopting` from before the first file is adopted until nothing is left to adopt.
-    `names` has the tag of each metadata key we set, so that a key dropped from the manifest can be removed without
-    touching those of others.
+    `settings_digest` is of the settings last applied, or `adopting` from before the first file is adopted until nothing
+    is left to adopt. `names` has the tag of each metadata key that we set: of these, a key dropped from the manifest is
+    removed.
     """
 
     owner: str
@@ -140,7 +139,7 @@ class StoreMark:
 class ApplyStamp:
     """The last apply that left a store as its manifest wants it: time;commit;actor;run in `vssync_applied`.
 
-    It is only told, never compared. The time is in UTC, as in 2026-11-27T14:02:31Z; the others may be empty.
+    It is shown, never compared. The time is in UTC, as in 2026-11-27T14:02:31Z; the others may be empty.
     """
 
     commit: str = ""  # `+` after it: with changes that were not committed
@@ -161,7 +160,7 @@ class ApplyStamp:
 
 
 def parse_stamp(text: str) -> ApplyStamp | None:
-    """A store's stamp from its text; None where it is none."""
+    """A store's stamp from its text; None if the text is not one."""
     match = _STAMP.fullmatch(text)
     return ApplyStamp(match[2], match[3], match[4], match[1]) if match else None
 
@@ -174,7 +173,7 @@ def fit_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableMark(AnyMark):
-    """Text where a mark belongs that this version cannot read; `version` is set when it is a newer form."""
+    """Text in the place of a mark that this version cannot read; `version` is set if a newer version wrote it."""
 
     text: str
     version: int | None = None
@@ -184,7 +183,7 @@ class UnreadableMark(AnyMark):
 
     @property
     def claim(self) -> tuple[str, str]:
-        """The owner and key of a newer form, as far as it has them: every form begins with version, owner, key."""
+        """The owner and key in a newer version's mark: in every version these come first. Empty for any other text."""
         _, owner, key = (f"{self.text};;".split(";", 3) if self.version else ("", "", ""))[:3]
         return owner, key
 

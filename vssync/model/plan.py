@@ -1,4 +1,4 @@
-"""A plan (what will be done to which object, why, and the evidence it was decided from), and what became of it."""
+"""A plan: what will be done to which object and why, and what each decision was based on."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class NoteKind(StrEnum):
     SHARED_KEY = "shared_key"  # another owner has a file of the same key in the store
     FOREIGN_BATCH = "foreign_batch"
     ADOPTABLE = "adoptable"  # would be adopted with --adopt; the create is held back
-    INCOMPARABLE = "incomparable"  # like it, but not to be adopted without a comparison; the create is held back
+    INCOMPARABLE = "incomparable"  # has its name and size, but was not compared; the create is held back
     UNCOMPARED = "uncompared"  # adopted, and nobody has compared the content
     CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than was asked for
     ATTRIBUTES_REPORT = "attributes_report"  # the service reports other attributes than were sent
@@ -91,7 +91,7 @@ class RecordedCopy:
 
     @classmethod
     def of(cls, file: LiveFile) -> RecordedCopy:
-        """The evidence of a live file."""
+        """The record of a live file."""
         return cls(file.id, file.status, file.created_at, file.mark, str(file.error or ""))
 
 
@@ -111,8 +111,9 @@ class FileChange:
 
     `keep` is the copy the change is about: the one to update, to wait for, or the one that serves until its
     replacement works. `drop` are copies to detach, each only after the kept or new copy was read as completed; with
-    `gap` they must go first. `preserve` are live attributes that others own: a write replaces the whole map, so they
-    are sent along. `reuse` is a File to attach instead of uploading. `was` is the key it had, when moved.
+    `gap` they go first, and searches miss the file meanwhile. `preserve` are live attributes that others own: a write
+    replaces the whole map, so they are sent along. `reuse` is a File to attach instead of uploading. `was` is the key
+    it had, when moved.
     """
 
     store: str  # the store's key
@@ -200,10 +201,10 @@ class StorePlan:
     unchanged: int = 0
     owned: int = 0  # live keys of ours, before anything is done
     live: int = 0  # every file the service lists
-    unlisted: int = 0  # those it counts beyond them
+    unlisted: int = 0  # files that it counts beyond those
     wanted: int = 0  # files of the manifest
     unproven: tuple[str, ...] = ()  # extensions to add that neither the provider nor a completed file vouches for
-    unrelated: bool = False  # none of the live keys of ours is one of them, or has moved to one
+    unrelated: bool = False  # no live file of ours is wanted, not even under another key
     digest: str = ""  # of the content the manifest wants
     live_digest: str = ""  # of the content it holds under our marks: empty where it was not read, or "unknown"
     applied: str = ""  # the live store's stamp
@@ -287,39 +288,27 @@ class Plan:
         return next(self.changes(), None) is None
 
 
-# Files of the manifest that no apply brings in before a person acts.
-HELD_BACK = frozenset({NoteKind.ADOPTABLE, NoteKind.INCOMPARABLE})
-# What is not as declared although nothing will be done about it.
-OPEN_NOTES = HELD_BACK | {NoteKind.LEFT_STORE, NoteKind.UPLOAD_GONE}
+HELD_BACK = frozenset({NoteKind.ADOPTABLE, NoteKind.INCOMPARABLE})  # files that no apply uploads before a person acts
+OPEN_NOTES = HELD_BACK | {NoteKind.LEFT_STORE, NoteKind.UPLOAD_GONE}  # not as declared, though no change is planned
 
 
 @dataclass(frozen=True, slots=True)
 class Convergence:
-    """How far what was looked at is as declared; what lies outside `--target` and `--exclude` was not looked at."""
+    """How far the stores in scope are as declared; what `--target` and `--exclude` leave out does not count."""
 
     as_declared: frozenset[str]  # keys of stores
-    looked_at: int  # stores
     reached: bool  # all of them are as declared
 
 
 def find_convergence(plan: Plan, undone: Collection[str] | None = None) -> Convergence:
-    """How far all is as declared, before an apply, or after one that left changes undone in the stores `undone`.
+    """How far all is as declared: before an apply, or after one that left changes undone in the stores `undone`.
 
     A store is as declared when each of its desired files is completed, as desired, under our mark; when nothing in it
     is held back, refused, waited for, unknown, or still to be deleted; and when the manifest declares it. What
     `prune: false` or `skip` keeps does not count, nor do uploads that no store lists.
     """
-    open_keys = {store.key for store in plan.stores if is_changed(store)} if undone is None else set(undone)
-    open_keys |= {store.key for store in plan.stores if any(note.kind in OPEN_NOTES for note in store.notes)}
+    changed = {store.key for store in plan.stores if store.change or store.files or store.batches}
+    noted = {store.key for store in plan.stores if any(note.kind in OPEN_NOTES for note in store.notes)}
+    open_keys = noted | (changed if undone is None else set(undone))
     as_declared = frozenset(store.key for store in plan.stores) - open_keys
-    return Convergence(as_declared, len(plan.stores), not (open_keys or plan.refusals))
-
-
-def is_changed(store: StorePlan) -> bool:
-    """Whether there is something to do in a store, to wait for, or that needs attention."""
-    return bool(store.change or store.files or store.batches)
-
-
-def count_held_back(store: StorePlan) -> int:
-    """How many files of the manifest are held back."""
-    return sum(note.count for note in store.notes if note.kind in HELD_BACK)
+    return Convergence(as_declared, reached=not (open_keys or plan.refusals))

@@ -78,7 +78,7 @@ class Capabilities:
     attribute_updates: bool = True
     store_creates: bool = True
     store_updates: bool = True
-    shares_chunks: bool = False  # equal texts share chunks: they are found as the copy attached last, and go with any
+    shares_chunks: bool = False  # equal texts share chunks: search finds the last copy attached, none once any goes
     updates_reach_search: bool | None = True  # searches filter by attributes that were updated; None: not known
 
     @property
@@ -90,11 +90,6 @@ class Capabilities:
     def one_by_one(self) -> bool:
         """Whether each file is attached by a request of its own."""
         return not (self.batches and (self.batch_files or self.uniform_batches))
-
-    @property
-    def updates_in_place(self) -> bool:
-        """Whether an update of attributes is all that a changed attribute takes."""
-        return self.attribute_updates and self.updates_reach_search is not False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +158,7 @@ def extension_of(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """What the manifest says of a store beside its files."""
+    """What the manifest says of a store besides its files."""
 
     key: str
     name: str
@@ -348,7 +343,7 @@ class Contents:
 
     @property
     def unlisted(self) -> int:
-        """How many more files the service counts: what they are, and whose, nobody can say."""
+        """How many files the service counts and does not list; nobody can say whose they are."""
         return 0 if self.verdict is Verdict.WHOLE else self.count - len(self.files)
 
 
@@ -357,10 +352,10 @@ class Snapshot:
     """One complete reading of the live state."""
 
     now: int
-    stores: tuple[LiveStore, ...] = ()  # all that the service lists, and those made here that it only has
+    stores: tuple[LiveStore, ...] = ()  # all that it lists, and those created here that it knows but does not list
     contents: Mapping[str, Contents] = field(default_factory=dict)  # by store id, of those this manifest concerns
     uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
-    made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that this machine made
+    made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that this machine created
     gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
     uncompared_bytes: int = 0  # size of the Files that were not compared, because only `--compare` reads so much
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.errors import VssyncError
@@ -281,7 +281,9 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
         unwanted = set() if batch.file_ids is None else unfinished & dropped_keys.keys()
         # Files that are still wanted can be attached again only if all of the batch's files are known.
         are_all_known = batch.file_ids is not None and statuses.keys() >= set(batch.file_ids)
-        is_cancelled = are_all_known and _is_worth_cancelling(unfinished, unwanted, awaited_ids)
+        # It is cancelled if most of what is left would only be removed again, and this plan can attach the rest again.
+        is_worth_it = len(unwanted) * 2 > len(unfinished) and unfinished - unwanted <= awaited_ids
+        is_cancelled = are_all_known and is_worth_it
         change = BatchChange(
             id=batch.id,
             action=Action.CANCEL if is_cancelled else Action.AWAIT,
@@ -293,11 +295,6 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
         if is_cancelled:
             cancelled_wait_ids |= unfinished & awaited_ids
     return BatchDecisions(tuple(changes), tuple(notes), frozenset(cancelled_wait_ids))
-
-
-def _is_worth_cancelling(unfinished: Collection[str], unwanted: Collection[str], awaited_ids: set[str]) -> bool:
-    """Whether most of the unfinished files would only be removed again, and this plan can attach the rest again."""
-    return len(unwanted) * 2 > len(unfinished) and set(unfinished).difference(unwanted) <= awaited_ids
 
 
 def _retry_after_cancel(change: FileChange, *, shares_chunks: bool) -> FileChange:

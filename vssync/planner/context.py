@@ -100,14 +100,14 @@ class Scope:
         `keys_by_store` has every store, with None for one whose files were not listed: any key may be there.
         """
         for address in (*self.targets, *self.excludes, *self.replace_requests):
-            if not any(_may_match(address, store_key, keys) for store_key, keys in keys_by_store.items()):
+            matches = (
+                address.matches_store(store_key)
+                if keys is None or not address.key
+                else any(address.contains(store_key, key) for key in keys)
+                for store_key, keys in keys_by_store.items()
+            )
+            if not any(matches):
                 raise UsageProblem(f"{address}: no store or file has this address. `vssync status` shows the stores.")
-
-
-def _may_match(address: PlanAddress, store_key: str, keys: Collection[str] | None) -> bool:
-    if keys is None or address.is_whole_store(store_key):
-        return address.matches_store(store_key)
-    return any(address.contains(store_key, key) for key in keys)
 
 
 @lru_cache(maxsize=64)

@@ -162,9 +162,9 @@ class _KeyDecision:
 
     def _await_copy(self, busy: OwnedCopy) -> FileChange:
         """Waits for a right copy, and corrects its attributes meanwhile; the other copies go when it is completed."""
-        difference = compare_attributes(self.wanted.file, busy, self.context.store.ignore_attributes)
-        if not self.context.common.capabilities.updates_in_place:
-            difference = AttributeDifference()
+        difference, capabilities = AttributeDifference(), self.context.common.capabilities
+        if capabilities.attribute_updates and capabilities.updates_reach_search is not False:
+            difference = compare_attributes(self.wanted.file, busy, self.context.store.ignore_attributes)
         change = replace(
             self._change(Action.AWAIT, Reason.INGESTING, *difference.reasons),
             keep=busy.recorded,

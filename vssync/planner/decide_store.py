@@ -116,18 +116,17 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
     if contents.verdict is Verdict.GHOSTS:
         notes.append(Note(NoteKind.GHOSTS, count=contents.unlisted, detail=contents.counted))
     if contents.verdict is Verdict.SHORT:
-        change = StoreChange(Action.REFUSE, (Reason.UNLISTED,), detail=contents.counted)
-        return StoreDecision(live, change, tuple(notes), is_short=True)
+        short = StoreChange(Action.REFUSE, (Reason.UNLISTED,), detail=contents.counted)
+        return StoreDecision(live, short, tuple(notes), is_short=True)
     if store.external:
         return StoreDecision(live, notes=tuple(notes))
     if store.description and store.description != live.description:
         detail = f'live "{live.description}", wanted "{store.description}"'
         notes.append(Note(NoteKind.DESCRIPTION, detail=detail))
-    settings = _update_settings(store, live, context, restores_mark=restores_mark)
-    is_refused = settings is not None and settings.action is Action.REFUSE
+    change = _update_settings(store, live, context, restores_mark=restores_mark)
     # The files of a store that is ours can be planned even if its settings cannot be changed.
-    skips_files = is_refused and not _is_ours(live, context)
-    return StoreDecision(live, settings, tuple(notes), leftovers, skips_files=skips_files, restores_mark=restores_mark)
+    skips_files = change is not None and change.action is Action.REFUSE and live.claim[0] != context.owner
+    return StoreDecision(live, change, tuple(notes), leftovers, skips_files=skips_files, restores_mark=restores_mark)
 
 
 def _decide_twins(
@@ -151,10 +150,8 @@ def _decide_twins(
                 "that left the manifest."
             )
         elif context.snapshot.now - live.created_at <= MIN_TWIN_AGE:
-            detail = (
-                f"{live.id} was made by a parallel first apply, which may still be running; plan again in 10 minutes"
-            )
-            notes.append(Note(NoteKind.LEFT_STORE, detail=detail))
+            detail = "was made by a parallel first apply, which may still be running; plan again in 10 minutes"
+            notes.append(Note(NoteKind.LEFT_STORE, detail=f"{live.id} {detail}"))
         else:
             leftovers.append(live)
     return tuple(leftovers), notes
@@ -176,32 +173,23 @@ def _has_lost_mark(store: DesiredStore, live: LiveStore, context: PlanContext) -
         return False
     if any(other.claim == (context.owner, store.key) for other in snapshot.stores if other.id != live.id):
         return False
-    ours, foreign = _count_marked(live, context)
-    return not foreign and 2 * ours >= len(contents.files) and (ours > 0 or is_made_here)
-
-
-def _count_marked(live: LiveStore, context: PlanContext) -> tuple[int, int]:
-    """How many of a store's files carry our mark, and how many another owner's."""
-    owners = [file.owner for file in context.snapshot.contents[live.id].files if file.owner]
+    owners = [file.owner for file in contents.files]
     ours = owners.count(context.owner)
-    return ours, len(owners) - ours
+    has_others = not {context.owner, ""}.issuperset(owners)
+    return not has_others and 2 * ours >= len(owners) and (ours > 0 or is_made_here)
 
 
 def _refuse_unless_adopted(
     store: DesiredStore, live: LiveStore, match: StoreMatch, context: PlanContext
 ) -> StoreDecision | None:
     """The refusal to use a store that carries no mark of this key, unless the user asked to take it over."""
-    if _readable_mark(live):
-        needs_flag, ours = match.by_name and not context.options.adopt, 0
-    else:
-        ours, _ = _count_marked(live, context)
-        is_chosen = context.options.adopt and bool(store.id or not ours)
-        needs_flag = not is_chosen and (match.by_name or ours > 0)
-    if not needs_flag:
+    owners = [] if _readable_mark(live) else [file.owner for file in context.snapshot.contents[live.id].files]
+    ours, total = owners.count(context.owner), len(owners)
+    is_chosen = context.options.adopt and bool(store.id or not ours)
+    if is_chosen or not (match.by_name or ours):
         return None
     detail = f"{live.id} has this name and no mark of this key: --adopt"
     if ours:
-        total = len(context.snapshot.contents[live.id].files)
         detail = (
             f"{live.id} carries no mark, and {ours:,} of its {total:,} files carry ours: it lost its mark, or is a "
             f"copy of another store; if it is the right one, `id: {live.id}` and --adopt take it over"
@@ -235,10 +223,8 @@ def _refuse_if_not_creatable(decision: StoreDecision, context: PlanContext) -> S
     """The decision to create a store, or its refusal where the service creates none."""
     if context.capabilities.store_creates or decision.change is None:
         return decision
-    reasons = (*decision.change.reasons, Reason.IMPOSSIBLE)
-    way_out = "create it there, and declare it `external`"
-    detail = f"the service creates no stores (`store_creates: false`); {way_out}"
-    return _refuse_store(decision.live, reasons, detail)
+    detail = "the service creates no stores (`store_creates: false`); create it there, and declare it `external`"
+    return _refuse_store(decision.live, (*decision.change.reasons, Reason.IMPOSSIBLE), detail)
 
 
 def _refuse_store(live: LiveStore | None, reasons: tuple[Reason, ...], detail: str) -> StoreDecision:
@@ -255,7 +241,7 @@ def _update_settings(
     fields = _changed_settings(store, live, metadata, mark)
     if not fields and metadata == dict(live.metadata):
         return None
-    is_ours = restores_mark or _is_ours(live, context)
+    is_ours = restores_mark or live.claim[0] == context.owner
     reasons = (Reason.DRIFTED,) if restores_mark else _update_reasons(store, live, mark, context.owner)
     problem = ""
     if not context.capabilities.store_updates:
@@ -270,11 +256,9 @@ def _update_settings(
 
 
 def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None, owner: str) -> tuple[Reason, ...]:
-    if mark is None:
-        return (Reason.UNMARKED,)
-    if mark.owner != owner:
+    if mark and mark.owner != owner:
         return (Reason.OTHER_OWNER,)
-    if mark.is_adopting:
+    if mark is None or mark.is_adopting:
         return (Reason.UNMARKED,)
     desired = store_mark_for(owner, store)
     protected = bool(live.metadata.get(STORE_PROTECT))
@@ -329,8 +313,3 @@ def _newer_mark_problem(live: LiveStore) -> str:
 def _readable_mark(live: LiveStore) -> StoreMark | None:
     mark = live.mark
     return mark if isinstance(mark, StoreMark) else None
-
-
-def _is_ours(live: LiveStore, context: PlanContext) -> bool:
-    mark = _readable_mark(live)
-    return mark is not None and mark.owner == context.owner

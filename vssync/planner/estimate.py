@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from vssync.limits import PAGE_SIZE
-from vssync.model.plan import Action, Counts, FileChange, NoteKind, Plan, StorePlan, count_held_back
+from vssync.model.plan import HELD_BACK, Action, Counts, FileChange, NoteKind, Plan, StorePlan
 from vssync.model.state import Capabilities
 from vssync.providers import PROVIDERS, Bucket
 
@@ -30,6 +30,7 @@ class Cost:
 def count_changes(*stores: StorePlan) -> Counts:
     """The numbers of a plan's last line, for all of its stores or some."""
     counts = Counter(change.action for store in stores for change in store.files)
+    notes = [note for store in stores for note in store.notes]
     return Counts(
         add=counts[Action.CREATE],
         change=counts[Action.UPDATE],
@@ -38,11 +39,11 @@ def count_changes(*stores: StorePlan) -> Counts:
         adopt=counts[Action.ADOPT],
         wait=counts[Action.AWAIT],
         refuse=counts[Action.REFUSE],
-        held=sum(map(count_held_back, stores)),
+        held=sum(note.count for note in notes if note.kind in HELD_BACK),
         unchanged=sum(store.unchanged for store in stores),
         stores=sum(store.change is not None for store in stores),
-        gone=sum(note.kind is NoteKind.UPLOAD_GONE for store in stores for note in store.notes),
-        left=sum(note.kind is NoteKind.LEFT_STORE for store in stores for note in store.notes),
+        gone=sum(note.kind is NoteKind.UPLOAD_GONE for note in notes),
+        left=sum(note.kind is NoteKind.LEFT_STORE for note in notes),
         cancel=sum(batch.action is Action.CANCEL for store in stores for batch in store.batches),
     )
 

@@ -95,8 +95,7 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
         hints.insert(0, "The manifest chooses no file for this store.")
     elif most_leave:
         hints.insert(0, "Most of its keys leave: was another manifest of the same name applied to it?")
-    share = _share_text(count, store, limit if is_over_limit else None)
-    message = f"{_count_text(count, store)} would be deleted ({share})."
+    message = _too_many(count, "deleted", store, limit if is_over_limit else None)
     allowing = replace(plan.options, max_delete=Limit(count=count))
     return [Refusal(message, store.key, (*hints, *_commands(store, plan, allowing)))]
 
@@ -109,9 +108,8 @@ def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]
     count = sum(any(copy.status is FileStatus.COMPLETED for copy in change.drop) for change in counted)
     if not _exceeds(limit, count, store):
         return []
-    message = f"{_count_text(count, store)} would be replaced ({_share_text(count, store, limit)})."
     allowing = replace(plan.options, max_replace=Limit(count=count))
-    return [Refusal(message, store.key, _commands(store, plan, allowing))]
+    return [Refusal(_too_many(count, "replaced", store, limit), store.key, _commands(store, plan, allowing))]
 
 
 def _exceeds(limit: Limit, count: int, store: StorePlan) -> bool:
@@ -125,20 +123,17 @@ def _round_share(number: float) -> float:
     return round(number, 6)
 
 
-def _count_text(count: int, store: StorePlan) -> str:
-    return f"{store.key}: {count:,} of {store.owned:,} live files"
-
-
-def _share_text(count: int, store: StorePlan, limit: Limit | None) -> str:
-    """The share and the limit it exceeds, with as many decimals as it takes to read as more than that."""
+def _too_many(count: int, verb: str, store: StorePlan, limit: Limit | None) -> str:
+    """The message of a refusal. The share has as many decimals as it takes to read as more than the limit."""
     share = 100 * count / store.owned if store.owned else 100.0
-    if limit is None:
-        return f"{share:.0f}%"
-    if limit.count is not None:
-        return f"{share:.0f}%, limit {limit.count:,} {'file' if limit.count == 1 else 'files'}"
-    percent = _round_share(100 * limit.share)
-    shown = next((text for digits in range(6) if float(text := f"{share:.{digits}f}") > percent), f"{share}")
-    return f"{shown}%, limit {limit}"
+    text = f"{share:.0f}%"
+    if limit and limit.count is not None:
+        text += f", limit {limit.count:,} {'file' if limit.count == 1 else 'files'}"
+    elif limit:
+        percent = _round_share(100 * limit.share)
+        shown = next((text for digits in range(6) if float(text := f"{share:.{digits}f}") > percent), f"{share}")
+        text = f"{shown}%, limit {limit}"
+    return f"{store.key}: {count:,} of {store.owned:,} live files would be {verb} ({text})."
 
 
 def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> tuple[str, ...]:

@@ -158,13 +158,8 @@ def _finished_moves(
 
 def deletion_of(store_key: str, copies: Copies) -> FileChange:
     """The change for a key that left the manifest, from all its copies."""
-    return FileChange(
-        store=store_key,
-        key=copies[-1].key,
-        action=Action.DELETE,
-        reasons=(Reason.NOT_IN_MANIFEST,),
-        drop=tuple(copy.recorded for copy in copies),
-    )
+    drop = tuple(copy.recorded for copy in copies)
+    return FileChange(store_key, copies[-1].key, Action.DELETE, (Reason.NOT_IN_MANIFEST,), drop=drop)
 
 
 def sort_changes(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:

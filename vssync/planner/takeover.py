@@ -185,15 +185,9 @@ def refuse_unreadable(
         wanted = by_attribute_or_id.get(file.id) or by_attribute_or_id.get(str(file.attributes.get(KEY, "")))
         if context.is_in_scope(wanted.key) if wanted else context.includes_all_files:
             way_out = "upgrade vssync" if file.mark.version else f"detach {file.id}, or take its `vssync_mark` away"
-            yield FileChange(
-                store=context.store.key,
-                key=wanted.key if wanted else file.id,
-                action=Action.REFUSE,
-                reasons=(Reason.UNREADABLE,),
-                desired=wanted.file if wanted else None,
-                keep=RecordedCopy.of(file),
-                detail=f"{file.mark.problem}; {way_out}",
-            )
+            key, desired = (wanted.key, wanted.file) if wanted else (file.id, None)
+            change = FileChange(context.store.key, key, Action.REFUSE, (Reason.UNREADABLE,), desired)
+            yield replace(change, keep=RecordedCopy.of(file), detail=f"{file.mark.problem}; {way_out}")
 
 
 def _refuse_attached(wanted: DigestedFile, classified: ClassifiedFiles, context: StorePlanContext) -> list[FileChange]:
@@ -205,16 +199,9 @@ def _refuse_attached(wanted: DigestedFile, classified: ClassifiedFiles, context:
     uses = [(Reason.OTHER_OWNER, f"by {file.owner}") for file in foreign]
     our_copies = (copy for copies in classified.ours.values() for copy in copies if copy.id == file_id)
     uses += [(Reason.MISSING, f"as {copy.key}") for copy in our_copies]
+    change = FileChange(context.store.key, wanted.key, Action.CREATE, (), wanted.file)
     return [
-        FileChange(
-            store=context.store.key,
-            key=wanted.key,
-            action=Action.REFUSE,
-            reasons=(reason, Reason.IMPOSSIBLE),
-            desired=wanted.file,
-            detail=f"{file_id} is attached {how} already",
-        )
-        for reason, how in uses
+        change.refused(reason, Reason.IMPOSSIBLE, detail=f"{file_id} is attached {how} already") for reason, how in uses
     ]
 
 
