@@ -101,7 +101,7 @@ OTHER = desired_file("docs/x.md", "x")
     ("made", "hint"),
     [
         (plan(4, gone=4), "The manifest chooses no file"),
-        (plan(10, gone=6), "another manifest of the same name"),
+        (plan(10, gone=6), "another manifest of the same owner"),
         (plan(10, gone=4), "did not finish"),
         (of_another_manifest(THREE, OTHER), "another manifest the same `owner`"),
         (of_another_manifest(THREE, OTHER), "If this is intended:  vssync plan --max-delete 3"),

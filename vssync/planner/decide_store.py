@@ -64,7 +64,7 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     if store.external or store.id:
         missing = f"no store {store.id} exists" if store.id else f"no store is named {store.name}"
         return _refuse_store(None, (Reason.MISSING,), f"{missing}; create it before its files can be managed")
-    change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_merge_metadata(store, {}, None, context.owner))
+    change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_merge_metadata(store, None, context.owner))
     return _refuse_if_not_creatable(StoreDecision(change=change, is_new=True), context)
 
 
@@ -213,7 +213,7 @@ def _replace_unusable(
     # The manifest's setting counts, not the live one, which cannot be removed: an expired store cannot be updated.
     if store.protect:
         return _refuse_store(live, (reason, Reason.PROTECTED), f"{problem}, and it is protected")
-    metadata = _merge_metadata(store, live.metadata, _readable_mark(live), context.owner)
+    metadata = _merge_metadata(store, live, context.owner)
     kept = f"; {live.id} is kept, without vssync's mark" if reason is Reason.UNLISTED else ""
     change = StoreChange(Action.REPLACE, (reason,), metadata=metadata, detail=f"{problem}; the id changes{kept}")
     return _refuse_if_not_creatable(StoreDecision(live, change, is_new=True), context)
@@ -237,8 +237,8 @@ def _update_settings(
 ) -> StoreChange | None:
     """The write that sets name, metadata, expiry and mark at once; None when they are as they should be."""
     mark = _readable_mark(live)
-    metadata = _merge_metadata(store, live.metadata, mark, context.owner)
-    fields = _changed_settings(store, live, metadata, mark)
+    metadata = _merge_metadata(store, live, context.owner)
+    fields = _changed_settings(store, live, metadata)
     if not fields and metadata == dict(live.metadata):
         return None
     is_ours = restores_mark or live.claim[0] == context.owner
@@ -251,8 +251,8 @@ def _update_settings(
         problem = f"its metadata would have {len(metadata)} keys; {MAX_PAIRS} fit"
     if problem:
         return StoreChange(Action.REFUSE, (*reasons, Reason.IMPOSSIBLE), fields, detail=problem)
-    is_adopted = is_ours and not (mark and mark.is_adopting)
-    return StoreChange(Action.UPDATE if is_adopted else Action.ADOPT, reasons, fields, metadata)
+    is_adoption = not is_ours or (mark is not None and mark.is_adopting)
+    return StoreChange(Action.ADOPT if is_adoption else Action.UPDATE, reasons, fields, metadata)
 
 
 def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None, owner: str) -> tuple[Reason, ...]:
@@ -271,22 +271,19 @@ def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None
     return tuple(reason for reason, holds in causes.items() if holds)
 
 
-def _merge_metadata(
-    store: DesiredStore, live_metadata: Mapping[str, str], mark: StoreMark | None, owner: str
-) -> dict[str, str]:
+def _merge_metadata(store: DesiredStore, live: LiveStore | None, owner: str) -> dict[str, str]:
     """The whole map to send: live merged with ours, without keys that an earlier apply set and the manifest dropped.
 
     Any value of `vssync_protect` protects a store, so a live value is kept.
     """
+    live_metadata, mark = (live.metadata, _readable_mark(live)) if live else ({}, None)
     dropped = {name for name in live_metadata if mark and mark.set_by_us(name) and name not in store.metadata}
     others = {name: value for name, value in live_metadata.items() if name not in dropped and name != STORE_PROTECT}
     protect = {STORE_PROTECT: live_metadata.get(STORE_PROTECT) or "true"} if store.protect else {}
     return fit_metadata({**others, **store.metadata, **protect, STORE_OWNER: str(store_mark_for(owner, store))})
 
 
-def _changed_settings(
-    store: DesiredStore, live: LiveStore, metadata: Mapping[str, str], mark: StoreMark | None
-) -> tuple[FieldChange, ...]:
+def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[str, str]) -> tuple[FieldChange, ...]:
     pairs: dict[str, tuple[Scalar | None, Scalar | None]] = {
         "name": (live.name, store.name),
         "expires_after": (live.expires_after_days, store.expires_after_days),
@@ -296,6 +293,7 @@ def _changed_settings(
         if not name.startswith(RESERVED_PREFIX):
             pairs[f"metadata.{name}"] = (live.metadata.get(name), metadata.get(name))
     desired_digest = settings_digest(store.name, store.metadata, store.expires_after_days)
+    mark = _readable_mark(live)
     is_drift = mark is not None and mark.settings_digest == desired_digest  # the manifest still wants what was sent
     return tuple(
         FieldChange(name, before, after, drifted=is_drift and name != "protect")  # its digest does not cover `protect`

@@ -38,13 +38,11 @@ class StoreMatches:
     @property
     def ids(self) -> Mapping[str, str]:
         """The live id of each store key that has a usable store; of several, the oldest with completed files."""
-
-        preferred = {
-            key: min(match.live, key=lambda live: (not live.counts.completed, live.created_at, live.id))
+        return {
+            key: min((not live.counts.completed, live.created_at, live.id) for live in match.live)[-1]
             for key, match in self.by_key.items()
             if match.live
         }
-        return {key: live.id for key, live in preferred.items()}
 
     @property
     def ids_to_list(self) -> tuple[str, ...]:

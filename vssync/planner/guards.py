@@ -40,7 +40,7 @@ def check_guards(plan: Plan) -> tuple[Refusal, ...]:
 def is_unrelated(draft: StoreDraft) -> bool:
     """Whether no live file of ours in a store is wanted, not even under another key.
 
-    This happens when two manifests use the same name. With one or two live keys an ordinary edit could do it, too, so
+    This happens when two manifests have the same owner. With one or two live keys an ordinary edit could do it, too, so
     then no folder may be shared, either. The whole store is judged, even with `--target`: a partial apply would make it
     look related next time.
     """
@@ -94,7 +94,7 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
     if is_emptied:
         hints.insert(0, "The manifest chooses no file for this store.")
     elif most_leave:
-        hints.insert(0, "Most of its keys leave: was another manifest of the same name applied to it?")
+        hints.insert(0, "Most of its keys leave: was another manifest of the same owner applied to it?")
     message = _too_many(count, "deleted", store, limit if is_over_limit else None)
     allowing = replace(plan.options, max_delete=Limit(count=count))
     return [Refusal(message, store.key, (*hints, *_commands(store, plan, allowing)))]

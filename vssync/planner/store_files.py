@@ -71,6 +71,7 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
         if wanted.key in refused_keys:
             continue
         copies, declared_id = classified.ours.get(wanted.key_digest, []), wanted.declared_id
+        # The store holds the declared File under another key.
         is_elsewhere = declared_id in classified.attached_ids and all(copy.id != declared_id for copy in copies)
         is_unserved = not declared_id and all(copy.file.status is not FileStatus.COMPLETED for copy in copies)
         if not copies or is_elsewhere or is_unserved:
