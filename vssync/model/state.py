@@ -23,7 +23,7 @@ from vssync.providers import LOCAL, PROVIDERS
 
 Scalar = str | int | float | bool
 Attributes = Mapping[str, Scalar]
-UploadIdentity = tuple[str, str]  # sha256, upload name: uploads that are equal in both can stand for each other
+UploadIdentity = tuple[str, str]  # SHA-256 and upload name: uploads that agree in both are interchangeable
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class DesiredFile:
 
     @property
     def presumed_content(self) -> str:
-        """How a mark names the content of an upload that is taken for this file's and was not read."""
+        """The content in the mark of an adopted upload that was not compared: presumed to be this file's."""
         return f"{UNCOMPARED}{self.sha256}"
 
     @property
@@ -256,7 +256,7 @@ class LiveFile:
 
 @dataclass(frozen=True, slots=True)
 class FileCounts:
-    """How far a batch's or a store's files are."""
+    """How many files of a batch or store are in which status."""
 
     in_progress: int = 0
     completed: int = 0
@@ -285,7 +285,7 @@ class LiveStore:
     status: StoreStatus
     created_at: int
     metadata: Mapping[str, str] = field(default_factory=dict)
-    last_active_at: int = 0  # when its files were last changed or searched; 0: not said
+    last_active_at: int = 0  # when its files were last changed or searched; 0: not reported
     expires_after_days: int | None = None
     description: str = ""
     counts: FileCounts = FileCounts()
@@ -303,12 +303,13 @@ class LiveStore:
     @property
     def claim(self) -> tuple[str, str]:
         """The owner and key that its mark names; empty without one, or where it names none."""
-        return self.mark.claim if self.mark else ("", "")
+        mark = self.mark
+        return mark.claim if mark else ("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An uploaded File object (OpenAI's `/files`); without `purpose` the service did not say."""
+    """An uploaded File object (OpenAI's `/files`); `purpose` is empty where it is not reported."""
 
     id: str
     filename: str
