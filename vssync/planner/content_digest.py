@@ -64,7 +64,7 @@ def live_content_digest(
 
 
 class _AttributeDigests:
-    """Digests of attributes, each computed once per object: most files share the maps of a few."""
+    """Digests of attributes, each computed once per map: many files share one."""
 
     def __init__(self) -> None:
         self._by_id: dict[int, tuple[Attributes, str]] = {}  # the object, too: while it lives, no other has its `id`

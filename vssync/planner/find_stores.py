@@ -73,7 +73,7 @@ def is_parallel(live: LiveStore, winner: LiveStore, contents: Contents, owners: 
 def match_stores(
     desired: Desired, stores: tuple[LiveStore, ...], options: Options, made_here: Mapping[str, str] | None = None
 ) -> StoreMatches:
-    """The matches of every store in scope; several live stores may carry one mark, which only their files can settle.
+    """The matches of every store in scope. If several live stores carry its mark, all of them match.
 
     `made_here` has the keys, by id, of stores that this machine created: by it they are found if their mark is lost. A
     mark of a newer version counts as that of the owner and key it names. Raises Refused for a store of another owner
