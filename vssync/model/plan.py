@@ -246,7 +246,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The numbers of a plan's last line: of files, but for those that say otherwise."""
+    """The numbers of a plan's last line: of files, unless the comment says otherwise."""
 
     add: int = 0
     change: int = 0
@@ -255,7 +255,7 @@ class Counts:
     adopt: int = 0
     wait: int = 0
     refuse: int = 0
-    held: int = 0  # held back: nothing is done about them before a person acts
+    held: int = 0  # held back: no apply uploads them before a person acts
     unchanged: int = 0
     gone: int = 0  # listed, and their Files do not exist
     stores: int = 0  # stores that change, come, go, or need attention themselves

@@ -257,10 +257,10 @@ def _pair(
     keys: dict[Hashable, list[str]] = {}
     for wanted in wanted_files:
         keys.setdefault(match_key(wanted.file), []).append(wanted.key)
-    for value, alike in keys.items():
-        candidates = files.get(value, [])
-        if likeness is Likeness.SAME or len(alike) == len(candidates) == 1:
-            yield from zip(alike, candidates, strict=False)
+    for value, matching_keys in keys.items():
+        matching_files = files.get(value, [])
+        if likeness is Likeness.SAME or len(matching_keys) == len(matching_files) == 1:
+            yield from zip(matching_keys, matching_files, strict=False)
 
 
 @dataclass(frozen=True, slots=True)
