@@ -142,13 +142,11 @@ class _StoreMatcher:
         for owner in (self.desired.owner, *self.options.adopt_from):
             if marked := self._find_marked(owner, store):
                 return _as_match(marked)
-        made = [live for live in self.by_id.values() if self._is_made_here(live, store)]
-        return _as_match(made) if made else self._match_name(store)
-
-    def _is_made_here(self, live: LiveStore, store: DesiredStore) -> bool:
-        """Whether this machine created a store for the key, whose mark was removed since."""
-        is_free = live.id not in self.pinned_ids and not isinstance(live.mark, StoreMark) and not live.is_expired
-        return is_free and self.made_here.get(live.id) in (store.key, *store.was)
+        # Stores that this machine created for the key, and whose mark was removed since.
+        made_here = [live for live in self.by_id.values() if self.made_here.get(live.id) in (store.key, *store.was)]
+        free = [live for live in made_here if live.id not in self.pinned_ids and not isinstance(live.mark, StoreMark)]
+        usable = [live for live in free if not live.is_expired]
+        return _as_match(usable) if usable else self._match_name(store)
 
     def _match_name(self, store: DesiredStore) -> StoreMatch:
         """The usable stores of this name that nobody else owns; if there are none, those of `--adopt-from` owners.
