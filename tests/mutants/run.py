@@ -119,7 +119,7 @@ MUTANTS = (
     ),
     Mutant(
         "attach-without-a-look-for-another-store",
-        "vssync/applier/twins.py",
+        "vssync/applier/stores.py",
         "    if not twins:\n        return\n",
         "    return\n",
         ("tests/guarantees/test_twins.py",),
@@ -162,8 +162,8 @@ MUTANTS = (
     Mutant(
         "a-deadline-for-each-file-of-a-batch",
         "vssync/applier/wait.py",
-        "(0.0 if is_stuck else store.run.settings.deadline)",
-        "store.run.settings.deadline",
+        "(0.0 if waited.is_stuck else INGESTION_DEADLINE)",
+        "INGESTION_DEADLINE",
         ("tests/applier/test_waiting.py",),
     ),
     Mutant(
@@ -185,7 +185,12 @@ MUTANTS = (
         '"" if batch_id == store.id else batch_id',
         "batch_id",
     ),
-    Mutant("forget-the-echo", "vssync/applier/existing.py", "store.writes.set_attributes(", "(lambda *_: None)("),
+    Mutant(
+        "forget-the-echo",
+        "vssync/applier/attributes.py",
+        "store.writes.set_attributes(store.id, live.id,",
+        "(lambda *_: None)(store.id, live.id,",
+    ),
     Mutant(
         "no-line-before-a-write",
         "vssync/journal/writer.py",

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 from vssync.api.errors import MissingCapability, missing_from_update_error
 from vssync.applier.attach import attach
+from vssync.applier.attributes import MarkLost, ensure_attributes, learn_whether_updates_reach_search
 from vssync.applier.context import DONE, Result, StoreContext, result_of_error, result_of_uncompleted
-from vssync.applier.existing import MarkLost, ensure_attributes
-from vssync.applier.search import learn_from_new_file
 from vssync.applier.steps import Drop
 from vssync.applier.upload import InFlightBatch, PendingFile
 from vssync.applier.wait import WaitedFiles, wait_for_batch, wait_for_file, wait_for_files, wait_limit
@@ -29,7 +28,7 @@ class FailedFile:
 
 @dataclass(frozen=True, slots=True)
 class _Ending:
-    """How a file ended, as far as it was read, and whether it has no result yet, since it is to be tried once more."""
+    """How a file ended: its live state, if it was read, and the retry it is due, if any."""
 
     live: LiveFile | None = None
     retry: FailedFile | None = None
@@ -44,19 +43,19 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
         waited = _wait_for_end(store, batch)
     except VssyncError as error:
         if store.run.is_broken:
-            store.run.say_once(str(error))
+            store.run.announce(str(error))
             return [], []
         for file in batch.files:
-            store.settle(file.put.key, _unread(error))
+            store.settle(file.put.key, _result_of_unseen_end(error))
         return [], []
-    if batch.batch_id and batch.files and not waited.files and not waited.is_stuck:
+    if batch.batch_id and batch.files and not waited.by_id and not waited.is_stuck:
         # The service ignored the `files` of the request: the batch ended without any.
         store.run.service.record_missing(MissingCapability.BATCH_FILES)
         return attach(store, batch.files), []
     if not waited.is_stuck:
         store.last_progress = store.client.clock.monotonic()
-    listed, until = waited.by_id, wait_limit(store, is_stuck=waited.is_stuck)
-    endings = store.run.pool.map(lambda file: _settle(store, file, listed.get(file.file_id), until), batch.files)
+    until = wait_limit(store, waited)
+    endings = store.run.pool.map(lambda file: _settle(store, file, waited.by_id.get(file.file_id), until), batch.files)
     ended = [(file.put.key, ending.live) for file, ending in zip(batch.files, endings, strict=True) if ending.live]
     for file, ending in zip(batch.files, endings, strict=True):
         _record_type(store, file, ending.live)
@@ -66,7 +65,7 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
     )
     failed = [ending.retry for ending in endings if ending.retry]
     for each in failed:
-        store.run.results.record_state(store.key, [each.file.put.key], each.result)
+        store.run.results.set_result_if_interrupted(store.key, [each.file.put.key], each.result)
     return [], failed
 
 
@@ -76,12 +75,13 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> WaitedFiles:
     if batch.batch_id:
         try:
             has_ended = wait_for_batch(store, batch.batch_id, since).status.ended
-            return WaitedFiles(store.client.list_batch_files(store.id, batch.batch_id), is_stuck=not has_ended)
+            files = {file.id: file for file in store.client.list_batch_files(store.id, batch.batch_id)}
+            return WaitedFiles(files, is_stuck=not has_ended)
         except ServiceError as error:
             may_pass = error.answer.status in (0, 408, 429) or error.answer.status >= 500
-            if not may_pass:  # a right to create batches need not be one to read them
+            if not may_pass:  # permission to create batches may not include reading them
                 store.run.service.record_missing(MissingCapability.BATCHES)
-                store.run.say_once(f"batches cannot be read here, so files are attached one by one: {error}")
+                store.run.announce(f"batches cannot be read here, so files are attached one by one: {error}")
     return wait_for_files(store, {file.file_id for file in batch.files}, since)
 
 
@@ -91,7 +91,7 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
     try:
         live = live if live and live.status.ended else wait_for_file(store, file.file_id, until)
     except VssyncError as error:
-        store.settle(file.put.key, _unread(error))
+        store.settle(file.put.key, _result_of_unseen_end(error))
         return _Ending()
     try:
         result = _complete(store, file, live) if live.status is FileStatus.COMPLETED else result_of_uncompleted(live)
@@ -105,8 +105,8 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
         store.run.service.record_missing(MissingCapability.ATTRIBUTES)
         if not file.put.before_attach:
             with suppress(VssyncError):
-                is_our_upload = file.put.mark.origin is Origin.UPLOADED
-                store.detach_copy(Drop(file.put.key, file.file_id, is_our_upload))
+                deletes_upload = file.put.mark.origin is Origin.UPLOADED
+                store.detach_copy(Drop(file.put.key, file.file_id, deletes_upload))
         result = result_of_error(error)
     except VssyncError as error:
         result = result_of_error(error)
@@ -114,7 +114,7 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
     return _Ending(live)
 
 
-def _unread(error: VssyncError) -> Result:
+def _result_of_unseen_end(error: VssyncError) -> Result:
     """The result of a file that was attached, and whose end could not be read."""
     return replace(result_of_error(error), status=Status.UNKNOWN)
 
@@ -142,10 +142,10 @@ def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result 
             return None
         live = written
     store.writes.journal.record_held(file.file_id)
-    learn_from_new_file(store, put, file.file_id, put.mark)
+    learn_whether_updates_reach_search(store, put.file, file.file_id, put.attributes, put.mark)
     ensure_attributes(store, live, put.attributes, put.mark)
     if not put.chunking.auto and live.chunking not in (None, put.chunking):  # to ingest it once more would not help
-        store.run.say_once(
+        store.run.announce(
             f"{store.key}: the service reports other chunking than asked for; `vssync plan` says for how many files"
         )
     for drop in put.afterwards:

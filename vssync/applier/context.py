@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,8 +23,8 @@ from vssync.model.report import Outcome, Status
 from vssync.model.state import Capabilities, FileStatus, LiveFile
 from vssync.threads import Pool
 
-# Files of one type that are refused as unsupported, while none is accepted, before a run sends no more of it: services
-# also judge contents. Where nothing vouches for the type, two are proof enough.
+# After how many refusals of one file type as unsupported, with none accepted, a run stops sending it. Several, since a
+# service may also refuse a single file for its content; two are enough where nothing vouches for the type.
 _MAX_REFUSED, _MAX_REFUSED_UNPROVEN = 8, 2
 
 KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
@@ -75,17 +76,13 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """The settings of one apply. Durations are seconds."""
+    """The settings of one apply."""
 
     root: Path = Path()
     capabilities: Capabilities = field(default_factory=Capabilities)
-    stated: frozenset[str] = frozenset()  # the capabilities that the manifest says the service has
+    declared_capabilities: frozenset[str] = frozenset()  # those that the manifest says the service has
     fail_fast: bool = False
     stamp: ApplyStamp | None = None  # to leave in stores; its time is set then
-    first_pause: float = 0.5  # between two polls, unless the service asks for another; it doubles up to the longest
-    longest_pause: float = 10.0
-    deadline: float = 600.0  # without progress, after which this run no longer waits for a file or batch
-    grace: float = 120.0  # for which a new object may stay invisible
 
 
 # Of several results of one change, the worst counts.
@@ -155,8 +152,8 @@ class Results:
         with self._lock:
             self._records[store_key, key].attempts += 1
 
-    def record_state(self, store_key: str, keys: Iterable[str], result: Result = _INTERRUPTED) -> None:
-        """What the result of these changes is if the run is interrupted from here on."""
+    def set_result_if_interrupted(self, store_key: str, keys: Iterable[str], result: Result = _INTERRUPTED) -> None:
+        """Sets what the result of these changes is if the run is interrupted from here on."""
         with self._lock:
             for key in keys:
                 self._records[store_key, key].if_interrupted = result
@@ -179,14 +176,12 @@ class Results:
             records = [self._records.get((store_key, key)) for key in keys]
         return all(record and record.result and record.result.status is Status.DONE for record in records)
 
-    def all_done(self, store_key: str, put_keys: Collection[str]) -> bool:
+    def is_store_done(self, store_key: str, put_keys: Collection[str]) -> bool:
         """Whether every result so far in a store is done, and all of these files were tried."""
         with self._lock:
-            results = {
-                key: record.result for (record_store, key), record in self._records.items() if record_store == store_key
-            }
-        is_done = all(result.status is Status.DONE for result in results.values() if result)
-        return is_done and results.keys() >= set(put_keys)
+            records = {key: record for (of_store, key), record in self._records.items() if of_store == store_key}
+        is_done = all(record.result.status is Status.DONE for record in records.values() if record.result)
+        return is_done and records.keys() >= set(put_keys)
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
         """One outcome for every change of the plan; a change without a record was not tried."""
@@ -221,14 +216,14 @@ class ServiceRecord:
         self._accepted: set[str] = set()  # file types that were attached
         self._completed: set[str] = set()  # and ingested
         self._refused: dict[str, set[str]] = {}  # the keys of refused files, by type
-        self._notices: set[str] = set()
+        self._claims: dict[str, float] = {}  # what was claimed, and when
 
     def record_missing(self, capability: MissingCapability) -> None:
         """The service lacks a capability: from now on the run does without."""
         with self._lock:
             self.capabilities = replace(self.capabilities, **{capability.value: False})
 
-    def record_search(self, *, reaches: bool) -> None:
+    def record_updates_reach_search(self, *, reaches: bool) -> None:
         """Searches filter, or do not filter, by attributes that were updated."""
         with self._lock:
             self.capabilities = replace(self.capabilities, updates_reach_search=reaches)
@@ -258,12 +253,13 @@ class ServiceRecord:
                 return refused >= _MAX_REFUSED_UNPROVEN
             return refused >= _MAX_REFUSED and extension not in self._accepted
 
-    def add_notice(self, text: str) -> bool:
-        """Remembers a notice; True the first time."""
+    def claim(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
+        """Whether the caller is the first to claim a subject, or the first after so many seconds."""
         with self._lock:
-            is_new = text not in self._notices
-            self._notices.add(text)
-            return is_new
+            is_first = now - self._claims.get(subject, -inf) >= again_after
+            if is_first:
+                self._claims[subject] = now
+            return is_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,12 +306,12 @@ class ApplyRun:
 
     @property
     def stopping(self) -> bool:
-        """Whether to begin nothing more: something failed and the run is to end then, or nothing can be written."""
+        """Whether to begin nothing more: a change failed under --fail-fast, or nothing can be written."""
         return self.is_broken or (self.settings.fail_fast and self.results.any_failed)
 
-    def say_once(self, text: str) -> None:
-        """Tells the watcher, unless it was told the same before: what holds for one file may hold for many."""
-        if self.service.add_notice(text):
+    def announce(self, text: str, *, again_after: float = inf) -> None:
+        """Tells the watcher, unless it was told so less than `again_after` seconds ago: it may hold for many files."""
+        if self.service.claim(text, self.client.clock.monotonic(), again_after=again_after):
             self.watcher.on_message(text)
 
 
@@ -358,6 +354,10 @@ class StoreContext:
         self.run.results.record_result(self.key, key, result)
         self.run.watcher.on_settled(self.key, 1)
 
+    def settle_untried(self, key: str) -> None:
+        """Records that a file was not sent, since the store takes no more."""
+        self.settle(key, Result(Status.SKIPPED, f"not tried: the store {self.stop_reason}"))
+
     def for_each(self, steps: Iterable[KeyedStep], carry_out: Callable[[StoreContext, KeyedStep], Result]) -> None:
         """Carries out steps in parallel and records the result of each; begins none once the run is stopping."""
 
@@ -378,7 +378,7 @@ class StoreContext:
         A lost reply is no failure: whether the copy is gone is seen at the end in any case.
         """
         with suppress(LostReply):
-            self.writes.detach(self.id, drop.file_id, is_our_upload=drop.is_our_upload)
+            self.writes.detach(self.id, drop.file_id, is_our_upload=drop.deletes_upload)
         self.run.deletions.append(Deletion(self.key, drop.key, self.id, drop.file_id, kept_id or drop.kept_id))
-        if drop.is_our_upload:
+        if drop.deletes_upload:
             self.run.ledger.schedule_delete(drop.file_id, f"replaced or removed copy of {drop.key}")

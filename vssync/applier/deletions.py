@@ -51,7 +51,7 @@ class LastLook:
         return sum(map(self.shows, deletions))
 
     def is_unseen(self, deletion: Deletion) -> bool:
-        """Whether the store cannot be listed of which a file was deleted."""
+        """Whether the store that held the deleted file cannot be listed."""
         return bool(deletion.file_id) and isinstance(self.files[deletion.store_id], VssyncError)
 
     def problem_of(self, deletion: Deletion) -> Result | None:
@@ -112,14 +112,14 @@ def record_unseen_deletions(run: ApplyRun, why: str) -> None:
 
 
 def _wait_for_ends(run: ApplyRun) -> LastLook:
-    """The first look at which nothing that was deleted is still listed, or that after the wait for all of it."""
+    """Looks until nothing deleted is listed any more, or time is up; returns the last look."""
     return poll_until(
         run,
         lambda: _look(run),
         is_done=lambda look: not look.count_shown(run.deletions),
         progress_of=lambda look: look.count_shown(run.deletions),
         timeout=DELETION_WAIT,
-        subject="what was deleted to be listed no more",
+        subject="deleted objects to leave the listings",
         consequence="what is still listed counts as not done",
     )
 
@@ -165,7 +165,7 @@ def _delete_unheld(
 ) -> None:
     """Deletes those of the uploads that no store holds, and names those that stores of others hold."""
     try:
-        holders = _find_holders(run, store_ids, look, pending)
+        holders = _find_holders_after_deletions(run, store_ids, look, pending)
     except VssyncError as error:
         _keep(run, pending, str(error))
         return
@@ -189,7 +189,7 @@ def _delete_unheld(
     run.pool.map(delete, unheld)
 
 
-def _find_holders(
+def _find_holders_after_deletions(
     run: ApplyRun, store_ids: Collection[str], look: LastLook, file_ids: Collection[str]
 ) -> Mapping[str, list[LiveStore]]:
     """The stores that hold each of these Files. A store of this run counts, though it may be listed late."""
@@ -238,9 +238,10 @@ def find_holders(
 
 
 def _held_by(client: Client, store: LiveStore, file_ids: Collection[str]) -> set[str]:
-    """Which of these Files a store holds: asked one by one where they are fewer than the pages of its listing.
+    """Which of these Files a store holds.
 
-    First a page is read, since a missing permission, too, answers 404 for every file.
+    Each is asked for if that takes fewer requests than listing the store, but only after one page could be read:
+    without permission, every File would be answered with 404 and look absent.
     """
     if len(file_ids) * PAGE_SIZE >= store.counts.total or not client.is_ready(store.id):
         listing = client.list_all_files(store)

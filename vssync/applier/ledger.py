@@ -28,7 +28,7 @@ _NEXT = {
     UploadState.SPARE: {UploadState.LOOSE, UploadState.ATTACHED, UploadState.TO_DELETE, UploadState.CLOSED},
     UploadState.LOOSE: {UploadState.ATTACHED, UploadState.TO_DELETE, UploadState.CLOSED},
     UploadState.ATTACHED: {UploadState.LOOSE, UploadState.TO_DELETE, UploadState.CLOSED},
-    # Another store may still attach it: the listing before the deletion shows whether one did.
+    # It stays so even if a store attaches it: the listing before the deletion finds that out.
     UploadState.TO_DELETE: {UploadState.TO_DELETE, UploadState.CLOSED},
     UploadState.CLOSED: set[UploadState](),
 }

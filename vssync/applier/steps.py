@@ -15,16 +15,16 @@ from vssync.model.plan import Action, Copy, FileChange, Plan, Reason, StoreChang
 from vssync.model.state import Attributes, BatchLimits, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
 
 _MAX_ATTEMPTS = 3  # to ingest a file, in one run
-_MANY_RUNS = 5  # that tried the same bytes in vain
+_MANY_RUNS = 5  # that failed to ingest the same bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A copy to detach. Its File is deleted at the end of the run if it is an upload of ours."""
+    """A copy to detach."""
 
     key: str
     file_id: str
-    is_our_upload: bool  # whether its File is deleted: it is ours by its mark, and is not attached again
+    deletes_upload: bool  # at the end of the run: it is ours by its mark, and is not attached again
     kept_id: str = ""  # the copy that stays in its place, which must be read as completed first
 
 
@@ -49,7 +49,7 @@ class Put:
 
     @property
     def max_attempts(self) -> int:
-        """How often this run may try to ingest it: once, and last of all, where many runs did in vain."""
+        """How often this run may try to ingest it: once, after all other files, where many runs failed to."""
         return 1 if self.mark.tries > _MANY_RUNS else _MAX_ATTEMPTS
 
 
@@ -108,7 +108,7 @@ class StoreSteps:
         return (*self.puts, *self.late_puts)
 
     @property
-    def writes(self) -> bool:
+    def has_writes(self) -> bool:
         """Whether anything is written, and not only waited for."""
         return bool(self.setup or self.teardown or self.cancels or self.all_puts or self.updates or self.drops)
 

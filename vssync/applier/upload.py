@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from vssync.api.parse import AttachmentEntry
-from vssync.api.rate_limit import Interrupted
 from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.steps import Put
 from vssync.applier.wait import poll_until, wait_until_detached
-from vssync.errors import AccessDenied, LostReply, NotFound, VssyncError
+from vssync.errors import AccessDenied, Interrupted, LostReply, NotFound, VssyncError
 from vssync.model.marks import NONE, Mark, Origin
 from vssync.model.report import Status
 from vssync.model.state import FileStatus, Upload
@@ -62,7 +61,7 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
         store.settle(put.key, refused_type_result(put))
         return None
     if store.stop_reason:
-        store.settle(put.key, Result(Status.SKIPPED, f"not tried: the store {store.stop_reason}"))
+        store.settle_untried(put.key)
         return None
     store.run.results.record_start(store.key, put.key)
     uploaded_id = ""
@@ -90,17 +89,11 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
             store.run.ledger.schedule_delete(uploaded_id, f"upload of {put.key} that was not used")
         store.settle(put.key, result_of_error(error))
         return None
-    store.run.results.record_state(store.key, [put.key], _state_before_attach(put))
+    uploaded = Result(Status.SKIPPED, "uploaded, and not attached before the run was interrupted; apply again")
+    detail = "interrupted after its old copy was detached and before it was attached; apply again"
+    detached = Result(Status.FAILED, detail)
+    store.run.results.set_result_if_interrupted(store.key, [put.key], detached if put.before_attach else uploaded)
     return PendingFile(put, put.existing_id or uploaded_id)
-
-
-def _state_before_attach(put: Put) -> Result:
-    """What became of a file whose upload is there and is not attached yet."""
-    if put.before_attach:
-        return Result(
-            Status.FAILED, "interrupted after its old copy was detached and before it was attached; apply again"
-        )
-    return Result(Status.SKIPPED, "uploaded, and not attached before the run was interrupted; apply again")
 
 
 def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
@@ -135,7 +128,7 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
 
 
 def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
-    """Whether a File was completed since the plan, as wanted now: the cancel may have come too late to stop it."""
+    """Whether a File was completed since the plan, as wanted now: its batch was cancelled, perhaps too late."""
     try:
         file = store.client.get_file(store.id, put.existing_id)
     except NotFound:
