@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error
-from vssync.applier.steps import Put
+from vssync.applier.steps import Drop, Put
 from vssync.applier.wait import poll_until, wait_until_detached
 from vssync.errors import AccessDenied, Interrupted, LostReply, NotFound, VssyncError
-from vssync.model.marks import NONE, Mark, Origin
+from vssync.model.marks import NONE, PROVISIONAL, Mark, Origin
 from vssync.model.report import Status
 from vssync.model.state import FileStatus, Upload
 
@@ -77,6 +78,7 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
             put = replace(put, existing_id="", mark=new_mark)
         if not put.existing_id:
             uploaded_id = _reuse_or_upload(store, put)
+        _distrust_all_but_first(store, put.before_attach)
         for drop in put.before_attach:
             if drop.file_id == put.existing_id:
                 detach_to_reattach(store, put, drop.file_id)
@@ -94,6 +96,20 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
     detached = Result(Status.FAILED, detail)
     store.run.results.set_result_if_interrupted(store.key, [put.key], detached if put.before_attach else uploaded)
     return PendingFile(put, put.existing_id or uploaded_id)
+
+
+def _distrust_all_but_first(store: StoreContext, drops: Sequence[Drop]) -> None:
+    """Where equal texts share chunks, changes the marks of copies that are about to lose theirs with the first.
+
+    A run that is killed after the first was detached then leaves none that looks right: the next plan sees other
+    chunking, and attaches the file anew. That takes a service that can update attributes.
+    """
+    for drop in drops[1:] if store.run.capabilities.shares_chunks else ():
+        with suppress(VssyncError):
+            live = store.client.get_file(store.id, drop.file_id)
+            if isinstance(live.mark, Mark):
+                mark = replace(live.mark, chunking=PROVISIONAL)
+                store.writes.set_attributes(store.id, drop.file_id, live.attributes, mark)
 
 
 def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
