@@ -23,7 +23,7 @@ from tests.planner.builders import (
 from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait, plan_steps
 from vssync.model.digests import attributes_digest, mark_for, with_key
 from vssync.model.marks import KEY, Mark, Origin, key_digest
-from vssync.model.plan import Action, FileChange, Plan, Reason, StorePlan
+from vssync.model.plan import Action, Plan, Reason, StorePlan
 from vssync.model.state import BatchLimits, Contents, FileStatus, LiveFile, StoreStatus, Upload
 
 A = desired_file()
@@ -228,9 +228,3 @@ def test_every_action_on_a_file_has_steps_or_is_refused(action: Action) -> None:
             plan_steps(planned)
     else:
         assert bool(plan_steps(planned)) is (action is not Action.REFUSE)
-
-
-def test_a_change_without_its_desired_file_is_a_bug() -> None:
-    broken = FileChange("guide", "a.md", Action.CREATE, (Reason.MISSING,))
-    with pytest.raises(ValueError, match=r"a\.md"):
-        plan_steps(Plan(OWNER, plan().service, (StorePlan("guide", "guide", files=(broken,)),)))

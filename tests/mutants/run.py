@@ -72,11 +72,17 @@ MUTANTS = (
     Mutant(
         "a-confirmed-deletion-is-done",
         "vssync/applier/deletions.py",
-        "if self.shows(deletion):",
-        "if False:",
+        "    if look.shows(deletion):\n",
+        "    if False:\n",
         DELETIONS,
     ),
-    Mutant("no-last-look", "vssync/applier/deletions.py", "if is_lost or look", "if look", DELETIONS),
+    Mutant(
+        "no-last-look",
+        "vssync/applier/deletions.py",
+        "_LOST.format(deletion.kept_id)), True",
+        "_LOST.format(deletion.kept_id)), False",
+        DELETIONS,
+    ),
     Mutant(
         "a-404-is-the-end-of-a-file",
         "vssync/api/client.py",

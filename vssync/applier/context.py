@@ -1,9 +1,9 @@
-"""What every part of a run shares: settings, client, threads, results, and what it learns about the service."""
+"""What the parts of a run share: settings, client, threads, results, and what it learns about the service."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -19,7 +19,7 @@ from vssync.applier.writes import Writes
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
-from vssync.model.report import Outcome, Status
+from vssync.model.report import Orphan, Outcome, Status
 from vssync.model.state import Capabilities, FileStatus, LiveFile
 from vssync.threads import Pool
 
@@ -170,21 +170,14 @@ class Results:
                 record.result = result
             self.any_failed |= record.result.status is Status.FAILED
 
-    def are_done(self, store_key: str, keys: Collection[str]) -> bool:
-        """Whether the result of each of these files is done."""
+    def statuses(self, store_key: str) -> dict[str, Status | None]:
+        """How each change of a store that was tried has ended, by key; None for one under way."""
         with self._lock:
-            records = [self._records.get((store_key, key)) for key in keys]
-        return all(record and record.result and record.result.status is Status.DONE for record in records)
-
-    def is_store_done(self, store_key: str, put_keys: Collection[str]) -> bool:
-        """Whether every result so far in a store is done, and all of these files were tried."""
-        with self._lock:
-            records = {key: record for (of_store, key), record in self._records.items() if of_store == store_key}
-        is_done = all(record.result.status is Status.DONE for record in records.values() if record.result)
-        return is_done and records.keys() >= set(put_keys)
+            records = [(key, record) for (of_store, key), record in self._records.items() if of_store == store_key]
+            return {key: record.result.status if record.result else None for key, record in records}
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
-        """One outcome for every change of the plan; a change without a record was not tried."""
+        """One outcome for every change of the plan."""
         outcomes = []
         for store in plan.stores:
             outcomes += [self._outcome(store.key, "", store.change)] if store.change else []
@@ -246,12 +239,9 @@ class ServiceRecord:
     def is_refused_type(self, extension: str, *, unproven: bool) -> bool:
         """Whether no more files of this type are worth sending in this run; `unproven`: nothing vouches for it."""
         with self._lock:
-            refused = len(self._refused.get(extension, ()))
-            if extension in self._completed:
+            if extension in self._completed or (extension in self._accepted and not unproven):
                 return False
-            if unproven:
-                return refused >= _MAX_REFUSED_UNPROVEN
-            return refused >= _MAX_REFUSED and extension not in self._accepted
+            return len(self._refused.get(extension, ())) >= (_MAX_REFUSED_UNPROVEN if unproven else _MAX_REFUSED)
 
     def claim(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
         """Whether the caller is the first to claim a subject, or the first after so many seconds."""
@@ -285,6 +275,7 @@ class ApplyRun:
     results: Results = field(init=False)
     ledger: UploadLedger = field(default_factory=UploadLedger, init=False)
     deletions: list[Deletion] = field(default_factory=list, init=False)  # sent; they end when listings lack the object
+    held: list[Orphan] = field(default_factory=list, init=False)  # uploads to delete that stores of others hold
 
     def __post_init__(self) -> None:
         self.service = ServiceRecord(self.settings.capabilities)

@@ -20,7 +20,7 @@ from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import StoreMark
 from vssync.model.plan import Plan
-from vssync.model.report import Status
+from vssync.model.report import Orphan, Status
 from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
 from vssync.threads import Pool
 
@@ -40,6 +40,11 @@ class LastLook:
         files = self.files.get(store_id, {})
         return {} if isinstance(files, VssyncError) else files
 
+    def error_of(self, deletion: Deletion) -> VssyncError | None:
+        """Why the store that held a deleted file cannot be listed, if so."""
+        files = self.files[deletion.store_id] if deletion.file_id else None
+        return files if isinstance(files, VssyncError) else None
+
     def shows(self, deletion: Deletion) -> bool:
         """Whether what was deleted is still listed."""
         if not deletion.file_id:
@@ -49,18 +54,6 @@ class LastLook:
     def count_shown(self, deletions: Collection[Deletion]) -> int:
         """How many of these are still listed."""
         return sum(map(self.shows, deletions))
-
-    def is_unseen(self, deletion: Deletion) -> bool:
-        """Whether the store that held the deleted file cannot be listed."""
-        return bool(deletion.file_id) and isinstance(self.files[deletion.store_id], VssyncError)
-
-    def problem_of(self, deletion: Deletion) -> Result | None:
-        """Why a deletion is not done; None where it is."""
-        if self.is_unseen(deletion):
-            return Result(Status.UNKNOWN, f"{_UNSEEN}: {self.files[deletion.store_id]}")
-        if self.shows(deletion):
-            return Result(Status.UNKNOWN, f"{deletion.file_id or deletion.store_id}: {STILL_LISTED}")
-        return None
 
 
 def finish_deletions(run: ApplyRun, plan: Plan, store_ids: dict[str, str]) -> None:
@@ -80,21 +73,13 @@ def finish_deletions(run: ApplyRun, plan: Plan, store_ids: dict[str, str]) -> No
         return
     is_as_planned = True
     for deletion in run.deletions:
-        problem = look.problem_of(deletion)
-        is_lost = False
-        try:
-            is_lost = bool(deletion.kept_id) and not _is_completed(run, look, deletion)
-        except VssyncError as error:  # nobody saw it completed
-            is_as_planned, problem = False, Result(Status.UNKNOWN, f"{_UNSEEN}: {error}")
-        if is_lost:
-            problem = Result(Status.FAILED, _LOST.format(deletion.kept_id))
+        problem, keeps_uploads = _check_end(run, look, deletion)
+        is_as_planned = is_as_planned and not keeps_uploads
         if problem:
             run.results.record_result(deletion.store_key, deletion.key, problem)
         elif store_ids.get(deletion.store_key) == deletion.store_id and not deletion.file_id:
             del store_ids[deletion.store_key]
-        if is_lost or look.is_unseen(deletion):
-            is_as_planned = False
-        elif look.shows(deletion) and deletion.file_id in pending:
+        if look.shows(deletion) and deletion.file_id in pending:
             del pending[deletion.file_id]
             run.ledger.record_closed(deletion.file_id)  # its store still has it, as the next run will see
     run.deletions.clear()
@@ -102,6 +87,20 @@ def finish_deletions(run: ApplyRun, plan: Plan, store_ids: dict[str, str]) -> No
         _delete_unheld(run, plan, store_ids.values(), look, pending)
     else:
         _keep(run, pending, "not everything that stays was seen completed")
+
+
+def _check_end(run: ApplyRun, look: LastLook, deletion: Deletion) -> tuple[Result | None, bool]:
+    """Why a deletion is not as it should be, if so, and whether no upload may be deleted for that reason."""
+    try:
+        if deletion.kept_id and not _is_completed(run, look, deletion):
+            return Result(Status.FAILED, _LOST.format(deletion.kept_id)), True
+        if error := look.error_of(deletion):
+            raise error
+    except VssyncError as error:
+        return Result(Status.UNKNOWN, f"{_UNSEEN}: {error}"), True
+    if look.shows(deletion):
+        return Result(Status.UNKNOWN, f"{deletion.file_id or deletion.store_id}: {STILL_LISTED}"), False
+    return None, False
 
 
 def record_unseen_deletions(run: ApplyRun, why: str) -> None:
@@ -173,7 +172,9 @@ def _delete_unheld(
     for file_id, stores in holders.items():
         others = [store for store in stores if store.id not in our_ids and not _is_of_manifest(store, plan.owner)]
         names = ", ".join(f"{store.name} ({store.id})" for store in others)
-        run.ledger.record_held(file_id, f"{pending[file_id].why}; held by {names}" if names else "")
+        run.ledger.record_closed(file_id)
+        if names:
+            run.held.append(Orphan(file_id, f"{pending[file_id].why}; held by {names}"))
     unheld = [file_id for file_id in pending if file_id not in holders]
 
     def delete(file_id: str) -> None:

@@ -61,7 +61,6 @@ class UploadLedger:
         self._send_locks: dict[UploadIdentity, threading.Lock] = {}  # each held while one thread uploads
         self._offers: dict[UploadIdentity, list[str]] = {}  # the ids of Files made for other threads to use
         self._suspects: list[Orphan] = []
-        self._held: list[Orphan] = []
 
     def open(self, owner: str, spares: Iterable[UnattachedUpload], shared: Iterable[UploadIdentity]) -> None:
         """Begins with the uploads that earlier runs left and no store holds; `shared` is wanted more than once."""
@@ -130,18 +129,6 @@ class UploadLedger:
     def record_closed(self, file_id: str) -> None:
         """The upload was deleted, or a store turned out to hold it."""
         self._move(file_id, UploadState.CLOSED)
-
-    def record_held(self, file_id: str, by_others: str) -> None:
-        """A store holds an upload that was to be deleted. `by_others` says so of stores that are not the manifest's."""
-        self.record_closed(file_id)
-        if by_others:
-            with self._lock:
-                self._held.append(Orphan(file_id, by_others))
-
-    def held(self) -> tuple[Orphan, ...]:
-        """The uploads that were to be deleted, and stay because stores of others hold them."""
-        with self._lock:
-            return tuple(self._held)
 
     def record_suspect(self, detail: str) -> None:
         """An upload whose id is not known may exist: its reply was lost."""

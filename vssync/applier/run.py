@@ -66,7 +66,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
         plan=plan,
         outcomes=run.results.outcomes(plan),
         orphans=run.ledger.orphans(),
-        held=run.ledger.held(),
+        held=tuple(run.held),
         store_ids=tuple(sorted(store_ids.items())),
         seconds=run.client.clock.monotonic() - started,
         requests=run.client.sender.request_count,

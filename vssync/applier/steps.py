@@ -193,18 +193,22 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     A File attaches once per store, so its own old copy is detached first; the others too, if there is a gap. A File
     that is attached again keeps what its old mark says of the upload.
     """
-    file = _require_desired(change)
+    file = change.desired
+    assert file
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
     mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin, tries=change.tries)
     old = next((copy for copy in change.drop if copy.id == change.reuse), None)
     if old and not file.file_id:
-        mark = _mark_of_same_file(mark, change, old)
+        if isinstance(was := old.mark, Mark):
+            mark = replace(mark, origin=was.origin, content=was.content, name=was.name, source=was.source)
+        else:
+            mark = _mark_of_adopted(mark, file, change, old)
     existing_id = file.file_id or change.reuse
     drop_first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
     return Put(
         key=change.key,
         file=file,
-        attributes=_attributes(change),
+        attributes=_attributes(file, change),
         mark=mark,
         chunking=file.chunking,
         existing_id=existing_id,
@@ -214,61 +218,35 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     )
 
 
-def _mark_of_same_file(mark: Mark, change: FileChange, old: Copy) -> Mark:
-    """The mark of a File that is attached again: what it is made from is as its old mark says."""
-    was = old.mark
-    if isinstance(was, Mark):
-        return replace(mark, origin=was.origin, content=was.content, name=was.name, source=was.source)
-    return _mark_of_adopted(mark, change, old)
+def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
+    """The attributes to write, and a mark that keeps what the old one says of the upload and of its ingestion."""
+    file, old = change.desired, change.keep
+    assert file
+    assert old
+    origin = Origin.DECLARED if file.file_id else Origin.ADOPTED
+    mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin)
+    if isinstance(old.mark, Mark):
+        mark = replace(old.mark, owner=mark.owner, key=mark.key, attributes=mark.attributes, echo="")
+    elif not file.file_id:
+        mark = _mark_of_adopted(mark, file, change, old)
+    return Update(change.key, file, old.id, _attributes(file, change), mark)
 
 
-def _mark_of_adopted(mark: Mark, change: FileChange, old: Copy) -> Mark:
+def _mark_of_adopted(mark: Mark, file: DesiredFile, change: FileChange, old: Copy) -> Mark:
     """The mark of a File that others uploaded: what was not compared is presumed to be what is wanted."""
-    file = _require_desired(change)
     content = file.presumed_content if Reason.UNREAD in change.reasons else file.content
     return replace(mark, origin=Origin.ADOPTED, content=content, name=short_digest(old.filename))
 
 
-def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
-    """The attributes to write, and a mark that keeps what the old one says of the upload and of its ingestion."""
-    file = _require_desired(change)
-    if change.keep is None:
-        raise ValueError(f"{change.key}: an update needs the copy it is about")
-    origin = Origin.DECLARED if file.file_id else Origin.ADOPTED
-    mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin)
-    old_mark = change.keep.mark
-    if isinstance(old_mark, Mark):
-        mark = replace(
-            mark,
-            content=old_mark.content,
-            chunking=old_mark.chunking,
-            origin=old_mark.origin,
-            tries=old_mark.tries,
-            name=old_mark.name,
-            source=old_mark.source,
-        )
-    elif not file.file_id:
-        mark = _mark_of_adopted(mark, change, change.keep)
-    return Update(change.key, file, change.keep.id, _attributes(change), mark)
-
-
-def _attributes(change: FileChange) -> dict[str, Scalar]:
+def _attributes(file: DesiredFile, change: FileChange) -> dict[str, Scalar]:
     """The whole map to send: a write replaces it, so attributes that others own are sent along unchanged."""
-    file = _require_desired(change)
     return {**with_key(file.attributes, file.key), **change.preserve}
 
 
 def _drop(owner: str, key: str, copy: Copy, kept_id: str = "", *, reattached: str = "") -> Drop:
-    """The upload is deleted with its copy only when our own mark says that we made it and it is not attached again."""
     return Drop(key, copy.id, is_our_upload(copy.mark, owner) and copy.id != reattached, kept_id)
 
 
 def is_our_upload(mark: object, owner: str) -> bool:
     """Whether a mark says that its File is an upload of this owner's, not one that was declared or adopted."""
     return isinstance(mark, Mark) and mark.owner == owner and mark.origin is Origin.UPLOADED
-
-
-def _require_desired(change: FileChange) -> DesiredFile:
-    if change.desired is None:
-        raise ValueError(f"{change.key}: {change.action} needs a desired file")
-    return change.desired

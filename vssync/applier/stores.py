@@ -81,7 +81,8 @@ def end_adoption(run: ApplyRun, store_steps: StoreSteps) -> Result:
     """Writes the store's mark as it is to stay, if every file was adopted."""
     change = store_steps.setup
     assert change
-    if run.stopping or not run.results.are_done(store_steps.key, store_steps.adopts):
+    statuses = run.results.statuses(store_steps.key)
+    if run.stopping or any(statuses.get(key) is not Status.DONE for key in store_steps.adopts):
         return Result(
             Status.SKIPPED, "its adoption goes on, because not every file was adopted: apply again with --adopt"
         )
@@ -101,7 +102,9 @@ def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:
 
     Its files go with it: a request for each would change nothing that lasts.
     """
-    if run.stopping or not run.results.is_store_done(store_steps.key, [put.key for put in store_steps.all_puts]):
+    statuses = run.results.statuses(store_steps.key)
+    is_done = all(status in (Status.DONE, None) for status in statuses.values())
+    if run.stopping or not is_done or any(put.key not in statuses for put in store_steps.all_puts):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
     change = store_steps.teardown
     if change and change.action is Action.REPLACE and Reason.UNLISTED in change.reasons:
