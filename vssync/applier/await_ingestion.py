@@ -15,7 +15,7 @@ from vssync.applier.wait import WaitedFiles, wait_for_batch, wait_for_file, wait
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status
-from vssync.model.state import FileStatus, LiveFile
+from vssync.model.state import FileStatus, IngestError, LiveFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +26,12 @@ class FailedFile:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
-class _Ending:
-    """How a file ended: its live state, if it was read, and the retry it is due, if any."""
-
-    live: LiveFile | None = None
-    retry: FailedFile | None = None
-
-
 def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InFlightBatch], list[FailedFile]]:
     """Waits for a batch and settles its files.
 
     Returns the batches of those that were attached in another form, and the files to be tried once more.
     """
+    service = store.run.service
     try:
         waited = _wait_for_end(store, batch)
     except VssyncError as error:
@@ -50,20 +43,25 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
         return [], []
     if batch.batch_id and batch.files and not waited.by_id and not waited.is_stuck:
         # The service ignored the `files` of the request: the batch ended without any.
-        store.run.service.record_missing(MissingCapability.BATCH_FILES)
+        service.record_missing(MissingCapability.BATCH_FILES)
         return attach(store, batch.files), []
     if not waited.is_stuck:
         store.last_progress = store.client.clock.monotonic()
     until = wait_limit(store, waited)
-    endings = store.run.pool.map(lambda file: _settle(store, file, waited.by_id.get(file.file_id), until), batch.files)
-    ended = [(file.put.key, ending.live) for file, ending in zip(batch.files, endings, strict=True) if ending.live]
-    for file, ending in zip(batch.files, endings, strict=True):
-        _record_type(store, file, ending.live)
-    store.intake.record(
-        [key for key, live in ended if live.status is FileStatus.COMPLETED],
-        [(key, live.error) for key, live in ended if live.status is FileStatus.FAILED],
-    )
-    failed = [ending.retry for ending in endings if ending.retry]
+    ends = store.run.pool.map(lambda file: _settle(store, file, waited.by_id.get(file.file_id), until), batch.files)
+    completed: list[str] = []
+    failures: list[tuple[str, IngestError | None]] = []
+    for file, (live, _) in zip(batch.files, ends, strict=True):
+        key, extension = file.put.key, file.put.file.extension
+        if live and live.status is FileStatus.COMPLETED:
+            completed.append(key)
+            service.record_accepted_type(extension, completed=True)
+        elif live and live.status is FileStatus.FAILED:
+            failures.append((key, live.error))
+            if live.error and live.error.code == "unsupported_file":
+                service.record_refused_type(extension, key)
+    store.intake.record(completed, failures)
+    failed = [retry for _, retry in ends if retry]
     for each in failed:
         store.run.results.set_result_if_interrupted(store.key, [each.file.put.key], each.result)
     return [], failed
@@ -78,27 +76,32 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> WaitedFiles:
             files = {file.id: file for file in store.client.list_batch_files(store.id, batch.batch_id)}
             return WaitedFiles(files, is_stuck=not has_ended)
         except ServiceError as error:
-            may_pass = error.answer.status in (0, 408, 429) or error.answer.status >= 500
-            if not may_pass:  # permission to create batches may not include reading them
+            is_temporary = error.answer.status in (0, 408, 429) or error.answer.status >= 500
+            if not is_temporary:  # permission to create batches may not include reading them
                 store.run.service.record_missing(MissingCapability.BATCHES)
                 store.run.announce(f"batches cannot be read here, so files are attached one by one: {error}")
     return wait_for_files(store, {file.file_id for file in batch.files}, since)
 
 
-def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until: float) -> _Ending:
-    """Waits for one file until `until`, on the monotonic clock, and records its result unless it is tried once more."""
+def _settle(
+    store: StoreContext, file: PendingFile, live: LiveFile | None, until: float
+) -> tuple[LiveFile | None, FailedFile | None]:
+    """Waits for one file until `until`, on the monotonic clock, and records its result unless it is tried once more.
+
+    Returns its live state, if it was read, and the retry it is due, if any.
+    """
     result: Result | None
     try:
         live = live if live and live.status.ended else wait_for_file(store, file.file_id, until)
     except VssyncError as error:
         store.settle(file.put.key, _result_of_unseen_end(error))
-        return _Ending()
+        return None, None
     try:
         result = _complete(store, file, live) if live.status is FileStatus.COMPLETED else result_of_uncompleted(live)
         if result is None:
-            return _Ending(live, FailedFile(file, Result(Status.FAILED, "its attributes could not be written")))
+            return live, FailedFile(file, Result(Status.FAILED, "its attributes could not be written"))
         if _is_worth_retrying(file, live):
-            return _Ending(live, FailedFile(file, result))
+            return live, FailedFile(file, result)
     except MarkLost as error:
         # The new copy is detached now, since without a mark no later run can tell that it is ours; and the run brings
         # in no more files. But where the old copy is gone already, it is kept: searches find it even unmarked.
@@ -111,7 +114,7 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
     except VssyncError as error:
         result = result_of_error(error)
     store.settle(file.put.key, result)
-    return _Ending(live)
+    return live, None
 
 
 def _result_of_unseen_end(error: VssyncError) -> Result:
@@ -119,16 +122,8 @@ def _result_of_unseen_end(error: VssyncError) -> Result:
     return replace(result_of_error(error), status=Status.UNKNOWN)
 
 
-def _record_type(store: StoreContext, file: PendingFile, live: LiveFile | None) -> None:
-    """Records what a file's ending says of its type."""
-    if live and live.status is FileStatus.COMPLETED:
-        store.run.service.record_accepted_type(file.put.file.extension, completed=True)
-    elif live and live.error and live.error.code == "unsupported_file":
-        store.run.service.record_refused_type(file.put.file.extension, file.put.key)
-
-
 def _is_worth_retrying(file: PendingFile, live: LiveFile) -> bool:
-    """Whether ingestion failed in a way that may pass, and this run has tries left."""
+    """Whether ingestion failed in a way that may be temporary, and this run has tries left."""
     is_permanent = live.error is not None and live.error.is_permanent
     return live.status is FileStatus.FAILED and not is_permanent and file.attempts < file.put.max_attempts
 
@@ -137,10 +132,13 @@ def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result 
     """Makes sure of a completed file's mark, and drops its old copies; None where it must be attached once more."""
     put = file.put
     if isinstance(live.mark, Mark) and live.mark.is_provisional:
-        written = _write_own_attributes(store, file)
-        if written is None:
+        try:
+            live = store.writes.set_attributes(store.id, file.file_id, put.attributes, put.mark)
+        except ServiceError as error:
+            if missing_from_update_error(error) is None or file.attempts > 1:
+                raise
+            store.run.service.record_missing(MissingCapability.ATTRIBUTE_UPDATES)
             return None
-        live = written
     store.writes.journal.record_held(file.file_id)
     learn_whether_updates_reach_search(store, put.file, file.file_id, put.attributes, put.mark)
     ensure_attributes(store, live, put.attributes, put.mark)
@@ -151,14 +149,3 @@ def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result 
     for drop in put.afterwards:
         store.detach_copy(drop, file.file_id)
     return DONE
-
-
-def _write_own_attributes(store: StoreContext, file: PendingFile) -> LiveFile | None:
-    """Writes the attributes of a file that was attached together with others; None where they cannot be changed."""
-    try:
-        return store.writes.set_attributes(store.id, file.file_id, file.put.attributes, file.put.mark)
-    except ServiceError as error:
-        if missing_from_update_error(error) is None or file.attempts > 1:
-            raise
-        store.run.service.record_missing(MissingCapability.ATTRIBUTE_UPDATES)
-        return None
