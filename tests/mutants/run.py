@@ -93,14 +93,14 @@ MUTANTS = (
     Mutant(
         "remove-without-reading-the-kept-copy",
         "vssync/applier/await_ingestion.py",
-        "_complete(store, file, live) if live.status is FileStatus.COMPLETED else",
-        "_complete(store, file, live) if True else",
+        "elif live.status is FileStatus.COMPLETED:",
+        "elif True:",
     ),
     Mutant(
         "batch-is-done-so-its-files-are",
         "vssync/applier/await_ingestion.py",
-        "live if live and live.status.ended else wait_for_file(store, file.file_id, until)",
-        "live or LiveFile(file.file_id, FileStatus.COMPLETED, 0, file.put.attributes, mark=file.put.mark)",
+        "listed = store.client.list_batch_files(store.id, batch.batch_id)",
+        "listed = [LiveFile(each.file_id, FileStatus.COMPLETED, 0, mark=each.put.mark) for each in batch.files]",
         ("tests/applier/test_attaching.py", *QUICK),
     ),
     Mutant(
@@ -147,7 +147,7 @@ MUTANTS = (
     Mutant(
         "forget-the-uploads-of-a-replaced-store",
         "vssync/applier/stores.py",
-        "if leaving else _uploads_in(run, store_id)",
+        "if steps.leaving else _uploads_in(run, store_id)",
         "",
         ("tests/applier/test_stores.py",),
     ),
@@ -167,8 +167,8 @@ MUTANTS = (
     ),
     Mutant(
         "a-deadline-for-each-file-of-a-batch",
-        "vssync/applier/wait.py",
-        "(0.0 if waited.is_stuck else INGESTION_DEADLINE)",
+        "vssync/applier/await_ingestion.py",
+        "INGESTION_DEADLINE if has_ended else 0.0",
         "INGESTION_DEADLINE",
         ("tests/applier/test_waiting.py",),
     ),

@@ -179,7 +179,7 @@ def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError
 
 def _split(store: StoreContext, files: Sequence[PendingFile]) -> tuple[Sequence[PendingFile], Sequence[PendingFile]]:
     """Files that were refused together, in two parts: those of types that nothing vouches for apart, else halves."""
-    proven = [file for file in files if file.put.file.extension not in store.unproven]
+    proven = [file for file in files if file.put.file.extension not in store.steps.unproven]
     if 0 < len(proven) < len(files):
         return proven, [file for file in files if file not in proven]
     return files[: len(files) // 2], files[len(files) // 2 :]

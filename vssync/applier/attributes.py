@@ -57,9 +57,9 @@ def ensure_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mar
         live = store.client.get_file(store.id, live.id)
     if live.mark != mark:
         live = _resend_attributes(store, live.id, sent, mark)
-    mark_with_echo = with_echo(mark, live.attributes, store.ignored_attributes)
+    mark_with_echo = with_echo(mark, live.attributes, store.steps.ignored_attributes)
     if mark_with_echo != mark:
-        others = preserved_attributes(live.attributes, store.ignored_attributes)  # perhaps written since the plan
+        others = preserved_attributes(live.attributes, store.steps.ignored_attributes)  # perhaps written since the plan
         store.writes.set_attributes(store.id, live.id, {**sent, **others}, mark_with_echo)
         store.run.announce(
             f"{store.key}: the service reports other attributes than were sent; `vssync plan` says for how many files"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from vssync.applier.attributes import MarkLost, ensure_attributes, learn_whether
 from vssync.applier.context import DONE, Result, StoreContext, result_of_error, result_of_uncompleted
 from vssync.applier.steps import Drop
 from vssync.applier.upload import InFlightBatch, PendingFile
-from vssync.applier.wait import WaitedFiles, wait_for_batch, wait_for_file, wait_for_files, wait_limit
+from vssync.applier.wait import INGESTION_DEADLINE, wait_for_batch, wait_for_files
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status
@@ -32,76 +33,77 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
     Returns the batches of those that were attached in another form, and the files to be tried once more.
     """
     service = store.run.service
+    states: Mapping[str, LiveFile | VssyncError] | None
     try:
-        waited = _wait_for_end(store, batch)
+        states = _wait_for_end(store, batch)
     except VssyncError as error:
         if store.run.is_broken:
             store.run.announce(str(error))
             return [], []
-        for file in batch.files:
-            store.settle(file.put.key, _result_of_unseen_end(error))
-        return [], []
-    if batch.batch_id and batch.files and not waited.by_id and not waited.is_stuck:
-        # The service ignored the `files` of the request: the batch ended without any.
+        states = {file.file_id: error for file in batch.files}
+    if states is None:
         service.record_missing(MissingCapability.BATCH_FILES)
         return attach(store, batch.files), []
-    if not waited.is_stuck:
+    ended = [live for live in states.values() if isinstance(live, LiveFile) and live.status.ended]
+    if len(ended) == len(states):
         store.last_progress = store.client.clock.monotonic()
-    until = wait_limit(store, waited)
-    ends = store.run.pool.map(lambda file: _settle(store, file, waited.by_id.get(file.file_id), until), batch.files)
+    retries = store.run.pool.map(lambda file: _settle(store, file, states[file.file_id]), batch.files)
     completed: list[str] = []
     failures: list[tuple[str, IngestError | None]] = []
-    for file, (live, _) in zip(batch.files, ends, strict=True):
-        key, extension = file.put.key, file.put.file.extension
-        if live and live.status is FileStatus.COMPLETED:
+    for file in batch.files:
+        live, key, extension = states[file.file_id], file.put.key, file.put.file.extension
+        if isinstance(live, VssyncError):
+            continue
+        if live.status is FileStatus.COMPLETED:
             completed.append(key)
             service.record_accepted_type(extension, completed=True)
-        elif live and live.status is FileStatus.FAILED:
+        elif live.status is FileStatus.FAILED:
             failures.append((key, live.error))
             if live.error and live.error.code == "unsupported_file":
                 service.record_refused_type(extension, key)
     store.intake.record(completed, failures)
-    failed = [retry for _, retry in ends if retry]
+    failed = [retry for retry in retries if retry]
     for each in failed:
         store.run.results.set_result_if_interrupted(store.key, [each.file.put.key], each.result)
     return [], failed
 
 
-def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> WaitedFiles:
-    """Waits until a batch has ended, or its files where it has no id or cannot be read."""
-    since = max(batch.sent, store.last_progress)
+def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, LiveFile | VssyncError] | None:
+    """The files of a batch once they have ended; None where the service ignored the `files` of the request."""
+    since: float | None = max(batch.sent, store.last_progress)
+    listed: Sequence[LiveFile] = ()
+    timeout = INGESTION_DEADLINE
     if batch.batch_id:
         try:
-            has_ended = wait_for_batch(store, batch.batch_id, since).status.ended
-            files = {file.id: file for file in store.client.list_batch_files(store.id, batch.batch_id)}
-            return WaitedFiles(files, is_stuck=not has_ended)
+            has_ended = wait_for_batch(store, batch.batch_id, since)
+            listed = store.client.list_batch_files(store.id, batch.batch_id)
+            if has_ended and not listed:
+                return None
+            # The wait for a batch that is stuck was long enough for its files.
+            since, timeout = None, INGESTION_DEADLINE if has_ended else 0.0
         except ServiceError as error:
             is_temporary = error.answer.status in (0, 408, 429) or error.answer.status >= 500
             if not is_temporary:  # permission to create batches may not include reading them
                 store.run.service.record_missing(MissingCapability.BATCHES)
                 store.run.announce(f"batches cannot be read here, so files are attached one by one: {error}")
-    return wait_for_files(store, {file.file_id for file in batch.files}, since)
+    file_ids = [file.file_id for file in batch.files]
+    return wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout)
 
 
-def _settle(
-    store: StoreContext, file: PendingFile, live: LiveFile | None, until: float
-) -> tuple[LiveFile | None, FailedFile | None]:
-    """Waits for one file until `until`, on the monotonic clock, and records its result unless it is tried once more.
-
-    Returns its live state, if it was read, and the retry it is due, if any.
-    """
+def _settle(store: StoreContext, file: PendingFile, live: LiveFile | VssyncError) -> FailedFile | None:
+    """Records the result of one file, unless it is to be tried once more, which is returned."""
     result: Result | None
     try:
-        live = live if live and live.status.ended else wait_for_file(store, file.file_id, until)
-    except VssyncError as error:
-        store.settle(file.put.key, _result_of_unseen_end(error))
-        return None, None
-    try:
-        result = _complete(store, file, live) if live.status is FileStatus.COMPLETED else result_of_uncompleted(live)
-        if result is None:
-            return live, FailedFile(file, Result(Status.FAILED, "its attributes could not be written"))
-        if _is_worth_retrying(file, live):
-            return live, FailedFile(file, result)
+        if isinstance(live, VssyncError):  # it was attached, and its end could not be read
+            result = replace(result_of_error(live), status=Status.UNKNOWN)
+        elif live.status is FileStatus.COMPLETED:
+            result = _complete(store, file, live)
+            if result is None:
+                return FailedFile(file, Result(Status.FAILED, "its attributes could not be written"))
+        else:
+            result = result_of_uncompleted(live)
+            if _is_worth_retrying(file, live):
+                return FailedFile(file, result)
     except MarkLost as error:
         # The new copy is detached now, since without a mark no later run can tell that it is ours; and the run brings
         # in no more files. But where the old copy is gone already, it is kept: searches find it even unmarked.
@@ -114,12 +116,7 @@ def _settle(
     except VssyncError as error:
         result = result_of_error(error)
     store.settle(file.put.key, result)
-    return live, None
-
-
-def _result_of_unseen_end(error: VssyncError) -> Result:
-    """The result of a file that was attached, and whose end could not be read."""
-    return replace(result_of_error(error), status=Status.UNKNOWN)
+    return None
 
 
 def _is_worth_retrying(file: PendingFile, live: LiveFile) -> bool:

@@ -14,12 +14,12 @@ from vssync.api.client import Client
 from vssync.api.errors import MissingCapability
 from vssync.applier.intake import Intake, RefusalStreak
 from vssync.applier.ledger import UploadLedger
-from vssync.applier.steps import BatchStep, Drop, Update, Wait
+from vssync.applier.steps import BatchStep, Drop, StoreSteps, Update, Wait
 from vssync.applier.writes import Writes
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
-from vssync.model.report import Orphan, Outcome, Status
+from vssync.model.report import Outcome, Status
 from vssync.model.state import Capabilities, FileStatus, LiveFile
 from vssync.threads import Pool
 
@@ -275,7 +275,6 @@ class ApplyRun:
     results: Results = field(init=False)
     ledger: UploadLedger = field(default_factory=UploadLedger, init=False)
     deletions: list[Deletion] = field(default_factory=list, init=False)  # sent; they end when listings lack the object
-    held: list[Orphan] = field(default_factory=list, init=False)  # uploads to delete that stores of others hold
 
     def __post_init__(self) -> None:
         self.service = ServiceRecord(self.settings.capabilities)
@@ -311,15 +310,17 @@ class StoreContext:
     """A run at work on one store."""
 
     run: ApplyRun
-    key: str  # in the manifest
-    id: str  # at the service
-    ignored_attributes: tuple[str, ...] = ()  # those that others own
-    unproven: frozenset[str] = frozenset()  # the file types that nothing vouches for
+    steps: StoreSteps
+    id: str  # at the service; the steps have that of the store before it was replaced
     last_progress: float = 0.0  # when files of the store last came to an end, on the monotonic clock
     intake: Intake = field(default_factory=Intake)
     refusals: RefusalStreak = field(default_factory=RefusalStreak)
     stop_reason: str = ""  # why no more files are sent to the store, as it follows "the store"
     hidden_for: float = 0.0  # seconds for which the run waited until something became visible there
+
+    @property
+    def key(self) -> str:
+        return self.steps.key
 
     @property
     def client(self) -> Client:
@@ -331,7 +332,7 @@ class StoreContext:
 
     def is_refused_type(self, extension: str) -> bool:
         """Whether no more files of this type are worth sending in this run."""
-        return self.run.service.is_refused_type(extension, unproven=extension in self.unproven)
+        return self.run.service.is_refused_type(extension, unproven=extension in self.steps.unproven)
 
     def record_refusal(self, error: VssyncError, keys: Iterable[str]) -> None:
         """Requests about files of these keys were refused; ends the feeding if all others would get that answer."""

@@ -56,21 +56,21 @@ class LastLook:
         return sum(map(self.shows, deletions))
 
 
-def finish_deletions(run: ApplyRun, plan: Plan, store_ids: dict[str, str]) -> None:
+def finish_deletions(run: ApplyRun, plan: Plan, store_ids: dict[str, str]) -> tuple[Orphan, ...]:
     """Records the result of each deletion whose end is not as it should be, and deletes the scheduled uploads.
 
-    `store_ids` are the stores of this run, by key: those that are gone are removed. An upload that stays is left to the
-    ledger, with the reason.
+    `store_ids` are the stores of this run, by key: those that are gone are removed. Returns the uploads that stay
+    because stores of others hold them; any other that stays is left to the ledger, with the reason.
     """
     pending = run.ledger.pending_deletes()
     if not (run.deletions or pending):
-        return
+        return ()
     try:
         look = _wait_for_ends(run)
     except VssyncError as error:
         record_unseen_deletions(run, str(error))
         _keep(run, pending, str(error))
-        return
+        return ()
     is_as_planned = True
     for deletion in run.deletions:
         problem, keeps_uploads = _check_end(run, look, deletion)
@@ -84,9 +84,9 @@ def finish_deletions(run: ApplyRun, plan: Plan, store_ids: dict[str, str]) -> No
             run.ledger.record_closed(deletion.file_id)  # its store still has it, as the next run will see
     run.deletions.clear()
     if is_as_planned:
-        _delete_unheld(run, plan, store_ids.values(), look, pending)
-    else:
-        _keep(run, pending, "not everything that stays was seen completed")
+        return _delete_unheld(run, plan, store_ids.values(), look, pending)
+    _keep(run, pending, "not everything that stays was seen completed")
+    return ()
 
 
 def _check_end(run: ApplyRun, look: LastLook, deletion: Deletion) -> tuple[Result | None, bool]:
@@ -161,20 +161,21 @@ def _keep(run: ApplyRun, pending: Mapping[str, LedgerEntry], why: str) -> None:
 
 def _delete_unheld(
     run: ApplyRun, plan: Plan, store_ids: Collection[str], look: LastLook, pending: Mapping[str, LedgerEntry]
-) -> None:
+) -> tuple[Orphan, ...]:
     """Deletes those of the uploads that no store holds, and names those that stores of others hold."""
     try:
         holders = _find_holders_after_deletions(run, store_ids, look, pending)
     except VssyncError as error:
         _keep(run, pending, str(error))
-        return
+        return ()
+    held_by_others = []
     our_ids = {*store_ids, *(store.id for store in plan.stores)}
     for file_id, stores in holders.items():
         others = [store for store in stores if store.id not in our_ids and not _is_of_manifest(store, plan.owner)]
         names = ", ".join(f"{store.name} ({store.id})" for store in others)
         run.ledger.record_closed(file_id)
         if names:
-            run.held.append(Orphan(file_id, f"{pending[file_id].why}; held by {names}"))
+            held_by_others.append(Orphan(file_id, f"{pending[file_id].why}; held by {names}"))
     unheld = [file_id for file_id in pending if file_id not in holders]
 
     def delete(file_id: str) -> None:
@@ -188,6 +189,7 @@ def _delete_unheld(
 
     run.watcher.on_cleanup(len(unheld))
     run.pool.map(delete, unheld)
+    return tuple(held_by_others)
 
 
 def _find_holders_after_deletions(

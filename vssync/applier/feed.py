@@ -15,7 +15,7 @@ from vssync.applier.attach import attach, leave_unattached
 from vssync.applier.await_ingestion import FailedFile, wait_and_settle
 from vssync.applier.context import StoreContext, result_of_error
 from vssync.applier.intake import PAUSES
-from vssync.applier.steps import Put, StoreSteps
+from vssync.applier.steps import Put
 from vssync.applier.stores import NewStore, join_twin
 from vssync.applier.upload import InFlightBatch, PendingFile, detach_to_reattach, prepare_file
 from vssync.errors import VssyncError
@@ -33,7 +33,6 @@ class StoreFeed:
     def __init__(
         self,
         store: StoreContext,
-        steps: StoreSteps,
         puts: Sequence[Put],
         *,
         new: NewStore | None = None,
@@ -42,17 +41,16 @@ class StoreFeed:
         self._store = store
         self._new = new  # until the first file is attached
         self._prepared = prepared  # by key, of puts that need only be attached
-        self._batch = steps.batch
+        self._batch = store.steps.batch
         self._waiting: deque[Put] = deque()
         self._unproven: dict[str, deque[Put]] = {}  # by extension: one is tried at a time until the service takes it
         for put in puts:
-            is_unproven = put.file.extension in steps.unproven
+            is_unproven = put.file.extension in store.steps.unproven
             (self._unproven.setdefault(put.file.extension, deque()) if is_unproven else self._waiting).append(put)
         self._type_trials = Counter[str]()
         self._in_flight: deque[InFlightBatch] = deque()
         self._failed: list[FailedFile] = []
-        is_external = steps.settings is None or steps.settings.external
-        self._note = UnfinishedBatchNote(store, is_external=is_external)
+        self._note = UnfinishedBatchNote(store)
 
     def run(self) -> None:
         """Feeds the store until every file has its result, or the run or the store stops."""
@@ -193,9 +191,10 @@ class UnfinishedBatchNote:
     is somebody else's.
     """
 
-    def __init__(self, store: StoreContext, *, is_external: bool) -> None:
+    def __init__(self, store: StoreContext) -> None:
         self._store = store
-        self._is_enabled = False if is_external else None  # None: found out once there is a batch to note
+        is_ours = store.steps.settings is not None and not store.steps.settings.external
+        self._is_enabled = None if is_ours else False  # None: found out once there is a batch to note
         self._written: tuple[str, ...] = ()
         self._next_write = 0.0
 

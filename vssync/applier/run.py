@@ -6,7 +6,7 @@ Stores are applied in parallel, the steps within each in the order of `StoreStep
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 
 from vssync.applier.attributes import learn_from_copy, update_attributes
@@ -25,12 +25,12 @@ from vssync.applier.ledger import upload_identity
 from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait, plan_steps
 from vssync.applier.stores import NewStore, delete_store, end_adoption, set_up_store, stamp_stores, verify_new_stores
 from vssync.applier.upload import PendingFile, prepare_file
-from vssync.applier.wait import WaitedFiles, wait_for_batch, wait_for_file, wait_for_files, wait_limit
+from vssync.applier.wait import wait_for_batch, wait_for_files
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Plan
-from vssync.model.report import Report, Status
-from vssync.model.state import FileStatus
+from vssync.model.report import Orphan, Report, Status
+from vssync.model.state import FileStatus, LiveFile
 
 _MAX_STORES = 4  # at once
 _INTERRUPT_GRACE = 2.0  # seconds that requests in flight get to end when a run is interrupted
@@ -44,6 +44,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     _begin(run, plan.owner, stores)
     store_ids: dict[str, str] = {}
     new_stores: list[NewStore] = []
+    held: tuple[Orphan, ...] = ()
     interrupted = False
     try:
         # After an error, such as a signal, no request begins any more, and pauses between requests end.
@@ -54,7 +55,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
             on_error=run.client.clock.interrupt,
         )
         verify_new_stores(run, new_stores)
-        finish_deletions(run, plan, store_ids)
+        held = finish_deletions(run, plan, store_ids)
         written = {steps.key: store_ids[steps.key] for steps in stores if steps.has_writes and steps.key in store_ids}
         stamp_stores(run, plan, written)
     except (KeyboardInterrupt, Interrupted):
@@ -66,7 +67,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
         plan=plan,
         outcomes=run.results.outcomes(plan),
         orphans=run.ledger.orphans(),
-        held=tuple(run.held),
+        held=held,
         store_ids=tuple(sorted(store_ids.items())),
         seconds=run.client.clock.monotonic() - started,
         requests=run.client.sender.request_count,
@@ -141,7 +142,7 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     store_ids[store_steps.key] = store.id
     new_stores += [new] if new else []
     store.for_each(store_steps.cancels, cancel_batch)
-    StoreFeed(store, store_steps, store_steps.puts, new=new).run()
+    StoreFeed(store, store_steps.puts, new=new).run()
     store_ids[store_steps.key] = store.id  # the feed may have gone on in another machine's store
     if store_steps.updates and not run.stopping:
         learn_from_copy(store, store_steps.updates[0])
@@ -153,21 +154,22 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     # The drops may hide the texts of the late files, so each of these must be ready to be attached again.
     if len(late) == len(store_steps.late_puts):
         store.for_each(store_steps.drops, drop_copy)
-    StoreFeed(store, store_steps, [pending.put for pending in late.values()], prepared=late).run()
+    StoreFeed(store, [pending.put for pending in late.values()], prepared=late).run()
     if store_steps.adopts:
-        run.results.record_result(store_steps.key, "", end_adoption(run, store_steps))
+        run.results.record_result(store_steps.key, "", end_adoption(store))
     if store_steps.teardown:
-        _tear_down(run, store, store_steps)
+        _tear_down(store)
 
 
-def _tear_down(run: ApplyRun, store: StoreContext, store_steps: StoreSteps) -> None:
+def _tear_down(store: StoreContext) -> None:
     """Deletes a store; the files that go with it share its result."""
-    for drop in store_steps.leaving:
-        run.results.record_start(store_steps.key, drop.key)
-    result = delete_store(run, store_steps)
-    run.results.record_result(store_steps.key, "", result)
+    leaving, results = store.steps.leaving, store.run.results
+    for drop in leaving:
+        results.record_start(store.key, drop.key)
+    result = delete_store(store)
+    results.record_result(store.key, "", result)
     of_files = DONE if result.status is Status.DONE else Result(result.status, "its store was not deleted")
-    for drop in store_steps.leaving:
+    for drop in leaving:
         store.settle(drop.key, of_files)
 
 
@@ -198,7 +200,7 @@ def cancel_batch(store: StoreContext, step: BatchStep) -> Result:
 def await_batch(store: StoreContext, step: BatchStep) -> Result:
     """Waits until a batch has ended; its files are left to the steps that concern them."""
     try:
-        if wait_for_batch(store, step.key).status.ended:
+        if wait_for_batch(store, step.key):
             return DONE
     except NotFound:  # it cannot be read: its files are the truth
         return DONE
@@ -208,23 +210,24 @@ def await_batch(store: StoreContext, step: BatchStep) -> Result:
 
 def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
     """Waits for up-to-date copies, and detaches the superseded ones of each that is completed."""
+    file_ids = [step.file_id for step in steps]
+    files: Mapping[str, LiveFile | VssyncError]
     try:
-        waited = wait_for_files(store, {step.file_id for step in steps})
-    except VssyncError:
-        waited = WaitedFiles()  # each is read by itself, and has its own error then
-    until = wait_limit(store, waited)
+        files = wait_for_files(store, file_ids)
+    except VssyncError as error:
+        files = dict.fromkeys(file_ids, error)
 
-    def wait_for_copy(store: StoreContext, step: Wait) -> Result:
-        file = waited.by_id.get(step.file_id)
-        if file is None or not file.status.ended:
-            file = wait_for_file(store, step.file_id, until)
+    def settle_copy(store: StoreContext, step: Wait) -> Result:
+        file = files[step.file_id]
+        if isinstance(file, VssyncError):
+            raise file
         if file.status is not FileStatus.COMPLETED:
             return result_of_uncompleted(file)
         for drop in step.drops:
             store.detach_copy(drop, step.file_id)
         return DONE
 
-    store.for_each(steps, wait_for_copy)
+    store.for_each(steps, settle_copy)
 
 
 def drop_copy(store: StoreContext, step: Drop) -> Result:

@@ -133,7 +133,8 @@ def plan_steps(plan: Plan) -> tuple[StoreSteps, ...]:
 
 def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     change = store_plan.change
-    steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, store_plan, file_change)]
+    ignored = store_plan.desired.ignore_attributes if store_plan.desired else ()
+    steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, ignored, file_change)]
     late_keys = {change.key for change in store_plan.files if Reason.SHARED_CHUNKS in change.reasons}
     puts = sorted((step for step in steps if isinstance(step, Put)), key=lambda put: -put.max_attempts)
     setup = change if change and change.action in _SETUP else None
@@ -143,7 +144,7 @@ def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
         key=store_plan.key,
         store_id=store_plan.id,
         batch=store_plan.batch,
-        ignored_attributes=_ignored_attributes(store_plan),
+        ignored_attributes=ignored,
         setup=setup,
         adopts=tuple(file.key for file in store_plan.files if file.takes_over) if setup else (),
         settings=store_plan.desired,
@@ -160,22 +161,18 @@ def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     )
 
 
-def _ignored_attributes(store_plan: StorePlan) -> tuple[str, ...]:
-    return store_plan.desired.ignore_attributes if store_plan.desired else ()
-
-
-def _plan_file_steps(owner: str, store_plan: StorePlan, change: FileChange) -> Iterator[Step]:
+def _plan_file_steps(owner: str, ignored: tuple[str, ...], change: FileChange) -> Iterator[Step]:
     """The steps of one file, in no order: `StoreSteps` sorts them by kind."""
     kept_id = change.keep.id if change.keep else ""
     match change.action:
         case Action.CREATE | Action.REPLACE:
-            yield _put(owner, store_plan, change)
+            yield _put(owner, ignored, change)
         case Action.UPDATE | Action.ADOPT:
-            yield _update(owner, store_plan, change)
+            yield _update(owner, ignored, change)
             yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
         case Action.AWAIT:
             if change.fields:
-                yield _update(owner, store_plan, change)
+                yield _update(owner, ignored, change)
             yield Wait(change.key, kept_id, tuple(_drop(owner, change.key, copy) for copy in change.drop))
         case Action.DELETE:
             yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
@@ -187,7 +184,7 @@ def _plan_file_steps(owner: str, store_plan: StorePlan, change: FileChange) -> I
             assert_never(change.action)
 
 
-def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
+def _put(owner: str, ignored: tuple[str, ...], change: FileChange) -> Put:
     """The step that brings a file in, with the copies it replaces.
 
     A File attaches once per store, so its own old copy is detached first; the others too, if there is a gap. A File
@@ -196,7 +193,7 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     file = change.desired
     assert file
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
-    mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin, tries=change.tries)
+    mark = mark_for(owner, file, ignored, origin=origin, tries=change.tries)
     old = next((copy for copy in change.drop if copy.id == change.reuse), None)
     if old and not file.file_id:
         if isinstance(was := old.mark, Mark):
@@ -218,13 +215,13 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     )
 
 
-def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
+def _update(owner: str, ignored: tuple[str, ...], change: FileChange) -> Update:
     """The attributes to write, and a mark that keeps what the old one says of the upload and of its ingestion."""
     file, old = change.desired, change.keep
     assert file
     assert old
     origin = Origin.DECLARED if file.file_id else Origin.ADOPTED
-    mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin)
+    mark = mark_for(owner, file, ignored, origin=origin)
     if isinstance(old.mark, Mark):
         mark = replace(old.mark, owner=mark.owner, key=mark.key, attributes=mark.attributes, echo="")
     elif not file.file_id:

@@ -49,9 +49,7 @@ class NewStore:
 def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> tuple[StoreContext, NewStore | None]:
     """Creates or updates a store where the steps say so. Raises VssyncError where that fails."""
     change, settings = store_steps.setup, store_steps.settings
-    store = StoreContext(
-        run, store_steps.key, store_steps.store_id, store_steps.ignored_attributes, store_steps.unproven
-    )
+    store = StoreContext(run, store_steps, store_steps.store_id)
     if change is None or settings is None:
         return store, None
     if change.action in (Action.CREATE, Action.REPLACE):
@@ -77,66 +75,67 @@ def _mark_of(change: StoreChange) -> StoreMark:
     return mark
 
 
-def end_adoption(run: ApplyRun, store_steps: StoreSteps) -> Result:
+def end_adoption(store: StoreContext) -> Result:
     """Writes the store's mark as it is to stay, if every file was adopted."""
-    change = store_steps.setup
-    assert change
-    statuses = run.results.statuses(store_steps.key)
-    if run.stopping or any(statuses.get(key) is not Status.DONE for key in store_steps.adopts):
+    run, steps = store.run, store.steps
+    assert steps.setup
+    statuses = run.results.statuses(store.key)
+    if run.stopping or any(statuses.get(key) is not Status.DONE for key in steps.adopts):
         return Result(
             Status.SKIPPED, "its adoption goes on, because not every file was adopted: apply again with --adopt"
         )
-    mark = _mark_of(change)
+    mark = _mark_of(steps.setup)
     owner_entry = {STORE_OWNER: str(mark)}
     try:
         if not mark.is_adopting:
-            live = run.writes.update_metadata(store_steps.store_id, lambda metadata: {**metadata, **owner_entry})
-            _verify_mark(run, store_steps.key, live, str(mark))
+            live = run.writes.update_metadata(store.id, lambda metadata: {**metadata, **owner_entry})
+            _verify_mark(run, store.key, live, str(mark))
     except VssyncError as error:
         return result_of_error(error)
     return DONE
 
 
-def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:
-    """Deletes a store if everything else was done, and schedules the deletion of our uploads in it.
+def delete_store(store: StoreContext) -> Result:
+    """Deletes a store, or the one that was replaced, if everything else was done; then our uploads in it may go.
 
     Its files go with it: a request for each would change nothing that lasts.
     """
-    statuses = run.results.statuses(store_steps.key)
+    run, steps, store_id = store.run, store.steps, store.steps.store_id
+    statuses = run.results.statuses(store.key)
     is_done = all(status in (Status.DONE, None) for status in statuses.values())
-    if run.stopping or not is_done or any(put.key not in statuses for put in store_steps.all_puts):
+    if run.stopping or not is_done or any(put.key not in statuses for put in steps.all_puts):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
-    change = store_steps.teardown
-    if change and change.action is Action.REPLACE and Reason.UNLISTED in change.reasons:
-        _release_store(run, store_steps)
+    if steps.teardown and steps.teardown.action is Action.REPLACE and Reason.UNLISTED in steps.teardown.reasons:
+        _release_store(store)
         return DONE
-    key, store_id, leaving = store_steps.key, store_steps.store_id, store_steps.leaving
     # No plan reads the files of an expired store.
-    uploads = tuple(drop.file_id for drop in leaving if drop.deletes_upload) if leaving else _uploads_in(run, store_id)
+    planned = tuple(drop.file_id for drop in steps.leaving if drop.deletes_upload)
+    uploads = planned if steps.leaving else _uploads_in(run, store_id)
     try:
         with suppress(LostReply):  # whether it is gone is seen at the end of the run in any case
             run.writes.delete_store(store_id, uploads)
     except VssyncError as error:
         return result_of_error(error)
-    run.deletions += [Deletion(key, change_key, store_id) for change_key in ("", *(drop.key for drop in leaving))]
+    keys = ("", *(drop.key for drop in steps.leaving))
+    run.deletions += [Deletion(store.key, change_key, store_id) for change_key in keys]
     for file_id in uploads:
-        run.ledger.schedule_delete(file_id, f"upload in {key}'s deleted store")
+        run.ledger.schedule_delete(file_id, f"upload in {store.key}'s deleted store")
     return DONE
 
 
-def _release_store(run: ApplyRun, store_steps: StoreSteps) -> None:
+def _release_store(store: StoreContext) -> None:
     """Takes our metadata from a store that was replaced and is kept: nobody knows what is in it.
 
     If that fails, the store keeps our mark, and later plans list it after the new one.
     """
-    store_id = store_steps.store_id
+    old_id = store.steps.store_id
 
     def without_ours(metadata: Mapping[str, str]) -> dict[str, str]:
         return {name: value for name, value in metadata.items() if not name.startswith(RESERVED_PREFIX)}
 
     with suppress(VssyncError):
-        run.writes.update_metadata(store_id, without_ours)
-    run.announce(f"{store_steps.key}: {store_id} was replaced and is kept, since its files cannot be listed")
+        store.writes.update_metadata(old_id, without_ours)
+    store.run.announce(f"{store.key}: {old_id} was replaced and is kept, since its files cannot be listed")
 
 
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable
 from math import inf
 from typing import TypeVar
 
@@ -27,14 +26,6 @@ DELETION_WAIT = 60.0  # without progress, for all deletions of a run together
 STILL_LISTED = f"still listed {DELETION_WAIT:.0f} s after it was deleted; apply again later"
 _GONE = (400, 403, 405, 409, 410, 422)  # statuses by which some services refuse to show what was detached
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class WaitedFiles:
-    """Files by id as last listed, after a wait for all of them; none where each is to be read by itself."""
-
-    by_id: Mapping[str, LiveFile] = field(default_factory=dict)
-    is_stuck: bool = False  # the wait was given up, because nothing moved for too long
 
 
 def poll_until(
@@ -92,8 +83,8 @@ def poll_until(
         waited += pause  # not by the clock: a machine that slept meanwhile has not waited so long
 
 
-def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = None) -> LiveBatch:
-    """The batch once it has ended, or nothing moved in it for too long.
+def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = None) -> bool:
+    """Whether a batch has ended, once it has, or nothing moved in it for too long.
 
     A 404 means not visible yet. Raises NotFound where that lasts too long, ServiceError where it cannot be read.
     """
@@ -117,62 +108,58 @@ def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = Non
         since=since,
         subject=_ingestion_of(store),
         consequence=_UNFINISHED,
-    ).batch
+    ).batch.status.ended
 
 
-def wait_for_files(store: StoreContext, file_ids: Collection[str], since: float | None = None) -> WaitedFiles:
-    """The files once all have ended, or nothing moved among them for too long.
+def wait_for_files(
+    store: StoreContext,
+    file_ids: Iterable[str],
+    *,
+    listed: Iterable[LiveFile] = (),
+    since: float | None = None,
+    timeout: float = INGESTION_DEADLINE,
+) -> dict[str, LiveFile | VssyncError]:
+    """Each of these files once all have ended, or nothing moved among them for too long; `listed` were just read.
 
-    Returns at once, with none, where listing the store would take more requests a poll than reading each file.
+    A poll lists the store, unless to read each file takes fewer requests: then a file may have an error instead. A 404
+    means not visible yet. Raises ServiceError where the store cannot be listed.
     """
-    if len(file_ids) < 2 or store.client.get_store(store.id).counts.total > PAGE_SIZE * len(file_ids):
-        return WaitedFiles()
+    states: dict[str, LiveFile | VssyncError] = dict.fromkeys(file_ids, _NOT_VISIBLE)
+    states |= {file.id: file for file in listed if file.id in states}
 
-    def read() -> dict[str, LiveFile]:
-        return {file.id: file for file in store.client.list_files(store.id) if file.id in file_ids}
+    def find_unfinished() -> list[str]:
+        return [file_id for file_id, file in states.items() if isinstance(file, LiveFile) and not file.status.ended]
 
-    def count_ended(files: Mapping[str, LiveFile]) -> int:
-        return sum(file.status.ended for file in files.values())
-
-    def have_all_ended(files: Mapping[str, LiveFile]) -> bool:
-        return count_ended(files) == len(file_ids)
-
-    files = poll_until(
-        store.run,
-        read,
-        is_done=have_all_ended,
-        progress_of=count_ended,
-        since=since,
-        subject=_ingestion_of(store),
-        consequence=_UNFINISHED,
-    )
-    return WaitedFiles(files, is_stuck=not have_all_ended(files))
-
-
-def wait_limit(store: StoreContext, waited: WaitedFiles) -> float:
-    """Until when, on the monotonic clock, to wait for each file: now, where the wait for all was given up."""
-    return store.client.clock.monotonic() + (0.0 if waited.is_stuck else INGESTION_DEADLINE)
-
-
-def wait_for_file(store: StoreContext, file_id: str, until: float) -> LiveFile:
-    """A file when it has ended, or at the time `until`; a 404 after our own attach means "not visible yet"."""
-
-    def read() -> LiveFile:
+    def read_file(file_id: str) -> LiveFile | VssyncError:
         try:
             return store.client.get_file(store.id, file_id)
         except NotFound:
             return _NOT_VISIBLE
+        except VssyncError as error:
+            return error
 
-    timeout = max(0.0, until - store.client.clock.monotonic())
-    return poll_until(
-        store.run,
-        read,
-        is_done=lambda file: file.status.ended,
-        progress_of=lambda file: file.status,
-        timeout=timeout,
-        subject=_ingestion_of(store),
-        consequence=_UNFINISHED,
-    )
+    def count_unfinished() -> int:
+        unfinished = find_unfinished()
+        if len(unfinished) > 1 and total <= PAGE_SIZE * len(unfinished):
+            states.update({file.id: file for file in store.client.list_files(store.id) if file.id in states})
+        else:
+            states.update(zip(unfinished, store.run.pool.map(read_file, unfinished), strict=True))
+        return len(find_unfinished())
+
+    unfinished = find_unfinished()
+    total = store.client.get_store(store.id).counts.total if len(unfinished) > 1 else 0
+    if unfinished:
+        poll_until(
+            store.run,
+            count_unfinished,
+            is_done=lambda count: not count,
+            progress_of=lambda count: count,
+            since=since,
+            timeout=timeout,
+            subject=_ingestion_of(store),
+            consequence=_UNFINISHED,
+        )
+    return states
 
 
 def _ingestion_of(store: StoreContext) -> str:
