@@ -82,6 +82,7 @@ class RunSettings:
     capabilities: Capabilities = field(default_factory=Capabilities)
     declared_capabilities: frozenset[str] = frozenset()  # those that the manifest says the service has
     fail_fast: bool = False
+    batches_in_flight: int = 8  # of one store, at once
     stamp: ApplyStamp | None = None  # to leave in stores; its time is set then
 
 

@@ -41,7 +41,7 @@ class StoreFeed:
         self._store = store
         self._new = new  # until the first file is attached
         self._prepared = prepared  # by key, of puts that need only be attached
-        self._batch = store.steps.batch
+        self._batch_size = store.run.capabilities.batch_size
         self._waiting: deque[Put] = deque()
         self._unproven: dict[str, deque[Put]] = {}  # by extension: one is tried at a time until the service takes it
         for put in puts:
@@ -60,7 +60,7 @@ class StoreFeed:
                 self._settle_all()
                 if intake.has_outage and not self._probe_outage():
                     break
-            elif len(self._in_flight) < self._batch.in_flight and (puts := self._next_puts()):
+            elif len(self._in_flight) < self._store.run.settings.batches_in_flight and (puts := self._next_puts()):
                 self._send(puts)
             elif self._in_flight:
                 self._settle_oldest()
@@ -85,10 +85,10 @@ class StoreFeed:
             is_known = self._store.run.service.is_proven_type(extension) or self._store.is_refused_type(extension)
             if is_known or not puts or self._type_trials[extension] >= _MAX_TRIALS:
                 self._waiting.extend(self._unproven.pop(extension))
-            elif extension not in under_way and len(chosen) < self._batch.size:
+            elif extension not in under_way and len(chosen) < self._batch_size:
                 self._type_trials[extension] += 1
                 chosen.append(puts.popleft())
-        room = min(self._batch.size - len(chosen), len(self._waiting))
+        room = min(self._batch_size - len(chosen), len(self._waiting))
         return chosen + [self._waiting.popleft() for _ in range(room)]
 
     def _send(self, puts: Sequence[Put]) -> None:
@@ -126,7 +126,7 @@ class StoreFeed:
             attempts = max(failed.file.attempts for failed in self._failed)
             reason = f"{count_noun(len(self._failed), 'file')} failed, and will be tried again"
             self._pause(PAUSES[attempts - 1], reason)
-        self._reattach([self._failed.pop(0) for _ in range(min(self._batch.size, len(self._failed)))])
+        self._reattach([self._failed.pop(0) for _ in range(min(self._batch_size, len(self._failed)))])
 
     def _reattach(self, failed: Sequence[FailedFile], *, is_probe: bool = False) -> None:
         """Attaches files once more. The probe of an outage does not count as one of the file's tries."""

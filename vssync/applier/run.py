@@ -99,7 +99,7 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
         StoreWorkload(
             store_steps.key,
             size=sum(put.file.size for put in store_steps.all_puts if not put.existing_id),
-            batches=0 if run.capabilities.one_by_one else ceil(len(store_steps.all_puts) / store_steps.batch.size),
+            batches=0 if run.capabilities.one_by_one else ceil(len(store_steps.all_puts) / run.capabilities.batch_size),
             changes=store_steps.step_count,
         )
         for store_steps in stores
