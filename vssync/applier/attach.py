@@ -142,11 +142,18 @@ def _handle_refusal(
     `relied_on` are the capabilities that the refused request made use of.
     """
     missing = missing_from_create_error(error, [file.file_id for file in files])
+    was_used = {
+        MissingCapability.BATCHES: relied_on.batches,
+        MissingCapability.BATCH_FILES: relied_on.batches and relied_on.batch_files,
+        MissingCapability.ATTRIBUTES: True,
+    }
     try:
         if missing is MissingCapability.BATCHES and not store.client.is_ready(store.id):
             return leave_unattached(store, files, error)  # the store is gone, which says nothing of these files
-        if _record_missing_capability(store, missing, relied_on):
-            return attach(store, files, retries)
+        if missing and was_used.get(missing):
+            store.run.service.record_missing(missing)
+            if missing is not MissingCapability.ATTRIBUTES:  # without which no file can be attached
+                return attach(store, files, retries)
         if _is_already_attached(store, files, error):
             return _attach_missing(store, files, error, retries)
     except ServiceError as lookup_error:
@@ -183,19 +190,6 @@ def _split(store: StoreContext, files: Sequence[PendingFile]) -> tuple[Sequence[
     if 0 < len(proven) < len(files):
         return proven, [file for file in files if file not in proven]
     return files[: len(files) // 2], files[len(files) // 2 :]
-
-
-def _record_missing_capability(store: StoreContext, missing: MissingCapability | None, relied_on: Capabilities) -> bool:
-    """Records what the service lacks, if the request relied on it; True if files can be attached in another form."""
-    was_used = {
-        MissingCapability.BATCHES: relied_on.batches,
-        MissingCapability.BATCH_FILES: relied_on.batches and relied_on.batch_files,
-        MissingCapability.ATTRIBUTES: True,
-    }
-    if missing is None or not was_used.get(missing):
-        return False
-    store.run.service.record_missing(missing)
-    return missing is not MissingCapability.ATTRIBUTES
 
 
 def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], error: ServiceError) -> bool:

@@ -83,9 +83,9 @@ def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark
             f"{file_id}: the service {'refused' if refused else 'accepted'} new attributes and kept the old ones; set "
             "`attribute_updates: false` under `service.capabilities`, so that plans allow for it"
         )
-    why = ", and cannot change attributes later" if refused else ""
+    extra = ", and cannot change attributes later" if refused else ""
     raise MarkLost(
-        f"{file_id}: the service lost the mark that was sent along{why}; vssync cannot recognize a file without one; "
+        f"{file_id}: the service lost the mark that was sent along{extra}; vssync cannot recognize a file without one; "
         "`vssync doctor --write` shows what the service keeps"
     )
 

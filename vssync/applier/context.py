@@ -313,6 +313,8 @@ class StoreContext:
     run: ApplyRun
     steps: StoreSteps
     id: str  # at the service; the steps have that of the store before it was replaced
+    is_own: bool = False  # an answer said that this run made it; one found after a lost reply may be another machine's
+    may_have_twin: bool = False  # this run made it, and has not yet looked for one that another machine made
     last_progress: float = 0.0  # when files of the store last came to an end, on the monotonic clock
     intake: Intake = field(default_factory=Intake)
     refusals: RefusalStreak = field(default_factory=RefusalStreak)
@@ -322,6 +324,11 @@ class StoreContext:
     @property
     def key(self) -> str:
         return self.steps.key
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this run makes the store."""
+        return self.steps.setup is not None and self.steps.setup.action in (Action.CREATE, Action.REPLACE)
 
     @property
     def client(self) -> Client:

@@ -13,8 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from vssync.api.client import Client
-from vssync.applier.context import ApplyRun, Deletion, Result
-from vssync.applier.ledger import LedgerEntry
+from vssync.applier.context import ApplyRun, Deletion, Result, StoreContext
 from vssync.applier.wait import DELETION_WAIT, STILL_LISTED, poll_until
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
@@ -56,11 +55,11 @@ class LastLook:
         return sum(map(self.shows, deletions))
 
 
-def finish_deletions(run: ApplyRun, plan: Plan, store_ids: dict[str, str]) -> tuple[Orphan, ...]:
+def finish_deletions(run: ApplyRun, plan: Plan, stores: list[StoreContext]) -> tuple[Orphan, ...]:
     """Records the result of each deletion whose end is not as it should be, and deletes the scheduled uploads.
 
-    `store_ids` are the stores of this run, by key: those that are gone are removed. Returns the uploads that stay
-    because stores of others hold them; any other that stays is left to the ledger, with the reason.
+    `stores` are those of this run: those that are gone are removed. Returns the uploads that stay because stores of
+    others hold them; any other that stays is left to the ledger, with the reason.
     """
     pending = run.ledger.pending_deletes()
     if not (run.deletions or pending):
@@ -77,14 +76,14 @@ def finish_deletions(run: ApplyRun, plan: Plan, store_ids: dict[str, str]) -> tu
         is_as_planned = is_as_planned and not keeps_uploads
         if problem:
             run.results.record_result(deletion.store_key, deletion.key, problem)
-        elif store_ids.get(deletion.store_key) == deletion.store_id and not deletion.file_id:
-            del store_ids[deletion.store_key]
+        elif not deletion.file_id:
+            stores[:] = [store for store in stores if store.id != deletion.store_id]
         if look.shows(deletion) and deletion.file_id in pending:
             del pending[deletion.file_id]
             run.ledger.record_closed(deletion.file_id)  # its store still has it, as the next run will see
     run.deletions.clear()
     if is_as_planned:
-        return _delete_unheld(run, plan, store_ids.values(), look, pending)
+        return _delete_unheld(run, plan, [store.id for store in stores], look, pending)
     _keep(run, pending, "not everything that stays was seen completed")
     return ()
 
@@ -103,10 +102,10 @@ def _check_end(run: ApplyRun, look: LastLook, deletion: Deletion) -> tuple[Resul
     return None, False
 
 
-def record_unseen_deletions(run: ApplyRun, why: str) -> None:
-    """Records that the end of a deletion that was sent was not seen."""
+def record_unseen_deletions(run: ApplyRun, reason: str) -> None:
+    """Records that nobody saw the end of the deletions that were sent."""
     for deletion in run.deletions:
-        result = Result(Status.UNKNOWN, f"{_UNSEEN}: {why}")
+        result = Result(Status.UNKNOWN, f"{_UNSEEN}: {reason}")
         run.results.record_result(deletion.store_key, deletion.key, result)
 
 
@@ -154,13 +153,13 @@ def _is_completed(run: ApplyRun, look: LastLook, deletion: Deletion) -> bool:
     return file.status is FileStatus.COMPLETED
 
 
-def _keep(run: ApplyRun, pending: Mapping[str, LedgerEntry], why: str) -> None:
-    for file_id, entry in pending.items():
-        run.ledger.explain(file_id, f"{entry.why}; kept, because {why}")
+def _keep(run: ApplyRun, pending: Collection[str], reason: str) -> None:
+    for file_id in pending:
+        run.ledger.add_note(file_id, f"kept, because {reason}")
 
 
 def _delete_unheld(
-    run: ApplyRun, plan: Plan, store_ids: Collection[str], look: LastLook, pending: Mapping[str, LedgerEntry]
+    run: ApplyRun, plan: Plan, store_ids: Collection[str], look: LastLook, pending: Mapping[str, str]
 ) -> tuple[Orphan, ...]:
     """Deletes those of the uploads that no store holds, and names those that stores of others hold."""
     try:
@@ -175,7 +174,7 @@ def _delete_unheld(
         names = ", ".join(f"{store.name} ({store.id})" for store in others)
         run.ledger.record_closed(file_id)
         if names:
-            held_by_others.append(Orphan(file_id, f"{pending[file_id].why}; held by {names}"))
+            held_by_others.append(Orphan(file_id, f"{pending[file_id]}; held by {names}"))
     unheld = [file_id for file_id in pending if file_id not in holders]
 
     def delete(file_id: str) -> None:
@@ -183,7 +182,7 @@ def _delete_unheld(
             run.writes.delete_upload(file_id)
             run.ledger.record_closed(file_id)
         except VssyncError as error:
-            run.ledger.explain(file_id, f"{pending[file_id].why}; {error}")
+            run.ledger.add_note(file_id, str(error))
         finally:
             run.watcher.on_upload_deleted()
 

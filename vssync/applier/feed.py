@@ -16,7 +16,7 @@ from vssync.applier.await_ingestion import FailedFile, wait_and_settle
 from vssync.applier.context import StoreContext, result_of_error
 from vssync.applier.intake import PAUSES
 from vssync.applier.steps import Put
-from vssync.applier.stores import NewStore, join_twin
+from vssync.applier.stores import join_twin
 from vssync.applier.upload import InFlightBatch, PendingFile, detach_to_reattach, prepare_file
 from vssync.errors import VssyncError
 from vssync.model.marks import STORE_BATCHES, batch_note_text
@@ -34,12 +34,9 @@ class StoreFeed:
         self,
         store: StoreContext,
         puts: Sequence[Put],
-        *,
-        new: NewStore | None = None,
         prepared: Mapping[str, PendingFile] = _NOTHING_PREPARED,
     ) -> None:
         self._store = store
-        self._new = new  # until the first file is attached
         self._prepared = prepared  # by key, of puts that need only be attached
         self._batch_size = store.run.capabilities.batch_size
         self._waiting: deque[Put] = deque()
@@ -99,14 +96,13 @@ class StoreFeed:
 
     def _attach(self, files: Sequence[PendingFile]) -> None:
         """Attaches files. Before the first, while they were uploaded, another machine's store had time to be listed."""
-        if self._new:
+        if self._store.may_have_twin:
             try:
-                join_twin(self._new)
+                join_twin(self._store)
             except VssyncError as error:
                 leave_unattached(self._store, files, error)
                 self._store.stop_reason = f"may not be the only one of its key: {error}"
                 return
-            self._new = None
         self._in_flight.extend(attach(self._store, files))
         self._note.update(self._in_flight)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from vssync.journal.records import UnattachedUpload
@@ -40,7 +40,7 @@ class LedgerEntry:
     """What the ledger holds of an upload."""
 
     state: UploadState
-    why: str = ""  # as a report says it
+    description: str = ""  # as a report says it
     stores: set[str] = field(default_factory=set)  # ids of those that obtained it from the ledger
 
 
@@ -67,14 +67,19 @@ class UploadLedger:
         self._owner_name = owner.partition("/")[0]
         for upload in spares:
             detached = "upload that an earlier run took out of its store"
-            why = f"upload of {upload.name}, of an earlier run" if upload.name else detached
-            self._entries[upload.file_id] = LedgerEntry(UploadState.SPARE, why)
+            description = f"upload of {upload.name}, of an earlier run" if upload.name else detached
+            self._entries[upload.file_id] = LedgerEntry(UploadState.SPARE, description)
             self._spares.setdefault((upload.sha256, upload.name), []).append(upload.file_id)
         self._send_locks = {identity: threading.Lock() for identity in shared}
         self._offers = {identity: [] for identity in self._send_locks}
 
     def obtain(
-        self, store_id: str, file: DesiredFile, why: str, is_usable: Callable[[str], bool], send: Callable[[], str]
+        self,
+        store_id: str,
+        file: DesiredFile,
+        description: str,
+        is_usable: Callable[[str], bool],
+        send: Callable[[], str],
     ) -> str:
         """The id of a File for a store; it is loose until it is attached.
 
@@ -93,7 +98,7 @@ class UploadLedger:
             while spares and not is_usable(spares[0]):
                 self.record_closed(spares.pop(0))
             file_id = spares.pop(0) if spares else send()
-            self.record_loose(file_id, why)
+            self.record_loose(file_id, description)
             with self._lock:
                 self._entries[file_id].stores.add(store_id)
                 if identity in self._send_locks:
@@ -108,23 +113,23 @@ class UploadLedger:
                 offers.remove(file_id)
             return len(self._entries[file_id].stores) == 1
 
-    def record_loose(self, file_id: str, why: str) -> None:
+    def record_loose(self, file_id: str, description: str) -> None:
         """A fresh upload, or one that is detached to be attached again: a run that ends before that must report it."""
-        self._move(file_id, UploadState.LOOSE, why)
+        self._move(file_id, UploadState.LOOSE, description)
 
     def record_attached(self, file_ids: Iterable[str]) -> None:
         """The service accepted these Files for ingestion, or a store holds them still."""
         for file_id in file_ids:
             self._move(file_id, UploadState.ATTACHED)
 
-    def schedule_delete(self, file_id: str, why: str) -> None:
+    def schedule_delete(self, file_id: str, description: str) -> None:
         """An upload of ours that nothing should hold any more; it is deleted at the end of the run."""
-        self._move(file_id, UploadState.TO_DELETE, why)
+        self._move(file_id, UploadState.TO_DELETE, description)
 
-    def explain(self, file_id: str, why: str) -> None:
-        """Notes why an upload that was to be deleted is still there."""
+    def add_note(self, file_id: str, note: str) -> None:
+        """Adds to an upload's description, such as why it is still there."""
         with self._lock:
-            self._entries[file_id].why = why
+            self._entries[file_id].description += f"; {note}"
 
     def record_closed(self, file_id: str) -> None:
         """The upload was deleted, or a store turned out to hold it."""
@@ -150,31 +155,29 @@ class UploadLedger:
         """Whether a file's upload name holds a digest of manifest and content, so that no other File can have it."""
         return upload_digest(self._owner_name, file.sha256) in file.filename
 
-    def pending_deletes(self) -> dict[str, LedgerEntry]:
-        """Copies of the entries of uploads to delete, by File id."""
+    def pending_deletes(self) -> dict[str, str]:
+        """The descriptions of the uploads to delete, by File id."""
         with self._lock:
-            return {
-                file_id: replace(entry)
-                for file_id, entry in self._entries.items()
-                if entry.state is UploadState.TO_DELETE
-            }
+            entries = self._entries.items()
+            return {id_: entry.description for id_, entry in entries if entry.state is UploadState.TO_DELETE}
 
     def orphans(self) -> tuple[Orphan, ...]:
         """Uploads that nothing is known to hold, and those that may exist."""
         with self._lock:
+            entries = self._entries.items()
             unattached = [
-                Orphan(file_id, entry.why)
+                Orphan(id_, entry.description)
                 for state in _UNATTACHED
-                for file_id, entry in self._entries.items()
+                for id_, entry in entries
                 if entry.state is state
             ]
             return (*unattached, *self._suspects)
 
-    def _move(self, file_id: str, state: UploadState, why: str = "") -> None:
+    def _move(self, file_id: str, state: UploadState, description: str = "") -> None:
         """Changes an upload's state and reason; a change that the table does not allow is ignored."""
         with self._lock:
             entry = self._entries.get(file_id)
             if entry is None:
-                self._entries[file_id] = LedgerEntry(state, why)
+                self._entries[file_id] = LedgerEntry(state, description)
             elif state in _NEXT[entry.state]:
-                entry.state, entry.why = state, why
+                entry.state, entry.description = state, description

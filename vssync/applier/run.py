@@ -23,7 +23,7 @@ from vssync.applier.deletions import find_holders, finish_deletions, record_unse
 from vssync.applier.feed import StoreFeed
 from vssync.applier.ledger import upload_identity
 from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait, plan_steps
-from vssync.applier.stores import NewStore, delete_store, end_adoption, set_up_store, stamp_stores, verify_new_stores
+from vssync.applier.stores import delete_store, end_adoption, set_up_store, stamp_stores, verify_new_stores
 from vssync.applier.upload import PendingFile, prepare_file
 from vssync.applier.wait import wait_for_batch, wait_for_files
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
@@ -40,24 +40,22 @@ _INTERRUPT_POLLS = 40  # in that time
 def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     """Carries out a plan, and reports what became of every change; errors of the service are in the report."""
     started = run.client.clock.monotonic()
-    stores = plan_steps(plan)
-    _begin(run, plan.owner, stores)
-    store_ids: dict[str, str] = {}
-    new_stores: list[NewStore] = []
+    all_steps = plan_steps(plan)
+    _begin(run, plan.owner, all_steps)
+    stores: list[StoreContext] = []
     held: tuple[Orphan, ...] = ()
     interrupted = False
     try:
         # After an error, such as a signal, no request begins any more, and pauses between requests end.
         run.pool.run_side_by_side(
-            lambda store_steps: _apply_store(run, store_steps, store_ids, new_stores),
-            stores,
+            lambda steps: _apply_store(run, steps, stores),
+            all_steps,
             limit=_MAX_STORES,
             on_error=run.client.clock.interrupt,
         )
-        verify_new_stores(run, new_stores)
-        held = finish_deletions(run, plan, store_ids)
-        written = {steps.key: store_ids[steps.key] for steps in stores if steps.has_writes and steps.key in store_ids}
-        stamp_stores(run, plan, written)
+        verify_new_stores(run, [store for store in stores if store.is_new])
+        held = finish_deletions(run, plan, stores)
+        stamp_stores(run, plan, {store.key: store.id for store in stores if store.steps.has_writes})
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
         _wait_for_requests_in_flight(run)
@@ -68,7 +66,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
         outcomes=run.results.outcomes(plan),
         orphans=run.ledger.orphans(),
         held=held,
-        store_ids=tuple(sorted(store_ids.items())),
+        store_ids=tuple(sorted((store.key, store.id) for store in stores)),
         seconds=run.client.clock.monotonic() - started,
         requests=run.client.sender.request_count,
         repeated=run.client.sender.retry_count,
@@ -80,7 +78,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     return report
 
 
-def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
+def _begin(run: ApplyRun, owner: str, all_steps: tuple[StoreSteps, ...]) -> None:
     """Opens the ledger with what earlier runs left and what this one wants more than once; announces the work."""
     journal = run.writes.journal
     spares = journal.past.unattached
@@ -91,18 +89,18 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
         held = find_holders(run.client, run.pool, run.client.list_stores(), ids, skip_unreadable=True)
         journal.forget(held)
         spares = tuple(upload for upload in spares if upload.file_id not in held)
-    puts = [put for store_steps in stores for put in store_steps.all_puts]
+    puts = [put for steps in all_steps for put in steps.all_puts]
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(owner, spares, [identity for identity, times in wanted.items() if times > 1])
     journal.mark_as_apply()
     workloads = [
         StoreWorkload(
-            store_steps.key,
-            size=sum(put.file.size for put in store_steps.all_puts if not put.existing_id),
-            batches=0 if run.capabilities.one_by_one else ceil(len(store_steps.all_puts) / run.capabilities.batch_size),
-            changes=store_steps.step_count,
+            steps.key,
+            size=sum(put.file.size for put in steps.all_puts if not put.existing_id),
+            batches=0 if run.capabilities.one_by_one else ceil(len(steps.all_puts) / run.capabilities.batch_size),
+            changes=steps.step_count,
         )
-        for store_steps in stores
+        for steps in all_steps
     ]
     run.watcher.on_start(workloads, lambda: run.client.sender.limits.pause_seconds)
 
@@ -123,41 +121,36 @@ def _wait_for_requests_in_flight(run: ApplyRun) -> None:
             run.ledger.record_suspect(f"{upload}: under way when the run was interrupted")
 
 
-def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, str], new_stores: list[NewStore]) -> None:
-    """Carries out all steps of one store; where its set-up fails, none of its files is tried.
-
-    Adds the store's id to `store_ids` and, if this run made it, the store to `new_stores`.
-    """
+def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -> None:
+    """Carries out all steps of one store, which is added to `stores`; none of its files is tried if set-up fails."""
     if run.stopping:
         return
-    if store_steps.setup or store_steps.teardown:
-        run.results.record_start(store_steps.key, "")
+    if steps.setup or steps.teardown:
+        run.results.record_start(steps.key, "")
     try:
-        store, new = set_up_store(run, store_steps)
+        store = set_up_store(run, steps)
     except VssyncError as error:
-        run.results.record_result(store_steps.key, "", result_of_error(error))
+        run.results.record_result(steps.key, "", result_of_error(error))
         return
-    if store_steps.setup and not store_steps.adopts:
-        run.results.record_result(store_steps.key, "", DONE)
-    store_ids[store_steps.key] = store.id
-    new_stores += [new] if new else []
-    store.for_each(store_steps.cancels, cancel_batch)
-    StoreFeed(store, store_steps.puts, new=new).run()
-    store_ids[store_steps.key] = store.id  # the feed may have gone on in another machine's store
-    if store_steps.updates and not run.stopping:
-        learn_from_copy(store, store_steps.updates[0])
-    store.for_each(store_steps.updates, update_attributes)
-    store.for_each(store_steps.batch_waits, await_batch)
-    if store_steps.copy_waits and not run.stopping:
-        wait_for_copies(store, store_steps.copy_waits)
-    late = _prepare_late(store, store_steps.late_puts)
+    stores.append(store)
+    if steps.setup and not steps.adopts:
+        run.results.record_result(steps.key, "", DONE)
+    store.for_each(steps.cancels, cancel_batch)
+    StoreFeed(store, steps.puts).run()
+    if steps.updates and not run.stopping:
+        learn_from_copy(store, steps.updates[0])
+    store.for_each(steps.updates, update_attributes)
+    store.for_each(steps.batch_waits, await_batch)
+    if steps.copy_waits and not run.stopping:
+        wait_for_copies(store, steps.copy_waits)
+    late = _prepare_late(store, steps.late_puts)
     # The drops may hide the texts of the late files, so each of these must be ready to be attached again.
-    if len(late) == len(store_steps.late_puts):
-        store.for_each(store_steps.drops, drop_copy)
-    StoreFeed(store, [pending.put for pending in late.values()], prepared=late).run()
-    if store_steps.adopts:
-        run.results.record_result(store_steps.key, "", end_adoption(store))
-    if store_steps.teardown:
+    if len(late) == len(steps.late_puts):
+        store.for_each(steps.drops, drop_copy)
+    StoreFeed(store, [pending.put for pending in late.values()], late).run()
+    if steps.adopts:
+        run.results.record_result(steps.key, "", end_adoption(store))
+    if steps.teardown:
         _tear_down(store)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,26 +36,17 @@ from vssync.planner.find_stores import twin_order
 _MAX_ATTEMPTS = 3  # to create a store, where replies are lost and no new store appears
 
 
-@dataclass(slots=True)
-class NewStore:
-    """A store that this run made, with its mark."""
-
-    store: StoreContext
-    mark: StoreMark
-    replaced_id: str  # of the store that it replaces, if any
-    is_own: bool  # an answer said that it was made; one found after a lost reply may be another machine's
-
-
-def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> tuple[StoreContext, NewStore | None]:
+def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
     """Creates or updates a store where the steps say so. Raises VssyncError where that fails."""
     change, settings = store_steps.setup, store_steps.settings
     store = StoreContext(run, store_steps, store_steps.store_id)
     if change is None or settings is None:
-        return store, None
-    if change.action in (Action.CREATE, Action.REPLACE):
-        store.id, is_own = _create(run, settings, change, store_steps.store_id)
-        return store, NewStore(store, _mark_of(change), store_steps.store_id, is_own)
-    mark = str(_mark_of(change).as_adopting()) if store_steps.adopts else change.metadata[STORE_OWNER]
+        return store
+    if store.is_new:
+        store.id, store.is_own = _create(run, settings, change, store_steps.store_id)
+        store.may_have_twin = True
+        return store
+    mark = str(_mark_of(store).as_adopting()) if store_steps.adopts else change.metadata[STORE_OWNER]
     written_names = {field.name.removeprefix("metadata.") for field in change.fields} | {STORE_OWNER, STORE_PROTECT}
 
     def merge(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -65,12 +56,13 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> tuple[StoreContext, 
 
     live = run.writes.update_metadata(store.id, merge, name=settings.name, expires_after=_expiry(settings))
     _verify_mark(run, settings.key, live, mark)
-    return store, None
+    return store
 
 
-def _mark_of(change: StoreChange) -> StoreMark:
-    """The mark that a store is to carry."""
-    mark = parse_store_mark(change.metadata[STORE_OWNER])
+def _mark_of(store: StoreContext) -> StoreMark:
+    """The mark that a store is to carry once it is set up."""
+    assert store.steps.setup
+    mark = parse_store_mark(store.steps.setup.metadata[STORE_OWNER])
     assert isinstance(mark, StoreMark)
     return mark
 
@@ -78,13 +70,12 @@ def _mark_of(change: StoreChange) -> StoreMark:
 def end_adoption(store: StoreContext) -> Result:
     """Writes the store's mark as it is to stay, if every file was adopted."""
     run, steps = store.run, store.steps
-    assert steps.setup
     statuses = run.results.statuses(store.key)
     if run.stopping or any(statuses.get(key) is not Status.DONE for key in steps.adopts):
         return Result(
             Status.SKIPPED, "its adoption goes on, because not every file was adopted: apply again with --adopt"
         )
-    mark = _mark_of(steps.setup)
+    mark = _mark_of(store)
     owner_entry = {STORE_OWNER: str(mark)}
     try:
         if not mark.is_adopting:
@@ -250,33 +241,34 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
     run.pool.map(leave_stamp, stamped)
 
 
-def join_twin(new: NewStore) -> None:
+def join_twin(store: StoreContext) -> None:
     """Before the first attach: goes on in another machine's store where that comes first, and deletes its own.
 
     Raises VssyncError where the stores cannot be listed.
     """
-    store = new.store
-    twins = _list_twins(new, store.client.list_stores())
+    twins = _list_twins(store, store.client.list_stores())
+    store.may_have_twin = False
     if not twins:
         return
     own = store.client.get_store(store.id)
     contents_by_id = {live.id: _read_contents(store, live) for live in (*twins, own)}
-    first = min((own, *twins), key=lambda live: twin_order(live, contents_by_id[live.id], (new.mark.owner,)))
+    owners = (_mark_of(store).owner,)
+    first = min((own, *twins), key=lambda live: twin_order(live, contents_by_id[live.id], owners))
     if first.id == own.id:
         return
     contents = contents_by_id[own.id]
-    if new.is_own and contents and not (contents.files or contents.unlisted):
+    if store.is_own and contents and not (contents.files or contents.unlisted):
         with suppress(VssyncError):  # it stays, then, and the run says so at its end
             store.writes.delete_store(own.id, ())
     store.run.announce(f"{store.key}: another run made {first.id} at the same time; this one goes on in that store")
-    store.id, new.is_own = first.id, False
+    store.id, store.is_own = first.id, False
 
 
-def verify_new_stores(run: ApplyRun, new_stores: Sequence[NewStore]) -> None:
+def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None:
     """At the end, reports each new store that no listing shows or that has a twin: the next plan must deal with it."""
     if not new_stores:
         return
-    ids = {new.store.id for new in new_stores}
+    ids = {store.id for store in new_stores}
     try:
         listed = poll_until(
             run,
@@ -287,31 +279,29 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[NewStore]) -> None:
             consequence="the report gives their ids",
         )
     except VssyncError as error:
-        for new in new_stores:
-            run.results.record_result(new.store.key, "", result_of_error(error))
+        for store in new_stores:
+            run.results.record_result(store.key, "", result_of_error(error))
         return
-    for new in new_stores:
-        store_id = new.store.id
-        if store_id not in {live.id for live in listed}:
+    for store in new_stores:
+        if store.id not in {live.id for live in listed}:
             detail = (
                 f"the service does not list the new store, so another run may make a second one; add this line to "
-                f"{new.store.key} in the manifest:\nid: {store_id}"
+                f"{store.key} in the manifest:\nid: {store.id}"
             )
-        elif twins := _list_twins(new, listed):
+        elif twins := _list_twins(store, listed):
             others = " and ".join(live.id for live in twins)
-            detail = f"another run made {others} for the same key while this one made {store_id}; plan again"
+            detail = f"another run made {others} for the same key while this one made {store.id}; plan again"
         else:
             continue
-        run.results.record_result(new.store.key, "", Result(Status.UNKNOWN, detail))
+        run.results.record_result(store.key, "", Result(Status.UNKNOWN, detail))
 
 
-def _list_twins(new: NewStore, stores: Sequence[LiveStore]) -> list[LiveStore]:
-    """Other stores with the mark of this owner and key."""
-    known_ids = (new.store.id, new.replaced_id)
-    others = (live for live in stores if live.id not in known_ids and not live.is_expired)
-    marks = ((live, live.mark) for live in others)
-    key = (new.mark.owner, new.mark.key)
-    return [live for live, mark in marks if isinstance(mark, StoreMark) and (mark.owner, mark.key) == key]
+def _list_twins(store: StoreContext, stores: Sequence[LiveStore]) -> list[LiveStore]:
+    """Other stores with the mark of this owner and key; one that the new store replaces does not count."""
+    own_ids, mark = (store.id, store.steps.store_id), _mark_of(store)
+    others = ((live, live.mark) for live in stores if live.id not in own_ids and not live.is_expired)
+    identity = (mark.owner, mark.key)
+    return [live for live, mark in others if isinstance(mark, StoreMark) and (mark.owner, mark.key) == identity]
 
 
 def _read_contents(store: StoreContext, live: LiveStore) -> Contents | None:

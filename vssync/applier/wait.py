@@ -24,7 +24,7 @@ _MIN_WAIT = 60.0  # that any wait lasts, even if nothing moved for long before i
 _UNFINISHED = "each counts as it is, and the next plan waits for those in progress"
 DELETION_WAIT = 60.0  # without progress, for all deletions of a run together
 STILL_LISTED = f"still listed {DELETION_WAIT:.0f} s after it was deleted; apply again later"
-_GONE = (400, 403, 405, 409, 410, 422)  # statuses by which some services refuse to show what was detached
+_COUNTED_AS_GONE = (400, 403, 405, 409, 410, 422)  # statuses by which some services refuse to show what was detached
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
@@ -177,7 +177,7 @@ def wait_until_detached(store: StoreContext, file_id: str) -> None:
         try:
             return not store.client.is_attached(store.id, file_id)
         except ServiceError as error:
-            if error.answer.status not in _GONE:
+            if error.answer.status not in _COUNTED_AS_GONE:
                 raise
             return True
 
