@@ -141,7 +141,8 @@ def _handle_refusal(
 
     `relied_on` are the capabilities that the refused request made use of.
     """
-    missing = missing_from_create_error(error, [file.file_id for file in files])
+    file_ids = [file.file_id for file in files]
+    missing = missing_from_create_error(error, file_ids)
     was_used = {
         MissingCapability.BATCHES: relied_on.batches,
         MissingCapability.BATCH_FILES: relied_on.batches and relied_on.batch_files,
@@ -160,8 +161,7 @@ def _handle_refusal(
         return leave_unattached(store, files, lookup_error)
     if error.answer.status not in _REJECTED:
         return leave_unattached(store, files, error)
-    named_id = file_named_by(error, [file.file_id for file in files])
-    if len(files) > 1 and named_id:
+    if len(files) > 1 and (named_id := file_named_by(error, file_ids)):
         (named,) = [file for file in files if file.file_id == named_id]
         _settle_by_error(store, named, error)
         return attach(store, _without_refused_types(store, [file for file in files if file is not named]), retries)
@@ -177,7 +177,7 @@ def _handle_refusal(
 
 
 def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError) -> None:
-    """Settles a file by the refusal that was about it."""
+    """Settles a file by the error of a request that was about it alone."""
     if error.answer.code == "unsupported_file":
         store.run.service.record_refused_type(file.put.file.extension, file.put.key)
     store.record_refusal(error, [file.put.key])
@@ -219,7 +219,7 @@ def _attach_missing(
 ) -> list[InFlightBatch]:
     """After a lost reply, or where a file is attached already: finds out which are, and attaches the rest.
 
-    The request whose reply was lost may have attached all, so they get the run's `grace` to appear.
+    The request whose reply was lost may have attached all, so they get time to appear.
     """
     wanted = {file.file_id for file in files}
     capabilities = store.run.capabilities

@@ -74,12 +74,7 @@ class UploadLedger:
         self._offers = {identity: [] for identity in self._send_locks}
 
     def obtain(
-        self,
-        store_id: str,
-        file: DesiredFile,
-        description: str,
-        is_usable: Callable[[str], bool],
-        send: Callable[[], str],
+        self, store_id: str, file: DesiredFile, is_usable: Callable[[str], bool], send: Callable[[], str]
     ) -> str:
         """The id of a File for a store; it is loose until it is attached.
 
@@ -98,7 +93,7 @@ class UploadLedger:
             while spares and not is_usable(spares[0]):
                 self.record_closed(spares.pop(0))
             file_id = spares.pop(0) if spares else send()
-            self.record_loose(file_id, description)
+            self.record_loose(file_id, f"upload of {file.key} that was not attached yet")
             with self._lock:
                 self._entries[file_id].stores.add(store_id)
                 if identity in self._send_locks:
@@ -164,14 +159,9 @@ class UploadLedger:
     def orphans(self) -> tuple[Orphan, ...]:
         """Uploads that nothing is known to hold, and those that may exist."""
         with self._lock:
-            entries = self._entries.items()
-            unattached = [
-                Orphan(id_, entry.description)
-                for state in _UNATTACHED
-                for id_, entry in entries
-                if entry.state is state
-            ]
-            return (*unattached, *self._suspects)
+            unattached = [(id_, entry) for id_, entry in self._entries.items() if entry.state in _UNATTACHED]
+            unattached.sort(key=lambda pair: _UNATTACHED.index(pair[1].state))
+            return (*(Orphan(id_, entry.description) for id_, entry in unattached), *self._suspects)
 
     def _move(self, file_id: str, state: UploadState, description: str = "") -> None:
         """Changes an upload's state and reason; a change that the table does not allow is ignored."""

@@ -137,8 +137,7 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
         upload = _find_upload(store, file_id)
         return upload is not None and upload.size == put.file.size and bool(upload.created_at)
 
-    description = f"upload of {put.key} that was not attached yet"
-    file_id = store.run.ledger.obtain(store.id, put.file, description, is_usable, lambda: _upload(store, put))
+    file_id = store.run.ledger.obtain(store.id, put.file, is_usable, lambda: _upload(store, put))
     store.run.watcher.on_upload_ready(store.key, put.file.size)
     return file_id
 
