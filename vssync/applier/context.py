@@ -144,12 +144,12 @@ class Results:
         self.any_failed = False  # so far
 
     def record_start(self, store_key: str, key: str) -> None:
-        """The first request for a change is about to be sent; only the first of several calls counts."""
+        """Records that the first request for a change is about to be sent; only the first of several calls counts."""
         with self._lock:
             self._records.setdefault((store_key, key), _ChangeRecord(self._now(), attempts=1))
 
     def record_retry(self, store_key: str, key: str) -> None:
-        """A change is tried once more."""
+        """Counts one more try of a change."""
         with self._lock:
             self._records[store_key, key].attempts += 1
 
@@ -160,7 +160,7 @@ class Results:
                 self._records[store_key, key].if_interrupted = result
 
     def record_result(self, store_key: str, key: str, result: Result) -> None:
-        """A change ended; the worst of several results stays."""
+        """Records how a change ended; the worst of several results stays."""
         with self._lock:
             record = self._records.setdefault((store_key, key), _ChangeRecord(self._now()))
             record.ended = self._now()
@@ -201,7 +201,7 @@ class Results:
 
 
 class ServiceRecord:
-    """What a run learns about the service: capabilities it lacks, file types it refuses. Thread-safe."""
+    """What a run learns about the service: capabilities that it lacks, file types that it refuses. Thread-safe."""
 
     def __init__(self, capabilities: Capabilities) -> None:
         self.deletes_late = False  # a deleted file stayed for longer than is waited for
@@ -213,22 +213,22 @@ class ServiceRecord:
         self._claims: dict[str, float] = {}  # what was claimed, and when
 
     def record_missing(self, capability: MissingCapability) -> None:
-        """The service lacks a capability: from now on the run does without."""
+        """Records that the service lacks a capability: from now on the run does without."""
         with self._lock:
             self.capabilities = replace(self.capabilities, **{capability.value: False})
 
     def record_updates_reach_search(self, *, reaches: bool) -> None:
-        """Searches filter, or do not filter, by attributes that were updated."""
+        """Records whether searches filter by attributes that were updated."""
         with self._lock:
             self.capabilities = replace(self.capabilities, updates_reach_search=reaches)
 
     def record_accepted_type(self, extension: str, *, completed: bool = False) -> None:
-        """The service attached a file of this type, or completed it."""
+        """Records that the service attached a file of this type, or completed it."""
         with self._lock:
             (self._completed if completed else self._accepted).add(extension)
 
     def record_refused_type(self, extension: str, key: str) -> None:
-        """The service said that it does not support the type of this file."""
+        """Records that the service does not support the type of a file."""
         with self._lock:
             self._refused.setdefault(extension, set()).add(key)
 
@@ -343,7 +343,7 @@ class StoreContext:
         return self.run.service.is_refused_type(extension, unproven=extension in self.steps.unproven)
 
     def record_refusal(self, error: VssyncError, keys: Iterable[str]) -> None:
-        """Requests about files of these keys were refused; ends the feeding if all others would get that answer."""
+        """Records that a request about these files was refused; stops the feed if all others would be refused, too."""
         if not isinstance(error, ServiceError) or isinstance(error, LostReply) or not error.answer.status:
             return
         if self.refusals.record(error, keys):

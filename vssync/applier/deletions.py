@@ -1,10 +1,9 @@
 """Sees a run's deletions to their end, takes a last look at what stays, and deletes the uploads that nobody needs.
 
-A deletion has ended when a listing of its store, or of the stores, lacks what was deleted: services confirm deletions
-that they make later, or never. And two machines may each delete the copy that the other one keeps. So after the last
-copy was detached, and before the first upload is deleted, every copy that stays in the place of another is seen
-completed; else no upload is deleted, and the next run can repair what is missing. Deleting a File takes it out of all
-its stores, so every store is asked first, whoever's it is.
+A deletion has ended when a listing lacks what was deleted: services confirm deletions that they make later, or never.
+Two machines may each delete the copy that the other one keeps. So before the first upload is deleted, every copy that
+stays in the place of another is seen completed; else no upload is deleted, and the next run repairs what is missing.
+Deleting a File takes it out of all its stores, so every store is asked first, whoever's it is.
 """
 
 from __future__ import annotations
@@ -46,9 +45,8 @@ class LastLook:
 
     def shows(self, deletion: Deletion) -> bool:
         """Whether what was deleted is still listed."""
-        if not deletion.file_id:
-            return deletion.store_id in self.stores
-        return deletion.file_id in self.files_of(deletion.store_id)
+        store_id, file_id = deletion.store_id, deletion.file_id
+        return file_id in self.files_of(store_id) if file_id else store_id in self.stores
 
     def count_shown(self, deletions: Collection[Deletion]) -> int:
         """How many of these are still listed."""
@@ -89,7 +87,7 @@ def finish_deletions(run: ApplyRun, plan: Plan, stores: list[StoreContext]) -> t
 
 
 def _check_end(run: ApplyRun, look: LastLook, deletion: Deletion) -> tuple[Result | None, bool]:
-    """Why a deletion is not as it should be, if so, and whether no upload may be deleted for that reason."""
+    """What is wrong with the end of a deletion, if anything, and whether that keeps all uploads from being deleted."""
     try:
         if deletion.kept_id and not _is_completed(run, look, deletion):
             return Result(Status.FAILED, _LOST.format(deletion.kept_id)), True

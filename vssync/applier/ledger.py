@@ -109,16 +109,16 @@ class UploadLedger:
             return len(self._entries[file_id].stores) == 1
 
     def record_loose(self, file_id: str, description: str) -> None:
-        """A fresh upload, or one that is detached to be attached again: a run that ends before that must report it."""
+        """Records a fresh upload, or one that is detached to be attached again: until then no store holds it."""
         self._move(file_id, UploadState.LOOSE, description)
 
     def record_attached(self, file_ids: Iterable[str]) -> None:
-        """The service accepted these Files for ingestion, or a store holds them still."""
+        """Records that the service accepted these Files for ingestion, or that a store holds them still."""
         for file_id in file_ids:
             self._move(file_id, UploadState.ATTACHED)
 
     def schedule_delete(self, file_id: str, description: str) -> None:
-        """An upload of ours that nothing should hold any more; it is deleted at the end of the run."""
+        """Schedules an upload of ours that nothing should hold any more to be deleted at the end of the run."""
         self._move(file_id, UploadState.TO_DELETE, description)
 
     def add_note(self, file_id: str, note: str) -> None:
@@ -127,11 +127,11 @@ class UploadLedger:
             self._entries[file_id].description += f"; {note}"
 
     def record_closed(self, file_id: str) -> None:
-        """The upload was deleted, or a store turned out to hold it."""
+        """Records that an upload was deleted, or that a store turned out to hold it."""
         self._move(file_id, UploadState.CLOSED)
 
     def record_suspect(self, detail: str) -> None:
-        """An upload whose id is not known may exist: its reply was lost."""
+        """Records that an upload may exist whose id is not known, since its reply was lost."""
         with self._lock:
             self._suspects.append(Orphan("", detail, suspected=True))
 

@@ -140,7 +140,7 @@ class JournalState:
             raise ValueError("not a line of a journal")
 
     def forget(self, file_ids: Iterable[str]) -> None:
-        """These uploads are held by a store, or gone."""
+        """Forgets uploads that a store holds, or that are gone."""
         for file_id in file_ids:
             self.unattached.pop(file_id, None)
 
@@ -218,7 +218,7 @@ class JournalState:
             self.stores.pop(write.store, None)
 
     def _forget_suspect(self, name: str, size: int) -> None:
-        """An upload found by these was deleted: one that is like it is no longer suspected; any others still are."""
+        """Forgets one suspected upload of this name and size, since one was deleted; any others stay suspected."""
         for key, (write, _) in self.in_flight.items():
             if (write.operation, write.name, write.size) == (Operation.UPLOAD, name, size):
                 del self.in_flight[key]

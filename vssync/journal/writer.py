@@ -129,7 +129,7 @@ class Journal:
         return self._error is not None
 
     def mark_as_apply(self) -> None:
-        """This run is an apply: if it is interrupted, the next plan says so. The line comes with the first write."""
+        """Makes the next plan say so if this run is interrupted; the line comes with the first write."""
         self._is_apply = True
 
     def wait_until_idle(self, timeout: float) -> tuple[Write, ...]:
@@ -139,18 +139,18 @@ class Journal:
             return tuple(self._in_flight.values())
 
     def forget(self, file_ids: Collection[str]) -> None:
-        """These uploads of earlier runs are held by a store, or gone; their lines go at once."""
+        """Forgets uploads of earlier runs that a store holds or that are gone; their lines go at once."""
         with self._lock:
             self._state.forget(file_ids)
             self._try(self._compact)
 
     def record_held(self, file_id: str) -> None:
-        """A store was seen to hold this upload: its lines go the next time that the journal is compacted."""
+        """Forgets an upload that a store holds; its lines go the next time that the journal is compacted."""
         with self._lock:
             self._state.forget((file_id,))
 
     def end(self, keep_only: Collection[str] | None = None) -> None:
-        """The run came to its own end. With `keep_only`, all other unattached uploads are forgotten."""
+        """Records that the run came to its own end. With `keep_only`, all other unattached uploads are forgotten."""
         with self._lock:
             if self._has_begun:
                 self._state.add_line({"run": self._run, "ended": int(self._now())})
