@@ -288,9 +288,9 @@ def test_names_may_have_any_unicode_form(tmp_path: Path, pattern: str, spell: Ca
 @pytest.mark.parametrize(
     ("names", "pattern", "message"),
     [
-        (("ö.md", nfd("ö.md")), "*.md", f"{TWINS}; the same for 1 more file"),
+        (("ö.md", nfd("ö.md")), "*.md", TWINS),
         (("ö.md", nfd("ö.md")), "ö.md", TWINS),
-        (("ö/a.md", nfd("ö/b.md")), "**/*.md", f"{TWINS}; the same for 1 more file"),
+        (("ö/a.md", nfd("ö/b.md")), "**/*.md", TWINS),
         (("ö/a.md", nfd("ö/b.md")), "ö/a.md", TWINS),
         (("ö/a.md", nfd("ö/b.md"), "docs/a.md"), "docs/*.md", ""),
     ],

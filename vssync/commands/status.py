@@ -9,12 +9,11 @@ from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem
 from vssync.manifest.resolve import provenance
-from vssync.model.convergence import HELD_BACK
 from vssync.model.marks import KEY, Mark, UnreadableMark, key_attribute, key_digest
-from vssync.model.plan import Options
+from vssync.model.plan import HELD_BACK, Options
 from vssync.model.state import LiveFile
-from vssync.planner.addresses import Scope
 from vssync.planner.assemble import make_plan
+from vssync.planner.context import Scope
 from vssync.render.manifest import TracedFile
 from vssync.render.status import FileInspection, LiveCopy
 from vssync.sources.load import LoadedManifest, file_provenance, locate_value, locate_values
@@ -57,7 +56,7 @@ def _is_copy(file: LiveFile, key: str, owner: str) -> bool:
     mark = file.mark
     if isinstance(mark, UnreadableMark):
         return file.attributes.get(KEY) == key_attribute(key)
-    return isinstance(mark, Mark) and mark.owner == owner and mark.key == key_digest(key)
+    return isinstance(mark, Mark) and mark.owner == owner and mark.key_digest == key_digest(key)
 
 
 def trace_files(loaded: LoadedManifest, targets: tuple[str, ...] = ()) -> tuple[TracedFile, ...]:

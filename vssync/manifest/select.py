@@ -233,8 +233,9 @@ class _StoreSelector:
         limit = self.provider.max_file_bytes
         if unsupported_name:
             extension = extension_of(unsupported_name)
-            has_own = extension and "__" not in extension  # else its dot is that of a folder
-            subject = f"the extension `{extension}`" if has_own else "a name without extension"
+            # An upload name may write `/` as `__`, so an extension with `__` begins in the name of a folder.
+            is_real_extension = extension and "__" not in extension
+            subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
             owner = "`formats`" if extension in self.spec.formats.rows else f"the provider `{self.provider.name}`"
             reason, message = "unsupported", f"{subject} is not among those of {owner}"
         elif source.size == 0:
@@ -249,7 +250,7 @@ class _StoreSelector:
         elif reason in self.spec.skip:
             self.skipped[key] = reason
         else:
-            more = _formats_hint(extension) if unsupported_name and has_own else ""
+            more = _formats_hint(extension) if unsupported_name and is_real_extension else ""
             self._add_problem(source, message, f"exclude it, or add `skip: [{reason}]`{more}")
         return False
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vssync.document import document, json_fields, json_value
-from vssync.model.marks import DECLARED, RESERVED_PREFIX, UNREAD, Mark, UnreadableMark
+from vssync.model.marks import DECLARED, RESERVED_PREFIX, UNCOMPARED, Mark, UnreadableMark
 from vssync.model.plan import FileChange, Note, NoteKind, Plan, StorePlan
 from vssync.model.state import Desired, DesiredFile, LiveFile, Scalar
-from vssync.planner.estimate import count_store_changes
+from vssync.planner.estimate import count_changes
 from vssync.render import wording
 from vssync.render.layout import View, fit_totals
 from vssync.render.plan_text import join_blocks, store_verb, total_lines
@@ -127,7 +127,7 @@ def _mark_entries(mark: Mark | UnreadableMark | None) -> list[tuple[str, str]]:
     if not isinstance(mark, Mark):
         return [("mark", escape_control(mark.problem) if mark else "none")]
     content = "the declared File" if mark.content == DECLARED else mark.content
-    content = f"never compared; taken for {content.removeprefix(UNREAD)}" if mark.unread else content
+    content = f"never compared; taken for {content.removeprefix(UNCOMPARED)}" if mark.is_uncompared else content
     return [
         ("mark owner", escape_control(mark.owner)),
         ("mark content", content),
@@ -153,13 +153,13 @@ def _status_lines(store: StorePlan) -> list[str]:
     notes = Counter[NoteKind]()
     for note in store.notes:
         notes[note.kind] += note.count
-    unread = notes[NoteKind.UNREAD]
-    counts = count_store_changes(store)
+    uncompared = notes[NoteKind.UNCOMPARED]
+    counts = count_changes(store)
     differ = [store_verb(store), *wording.file_parts(counts), *wording.rare_parts(counts)]
     agrees = "matches the manifest"
     files = f"{store.live:,} live, {store.wanted:,} in the manifest"
     files += f", {store.unmanaged:,} unmanaged"
-    files += f", {unread:,} {wording.NOTES[NoteKind.UNREAD]}" if unread else ""
+    files += f", {uncompared:,} {wording.NOTES[NoteKind.UNCOMPARED]}" if uncompared else ""
     entries = {
         "status": ", ".join(filter(None, differ)) or agrees,
         "files": files,

@@ -100,15 +100,17 @@ class _Walker:
         self.git_problem = ""
         self._folders: dict[str, _Folder | None] = {"": self._find_root()}  # on the way to patterns, by NFC path
         self._scans: dict[str, tuple[_Folder, list[_Entry]]] = {}  # of these
+        self._counted: set[str] = set()  # real folders that links lead to
 
     def _find_root(self) -> _Folder:
         """The root, with the `.gitignore` files of the folders around it in its work tree.
 
         A root that git ignores is named by the manifest, so that nothing in it is ignored.
         """
-        tree = find_work_tree(Path(self._root))
+        root = Path(self._root).resolve()
+        tree = find_work_tree(root)
         folder = _Folder("", _Tree(tree), "")
-        for name in map(from_disk, Path(self._root).relative_to(tree).parts):
+        for name in map(from_disk, root.relative_to(tree).parts):
             path = tree / on_disk(folder.tree_path) / _GITIGNORE
             if path.is_file() and not path.is_symlink():
                 folder = replace(folder, ignore_file=self._read_ignore_file(folder, path))
@@ -193,8 +195,8 @@ class _Walker:
             return folder, []
         entries = [_Entry(name := from_disk(file.name), folder.path + name, file, folder.problem) for file in files]
         names = Counter(normalize("NFC", entry.name) for entry in entries if not entry.name.isascii())
-        for entry in entries:
-            if names[entry.name if entry.name.isascii() else normalize("NFC", entry.name)] > 1:
+        for entry in entries if names else ():
+            if names[normalize("NFC", entry.name)] > 1:
                 entry.problem = _TWINS
         return self._begin_rules(folder, files), entries
 
@@ -232,8 +234,11 @@ class _Walker:
             if is_named:
                 self.problems.append(Problem(entry.path, 0, 0, _OUTSIDE, ALLOW_HINT))
             return False
-        is_loop = self._absolute(folder).resolve().is_relative_to(os.path.realpath(entry.file.path))
-        return is_named or not (folder.behind or is_loop)
+        target = os.path.realpath(entry.file.path)
+        is_loop = self._absolute(folder).resolve().is_relative_to(target)
+        is_first = not (is_loop or folder.behind or target in self._counted)
+        self._counted.add(target)
+        return is_named or is_first
 
     def _absolute(self, folder: _Folder) -> Path:
         return Path(self._root, on_disk(folder.path))
