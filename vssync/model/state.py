@@ -352,6 +352,11 @@ class Contents:
         return f"the service counts {self.count:,} files in it and lists {len(self.files):,}"
 
     @property
+    def shortfall(self) -> str:
+        """Why it is not known which files it has; empty where it is."""
+        return self.problem or (self.counted if self.verdict is Verdict.SHORT else "")
+
+    @property
     def unlisted(self) -> int:
         """How many more files the service counts: what they are, and whose, nobody can say."""
         return 0 if self.verdict is Verdict.WHOLE else self.count - len(self.files)

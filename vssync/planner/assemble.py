@@ -185,7 +185,8 @@ def _live_digest(draft: StoreDraft, decision: StoreDecision, contents: Contents)
         return ""
     if contents.verdict is Verdict.SHORT or draft.classified.our_ids & draft.context.common.snapshot.gone_uploads:
         return UNKNOWN
-    return live_content_digest(draft.classified, draft.entries, draft.context.ignored_attributes)
+    files = {entry.key_digest: entry.file for entry in draft.entries}
+    return live_content_digest(draft.classified, files, draft.context.ignored_attributes)
 
 
 def _plan_undeclared(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import DECLARED, KEY
-from vssync.model.state import Attributes, DesiredStore, FileStatus
+from vssync.model.state import Attributes, DesiredFile, DesiredStore, FileStatus
 from vssync.planner.attributes import compare_attributes
 from vssync.planner.classify import ClassifiedFiles, DesiredEntry, OwnedCopy, desired_entries
 
@@ -29,29 +29,28 @@ def content_digest(entries: Iterable[DesiredEntry]) -> str:
 
 
 def live_content_digest(
-    classified: ClassifiedFiles, entries: Iterable[DesiredEntry], ignored_names: Collection[str]
+    classified: ClassifiedFiles, files: Mapping[str, DesiredFile], ignored_names: Collection[str]
 ) -> str:
     """The same of the copies of ours that a store holds, by their marks and live attributes.
 
-    UNKNOWN where one is not completed, or was never compared. Attributes that the service reports in its own version
-    count as they were sent.
+    UNKNOWN where one is not completed, or was never compared. `files` are those of the manifest, by key digest.
     """
-    digests, entries_by_key = _AttributeDigests(), {entry.key_digest: entry for entry in entries}
-
-    def attributes_of(copy: OwnedCopy) -> Attributes:
-        entry = entries_by_key.get(copy.mark.key)
-        if entry and not compare_attributes(entry.file, copy, ignored_names).fields:
-            return entry.file.attributes
-        return {name: value for name, value in copy.file.attributes.items() if name not in (KEY, *ignored_names)}
-
+    digests = _AttributeDigests()
     copies = [copy for copies in (*classified.ours.values(), classified.provisional) for copy in copies]
     if any(copy.file.status is not FileStatus.COMPLETED or copy.mark.unread for copy in copies):
         return UNKNOWN
     return _digest_of(
         (mark.key, mark.content, copy.id if mark.content == DECLARED else "", digests.of(attributes), mark.chunking)
         for copy in copies
-        for mark, attributes in [(copy.mark, attributes_of(copy))]
+        for mark, attributes in [(copy.mark, attributes_sent(copy, files.get(copy.mark.key), ignored_names))]
     )
+
+
+def attributes_sent(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:
+    """A copy's live attributes; those of its file where the service reports only its own version of them."""
+    if file and not compare_attributes(file, copy, ignored_names).fields:
+        return file.attributes
+    return {name: value for name, value in copy.file.attributes.items() if name not in (KEY, *ignored_names)}
 
 
 class _AttributeDigests:
