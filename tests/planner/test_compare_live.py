@@ -37,7 +37,7 @@ from vssync.model.state import (
     StoreStatus,
     Verdict,
 )
-from vssync.planner.compare import Environment, EnvironmentDiff, compare_environments, live_environment
+from vssync.planner.compare import EnvironmentDiff, EnvironmentState, compare_environments, live_environment
 from vssync.render.diff import diff_json, diff_text
 from vssync.render.layout import View
 
@@ -51,7 +51,7 @@ def side(
     store: DesiredStore | None = None,
     live: tuple[LiveStore, ...] | None = None,
     **contents: Any,
-) -> Environment:
+) -> EnvironmentState:
     """What an environment with one store holds; its manifest is not read, so its files have no content."""
     store = store or desired_store(*(replace(file, sha256="") for file in (A, B)), name=f"guide-{env}")
     owner = f"kb/{env}"
@@ -65,11 +65,11 @@ def _of(file: LiveFile, owner: str) -> LiveFile:
     return with_mark(file, owner=owner) if file.mark else file
 
 
-def prod(*files: LiveFile, **fields: Any) -> Environment:
+def prod(*files: LiveFile, **fields: Any) -> EnvironmentState:
     return side(*files, env="prod", **fields)
 
 
-def shown(left: Environment, right: Environment) -> list[str]:
+def shown(left: EnvironmentState, right: EnvironmentState) -> list[str]:
     diff = compare_environments(left, right)
     jsonschema.Draft7Validator(SCHEMA).validate(json.loads(diff_json(diff)))
     return diff_text(diff, View(width=200)).split("\n")
@@ -95,7 +95,7 @@ FAILED = copy(status=FileStatus.FAILED, error="server_error")
         (side(with_mark(copy(), name="0" * 16)), prod(with_mark(copy(), name="0" * 16))),
     ],
 )
-def test_equal_digests_leave_nothing_to_show(left: Environment, right: Environment) -> None:
+def test_equal_digests_leave_nothing_to_show(left: EnvironmentState, right: EnvironmentState) -> None:
     diff = compare_environments(left, right)
     assert diff.same
     assert diff.stores[0].digests[0] == diff.stores[0].digests[1] != ""
@@ -128,7 +128,9 @@ def test_equal_digests_leave_nothing_to_show(left: Environment, right: Environme
         (side(live=()), prod(live=()), "guide  not live on either side"),
     ],
 )
-def test_what_differs_or_is_not_known_to_agree_is_shown(left: Environment, right: Environment, line: str) -> None:
+def test_what_differs_or_is_not_known_to_agree_is_shown(
+    left: EnvironmentState, right: EnvironmentState, line: str
+) -> None:
     lines = shown(left, right)
     assert not compare_environments(left, right).same
     assert line in lines
@@ -149,7 +151,9 @@ STRANGER = live_store(desired_store(name="guide-prod"), owner="")
     ],
 )
 @pytest.mark.parametrize("left", [side(copy()), side(), side(live=())])
-def test_a_store_that_cannot_be_read_is_no_empty_store(left: Environment, right: Environment, problem: str) -> None:
+def test_a_store_that_cannot_be_read_is_no_empty_store(
+    left: EnvironmentState, right: EnvironmentState, problem: str
+) -> None:
     diff = compare_environments(left, right)
     assert not diff.same
     assert not diff.stores[0].same_content

@@ -23,7 +23,7 @@ from vssync.cli.session import load_with_progress, read_with_progress, session_w
 from vssync.errors import ManifestError, VssyncError
 
 if TYPE_CHECKING:
-    from vssync.planner.compare import Environment
+    from vssync.planner.compare import EnvironmentState
 
 
 @verb
@@ -46,7 +46,7 @@ def diff(
     return CHANGES if detailed_exitcode and not comparison.same else DONE
 
 
-def _read_environment(options: CommandOptions, name: str, *, desired: bool) -> Environment:
+def _read_environment(options: CommandOptions, name: str, *, desired: bool) -> EnvironmentState:
     """One side. Errors of its service or credential say which side they are of."""
     from vssync.commands.plan import read_live
     from vssync.model.plan import Options

@@ -17,8 +17,7 @@ from vssync.cli.session import read_with_progress, session_with_progress
 def output(options: CommandOptions, store: str | None, output_format: str) -> None:
     """Print the id, name and content digest of every store, or of STORE.
 
-    Stores with equal digests are declared with the same files, attributes and chunking. A store that does not exist yet
-    is an error.
+    Stores with equal digests hold the same files, attributes and chunking. A store that does not exist yet is an error.
     """
     from vssync.commands.output import output_dotenv, output_github, output_id, output_json, output_text
     from vssync.commands.plan import make_plan_now

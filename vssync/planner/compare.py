@@ -45,7 +45,7 @@ class StoreSide:
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
+class EnvironmentState:
     """One side of a comparison: its stores by key, None where one is not live; its service, where that is compared.
 
     Marks have digests of upload names and chunkings; `texts` has what these are of, as far as it is known.
@@ -110,13 +110,13 @@ class EnvironmentDiff:
         return not self.service and all(store.same for store in self.stores)
 
 
-def declared_environment(name: str, desired: Desired) -> Environment:
+def declared_environment(name: str, desired: Desired) -> EnvironmentState:
     """An environment as the manifest declares it; its files were read."""
     stores = {
         store.key: StoreSide(_declared_settings(store), _declared_files(store), store_content_digest(store))
         for store in desired.stores
     }
-    return Environment(name, stores, asdict(desired.service))
+    return EnvironmentState(name, stores, asdict(desired.service))
 
 
 def _declared_settings(store: DesiredStore) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _attribute_values(attributes: Mapping[str, Scalar]) -> dict[str, Scalar]:
     return {f"attributes.{name}": value for name, value in normalise_attributes(attributes).items()}
 
 
-def live_environment(name: str, desired: Desired, snapshot: Snapshot, capabilities: Capabilities) -> Environment:
+def live_environment(name: str, desired: Desired, snapshot: Snapshot, capabilities: Capabilities) -> EnvironmentState:
     """An environment as its service holds it, by the marks of its files; the manifest's files need not be read.
 
     Its service and its stores' names, ids and protection are its own, and left out. Raises Refused for a store of
@@ -163,7 +163,7 @@ def live_environment(name: str, desired: Desired, snapshot: Snapshot, capabiliti
         contents = snapshot.contents.get(live.id, Contents(problem=f"{live.id} is expired"))
         problem = contents.shortfall
         stores[unique_key] = StoreSide(problem=problem) if problem else _live_store(desired.owner, live, snapshot)
-    return Environment(name, stores, texts=_texts_by_digest(desired, snapshot), is_live=True)
+    return EnvironmentState(name, stores, texts=_texts_by_digest(desired, snapshot), is_live=True)
 
 
 def _texts_by_digest(desired: Desired, snapshot: Snapshot) -> dict[str, str]:
@@ -223,7 +223,7 @@ def _live_values(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Seque
     }
 
 
-def compare_environments(left: Environment, right: Environment) -> EnvironmentDiff:
+def compare_environments(left: EnvironmentState, right: EnvironmentState) -> EnvironmentDiff:
     """The differences between two sides, both live or both declared."""
     keys = sorted({*left.stores, *right.stores})
     texts = {**left.texts, **right.texts}
