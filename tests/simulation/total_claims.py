@@ -126,9 +126,13 @@ def wanted_knowledge(store: WantedStore) -> tuple[Any, ...]:
 
 @checks("StorePlan.live_digest", "status.Store.live_digest", "output.Store.live_digest")
 def check_live_digest(claim: Claim, case: Case) -> str:
-    """It names what the store holds, and is unknown only where nobody can know."""
-    store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
-    if not claim.value:
+    return false_live_digest(claim.value, store_key(claim), case)
+
+
+def false_live_digest(digest: str, key: str, case: Case) -> str:
+    """What is wrong: it names what the store holds, and is unknown only where nobody can know."""
+    store, live = case.wanted.stores.get(key), case.store(key)
+    if not digest:
         is_external = store is not None and bool(store.settings.get("external"))
         is_readable = store and live and not live.is_expired and (is_external or live.mark[0] == case.wanted.owner)
         return "the store could be read" if is_readable else ""
@@ -136,11 +140,11 @@ def check_live_digest(claim: Claim, case: Case) -> str:
         return "there is no such store"
     ours = [file for file in live.files if file.owner == case.wanted.owner]
     is_unknown = any(file.is_unread or file.status != "completed" for file in ours)
-    if claim.value == "unknown" and any(file.id not in case.run.after.uploads for file in ours):
+    if digest == "unknown" and any(file.id not in case.run.after.uploads for file in ours):
         return ""  # only who looks for Files knows of it
-    if is_unknown or claim.value == "unknown":
-        return differs(claim.value == "unknown", is_unknown)
-    return digest_of(tuple(sorted(_live_knowledge(file, store) for file in ours)), claim.value)
+    if is_unknown or digest == "unknown":
+        return differs(digest == "unknown", is_unknown)
+    return digest_of(tuple(sorted(_live_knowledge(file, store) for file in ours)), digest)
 
 
 def _live_knowledge(copy: TrueFile, store: WantedStore) -> tuple[str, ...]:
