@@ -122,7 +122,11 @@ class ServiceSpec:
         """Those of the provider and, over them, of the manifest. A plan file may hold names that this version lacks."""
         names = {field.name for field in fields(Capabilities)}
         provider = PROVIDERS.get(self.provider, LOCAL)
-        usual = Capabilities(shares_chunks=provider.shares_chunks, updates_reach_search=provider.updates_reach_search)
+        usual = Capabilities(
+            list_batches=provider.lists_batches,
+            shares_chunks=provider.shares_chunks,
+            updates_reach_search=provider.updates_reach_search,
+        )
         return replace(usual, **{name: value for name, value in self.capabilities.items() if name in names})
 
 

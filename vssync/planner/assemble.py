@@ -17,6 +17,7 @@ from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_
 from vssync.planner.context import PlanContext, StorePlanContext
 from vssync.planner.decide_file import retry_after_cancel
 from vssync.planner.decide_store import StoreDecision, decide_store, decide_undeclared_store
+from vssync.planner.estimate import count_lookups
 from vssync.planner.find_stores import StoreMatches, claim_of, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
 from vssync.planner.store_files import StoreDraft
@@ -57,7 +58,7 @@ def make_plan(
     planned += _plan_undeclared(matches, decisions, context)
     by_key = tuple(sorted(planned, key=lambda store: store.key))
     plan = Plan(desired.owner, desired.service, by_key, options, declared=len(desired.stores))
-    return replace(plan, refusals=check_guards(plan))
+    return replace(plan, refusals=check_guards(plan), lookups=count_lookups(plan, snapshot.stores, capabilities))
 
 
 def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
