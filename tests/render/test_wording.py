@@ -162,7 +162,8 @@ def test_plan_line(counts: Counts, text: str) -> None:
 @pytest.mark.parametrize(
     ("cost", "text"),
     [
-        (Cost(21_914, 2, 1, 10, 0.2), "Cost: 21.4 KB in 2 uploads, about 10 requests, under a minute."),
+        (Cost(21_914, 2, 1, 10, seconds=0.2), "Cost: 21.4 KB in 2 uploads, about 10 requests, under a minute."),
+        (Cost(requests=3, polls=1_280), "Cost: about 3 requests, up to 1,280 polls."),
         (Cost(10, 1, 1, 1), "Cost: 10 bytes in 1 upload, about 1 request."),
         (Cost(requests=3), "Cost: about 3 requests."),
         (Cost(), "Cost: nothing is sent."),
@@ -233,9 +234,9 @@ def test_values_that_differ_are_cut_around_the_difference(
 
 @given(st.text(), st.text(), st.text(), st.text(), st.integers(9, 60))
 def test_different_values_never_look_equal(before: str, left: str, right: str, after: str, room: int) -> None:
-    texts = tuple(escape_control(text) for text in (f"{before}{left}{after}", f"{before}{right}{after}"))
-    shown = shorten_apart(*texts, room)
-    assert (shown[0] == shown[1]) is (texts[0] == texts[1])
+    first, second = escape_control(f"{before}{left}{after}"), escape_control(f"{before}{right}{after}")
+    shown = shorten_apart(first, second, room)
+    assert (shown[0] == shown[1]) is (first == second)
     assert all(display_width(short) <= room for short in shown)
 
 

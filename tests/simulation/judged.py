@@ -9,7 +9,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.simulation import change_claims, copy_claims, diff_claims, plan_claims, report_claims, total_claims
+from tests.simulation import (
+    change_claims,
+    copy_claims,
+    cost_claims,
+    diff_claims,
+    plan_claims,
+    report_claims,
+    total_claims,
+)
 from tests.simulation.desired import Wanted, WantedStore, read_desired
 from tests.simulation.judge import Run, judge
 from tests.simulation.known_false import unknown
@@ -38,6 +46,7 @@ CHECKED_BY = (
     change_claims,
     report_claims,
     diff_claims,
+    cost_claims,
 )  # importing them registers their checkers
 Result = TypeVar("Result")
 

@@ -7,7 +7,6 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from math import ceil
 from posixpath import splitext
 from typing import Any
 
@@ -281,42 +280,6 @@ def _held_back(store: WantedStore, live: TrueStore, case: Case) -> Iterator[Want
     for file in store.files.values():
         if case.deviation(store, file, live).startswith("held back"):
             yield file
-
-
-@checks("Cost.bytes", "Cost.uploads", "Cost.batches", "Cost.requests")
-def check_cost(claim: Claim, case: Case) -> str:
-    """What several stores want is uploaded as often as one of them needs it."""
-    sent: Counter[tuple[str, str, int]] = Counter()
-    batches = writes = 0
-    for store in stores_of(case):
-        puts = [change for change in store["changes"] if change["action"] in PUTS]
-        uploads = [
-            change["desired"] for change in puts if not change.get("reuse") and not change["desired"].get("file_id")
-        ]
-        sent |= Counter((file["sha256"], file["filename"], file["size"]) for file in uploads)
-        size = ((store.get("desired") or {}).get("batch") or {}).get("size", 100)
-        batches += ceil(len(puts) / size)
-        writes += sum(change["action"] not in ("await", "refuse", *PUTS) for change in store["changes"])
-    capabilities = case.wanted.service.get("capabilities") or {}
-    if not capabilities.get("batches", True):
-        batches = 0
-    if not capabilities.get("batch_files", True) and not capabilities.get("attribute_updates", True):
-        batches = 0
-    exact = {
-        "bytes": sum(size * times for (*_, size), times in sent.items()),
-        "uploads": sent.total(),
-        "batches": batches,
-    }
-    if claim.path[-1] != "requests":
-        return differs(claim.value, exact[str(claim.path[-1])])
-    least, most = sent.total() + batches + writes, 20
-    for store in stores_of(case):
-        moves = sum(1 + len(change.get("drop", ())) for change in store["changes"])
-        most += 20 + 5 * moves + 5 * len(store.get("batches", ()))
-    is_idle = not any(store["changes"] or store.get("change") or store.get("batches") for store in stores_of(case))
-    if is_idle:
-        return differs(claim.value, 0)
-    return "" if least <= claim.value <= most else f"it takes {least} to {most}"
 
 
 def _count_equal_texts(store: WantedStore | None) -> int:
