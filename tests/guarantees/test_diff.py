@@ -56,7 +56,7 @@ def test_a_promotion_to_another_service(tmp_path: Path, monkeypatch: pytest.Monk
 
 TWO_SERVICES = """\
 version: 1
-name: kb
+owner: kb
 environments:
   dev: {}
   prod: {service: {provider: local, data_url: "%s"}}

@@ -12,7 +12,7 @@ from tests.render import builders
 from tests.render.builders import change, copy, create, deleted, desired, plan, replaced, store, update
 from vssync.applier.steps import plan_steps
 from vssync.model.plan import Action, Counts, FieldChange, FileChange, Plan, Reason
-from vssync.model.state import BatchLimits, Capabilities, DesiredStore, FileCounts, ServiceSpec
+from vssync.model.state import Capabilities, FileCounts, ServiceSpec
 from vssync.planner.estimate import Cost, count_changes, count_lookups, count_store_changes, estimate_cost
 from vssync.providers import PROVIDERS, Bucket
 
@@ -46,7 +46,7 @@ def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
     made = builders.SAMPLE_PLANS[name]()
     all_steps = plan_steps(made)
     sent = [put.file.size for steps in all_steps for put in steps.all_puts if not put.existing_id]
-    batches = sum(ceil(len(steps.all_puts) / steps.batch.size) for steps in all_steps)
+    batches = sum(ceil(len(steps.all_puts) / 100) for steps in all_steps)
     found = estimate_cost(made)
     assert (found.bytes, found.uploads, found.batches) == (sum(sent), len(sent), batches)
 
@@ -107,8 +107,9 @@ def test_what_two_stores_want_is_uploaded_once() -> None:
     ],
 )
 def test_the_tightest_limit_sets_the_time(files: int, size: int, seconds: float) -> None:
-    settings = DesiredStore("guide", "guide", batch=BatchLimits(size))
-    assert estimate_cost(plan(store(*(create(f"{n}.md") for n in range(files)), desired=settings))).seconds == seconds
+    made = plan(store(*(create(f"{n}.md") for n in range(files))))
+    service = replace(made.service, capabilities={"batch_size": size})
+    assert estimate_cost(replace(made, service=service)).seconds == seconds
 
 
 def test_attached_files_have_a_limit_of_their_own() -> None:
@@ -130,9 +131,9 @@ def test_batches_are_as_few_as_their_size_allows(files: int, batches: int) -> No
     ],
 )
 def test_kinds_that_nothing_vouches_for_are_tried_first(unproven: tuple[str, ...], batches: int) -> None:
-    settings = DesiredStore("guide", "guide", batch=BatchLimits(5))
+    service = ServiceSpec(capabilities={"batch_size": 5})
     files = [create(f"{n}{kind}") for kind, count in ((".js", 7), (".md", 3)) for n in range(count)]
-    assert estimate_cost(plan(store(*files, desired=settings, unproven=unproven))).batches == batches
+    assert estimate_cost(plan(store(*files, unproven=unproven), service=service)).batches == batches
 
 
 def test_a_limit_of_all_requests_counts_for_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,8 @@ def puts_of(store: Values) -> list[Values]:
     return [change for change in store["changes"] if change["action"] in PUTS]
 
 
-def rounds_of(store: Values) -> Iterator[list[Values]]:
+def rounds_of(store: Values, size: int) -> Iterator[list[Values]]:
     """The files that are attached together: the first of each strange kind and all others, then the rest, then late."""
-    size = ((store.get("desired") or {}).get("batch") or {}).get("size", 100)
     groups: dict[str, list[Values]] = {"first": [], "rest": [], "late": []}
     kinds = set()
     for change in puts_of(store):
@@ -58,7 +57,7 @@ def check_cost(claim: Claim, case: Case) -> str:
     for store in stores_of(case):
         files = [change["desired"] for change in puts_of(store) if not change.get("reuse")]
         sent |= Counter((file["sha256"], file["filename"], file["size"]) for file in files if not file.get("file_id"))
-        rounds = [*rounds_of(store)]
+        rounds = [*rounds_of(store, capabilities.get("batch_size", 100))]
         is_uniform = not capabilities.get("batch_files", True)
         chunkings = [{str(change["desired"]["chunking"]) for change in part} if is_uniform else {""} for part in rounds]
         batches += sum(map(len, chunkings))

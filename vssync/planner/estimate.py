@@ -84,7 +84,7 @@ def estimate_cost(plan: Plan) -> Cost:
         uploads=uploads,
         batches=0 if capabilities.one_by_one else sum(batches),
         requests=requests,
-        polls=_POLLS * sum(map(_count_waits, plan.stores)),
+        polls=_POLLS * sum(_count_waits(store, capabilities) for store in plan.stores),
         seconds=max((60 * counts[bucket] / rate for bucket, rate in rates.items()), default=0.0),
     )
 
@@ -120,7 +120,7 @@ def count_puts(store: StorePlan) -> int:
     return sum(change.action in ATTACHING_ACTIONS for change in store.files)
 
 
-def _rounds(store: StorePlan) -> list[list[DesiredFile]]:
+def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[DesiredFile]]:
     """The files that are attached together, one round after the other.
 
     Of a kind that nothing vouches for, one file goes first and the others follow it; files that wait for a deletion
@@ -135,13 +135,16 @@ def _rounds(store: StorePlan) -> list[list[DesiredFile]]:
             is_tried = file.extension in tried
             tried |= {file.extension} & {*store.unproven}
             (late if Reason.SHARED_CHUNKS in change.reasons else rest if is_tried else first).append(file)
-    size = max(1, store.batch.size)
+    size = max(1, capabilities.batch_size)
     return [part[start : start + size] for part in (first, rest, late) for start in range(0, len(part), size)]
 
 
 def _count_batches(store: StorePlan, capabilities: Capabilities) -> int:
     """How many batches will be created in a store, where the service has them: files of one chunking each, or any."""
-    return sum(1 if capabilities.batch_files else len({file.chunking for file in files}) for files in _rounds(store))
+    return sum(
+        1 if capabilities.batch_files else len({file.chunking for file in files})
+        for files in _rounds(store, capabilities)
+    )
 
 
 def _leaving(store: StorePlan) -> Iterator[Copy]:
@@ -191,10 +194,10 @@ def _count_ends(plan: Plan) -> int:
     return any(map(_is_created, plan.stores)) + deletes + sum(looks) + len(_uploads_to_delete(plan))
 
 
-def _count_waits(store: StorePlan) -> int:
+def _count_waits(store: StorePlan, capabilities: Capabilities) -> int:
     """How often an apply waits in a store for the service to get something done."""
     waits = any(change.action is Action.AWAIT for change in store.files) + _is_created(store)
-    return len(_rounds(store)) + len(store.batches) + waits + any(_leaving(store))
+    return len(_rounds(store, capabilities)) + len(store.batches) + waits + any(_leaving(store))
 
 
 def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) -> int:
@@ -226,7 +229,7 @@ def _count_setup(store: StorePlan) -> int:
 
 def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
     """Requests that attach files, read how they ended, and note batches where the service does not list them."""
-    rounds, attached = _rounds(store), count_puts(store)
+    rounds, attached = _rounds(store, capabilities), count_puts(store)
     if capabilities.batches and capabilities.batch_files:
         puts = (change for change in store.files if change.action in ATTACHING_ACTIONS)
         feeds = len({Reason.SHARED_CHUNKS in change.reasons for change in puts})

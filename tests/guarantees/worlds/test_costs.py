@@ -6,7 +6,7 @@ A service that has its time is polled. Those requests follow a wait, and are giv
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from vssync.model.plan import Options
 from vssync.providers import COMPATIBLE, LOCAL, OCI, OPENAI, Provider
 
 OGX = {"batch_files": False, "list_batches": False, "updates_reach_search": False}
-WORLDS: dict[str, tuple[str, Provider, dict[str, bool]]] = {
+WORLDS: dict[str, tuple[str, Provider, Mapping[str, int]]] = {
     "local": ("local", LOCAL, {}),
     "oci": ("oci", OCI, {}),
     "openai": ("openai", OPENAI, {}),
@@ -33,9 +33,9 @@ WORLDS: dict[str, tuple[str, Provider, dict[str, bool]]] = {
 
 def many(world: World) -> None:
     """More than a page of files, in several batches of two chunkings; then most are edited and the others leave."""
-    manifest = MANIFEST.replace("    guards", "    batch: {size: 40}\n    guards")
+    world.capabilities = {**world.capabilities, "batch_size": 40}
     pages = {f"{folder}{number}.md": f"{folder} {number}\n" for folder in ("guide/", "p") for number in range(70)}
-    world.write({"vssync.yaml": manifest, "notes.txt": "n\n", **pages})
+    world.write({"vssync.yaml": MANIFEST, "notes.txt": "n\n", **pages})
     world.apply()
     names = sorted(pages)
     world.write({**dict.fromkeys(names[:30], None), **{name: f"other {name}\n" for name in names[40:110]}})

@@ -49,7 +49,7 @@ class World:
     spoken: str
     provider: Provider = COMPATIBLE
     clock: Clock = field(default_factory=Clock)
-    capabilities: Mapping[str, bool] = field(default_factory=dict)
+    capabilities: Mapping[str, int] = field(default_factory=dict)
     limits: str = ""
     bills: list[tuple[Cost, Sequence[tuple[str, str]], int]] = field(default_factory=list)
     _loaded: LoadedManifest | None = None
