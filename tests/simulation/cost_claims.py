@@ -95,12 +95,17 @@ def check_lookups(claim: Claim, case: Case) -> str:
         copy["id"]: str(copy.get("mark", "")).split(";") for store in stores_of(case) for copy in leaving_of(store)
     }
     uploads = sum(mark[1:2] == [case.wanted.owner] and mark[6] == "u" for mark in marks.values())
-    gone = {store["id"] for store in stores_of(case) if (store.get("change") or {}).get("action") == "delete"}
+    changes = {store["id"]: store["change"] for store in stores_of(case) if store.get("id") and store.get("change")}
+    replaced = {store_id: change for store_id, change in changes.items() if change["action"] == "replace"}
+    expired = {store_id for store_id, change in replaced.items() if "expired" in change["reasons"]}
+    left = sum(len(live.files) for live in case.run.after.stores.values() if live.id in expired)
+    uploads += left
+    gone = expired | {store_id for store_id, change in changes.items() if change["action"] == "delete"}
     seen = gone | {store.get("id") for store in stores_of(case) if leaving_of(store)}
     sizes = [len(live.files) for live in case.run.after.stores.values() if live.id not in seen]
     sizes += [len(puts_of(store)) for store in stores_of(case) if is_new(store)]
     asks = [max(1, ceil(size / 100)) if 100 * uploads >= size else 1 + uploads for size in sizes]
-    service, most = case.wanted.service, sum(asks) if uploads else 0
+    service, most = case.wanted.service, left + sum(asks) if uploads else 0
     is_known = service.get("provider", "local") != "compatible" or "updates_reach_search" in service.get(
         "capabilities", {}
     )

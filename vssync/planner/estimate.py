@@ -17,8 +17,7 @@ from vssync.providers import PROVIDERS, Bucket
 
 ATTACHING_ACTIONS = (Action.CREATE, Action.REPLACE)  # those that attach a new copy
 
-# Of a wait in which nothing moves: after 0.5 s, doubling up to 10 s, until ten minutes are over.
-_POLLS = 64
+_POLLS = 64  # of a wait in which nothing moves: after 0.5 s, then ever later up to 10 s, until ten minutes are over
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +89,23 @@ def estimate_cost(plan: Plan) -> Cost:
 
 
 def count_lookups(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabilities) -> int:
-    """Requests of an apply that what else is live asks for, and what is known of the service; `stores` are all.
+    """Requests of an apply that depend on more than its changes; `stores` are all that the service lists.
 
-    Before uploads are deleted, each store from which none is detached is asked whether it holds one: for a page, or for
-    one by one of them. Where it is not known yet, a search shows whether it filters by attributes that were updated.
+    Before uploads are deleted, each store that was not looked at is asked whether it holds one: for pages of its files,
+    or for one upload after the other. Where it is not known yet whether search sees updated attributes, one file is
+    written, searched and written again.
     """
-    uploads = len(_uploads_to_delete(plan))
-    seen_ids = {store.id for store in plan.stores if _is_deleted(store) or any(_leaving(store))}
+    replaced = (store for store in plan.stores if store.change and store.change.action is Action.REPLACE)
+    expired_ids = {store.id for store in replaced if store.change and Reason.EXPIRED in store.change.reasons}
+    expired = sum(live.counts.total for live in stores if live.id in expired_ids)  # uploads that no plan can read
+    uploads = len(_uploads_to_delete(plan)) + expired
+    seen_ids = expired_ids.union(store.id for store in plan.stores if _is_deleted(store) or any(_leaving(store)))
     sizes = [live.counts.total for live in stores if live.id not in seen_ids]
     sizes += [count_puts(store) for store in plan.stores if _is_created(store)]
     asks = [_count_pages(size) if uploads * PAGE_SIZE >= size else 1 + uploads for size in sizes if uploads]
-    tries_search = capabilities.updates_reach_search is None
-    probes = [
-        4 - bool(count_puts(store)) for store in plan.stores if count_puts(store) or any(map(_is_update, store.files))
-    ]
-    return sum(asks) + (min(probes, default=0) if tries_search else 0)
+    actions = {change.action for store in plan.stores for change in store.files}
+    tries = 3 if actions.intersection(ATTACHING_ACTIONS) else 4 if actions & {Action.UPDATE, Action.ADOPT} else 0
+    return sum(asks) + expired + (tries if capabilities.updates_reach_search is None else 0)
 
 
 def upload_size(change: FileChange) -> int | None:
@@ -175,10 +176,6 @@ def _is_created(store: StorePlan) -> bool:
     return store.change is not None and store.change.action in (Action.CREATE, Action.REPLACE)
 
 
-def _is_update(change: FileChange) -> bool:
-    return change.action in (Action.UPDATE, Action.ADOPT)
-
-
 def _count_pages(files: int) -> int:
     return max(1, ceil(files / PAGE_SIZE))
 
@@ -190,7 +187,8 @@ def _count_ends(plan: Plan) -> int:
         for store in plan.stores
         if not _is_deleted(store) and any(_leaving(store))
     ]
-    deletes = bool(looks) or any(map(_is_deleted, plan.stores))
+    goes = any(store.change and store.change.action in (Action.DELETE, Action.REPLACE) for store in plan.stores)
+    deletes = bool(looks) or goes
     return any(map(_is_created, plan.stores)) + deletes + sum(looks) + len(_uploads_to_delete(plan))
 
 

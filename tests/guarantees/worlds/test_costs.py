@@ -69,7 +69,24 @@ def leave(world: World) -> None:
     world.apply(Options(allow_store_deletes=True))
 
 
-PLAYS: tuple[Callable[[World], Any], ...] = (*SCENARIOS, many, strange_kinds, among_others, leave)
+def expire(world: World) -> None:
+    """A store expires, and a new one takes its place."""
+    world.write({"vssync.yaml": MANIFEST.replace("    guards", "    expires_after: {days: 1}\n    guards"), **FILES})
+    world.apply()
+    world.clock.sleep(2 * 86_400)
+    world.apply(Options(allow_store_replace=True))
+
+
+def share(world: World) -> None:
+    """A store that others made and keep, in which some of its files are ours."""
+    world.write({"vssync.yaml": MANIFEST.replace("    guards", "    external: true\n    guards"), **FILES})
+    world.make_by_hand("shelf", {"theirs.md": b"theirs\n"}, {})
+    world.apply()
+    world.write({"a.md": "aspen\n", "über.md": None})
+    world.apply()
+
+
+PLAYS: tuple[Callable[[World], Any], ...] = (*SCENARIOS, many, strange_kinds, among_others, leave, expire, share)
 
 
 @pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__)
