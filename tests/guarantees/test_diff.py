@@ -16,7 +16,7 @@ from vssync.commands.plan import read_live
 from vssync.local.app import open_service
 from vssync.local.faults.rules import with_faults
 from vssync.model.plan import Options
-from vssync.planner.compare import EnvironmentState, StoreDiff, compare_environments, live_environment
+from vssync.planner.environment_diff import EnvironmentState, StoreDiff, compare_environments, live_environment
 from vssync.providers import PROVIDERS
 
 

@@ -13,7 +13,7 @@ from tests.render.builders import change, copy, create, deleted, desired, plan, 
 from vssync.applier.steps import plan_steps
 from vssync.model.plan import Action, Counts, FieldChange, FileChange, Plan, Reason
 from vssync.model.state import Capabilities, FileCounts, ServiceSpec
-from vssync.planner.estimate import Cost, count_changes, count_lookups, count_store_changes, estimate_cost
+from vssync.planner.estimate import Cost, count_changes, count_lookups, estimate_cost
 from vssync.providers import PROVIDERS, Bucket
 
 
@@ -31,12 +31,12 @@ from vssync.providers import PROVIDERS, Bucket
     ],
 )
 def test_each_action_counts_once(action: Action, counted: Counts) -> None:
-    assert count_changes(plan(store(change("a.md", action, Reason.MISSING)))) == counted
+    assert count_changes(store(change("a.md", action, Reason.MISSING))) == counted
 
 
 def test_stores_add_up() -> None:
     made = builders.everything()
-    whole, parts = count_changes(made), [count_store_changes(each) for each in made.stores]
+    whole, parts = count_changes(*made.stores), [count_changes(each) for each in made.stores]
     assert whole.add == sum(part.add for part in parts) == 3
     assert whole.unchanged == sum(part.unchanged for part in parts) == 1_200
 

@@ -46,7 +46,7 @@ def row_of(file: TrueFile, ignored: frozenset[str]) -> dict[str, Any]:
         f"attributes.{name}": normal(value) for name, value in file.plain_attributes.items() if name not in ignored
     }
     marked = {"chunking": file.mark_parts[4], "filename": file.mark_parts[8] if file.mark_parts[6] == "u" else "-"}
-    return {"status": file.status, "content": "unknown" if file.is_unread else content, **marked, **attributes}
+    return {"status": file.status, "content": "unknown" if file.is_uncompared else content, **marked, **attributes}
 
 
 def changed_names(left: dict[str, Any], right: dict[str, Any]) -> set[str]:

@@ -34,7 +34,7 @@ from vssync.journal.writer import Journal
 from vssync.model.plan import Options, Plan
 from vssync.model.report import Orphan, Report
 from vssync.model.state import Limit
-from vssync.planner.compare import EnvironmentState, compare_environments, live_environment
+from vssync.planner.environment_diff import EnvironmentState, compare_environments, live_environment
 from vssync.render.diff import diff_json
 from vssync.render.file_status import inspection_json
 from vssync.render.json import orphans_json, report_json, status_json

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from vssync.model.digests import mark_for, with_key
 from vssync.model.marks import Mark, Origin, short_digest
-from vssync.model.plan import Action, Copy, FileChange, Plan, Reason, StoreChange, StorePlan
+from vssync.model.plan import Action, FileChange, Plan, Reason, RecordedCopy, StoreChange, StorePlan
 from vssync.model.state import Attributes, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
 
 _MAX_ATTEMPTS = 3  # to ingest a file, in one run
@@ -212,19 +212,19 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     )
 
 
-def _mark_of_same_file(mark: Mark, change: FileChange, old: Copy) -> Mark:
+def _mark_of_same_file(mark: Mark, change: FileChange, old: RecordedCopy) -> Mark:
     """The mark of a File that is attached again: what it is made from is as its old mark says."""
     was = old.mark
     if isinstance(was, Mark):
-        return replace(mark, origin=was.origin, content=was.content, name=was.name, source=was.source)
+        return replace(mark, origin=was.origin, content=was.content, name_digest=was.name_digest, source=was.source)
     return _mark_of_adopted(mark, change, old)
 
 
-def _mark_of_adopted(mark: Mark, change: FileChange, old: Copy) -> Mark:
+def _mark_of_adopted(mark: Mark, change: FileChange, old: RecordedCopy) -> Mark:
     """The mark of a File that others uploaded: what was not compared is presumed to be what is wanted."""
     file = _require_desired(change)
-    content = file.presumed_content if Reason.UNREAD in change.reasons else file.content
-    return replace(mark, origin=Origin.ADOPTED, content=content, name=short_digest(old.filename))
+    content = file.presumed_content if Reason.UNCOMPARED in change.reasons else file.content
+    return replace(mark, origin=Origin.ADOPTED, content=content, name_digest=short_digest(old.filename))
 
 
 def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
@@ -239,10 +239,10 @@ def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
         mark = replace(
             mark,
             content=old_mark.content,
-            chunking=old_mark.chunking,
+            chunking_digest=old_mark.chunking_digest,
             origin=old_mark.origin,
             tries=old_mark.tries,
-            name=old_mark.name,
+            name_digest=old_mark.name_digest,
             source=old_mark.source,
         )
     elif not file.file_id:
@@ -256,7 +256,7 @@ def _attributes(change: FileChange) -> dict[str, Scalar]:
     return {**with_key(file.attributes, file.key), **change.preserve}
 
 
-def _drop(owner: str, key: str, copy: Copy, kept_id: str = "", *, reattached: str = "") -> Drop:
+def _drop(owner: str, key: str, copy: RecordedCopy, kept_id: str = "", *, reattached: str = "") -> Drop:
     """The upload is deleted with its copy only when our own mark says that we made it and it is not attached again."""
     return Drop(key, copy.id, is_our_upload(copy.mark, owner) and copy.id != reattached, kept_id)
 

@@ -17,7 +17,6 @@ from vssync.applier.twins import NewStore
 from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
 from vssync.errors import LostReply, VssyncError
-from vssync.model.convergence import HELD_BACK
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import (
     NEEDS_METADATA,
@@ -31,10 +30,10 @@ from vssync.model.marks import (
     fit_metadata,
     parse_store_mark,
 )
-from vssync.model.plan import Action, Plan, Reason, StoreChange
+from vssync.model.plan import HELD_BACK, Action, Plan, Reason, StoreChange
 from vssync.model.report import Status
 from vssync.model.state import LiveStore, StoreSettings
-from vssync.planner.addresses import Scope
+from vssync.planner.context import Scope
 
 _MAX_ATTEMPTS = 3  # to create a store, where replies are lost and no new store appears
 _NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; removing the note does not wait

@@ -97,7 +97,6 @@ def _list_twins(new: NewStore, stores: Sequence[LiveStore]) -> list[LiveStore]:
 def _read_contents(store: StoreContext, live: LiveStore) -> Contents | None:
     """What a store holds; None where that cannot be listed."""
     try:
-        listing = store.client.list_all_files(live)
+        return store.client.list_all_files(live)
     except ServiceError:
         return None
-    return Contents(listing.files, count=listing.count, verdict=listing.verdict)

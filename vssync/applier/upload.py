@@ -73,7 +73,7 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
             file, source = put.file, put.file.source or NONE
             new_mark = replace(
-                put.mark, content=file.sha256, origin=Origin.UPLOADED, name=file.name_digest, source=source
+                put.mark, content=file.sha256, origin=Origin.UPLOADED, name_digest=file.name_digest, source=source
             )
             put = replace(put, existing_id="", mark=new_mark)
         if not put.existing_id:
@@ -143,8 +143,8 @@ def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
     live, wanted = file.mark, put.mark
     if file.status is not FileStatus.COMPLETED or not isinstance(live, Mark):
         return False
-    upload, wanted_upload = (live.key, live.content, live.name), (wanted.key, wanted.content, wanted.name)
-    return upload == wanted_upload and live.chunking == wanted.chunking
+    live_digests = (live.key_digest, live.content, live.name_digest, live.chunking_digest)
+    return live_digests == (wanted.key_digest, wanted.content, wanted.name_digest, wanted.chunking_digest)
 
 
 def _find_upload(store: StoreContext, file_id: str) -> Upload | None:

@@ -23,7 +23,7 @@ from vssync.cli.session import load_with_progress, read_with_progress, session_w
 from vssync.errors import ManifestError, VssyncError
 
 if TYPE_CHECKING:
-    from vssync.planner.compare import EnvironmentState
+    from vssync.planner.environment_diff import EnvironmentState
 
 
 @verb
@@ -37,7 +37,7 @@ def diff(
 
     Settings are compared by name and files by key. Stores with equal content digests have the same content.
     """
-    from vssync.planner.compare import compare_environments
+    from vssync.planner.environment_diff import compare_environments
     from vssync.render.diff import diff_json, diff_text
 
     comparison = compare_environments(*(_read_environment(options, name, desired=desired) for name in environments))
@@ -50,7 +50,7 @@ def _read_environment(options: CommandOptions, name: str, *, desired: bool) -> E
     """One side. Errors of its service or credential say which side they are of."""
     from vssync.commands.plan import read_live
     from vssync.model.plan import Options
-    from vssync.planner.compare import declared_environment, live_environment
+    from vssync.planner.environment_diff import declared_environment, live_environment
 
     settings = replace(options, env=name).settings()
     if desired:

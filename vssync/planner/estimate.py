@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from math import ceil
 
 from vssync.limits import PAGE_SIZE
-from vssync.model.convergence import HELD_BACK, count_held_back
 from vssync.model.marks import STORE_OWNER, Mark, Origin, StoreMark, parse_store_mark
-from vssync.model.plan import Action, Copy, Counts, FileChange, NoteKind, Plan, Reason, StorePlan
+from vssync.model.plan import HELD_BACK, Action, Counts, FileChange, NoteKind, Plan, Reason, RecordedCopy, StorePlan
 from vssync.model.state import Capabilities, DesiredFile, FileStatus, LiveStore
-from vssync.planner.addresses import Scope
+from vssync.planner.context import Scope
 from vssync.providers import PROVIDERS, Bucket
-
-ATTACHING_ACTIONS = (Action.CREATE, Action.REPLACE)  # those that attach a new copy
 
 _POLLS = 64  # of a wait in which nothing moves: after 0.5 s, then ever later up to 10 s, until ten minutes are over
 
@@ -32,14 +29,10 @@ class Cost:
     seconds: float = 0.0  # that the provider's rate limits make it take at least; 0 without limits
 
 
-def count_changes(plan: Plan) -> Counts:
-    """The numbers of a plan's last line."""
-    return count_store_changes(*plan.stores)
-
-
-def count_store_changes(*stores: StorePlan) -> Counts:
-    """The numbers of a plan's last line for some of its stores."""
+def count_changes(*stores: StorePlan) -> Counts:
+    """The numbers of a plan's last line, for all of its stores or some."""
     counts = Counter(change.action for store in stores for change in store.files)
+    notes = [note for store in stores for note in store.notes]
     return Counts(
         add=counts[Action.CREATE],
         change=counts[Action.UPDATE],
@@ -48,11 +41,11 @@ def count_store_changes(*stores: StorePlan) -> Counts:
         adopt=counts[Action.ADOPT],
         wait=counts[Action.AWAIT],
         refuse=counts[Action.REFUSE],
-        held=sum(map(count_held_back, stores)),
+        held=sum(note.count for note in notes if note.kind in HELD_BACK),
         unchanged=sum(store.unchanged for store in stores),
         stores=sum(store.change is not None for store in stores),
-        gone=sum(note.kind is NoteKind.UPLOAD_GONE for store in stores for note in store.notes),
-        left=sum(note.kind is NoteKind.LEFT_STORE for store in stores for note in store.notes),
+        gone=sum(note.kind is NoteKind.UPLOAD_GONE for note in notes),
+        left=sum(note.kind is NoteKind.LEFT_STORE for note in notes),
         cancel=sum(batch.action is Action.CANCEL for store in stores for batch in store.batches),
     )
 
@@ -66,7 +59,7 @@ def estimate_cost(plan: Plan) -> Cost:
         times_uploaded |= Counter((file.sha256, file.filename, file.size) for file in files)
     uploads = times_uploaded.total()
     capabilities = plan.service.declared_capabilities
-    attached = [count_puts(store) for store in plan.stores]
+    attached = [count_attached(store) for store in plan.stores]
     batches = [_count_batches(store, capabilities) for store in plan.stores]
     requests = uploads + plan.lookups + _count_ends(plan)
     requests += sum(_count_requests(plan, store, capabilities) for store in plan.stores)
@@ -101,24 +94,23 @@ def count_lookups(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabil
     uploads = len(_uploads_to_delete(plan)) + expired
     seen_ids = expired_ids.union(store.id for store in plan.stores if _is_deleted(store) or any(_leaving(store)))
     sizes = [live.counts.total for live in stores if live.id not in seen_ids]
-    sizes += [count_puts(store) for store in plan.stores if _is_created(store)]
+    sizes += [count_attached(store) for store in plan.stores if _is_created(store)]
     asks = [_count_pages(size) if uploads * PAGE_SIZE >= size else 1 + uploads for size in sizes if uploads]
     actions = {change.action for store in plan.stores for change in store.files}
-    tries = 3 if actions.intersection(ATTACHING_ACTIONS) else 4 if actions & {Action.UPDATE, Action.ADOPT} else 0
+    tries = 3 if actions & {Action.CREATE, Action.REPLACE} else 4 if actions & {Action.UPDATE, Action.ADOPT} else 0
     return sum(asks) + expired + (tries if capabilities.updates_reach_search is None else 0)
 
 
 def upload_size(change: FileChange) -> int | None:
-    """The bytes a change uploads; None when it uploads nothing or attaches a File that is there already."""
+    """The bytes a change uploads; None when it uploads nothing."""
     desired = change.desired
-    if change.action not in ATTACHING_ACTIONS or desired is None or desired.file_id or change.reuse:
-        return None
-    return desired.size
+    is_upload = change.attaches and desired and not (desired.file_id or change.reuse)
+    return desired.size if desired and is_upload else None
 
 
-def count_puts(store: StorePlan) -> int:
+def count_attached(store: StorePlan) -> int:
     """How many files of a store will be attached."""
-    return sum(change.action in ATTACHING_ACTIONS for change in store.files)
+    return sum(change.attaches for change in store.files)
 
 
 def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[DesiredFile]]:
@@ -132,7 +124,7 @@ def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[DesiredFi
     late: list[DesiredFile] = []
     tried: set[str] = set()
     for change in store.files:
-        if change.action in ATTACHING_ACTIONS and (file := change.desired):
+        if change.attaches and (file := change.desired):
             is_tried = file.extension in tried
             tried |= {file.extension} & {*store.unproven}
             (late if Reason.SHARED_CHUNKS in change.reasons else rest if is_tried else first).append(file)
@@ -148,7 +140,7 @@ def _count_batches(store: StorePlan, capabilities: Capabilities) -> int:
     )
 
 
-def _leaving(store: StorePlan) -> Iterator[Copy]:
+def _leaving(store: StorePlan) -> Iterator[RecordedCopy]:
     """The copies that go and do not come back: a File that is attached anew is not one of them."""
     return (copy for change in store.files for copy in change.drop if copy.id != _existing_id(change))
 
@@ -183,7 +175,7 @@ def _count_pages(files: int) -> int:
 def _count_ends(plan: Plan) -> int:
     """Requests at the end: new stores are listed; so are stores and files after deletions; uploads are deleted."""
     looks = [
-        _count_pages(store.live + count_puts(store))
+        _count_pages(store.live + count_attached(store))
         for store in plan.stores
         if not _is_deleted(store) and any(_leaving(store))
     ]
@@ -213,9 +205,9 @@ def _count_setup(store: StorePlan) -> int:
     change = store.change
     match change.action if change else None:
         case Action.CREATE:
-            return 2 + bool(count_puts(store))
+            return 2 + bool(count_attached(store))
         case Action.REPLACE:
-            return 5 + bool(count_puts(store))  # the old one is read, listed and deleted, or read and released
+            return 5 + bool(count_attached(store))  # the old one is read, listed and deleted, or read and released
         case Action.ADOPT if change and any(file.takes_over for file in store.files):
             mark = parse_store_mark(change.metadata.get(STORE_OWNER, ""))
             return 1 if isinstance(mark, StoreMark) and mark.is_adopting else 3
@@ -227,9 +219,9 @@ def _count_setup(store: StorePlan) -> int:
 
 def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
     """Requests that attach files, read how they ended, and note batches where the service does not list them."""
-    rounds, attached = _rounds(store, capabilities), count_puts(store)
+    rounds, attached = _rounds(store, capabilities), count_attached(store)
     if capabilities.batches and capabilities.batch_files:
-        puts = (change for change in store.files if change.action in ATTACHING_ACTIONS)
+        puts = (change for change in store.files if change.attaches)
         feeds = len({Reason.SHARED_CHUNKS in change.reasons for change in puts})
         is_noted = store.desired is not None and not store.desired.external and capabilities.store_updates
         notes = feeds * (1 if capabilities.list_batches else 4) if is_noted else 0

@@ -23,10 +23,9 @@ from vssync.model.state import (
     Scalar,
     Snapshot,
 )
-from vssync.planner.addresses import Scope
-from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files
-from vssync.planner.content_digest import UNKNOWN, attributes_sent, live_content_digest, store_content_digest
-from vssync.planner.context import PlanContext
+from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files, digest_files
+from vssync.planner.content_digest import UNKNOWN, attributes_sent, content_digest, live_content_digest
+from vssync.planner.context import PlanContext, Scope
 from vssync.planner.decide_store import StoreDecision, decide_store
 from vssync.planner.find_stores import match_stores
 
@@ -113,7 +112,7 @@ class EnvironmentDiff:
 def declared_environment(name: str, desired: Desired) -> EnvironmentState:
     """An environment as the manifest declares it; its files were read."""
     stores = {
-        store.key: StoreSide(_declared_settings(store), _declared_files(store), store_content_digest(store))
+        store.key: StoreSide(_declared_settings(store), _declared_files(store), content_digest(digest_files(store)))
         for store in desired.stores
     }
     return EnvironmentState(name, stores, asdict(desired.service))
@@ -179,7 +178,7 @@ def _problem_of(decision: StoreDecision, snapshot: Snapshot) -> str:
     """Why nobody can say what a store holds; empty also where there is none."""
     live, change = decision.live, decision.change
     contents = snapshot.contents.get(live.id, Contents()) if live else Contents()
-    if contents.shortfall or change is None or not decision.is_held:
+    if contents.shortfall or change is None or not decision.skips_files:
         return contents.shortfall
     return "" if live is None and Reason.MISSING in change.reasons else change.detail
 
@@ -191,7 +190,8 @@ def _live_store(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredS
     listed = snapshot.contents[live.id].files
     classified = classify_files(listed, (owner,))
     values = {
-        key: _live_values(copy, files.get(copy.mark.key), ignored_names) for key, copy in _copies_by_name(classified)
+        key: _live_values(copy, files.get(copy.mark.key_digest), ignored_names)
+        for key, copy in _copies_by_name(classified)
     }
     is_ours = live.mark.set_by_us if isinstance(live.mark, StoreMark) else lambda _: False
     settings = {
@@ -216,9 +216,9 @@ def _live_values(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Seque
     mark = copy.mark
     return {
         "status": copy.file.status,
-        "content": UNKNOWN if mark.unread else copy.id if mark.content == DECLARED else mark.content,
-        "chunking": mark.chunking,
-        "filename": None if copy.upload_name == NONE else copy.upload_name,
+        "content": UNKNOWN if mark.is_uncompared else copy.id if mark.content == DECLARED else mark.content,
+        "chunking": mark.chunking_digest,
+        "filename": None if copy.upload_name_digest == NONE else copy.upload_name_digest,
         **_attribute_values(attributes_sent(copy, file, ignored_names)),
     }
 

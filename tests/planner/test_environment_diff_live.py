@@ -37,7 +37,7 @@ from vssync.model.state import (
     StoreStatus,
     Verdict,
 )
-from vssync.planner.compare import EnvironmentDiff, EnvironmentState, compare_environments, live_environment
+from vssync.planner.environment_diff import EnvironmentDiff, EnvironmentState, compare_environments, live_environment
 from vssync.render.diff import diff_json, diff_text
 from vssync.render.layout import View
 
@@ -92,7 +92,7 @@ FAILED = copy(status=FileStatus.FAILED, error="server_error")
         (side(copy(live={"lang": 1})), prod(copy(live={"lang": 1.0}))),
         (side(copy(tries=3)), prod(copy(at=9_000, reported=NEW))),
         (side(copy(desired_file(chunking=OLD), reported=OLD)), prod(copy(desired_file(chunking=OLD)))),
-        (side(with_mark(copy(), name="0" * 16)), prod(with_mark(copy(), name="0" * 16))),
+        (side(with_mark(copy(), name_digest="0" * 16)), prod(with_mark(copy(), name_digest="0" * 16))),
     ],
 )
 def test_equal_digests_leave_nothing_to_show(left: EnvironmentState, right: EnvironmentState) -> None:
@@ -116,7 +116,7 @@ def test_equal_digests_leave_nothing_to_show(left: EnvironmentState, right: Envi
             prod(copy(desired_file(chunking=OLD), reported=OLD)),
             '        chunking  "800/400" -> "400/100"',
         ),
-        (side(copy()), prod(with_mark(copy(), name="1" * 16)), f'        filename  "a.md" -> "{"1" * 16}"'),
+        (side(copy()), prod(with_mark(copy(), name_digest="1" * 16)), f'        filename  "a.md" -> "{"1" * 16}"'),
         (side(copy()), prod(FAILED), '        status  "completed" -> "failed"'),
         (side(FAILED), prod(FAILED), '        status  "failed" -> "failed"'),
         (side(UNREAD), prod(copy()), f'        content  "unknown" -> "{sha("A")}"'),
