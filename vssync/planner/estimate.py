@@ -210,8 +210,10 @@ def _count_setup(store: StorePlan) -> int:
             return 5 + bool(count_attached(store))  # the old one is read, listed and deleted, or read and released
         case Action.ADOPT if change and any(file.takes_over for file in store.files):
             mark = parse_store_mark(change.metadata.get(STORE_OWNER, ""))
-            return 1 if isinstance(mark, StoreMark) and mark.is_adopting else 3
-        case Action.UPDATE | Action.ADOPT | Action.DELETE:
+            return 2 if isinstance(mark, StoreMark) and mark.is_adopting else 4
+        case Action.UPDATE | Action.ADOPT:
+            return 2  # its metadata is read before
+        case Action.DELETE:
             return 1
         case _:
             return 0
