@@ -242,6 +242,7 @@ def test_what_every_manifest_begins_with(tmp_path: Path, text: str, message: str
         (STORE + "    front_matter: [title]", "front_matter", "attributes:\n  title: {from: front_matter}"),
         (FILES + "      - {path: docs/**, front_matter: [title]}", "front_matter", "attributes:\n  title: {from: "),
         ("defaults: {extensions: [.adoc]}\n" + STORE, "extensions", "formats:\n  .adoc: .adoc"),
+        ("batch: {size: 3}\n" + STORE, "batch", "service:\n  capabilities: {batch_size: 500}"),
         (STORE + "    batch: {size: 3}", "batch", "service:\n  capabilities: {batch_size: 500}"),
         ("service: {batch_size: 3}\n" + STORE, "batch_size", "capabilities:\n  batch_size: 500"),
         (FILES + "      - {path: docs/**, not: [prod]}", "not", 'only: ["!prod"]'),

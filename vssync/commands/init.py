@@ -31,6 +31,7 @@ _IGNORED = ".vssync/"
 _DEPENDENCIES = frozenset(("node_modules", "bower_components", "site-packages", "venv", "__pycache__"))
 _MAX_FOLDERS = 6  # with more of them, one pattern over everything reads better
 _COMMENT_WIDTH = 110
+_BLANK_BYTES = 4096  # of larger files, none holds nothing but white space
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ def draft_manifest(
         excluded = [compile_pattern(text, narrows=True) for text in entry.exclude]
         files = [file for _, file in listing.matching(pattern) if not _matches_any(excluded, file.nfc_path)]
         files += [manifest] if pattern.matches(manifest.nfc_path) else []
-        reasons.update(_skip_reason(file, provider) for file in files)
+        reasons.update(_skip_reason(folder, file, provider) for file in files)
         drafts.append(DraftEntry(entry.path, entry.exclude, optional=not files))
     return ManifestDraft(owner, provider, service, tuple(drafts), tuple(sorted(reasons - {""})))
 
@@ -183,12 +184,22 @@ def _matches_any(patterns: Collection[Pattern], name: str) -> bool:
     return any(pattern.matches(name) for pattern in patterns)
 
 
-def _skip_reason(file: FoundFile, provider: str) -> str:
+def _skip_reason(folder: Path, file: FoundFile, provider: str) -> str:
     """Why a file cannot be uploaded, in the words of `skip`; empty when it can."""
     row = PROVIDERS[provider]
     if not row.takes(extension_of(file.nfc_path)):
         return "unsupported"
-    return "empty" if file.size == 0 else "too_large" if file.size > row.max_file_bytes else ""
+    if file.size > row.max_file_bytes:
+        return "too_large"
+    return "empty" if file.size < _BLANK_BYTES and _is_blank(folder / file.path) else ""
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a file holds nothing but white space; not known of one that cannot be read, or does not exist yet."""
+    try:
+        return not path.read_bytes().strip()
+    except OSError:
+        return False
 
 
 def write_manifest(path: Path, draft: ManifestDraft) -> Path | None:

@@ -34,6 +34,7 @@ _HABITS = {  # what people write instead, by a field and one that is allowed in 
     ("vector_stores", "stores"): "stores:\n  guide: {files: [{path: docs/**/*.md}]}",
     ("front_matter", "attributes"): "attributes:\n  title: {from: front_matter}",
     ("extensions", "formats"): "formats:\n  .adoc: .adoc",
+    ("batch", "service"): "service:\n  capabilities: {batch_size: 500}",
     ("batch", "guards"): "service:\n  capabilities: {batch_size: 500}",
     ("batch_size", "capabilities"): "capabilities:\n  batch_size: 500",
     ("not", "only"): 'only: ["!prod"]',
