@@ -39,6 +39,8 @@ def pauses(states: Sequence[int], hints: Sequence[float | None], timeout: float 
             progress_of=lambda poll: poll[0],
             hint_of=lambda poll: poll[1],
             timeout=timeout,
+            subject="it",
+            consequence="nothing happens",
         )
     return clock.waits
 

@@ -46,7 +46,13 @@ def _learn(store: StoreContext, file: DesiredFile, file_id: str, attributes: Att
     query = _words_of(run.settings.root, file)
     with suppress(VssyncError):
         store.writes.set_attributes(store.id, file_id, attributes, updated)
-        reaches = poll_until(run, lambda: _finds(store, query, updated), timeout=_SEARCH_TIMEOUT)
+        reaches = poll_until(
+            run,
+            lambda: _finds(store, query, updated),
+            timeout=_SEARCH_TIMEOUT,
+            subject=f"searches of {store.key} to filter by an attribute that was changed in place",
+            consequence="they do not, and such files are attached anew",
+        )
         if reaches or _finds(store, query, mark):  # a search that finds neither tells nothing
             run.service.record_search(reaches=reaches)
             if not reaches:

@@ -49,8 +49,8 @@ def poll_until(
     hint_of: Callable[[Reading], float | None] = lambda _: None,
     timeout: float | None = None,
     since: float | None = None,
-    subject: str = "",
-    consequence: str = "",
+    subject: str,
+    consequence: str,
 ) -> Reading:
     """Reads until `is_done`, or until `progress_of` has not changed for `timeout` seconds; returns the last reading.
 
@@ -81,7 +81,7 @@ def poll_until(
         pause = min(run.settings.longest_pause, max(run.settings.first_pause, pause * 2))
         if hint is not None:
             pause = hint if has_moved else max(pause, hint)
-        if subject and any(elapsed <= milestone < elapsed + pause for milestone in _MILESTONES):
+        if any(elapsed <= milestone < elapsed + pause for milestone in _MILESTONES):
             verb = f"After {format_elapsed(elapsed)} still waiting" if elapsed > _MILESTONES[0] else "Waiting"
             limit = format_elapsed(timeout) + ("" if progress_of is bool else " without progress")
             run.say_once(f"{verb} for {subject}, at most {limit}; then {consequence}")
