@@ -90,6 +90,7 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | None, until
     result: Result | None
     try:
         live = live if live and live.status.ended else wait_for_file(store, file.file_id, until)
+        live = replace(live, error=live.error or file.error) if live.status is FileStatus.FAILED else live
     except VssyncError as error:
         store.settle(file.put.key, _unread(error))
         return _Ending()

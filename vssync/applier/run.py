@@ -340,11 +340,12 @@ class StoreFeed:
         store, intake = self._store, self._store.intake
         for failed in self._failed:
             store.settle(failed.file.put.key, failed.result)
-        if intake.is_out and not store.stop_reason:
+        untried = list(chain(self._waiting, *self._unproven.values()))
+        if intake.is_out and not store.stop_reason and (untried or not intake.has_completed):
             store.stop_reason = f"ingests nothing now: {intake.error}; apply again later"
-        elif intake.failing:
-            store.run.watcher.on_message(f"{store.key}: {intake}")
         if store.stop_reason:
-            store.run.watcher.on_message(f"{store.key}: {store.stop_reason}")
-            for put in chain(self._waiting, *self._unproven.values()):
+            store.run.say_once(f"{store.key}: {store.stop_reason}")
+            for put in untried:
                 store.settle(put.key, Result(Status.SKIPPED, f"not tried: the store {store.stop_reason}"))
+        elif intake.failing:
+            store.run.say_once(f"{store.key}: {intake}")

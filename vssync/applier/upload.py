@@ -14,7 +14,7 @@ from vssync.applier.wait import poll_until, wait_until_detached
 from vssync.errors import AccessDenied, LostReply, NotFound, VssyncError
 from vssync.model.marks import NONE, Mark, Origin
 from vssync.model.report import Status
-from vssync.model.state import FileStatus, Upload
+from vssync.model.state import FileStatus, IngestError, Upload
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
 _APPEARS_WITHIN = 10.0  # seconds until a File should be listed; if it takes longer, `gc` finds the one sent in vain
@@ -29,6 +29,7 @@ class PendingFile:
     file_id: str
     completed: bool = False  # already, so it need not be attached
     attempts: int = 1  # of this run to ingest it
+    error: IngestError | None = None  # in the answer to the attach: some services tell it nowhere else
 
     @property
     def entry(self) -> AttachmentEntry:
