@@ -122,7 +122,8 @@ def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
     waiting = [change for change in store.files if change.action is Action.AWAIT]
     writes = sum(change.action in (Action.UPDATE, Action.ADOPT) for change in store.files)
     writes += sum(bool(change.fields) for change in waiting)
-    writes += store.change is not None and store.change.action is not Action.REFUSE
+    if store.change and store.change.action is not Action.REFUSE:
+        writes += 2 if store.change.action in (Action.UPDATE, Action.ADOPT) else 1  # its metadata is read before
     cancels = sum(change.action is Action.CANCEL for change in store.batches)
     listings = ceil(attached / PAGE_SIZE) + ceil(len(waiting) / PAGE_SIZE)
     drops = _count_leaving(store) * (1 if _is_deleted(store) else _PER_DROP)
