@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 
 from tests.applier.test_attaching import ALONE, MANIFEST, applied, count, undone
 from tests.applier.test_outages import Told
-from tests.applier.world import Place, killed
+from tests.applier.world import Counting, Place, killed
 from tests.support import Clock, Silent, client_of
 from vssync.applier.context import ApplyRun
 from vssync.applier.wait import poll_until
@@ -188,3 +189,28 @@ def test_what_an_earlier_run_left_under_way_is_waited_for_together(place: Place,
     assert len([method for method, _ in seen if method != "GET"]) == 0
     place.clock.now += 3600
     assert applied(place)[0].converged
+
+
+class CutOff(Counting):
+    """The host is gone once it has taken a batch."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if any(path.endswith("/file_batches") for _, path in self.seen):
+            raise httpx.ConnectError("no route to host")
+        return super().handle_request(request)
+
+
+@pytest.mark.parametrize("names", [["00.md"], list(FILES)])
+def test_files_whose_end_cannot_be_read_are_unknown_and_not_attached_once_more(place: Place, names: list[str]) -> None:
+    place.write({name: None for name in FILES if name not in names})
+    transports: list[CutOff] = []
+
+    def wrap(inner: httpx.BaseTransport) -> CutOff:
+        transports.append(CutOff(inner))
+        return transports[0]
+
+    report = place.apply(wrap)
+    assert {outcome.key: outcome.status for outcome in report.outcomes if outcome.key} == dict.fromkeys(
+        names, Status.UNKNOWN
+    )
+    assert transports[0].seen[-1][1].endswith("/file_batches")

@@ -11,7 +11,6 @@ KNOWN_FALSE: tuple[tuple[str, str], ...] = (
     ("*", "has other content, which was never compared"),
     ("Orphan.file_id", "there is no such File"),
     ("FileChange.reuse", "there is no such File"),
-    ("Outcome.status", "said was `local: cannot be reached"),
 )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
-import httpx
 import pytest
 
-from tests.applier.world import Counting, Place, killed
+from tests.applier.world import Place, killed
 from tests.simulation.judge import Falsehood, judge
 from tests.simulation.judged import recorded_runs
 from tests.simulation.known_false import KNOWN_FALSE, is_known
@@ -56,23 +55,7 @@ def upload_gone(place: Place) -> None:
     place.plan(Options(retry_failed=True))
 
 
-def cut_off(place: Place) -> None:
-    class CutOff(Counting):
-        """The host is gone once it has taken a batch."""
-
-        is_gone = False
-
-        def handle_request(self, request: httpx.Request) -> httpx.Response:
-            if self.is_gone:
-                raise httpx.ConnectError("no route to host")
-            self.is_gone = request.url.path.endswith("/file_batches") and request.method == "POST"
-            return super().handle_request(request)
-
-    place.write({"new.md": "# new\n"})
-    place.apply(CutOff)
-
-
-SHAPES = (never_compared, killed_after_a_deletion, upload_gone, cut_off)
+SHAPES = (never_compared, killed_after_a_deletion, upload_gone)
 
 
 @pytest.fixture(scope="module")

@@ -279,8 +279,8 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
             consequence="the report gives their ids",
         )
     except VssyncError as error:
-        for store in new_stores:
-            run.results.record_result(store.key, "", result_of_error(error))
+        for store in new_stores:  # each was made; whether it is the only one is not known
+            run.results.record_result(store.key, "", replace(result_of_error(error), status=Status.UNKNOWN))
         return
     for store in new_stores:
         if store.id not in {live.id for live in listed}:

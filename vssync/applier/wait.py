@@ -160,6 +160,8 @@ def wait_for_files(
             subject=_ingestion_of(store),
             consequence=_UNFINISHED,
         )
+        unfinished = find_unfinished()  # of which a listing may be cut or late
+        states.update(zip(unfinished, store.run.pool.map(read_file, unfinished), strict=True))
     return states
 
 
