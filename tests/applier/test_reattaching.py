@@ -64,8 +64,11 @@ def test_a_file_that_was_detached_and_not_attached_again_is_reported(
 
 
 @pytest.mark.parametrize("status", [400, 403, 405, 422])
-def test_an_odd_refusal_to_show_a_detached_file_holds_up_nothing(place: Place, status: int) -> None:
+def test_an_odd_refusal_to_show_a_detached_file_holds_up_nothing(
+    place: Place, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The service confirmed the deletion, and some answer 400 for what a store no longer has."""
+    monkeypatch.setattr("vssync.applier.wait.PAGE_SIZE", 0)  # every store is too large to be listed for one file
     assert place.apply().converged
     assert rechunk(place, MANIFEST, f"status={status}:GET:{STORE_FILE}:1+") == ([Status.DONE], set())
     assert (len(live(place).stores["docs"]), len(live(place).uploads)) == (1, 1)

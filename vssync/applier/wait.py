@@ -175,7 +175,7 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
     After one file did not go in time, later ones are checked without waiting. An odd status, such as 400, counts as
     gone: the service said that it detached the file. Raises ServiceError where nothing can be read.
     """
-    is_listed = len(file_ids) > 1 and store.client.get_store(store.id).counts.total <= PAGE_SIZE * len(file_ids)
+    is_listed = store.client.get_store(store.id).counts.total <= PAGE_SIZE * len(file_ids)
 
     def is_attached(file_id: str) -> bool:
         try:
