@@ -41,8 +41,8 @@ MUTANTS = (
     Mutant(
         "drop-the-mark-check",
         "vssync/planner/classify.py",
-        "elif mark.owner in owners:",
-        "elif True:",
+        "elif mark.owner not in owners:",
+        "elif False:",
         ("tests/planner", *QUICK),
     ),
     Mutant("detach-before-attach", "vssync/applier/steps.py", "change.gap or copy.id == existing_id", "True"),
@@ -133,7 +133,7 @@ MUTANTS = (
     Mutant(
         "delete-in-the-run-that-restores-a-mark",
         "vssync/planner/assemble.py",
-        "store_files.hold_removals(draft) if decision.restores_mark else draft",
+        "store_files.refuse_removals(draft) if decision.restores_mark else draft",
         "draft",
         ("tests/guarantees/test_lost_stores.py",),
     ),

@@ -227,7 +227,7 @@ def copy_deviation(store: WantedStore, file: WantedFile, copy: TrueFile) -> str:
             "chunking"
             if has_content(file, copy)
             else "content, which was never compared"
-            if copy.is_unread
+            if copy.is_uncompared
             else "content"
         )
         return f"has other {what}"

@@ -135,7 +135,7 @@ def check_live_digest(claim: Claim, case: Case) -> str:
     if store is None or live is None:
         return "there is no such store"
     ours = [file for file in live.files if file.owner == case.wanted.owner]
-    is_unknown = any(file.is_unread or file.status != "completed" for file in ours)
+    is_unknown = any(file.is_uncompared or file.status != "completed" for file in ours)
     if claim.value == "unknown" and any(file.id not in case.run.after.uploads for file in ours):
         return ""  # only who looks for Files knows of it
     if is_unknown or claim.value == "unknown":
@@ -346,7 +346,7 @@ def _check_file_note(note: Mapping[str, Any], store: WantedStore | None, live: T
     owned = live.copies(case.wanted.owner)
     exact = {
         "kept": sum(digest not in store.files for digest in owned),
-        "unread": sum(file.is_unread for copies in owned.values() for file in copies),
+        "uncompared": sum(file.is_uncompared for copies in owned.values() for file in copies),
     }
     if kind in exact:
         return differs(count, exact[kind])
@@ -384,9 +384,9 @@ def _unmanaged_are_counted(claim: Claim, live: TrueStore | None, case: Case) -> 
     return "" if said == len(others) else f"{len(others)} files are not managed"
 
 
-@checks("status.Store.unmanaged", "status.Store.unread")
+@checks("status.Store.unmanaged", "status.Store.uncompared")
 def check_unmanaged(claim: Claim, case: Case) -> str:
     live, owner = case.store(store_key(claim)), case.wanted.owner
     files = live.files if live else ()
-    is_counted = [file.is_unread if claim.path[-1] == "unread" else file.owner != owner for file in files]
+    is_counted = [file.is_uncompared if claim.path[-1] == "uncompared" else file.owner != owner for file in files]
     return differs(claim.value, sum(is_counted))

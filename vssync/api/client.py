@@ -35,12 +35,12 @@ from vssync.model.marks import Mark
 from vssync.model.state import (
     Attributes,
     Chunking,
+    Contents,
     FileStatus,
     LiveBatch,
     LiveFile,
     LiveStore,
     SearchHit,
-    StoreListing,
     Upload,
     Verdict,
 )
@@ -99,7 +99,7 @@ class Client:
         """A store's files as the service lists them; those that it counts and does not list are not looked for."""
         return _ended(self.read_files(store_id), Call("GET", _store_path(store_id, "files"))).rows
 
-    def list_all_files(self, store: LiveStore) -> StoreListing:
+    def list_all_files(self, store: LiveStore) -> Contents:
         """A store's files, and whether these are all: where the service counts more, it is read again for a while."""
 
         def get(file_id: str) -> LiveFile | None:

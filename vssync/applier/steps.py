@@ -11,7 +11,7 @@ from typing import assert_never
 
 from vssync.model.digests import mark_for, with_key
 from vssync.model.marks import Mark, Origin, short_digest
-from vssync.model.plan import Action, Copy, FileChange, Plan, Reason, StoreChange, StorePlan
+from vssync.model.plan import Action, FileChange, Plan, Reason, RecordedCopy, StoreChange, StorePlan
 from vssync.model.state import Attributes, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
 
 _MAX_ATTEMPTS = 3  # to ingest a file, in one run
@@ -195,7 +195,7 @@ def _put(owner: str, ignored: tuple[str, ...], change: FileChange) -> Put:
     old = next((copy for copy in change.drop if copy.id == change.reuse), None)
     if old and not file.file_id:
         if isinstance(was := old.mark, Mark):
-            mark = replace(mark, origin=was.origin, content=was.content, name=was.name, source=was.source)
+            mark = replace(mark, origin=was.origin, content=was.content, name_digest=was.name_digest, source=was.source)
         else:
             mark = _mark_of_adopted(mark, file, change, old)
     existing_id = file.file_id or change.reuse
@@ -221,16 +221,18 @@ def _update(owner: str, ignored: tuple[str, ...], change: FileChange) -> Update:
     origin = Origin.DECLARED if file.file_id else Origin.ADOPTED
     mark = mark_for(owner, file, ignored, origin=origin)
     if isinstance(old.mark, Mark):
-        mark = replace(old.mark, owner=mark.owner, key=mark.key, attributes=mark.attributes, echo="")
+        mark = replace(
+            old.mark, owner=mark.owner, key_digest=mark.key_digest, attributes_digest=mark.attributes_digest, echo=""
+        )
     elif not file.file_id:
         mark = _mark_of_adopted(mark, file, change, old)
     return Update(change.key, file, old.id, _attributes(file, change), mark)
 
 
-def _mark_of_adopted(mark: Mark, file: DesiredFile, change: FileChange, old: Copy) -> Mark:
+def _mark_of_adopted(mark: Mark, file: DesiredFile, change: FileChange, old: RecordedCopy) -> Mark:
     """The mark of a File that others uploaded: what was not compared is presumed to be what is wanted."""
-    content = file.presumed_content if Reason.UNREAD in change.reasons else file.content
-    return replace(mark, origin=Origin.ADOPTED, content=content, name=short_digest(old.filename))
+    content = file.presumed_content if Reason.UNCOMPARED in change.reasons else file.content
+    return replace(mark, origin=Origin.ADOPTED, content=content, name_digest=short_digest(old.filename))
 
 
 def _attributes(file: DesiredFile, change: FileChange) -> dict[str, Scalar]:
@@ -238,7 +240,7 @@ def _attributes(file: DesiredFile, change: FileChange) -> dict[str, Scalar]:
     return {**with_key(file.attributes, file.key), **change.preserve}
 
 
-def _drop(owner: str, key: str, copy: Copy, kept_id: str = "", *, reattached: str = "") -> Drop:
+def _drop(owner: str, key: str, copy: RecordedCopy, kept_id: str = "", *, reattached: str = "") -> Drop:
     return Drop(key, copy.id, is_our_upload(copy.mark, owner) and copy.id != reattached, kept_id)
 
 

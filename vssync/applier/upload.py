@@ -109,7 +109,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
             file, source = put.file, put.file.source or NONE
             new_mark = replace(
-                put.mark, content=file.sha256, origin=Origin.UPLOADED, name=file.name_digest, source=source
+                put.mark, content=file.sha256, origin=Origin.UPLOADED, name_digest=file.name_digest, source=source
             )
             put = replace(put, existing_id="", mark=new_mark)
         file_id = put.existing_id or _reuse_or_upload(store, put)
@@ -139,7 +139,7 @@ def _distrust_all_but_first(store: StoreContext, drops: Sequence[Drop]) -> None:
         with suppress(VssyncError):
             live = store.client.get_file(store.id, drop.file_id)
             if isinstance(live.mark, Mark):
-                mark = replace(live.mark, chunking=PROVISIONAL)
+                mark = replace(live.mark, chunking_digest=PROVISIONAL)
                 store.writes.set_attributes(store.id, drop.file_id, live.attributes, mark)
 
 
@@ -180,8 +180,8 @@ def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
     live, wanted = file.mark, put.mark
     if file.status is not FileStatus.COMPLETED or not isinstance(live, Mark):
         return False
-    upload, wanted_upload = (live.key, live.content, live.name), (wanted.key, wanted.content, wanted.name)
-    return upload == wanted_upload and live.chunking == wanted.chunking
+    live_digests = (live.key_digest, live.content, live.name_digest, live.chunking_digest)
+    return live_digests == (wanted.key_digest, wanted.content, wanted.name_digest, wanted.chunking_digest)
 
 
 def _find_upload(store: StoreContext, file_id: str) -> Upload | None:

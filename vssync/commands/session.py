@@ -44,6 +44,19 @@ class Settings:
         """How many threads to use for a service."""
         return self.workers or (_EMBEDDED_WORKERS if endpoint.embedded else _WORKERS)
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The options of the command line that reach this manifest's files and service, for a command to type next."""
+        caller = self.caller
+        options = (
+            *(("--allow-outside", folder.as_posix()) for folder in self.allow_outside),
+            *(("--auth", caller.auth), ("--profile", caller.profile), ("--region", caller.region)),
+            *(("--allow-host", host) for host in caller.allow_hosts),
+            *(("--allow-http", host) for host in caller.allow_http),
+            *(("--workers", str(self.workers or "")), ("--limits", self.limits)),
+        )
+        return tuple(word for option, value in options if value for word in (option, value))
+
 
 def parse_variables(texts: tuple[str, ...]) -> dict[str, str]:
     """`NAME=VALUE` options as a mapping.

@@ -84,7 +84,7 @@ def _read_contents(client: Client, store: LiveStore) -> Contents:
         return Contents(count=store.counts.total, verdict=Verdict.SHORT, problem=_listing_problem(store, error))
     batches = client.list_batches(store.id)
     batches = _noted_batches(client, store) if batches is None else batches
-    return Contents(listing.files, batches, listing.count, listing.verdict)
+    return replace(listing, batches=batches)
 
 
 def _listing_problem(store: LiveStore, error: ServiceError) -> str:
@@ -121,6 +121,6 @@ def _adoption_candidates(desired: Desired, matches: StoreMatches, contents: Mapp
         for live in matches.by_key.get(store.key, StoreMatch()).live:
             files = contents[live.id].files
             marks = [file.mark for file in files if isinstance(file.mark, Mark)]
-            marked_keys = {mark.key for mark in marks if mark.owner == desired.owner}
+            marked_keys = {mark.key_digest for mark in marks if mark.owner == desired.owner}
             if any(key_digest(file.key) not in marked_keys for file in store.files):
                 yield from (file.id for file in files if file.mark is None)
