@@ -108,7 +108,8 @@ class Provider:
     max_file_bytes: int = MAX_UPLOAD_BYTES
     rates: Mapping[Bucket, int] = field(default_factory=dict)  # allowed a minute; none are known otherwise
     absent_as_400: bool = False  # a 400 that says "not found" means that an object is not there
-    shares_chunks: bool = False  # these two are capabilities: what is taken to be so where the manifest does not say
+    lists_batches: bool = True
+    shares_chunks: bool = False  # these three are capabilities: what is taken to be so where the manifest does not say
     updates_reach_search: bool | None = True  # None: not known
     wizard_fields: tuple[WizardField, ...] = ()
     hints: tuple[Hint, ...] = ()
@@ -226,6 +227,7 @@ OPENAI = Provider(
     key_variables=("VSSYNC_API_KEY", "OPENAI_API_KEY"),
     extensions=_OPENAI_EXTENSIONS,
     rates=_OPENAI_RATES,
+    lists_batches=False,  # OpenAI spec: there is no such operation
 )
 COMPATIBLE = Provider(
     "compatible",

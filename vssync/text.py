@@ -85,6 +85,21 @@ def shorten_middle(text: str, room: int) -> str:
     return f"{_prefix_within(text, max(0, room - 3 - tail))}...{end}"
 
 
+def shorten_apart(left: str, right: str, room: int) -> tuple[str, str]:
+    """Two texts cut to `room` columns each; where that would make them equal, around the place where they differ."""
+    short_left, short_right = shorten_middle(left, room), shorten_middle(right, room)
+    if short_left != short_right or left == right:
+        return short_left, short_right
+    pairs = enumerate(zip(left, right, strict=False))
+    equal = next((index for index, (one, other) in pairs if one != other), min(len(left), len(right)))
+    start = max(0, equal - max(0, room - 6) // 4)
+    rests = (f"...{text[start:]}" if start else text for text in (left, right))
+    cut_left, cut_right = (
+        text if display_width(text) <= room else f"{_prefix_within(text, room - 3)}..." for text in rests
+    )
+    return cut_left, cut_right
+
+
 def _prefix_within(text: str, room: int) -> str:
     used = 0
     for index, char in enumerate(text):

@@ -246,8 +246,14 @@ ROWS = [
     row(
         "moved, and its new copy is completed",
         desired_file("b.md"),
-        [live_copy(), live_copy(desired_file("b.md"), id="f2")],
+        [live_copy(), live_copy(desired_file("b.md"), id="f2", at=9_950)],
         "b.md delete superseded",
+    ),
+    row(
+        "one of two equal files left",
+        desired_file("b.md"),
+        [live_copy(), live_copy(desired_file("b.md"), id="f2")],
+        "a.md delete not_in_manifest",
     ),
     row(
         "left the manifest, and two others have its bytes",
@@ -289,9 +295,22 @@ ROWS = [
         "two keys left with these bytes",
         desired_file("c.md"),
         [live_copy(), live_copy(desired_file("b.md"), id="f2")],
-        "a.md delete not_in_manifest",
         "b.md delete not_in_manifest",
-        "c.md create missing",
+        "c.md replace renamed moved",
+    ),
+    row(
+        "equal files moved together",
+        [desired_file("c.md"), desired_file("d.md")],
+        [live_copy(desired_file("b.md"), id="f2"), live_copy()],
+        "c.md replace renamed moved",
+        "d.md replace renamed moved",
+    ),
+    row(
+        "equal files moved together, one under its upload name",
+        [desired_file("c.md"), desired_file("d.md", filename="a.md")],
+        [live_copy(), live_copy(desired_file("b.md"), id="f2")],
+        "c.md replace renamed moved",
+        "d.md update moved",
     ),
     row(
         "two keys want what left",

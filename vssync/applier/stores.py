@@ -5,8 +5,8 @@ The mark is checked after each write: without it the next plan would not recogni
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -166,25 +166,37 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replace
             live = run.writes.create_store(settings.key, body)
             is_answered = True
         except LostReply:
-            live = poll_until(
-                run,
-                find,
-                timeout=VISIBILITY_GRACE,
-                subject=f"{settings.key} to be listed, since the reply to creating it was lost",
-                consequence="it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
-            )
+            with _unknown_if_unread(f"{settings.key}: it may have been created"):
+                live = poll_until(
+                    run,
+                    find,
+                    timeout=VISIBILITY_GRACE,
+                    subject=f"{settings.key} to be listed, since the reply to creating it was lost",
+                    consequence="it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
+                )
             if live is None and attempts == _MAX_ATTEMPTS:
                 raise
     store_id = live.id
-    if not poll_until(
-        run,
-        lambda: run.client.is_ready(store_id),
-        subject=f"the new store of {settings.key} to answer",
-        consequence="its files are not tried",
-    ):
+    with _unknown_if_unread(f"{settings.key}: {store_id} was created"):
+        is_ready = poll_until(
+            run,
+            lambda: run.client.is_ready(store_id),
+            subject=f"the new store of {settings.key} to answer",
+            consequence="its files are not tried",
+        )
+    if not is_ready:
         raise VssyncError(f"{settings.key}: the new store {store_id} does not answer yet; apply again later")
     _verify_mark(run, settings.key, live, mark)
     return store_id, is_answered
+
+
+@contextmanager
+def _unknown_if_unread(context: str) -> Iterator[None]:
+    """Makes what a write led to unknown, not failed, where it cannot be read afterwards."""
+    try:
+        yield
+    except ServiceError as error:
+        raise LostReply(f"{context}, and then: {error}", error.answer) from error
 
 
 def _expiry(settings: StoreSettings) -> dict[str, Any] | None:

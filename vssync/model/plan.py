@@ -273,6 +273,7 @@ class Plan:
     options: Options = Options()
     refusals: tuple[Refusal, ...] = ()
     declared: int = 0  # stores of the manifest, in scope or not
+    lookups: int = 0  # requests of its cost that are about other stores, and about what the service can do
 
     def changes(self) -> Iterator[StoreChange | FileChange | BatchChange]:
         """Every change, store by store."""

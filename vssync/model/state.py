@@ -111,7 +111,11 @@ class ServiceSpec:
         """Those of the provider and, over them, of the manifest. A plan file may hold names that this version lacks."""
         names = {field.name for field in fields(Capabilities)}
         provider = PROVIDERS.get(self.provider, LOCAL)
-        usual = Capabilities(shares_chunks=provider.shares_chunks, updates_reach_search=provider.updates_reach_search)
+        usual = Capabilities(
+            list_batches=provider.lists_batches,
+            shares_chunks=provider.shares_chunks,
+            updates_reach_search=provider.updates_reach_search,
+        )
         declared: dict[str, Any] = {name: value for name, value in self.capabilities.items() if name in names}
         return replace(usual, **declared)
 
@@ -341,6 +345,11 @@ class Contents:
     def counted(self) -> str:
         """How many files there are and how many are listed, where these differ."""
         return f"the service counts {self.count:,} files in it and lists {len(self.files):,}"
+
+    @property
+    def shortfall(self) -> str:
+        """Why it is not known which files it has; empty where it is."""
+        return self.problem or (self.counted if self.verdict is Verdict.SHORT else "")
 
     @property
     def unlisted(self) -> int:

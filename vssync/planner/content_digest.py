@@ -6,11 +6,11 @@ One is computed from what the manifest wants, the other from what the service ho
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import DECLARED, KEY
-from vssync.model.state import Attributes, FileStatus
+from vssync.model.state import Attributes, DesiredFile, FileStatus
 from vssync.planner.attributes import compare_attributes
 from vssync.planner.classify import ClassifiedFiles, DigestedFile, OwnedCopy
 
@@ -33,21 +33,13 @@ def content_digest(wanted_files: Iterable[DigestedFile]) -> str:
 
 
 def live_content_digest(
-    classified: ClassifiedFiles, wanted_files: Iterable[DigestedFile], ignored_names: Collection[str]
+    classified: ClassifiedFiles, files: Mapping[str, DesiredFile], ignored_names: Collection[str]
 ) -> str:
     """The content digest of our copies in a store, by their marks and live attributes.
 
-    UNKNOWN if one is not completed or was never compared. Attributes that the service reports in its own version count
-    as they were sent.
+    UNKNOWN if one is not completed or was never compared. `files` are those of the manifest, by key digest.
     """
-    digests, wanted_by_key = _AttributeDigests(), {wanted.key_digest: wanted for wanted in wanted_files}
-
-    def attributes_of(copy: OwnedCopy) -> Attributes:
-        wanted = wanted_by_key.get(copy.mark.key_digest)
-        if wanted and not compare_attributes(wanted.file, copy, ignored_names).fields:
-            return wanted.file.attributes
-        return {name: value for name, value in copy.file.attributes.items() if name not in (KEY, *ignored_names)}
-
+    digests = _AttributeDigests()
     copies = classified.our_copies
     if any(copy.file.status is not FileStatus.COMPLETED or copy.mark.is_uncompared for copy in copies):
         return UNKNOWN
@@ -56,11 +48,18 @@ def live_content_digest(
             copy.mark.key_digest,
             copy.mark.content,
             copy.id if copy.mark.content == DECLARED else "",
-            digests.of(attributes_of(copy)),
+            digests.of(attributes_sent(copy, files.get(copy.mark.key_digest), ignored_names)),
             copy.mark.chunking_digest,
         )
         for copy in copies
     )
+
+
+def attributes_sent(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:
+    """A copy's live attributes; those of its file where the service reports only its own version of them."""
+    if file and not compare_attributes(file, copy, ignored_names).fields:
+        return file.attributes
+    return {name: value for name, value in copy.file.attributes.items() if name not in (KEY, *ignored_names)}
 
 
 class _AttributeDigests:

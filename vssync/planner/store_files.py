@@ -143,8 +143,9 @@ def _finished_moves(
 ) -> dict[str, tuple[DigestedFile, OwnedCopy]]:
     """Maps the newest old copy of each moved key, by File id, to where it moved and the completed copy there.
 
-    It moved if exactly one desired key has the same content and a right completed copy. An interrupted run leaves such
-    old copies; deleting them does not count for the guards.
+    It moved if exactly one desired key has the same content and a right completed copy, which is younger: of equal
+    files that were attached together, one may leave the manifest. An interrupted run leaves such old copies; deleting
+    them does not count for the guards.
     """
     contents = {copies[-1].mark.content for copies in unclaimed}
     targets: dict[str, list[tuple[DigestedFile, OwnedCopy]]] = {}
@@ -153,8 +154,12 @@ def _finished_moves(
             right = [copy for copy in classified.ours.get(wanted.key_digest, ()) if wanted.matches(copy)]
             if current := newest_copy(right, CopyState.OK, context.now):
                 targets.setdefault(wanted.content, []).append((wanted, current))
-    moves = ((copies[-1].id, targets.get(copies[-1].mark.content, ())) for copies in unclaimed)
-    return {file_id: candidates[0] for file_id, candidates in moves if len(candidates) == 1}
+    moves = ((copies[-1].file, targets.get(copies[-1].mark.content, ())) for copies in unclaimed)
+    return {
+        old.id: candidates[0]
+        for old, candidates in moves
+        if len(candidates) == 1 and candidates[0][1].file.created_at > old.created_at
+    }
 
 
 def deletion_of(store_key: str, copies: Copies) -> FileChange:
