@@ -90,6 +90,24 @@ def test_what_the_service_lacks_has_its_price(capabilities: dict[str, bool], exp
     assert estimate_cost(plan(store(*files), service=ServiceSpec("openai", capabilities=capabilities))) == expected
 
 
+@pytest.mark.parametrize(
+    ("count", "live", "looks"),
+    [
+        (1, 10, 2),  # the store's count and its listing
+        (7, 10, 2),  # once for all
+        (2, 1_000, 3),  # fewer files than pages: each by itself
+        (7, 500, 1 + 5),
+        (250, 250, 3 * 3),  # in three rounds of batches
+    ],
+)
+def test_detached_files_are_looked_for_a_round_at_a_time(count: int, live: int, looks: int) -> None:
+    files = [replaced(f"{n}.md", drop=(copy(f"f{n}"),), reuse=f"f{n}", gap=True) for n in range(count)]
+    costs = [
+        estimate_cost(plan(store(*changes, live=live))) for changes in (files, [replace(f, drop=()) for f in files])
+    ]
+    assert costs[0].requests - costs[1].requests == count + looks
+
+
 def test_what_two_stores_want_is_uploaded_once() -> None:
     """Under one upload name; the same bytes twice in one store are two uploads, since a File attaches once to it."""
     twice = [desired(key, filename="a.md", size=7) for key in ("a.md", "b.md")]

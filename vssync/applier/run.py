@@ -24,7 +24,7 @@ from vssync.applier.feed import StoreFeed
 from vssync.applier.ledger import upload_identity
 from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait, plan_steps
 from vssync.applier.stores import delete_store, end_adoption, set_up_store, stamp_stores, verify_new_stores
-from vssync.applier.upload import PendingFile, prepare_file
+from vssync.applier.upload import PendingFile, prepare_files
 from vssync.applier.wait import wait_for_batch, wait_for_files
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
 from vssync.journal.records import Operation
@@ -175,8 +175,7 @@ def _prepare_late(store: StoreContext, puts: Sequence[Put]) -> dict[str, Pending
     prepared: dict[str, PendingFile] = {}
     for is_reattached in (True, False):
         group = [put for put in puts if bool(put.existing_id) is is_reattached and not store.run.stopping]
-        pending_files = store.run.pool.map(lambda put: prepare_file(store, put), group)
-        prepared |= {pending.put.key: pending for pending in pending_files if pending}
+        prepared |= {file.put.key: file for file in prepare_files(store, group)}
     return prepared
 
 

@@ -69,9 +69,9 @@ class Writes:
         with self.journal.around(Write(Operation.ATTACH, store_id, tuple(file_ids))) as record_id:
             record_id(self.client.create_uniform_batch(store_id, file_ids, {}, chunking, mark).batch.id)
 
-    def attach(self, store_id: str, entry: AttachmentEntry) -> None:
+    def attach(self, store_id: str, entry: AttachmentEntry) -> LiveFile:
         with self.journal.around(Write(Operation.ATTACH, store_id, (entry.file_id,))):
-            self.client.attach_file(store_id, entry)
+            return self.client.attach_file(store_id, entry)
 
     def detach(self, store_id: str, file_id: str, *, is_our_upload: bool, file: DesiredFile | None = None) -> None:
         """Detaches a file. An upload of ours may be held by no store from then on; `file` is what it was made from."""

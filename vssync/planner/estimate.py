@@ -10,7 +10,7 @@ from math import ceil
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import STORE_OWNER, Mark, Origin, StoreMark, parse_store_mark
 from vssync.model.plan import HELD_BACK, Action, Counts, FileChange, NoteKind, Plan, Reason, RecordedCopy, StorePlan
-from vssync.model.state import Capabilities, DesiredFile, FileStatus, LiveStore
+from vssync.model.state import Capabilities, FileStatus, LiveStore
 from vssync.planner.context import Scope
 from vssync.providers import PROVIDERS, Bucket
 
@@ -113,21 +113,21 @@ def count_attached(store: StorePlan) -> int:
     return sum(change.attaches for change in store.files)
 
 
-def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[DesiredFile]]:
-    """The files that are attached together, one round after the other.
+def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[FileChange]]:
+    """The changes whose files are attached together, one round after the other.
 
     Of a kind that nothing vouches for, one file goes first and the others follow it; files that wait for a deletion
     come last.
     """
-    first: list[DesiredFile] = []
-    rest: list[DesiredFile] = []
-    late: list[DesiredFile] = []
+    first: list[FileChange] = []
+    rest: list[FileChange] = []
+    late: list[FileChange] = []
     tried: set[str] = set()
     for change in store.files:
         if change.attaches and (file := change.desired):
             is_tried = file.extension in tried
             tried |= {file.extension} & {*store.unproven}
-            (late if Reason.SHARED_CHUNKS in change.reasons else rest if is_tried else first).append(file)
+            (late if Reason.SHARED_CHUNKS in change.reasons else rest if is_tried else first).append(change)
     size = max(1, capabilities.batch_size)
     return [part[start : start + size] for part in (first, rest, late) for start in range(0, len(part), size)]
 
@@ -135,8 +135,8 @@ def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[DesiredFi
 def _count_batches(store: StorePlan, capabilities: Capabilities) -> int:
     """How many batches will be created in a store, where the service has them: files of one chunking each, or any."""
     return sum(
-        1 if capabilities.batch_files else len({file.chunking for file in files})
-        for files in _rounds(store, capabilities)
+        1 if capabilities.batch_files else len({change.desired.chunking for change in changes if change.desired})
+        for changes in _rounds(store, capabilities)
     )
 
 
@@ -197,7 +197,8 @@ def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) ->
     files = 0 if _is_deleted(store) else sum(map(_count_file_requests, store.files))
     reads = _count_reads(waits, store.live) if waits else 0
     stamp = 2 if _is_stamped(plan, store, capabilities) else 0
-    return _count_setup(store) + _count_attaches(store, capabilities) + batches + files + reads + stamp
+    attaches = _count_gap_looks(store, capabilities) + _count_attaches(store, capabilities)
+    return _count_setup(store) + attaches + batches + files + reads + stamp
 
 
 def _count_setup(store: StorePlan) -> int:
@@ -232,6 +233,18 @@ def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
     return sends + sum(_count_reads(len(files), store.live + attached) for files in rounds)
 
 
+def _count_gap_looks(store: StorePlan, capabilities: Capabilities) -> int:
+    """Requests to see that copies that are detached before others are attached are gone: once for those of a round."""
+    gaps = Counter[tuple[int, bool]]()
+    for number, changes in enumerate(_rounds(store, capabilities)):
+        for change in changes:
+            existing_id = _existing_id(change)
+            is_apart = Reason.SHARED_CHUNKS in change.reasons and bool(existing_id)
+            gaps[number, is_apart] += sum(change.gap or copy.id == existing_id for copy in change.drop)
+    left = ((count, store.live - count) for count in gaps.values() if count)
+    return sum(1 + (count if files > PAGE_SIZE * count else _count_pages(files)) for count, files in left)
+
+
 def _count_reads(files: int, total: int) -> int:
     """Requests to read some files of a store: each by itself, or, where that is less, the pages of its listing."""
     if files == 1:
@@ -244,10 +257,9 @@ def _count_file_requests(change: FileChange) -> int:
     drops, existing_id = len(change.drop), _existing_id(change)
     match change.action:
         case Action.CREATE | Action.REPLACE:
-            is_first = [change.gap or copy.id == existing_id for copy in change.drop]  # seen to be gone, too
             same = (copy for copy in change.drop if copy.id == existing_id)
             looks = bool(change.reuse) + any(copy.status is not FileStatus.COMPLETED for copy in same)
-            return looks + drops + sum(is_first)
+            return looks + drops
         case Action.UPDATE | Action.ADOPT:
             return 1 + 2 * drops  # after a look at the copy that stays
         case Action.AWAIT:
