@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.support import Clock, client_of
-from vssync.api.pagination import ListingPass, Order, read_whole
+from vssync.api.pagination import ListingPass, Order, read_uncounted, read_whole
 from vssync.errors import ServiceError
 from vssync.model.state import FileCounts, FileStatus, LiveFile, LiveStore, StoreListing, StoreStatus, Verdict
 
@@ -25,7 +25,7 @@ class Store:
     waits: list[float] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
-    def read(self, order: Order, count: int) -> ListingPass[LiveFile]:
+    def read(self, order: Order, _count: int | None) -> ListingPass[LiveFile]:
         self.asked.append(order.value or "any")
         shown, _, later = self.readings.partition(" ")
         self.readings = later or shown
@@ -213,3 +213,26 @@ def test_what_must_be_whole_is_an_error_with_both_numbers() -> None:
     with pytest.raises(ServiceError, match=r"docs \(vs_1\): the service counts 3 files in it and lists 2; try again"):
         client_of(answer, clock).require_all_files(store)
     assert clock.waits == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("readings", "verdict", "files", "count", "waits"),
+    [
+        ("abc", WHOLE, "abc", 3, []),
+        ("-", WHOLE, "", 0, []),
+        ("abc cba", WHOLE, "abc", 3, []),
+        ("ab abc", WHOLE, "abc", 3, [1.0]),  # late: the third reading agrees with the second
+        ("ab bc", WHOLE, "bc", 2, [1.0]),  # somebody exchanged one meanwhile
+        ("ab a ab a", WHOLE, "a", 1, [1.0, 5.0, 15.0]),
+        ("ab cd ab cd ab", SHORT, "ab", 4, [1.0, 5.0, 15.0]),  # each end shows a part
+        ("a ab abc abcd abcde", SHORT, "abcde", 5, [1.0, 5.0, 15.0]),
+    ],
+)
+def test_readings_that_agree_stand_for_a_count(
+    readings: str, verdict: Verdict, files: str, count: int, waits: list[float]
+) -> None:
+    store = Store(readings, [])
+    listing = read_uncounted(store.read, store.waits.append)
+    assert {file.id for file in listing.files} == set(files)
+    assert (listing.verdict, listing.count, store.waits) == (verdict, count, waits)
+    assert store.asked == ["asc", "desc", "asc", "desc", "asc"][: 2 + len(waits)]

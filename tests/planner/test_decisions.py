@@ -432,6 +432,7 @@ FILE_REASONS = set(Reason) - {
     Reason.UNMARKED,
     Reason.UNREAD,  # see test_adopting
     Reason.UNLISTED,
+    Reason.DENIED,
     Reason.DESTROY,
 }
 FILE_NOTES = set(NoteKind) - {
@@ -441,6 +442,7 @@ FILE_NOTES = set(NoteKind) - {
     NoteKind.LEFT_STORE,
     NoteKind.UPLOAD_GONE,
     NoteKind.GHOSTS,
+    NoteKind.PINNED_ONLY,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -57,7 +58,8 @@ def check_owned(claim: Claim, case: Case) -> str:
 def is_looked_at(live: TrueStore, claim: Claim, case: Case) -> bool:
     """Whether a plan looks into a store: not into one of others, nor one that is replaced."""
     change = claim.within("StorePlan").get("change") or {}
-    is_used = change.get("action") != "refuse" or live.mark[0] == case.wanted.owner
+    is_partly_listed = "unlisted" in change.get("reasons", ()) and bool(claim.within("StorePlan").get("live"))
+    is_used = change.get("action") != "refuse" or live.mark[0] == case.wanted.owner or is_partly_listed
     return is_used and not live.is_expired
 
 
@@ -136,8 +138,9 @@ def check_live_digest(claim: Claim, case: Case) -> str:
         return "there is no such store"
     ours = [file for file in live.files if file.owner == case.wanted.owner]
     is_unknown = any(file.is_unread or file.status != "completed" for file in ours)
-    if claim.value == "unknown" and any(file.id not in case.run.after.uploads for file in ours):
-        return ""  # only who looks for Files knows of it
+    is_gone = any(file.id not in case.run.after.uploads for file in ours)  # only who looks for Files knows of it
+    if claim.value == "unknown" and (is_gone or claim.holder.get("unlisted")):
+        return ""
     if is_unknown or claim.value == "unknown":
         return differs(claim.value == "unknown", is_unknown)
     return digest_of(tuple(sorted(_live_knowledge(file, store) for file in ours)), claim.value)
@@ -363,6 +366,10 @@ def _check_file_note(note: Mapping[str, Any], store: WantedStore | None, live: T
         owners = {file.owner for file in live.files if file.key_digest == digest16(key)}
         is_so = note["detail"] in owners if kind == "shared_key" else note["detail"] not in case.run.after.uploads
         return "" if is_so and digest16(key) in store.files else "it is not"
+    if kind == "pinned_only":
+        statuses = {each.status for each in case.run.exchanges if re.search(r"/vector_stores(\?|$)", each.url)}
+        is_so = any(f" {status} " in note["detail"] for status in statuses & {401, 403, 404})
+        return "" if is_so else "stores were listed"
     if kind == "ghosts":
         return "" if note["detail"].endswith(f" lists {len(live.files):,}") else f"there are {len(live.files)} files"
     if kind in ("chunking_report", "attributes_report", "description"):

@@ -31,7 +31,8 @@ def read_snapshot(
     ServiceError when the stores cannot be listed, or the service refuses to list any files.
     """
     stores = client.list_stores()
-    unlisted_ids = sorted(made_here.keys() - {store.id for store in stores})
+    denied = client.stores_denied
+    unlisted_ids = [] if denied else sorted(made_here.keys() - {store.id for store in stores})
     stores += tuple(store for store_id in unlisted_ids if (store := _get_store(client, store_id)))
     matches = match_stores(desired, stores, options, made_here)
     ids = matches.ids_to_list
@@ -42,7 +43,9 @@ def read_snapshot(
     uploads = pool.map(lambda file_id: _get_upload(client, file_id), candidates)
     by_id = {upload.id: upload for upload in uploads if upload}
     gone = _find_gone_uploads(client, pool, desired.owner, contents) if verify else frozenset()
-    return Snapshot(client.service_date or now, stores, contents, by_id, made_here, gone)
+    status = denied.answer.status if denied else 0
+    stores = client.list_stores() if denied else stores  # with the counts of what was listed
+    return Snapshot(client.service_date or now, stores, contents, by_id, made_here, gone, status)
 
 
 def _find_gone_uploads(client: Client, pool: Pool, owner: str, contents: Mapping[str, Contents]) -> frozenset[str]:
@@ -84,7 +87,8 @@ def _read_contents(client: Client, store: LiveStore) -> Contents:
         return Contents(count=store.counts.total, verdict=Verdict.SHORT, problem=_listing_problem(store, error))
     batches = client.list_batches(store.id)
     batches = _noted_batches(client, store) if batches is None else batches
-    return Contents(listing.files, batches, listing.count, listing.verdict)
+    is_counted = client.stores_denied is None
+    return Contents(listing.files, batches, listing.count, listing.verdict, is_counted=is_counted)
 
 
 def _listing_problem(store: LiveStore, error: ServiceError) -> str:

@@ -55,7 +55,7 @@ def make_plan(
     _check_addresses(desired, listed_drafts, matches, context)
     planned = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
     planned += _plan_undeclared(matches, decisions, context)
-    by_key = tuple(sorted(planned, key=lambda store: store.key))
+    by_key = tuple(_note_denial(sorted(planned, key=lambda store: store.key), snapshot.stores_denied))
     plan = Plan(desired.owner, desired.service, by_key, options, declared=len(desired.stores))
     return replace(plan, refusals=check_guards(plan))
 
@@ -221,6 +221,19 @@ def _plan_undeclared(
             live=len(contents.files),
             unlisted=contents.unlisted,
         )
+
+
+def _note_denial(stores: list[StorePlan], status: int) -> Iterator[StorePlan]:
+    """The stores, of which the first that is live says what the plan could not see; `status` is 0 where that is all."""
+    detail = (
+        f"the service answers {status} for them, so the stores that are pinned here stand for all: none is created, "
+        "deleted or looked for"
+    )
+    for store in stores:
+        is_first = bool(status and store.id)
+        status = 0 if is_first else status
+        notes = (*store.notes, Note(NoteKind.PINNED_ONLY, detail=detail))
+        yield replace(store, notes=notes) if is_first else store
 
 
 def _left_note(live: LiveStore, contents: Contents) -> Note:

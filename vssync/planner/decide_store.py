@@ -41,6 +41,8 @@ class StoreDecision:
 
 def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
     """What becomes of a desired store. Raises Refused when two live stores carry its mark, and not by one accident."""
+    if context.snapshot.stores_denied and not (store.external and store.id and match.live):
+        return _hold(match.live[0] if match.live else None, (Reason.DENIED,), _denied_text(store))
     if newer := next((live for live in (*match.live, *match.expired) if _is_newer(live)), None):
         return _hold(newer, (Reason.UNREADABLE,), f"{newer.id}: {_newer_text(newer)}")
     if len(match.live) > 1 and match.by_name:
@@ -306,6 +308,14 @@ def _changed_settings(
         for name, (before, after) in pairs.items()
         if before != after
     )
+
+
+def _denied_text(store: DesiredStore) -> str:
+    """What to do about a store that is not one of those whose files are all that this credential may read."""
+    if store.external and store.id:
+        return f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it"
+    pin = "`external: true`" if store.id else "`id:` and `external: true`"
+    return f"this credential may not read stores: use one that may, or give the store {pin}, so that it need not"
 
 
 def _is_newer(live: LiveStore) -> bool:

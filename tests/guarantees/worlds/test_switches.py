@@ -48,6 +48,7 @@ VALUES: dict[str, tuple[str, ...]] = {  # of switches that need one
     "most-files": ("2",),
     "count-steps": ("10",),
     "late-deletions": ("30", FOREVER),
+    "stores-iam-only": ("401", "403", "404"),
     "refuses-content": ("assistants+user_data",),
     "outage-seconds": ("40",),
 }
