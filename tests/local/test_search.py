@@ -76,6 +76,36 @@ def test_what_is_found(api: Api, store: str, query: str | list[str], found: set[
     assert set(names(api.search(store, query))) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "queries"),
+    [
+        ("Die Größe der Straße", ["Größe", "GRÖSSE", "grosse", "Gro\u0308ße", "Straße", "STRASSE", "strasse"]),
+        ("an of\ufb01ce \ufb02oor", ["office", "OFFICE", "of\ufb01ce", "floor"]),
+        ("İstanbul ve Diyarbakır", ["İstanbul", "istanbul", "I\u0307STANBUL", "Diyarbakır"]),
+        ("ＦＵＬＬ width and ½", ["full", "ＦＵＬＬ"]),
+        ("ΟΔΟΣ Σίσυφος", ["οδος", "σισυφοσ", "ΣΊΣΥΦΟΣ"]),
+        ("響應式狀態是如何工作的", ["響應式狀態", "狀態"]),
+        ("リアクティビティーの基礎", ["基礎", "リアクティビティー"]),
+        ("한국어 문서", ["문서", "한국어"]),
+        ("हिन्दी में", ["हिन्दी"]),
+    ],
+)
+def test_text_and_query_are_folded_alike(api: Api, text: str, queries: list[str]) -> None:
+    store = api.store()
+    api.attach(store, api.upload("page.md", text.encode())["id"])
+    api.attach(store, api.upload("other.md", b"nothing of the kind")["id"])
+    for query in queries:
+        assert names(api.search(store, query)) == ["page.md"], query
+
+
+def test_a_file_leaves_the_index_whatever_its_letters(api: Api) -> None:
+    store = api.store()
+    upload = api.upload("page.md", "Größe, ﬁx, 狀態".encode())["id"]
+    api.attach(store, upload)
+    api.delete(f"/vector_stores/{store}/files/{upload}")
+    assert [names(api.search(store, query)) for query in ("Größe", "fix", "狀態")] == [[], [], []]
+
+
 def test_number_and_threshold(api: Api, store: str) -> None:
     everything = api.search(store, "the fox dogs", max_num_results=50)["data"]
     assert api.search(store, "the fox dogs", max_num_results=1)["data"] == everything[:1]

@@ -7,8 +7,10 @@ never wait. A killed process loses the transaction it was in and nothing else. T
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import stat
+import unicodedata
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -120,6 +122,7 @@ class Database:
 def open_connection(database: Path | str) -> sqlite3.Connection:
     connection = sqlite3.connect(database, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
+    connection.create_function("fold", 1, fold, deterministic=True)
     try:
         for pragma in PRAGMAS:
             connection.execute(pragma)
@@ -127,6 +130,21 @@ def open_connection(database: Path | str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+ACCENTS = re.compile("[\u0300-\u036f]")
+UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+
+
+def fold(text: str) -> str:
+    """A text as the search index and its queries have it: `Größe`, `GRÖSSE` and `Grosse` are one word.
+
+    Thai, Chinese and Japanese put no spaces between words, so there each character counts as a word.
+    """
+    if text.isascii():
+        return text.lower()
+    letters = ACCENTS.sub("", unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()))
+    return UNSPACED.sub(r" \g<0> ", unicodedata.normalize("NFKC", letters))
 
 
 @contextmanager
@@ -245,7 +263,7 @@ def check_journal(path: Path) -> None:
 
 
 APPLICATION_ID = 0x76737379  # "vssy": tells our database from any other SQLite file
-DATA_VERSION = 5
+DATA_VERSION = 6
 
 TABLES = """
 create table blobs (seq integer primary key, sha256 text not null unique, data blob not null);

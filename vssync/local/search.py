@@ -17,6 +17,7 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from vssync.local import queries
+from vssync.local.database import fold
 from vssync.local.queries import Transaction
 from vssync.local.rules import array, boolean, choice, in_range, integer, invalid_error, record, require_type, text
 
@@ -110,7 +111,7 @@ def index_name(store: int) -> str:
 
 def create_index(tx: Transaction, store: int) -> None:
     tx.execute(
-        f"create virtual table {index_name(store)} using fts5(text, content='chunks', content_rowid='seq',"
+        f"create virtual table {index_name(store)} using fts5(text, content='',"
         " tokenize='porter unicode61 remove_diacritics 2')"
     )
 
@@ -129,7 +130,7 @@ def add_chunks(tx: Transaction, store: int, store_file: int, text: str, spans: S
     if whole:
         hide_chunks(tx, store, f"store_file <> ? and {SAME_CHUNKS}", store_file, store_file)
     tx.execute(
-        f"insert into {index_name(store)} (rowid, text) select seq, text from chunks where store_file = ?",
+        f"insert into {index_name(store)} (rowid, text) select seq, fold(text) from chunks where store_file = ?",
         store_file,
     )
 
@@ -142,7 +143,7 @@ def remove_chunks(tx: Transaction, store: int, store_file: int) -> None:
 
 def hide_chunks(tx: Transaction, store: int, condition: str, *values: object) -> None:
     name = index_name(store)
-    chosen = f"select 'delete', seq, text from chunks where {condition}"
+    chosen = f"select 'delete', seq, fold(text) from chunks where {condition}"
     tx.execute(f"insert into {name} ({name}, rowid, text) {chosen}", *values)
     tx.execute(f"update chunks set found = 0 where {condition}", *values)
 
@@ -191,7 +192,7 @@ def search_store(tx: Transaction, store_id: str, body: dict[str, Any]) -> dict[s
 
 def best_chunks(tx: Transaction, store: sqlite3.Row, query: str, body: dict[str, Any]) -> Iterator[tuple[int, float]]:
     """The chunks for one query that pass the filter and the threshold, best first."""
-    words = list(dict.fromkeys(re.findall(r"\w+", query.casefold())))[:MOST_WORDS]
+    words = list(dict.fromkeys(re.findall(r"\w+", fold(query))))[:MOST_WORDS]
     passes_filter: Predicate = body.get("filters", lambda _attributes: True)
     threshold = body.get("ranking_options", {}).get("score_threshold", 0)
     for chunk, attributes, score in match_chunks(tx, store["seq"], words) if words else ():
