@@ -131,6 +131,12 @@ class Client:
         with naming_request(Call("GET", store_path(store_id, "files"))):
             return self.read_files(store_id).whole()
 
+    def list_newest_files(self, store_id: str) -> tuple[LiveFile, ...]:
+        """One page of a store's files: the newest, where the service knows `order`."""
+        path = store_path(store_id, "files")
+        with naming_request(Call("GET", path)):
+            return tuple(map(parse.parse_store_file, self._pages(path, order=Order.NEWEST_FIRST)("").rows))
+
     def list_all_files(self, store: LiveStore) -> StoreListing:
         """A store's files, and whether these are all: where the service counts more, it is read again for a while."""
 
@@ -284,15 +290,8 @@ class Client:
             handle.seek(0)
             return {"file": (filename, handle, "application/octet-stream")}
 
-        call = Call(
-            "POST",
-            "/files",
-            form={"purpose": PURPOSE},
-            files=parts,
-            idempotent=False,
-            timeout=UPLOAD_TIMEOUT,
-            costs={Bucket.UPLOADS: 1},
-        )
+        form, costs = {"purpose": PURPOSE}, {Bucket.UPLOADS: 1}
+        call = Call("POST", "/files", form=form, files=parts, idempotent=False, timeout=UPLOAD_TIMEOUT, costs=costs)
         return self._read(call, parse.parse_upload)
 
     def get_upload(self, file_id: str) -> Upload:

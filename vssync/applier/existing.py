@@ -7,12 +7,13 @@ A function that carries out one step returns its result; an error it raises beco
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from vssync.api.errors import missing_from_update_error
 from vssync.applier.context import DONE, Result, StoreContext, result_of_uncompleted
 from vssync.applier.search import STALE_SEARCH
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
-from vssync.applier.wait import WaitedFiles, wait_for_batch, wait_for_file, wait_for_files, wait_limit
+from vssync.applier.wait import WaitedFiles, poll_until, wait_for_batch, wait_for_file, wait_for_files, wait_limit
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.model.digests import with_echo
 from vssync.model.marks import Mark
@@ -20,9 +21,16 @@ from vssync.model.report import Status
 from vssync.model.state import Attributes, FileStatus, LiveFile
 from vssync.planner.attributes import preserved_attributes
 
+UNLISTED_MARKS = (
+    "the service leaves attributes out of listings, by which plans recognize their files: vssync cannot be used here; "
+    "`vssync doctor --write` shows what else is missing"
+)
+_MAX_LOOKS = 3  # at listings that are late, in one run
+_LISTING_TIMEOUT = 15.0  # seconds for a listing to follow a write
+
 
 class MarkLost(VssyncError):
-    """A file carries no mark, although one was sent twice."""
+    """A file carries no mark, although one was sent twice, or none that a listing shows."""
 
 
 def cancel_batch(store: StoreContext, step: BatchStep) -> Result:
@@ -54,6 +62,8 @@ def update_attributes(store: StoreContext, step: Update) -> Result:
     run = store.run
     if run.capabilities.updates_reach_search is False and run.settings.capabilities.updates_reach_search is None:
         return Result(Status.FAILED, STALE_SEARCH)
+    if run.service.lists_attributes is False:
+        return Result(Status.SKIPPED, UNLISTED_MARKS)
     file = store.writes.set_attributes(store.id, step.file_id, step.attributes, step.mark)
     ensure_attributes(store, file, step.attributes, step.mark)
     return DONE
@@ -96,7 +106,8 @@ def ensure_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mar
     """Makes sure that a file carries its mark; records in the mark's `echo` how the service changed its attributes.
 
     Where all is as it was sent, that takes no request. A missing or old mark is sent once more, and an `echo` takes a
-    write of its own. Raises MarkLost where the service keeps no attributes, VssyncError where it keeps the old ones.
+    write of its own. Raises MarkLost where the service keeps no attributes, or leaves them out of listings, and
+    VssyncError where it keeps the old ones.
     """
     if not live.attributes and live.mark is None:  # perhaps only the listing leaves attributes out
         live = store.client.get_file(store.id, live.id)
@@ -109,6 +120,36 @@ def ensure_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mar
         store.run.say_once(
             f"{store.key}: the service reports other attributes than were sent; `vssync plan` says for how many files"
         )
+    _ensure_listed(store, live.id)
+
+
+def _ensure_listed(store: StoreContext, file_id: str) -> None:
+    """Makes sure, until one file of a run shows it, that a listing has the attributes of a file that has some.
+
+    Raises MarkLost where it has not.
+    """
+
+    def is_listed_with_attributes() -> bool | None:
+        """None where the newest files are others, or are not listed."""
+        newest: Sequence[LiveFile] = ()
+        with suppress(ServiceError):
+            newest = store.client.list_newest_files(store.id)
+        return next((bool(file.attributes or file.mark) for file in newest if file.id == file_id), None)
+
+    service = store.run.service
+    with service.listing_lock:
+        if service.lists_attributes is None and service.listing_looks < _MAX_LOOKS:
+            service.listing_looks += 1
+            service.lists_attributes = poll_until(
+                store.run,
+                is_listed_with_attributes,
+                is_done=lambda is_listed: is_listed is not False,
+                timeout=_LISTING_TIMEOUT,
+                subject=f"the listing of {store.key} to have the attributes of its files",
+                consequence="the run ends",
+            )
+    if service.lists_attributes is False:
+        raise MarkLost(f"{file_id}: {UNLISTED_MARKS}")
 
 
 def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark: Mark) -> LiveFile:

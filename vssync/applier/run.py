@@ -43,7 +43,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     """
     started = run.client.clock.monotonic()
     stores = plan_steps(plan)
-    _begin(run, plan.owner, stores)
+    _begin(run, plan, stores)
     store_ids: dict[str, str] = {}
     new_stores: list[NewStore] = []
     interrupted = False
@@ -83,8 +83,10 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     return report
 
 
-def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
+def _begin(run: ApplyRun, plan: Plan, stores: tuple[StoreSteps, ...]) -> None:
     """Opens the ledger with what earlier runs left and what this one wants more than once; announces the work."""
+    if any(store.owned for store in plan.stores):  # a listing showed a mark
+        run.service.lists_attributes = True
     journal = run.writes.journal
     spares = journal.past.unattached
     if spares:
@@ -95,7 +97,7 @@ def _begin(run: ApplyRun, owner: str, stores: tuple[StoreSteps, ...]) -> None:
         spares = tuple(upload for upload in spares if upload.file_id not in held)
     puts = [put for store_steps in stores for put in store_steps.all_puts]
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
-    run.ledger.open(owner, spares, [identity for identity, times in wanted.items() if times > 1])
+    run.ledger.open(plan.owner, spares, [identity for identity, times in wanted.items() if times > 1])
     journal.mark_as_apply()
     workloads = [
         StoreWorkload(

@@ -54,7 +54,7 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> tuple[StoreContext, 
         return store, NewStore(store, mark, store_steps.store_id, is_own) if isinstance(mark, StoreMark) else None
     if store_steps.adopts:
         change = replace(change, metadata={**change.metadata, STORE_OWNER: _adopting_mark(change)})
-    live = run.writes.update_store(store_steps.store_id, _request_body(settings, change))
+    live = run.writes.update_store(store_steps.store_id, _request_body(settings, change), settings.key)
     _verify_mark(run, settings.key, live, change)
     return store, None
 

@@ -95,8 +95,9 @@ class Writes:
             record_id(live.id)
         return live
 
-    def update_store(self, store_id: str, body: Mapping[str, object]) -> LiveStore:
-        with self._journaled(Write(Operation.UPDATE_STORE, store_id)):
+    def update_store(self, store_id: str, body: Mapping[str, object], key: str = "") -> LiveStore:
+        """Updates a store; with the `key` that it then has in the manifest, its id is remembered."""
+        with self._journaled(Write(Operation.UPDATE_STORE, store_id, key=key)):
             return self.client.update_store(store_id, body)
 
     def delete_store(self, store_id: str, uploads: tuple[str, ...]) -> None:

@@ -368,7 +368,9 @@ class Snapshot:
     stores: tuple[LiveStore, ...] = ()  # all that the service lists, and those made here that it only has
     contents: Mapping[str, Contents] = field(default_factory=dict)  # by store id, of those this manifest concerns
     uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
-    made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that this machine made
+    made_here: Mapping[str, str] = field(
+        default_factory=dict
+    )  # keys by id, of stores that this machine made or adopted
     gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
     stores_denied: int = 0  # the status that denied reading stores themselves: the pinned ones stand for all
     uncompared: int = 0  # bytes of Files that were not compared, because only `--compare` reads so much

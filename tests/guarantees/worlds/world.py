@@ -102,7 +102,7 @@ class World:
 
     def _id_of(self, name: str) -> str:
         """The id of a store, which is made where there is none of this name."""
-        if self.service and name not in self.stores():
+        if name not in self.stores():
             self.make_by_hand(name, {}, {})
         return self.stores()[name][0]
 
@@ -133,7 +133,8 @@ class World:
         return {row[0] for row in self._rows("select id from files where id not in (select id from store_files)")}
 
     def _rows(self, query: str) -> list[Any]:
-        """What the service has in its database."""
+        """What the service has in its database, which it makes when it is opened."""
+        assert self.service
         with closing(sqlite3.connect(self.folder / "live/service.db")) as database:
             return database.execute(query).fetchall()
 
