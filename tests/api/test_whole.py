@@ -62,10 +62,11 @@ class Store:
         ("abc abc cba", [200, 200], GHOSTS, "abc", 1),
         ("ab abc abc cba", [5, 5], GHOSTS, "abc", 2),
         ("abc ab ab ba", [5, 5], SHORT, "abc", 3),  # a file that GET finds and no listing has
-        ("ab ab bc", [4, 4], SHORT, "abc", 1),  # the ends disagree
-        ("ab ab abc", [4, 4], SHORT, "abc", 1),
+        ("ab ab bc", [4, 4], SHORT, "abc", 3),  # the ends disagree
+        ("ab ab abc", [4, 4], SHORT, "abc", 2),
+        ("ab ab bc abcd", [4, 4], WHOLE, "abcd", 2),  # and not for ever
         ("ab ab ab", [3, 3], SHORT, "ab", 1),  # the same end: the order was ignored
-        ("ab ab -", [3, 3], SHORT, "ab", 1),
+        ("ab ab -", [3, 3], SHORT, "ab", 3),
         ("ab ac ad ae", [9, 9], SHORT, "abcde", 3),
         ("ab ab ba", [3, 4, 5, 6, 7], SHORT, "ab", 3),  # the count never rests
         ("- - -", [1, 1], GHOSTS, "", 1),
@@ -73,7 +74,7 @@ class Store:
         ("- - -", [11, 11], SHORT, "", 1),
         ("a a a", [11, 11], GHOSTS, "a", 1),
         ("a a a", [12, 12], SHORT, "a", 1),
-        ("- - ab", [3, 3], SHORT, "ab", 1),
+        ("- - ab", [3, 3], SHORT, "ab", 2),
         ("- - ab", [2, 2], WHOLE, "ab", 1),
         ("- a -", [2, 2], SHORT, "a", 3),
         ("ab ab ab", [20_000, 20_000], SHORT, "ab", 1),

@@ -222,15 +222,10 @@ def copy_deviation(store: WantedStore, file: WantedFile, copy: TrueFile) -> str:
     """In what one copy is not as wanted."""
     if copy.status != "completed":
         return f"is {copy.status}"
-    if not is_right(file, copy):
-        what = (
-            "chunking"
-            if has_content(file, copy)
-            else "content, which was never compared"
-            if copy.is_unread
-            else "content"
-        )
-        return f"has other {what}"
+    if not is_chunked(file, copy):
+        return "has other chunking"
+    if not has_content(file, copy) and not copy.is_unread:  # what was never compared is counted as such
+        return "has other content"
     if not file.file_id and copy.filename != file.filename and copy.mark_parts[6] != "a":
         return f"has the upload name {copy.filename}"
     if not same_attributes(store, file, copy.attributes) and not copy.echo:
@@ -247,8 +242,12 @@ def has_content(file: WantedFile, copy: TrueFile) -> bool:
 
 def is_right(file: WantedFile, copy: TrueFile) -> bool:
     """Whether a copy has the content and the chunking."""
-    is_chunked = copy.mark_parts[4:5] == [digest16(file.chunking)] and file.chunking in ("auto", copy.chunking)
-    return has_content(file, copy) and is_chunked
+    return has_content(file, copy) and is_chunked(file, copy)
+
+
+def is_chunked(file: WantedFile, copy: TrueFile) -> bool:
+    """Whether a copy has the chunking."""
+    return copy.mark_parts[4:5] == [digest16(file.chunking)] and file.chunking in ("auto", copy.chunking)
 
 
 def same_attributes(store: WantedStore, file: WantedFile, attributes: Mapping[str, Any]) -> bool:

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from tests.simulation import change_claims, copy_claims, plan_claims, report_claims, total_claims
 from tests.simulation.desired import Wanted, WantedStore, read_desired
 from tests.simulation.judge import Run, judge
-from tests.simulation.known_false import unknown
 from tests.simulation.truth import RequestLog, State, read_state
 from vssync import planfile
 from vssync.applier.context import Watcher
@@ -83,10 +82,10 @@ def recorded_runs() -> Iterator[list[Run]]:
 
 
 def assert_true(run: Run) -> None:
-    """Raises FalseClaimError for what a run said, is not so, and is not known to be false."""
+    """Raises FalseClaimError for what a run said and is not so."""
     for runs in _RECORDED:
         runs.append(run)
-    if falsehoods := unknown(judge(run)):
+    if falsehoods := judge(run):
         raise FalseClaimError("\n".join(map(str, falsehoods)))
 
 

@@ -327,7 +327,7 @@ def _count_equal_texts(store: WantedStore | None) -> int:
 def check_note(claim: Claim, case: Case) -> str:
     store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
     if claim.name == "StorePlan.notes[]":
-        return _unmanaged_are_counted(claim, live, case)
+        return _unmanaged_are_counted(claim, live, case) or _unread_are_counted(claim, live, case)
     note = claim.holder
     kind, count = note["kind"], note.get("count", 1)
     if kind == "equal_texts":
@@ -390,6 +390,30 @@ def _unmanaged_are_counted(claim: Claim, live: TrueStore | None, case: Case) -> 
     others = [file for file in live.files if file.owner != case.wanted.owner and file.id not in adopted]
     said = sum(note.get("count", 1) for note in claim.value if note["kind"] in ("unmanaged", "foreign"))
     return "" if said == len(others) else f"{len(others)} files are not managed"
+
+
+def _unread_are_counted(claim: Claim, live: TrueStore | None, case: Case) -> str:
+    store = case.wanted.stores.get(store_key(claim))
+    if live is None or store is None or (claim.holder.get("change") or {}).get("action") == "refuse":
+        return ""
+    changed = {digest16(change["key"]) for change in claim.holder["changes"]}
+    is_said = any(note["kind"] == "unread" for note in claim.value)
+    unread = [file.id for file in _unread(live, case) if file.key_digest in store.files.keys() - changed]
+    return f"{unread[0]} was never compared" if unread and not is_said else ""
+
+
+def _unread(live: TrueStore, case: Case) -> list[TrueFile]:
+    """The copies of ours that were adopted and never compared."""
+    return [file for copies in live.copies(case.wanted.owner).values() for file in copies if file.is_unread]
+
+
+@checks("report.unread")
+def check_unread(claim: Claim, case: Case) -> str:
+    """All are counted where the run converged; else some may be of files that were to be replaced."""
+    stores = [case.store(store["key"]) for store in (case.run.plan or {}).get("stores", ())]
+    count = sum(len(_unread(live, case)) for live in stores if live)
+    is_so = claim.value == count or (claim.value < count and not claim.holder["converged"])
+    return "" if is_so else f"there are {count}"
 
 
 @checks("status.Store.unmanaged", "status.Store.unread")

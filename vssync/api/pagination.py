@@ -193,7 +193,7 @@ def read_whole(
     union = _Union(read, read_count, get_file, first, count_before)
     verdict = Verdict.WHOLE if union.is_whole() else None
     for seconds in _WAITS[:1] if union.newest_count > _LARGE else _WAITS:
-        if verdict is Verdict.WHOLE or (verdict and is_settled):
+        if verdict is Verdict.WHOLE or (verdict and is_settled and union.agrees):  # else the other end has others
             break
         sleep(seconds)
         union.read_again(Order.OLDEST_FIRST)

@@ -49,8 +49,7 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
         for file in batch.files:
             store.settle(file.put.key, _unread(error))
         return [], []
-    if batch.batch_id and batch.files and not waited.files and not waited.is_stuck:
-        # The service ignored the `files` of the request: the batch ended without any.
+    if batch.files and waited.has_no_files:  # the service ignored the `files` of the request
         store.run.service.record_missing(MissingCapability.BATCH_FILES)
         return attach(store, batch.files), []
     if not waited.is_stuck:
@@ -76,7 +75,8 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> WaitedFiles:
     if batch.batch_id:
         try:
             has_ended = wait_for_batch(store, batch.batch_id, since).status.ended
-            return WaitedFiles(store.client.list_batch_files(store.id, batch.batch_id), is_stuck=not has_ended)
+            files = store.client.list_batch_files(store.id, batch.batch_id)
+            return WaitedFiles(files, is_stuck=not has_ended, has_no_files=has_ended and not files)
         except ServiceError as error:
             may_pass = error.answer.status in (0, 408, 429) or error.answer.status >= 500
             if not may_pass:  # a right to create batches need not be one to read them

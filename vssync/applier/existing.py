@@ -6,14 +6,22 @@ A function that carries out one step returns its result; an error it raises beco
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from vssync.api.errors import missing_from_update_error
 from vssync.applier.context import DONE, Result, StoreContext, result_of_uncompleted
 from vssync.applier.search import STALE_SEARCH
 from vssync.applier.steps import BatchStep, Drop, Update, Wait
-from vssync.applier.wait import WaitedFiles, poll_until, wait_for_batch, wait_for_file, wait_for_files, wait_limit
+from vssync.applier.wait import (
+    DELETION_WAIT,
+    WaitedFiles,
+    poll_until,
+    wait_for_batch,
+    wait_for_file,
+    wait_for_files,
+    wait_limit,
+)
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.model.digests import with_echo
 from vssync.model.marks import Mark
@@ -100,6 +108,24 @@ def drop_copy(store: StoreContext, step: Drop) -> Result:
         return Result(Status.SKIPPED, f"the copy to keep, {step.kept_id}, is not completed; plan again")
     store.detach_copy(step)
     return DONE
+
+
+def wait_for_drops(store: StoreContext, drops: Collection[Drop]) -> None:
+    """Waits until no dropped copy is listed any more: a late deletion takes the chunks of an equal text along, too.
+
+    Where that takes too long, or cannot be seen, the end of the run says so of the deletion.
+    """
+    file_ids = {drop.file_id for drop in drops}
+    if not file_ids or store.run.service.deletes_late:
+        return
+    with suppress(ServiceError):
+        store.run.service.deletes_late = not poll_until(
+            store.run,
+            lambda: file_ids.isdisjoint(file.id for file in store.client.list_files(store.id)),
+            timeout=DELETION_WAIT,
+            subject=f"files to leave {store.key}, since others have the same text",
+            consequence="those are attached all the same",
+        )
 
 
 def ensure_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mark: Mark) -> None:

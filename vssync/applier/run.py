@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import ceil
 
+from vssync.api.client import Client
 from vssync.api.rate_limit import Interrupted
 from vssync.applier import existing
 from vssync.applier.attach import attach, leave_unattached
@@ -23,7 +24,7 @@ from vssync.applier.steps import Put, StoreSteps, plan_steps
 from vssync.applier.stores import UnfinishedBatchNote, delete_store, end_adoption, set_up_store, stamp_stores
 from vssync.applier.twins import NewStore, join_twin, verify_new_stores
 from vssync.applier.upload import InFlightBatch, PendingFile, detach_to_reattach, prepare_file
-from vssync.errors import VssyncError
+from vssync.errors import NotFound, VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Plan
 from vssync.model.report import Report, Status
@@ -94,7 +95,8 @@ def _begin(run: ApplyRun, plan: Plan, stores: tuple[StoreSteps, ...]) -> None:
         # In a store that cannot be read, an upload may be used twice: no upload is deleted while there is one.
         held = find_holders(run.client, run.pool, run.client.list_stores(), ids, skip_unreadable=True)
         journal.forget(held)
-        spares = tuple(upload for upload in spares if upload.file_id not in held)
+        gone = {file_id for file_id in run.pool.map(lambda file_id: _find_gone(run.client, file_id), ids) if file_id}
+        spares = tuple(upload for upload in spares if upload.file_id not in held and upload.file_id not in gone)
     puts = [put for store_steps in stores for put in store_steps.all_puts]
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(plan.owner, spares, [identity for identity, times in wanted.items() if times > 1])
@@ -109,6 +111,17 @@ def _begin(run: ApplyRun, plan: Plan, stores: tuple[StoreSteps, ...]) -> None:
         for store_steps in stores
     ]
     run.watcher.on_start(workloads, lambda: run.client.sender.limits.pause_seconds)
+
+
+def _find_gone(client: Client, file_id: str) -> str:
+    """The id of a File that does not exist; empty where it does, or nobody can say."""
+    try:
+        client.get_upload(file_id)
+    except NotFound:
+        return file_id
+    except VssyncError:
+        pass
+    return ""
 
 
 def _wait_for_requests_in_flight(run: ApplyRun) -> None:
@@ -157,6 +170,7 @@ def _apply_store(run: ApplyRun, store_steps: StoreSteps, store_ids: dict[str, st
     late = _prepare_late(store, store_steps.late_puts)
     if len(late) == len(store_steps.late_puts):
         store.for_each(store_steps.drops, existing.drop_copy)
+        existing.wait_for_drops(store, store_steps.drops if late else ())
     StoreFeed(store, store_steps, [pending.put for pending in late.values()], prepared=late).run()
     if store_steps.adopts:
         run.results.record_result(store_steps.key, "", end_adoption(run, store_steps))

@@ -28,11 +28,13 @@ _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 class WaitedFiles:
     """Files as last listed, after a wait for all of them; none where each is to be read by itself.
 
-    `is_stuck`: the wait was given up, because nothing moved for the run's deadline.
+    `is_stuck`: the wait was given up, because nothing moved for the run's deadline. `has_no_files`: they were sent in a
+    batch that ended without any.
     """
 
     files: tuple[LiveFile, ...] = ()
     is_stuck: bool = False
+    has_no_files: bool = False
 
     @property
     def by_id(self) -> dict[str, LiveFile]:

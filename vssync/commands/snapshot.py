@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from vssync.api.client import Client
@@ -42,19 +42,20 @@ def read_snapshot(
     candidates = sorted(set(_adoption_candidates(desired, matches, contents)))
     uploads = pool.map(lambda file_id: _get_upload(client, file_id), candidates)
     by_id = {upload.id: upload for upload in uploads if upload}
-    gone = _find_gone_uploads(client, pool, desired.owner, contents) if verify else frozenset()
+    files = (file for listing in contents.values() for file in listing.files)
+    ours = {file.id for file in files if isinstance(file.mark, Mark) and file.mark.owner == desired.owner}
+    gone = find_gone_uploads(client, pool, ours if verify else ())
     status = denied.answer.status if denied else 0
     stores = client.list_stores() if denied else stores  # with the counts of what was listed
     return Snapshot(client.service_date or now, stores, contents, by_id, made_here, gone, status)
 
 
-def _find_gone_uploads(client: Client, pool: Pool, owner: str, contents: Mapping[str, Contents]) -> frozenset[str]:
-    """The Files of our store files that do not exist. A service that answers 404 for all may hide them, so it lists."""
-    files = (file for listing in contents.values() for file in listing.files)
-    ids = sorted({file.id for file in files if isinstance(file.mark, Mark) and file.mark.owner == owner})
+def find_gone_uploads(client: Client, pool: Pool, file_ids: Collection[str]) -> frozenset[str]:
+    """The Files that do not exist. A service that answers 404 for all may hide them, so it lists."""
+    ids = sorted(file_ids)
     uploads = pool.map(lambda file_id: _get_upload(client, file_id), ids)
     gone = frozenset(file_id for file_id, upload in zip(ids, uploads, strict=True) if upload is None)
-    return gone - {upload.id for upload in client.list_uploads()} if len(gone) == len(ids) else gone
+    return gone - {upload.id for upload in client.list_uploads()} if gone and len(gone) == len(ids) else gone
 
 
 def _get_store(client: Client, store_id: str) -> LiveStore | None:

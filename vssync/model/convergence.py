@@ -35,6 +35,11 @@ def find_convergence(plan: Plan, undone: Collection[str] | None = None) -> Conve
     return Convergence(as_declared, len(plan.stores), not (open_keys or plan.refusals))
 
 
+def count_unread(plan: Plan) -> int:
+    """How many files were adopted and never compared: they count as declared, as far as anybody knows."""
+    return sum(note.count for store in plan.stores for note in store.notes if note.kind is NoteKind.UNREAD)
+
+
 def is_changed(store: StorePlan) -> bool:
     """Whether there is something to do in a store, to wait for, or that needs attention."""
     return bool(store.change or store.files or store.batches)

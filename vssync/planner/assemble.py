@@ -162,6 +162,8 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         files=tuple(
             retry_after_cancel(change, shares_chunks=shares_chunks)
             if change.keep and change.keep.id in batches.cancelled_wait_ids
+            else replace(change, reuse="")
+            if change.reuse in context.snapshot.gone_uploads
             else change
             for change in draft.changes
         ),

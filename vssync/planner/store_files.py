@@ -276,7 +276,8 @@ def _find_offers(drafts: Sequence[StoreDraft], needed: set[UploadIdentity]) -> d
             identity = (entry.file.sha256, entry.file.filename)
             copies = draft.classified.ours.get(entry.key_digest, ()) if identity in needed else ()
             staying = [copy for copy in copies if copy.id not in dropped_ids and copy.mark.content == entry.content]
-            uploads = [copy for copy in staying if copy.upload_name == entry.name]
+            gone_ids = draft.context.common.snapshot.gone_uploads
+            uploads = [copy for copy in staying if copy.upload_name == entry.name and copy.id not in gone_ids]
             newest = newest_copy(uploads, CopyState.OK, draft.context.now)
             if newest and newest.mark.owner == draft.context.common.owner:
                 offers.setdefault(identity, []).append(newest.id)

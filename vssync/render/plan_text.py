@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from vssync.model.convergence import find_convergence
+from vssync.model.convergence import count_unread, find_convergence
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
 from vssync.planner.estimate import count_changes, count_puts, estimate_cost
 from vssync.render import wording
@@ -120,7 +120,9 @@ def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
         declared = sum(store.desired is not None for store in plan.stores)
         stores = wording.scope_text(plan) or count_noun(declared, "store")
         verb = "matches" if counts.unchanged == 1 else "match"
-        return [f"No changes. {count_noun(counts.unchanged, 'file')} in {stores} {verb} the manifest."]
+        unread = count_unread(plan)
+        but = f", {unread:,} of them {wording.NOTES[NoteKind.UNREAD]}" if unread else ""
+        return [f"No changes. {count_noun(counts.unchanged, 'file')} in {stores} {verb} the manifest{but}."]
     scope = f"Scope: {scope}." if (scope := wording.scope_text(plan)) else ""
     lines = [scope, _batches_line(plan), wording.cost_line(estimate_cost(plan))]
     return [*filter(None, lines), wording.plan_line(counts, _store_parts(plan, bold=bold), bold_delete=bold)]

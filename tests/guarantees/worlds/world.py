@@ -160,6 +160,7 @@ class World:
         if store not in self.stores():
             self.send("POST", address, json={"name": store}, headers=admin)
         (store_id,) = self.stores()[store]
+        self.send("GET", f"vector_stores/{store_id}/files")
         self.clock.sleep(60)
         given = {"attributes": attributes} if self.dialect.takes_attributes else {}
         for name, content in files.items():
