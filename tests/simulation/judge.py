@@ -52,6 +52,7 @@ class Run:
     interrupted: bool = False
     since: int = 0  # how many of the exchanges were made before the command
     dialect: str = "local"  # which service, with what switches
+    has_company: bool = False  # another machine was at work meanwhile
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -69,6 +70,7 @@ class FalseClaimError(AssertionError):
 
 
 _RECORDED: list[list[Run]] = []
+_STARTED = Counter[Path]()  # runs, by the database of their service
 
 
 @contextmanager
@@ -182,13 +184,20 @@ def _watch(session: JudgedSession, kind: str, options: Options, act: Callable[[]
     run = Run(
         kind, session.wanted, witness.state(), options=options, detailed=True, since=since, dialect=witness.dialect
     )
+    _STARTED[witness.database] += 1
+    number, code = _STARTED[witness.database], None
     try:
         result = act()
     except VssyncError as error:
-        run = replace(run, after=witness.state(), exchanges=tuple(witness.log.exchanges), code=error.exit_code)
-        assert_true(run)
+        code = error.exit_code
         raise
-    return replace(run, after=witness.state(), exchanges=tuple(witness.log.exchanges)), result
+    finally:
+        has_company = _STARTED[witness.database] > number
+        exchanges = tuple(witness.log.exchanges)
+        run = replace(run, after=witness.state(), exchanges=exchanges, code=code, has_company=has_company)
+        if code is not None:
+            assert_true(run)
+    return run, result
 
 
 def _nothing(wanted: Wanted) -> Wanted:

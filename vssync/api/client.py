@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api import parse
@@ -131,11 +132,12 @@ class Client:
         with naming_request(Call("GET", store_path(store_id, "files"))):
             return self.read_files(store_id).whole()
 
-    def list_newest_files(self, store_id: str) -> tuple[LiveFile, ...]:
-        """One page of a store's files: the newest, where the service knows `order`."""
+    def list_newest_files(self, store_id: str, count: int = PAGE_SIZE) -> tuple[LiveFile, ...]:
+        """At most so many of a store's files: the newest, where the service knows `order`."""
         path = store_path(store_id, "files")
         with naming_request(Call("GET", path)):
-            return tuple(map(parse.parse_store_file, self._pages(path, order=Order.NEWEST_FIRST)("").rows))
+            rows = islice(list_objects(self._pages(path, order=Order.NEWEST_FIRST)), count)
+            return tuple(map(parse.parse_store_file, rows))
 
     def list_all_files(self, store: LiveStore) -> StoreListing:
         """A store's files, and whether these are all: where the service counts more, it is read again for a while."""

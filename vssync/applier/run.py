@@ -22,7 +22,7 @@ from vssync.applier.ledger import upload_identity
 from vssync.applier.search import learn_from_copy
 from vssync.applier.steps import Put, StoreSteps, plan_steps
 from vssync.applier.stores import UnfinishedBatchNote, delete_store, end_adoption, set_up_store, stamp_stores
-from vssync.applier.twins import NewStore, join_twin, verify_new_stores
+from vssync.applier.twins import NewStore, join_twin, verify_new_stores, verify_single_copies
 from vssync.applier.upload import InFlightBatch, PendingFile, detach_to_reattach, prepare_file
 from vssync.errors import NotFound, VssyncError
 from vssync.journal.records import Operation
@@ -58,6 +58,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
         )
         verify_new_stores(run, new_stores)
         finish_deletions(run, plan, store_ids)
+        verify_single_copies(run, store_ids, stores)
         written = {steps.key: store_ids[steps.key] for steps in stores if steps.writes and steps.key in store_ids}
         stamp_stores(run, plan, written)
     except (KeyboardInterrupt, Interrupted):

@@ -1,18 +1,21 @@
-"""Another machine may make a store for the same key at the same time: both runs must end in one.
+"""Another machine may make a store, or a file, for the same key at the same time: both runs must end in one.
 
-Before the first file is attached, and when all is done, the stores are listed for one with the same mark.
+Before the first file is attached, and when all is done, the stores are listed for one with the same mark; and when all
+is done, the newest files for a second copy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from vssync.applier.context import ApplyRun, Result, StoreContext, result_of_error
+from vssync.applier.steps import StoreSteps
 from vssync.applier.wait import poll_until
 from vssync.errors import ServiceError, VssyncError
-from vssync.model.marks import StoreMark
+from vssync.limits import PAGE_SIZE
+from vssync.model.marks import Mark, StoreMark
 from vssync.model.report import Status
 from vssync.model.state import Contents, LiveStore
 from vssync.planner.find_stores import twin_order
@@ -83,6 +86,31 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[NewStore]) -> None:
         else:
             continue
         run.results.record_result(new.store.key, "", Result(Status.UNKNOWN, detail))
+
+
+def verify_single_copies(run: ApplyRun, store_ids: Mapping[str, str], stores: Sequence[StoreSteps]) -> None:
+    """When all is done: a file that another run attached as well is named, since the next apply removes one copy.
+
+    Only the newest files are listed: those of this run, and one page of what came before, while it was planned.
+    """
+
+    def verify(store_steps: StoreSteps) -> None:
+        puts = {put.mark.key: put for put in store_steps.all_puts}
+        old_ids = {drop.file_id for put in puts.values() for drop in (*put.before_attach, *put.afterwards)}
+        old_ids |= {drop.file_id for drop in store_steps.drops}
+        ids_by_key: dict[str, list[str]] = {}
+        with suppress(ServiceError):  # nothing that was done depends on it
+            for file in run.client.list_newest_files(store_ids[store_steps.key], len(puts) + PAGE_SIZE):
+                put = puts.get(file.mark.key) if isinstance(file.mark, Mark) else None
+                is_ours = put is not None and isinstance(file.mark, Mark) and file.mark.owner == put.mark.owner
+                if put and is_ours and (file.id == put.existing_id or file.id not in old_ids):
+                    ids_by_key.setdefault(put.key, []).append(file.id)
+        for key, ids in ids_by_key.items():
+            if len(ids) > 1:
+                detail = f"another run attached it as well: {' and '.join(ids)} are copies of it; apply again"
+                run.results.record_result(store_steps.key, key, Result(Status.UNKNOWN, detail))
+
+    run.pool.map(verify, [steps for steps in stores if steps.all_puts and steps.key in store_ids])
 
 
 def _list_twins(new: NewStore, stores: Sequence[LiveStore]) -> list[LiveStore]:
