@@ -27,11 +27,11 @@ from vssync.model.report import Report
 
 MANIFEST = """\
 version: 1
-name: stdlib
+owner: stdlib
+service: {capabilities: {batch_size: 500}}
 defaults:
   attributes: {language: python}
   skip: [empty]
-  batch: {size: 500}
 stores:
   modules:
     files:
@@ -46,7 +46,7 @@ stores:
         attributes: {area: json}
         chunking: CHUNKING
 """
-BEFORE, AFTER = "auto", "{max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}"
+BEFORE, AFTER = "auto", "{size: 400, overlap: 100}"
 
 
 @dataclass(frozen=True, slots=True)

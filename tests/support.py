@@ -103,13 +103,14 @@ def open_test_session(
     provider: str = "local",
     workers: int = 1,
     loaded: LoadedManifest | None = None,
+    batches_in_flight: int = 8,
 ) -> Iterator[tuple[JudgedSession, Recorder]]:
     """The manifest of a folder and its local service, misbehaving as told, with every request recorded."""
     clock = clock or Clock()
     options = LocalOptions(dialect=parse_dialect(provider))
     service = app.open_service(folder / ".vssync" / "local", clock=clock.monotonic, options=options)
     world = FaultContext(sleep=clock.sleep, clock=clock.monotonic)
-    settings = Settings(manifest=str(folder))
+    settings = Settings(manifest=str(folder), batches_in_flight=batches_in_flight)
     loaded = loaded or load_manifest(settings)
     with mounted(service, faults, world, provider) as transport:
         recorder = Recorder(transport)

@@ -26,9 +26,9 @@ CHUNKING = DEFINITIONS["chunking"]["properties"]
         (DEFINITIONS["attributeName"], {"maxLength": limits.MAX_KEY_LENGTH}),
         (DEFINITIONS["attributes"]["additionalProperties"], {"maxLength": limits.MAX_VALUE_LENGTH}),
         (STORE["expires_after"]["properties"]["days"], limits.EXPIRY_DAYS),
-        (STORE["batch"]["properties"]["size"], limits.BATCH_SIZES),
-        (CHUNKING["max_chunk_size_tokens"], limits.CHUNK_SIZES),
-        (CHUNKING["chunk_overlap_tokens"], range(limits.CHUNK_SIZES[-1] // 2 + 1)),
+        (DEFINITIONS["service"]["properties"]["capabilities"]["properties"]["batch_size"], limits.BATCH_SIZES),
+        (CHUNKING["size"], limits.CHUNK_SIZES),
+        (CHUNKING["overlap"], range(limits.CHUNK_SIZES[-1] // 2 + 1)),
     ],
 )
 def test_the_schema_has_the_same_numbers(rules: Mapping[str, Any], expected: range | Mapping[str, int]) -> None:

@@ -57,7 +57,7 @@ def settings_for(folder: Path, service: str = "", **documents: str) -> Settings:
     for name, text in documents.items():
         (folder / name.replace("_", ".")).write_text(text)
     (folder / "vssync.yaml").write_text(
-        f"version: 1\nname: shelf\nservice: {{provider: harbour, project: pier-1{service}}}\n"
+        f"version: 1\nowner: shelf\nservice: {{provider: harbour, project: pier-1{service}}}\n"
         "stores: {guide: {files: [{path: '*.{md,pdf}'}]}}\n"
     )
     return Settings(manifest=str(folder), workers=1, caller=HERE, environment={"HARBOUR_KEY": "k"})

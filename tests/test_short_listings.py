@@ -19,7 +19,7 @@ from vssync.local.faults.rules import with_faults
 
 MANIFEST = """\
 version: 1
-name: shelf
+owner: shelf
 service: {provider: local, data_url: "%s"}
 stores: {%s: {files: [{path: "%s", optional: true}]%s}}
 """

@@ -147,7 +147,7 @@ def test_what_only_a_resolver_takes_for_this_machine_is_an_error(
     """Through the whole program, though the person who runs it trusts every host that can be named."""
     (tmp_path / "a.md").write_text("hello\n")
     (tmp_path / "vssync.yaml").write_text(
-        f"version: 1\nname: kb\nservice: {{provider: {provider}, data_url: 'http://{host}:9/v1'}}\n"
+        f"version: 1\nowner: kb\nservice: {{provider: {provider}, data_url: 'http://{host}:9/v1'}}\n"
         "stores: {docs: {files: [{path: a.md}]}}\n",
         "utf-8",
     )
@@ -166,7 +166,7 @@ def test_a_key_of_a_hosted_service_reaches_this_machine_only_where_it_may(
     with listening(lambda _: Sent()) as place:
         port = httpx.URL(place.url).port
         (tmp_path / "vssync.yaml").write_text(
-            f"version: 1\nname: kb\nservice: {{provider: {provider}, data_url: 'http://{host}:{port}/v1'}}\n"
+            f"version: 1\nowner: kb\nservice: {{provider: {provider}, data_url: 'http://{host}:{port}/v1'}}\n"
             "stores: {docs: {files: [{path: a.md, optional: true}]}}\n"
         )
         end = vssync(tmp_path, "plan", **{key: KEY})

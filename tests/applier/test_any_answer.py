@@ -18,8 +18,9 @@ from vssync.model.report import Report
 
 MANIFEST = """\
 version: 1
-name: moody
-defaults: {batch: {size: 3}, guards: {max_delete: 100%, max_replace: 100%}}
+owner: moody
+service: {capabilities: {batch_size: 3}}
+defaults: {guards: {max_delete: 100%, max_replace: 100%}}
 stores:
   docs: {attributes: {level: 1}, files: [{path: "*.md"}]}
 """

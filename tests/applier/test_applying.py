@@ -16,8 +16,9 @@ from vssync.model.report import Status
 
 MANIFEST = """\
 version: 1
-name: busy
-defaults: {batch: {size: 3, in_flight: 2}, guards: {max_delete: 100%, max_replace: 100%}}
+owner: busy
+service: {capabilities: {batch_size: 3}}
+defaults: {guards: {max_delete: 100%, max_replace: 100%}}
 stores:
   docs: {files: [{path: "*.md"}]}
 """

@@ -23,10 +23,11 @@ from vssync.model.state import AUTO, FileStatus
 
 MANIFEST = """\
 version: 1
-name: picky
+owner: picky
 stores:
-  docs: {batch: {size: 64}, files: [{path: "*.md"}]}
+  docs: {files: [{path: "*.md"}]}
 """
+SMALL_BATCHES = MANIFEST + "service: {capabilities: {batch_size: 16}}\n"
 FILES = {f"{number:02}.md": f"# {number}\n" for number in range(64)}
 ALONE = "local,has-batches=off,lists-batches=off"
 BATCHES = "/vector_stores/*/file_batches"
@@ -317,7 +318,8 @@ def test_where_batches_cannot_be_read_the_files_are_looked_at(
     place: Place, provider: str, fault: str, seconds: int
 ) -> None:
     place.provider = provider
-    place.write({"vssync.yaml": MANIFEST.replace("size: 64", "size: 16, in_flight: 1")})
+    place.write({"vssync.yaml": SMALL_BATCHES})
+    place.batches_in_flight = 1
     before = place.clock.now
     report, seen = applied(place, fault)
     assert report.converged

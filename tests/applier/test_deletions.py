@@ -19,7 +19,7 @@ from vssync.model.state import AUTO
 
 MANIFEST = """\
 version: 1
-name: leaving
+owner: leaving
 stores:
   docs: {guards: {max_delete: 100%, max_replace: 100%}, files: [{path: "*.md"}]}
 """
@@ -85,7 +85,7 @@ def test_a_confirmed_deletion_that_is_never_made_is_not_done(place: Place) -> No
 def test_what_must_go_first_is_not_waited_for_again_once_a_file_stayed(place: Place) -> None:
     """Each is attached again with other chunking, and none can be before it is gone."""
     place.provider = f"local,late-deletions={FOREVER}"
-    chunked = "docs: {chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 0}, "
+    chunked = "docs: {chunking: {size: 400, overlap: 0}, "
     place.write({"vssync.yaml": MANIFEST.replace("docs: {", chunked)})
     report = place.apply(options=Options(allow_gap=True))
     assert statuses(report) == {Status.FAILED}

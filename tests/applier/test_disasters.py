@@ -19,7 +19,14 @@ from vssync.commands.apply import locked_journal
 from vssync.local import database
 from vssync.model.report import Status
 
-MANIFEST = "version: 1\nname: hard\nstores:\n  docs:\n    batch: {size: 3}\n    files: [{path: '*.md'}]\n"
+MANIFEST = """\
+version: 1
+owner: hard
+service: {capabilities: {batch_size: 3}}
+stores:
+  docs:
+    files: [{path: '*.md'}]
+"""
 NIGHT = 9 * 3600.0
 
 

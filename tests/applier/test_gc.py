@@ -21,7 +21,7 @@ from vssync.model.state import AUTO
 
 MANIFEST = """\
 version: 1
-name: tidy
+owner: tidy
 stores:
   docs: {files: [{path: "*.md"}]}
   named:
@@ -158,7 +158,7 @@ def test_the_program_deletes_no_upload_of_a_failed_run_that_a_colleague_attached
         url, right = (stack.enter_context(on_a_port(app)) for app in (with_faults(service, broken), service))
         http = stack.enter_context(httpx.Client(base_url=right, timeout=60))
         (tmp_path / "vssync.yaml").write_text(
-            f"version: 1\nname: tidy\nservice: {{provider: local, data_url: '{url}'}}\n"
+            f"version: 1\nowner: tidy\nservice: {{provider: local, data_url: '{url}'}}\n"
             "stores: {docs: {files: [{path: a.md}]}}\n"
         )
         assert vssync(tmp_path, "apply", "--yes").code == 4

@@ -17,7 +17,14 @@ from vssync.journal.writer import Journal
 from vssync.model.report import Status
 from vssync.threads import Pool
 
-MANIFEST = "version: 1\nname: busy\nstores:\n  docs:\n    batch: {size: 3}\n    files: [{path: '*.md'}]\n"
+MANIFEST = """\
+version: 1
+owner: busy
+service: {capabilities: {batch_size: 3}}
+stores:
+  docs:
+    files: [{path: '*.md'}]
+"""
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from vssync.model.report import Status
 
 MANIFEST = """\
 version: 1
-name: kinds
+owner: kinds
+service: {capabilities: {batch_size: 10}}
 stores:
   docs:
-    batch: {size: 10, in_flight: 2}
     extensions: [.md, .mdx, .rst]
     files: [{path: "*.*", exclude: ["*.yaml"]}]
 """
@@ -24,7 +24,7 @@ FILES = {f"{number:02}.{kind}": f"# {number} {kind}\n" for number in range(15) f
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    place = Place(tmp_path)
+    place = Place(tmp_path, batches_in_flight=2)
     place.write({"vssync.yaml": MANIFEST, **FILES})
     return place
 
@@ -47,8 +47,9 @@ def test_a_kind_that_the_service_does_not_read_costs_two_uploads_a_run(place: Pl
 
 
 def test_a_kind_that_the_service_reads_is_sent_once_one_is_completed(place: Place) -> None:
-    service = 'service: {provider: compatible, data_url: "http://local/v1"}\n'  # whose row does not name .json
-    place.write({"vssync.yaml": MANIFEST.replace("    extensions: [.md, .mdx, .rst]\n", "") + service})
+    service = 'provider: compatible, data_url: "http://local/v1", capabilities'  # whose row does not name .json
+    text = MANIFEST.replace("    extensions: [.md, .mdx, .rst]\n", "")
+    place.write({"vssync.yaml": text.replace("capabilities", service)})
     place.write({name.replace(".mdx", ".json"): f'"{name}"' for name in FILES if name.endswith(".mdx")})
     place.write(dict.fromkeys(name for name in FILES if name.endswith(".mdx")))
     assert place.plan().stores[0].unproven == (".json",)

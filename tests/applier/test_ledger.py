@@ -87,7 +87,7 @@ def test_an_upload_is_shared_by_stores_and_given_to_none_twice() -> None:
 def test_an_upload_that_a_store_took_outlives_the_refusals_of_others(tmp_path: Path, refused: str) -> None:
     place = Place(tmp_path)
     stores = "".join(f"  {name}: {{files: [{{path: '*.md'}}]}}\n" for name in ("one", "two", "three"))
-    place.write({"vssync.yaml": f"version: 1\nname: shared\nstores:\n{stores}", "a.md": "# a\n"})
+    place.write({"vssync.yaml": f"version: 1\nowner: shared\nstores:\n{stores}", "a.md": "# a\n"})
     report = place.apply(faults=(f"status=422:POST:/vector_stores/*/file_batches:{refused}",))
     failed = len(refused.replace("-", ""))
     assert sum(outcome.status == "failed" for outcome in report.outcomes) == failed

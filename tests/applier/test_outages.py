@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.applier.test_attaching import ALONE, FILES, MANIFEST, applied, count, undone
+from tests.applier.test_attaching import ALONE, FILES, MANIFEST, SMALL_BATCHES, applied, count, undone
 from tests.applier.world import Place, live
 from tests.support import Silent
 from vssync.model.plan import Action
@@ -34,7 +34,8 @@ class Told(Silent):
 @pytest.mark.parametrize("provider", ["local", ALONE, "local,takes-files=off"])
 def test_a_store_that_ingests_nothing_is_left_alone_and_the_next_run_begins_anew(place: Place, provider: str) -> None:
     place.provider = provider
-    place.write({"vssync.yaml": MANIFEST.replace("size: 64", "size: 16, in_flight: 1")})
+    place.write({"vssync.yaml": SMALL_BATCHES})
+    place.batches_in_flight = 1
     told, before = Told(), place.clock.now
     report = place.apply(faults=("fails=server_error",), watcher=told)
     statuses = set(undone(report).values())
@@ -69,13 +70,11 @@ def test_one_file_that_fails_always_is_tried_three_times_a_run_and_later_once(pl
 
 
 def test_an_old_copy_that_would_have_to_go_first_stays_in_an_outage(place: Place) -> None:
-    place.write({"vssync.yaml": MANIFEST.replace("size: 64", "size: 16, in_flight: 1")})
+    place.write({"vssync.yaml": SMALL_BATCHES})
+    place.batches_in_flight = 1
     assert place.apply().converged
-    chunked = "{size: 16, in_flight: 1}, chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}"
-    text = (
-        MANIFEST.replace("{size: 64}", f"{chunked}, guards: {{max_replace: 100%}}")
-        + "service: {capabilities: {shares_chunks: true}}\n"
-    )
+    chunked = "docs: {chunking: {size: 400, overlap: 100}, guards: {max_replace: 100%}, "
+    text = SMALL_BATCHES.replace("docs: {", chunked).replace("batch_size", "shares_chunks: true, batch_size")
     place.write({"vssync.yaml": text})
     place.apply(faults=("fails=server_error",))
     assert len(live(place).completed()) == 64 - 16

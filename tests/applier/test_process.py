@@ -19,13 +19,13 @@ from tests.program import HEARING
 
 pytestmark = pytest.mark.slow  # real processes and signals
 
-STORES = "stores:\n  docs:\n    batch: {{size: {size}}}\n    files: [{{path: '*.md'}}]\n"
+STORES = "stores:\n  docs:\n    files: [{path: '*.md'}]\n"
 
 
 def manifest(folder: Path, url: str, files: int, *, size: int = 10) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    service = f"service: {{provider: local, data_url: '{url}'}}\n"
-    (folder / "vssync.yaml").write_text("version: 1\nname: shared\n" + service + STORES.format(size=size))
+    service = f"service: {{provider: local, data_url: '{url}', capabilities: {{batch_size: {size}}}}}\n"
+    (folder / "vssync.yaml").write_text("version: 1\nowner: shared\n" + service + STORES)
     for number in range(files):
         (folder / f"{number}.md").write_text(f"# {number}\n")
     return folder

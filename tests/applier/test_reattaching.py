@@ -12,9 +12,9 @@ from vssync.model.report import Status
 
 MANIFEST = """\
 version: 1
-name: again
+owner: again
 stores:
-  docs: {chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 0}, files: [{path: "*.md"}]}
+  docs: {chunking: {size: 400, overlap: 0}, files: [{path: "*.md"}]}
 """
 TWIN = "  twin: {files: [{path: '*.md'}]}\n"
 ATTACH = "POST:/vector_stores/*/file_batches"

@@ -13,11 +13,11 @@ from vssync.model.report import Report
 
 MANIFEST = """\
 version: 1
-name: lossy
+owner: lossy
 stores:
   docs:
     filename: NAME
-    chunking: {max_chunk_size_tokens: SIZE, chunk_overlap_tokens: 0}
+    chunking: {size: SIZE, overlap: 0}
     files: [{path: "**/*.md"}]
 """
 PROVING = "${stem}-${digest}.md"

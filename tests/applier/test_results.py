@@ -57,7 +57,7 @@ def test_the_worst_end_counts_and_every_attempt(
 
 MANIFEST = """\
 version: 1
-name: tried
+owner: tried
 stores:
   docs: {files: [{path: "*.md"}]}
 """

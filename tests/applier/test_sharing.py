@@ -20,7 +20,7 @@ from vssync.model.state import AUTO
 
 MANIFEST = """\
 version: 1
-name: kb
+owner: kb
 defaults: {name: "${store}-${env}", guards: {max_delete: 100%, max_replace: 100%}}
 stores:
   guide: {files: [{path: "*.md"}]}

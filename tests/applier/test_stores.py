@@ -16,7 +16,7 @@ from vssync.model.report import Report, Status
 
 MANIFEST = """\
 version: 1
-name: mortal
+owner: mortal
 defaults: {guards: {max_delete: 100%, max_replace: 100%}}
 stores:
   docs: {expires_after: {days: 1}, files: [{path: "*.md"}]}

@@ -15,7 +15,7 @@ from vssync.model.report import Status
 
 MANIFEST = """\
 version: 1
-name: odd
+owner: odd
 service: {provider: local, capabilities: {batches: %s}}
 stores:
   docs: {filename: "${stem}-${digest}.md", attributes: {level: %s}, files: [{path: "*.md"}]}

@@ -104,7 +104,7 @@ def test_many_files_that_hang_take_no_longer_than_one(place: Place, provider: st
 
 
 def test_batches_that_hang_together_are_given_up_together(place: Place) -> None:
-    place.write({"vssync.yaml": MANIFEST.replace("size: 64", "size: 2, in_flight: 8")})
+    place.write({"vssync.yaml": MANIFEST + "service: {capabilities: {batch_size: 2}}\n"})
     before = place.clock.now
     report, _ = applied(place, "stuck-in-progress")
     assert set(undone(report)) == set(FILES)
@@ -112,7 +112,7 @@ def test_batches_that_hang_together_are_given_up_together(place: Place) -> None:
 
 
 def test_a_batch_that_had_to_wait_for_others_is_not_given_up_for_it(place: Place) -> None:
-    place.write({"vssync.yaml": MANIFEST.replace("size: 64", "size: 2, in_flight: 8")})
+    place.write({"vssync.yaml": MANIFEST + "service: {capabilities: {batch_size: 2}}\n"})
     turns = [
         f"late-ingestion={500_000 * (turn + 1)}:POST:/vector_stores/*/file_batches:{turn + 1}" for turn in range(6)
     ]

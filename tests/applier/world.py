@@ -58,6 +58,7 @@ class Place:
     base: Path
     clock: Clock = field(default_factory=Clock)
     provider: str = "local"
+    batches_in_flight: int = 8
     ingest_delay: float = 0.0
     env: str | None = None
 
@@ -83,7 +84,12 @@ class Place:
         options = LocalOptions(dialect=parse_dialect(self.provider), ingest_delay=self.ingest_delay)
         service = app.open_service(self.docs / ".vssync" / "local", clock=self.clock.monotonic, options=options)
         world = FaultContext(sleep=self.clock.sleep, clock=self.clock.monotonic, seed=seed)
-        settings = Settings(manifest=str(self.docs), env=self.env, environment={"VSSYNC_STATE_DIR": str(self.state)})
+        settings = Settings(
+            manifest=str(self.docs),
+            env=self.env,
+            batches_in_flight=self.batches_in_flight,
+            environment={"VSSYNC_STATE_DIR": str(self.state)},
+        )
         loaded = load_manifest(settings)
         with mounted(service, faults, world, self.provider) as transport:
             log = RequestLog(wrap(transport) if wrap else transport)

@@ -76,7 +76,7 @@ def by_patterns(root: Path) -> None:
         for number in range(OVERRIDES)
     )
     (root / "vssync.yaml").write_text(
-        "version: 1\nname: benchmark\nstores:\n  docs:\n"
+        "version: 1\nowner: benchmark\nstores:\n  docs:\n"
         '    attributes: {product: docs, section: "${dir.1}"}\n'
         f"    files:\n      - path: docs/**/*.md\n    overrides:\n{overrides}"
     )
@@ -88,10 +88,10 @@ def explicit() -> str:
         f"      - path: docs/section-{number % 100}/page-{number}.md\n"
         f"        key: pages/{number}.md\n"
         f"        attributes: {{lang: en, number: {number}, reviewed: true}}\n"
-        "        chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}\n"
+        "        chunking: {size: 400, overlap: 100}\n"
         for number in range(ENTRIES)
     )
-    return f"version: 1\nname: benchmark\nstores:\n  docs:\n    files:\n{entries}"
+    return f"version: 1\nowner: benchmark\nstores:\n  docs:\n    files:\n{entries}"
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ finally:
 """
 _MANIFEST = """\
 version: 1
-name: memory
+owner: memory
 {service}
 stores:
   docs: {{files: [{{path: "*.md"}}]}}

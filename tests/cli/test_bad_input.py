@@ -27,7 +27,7 @@ OCI = f"provider: oci, region: us-chicago-1, project: {PROJECT}, compartment: oc
 def manifest(folder: Path, service: str) -> Path:
     (folder / "a.md").write_text("hello\n")
     (folder / "vssync.yaml").write_text(
-        f"version: 1\nname: shelf\nservice: {{{service}}}\nstores: {{docs: {{files: [{{path: '*.md'}}]}}}}\n"
+        f"version: 1\nowner: shelf\nservice: {{{service}}}\nstores: {{docs: {{files: [{{path: '*.md'}}]}}}}\n"
     )
     return folder
 

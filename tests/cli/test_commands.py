@@ -14,7 +14,7 @@ from tests.program import STARTED, program
 
 MANIFEST = """\
 version: 1
-name: shelf
+owner: shelf
 stores:
   docs:
     files: [{path: "*.md"}]

@@ -17,7 +17,7 @@ from vssync.cli.schema import KINDS
 
 MANIFEST = """\
 version: 1
-name: shelf
+owner: shelf
 environments: {dev: {}, prod: {}, pr-*: {}}
 stores:
   docs: {files: [{path: "*.md"}]}

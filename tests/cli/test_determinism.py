@@ -9,7 +9,7 @@ from tests.cli.test_commands import started
 
 MANIFEST = """\
 version: 1
-name: shelf
+owner: shelf
 stores:
   zoo: {files: [{path: "*.md", attributes: {b: 1, a: "é", c: true}}], metadata: {z: "1", a: "2"}}
   area: {files: [{path: "sub/*.md"}]}

@@ -11,7 +11,7 @@ from tests.cli.test_commands import End, started, vssync
 
 MANIFEST = """\
 version: 1
-name: shelf
+owner: shelf
 stores:
   docs:
     files: [{path: "*.md"}]
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve files applied, eleven of them gone since; beside it a manifest of another owner for the same store."""
     folder = tmp_path_factory.mktemp("shelf")
     (folder / "vssync.yaml").write_text(MANIFEST)
-    (folder / "other.yaml").write_text(MANIFEST.replace("name: shelf", "name: rival"))
+    (folder / "other.yaml").write_text(MANIFEST.replace("owner: shelf", "owner: rival"))
     for number in range(12):
         (folder / f"{number}.md").write_text(f"text {number}\n")
     assert vssync(folder, "apply", "--yes").code == 0

@@ -68,7 +68,7 @@ def test_a_second_time_is_refused(folder: Path) -> None:
 
 
 def test_a_manifest_by_another_name_elsewhere(folder: Path) -> None:
-    end = vssync(folder.parent, "init", "-y", "-f", "handbook/mine.yaml", "--name", "mine")
+    end = vssync(folder.parent, "init", "-y", "-f", "handbook/mine.yaml", "--owner", "mine")
     assert end.out.splitlines()[-1] == "Next: vssync plan -f handbook/mine.yaml"
     spaced = vssync(folder.parent, "init", "-y", "-f", "handbook/my own.yaml")
     assert spaced.out.splitlines()[-1] == "Next: vssync plan -f 'handbook/my own.yaml'"
@@ -86,7 +86,7 @@ def test_asked_at_a_terminal(folder: Path) -> None:
     code, shown = answered(folder, "oci", "team-docs", "", "ocid1.project", "", "")
     assert code == 0, shown
     text = (folder / "vssync.yaml").read_text()
-    for line in ("name: team-docs", "  provider: oci", "  region: us-chicago-1", "  project: ocid1.project"):
+    for line in ("owner: team-docs", "  provider: oci", "  region: us-chicago-1", "  project: ocid1.project"):
         assert f"\n{line}" in text
     assert "docs/**/*.md" in shown
 

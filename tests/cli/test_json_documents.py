@@ -22,7 +22,7 @@ SCHEMAS = {
 
 MANIFEST = """\
 version: 1
-name: shelf
+owner: shelf
 environments: {dev: {}, prod: {}}
 stores:
   docs: {name: "docs-${env}", files: [{path: "*.md", attributes: {lang: en}}]}
@@ -83,7 +83,7 @@ def test_a_document_fits_the_schema_of_its_kind(folder: Path, kind: str, argumen
 
 
 def test_an_invalid_manifest_is_a_document_too(tmp_path: Path) -> None:
-    (tmp_path / "vssync.yaml").write_text("version: 1\nname: shelf\nstoers: {}\n")
+    (tmp_path / "vssync.yaml").write_text("version: 1\nowner: shelf\nstoers: {}\n")
     printed = document(tmp_path, "validate", "validate", code=1)
     assert (printed["valid"], printed["owner"]) == (False, None)
     assert 3 in [problem["line"] for problem in printed["problems"] if "stoers" in problem["message"]]

@@ -11,7 +11,7 @@ from tests.cli.test_commands import vssync
 
 MANIFEST = """\
 version: 1
-name: kb
+owner: kb
 environments: {dev: {}, prod: {stores: {docs: {attributes: {tier: gold}}}}, copy: {}}
 stores:
   docs: {name: "docs-${env}", files: [{path: "*.md"}]}

@@ -192,8 +192,9 @@ def test_ticks_come_while_something_goes_on() -> None:
 
 MANIFEST = """\
 version: 1
-name: counted
-defaults: {batch: {size: 3, in_flight: 2}, guards: {max_delete: 100%, max_replace: 100%}}
+owner: counted
+service: {capabilities: {batch_size: 3}}
+defaults: {guards: {max_delete: 100%, max_replace: 100%}}
 stores:
   docs: {files: [{path: "*.md"}]}
   twin: {attributes: {rank: 1}, files: [{path: "*.md"}]}

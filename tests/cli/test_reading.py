@@ -13,7 +13,7 @@ from tests.cli.test_commands import vssync
 from vssync.cli.main import cli
 from vssync.errors import VssyncError
 
-MANIFEST = "version: 1\nname: kb\nstores: {docs: {files: [{path: '*.md'}]}}\n"
+MANIFEST = "version: 1\nowner: kb\nstores: {docs: {files: [{path: '*.md'}]}}\n"
 
 
 @pytest.fixture

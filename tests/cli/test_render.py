@@ -11,7 +11,7 @@ from tests.cli.test_commands import vssync
 
 MANIFEST = """\
 version: 1
-name: shelf
+owner: shelf
 defaults:
   attributes: {lang: en}
 stores:

@@ -182,7 +182,7 @@ def test_where_no_manifest_can_be_written(tmp_path: Path, name: str, kind: type[
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "words"), [("a b", "*.md", "--name a b"), ("ab", "../x", "--path ../x"), ("ab", "/x", "absolute")]
+    ("name", "path", "words"), [("a b", "*.md", "--owner a b"), ("ab", "../x", "--path ../x"), ("ab", "/x", "absolute")]
 )
 def test_invalid_input_is_refused_before_anything_is_written(tmp_path: Path, name: str, path: str, words: str) -> None:
     with pytest.raises(UsageProblem, match=words):

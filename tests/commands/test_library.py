@@ -18,7 +18,7 @@ from vssync.model.report import Status
 PAGE = Path(__file__).parents[2] / "examples/quickstart/docs/library.md"
 MANIFEST = """\
 version: 1
-name: kb
+owner: kb
 environments: {prod: {}}
 stores:
   docs: {files: [{path: "*.md"}]}
@@ -119,7 +119,7 @@ def test_a_change_that_is_done_already_is_reported(folder: Path) -> None:
 
 
 def test_a_wrong_manifest_raises_with_every_problem(folder: Path) -> None:
-    (folder / "vssync.yaml").write_text("version: 1\nname: kb\nstoers: {}\n")
+    (folder / "vssync.yaml").write_text("version: 1\nowner: kb\nstoers: {}\n")
     with pytest.raises(vssync.ManifestError) as raised, vssync.open(folder):
         pass
     assert [problem.line for problem in raised.value.problems if "stoers" in problem.message] == [3]

@@ -16,7 +16,7 @@ from vssync.sources.load import LoadedManifest, load_sources
 
 MAIN = """\
 version: 1
-name: levels
+owner: levels
 include: [more.yaml]
 defaults:
   attributes: {a: default, b: default}
@@ -33,7 +33,7 @@ stores:
         key: legal.pdf
     overrides:
       - match: a*.md
-        chunking: {max_chunk_size_tokens: 200, chunk_overlap_tokens: 0}
+        chunking: {size: 200, overlap: 0}
         attributes: {e: true}
         filename: ${stem}.txt
 environments:
@@ -121,7 +121,7 @@ def test_files_as_json_leave_a_manifest(loaded: LoadedManifest, tmp_path: Path) 
     assert first["attributes"] == {
         "a": "default", "b": "environment", "c": "entry", "d": "ab", "e": True, "title": "On ab",
     }  # fmt: skip
-    assert first["chunking"] == {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 0}
+    assert first["chunking"] == {"size": 200, "overlap": 0}
     assert (first["address"], first["filename"], first["size"]) == ("docs/ab.md", "ab.txt", 21)
     assert len(first["sha256"]) == 64
     assert (declared["file_id"], declared["chunking"]) == ("file-1", "auto")

@@ -111,7 +111,6 @@ SECTIONS: dict[str, Any] = {
     "Included files": DEFINITIONS["included"],
     "A store": DEFINITIONS["store"],
     "`expires_after`": DEFINITIONS["store"]["properties"]["expires_after"],
-    "`batch`": DEFINITIONS["store"]["properties"]["batch"],
     "`guards`": DEFINITIONS["store"]["properties"]["guards"],
     "A file entry": DEFINITIONS["file"],
     "An override": DEFINITIONS["override"],

@@ -27,7 +27,7 @@ from vssync.local.dialects import LocalOptions, parse_dialect
 def manifest(folder: Path, service: str) -> None:
     (folder / "a.md").write_text("hello\n")
     (folder / "vssync.yaml").write_text(
-        f"version: 1\nname: shelf\nservice: {service}\nstores: {{docs: {{files: [{{path: '*.md'}}]}}}}\n"
+        f"version: 1\nowner: shelf\nservice: {service}\nstores: {{docs: {{files: [{{path: '*.md'}}]}}}}\n"
     )
 
 

@@ -43,7 +43,7 @@ def examined(folder: Path, answers: dict[str, Any]) -> tuple[dict[str, Finding],
         base = place.url.removesuffix("/v1")
         (folder / "a.md").write_text("hello\n")
         (folder / "vssync.yaml").write_text(
-            f"version: 1\nname: shelf\nservice: {{provider: oci, region: us-chicago-1, project: {PROJECT}, "
+            f"version: 1\nowner: shelf\nservice: {{provider: oci, region: us-chicago-1, project: {PROJECT}, "
             f"compartment: {COMPARTMENT}, data_url: '{base}/openai/v1', control_url: '{base}/20231130/openai/v1'}}\n"
             "stores: {docs: {files: [{path: '*.md'}]}}\n"
         )

@@ -53,7 +53,7 @@ def test_what_all_share_is_said_at_the_store() -> None:
     text = manifest_of(
         dumped_file("d/a.md", lang="en", chunking=LARGE), dumped_file("d/b.md", lang="en", chunking=LARGE)
     )
-    assert text.count("lang: en") == text.count("max_chunk_size_tokens") == 1
+    assert text.count("lang: en") == text.count("size") == 1
     assert "      # 2 files: the same bytes\n      - path: d/**/*.md\n" in text
 
 

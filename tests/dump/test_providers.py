@@ -43,8 +43,8 @@ def fill(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("provider", "spoken", "action", "chunking"),
     [
-        ("openai", "openai", Action.ADOPT, "max_chunk_size_tokens: 400"),
-        ("compatible", "compatible", Action.REPLACE, "max_chunk_size_tokens: 400"),  # it may not search by updates
+        ("openai", "openai", Action.ADOPT, "size: 400"),
+        ("compatible", "compatible", Action.REPLACE, "size: 400"),  # it may not search by updates
         ("oci", "oci,unsettled=0", Action.ADOPT, "# The service does not report the chunking of 2 files"),
     ],
 )

@@ -138,9 +138,9 @@ def test_a_file_with_other_content_stays_by_id(tmp_path: Path) -> None:
         ("new", "", Options(adopt_from=("kb",)), ""),
         (
             "new",
-            "chunking: {max_chunk_size_tokens: 1200, chunk_overlap_tokens: 300}, ",
+            "chunking: {size: 1200, overlap: 300}, ",
             Options(adopt_from=("kb",)),
-            "tokens: 1200",
+            "size: 1200",
         ),
     ],
 )
@@ -150,7 +150,7 @@ def test_a_store_with_an_owner_is_taken_over_from_it(
     """What its marks say counts: a service reports numbers for `auto`."""
     written(tmp_path, local_copies())
     store = f"{{{chunking}files: [{{path: docs/*, filename: '${{name}}'}}]}}"
-    (tmp_path / "vssync.yaml").write_text(f"version: 1\nname: kb\nstores: {{help: {store}}}\n")
+    (tmp_path / "vssync.yaml").write_text(f"version: 1\nowner: kb\nstores: {{help: {store}}}\n")
     with open_test_session(tmp_path) as (session, _):
         assert apply_plan(session, make_plan_now(session, Options()), Silent()).converged
     with connected_to(tmp_path) as connection:
@@ -264,7 +264,7 @@ def test_a_store_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
 
 def test_the_command(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
-    first = vssync(tmp_path, "dump", "--provider", "local", "--store", "help", "-o", "vssync.yaml", "--name", "kb")
+    first = vssync(tmp_path, "dump", "--provider", "local", "--store", "help", "-o", "vssync.yaml", "--owner", "kb")
     assert (first.code, first.out) == (0, "Wrote vssync.yaml.\nNext: vssync plan --adopt -f vssync.yaml\n")
     assert (
         "Plan: 0 to add, 0 to change, 0 to replace, 0 to delete, 0 unchanged, 3 to adopt, 1 store to adopt."

@@ -77,7 +77,7 @@ def test_the_example_is_good(server: Server) -> None:
     [
         ("front_matter: [title", "front_mater: [title", "front_mater"),
         ("protect: true", "protect: maybe", "boolean"),
-        ("max_chunk_size_tokens: 400", "max_chunk_size_tokens: 40", "100"),
+        ("size: 400", "size: 40", "100"),
         ("provider: local", "provider: locl", "compatible"),
         ("max_delete: 10%", "max_delete: some", "a share such as `30%`"),
     ],

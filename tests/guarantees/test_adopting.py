@@ -22,7 +22,7 @@ TEXTS = {"a.md": "# a\nOne two three.\n", "b.md": "# b\nFour five six.\n"}
 OTHER = "# a\nOne two THREE.\n"  # as long as a.md
 MANIFEST = """\
 version: 1
-name: kb
+owner: kb
 stores:
   docs:
     files: [{path: "*.md"}]

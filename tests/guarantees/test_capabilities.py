@@ -17,13 +17,13 @@ from vssync.model.report import Report, Status
 
 MANIFEST = """\
 version: 1
-name: able
+owner: able
 service: {{provider: local, capabilities: {{{stated}}}}}
 stores:
   docs:
     metadata: {{stage: one}}
     attributes: {{lang: en}}
-    chunking: {{max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}}
+    chunking: {{size: 400, overlap: 100}}
     files: [{{path: "*.md"}}]
 """
 NO_UPDATES = "status=405:POST:/vector_stores/*/files/*"
@@ -51,9 +51,12 @@ class MessageRecorder(Silent):
 
 
 def apply_manifest(
-    folder: Path, spoken: str = "local", *faults: str, watcher: Silent | None = None
+    folder: Path, spoken: str = "local", *faults: str, watcher: Silent | None = None, batches_in_flight: int = 8
 ) -> tuple[Plan, Report, Recorder]:
-    with open_test_session(folder, Clock(), provider=spoken, faults=faults) as (session, recorder):
+    with open_test_session(folder, Clock(), provider=spoken, faults=faults, batches_in_flight=batches_in_flight) as (
+        session,
+        recorder,
+    ):
         plan = make_plan_now(session, Options())
         return plan, apply_plan(session, plan, watcher or Silent()), recorder
 
@@ -117,10 +120,8 @@ def test_stated_attributes_false_ends_every_plan_before_anything_is_written(fold
 def test_attributes_that_are_lost_end_the_run_and_leave_nothing(
     folder: Path, *, spoken: str, faults: tuple[str, ...], message: str
 ) -> None:
-    write_manifest(folder)
-    text = (folder / "vssync.yaml").read_text()
-    (folder / "vssync.yaml").write_text(text + "    batch: {size: 1, in_flight: 1}\n")
-    _, report, recorder = apply_manifest(folder, spoken, *faults)
+    write_manifest(folder, "batch_size: 1")
+    _, report, recorder = apply_manifest(folder, spoken, *faults, batches_in_flight=1)
     a, *others = (outcome for outcome in report.outcomes if outcome.key)
     assert (a.status, report.converged, report.orphans) == (Status.FAILED, False, ())
     assert message in a.detail

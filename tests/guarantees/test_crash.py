@@ -24,8 +24,8 @@ from vssync.model.state import AUTO
 
 BEFORE = """\
 version: 1
-name: crash
-defaults: {batch: {size: 3, in_flight: 2}}
+owner: crash
+service: {capabilities: {batch_size: 3}}
 stores:
   guide:
     metadata: {team: docs}
@@ -36,8 +36,8 @@ stores:
 """
 AFTER = """\
 version: 1
-name: crash
-defaults: {batch: {size: 3, in_flight: 2}}
+owner: crash
+service: {capabilities: {batch_size: 3}}
 stores:
   guide:
     metadata: {team: help}
@@ -46,7 +46,7 @@ stores:
     files: [{path: "*.md"}]
     overrides:
       - {match: attributes.md, attributes: {lang: de}}
-      - {match: chunking.md, chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}}
+      - {match: chunking.md, chunking: {size: 400, overlap: 100}}
   moving:
     guards: {max_delete: 100%, max_replace: 100%}
     files: [{path: moving/*.md}]

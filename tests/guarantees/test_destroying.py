@@ -13,7 +13,7 @@ from vssync.api.parse import AttachmentEntry
 from vssync.model.plan import Options, Plan, Reason
 from vssync.model.state import AUTO
 
-MANIFEST = "version: 1\nname: shelf\nstores: {docs: {files: [{path: '*.md'}], protect: %s}}\n"
+MANIFEST = "version: 1\nowner: shelf\nstores: {docs: {files: [{path: '*.md'}], protect: %s}}\n"
 
 
 def plan_destroying(folder: Path, *, protect: bool = False, others: int = 0, allowed: int | None = None) -> Plan:

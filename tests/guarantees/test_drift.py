@@ -30,7 +30,7 @@ from vssync.render.status import status_text
 
 MANIFEST = """\
 version: 1
-name: drift
+owner: drift
 stores:
   docs:
     attributes: {lang: en}

@@ -20,15 +20,15 @@ from vssync.model.state import AUTO, FileStatus
 
 MANIFEST = """\
 version: 1
-name: faulty
+owner: faulty
+service: {capabilities: {batch_size: 4}}
 stores:
   docs:
     attributes: {n: 1, label: "é"}
-    batch: {size: 4, in_flight: 2}
     files:
       - path: "*.md"
       - path: small/*.md
-        chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}
+        chunking: {size: 400, overlap: 100}
 """
 NAMES = [f"{number}.md" for number in range(9)] + [f"small/{number}.md" for number in range(3)]
 BATCHES = "/vector_stores/*/file_batches"

@@ -74,7 +74,7 @@ BROKEN = "status=400:GET:/vector_stores/%s/files"
 
 
 def test_a_store_that_lists_no_files_is_replaced_and_kept(machine: Machine) -> None:
-    manifest = MANIFEST.replace("}}\n", "}, more: {files: [{path: '*.md'}]}}\n")
+    manifest = MANIFEST.replace("}]}}\n", "}]}, more: {files: [{path: '*.md'}]}}\n")
     machine.write({"vssync.yaml": manifest})
     ids = dict(apply_now(machine).store_ids)
     machine.write({"new.md": "# new\n"})
@@ -112,7 +112,7 @@ def test_a_store_whose_mark_stays_comes_after_the_one_that_replaced_it(machine: 
 
 def test_uploads_that_a_run_left_do_not_wait_for_a_store_that_lists_no_files(machine: Machine) -> None:
     """Whether it holds them is not known, so they are neither used nor forgotten."""
-    machine.write({"vssync.yaml": MANIFEST.replace("}}\n", "}, more: {files: [{path: '*.md'}]}}\n")})
+    machine.write({"vssync.yaml": MANIFEST.replace("}]}}\n", "}]}, more: {files: [{path: '*.md'}]}}\n")})
     ids = dict(apply_now(machine).store_ids)
     machine.write({"new.md": "# new\n"})
     assert killed(machine, lambda seen: seen[-1] == ("POST", "/v1/files"))

@@ -19,7 +19,7 @@ from vssync.model.state import LiveFile
 
 MANIFEST = """\
 version: 1
-name: marks
+owner: marks
 stores:
   docs:
     files: [{path: "**/*.md"}]

@@ -23,10 +23,10 @@ def write_manifest(folder: Path, service: str) -> None:
     for number in range(12):
         (folder / f"docs/{number}.md").write_text(f"# Page {number}\nWords of page {number}.\n")
     (folder / "vssync.yaml").write_text(
-        f"version: 1\nname: shelf\nservice: {{{service}}}\nstores:\n  guide:\n"
+        f"version: 1\nowner: shelf\nservice: {{{service}}}\nstores:\n  guide:\n"
         "    attributes: {product: shelf, weight: 0.1, public: true, name: 'é'}\n    guards: {max_replace: 100%}\n"
         "    files: [{path: 'docs/*.md'}]\n"
-        "    overrides: [{match: 'docs/1*.md', chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}}]\n"
+        "    overrides: [{match: 'docs/1*.md', chunking: {size: 400, overlap: 100}}]\n"
     )
 
 

@@ -17,10 +17,10 @@ from vssync.staleness import already_applied
 
 MANIFEST = """\
 version: 1
-name: shelf
+owner: shelf
+service: {capabilities: {batch_size: 2}}
 stores:
   docs:
-    batch: {size: 2}
     files: [{path: "*.md"}]
 """
 NO_DETACH = "status=403:DELETE:/vector_stores/*/files/*"

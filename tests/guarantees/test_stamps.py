@@ -20,7 +20,7 @@ from vssync.render.wording import stamp_text
 
 MANIFEST = """\
 version: 1
-name: stamps
+owner: stamps
 stores:
   docs: {files: [{path: "*.md"}]}
   logs: {files: [{path: "*.txt"}], prune: false}

@@ -12,10 +12,10 @@ from vssync.model.report import Status
 
 MANIFEST = """\
 version: 1
-name: storm
+owner: storm
+service: {capabilities: {batch_size: 50}}
 stores:
   docs:
-    batch: {size: 50}
     guards: {max_delete: 100%, max_replace: 100%}
     files: [{path: "*.md"}]
     overrides: [{match: "1*.md", attributes: {level: LEVEL}}]

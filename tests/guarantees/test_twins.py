@@ -18,7 +18,12 @@ from vssync.model.plan import NoteKind, Options, Plan
 from vssync.model.report import Report, Status
 from vssync.model.state import LiveStore
 
-MANIFEST = "version: 1\nname: twins\nstores: {docs: {batch: {size: 2}, files: [{path: '*.md'}]}}\n"
+MANIFEST = """\
+version: 1
+owner: twins
+service: {capabilities: {batch_size: 2}}
+stores: {docs: {files: [{path: '*.md'}]}}
+"""
 KEYS = ("a.md", "b.md", "c.md")
 PLAIN = Options()
 

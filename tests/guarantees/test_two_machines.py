@@ -25,7 +25,7 @@ from vssync.threads import Pool
 
 MANIFEST = """\
 version: 1
-name: shared
+owner: shared
 stores: {docs: {guards: {max_delete: 100%, max_replace: 100%}, files: [{path: "*.md"}]}}
 """
 

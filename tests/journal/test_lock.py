@@ -111,7 +111,7 @@ COMMANDS = (
 def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
     """Another process at work for the manifest of a folder."""
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "vssync.yaml").write_text("version: 1\nname: locked\nstores: {docs: {}}\n")
+    (tmp_path / "docs" / "vssync.yaml").write_text("version: 1\nowner: locked\nstores: {docs: {}}\n")
     monkeypatch.chdir(tmp_path / "docs")
     monkeypatch.setenv("VSSYNC_STATE_DIR", str(tmp_path / "state"))
     settings = Settings(manifest=".", environment=os.environ)

@@ -40,7 +40,14 @@ from vssync.journal.writer import Journal, read_past
 from vssync.model.report import Status
 from vssync.model.state import FileStatus
 
-MANIFEST = "version: 1\nname: noted\nstores:\n  docs:\n    batch: {size: 2}\n    files: [{path: '*.md'}]\n"
+MANIFEST = """\
+version: 1
+owner: noted
+service: {capabilities: {batch_size: 2}}
+stores:
+  docs:
+    files: [{path: '*.md'}]
+"""
 FILES = {f"{number}.md": f"# {number}\n" for number in range(5)}
 
 

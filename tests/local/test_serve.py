@@ -24,7 +24,7 @@ from vssync.errors import VssyncError
 PATIENCE = 60.0  # seconds; a machine may be busy with other things
 MANIFEST = """\
 version: 1
-name: shelf
+owner: shelf
 service: {{provider: {provider}, data_url: "{data}", control_url: "{control}"{more}}}
 stores:
   docs:

@@ -13,7 +13,7 @@ from vssync.errors import ManifestError, Problem
 from vssync.model.state import DesiredFile
 from vssync.sources.load import LoadedManifest, load_sources
 
-HEAD = "version: 1\nname: docs\n"
+HEAD = "version: 1\nowner: docs\n"
 PAGES = {"docs/intro.md": "intro", "docs/api/call.md": "call", "docs/drafts/idea.md": "idea"}
 
 

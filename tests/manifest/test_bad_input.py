@@ -16,7 +16,7 @@ HUGE = "1" + "0" * 310  # beyond the largest float
 ENV = "environments: {dev: {}, prod: {}}\n"  # moves the rest down a line
 
 FORM = [
-    ("a: 1\n" + STORE, (3, 1), "unknown field `a`", "allowed here: version, name, root"),
+    ("a: 1\n" + STORE, (3, 1), "unknown field `a`", "allowed here: version, owner, root"),
     (STORE + "    chunk: auto\n", (5, 5), "unknown field `chunk` in `stores.guide`", "did you mean `chunking`?"),
     (STORE + "    prune: no\n", (5, 12), "`stores.guide.prune` must be true or false, not text", "write false"),
     (STORE + "    name: 12\n", (5, 11), "`stores.guide.name` must be text, not a number", 'write "12"'),
@@ -43,7 +43,7 @@ FORM = [
     (STORE + f"    attributes: {{v: -{HUGE}}}\n", (5, 21), "000; at least -9007199254740992 is allowed", ""),
     (STORE + f"    expires_after: {{days: {HUGE}}}\n", (5, 27), "000; at most 365 is allowed", ""),
     (STORE + "    expires_after: {days: .inf}\n", (5, 27), "must be a whole number", ""),
-    (STORE + f"    batch: {{size: {HUGE}}}\n", (5, 19), "000; at most 2000 is allowed", ""),
+    (f"service: {{capabilities: {{batch_size: {HUGE}}}}}\n" + STORE, (3, 38), "000; at most 2000 is allowed", ""),
     (f"variables: {{v: 0{HUGE}}}\n" + STORE, (3, 16), "would not be kept as written: 01000", ""),
     (
         STORE + "    attributes: {v: {a: 1}}\n",
@@ -69,17 +69,17 @@ FORM = [
         "",
     ),
     (STORE + "    chunking: full\n", (5, 15), "`stores.guide.chunking` must be `auto`, not `full`", ""),
-    (STORE + "    chunking: {max_chunk_size_tokens: 800}\n", (5, 15), "lacks the field `chunk_overlap_tokens`", ""),
+    (STORE + "    chunking: {size: 800}\n", (5, 15), "lacks the field `overlap`", ""),
     (
-        STORE + "    chunking: {max_chunk_size_tokens: 99, chunk_overlap_tokens: 0}\n",
-        (5, 39),
+        STORE + "    chunking: {size: 99, overlap: 0}\n",
+        (5, 22),
         "is 99; at least 100",
         "",
     ),
-    (STORE + "    chunking: {max_chunk_size_tokens: 4097, chunk_overlap_tokens: 0}\n", (5, 39), "at most 4096", ""),
+    (STORE + "    chunking: {size: 4097, overlap: 0}\n", (5, 22), "at most 4096", ""),
     (STORE + "    expires_after: {days: 366}\n", (5, 27), "is 366; at most 365 is allowed", ""),
     (STORE + "    expires_after: {days: 1.5}\n", (5, 27), "must be a whole number", ""),
-    (STORE + "    batch: {size: 0}\n", (5, 19), "is 0; at least 1 is allowed", ""),
+    ("service: {capabilities: {batch_size: 0}}\n" + STORE, (3, 38), "is 0; at least 1 is allowed", ""),
     (STORE + "    guards: {max_delete: 30}\n    guard: 1\n", (6, 5), "unknown field `guard`", "did you mean `guards`?"),
     (STORE + "    guards: {max_delete: most}\n", (5, 26), "cannot be `most`", "a share such as `30%`, or a number"),
     (STORE + "    guards: {max_delete: 101%}\n", (5, 26), "cannot be `101%`", "a share"),
@@ -100,8 +100,8 @@ FORM = [
 ]
 RULES = [
     (
-        STORE + "    chunking: {max_chunk_size_tokens: 100, chunk_overlap_tokens: 51}\n",
-        (5, 66),
+        STORE + "    chunking: {size: 100, overlap: 51}\n",
+        (5, 36),
         "an overlap of 51 is over half of the chunk size 100",
         "at most 50 is allowed",
     ),
@@ -207,16 +207,16 @@ def test_each_rule_broken_once(tmp_path: Path, text: str, place: tuple[int, int]
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: x\nstores: {} # version:", "the manifest lacks the field `version`"),
-        ("version: 1\nstores: {}", "the manifest lacks the field `name`"),
-        ("version: 1\nname: x\n", "the manifest lacks the field `stores`"),
+        ("owner: x\nstores: {} # version:", "the manifest lacks the field `version`"),
+        ("version: 1\nstores: {}", "the manifest lacks the field `owner`"),
+        ("version: 1\nowner: x\n", "the manifest lacks the field `stores`"),
         ("version: 2\nnew: 1", "`version` 2 is newer than this vssync, which reads version 1"),
-        ("version: '1'\nname: x\nstores: {}", "`version` must be 1, not `1`"),
-        ("version: null\nname: x\nstores: {}", "`version` must be 1, not null"),
-        ("version: 1\nname: a;b\nstores: {}", "`name` cannot be `a;b`"),
-        ("version: 1\nname: a/b\nstores: {}", "`name` cannot be `a/b`"),
-        ('version: 1\nname: "a\\n"\nstores: {}', "`name` cannot be `a\n`"),
-        ("version: 1\nname: 12\nstores: {}", "`name` must be text, not a number"),
+        ("version: '1'\nowner: x\nstores: {}", "`version` must be 1, not `1`"),
+        ("version: null\nowner: x\nstores: {}", "`version` must be 1, not null"),
+        ("version: 1\nowner: a;b\nstores: {}", "`owner` cannot be `a;b`"),
+        ("version: 1\nowner: a/b\nstores: {}", "`owner` cannot be `a/b`"),
+        ('version: 1\nowner: "a\\n"\nstores: {}', "`owner` cannot be `a\n`"),
+        ("version: 1\nowner: 12\nstores: {}", "`owner` must be text, not a number"),
     ],
 )
 def test_what_every_manifest_begins_with(tmp_path: Path, text: str, message: str) -> None:

@@ -18,7 +18,7 @@ defaults:
   attributes: {app: helpdesk, site: "${var.host}"}
 stores:
   guide:
-    chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}
+    chunking: {size: 400, overlap: 100}
     metadata: {team: docs, tier: gold}
     skip: [empty]
     files:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.manifest.builders import files_by_key, load_first_file, load_manifest
-from vssync.model.state import AUTO, BatchLimits, Chunking, Guards, Limit, Scalar
+from vssync.model.state import AUTO, Chunking, Guards, Limit, Scalar
 
-SMALL = "{max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}"
+SMALL = "{size: 400, overlap: 100}"
 LEVELS = """
 defaults: {{attributes: {0}}}
 stores:
@@ -65,6 +65,18 @@ def test_chunking_is_taken_whole_from_the_innermost_level(
     assert load_first_file(tmp_path, text).chunking == chunking
 
 
+@pytest.mark.parametrize(
+    ("size", "overlap"),
+    [("size", "overlap"), ("max_chunk_size_tokens", "chunk_overlap_tokens"), ("size", "chunk_overlap_tokens")],
+)
+@pytest.mark.parametrize("place", ["defaults: {%s}", "environments: {dev: {stores: {guide: {%s}}}}"])
+def test_the_names_of_the_api_are_understood(tmp_path: Path, size: str, overlap: str, place: str) -> None:
+    chunking = f"chunking: {{{size}: 400, {overlap}: 100}}"
+    text = f"stores: {{guide: {{files: [{{path: docs/intro.md}}]}}}}\n{place % chunking}\n"
+    (store,) = load_manifest(tmp_path, text, env="dev" if "dev" in text else None).desired.stores
+    assert store.files[0].chunking == Chunking(400, 100)
+
+
 def test_defaults_hold_every_field_of_a_store(tmp_path: Path) -> None:
     loaded = load_manifest(
         tmp_path,
@@ -76,22 +88,21 @@ def test_defaults_hold_every_field_of_a_store(tmp_path: Path) -> None:
           expires_after: {days: 30}
           prune: false
           protect: true
-          batch: {size: 50, in_flight: 2}
           guards: {max_delete: 12.5%, max_replace: 7}
           ignore_attributes: [by]
           extensions: [.rst]
           skip: [empty]
         stores:
           acme:
-          beta: {metadata: {tier: null}, batch: {size: 9}, prune: true, expires_after: null, guards: null}
+          beta: {metadata: {tier: null}, prune: true, expires_after: null, guards: null}
         """,
     )
     acme, beta = loaded.desired.stores
     assert (acme.name, acme.description, acme.metadata) == ("all-acme", "Public", {"team": "docs", "tier": "gold"})
     assert (acme.expires_after_days, acme.prune, acme.protect) == (30, False, True)
-    assert (acme.batch, acme.ignore_attributes) == (BatchLimits(50, 2), ("by",))
+    assert acme.ignore_attributes == ("by",)
     assert acme.guards == Guards(Limit(share=0.125), Limit(count=7))
-    assert (beta.metadata, beta.batch, beta.prune) == ({"team": "docs"}, BatchLimits(9, 2), True)
+    assert (beta.metadata, beta.prune) == ({"team": "docs"}, True)
     assert (beta.expires_after_days, beta.guards) == (None, Guards())
 
 
@@ -141,7 +152,7 @@ def test_files_declared_by_id(tmp_path: Path) -> None:
       guide:
         attributes: {url: "https://h/${path}"}
         files: [{file_id: "${var.terms}", key: legal/terms.PDF, attributes: {kind: terms}}]
-        overrides: [{match: legal/**, chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 0}}]
+        overrides: [{match: legal/**, chunking: {size: 400, overlap: 0}}]
     """
     (file,) = files_by_key(load_manifest(tmp_path, text)).values()
     assert (file.key, file.file_id, file.path, file.sha256) == ("legal/terms.PDF", "file-123", "", "")

@@ -69,7 +69,7 @@ def right(rules: Any) -> st.SearchStrategy[Any]:
     return values | st.booleans() if "boolean" in rules.get("type", ()) else values
 
 
-MANIFESTS = likely(SCHEMA).map(lambda tree: {**tree, "version": 1, "name": "docs"} if isinstance(tree, dict) else tree)
+MANIFESTS = likely(SCHEMA).map(lambda tree: {**tree, "version": 1, "owner": "docs"} if isinstance(tree, dict) else tree)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -12,12 +12,12 @@ from vssync.sources.load import LoadedManifest, file_provenance, load_sources, l
 
 TEXT = """\
 version: 1
-name: docs
+owner: docs
 include: [more.yaml]
 x-common: &common {lang: en}
 defaults:
   attributes: {app: a, url: "${path}"}
-  chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}
+  chunking: {size: 400, overlap: 100}
 stores:
   guide:
     attributes: *common
@@ -47,7 +47,7 @@ PAGES = {
         (("stores", "guide", "files", 0, "path"), "vssync.yaml:13:15"),
         (("stores", "guide", "files", 0), "vssync.yaml:13:9"),
         (("stores", "guide", "guards", "max_delete"), "vssync.yaml:20:37"),
-        (("stores", "guide", "chunking", "chunk_overlap_tokens"), "vssync.yaml:7:64"),
+        (("stores", "guide", "chunking", "overlap"), "vssync.yaml:7:34"),
         (("stores", "guide", "attributes", "app"), "vssync.yaml:6:21"),
         (("stores", "guide", "attributes", "lang"), "vssync.yaml:10:17"),
         (("stores", "acme", "prune"), "more.yaml:2:17"),

@@ -22,7 +22,7 @@ from vssync.manifest.yaml_loader import parse_document
 
 BASE = {
     "version": 1,
-    "name": "docs",
+    "owner": "docs",
     "stores": {"guide": {"files": [{"path": "docs/**"}]}, "more": {"files": [{"path": "top.md"}]}},
 }
 PAGES = {
@@ -36,7 +36,7 @@ PAGES = {
 FAULTS: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "form of a store": (
         ("guide", "chunking"),
-        {"max_chunk_size_tokens": 50, "chunk_overlap_tokens": 0},
+        {"size": 50, "overlap": 0},
         "is 50; at least 100",
     ),
     "form of an attribute": (("guide", "attributes"), {"v": [1]}, "must be text, a number"),
@@ -46,7 +46,7 @@ FAULTS: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "an unknown field": (("guide", "prun"), True, "unknown field `prun`"),
     "form of another store": (("more", "prune"), "maybe", "must be true or false, not text"),
     "form of the service": (("/service",), {"provider": "azure"}, "must be `local`, `oci`"),
-    "form of the defaults": (("/defaults",), {"batch": {"size": 0}}, "is 0; at least 1"),
+    "form of the defaults": (("/defaults",), {"expires_after": {"days": 0}}, "is 0; at least 1"),
     "a placeholder": (("guide", "description"), "${stor}", "`${stor}` is not a placeholder"),
     "a rule of a store": (("guide", "was"), ["more"], "not a former key"),
     "a rule of an entry": (("guide", "files", 2), {"path": "../x"}, "leaves `root`"),

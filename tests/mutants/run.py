@@ -253,7 +253,7 @@ MUTANTS = (
     Mutant(
         "any-name-proves-an-upload",
         "vssync/applier/ledger.py",
-        "return upload_digest(self._manifest_name, file.sha256) in file.filename",
+        "return upload_digest(self._owner_name, file.sha256) in file.filename",
         "return True",
         LOST,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
 import pytest
@@ -10,7 +11,7 @@ from tests.render import builders
 from tests.render.builders import change, create, deleted, desired, plan, replaced, store, update
 from vssync.applier.steps import plan_steps
 from vssync.model.plan import Action, Counts, FieldChange, Plan, Reason
-from vssync.model.state import BatchLimits, DesiredStore, ServiceSpec
+from vssync.model.state import Capabilities, ServiceSpec
 from vssync.planner.estimate import Cost, count_changes, count_new_batches, count_store_changes, estimate_cost
 
 
@@ -43,7 +44,7 @@ def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
     made = builders.SAMPLE_PLANS[name]()
     all_steps = plan_steps(made)
     sent = [put.file.size for steps in all_steps for put in steps.all_puts if not put.existing_id]
-    batches = sum(ceil(len(steps.all_puts) / steps.batch.size) for steps in all_steps)
+    batches = sum(ceil(len(steps.all_puts) / 100) for steps in all_steps)
     found = estimate_cost(made)
     assert (found.bytes, found.uploads, found.batches) == (sum(sent), len(sent), batches)
 
@@ -99,8 +100,9 @@ def test_what_two_stores_want_is_uploaded_once() -> None:
     ],
 )
 def test_the_tightest_limit_sets_the_time(files: int, size: int, seconds: float) -> None:
-    settings = DesiredStore("guide", "guide", batch=BatchLimits(size))
-    assert estimate_cost(plan(store(*(create(f"{n}.md") for n in range(files)), desired=settings))).seconds == seconds
+    made = plan(store(*(create(f"{n}.md") for n in range(files))))
+    service = replace(made.service, capabilities={"batch_size": size})
+    assert estimate_cost(replace(made, service=service)).seconds == seconds
 
 
 def test_attached_files_have_a_limit_of_their_own() -> None:
@@ -110,4 +112,4 @@ def test_attached_files_have_a_limit_of_their_own() -> None:
 
 @pytest.mark.parametrize(("files", "batches"), [(0, 0), (1, 1), (100, 1), (101, 2)])
 def test_batches_are_as_few_as_their_size_allows(files: int, batches: int) -> None:
-    assert count_new_batches(store(*(replaced(f"{n}.md") for n in range(files)))) == batches
+    assert count_new_batches(store(*(replaced(f"{n}.md") for n in range(files))), Capabilities()) == batches

@@ -103,7 +103,7 @@ OTHER = desired_file("docs/x.md", "x")
         (plan(4, gone=4), "The manifest chooses no file"),
         (plan(10, gone=6), "another manifest of the same name"),
         (plan(10, gone=4), "did not finish"),
-        (of_another_manifest(THREE, OTHER), "another manifest the same `name`"),
+        (of_another_manifest(THREE, OTHER), "another manifest the same `owner`"),
         (of_another_manifest(THREE, OTHER), "Meant?        vssync plan --max-delete 3"),
         (plan(10, gone=4), "Meant?        vssync plan --max-delete 4"),
         (plan(10, changed=6), "Meant?        vssync plan --max-replace 6"),

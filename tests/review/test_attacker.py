@@ -12,7 +12,7 @@ from tests.review.runner import ACTION, Runner
 from tests.review.test_github import RUN
 
 SECRET = "the-secret-of-the-runner"
-HEAD = "version: 1\nname: kb\n"
+HEAD = "version: 1\nowner: kb\n"
 DATABASE = ("/service.db", "/service.db-wal", "/service.db-journal")
 FILES = "stores: {docs: {files: [{path: '**/*.md', optional: true}]}}\n"
 

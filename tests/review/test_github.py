@@ -17,7 +17,7 @@ WORKFLOW = ROOT / ".github/workflows/vssync.yml"
 CALLER = ROOT / "examples/github/vssync.yml"
 MANIFEST = """\
 version: 1
-name: kb
+owner: kb
 variables: {site: {default: here}}
 stores:
   docs:

@@ -61,7 +61,7 @@ def runner(tmp_path: Path) -> Runner:
         "VSSYNC_VARIABLES": "",
         "VSSYNC_GITLAB_TOKEN": "glpat-x",
     }
-    (runner.checkout / "vssync.yaml").write_text("version: 1\nname: kb\nstores: {docs: {files: [{path: a.md}]}}\n")
+    (runner.checkout / "vssync.yaml").write_text("version: 1\nowner: kb\nstores: {docs: {files: [{path: a.md}]}}\n")
     (runner.checkout / "a.md").write_text("text\n")
     return runner
 
@@ -130,7 +130,7 @@ def test_other_options_are_refused(runner: Runner) -> None:
 
 GUARDED = """\
 version: 1
-name: kb
+owner: kb
 variables: {lang: {description: of all texts}}
 stores: {docs: {attributes: {lang: "${var.lang}"}, files: [{path: "*.md"}]}}
 """

@@ -74,10 +74,10 @@ class Wanted:
     stores: Mapping[str, WantedStore]
 
 
-_TOP = {"version", "name", "service", "defaults", "stores"}
+_TOP = {"version", "owner", "service", "defaults", "stores"}
 _LAYER = {"attributes", "chunking"}
 _SETTINGS = {"prune", "protect", "external", "id", "was", "description", "ignore_attributes"}
-_STORE = {"name", "files", "overrides", "skip", "metadata", "expires_after", "batch", "guards", *_LAYER, *_SETTINGS}
+_STORE = {"name", "files", "overrides", "skip", "metadata", "expires_after", "guards", *_LAYER, *_SETTINGS}
 _ENTRY = {"path", "exclude", "optional", *_LAYER}
 
 
@@ -104,7 +104,7 @@ def _read(tree: dict[str, Any], root: Path) -> Wanted:
     defaults = tree.get("defaults") or {}
     _only(defaults, _STORE)
     stores = {key: _store(key, defaults, value or {}, root) for key, value in tree["stores"].items()}
-    return Wanted(tree["name"], tree.get("service") or {}, stores)
+    return Wanted(tree["owner"], tree.get("service") or {}, stores)
 
 
 def _only(tree: Mapping[str, Any], names: set[str]) -> None:
@@ -115,7 +115,7 @@ def _only(tree: Mapping[str, Any], names: set[str]) -> None:
 def _store(key: str, defaults: dict[str, Any], tree: dict[str, Any], root: Path) -> WantedStore:
     _only(tree, _STORE)
     merged = {**defaults, **tree}
-    settings = {name: merged[name] for name in (*_SETTINGS, "guards", "batch") if name in merged}
+    settings = {name: merged[name] for name in (*_SETTINGS, "guards") if name in merged}
     settings["metadata"] = {**(defaults.get("metadata") or {}), **(tree.get("metadata") or {})}
     if days := merged.get("expires_after"):
         settings["expires_after_days"] = days["days"]
@@ -151,7 +151,7 @@ def _file(name: str, content: bytes, layers: list[dict[str, Any]]) -> WantedFile
 
 
 def _chunking(value: Any) -> str:
-    return value if isinstance(value, str) else f"{value['max_chunk_size_tokens']}/{value['chunk_overlap_tokens']}"
+    return value if isinstance(value, str) else f"{value['size']}/{value['overlap']}"
 
 
 def _matching(root: Path, entry: dict[str, Any]) -> Iterator[str]:
@@ -186,7 +186,6 @@ def _as_loaded(session: Session) -> Wanted:
             files[digest16(file.key)] = WantedFile(*values)
         names = (*_SETTINGS, "metadata", "expires_after_days")
         settings = {name: getattr(store, name) for name in names}
-        settings["batch"] = {"size": store.batch.size, "in_flight": store.batch.in_flight}
         limits = {"max_delete": store.guards.max_delete, "max_replace": store.guards.max_replace}
         settings["guards"] = {name: (limit.share, limit.count) for name, limit in limits.items()}
         stores[store.key] = WantedStore(store.key, store.name, files, store.skipped, settings)

@@ -41,13 +41,13 @@ FAULTS = (
 )
 MANIFEST = """\
 version: 1
-name: history
+owner: history
+service: {{capabilities: {{batch_size: {size}}}}}
 stores:
   docs:
     name: {name}
     metadata: {{team: {team}}}
     attributes: {{lang: {lang}, level: {level}}}
-    batch: {{size: {size}}}
     guards: {{max_delete: 100%, max_replace: 100%}}
     files: [{{path: "*.md"}}]
     overrides: [{{match: "{match}", attributes: {{area: special}}, chunking: {chunking}}}]
@@ -61,7 +61,7 @@ SECOND = """\
     guards: {max_delete: 100%, max_replace: 100%}
     files: [{path: "more/*.md", optional: true}, {path: a.md}]
 """
-STATIC = "{max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}"
+STATIC = "{size: 400, overlap: 100}"
 
 
 @dataclass

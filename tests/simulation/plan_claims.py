@@ -174,12 +174,6 @@ def check_desired_store(claim: Claim, case: Case) -> str:
     return differs(claim.value, own.get(name, store.settings.get(name, default)))
 
 
-@checks("BatchLimits.size", "BatchLimits.in_flight")
-def check_batch_limits(claim: Claim, case: Case) -> str:
-    said = case.wanted.stores[store_key(claim)].settings.get("batch", {})
-    return differs(claim.value, said.get(str(claim.path[-1]), 100 if claim.path[-1] == "size" else 8))
-
-
 _FILE_FIELDS = ("key", "filename", "attributes{}", "path", "file_id", "size", "sha256", "source")
 
 

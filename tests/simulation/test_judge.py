@@ -23,9 +23,8 @@ from vssync.model.state import AUTO, Limit
 
 BEFORE = """\
 version: 1
-name: scene
-service: {provider: local, capabilities: {list_batches: true}}
-defaults: {batch: {size: 3, in_flight: 2}}
+owner: scene
+service: {provider: local, capabilities: {list_batches: true, batch_size: 3}}
 stores:
   guide:
     description: The guide
@@ -45,7 +44,7 @@ stores:
 AFTER = BEFORE.replace("team: docs", "team: help").replace(
     '    files: [{path: "*.md"}]',
     '    files: [{path: "*.md"}]\n    overrides: [{match: "c.md", chunking: '
-    "{max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}}, {match: b.md, attributes: {lang: de}}]",
+    "{size: 400, overlap: 100}}, {match: b.md, attributes: {lang: de}}]",
 )
 FIRST = {f"{name}.md": f"# {name}\n" for name in "abcdefgh"} | {
     "bad.md": "# bad\n",

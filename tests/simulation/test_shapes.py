@@ -17,7 +17,7 @@ from vssync.model.plan import Options
 from vssync.model.report import Status
 from vssync.model.state import AUTO
 
-MANIFEST = 'version: 1\nname: shapes\nstores:\n  docs: {files: [{path: "*.md"}]}\n'
+MANIFEST = 'version: 1\nowner: shapes\nstores:\n  docs: {files: [{path: "*.md"}]}\n'
 HAND = '  hand: {files: [{path: "a.md"}]}\n'
 
 

@@ -286,6 +286,7 @@ def _held_back(store: WantedStore, live: TrueStore, case: Case) -> Iterator[Want
 def check_cost(claim: Claim, case: Case) -> str:
     """What several stores want is uploaded as often as one of them needs it."""
     sent: Counter[tuple[str, str, int]] = Counter()
+    capabilities = case.wanted.service.get("capabilities") or {}
     batches = writes = 0
     for store in stores_of(case):
         puts = [change for change in store["changes"] if change["action"] in PUTS]
@@ -293,10 +294,8 @@ def check_cost(claim: Claim, case: Case) -> str:
             change["desired"] for change in puts if not change.get("reuse") and not change["desired"].get("file_id")
         ]
         sent |= Counter((file["sha256"], file["filename"], file["size"]) for file in uploads)
-        size = ((store.get("desired") or {}).get("batch") or {}).get("size", 100)
-        batches += ceil(len(puts) / size)
+        batches += ceil(len(puts) / capabilities.get("batch_size", 100))
         writes += sum(change["action"] not in ("await", "refuse", *PUTS) for change in store["changes"])
-    capabilities = case.wanted.service.get("capabilities") or {}
     if not capabilities.get("batches", True):
         batches = 0
     if not capabilities.get("batch_files", True) and not capabilities.get("attribute_updates", True):

@@ -62,7 +62,7 @@ def test_a_file_of_two_stores_is_read_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["vssync.yaml", "other.yml", "vssync.json"])
 def test_a_manifest_is_a_file_or_a_folders(tmp_path: Path, name: str) -> None:
-    path = write_files(tmp_path, {name: '{"version": 1, "name": "docs", "stores": {}}'}) / name
+    path = write_files(tmp_path, {name: '{"version": 1, "owner": "docs", "stores": {}}'}) / name
     assert load_sources(path).desired.owner == "docs"
     assert find_manifest(path.parent if name == MANIFEST_NAME else path) == path
 

@@ -81,6 +81,7 @@ class RunSettings:
     capabilities: Capabilities = field(default_factory=Capabilities)
     stated: frozenset[str] = frozenset()  # the capabilities that the manifest says the service has
     fail_fast: bool = False
+    batches_in_flight: int = 8  # of one store, at once
     stamp: ApplyStamp | None = None  # to leave in stores; its time is set then
     first_pause: float = 0.5  # between two polls, unless the service asks for another; it doubles up to the longest
     longest_pause: float = 10.0

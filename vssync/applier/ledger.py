@@ -54,7 +54,7 @@ class UploadLedger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._manifest_name = ""
+        self._owner_name = ""
         self._entries: dict[str, LedgerEntry] = {}
         self._spares: dict[UploadIdentity, list[str]] = {}
         # Both have only the identities that are wanted more than once.
@@ -65,7 +65,7 @@ class UploadLedger:
 
     def open(self, owner: str, spares: Iterable[UnattachedUpload], shared: Iterable[UploadIdentity]) -> None:
         """Begins with the uploads that earlier runs left and no store holds; `shared` is wanted more than once."""
-        self._manifest_name = owner.partition("/")[0]
+        self._owner_name = owner.partition("/")[0]
         for upload in spares:
             detached = "upload that an earlier run took out of its store"
             why = f"upload of {upload.name}, of an earlier run" if upload.name else detached
@@ -161,7 +161,7 @@ class UploadLedger:
 
     def is_proven_by_name(self, file: DesiredFile) -> bool:
         """Whether a file's upload name holds a digest of manifest and content, so that no other File can have it."""
-        return upload_digest(self._manifest_name, file.sha256) in file.filename
+        return upload_digest(self._owner_name, file.sha256) in file.filename
 
     def pending_deletes(self) -> dict[str, LedgerEntry]:
         """Copies of the entries of uploads to delete, by File id."""

@@ -106,7 +106,7 @@ def _begin(run: ApplyRun, plan: Plan, stores: tuple[StoreSteps, ...]) -> None:
         StoreWorkload(
             store_steps.key,
             size=sum(put.file.size for put in store_steps.all_puts if not put.existing_id),
-            batches=0 if run.capabilities.one_by_one else ceil(len(store_steps.all_puts) / store_steps.batch.size),
+            batches=0 if run.capabilities.one_by_one else ceil(len(store_steps.all_puts) / run.capabilities.batch_size),
             changes=store_steps.step_count,
         )
         for store_steps in stores
@@ -222,7 +222,7 @@ class StoreFeed:
         self._store = store
         self._new = new  # until the first file is attached
         self._prepared = prepared  # by key, of puts that need only be attached
-        self._batch = steps.batch
+        self._batch_size = store.run.capabilities.batch_size
         self._waiting: deque[Put] = deque()
         self._unproven: dict[str, deque[Put]] = {}  # by extension: one is tried at a time until the service takes it
         for put in puts:
@@ -242,7 +242,7 @@ class StoreFeed:
                 self._settle_all()
                 if intake.is_out and not self._probe():
                     break
-            elif len(self._in_flight) < self._batch.in_flight and (puts := self._next_puts()):
+            elif len(self._in_flight) < self._store.run.settings.batches_in_flight and (puts := self._next_puts()):
                 self._send(puts)
             elif self._in_flight:
                 self._settle_oldest()
@@ -267,10 +267,10 @@ class StoreFeed:
             is_known = self._store.run.service.is_proven_type(extension) or self._store.is_refused_type(extension)
             if is_known or not puts or self._probes[extension] >= _MAX_PROBES:
                 self._waiting.extend(self._unproven.pop(extension))
-            elif extension not in under_way and len(chosen) < self._batch.size:
+            elif extension not in under_way and len(chosen) < self._batch_size:
                 self._probes[extension] += 1
                 chosen.append(puts.popleft())
-        room = min(self._batch.size - len(chosen), len(self._waiting))
+        room = min(self._batch_size - len(chosen), len(self._waiting))
         return chosen + [self._waiting.popleft() for _ in range(room)]
 
     def _send(self, puts: Sequence[Put]) -> None:
@@ -309,7 +309,7 @@ class StoreFeed:
             self._pause(
                 PAUSES[attempts - 1], f"{count_noun(len(self._failed), 'file')} failed, and will be tried again"
             )
-        self._reattach([self._failed.pop(0) for _ in range(min(self._batch.size, len(self._failed)))])
+        self._reattach([self._failed.pop(0) for _ in range(min(self._batch_size, len(self._failed)))])
 
     def _reattach(self, failed: Sequence[FailedFile], *, is_probe: bool = False) -> None:
         """Attaches files once more. A probe of an outage is none of a file's tries."""

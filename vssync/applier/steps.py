@@ -12,7 +12,7 @@ from typing import assert_never
 from vssync.model.digests import mark_for, with_key
 from vssync.model.marks import Mark, Origin, short_digest
 from vssync.model.plan import Action, Copy, FileChange, Plan, Reason, StoreChange, StorePlan
-from vssync.model.state import Attributes, BatchLimits, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
+from vssync.model.state import Attributes, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
 
 _MAX_ATTEMPTS = 3  # to ingest a file, in one run
 _MANY_RUNS = 5  # that tried the same bytes in vain
@@ -86,7 +86,6 @@ class StoreSteps:
 
     key: str
     store_id: str  # empty until the store is created; of the old one where `setup` replaces it
-    batch: BatchLimits
     ignored_attributes: tuple[str, ...] = ()  # those that others own: `Put` and `Update` send them along, marks do not
     settings: StoreSettings | None = None  # None for a store that left the manifest
     setup: StoreChange | None = None  # the store must exist before anything is put into it
@@ -142,7 +141,6 @@ def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     return StoreSteps(
         key=store_plan.key,
         store_id=store_plan.id,
-        batch=store_plan.batch,
         ignored_attributes=_ignored_attributes(store_plan),
         setup=setup,
         adopts=tuple(file.key for file in store_plan.files if file.takes_over) if setup else (),

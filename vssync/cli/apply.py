@@ -8,6 +8,7 @@ import click
 
 from vssync.cli.help import option, verb
 from vssync.cli.options import (
+    BATCHES_IN_FLIGHT,
     LOCK_TIMEOUT,
     PLAN,
     SAVED_IN_PLANS,
@@ -21,7 +22,7 @@ from vssync.cli.session import apply_and_report, confirm_apply, lock_or_wait, pl
 
 
 @verb
-@shared_options(*SERVICE, *PLAN, *VIEW, format_option("text", "json", "markdown"))
+@shared_options(*SERVICE, BATCHES_IN_FLIGHT, *PLAN, *VIEW, format_option("text", "json", "markdown"))
 @option("-y --yes", "Do not ask for confirmation.", is_flag=True)
 @option("--fail-fast", "Start nothing new after the first failure.", is_flag=True)
 @LOCK_TIMEOUT

@@ -22,7 +22,7 @@ from vssync.text import escape_control
 
 @verb
 @shared_options(*SERVICE, *VIEW, DELETE_UNMANAGED, DELETE_UNLISTED)
-@option("--confirm", "The manifest's name (name/env), given here instead of at the prompt.", metavar="NAME")
+@option("--confirm", "The owner (owner/env), given here instead of at the prompt.", metavar="OWNER")
 @JSON_FORMAT
 @LOCK_TIMEOUT
 def destroy(options: CommandOptions, confirm: str | None, output_format: str, lock_timeout: float) -> int:

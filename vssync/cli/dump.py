@@ -27,7 +27,7 @@ _connection = partial(option, heading=CONNECTION)
 @option("-o --out", "Write the manifest here.  [default: stdout]", type=FILE)
 @option("--match", "Look for the store's files in this folder.", type=FOLDER, metavar="DIR")
 @option("--download", "Download files that have no local match into this folder.", type=FOLDER, metavar="DIR")
-@option("--name", "The name of the manifest.  [default: the store's, with a random suffix]")
+@option("--owner", "The owner of what the manifest takes over.  [default: the store's, with a random suffix]")
 @_connection("--provider", "Use this service, not the manifest's.", type=click.Choice(list(PROVIDERS)))
 @_connection("--project", "With --provider oci: the OCID of the project.", default="")
 @_connection("--compartment", "With --provider oci: the OCID of its compartment.", default="")
@@ -40,7 +40,7 @@ def dump(
     out: Path | None,
     match: Path | None,
     download: Path | None,
-    name: str | None,
+    owner: str | None,
     provider: str | None,
     **service_fields: str,
 ) -> None:
@@ -61,9 +61,9 @@ def dump(
     if out and (out.is_symlink() or out.exists()):
         raise Refused(f"{out}: exists already, and nothing was written. Move it away, or name another file.")
     target = out or Path(MANIFEST_NAME)
-    owner = name or suggested_name(store, secrets.token_hex(3))
+    owner = owner or suggested_name(store, secrets.token_hex(3))
     if not is_name(owner):
-        raise click.UsageError(f"--name {owner}: {NAME_RULE}")
+        raise click.UsageError(f"--owner {owner}: {NAME_RULE}")
     service, beside = _select_service(options, target, provider, service_fields)
     with open_connection(options.settings(), service, beside) as connection:
         text, plan_options = dump_store(connection, service, DumpRequest(store, owner, target, match, download))

@@ -26,7 +26,7 @@ _PROVIDERS = click.Choice(list(PROVIDERS))
 
 @verb
 @option("-f --file manifest", _FILE_HELP, variable="VSSYNC_FILE", default=".", type=_PATH, metavar="PATH")
-@option("--name", "The name of the manifest.  [default: the folder's, with a random suffix]")
+@option("--owner", "The owner of what the manifest creates.  [default: the folder's, with a random suffix]")
 @option("--provider", "The kind of service.  [default: local]", type=_PROVIDERS)
 @option("--path paths", "Files to include.  [default: the documents found]", multiple=True, metavar="GLOB")
 @option("--region", "For oci: the region.")
@@ -62,7 +62,7 @@ class _Wizard:
 
         provider = self._get_answer("provider", "Provider", "local", _PROVIDERS)
         suggestion = suggested_name(path.resolve().parent.name, secrets.token_hex(3))
-        name = self._get_answer("name", "Name", suggestion, _check_name)
+        owner = self._get_answer("owner", "Owner", suggestion, _check_name)
         service = {
             field.name: self._get_answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
             for field in PROVIDERS[provider].wizard_fields
@@ -70,7 +70,7 @@ class _Wizard:
         entries = tuple(map(DraftEntry, patterns)) or propose_entries(survey_folder(path.parent), provider)
         if self._asks and not patterns:
             entries = _ask_for_patterns(entries)
-        return draft_manifest(path, name, provider, service, entries)
+        return draft_manifest(path, owner, provider, service, entries)
 
     def _get_answer(self, flag: str, question: str, default: str, kind: Any = None) -> str:
         if self._flags[flag] or not self._asks:

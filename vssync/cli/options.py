@@ -39,6 +39,7 @@ class CommandOptions:
     allow_hosts: tuple[str, ...] = ()
     allow_http: tuple[str, ...] = ()
     workers: int | None = None
+    batches_in_flight: int = 8
     limits: str = ""
 
     targets: tuple[str, ...] = ()
@@ -70,6 +71,7 @@ class CommandOptions:
             env=self.env,
             variables=parse_variables(self.variables),
             workers=self.workers,
+            batches_in_flight=self.batches_in_flight,
             limits=self.limits,
             caller=Caller(self.auth, self.profile, self.region, self.allow_hosts, self.allow_http),
             allow_outside=self.allow_outside,
@@ -213,6 +215,14 @@ JSON_FORMAT = format_option("text", "json")
 _PLAN_FORMAT_HELP = "markdown: for a comment, or with --full for a job's summary; gitlab: for GitLab's plan report."
 PLAN_FORMAT = format_option("text", "json", "markdown", "gitlab", help=_PLAN_FORMAT_HELP)
 DETAILED_EXITCODE = _output("--detailed-exitcode", "Exit with 2 when there are changes.", is_flag=True)
+BATCHES_IN_FLIGHT = _connection(
+    "--batches-in-flight",
+    "Batches of one store to have in progress at once.",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    metavar="N",
+)
 LOCK_TIMEOUT = option(
     "--lock-timeout",
     "How long to wait for another run on this machine to end.  [default: 0]",

@@ -158,7 +158,7 @@ def confirm_apply() -> None:
 
 
 def confirm_owner(owner: str, answer: str | None) -> None:
-    """Takes the owner's name, from an option or typed at the terminal.
+    """Takes the owner, from an option or typed at the terminal.
 
     Raises Refused for anything else.
     """
@@ -167,6 +167,6 @@ def confirm_owner(owner: str, answer: str | None) -> None:
         answer = sys.stdin.readline().strip()
     if answer != owner:
         raise Refused(
-            f"not confirmed: nothing was written. The name is {owner}: type it at a terminal, or give "
+            f"not confirmed: nothing was written. The owner is {owner}: type it at a terminal, or give "
             f"--confirm {shlex.quote(owner)}."
         )

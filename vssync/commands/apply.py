@@ -44,8 +44,8 @@ def apply_plan(
         prepare_for_writes(session)
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
         stated = frozenset(name for name, has in plan.service.capabilities.items() if has)
-        root, stamp = session.loaded.root, None if plan.empty else _stamp(session)
-        settings = RunSettings(root, session.capabilities, stated, fail_fast, stamp)
+        stamp, in_flight = None if plan.empty else _stamp(session), session.settings.batches_in_flight
+        settings = RunSettings(session.loaded.root, session.capabilities, stated, fail_fast, in_flight, stamp)
         run = ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings)
         report = apply_steps(run, plan)
         reaches = run.capabilities.updates_reach_search

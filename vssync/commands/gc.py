@@ -1,6 +1,6 @@
 """Finds and deletes orphans: vssync's own uploads that no store holds.
 
-An upload is *proven* vssync's own by this machine's journal, or by a digest in its name of the manifest's name and its
+An upload is *proven* vssync's own by this machine's journal, or by a digest in its name of the owner and its
 bytes; it is *suspected* when only its name and size fit.
 """
 

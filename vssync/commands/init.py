@@ -56,7 +56,7 @@ class DraftEntry:
 class ManifestDraft:
     """What the manifest declares. `service` holds the provider's fields, `skip` why matching files are left out."""
 
-    name: str
+    owner: str
     provider: str
     service: Mapping[str, str]
     entries: tuple[DraftEntry, ...]
@@ -152,14 +152,14 @@ def suffix_pattern(suffixes: list[str]) -> str:
 
 
 def draft_manifest(
-    path: Path, name: str, provider: str, service: Mapping[str, str], entries: tuple[DraftEntry, ...]
+    path: Path, owner: str, provider: str, service: Mapping[str, str], entries: tuple[DraftEntry, ...]
 ) -> ManifestDraft:
     """What the manifest at this path declares: entries that match nothing become optional.
 
     Raises UsageProblem for an invalid name or pattern.
     """
-    if not is_name(name):
-        raise UsageProblem(f"--name {name}: {NAME_RULE}")
+    if not is_name(owner):
+        raise UsageProblem(f"--owner {owner}: {NAME_RULE}")
     for entry in entries:
         if problem := pattern_problem(entry.path):
             raise UsageProblem(f"--path {entry.path}: {problem[0]}; {problem[1] or 'write another pattern'}")
@@ -175,7 +175,7 @@ def draft_manifest(
         files += [manifest] if pattern.matches(manifest.nfc_path) else []
         reasons.update(_skip_reason(file, provider) for file in files)
         drafts.append(DraftEntry(entry.path, entry.exclude, optional=not files))
-    return ManifestDraft(name, provider, service, tuple(drafts), tuple(sorted(reasons - {""})))
+    return ManifestDraft(owner, provider, service, tuple(drafts), tuple(sorted(reasons - {""})))
 
 
 def _matches_any(patterns: Collection[Pattern], name: str) -> bool:
@@ -242,7 +242,7 @@ def draft_text(draft: ManifestDraft) -> str:
     """The manifest, with its comments."""
     return _TEXT.format(
         store=_STORE_KEY,
-        name=yaml_scalar(draft.name),
+        owner=yaml_scalar(draft.owner),
         about="\n# ".join(wrap(PROVIDERS[draft.provider].init_note, _COMMENT_WIDTH)),
         provider=draft.provider,
         service="".join(_service_lines(draft)),
@@ -272,8 +272,8 @@ _TEXT = """\
 version: 1
 
 # The owner of everything this manifest creates, written on each live object. Keep it: under another name, what exists
-# would belong to somebody else. No two manifests of one service may have the same name.
-name: {name}
+# would belong to somebody else. No two manifests of one service may have the same owner.
+owner: {owner}
 
 # {about}
 service:
@@ -283,10 +283,10 @@ stores:
   # The store's key, used in addresses: {store}, {store}/guide/intro.md. Keep it, too.
   {store}:
     # The name at the service; it can be changed at any time.
-    name: {name}
+    name: {owner}
 
     # How texts are split for searching. `auto` leaves it to the service; otherwise both sizes, in tokens:
-    # chunking: {{max_chunk_size_tokens: 800, chunk_overlap_tokens: 400}}
+    # chunking: {{size: 800, overlap: 400}}
     chunking: auto
 
     # Attributes of every file, which searches can filter by. ${{...}} takes them from the file's path:

@@ -164,6 +164,7 @@ def open_manifest(
     allow_http: Iterable[str] = (),
     allow_outside: Iterable[str | os.PathLike[str]] = (),
     workers: int | None = None,
+    batches_in_flight: int = 8,
     limits: str = "",
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[PublicSession]:
@@ -180,6 +181,7 @@ def open_manifest(
         env=env,
         variables=dict(variables or {}),
         workers=workers,
+        batches_in_flight=batches_in_flight,
         limits=limits,
         caller=caller,
         allow_outside=tuple(Path(folder) for folder in allow_outside),

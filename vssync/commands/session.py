@@ -34,6 +34,7 @@ class Settings:
     env: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     workers: int | None = None
+    batches_in_flight: int = 8  # of one store, at once
     limits: str = ""  # changes to the provider's rate limits, such as `uploads=500`
     caller: Caller = field(default_factory=Caller)
     allow_outside: tuple[Path, ...] = ()

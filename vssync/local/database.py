@@ -122,7 +122,7 @@ class Database:
 def open_connection(database: Path | str) -> sqlite3.Connection:
     connection = sqlite3.connect(database, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
-    connection.create_function("fold", 1, fold, deterministic=True)
+    connection.create_function("indexed", 1, indexed, deterministic=True)
     try:
         for pragma in PRAGMAS:
             connection.execute(pragma)
@@ -133,18 +133,20 @@ def open_connection(database: Path | str) -> sqlite3.Connection:
 
 
 ACCENTS = re.compile("[\u0300-\u036f]")
-UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+UNSPACED = "[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"  # Thai, Chinese, Japanese
 
 
 def fold(text: str) -> str:
-    """A text as the search index and its queries have it: `Größe`, `GRÖSSE` and `Grosse` are one word.
-
-    Thai, Chinese and Japanese put no spaces between words, so there each character counts as a word.
-    """
+    """A text without differences of case and accent: `Größe`, `GRÖSSE` and `Grosse` are one word."""
     if text.isascii():
         return text.lower()
     letters = ACCENTS.sub("", unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()))
-    return UNSPACED.sub(r" \g<0> ", unicodedata.normalize("NFKC", letters))
+    return unicodedata.normalize("NFKC", letters)
+
+
+def indexed(text: str) -> str:
+    """A text as the search index has it. Where a script puts no spaces between words, each character is one."""
+    return re.sub(UNSPACED, r" \g<0> ", fold(text))
 
 
 @contextmanager

@@ -12,12 +12,12 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from vssync.local import queries
-from vssync.local.database import fold
+from vssync.local.database import UNSPACED, fold
 from vssync.local.queries import Transaction
 from vssync.local.rules import array, boolean, choice, in_range, integer, invalid_error, record, require_type, text
 
@@ -130,7 +130,7 @@ def add_chunks(tx: Transaction, store: int, store_file: int, text: str, spans: S
     if whole:
         hide_chunks(tx, store, f"store_file <> ? and {SAME_CHUNKS}", store_file, store_file)
     tx.execute(
-        f"insert into {index_name(store)} (rowid, text) select seq, fold(text) from chunks where store_file = ?",
+        f"insert into {index_name(store)} (rowid, text) select seq, indexed(text) from chunks where store_file = ?",
         store_file,
     )
 
@@ -143,7 +143,7 @@ def remove_chunks(tx: Transaction, store: int, store_file: int) -> None:
 
 def hide_chunks(tx: Transaction, store: int, condition: str, *values: object) -> None:
     name = index_name(store)
-    chosen = f"select 'delete', seq, fold(text) from chunks where {condition}"
+    chosen = f"select 'delete', seq, indexed(text) from chunks where {condition}"
     tx.execute(f"insert into {name} ({name}, rowid, text) {chosen}", *values)
     tx.execute(f"update chunks set found = 0 where {condition}", *values)
 
@@ -190,9 +190,19 @@ def search_store(tx: Transaction, store_id: str, body: dict[str, Any]) -> dict[s
     }
 
 
+def query_terms(query: str) -> Iterator[str]:
+    """The words of a query; of a script without spaces, each two characters in a row."""
+    for word in re.findall(r"\w+", fold(query)):
+        for part in re.findall(f"{UNSPACED}+|(?:(?!{UNSPACED}).)+", word):
+            if len(part) > 1 and re.match(UNSPACED, part):
+                yield from (f"{first} {second}" for first, second in pairwise(part))
+            else:
+                yield part
+
+
 def best_chunks(tx: Transaction, store: sqlite3.Row, query: str, body: dict[str, Any]) -> Iterator[tuple[int, float]]:
     """The chunks for one query that pass the filter and the threshold, best first."""
-    words = list(dict.fromkeys(re.findall(r"\w+", fold(query))))[:MOST_WORDS]
+    words = list(dict.fromkeys(query_terms(query)))[:MOST_WORDS]
     passes_filter: Predicate = body.get("filters", lambda _attributes: True)
     threshold = body.get("ranking_options", {}).get("score_threshold", 0)
     for chunk, attributes, score in match_chunks(tx, store["seq"], words) if words else ():

@@ -16,15 +16,20 @@ from vssync.manifest.rules import check_rules, stores_of_unknown_selection, with
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
 from vssync.manifest.spec import SKIP_REASONS, FileEntries, FileEntry, Layer, Manifest, Override, StoreSpec
 from vssync.manifest.yaml_loader import Document, TreePath
-from vssync.model.state import AUTO, BatchLimits, Chunking, DesiredStore, Guards, Limit, ServiceSpec
+from vssync.model.state import AUTO, Chunking, DesiredStore, Guards, Limit, ServiceSpec
 from vssync.providers import PROVIDERS
+
+_API_CHUNKING = {"max_chunk_size_tokens": "size", "chunk_overlap_tokens": "overlap"}  # OpenAI spec, static chunking
 
 
 def check_document(document: Document, schema: Tree, part: str = "") -> Document:
     """The document with the problems of its form, found by the schema or its definition `part`.
 
-    Raises ManifestError if a part is invalid without which the rest cannot be checked.
+    The API's own names of chunk sizes are understood. Raises ManifestError if a part is invalid without which the rest
+    cannot be checked.
     """
+    if any(name in document.text for name in _API_CHUNKING):
+        document = replace(document, tree=_with_short_names(document.tree))
     diagnostics = validate_tree(document.tree, schema, part)
     if not diagnostics:
         return document
@@ -32,6 +37,15 @@ def check_document(document: Document, schema: Tree, part: str = "") -> Document
     if not all(_is_removable(diagnostic.path) for diagnostic in diagnostics):
         raise ManifestError(problems)
     return replace(document, problems=problems)
+
+
+def _with_short_names(value: Any, is_chunking: bool = False) -> Any:
+    if isinstance(value, list):
+        return [_with_short_names(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    names = {long: short for long, short in _API_CHUNKING.items() if is_chunking and short not in value}
+    return {names.get(name, name): _with_short_names(item, name == "chunking") for name, item in value.items()}
 
 
 def _is_removable(path: TreePath) -> bool:
@@ -71,7 +85,7 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
     root = expander.expand_text(tree.get("root") or ".", ("root",))
     expanded = {
         "version": MANIFEST_VERSION,
-        "name": tree["name"],
+        "owner": tree["owner"],
         "root": escape_placeholders(root),  # what is literal is escaped in all of the tree
         "service": tree.get("service") or {},
         "stores": expander.expand_stores(stores),
@@ -147,7 +161,7 @@ def _typed_manifest(
         if spec.store.key in of_unknown_selection:  # its files are not reported: it may skip them
             specs[index] = replace(spec, has_unknown_selection=True, skip=SKIP_REASONS, extensions=None)
     return Manifest(
-        name=tree["name"],
+        owner_name=tree["owner"],
         env=env,
         root=literal_text(tree["root"]),
         service=service,
@@ -196,7 +210,6 @@ def _desired_store(key: str, tree: Tree) -> DesiredStore:
         external=bool(tree.get("external")),
         id=literal_text(tree.get("id") or ""),
         was=tuple(tree.get("was") or ()),
-        batch=BatchLimits(**{name: int(value) for name, value in (tree.get("batch") or {}).items() if value}),
         guards=Guards(**guards),
         ignore_attributes=tuple(map(literal_text, tree.get("ignore_attributes") or ())),
     )
@@ -221,7 +234,7 @@ def _narrowing_pattern(text: str) -> Pattern:
 def _layer(path: TreePath, tree: Tree) -> Layer:
     chunking = tree.get("chunking")
     if isinstance(chunking, Mapping):
-        chunking = Chunking(int(chunking["max_chunk_size_tokens"]), int(chunking["chunk_overlap_tokens"]))
+        chunking = Chunking(int(chunking["size"]), int(chunking["overlap"]))
     return Layer(
         path=path,
         attributes={name: parse_value(value) for name, value in (tree.get("attributes") or {}).items()},

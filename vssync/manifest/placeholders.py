@@ -210,9 +210,9 @@ def path_part(path: str, name: str) -> str:
     return folders[number]
 
 
-def upload_digest(manifest_name: str, sha256: str) -> str:
-    """What `${digest}` is: 16 hex digits that prove an upload to be of this manifest's name and these bytes."""
-    return hashlib.sha256(f"{manifest_name}\n{sha256}".encode()).hexdigest()[:16]
+def upload_digest(owner_name: str, sha256: str) -> str:
+    """What `${digest}` is: 16 hex digits that prove an upload to be of this owner and these bytes."""
+    return hashlib.sha256(f"{owner_name}\n{sha256}".encode()).hexdigest()[:16]
 
 
 def upload_name(template: Template, path: str, digest: str) -> str:

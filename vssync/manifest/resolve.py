@@ -37,7 +37,7 @@ def resolve_desired(manifest: Manifest, selections: tuple[Selection, ...], readi
 
     `readings` are by path. A file needs none unless it has front matter to read.
     """
-    resolver = _Resolver(manifest.name, readings)
+    resolver = _Resolver(manifest.owner_name, readings)
     stores = tuple(
         replace(
             selection.spec.store,
@@ -57,8 +57,8 @@ class _Resolver:
     Equal attributes are one object, which is checked once.
     """
 
-    def __init__(self, manifest_name: str, readings: Mapping[str, Reading]) -> None:
-        self._manifest_name, self._readings = manifest_name, readings
+    def __init__(self, owner_name: str, readings: Mapping[str, Reading]) -> None:
+        self._owner_name, self._readings = owner_name, readings
         self._distinct: dict[frozenset[tuple[str, type, Scalar]], Attributes] = {}
         self._checked: set[int] = set()  # `id` of each, which lives on in `_distinct` or in the settings
         # By the path an attribute is written at, and the attribute (empty for all): a message, and paths of files.
@@ -88,7 +88,7 @@ class _Resolver:
         if reading:
             sha256, size = reading.sha256, reading.size
         if sha256 and Placeholder("digest") in settings.filename:
-            filename = upload_name(settings.filename, file_path, upload_digest(self._manifest_name, sha256))
+            filename = upload_name(settings.filename, file_path, upload_digest(self._owner_name, sha256))
         return DesiredFile(
             key=file.key,
             filename=filename,

@@ -74,11 +74,11 @@ def _check_layer(path: TreePath, layer: Tree, ignored: Iterable[str]) -> Iterato
     """The overlap of chunks is at most half of their size, and no attribute is both set and ignored."""
     chunking = layer.get("chunking")
     if isinstance(chunking, Mapping):
-        size, overlap = chunking["max_chunk_size_tokens"], chunking["chunk_overlap_tokens"]
+        size, overlap = chunking["size"], chunking["overlap"]
         if overlap * 2 > size:
             message = f"an overlap of {overlap} is over half of the chunk size {size}"
             hint = f"at most {int(size) // 2} is allowed"
-            yield Diagnostic((*path, "chunking", "chunk_overlap_tokens"), message, hint)
+            yield Diagnostic((*path, "chunking", "overlap"), message, hint)
     for name in ignored:
         if (layer.get("attributes") or {}).get(name) is not None:
             message = f"the attribute `{name}` is set here, and `ignore_attributes` leaves it to others"
@@ -121,7 +121,7 @@ INERT_ITEMS: Mapping[str, Tree] = {  # what takes the place of an invalid item o
 FIELDS_APART_FROM_SELECTION = frozenset(
     (
         *("name", "id", "external", "was", "description", "metadata", "expires_after", "prune", "protect"),
-        *("batch", "guards", "chunking", "attributes", "front_matter", "ignore_attributes"),
+        *("guards", "chunking", "attributes", "front_matter", "ignore_attributes"),
     )
 )
 

@@ -108,7 +108,7 @@ class StoreSpec:
 class Manifest:
     """A manifest for one environment."""
 
-    name: str
+    owner_name: str  # as written: without the environment
     env: str
     root: str
     service: ServiceSpec
@@ -119,7 +119,7 @@ class Manifest:
 
     @property
     def owner(self) -> str:
-        return f"{self.name}/{self.env}" if self.env else self.name
+        return f"{self.owner_name}/{self.env}" if self.env else self.owner_name
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:

@@ -200,10 +200,6 @@ class StorePlan:
     live_digest: str = ""  # of the content it holds under our marks: empty where it was not read, or "unknown"
     applied: str = ""  # the live store's stamp
 
-    @property
-    def batch(self) -> state.BatchLimits:
-        return self.desired.batch if self.desired else state.BatchLimits()
-
 
 @dataclass(frozen=True, slots=True)
 class Options:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from posixpath import splitext
+from typing import Any
 
 from vssync.model.marks import (
     DECLARED,
@@ -66,20 +67,13 @@ class Guards:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """Files in one batch, and batches of one store that may be in progress at once."""
-
-    size: int = 100
-    in_flight: int = 8
-
-
-@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a service can do; each absence has its fallback or a plan-time error."""
 
     attributes: bool = True  # of store files; the mark is one of them, so nothing can be managed without
     batches: bool = True
     batch_files: bool = True  # `files[]` with attributes and chunking each
+    batch_size: int = 100  # files that are sent in one
     list_batches: bool = True
     attribute_updates: bool = True
     store_creates: bool = True
@@ -115,7 +109,7 @@ class ServiceSpec:
     control_url: str = ""
     auth: str = ""
     profile: str = ""
-    capabilities: Mapping[str, bool] = field(default_factory=dict)
+    capabilities: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def declared_capabilities(self) -> Capabilities:
@@ -123,7 +117,8 @@ class ServiceSpec:
         names = {field.name for field in fields(Capabilities)}
         provider = PROVIDERS.get(self.provider, LOCAL)
         usual = Capabilities(shares_chunks=provider.shares_chunks, updates_reach_search=provider.updates_reach_search)
-        return replace(usual, **{name: value for name, value in self.capabilities.items() if name in names})
+        declared: dict[str, Any] = {name: value for name, value in self.capabilities.items() if name in names}
+        return replace(usual, **declared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +175,6 @@ class StoreSettings:
     external: bool = False
     id: str = ""
     was: tuple[str, ...] = ()
-    batch: BatchLimits = BatchLimits()
     guards: Guards = Guards()
     ignore_attributes: tuple[str, ...] = ()
 

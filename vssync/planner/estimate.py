@@ -65,7 +65,7 @@ def estimate_cost(plan: Plan) -> Cost:
     uploads = times_uploaded.total()
     capabilities = plan.service.declared_capabilities
     attached = [count_puts(store) for store in plan.stores]
-    batches = [count_new_batches(store) for store in plan.stores]
+    batches = [count_new_batches(store, capabilities) for store in plan.stores]
     attaches = attached if capabilities.one_by_one else batches
     most_attaches = max(attaches, default=0)  # each store has a limit of its own on these
     counts = {Bucket.UPLOADS: uploads, Bucket.FILES: sum(attached), Bucket.ATTACHES: most_attaches}
@@ -93,9 +93,9 @@ def count_puts(store: StorePlan) -> int:
     return sum(change.action in ATTACHING_ACTIONS for change in store.files)
 
 
-def count_new_batches(store: StorePlan) -> int:
+def count_new_batches(store: StorePlan, capabilities: Capabilities) -> int:
     """How many batches will be created in a store, where the service has them."""
-    return ceil(count_puts(store) / max(1, store.batch.size))
+    return ceil(count_puts(store) / max(1, capabilities.batch_size))
 
 
 def _count_leaving(store: StorePlan) -> int:
@@ -116,7 +116,7 @@ def _count_looks(plan: Plan) -> int:
 
 def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
     attached = count_puts(store)
-    attaches = count_new_batches(store) * _PER_BATCH + (0 if capabilities.batch_files else attached)
+    attaches = count_new_batches(store, capabilities) * _PER_BATCH + (0 if capabilities.batch_files else attached)
     if capabilities.one_by_one:
         attaches = attached
     waiting = [change for change in store.files if change.action is Action.AWAIT]

@@ -72,7 +72,7 @@ def _check_unrelated(store: StorePlan, plan: Plan) -> list[Refusal]:
     if not (store.unrelated and store.files) or plan.options.max_delete:
         return []
     message = f"{store.key}: none of its live files ({store.owned:,}) is in the manifest."
-    hint = "Has another manifest the same `name`, and is this its store? Then give this one a name of its own."
+    hint = "Has another manifest the same `owner`, and is this its store? Then give this one an owner of its own."
     allowing = replace(plan.options, max_delete=Limit(count=store.owned))
     return [Refusal(message, store.key, (hint, *_commands(store, plan, allowing)))]
 

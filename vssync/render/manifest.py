@@ -65,7 +65,7 @@ def _file_values(traced: TracedFile) -> dict[str, Any]:
     file = traced.file
     source = {"file_id": file.file_id} if file.file_id else {"path": file.path, "filename": file.filename}
     content = {} if file.file_id else {"size": file.size, "sha256": file.sha256}
-    sizes = {"max_chunk_size_tokens": file.chunking.size, "chunk_overlap_tokens": file.chunking.overlap}
+    sizes = {"size": file.chunking.size, "overlap": file.chunking.overlap}
     return {
         "address": f"{traced.store}/{file.key}",
         **source,

@@ -10,7 +10,7 @@ from vssync.model.report import Report
 
 MANIFEST = """\
 version: 1
-name: worlds
+owner: worlds
 service: {provider: compatible, data_url: "http://local/v1"}
 stores:
   shelf:
@@ -20,7 +20,7 @@ stores:
     overrides:
       - match: guide/*
         attributes: {kind: guide}
-        chunking: {max_chunk_size_tokens: 400, chunk_overlap_tokens: 100}
+        chunking: {size: 400, overlap: 100}
 """
 FILES = {
     "a.md": "alder\nThe first page.\n",

@@ -283,7 +283,7 @@ def _shorten(value: Scalar | None) -> str:
 
 
 def capabilities_snippet(
-    seen: Mapping[str, bool], declared: Mapping[str, bool], defaults: Capabilities = _DEFAULTS
+    seen: Mapping[str, bool], declared: Mapping[str, int], defaults: Capabilities = _DEFAULTS
 ) -> str:
     """What to commit: every capability that differs from the defaults, and the safe side of what is not known."""
     unknown = SAFE.keys() - seen.keys() - declared.keys() if seen.get("attributes") else set[str]()

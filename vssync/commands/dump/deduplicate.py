@@ -151,7 +151,7 @@ def level_tree(level: SharedLevel) -> dict[str, Any]:
     if level.filename is not None:
         tree["filename"] = level.filename
     if level.chunking is not None:
-        sizes = {"max_chunk_size_tokens": level.chunking.size, "chunk_overlap_tokens": level.chunking.overlap}
+        sizes = {"size": level.chunking.size, "overlap": level.chunking.overlap}
         tree["chunking"] = "auto" if level.chunking.auto else sizes
     if level.attributes:
         tree["attributes"] = {

@@ -110,7 +110,7 @@ def _declaration(file: DesiredFile | DumpedFile, filename: str) -> tuple[object,
 
 def manifest_text(dumped: DumpedStore, layout: DumpedLayout) -> str:
     """The manifest, with its last newline."""
-    head = {"version": 1, "name": dumped.owner, "service": _service_tree(dumped.service)}
+    head = {"version": 1, "owner": dumped.owner, "service": _service_tree(dumped.service)}
     parts = [*_header_lines(dumped), "", yaml_text(head), "stores:"]
     parts.append(f"  {yaml_text({dumped.key: {}}).removesuffix(' {}')}")
     if settings := {**_settings_tree(dumped), **level_tree(layout.level)}:
