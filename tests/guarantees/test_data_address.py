@@ -12,7 +12,7 @@ from vssync.commands.search import search_stores
 
 MANIFEST = """\
 version: 1
-name: keys
+owner: keys
 stores:
   docs:
     {pin}

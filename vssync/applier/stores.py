@@ -5,8 +5,8 @@ The mark is checked after each write: without it the next plan would not recogni
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.twins import NewStore
 from vssync.applier.upload import InFlightBatch
 from vssync.applier.wait import poll_until
-from vssync.errors import LostReply, VssyncError
+from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.model.convergence import HELD_BACK
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import (
@@ -174,21 +174,34 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replace
             if live is None and attempts == _MAX_ATTEMPTS:
                 raise
     store_id = live.id
-    if not poll_until(
-        run,
-        lambda: run.client.is_ready(store_id),
-        subject=f"the new store of {settings.key} to answer",
-        consequence="its files are not tried",
-    ):
+    with _unseen_if_unanswered():
+        is_ready = poll_until(
+            run,
+            lambda: run.client.is_ready(store_id),
+            subject=f"the new store of {settings.key} to answer",
+            consequence="its files are not tried",
+        )
+    if not is_ready:
         raise VssyncError(f"{settings.key}: the new store {store_id} does not answer yet; apply again later")
     _verify_mark(run, settings.key, live, change)
     return store_id, is_answered
 
 
+@contextmanager
+def _unseen_if_unanswered() -> Iterator[None]:
+    """Turns an error of reading what was written into one that leaves open whether it was."""
+    try:
+        yield
+    except ServiceError as error:
+        raise LostReply(str(error), error.answer) from error
+
+
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) -> None:
     """Raises VssyncError for a store that was written and carries no mark. A response without one is no proof."""
     mark = change.metadata[STORE_OWNER]
-    if mark != (live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)):
+    with _unseen_if_unanswered():
+        live_mark = live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)
+    if mark != live_mark:
         raise VssyncError(
             f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: "
             f"declare this one with `id: {live.id}` and `external: true`"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vssync.applier.context import ApplyRun, Result, StoreContext, result_of_error
 from vssync.applier.steps import StoreSteps
@@ -70,8 +70,8 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[NewStore]) -> None:
             consequence="the report gives their ids",
         )
     except VssyncError as error:
-        for new in new_stores:
-            run.results.record_result(new.store.key, "", result_of_error(error))
+        for new in new_stores:  # each was made, and may have a twin
+            run.results.record_result(new.store.key, "", replace(result_of_error(error), status=Status.UNKNOWN))
         return
     for new in new_stores:
         store_id = new.store.id
