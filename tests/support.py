@@ -15,10 +15,10 @@ from tests.simulation.truth import RequestLog
 from vssync.api import rate_limit
 from vssync.api.client import Client
 from vssync.api.connect import connect
-from vssync.api.rate_limit import Interrupted
 from vssync.applier.context import Watcher
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.endpoints import Endpoint
+from vssync.errors import Interrupted
 from vssync.local import app
 from vssync.local.dialects import DIALECTS, LocalOptions, parse_dialect
 from vssync.local.faults.kind import FaultContext

@@ -14,6 +14,7 @@ import pytest
 
 from tests.cli.test_commands import End, vssync
 from tests.local.serving import on_a_port
+from tests.program import SKIPS_WAITS
 from vssync.local.app import open_service
 from vssync.local.faults.rules import with_faults
 
@@ -88,7 +89,7 @@ def run_against(folder: Path, faults: tuple[str, ...], *arguments: str, **change
     with shelf(folder, *faults) as (url, http):
         manifest(folder, url, **changed)
         before = state(http)
-        return vssync(folder, *arguments), before, state(http)
+        return vssync(folder, *arguments, **{SKIPS_WAITS: "1"}), before, state(http)
 
 
 def flowing(text: str) -> str:

@@ -101,6 +101,15 @@ class LostReply(ServiceError):
         return self.answer.status in range(500, 600) and self.answer.status not in (502, 504)
 
 
+class Interrupted(Exception):
+    """The run was asked to stop, and no request was sent any more.
+
+    `is_ambiguous`: an earlier attempt of the same request may have taken effect.
+    """
+
+    is_ambiguous = False
+
+
 class Refused(VssyncError):
     """Nothing was written because a person must decide: a guard, a stale plan, a lock, no confirmation."""
 

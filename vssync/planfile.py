@@ -39,7 +39,7 @@ def dump_lines(plan: Plan) -> Iterator[str]:
             yield json_text(json_value(change)) + ("\n" if place == len(store.files) else ",\n")
         totals = {name: getattr(store, name) for name in _TOTALS}
         yield f"],\n{_member_lines(totals)}\n}}" + ("\n" if number == len(plan.stores) else ",\n")
-    sums = {"counts": json_value(count_changes(plan)), "cost": json_value(estimate_cost(plan))}
+    sums = {"counts": json_value(count_changes(*plan.stores)), "cost": json_value(estimate_cost(plan))}
     yield f"],\n{_member_lines(sums)}\n}}\n"
 
 

@@ -10,7 +10,7 @@ from vssync.model.digests import chunking_digest
 from vssync.model.marks import STORE_APPLIED, STORE_BATCHES, Mark
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import FileStatus
-from vssync.planner.compare import find_differences
+from vssync.planner.environment_diff import find_differences
 
 _DEATHS = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
 _TOLD = (STORE_BATCHES, STORE_APPLIED)  # metadata that any run changes
@@ -190,7 +190,8 @@ def _is_requested_copy(change: FileChange, seen: SeenCopies) -> bool:
     if not copy or not file or copy.status is not FileStatus.COMPLETED or (copy.id, copy.created_at) in seen:
         return False
     wanted = (file.content, chunking_digest(file.chunking), file.name_digest)
-    return isinstance(copy.mark, Mark) and (copy.mark.content, copy.mark.chunking, copy.mark.name) == wanted
+    mark = copy.mark
+    return isinstance(mark, Mark) and (mark.content, mark.chunking_digest, mark.name_digest) == wanted
 
 
 def already_applied(saved: Plan, fresh: Plan) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import pytest
 from tests.support import Clock, client_of
 from vssync.api.pagination import ListingPass, Order, read_uncounted, read_whole
 from vssync.errors import ServiceError
-from vssync.model.state import FileCounts, FileStatus, LiveFile, LiveStore, StoreListing, StoreStatus, Verdict
+from vssync.model.state import Contents, FileCounts, FileStatus, LiveFile, LiveStore, StoreStatus, Verdict
 
 WHOLE, GHOSTS, SHORT = Verdict.WHOLE, Verdict.GHOSTS, Verdict.SHORT
 
@@ -39,7 +39,7 @@ class Store:
         self.asked.append(file_id)
         return None if file_id in self.gone else LiveFile(file_id, FileStatus.COMPLETED, 1)
 
-    def listing(self, *, is_settled: bool = True) -> StoreListing:
+    def listing(self, *, is_settled: bool = True) -> Contents:
         count = self.counts.pop(0)
         return read_whole(self.read, self.count, self.get, self.waits.append, count, is_settled=is_settled)
 

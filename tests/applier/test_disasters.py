@@ -75,7 +75,10 @@ def test_a_night_is_not_ten_minutes_without_progress(place: Place) -> None:
     seen = iter(["busy", "busy", "busy", "done"])
     with place.work() as work, locked_journal(work) as record:
         run = ApplyRun(Writes(work.client, record), work.pool, Silent())
-        assert poll_until(run, lambda: next(seen), is_done="done".__eq__, progress_of=str) == "done"
+        end = poll_until(
+            run, lambda: next(seen), is_done="done".__eq__, progress_of=str, subject="it", consequence="it is left"
+        )
+    assert end == "done"
 
 
 def test_a_full_disk_of_the_service_inside_ends_the_run_at_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ Ended = tuple[str, str]  # keys that completed and keys that failed, a letter ea
 
 
 @pytest.mark.parametrize(
-    ("ended", "error", "is_out"),
+    ("ended", "error", "has_outage"),
     [
         ([("", "abcdefghi")], BROKEN, False),  # nine
         ([("", "abcdefghij")], BROKEN, True),
@@ -30,13 +30,13 @@ Ended = tuple[str, str]  # keys that completed and keys that failed, a letter ea
         ([("", "abcdefghij"), ("a", ""), ("", "bcdefghij")], BROKEN, False),
     ],
 )
-def test_a_store_is_out_when_many_files_fail_and_none_is_completed(
-    ended: list[Ended], error: IngestError | None, is_out: bool
+def test_a_store_has_an_outage_when_many_files_fail_and_none_is_completed(
+    ended: list[Ended], error: IngestError | None, has_outage: bool
 ) -> None:
     intake = Intake()
     for completed, failed in ended:
         intake.record(list(completed), [(key, error) for key in failed])
-    assert intake.is_out is is_out
+    assert intake.has_outage is has_outage
 
 
 def test_what_is_said_depends_on_whether_others_were_completed() -> None:

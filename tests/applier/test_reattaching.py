@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.applier.world import Place, live
+from tests.applier.world import Place, Seen, killed, live
+from vssync.api.parse import AttachmentEntry
+from vssync.model.marks import Mark
 from vssync.model.plan import Options
 from vssync.model.report import Status
 
@@ -77,3 +79,34 @@ def test_a_file_that_another_store_holds_stays_when_it_is_not_attached_again(pla
         "docs": [],
         "twin": [shared.id],
     }
+
+
+SHARING = "service: {capabilities: {shares_chunks: true}}\n"
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+@pytest.mark.parametrize("options", [Options(), Options(replace=("docs/a.md",))])
+def test_of_two_copies_of_one_text_none_stays_that_searches_do_not_find(
+    place: Place, number: int, options: Options
+) -> None:
+    """The run is killed after each of its writes: detaching one copy takes the chunks of the other along."""
+    place.provider = "local,shares-chunks=on"
+    place.write({"vssync.yaml": MANIFEST + SHARING, "a.md": "alder\n"})
+    assert place.apply().converged
+    with place.work() as work:
+        store_id = work.client.list_stores()[0].id
+        (file,) = work.client.list_files(store_id)
+        assert isinstance(file.mark, Mark)
+        with (place.docs / "a.md").open("rb") as handle:
+            copy = work.client.upload_file(handle, "a.md")
+        chunking = work.loaded.desired.stores[0].files[0].chunking
+        work.client.attach_file(store_id, AttachmentEntry(copy.id, file.attributes, chunking, file.mark))
+        work.client.get_file(store_id, copy.id)  # which completes it
+
+    def is_time(seen: Seen) -> bool:
+        return sum(method != "GET" and not path.endswith("/search") for method, path in seen) == number
+
+    assert killed(place, is_time, options=options)
+    assert place.apply().converged
+    with place.work() as work:
+        assert [hit.score > 0 for hit in work.client.search_store(store_id, "alder", 5)] == [True]

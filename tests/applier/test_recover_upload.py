@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.applier.world import Counting, Place, Seen, live
-from vssync.api.rate_limit import Interrupted
+from vssync.errors import Interrupted
 from vssync.model.report import Report
 
 MANIFEST = """\

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.applier.world import Place, Seen, killed, live
+from tests.applier.world import PLAIN, Place, Seen, killed, live
 from tests.support import Silent
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
@@ -66,6 +66,31 @@ def test_an_expired_store_is_replaced_once_and_leaves_nothing(place: Place, prov
     service = live(place)  # which finds each store once
     assert [len(files) for files in service.stores.values()] == [len(FILES)]
     assert (len(service.uploads), service.loose) == (len(FILES), set())
+    assert list(place.plan().changes()) == []
+
+
+@pytest.mark.parametrize("provider", ["local", "local,lists-batches=off"])
+@pytest.mark.parametrize("change", ["name: renamed", "metadata: {team: b}", "metadata: {}", "protect: true", ""])
+def test_what_an_application_adds_to_the_metadata_after_the_plan_stays(
+    place: Place, provider: str, change: str
+) -> None:
+    place.provider = provider
+    place.write({"vssync.yaml": MANIFEST.replace("docs: {", "docs: {metadata: {team: a}, ")})
+    place.apply()
+    place.write(
+        {
+            "vssync.yaml": MANIFEST.replace("docs: {", f"docs: {{{change or 'metadata: {team: a}'}, "),
+            "0.md": "# edited\n",
+        }
+    )
+    with place.work() as work:
+        plan = make_plan_now(work, PLAIN)
+        (store,) = work.client.list_stores()
+        work.client.update_store(store.id, {"metadata": {**store.metadata, "app": "on"}})
+        assert apply_plan(work, plan, Silent()).converged
+        metadata = work.client.get_store(store.id).metadata
+    team = {"": "a", "metadata: {team: b}": "b"}.get(change)
+    assert (metadata["app"], metadata.get("team")) == ("on", team)
     assert list(place.plan().changes()) == []
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 
 from tests.applier.test_attaching import ALONE, MANIFEST, applied, count, undone
 from tests.applier.test_outages import Told
-from tests.applier.world import Place, killed
+from tests.applier.world import Counting, Place, killed
 from tests.support import Clock, Silent, client_of
 from vssync.applier.context import ApplyRun
 from vssync.applier.wait import poll_until
@@ -39,6 +41,8 @@ def pauses(states: Sequence[int], hints: Sequence[float | None], timeout: float 
             progress_of=lambda poll: poll[0],
             hint_of=lambda poll: poll[1],
             timeout=timeout,
+            subject="it",
+            consequence="nothing happens",
         )
     return clock.waits
 
@@ -67,24 +71,54 @@ def test_looks_come_at_growing_intervals_unless_the_service_has_a_wish(
 FOR_IT = "waiting for it, at most 1 min 40 s; then nothing happens"
 
 
+BEGINNING, LATER, LAST = "W" + FOR_IT[1:], f"After 7.5 s still {FOR_IT}", f"After 56 s still {FOR_IT}"
+
+
 @pytest.mark.parametrize(
-    ("seconds", "expected"),
+    ("waits", "expected"),
     [
-        (3, []),
-        (6, ["W" + FOR_IT[1:]]),
-        (20, ["W" + FOR_IT[1:], f"After 7.5 s still {FOR_IT}"]),
-        (90, ["W" + FOR_IT[1:], f"After 7.5 s still {FOR_IT}", f"After 56 s still {FOR_IT}"]),
+        ([3], []),
+        ([6], [BEGINNING]),
+        ([20], [BEGINNING, LATER]),
+        ([90], [BEGINNING, LATER, LAST]),
+        ([6, 6, 6], [BEGINNING]),  # many short ones after each other
+        ([20, 20], [BEGINNING, LATER]),
+        ([90, 90], [BEGINNING, LATER, LAST, LATER, LAST]),  # each of them drags on
+        ([6, 90], [BEGINNING, LATER, LAST]),
     ],
 )
-def test_a_long_wait_is_announced_as_it_grows(seconds: float, expected: list[str]) -> None:
+def test_a_long_wait_is_announced_as_it_grows(waits: list[float], expected: list[str]) -> None:
     clock, told = Clock(), Told()
-    end = clock.now + seconds
     with Pool(1) as pool:
         run = ApplyRun(Writes(client_of(cast(Any, None), clock), cast(Any, None)), pool, told)
-        for _ in range(2):  # a second wait for the same says nothing new
-            clock.now = end - seconds
-            poll_until(run, lambda: clock.now >= end, timeout=100.0, subject="it", consequence="nothing happens")
+        for seconds in waits:
+            end = clock.now + seconds
+            poll_until(run, partial(_is_past, clock, end), timeout=100.0, subject="it", consequence="nothing happens")
     assert told.lines == expected
+
+
+def _is_past(clock: Clock, end: float) -> bool:
+    return clock.now >= end
+
+
+def test_a_wait_with_progress_is_announced_by_the_time_without_it() -> None:
+    clock, told = Clock(), Told()
+    begin = clock.now
+    moving, standing = 300.0, 90.0
+
+    def read() -> float:
+        return min(clock.now - begin, moving)
+
+    def is_done(_: float) -> bool:
+        return clock.now - begin > moving + standing
+
+    with Pool(1) as pool:
+        run = ApplyRun(Writes(client_of(cast(Any, None), clock), cast(Any, None)), pool, told)
+        poll_until(
+            run, read, is_done=is_done, progress_of=lambda seconds: seconds, subject="it", consequence="nothing happens"
+        )
+    for_it = "aiting for it, at most 10 min without progress; then nothing happens"
+    assert told.lines == [f"W{for_it}", f"After 10 s still w{for_it}", f"After 1 min still w{for_it}"]
 
 
 def test_what_stands_still_is_given_up() -> None:
@@ -155,3 +189,28 @@ def test_what_an_earlier_run_left_under_way_is_waited_for_together(place: Place,
     assert len([method for method, _ in seen if method != "GET"]) == 0
     place.clock.now += 3600
     assert applied(place)[0].converged
+
+
+class CutOff(Counting):
+    """The host is gone once it has taken a batch."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if any(path.endswith("/file_batches") for _, path in self.seen):
+            raise httpx.ConnectError("no route to host")
+        return super().handle_request(request)
+
+
+@pytest.mark.parametrize("names", [["00.md"], list(FILES)])
+def test_files_whose_end_cannot_be_read_are_unknown_and_not_attached_once_more(place: Place, names: list[str]) -> None:
+    place.write({name: None for name in FILES if name not in names})
+    transports: list[CutOff] = []
+
+    def wrap(inner: httpx.BaseTransport) -> CutOff:
+        transports.append(CutOff(inner))
+        return transports[0]
+
+    report = place.apply(wrap)
+    assert {outcome.key: outcome.status for outcome in report.outcomes if outcome.key} == dict.fromkeys(
+        names, Status.UNKNOWN
+    )
+    assert transports[0].seen[-1][1].endswith("/file_batches")

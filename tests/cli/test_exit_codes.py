@@ -64,7 +64,7 @@ def test_a_refused_plan_is_shown_in_every_form_and_never_applied(folder: Path) -
     shown = vssync(folder, "show", "kept.json", "--format", "markdown", "--full")
     assert (shown.code, "**Refused: nothing will be written.**" in shown.out) == (3, True)
     refused = vssync(folder, "apply", "kept.json")
-    assert (refused.code, "Meant?" in refused.out) == (3, True)
+    assert (refused.code, "If this is intended:" in refused.out) == (3, True)
 
 
 def test_a_store_that_left_the_manifest_is_never_called_done(tmp_path: Path) -> None:

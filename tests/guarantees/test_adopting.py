@@ -78,7 +78,7 @@ def test_equal_names_and_sizes_are_no_equal_bytes(tmp_path: Path) -> None:
         assert not mark.is_adopting
         marks = [file.mark for file in session.client.list_files(session.client.list_stores()[0].id)]
         assert {mark.origin for mark in marks if isinstance(mark, Mark)} == {Origin.UPLOADED, Origin.ADOPTED}
-        assert not any(mark.unread for mark in marks if isinstance(mark, Mark))
+        assert not any(mark.is_uncompared for mark in marks if isinstance(mark, Mark))
     assert_nothing_to_do(tmp_path)
 
 
@@ -86,7 +86,7 @@ def test_equal_names_and_sizes_are_no_equal_bytes(tmp_path: Path) -> None:
     ("texts", "expected"),
     [
         (TEXTS, (Action.ADOPT, (Reason.UNMARKED,))),
-        ({**TEXTS, "a.md": OTHER}, (Action.ADOPT, (Reason.UNMARKED, Reason.UNREAD))),
+        ({**TEXTS, "a.md": OTHER}, (Action.ADOPT, (Reason.UNMARKED, Reason.UNCOMPARED))),
     ],
     ids=["confirmed", "not refuted"],
 )
@@ -100,8 +100,8 @@ def test_a_text_confirms_and_never_refutes(
         asked = [path for _, path in recorder.seen if path.startswith("/v1/files/") and path.endswith("/content")]
         assert len(asked) == 1, "the first refusal ends asking for bytes"
         assert apply_plan(session, plan, Silent()).converged
-        unread = [note.count for note in make_plan_now(session, Options()).stores[0].notes]
-        assert unread == ([1] if Reason.UNREAD in expected[1] else [])
+        uncompared = [note.count for note in make_plan_now(session, Options()).stores[0].notes]
+        assert uncompared == ([1] if Reason.UNCOMPARED in expected[1] else [])
 
 
 def test_bytes_are_read_once(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_much_is_read_only_on_request(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(compare, "MAX_UNASKED_BYTES", 30)
     with open_test_session(tmp_path) as (session, recorder):
         plan = make_plan_now(session, ADOPT)
-        assert {reasons for _, reasons in actions(plan).values()} == {(Reason.UNMARKED, Reason.UNREAD)}
+        assert {reasons for _, reasons in actions(plan).values()} == {(Reason.UNMARKED, Reason.UNCOMPARED)}
         assert all("--compare reads 38 bytes" in change.detail for change in plan.stores[0].files)
         assert not any(path.endswith("/content") for _, path in recorder.seen)
         compared = make_plan_now(session, Options(adopt=True, compare=True))

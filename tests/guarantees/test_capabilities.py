@@ -12,6 +12,7 @@ import pytest
 from tests.simulation.judged import apply_plan, make_plan_now
 from tests.support import Clock, Recorder, Silent, open_test_session
 from vssync.errors import VssyncError
+from vssync.model.marks import Mark
 from vssync.model.plan import Action, NoteKind, Options, Plan
 from vssync.model.report import Report, Status
 
@@ -93,6 +94,22 @@ def test_a_way_round_is_found_and_not_tried_first_where_it_is_stated(
             assert plan_now(folder, spoken, *faults).empty
     vain = [call for call in recorder.seen if unneeded and re.fullmatch(unneeded, " ".join(call))]
     assert vain == []
+
+
+@pytest.mark.parametrize("spoken", ["local", "local,stale-filters=on", "local,has-batches=off,lists-batches=off"])
+@pytest.mark.parametrize("faults", [(), ("status=400:POST:/vector_stores/*/search",), ("status=501:POST:/**/search",)])
+def test_finding_out_about_searches_leaves_every_mark_as_it_was(
+    folder: Path, spoken: str, faults: tuple[str, ...]
+) -> None:
+    compatible = "provider: compatible, data_url: http://local/v1"
+    write_manifest(folder, before="provider: local", after=compatible)
+    _, report, recorder = apply_manifest(folder, spoken, *faults)
+    assert report.converged
+    assert any(path.endswith("/search") for _, path in recorder.seen)
+    with open_test_session(folder, provider=spoken) as (session, _):
+        (store,) = session.client.list_stores()
+        marks = [file.mark for file in session.client.list_files(store.id)]
+    assert [mark.tries for mark in marks if isinstance(mark, Mark)] == [1, 1, 1]
 
 
 def test_stated_attributes_false_ends_every_plan_before_anything_is_written(folder: Path) -> None:

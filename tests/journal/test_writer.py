@@ -9,22 +9,24 @@ import resource
 import socket
 import stat
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.applier.world import Place, Seen, killed, live
-from tests.support import Silent
+from tests.support import Clock, Silent, client_of
+from vssync.applier.writes import Writes
 from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.batches import cancel_batch, list_batches
 from vssync.commands.destroy import plan_destruction
-from vssync.errors import UsageProblem, VssyncError
+from vssync.errors import Interrupted, UsageProblem, VssyncError
 from vssync.journal import records
-from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.records import (
     InterruptedRun,
     JournalSummary,
@@ -36,7 +38,7 @@ from vssync.journal.records import (
     encode_line,
     read_records,
 )
-from vssync.journal.writer import Journal, read_past
+from vssync.journal.writer import Journal, describe_interrupted, read_past
 from vssync.model.report import Status
 from vssync.model.state import FileStatus
 
@@ -83,6 +85,45 @@ def test_every_write_has_a_line_before_it_and_one_after_it(place: Place) -> None
     writes = [method for method, _ in seen[:last] if method != "GET"]
     assert sum("write" in line for line in lines) == len(writes)
     assert sum(line.get("result") == "done" for line in lines) == len(writes) - 1
+
+
+class Stopping(Clock):
+    """A run is asked to stop in the pause after the last of so many answers."""
+
+    def __init__(self, pauses: int) -> None:
+        super().__init__()
+        self.pauses = pauses
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses -= 1
+        self.interrupted = self.pauses <= 0
+        self.check()
+        super().sleep(seconds)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "result"),
+    [
+        ([], WriteResult.FAILED),  # nothing was sent
+        ([429], WriteResult.FAILED),  # the service did nothing
+        ([503], WriteResult.UNKNOWN),
+        ([503, 429], WriteResult.UNKNOWN),
+        ([429, 503], WriteResult.UNKNOWN),
+        ([404], WriteResult.DONE),
+    ],
+)
+def test_a_write_that_is_interrupted_between_its_attempts_may_have_taken_effect(
+    tmp_path: Path, statuses: list[int], result: WriteResult
+) -> None:
+    answers, clock = iter(statuses), Stopping(len(statuses))
+    clock.interrupted = not statuses
+    client = client_of(lambda request: httpx.Response(404 if request.method == "GET" else next(answers)), clock)
+    journal = Journal(tmp_path / "state")
+    with nullcontext() if result is WriteResult.DONE else pytest.raises(Interrupted):
+        Writes(client, journal).detach("vs_1", "file-1", is_our_upload=False)
+    journal.close()
+    lines = [json.loads(line) for line in (tmp_path / "state" / "journal.jsonl").read_bytes().splitlines()]
+    assert lines[-1]["result"] == result
 
 
 def test_what_was_uploaded_is_not_uploaded_again(place: Place) -> None:

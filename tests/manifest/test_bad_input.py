@@ -163,7 +163,7 @@ RULES = [
         STORE + f"    attributes: {{{', '.join(f'k{n}: 1' for n in range(15))}}}\n    files: [{{path: docs/**}}]\n",
         (6, 13),
         "15 attributes after merging, 14 are allowed",
-        "remove some by setting them to `null`",
+        "set some of them to `null`",
     ),
     (
         STORE + "    attributes: {long: '${path}" + "x" * 505 + "'}\n    files: [{path: docs/intro.md}]\n",
@@ -234,7 +234,7 @@ def test_what_every_manifest_begins_with(tmp_path: Path, text: str, message: str
         ),
         ("pord", ENV + STORE, "there is no environment `pord`", "did you mean `prod`?"),
         ("a/b", ENV + STORE, "the environment `a/b` is not a name", "letters, digits"),
-        ("dev", STORE, "the manifest declares no environments, so not `dev` either", "leave --env out"),
+        ("dev", STORE, "there is no environment `dev`: the manifest declares none", "leave --env out"),
         ("pr-1", "environments: {pr-*: {}, 'p*': {}}\n" + STORE, "matches `pr-*` and `p*`", "declare it by name"),
         (
             "dev",

@@ -133,6 +133,7 @@ def test_an_attribute_may_not_ask_for_more_folders_than_there_are(tmp_path: Path
     )
     assert "`${dir.1}` asks for more folders than `docs/intro.md` has (1; they count from 0)" in problem.message
     assert (problem.line, problem.column) == (5, 24)
+    assert problem.hint.startswith("ask for fewer folders")
 
 
 def test_an_override_may_remove_what_asks_for_too_much(tmp_path: Path) -> None:

@@ -16,7 +16,12 @@ from tests.manifest.test_laws import MANIFESTS, SCHEMA
 from vssync.errors import ManifestError
 from vssync.manifest.build import build_manifest, check_document
 from vssync.manifest.diagnostics import Documents
-from vssync.manifest.rules import FIELDS_APART_FROM_SELECTION
+from vssync.manifest.rules import (
+    FIELDS_APART_FROM_SELECTION,
+    INERT_ITEMS,
+    stores_of_unknown_selection,
+    without_invalid_parts,
+)
 from vssync.manifest.schema import validate_tree
 from vssync.manifest.yaml_loader import parse_document
 
@@ -131,6 +136,25 @@ def test_fields_that_leave_a_store_clear_are_the_schemas() -> None:
     fields = SCHEMA["definitions"]["store"]["properties"]
     assert set(fields) - FIELDS_APART_FROM_SELECTION == {"files", "overrides", "skip", "extensions", "filename"}
     assert FIELDS_APART_FROM_SELECTION - set(fields) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "is_unknown", "left"),
+    [
+        ((), True, {"name": "\0s"}),
+        (("name",), False, {"name": "\0s", "files": [{"path": "a"}, {"path": "b"}], "prune": False}),
+        (("prune",), False, {"files": [{"path": "a"}, {"path": "b"}]}),
+        (("files",), True, {"prune": False}),
+        (("files", 1), False, {"files": [{"path": "a"}, INERT_ITEMS["files"]], "prune": False}),
+        (("files", 1, "path"), False, {"files": [{"path": "a"}, INERT_ITEMS["files"]], "prune": False}),
+        (("skip",), True, {"files": [{"path": "a"}, {"path": "b"}], "prune": False}),
+    ],
+)
+def test_what_is_left_of_a_store_with_a_mistake(path: tuple[str | int, ...], is_unknown: bool, left: Any) -> None:
+    tree = {"stores": {"s": {"files": [{"path": "a"}, {"path": "b"}], "prune": False}}}
+    invalid = ("stores", "s", *path)
+    assert without_invalid_parts(tree, [invalid])["stores"]["s"] == left
+    assert stores_of_unknown_selection([invalid]) == (frozenset("s") if is_unknown else frozenset())
 
 
 @settings(max_examples=100)

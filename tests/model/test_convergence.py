@@ -5,8 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tests.render.builders import change, create, plan, store
-from vssync.model.convergence import OPEN_NOTES, find_convergence
-from vssync.model.plan import Action, BatchChange, Note, NoteKind, Reason, Refusal, StoreChange, StorePlan
+from vssync.model.plan import (
+    OPEN_NOTES,
+    Action,
+    BatchChange,
+    Note,
+    NoteKind,
+    Reason,
+    Refusal,
+    StoreChange,
+    StorePlan,
+    find_convergence,
+)
 from vssync.model.report import Outcome, Report, Status
 from vssync.model.state import FileCounts
 

@@ -149,7 +149,7 @@ def test_the_longest_mark_fits() -> None:
 )
 def test_a_store_mark_reads_back_as_written(owner: str, key: str, settings: str, names: list[str]) -> None:
     store = DesiredStore(key, "x", metadata=dict.fromkeys(names, "v"))
-    mark = replace(store_mark_for(owner, store), settings=settings)
+    mark = replace(store_mark_for(owner, store), settings_digest=settings)
     assert parse_store_mark(str(mark)) == mark
     assert all(mark.set_by_us(name) for name in names)
     assert len(str(mark)) <= 512

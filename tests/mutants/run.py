@@ -41,8 +41,8 @@ MUTANTS = (
     Mutant(
         "drop-the-mark-check",
         "vssync/planner/classify.py",
-        "elif mark.owner in owners:",
-        "elif True:",
+        "elif mark.owner not in owners:",
+        "elif False:",
         ("tests/planner", *QUICK),
     ),
     Mutant("detach-before-attach", "vssync/applier/steps.py", "change.gap or copy.id == existing_id", "True"),
@@ -72,11 +72,17 @@ MUTANTS = (
     Mutant(
         "a-confirmed-deletion-is-done",
         "vssync/applier/deletions.py",
-        "if self.shows(deletion):",
-        "if False:",
+        "    if look.shows(deletion):\n",
+        "    if False:\n",
         DELETIONS,
     ),
-    Mutant("no-last-look", "vssync/applier/deletions.py", "if is_lost or look", "if look", DELETIONS),
+    Mutant(
+        "no-last-look",
+        "vssync/applier/deletions.py",
+        "_LOST.format(deletion.kept_id)), True",
+        "_LOST.format(deletion.kept_id)), False",
+        DELETIONS,
+    ),
     Mutant(
         "a-404-is-the-end-of-a-file",
         "vssync/api/client.py",
@@ -87,14 +93,14 @@ MUTANTS = (
     Mutant(
         "remove-without-reading-the-kept-copy",
         "vssync/applier/await_ingestion.py",
-        "_complete(store, file, live) if live.status is FileStatus.COMPLETED else",
-        "_complete(store, file, live) if True else",
+        "elif live.status is FileStatus.COMPLETED:",
+        "elif True:",
     ),
     Mutant(
         "batch-is-done-so-its-files-are",
         "vssync/applier/await_ingestion.py",
-        "live if live and live.status.ended else wait_for_file(store, file.file_id, until)",
-        "live or LiveFile(file.file_id, FileStatus.COMPLETED, 0, file.put.attributes, mark=file.put.mark)",
+        "listed = store.client.list_batch_files(store.id, batch.batch_id)",
+        "listed = [LiveFile(each.file_id, FileStatus.COMPLETED, 0, mark=each.put.mark) for each in batch.files]",
         ("tests/applier/test_attaching.py", *QUICK),
     ),
     Mutant(
@@ -119,7 +125,7 @@ MUTANTS = (
     ),
     Mutant(
         "attach-without-a-look-for-another-store",
-        "vssync/applier/twins.py",
+        "vssync/applier/stores.py",
         "    if not twins:\n        return\n",
         "    return\n",
         ("tests/guarantees/test_twins.py",),
@@ -127,7 +133,7 @@ MUTANTS = (
     Mutant(
         "delete-in-the-run-that-restores-a-mark",
         "vssync/planner/assemble.py",
-        "store_files.hold_removals(draft) if decision.restores_mark else draft",
+        "store_files.refuse_removals(draft) if decision.restores_mark else draft",
         "draft",
         ("tests/guarantees/test_lost_stores.py",),
     ),
@@ -141,7 +147,7 @@ MUTANTS = (
     Mutant(
         "forget-the-uploads-of-a-replaced-store",
         "vssync/applier/stores.py",
-        "if leaving else _uploads_in(run, store_id)",
+        "if steps.leaving else _uploads_in(run, store_id)",
         "",
         ("tests/applier/test_stores.py",),
     ),
@@ -161,9 +167,9 @@ MUTANTS = (
     ),
     Mutant(
         "a-deadline-for-each-file-of-a-batch",
-        "vssync/applier/wait.py",
-        "(0.0 if is_stuck else store.run.settings.deadline)",
-        "store.run.settings.deadline",
+        "vssync/applier/await_ingestion.py",
+        "INGESTION_DEADLINE if has_ended else 0.0",
+        "INGESTION_DEADLINE",
         ("tests/applier/test_waiting.py",),
     ),
     Mutant(
@@ -185,7 +191,12 @@ MUTANTS = (
         '"" if batch_id == store.id else batch_id',
         "batch_id",
     ),
-    Mutant("forget-the-echo", "vssync/applier/existing.py", "store.writes.set_attributes(", "(lambda *_: None)("),
+    Mutant(
+        "forget-the-echo",
+        "vssync/applier/attributes.py",
+        "store.writes.set_attributes(store.id, live.id,",
+        "(lambda *_: None)(store.id, live.id,",
+    ),
     Mutant(
         "no-line-before-a-write",
         "vssync/journal/writer.py",

@@ -38,9 +38,9 @@ A = desired_file()
 TWIN = replace(A, key="z/a.md")
 B = desired_file("b.md", content="B")
 EXT = desired_file("terms.pdf", file_id="ext")
-UNREAD, OTHER = "", "0" * 64
+UNCOMPARED, OTHER = "", "0" * 64
 ADOPT, HELD = ("a.md", "adopt", ("unmarked",)), "adoptable"
-UNSURE = ("a.md", "adopt", ("unmarked", "unread"))
+UNSURE = ("a.md", "adopt", ("unmarked", "uncompared"))
 REPLACED = ("a.md", "replace", ("content_changed", "unmarked"))
 CREATED = ("a.md", "create", ("missing",))
 
@@ -49,7 +49,7 @@ def stranger(id: str = "s1", **fields: Any) -> LiveFile:
     return unmarked(live_copy(id=id), attributes={"team": "docs"}, **fields)
 
 
-def named(sha256: str = UNREAD, *, id: str = "s1", size: int = A.size, name: str = "a.md") -> Upload:
+def named(sha256: str = UNCOMPARED, *, id: str = "s1", size: int = A.size, name: str = "a.md") -> Upload:
     return Upload(id, name, size, 9_000, sha256=sha256)
 
 
@@ -239,6 +239,6 @@ def test_where_searches_may_not_see_updates_the_same_file_is_attached_anew(
     store = planned("going on", [upload], adopt=True, capabilities=Capabilities(updates_reach_search=reaches))
     (put,) = plan_steps(Plan(OWNER, ServiceSpec("local"), (store,)))[0].puts
     assert (put.existing_id, [drop.file_id for drop in put.before_attach], put.afterwards) == ("s1", ["s1"], ())
-    assert not any(drop.is_our_upload for drop in put.before_attach)
+    assert not any(drop.deletes_upload for drop in put.before_attach)
     assert (put.mark.origin, put.mark.content) == (Origin.ADOPTED, content)
-    assert put.mark.name == short_digest(upload.filename)
+    assert put.mark.name_digest == short_digest(upload.filename)

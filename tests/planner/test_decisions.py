@@ -36,7 +36,10 @@ BUSY, FAILED, CANCELLED, ODD = (
 )
 LONG_AGO = NOW - 601
 UNKEYED = replace(
-    with_mark(live_copy(), key=PROVISIONAL, content="?", chunking=PROVISIONAL, attributes=PROVISIONAL), attributes={}
+    with_mark(
+        live_copy(), key_digest=PROVISIONAL, content="?", chunking_digest=PROVISIONAL, attributes_digest=PROVISIONAL
+    ),
+    attributes={},
 )
 
 
@@ -179,9 +182,9 @@ ROWS = [
     ),
     row("declared", EXT, (), "terms.pdf create missing"),
     row("declared and attached", EXT, live_copy(EXT, id="ext")),
-    row("unread content is taken as it is", A, ADOPTED, notes="unread"),
+    row("uncompared content is taken as it is", A, ADOPTED, notes="uncompared"),
     row("an edit after adoption is seen", B, ADOPTED, "a.md replace content_changed"),
-    row("unread content is brought in anew", A, ADOPTED, "a.md replace requested", replace=("guide/a.md",)),
+    row("uncompared content is brought in anew", A, ADOPTED, "a.md replace requested", replace=("guide/a.md",)),
     row("left the manifest", (), live_copy(), "a.md delete not_in_manifest"),
     row("left, prune off", (), live_copy(), notes="kept", settings={"prune": False}),
     row("skipped", (), live_copy(), notes="skipped", settings={"skipped": {"a.md": "empty"}}),
@@ -421,6 +424,21 @@ def test_an_adopted_file_must_have_room_for_what_others_own(others: tuple[str, .
     assert ("18 attributes, 15 of them others'" in change.detail) is (action is Action.REFUSE)
 
 
+@pytest.mark.parametrize(("status", "action"), [(FileStatus.COMPLETED, Action.UPDATE), (BUSY, Action.AWAIT)])
+@pytest.mark.parametrize(("others", "is_refused"), [(12, False), (13, True)])
+def test_a_copy_is_written_or_waited_for_only_with_room_for_its_attributes(
+    status: FileStatus, action: Action, others: int, is_refused: bool
+) -> None:
+    names = tuple(f"a{n}" for n in range(others))
+    copy = live_copy(status=status, ignore=names, live=dict.fromkeys(names, 1))
+    wanted = replace(A, attributes={**A.attributes, "added": True})
+    (change,) = plan_store([wanted], [copy], settings={"ignore_attributes": names}).files
+    assert change.action is (Action.REFUSE if is_refused else action)
+    assert ("17 attributes, 13 of them others'" in change.detail) is is_refused
+    as_declared = plan_store([A], [copy], settings={"ignore_attributes": names}).files
+    assert [each.action for each in as_declared] == ([Action.AWAIT] if status is BUSY else [])
+
+
 FILE_ACTIONS = set(Action) - {Action.CANCEL}
 FILE_REASONS = set(Reason) - {
     Reason.DESTROY,
@@ -430,7 +448,7 @@ FILE_REASONS = set(Reason) - {
     Reason.PROTECTED,
     Reason.NOT_ALLOWED,
     Reason.UNMARKED,
-    Reason.UNREAD,  # see test_adopting
+    Reason.UNCOMPARED,  # see test_adopting
     Reason.UNLISTED,
     Reason.DENIED,
     Reason.DESTROY,

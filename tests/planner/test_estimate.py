@@ -12,7 +12,7 @@ from tests.render.builders import change, create, deleted, desired, plan, replac
 from vssync.applier.steps import plan_steps
 from vssync.model.plan import Action, Counts, FieldChange, Plan, Reason
 from vssync.model.state import Capabilities, ServiceSpec
-from vssync.planner.estimate import Cost, count_changes, count_new_batches, count_store_changes, estimate_cost
+from vssync.planner.estimate import Cost, count_changes, count_new_batches, estimate_cost
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,12 @@ from vssync.planner.estimate import Cost, count_changes, count_new_batches, coun
     ],
 )
 def test_each_action_counts_once(action: Action, counted: Counts) -> None:
-    assert count_changes(plan(store(change("a.md", action, Reason.MISSING)))) == counted
+    assert count_changes(store(change("a.md", action, Reason.MISSING))) == counted
 
 
 def test_stores_add_up() -> None:
     made = builders.everything()
-    whole, parts = count_changes(made), [count_store_changes(each) for each in made.stores]
+    whole, parts = count_changes(*made.stores), [count_changes(each) for each in made.stores]
     assert whole.add == sum(part.add for part in parts) == 3
     assert whole.unchanged == sum(part.unchanged for part in parts) == 1_200
 

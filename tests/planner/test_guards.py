@@ -101,12 +101,12 @@ OTHER = desired_file("docs/x.md", "x")
     ("made", "hint"),
     [
         (plan(4, gone=4), "The manifest chooses no file"),
-        (plan(10, gone=6), "another manifest of the same name"),
+        (plan(10, gone=6), "another manifest of the same owner"),
         (plan(10, gone=4), "did not finish"),
         (of_another_manifest(THREE, OTHER), "another manifest the same `owner`"),
-        (of_another_manifest(THREE, OTHER), "Meant?        vssync plan --max-delete 3"),
-        (plan(10, gone=4), "Meant?        vssync plan --max-delete 4"),
-        (plan(10, changed=6), "Meant?        vssync plan --max-replace 6"),
+        (of_another_manifest(THREE, OTHER), "If this is intended:  vssync plan --max-delete 3"),
+        (plan(10, gone=4), "If this is intended:  vssync plan --max-delete 4"),
+        (plan(10, changed=6), "If this is intended:  vssync plan --max-replace 6"),
     ],
 )
 def test_a_refusal_says_what_it_looks_like_and_the_way_out(made: Plan, hint: str) -> None:
@@ -149,7 +149,7 @@ def test_a_store_is_left_out_only_where_there_are_others() -> None:
     (alone,) = plan(10, gone=4).refusals
     assert not any("--exclude" in line for line in alone.way_out)
     (refusal,) = plan(10, gone=4, others=(desired_store(key="other"),)).refusals
-    assert refusal.way_out[-1] == "Without acme?  vssync plan --exclude acme"
+    assert refusal.way_out[-1] == "Without acme:         vssync plan --exclude acme"
 
 
 def test_a_protected_store_is_never_deleted() -> None:
@@ -196,13 +196,18 @@ def test_both_guards_of_every_store_speak() -> None:
 )
 def test_the_way_out_can_be_typed(options: dict[str, Any], command: str) -> None:
     (refusal,) = plan(10, gone=4, **options).refusals
-    assert f"Meant?        {command}" in refusal.way_out
+    assert f"If this is intended:  {command}" in refusal.way_out
 
 
 EVERY_OPTION: dict[str, Any] = {
     "manifest": "kb.yaml",
     "env": "prod",
     "variables": (("a", "1"), ("b", "x y")),
+    "session_options": (
+        *("--allow-outside", "../shared docs", "--auth", "api_key", "--profile", "ci", "--region", "eu-frankfurt-1"),
+        *("--allow-host", "a.test", "--allow-host", "b.test", "--allow-http", "c.test", "--workers", "2"),
+        *("--limits", "uploads=5"),
+    ),
     "targets": ("acme", "bee"),
     "excludes": ("bee/*.md",),
     "adopt": True,
@@ -226,7 +231,7 @@ def test_the_way_out_keeps_every_option_of_the_plan() -> None:
     given = [field for field in fields(Options) if field.name not in of_destroy]
     assert all(getattr(options, field.name) != field.default for field in given)
     (refusal,) = plan(10, gone=4, others=others, **EVERY_OPTION).refusals
-    allowing, leaving_out = (parse_plan_command(line.partition("?")[2]) for line in refusal.way_out[-2:])
+    allowing, leaving_out = (parse_plan_command(line.partition(":")[2]) for line in refusal.way_out[-2:])
     assert allowing == replace(options, max_delete=Limit(count=4))
     assert leaving_out == replace(options, excludes=(*options.excludes, "acme"))
 
@@ -241,6 +246,7 @@ def parse_plan_command(line: str) -> Options:
         manifest=options.manifest,
         env=options.env or "",
         variables=tuple(parse_variables(options.variables).items()),
+        session_options=options.settings().words,
     )
 
 
@@ -248,4 +254,4 @@ def test_a_long_key_keeps_its_distance() -> None:
     live = live_store(desired_store(key="tenant-handbook"))
     live = replace(live, metadata={**live.metadata, STORE_PROTECT: "true"})
     (refusal,) = make(desired_store(key="other"), [(live, Contents())], allow_store_deletes=True).refusals
-    assert refusal.way_out[-1].startswith("Without tenant-handbook?  vssync plan --exclude tenant-handbook ")
+    assert refusal.way_out[-1].startswith("Without tenant-handbook:  vssync plan --exclude tenant-handbook ")

@@ -226,11 +226,11 @@ def test_content_digests_are_equal_exactly_when_the_knowledge_is(
         (with_mark(live_copy(), content="?"), "unknown"),
         (live_copy(status=FileStatus.FAILED), "unknown"),
         (live_copy(status=FileStatus.IN_PROGRESS), "unknown"),
-        (with_mark(live_copy(), key=PROVISIONAL, content="?"), "unknown"),
+        (with_mark(live_copy(), key_digest=PROVISIONAL, content="?"), "unknown"),
         (live_copy(desired_file(content="B")), "other"),
         (live_copy(desired_file("b.md")), "other"),
         (live_copy(live={"lang": "de"}), "other"),
-        (with_mark(live_copy(), chunking=chunking_digest(AUTO)), "other"),
+        (with_mark(live_copy(), chunking_digest=chunking_digest(AUTO)), "other"),
         (live_copy(owner="others"), "other"),
     ],
 )

@@ -16,13 +16,13 @@ from vssync.model.marks import NONE, AnyMark, Mark, Origin, parse_mark
 from vssync.model.plan import (
     Action,
     BatchChange,
-    Copy,
     FieldChange,
     FileChange,
     Note,
     NoteKind,
     Plan,
     Reason,
+    RecordedCopy,
     Refusal,
     StoreChange,
     StorePlan,
@@ -43,8 +43,10 @@ def desired(key: str = "docs/a.md", *, attributes: Attributes | None = None, **g
     return DesiredFile(key=key, attributes=attributes or {}, **{"sha256": "" if declared else SHA, **usual, **given})
 
 
-def copy(id: str = "file-1", *, status: FileStatus = FileStatus.COMPLETED, error: str = "", mark: str = MARK) -> Copy:
-    return Copy(id, status, 1_760_000_000, parse_mark(mark) if mark else None, error)
+def copy(
+    id: str = "file-1", *, status: FileStatus = FileStatus.COMPLETED, error: str = "", mark: str = MARK
+) -> RecordedCopy:
+    return RecordedCopy(id, status, 1_760_000_000, parse_mark(mark) if mark else None, error)
 
 
 def change(key: str, action: Action, *reasons: Reason, size: int = 1024, **given: Any) -> FileChange:
@@ -150,7 +152,7 @@ def everything(unwanted: int = 331) -> Plan:
         Note(NoteKind.FOREIGN, count=2, detail="other/prod"),
         Note(NoteKind.FOREIGN_BATCH, "vsfb_ord_c410m5xkc3p9w8z1b6r4t0n29d2f", 12),
         Note(NoteKind.ADOPTABLE, "docs/there.md", detail="file-9"),
-        Note(NoteKind.UNREAD, count=5, detail="taken for what name and size said"),
+        Note(NoteKind.UNCOMPARED, count=5, detail="taken for what name and size said"),
         Note(NoteKind.CHUNKING_REPORT, count=4),
         Note(NoteKind.ATTRIBUTES_REPORT, count=2, detail="searches filter by what the service made of them"),
         Note(NoteKind.DESCRIPTION, detail='live "Help", wanted "Public help pages"'),
@@ -209,8 +211,8 @@ def refused() -> Plan:
         (
             "vssync.yaml:12:11 tenants/acme/**/*.md matches 18 files today.",
             "A build or checkout that did not finish looks like this.",
-            "Meant?         vssync plan --max-delete 412",
-            "Without acme?  vssync plan --exclude acme",
+            "If this is intended:  vssync plan --max-delete 412",
+            "Without acme:         vssync plan --exclude acme",
         ),
     )
     return plan(acme, store(create(), key="zeta"), refusals=(refusal,))

@@ -67,6 +67,12 @@ def test_nothing_to_do(made: Plan, line: str) -> None:
     assert plan_text(made, View(quiet=True)) == line
 
 
+def test_all_of_a_plan_fits_a_terminal() -> None:
+    for made in (builders.everything(), builders.large(), builders.refused()):
+        lines = plan_text(made, View(width=80, terminal=True)).splitlines()
+        assert [line for line in lines if len(line) > 80] == []
+
+
 def test_totals_are_broken_at_a_comma_on_a_terminal_and_one_line_elsewhere() -> None:
     whole = SMALL.splitlines()[-1]
     for quiet in (False, True):
@@ -95,7 +101,7 @@ def test_what_was_already_so_is_a_count_and_the_first_addresses() -> None:
 
 
 def test_status_counts_what_nobody_compared() -> None:
-    noted = plan(store(notes=(Note(NoteKind.UNREAD, count=2), Note(NoteKind.UNMANAGED, count=3))))
+    noted = plan(store(notes=(Note(NoteKind.UNCOMPARED, count=2), Note(NoteKind.UNMANAGED, count=3))))
     assert "10 live, 10 in the manifest, 3 unmanaged, 2 not compared since adoption" in status_text(noted, View())
 
 
@@ -104,7 +110,7 @@ def test_only_a_file_that_works_can_be_missed() -> None:
     never = replaced("never.md", Reason.INGEST_CANCELLED, gap=True, keep=None)
     shown = plan_text(plan(store(works, never)), View())
     assert re.findall(r"(\S+) +(\S+\.md)", shown) == [("-/+", "works.md"), ("+/-", "never.md")]
-    assert "search misses this file." in shown
+    assert "search misses\n    this file." in shown
 
 
 def test_the_last_line_of_a_report_to_the_letter() -> None:
@@ -345,7 +351,7 @@ def test_groups_lose_no_file(changes: list[tuple[int, int]], view: View) -> None
 @pytest.mark.parametrize(
     ("refusal", "lines"),
     [
-        (Refusal("acme: too many.", "acme", ("Meant?  yes",)), ["  acme: too many.", "    Meant?  yes"]),
+        (Refusal("acme: too many.", "acme", ("Or:  yes",)), ["  acme: too many.", "    Or:  yes"]),
         (Refusal("too many.\nlook", "acme"), ["  acme: too many.", "    look"]),
         (Refusal("all wrong."), ["  all wrong."]),
     ],

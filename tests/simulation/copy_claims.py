@@ -68,7 +68,10 @@ def check_ingest_error(claim: Claim, case: Case) -> str:
     return so_in_some([file.error[claim.path[-1] == "message"] for file in files], claim.value)
 
 
-_MARK = ("version", "owner", "key", "content", "chunking", "attributes", "origin", "tries", "name", "source")
+_MARK = (
+    *("version", "owner", "key_digest", "content", "chunking_digest", "attributes_digest"),
+    *("origin", "tries", "name_digest", "source"),
+)
 
 
 @checks(*(f"Mark.{name}" for name in _MARK[1:]), "Mark.echo")

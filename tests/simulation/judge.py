@@ -225,7 +225,7 @@ def copy_deviation(store: WantedStore, file: WantedFile, copy: TrueFile) -> str:
         return f"is {copy.status}"
     if not is_chunked(file, copy):
         return "has other chunking"
-    if not has_content(file, copy) and not copy.is_unread:  # what was never compared is counted as such
+    if not has_content(file, copy) and not copy.is_uncompared:  # what was never compared is counted as such
         return "has other content"
     if not file.file_id and copy.filename != file.filename and copy.mark_parts[6] != "a":
         return f"has the upload name {copy.filename}"

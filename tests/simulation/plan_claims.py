@@ -59,7 +59,15 @@ def check_service(claim: Claim, case: Case) -> str:
 
 
 _FLAGS = ("adopt", "compare", "retry_failed", "allow_gap", "allow_store_deletes", "allow_store_replace")
-_LISTS = ("targets[]", "excludes[]", "replace[]", "adopt_from[]", "variables[]", "delete_unlisted[]")
+_LISTS = (
+    "targets[]",
+    "excludes[]",
+    "replace[]",
+    "adopt_from[]",
+    "variables[]",
+    "delete_unlisted[]",
+    "session_options[]",
+)
 
 
 @checks(*(f"Options.{name}" for name in (*_FLAGS, *_LISTS, "env", "delete_unmanaged")))

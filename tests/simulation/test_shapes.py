@@ -46,7 +46,7 @@ def test_what_was_never_compared_is_counted_beside_the_convergence(place: Place)
     place.write({"vssync.yaml": MANIFEST + HAND})
     for options in (Options(adopt=True), Options()):
         report = place.apply(options=options)
-        assert (report.converged, report.unread) == (True, 1)
+        assert (report.converged, report.uncompared) == (True, 1)
 
 
 def test_an_upload_that_a_killed_run_deleted_is_no_orphan(place: Place) -> None:

@@ -137,7 +137,7 @@ def check_live_digest(claim: Claim, case: Case) -> str:
     if store is None or live is None:
         return "there is no such store"
     ours = [file for file in live.files if file.owner == case.wanted.owner]
-    is_unknown = any(file.is_unread or file.status != "completed" for file in ours)
+    is_unknown = any(file.is_uncompared or file.status != "completed" for file in ours)
     is_gone = any(file.id not in case.run.after.uploads for file in ours)  # only who looks for Files knows of it
     if claim.value == "unknown" and (is_gone or claim.holder.get("unlisted")):
         return ""
@@ -326,7 +326,7 @@ def _count_equal_texts(store: WantedStore | None) -> int:
 def check_note(claim: Claim, case: Case) -> str:
     store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
     if claim.name == "StorePlan.notes[]":
-        return _unmanaged_are_counted(claim, live, case) or _unread_are_counted(claim, live, case)
+        return _unmanaged_are_counted(claim, live, case) or _uncompared_are_counted(claim, live, case)
     note = claim.holder
     kind, count = note["kind"], note.get("count", 1)
     if kind == "equal_texts":
@@ -349,7 +349,7 @@ def _check_file_note(note: Mapping[str, Any], store: WantedStore | None, live: T
     owned = live.copies(case.wanted.owner)
     exact = {
         "kept": sum(digest not in store.files for digest in owned),
-        "unread": sum(file.is_unread for copies in owned.values() for file in copies),
+        "uncompared": sum(file.is_uncompared for copies in owned.values() for file in copies),
     }
     if kind in exact:
         return differs(count, exact[kind])
@@ -391,33 +391,33 @@ def _unmanaged_are_counted(claim: Claim, live: TrueStore | None, case: Case) -> 
     return "" if said == len(others) else f"{len(others)} files are not managed"
 
 
-def _unread_are_counted(claim: Claim, live: TrueStore | None, case: Case) -> str:
+def _uncompared_are_counted(claim: Claim, live: TrueStore | None, case: Case) -> str:
     store = case.wanted.stores.get(store_key(claim))
     if live is None or store is None or (claim.holder.get("change") or {}).get("action") == "refuse":
         return ""
     changed = {digest16(change["key"]) for change in claim.holder["changes"]}
-    is_said = any(note["kind"] == "unread" for note in claim.value)
-    unread = [file.id for file in _unread(live, case) if file.key_digest in store.files.keys() - changed]
-    return f"{unread[0]} was never compared" if unread and not is_said else ""
+    is_said = any(note["kind"] == "uncompared" for note in claim.value)
+    ids = [file.id for file in _uncompared(live, case) if file.key_digest in store.files.keys() - changed]
+    return f"{ids[0]} was never compared" if ids and not is_said else ""
 
 
-def _unread(live: TrueStore, case: Case) -> list[TrueFile]:
+def _uncompared(live: TrueStore, case: Case) -> list[TrueFile]:
     """The copies of ours that were adopted and never compared."""
-    return [file for copies in live.copies(case.wanted.owner).values() for file in copies if file.is_unread]
+    return [file for copies in live.copies(case.wanted.owner).values() for file in copies if file.is_uncompared]
 
 
-@checks("report.unread")
-def check_unread(claim: Claim, case: Case) -> str:
+@checks("report.uncompared")
+def check_uncompared(claim: Claim, case: Case) -> str:
     """All are counted where the run converged; else some may be of files that were to be replaced."""
     stores = [case.store(store["key"]) for store in (case.run.plan or {}).get("stores", ())]
-    count = sum(len(_unread(live, case)) for live in stores if live)
+    count = sum(len(_uncompared(live, case)) for live in stores if live)
     is_so = claim.value == count or (claim.value < count and not claim.holder["converged"])
     return "" if is_so else f"there are {count}"
 
 
-@checks("status.Store.unmanaged", "status.Store.unread")
+@checks("status.Store.unmanaged", "status.Store.uncompared")
 def check_unmanaged(claim: Claim, case: Case) -> str:
     live, owner = case.store(store_key(claim)), case.wanted.owner
     files = live.files if live else ()
-    is_counted = [file.is_unread if claim.path[-1] == "unread" else file.owner != owner for file in files]
+    is_counted = [file.is_uncompared if claim.path[-1] == "uncompared" else file.owner != owner for file in files]
     return differs(claim.value, sum(is_counted))

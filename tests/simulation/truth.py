@@ -73,7 +73,7 @@ class TrueFile:
         return self.key_digest == "0" * 16
 
     @property
-    def is_unread(self) -> bool:
+    def is_uncompared(self) -> bool:
         return bool(self.mark_parts) and self.mark_parts[3].startswith("?")
 
     @property

@@ -48,13 +48,13 @@ from vssync.model.marks import Mark
 from vssync.model.state import (
     Attributes,
     Chunking,
+    Contents,
     FileCounts,
     FileStatus,
     LiveBatch,
     LiveFile,
     LiveStore,
     SearchHit,
-    StoreListing,
     StoreStatus,
     Upload,
     Verdict,
@@ -139,7 +139,7 @@ class Client:
             rows = islice(list_objects(self._pages(path, order=Order.NEWEST_FIRST)), count)
             return tuple(map(parse.parse_store_file, rows))
 
-    def list_all_files(self, store: LiveStore) -> StoreListing:
+    def list_all_files(self, store: LiveStore) -> Contents:
         """A store's files, and whether these are all: where the service counts more, it is read again for a while."""
 
         def get(file_id: str) -> LiveFile | None:
@@ -150,11 +150,10 @@ class Client:
 
         is_counted = store.id not in self._usable_pinned
         lists = f"fewer files than it counts ({store.counts.total:,})" if is_counted else "other files than before"
+        subject = f"{store.name} ({store.id}) lists {lists}"
 
         def wait(seconds: float) -> None:
-            self.waiting_for = (
-                f"{store.name} ({store.id}) lists {lists}: read again in {seconds:.0f} s, at most 3 times"
-            )
+            self.waiting_for = f"{subject}: read again in {seconds:.0f} s, at most 3 times"
             self.clock.sleep(seconds)
             self.waiting_for = ""
 

@@ -26,7 +26,7 @@ from vssync.api import errors
 from vssync.api.parse import MalformedResponse, parse_success
 from vssync.api.rate_limit import Clock, DeletionGate, RateLimiter
 from vssync.api.retry import MAX_ATTEMPTS, UNUSABLE_DATA, Failure, wait_before_retry
-from vssync.errors import Answer, ServiceError
+from vssync.errors import Answer, Interrupted, ServiceError
 from vssync.providers import Bucket, Provider
 
 log = logging.getLogger(__name__)
@@ -122,35 +122,40 @@ class Sender:
         Raises ServiceError, and LostReply for a write that may have taken effect.
         """
         started = self.clock.monotonic()
-        attempt = 0
-        while True:
-            attempt += 1
-            outcome = self._attempt_deletion(call, parse) if call.method == "DELETE" else self._attempt(call, parse)
-            if isinstance(outcome, Reply):
-                return outcome
-            failure, error = outcome
-            wait = wait_before_retry(
-                failure,
-                idempotent=call.idempotent,
-                attempt=attempt,
-                elapsed=self.clock.monotonic() - started,
-                jitter=random.random(),
-                has_responded=call.plane in self._responded,
-            )
-            if wait is None or (call.plane in self._unreachable and failure.is_unreached):
-                self._unreachable |= {call.plane} if failure.is_unreached else set()
-                error.attempts = attempt
-                raise error
-            attempts = f"after attempt {attempt} of {MAX_ATTEMPTS}"
-            log.debug("%s %s: again in %.1f s, %s", call.method, call.path, wait, attempts)
-            reason = f"status {failure.status}" if failure.status else "no answer"
-            self.last_failure = f"{reason} to {call.method} {call.path}"
-            if failure.status == 429:
-                self.limits.pause(wait)
-            else:
-                self.clock.sleep(wait)
-            with self._lock:
-                self.retry_count += 1
+        attempt, may_have_effect = 0, False
+        try:
+            while True:
+                attempt += 1
+                outcome = self._attempt_deletion(call, parse) if call.method == "DELETE" else self._attempt(call, parse)
+                if isinstance(outcome, Reply):
+                    return outcome
+                failure, error = outcome
+                may_have_effect |= failure.is_ambiguous
+                wait = wait_before_retry(
+                    failure,
+                    idempotent=call.idempotent,
+                    attempt=attempt,
+                    elapsed=self.clock.monotonic() - started,
+                    jitter=random.random(),
+                    has_responded=call.plane in self._responded,
+                )
+                if wait is None or (call.plane in self._unreachable and failure.is_unreached):
+                    self._unreachable |= {call.plane} if failure.is_unreached else set()
+                    error.attempts = attempt
+                    raise error
+                attempts = f"after attempt {attempt} of {MAX_ATTEMPTS}"
+                log.debug("%s %s: again in %.1f s, %s", call.method, call.path, wait, attempts)
+                reason = f"status {failure.status}" if failure.status else "no answer"
+                self.last_failure = f"{reason} to {call.method} {call.path}"
+                if failure.status == 429:
+                    self.limits.pause(wait)
+                else:
+                    self.clock.sleep(wait)
+                with self._lock:
+                    self.retry_count += 1
+        except Interrupted as interruption:
+            interruption.is_ambiguous = may_have_effect
+            raise
 
     def _attempt_deletion(self, call: Call, parse: Callable[[Any], Any]) -> Reply | tuple[Failure, ServiceError]:
         with self.deletions.enter() as width:

@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from vssync.api.parse import MalformedResponse, parse_id
-from vssync.model.state import LiveFile, StoreListing, Verdict
+from vssync.model.state import Contents, LiveFile, Verdict
 
 MAX_PAGES = 100_000
 _WAITS = (1.0, 5.0, 15.0)  # seconds before each further reading
@@ -181,7 +181,7 @@ def read_whole(
     count_before: int,
     *,
     is_settled: bool,
-) -> StoreListing:
+) -> Contents:
     """Reads a store's files. Its count was read before; `read_count` reads it again, and `get_file` a single file.
 
     `is_settled`: nobody has used the store for so long that its listing cannot be late any more.
@@ -189,7 +189,7 @@ def read_whole(
     """
     first = read(Order.ANY, count_before)
     if len(first.rows) >= count_before:
-        return StoreListing(first.rows, count_before, Verdict.WHOLE)
+        return Contents(first.rows, count=count_before)
     union = _Union(read, read_count, get_file, first, count_before)
     verdict = Verdict.WHOLE if union.is_whole() else None
     for seconds in _WAITS[:1] if union.newest_count > _LARGE else _WAITS:
@@ -201,7 +201,7 @@ def read_whole(
     return union.listing(verdict or union.compare_ends())
 
 
-def read_uncounted(read: ReadFiles, sleep: Callable[[float], None]) -> StoreListing:
+def read_uncounted(read: ReadFiles, sleep: Callable[[float], None]) -> Contents:
     """Reads a store's files where no count is known: readings from both ends that agree stand for it.
 
     Where they do not, it is read again from either end in turn, until the last two agree.
@@ -216,8 +216,8 @@ def read_uncounted(read: ReadFiles, sleep: Callable[[float], None]) -> StoreList
         last, files = files, {file.id: file for file in reading.rows}
         shown |= files.keys()
         if number and reading.ended and last.keys() == files.keys():
-            return StoreListing(tuple(files.values()), len(files), Verdict.WHOLE)
-    return StoreListing(tuple(files.values()), len(shown), Verdict.SHORT)
+            return Contents(tuple(files.values()), count=len(files), is_counted=False)
+    return Contents(tuple(files.values()), count=len(shown), verdict=Verdict.SHORT, is_counted=False)
 
 
 class _Union:
@@ -273,6 +273,6 @@ class _Union:
             is_evidence = [file.id for file in one_end.rows[:1]] != [file.id for file in self.reading.rows[:1]]
         return Verdict.GHOSTS if agreed and self.agrees and is_evidence else Verdict.SHORT
 
-    def listing(self, verdict: Verdict) -> StoreListing:
+    def listing(self, verdict: Verdict) -> Contents:
         """All files so far, with what they come to."""
-        return StoreListing(tuple(self.files.values()), self.total, verdict)
+        return Contents(tuple(self.files.values()), count=self.total, verdict=verdict)

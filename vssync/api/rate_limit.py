@@ -7,12 +7,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from vssync.errors import UsageProblem
+from vssync.errors import Interrupted, UsageProblem
 from vssync.providers import Bucket, Provider
-
-
-class Interrupted(Exception):
-    """The run was asked to stop while it waited."""
 
 
 class Clock:

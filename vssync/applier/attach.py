@@ -15,15 +15,12 @@ from vssync.api.errors import MissingCapability, file_named_by, missing_from_cre
 from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.upload import InFlightBatch, PendingFile, refused_type_result
-from vssync.applier.wait import poll_until
+from vssync.applier.wait import VISIBILITY_GRACE, poll_until
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
-from vssync.model.report import Status
 from vssync.model.state import Capabilities
-from vssync.text import format_elapsed
 
 _MAX_RETRIES = 3  # to attach what a lost reply left missing
 _LOOK_AFTER_ERROR = 15.0  # seconds for what the service answered with an error, and may have done all the same
-_VISIBILITY_PAUSES = (1.0, 10.0)  # seconds: the first and the longest until something new is asked for again
 _REJECTED = (400, 404, 413, 415, 422)  # statuses by which a service refuses files; others are not about the files
 
 
@@ -40,9 +37,9 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
         return []
     if store.stop_reason:
         for file in files:
-            store.settle(file.put.key, Result(Status.SKIPPED, f"not tried: the store {store.stop_reason}"))
+            store.settle_untried(file.put.key)
         return []
-    capabilities = store.run.capabilities  # kept, since other stores may learn more before this request is refused
+    capabilities = store.run.capabilities  # what this request relies on: other threads may learn more meanwhile
     if len(files) > 1 and capabilities.one_by_one:
         # A request each, since one response says nothing of the others. They are polled together, by one listing.
         batches_of_each = store.run.pool.map(lambda file: attach(store, [file], retries), files)
@@ -71,29 +68,40 @@ def _record_accepted(store: StoreContext, batch: InFlightBatch) -> InFlightBatch
 
 def _send_when_visible(store: StoreContext, files: Sequence[PendingFile], capabilities: Capabilities) -> InFlightBatch:
     """Attaches files, again and again while a 404 may mean that something new is not visible yet."""
-    pause, longest = _VISIBILITY_PAUSES
-    while True:
+    errors: list[NotFound] = []
+    began = store.client.clock.monotonic()
+
+    def send() -> InFlightBatch | None:
         try:
             return _send_attach(store, files, capabilities)
         except NotFound as error:
-            if store.hidden_for >= store.run.settings.grace or not _may_become_visible(store, files, error):
+            if store.hidden_for >= VISIBILITY_GRACE or not _may_become_visible(store, files, error):
                 raise
-            subject = f"{store.key} and its new files to become visible to the service"
-            limit = format_elapsed(store.run.settings.grace)
-            store.run.say_once(f"Waiting for {subject}, at most {limit}; then they fail")
-            store.client.clock.sleep(pause)
-            store.hidden_for += pause
-            pause = min(longest, 2 * pause)
+            errors.append(error)
+            return None
+
+    batch = poll_until(
+        store.run,
+        send,
+        timeout=VISIBILITY_GRACE - store.hidden_for,
+        subject=f"{store.key} and its new files to become visible to the service",
+        consequence="they fail",
+    )
+    if errors:
+        store.hidden_for += store.client.clock.monotonic() - began
+    if batch is None:
+        raise errors[-1]
+    return batch
 
 
 def _may_become_visible(store: StoreContext, files: Sequence[PendingFile], error: NotFound) -> bool:
-    """Whether a 404 may pass: it is about an upload of this run, or the address exists and so does the store."""
+    """Whether a 404 may be temporary: it is about an upload of this run, or both the route and the store exist."""
     if named_id := file_named_by(error, [file.file_id for file in files]):
         return any(file.file_id == named_id and not file.put.existing_id for file in files)
     if not store.client.is_ready(store.id):
         return False
     is_batch = not error.answer.path.endswith("/files")
-    if is_batch and MissingCapability.BATCHES in store.run.settings.stated:
+    if is_batch and MissingCapability.BATCHES in store.run.settings.declared_capabilities:
         return True
     return store.client.has_route(store.id, "file_batches" if is_batch else "files")
 
@@ -103,7 +111,7 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
 
     `capabilities` decide which; `files` is one file where each needs a request of its own.
     """
-    store.run.results.record_state(store.key, [file.put.key for file in files])
+    store.run.results.set_result_if_interrupted(store.key, [file.put.key for file in files])
     if capabilities.batches and capabilities.batch_files:
         batch_id = store.writes.create_batch(store.id, [file.entry for file in files]).batch.id
         store.run.watcher.on_batch_sent(store.key)
@@ -127,28 +135,35 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
 
 
 def _handle_refusal(
-    store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int, tried: Capabilities
+    store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int, relied_on: Capabilities
 ) -> list[InFlightBatch]:
-    """Attaches files in another form or in halves, or settles the one that is refused.
+    """Attaches refused files in another form or in halves, or settles the one that is refused.
 
-    `tried` are the capabilities that the refused request relied on.
+    `relied_on` are the capabilities that the refused request made use of.
     """
-    missing = missing_from_create_error(error, [file.file_id for file in files])
+    file_ids = [file.file_id for file in files]
+    missing = missing_from_create_error(error, file_ids)
+    was_used = {
+        MissingCapability.BATCHES: relied_on.batches,
+        MissingCapability.BATCH_FILES: relied_on.batches and relied_on.batch_files,
+        MissingCapability.ATTRIBUTES: True,
+    }
     try:
         if missing is MissingCapability.BATCHES and not store.client.is_ready(store.id):
             return leave_unattached(store, files, error)  # the store is gone, which says nothing of these files
-        if _record_missing_capability(store, missing, tried):
-            return attach(store, files, retries)
+        if missing and was_used.get(missing):
+            store.run.service.record_missing(missing)
+            if missing is not MissingCapability.ATTRIBUTES:  # without which no file can be attached
+                return attach(store, files, retries)
         if _is_already_attached(store, files, error):
             return _attach_missing(store, files, error, retries)
     except ServiceError as lookup_error:
         return leave_unattached(store, files, lookup_error)
     if error.answer.status not in _REJECTED:
         return leave_unattached(store, files, error)
-    named_id = file_named_by(error, [file.file_id for file in files])
-    if len(files) > 1 and named_id:
+    if len(files) > 1 and (named_id := file_named_by(error, file_ids)):
         (named,) = [file for file in files if file.file_id == named_id]
-        _settle_rejected(store, named, error)
+        _settle_by_error(store, named, error)
         return attach(store, _without_refused_types(store, [file for file in files if file is not named]), retries)
     if len(files) > 1 and missing is not MissingCapability.ATTRIBUTES:
         remaining = _without_refused_types(store, files)
@@ -157,37 +172,24 @@ def _handle_refusal(
         first, second = _split(store, files)
         return attach(store, first, retries) + attach(store, second, retries)
     for file in files:
-        _settle_rejected(store, file, error)
+        _settle_by_error(store, file, error)
     return []
 
 
-def _settle_rejected(store: StoreContext, file: PendingFile, error: ServiceError) -> None:
-    """Settles a file by the refusal that was about it."""
+def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError) -> None:
+    """Settles a file by the error of a request that was about it alone."""
     if error.answer.code == "unsupported_file":
         store.run.service.record_refused_type(file.put.file.extension, file.put.key)
     store.record_refusal(error, [file.put.key])
-    _settle_refused(store, file, result_of_error(error))
+    _settle_and_discard_upload(store, file, result_of_error(error))
 
 
 def _split(store: StoreContext, files: Sequence[PendingFile]) -> tuple[Sequence[PendingFile], Sequence[PendingFile]]:
     """Files that were refused together, in two parts: those of types that nothing vouches for apart, else halves."""
-    proven = [file for file in files if file.put.file.extension not in store.unproven]
+    proven = [file for file in files if file.put.file.extension not in store.steps.unproven]
     if 0 < len(proven) < len(files):
         return proven, [file for file in files if file not in proven]
     return files[: len(files) // 2], files[len(files) // 2 :]
-
-
-def _record_missing_capability(store: StoreContext, missing: MissingCapability | None, tried: Capabilities) -> bool:
-    """Records what the service turned out to lack, if the request relied on it; True where files can do without."""
-    was_tried = {
-        MissingCapability.BATCHES: tried.batches,
-        MissingCapability.BATCH_FILES: tried.batches and tried.batch_files,
-        MissingCapability.ATTRIBUTES: True,
-    }
-    if missing is None or not was_tried.get(missing):
-        return False
-    store.run.service.record_missing(missing)
-    return missing is not MissingCapability.ATTRIBUTES
 
 
 def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], error: ServiceError) -> bool:
@@ -206,7 +208,7 @@ def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) ->
     remaining = []
     for file in files:
         if store.is_refused_type(file.put.file.extension):
-            _settle_refused(store, file, refused_type_result(file.put))
+            _settle_and_discard_upload(store, file, refused_type_result(file.put))
         else:
             remaining.append(file)
     return remaining
@@ -217,7 +219,7 @@ def _attach_missing(
 ) -> list[InFlightBatch]:
     """After a lost reply, or where a file is attached already: finds out which are, and attaches the rest.
 
-    The request whose reply was lost may have attached all, so they get the run's `grace` to appear.
+    The request whose reply was lost may have attached all, so they get time to appear.
     """
     wanted = {file.file_id for file in files}
     capabilities = store.run.capabilities
@@ -236,12 +238,12 @@ def _attach_missing(
         poll_until(
             store.run,
             are_seen,
-            timeout=_LOOK_AFTER_ERROR if is_from_service else store.run.settings.grace,
-            subject=f"files of {store.key} to appear, since the reply to attaching them was lost or an error",
+            timeout=_LOOK_AFTER_ERROR if is_from_service else VISIBILITY_GRACE,
+            subject=f"files of {store.key} to appear (no usable reply when they were attached)",
             consequence="they are attached again" if retries else "they are given up in this run",
         )
         attached = list_attached()
-        if is_from_service:  # the service said that it failed, and nothing shows that it did not
+        if is_from_service:  # it reported a failure, so the files that are missing have failed, and are not unknown
             error = ServiceError(error.answer.message, error.answer)
     except VssyncError:
         attached, retries = set[str](), 0
@@ -263,16 +265,17 @@ def leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: V
     return []
 
 
-def _settle_refused(store: StoreContext, file: PendingFile, result: Result) -> None:
+def _settle_and_discard_upload(store: StoreContext, file: PendingFile, result: Result) -> None:
     """Settles a file. Its upload is deleted: at once where no other store can hold it, else at the end if none does.
 
     A File that existed before is kept, unless it is an upload of ours that was detached to be attached again. One that
-    others uploaded is then attached again without attributes, which may be what the service refused.
+    somebody else uploaded goes back to its store, without attributes, which may be what the service refused: it then
+    lacks our mark, but whoever attached it first can still search it.
     """
     store.settle(file.put.key, result)
     ledger = store.run.ledger
     if file.put.existing_id and not ledger.is_loose(file.file_id):
-        if file.put.is_reattached:  # whoever attached it first still searches it
+        if file.put.is_reattached:
             with suppress(VssyncError):
                 store.writes.attach(store.id, AttachmentEntry(file.file_id, {}, file.put.chunking))
         return

@@ -1,11 +1,12 @@
-"""What every part of a run shares: settings, client, threads, results, and what it learns about the service."""
+"""What the parts of a run share: settings, client, threads, results, and what it learns about the service."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from vssync.api.client import Client
 from vssync.api.errors import MissingCapability
 from vssync.applier.intake import Intake, RefusalStreak
 from vssync.applier.ledger import UploadLedger
-from vssync.applier.steps import BatchStep, Drop, Update, Wait
+from vssync.applier.steps import BatchStep, Drop, StoreSteps, Update, Wait
 from vssync.applier.writes import Writes
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.model.marks import ApplyStamp
@@ -22,8 +23,8 @@ from vssync.model.report import Outcome, Status
 from vssync.model.state import Capabilities, FileStatus, LiveFile
 from vssync.threads import Pool
 
-# Files of one type that are refused as unsupported, while none is accepted, before a run sends no more of it: services
-# also judge contents. Where nothing vouches for the type, two are proof enough.
+# After how many refusals of one file type as unsupported, with none accepted, a run stops sending it. Several, since a
+# service may also refuse a single file for its content; two are enough where nothing vouches for the type.
 _MAX_REFUSED, _MAX_REFUSED_UNPROVEN = 8, 2
 
 KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
@@ -75,18 +76,14 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """The settings of one apply. Durations are seconds."""
+    """The settings of one apply."""
 
     root: Path = Path()
     capabilities: Capabilities = field(default_factory=Capabilities)
-    stated: frozenset[str] = frozenset()  # the capabilities that the manifest says the service has
+    declared_capabilities: frozenset[str] = frozenset()  # those that the manifest says the service has
     fail_fast: bool = False
     batches_in_flight: int = 8  # of one store, at once
     stamp: ApplyStamp | None = None  # to leave in stores; its time is set then
-    first_pause: float = 0.5  # between two polls, unless the service asks for another; it doubles up to the longest
-    longest_pause: float = 10.0
-    deadline: float = 600.0  # without progress, after which this run no longer waits for a file or batch
-    grace: float = 120.0  # for which a new object may stay invisible
 
 
 # Of several results of one change, the worst counts.
@@ -147,23 +144,23 @@ class Results:
         self.any_failed = False  # so far
 
     def record_start(self, store_key: str, key: str) -> None:
-        """The first request for a change is about to be sent; only the first of several calls counts."""
+        """Records that the first request for a change is about to be sent; only the first of several calls counts."""
         with self._lock:
             self._records.setdefault((store_key, key), _ChangeRecord(self._now(), attempts=1))
 
     def record_retry(self, store_key: str, key: str) -> None:
-        """A change is tried once more."""
+        """Counts one more try of a change."""
         with self._lock:
             self._records[store_key, key].attempts += 1
 
-    def record_state(self, store_key: str, keys: Iterable[str], result: Result = _INTERRUPTED) -> None:
-        """What the result of these changes is if the run is interrupted from here on."""
+    def set_result_if_interrupted(self, store_key: str, keys: Iterable[str], result: Result = _INTERRUPTED) -> None:
+        """Sets what the result of these changes is if the run is interrupted from here on."""
         with self._lock:
             for key in keys:
                 self._records[store_key, key].if_interrupted = result
 
     def record_result(self, store_key: str, key: str, result: Result) -> None:
-        """A change ended; the worst of several results stays."""
+        """Records how a change ended; the worst of several results stays."""
         with self._lock:
             record = self._records.setdefault((store_key, key), _ChangeRecord(self._now()))
             record.ended = self._now()
@@ -174,23 +171,14 @@ class Results:
                 record.result = result
             self.any_failed |= record.result.status is Status.FAILED
 
-    def are_done(self, store_key: str, keys: Collection[str]) -> bool:
-        """Whether the result of each of these files is done."""
+    def statuses(self, store_key: str) -> dict[str, Status | None]:
+        """How each change of a store that was tried has ended, by key; None for one under way."""
         with self._lock:
-            records = [self._records.get((store_key, key)) for key in keys]
-        return all(record and record.result and record.result.status is Status.DONE for record in records)
-
-    def all_done(self, store_key: str, put_keys: Collection[str]) -> bool:
-        """Whether every result so far in a store is done, and all of these files were tried."""
-        with self._lock:
-            results = {
-                key: record.result for (record_store, key), record in self._records.items() if record_store == store_key
-            }
-        is_done = all(result.status is Status.DONE for result in results.values() if result)
-        return is_done and results.keys() >= set(put_keys)
+            records = [(key, record) for (of_store, key), record in self._records.items() if of_store == store_key]
+            return {key: record.result.status if record.result else None for key, record in records}
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
-        """One outcome for every change of the plan; a change without a record was not tried."""
+        """One outcome for every change of the plan."""
         outcomes = []
         for store in plan.stores:
             outcomes += [self._outcome(store.key, "", store.change)] if store.change else []
@@ -213,7 +201,7 @@ class Results:
 
 
 class ServiceRecord:
-    """What a run learns about the service: capabilities it lacks, file types it refuses. Thread-safe."""
+    """What a run learns about the service: capabilities that it lacks, file types that it refuses. Thread-safe."""
 
     def __init__(self, capabilities: Capabilities) -> None:
         self.deletes_late = False  # a deleted file stayed for longer than is waited for
@@ -225,25 +213,25 @@ class ServiceRecord:
         self._accepted: set[str] = set()  # file types that were attached
         self._completed: set[str] = set()  # and ingested
         self._refused: dict[str, set[str]] = {}  # the keys of refused files, by type
-        self._notices: set[str] = set()
+        self._claims: dict[str, float] = {}  # what was claimed, and when
 
     def record_missing(self, capability: MissingCapability) -> None:
-        """The service lacks a capability: from now on the run does without."""
+        """Records that the service lacks a capability: from now on the run does without."""
         with self._lock:
             self.capabilities = replace(self.capabilities, **{capability.value: False})
 
-    def record_search(self, *, reaches: bool) -> None:
-        """Searches filter, or do not filter, by attributes that were updated."""
+    def record_updates_reach_search(self, *, reaches: bool) -> None:
+        """Records whether searches filter by attributes that were updated."""
         with self._lock:
             self.capabilities = replace(self.capabilities, updates_reach_search=reaches)
 
     def record_accepted_type(self, extension: str, *, completed: bool = False) -> None:
-        """The service attached a file of this type, or completed it."""
+        """Records that the service attached a file of this type, or completed it."""
         with self._lock:
             (self._completed if completed else self._accepted).add(extension)
 
     def record_refused_type(self, extension: str, key: str) -> None:
-        """The service said that it does not support the type of this file."""
+        """Records that the service does not support the type of a file."""
         with self._lock:
             self._refused.setdefault(extension, set()).add(key)
 
@@ -255,19 +243,17 @@ class ServiceRecord:
     def is_refused_type(self, extension: str, *, unproven: bool) -> bool:
         """Whether no more files of this type are worth sending in this run; `unproven`: nothing vouches for it."""
         with self._lock:
-            refused = len(self._refused.get(extension, ()))
-            if extension in self._completed:
+            if extension in self._completed or (extension in self._accepted and not unproven):
                 return False
-            if unproven:
-                return refused >= _MAX_REFUSED_UNPROVEN
-            return refused >= _MAX_REFUSED and extension not in self._accepted
+            return len(self._refused.get(extension, ())) >= (_MAX_REFUSED_UNPROVEN if unproven else _MAX_REFUSED)
 
-    def add_notice(self, text: str) -> bool:
-        """Remembers a notice; True the first time."""
+    def claim(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
+        """Whether the caller is the first to claim a subject, or the first after so many seconds."""
         with self._lock:
-            is_new = text not in self._notices
-            self._notices.add(text)
-            return is_new
+            is_first = now - self._claims.get(subject, -inf) >= again_after
+            if is_first:
+                self._claims[subject] = now
+            return is_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,12 +300,12 @@ class ApplyRun:
 
     @property
     def stopping(self) -> bool:
-        """Whether to begin nothing more: something failed and the run is to end then, or nothing can be written."""
+        """Whether to begin nothing more: a change failed under --fail-fast, or nothing can be written."""
         return self.is_broken or (self.settings.fail_fast and self.results.any_failed)
 
-    def say_once(self, text: str) -> None:
-        """Tells the watcher, unless it was told the same before: what holds for one file may hold for many."""
-        if self.service.add_notice(text):
+    def announce(self, text: str, *, again_after: float = inf) -> None:
+        """Tells the watcher, unless it was told so less than `again_after` seconds ago: it may hold for many files."""
+        if self.service.claim(text, self.client.clock.monotonic(), again_after=again_after):
             self.watcher.on_message(text)
 
 
@@ -328,15 +314,24 @@ class StoreContext:
     """A run at work on one store."""
 
     run: ApplyRun
-    key: str  # in the manifest
-    id: str  # at the service
-    ignored_attributes: tuple[str, ...] = ()  # those that others own
-    unproven: frozenset[str] = frozenset()  # the file types that nothing vouches for
+    steps: StoreSteps
+    id: str  # at the service; the steps have that of the store before it was replaced
+    is_own: bool = False  # an answer said that this run made it; one found after a lost reply may be another machine's
+    may_have_twin: bool = False  # this run made it, and has not yet looked for one that another machine made
     last_progress: float = 0.0  # when files of the store last came to an end, on the monotonic clock
     intake: Intake = field(default_factory=Intake)
     refusals: RefusalStreak = field(default_factory=RefusalStreak)
     stop_reason: str = ""  # why no more files are sent to the store, as it follows "the store"
     hidden_for: float = 0.0  # seconds for which the run waited until something became visible there
+
+    @property
+    def key(self) -> str:
+        return self.steps.key
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this run makes the store."""
+        return self.steps.setup is not None and self.steps.setup.action in (Action.CREATE, Action.REPLACE)
 
     @property
     def client(self) -> Client:
@@ -348,10 +343,10 @@ class StoreContext:
 
     def is_refused_type(self, extension: str) -> bool:
         """Whether no more files of this type are worth sending in this run."""
-        return self.run.service.is_refused_type(extension, unproven=extension in self.unproven)
+        return self.run.service.is_refused_type(extension, unproven=extension in self.steps.unproven)
 
     def record_refusal(self, error: VssyncError, keys: Iterable[str]) -> None:
-        """Requests about files of these keys were refused; ends the feeding if all others would get that answer."""
+        """Records that a request about these files was refused; stops the feed if all others would be refused, too."""
         if not isinstance(error, ServiceError) or isinstance(error, LostReply) or not error.answer.status:
             return
         if self.refusals.record(error, keys):
@@ -361,6 +356,10 @@ class StoreContext:
         """Records how a change ended, and tells the watcher."""
         self.run.results.record_result(self.key, key, result)
         self.run.watcher.on_settled(self.key, 1)
+
+    def settle_untried(self, key: str) -> None:
+        """Records that a file was not sent, since the store takes no more."""
+        self.settle(key, Result(Status.SKIPPED, f"not tried: the store {self.stop_reason}"))
 
     def for_each(self, steps: Iterable[KeyedStep], carry_out: Callable[[StoreContext, KeyedStep], Result]) -> None:
         """Carries out steps in parallel and records the result of each; begins none once the run is stopping."""
@@ -382,7 +381,7 @@ class StoreContext:
         A lost reply is no failure: whether the copy is gone is seen at the end in any case.
         """
         with suppress(LostReply):
-            self.writes.detach(self.id, drop.file_id, is_our_upload=drop.is_our_upload)
+            self.writes.detach(self.id, drop.file_id, is_our_upload=drop.deletes_upload)
         self.run.deletions.append(Deletion(self.key, drop.key, self.id, drop.file_id, kept_id or drop.kept_id))
-        if drop.is_our_upload:
+        if drop.deletes_upload:
             self.run.ledger.schedule_delete(drop.file_id, f"replaced or removed copy of {drop.key}")

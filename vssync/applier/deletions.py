@@ -1,10 +1,9 @@
 """Sees a run's deletions to their end, takes a last look at what stays, and deletes the uploads that nobody needs.
 
-A deletion has ended when a listing of its store, or of the stores, lacks what was deleted: services confirm deletions
-that they make later, or never. And two machines may each delete the copy that the other one keeps. So after the last
-copy was detached, and before the first upload is deleted, every copy that stays in the place of another is seen
-completed; else no upload is deleted, and the next run can repair what is missing. Deleting a File takes it out of all
-its stores, so every store is asked first, whoever's it is.
+A deletion has ended when a listing lacks what was deleted: services confirm deletions that they make later, or never.
+Two machines may each delete the copy that the other one keeps. So before the first upload is deleted, every copy that
+stays in the place of another is seen completed; else no upload is deleted, and the next run repairs what is missing.
+Deleting a File takes it out of all its stores, so every store is asked first, whoever's it is.
 """
 
 from __future__ import annotations
@@ -13,14 +12,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from vssync.api.client import Client
-from vssync.applier.context import ApplyRun, Deletion, Result
-from vssync.applier.ledger import LedgerEntry
+from vssync.applier.context import ApplyRun, Deletion, Result, StoreContext
 from vssync.applier.wait import DELETION_WAIT, STILL_LISTED, poll_until
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import StoreMark
 from vssync.model.plan import Plan
-from vssync.model.report import Status
+from vssync.model.report import Orphan, Status
 from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
 from vssync.threads import Pool
 
@@ -40,86 +38,84 @@ class LastLook:
         files = self.files.get(store_id, {})
         return {} if isinstance(files, VssyncError) else files
 
+    def error_of(self, deletion: Deletion) -> VssyncError | None:
+        """Why the store that held a deleted file cannot be listed, if so."""
+        files = self.files[deletion.store_id] if deletion.file_id else None
+        return files if isinstance(files, VssyncError) else None
+
     def shows(self, deletion: Deletion) -> bool:
         """Whether what was deleted is still listed."""
-        if not deletion.file_id:
-            return deletion.store_id in self.stores
-        return deletion.file_id in self.files_of(deletion.store_id)
+        store_id, file_id = deletion.store_id, deletion.file_id
+        return file_id in self.files_of(store_id) if file_id else store_id in self.stores
 
     def count_shown(self, deletions: Collection[Deletion]) -> int:
         """How many of these are still listed."""
         return sum(map(self.shows, deletions))
 
-    def is_unseen(self, deletion: Deletion) -> bool:
-        """Whether the store cannot be listed of which a file was deleted."""
-        return bool(deletion.file_id) and isinstance(self.files[deletion.store_id], VssyncError)
 
-    def problem_of(self, deletion: Deletion) -> Result | None:
-        """Why a deletion is not done; None where it is."""
-        if self.is_unseen(deletion):
-            return Result(Status.UNKNOWN, f"{_UNSEEN}: {self.files[deletion.store_id]}")
-        if self.shows(deletion):
-            return Result(Status.UNKNOWN, f"{deletion.file_id or deletion.store_id}: {STILL_LISTED}")
-        return None
-
-
-def finish_deletions(run: ApplyRun, plan: Plan, store_ids: dict[str, str]) -> None:
+def finish_deletions(run: ApplyRun, plan: Plan, stores: list[StoreContext]) -> tuple[Orphan, ...]:
     """Records the result of each deletion whose end is not as it should be, and deletes the scheduled uploads.
 
-    `store_ids` are the stores of this run, by key: those that are gone are removed. An upload that stays is left to the
-    ledger, with the reason.
+    `stores` are those of this run: those that are gone are removed. Returns the uploads that stay because stores of
+    others hold them; any other that stays is left to the ledger, with the reason.
     """
     pending = run.ledger.pending_deletes()
     if not (run.deletions or pending):
-        return
+        return ()
     try:
         look = _wait_for_ends(run)
     except VssyncError as error:
         record_unseen_deletions(run, str(error))
         _keep(run, pending, str(error))
-        return
+        return ()
     is_as_planned = True
     for deletion in run.deletions:
-        problem = look.problem_of(deletion)
-        is_lost = False
-        try:
-            is_lost = bool(deletion.kept_id) and not _is_completed(run, look, deletion)
-        except VssyncError as error:  # nobody saw it completed
-            is_as_planned, problem = False, Result(Status.UNKNOWN, f"{_UNSEEN}: {error}")
-        if is_lost:
-            problem = Result(Status.FAILED, _LOST.format(deletion.kept_id))
+        problem, keeps_uploads = _check_end(run, look, deletion)
+        is_as_planned = is_as_planned and not keeps_uploads
         if problem:
             run.results.record_result(deletion.store_key, deletion.key, problem)
-        elif store_ids.get(deletion.store_key) == deletion.store_id and not deletion.file_id:
-            del store_ids[deletion.store_key]
-        if is_lost or look.is_unseen(deletion):
-            is_as_planned = False
-        elif look.shows(deletion) and deletion.file_id in pending:
+        elif not deletion.file_id:
+            stores[:] = [store for store in stores if store.id != deletion.store_id]
+        if look.shows(deletion) and deletion.file_id in pending:
             del pending[deletion.file_id]
             run.ledger.record_closed(deletion.file_id)  # its store still has it, as the next run will see
     run.deletions.clear()
     if is_as_planned:
-        _delete_unheld(run, plan, store_ids.values(), look, pending)
-    else:
-        _keep(run, pending, "not everything that stays was seen completed")
+        return _delete_unheld(run, plan, [store.id for store in stores], look, pending)
+    _keep(run, pending, "not everything that stays was seen completed")
+    return ()
 
 
-def record_unseen_deletions(run: ApplyRun, why: str) -> None:
-    """Records that the end of a deletion that was sent was not seen."""
+def _check_end(run: ApplyRun, look: LastLook, deletion: Deletion) -> tuple[Result | None, bool]:
+    """What is wrong with the end of a deletion, if anything, and whether that keeps all uploads from being deleted."""
+    try:
+        if deletion.kept_id and not _is_completed(run, look, deletion):
+            return Result(Status.FAILED, _LOST.format(deletion.kept_id)), True
+        if error := look.error_of(deletion):
+            raise error
+    except VssyncError as error:
+        return Result(Status.UNKNOWN, f"{_UNSEEN}: {error}"), True
+    if look.shows(deletion):
+        return Result(Status.UNKNOWN, f"{deletion.file_id or deletion.store_id}: {STILL_LISTED}"), False
+    return None, False
+
+
+def record_unseen_deletions(run: ApplyRun, reason: str) -> None:
+    """Records that nobody saw the end of the deletions that were sent."""
     for deletion in run.deletions:
-        result = Result(Status.UNKNOWN, f"{_UNSEEN}: {why}")
+        result = Result(Status.UNKNOWN, f"{_UNSEEN}: {reason}")
         run.results.record_result(deletion.store_key, deletion.key, result)
 
 
 def _wait_for_ends(run: ApplyRun) -> LastLook:
-    """The first look at which nothing that was deleted is still listed, or that after the wait for all of it."""
+    """Looks until nothing deleted is listed any more, or time is up; returns the last look."""
     return poll_until(
         run,
         lambda: _look(run),
         is_done=lambda look: not look.count_shown(run.deletions),
         progress_of=lambda look: look.count_shown(run.deletions),
         timeout=DELETION_WAIT,
-        subject="what was deleted to be listed no more",
+        subject="deleted objects to leave the listings",
         consequence="what is still listed counts as not done",
     )
 
@@ -155,25 +151,28 @@ def _is_completed(run: ApplyRun, look: LastLook, deletion: Deletion) -> bool:
     return file.status is FileStatus.COMPLETED
 
 
-def _keep(run: ApplyRun, pending: Mapping[str, LedgerEntry], why: str) -> None:
-    for file_id, entry in pending.items():
-        run.ledger.explain(file_id, f"{entry.why}; kept, because {why}")
+def _keep(run: ApplyRun, pending: Collection[str], reason: str) -> None:
+    for file_id in pending:
+        run.ledger.add_note(file_id, f"kept, because {reason}")
 
 
 def _delete_unheld(
-    run: ApplyRun, plan: Plan, store_ids: Collection[str], look: LastLook, pending: Mapping[str, LedgerEntry]
-) -> None:
+    run: ApplyRun, plan: Plan, store_ids: Collection[str], look: LastLook, pending: Mapping[str, str]
+) -> tuple[Orphan, ...]:
     """Deletes those of the uploads that no store holds, and names those that stores of others hold."""
     try:
-        holders = _find_holders(run, store_ids, look, pending)
+        holders = _find_holders_after_deletions(run, store_ids, look, pending)
     except VssyncError as error:
         _keep(run, pending, str(error))
-        return
+        return ()
+    held_by_others = []
     our_ids = {*store_ids, *(store.id for store in plan.stores)}
     for file_id, stores in holders.items():
         others = [store for store in stores if store.id not in our_ids and not _is_of_manifest(store, plan.owner)]
         names = ", ".join(f"{store.name} ({store.id})" for store in others)
-        run.ledger.record_held(file_id, f"{pending[file_id].why}; held by {names}" if names else "")
+        run.ledger.record_closed(file_id)
+        if names:
+            held_by_others.append(Orphan(file_id, f"{pending[file_id]}; held by {names}"))
     unheld = [file_id for file_id in pending if file_id not in holders]
 
     def delete(file_id: str) -> None:
@@ -181,15 +180,16 @@ def _delete_unheld(
             run.writes.delete_upload(file_id)
             run.ledger.record_closed(file_id)
         except VssyncError as error:
-            run.ledger.explain(file_id, f"{pending[file_id].why}; {error}")
+            run.ledger.add_note(file_id, str(error))
         finally:
             run.watcher.on_upload_deleted()
 
     run.watcher.on_cleanup(len(unheld))
     run.pool.map(delete, unheld)
+    return tuple(held_by_others)
 
 
-def _find_holders(
+def _find_holders_after_deletions(
     run: ApplyRun, store_ids: Collection[str], look: LastLook, file_ids: Collection[str]
 ) -> Mapping[str, list[LiveStore]]:
     """The stores that hold each of these Files. A store of this run counts, though it may be listed late."""
@@ -238,9 +238,10 @@ def find_holders(
 
 
 def _held_by(client: Client, store: LiveStore, file_ids: Collection[str]) -> set[str]:
-    """Which of these Files a store holds: asked one by one where they are fewer than the pages of its listing.
+    """Which of these Files a store holds.
 
-    First a page is read, since a missing permission, too, answers 404 for every file.
+    Each is asked for if that takes fewer requests than listing the store, but only after one page could be read:
+    without permission, every File would be answered with 404 and look absent.
     """
     if len(file_ids) * PAGE_SIZE >= store.counts.total or not client.is_ready(store.id):
         listing = client.list_all_files(store)

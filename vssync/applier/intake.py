@@ -1,4 +1,4 @@
-"""Whether a store takes files at all now, judged by what became of those that were sent. Pure."""
+"""Whether a store takes files at all now, judged by what became of those that were sent."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Intake:
     _failed_keys: set[str] = field(default_factory=set)  # since then
 
     def record(self, completed: Collection[str], failures: Iterable[tuple[str, IngestError | None]]) -> None:
-        """Files ended together: those of the keys `completed`, and those that failed, with the service's error.
+        """Records files that ended together: the keys of those completed, and those that failed with their errors.
 
-        A permanent failure is about that file alone. Failures beside a completed file tell nothing of the store.
+        A permanent failure is about that file alone, and failures beside a completed file tell nothing of the store.
         """
         transient = [(key, error) for key, error in failures if not (error and error.is_permanent)]
         keys = {key for key, _ in transient}
@@ -44,8 +44,8 @@ class Intake:
             self._failed_keys |= keys
 
     @property
-    def is_out(self) -> bool:
-        """Whether so many files failed, and none was completed between, that the next one would most likely fail."""
+    def has_outage(self) -> bool:
+        """Whether so many files failed in a row that the next one would most likely fail, too."""
         return self._failures >= _OUTAGE_FAILURES and len(self._failed_keys) >= _OUTAGE_FILES
 
     def __str__(self) -> str:
@@ -57,16 +57,16 @@ class Intake:
 
 @dataclass(slots=True)
 class RefusalStreak:
-    """Refusals in a row that could be any file's. Thread-safe."""
+    """Consecutive identical refusals that are not about one particular file. Thread-safe."""
 
     _answer: tuple[int, str, str] | None = None
     _keys: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def record(self, error: ServiceError, keys: Iterable[str]) -> bool:
-        """A request about the files of these keys was refused; whether all others would meet the same refusal.
+        """Records that a request about these files was refused; returns whether all others would be refused as well.
 
-        An answer that is about a file, by its code or because the file is too large, says nothing of the others.
+        An answer about one file, by its code or because the file is too large, says nothing of the others.
         """
         answer = error.answer
         is_about_a_file = answer.code in _ABOUT_A_FILE or answer.status == _TOO_LARGE
@@ -78,6 +78,6 @@ class RefusalStreak:
             return len(self._keys) >= _SAME_REFUSALS
 
     def reset(self) -> None:
-        """A file was accepted."""
+        """Ends the streak, since a file was accepted."""
         with self._lock:
             self._answer, self._keys = None, set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from vssync.journal.records import UnattachedUpload
@@ -28,7 +28,7 @@ _NEXT = {
     UploadState.SPARE: {UploadState.LOOSE, UploadState.ATTACHED, UploadState.TO_DELETE, UploadState.CLOSED},
     UploadState.LOOSE: {UploadState.ATTACHED, UploadState.TO_DELETE, UploadState.CLOSED},
     UploadState.ATTACHED: {UploadState.LOOSE, UploadState.TO_DELETE, UploadState.CLOSED},
-    # Another store may still attach it: the listing before the deletion shows whether one did.
+    # It stays so even if a store attaches it: the listing before the deletion finds that out.
     UploadState.TO_DELETE: {UploadState.TO_DELETE, UploadState.CLOSED},
     UploadState.CLOSED: set[UploadState](),
 }
@@ -40,7 +40,7 @@ class LedgerEntry:
     """What the ledger holds of an upload."""
 
     state: UploadState
-    why: str = ""  # as a report says it
+    description: str = ""  # as a report says it
     stores: set[str] = field(default_factory=set)  # ids of those that obtained it from the ledger
 
 
@@ -61,21 +61,20 @@ class UploadLedger:
         self._send_locks: dict[UploadIdentity, threading.Lock] = {}  # each held while one thread uploads
         self._offers: dict[UploadIdentity, list[str]] = {}  # the ids of Files made for other threads to use
         self._suspects: list[Orphan] = []
-        self._held: list[Orphan] = []
 
     def open(self, owner: str, spares: Iterable[UnattachedUpload], shared: Iterable[UploadIdentity]) -> None:
         """Begins with the uploads that earlier runs left and no store holds; `shared` is wanted more than once."""
         self._owner_name = owner.partition("/")[0]
         for upload in spares:
             detached = "upload that an earlier run took out of its store"
-            why = f"upload of {upload.name}, of an earlier run" if upload.name else detached
-            self._entries[upload.file_id] = LedgerEntry(UploadState.SPARE, why)
+            description = f"upload of {upload.name}, of an earlier run" if upload.name else detached
+            self._entries[upload.file_id] = LedgerEntry(UploadState.SPARE, description)
             self._spares.setdefault((upload.sha256, upload.name), []).append(upload.file_id)
         self._send_locks = {identity: threading.Lock() for identity in shared}
         self._offers = {identity: [] for identity in self._send_locks}
 
     def obtain(
-        self, store_id: str, file: DesiredFile, why: str, is_usable: Callable[[str], bool], send: Callable[[], str]
+        self, store_id: str, file: DesiredFile, is_usable: Callable[[str], bool], send: Callable[[], str]
     ) -> str:
         """The id of a File for a store; it is loose until it is attached.
 
@@ -94,7 +93,7 @@ class UploadLedger:
             while spares and not is_usable(spares[0]):
                 self.record_closed(spares.pop(0))
             file_id = spares.pop(0) if spares else send()
-            self.record_loose(file_id, why)
+            self.record_loose(file_id, f"upload of {file.key} that was not attached yet")
             with self._lock:
                 self._entries[file_id].stores.add(store_id)
                 if identity in self._send_locks:
@@ -109,42 +108,30 @@ class UploadLedger:
                 offers.remove(file_id)
             return len(self._entries[file_id].stores) == 1
 
-    def record_loose(self, file_id: str, why: str) -> None:
-        """A fresh upload, or one that is detached to be attached again: a run that ends before that must report it."""
-        self._move(file_id, UploadState.LOOSE, why)
+    def record_loose(self, file_id: str, description: str) -> None:
+        """Records a fresh upload, or one that is detached to be attached again: until then no store holds it."""
+        self._move(file_id, UploadState.LOOSE, description)
 
     def record_attached(self, file_ids: Iterable[str]) -> None:
-        """The service accepted these Files for ingestion, or a store holds them still."""
+        """Records that the service accepted these Files for ingestion, or that a store holds them still."""
         for file_id in file_ids:
             self._move(file_id, UploadState.ATTACHED)
 
-    def schedule_delete(self, file_id: str, why: str) -> None:
-        """An upload of ours that nothing should hold any more; it is deleted at the end of the run."""
-        self._move(file_id, UploadState.TO_DELETE, why)
+    def schedule_delete(self, file_id: str, description: str) -> None:
+        """Schedules an upload of ours that nothing should hold any more to be deleted at the end of the run."""
+        self._move(file_id, UploadState.TO_DELETE, description)
 
-    def explain(self, file_id: str, why: str) -> None:
-        """Notes why an upload that was to be deleted is still there."""
+    def add_note(self, file_id: str, note: str) -> None:
+        """Adds to an upload's description, such as why it is still there."""
         with self._lock:
-            self._entries[file_id].why = why
+            self._entries[file_id].description += f"; {note}"
 
     def record_closed(self, file_id: str) -> None:
-        """The upload was deleted, or a store turned out to hold it."""
+        """Records that an upload was deleted, or that a store turned out to hold it."""
         self._move(file_id, UploadState.CLOSED)
 
-    def record_held(self, file_id: str, by_others: str) -> None:
-        """A store holds an upload that was to be deleted. `by_others` says so of stores that are not the manifest's."""
-        self.record_closed(file_id)
-        if by_others:
-            with self._lock:
-                self._held.append(Orphan(file_id, by_others))
-
-    def held(self) -> tuple[Orphan, ...]:
-        """The uploads that were to be deleted, and stay because stores of others hold them."""
-        with self._lock:
-            return tuple(self._held)
-
     def record_suspect(self, detail: str) -> None:
-        """An upload whose id is not known may exist: its reply was lost."""
+        """Records that an upload may exist whose id is not known, since its reply was lost."""
         with self._lock:
             self._suspects.append(Orphan("", detail, suspected=True))
 
@@ -163,31 +150,24 @@ class UploadLedger:
         """Whether a file's upload name holds a digest of manifest and content, so that no other File can have it."""
         return upload_digest(self._owner_name, file.sha256) in file.filename
 
-    def pending_deletes(self) -> dict[str, LedgerEntry]:
-        """Copies of the entries of uploads to delete, by File id."""
+    def pending_deletes(self) -> dict[str, str]:
+        """The descriptions of the uploads to delete, by File id."""
         with self._lock:
-            return {
-                file_id: replace(entry)
-                for file_id, entry in self._entries.items()
-                if entry.state is UploadState.TO_DELETE
-            }
+            entries = self._entries.items()
+            return {id_: entry.description for id_, entry in entries if entry.state is UploadState.TO_DELETE}
 
     def orphans(self) -> tuple[Orphan, ...]:
         """Uploads that nothing is known to hold, and those that may exist."""
         with self._lock:
-            unattached = [
-                Orphan(file_id, entry.why)
-                for state in _UNATTACHED
-                for file_id, entry in self._entries.items()
-                if entry.state is state
-            ]
-            return (*unattached, *self._suspects)
+            unattached = [(id_, entry) for id_, entry in self._entries.items() if entry.state in _UNATTACHED]
+            unattached.sort(key=lambda pair: _UNATTACHED.index(pair[1].state))
+            return (*(Orphan(id_, entry.description) for id_, entry in unattached), *self._suspects)
 
-    def _move(self, file_id: str, state: UploadState, why: str = "") -> None:
+    def _move(self, file_id: str, state: UploadState, description: str = "") -> None:
         """Changes an upload's state and reason; a change that the table does not allow is ignored."""
         with self._lock:
             entry = self._entries.get(file_id)
             if entry is None:
-                self._entries[file_id] = LedgerEntry(state, why)
+                self._entries[file_id] = LedgerEntry(state, description)
             elif state in _NEXT[entry.state]:
-                entry.state, entry.why = state, why
+                entry.state, entry.description = state, description

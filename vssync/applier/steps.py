@@ -11,20 +11,20 @@ from typing import assert_never
 
 from vssync.model.digests import mark_for, with_key
 from vssync.model.marks import Mark, Origin, short_digest
-from vssync.model.plan import Action, Copy, FileChange, Plan, Reason, StoreChange, StorePlan
+from vssync.model.plan import Action, FileChange, Plan, Reason, RecordedCopy, StoreChange, StorePlan
 from vssync.model.state import Attributes, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
 
 _MAX_ATTEMPTS = 3  # to ingest a file, in one run
-_MANY_RUNS = 5  # that tried the same bytes in vain
+_MANY_RUNS = 5  # that failed to ingest the same bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A copy to detach. Its File is deleted at the end of the run if it is an upload of ours."""
+    """A copy to detach."""
 
     key: str
     file_id: str
-    is_our_upload: bool  # whether its File is deleted: it is ours by its mark, and is not attached again
+    deletes_upload: bool  # at the end of the run: it is ours by its mark, and is not attached again
     kept_id: str = ""  # the copy that stays in its place, which must be read as completed first
 
 
@@ -49,7 +49,7 @@ class Put:
 
     @property
     def max_attempts(self) -> int:
-        """How often this run may try to ingest it: once, and last of all, where many runs did in vain."""
+        """How often this run may try to ingest it: once, after all other files, where many runs failed to."""
         return 1 if self.mark.tries > _MANY_RUNS else _MAX_ATTEMPTS
 
 
@@ -107,7 +107,7 @@ class StoreSteps:
         return (*self.puts, *self.late_puts)
 
     @property
-    def writes(self) -> bool:
+    def has_writes(self) -> bool:
         """Whether anything is written, and not only waited for."""
         return bool(self.setup or self.teardown or self.cancels or self.all_puts or self.updates or self.drops)
 
@@ -132,7 +132,8 @@ def plan_steps(plan: Plan) -> tuple[StoreSteps, ...]:
 
 def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     change = store_plan.change
-    steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, store_plan, file_change)]
+    ignored = store_plan.desired.ignore_attributes if store_plan.desired else ()
+    steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, ignored, file_change)]
     late_keys = {change.key for change in store_plan.files if Reason.SHARED_CHUNKS in change.reasons}
     puts = sorted((step for step in steps if isinstance(step, Put)), key=lambda put: -put.max_attempts)
     setup = change if change and change.action in _SETUP else None
@@ -141,7 +142,7 @@ def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     return StoreSteps(
         key=store_plan.key,
         store_id=store_plan.id,
-        ignored_attributes=_ignored_attributes(store_plan),
+        ignored_attributes=ignored,
         setup=setup,
         adopts=tuple(file.key for file in store_plan.files if file.takes_over) if setup else (),
         settings=store_plan.desired,
@@ -158,22 +159,18 @@ def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     )
 
 
-def _ignored_attributes(store_plan: StorePlan) -> tuple[str, ...]:
-    return store_plan.desired.ignore_attributes if store_plan.desired else ()
-
-
-def _plan_file_steps(owner: str, store_plan: StorePlan, change: FileChange) -> Iterator[Step]:
+def _plan_file_steps(owner: str, ignored: tuple[str, ...], change: FileChange) -> Iterator[Step]:
     """The steps of one file, in no order: `StoreSteps` sorts them by kind."""
     kept_id = change.keep.id if change.keep else ""
     match change.action:
         case Action.CREATE | Action.REPLACE:
-            yield _put(owner, store_plan, change)
+            yield _put(owner, ignored, change)
         case Action.UPDATE | Action.ADOPT:
-            yield _update(owner, store_plan, change)
+            yield _update(owner, ignored, change)
             yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
         case Action.AWAIT:
             if change.fields:
-                yield _update(owner, store_plan, change)
+                yield _update(owner, ignored, change)
             yield Wait(change.key, kept_id, tuple(_drop(owner, change.key, copy) for copy in change.drop))
         case Action.DELETE:
             yield from (_drop(owner, change.key, copy, kept_id) for copy in change.drop)
@@ -185,24 +182,28 @@ def _plan_file_steps(owner: str, store_plan: StorePlan, change: FileChange) -> I
             assert_never(change.action)
 
 
-def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
+def _put(owner: str, ignored: tuple[str, ...], change: FileChange) -> Put:
     """The step that brings a file in, with the copies it replaces.
 
     A File attaches once per store, so its own old copy is detached first; the others too, if there is a gap. A File
     that is attached again keeps what its old mark says of the upload.
     """
-    file = _require_desired(change)
+    file = change.desired
+    assert file
     origin = Origin.DECLARED if file.file_id else Origin.UPLOADED
-    mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin, tries=change.tries)
+    mark = mark_for(owner, file, ignored, origin=origin, tries=change.tries)
     old = next((copy for copy in change.drop if copy.id == change.reuse), None)
     if old and not file.file_id:
-        mark = _mark_of_same_file(mark, change, old)
+        if isinstance(was := old.mark, Mark):
+            mark = replace(mark, origin=was.origin, content=was.content, name_digest=was.name_digest, source=was.source)
+        else:
+            mark = _mark_of_adopted(mark, file, change, old)
     existing_id = file.file_id or change.reuse
     drop_first = [copy for copy in change.drop if change.gap or copy.id == existing_id]
     return Put(
         key=change.key,
         file=file,
-        attributes=_attributes(change),
+        attributes=_attributes(file, change),
         mark=mark,
         chunking=file.chunking,
         existing_id=existing_id,
@@ -212,61 +213,37 @@ def _put(owner: str, store_plan: StorePlan, change: FileChange) -> Put:
     )
 
 
-def _mark_of_same_file(mark: Mark, change: FileChange, old: Copy) -> Mark:
-    """The mark of a File that is attached again: what it is made from is as its old mark says."""
-    was = old.mark
-    if isinstance(was, Mark):
-        return replace(mark, origin=was.origin, content=was.content, name=was.name, source=was.source)
-    return _mark_of_adopted(mark, change, old)
-
-
-def _mark_of_adopted(mark: Mark, change: FileChange, old: Copy) -> Mark:
-    """The mark of a File that others uploaded: what was not compared is presumed to be what is wanted."""
-    file = _require_desired(change)
-    content = file.presumed_content if Reason.UNREAD in change.reasons else file.content
-    return replace(mark, origin=Origin.ADOPTED, content=content, name=short_digest(old.filename))
-
-
-def _update(owner: str, store_plan: StorePlan, change: FileChange) -> Update:
+def _update(owner: str, ignored: tuple[str, ...], change: FileChange) -> Update:
     """The attributes to write, and a mark that keeps what the old one says of the upload and of its ingestion."""
-    file = _require_desired(change)
-    if change.keep is None:
-        raise ValueError(f"{change.key}: an update needs the copy it is about")
+    file, old = change.desired, change.keep
+    assert file
+    assert old
     origin = Origin.DECLARED if file.file_id else Origin.ADOPTED
-    mark = mark_for(owner, file, _ignored_attributes(store_plan), origin=origin)
-    old_mark = change.keep.mark
-    if isinstance(old_mark, Mark):
+    mark = mark_for(owner, file, ignored, origin=origin)
+    if isinstance(old.mark, Mark):
         mark = replace(
-            mark,
-            content=old_mark.content,
-            chunking=old_mark.chunking,
-            origin=old_mark.origin,
-            tries=old_mark.tries,
-            name=old_mark.name,
-            source=old_mark.source,
+            old.mark, owner=mark.owner, key_digest=mark.key_digest, attributes_digest=mark.attributes_digest, echo=""
         )
     elif not file.file_id:
-        mark = _mark_of_adopted(mark, change, change.keep)
-    return Update(change.key, file, change.keep.id, _attributes(change), mark)
+        mark = _mark_of_adopted(mark, file, change, old)
+    return Update(change.key, file, old.id, _attributes(file, change), mark)
 
 
-def _attributes(change: FileChange) -> dict[str, Scalar]:
+def _mark_of_adopted(mark: Mark, file: DesiredFile, change: FileChange, old: RecordedCopy) -> Mark:
+    """The mark of a File that others uploaded: what was not compared is presumed to be what is wanted."""
+    content = file.presumed_content if Reason.UNCOMPARED in change.reasons else file.content
+    return replace(mark, origin=Origin.ADOPTED, content=content, name_digest=short_digest(old.filename))
+
+
+def _attributes(file: DesiredFile, change: FileChange) -> dict[str, Scalar]:
     """The whole map to send: a write replaces it, so attributes that others own are sent along unchanged."""
-    file = _require_desired(change)
     return {**with_key(file.attributes, file.key), **change.preserve}
 
 
-def _drop(owner: str, key: str, copy: Copy, kept_id: str = "", *, reattached: str = "") -> Drop:
-    """The upload is deleted with its copy only when our own mark says that we made it and it is not attached again."""
+def _drop(owner: str, key: str, copy: RecordedCopy, kept_id: str = "", *, reattached: str = "") -> Drop:
     return Drop(key, copy.id, is_our_upload(copy.mark, owner) and copy.id != reattached, kept_id)
 
 
 def is_our_upload(mark: object, owner: str) -> bool:
     """Whether a mark says that its File is an upload of this owner's, not one that was declared or adopted."""
     return isinstance(mark, Mark) and mark.owner == owner and mark.origin is Origin.UPLOADED
-
-
-def _require_desired(change: FileChange) -> DesiredFile:
-    if change.desired is None:
-        raise ValueError(f"{change.key}: {change.action} needs a desired file")
-    return change.desired

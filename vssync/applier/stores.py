@@ -1,11 +1,11 @@
-"""Creates, updates and deletes stores, and waits until a new one can be used.
+"""Creates, updates, stamps and deletes stores, and ends in one store where two machines make one at the same time.
 
 The mark is checked after each write: without it the next plan would not recognize the store as ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,118 +13,123 @@ from typing import Any
 
 from vssync.applier.context import DONE, ApplyRun, Deletion, Result, StoreContext, result_of_error
 from vssync.applier.steps import StoreSteps, is_our_upload
-from vssync.applier.twins import NewStore
-from vssync.applier.upload import InFlightBatch
-from vssync.applier.wait import poll_until
+from vssync.applier.wait import VISIBILITY_GRACE, poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError
-from vssync.model.convergence import HELD_BACK
+from vssync.limits import PAGE_SIZE
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import (
     NEEDS_METADATA,
     RESERVED_PREFIX,
     STORE_APPLIED,
-    STORE_BATCHES,
     STORE_OWNER,
     STORE_PROTECT,
+    Mark,
     StoreMark,
-    batch_note_text,
     fit_metadata,
     parse_store_mark,
 )
-from vssync.model.plan import Action, Plan, Reason, StoreChange
+from vssync.model.plan import HELD_BACK, Action, Plan, Reason, StoreChange
 from vssync.model.report import Status
-from vssync.model.state import LiveStore, StoreSettings
-from vssync.planner.addresses import Scope
+from vssync.model.state import Contents, LiveStore, StoreSettings
+from vssync.planner.context import Scope
+from vssync.planner.find_stores import twin_order
 
 _MAX_ATTEMPTS = 3  # to create a store, where replies are lost and no new store appears
-_NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; removing the note does not wait
 
 
-def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> tuple[StoreContext, NewStore | None]:
+def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
     """Creates or updates a store where the steps say so. Raises VssyncError where that fails."""
     change, settings = store_steps.setup, store_steps.settings
-    store = StoreContext(
-        run, store_steps.key, store_steps.store_id, store_steps.ignored_attributes, store_steps.unproven
-    )
+    store = StoreContext(run, store_steps, store_steps.store_id)
     if change is None or settings is None:
-        return store, None
-    if change.action in (Action.CREATE, Action.REPLACE):
-        store.id, is_own = _create(run, settings, change, store_steps.store_id)
-        mark = parse_store_mark(change.metadata[STORE_OWNER])
-        return store, NewStore(store, mark, store_steps.store_id, is_own) if isinstance(mark, StoreMark) else None
-    if store_steps.adopts:
-        change = replace(change, metadata={**change.metadata, STORE_OWNER: _adopting_mark(change)})
-    live = run.writes.update_store(store_steps.store_id, _request_body(settings, change), settings.key)
-    _verify_mark(run, settings.key, live, change)
-    return store, None
+        return store
+    if store.is_new:
+        store.id, store.is_own = _create(run, settings, change, store_steps.store_id)
+        store.may_have_twin = True
+        return store
+    mark = str(_mark_of(store).as_adopting()) if store_steps.adopts else change.metadata[STORE_OWNER]
+    written_names = {field.name.removeprefix("metadata.") for field in change.fields} | {STORE_OWNER, STORE_PROTECT}
+
+    def merge(metadata: Mapping[str, str]) -> dict[str, str]:
+        others = {name: value for name, value in metadata.items() if name not in written_names}
+        written = {name: value for name, value in change.metadata.items() if name in written_names}
+        return {**others, **written, STORE_OWNER: mark}
+
+    live = run.writes.update_metadata(
+        store.id, merge, settings.key, name=settings.name, expires_after=_expiry(settings)
+    )
+    _verify_mark(run, settings.key, live, mark)
+    return store
 
 
-def _adopting_mark(change: StoreChange) -> str:
-    """The mark that a store carries while its files are adopted."""
-    mark = parse_store_mark(change.metadata[STORE_OWNER])
+def _mark_of(store: StoreContext) -> StoreMark:
+    """The mark that a store is to carry once it is set up."""
+    assert store.steps.setup
+    mark = parse_store_mark(store.steps.setup.metadata[STORE_OWNER])
     assert isinstance(mark, StoreMark)
-    return str(mark.as_adopting())
+    return mark
 
 
-def end_adoption(run: ApplyRun, store_steps: StoreSteps) -> Result:
-    """Writes the store's mark as it is to stay, if every file was adopted; other metadata is sent along unchanged."""
-    change = store_steps.setup
-    assert change
-    if run.stopping or not run.results.are_done(store_steps.key, store_steps.adopts):
+def end_adoption(store: StoreContext) -> Result:
+    """Writes the store's mark as it is to stay, if every file was adopted."""
+    run, steps = store.run, store.steps
+    statuses = run.results.statuses(store.key)
+    if run.stopping or any(statuses.get(key) is not Status.DONE for key in steps.adopts):
         return Result(
             Status.SKIPPED, "its adoption goes on, because not every file was adopted: apply again with --adopt"
         )
-    mark, store_id = change.metadata[STORE_OWNER], store_steps.store_id
+    mark = _mark_of(store)
+    owner_entry = {STORE_OWNER: str(mark)}
     try:
-        if mark != _adopting_mark(change):
-            live = run.client.get_store(store_id).metadata
-            _verify_mark(
-                run,
-                store_steps.key,
-                run.writes.update_store(store_id, {"metadata": {**live, STORE_OWNER: mark}}),
-                change,
-            )
+        if not mark.is_adopting:
+            live = run.writes.update_metadata(store.id, lambda metadata: {**metadata, **owner_entry})
+            _verify_mark(run, store.key, live, str(mark))
     except VssyncError as error:
         return result_of_error(error)
     return DONE
 
 
-def delete_store(run: ApplyRun, store_steps: StoreSteps) -> Result:
-    """Deletes a store if everything else was done, and schedules the deletion of our uploads in it.
+def delete_store(store: StoreContext) -> Result:
+    """Deletes a store, or the one that was replaced, if everything else was done; then our uploads in it may go.
 
     Its files go with it: a request for each would change nothing that lasts.
     """
-    if run.stopping or not run.results.all_done(store_steps.key, [put.key for put in store_steps.all_puts]):
+    run, steps, store_id = store.run, store.steps, store.steps.store_id
+    statuses = run.results.statuses(store.key)
+    is_done = all(status in (Status.DONE, None) for status in statuses.values())
+    if run.stopping or not is_done or any(put.key not in statuses for put in steps.all_puts):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
-    change = store_steps.teardown
-    if change and change.action is Action.REPLACE and Reason.UNLISTED in change.reasons:
-        _release_store(run, store_steps)
+    if steps.teardown and steps.teardown.action is Action.REPLACE and Reason.UNLISTED in steps.teardown.reasons:
+        _release_store(store)
         return DONE
-    key, store_id, leaving = store_steps.key, store_steps.store_id, store_steps.leaving
     # No plan reads the files of an expired store.
-    uploads = tuple(drop.file_id for drop in leaving if drop.is_our_upload) if leaving else _uploads_in(run, store_id)
+    planned = tuple(drop.file_id for drop in steps.leaving if drop.deletes_upload)
+    uploads = planned if steps.leaving else _uploads_in(run, store_id)
     try:
         with suppress(LostReply):  # whether it is gone is seen at the end of the run in any case
             run.writes.delete_store(store_id, uploads)
     except VssyncError as error:
         return result_of_error(error)
-    run.deletions += [Deletion(key, change_key, store_id) for change_key in ("", *(drop.key for drop in leaving))]
+    keys = ("", *(drop.key for drop in steps.leaving))
+    run.deletions += [Deletion(store.key, change_key, store_id) for change_key in keys]
     for file_id in uploads:
-        run.ledger.schedule_delete(file_id, f"upload in {key}'s deleted store")
+        run.ledger.schedule_delete(file_id, f"upload in {store.key}'s deleted store")
     return DONE
 
 
-def _release_store(run: ApplyRun, store_steps: StoreSteps) -> None:
+def _release_store(store: StoreContext) -> None:
     """Takes our metadata from a store that was replaced and is kept: nobody knows what is in it.
 
     If that fails, the store keeps our mark, and later plans list it after the new one.
     """
-    store_id = store_steps.store_id
+    old_id = store.steps.store_id
+
+    def without_ours(metadata: Mapping[str, str]) -> dict[str, str]:
+        return {name: value for name, value in metadata.items() if not name.startswith(RESERVED_PREFIX)}
+
     with suppress(VssyncError):
-        live = run.client.get_store(store_id)
-        others = {name: value for name, value in live.metadata.items() if not name.startswith(RESERVED_PREFIX)}
-        run.writes.update_store(store_id, {"metadata": others})
-    run.say_once(f"{store_steps.key}: {store_id} was replaced and is kept, since its files cannot be listed")
+        store.writes.update_metadata(old_id, without_ours)
+    store.run.announce(f"{store.key}: {old_id} was replaced and is kept, since its files cannot be listed")
 
 
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
@@ -149,13 +154,14 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replace
 
     After a lost reply it is looked up by its mark: there must never be two.
     """
-    fields = {**_request_body(settings, change), "description": settings.description}
-    body = {name: value for name, value in fields.items() if value}
+    mark = change.metadata[STORE_OWNER]
+    fields = {"name": settings.name, "description": settings.description, "expires_after": _expiry(settings)}
+    body = {name: value for name, value in fields.items() if value} | {"metadata": dict(change.metadata)}
 
     def find() -> LiveStore | None:
         """The store with the mark; one that the new one replaces does not count."""
         usable = (live for live in run.client.list_stores() if not live.is_expired and live.id != replaced_id)
-        return next((live for live in usable if live.metadata.get(STORE_OWNER) == change.metadata[STORE_OWNER]), None)
+        return next((live for live in usable if live.metadata.get(STORE_OWNER) == mark), None)
 
     live, attempts, is_answered = None, 0, False
     while live is None:
@@ -167,7 +173,7 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replace
             live = poll_until(
                 run,
                 find,
-                timeout=run.settings.grace,
+                timeout=VISIBILITY_GRACE,
                 subject=f"{settings.key} to be listed, since the reply to creating it was lost",
                 consequence="it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
             )
@@ -183,7 +189,7 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replace
         )
     if not is_ready:
         raise VssyncError(f"{settings.key}: the new store {store_id} does not answer yet; apply again later")
-    _verify_mark(run, settings.key, live, change)
+    _verify_mark(run, settings.key, live, mark)
     return store_id, is_answered
 
 
@@ -196,9 +202,14 @@ def _unseen_if_unanswered() -> Iterator[None]:
         raise LostReply(str(error), error.answer) from error
 
 
-def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) -> None:
+def _expiry(settings: StoreSettings) -> dict[str, Any] | None:
+    """A store's expiry as it is sent; null removes it (OpenAI spec)."""
+    days = settings.expires_after_days
+    return {"anchor": "last_active_at", "days": days} if days else None
+
+
+def _verify_mark(run: ApplyRun, key: str, live: LiveStore, mark: str) -> None:
     """Raises VssyncError for a store that was written and carries no mark. A response without one is no proof."""
-    mark = change.metadata[STORE_OWNER]
     with _unseen_if_unanswered():
         live_mark = live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)
     if mark != live_mark:
@@ -208,17 +219,10 @@ def _verify_mark(run: ApplyRun, key: str, live: LiveStore, change: StoreChange) 
         )
 
 
-def _request_body(settings: StoreSettings, change: StoreChange) -> dict[str, Any]:
-    """The body that creates or updates a store. OpenAI spec: an expiry of null removes it."""
-    days = settings.expires_after_days
-    expires = {"anchor": "last_active_at", "days": days} if days else None
-    return {"name": settings.name, "metadata": dict(change.metadata), "expires_after": expires}
-
-
 def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
-    """Leaves the run's stamp in each store that it wrote to, in whole, and left as the manifest wants it.
+    """Leaves the run's stamp in each store that was planned as a whole and now is as the manifest wants it.
 
-    `written` are the ids of these stores by their keys. An external store's metadata is somebody else's.
+    `written` are the ids, by key, of the stores that the run wrote to. An external store's metadata is somebody else's.
     """
     stamp, scope = run.settings.stamp, Scope.of(plan.options)
     if stamp is None or not run.capabilities.store_updates:
@@ -236,66 +240,115 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
         and scope.includes_all_files(store.key)
         and not any(note.kind in HELD_BACK for note in store.notes)
     ]
-    run.pool.map(lambda entry: _stamp(run, plan.owner, *entry, text), stamped)
+
+    def leave_stamp(entry: tuple[str, StoreSettings]) -> None:
+        store_id, settings = entry
+
+        def add(metadata: Mapping[str, str]) -> Mapping[str, str] | None:
+            """The metadata with the stamp; None where there is no room, or the rest is not as this run left it."""
+            stamped = fit_metadata({**metadata, STORE_APPLIED: text})
+            is_current = metadata.get(STORE_OWNER) == str(store_mark_for(plan.owner, settings))
+            is_protected = bool(metadata.get(STORE_PROTECT))
+            return stamped if STORE_APPLIED in stamped and is_current and is_protected is settings.protect else None
+
+        with suppress(VssyncError):
+            run.writes.update_metadata(store_id, add)
+
+    run.pool.map(leave_stamp, stamped)
 
 
-def _stamp(run: ApplyRun, owner: str, store_id: str, settings: StoreSettings, text: str) -> None:
-    """Adds a stamp to a store's metadata; not where what is read of that is old, or there is no room."""
-    with suppress(VssyncError):
-        live = run.client.get_store(store_id).metadata
-        is_current = live.get(STORE_OWNER) == str(store_mark_for(owner, settings))
-        metadata = fit_metadata({**live, STORE_APPLIED: text})
-        if is_current and bool(live.get(STORE_PROTECT)) is settings.protect and STORE_APPLIED in metadata:
-            run.writes.update_store(store_id, {"metadata": metadata})
+def join_twin(store: StoreContext) -> None:
+    """Before the first attach: goes on in another machine's store where that comes first, and deletes its own.
+
+    Raises VssyncError where the stores cannot be listed.
+    """
+    twins = _list_twins(store, store.client.list_stores())
+    store.may_have_twin = False
+    if not twins:
+        return
+    own = store.client.get_store(store.id)
+    contents_by_id = {live.id: _read_contents(store, live) for live in (*twins, own)}
+    owners = (_mark_of(store).owner,)
+    first = min((own, *twins), key=lambda live: twin_order(live, contents_by_id[live.id], owners))
+    if first.id == own.id:
+        return
+    contents = contents_by_id[own.id]
+    if store.is_own and contents and not (contents.files or contents.unlisted):
+        with suppress(VssyncError):  # it stays, then, and the run says so at its end
+            store.writes.delete_store(own.id, ())
+    store.run.announce(f"{store.key}: another run made {first.id} at the same time; this one goes on in that store")
+    store.id, store.is_own = first.id, False
 
 
-class UnfinishedBatchNote:
-    """A note of the batches under way in the store's metadata, so that a later run finds them.
+def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None:
+    """At the end, reports each new store that no listing shows or that has a twin: the next plan must deal with it."""
+    if not new_stores:
+        return
+    ids = {store.id for store in new_stores}
+    try:
+        listed = poll_until(
+            run,
+            run.client.list_stores,
+            is_done=lambda stores: ids <= {live.id for live in stores},
+            timeout=VISIBILITY_GRACE,
+            subject="new stores to be listed",
+            consequence="the report gives their ids",
+        )
+    except VssyncError as error:
+        for store in new_stores:  # each was made; whether it is the only one is not known
+            run.results.record_result(store.key, "", replace(result_of_error(error), status=Status.UNKNOWN))
+        return
+    for store in new_stores:
+        if store.id not in {live.id for live in listed}:
+            detail = (
+                f"the service does not list the new store, so another run may make a second one; add this line to "
+                f"{store.key} in the manifest:\nid: {store.id}"
+            )
+        elif twins := _list_twins(store, listed):
+            others = " and ".join(live.id for live in twins)
+            detail = f"another run made {others} for the same key while this one made {store.id}; plan again"
+        else:
+            continue
+        run.results.record_result(store.key, "", Result(Status.UNKNOWN, detail))
 
-    Only where the service lists no batches and its stores can be updated safely; and never in an external store, whose
-    metadata is somebody else's.
+
+def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
+    """At the end, reports each file that another run attached as well: the next apply removes one of the copies.
+
+    Only the newest files are listed: those of this run, and one page of what came before, while it was planned.
     """
 
-    def __init__(self, store: StoreContext, *, is_external: bool) -> None:
-        self._store = store
-        self._is_enabled = not is_external
-        self._is_checked = False
-        self._written: tuple[str, ...] = ()
-        self._next_write = 0.0
+    def verify(store: StoreContext) -> None:
+        steps = store.steps
+        puts = {put.mark.key_digest: put for put in steps.all_puts}
+        old_ids = {drop.file_id for put in puts.values() for drop in (*put.before_attach, *put.afterwards)}
+        old_ids |= {drop.file_id for drop in steps.drops}
+        ids_by_key: dict[str, list[str]] = {}
+        with suppress(ServiceError):  # nothing that was done depends on it
+            for file in store.client.list_newest_files(store.id, len(puts) + PAGE_SIZE):
+                put = puts.get(file.mark.key_digest) if isinstance(file.mark, Mark) else None
+                if put and file.owner == put.mark.owner and (file.id == put.existing_id or file.id not in old_ids):
+                    ids_by_key.setdefault(put.key, []).append(file.id)
+        for key, ids in ids_by_key.items():
+            if len(ids) > 1:
+                detail = f"another run attached it as well: {' and '.join(ids)} are copies of it; apply again"
+                run.results.record_result(store.key, key, Result(Status.UNKNOWN, detail))
 
-    def update(self, batches: Iterable[InFlightBatch]) -> None:
-        """Notes that these batches are under way, unless the last note says so or was written just now."""
-        batch_ids = tuple(batch.batch_id for batch in batches if batch.batch_id)
-        now = self._store.client.clock.monotonic()
-        if not self._is_enabled or not batch_ids or batch_ids == self._written or now < self._next_write:
-            return
-        if not self._is_checked:  # once for each store, and only where there is a batch to note
-            self._is_checked, self._is_enabled = True, self._is_needed()
-        if self._is_enabled:
-            self._next_write = now + _NOTE_INTERVAL
-            self._write(batch_ids)
+    run.pool.map(verify, [store for store in stores if store.steps.all_puts])
 
-    def _is_needed(self) -> bool:
-        """Whether the service has batches, does not list them, and lets a store be updated."""
-        capabilities = self._store.run.capabilities
-        if capabilities.store_updates and capabilities.batches:
-            with suppress(VssyncError):
-                return self._store.client.list_batches(self._store.id) is None
-        return False
 
-    def clear(self) -> None:
-        """Removes the note: no batch is under way any more."""
-        if self._written:
-            self._write(())
+def _list_twins(store: StoreContext, stores: Sequence[LiveStore]) -> list[LiveStore]:
+    """Other stores with the mark of this owner and key; one that the new store replaces does not count."""
+    own_ids, mark = (store.id, store.steps.store_id), _mark_of(store)
+    others = ((live, live.mark) for live in stores if live.id not in own_ids and not live.is_expired)
+    identity = (mark.owner, mark.key)
+    return [live for live, mark in others if isinstance(mark, StoreMark) and (mark.owner, mark.key) == identity]
 
-    def _write(self, batch_ids: tuple[str, ...]) -> None:
-        """Writes the note. The write replaces the whole map, so other metadata is sent along unchanged."""
-        store = self._store
-        try:
-            live = store.client.get_store(store.id).metadata
-            others = {name: value for name, value in live.items() if name != STORE_BATCHES}
-            note = {STORE_BATCHES: batch_note_text(batch_ids)} if batch_ids else {}
-            store.writes.update_store(store.id, {"metadata": fit_metadata({**others, **note})})
-            self._written = batch_ids
-        except VssyncError:
-            self._is_enabled, self._written = False, ()
+
+def _read_contents(store: StoreContext, live: LiveStore) -> Contents | None:
+    """What a store holds; None where that cannot be listed."""
+    try:
+        listing = store.client.list_all_files(live)
+    except ServiceError:
+        return None
+    return Contents(listing.files, count=listing.count, verdict=listing.verdict)

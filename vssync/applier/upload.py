@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from vssync.api.parse import AttachmentEntry
-from vssync.api.rate_limit import Interrupted
 from vssync.applier.context import Result, StoreContext, result_of_error
-from vssync.applier.steps import Put
+from vssync.applier.steps import Drop, Put
 from vssync.applier.wait import poll_until, wait_until_detached
-from vssync.errors import AccessDenied, LostReply, NotFound, VssyncError
-from vssync.model.marks import NONE, Mark, Origin
+from vssync.errors import AccessDenied, Interrupted, LostReply, NotFound, VssyncError
+from vssync.model.marks import NONE, PROVISIONAL, Mark, Origin
 from vssync.model.report import Status
 from vssync.model.state import FileStatus, Upload
 
@@ -62,7 +62,7 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
         store.settle(put.key, refused_type_result(put))
         return None
     if store.stop_reason:
-        store.settle(put.key, Result(Status.SKIPPED, f"not tried: the store {store.stop_reason}"))
+        store.settle_untried(put.key)
         return None
     store.run.results.record_start(store.key, put.key)
     uploaded_id = ""
@@ -73,11 +73,12 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
             file, source = put.file, put.file.source or NONE
             new_mark = replace(
-                put.mark, content=file.sha256, origin=Origin.UPLOADED, name=file.name_digest, source=source
+                put.mark, content=file.sha256, origin=Origin.UPLOADED, name_digest=file.name_digest, source=source
             )
             put = replace(put, existing_id="", mark=new_mark)
         if not put.existing_id:
             uploaded_id = _reuse_or_upload(store, put)
+        _distrust_all_but_first(store, put.before_attach)
         for drop in put.before_attach:
             if drop.file_id == put.existing_id:
                 detach_to_reattach(store, put, drop.file_id)
@@ -90,17 +91,25 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
             store.run.ledger.schedule_delete(uploaded_id, f"upload of {put.key} that was not used")
         store.settle(put.key, result_of_error(error))
         return None
-    store.run.results.record_state(store.key, [put.key], _state_before_attach(put))
+    uploaded = Result(Status.SKIPPED, "uploaded, and not attached before the run was interrupted; apply again")
+    detail = "interrupted after its old copy was detached and before it was attached; apply again"
+    detached = Result(Status.FAILED, detail)
+    store.run.results.set_result_if_interrupted(store.key, [put.key], detached if put.before_attach else uploaded)
     return PendingFile(put, put.existing_id or uploaded_id)
 
 
-def _state_before_attach(put: Put) -> Result:
-    """What became of a file whose upload is there and is not attached yet."""
-    if put.before_attach:
-        return Result(
-            Status.FAILED, "interrupted after its old copy was detached and before it was attached; apply again"
-        )
-    return Result(Status.SKIPPED, "uploaded, and not attached before the run was interrupted; apply again")
+def _distrust_all_but_first(store: StoreContext, drops: Sequence[Drop]) -> None:
+    """Where equal texts share chunks, changes the marks of copies that are about to lose theirs with the first.
+
+    A run that is killed after the first was detached then leaves none that looks right: the next plan sees other
+    chunking, and attaches the file anew. That takes a service that can update attributes.
+    """
+    for drop in drops[1:] if store.run.capabilities.shares_chunks else ():
+        with suppress(VssyncError):
+            live = store.client.get_file(store.id, drop.file_id)
+            if isinstance(live.mark, Mark):
+                mark = replace(live.mark, chunking_digest=PROVISIONAL)
+                store.writes.set_attributes(store.id, drop.file_id, live.attributes, mark)
 
 
 def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
@@ -128,14 +137,13 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
         upload = _find_upload(store, file_id)
         return upload is not None and upload.size == put.file.size and bool(upload.created_at)
 
-    why = f"upload of {put.key} that was not attached yet"
-    file_id = store.run.ledger.obtain(store.id, put.file, why, is_usable, lambda: _upload(store, put))
+    file_id = store.run.ledger.obtain(store.id, put.file, is_usable, lambda: _upload(store, put))
     store.run.watcher.on_upload_ready(store.key, put.file.size)
     return file_id
 
 
 def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
-    """Whether a File was completed since the plan, as wanted now: the cancel may have come too late to stop it."""
+    """Whether a File was completed since the plan, as wanted now: its batch was cancelled, perhaps too late."""
     try:
         file = store.client.get_file(store.id, put.existing_id)
     except NotFound:
@@ -143,8 +151,8 @@ def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
     live, wanted = file.mark, put.mark
     if file.status is not FileStatus.COMPLETED or not isinstance(live, Mark):
         return False
-    upload, wanted_upload = (live.key, live.content, live.name), (wanted.key, wanted.content, wanted.name)
-    return upload == wanted_upload and live.chunking == wanted.chunking
+    live_digests = (live.key_digest, live.content, live.name_digest, live.chunking_digest)
+    return live_digests == (wanted.key_digest, wanted.content, wanted.name_digest, wanted.chunking_digest)
 
 
 def _find_upload(store: StoreContext, file_id: str) -> Upload | None:

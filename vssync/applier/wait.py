@@ -1,9 +1,9 @@
-"""Waits until the service is done with something: one request a poll, growing pauses, a deadline without progress."""
+"""Waits until the service is done with something: one request a poll, growing pauses, a limit without progress."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable
+from math import inf
 from typing import TypeVar
 
 from vssync.api.parse import BatchPoll
@@ -14,32 +14,18 @@ from vssync.model.state import FileStatus, LiveBatch, LiveFile
 from vssync.text import format_elapsed
 
 Reading = TypeVar("Reading")
-_MILESTONES = (5.0, 15.0, 60.0)  # seconds at which a wait is announced
-_BATCH_GRACE = 30.0  # seconds for which a new batch may be invisible
-_MIN_WAIT = 60.0  # seconds that any wait lasts, even if nothing moved for long before it
-_UNFINISHED = "those still in progress are left, and the next plan waits for them"
-DELETION_WAIT = 60.0  # seconds without progress, for all deletions of a run together
+# All in seconds.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # between two polls, unless the service asks for another; they double
+_MILESTONES = (5.0, 15.0, 60.0)  # without progress, at which a wait is announced
+INGESTION_DEADLINE = 600.0  # without progress, after which a run no longer waits for a file or batch
+VISIBILITY_GRACE = 120.0  # for which a new object may stay invisible
+_BATCH_GRACE = 30.0  # for which a new batch may
+_MIN_WAIT = 60.0  # that any wait lasts, even if nothing moved for long before it
+_UNFINISHED = "each counts as it is, and the next plan waits for those in progress"
+DELETION_WAIT = 60.0  # without progress, for all deletions of a run together
 STILL_LISTED = f"still listed {DELETION_WAIT:.0f} s after it was deleted; apply again later"
-_REFUSALS = (400, 403, 405, 409, 410, 422)
+_COUNTED_AS_GONE = (400, 403, 405, 409, 410, 422)  # statuses by which some services refuse to show what was detached
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class WaitedFiles:
-    """Files as last listed, after a wait for all of them; none where each is to be read by itself.
-
-    `is_stuck`: the wait was given up, because nothing moved for the run's deadline. `has_no_files`: they were sent in a
-    batch that ended without any.
-    """
-
-    files: tuple[LiveFile, ...] = ()
-    is_stuck: bool = False
-    has_no_files: bool = False
-
-    @property
-    def by_id(self) -> dict[str, LiveFile]:
-        """The listed files."""
-        return {file.id: file for file in self.files}
 
 
 def poll_until(
@@ -49,26 +35,27 @@ def poll_until(
     is_done: Callable[[Reading], bool] = bool,
     progress_of: Callable[[Reading], Hashable] = bool,
     hint_of: Callable[[Reading], float | None] = lambda _: None,
-    timeout: float | None = None,
+    timeout: float = INGESTION_DEADLINE,
     since: float | None = None,
-    subject: str = "",
-    consequence: str = "",
+    subject: str,
+    consequence: str,
 ) -> Reading:
     """Reads until `is_done`, or until `progress_of` has not changed for `timeout` seconds; returns the last reading.
 
     `hint_of` gives the pause in seconds that the service asks for, or None: while there is progress the pause is
-    exactly that, afterwards at least that. `since`, on the monotonic clock, is when there was last progress, if before
-    this call: that time counts against the timeout, except for its last minute. What `read` raises ends the wait.
+    exactly that, afterwards at least that. `since` is the time of the last progress, on the monotonic clock, if that
+    was before this call: the time since then counts as waited, but at least a minute of the timeout is left. What
+    `read` raises ends the wait.
 
     A wait that takes long is announced: for what (`subject`), and what follows if it is in vain (`consequence`).
     """
     clock = run.client.clock
-    timeout = run.settings.deadline if timeout is None else timeout
+    has_progress = progress_of is not bool
     last: Hashable = None
     waited = 0.0
     if since is not None:
         waited = min(clock.monotonic() - since, max(0.0, timeout - _MIN_WAIT))
-    pause = elapsed = 0.0
+    pause = idle = 0.0
     while True:
         reading = read()
         if is_done(reading):
@@ -77,23 +64,27 @@ def poll_until(
         has_moved = progress != last
         if has_moved:
             waited = waited if last is None else 0.0  # the first reading moved nothing
+            idle = 0.0
         elif waited > timeout:
             return reading
         last, hint = progress, hint_of(reading)
-        pause = min(run.settings.longest_pause, max(run.settings.first_pause, pause * 2))
+        pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, pause * 2))
         if hint is not None:
             pause = hint if has_moved else max(pause, hint)
-        if subject and any(elapsed <= milestone < elapsed + pause for milestone in _MILESTONES):
-            verb = f"After {format_elapsed(elapsed)} still waiting" if elapsed > _MILESTONES[0] else "Waiting"
-            limit = format_elapsed(timeout) + ("" if progress_of is bool else " without progress")
-            run.say_once(f"{verb} for {subject}, at most {limit}; then {consequence}")
-        elapsed += pause
+        if any(idle <= milestone < idle + pause for milestone in _MILESTONES):
+            is_first = idle <= _MILESTONES[0]
+            verb = "Waiting" if is_first else f"After {format_elapsed(idle)} still waiting"
+            limit = format_elapsed(timeout) + (" without progress" if has_progress else "")
+            # Many wait for the same at a time, and later waits for it are news only if they drag on.
+            again_after = inf if is_first else _MILESTONES[-1]
+            run.announce(f"{verb} for {subject}, at most {limit}; then {consequence}", again_after=again_after)
+        idle += pause
         clock.sleep(pause)
         waited += pause  # not by the clock: a machine that slept meanwhile has not waited so long
 
 
-def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = None) -> LiveBatch:
-    """The batch once it has ended, or nothing moved in it for the run's deadline.
+def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = None) -> bool:
+    """Whether a batch has ended, once it has, or nothing moved in it for too long.
 
     A 404 means not visible yet. Raises NotFound where that lasts too long, ServiceError where it cannot be read.
     """
@@ -117,62 +108,60 @@ def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = Non
         since=since,
         subject=_ingestion_of(store),
         consequence=_UNFINISHED,
-    ).batch
+    ).batch.status.ended
 
 
-def wait_for_files(store: StoreContext, file_ids: Collection[str], since: float | None = None) -> WaitedFiles:
-    """The files once all have ended, or nothing moved among them for the run's deadline.
+def wait_for_files(
+    store: StoreContext,
+    file_ids: Iterable[str],
+    *,
+    listed: Iterable[LiveFile] = (),
+    since: float | None = None,
+    timeout: float = INGESTION_DEADLINE,
+) -> dict[str, LiveFile | VssyncError]:
+    """Each of these files once all have ended, or nothing moved among them for too long; `listed` were just read.
 
-    Returns at once, with none, where listing the store would take more requests a poll than reading each file.
+    A poll lists the store, unless to read each file takes fewer requests: then a file may have an error instead. A 404
+    means not visible yet. Raises ServiceError where the store cannot be listed.
     """
-    if len(file_ids) < 2 or store.client.get_store(store.id).counts.total > PAGE_SIZE * len(file_ids):
-        return WaitedFiles()
+    states: dict[str, LiveFile | VssyncError] = dict.fromkeys(file_ids, _NOT_VISIBLE)
+    states |= {file.id: file for file in listed if file.id in states}
 
-    def read() -> tuple[LiveFile, ...]:
-        return tuple(file for file in store.client.list_files(store.id) if file.id in file_ids)
+    def find_unfinished() -> list[str]:
+        return [file_id for file_id, file in states.items() if isinstance(file, LiveFile) and not file.status.ended]
 
-    def count_ended(files: Collection[LiveFile]) -> int:
-        return sum(file.status.ended for file in files)
-
-    def have_all_ended(files: Collection[LiveFile]) -> bool:
-        return count_ended(files) == len(file_ids)
-
-    files = poll_until(
-        store.run,
-        read,
-        is_done=have_all_ended,
-        progress_of=count_ended,
-        since=since,
-        subject=_ingestion_of(store),
-        consequence=_UNFINISHED,
-    )
-    return WaitedFiles(files, is_stuck=not have_all_ended(files))
-
-
-def wait_limit(store: StoreContext, *, is_stuck: bool) -> float:
-    """Until when, on the monotonic clock, to wait for each file: now, where the wait for all was given up."""
-    return store.client.clock.monotonic() + (0.0 if is_stuck else store.run.settings.deadline)
-
-
-def wait_for_file(store: StoreContext, file_id: str, until: float) -> LiveFile:
-    """A file when it has ended, or at the time `until`; a 404 after our own attach means "not visible yet"."""
-
-    def read() -> LiveFile:
+    def read_file(file_id: str) -> LiveFile | VssyncError:
         try:
             return store.client.get_file(store.id, file_id)
         except NotFound:
             return _NOT_VISIBLE
+        except VssyncError as error:
+            return error
 
-    timeout = max(0.0, until - store.client.clock.monotonic())
-    return poll_until(
-        store.run,
-        read,
-        is_done=lambda file: file.status.ended,
-        progress_of=lambda file: file.status,
-        timeout=timeout,
-        subject=_ingestion_of(store),
-        consequence=_UNFINISHED,
-    )
+    def count_unfinished() -> int:
+        unfinished = find_unfinished()
+        if len(unfinished) > 1 and total <= PAGE_SIZE * len(unfinished):
+            states.update({file.id: file for file in store.client.list_files(store.id) if file.id in states})
+        else:
+            states.update(zip(unfinished, store.run.pool.map(read_file, unfinished), strict=True))
+        return len(find_unfinished())
+
+    unfinished = find_unfinished()
+    total = store.client.get_store(store.id).counts.total if len(unfinished) > 1 else 0
+    if unfinished:
+        poll_until(
+            store.run,
+            count_unfinished,
+            is_done=lambda count: not count,
+            progress_of=lambda count: count,
+            since=since,
+            timeout=timeout,
+            subject=_ingestion_of(store),
+            consequence=_UNFINISHED,
+        )
+        unfinished = find_unfinished()  # of which a listing may be cut or late
+        states.update(zip(unfinished, store.run.pool.map(read_file, unfinished), strict=True))
+    return states
 
 
 def _ingestion_of(store: StoreContext) -> str:
@@ -182,15 +171,15 @@ def _ingestion_of(store: StoreContext) -> str:
 def wait_until_detached(store: StoreContext, file_id: str) -> None:
     """Waits until a detached file cannot be read in its store any more. Raises VssyncError when it stays.
 
-    Once one has stayed, no other is waited for. The service said that it is gone, so an odd refusal to show it does not
-    hold up what is to take its place: some services answer 400 for it.
+    After one file did not go in time, later ones are checked without waiting. An odd status, such as 400, counts as
+    gone: the service said that it detached the file.
     """
 
     def is_gone() -> bool:
         try:
             return not store.client.is_attached(store.id, file_id)
         except ServiceError as error:
-            if error.answer.status not in _REFUSALS:
+            if error.answer.status not in _COUNTED_AS_GONE:
                 raise
             return True
 

@@ -8,18 +8,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from vssync.api.client import Client
 from vssync.api.parse import AttachmentEntry, BatchPoll
-from vssync.api.rate_limit import Interrupted
 from vssync.errors import LostReply, VssyncError
 from vssync.journal.records import Operation, Write
 from vssync.journal.writer import Journal
-from vssync.model.marks import Mark
+from vssync.model.marks import Mark, fit_metadata
 from vssync.model.state import Attributes, Chunking, DesiredFile, LiveFile, LiveStore
 
 
@@ -30,10 +29,6 @@ class Writes:
     client: Client
     journal: Journal
 
-    def _journaled(self, write: Write) -> AbstractContextManager[Callable[[str], None]]:
-        """Adds the journal's lines to a write; `Interrupted` is raised while a request waits to be sent."""
-        return self.journal.around(write, unsent=Interrupted)
-
     def upload(
         self, root: Path, file: DesiredFile, on_made: Callable[[str], None], on_lost: Callable[[LostReply], str]
     ) -> str:
@@ -43,7 +38,7 @@ class Writes:
         reply, `on_lost` returns the id or raises the error again.
         """
         write = Write(Operation.UPLOAD, name=file.filename, size=file.size, sha256=file.sha256)
-        with self._journaled(write) as record_id, open_unchanged(root, file) as handle:
+        with self.journal.around(write) as record_id, open_unchanged(root, file) as handle:
             try:
                 file_id = self.client.upload_file(handle, file.filename).id
             except LostReply as error:
@@ -57,52 +52,69 @@ class Writes:
 
         For one that `gc` found by name and size, pass these, and the journal stops suspecting that it exists.
         """
-        with self._journaled(Write(Operation.DELETE_UPLOAD, files=(file_id,), name=name, size=size)):
+        with self.journal.around(Write(Operation.DELETE_UPLOAD, files=(file_id,), name=name, size=size)):
             self.client.delete_upload(file_id)
 
     def create_batch(self, store_id: str, entries: Sequence[AttachmentEntry]) -> BatchPoll:
-        with self._journaled(Write(Operation.ATTACH, store_id, tuple(entry.file_id for entry in entries))) as record_id:
+        with self.journal.around(
+            Write(Operation.ATTACH, store_id, tuple(entry.file_id for entry in entries))
+        ) as record_id:
             poll = self.client.create_batch(store_id, entries)
             record_id(poll.batch.id)
         return poll
 
     def create_uniform_batch(self, store_id: str, file_ids: Sequence[str], chunking: Chunking, mark: Mark) -> None:
         """Attaches files that all get this chunking and this mark, and no other attributes."""
-        with self._journaled(Write(Operation.ATTACH, store_id, tuple(file_ids))) as record_id:
+        with self.journal.around(Write(Operation.ATTACH, store_id, tuple(file_ids))) as record_id:
             record_id(self.client.create_uniform_batch(store_id, file_ids, {}, chunking, mark).batch.id)
 
     def attach(self, store_id: str, entry: AttachmentEntry) -> None:
-        with self._journaled(Write(Operation.ATTACH, store_id, (entry.file_id,))):
+        with self.journal.around(Write(Operation.ATTACH, store_id, (entry.file_id,))):
             self.client.attach_file(store_id, entry)
 
     def detach(self, store_id: str, file_id: str, *, is_our_upload: bool, file: DesiredFile | None = None) -> None:
         """Detaches a file. An upload of ours may be held by no store from then on; `file` is what it was made from."""
         name, size, sha256 = (file.filename, file.size, file.sha256) if file else ("", 0, "")
-        with self._journaled(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, is_our_upload)):
+        with self.journal.around(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, is_our_upload)):
             self.client.detach_file(store_id, file_id)
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark) -> LiveFile:
-        with self._journaled(Write(Operation.ATTRIBUTES, store_id, (file_id,))):
+        with self.journal.around(Write(Operation.ATTRIBUTES, store_id, (file_id,))):
             return self.client.set_attributes(store_id, file_id, attributes, mark)
 
     def cancel_batch(self, store_id: str, batch_id: str) -> None:
-        with self._journaled(Write(Operation.CANCEL, store_id, name=batch_id)):
+        with self.journal.around(Write(Operation.CANCEL, store_id, name=batch_id)):
             self.client.cancel_batch(store_id, batch_id)
 
     def create_store(self, key: str, body: Mapping[str, object]) -> LiveStore:
-        with self._journaled(Write(Operation.CREATE_STORE, name=str(body["name"]), key=key)) as record_id:
+        with self.journal.around(Write(Operation.CREATE_STORE, name=str(body["name"]), key=key)) as record_id:
             live = self.client.create_store(body)
             record_id(live.id)
         return live
 
-    def update_store(self, store_id: str, body: Mapping[str, object], key: str = "") -> LiveStore:
-        """Updates a store; with the `key` that it then has in the manifest, its id is remembered."""
-        with self._journaled(Write(Operation.UPDATE_STORE, store_id, key=key)):
-            return self.client.update_store(store_id, body)
+    def update_metadata(
+        self,
+        store_id: str,
+        edit: Callable[[Mapping[str, str]], Mapping[str, str] | None],
+        key: str = "",
+        **settings: object,
+    ) -> LiveStore:
+        """Writes what `edit` makes of a store's metadata, and `settings` with it; nothing where that is None.
+
+        With the `key` that the store then has in the manifest, its id is remembered.
+
+        A write replaces the whole map (OpenAI spec). So it is read just before: of what others write to it, only what
+        comes between these two requests is lost.
+        """
+        live = self.client.get_store(store_id)
+        if (metadata := edit(live.metadata)) is None:
+            return live
+        with self.journal.around(Write(Operation.UPDATE_STORE, store_id, key=key)):
+            return self.client.update_store(store_id, {**settings, "metadata": fit_metadata(metadata)})
 
     def delete_store(self, store_id: str, uploads: tuple[str, ...]) -> None:
         """Deletes a store; `uploads` are our own uploads in it."""
-        with self._journaled(Write(Operation.DELETE_STORE, store_id, uploads, ours=bool(uploads))):
+        with self.journal.around(Write(Operation.DELETE_STORE, store_id, uploads, ours=bool(uploads))):
             self.client.delete_store(store_id)
 
 

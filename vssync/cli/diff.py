@@ -22,7 +22,7 @@ def diff(options: CommandOptions, left: str, right: str, output_format: str, det
 
     Settings are compared by name and files by key. Stores with equal content digests have the same content.
     """
-    from vssync.planner.compare import compare_environments
+    from vssync.planner.environment_diff import compare_environments
     from vssync.render.diff import diff_json, diff_text
 
     sides = [load_with_progress(replace(options, env=env).settings()).desired for env in (left, right)]

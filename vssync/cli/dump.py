@@ -65,7 +65,8 @@ def dump(
     if not is_name(owner):
         raise click.UsageError(f"--owner {owner}: {NAME_RULE}")
     service, beside = _select_service(options, target, provider, service_fields)
-    with open_connection(options.settings(), service, beside) as connection:
+    settings = options.settings()
+    with open_connection(settings, service, beside) as connection:
         text, plan_options = dump_store(connection, service, DumpRequest(store, owner, target, match, download))
     if out is None:
         click.echo(text, nl=False)
@@ -74,7 +75,7 @@ def dump(
         write_file(out, text)
     except OSError as error:
         raise VssyncError(f"{out}: cannot be written: {error.strerror}") from error
-    command = join(["vssync", "plan", *plan_options, "-f", str(out)])
+    command = join(["vssync", "plan", *plan_options, "-f", str(out), *settings.words])
     click.echo(f"Wrote {out}.\nNext: {escape_control(command)}")
 
 

@@ -38,7 +38,8 @@ def plan(options: CommandOptions, output_format: str, detailed_exitcode: bool, o
 
 def _format_offline(options: CommandOptions, output_format: str) -> str:
     """What the manifest declares. Without a service there is nothing to compare it with."""
-    from vssync.planner.content_digest import store_content_digest
+    from vssync.planner.classify import digest_files
+    from vssync.planner.content_digest import content_digest
     from vssync.render.offline import offline_json, offline_markdown, offline_text
 
     show = {"text": offline_text, "markdown": offline_markdown, "json": offline_json}.get(output_format)
@@ -46,4 +47,4 @@ def _format_offline(options: CommandOptions, output_format: str) -> str:
         reason = "makes no plan whose changes could be counted"
         raise click.UsageError(f"--offline {reason}: leave out --format {output_format}")
     desired = load_with_progress(options.settings()).desired
-    return show(desired, [store_content_digest(store) for store in desired.stores])
+    return show(desired, [content_digest(digest_files(store)) for store in desired.stores])

@@ -12,10 +12,8 @@ from vssync.applier.run import apply_steps
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
 from vssync.errors import Refused, VssyncError
-from vssync.journal.folder import exclusive_lock, lock_holder
-from vssync.journal.interrupted import describe_interrupted
-from vssync.journal.learned import remember_search_capability
-from vssync.journal.writer import Journal, read_past
+from vssync.journal.folder import exclusive_lock, lock_holder, remember_search_capability
+from vssync.journal.writer import Journal, describe_interrupted, read_past
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Plan
 from vssync.model.report import Report
@@ -43,9 +41,9 @@ def apply_plan(
     if not plan.empty:
         prepare_for_writes(session)
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
-        stated = frozenset(name for name, has in plan.service.capabilities.items() if has)
+        declared = frozenset(name for name, has in plan.service.capabilities.items() if has)
         stamp, in_flight = None if plan.empty else _stamp(session), session.settings.batches_in_flight
-        settings = RunSettings(session.loaded.root, session.capabilities, stated, fail_fast, in_flight, stamp)
+        settings = RunSettings(session.loaded.root, session.capabilities, declared, fail_fast, in_flight, stamp)
         run = ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings)
         report = apply_steps(run, plan)
         reaches = run.capabilities.updates_reach_search

@@ -15,7 +15,7 @@ from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.journal.folder import prepare_folder
 from vssync.model.plan import Options
 from vssync.model.state import Snapshot
-from vssync.planner.unmarked import PendingComparison, comparisons_for_adoption
+from vssync.planner.takeover import PendingComparison, comparisons_for_adoption
 from vssync.sources.compare import has_same_words, load_digests, save_digests
 from vssync.text import count_noun, format_size
 
@@ -64,13 +64,13 @@ def compare_for_adoption(session: Session, snapshot: Snapshot, options: Options)
         return snapshot
     folder = session.state_folder
     digests = load_digests(folder)
-    unread = [comparison for comparison in comparisons if comparison.upload.id not in digests]
-    size = sum(comparison.upload.size for comparison in unread)
+    uncompared = [comparison for comparison in comparisons if comparison.upload.id not in digests]
+    size = sum(comparison.upload.size for comparison in uncompared)
     if size > MAX_UNASKED_BYTES and not options.compare:
-        snapshot = replace(snapshot, uncompared=size)
-    elif unread:
-        session.client.waiting_for = f"{count_noun(len(unread), 'file')} to compare, {format_size(size)}"
-        new_digests = _read_digests(session, unread)
+        snapshot = replace(snapshot, uncompared_bytes=size)
+    elif uncompared:
+        session.client.waiting_for = f"{count_noun(len(uncompared), 'file')} to compare, {format_size(size)}"
+        new_digests = _read_digests(session, uncompared)
         session.client.waiting_for = ""
         digests |= new_digests
         with suppress(OSError, VssyncError):  # then the next run reads them again

@@ -14,8 +14,7 @@ from vssync.commands import plan as planning
 from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.session import Session, Settings, load_manifest, open_session
 from vssync.endpoints import Caller
-from vssync.model.convergence import find_convergence
-from vssync.model.plan import BatchChange, Counts, FileChange, Options, Plan, Refusal, StoreChange
+from vssync.model.plan import BatchChange, Counts, FileChange, Options, Plan, Refusal, StoreChange, find_convergence
 from vssync.model.report import Report
 from vssync.planner.estimate import count_changes
 from vssync.render.json import plan_json
@@ -44,7 +43,7 @@ class PublicPlan:
     @property
     def counts(self) -> Counts:
         """How many files and stores to add, change, replace, delete and so on."""
-        return count_changes(self._plan)
+        return count_changes(*self._plan.stores)
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:

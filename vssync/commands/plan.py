@@ -54,6 +54,7 @@ def make_plan_now(session: Session, options: Options, *, verify: bool = False) -
         manifest=Path(settings.manifest).as_posix(),
         env=settings.env or "",
         variables=tuple(sorted(settings.variables.items())),
+        session_options=settings.words,
     )
     return _plan_from(session, options, read_live(session, options, verify=verify))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.plan import Options
-from vssync.planner.addresses import Scope
+from vssync.planner.context import Scope
 from vssync.render.manifest import TracedFile
 from vssync.sources.load import LoadedManifest, file_provenance, locate_values
 

@@ -16,8 +16,7 @@ from vssync.api.rate_limit import Clock
 from vssync.auth.credential import Credential
 from vssync.endpoints import Caller, Endpoint, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
-from vssync.journal.folder import journal_folder
-from vssync.journal.learned import read_search_capability
+from vssync.journal.folder import journal_folder, read_search_capability
 from vssync.model.state import Capabilities, ServiceSpec
 from vssync.sources.load import MANIFEST_NAME, LoadedManifest, find_manifest, load_sources
 from vssync.sources.walk import find_work_tree
@@ -44,6 +43,19 @@ class Settings:
     def worker_count(self, endpoint: Endpoint) -> int:
         """How many threads to use for a service."""
         return self.workers or (_EMBEDDED_WORKERS if endpoint.embedded else _WORKERS)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The options of the command line that reach this manifest's files and service, for a command to type next."""
+        caller = self.caller
+        options = (
+            *(("--allow-outside", folder.as_posix()) for folder in self.allow_outside),
+            *(("--auth", caller.auth), ("--profile", caller.profile), ("--region", caller.region)),
+            *(("--allow-host", host) for host in caller.allow_hosts),
+            *(("--allow-http", host) for host in caller.allow_http),
+            *(("--workers", str(self.workers or "")), ("--limits", self.limits)),
+        )
+        return tuple(word for option, value in options if value for word in (option, value))
 
 
 def parse_variables(texts: tuple[str, ...]) -> dict[str, str]:

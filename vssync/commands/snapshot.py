@@ -43,10 +43,9 @@ def read_snapshot(
     uploads = pool.map(lambda file_id: _get_upload(client, file_id), candidates)
     by_id = {upload.id: upload for upload in uploads if upload}
     files = (file for listing in contents.values() for file in listing.files)
-    ours = {file.id for file in files if isinstance(file.mark, Mark) and file.mark.owner == desired.owner}
-    gone = find_gone_uploads(client, pool, ours if verify else ())
-    status = denied.answer.status if denied else 0
+    gone = find_gone_uploads(client, pool, {file.id for file in files if file.owner == desired.owner} if verify else ())
     stores = client.list_stores() if denied else stores  # with the counts of what was listed
+    status = denied.answer.status if denied else 0
     return Snapshot(client.service_date or now, stores, contents, by_id, made_here, gone, status)
 
 
@@ -88,8 +87,7 @@ def _read_contents(client: Client, store: LiveStore) -> Contents:
         return Contents(count=store.counts.total, verdict=Verdict.SHORT, problem=_listing_problem(store, error))
     batches = client.list_batches(store.id)
     batches = _noted_batches(client, store) if batches is None else batches
-    is_counted = client.stores_denied is None
-    return Contents(listing.files, batches, listing.count, listing.verdict, is_counted=is_counted)
+    return replace(listing, batches=batches)
 
 
 def _listing_problem(store: LiveStore, error: ServiceError) -> str:
@@ -126,6 +124,6 @@ def _adoption_candidates(desired: Desired, matches: StoreMatches, contents: Mapp
         for live in matches.by_key.get(store.key, StoreMatch()).live:
             files = contents[live.id].files
             marks = [file.mark for file in files if isinstance(file.mark, Mark)]
-            marked_keys = {mark.key for mark in marks if mark.owner == desired.owner}
+            marked_keys = {mark.key_digest for mark in marks if mark.owner == desired.owner}
             if any(key_digest(file.key) not in marked_keys for file in store.files):
                 yield from (file.id for file in files if file.mark is None)

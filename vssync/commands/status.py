@@ -6,9 +6,8 @@ from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem
 from vssync.manifest.resolve import provenance
-from vssync.model.convergence import HELD_BACK
 from vssync.model.marks import KEY, Mark, UnreadableMark, key_attribute, key_digest
-from vssync.model.plan import Options
+from vssync.model.plan import HELD_BACK, Options
 from vssync.model.state import LiveFile
 from vssync.planner.assemble import make_plan
 from vssync.render.file_status import FileInspection, LiveCopy
@@ -53,4 +52,4 @@ def _is_copy(file: LiveFile, key: str, owner: str) -> bool:
     mark = file.mark
     if isinstance(mark, UnreadableMark):
         return file.attributes.get(KEY) == key_attribute(key)
-    return isinstance(mark, Mark) and mark.owner == owner and mark.key == key_digest(key)
+    return isinstance(mark, Mark) and mark.owner == owner and mark.key_digest == key_digest(key)

@@ -1,4 +1,4 @@
-"""Where the journal is: in a folder for each service and owner, in the user's state folder. And that folder's lock.
+"""The folder of a journal, one for each service and owner, in the user's state folder; its lock and its memory.
 
 Never in the checkout: a journal names Files that may be deleted, and anybody may propose files for a checkout.
 """
@@ -22,12 +22,13 @@ from platformdirs import user_state_path
 
 from vssync.endpoints import Endpoint
 from vssync.errors import Refused, UsageProblem, VssyncError
-from vssync.sources.write import describe_file_type
+from vssync.sources.write import describe_file_type, write_file
 
 STATE_DIR_VARIABLE = "VSSYNC_STATE_DIR"
 _PROJECT_HEADERS = ("OpenAI-Project", "opc-compartment-id")  # one address serves many projects
 _OTHERS_MAY_WRITE = 0o022
 _HOLDER = "holder.json"  # tells which process has the lock
+_LEARNED = "service.json"  # what applies of this machine found out about the service
 
 
 def journal_folder(
@@ -158,7 +159,7 @@ def exclusive_lock(
 def lock_holder(folder: Path) -> int:
     """The id of the process that holds the folder's lock; 0 for none.
 
-    That a process of an id exists says nothing: it may be another program's by now.
+    The lock decides, not whether a process with the recorded id exists: that may be another program's by now.
     """
     if not (folder / "lock").exists():
         return 0
@@ -189,3 +190,21 @@ def _read_holder(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return holder if isinstance(holder, dict) else {}
+
+
+def read_search_capability(folder: Path) -> bool | None:
+    """Whether searches filter by updated attributes, as an apply of this machine found out; None where none did."""
+    try:
+        reaches = json.loads((folder / _LEARNED).read_text()).get("updates_reach_search")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    return reaches if isinstance(reaches, bool) else None
+
+
+def remember_search_capability(folder: Path, *, reaches: bool) -> None:
+    """Remembers whether they do, for later plans. Raises VssyncError where the folder cannot be written."""
+    path = prepare_folder(folder) / _LEARNED
+    try:
+        write_file(path, json.dumps({"updates_reach_search": reaches}) + "\n")
+    except OSError as error:
+        raise write_error(path, error) from error

@@ -112,7 +112,6 @@ class JournalState:
 
     unattached: dict[str, UnattachedUpload] = field(default_factory=dict)  # by File id
     runs: dict[str, InterruptedRun] = field(default_factory=dict)  # without an `ended` line, by id
-    done: dict[str, int] = field(default_factory=dict)  # number of writes, by the run's id
     in_flight: dict[tuple[str, int], SentWrite] = field(default_factory=dict)  # by the run's id and their number
     stores: dict[str, str] = field(default_factory=dict)  # keys of the manifest by id
 
@@ -131,26 +130,24 @@ class JournalState:
             self._add_store(str(line["made"]), str(line["key"]))
         elif "began" in line:
             began, pid, host = _parse_timestamp(line["began"]), int(line["pid"]), str(line["host"])
-            self.done[run] = int(line.get("done", 0))
-            self.runs[run] = InterruptedRun(run, began, pid, host)
+            self.runs[run] = InterruptedRun(run, began, pid, host, int(line.get("done", 0)))
             for old in list(self.runs)[:-_MAX_RUNS]:  # those that never ended pile up
-                del self.runs[old], self.done[old]
+                del self.runs[old]
             self.in_flight = dict(list(self.in_flight.items())[-_MAX_UNKNOWN:])
         elif "ended" in line:  # a run that came to its own end has dealt with what earlier ones left
-            suspected = {key: sent for key, sent in self.in_flight.items() if sent.write.operation is Operation.UPLOAD}
-            self.runs, self.done, self.in_flight = {}, {}, suspected
+            self.runs, self.in_flight = {}, self._suspected()
         else:
             raise ValueError("not a line of a journal")
 
     def forget(self, file_ids: Iterable[str]) -> None:
-        """These uploads are held by a store, or gone."""
+        """Forgets uploads that a store holds, or that are gone."""
         for file_id in file_ids:
             self.unattached.pop(file_id, None)
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The fewest lines that add up to the same state."""
         for run in self.runs.values():
-            yield {"run": run.id, "began": run.began, "pid": run.pid, "host": run.host, "done": self.done[run.id]}
+            yield {"run": run.id, "began": run.began, "pid": run.pid, "host": run.host, "done": run.done}
         for upload in self.unattached.values():
             fields = {"name": upload.name, "size": upload.size, "sha256": upload.sha256}
             yield {"run": "", "at": upload.sent_at, "upload": upload.file_id, **fields}
@@ -161,16 +158,18 @@ class JournalState:
 
     def summary(self) -> JournalSummary:
         """What runs left, now that every one in the lines is over."""
-        interrupted = [
-            replace(
-                run,
-                done=self.done[run.id],
-                unknown=tuple(sent.write for (run_id, _), sent in self.in_flight.items() if run_id == run.id),
-            )
-            for run in self.runs.values()
-        ]
-        suspected = [sent for sent in self.in_flight.values() if sent.write.operation is Operation.UPLOAD]
-        return JournalSummary(tuple(self.unattached.values()), tuple(suspected), tuple(interrupted), dict(self.stores))
+        unknown: dict[str, list[Write]] = {}
+        for (run_id, _), sent in self.in_flight.items():
+            unknown.setdefault(run_id, []).append(sent.write)
+        return JournalSummary(
+            unattached=tuple(self.unattached.values()),
+            suspected=tuple(self._suspected().values()),
+            interrupted=tuple(replace(run, unknown=tuple(unknown.get(run.id, ()))) for run in self.runs.values()),
+            stores=dict(self.stores),
+        )
+
+    def _suspected(self) -> dict[tuple[str, int], SentWrite]:
+        return {key: sent for key, sent in self.in_flight.items() if sent.write.operation is Operation.UPLOAD}
 
     def _add_store(self, store_id: str, key: str) -> None:
         self.stores[store_id] = key
@@ -206,7 +205,8 @@ class JournalState:
             if created_id:  # it exists, and is not what was to be sent
                 self.unattached[created_id] = UnattachedUpload(created_id, write.name, write.size, "", sent_at)
             return
-        self.done[run] = self.done.get(run, 0) + 1
+        if run in self.runs:
+            self.runs[run] = replace(self.runs[run], done=self.runs[run].done + 1)
         if write.operation is Operation.UPLOAD:
             self.unattached[created_id] = UnattachedUpload(created_id, write.name, write.size, write.sha256, sent_at)
         elif write.operation is Operation.DELETE_UPLOAD:
@@ -218,7 +218,7 @@ class JournalState:
             self.stores.pop(write.store, None)
 
     def _forget_suspect(self, name: str, size: int) -> None:
-        """An upload found by these was deleted: one that is like it is no longer suspected; any others still are."""
+        """Forgets one suspected upload of this name and size, since one was deleted; any others stay suspected."""
         for key, (write, _) in self.in_flight.items():
             if (write.operation, write.name, write.size) == (Operation.UPLOAD, name, size):
                 del self.in_flight[key]
@@ -253,7 +253,7 @@ def line_after(run: str, number: int, result: WriteResult, created_id: str = "")
 
 
 def _parse_timestamp(value: Any) -> int:
-    """Seconds since the epoch. Raises ValueError for a number that can be no date."""
+    """Seconds since the epoch. Raises ValueError for a number that cannot be a date."""
     if (seconds := int(value)) not in _TIMESTAMPS:
         raise ValueError("not a time")
     return seconds

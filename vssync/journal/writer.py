@@ -16,10 +16,11 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from vssync.errors import LostReply, VssyncError
+from vssync.errors import Interrupted, LostReply, VssyncError
 from vssync.journal import records
 from vssync.journal.folder import check_folder, prepare_folder, write_error
 from vssync.journal.records import JournalState, JournalSummary, Write, WriteResult
+from vssync.text import count_noun
 
 _NAME = "journal.jsonl"
 # Lines that no longer matter are dropped while the run goes on, whenever the journal is larger than both.
@@ -40,6 +41,37 @@ def _read(path: Path) -> JournalState:
         return JournalState()
     except OSError as error:
         raise VssyncError(f"{path}: the journal cannot be read: {error.strerror}; make it readable") from error
+
+
+def describe_interrupted(summary: JournalSummary, holder: int = 0) -> str:
+    """A few lines about the last run and what is left over, or "" where every run came to its own end.
+
+    `holder` is the id of the process that has the lock. Where it is the last run's, this is still at work, and its
+    uploads are not left over: it is about to attach them.
+    """
+    if not summary.interrupted:
+        return ""
+    *older, last = summary.interrupted
+    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last.began))
+    process = f"process {last.pid} on {last.host}, started {started}"
+    writes = count_noun(last.done, "write")
+    if last.pid == holder:
+        return f"A run is in progress: {process}, {writes} so far."
+    unknown = f" and {len(last.unknown):,} with an unknown result" if last.unknown else ""
+    lines = [f"A run was interrupted: {process}, after {writes}{unknown}. Run it again to continue."]
+    if older:
+        lines.append(f"{len(older)} more {'was' if len(older) == 1 else 'were'} interrupted before it.")
+    if summary.unattached:
+        lines.append(
+            f"Uploaded, and possibly not attached: {count_noun(len(summary.unattached), 'file')}; `vssync apply` reuses"
+            " those it can, `vssync gc` lists the rest."
+        )
+    if summary.suspected:
+        lines.append(
+            f"{count_noun(len(summary.suspected), 'file')} may have been uploaded although no reply came: "
+            "`vssync gc --suspected`."
+        )
+    return "\n".join(lines)
 
 
 class Journal:
@@ -67,11 +99,10 @@ class Journal:
         self._compact_size = self._file.tell()
 
     @contextmanager
-    def around(self, write: Write, unsent: type[Exception] = VssyncError) -> Iterator[Callable[[str], None]]:
+    def around(self, write: Write) -> Iterator[Callable[[str], None]]:
         """Wraps the sending of a write; call what it yields with the id of what was created.
 
-        Inside, an error of the type `unsent` means that nothing was sent. Raises VssyncError, before anything is sent,
-        where the line cannot be written.
+        Raises VssyncError, before anything is sent, where the line cannot be written.
         """
         with self._lock:
             self._number += 1
@@ -86,9 +117,9 @@ class Journal:
         created: list[str] = []
         try:
             yield created.append
-        except (VssyncError, unsent) as error:
-            result = WriteResult.UNKNOWN if isinstance(error, LostReply) else WriteResult.FAILED
-            self._write_after(number, result, *created)
+        except (VssyncError, Interrupted) as error:
+            is_unknown = isinstance(error, LostReply) or (isinstance(error, Interrupted) and error.is_ambiguous)
+            self._write_after(number, WriteResult.UNKNOWN if is_unknown else WriteResult.FAILED, *created)
             raise
         self._write_after(number, WriteResult.DONE, *created)
 
@@ -98,7 +129,7 @@ class Journal:
         return self._error is not None
 
     def mark_as_apply(self) -> None:
-        """This run is an apply: if it is interrupted, the next plan says so. The line comes with the first write."""
+        """Makes the next plan say so if this run is interrupted; the line comes with the first write."""
         self._is_apply = True
 
     def wait_until_idle(self, timeout: float) -> tuple[Write, ...]:
@@ -108,18 +139,18 @@ class Journal:
             return tuple(self._in_flight.values())
 
     def forget(self, file_ids: Collection[str]) -> None:
-        """These uploads of earlier runs are held by a store, or gone; their lines go at once."""
+        """Forgets uploads of earlier runs that a store holds or that are gone; their lines go at once."""
         with self._lock:
             self._state.forget(file_ids)
             self._try(self._compact)
 
     def record_held(self, file_id: str) -> None:
-        """A store was seen to hold this upload: its lines go the next time that the journal is compacted."""
+        """Forgets an upload that a store holds; its lines go the next time that the journal is compacted."""
         with self._lock:
             self._state.forget((file_id,))
 
     def end(self, keep_only: Collection[str] | None = None) -> None:
-        """The run came to its own end. With `keep_only`, all other unattached uploads are forgotten."""
+        """Records that the run came to its own end. With `keep_only`, all other unattached uploads are forgotten."""
         with self._lock:
             if self._has_begun:
                 self._state.add_line({"run": self._run, "ended": int(self._now())})

@@ -42,13 +42,13 @@ def applies_in(entry: Tree, env: str) -> bool:
 
 
 def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnostic, ...]]:
-    """The key under `environments` that a chosen name matches, empty for none; or why there is none."""
+    """The key under `environments` that `env` matches (empty if there are no environments), and the problem if none."""
     declared = tuple(tree.get("environments") or ())
     choices = f"declared here: {', '.join(declared)}"
     if not (declared or env):
         return "", ()
     if not declared:
-        message, hint = f"the manifest declares no environments, so not `{env}` either", "leave --env out"
+        message, hint = f"there is no environment `{env}`: the manifest declares none", "leave --env out"
     elif not env:
         message, hint = "the manifest has environments, and none was chosen", f"give --env; {choices}"
     elif not LABEL_PATTERN.fullmatch(env):
@@ -154,6 +154,7 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
             result.pop(name, None)
         elif isinstance(value, Mapping):
             is_merged = _field_at(path) not in ("service", "chunking") and isinstance(result.get(name), Mapping)
+            # Merged into {}, too: that drops its nulls.
             result[name] = merge_trees(result[name] if is_merged else {}, value, path)
         else:
             result[name] = value
@@ -161,7 +162,7 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
 
 
 def _field_at(path: TreePath) -> str | int:
-    """`chunking` for `stores.guide.chunking`, `defaults.chunking` and a field of the manifest; empty for all else."""
+    """The name of the store field at this path (also under `defaults`), or of the top-level field; else empty."""
     if path[:1] == ("stores",) and len(path) == 3:
         return path[2]
     if path[:1] == ("defaults",) and len(path) == 2:

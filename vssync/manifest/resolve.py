@@ -60,9 +60,9 @@ class _Resolver:
     def __init__(self, owner_name: str, readings: Mapping[str, Reading]) -> None:
         self._owner_name, self._readings = owner_name, readings
         self._distinct: dict[frozenset[tuple[str, type, Scalar]], Attributes] = {}
-        self._checked: set[int] = set()  # `id` of each, which lives on in `_distinct` or in the settings
-        # By the path an attribute is written at, and the attribute (empty for all): a message, and paths of files.
-        self._problems: dict[tuple[TreePath, str], tuple[str, list[str]]] = {}
+        self._checked: set[int] = set()  # the `id` of attributes that `_distinct` or the settings keep alive
+        # (path an attribute is written at, its name or "" for all) -> (message, hint, paths of files)
+        self._problems: dict[tuple[TreePath, str], tuple[str, str, list[str]]] = {}
 
     def resolve(self, file: SelectedFile) -> DesiredFile | None:
         """The desired file; None if something is wrong with it."""
@@ -75,7 +75,8 @@ class _Resolver:
         try:
             attributes = resolve_attributes(settings, file_path, front_matter)
         except MissingFolder as error:
-            self._add_problem(file, file_path, error.attribute, front_matter, str(error))
+            hint = "ask for fewer folders, or set it to `null` in an override for files that have fewer"
+            self._add_problem(file, error.attribute, front_matter, str(error), hint)
             return None
         if attributes is not settings.constant_attributes:
             typed = frozenset((name, type(value), value) for name, value in attributes.items())  # since 1 equals true
@@ -83,7 +84,8 @@ class _Resolver:
         if id(attributes) not in self._checked:
             self._checked.add(id(attributes))
             for name, message in find_attribute_problems(attributes):
-                self._add_problem(file, file_path, name, front_matter, message)
+                hint = "shorten it, or set it to `null` in an override" if name else "set some of them to `null`"
+                self._add_problem(file, name, front_matter, message, hint)
         filename, sha256, size = file.filename, "", source.size if source else 0
         if reading:
             sha256, size = reading.sha256, reading.size
@@ -101,21 +103,18 @@ class _Resolver:
         )
 
     def _add_problem(
-        self, file: SelectedFile, file_path: str, attribute: str, front_matter: Attributes, message: str
+        self, file: SelectedFile, attribute: str, front_matter: Attributes, message: str, hint: str
     ) -> None:
         written_at = attribute_path(file.settings.layers, attribute, front_matter) if attribute else None
         problem = (written_at or file.entry.layer.path, attribute)
-        _, file_paths = self._problems.setdefault(problem, (message, []))
-        file_paths.append(file_path)
+        _, _, file_paths = self._problems.setdefault(problem, (message, hint, []))
+        file_paths.append(file.source.nfc_path if file.source else file.key)
 
     def diagnostics(self) -> list[Diagnostic]:
         """Everything that was wrong."""
         diagnostics: list[Diagnostic] = []
-        for (written_at, attribute), (message, file_paths) in self._problems.items():
+        for (written_at, _), (message, hint, file_paths) in self._problems.items():
             more = f" and {len(file_paths) - 1:,} more" if len(file_paths) > 1 else ""
-            hint = "remove some by setting them to `null`"
-            if attribute:
-                hint = "shorten it, choose fewer files, or set it to `null` in an override"
             diagnostics.append(Diagnostic(written_at, f"{message} (`{file_paths[0]}`{more})", hint))
         return diagnostics
 

@@ -117,7 +117,8 @@ INERT_ITEMS: Mapping[str, Tree] = {  # what takes the place of an invalid item o
     "files": {"path": "-", "only": []},  # in no environment
     "overrides": {"match": "-"},  # that sets nothing
 }
-# Not `filename` and `overrides`: a store takes files by the extension of their upload names.
+# `filename` and `overrides` are missing on purpose: they set the upload name, whose extension decides whether a store
+# takes a file.
 FIELDS_APART_FROM_SELECTION = frozenset(
     (
         *("name", "id", "external", "was", "description", "metadata", "expires_after", "prune", "protect"),
@@ -146,6 +147,8 @@ def without_invalid_parts(tree: Tree, invalid: Iterable[TreePath]) -> dict[str, 
 
 
 def _without_invalid_fields(key: str, store: Tree, invalid: Collection[TreePath]) -> Tree:
+    if () in invalid:
+        return {"name": f"\0{key}"}
     fields = {path[0] for path in invalid}
     valid = {name: value for name, value in store.items() if name not in fields}
     for name, inert in INERT_ITEMS.items():
@@ -158,11 +161,11 @@ def _without_invalid_fields(key: str, store: Tree, invalid: Collection[TreePath]
 
 
 def stores_of_unknown_selection(invalid: Iterable[TreePath]) -> frozenset[str]:
-    """The stores of which, with these paths invalid, nobody can say which files they take."""
-    return frozenset(
-        str(path[1])
-        for path in invalid
-        if path[0] == "stores"
-        and path[2] not in FIELDS_APART_FROM_SELECTION
-        and not (path[2] == "files" and len(path) > 3)  # one entry: an inert one stands in its place
-    )
+    """The stores whose files cannot be determined because these paths are invalid."""
+
+    def hides_files(field_path: TreePath) -> bool:
+        if field_path[:1] == ("files",):
+            return len(field_path) == 1  # an invalid entry is replaced by an inert one
+        return not field_path or field_path[0] not in FIELDS_APART_FROM_SELECTION
+
+    return frozenset(str(path[1]) for path in invalid if path[0] == "stores" and hides_files(path[2:]))

@@ -141,8 +141,9 @@ class _StoreSelector:
         """Whether a service takes a file; else it is reported, or skipped if wildcards match it and `skip` says so."""
         accepted, limit = self.spec.extensions, self.provider.max_file_bytes
         if accepted is not None and extension not in accepted:
-            has_own = extension and "__" not in extension  # else its dot is that of a folder
-            subject = f"the extension `{extension}`" if has_own else "a name without extension"
+            # An upload name may write `/` as `__`, so an extension with `__` begins in the name of a folder.
+            is_real_extension = extension and "__" not in extension
+            subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
             owner = f"the provider `{self.provider.name}`" if accepted is self.provider.extensions else "`extensions`"
             reason, message = "unsupported", f"{subject} is not among those of {owner}"
         elif source.size == 0:

@@ -19,13 +19,13 @@ def mark_for(
     """The mark of a desired file; its content must have been read unless it is declared by id."""
     return Mark(
         owner=owner,
-        key=key_digest(file.key),
+        key_digest=key_digest(file.key),
         content=file.content,
-        chunking=chunking_digest(file.chunking),
-        attributes=attributes_digest(with_key(file.attributes, file.key), ignored_names),
+        chunking_digest=chunking_digest(file.chunking),
+        attributes_digest=attributes_digest(with_key(file.attributes, file.key), ignored_names),
         origin=origin,
         tries=tries,
-        name=file.name_digest,
+        name_digest=file.name_digest,
         source=file.source or NONE,
     )
 
@@ -33,7 +33,7 @@ def mark_for(
 def with_echo(mark: Mark, reported: Attributes, ignored_names: Collection[str] = ()) -> Mark:
     """The mark with the digest of the attributes that the service reported, where they are not those it was sent."""
     digest = attributes_digest(reported, ignored_names)
-    return replace(mark, echo="" if digest == mark.attributes else digest)
+    return replace(mark, echo="" if digest == mark.attributes_digest else digest)
 
 
 def store_mark_for(owner: str, store: StoreSettings) -> StoreMark:

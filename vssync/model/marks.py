@@ -19,7 +19,7 @@ STORE_PROTECT = "vssync_protect"
 STORE_BATCHES = "vssync_batches"
 STORE_APPLIED = "vssync_applied"
 RESERVED_PREFIX = "vssync_"
-UNREAD, DECLARED = "?", "id"
+UNCOMPARED, DECLARED = "?", "id"
 ADOPTING = "adopting"  # in a store's mark instead of the digest of its settings
 NEEDS_ATTRIBUTES = "without attributes no file can carry the mark that says who owns it"
 NEEDS_METADATA = "without metadata no store can carry the mark that says who owns it"
@@ -59,71 +59,75 @@ class AnyMark:
 class Mark(AnyMark):
     """A store file's mark: v1;owner;key;content;chunking;attributes;origin;tries;name;source[;echo] in `vssync_mark`.
 
-    `key`, `chunking`, `attributes`, `name` and `echo` are digests. `tries` counts the runs that tried these
-    bytes. `name` is of the name that the File was uploaded under, `-` for one declared by id. `source`
-    is `-`, or for an upload that was converted the SHA-256 of the file it was made from and, after a dot, the set of
-    converters that made it. `echo` is of the attributes that the service gave back where they differ from those sent.
-    `content` is the whole SHA-256 of the bytes, `id` for a File declared by id. For an adopted file, which nobody has
-    read, it is `?` and the SHA-256 of the manifest's file when it was adopted: the upload counts as that until the file
-    is edited. It is `?` alone in the provisional mark of a copy that was attached together with others.
+    `content` is the SHA-256 of the bytes, or `id` for a File declared by id. For a file adopted without a comparison it
+    is `?` and the SHA-256 of the manifest's file at that time: the upload counts as that until the file is edited. In a
+    provisional mark it is `?` alone. `tries` counts the runs that tried to ingest these bytes. `name_digest` is of the
+    upload name, `-` for a File declared by id. `source` is `-`, or for a converted upload the SHA-256 of the file it
+    was made from, a dot, and the set of converters. `echo` is the digest of the attributes that the service reported,
+    where they differ from those sent.
     """
 
     owner: str
-    key: str
+    key_digest: str
     content: str
-    chunking: str
-    attributes: str
+    chunking_digest: str
+    attributes_digest: str
     origin: Origin = Origin.UPLOADED
     tries: int = 1
-    name: str = NONE
+    name_digest: str = NONE
     source: str = NONE
     echo: str = ""
 
     def __str__(self) -> str:
-        identity = ("v1", self.owner, self.key, self.content, self.chunking, self.attributes)
-        upload = (self.origin, str(self.tries), self.name, self.source)
+        identity = ("v1", self.owner, self.key_digest, self.content, self.chunking_digest, self.attributes_digest)
+        upload = (self.origin, str(self.tries), self.name_digest, self.source)
         return ";".join([*identity, *upload, *([self.echo] if self.echo else [])])
 
     @property
-    def unread(self) -> bool:
+    def is_uncompared(self) -> bool:
         """Whether nobody has compared the content: the file was adopted by name and size."""
-        return self.content.startswith(UNREAD)
+        return self.content.startswith(UNCOMPARED)
 
     @property
     def is_provisional(self) -> bool:
         """Whether the copy was attached together with others and not yet marked for itself."""
-        return self.key == PROVISIONAL
+        return self.key_digest == PROVISIONAL
 
     def as_provisional(self) -> Mark:
         """The mark that files attached together share until each gets its own: this owner's, of no key."""
-        return Mark(self.owner, PROVISIONAL, UNREAD, PROVISIONAL, PROVISIONAL)
+        return Mark(self.owner, PROVISIONAL, UNCOMPARED, PROVISIONAL, PROVISIONAL)
 
 
 @dataclass(frozen=True, slots=True)
 class StoreMark:
-    """A store's mark: v1;owner;key;settings[;names] in `vssync_owner`; `settings` is a digest, as last desired.
+    """A store's mark: v1;owner;key;settings[;names] in `vssync_owner`.
 
-    `settings` is `adopting` from before the first file is adopted until nothing is left to adopt.
-    `names` has the tag of each metadata key we set, so that a key dropped from the manifest can be removed without
-    touching those of others.
+    `settings_digest` is of the settings last applied, or `adopting` from before the first file is adopted until nothing
+    is left to adopt. `names` has the tag of each metadata key that we set: of these, a key dropped from the manifest is
+    removed.
     """
 
     owner: str
     key: str
-    settings: str
+    settings_digest: str
     names: str = ""
 
     def __str__(self) -> str:
-        return ";".join(["v1", self.owner, self.key, self.settings, *([self.names] if self.names else [])])
+        return ";".join(["v1", self.owner, self.key, self.settings_digest, *([self.names] if self.names else [])])
+
+    @property
+    def claim(self) -> tuple[str, str]:
+        """The owner, and the key that the store has in the manifest."""
+        return self.owner, self.key
 
     @property
     def is_adopting(self) -> bool:
         """Whether files may be left that were in the store before it was taken over and are not marked yet."""
-        return self.settings == ADOPTING
+        return self.settings_digest == ADOPTING
 
     def as_adopting(self) -> StoreMark:
         """The mark while files are being adopted."""
-        return replace(self, settings=ADOPTING)
+        return replace(self, settings_digest=ADOPTING)
 
     def set_by_us(self, metadata_key: str) -> bool:
         """Whether the store's last apply set this metadata key."""
@@ -135,7 +139,7 @@ class StoreMark:
 class ApplyStamp:
     """The last apply that left a store as its manifest wants it: time;commit;actor;run in `vssync_applied`.
 
-    It is only told, never compared. The time is in UTC, as in 2026-11-27T14:02:31Z; the others may be empty.
+    It is shown, never compared. The time is in UTC, as in 2026-11-27T14:02:31Z; the others may be empty.
     """
 
     commit: str = ""  # `+` after it: with changes that were not committed
@@ -156,7 +160,7 @@ class ApplyStamp:
 
 
 def parse_stamp(text: str) -> ApplyStamp | None:
-    """A store's stamp from its text; None where it is none."""
+    """A store's stamp from its text; None if the text is not one."""
     match = _STAMP.fullmatch(text)
     return ApplyStamp(match[2], match[3], match[4], match[1]) if match else None
 
@@ -169,7 +173,7 @@ def fit_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableMark(AnyMark):
-    """Text where a mark belongs that this version cannot read; `version` is set when it is a newer form."""
+    """Text in the place of a mark that this version cannot read; `version` is set if a newer version wrote it."""
 
     text: str
     version: int | None = None
@@ -179,7 +183,7 @@ class UnreadableMark(AnyMark):
 
     @property
     def claim(self) -> tuple[str, str]:
-        """The owner and key of a newer form, as far as it has them: every form begins with version, owner, key."""
+        """The owner and key in a newer version's mark: in every version these come first. Empty for any other text."""
         _, owner, key = (f"{self.text};;".split(";", 3) if self.version else ("", "", ""))[:3]
         return owner, key
 

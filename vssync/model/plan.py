@@ -1,9 +1,9 @@
-"""A plan (what will be done to which object, why, and the evidence it was decided from), and what became of it."""
+"""A plan: what will be done to which object and why, and what each decision was based on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from vssync.model import state
@@ -44,7 +44,7 @@ class Reason(StrEnum):
     REFUSED = "refused"  # the service cannot read these bytes
     REQUESTED = "requested"  # --replace
     UNMARKED = "unmarked"  # exists without our mark
-    UNREAD = "unread"  # its content could not be compared
+    UNCOMPARED = "uncompared"  # its content could not be compared
     UNREADABLE = "unreadable"  # its mark cannot be read
     SETTINGS_CHANGED = "settings_changed"
     EXPIRED = "expired"
@@ -68,8 +68,8 @@ class NoteKind(StrEnum):
     SHARED_KEY = "shared_key"  # another owner has a file of the same key in the store
     FOREIGN_BATCH = "foreign_batch"
     ADOPTABLE = "adoptable"  # would be adopted with --adopt; the create is held back
-    INCOMPARABLE = "incomparable"  # like it, but not to be adopted without a comparison; the create is held back
-    UNREAD = "unread"  # adopted, and nobody has compared the content
+    INCOMPARABLE = "incomparable"  # has its name and size, but was not compared; the create is held back
+    UNCOMPARED = "uncompared"  # adopted, and nobody has compared the content
     CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than was asked for
     ATTRIBUTES_REPORT = "attributes_report"  # the service reports other attributes than were sent
     EQUAL_TEXTS = "equal_texts"  # files of one text, where search finds only one of them
@@ -81,7 +81,7 @@ class NoteKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class RecordedCopy:
     """One live copy of a key, as the plan saw it."""
 
     id: str
@@ -92,8 +92,8 @@ class Copy:
     filename: str = ""  # its upload's, where an unmarked file is taken over
 
     @classmethod
-    def of(cls, file: LiveFile) -> Copy:
-        """The evidence of a live file."""
+    def of(cls, file: LiveFile) -> RecordedCopy:
+        """The record of a live file."""
         return cls(file.id, file.status, file.created_at, file.mark, str(file.error or ""))
 
 
@@ -113,8 +113,9 @@ class FileChange:
 
     `keep` is the copy the change is about: the one to update, to wait for, or the one that serves until its
     replacement works. `drop` are copies to detach, each only after the kept or new copy was read as completed; with
-    `gap` they must go first. `preserve` are live attributes that others own: a write replaces the whole map, so they
-    are sent along. `reuse` is a File to attach instead of uploading. `was` is the key it had, when moved.
+    `gap` they go first, and searches miss the file meanwhile. `preserve` are live attributes that others own: a write
+    replaces the whole map, so they are sent along. `reuse` is a File to attach instead of uploading. `was` is the key
+    it had, when moved.
     """
 
     store: str  # the store's key
@@ -122,8 +123,8 @@ class FileChange:
     action: Action
     reasons: tuple[Reason, ...]
     desired: DesiredFile | None = None
-    keep: Copy | None = None
-    drop: tuple[Copy, ...] = ()
+    keep: RecordedCopy | None = None
+    drop: tuple[RecordedCopy, ...] = ()
     fields: tuple[FieldChange, ...] = ()
     preserve: Attributes = field(default_factory=dict)
     tries: int = 1
@@ -131,6 +132,11 @@ class FileChange:
     gap: bool = False
     was: str = ""
     detail: str = ""
+
+    @property
+    def attaches(self) -> bool:
+        """Whether it attaches a new copy."""
+        return self.action in (Action.CREATE, Action.REPLACE)
 
     @property
     def takes_over(self) -> bool:
@@ -142,6 +148,11 @@ class FileChange:
         """The ids of the copies that go, with the one that is replaced."""
         replaced = (self.keep,) if self.keep and self.action is Action.REPLACE else ()
         return {copy.id for copy in (*self.drop, *replaced)}
+
+    def refused(self, *reasons: Reason, detail: str) -> FileChange:
+        """The refusal of this change, for these reasons besides its own."""
+        all_reasons = (*self.reasons, *reasons)
+        return replace(self, action=Action.REFUSE, reasons=all_reasons, drop=(), reuse="", gap=False, detail=detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +203,10 @@ class StorePlan:
     unchanged: int = 0
     owned: int = 0  # live keys of ours, before anything is done
     live: int = 0  # every file the service lists
-    unlisted: int = 0  # those it counts beyond them
+    unlisted: int = 0  # files that it counts beyond those
     wanted: int = 0  # files of the manifest
     unproven: tuple[str, ...] = ()  # extensions to add that neither the provider nor a completed file vouches for
-    unrelated: bool = False  # none of the live keys of ours is one of them, or has moved to one
+    unrelated: bool = False  # no live file of ours is wanted, not even under another key
     digest: str = ""  # of the content the manifest wants
     live_digest: str = ""  # of the content it holds under our marks: empty where it was not read, or "unknown"
     applied: str = ""  # the live store's stamp
@@ -208,6 +219,7 @@ class Options:
     manifest: str = ""  # the path as typed, so that a saved plan is applied without naming it again
     env: str = ""
     variables: tuple[tuple[str, str], ...] = ()
+    session_options: tuple[str, ...] = ()  # such as `--region x`, as typed; printed commands repeat them
 
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
@@ -236,7 +248,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The numbers of a plan's last line: of files, but for those that say otherwise."""
+    """The numbers of a plan's last line: of files, unless the comment says otherwise."""
 
     add: int = 0
     change: int = 0
@@ -245,7 +257,7 @@ class Counts:
     adopt: int = 0
     wait: int = 0
     refuse: int = 0
-    held: int = 0  # held back: nothing is done about them before a person acts
+    held: int = 0  # held back: no apply uploads them before a person acts
     unchanged: int = 0
     gone: int = 0  # listed, and their Files do not exist
     stores: int = 0  # stores that change, come, go, or need attention themselves
@@ -276,3 +288,34 @@ class Plan:
     def empty(self) -> bool:
         """Whether there is no change. All may still not be as declared: `find_convergence` says so."""
         return next(self.changes(), None) is None
+
+
+HELD_BACK = frozenset({NoteKind.ADOPTABLE, NoteKind.INCOMPARABLE})  # files that no apply uploads before a person acts
+OPEN_NOTES = HELD_BACK | {NoteKind.LEFT_STORE, NoteKind.UPLOAD_GONE}  # not as declared, though no change is planned
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """How far the stores in scope are as declared; what `--target` and `--exclude` leave out does not count."""
+
+    as_declared: frozenset[str]  # keys of stores
+    reached: bool  # all of them are as declared
+
+
+def find_convergence(plan: Plan, undone: Collection[str] | None = None) -> Convergence:
+    """How far all is as declared: before an apply, or after one that left changes undone in the stores `undone`.
+
+    A store is as declared when each of its desired files is completed, as desired, under our mark; when nothing in it
+    is held back, refused, waited for, unknown, or still to be deleted; and when the manifest declares it. What
+    `prune: false` or `skip` keeps does not count, nor do uploads that no store lists.
+    """
+    changed = {store.key for store in plan.stores if store.change or store.files or store.batches}
+    noted = {store.key for store in plan.stores if any(note.kind in OPEN_NOTES for note in store.notes)}
+    open_keys = noted | (changed if undone is None else set(undone))
+    as_declared = frozenset(store.key for store in plan.stores) - open_keys
+    return Convergence(as_declared, reached=not (open_keys or plan.refusals))
+
+
+def count_uncompared(plan: Plan) -> int:
+    """How many files were adopted and never compared: they count as declared, as far as anybody knows."""
+    return sum(note.count for store in plan.stores for note in store.notes if note.kind is NoteKind.UNCOMPARED)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vssync.model.convergence import count_unread, find_convergence
-from vssync.model.plan import Action, Plan, Reason
+from vssync.model.plan import Action, Plan, Reason, count_uncompared, find_convergence
 
 
 class Status(StrEnum):
-    """Whether a change was made."""
+    """What became of a change."""
 
     DONE = "done"
     FAILED = "failed"
@@ -34,7 +33,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """An upload of ours that is left over: no store lists it, or `detail` says what kept it from being deleted."""
+    """An upload of ours that no store lists, or that could not be deleted; `detail` says which, and why."""
 
     file_id: str
     detail: str
@@ -50,24 +49,24 @@ class Report:
     plan: Plan
     outcomes: tuple[Outcome, ...] = ()
     orphans: tuple[Orphan, ...] = ()
-    store_ids: tuple[tuple[str, str], ...] = ()  # by key, of each store that exists now
+    store_ids: tuple[tuple[str, str], ...] = ()  # (key, id) of each store that exists now
     seconds: float = 0.0  # of wall time
     requests: int = 0  # all that were sent
-    repeated: int = 0  # of those, sent again after an error or no answer
+    repeated: int = 0  # of those, the ones sent again after an error or no answer
     interrupted: bool = False
-    throttled: float = 0.0  # those of `seconds` in which the service asked to pause
+    throttled: float = 0.0  # of `seconds`, those in which the service had asked to pause
     already: tuple[str, ...] = ()  # addresses of changes in a saved plan that an earlier apply had made
     held: tuple[Orphan, ...] = ()  # uploads that were to be deleted, and stay because stores of others hold them
 
     @property
-    def unread(self) -> int:
+    def uncompared(self) -> int:
         """How many files were adopted and never compared; `converged` takes them for what the manifest wants."""
         done = {(outcome.store, outcome.key) for outcome in self.outcomes if outcome.status is Status.DONE}
-        files = (change for store in self.plan.stores for change in store.files if Reason.UNREAD in change.reasons)
-        return count_unread(self.plan) + sum((change.store, change.key) in done for change in files)
+        files = (change for store in self.plan.stores for change in store.files if Reason.UNCOMPARED in change.reasons)
+        return count_uncompared(self.plan) + sum((change.store, change.key) in done for change in files)
 
     @property
     def converged(self) -> bool:
-        """Whether all that the run looked at is as declared now."""
+        """Whether everything in the scope of the run is as declared now."""
         undone = {outcome.store for outcome in self.outcomes if outcome.status is not Status.DONE}
         return not self.interrupted and find_convergence(self.plan, undone).reached

@@ -12,7 +12,7 @@ from vssync.model.marks import (
     DECLARED,
     NONE,
     STORE_OWNER,
-    UNREAD,
+    UNCOMPARED,
     Mark,
     StoreMark,
     UnreadableMark,
@@ -23,7 +23,7 @@ from vssync.providers import LOCAL, PROVIDERS
 
 Scalar = str | int | float | bool
 Attributes = Mapping[str, Scalar]
-UploadIdentity = tuple[str, str]  # sha256, upload name: uploads that are equal in both can stand for each other
+UploadIdentity = tuple[str, str]  # SHA-256 and upload name: uploads that agree in both are interchangeable
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Capabilities:
     attribute_updates: bool = True
     store_creates: bool = True
     store_updates: bool = True
-    shares_chunks: bool = False  # equal texts share chunks: they are found as the copy attached last, and go with any
+    shares_chunks: bool = False  # equal texts share chunks: search finds the last copy attached, none once any goes
     updates_reach_search: bool | None = True  # searches filter by attributes that were updated; None: not known
 
     @property
@@ -90,11 +90,6 @@ class Capabilities:
     def one_by_one(self) -> bool:
         """Whether each file is attached by a request of its own."""
         return not (self.batches and (self.batch_files or self.uniform_batches))
-
-    @property
-    def updates_in_place(self) -> bool:
-        """Whether an update of attributes is all that a changed attribute takes."""
-        return self.attribute_updates and self.updates_reach_search is not False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +142,8 @@ class DesiredFile:
 
     @property
     def presumed_content(self) -> str:
-        """How a mark names the content of an upload that is taken for this file's and was not read."""
-        return f"{UNREAD}{self.sha256}"
+        """The content in the mark of an adopted upload that was not compared: presumed to be this file's."""
+        return f"{UNCOMPARED}{self.sha256}"
 
     @property
     def extension(self) -> str:
@@ -163,7 +158,7 @@ def extension_of(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """What the manifest says of a store beside its files."""
+    """What the manifest says of a store besides its files."""
 
     key: str
     name: str
@@ -253,10 +248,15 @@ class LiveFile:
     error: IngestError | None = None
     mark: Mark | UnreadableMark | None = None
 
+    @property
+    def owner(self) -> str:
+        """The owner that its mark names; empty without a readable mark."""
+        return self.mark.owner if isinstance(self.mark, Mark) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class FileCounts:
-    """How far a batch's or a store's files are."""
+    """How many files of a batch or store are in which status."""
 
     in_progress: int = 0
     completed: int = 0
@@ -285,7 +285,7 @@ class LiveStore:
     status: StoreStatus
     created_at: int
     metadata: Mapping[str, str] = field(default_factory=dict)
-    last_active_at: int = 0  # when its files were last changed or searched; 0: not said
+    last_active_at: int = 0  # when its files were last changed or searched; 0: not reported
     expires_after_days: int | None = None
     description: str = ""
     counts: FileCounts = FileCounts()
@@ -300,10 +300,16 @@ class LiveStore:
         text = self.metadata.get(STORE_OWNER)
         return None if text is None else parse_store_mark(text)
 
+    @property
+    def claim(self) -> tuple[str, str]:
+        """The owner and key that its mark names; empty without one, or where it names none."""
+        mark = self.mark
+        return mark.claim if mark else ("", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An uploaded File object (OpenAI's `/files`); without `purpose` the service did not say."""
+    """An uploaded File object (OpenAI's `/files`); `purpose` is empty where it is not reported."""
 
     id: str
     filename: str
@@ -322,21 +328,12 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StoreListing:
-    """What reading a store's files came to: those listed, how many the service counts, and whether these are all."""
-
-    files: tuple[LiveFile, ...]
-    count: int
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
 class Contents:
-    """What a store holds: its files, as a `StoreListing` has them, and its unfinished batches."""
+    """What a store holds."""
 
-    files: tuple[LiveFile, ...] = ()
-    batches: tuple[LiveBatch, ...] = ()
-    count: int = 0
+    files: tuple[LiveFile, ...] = ()  # those that the service lists
+    batches: tuple[LiveBatch, ...] = ()  # unfinished ones; empty where they were not read
+    count: int = 0  # of files, by the service
     verdict: Verdict = Verdict.WHOLE
     problem: str = ""  # why the service lists none of its files
     is_counted: bool = True  # otherwise `count` is how many files several readings showed
@@ -350,7 +347,7 @@ class Contents:
 
     @property
     def unlisted(self) -> int:
-        """How many more files the service counts: what they are, and whose, nobody can say."""
+        """How many files the service counts and does not list; nobody can say whose they are."""
         return 0 if self.verdict is Verdict.WHOLE else self.count - len(self.files)
 
 
@@ -359,15 +356,13 @@ class Snapshot:
     """One complete reading of the live state."""
 
     now: int
-    stores: tuple[LiveStore, ...] = ()  # all that the service lists, and those made here that it only has
+    stores: tuple[LiveStore, ...] = ()  # all that it lists, and those created here that it knows but does not list
     contents: Mapping[str, Contents] = field(default_factory=dict)  # by store id, of those this manifest concerns
     uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
-    made_here: Mapping[str, str] = field(
-        default_factory=dict
-    )  # keys by id, of stores that this machine made or adopted
+    made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that are this machine's
     gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
     stores_denied: int = 0  # the status that denied reading stores themselves: the pinned ones stand for all
-    uncompared: int = 0  # bytes of Files that were not compared, because only `--compare` reads so much
+    uncompared_bytes: int = 0  # size of the Files that were not compared, because only `--compare` reads so much
 
 
 @dataclass(frozen=True, slots=True)

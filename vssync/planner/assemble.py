@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from vssync.errors import VssyncError
-from vssync.model.marks import NEEDS_ATTRIBUTES, STORE_APPLIED, STORE_OWNER, Mark, StoreMark, parse_store_mark
-from vssync.model.plan import Action, Note, NoteKind, Options, Plan, Reason, StoreChange, StorePlan
-from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, LiveStore, Snapshot, Verdict
+from vssync.model.marks import (
+    NEEDS_ATTRIBUTES,
+    STORE_APPLIED,
+    STORE_OWNER,
+    StoreMark,
+    parse_store_mark,
+    read_batch_note,
+)
+from vssync.model.plan import (
+    Action,
+    BatchChange,
+    FileChange,
+    Note,
+    NoteKind,
+    Options,
+    Plan,
+    Reason,
+    StoreChange,
+    StorePlan,
+)
+from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, FileStatus, LiveStore, Snapshot, Verdict
 from vssync.planner import store_files
-from vssync.planner.addresses import Scope
-from vssync.planner.batches import decide_batches
-from vssync.planner.classify import ClassifiedFiles, classify_files, desired_entries
+from vssync.planner.classify import ClassifiedFiles, classify_files, digest_files
 from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest
-from vssync.planner.context import PlanContext, StorePlanContext
-from vssync.planner.decide_file import retry_after_cancel
+from vssync.planner.context import PlanContext, Scope, StorePlanContext
 from vssync.planner.decide_store import StoreDecision, decide_store, decide_undeclared_store
-from vssync.planner.find_stores import StoreMatches, claim_of, match_stores
+from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
 from vssync.planner.store_files import StoreDraft
 from vssync.providers import PROVIDERS
@@ -51,68 +66,58 @@ def make_plan(
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
-    listed_drafts = [draft for draft in drafts if not decisions[draft.context.store.key].is_held]
-    _check_addresses(desired, listed_drafts, matches, context)
-    planned = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
-    planned += _plan_undeclared(matches, decisions, context)
-    by_key = tuple(_note_denial(sorted(planned, key=lambda store: store.key), snapshot.stores_denied))
+    planned_drafts = [draft for draft in drafts if not decisions[draft.context.store.key].skips_files]
+    _check_addresses(desired, planned_drafts, matches, context)
+    store_plans = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
+    store_plans += _plan_undeclared(matches, decisions, context)
+    by_key = tuple(_note_denial(sorted(store_plans, key=lambda store: store.key), snapshot.stores_denied))
     plan = Plan(desired.owner, desired.service, by_key, options, declared=len(desired.stores))
     return replace(plan, refusals=check_guards(plan))
 
 
 def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
     store_context = StorePlanContext(context, store, _is_adopting(store, decision, context))
-    if decision.is_held:
-        return StoreDraft(store_context, desired_entries(store), ClassifiedFiles(ours={}, unmarked=(), foreign={}))
+    if decision.skips_files:
+        return StoreDraft(store_context, digest_files(store), ClassifiedFiles())
     draft = store_files.draft_files(_contents_of(decision, context), store_context)
     if decision.is_short:
-        return store_files.hold_unlisted(draft)
-    return store_files.hold_removals(draft) if decision.restores_mark else draft
+        return store_files.limit_to_listed(draft)
+    return store_files.refuse_removals(draft) if decision.restores_mark else draft
 
 
 def _is_adopting(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> bool:
     """Whether a store's adoption goes on: its mark says so, or it has none and holds nothing of ours yet.
 
-    An external store carries no mark, so that `--adopt` always means all of it. A store without a mark that holds files
-    of ours has lost it: what else is in there came later.
+    An external store carries no mark, so there `--adopt` always applies to all its files. A store without a mark that
+    holds files of ours has lost it: what else is in there came later.
     """
-    if decision.live is None or decision.is_new or decision.is_held:
+    live = decision.planned_live
+    if live is None:
         return False
     if store.external:
         return context.options.adopt
-    mark = decision.live.mark
-    if isinstance(mark, StoreMark):
-        return mark.is_adopting
-    files = context.snapshot.contents[decision.live.id].files
-    return not any(isinstance(file.mark, Mark) and file.mark.owner in context.owners for file in files)
+    if isinstance(live.mark, StoreMark):
+        return live.mark.is_adopting
+    return not any(file.owner in context.owners for file in context.snapshot.contents[live.id].files)
 
 
-def _with_mark(draft: StoreDraft, decision: StoreDecision, scope: Scope) -> StoreChange | None:
-    """The store's change; where the plan leaves anything to adopt, its mark says `adopting` afterwards, too."""
-    change, live, store = decision.change, decision.live, draft.context.store
-    if change is None or change.action is not Action.ADOPT or live is None or not draft.context.is_adopting:
-        return change
-    is_left = any(note.kind is NoteKind.ADOPTABLE for note in draft.notes)
-    is_refused = any(change.action is Action.REFUSE and Reason.UNMARKED in change.reasons for change in draft.changes)
-    if scope.includes_all_files(store.key) and not (is_left or is_refused):
-        return change
-    mark = parse_store_mark(change.metadata[STORE_OWNER])
-    assert isinstance(mark, StoreMark)
-    metadata = {**change.metadata, STORE_OWNER: str(mark.as_adopting())}
-    return None if not change.fields and metadata == live.metadata else replace(change, metadata=metadata)
+def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
+    """The files and batches that a store is planned from."""
+    live = decision.planned_live
+    return context.snapshot.contents[live.id] if live else Contents()
 
 
 def _check_addresses(
-    desired: Desired, listed_drafts: Sequence[StoreDraft], matches: StoreMatches, context: PlanContext
+    desired: Desired, planned_drafts: Sequence[StoreDraft], matches: StoreMatches, context: PlanContext
 ) -> None:
-    """An address may name a store or key that is desired, skipped, or live under our mark.
+    """Raises UsageProblem for an address of a store or key that is neither desired, skipped, nor live under our mark.
 
-    Nobody listed the files of a store that is out of scope or held, so there it may name any key.
+    Where files were not listed, as in a store out of scope, an address may name any key.
     """
     scope = context.scope
     if not (scope.targets or scope.excludes or scope.replace_requests):
         return
-    claims = map(claim_of, context.snapshot.stores)
+    claims = (live.claim for live in context.snapshot.stores)
     live_stores = (key for owner, key in claims if key and owner == desired.owner)
     declared_stores = (store.key for store in desired.stores)
     keys_by_store: dict[str, set[str] | None] = dict.fromkeys((*live_stores, *declared_stores))
@@ -121,46 +126,30 @@ def _check_addresses(
         if contents and not contents.problem:
             classified = classify_files(contents.files, (context.owner,))
             keys_by_store[store_key] = {*(keys_by_store[store_key] or ()), *classified.our_keys}
-    for draft in listed_drafts:
+    for draft in planned_drafts:
         store = draft.context.store
         desired_keys = (file.key for file in store.files)
         keys_by_store[store.key] = {*desired_keys, *store.skipped, *draft.classified.our_keys}
     scope.check_addresses(keys_by_store)
 
 
-def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
-    """The files and batches that a store is planned from: none where it is new or held."""
-    if decision.live is None or decision.is_new or decision.is_held:
-        return Contents()
-    return context.snapshot.contents[decision.live.id]
-
-
 def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StorePlan:
-    store = draft.context.store
+    store, live = draft.context.store, decision.live
     contents = _contents_of(decision, context)
-    batches = decide_batches(draft, decision.live, contents)
-    store_change = _with_mark(draft, decision, context.scope)
-    if store_change and store_change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
-        store_change = None
-    if store_change and decision.is_short:
-        waiting = f"{count_noun(draft.held, 'change')} held back; " if draft.held else ""
-        detail = f"{store_change.detail}: {waiting}nothing is added or removed until it lists all; plan again later"
-        store_change = replace(store_change, detail=detail)
+    batches = _decide_batches(draft, live, contents)
     leftovers = () if context.options.allow_store_deletes else decision.leftovers
     unused = "carries the same mark and is not in use; --allow-store-deletes removes it"
-    leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{live.id} {unused}") for live in leftovers)
-    # Where no live file is planned, the service's own count is shown.
-    is_counted = decision.is_held or (decision.is_new and decision.live and not decision.live.is_expired)
-    live_count = decision.live.counts.total if decision.live and is_counted else len(contents.files)
-    shares_chunks = context.capabilities.shares_chunks
+    leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{other.id} {unused}") for other in leftovers)
+    # The files of a refused or replaced store were not listed for this plan, so the service's own count is shown.
+    is_counted = live is not None and decision.planned_live is None and not (decision.is_new and live.is_expired)
     return StorePlan(
         key=store.key,
         name=store.name,
-        id=decision.live.id if decision.live else "",
+        id=live.id if live else "",
         desired=store.settings,
-        change=store_change,
+        change=_store_change(draft, decision, context),
         files=tuple(
-            retry_after_cancel(change, shares_chunks=shares_chunks)
+            _retry_after_cancel(change, shares_chunks=context.capabilities.shares_chunks)
             if change.keep and change.keep.id in batches.cancelled_wait_ids
             else replace(change, reuse="")
             if change.reuse in context.snapshot.gone_uploads
@@ -171,23 +160,48 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         notes=(*decision.notes, *leftover_notes, *draft.notes, *batches.notes),
         unchanged=draft.unchanged,
         owned=len(draft.classified.ours),
-        live=live_count,
+        live=live.counts.total if live and is_counted else len(contents.files),
         unlisted=contents.unlisted,
         wanted=len(store.files),
         unproven=draft.unproven_extensions,
         unrelated=is_unrelated(draft),
-        digest=content_digest(draft.entries),
-        live_digest=_live_digest(draft, decision, contents),
-        applied=decision.live.metadata.get(STORE_APPLIED, "") if decision.live else "",
+        digest=content_digest(draft.wanted_files),
+        live_digest=_live_digest(draft, contents) if decision.planned_live else "",
+        applied=live.metadata.get(STORE_APPLIED, "") if live else "",
     )
 
 
-def _live_digest(draft: StoreDraft, decision: StoreDecision, contents: Contents) -> str:
-    if decision.live is None or decision.is_new or decision.is_held:
-        return ""
+def _store_change(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StoreChange | None:
+    """The store's own change, as far as it is in scope and its files allow it."""
+    change, store = decision.change, draft.context.store
+    if change and change.action is Action.ADOPT and draft.context.is_adopting:
+        change = _keep_adopting(change, draft, decision.live)
+    if change and change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
+        return None
+    if change and decision.is_short:
+        waiting = f"{count_noun(draft.waiting, 'change')} held back; " if draft.waiting else ""
+        detail = f"{change.detail}: {waiting}nothing is added or removed until it lists all; plan again later"
+        return replace(change, detail=detail)
+    return change
+
+
+def _keep_adopting(change: StoreChange, draft: StoreDraft, live: LiveStore | None) -> StoreChange | None:
+    """The change of a store that is being adopted: if files are left to adopt, its mark still says so afterwards."""
+    is_left = any(note.kind is NoteKind.ADOPTABLE for note in draft.notes)
+    is_refused = any(change.action is Action.REFUSE and Reason.UNMARKED in change.reasons for change in draft.changes)
+    if draft.context.includes_all_files and not (is_left or is_refused):
+        return change
+    mark = parse_store_mark(change.metadata[STORE_OWNER])
+    assert isinstance(mark, StoreMark)
+    metadata = {**change.metadata, STORE_OWNER: str(mark.as_adopting())}
+    is_unchanged = live is not None and not change.fields and metadata == live.metadata
+    return None if is_unchanged else replace(change, metadata=metadata)
+
+
+def _live_digest(draft: StoreDraft, contents: Contents) -> str:
     if contents.verdict is Verdict.SHORT or draft.classified.our_ids & draft.context.common.snapshot.gone_uploads:
         return UNKNOWN
-    return live_content_digest(draft.classified, draft.entries, draft.context.ignored_attributes)
+    return live_content_digest(draft.classified, draft.wanted_files, draft.context.store.ignore_attributes)
 
 
 def _plan_undeclared(
@@ -195,8 +209,8 @@ def _plan_undeclared(
 ) -> Iterator[StorePlan]:
     """The plans of stores of ours that the manifest does not declare.
 
-    Of several with one key, all but the first are called `key@id`. Leftovers beside a store in use come only where
-    stores may be deleted; otherwise the plan of the store in use has a note of them.
+    Of several with one key, all but the first are called `key@id`. Leftovers beside a store in use are included only
+    where stores may be deleted; otherwise the plan of the store in use has a note on them.
     """
     undeclared = list(matches.undeclared)
     if context.options.allow_store_deletes:
@@ -211,14 +225,17 @@ def _plan_undeclared(
         in_scope = context.scope.includes_all_files(key)
         change = decide_undeclared_store(unique_key, live, not_ours, contents, context.options) if in_scope else None
         copies_by_key = (*classified.ours.values(), *([copy] for copy in classified.provisional))
-        leaving = copies_by_key if change and change.action is Action.DELETE else ()
+        deleted = copies_by_key if change and change.action is Action.DELETE else ()
+        kept_note = Note(
+            NoteKind.LEFT_STORE, count=len(contents.files), detail=": ".join(filter(None, (live.id, contents.problem)))
+        )
         yield StorePlan(
             key=unique_key,
             name=live.name,
             id=live.id,
             change=change,
-            files=store_files.sort_changes(store_files.deletion_of(unique_key, copies) for copies in leaving),
-            notes=() if change else (_left_note(live, contents), *store_files.count_others(classified)),
+            files=store_files.sort_changes(store_files.deletion_of(unique_key, copies) for copies in deleted),
+            notes=() if change else (kept_note, *store_files.count_others(classified)),
             owned=len(classified.ours),
             live=len(contents.files),
             unlisted=contents.unlisted,
@@ -238,6 +255,77 @@ def _note_denial(stores: list[StorePlan], status: int) -> Iterator[StorePlan]:
         yield replace(store, notes=notes) if is_first else store
 
 
-def _left_note(live: LiveStore, contents: Contents) -> Note:
-    detail = f"{live.id}: {contents.problem}" if contents.problem else live.id
-    return Note(NoteKind.LEFT_STORE, count=len(contents.files), detail=detail)
+@dataclass(frozen=True, slots=True)
+class BatchDecisions:
+    """What becomes of a store's unfinished batches.
+
+    `cancelled_wait_ids` are the files that the plan waits for, in a batch that it cancels.
+    """
+
+    changes: tuple[BatchChange, ...] = ()
+    notes: tuple[Note, ...] = ()
+    cancelled_wait_ids: frozenset[str] = frozenset()
+
+
+def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents) -> BatchDecisions:
+    """Changes and notes, oldest batch first; none unless the whole store is in scope.
+
+    A batch is ours when the store's note names it or every file in it carries our mark; any other is shown, but never
+    cancelled or waited for.
+    """
+    if live is None or not draft.context.includes_all_files:
+        return BatchDecisions()
+    noted_ids, our_ids = read_batch_note(live.metadata), draft.classified.our_ids
+    statuses = {file.id: file.status for file in contents.files}
+    awaited_ids = {change.keep.id for change in draft.changes if change.action is Action.AWAIT and change.keep}
+    dropped_keys = draft.dropped_keys_by_id
+    changes: list[BatchChange] = []
+    notes: list[Note] = []
+    cancelled_wait_ids: set[str] = set()
+    for batch in sorted(contents.batches, key=lambda batch: (batch.created_at, batch.id)):
+        if batch.status.ended:
+            continue
+        if batch.id not in noted_ids and not (batch.file_ids and our_ids.issuperset(batch.file_ids)):
+            notes.append(Note(NoteKind.FOREIGN_BATCH, batch.id, count=batch.counts.total))
+            continue
+        # A batch whose files are not listed may hold any file of the store.
+        candidates = statuses if batch.file_ids is None else batch.file_ids
+        unfinished = {file_id for file_id in candidates if file_id in statuses and not statuses[file_id].ended}
+        if not unfinished:
+            continue  # nothing to wait for, whatever the batch's own status
+        unwanted = set() if batch.file_ids is None else unfinished & dropped_keys.keys()
+        # Files that are still wanted can be attached again only if all of the batch's files are known.
+        are_all_known = batch.file_ids is not None and statuses.keys() >= set(batch.file_ids)
+        # It is cancelled if most of what is left would only be removed again, and this plan can attach the rest again.
+        is_worth_it = len(unwanted) * 2 > len(unfinished) and unfinished - unwanted <= awaited_ids
+        is_cancelled = are_all_known and is_worth_it
+        change = BatchChange(
+            id=batch.id,
+            action=Action.CANCEL if is_cancelled else Action.AWAIT,
+            reasons=(Reason.UNWANTED,) if is_cancelled else (Reason.INGESTING,),
+            counts=batch.counts,
+            unwanted=tuple(sorted({dropped_keys[file_id] for file_id in unwanted})),
+        )
+        changes.append(change)
+        if is_cancelled:
+            cancelled_wait_ids |= unfinished & awaited_ids
+    return BatchDecisions(tuple(changes), tuple(notes), frozenset(cancelled_wait_ids))
+
+
+def _retry_after_cancel(change: FileChange, *, shares_chunks: bool) -> FileChange:
+    """A wait turned into a new ingestion of the same File, because the batch that contains it is cancelled.
+
+    This does not count as a try: the file did not fail, and cancelling often must not make the planner give it up.
+    """
+    assert change.keep
+    serving = [copy for copy in change.drop if copy.status is FileStatus.COMPLETED]  # oldest first
+    return replace(
+        change,
+        action=Action.REPLACE,
+        reasons=(Reason.INGEST_CANCELLED,),
+        keep=serving[-1] if serving else None,
+        drop=(change.keep, *change.drop),
+        fields=(),
+        reuse="" if change.desired and change.desired.file_id else change.keep.id,
+        gap=shares_chunks or not serving,
+    )

@@ -1,4 +1,4 @@
-"""Compares the attributes a copy has with those it should have, and says who changed what."""
+"""Compares the attributes a copy has with those it should have, and tells who changed what."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vssync.model.plan import FieldChange, Reason
 from vssync.model.state import Attributes, DesiredFile, Scalar
 from vssync.planner.classify import OwnedCopy
 
-_MAX_TRACED = 5  # differing fields whose combinations are all tried, to tell who changed which
+_MAX_TRACED = 5  # with more differing fields, too many combinations would have to be tried to tell who changed which
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class AttributeDifference:
 
 
 def compare_attributes(file: DesiredFile, copy: OwnedCopy, ignored_names: Collection[str]) -> AttributeDifference:
-    """What an attribute write would change on a copy of the file, and whether the manifest or somebody else changed it.
+    """What a write of attributes would change on a copy of the file, and whether the manifest or others caused that.
 
-    The mark of the copy has the digests of what was last sent and, as its echo, of what the service made of that.
+    The copy's mark has the digest of what was last sent, and its `echo` that of what the service then reported.
     """
     if attributes_equal(file, copy.file.attributes, ignored_names):
         return AttributeDifference()
@@ -35,8 +35,8 @@ def compare_attributes(file: DesiredFile, copy: OwnedCopy, ignored_names: Collec
     names = _differing_names(live, desired)
     if not names:
         return AttributeDifference()
-    sent_digest, live_digest, echo = copy.mark.attributes, attributes_digest(live), copy.mark.echo
-    # Where live is what was sent, only the manifest can differ.
+    sent_digest, live_digest, echo = copy.mark.attributes_digest, attributes_digest(live), copy.mark.echo
+    # If the live attributes are those that were sent, only the manifest can have changed.
     manifest_changed = live_digest == sent_digest or attributes_digest(desired) != sent_digest
     if live_digest == echo and not manifest_changed:  # the service's own version of what is still wanted
         return AttributeDifference()
@@ -48,7 +48,7 @@ def compare_attributes(file: DesiredFile, copy: OwnedCopy, ignored_names: Collec
 
 
 def fields_between(live: Attributes, file: DesiredFile, ignored_names: Collection[str]) -> tuple[FieldChange, ...]:
-    """The fields in which a file without a mark differs from the manifest; no mark says who changed which."""
+    """The fields in which an unmarked file differs from the manifest; without a mark, none counts as drifted."""
     before, after = normalise_attributes(live, ignored_names), normalise_attributes(file.attributes, ignored_names)
     names = _differing_names(before, after)
     return tuple(FieldChange(name, before.get(name), after.get(name)) for name in names if name != KEY)
@@ -64,7 +64,7 @@ def preserved_attributes(live: Attributes, ignored_names: Collection[str]) -> di
 
 
 def attributes_equal(file: DesiredFile, live: Attributes, ignored_names: Collection[str]) -> bool:
-    """The quick answer for the many that are plainly equal; False only means to look closer."""
+    """A quick check that finds most equal attributes; False means that they must be compared in full."""
     if ignored_names:
         live = {name: value for name, value in live.items() if name not in ignored_names}
     if len(live) != len(file.attributes) + 1 or live.get(KEY) != key_attribute(file.key):
@@ -79,9 +79,9 @@ def attributes_equal(file: DesiredFile, live: Attributes, ignored_names: Collect
 def _find_drifted(live: Attributes, desired: Attributes, names: list[str], sent_digest: str) -> tuple[str, ...]:
     """Which of the differing fields somebody else changed.
 
-    The mark has only the digest of what was sent. So each set of fields is tried, smallest first: if the live values,
-    with the manifest's in those fields, give that digest, then those fields drifted. Where none does, because a field
-    changed on both sides, or where too many differ to try, all of them count as drifted.
+    The mark has only the digest of what was sent. So each set of fields is tried, smallest first: if the live values
+    with the manifest's in those fields give that digest, those fields drifted. If no set does (a field changed on both
+    sides), or too many fields differ to try, all of them count as drifted.
     """
     sizes = range(1, len(names) + 1) if len(names) <= _MAX_TRACED else ()
     for suspects in chain.from_iterable(combinations(names, size) for size in sizes):

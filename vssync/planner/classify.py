@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 
 from vssync.model.digests import chunking_digest
 from vssync.model.marks import KEY, NONE, Mark, Origin, key_digest
-from vssync.model.plan import Copy
+from vssync.model.plan import RecordedCopy
 from vssync.model.state import DesiredFile, DesiredStore, FileStatus, LiveFile
 
 MAX_INGESTION_AGE = 600  # seconds a file may be in progress before it counts as stalled
@@ -38,20 +38,20 @@ class OwnedCopy:
 
     @property
     def key(self) -> str:
-        """The key for people: what `vssync_key` says when the mark vouches for it, else its digest."""
+        """The key for people: `vssync_key` where the mark's digest confirms it, else `~` and that digest."""
         text = str(self.file.attributes.get(KEY, ""))
-        tail = f"~{self.mark.key}"  # of a key too long for an attribute
-        return text if text.endswith(tail) or key_digest(text) == self.mark.key else tail
+        tail = f"~{self.mark.key_digest}"  # of a key too long for an attribute
+        return text if text.endswith(tail) or key_digest(text) == self.mark.key_digest else tail
 
     @property
-    def upload_name(self) -> str:
-        """The digest of the name under which we uploaded it; none for a File of others."""
-        return self.mark.name if self.mark.origin is Origin.UPLOADED else NONE
+    def upload_name_digest(self) -> str:
+        """The digest of the name under which we uploaded it; NONE for a File that others uploaded."""
+        return self.mark.name_digest if self.mark.origin is Origin.UPLOADED else NONE
 
     @property
-    def evidence(self) -> Copy:
-        """The copy as a plan records it: what its decision was based on."""
-        return Copy.of(self.file)
+    def recorded(self) -> RecordedCopy:
+        """The copy as a plan records it."""
+        return RecordedCopy.of(self.file)
 
     @property
     def is_refused(self) -> bool:
@@ -59,26 +59,29 @@ class OwnedCopy:
         return self.file.error is not None and self.file.error.is_permanent
 
     def state(self, now: int) -> CopyState:
-        """Its state at a time; one that is not done counts as dead once it is too old to be still at work."""
+        """Its state at a time; one that is still in progress counts as dead once it is older than MAX_INGESTION_AGE."""
         if self.file.status is FileStatus.COMPLETED:
             return CopyState.OK
         is_busy = not self.file.status.ended and now - self.file.created_at <= MAX_INGESTION_AGE
         return CopyState.BUSY if is_busy else CopyState.DEAD
 
 
+Copies = Sequence[OwnedCopy]  # all of one key, oldest first
+
+
 @dataclass(frozen=True, slots=True)
-class DesiredEntry:
+class DigestedFile:
     """A desired file, with the digests of its key, content, chunking and upload name as marks hold them."""
 
     file: DesiredFile
     key_digest: str
     content: str
     chunking_digest: str
-    name: str  # digest of the upload name
+    name_digest: str
 
     @classmethod
-    def of(cls, file: DesiredFile) -> DesiredEntry:
-        """The entry of a file whose content was read, or that is declared by id."""
+    def of(cls, file: DesiredFile) -> DigestedFile:
+        """Digests a file whose content was read, or that is declared by id."""
         if not file.sha256 and not file.file_id:
             raise ValueError(f"{file.key}: planned before its content was read")
         return cls(file, key_digest(file.key), file.content, _chunking_digest(file.chunking), file.name_digest)
@@ -95,8 +98,8 @@ class DesiredEntry:
     def has_same_content(self, copy: OwnedCopy) -> bool:
         """Whether a copy has the content.
 
-        One adopted by name and size counts as having what it was taken for, and a converted one as having what the same
-        converters made of the same source: a new conversion may give other bytes and is not better.
+        A copy adopted by name and size is presumed to have the content that was wanted then. A converted file matches
+        if its source and converters are the same, even if converting again would give other bytes.
         """
         mark = copy.mark
         if self.declared_id:
@@ -107,32 +110,29 @@ class DesiredEntry:
 
     def has_same_name(self, copy: OwnedCopy) -> bool:
         """Whether a copy was uploaded under the wanted name; a File that others uploaded keeps the name it has."""
-        return copy.upload_name in (self.name, NONE) or self.name == NONE
+        return copy.upload_name_digest in (self.name_digest, NONE) or self.name_digest == NONE
 
     def matches(self, copy: OwnedCopy) -> bool:
         """Whether a copy has the content, the chunking and the upload name."""
-        return copy.mark.chunking == self.chunking_digest and self.has_same_content(copy) and self.has_same_name(copy)
+        has_same_chunking = copy.mark.chunking_digest == self.chunking_digest
+        return has_same_chunking and self.has_same_content(copy) and self.has_same_name(copy)
 
 
-def desired_entries(store: DesiredStore) -> tuple[DesiredEntry, ...]:
+def digest_files(store: DesiredStore) -> tuple[DigestedFile, ...]:
     """The desired files of a store, sorted by key."""
-    return tuple(map(DesiredEntry.of, sorted(store.files, key=lambda file: file.key)))
+    return tuple(map(DigestedFile.of, sorted(store.files, key=lambda file: file.key)))
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedFiles:
-    """All live files of a store, by whose they are."""
+    """All live files of a store, by whose they are; each list is oldest first."""
 
-    ours: dict[str, list[OwnedCopy]]  # by key digest, each list oldest first
-    unmarked: tuple[LiveFile, ...]  # without a mark that can be read
-    foreign: dict[str, list[LiveFile]]  # others', by owner
-    provisional: tuple[OwnedCopy, ...] = ()  # ours, attached and not yet marked for a key
+    ours: dict[str, list[OwnedCopy]] = field(default_factory=dict)  # by key digest
+    provisional: list[OwnedCopy] = field(default_factory=list)  # ours, attached and not yet marked for a key
+    foreign: dict[str, list[LiveFile]] = field(default_factory=dict)  # others', by owner
+    unmarked: list[LiveFile] = field(default_factory=list)
+    unreadable: list[LiveFile] = field(default_factory=list)  # with a mark that cannot be read: whose, nobody can say
     attached_ids: frozenset[str] = frozenset()  # of all of them
-
-    @property
-    def unreadable(self) -> tuple[LiveFile, ...]:
-        """Those whose mark cannot be read: whose they are, nobody can say."""
-        return tuple(file for file in self.unmarked if file.mark is not None)
 
     @property
     def our_keys(self) -> set[str]:
@@ -140,36 +140,32 @@ class ClassifiedFiles:
         return {copies[-1].key for copies in self.ours.values()}
 
     @property
+    def our_copies(self) -> list[OwnedCopy]:
+        """All our copies, provisional ones included."""
+        return [copy for copies in (*self.ours.values(), self.provisional) for copy in copies]
+
+    @property
     def our_ids(self) -> set[str]:
         """The File ids of all our copies, provisional ones included."""
-        return {copy.id for copies in (*self.ours.values(), self.provisional) for copy in copies}
+        return {copy.id for copy in self.our_copies}
 
 
-def classify_files(files: Sequence[LiveFile], owners: Sequence[str]) -> ClassifiedFiles:
+def classify_files(files: Sequence[LiveFile], owners: Collection[str]) -> ClassifiedFiles:
     """A store's files by whose they are; `owners` are those whose marks count as ours."""
-    ours: dict[str, list[OwnedCopy]] = {}
-    foreign: dict[str, list[LiveFile]] = {}
-    unmarked: list[LiveFile] = []
-    provisional: list[OwnedCopy] = []
-    for file in files:
+    classified = ClassifiedFiles(attached_ids=frozenset(file.id for file in files))
+    for file in sorted(files, key=creation_order):
         mark = file.mark
-        if not isinstance(mark, Mark):
-            unmarked.append(file)
-        elif mark.owner in owners and mark.is_provisional:
-            provisional.append(OwnedCopy(file, mark))
-        elif mark.owner in owners:
-            ours.setdefault(mark.key, []).append(OwnedCopy(file, mark))
+        if mark is None:
+            classified.unmarked.append(file)
+        elif not isinstance(mark, Mark):
+            classified.unreadable.append(file)
+        elif mark.owner not in owners:
+            classified.foreign.setdefault(mark.owner, []).append(file)
+        elif mark.is_provisional:
+            classified.provisional.append(OwnedCopy(file, mark))
         else:
-            foreign.setdefault(mark.owner, []).append(file)
-    for copies in (*ours.values(), provisional):
-        copies.sort(key=lambda copy: creation_order(copy.file))
-    return ClassifiedFiles(
-        ours=ours,
-        unmarked=tuple(sorted(unmarked, key=creation_order)),
-        foreign=foreign,
-        provisional=tuple(provisional),
-        attached_ids=frozenset(file.id for file in files),
-    )
+            classified.ours.setdefault(mark.key_digest, []).append(OwnedCopy(file, mark))
+    return classified
 
 
 def creation_order(file: LiveFile) -> tuple[int, str]:

@@ -1,4 +1,7 @@
-"""Content digests: equal ones, equal knowledge bases. One of what the manifest wants, one of what the service holds."""
+"""Content digests: two stores with equal ones hold the same knowledge.
+
+One is computed from what the manifest wants, the other from what the service holds.
+"""
 
 from __future__ import annotations
 
@@ -7,58 +10,64 @@ from collections.abc import Collection, Iterable
 
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import DECLARED, KEY
-from vssync.model.state import Attributes, DesiredStore, FileStatus
+from vssync.model.state import Attributes, FileStatus
 from vssync.planner.attributes import compare_attributes
-from vssync.planner.classify import ClassifiedFiles, DesiredEntry, OwnedCopy, desired_entries
+from vssync.planner.classify import ClassifiedFiles, DigestedFile, OwnedCopy
 
 UNKNOWN = "unknown"  # in place of a digest, where nobody knows what search finds
 
 
-def store_content_digest(store: DesiredStore) -> str:
-    """The content digest of what the manifest wants in a store whose files were read."""
-    return content_digest(desired_entries(store))
-
-
-def content_digest(entries: Iterable[DesiredEntry]) -> str:
-    """64 hex digits of SHA-256 over a line a file, sorted: key, content, File id if declared, attributes, chunking."""
+def content_digest(wanted_files: Iterable[DigestedFile]) -> str:
+    """64 hex digits of SHA-256 over one line per file, sorted: key, content, declared File id, attributes, chunking."""
     digests = _AttributeDigests()
     return _digest_of(
-        (entry.key_digest, entry.content, entry.declared_id, digests.of(entry.file.attributes), entry.chunking_digest)
-        for entry in entries
+        (
+            wanted.key_digest,
+            wanted.content,
+            wanted.declared_id,
+            digests.of(wanted.file.attributes),
+            wanted.chunking_digest,
+        )
+        for wanted in wanted_files
     )
 
 
 def live_content_digest(
-    classified: ClassifiedFiles, entries: Iterable[DesiredEntry], ignored_names: Collection[str]
+    classified: ClassifiedFiles, wanted_files: Iterable[DigestedFile], ignored_names: Collection[str]
 ) -> str:
-    """The same of the copies of ours that a store holds, by their marks and live attributes.
+    """The content digest of our copies in a store, by their marks and live attributes.
 
-    UNKNOWN where one is not completed, or was never compared. Attributes that the service reports in its own version
-    count as they were sent.
+    UNKNOWN if one is not completed or was never compared. Attributes that the service reports in its own version count
+    as they were sent.
     """
-    digests, entries_by_key = _AttributeDigests(), {entry.key_digest: entry for entry in entries}
+    digests, wanted_by_key = _AttributeDigests(), {wanted.key_digest: wanted for wanted in wanted_files}
 
     def attributes_of(copy: OwnedCopy) -> Attributes:
-        entry = entries_by_key.get(copy.mark.key)
-        if entry and not compare_attributes(entry.file, copy, ignored_names).fields:
-            return entry.file.attributes
+        wanted = wanted_by_key.get(copy.mark.key_digest)
+        if wanted and not compare_attributes(wanted.file, copy, ignored_names).fields:
+            return wanted.file.attributes
         return {name: value for name, value in copy.file.attributes.items() if name not in (KEY, *ignored_names)}
 
-    copies = [copy for copies in (*classified.ours.values(), classified.provisional) for copy in copies]
-    if any(copy.file.status is not FileStatus.COMPLETED or copy.mark.unread for copy in copies):
+    copies = classified.our_copies
+    if any(copy.file.status is not FileStatus.COMPLETED or copy.mark.is_uncompared for copy in copies):
         return UNKNOWN
     return _digest_of(
-        (mark.key, mark.content, copy.id if mark.content == DECLARED else "", digests.of(attributes), mark.chunking)
+        (
+            copy.mark.key_digest,
+            copy.mark.content,
+            copy.id if copy.mark.content == DECLARED else "",
+            digests.of(attributes_of(copy)),
+            copy.mark.chunking_digest,
+        )
         for copy in copies
-        for mark, attributes in [(copy.mark, attributes_of(copy))]
     )
 
 
 class _AttributeDigests:
-    """Digests of attributes: equal ones are mostly one object, so the work is done once."""
+    """Digests of attributes, each computed once per map: many files share one."""
 
     def __init__(self) -> None:
-        self._by_id: dict[int, tuple[Attributes, str]] = {}  # with the object, which keeps its `id` its own
+        self._by_id: dict[int, tuple[Attributes, str]] = {}  # the object, too: while it lives, no other has its `id`
 
     def of(self, attributes: Attributes) -> str:
         if id(attributes) not in self._by_id:

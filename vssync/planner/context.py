@@ -1,24 +1,130 @@
-"""What decisions depend on beside the objects they are about."""
+"""What decisions depend on besides the objects they are about: scope, options, capabilities, live state."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
 
+from wcmatch import glob
+
+from vssync.errors import UsageProblem
 from vssync.model.plan import Options
 from vssync.model.state import Capabilities, DesiredStore, Snapshot
-from vssync.planner.addresses import Scope
+
+_FLAGS = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
+
+
+@dataclass(frozen=True, slots=True)
+class PlanAddress:
+    """An address on the command line: `store` (with everything in it) or `store/key`; both parts may be globs."""
+
+    store: str
+    key: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> PlanAddress:
+        """Splits at the first slash: the key of a file may contain slashes, that of a store may not."""
+        store, _, key = text.partition("/")
+        return cls(store, key)
+
+    def __str__(self) -> str:
+        return f"{self.store}/{self.key}" if self.key else self.store
+
+    def matches_store(self, store_key: str) -> bool:
+        """Whether the address names this store or something in it."""
+        return store_key == self.store or fnmatchcase(store_key, self.store)
+
+    def is_whole_store(self, store_key: str) -> bool:
+        """Whether the address names this store with everything in it."""
+        return not self.key and self.matches_store(store_key)
+
+    def contains(self, store_key: str, key: str) -> bool:
+        """Whether the address names this file, or its whole store."""
+        is_in_store = self.matches_store(store_key)
+        return is_in_store and (not self.key or key == self.key or _compile_glob(self.key).match(key))
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a plan may touch, and what `--replace` asks for.
+
+    What lies outside the targets, or within the excludes, is neither changed nor deleted. `--replace` does not narrow
+    the scope.
+    """
+
+    targets: tuple[PlanAddress, ...] = ()
+    excludes: tuple[PlanAddress, ...] = ()
+    replace_requests: tuple[PlanAddress, ...] = ()
+    already_replaced: frozenset[tuple[str, str]] = frozenset()  # (store, key) of files that an earlier apply replaced
+
+    @classmethod
+    def of(cls, options: Options, already_replaced: frozenset[tuple[str, str]] = frozenset()) -> Scope:
+        """The scope of these options."""
+        return cls(
+            targets=tuple(map(PlanAddress.parse, options.targets)),
+            excludes=tuple(map(PlanAddress.parse, options.excludes)),
+            replace_requests=tuple(map(PlanAddress.parse, options.replace)),
+            already_replaced=already_replaced,
+        )
+
+    def touches_store(self, store_key: str) -> bool:
+        """Whether anything of the store is in scope."""
+        is_targeted = not self.targets or any(address.matches_store(store_key) for address in self.targets)
+        return is_targeted and not any(address.is_whole_store(store_key) for address in self.excludes)
+
+    def includes_settings(self, store_key: str) -> bool:
+        """Whether the store's own settings are in scope."""
+        is_targeted = not self.targets or any(address.is_whole_store(store_key) for address in self.targets)
+        return is_targeted and self.touches_store(store_key)
+
+    def includes_all_files(self, store_key: str) -> bool:
+        """Whether every key of the store is in scope."""
+        is_narrowed = any(address.matches_store(store_key) for address in self.excludes)
+        return self.includes_settings(store_key) and not is_narrowed
+
+    def contains(self, store_key: str, key: str) -> bool:
+        """Whether one key is in scope."""
+        is_targeted = not self.targets or any(address.contains(store_key, key) for address in self.targets)
+        return is_targeted and not any(address.contains(store_key, key) for address in self.excludes)
+
+    def is_replace_requested(self, store_key: str, key: str) -> bool:
+        """Whether `--replace` names the key, and no earlier apply replaced it."""
+        is_named = any(address.contains(store_key, key) for address in self.replace_requests)
+        return is_named and (store_key, key) not in self.already_replaced
+
+    def check_addresses(self, keys_by_store: Mapping[str, Collection[str] | None]) -> None:
+        """Raises UsageProblem for an address that matches nothing.
+
+        `keys_by_store` has every store, with None for one whose files were not listed: any key may be there.
+        """
+        for address in (*self.targets, *self.excludes, *self.replace_requests):
+            matches = (
+                address.matches_store(store_key)
+                if keys is None or not address.key
+                else any(address.contains(store_key, key) for key in keys)
+                for store_key, keys in keys_by_store.items()
+            )
+            if not any(matches):
+                raise UsageProblem(f"{address}: no store or file has this address. `vssync status` shows the stores.")
+
+
+@lru_cache(maxsize=64)
+def _compile_glob(pattern: str) -> glob.WcMatcher[str]:
+    return glob.compile(pattern, flags=_FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """Whose plan it is, its options and the scope they set, what the service can do, and what is live."""
+    """The owner of a plan, its options and their scope, what the service can do, and the live state."""
 
     owner: str
     options: Options
     capabilities: Capabilities
     scope: Scope
     snapshot: Snapshot
-    vouched_extensions: frozenset[str] = frozenset()  # of files that the provider reads
+    vouched_extensions: frozenset[str] = frozenset()  # of files that the provider is known to read
 
     @property
     def owners(self) -> tuple[str, ...]:
@@ -28,32 +134,26 @@ class PlanContext:
 
 @dataclass(frozen=True, slots=True)
 class StorePlanContext:
-    """The context for decisions about the files of one store; `common` is the same for all stores."""
+    """The context of decisions about the files of one store; `common` is the same for all stores."""
 
     common: PlanContext
     store: DesiredStore
-    is_adopting: bool = False  # whether it takes over what was in the store before it was managed
+    is_adopting: bool = False  # while what was in the store before it was managed is taken over
 
     @property
     def now(self) -> int:
-        """The service's time when it was read."""
+        """The service's time when the live state was read."""
         return self.common.snapshot.now
-
-    @property
-    def ignored_attributes(self) -> tuple[str, ...]:
-        """The names of attributes that others own."""
-        return self.store.ignore_attributes
 
     def is_in_scope(self, key: str) -> bool:
         """Whether `--target` and `--exclude` leave a key in the plan."""
-        scope = self.common.scope
-        return not (scope.targets or scope.excludes) or scope.contains(self.store.key, key)
+        return self.common.scope.contains(self.store.key, key)
 
     @property
     def includes_all_files(self) -> bool:
-        """Whether the whole store is in the plan."""
+        """Whether every key of the store is in scope."""
         return self.common.scope.includes_all_files(self.store.key)
 
     def is_replace_requested(self, key: str) -> bool:
-        """Whether `--replace` names a key, and it was not replaced yet."""
+        """Whether `--replace` names a key, and no earlier apply replaced it."""
         return self.common.scope.is_replace_requested(self.store.key, key)

@@ -12,7 +12,6 @@ from vssync.model.marks import (
     RESERVED_PREFIX,
     STORE_OWNER,
     STORE_PROTECT,
-    Mark,
     StoreMark,
     UnreadableMark,
     fit_metadata,
@@ -22,7 +21,7 @@ from vssync.model.state import Contents, DesiredStore, LiveStore, Scalar, Verdic
 from vssync.planner.context import PlanContext
 from vssync.planner.find_stores import StoreMatch, is_parallel, twin_order
 
-MIN_TWIN_AGE = 600  # seconds; the apply that made a younger store may be about to fill it
+MIN_TWIN_AGE = 600  # seconds; the apply that created a younger store may be about to fill it
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +33,40 @@ class StoreDecision:
     notes: tuple[Note, ...] = ()
     leftovers: tuple[LiveStore, ...] = ()  # others with the same mark: a create whose reply was lost leaves one
     is_new: bool = False  # it will be created, so none of its files is live yet
-    is_held: bool = False  # it needs attention first, so none of its files is planned
+    skips_files: bool = False  # it needs attention first, so none of its files is planned
     is_short: bool = False  # not all of its files are listed, so nothing is added and nothing removed
-    restores_mark: bool = False  # somebody took the mark from it, so nothing is removed before that is back
+    restores_mark: bool = False  # its mark was removed, and until that is restored nothing else is
+
+    @property
+    def planned_live(self) -> LiveStore | None:
+        """The live store whose files are planned; None if it is new or they are skipped."""
+        return None if self.is_new or self.skips_files else self.live
 
 
 def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
-    """What becomes of a desired store. Raises Refused when two live stores carry its mark, and not by one accident."""
+    """What becomes of a desired store.
+
+    Raises Refused when two live stores carry its mark for a reason other than parallel first applies or a lost reply.
+    """
     if context.snapshot.stores_denied and not (store.external and store.id and match.live):
-        return _hold(match.live[0] if match.live else None, (Reason.DENIED,), _denied_text(store))
-    if newer := next((live for live in (*match.live, *match.expired) if _is_newer(live)), None):
-        return _hold(newer, (Reason.UNREADABLE,), f"{newer.id}: {_newer_text(newer)}")
+        return _refuse_store(match.live[0] if match.live else None, (Reason.DENIED,), _denied_text(store))
+    for live in (*match.live, *match.expired):
+        if problem := _newer_mark_problem(live):
+            return _refuse_store(live, (Reason.UNREADABLE,), f"{live.id}: {problem}")
     if len(match.live) > 1 and match.by_name:
         ids = ", ".join(live.id for live in match.live)
-        return _hold(None, (Reason.UNMARKED,), f"several stores are named {store.name}: {ids}; choose one with `id:`")
+        detail = f"several stores are named {store.name}: {ids}; choose one with `id:`"
+        return _refuse_store(None, (Reason.UNMARKED,), detail)
     if match.live:
         return _decide_existing(store, match, context)
     if match.expired:
-        live = match.expired[-1]
-        problem = f"{live.id} is expired"
-        decision = _replace_unusable(store, live, Reason.EXPIRED, problem, context)
-        return replace(decision, leftovers=match.expired[:-1])
+        *leftovers, live = match.expired
+        decision = _replace_unusable(store, live, Reason.EXPIRED, f"{live.id} is expired", context)
+        return replace(decision, leftovers=tuple(leftovers))
     if store.external or store.id:
         missing = f"no store {store.id} exists" if store.id else f"no store is named {store.name}"
-        return _hold(None, (Reason.MISSING,), f"{missing}; create it before its files can be managed")
-    change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_merge_metadata(store, {}, None, context.owner))
+        return _refuse_store(None, (Reason.MISSING,), f"{missing}; create it before its files can be managed")
+    change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_merge_metadata(store, None, context.owner))
     return _refuse_if_not_creatable(StoreDecision(change=change, is_new=True), context)
 
 
@@ -67,13 +75,13 @@ def decide_undeclared_store(
 ) -> StoreChange | None:
     """What becomes of a store of ours that left the manifest; None when it is kept.
 
-    `not_ours` is how many of its listed files are not ours. Those that the service counts and does not list may be
-    anybody's, so they are taken for others'.
+    `not_ours` is how many of its listed files are not ours. Files that the service counts but does not list are taken
+    for others', too: nobody can say whose they are.
     """
     if not options.allow_store_deletes:
         return None
-    if _is_newer(live):
-        return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.UNREADABLE), detail=_newer_text(live))
+    if problem := _newer_mark_problem(live):
+        return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.UNREADABLE), detail=problem)
     if live.metadata.get(STORE_PROTECT):
         return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.PROTECTED), detail="it is protected")
     if contents.problem:
@@ -95,39 +103,38 @@ def decide_undeclared_store(
 
 
 def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
-    """What becomes of a store that exists: what must be settled before its settings are looked at comes first."""
+    """What becomes of a store that exists: its settings count only once it is clear that it is ours and readable."""
     contents_of = context.snapshot.contents
     live, *others = sorted(match.live, key=lambda live: twin_order(live, contents_of[live.id], context.owners))
     contents = contents_of[live.id]
     if contents.problem:
-        refusal = None if store.external else _refuse_unmarked(store, live, match, context)
+        refusal = None if store.external else _refuse_unless_adopted(store, live, match, context)
         return refusal or _replace_unusable(store, live, Reason.UNLISTED, contents.problem, context)
     leftovers, notes = _decide_twins(store, live, others, context)
     leftovers += match.expired
     restores_mark = not store.external and _has_lost_mark(store, live, context)
-    if not (store.external or restores_mark) and (refusal := _refuse_unmarked(store, live, match, context)):
+    if not (store.external or restores_mark) and (refusal := _refuse_unless_adopted(store, live, match, context)):
         return refusal
     if contents.verdict is Verdict.GHOSTS:
         notes.append(Note(NoteKind.GHOSTS, count=contents.unlisted, detail=contents.counted))
     if contents.verdict is Verdict.SHORT:
-        change = StoreChange(Action.REFUSE, (Reason.UNLISTED,), detail=contents.counted)
-        return StoreDecision(live, change, tuple(notes), is_short=True)
+        short = StoreChange(Action.REFUSE, (Reason.UNLISTED,), detail=contents.counted)
+        return StoreDecision(live, short, tuple(notes), is_short=True)
     if store.external:
         return StoreDecision(live, notes=tuple(notes))
     if store.description and store.description != live.description:
         detail = f'live "{live.description}", wanted "{store.description}"'
         notes.append(Note(NoteKind.DESCRIPTION, detail=detail))
-    settings = _update_settings(store, live, context, restores_mark=restores_mark)
-    is_refused = settings is not None and settings.action is Action.REFUSE
-    # The files of a store that is ours can be planned even where its settings cannot be changed.
-    is_held = is_refused and not _is_ours(live, context)
-    return StoreDecision(live, settings, tuple(notes), leftovers, is_held=is_held, restores_mark=restores_mark)
+    change = _update_settings(store, live, context, restores_mark=restores_mark)
+    # The files of a store that is ours can be planned even if its settings cannot be changed.
+    skips_files = change is not None and change.action is Action.REFUSE and live.claim[0] != context.owner
+    return StoreDecision(live, change, tuple(notes), leftovers, skips_files=skips_files, restores_mark=restores_mark)
 
 
 def _decide_twins(
     store: DesiredStore, winner: LiveStore, others: Sequence[LiveStore], context: PlanContext
 ) -> tuple[tuple[LiveStore, ...], list[Note]]:
-    """Of other stores with this mark, those that may be deleted, and notes of those that may not be yet.
+    """Of the other stores with this mark, those that may be deleted, and notes on those that may not be yet.
 
     Raises Refused for one that neither a first apply on another machine nor a lost reply explains.
     """
@@ -145,8 +152,8 @@ def _decide_twins(
                 "that left the manifest."
             )
         elif context.snapshot.now - live.created_at <= MIN_TWIN_AGE:
-            detail = f"{live.id} was made by a parallel first apply, which may be at work; plan again in 10 minutes"
-            notes.append(Note(NoteKind.LEFT_STORE, detail=detail))
+            detail = "was made by a parallel first apply, which may still be running; plan again in 10 minutes"
+            notes.append(Note(NoteKind.LEFT_STORE, detail=f"{live.id} {detail}"))
         else:
             leftovers.append(live)
     return tuple(leftovers), notes
@@ -155,68 +162,60 @@ def _decide_twins(
 def _has_lost_mark(store: DesiredStore, live: LiveStore, context: PlanContext) -> bool:
     """Whether a store is ours and only its mark is gone: an application replaced its metadata as a whole.
 
-    A store that was copied through the API has copies of our file marks, so at most one store may be taken for ours.
+    A store copied through the API has copies of our file marks. So it must be pinned by id, created by this machine or
+    the only one of its name; no other store may carry our mark for the key; and at least half of its files must be
+    ours, none another owner's.
     """
-    snapshot, files = context.snapshot, context.snapshot.contents[live.id].files
-    if _readable_mark(live) or context.snapshot.contents[live.id].unlisted:
+    snapshot, contents = context.snapshot, context.snapshot.contents[live.id]
+    if _readable_mark(live) or contents.unlisted:
         return False
     names = [other.name for other in snapshot.stores]
     is_made_here = snapshot.made_here.get(live.id) in (store.key, *store.was)
     if not (store.id or is_made_here or names.count(live.name) == 1):
         return False
-    marks = [other.mark for other in snapshot.stores if other.id != live.id]
-    if any(isinstance(mark, StoreMark) and (mark.owner, mark.key) == (context.owner, store.key) for mark in marks):
+    if any(other.claim == (context.owner, store.key) for other in snapshot.stores if other.id != live.id):
         return False
-    ours, foreign = _count_marked(live, context)
-    return not foreign and 2 * ours >= len(files) and (ours > 0 or is_made_here)
-
-
-def _count_marked(live: LiveStore, context: PlanContext) -> tuple[int, int]:
-    """How many of a store's files carry our mark, and how many another owner's."""
-    marks = [file.mark for file in context.snapshot.contents[live.id].files]
-    owners = [mark.owner for mark in marks if isinstance(mark, Mark)]
+    owners = [file.owner for file in contents.files]
     ours = owners.count(context.owner)
-    return ours, len(owners) - ours
+    has_others = not {context.owner, ""}.issuperset(owners)
+    return not has_others and 2 * ours >= len(owners) and (ours > 0 or is_made_here)
 
 
-def _refuse_unmarked(
+def _refuse_unless_adopted(
     store: DesiredStore, live: LiveStore, match: StoreMatch, context: PlanContext
 ) -> StoreDecision | None:
-    """The refusal of a store without a mark that a person has not said to take over."""
-    if _readable_mark(live):
-        needs_flag, ours = match.by_name and not context.options.adopt, 0
-    else:
-        ours, _ = _count_marked(live, context)
-        is_chosen = context.options.adopt and bool(store.id or not ours)
-        needs_flag = not is_chosen and (match.by_name or ours > 0)
-    if not needs_flag:
+    """The refusal to use a store that carries no mark of this key, unless the user asked to take it over."""
+    owners = [] if _readable_mark(live) else [file.owner for file in context.snapshot.contents[live.id].files]
+    ours, total = owners.count(context.owner), len(owners)
+    is_chosen = context.options.adopt and bool(store.id or not ours)
+    if is_chosen or not (match.by_name or ours):
         return None
     detail = f"{live.id} has this name and no mark of this key: --adopt"
     if ours:
-        total = len(context.snapshot.contents[live.id].files)
         detail = (
             f"{live.id} carries no mark, and {ours:,} of its {total:,} files carry ours: it lost its mark, or is a "
             f"copy of another store; if it is the right one, `id: {live.id}` and --adopt take it over"
         )
-    return _hold(live, (Reason.UNMARKED, Reason.NOT_ALLOWED), detail)
+    return _refuse_store(live, (Reason.UNMARKED, Reason.NOT_ALLOWED), detail)
 
 
 def _replace_unusable(
     store: DesiredStore, live: LiveStore, reason: Reason, problem: str, context: PlanContext
 ) -> StoreDecision:
-    """Replaces a store that takes no files, or lists none, where that is allowed.
+    """Replaces a store that accepts no files, or does not list them, if that is allowed.
 
     The replacement has another id, which everyone who searches the store needs.
     """
     if store.external or store.id:
         detail = f"{problem}; vssync replaces no store that is `external` or pinned by `id:`"
-        return _hold(live, (reason,), detail)
+        return _refuse_store(live, (reason,), detail)
     if not context.options.allow_store_replace:
         detail = f"{problem}; a new store has a new id: --allow-store-replace"
-        return _hold(live, (reason, Reason.NOT_ALLOWED), detail)
-    if store.protect:  # the live store's own protection could not be lifted: an expired store takes no writes
-        return _hold(live, (reason, Reason.PROTECTED), f"{problem}, and it is protected")
-    metadata = _merge_metadata(store, live.metadata, _readable_mark(live), context.owner)
+        return _refuse_store(live, (reason, Reason.NOT_ALLOWED), detail)
+    # The manifest's setting counts, not the live one, which cannot be removed: an expired store cannot be updated.
+    if store.protect:
+        return _refuse_store(live, (reason, Reason.PROTECTED), f"{problem}, and it is protected")
+    metadata = _merge_metadata(store, live, context.owner)
     kept = f"; {live.id} is kept, without vssync's mark" if reason is Reason.UNLISTED else ""
     change = StoreChange(Action.REPLACE, (reason,), metadata=metadata, detail=f"{problem}; the id changes{kept}")
     return _refuse_if_not_creatable(StoreDecision(live, change, is_new=True), context)
@@ -226,26 +225,25 @@ def _refuse_if_not_creatable(decision: StoreDecision, context: PlanContext) -> S
     """The decision to create a store, or its refusal where the service creates none."""
     if context.capabilities.store_creates or decision.change is None:
         return decision
-    reasons = (*decision.change.reasons, Reason.IMPOSSIBLE)
-    way_out = "create it there, and declare it `external`"
-    return _hold(decision.live, reasons, f"the service creates no stores (`store_creates: false`); {way_out}")
+    detail = "the service creates no stores (`store_creates: false`); create it there, and declare it `external`"
+    return _refuse_store(decision.live, (*decision.change.reasons, Reason.IMPOSSIBLE), detail)
 
 
-def _hold(live: LiveStore | None, reasons: tuple[Reason, ...], detail: str) -> StoreDecision:
-    """Refuses to do anything about a store, or about files in it."""
-    return StoreDecision(live, StoreChange(Action.REFUSE, reasons, detail=detail), is_held=True)
+def _refuse_store(live: LiveStore | None, reasons: tuple[Reason, ...], detail: str) -> StoreDecision:
+    """Refuses to do anything about a store or the files in it."""
+    return StoreDecision(live, StoreChange(Action.REFUSE, reasons, detail=detail), skips_files=True)
 
 
 def _update_settings(
     store: DesiredStore, live: LiveStore, context: PlanContext, *, restores_mark: bool
 ) -> StoreChange | None:
-    """The one write that sets name, metadata, expiry and mark; None when they are as they should be."""
+    """The write that sets name, metadata, expiry and mark at once; None when they are as they should be."""
     mark = _readable_mark(live)
-    metadata = _merge_metadata(store, live.metadata, mark, context.owner)
-    fields = _changed_settings(store, live, metadata, mark)
+    metadata = _merge_metadata(store, live, context.owner)
+    fields = _changed_settings(store, live, metadata)
     if not fields and metadata == dict(live.metadata):
         return None
-    is_ours = restores_mark or _is_ours(live, context)
+    is_ours = restores_mark or live.claim[0] == context.owner
     reasons = (Reason.DRIFTED,) if restores_mark else _update_reasons(store, live, mark, context.owner)
     problem = ""
     if not context.capabilities.store_updates:
@@ -255,16 +253,14 @@ def _update_settings(
         problem = f"its metadata would have {len(metadata)} keys; {MAX_PAIRS} fit"
     if problem:
         return StoreChange(Action.REFUSE, (*reasons, Reason.IMPOSSIBLE), fields, detail=problem)
-    is_adopted = is_ours and not (mark and mark.is_adopting)
-    return StoreChange(Action.UPDATE if is_adopted else Action.ADOPT, reasons, fields, metadata)
+    is_adoption = not is_ours or (mark is not None and mark.is_adopting)
+    return StoreChange(Action.ADOPT if is_adoption else Action.UPDATE, reasons, fields, metadata)
 
 
 def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None, owner: str) -> tuple[Reason, ...]:
-    if mark is None:
-        return (Reason.UNMARKED,)
-    if mark.owner != owner:
+    if mark and mark.owner != owner:
         return (Reason.OTHER_OWNER,)
-    if mark.is_adopting:
+    if mark is None or mark.is_adopting:
         return (Reason.UNMARKED,)
     desired = store_mark_for(owner, store)
     protected = bool(live.metadata.get(STORE_PROTECT))
@@ -272,27 +268,24 @@ def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None
     causes = {
         Reason.MOVED: mark.key != store.key,
         Reason.SETTINGS_CHANGED: replace(mark, key=store.key) != desired or protected != store.protect,
-        Reason.DRIFTED: settings_digest(live.name, our_metadata, live.expires_after_days) != mark.settings,
+        Reason.DRIFTED: settings_digest(live.name, our_metadata, live.expires_after_days) != mark.settings_digest,
     }
     return tuple(reason for reason, holds in causes.items() if holds)
 
 
-def _merge_metadata(
-    store: DesiredStore, live_metadata: Mapping[str, str], mark: StoreMark | None, owner: str
-) -> dict[str, str]:
+def _merge_metadata(store: DesiredStore, live: LiveStore | None, owner: str) -> dict[str, str]:
     """The whole map to send: live merged with ours, without keys that an earlier apply set and the manifest dropped.
 
-    Any value of `vssync_protect` protects a store, so the live value is kept rather than rewritten.
+    Any value of `vssync_protect` protects a store, so a live value is kept.
     """
+    live_metadata, mark = (live.metadata, _readable_mark(live)) if live else ({}, None)
     dropped = {name for name in live_metadata if mark and mark.set_by_us(name) and name not in store.metadata}
     others = {name: value for name, value in live_metadata.items() if name not in dropped and name != STORE_PROTECT}
     protect = {STORE_PROTECT: live_metadata.get(STORE_PROTECT) or "true"} if store.protect else {}
     return fit_metadata({**others, **store.metadata, **protect, STORE_OWNER: str(store_mark_for(owner, store))})
 
 
-def _changed_settings(
-    store: DesiredStore, live: LiveStore, metadata: Mapping[str, str], mark: StoreMark | None
-) -> tuple[FieldChange, ...]:
+def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[str, str]) -> tuple[FieldChange, ...]:
     pairs: dict[str, tuple[Scalar | None, Scalar | None]] = {
         "name": (live.name, store.name),
         "expires_after": (live.expires_after_days, store.expires_after_days),
@@ -302,9 +295,10 @@ def _changed_settings(
         if not name.startswith(RESERVED_PREFIX):
             pairs[f"metadata.{name}"] = (live.metadata.get(name), metadata.get(name))
     desired_digest = settings_digest(store.name, store.metadata, store.expires_after_days)
-    is_drift = mark is not None and mark.settings == desired_digest  # the manifest still wants what was sent
+    mark = _readable_mark(live)
+    is_drift = mark is not None and mark.settings_digest == desired_digest  # the manifest still wants what was sent
     return tuple(
-        FieldChange(name, before, after, drifted=is_drift and name != "protect")  # a mark does not hold `protect`
+        FieldChange(name, before, after, drifted=is_drift and name != "protect")  # its digest does not cover `protect`
         for name, (before, after) in pairs.items()
         if before != after
     )
@@ -318,20 +312,12 @@ def _denied_text(store: DesiredStore) -> str:
     return f"this credential may not read stores: use one that may, or give the store {pin}, so that it need not"
 
 
-def _is_newer(live: LiveStore) -> bool:
-    return isinstance(live.mark, UnreadableMark) and live.mark.version is not None
-
-
-def _newer_text(live: LiveStore) -> str:
-    assert isinstance(live.mark, UnreadableMark)
-    return f"{live.mark.problem}; upgrade vssync"
+def _newer_mark_problem(live: LiveStore) -> str:
+    """What is wrong with a mark that a newer version wrote; empty for any other store."""
+    mark = live.mark
+    return f"{mark.problem}; upgrade vssync" if isinstance(mark, UnreadableMark) and mark.version else ""
 
 
 def _readable_mark(live: LiveStore) -> StoreMark | None:
     mark = live.mark
     return mark if isinstance(mark, StoreMark) else None
-
-
-def _is_ours(live: LiveStore, context: PlanContext) -> bool:
-    mark = _readable_mark(live)
-    return mark is not None and mark.owner == context.owner

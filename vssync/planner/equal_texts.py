@@ -1,53 +1,58 @@
 """Where equal texts share chunks, removing one file hides the others of its text from search, until one is attached.
 
-So removals come first, then the files that bring in the same text. Where none does, a file of that text that stays is
+So removals come first, then the attachments of the same text. If none of its files is attached anew, one that stays is
 attached again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
-from vssync.model.marks import UNREAD, Mark
+from vssync.model.marks import UNCOMPARED, Mark
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
-from vssync.model.state import DesiredFile, FileStatus
+from vssync.model.state import FileStatus
 from vssync.planner.attributes import preserved_attributes
-from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy
+from vssync.planner.classify import ClassifiedFiles, CopyState, DigestedFile
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import newest_copy
-from vssync.planner.estimate import ATTACHING_ACTIONS
 
 _MAX_NAMED = 3  # keys in a note
 
 
-def settle_equal_texts(
+def order_equal_texts(
     changes: Sequence[FileChange],
-    entries: Sequence[DesiredEntry],
+    wanted_files: Sequence[DigestedFile],
     classified: ClassifiedFiles,
     context: StorePlanContext,
 ) -> list[FileChange]:
-    """The changes of a store such that each text that stays is attached after the last removal of it.
+    """The changes of a store, such that each text that stays is attached after the last removal of it.
 
-    What would hide a file that is not this plan's to attach again is held back, unless a gap is allowed.
+    A change that would hide a file which this plan cannot attach again is refused, unless a gap is allowed.
     """
     if not context.common.capabilities.shares_chunks:
         return list(changes)
-    scoped = [entry for entry in entries if context.is_in_scope(entry.key)]
+    in_scope = [wanted for wanted in wanted_files if context.is_in_scope(wanted.key)]
     if not context.common.options.allow_gap:
-        holders = _other_holders(changes, scoped, classified)
-        changes = [_hold_back(change, holders) for change in changes]
-    return _EqualTexts(scoped, classified, context).settle(changes)
+        changes = _refuse_hiding(changes, in_scope, classified)
+    shared = _shared_texts(changes, in_scope)
+    attached_keys = {change.key for change in changes if change.attaches}
+    wanted_by_key = {wanted.key: wanted for wanted in in_scope} if shared else {}
+    ordered = [_order_around_removals(change, wanted_by_key, shared, attached_keys) for change in changes]
+    attached = {change.desired.sha256 for change in ordered if change.desired and change.attaches}
+    changed_keys = {change.key for change in ordered if change.desired}
+    unchanged = [wanted for key, wanted in wanted_by_key.items() if key not in changed_keys]
+    return ordered + list(_attach_again(unchanged, shared - attached, classified, context))
 
 
-def note_equal_texts(entries: Sequence[DesiredEntry], context: StorePlanContext) -> list[Note]:
+def note_equal_texts(wanted_files: Sequence[DigestedFile], context: StorePlanContext) -> list[Note]:
     """A warning of desired files that have one text, where search finds only one of them."""
     if not context.common.capabilities.shares_chunks:
         return []
     keys: dict[str, list[str]] = {}
-    for entry in entries:
-        if entry.file.sha256:
-            keys.setdefault(entry.file.sha256, []).append(entry.key)
+    for wanted in wanted_files:
+        if wanted.file.sha256:
+            keys.setdefault(wanted.file.sha256, []).append(wanted.key)
     equal = [key for group in keys.values() if len(group) > 1 for key in group]
     names = ", ".join(equal[:_MAX_NAMED]) + (", ..." if len(equal) > _MAX_NAMED else "")
     detail = f"search finds one of each text, under its attributes: {names}"
@@ -56,128 +61,103 @@ def note_equal_texts(entries: Sequence[DesiredEntry], context: StorePlanContext)
 
 def _text_of(mark: object) -> str:
     """The digest of a copy's bytes as its mark has it; empty for a declared File, whose bytes nobody read."""
-    content = mark.content.removeprefix(UNREAD) if isinstance(mark, Mark) else ""
+    content = mark.content.removeprefix(UNCOMPARED) if isinstance(mark, Mark) else ""
     return content if len(content) == 64 else ""
 
 
-def _leaving_texts(change: FileChange) -> set[str]:
-    """The texts of the searchable copies that a change removes, the one it attaches again included."""
+def _removed_texts(change: FileChange) -> set[str]:
+    """The texts of the searchable copies that a change removes, with that of a copy it then attaches again."""
     if change.action is Action.REFUSE:
         return set()
-    texts = {_text_of(copy.mark) for copy in change.drop if copy.status is FileStatus.COMPLETED}
-    return texts - {""}
+    return {_text_of(copy.mark) for copy in change.drop if copy.status is FileStatus.COMPLETED} - {""}
 
 
-def _other_holders(
-    changes: Sequence[FileChange], scoped: Sequence[DesiredEntry], classified: ClassifiedFiles
-) -> dict[str, str]:
-    """Who holds each text beside this plan: others' files, and copies of ours that stay and are not in the plan."""
-    dropped = {copy.id for change in changes for copy in change.drop}
-    planned = {entry.key_digest for entry in scoped}
+def _refuse_hiding(
+    changes: Sequence[FileChange], in_scope: Sequence[DigestedFile], classified: ClassifiedFiles
+) -> list[FileChange]:
+    """The changes; refused are those that remove a text which a file outside this plan has, too.
+
+    Outside it are others' files, and copies of ours that stay and are not in scope.
+    """
+    dropped_ids = {copy.id for change in changes for copy in change.drop}
+    planned = {wanted.key_digest for wanted in in_scope}
     holders = {
         _text_of(copy.mark): copy.key
         for digest, copies in classified.ours.items()
         for copy in copies
-        if digest not in planned and copy.id not in dropped
+        if digest not in planned and copy.id not in dropped_ids
     }
     for owner, files in classified.foreign.items():
         holders |= {_text_of(file.mark): f"{file.id} of {owner}" for file in files}
-    return holders
+
+    def check(change: FileChange) -> FileChange:
+        hidden = sorted(_removed_texts(change) & holders.keys())
+        text = "has the same text, and search would no longer find it; --allow-gap does it all the same"
+        return change.refused(Reason.NOT_ALLOWED, detail=f"{holders[hidden[0]]} {text}") if hidden else change
+
+    return list(map(check, changes))
 
 
-def _hold_back(change: FileChange, holders: Mapping[str, str]) -> FileChange:
-    holder = next((holders[text] for text in sorted(_leaving_texts(change)) if text in holders), "")
-    if not holder:
+def _shared_texts(changes: Sequence[FileChange], in_scope: Sequence[DigestedFile]) -> set[str]:
+    """The texts that one file loses and another file keeps or gets."""
+    refused_keys = {change.key for change in changes if change.action is Action.REFUSE}
+    keys_by_text: dict[str, set[str]] = {}
+    for wanted in in_scope:
+        if wanted.file.sha256 and wanted.key not in refused_keys:
+            keys_by_text.setdefault(wanted.file.sha256, set()).add(wanted.key)
+    # A change that removes a text and attaches it to the same key does so in the right order already.
+    return {
+        text
+        for change in changes
+        for text in _removed_texts(change)
+        if keys_by_text.get(text, set()) - ({change.key} if change.attaches else set())
+    }
+
+
+def _order_around_removals(
+    change: FileChange, wanted_by_key: dict[str, DigestedFile], shared: set[str], attached_keys: Collection[str]
+) -> FileChange:
+    """The change; if it has to do with a shared text, it removes its copies before that text is attached anywhere.
+
+    SHARED_CHUNKS as a reason makes the applier drop its copies first and attach after all removals.
+    """
+    if not shared & {*_removed_texts(change), change.desired.sha256 if change.desired else ""}:
         return change
-    detail = f"{holder} has the same text, and search would no longer find it; --allow-gap does it all the same"
-    reasons = (*change.reasons, Reason.NOT_ALLOWED)
-    return replace(change, action=Action.REFUSE, reasons=reasons, drop=(), reuse="", gap=False, detail=detail)
+    reasons = (*change.reasons, Reason.SHARED_CHUNKS)
+    if change.attaches:
+        return replace(change, reasons=reasons, gap=bool(change.drop))
+    if change.action is Action.AWAIT:
+        return replace(change, drop=())  # the next plan removes them, and attaches the completed one again
+    if change.key in attached_keys:
+        return replace(change, keep=None)  # attached again after these drops, so it need not be completed before them
+    if change.keep and _text_of(change.keep.mark) in shared:
+        wanted = wanted_by_key[change.key]
+        reuse, drop = "" if wanted.declared_id else change.keep.id, (change.keep, *change.drop)
+        changed = replace(change, action=Action.REPLACE, reasons=reasons, desired=wanted.file, drop=drop)
+        return replace(changed, reuse=reuse, gap=True)
+    return change
 
 
-@dataclass(frozen=True, slots=True)
-class _EqualTexts:
-    """The files in scope of one store."""
-
-    scoped: Sequence[DesiredEntry]
-    classified: ClassifiedFiles
-    context: StorePlanContext
-
-    def settle(self, changes: Sequence[FileChange]) -> list[FileChange]:
-        shared = self._shared_texts(changes)
-        if not shared:
-            return list(changes)
-        put_keys = {change.key for change in changes if change.action in ATTACHING_ACTIONS}
-        settled = [self._in_order(change, shared, put_keys) for change in changes]
-        brought = {change.desired.sha256 for change in settled if change.desired and change.action in ATTACHING_ACTIONS}
-        changed_keys = {change.key for change in settled if change.desired}
-        unchanged = [entry for entry in self.scoped if entry.key not in changed_keys]
-        return settled + list(self._attach_again(unchanged, shared - brought))
-
-    def _shared_texts(self, changes: Sequence[FileChange]) -> set[str]:
-        """The texts of which something leaves and something else stays or comes."""
-        refused = {change.key for change in changes if change.action is Action.REFUSE}
-        stays: dict[str, set[str]] = {}
-        for entry in self.scoped:
-            if entry.file.sha256 and entry.key not in refused:
-                stays.setdefault(entry.file.sha256, set()).add(entry.key)
-        # A change that only brings its own text in again has its order already.
-        return {
-            text
-            for change in changes
-            for text in _leaving_texts(change)
-            if stays.get(text, set()) - ({change.key} if change.action in ATTACHING_ACTIONS else set())
-        }
-
-    def _in_order(self, change: FileChange, shared: set[str], put_keys: set[str]) -> FileChange:
-        """The change, so that its old copies go with the removals, and its new one is attached after them."""
-        brings = change.desired.sha256 if change.desired else ""
-        if not shared & {*_leaving_texts(change), brings}:
-            return change
-        if change.action in ATTACHING_ACTIONS:
-            return replace(change, reasons=(*change.reasons, Reason.SHARED_CHUNKS), gap=bool(change.drop))
-        if change.action is Action.AWAIT:
-            return replace(change, drop=())  # the next plan removes them, and attaches the completed one again
-        if change.key in put_keys:
-            return replace(change, keep=None)  # that is attached again, after these are gone
-        if change.keep and _text_of(change.keep.mark) in shared:
-            return self._attach_kept(change)
-        return change
-
-    def _attach_kept(self, change: FileChange) -> FileChange:
-        """A change that keeps a copy and removes others of its text, as one that attaches the kept one again."""
-        assert change.keep
-        entry = next(entry for entry in self.scoped if entry.key == change.key)
-        return replace(
-            change,
-            action=Action.REPLACE,
-            reasons=(*change.reasons, Reason.SHARED_CHUNKS),
-            desired=entry.file,
-            drop=(change.keep, *change.drop),
-            reuse="" if entry.declared_id else change.keep.id,
-            gap=True,
-        )
-
-    def _attach_again(self, unchanged: Sequence[DesiredEntry], texts: set[str]) -> Iterator[FileChange]:
-        """For each text the first file that stays, attached again."""
-        remaining = set(texts)
-        for entry in unchanged:
-            copies = self.classified.ours.get(entry.key_digest, ())
-            copy = newest_copy(copies, CopyState.OK, self.context.now)
-            if copy and entry.file.sha256 in remaining:
-                remaining.remove(entry.file.sha256)
-                yield self._reattachment(entry.file, copy)
-
-    def _reattachment(self, file: DesiredFile, copy: OwnedCopy) -> FileChange:
-        return FileChange(
-            store=self.context.store.key,
-            key=file.key,
-            action=Action.REPLACE,
-            reasons=(Reason.SHARED_CHUNKS,),
-            desired=file,
-            keep=copy.evidence,
-            drop=(copy.evidence,),
-            preserve=preserved_attributes(copy.file.attributes, self.context.ignored_attributes),
-            tries=copy.mark.tries,
-            reuse=copy.id,
-            gap=True,
-        )
+def _attach_again(
+    unchanged: Sequence[DigestedFile], texts: set[str], classified: ClassifiedFiles, context: StorePlanContext
+) -> Iterator[FileChange]:
+    """For each text the first file that stays, attached again."""
+    remaining = set(texts)
+    for wanted in unchanged:
+        copies = classified.ours.get(wanted.key_digest, ())
+        copy = newest_copy(copies, CopyState.OK, context.now)
+        if copy and wanted.file.sha256 in remaining:
+            remaining.remove(wanted.file.sha256)
+            yield FileChange(
+                store=context.store.key,
+                key=wanted.key,
+                action=Action.REPLACE,
+                reasons=(Reason.SHARED_CHUNKS,),
+                desired=wanted.file,
+                keep=copy.recorded,
+                drop=(copy.recorded,),
+                preserve=preserved_attributes(copy.file.attributes, context.store.ignore_attributes),
+                tries=copy.mark.tries,
+                reuse=copy.id,
+                gap=True,
+            )

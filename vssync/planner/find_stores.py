@@ -1,7 +1,7 @@
 """Which live store belongs to which store of the manifest: by pinned id, else by mark, else by name.
 
-An application may replace a store's metadata, and the mark with it. So a store that this machine made comes before one
-of the same name.
+An application may replace a store's metadata, and the mark with it. So a store that this machine created is preferred
+to one that only has the same name.
 """
 
 from __future__ import annotations
@@ -10,26 +10,27 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vssync.errors import Refused
-from vssync.model.marks import Mark, StoreMark, UnreadableMark
+from vssync.model.marks import StoreMark
 from vssync.model.plan import Options
 from vssync.model.state import Contents, Desired, DesiredStore, FileStatus, LiveStore
-from vssync.planner.addresses import Scope
+from vssync.planner.context import Scope
 
-_PARALLEL = 3600  # seconds within which stores that were made for one key come from first applies at the same time
+# Stores created for one key within this time are taken to come from parallel first applies.
+MAX_PARALLEL_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class StoreMatch:
-    """The live stores that fit one desired store, oldest first."""
+    """The live stores that match one desired store, oldest first."""
 
     live: tuple[LiveStore, ...] = ()  # without the expired ones
-    expired: tuple[LiveStore, ...] = ()  # these only count where nothing else fits
-    by_name: bool = False  # matched by the name alone: they carry no mark of this key
+    expired: tuple[LiveStore, ...] = ()  # these count only if nothing else matches
+    by_name: bool = False  # matched by name alone: they carry no mark of this key
 
 
 @dataclass(frozen=True, slots=True)
 class StoreMatches:
-    """Which live stores fit those of the manifest, and which of ours fit none."""
+    """Which live stores match those of the manifest, and which of ours match none."""
 
     by_key: Mapping[str, StoreMatch] = field(default_factory=dict)
     undeclared: tuple[tuple[str, LiveStore], ...] = ()  # each with the key in its mark; several may have one key
@@ -37,11 +38,11 @@ class StoreMatches:
     @property
     def ids(self) -> Mapping[str, str]:
         """The live id of each store key that has a usable store; of several, the oldest with completed files."""
-
-        def order(live: LiveStore) -> tuple[bool, int, str]:
-            return not live.counts.completed, live.created_at, live.id
-
-        return {key: min(match.live, key=order).id for key, match in self.by_key.items() if match.live}
+        return {
+            key: min((not live.counts.completed, live.created_at, live.id) for live in match.live)[-1]
+            for key, match in self.by_key.items()
+            if match.live
+        }
 
     @property
     def ids_to_list(self) -> tuple[str, ...]:
@@ -52,32 +53,29 @@ class StoreMatches:
 
 
 def twin_order(live: LiveStore, contents: Contents | None, owners: Collection[str]) -> tuple[bool, bool, int, str]:
-    """The sort key of stores with one mark; the first is the one in use.
+    """The sort key of stores with one mark; the first in this order is the one in use.
 
-    Machines that each made one at the same time agree by it: those that cannot be used come last, then those without a
-    completed file of ours, and the oldest comes first. `contents` is None for a store that cannot be listed.
+    Machines that each created one at the same time agree by it: usable stores come first, of these the ones with a
+    completed file of ours, of these the oldest. `contents` is None for a store that cannot be listed.
     """
-    files = () if live.is_expired or contents is None or contents.problem else contents.files
     is_usable = not live.is_expired and contents is not None and not contents.problem
-    has_ours = any(
-        file.status is FileStatus.COMPLETED and isinstance(file.mark, Mark) and file.mark.owner in owners
-        for file in files
-    )
+    files = contents.files if contents and is_usable else ()
+    has_ours = any(file.status is FileStatus.COMPLETED and file.owner in owners for file in files)
     return not is_usable, not has_ours, live.created_at, live.id
 
 
 def is_parallel(live: LiveStore, winner: LiveStore, contents: Contents, owners: Collection[str]) -> bool:
-    """Whether a store was made by a first apply beside the one that made `winner`, and holds nothing of others'."""
-    all_ours = all(isinstance(file.mark, Mark) and file.mark.owner in owners for file in contents.files)
-    return abs(live.created_at - winner.created_at) <= _PARALLEL and all_ours and not contents.unlisted
+    """Whether a store and `winner` were created by parallel first applies, and it holds only files of ours."""
+    all_ours = all(file.owner in owners for file in contents.files)
+    return abs(live.created_at - winner.created_at) <= MAX_PARALLEL_SECONDS and all_ours and not contents.unlisted
 
 
 def match_stores(
     desired: Desired, stores: tuple[LiveStore, ...], options: Options, made_here: Mapping[str, str] | None = None
 ) -> StoreMatches:
-    """The matches of every store in scope, found without a look at files; several stores may carry one mark.
+    """The matches of every store in scope. If several live stores carry its mark, all of them match.
 
-    `made_here` has the keys, by id, of stores that this machine made: they are found by it if their mark is lost. A
+    `made_here` has the keys, by id, of stores that this machine created: by it they are found if their mark is lost. A
     mark of a newer version counts as that of the owner and key it names. Raises Refused for a store of another owner
     and for two of the manifest that match one live store.
     """
@@ -111,8 +109,8 @@ def _refuse_shared(by_key: Mapping[str, StoreMatch]) -> None:
 class _StoreMatcher:
     """Looks desired stores up among the live ones.
 
-    `pinned_ids` are those that the manifest names by `id:`. `reserved_ids` adds the stores that carry our mark for one
-    of the manifest's keys: none of them may be matched by name alone.
+    `pinned_ids` are the ids that the manifest names by `id:`. `reserved_ids` adds those of stores that carry our mark
+    for one of the manifest's keys: none of these may be matched by name alone.
     """
 
     def __init__(
@@ -125,7 +123,7 @@ class _StoreMatcher:
         for live in sorted(stores, key=lambda live: (live.created_at, live.id)):
             self.by_id[live.id] = live
             self.by_name.setdefault(live.name, []).append(live)
-            if all(claim := claim_of(live)):
+            if all(claim := live.claim):
                 self.by_mark.setdefault(claim, []).append(live)
         self.pinned_ids = {store.id for store in desired.stores if store.id}
         keys = {key for store in desired.stores if not store.external for key in (store.key, *store.was)}
@@ -133,38 +131,36 @@ class _StoreMatcher:
         self.reserved_ids = self.pinned_ids.union(marked)
 
     def match(self, store: DesiredStore) -> StoreMatch:
-        """What fits a store: by its pinned id, else by mark, else by name. Raises Refused for another owner's."""
+        """Matches by pinned id, else by mark, else by name. Raises Refused for a store of another owner."""
         if store.id:
             pinned = self.by_id.get(store.id)
             if pinned and not store.external:
                 self._refuse_other_owner(store, pinned)
-            return _split_expired([pinned] if pinned else [])
+            return _as_match([pinned] if pinned else [])
         if store.external:
-            return _split_expired(self.by_name.get(store.name, []), by_name=True)
+            return _as_match(self.by_name.get(store.name, []), by_name=True)
         for owner in (self.desired.owner, *self.options.adopt_from):
             if marked := self._find_marked(owner, store):
-                return _split_expired(marked)
-        made = [live for live in self.by_id.values() if self._is_made_here(live, store)]
-        return _split_expired(made) if made else self._match_name(store)
-
-    def _is_made_here(self, live: LiveStore, store: DesiredStore) -> bool:
-        """Whether this machine made a store, which somebody took the mark from since."""
-        is_free = live.id not in self.pinned_ids and not isinstance(live.mark, StoreMark) and not live.is_expired
-        return is_free and self.made_here.get(live.id) in (store.key, *store.was)
+                return _as_match(marked)
+        # Stores that this machine created for the key, and whose mark was removed since.
+        made_here = [live for live in self.by_id.values() if self.made_here.get(live.id) in (store.key, *store.was)]
+        free = [live for live in made_here if live.id not in self.pinned_ids and not isinstance(live.mark, StoreMark)]
+        usable = [live for live in free if not live.is_expired]
+        return _as_match(usable) if usable else self._match_name(store)
 
     def _match_name(self, store: DesiredStore) -> StoreMatch:
-        """The usable stores of this name that nobody else owns; where there are none, those of `--adopt-from` owners.
+        """The usable stores of this name that nobody else owns; if there are none, those of `--adopt-from` owners.
 
-        Raises Refused where one of these belongs to any other owner.
+        Raises Refused if one of these belongs to any other owner.
         """
         named = self.by_name.get(store.name, [])
         usable = [live for live in named if live.id not in self.reserved_ids and not live.is_expired]
-        unowned = [live for live in usable if claim_of(live)[0] in ("", self.desired.owner)]
+        unowned = [live for live in usable if live.claim[0] in ("", self.desired.owner)]
         if unowned or not usable:
-            return _split_expired(unowned, by_name=True)
+            return _as_match(unowned, by_name=True)
         for live in usable:
             self._refuse_other_owner(store, live)
-        return _split_expired(usable)
+        return _as_match(usable)
 
     def _find_marked(self, owner: str, store: DesiredStore) -> list[LiveStore]:
         """Stores with this owner's mark of the key, or of a former key that no store of the manifest has now."""
@@ -174,7 +170,7 @@ class _StoreMatcher:
         return [live for live in marked if live.id not in self.pinned_ids]
 
     def _refuse_other_owner(self, store: DesiredStore, live: LiveStore) -> None:
-        owner, _ = claim_of(live)
+        owner = live.claim[0]
         if owner not in ("", self.desired.owner, *self.options.adopt_from):
             raise Refused(
                 f"{store.key}: the live store {live.name} ({live.id}) belongs to {owner}. "
@@ -183,18 +179,7 @@ class _StoreMatcher:
             )
 
 
-def claim_of(live: LiveStore) -> tuple[str, str]:
-    """The owner and key in a store's mark; empty without a mark that names them."""
-    match live.mark:
-        case StoreMark() as mark:
-            return mark.owner, mark.key
-        case UnreadableMark() as mark:
-            return mark.claim
-        case _:
-            return "", ""
-
-
-def _split_expired(stores: list[LiveStore], *, by_name: bool = False) -> StoreMatch:
+def _as_match(stores: list[LiveStore], *, by_name: bool = False) -> StoreMatch:
     usable = tuple(live for live in stores if not live.is_expired)
     expired = tuple(live for live in stores if live.is_expired)
     return StoreMatch(usable, expired, by_name)

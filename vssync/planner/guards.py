@@ -10,8 +10,8 @@ from vssync.model.plan import Action, Options, Plan, Reason, Refusal, StorePlan
 from vssync.model.state import FileStatus, Limit
 from vssync.planner.store_files import StoreDraft
 
-MIN_FILES_FOR_SHARE = 10  # below that many files of a store a share says nothing
-MIN_FILES_TO_RELATE = 3  # from so many on, a store of which nothing is wanted is taken for another manifest's
+MIN_FILES_FOR_SHARE = 10  # in a store with fewer files of ours, a share says nothing
+MIN_FILES_TO_RELATE = 3  # with at least this many live keys and none wanted, a store is taken to be another manifest's
 
 _DEFAULT_MANIFEST = "."
 _SPECIAL_FLAGS = {"manifest": "-f", "env": "-e", "variables": "--var", "targets": "-t", "excludes": "--exclude"}
@@ -38,17 +38,19 @@ def check_guards(plan: Plan) -> tuple[Refusal, ...]:
 
 
 def is_unrelated(draft: StoreDraft) -> bool:
-    """Whether nothing of ours that is live is wanted, moved files included, as where two manifests have one owner name.
+    """Whether no live file of ours in a store is wanted, not even under another key.
 
-    Where only one or two keys are live, an edit can do that; so then they must have no folder in common, either. It is
-    judged by the whole store, whatever is in scope: what a part of it adds would look related from then on.
+    This happens when two manifests have the same owner. With one or two live keys an ordinary edit could do it, too, so
+    then no folder may be shared, either. The whole store is judged, even with `--target`: a partial apply would make it
+    look related next time.
     """
     ours, store = draft.classified.ours, draft.context.store
-    if not (ours and draft.entries and store.prune):
+    if not (ours and draft.wanted_files and store.prune):
         return False
-    if not ours.keys().isdisjoint({*(entry.key_digest for entry in draft.entries), *map(key_digest, store.skipped)}):
+    declared_keys = {*(wanted.key_digest for wanted in draft.wanted_files), *map(key_digest, store.skipped)}
+    if not declared_keys.isdisjoint(ours):
         return False
-    files = [entry.file for entry in draft.entries]
+    files = [wanted.file for wanted in draft.wanted_files]
     file_ids = {file.file_id for file in files}
     uploaded = [file for file in files if not file.file_id]
     contents = {text for file in uploaded for text in (file.content, file.presumed_content, file.source)}
@@ -62,13 +64,13 @@ def is_unrelated(draft: StoreDraft) -> bool:
 
 
 def _folders_above(key: str) -> set[str]:
-    """The folders a key lies in, from the outermost to its own; the root for one that lies in none."""
+    """The folders that a key lies in, at any depth; "" (the root) for a key in no folder."""
     folders = key.split("/")[:-1]
     return {"/".join(folders[:depth]) for depth in range(1, len(folders) + 1)} or {""}
 
 
 def _check_unrelated(store: StorePlan, plan: Plan) -> list[Refusal]:
-    """Refuses to work on a store of which nothing is wanted, whatever its size."""
+    """Refuses to change a store of which no live file is wanted, whatever its size."""
     if not (store.unrelated and store.files) or plan.options.max_delete:
         return []
     message = f"{store.key}: none of its live files ({store.owned:,}) is in the manifest."
@@ -78,10 +80,10 @@ def _check_unrelated(store: StorePlan, plan: Plan) -> list[Refusal]:
 
 
 def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
-    """Refuses to delete too many files, most of them, or the last of them: one flag allows all three."""
+    """Refuses to delete more files than the limit, most of them, or all of them: one flag allows all three."""
     limit = plan.options.max_delete or limit
-    leaving = (change for change in store.files if change.action is Action.DELETE)  # others may be held back
-    count = sum(Reason.NOT_IN_MANIFEST in change.reasons for change in leaving)
+    deletions = [change for change in store.files if change.action is Action.DELETE]
+    count = sum(Reason.NOT_IN_MANIFEST in change.reasons for change in deletions)
     is_emptied = store.wanted == 0 and count > 0
     most_leave = store.owned >= MIN_FILES_FOR_SHARE and count * 2 > store.owned
     is_over_limit = _exceeds(limit, count, store)
@@ -92,9 +94,8 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
     if is_emptied:
         hints.insert(0, "The manifest chooses no file for this store.")
     elif most_leave:
-        hints.insert(0, "Most of its keys leave: was another manifest of the same name applied to it?")
-    share = _share_text(count, store, limit if is_over_limit else None)
-    message = f"{_count_text(count, store)} would be deleted ({share})."
+        hints.insert(0, "Most of its keys leave: was another manifest of the same owner applied to it?")
+    message = _too_many(count, "deleted", store, limit if is_over_limit else None)
     allowing = replace(plan.options, max_delete=Limit(count=count))
     return [Refusal(message, store.key, (*hints, *_commands(store, plan, allowing)))]
 
@@ -107,9 +108,8 @@ def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]
     count = sum(any(copy.status is FileStatus.COMPLETED for copy in change.drop) for change in counted)
     if not _exceeds(limit, count, store):
         return []
-    message = f"{_count_text(count, store)} would be replaced ({_share_text(count, store, limit)})."
     allowing = replace(plan.options, max_replace=Limit(count=count))
-    return [Refusal(message, store.key, _commands(store, plan, allowing))]
+    return [Refusal(_too_many(count, "replaced", store, limit), store.key, _commands(store, plan, allowing))]
 
 
 def _exceeds(limit: Limit, count: int, store: StorePlan) -> bool:
@@ -123,30 +123,27 @@ def _round_share(number: float) -> float:
     return round(number, 6)
 
 
-def _count_text(count: int, store: StorePlan) -> str:
-    return f"{store.key}: {count:,} of {store.owned:,} live files"
-
-
-def _share_text(count: int, store: StorePlan, limit: Limit | None) -> str:
-    """The share and the limit it exceeds, with as many decimals as it takes to read as more than that."""
+def _too_many(count: int, verb: str, store: StorePlan, limit: Limit | None) -> str:
+    """The message of a refusal. The share has as many decimals as it takes to read as more than the limit."""
     share = 100 * count / store.owned if store.owned else 100.0
-    if limit is None:
-        return f"{share:.0f}%"
-    if limit.count is not None:
-        return f"{share:.0f}%, limit {limit.count:,} {'file' if limit.count == 1 else 'files'}"
-    percent = _round_share(100 * limit.share)
-    shown = next((text for digits in range(6) if float(text := f"{share:.{digits}f}") > percent), f"{share}")
-    return f"{shown}%, limit {limit}"
+    text = f"{share:.0f}%"
+    if limit and limit.count is not None:
+        text += f", limit {limit.count:,} {'file' if limit.count == 1 else 'files'}"
+    elif limit:
+        percent = _round_share(100 * limit.share)
+        shown = next((text for digits in range(6) if float(text := f"{share:.{digits}f}") > percent), f"{share}")
+        text = f"{shown}%, limit {limit}"
+    return f"{store.key}: {count:,} of {store.owned:,} live files would be {verb} ({text})."
 
 
 def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> tuple[str, ...]:
     """Commands to go on with: one with the options that allow it, one that leaves the store out."""
-    choices = [("Meant?", allowing)] if allowing else []
+    choices = [("If this is intended:", allowing)] if allowing else []
     key = store.key.partition("@")[0]  # of several stores of one key, none can be addressed alone
     if any(other.key.partition("@")[0] != key for other in plan.stores):
-        choices.append((f"Without {key}?", replace(plan.options, excludes=(*plan.options.excludes, key))))
-    width = max([14, *(len(question) + 2 for question, _ in choices)])
-    return tuple(f"{question:<{width}}{shlex.join(_plan_command(options))}" for question, options in choices)
+        choices.append((f"Without {key}:", replace(plan.options, excludes=(*plan.options.excludes, key))))
+    width = max((len(purpose) + 2 for purpose, _ in choices), default=0)
+    return tuple(f"{purpose:<{width}}{shlex.join(_plan_command(options))}" for purpose, options in choices)
 
 
 def _plan_command(options: Options) -> list[str]:
@@ -155,7 +152,9 @@ def _plan_command(options: Options) -> list[str]:
     for field in fields(Options):
         value = getattr(options, field.name)
         flag = _SPECIAL_FLAGS.get(field.name) or f"--{field.name.replace('_', '-')}"
-        if isinstance(value, tuple):
+        if field.name == "session_options":
+            words += value
+        elif isinstance(value, tuple):
             for item in value:
                 words += [flag, item if isinstance(item, str) else "=".join(item)]
         elif isinstance(value, bool):

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import Mark, key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
 from vssync.model.state import Contents, FileStatus, UploadIdentity
-from vssync.planner.adopt import Copies, claim_copies, refuse_unreadable
-from vssync.planner.classify import ClassifiedFiles, CopyState, DesiredEntry, OwnedCopy, classify_files, desired_entries
+from vssync.planner.classify import (
+    ClassifiedFiles,
+    Copies,
+    CopyState,
+    DigestedFile,
+    OwnedCopy,
+    classify_files,
+    digest_files,
+)
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
-from vssync.planner.equal_texts import note_equal_texts, settle_equal_texts
-from vssync.planner.estimate import ATTACHING_ACTIONS
+from vssync.planner.equal_texts import note_equal_texts, order_equal_texts
+from vssync.planner.takeover import decide_claimants, refuse_unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +29,12 @@ class StoreDraft:
     """A store's file decisions, before uploads are shared between stores and live batches are considered."""
 
     context: StorePlanContext
-    entries: tuple[DesiredEntry, ...]
+    wanted_files: tuple[DigestedFile, ...]
     classified: ClassifiedFiles
     changes: tuple[FileChange, ...] = ()
     notes: tuple[Note, ...] = ()
     unchanged: int = 0
-    held: int = 0  # changes that wait until the service lists all files
+    waiting: int = 0  # changes left out until the service lists all files
 
     @property
     def dropped_keys_by_id(self) -> dict[str, str]:
@@ -36,147 +43,133 @@ class StoreDraft:
 
     @property
     def unproven_extensions(self) -> tuple[str, ...]:
-        """The kinds of files to bring in that neither the provider nor a completed file of the store vouches for."""
-        wanted = {
-            change.desired.extension for change in self.changes if change.desired and change.action in ATTACHING_ACTIONS
-        }
-        unproven = wanted - self.context.common.vouched_extensions
-        for entry in self.entries if unproven else ():
-            copies = self.classified.ours.get(entry.key_digest, ())
+        """The extensions of new copies that neither the provider nor a completed file of the store vouches for."""
+        attached = {change.desired.extension for change in self.changes if change.desired and change.attaches}
+        unproven = attached - self.context.common.vouched_extensions
+        for wanted in self.wanted_files if unproven else ():
+            copies = self.classified.ours.get(wanted.key_digest, ())
             if any(copy.file.status is FileStatus.COMPLETED for copy in copies):
-                unproven.discard(entry.file.extension)
+                unproven.discard(wanted.file.extension)
         return tuple(sorted(unproven))
 
 
 def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
-    """Decide about every file of a store.
+    """Decides about every file of a store.
 
-    First the desired keys with copies; then those without, which may take over a copy that has no other use; copies
-    that are left after that go.
+    First the desired keys with a completed copy; then those without, which may take over a copy that has no other use;
+    copies that nothing claims go.
     """
     classified = classify_files(contents.files, context.common.owners)
-    entries = desired_entries(context.store)
-    in_scope = [entry for entry in entries if context.is_in_scope(entry.key)]
-    unreadable = refuse_unreadable(entries, classified, context)
-    held_keys = {change.key for change in unreadable if change.desired}
-    changes: list[FileChange] = [*unreadable]
-    claimants: list[DesiredEntry] = []
+    wanted_files = digest_files(context.store)
+    in_scope = [wanted for wanted in wanted_files if context.is_in_scope(wanted.key)]
+    decided = list(refuse_unreadable(wanted_files, classified, context))
+    refused_keys = {change.key for change in decided if change.desired}
+    claimants: list[DigestedFile] = []
     gone_notes: list[Note] = []
     unchanged = 0
-    for entry in in_scope:
-        if entry.key in held_keys:
+    for wanted in in_scope:
+        if wanted.key in refused_keys:
             continue
-        copies, declared_id = classified.ours.get(entry.key_digest, []), entry.declared_id
+        copies, declared_id = classified.ours.get(wanted.key_digest, []), wanted.declared_id
+        # The store holds the declared File under another key.
         is_elsewhere = declared_id in classified.attached_ids and all(copy.id != declared_id for copy in copies)
-        is_unserved = not entry.declared_id and all(copy.file.status is not FileStatus.COMPLETED for copy in copies)
+        is_unserved = not declared_id and all(copy.file.status is not FileStatus.COMPLETED for copy in copies)
         if not copies or is_elsewhere or is_unserved:
-            claimants.append(entry)
-        elif key_changes := decide_file(entry, copies, context):
-            changes += key_changes
-        elif gone := [copy.id for copy in copies if copy.id in context.common.snapshot.gone_uploads]:
-            gone_notes.append(Note(NoteKind.UPLOAD_GONE, entry.key, detail=gone[0]))
+            claimants.append(wanted)
+        elif key_changes := decide_file(wanted, copies, context):
+            decided += key_changes
+        elif gone_ids := [copy.id for copy in copies if copy.id in context.common.snapshot.gone_uploads]:
+            gone_notes.append(Note(NoteKind.UPLOAD_GONE, wanted.key, detail=gone_ids[0]))
         else:
             unchanged += 1
-    undesired, skipped_notes = _undesired_copies(classified, entries, context)
-    claims = claim_copies(claimants, undesired, classified, context)
-    left = [copies for copies in undesired if copies[0].id not in claims.moved_ids]
-    moves = _finished_moves(left, in_scope, classified, context)
-    leaving, kept_notes = _decide_leaving(left, moves, claims.moved_ids, classified, context)
-    decided = [*changes, *claims.changes, *leaving]
-    changes = settle_equal_texts(decided, entries, classified, context)
+    undesired, skipped_notes = _undesired_copies(classified, wanted_files, context)
+    claims = decide_claimants(claimants, undesired, classified, context)
+    unclaimed = [copies for copies in undesired if copies[0].id not in claims.moved_ids]
+    decided += [*claims.changes, *_delete_unclaimed(unclaimed, in_scope, claims.moved_ids, classified, context)]
+    kept_notes = [Note(NoteKind.KEPT, count=len(unclaimed))] if unclaimed and not context.store.prune else []
+    changes = order_equal_texts(decided, wanted_files, classified, context)
+    # Files that are attached again for their shared text are no longer unchanged.
     unchanged -= len({change.key for change in changes} - {change.key for change in decided})
-    notes = (
-        *claims.notes,
-        *gone_notes,
-        *skipped_notes,
-        *kept_notes,
-        *_counted_notes(in_scope, classified, changes, context),
-    )
-    notes += tuple(note_equal_texts(entries, context))
-    return StoreDraft(context, entries, classified, sort_changes(changes), notes, unchanged)
-
-
-def _finished_moves(
-    left: Sequence[Copies], entries: Sequence[DesiredEntry], classified: ClassifiedFiles, context: StorePlanContext
-) -> dict[str, tuple[DesiredEntry, OwnedCopy]]:
-    """Where each key moved whose old copy is left over: the new entry and its copy, by the File id of the old one.
-
-    An interrupted run leaves such copies once the new one is completed. Guards do not count them as deletions.
-    """
-    contents = {copies[-1].mark.content for copies in left}
-    found: dict[str, list[tuple[DesiredEntry, OwnedCopy]]] = {}
-    for entry in entries if left and context.store.prune else ():
-        if entry.content in contents and not entry.declared_id:
-            right = [copy for copy in classified.ours.get(entry.key_digest, ()) if entry.matches(copy)]
-            if current := newest_copy(right, CopyState.OK, context.now):
-                found.setdefault(entry.content, []).append((entry, current))
-    moves = ((copies, found.get(copies[-1].mark.content, ())) for copies in left)
-    return {copies[-1].id: targets[0] for copies, targets in moves if len(targets) == 1}
-
-
-def _decide_leaving(
-    leaving: Sequence[Copies],
-    moves: Mapping[str, tuple[DesiredEntry, OwnedCopy]],
-    moved_ids: frozenset[str],
-    classified: ClassifiedFiles,
-    context: StorePlanContext,
-) -> tuple[list[FileChange], list[Note]]:
-    """The deletions of copies that no desired key took over, or a note that they are kept."""
-    store = context.store
-    changes = [_delete_left(copies, moves.get(copies[-1].id), store.key) for copies in leaving if store.prune]
-    notes = [Note(NoteKind.KEPT, count=len(leaving))] if leaving and not store.prune else []
-    if context.includes_all_files:
-        unfinished = [deletion_of(store.key, [copy]) for copy in classified.provisional if copy.id not in moved_ids]
-        detail = "left by an apply that did not finish"
-        changes += [replace(change, reasons=(Reason.SUPERSEDED,), detail=detail) for change in unfinished]
-    return changes, notes
-
-
-def _delete_left(
-    copies: Sequence[OwnedCopy], moved_to: tuple[DesiredEntry, OwnedCopy] | None, store_key: str
-) -> FileChange:
-    change = deletion_of(store_key, copies)
-    if moved_to is None:
-        return change
-    entry, current = moved_to
-    kept, was = current.evidence, change.key
-    return replace(change, key=entry.key, reasons=(Reason.SUPERSEDED,), keep=kept, was=was)
+    counted_notes = _counted_notes(in_scope, classified, changes, context)
+    text_notes = note_equal_texts(wanted_files, context)
+    notes = (*claims.notes, *gone_notes, *skipped_notes, *kept_notes, *counted_notes, *text_notes)
+    return StoreDraft(context, wanted_files, classified, sort_changes(changes), notes, unchanged)
 
 
 def _undesired_copies(
-    classified: ClassifiedFiles, entries: Sequence[DesiredEntry], context: StorePlanContext
+    classified: ClassifiedFiles, wanted_files: Sequence[DigestedFile], context: StorePlanContext
 ) -> tuple[list[Copies], list[Note]]:
-    """Our copies in scope under keys that the manifest does not choose; a skipped key's copies stay, with a note."""
+    """Our copies in scope under keys not in the manifest; the copies of a skipped key stay, with a note."""
+    skipped = {key_digest(key): key for key in sorted(context.store.skipped)}
     notes = [
-        Note(NoteKind.SKIPPED, key, detail=why)
-        for key, why in sorted(context.store.skipped.items())
-        if key_digest(key) in classified.ours and context.is_in_scope(key)
+        Note(NoteKind.SKIPPED, key, detail=context.store.skipped[key])
+        for digest, key in skipped.items()
+        if digest in classified.ours and context.is_in_scope(key)
     ]
-    desired_digests = {entry.key_digest for entry in entries}
-    skipped_digests = set(map(key_digest, context.store.skipped))
-    digests = classified.ours.keys() - desired_digests - skipped_digests
+    digests = classified.ours.keys() - {wanted.key_digest for wanted in wanted_files} - skipped.keys()
     undesired = [classified.ours[digest] for digest in sorted(digests)]
     return [copies for copies in undesired if context.is_in_scope(copies[-1].key)], notes
 
 
-def deletion_of(store_key: str, copies: Sequence[OwnedCopy]) -> FileChange:
+def _delete_unclaimed(
+    unclaimed: Sequence[Copies],
+    in_scope: Sequence[DigestedFile],
+    moved_ids: Collection[str],
+    classified: ClassifiedFiles,
+    context: StorePlanContext,
+) -> Iterator[FileChange]:
+    """The deletions of copies that no desired key took over, and of provisional ones that an earlier apply left."""
+    store_key = context.store.key
+    if context.store.prune:
+        moves = _finished_moves(unclaimed, in_scope, classified, context)
+        for copies in unclaimed:
+            change = deletion_of(store_key, copies)
+            if target := moves.get(copies[-1].id):
+                wanted, current = target
+                reasons, kept = (Reason.SUPERSEDED,), current.recorded
+                change = replace(change, key=wanted.key, reasons=reasons, keep=kept, was=change.key)
+            yield change
+    for copy in classified.provisional if context.includes_all_files else ():
+        if copy.id not in moved_ids:
+            detail = "left by an apply that did not finish"
+            yield replace(deletion_of(store_key, [copy]), reasons=(Reason.SUPERSEDED,), detail=detail)
+
+
+def _finished_moves(
+    unclaimed: Sequence[Copies],
+    in_scope: Sequence[DigestedFile],
+    classified: ClassifiedFiles,
+    context: StorePlanContext,
+) -> dict[str, tuple[DigestedFile, OwnedCopy]]:
+    """Maps the newest old copy of each moved key, by File id, to where it moved and the completed copy there.
+
+    It moved if exactly one desired key has the same content and a right completed copy. An interrupted run leaves such
+    old copies; deleting them does not count for the guards.
+    """
+    contents = {copies[-1].mark.content for copies in unclaimed}
+    targets: dict[str, list[tuple[DigestedFile, OwnedCopy]]] = {}
+    for wanted in in_scope if unclaimed else ():
+        if wanted.content in contents and not wanted.declared_id:
+            right = [copy for copy in classified.ours.get(wanted.key_digest, ()) if wanted.matches(copy)]
+            if current := newest_copy(right, CopyState.OK, context.now):
+                targets.setdefault(wanted.content, []).append((wanted, current))
+    moves = ((copies[-1].id, targets.get(copies[-1].mark.content, ())) for copies in unclaimed)
+    return {file_id: candidates[0] for file_id, candidates in moves if len(candidates) == 1}
+
+
+def deletion_of(store_key: str, copies: Copies) -> FileChange:
     """The change for a key that left the manifest, from all its copies."""
-    return FileChange(
-        store=store_key,
-        key=copies[-1].key,
-        action=Action.DELETE,
-        reasons=(Reason.NOT_IN_MANIFEST,),
-        drop=tuple(copy.evidence for copy in copies),
-    )
+    drop = tuple(copy.recorded for copy in copies)
+    return FileChange(store_key, copies[-1].key, Action.DELETE, (Reason.NOT_IN_MANIFEST,), drop=drop)
 
 
 def sort_changes(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
-    """Changes by key and action; by copies, too, since what unfinished applies left has no key of its own."""
+    """Changes by key and action; by copies, too, since provisional copies have no key of their own."""
     return tuple(sorted(changes, key=lambda change: (change.key, change.action, [copy.id for copy in change.drop])))
 
 
 def _counted_notes(
-    entries: Sequence[DesiredEntry],
+    in_scope: Sequence[DigestedFile],
     classified: ClassifiedFiles,
     changes: Sequence[FileChange],
     context: StorePlanContext,
@@ -185,27 +178,28 @@ def _counted_notes(
     adopted_ids = {change.keep.id for change in changes if change.takes_over and change.keep}
     dropped_ids = {copy.id for change in changes for copy in change.drop}
     foreign_owners = {
-        file.mark.key: owner
+        file.mark.key_digest: owner
         for owner, files in classified.foreign.items()
         for file in files
         if isinstance(file.mark, Mark)
     }
-    shared = [(entry.key, foreign_owners.get(entry.key_digest, "")) for entry in entries]
-    unread = other_chunking = other_attributes = 0
-    for entry in entries:
-        copies = classified.ours.get(entry.key_digest, ())
-        unread += sum(copy.mark.unread and copy.id not in dropped_ids for copy in copies)
-        other_chunking += _reports_other_chunking(entry, copies, context)
+    uncompared = other_chunking = other_attributes = 0
+    for wanted in in_scope:
+        copies = classified.ours.get(wanted.key_digest, ())
+        uncompared += sum(copy.mark.is_uncompared and copy.id not in dropped_ids for copy in copies)
+        other_chunking += _reports_other_chunking(wanted, copies, context)
         other_attributes += any(
-            copy.mark.echo and attributes_digest(copy.file.attributes, context.ignored_attributes) == copy.mark.echo
+            copy.mark.echo
+            and attributes_digest(copy.file.attributes, context.store.ignore_attributes) == copy.mark.echo
             for copy in copies
         )
-    unread_text = "adopted by name and size alone; --replace ADDRESS uploads such a file again"
+    shared = [wanted for wanted in in_scope if wanted.key_digest in foreign_owners]
+    uncompared_text = "adopted by name and size alone; --replace ADDRESS uploads such a file again"
     attributes_text = "searches filter by the service's version of them; `vssync doctor --write` shows the difference"
     notes = [
         *count_others(classified, adopted_ids),
-        *(Note(NoteKind.SHARED_KEY, key, detail=owner) for key, owner in shared if owner),
-        Note(NoteKind.UNREAD, count=unread, detail=unread_text),
+        *(Note(NoteKind.SHARED_KEY, wanted.key, detail=foreign_owners[wanted.key_digest]) for wanted in shared),
+        Note(NoteKind.UNCOMPARED, count=uncompared, detail=uncompared_text),
         Note(NoteKind.CHUNKING_REPORT, count=other_chunking),
         Note(NoteKind.ATTRIBUTES_REPORT, count=other_attributes, detail=attributes_text),
     ]
@@ -214,79 +208,76 @@ def _counted_notes(
 
 def count_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) -> list[Note]:
     """Counts of a store's files without a mark that can be read, and of those of each other owner."""
-    unmanaged = [file for file in classified.unmarked if file.id not in adopted_ids]
+    others = [file for file in (*classified.unmarked, *classified.unreadable) if file.id not in adopted_ids]
+    unmanaged = [Note(NoteKind.UNMANAGED, count=len(others))] if others else []
     foreign = sorted(classified.foreign.items())
-    notes = [Note(NoteKind.FOREIGN, count=len(files), detail=owner) for owner, files in foreign]
-    return [*([Note(NoteKind.UNMANAGED, count=len(unmanaged))] if unmanaged else []), *notes]
+    return unmanaged + [Note(NoteKind.FOREIGN, count=len(files), detail=owner) for owner, files in foreign]
 
 
-def _reports_other_chunking(entry: DesiredEntry, copies: Sequence[OwnedCopy], context: StorePlanContext) -> bool:
+def _reports_other_chunking(wanted: DigestedFile, copies: Copies, context: StorePlanContext) -> bool:
     """Whether the copy in use is reported with another chunking; any will do where `auto` was asked for."""
-    wanted = entry.file.chunking
-    if wanted.auto or all(copy.file.chunking in (None, wanted) for copy in copies):
+    chunking = wanted.file.chunking
+    if chunking.auto or all(copy.file.chunking in (None, chunking) for copy in copies):
         return False
-    current = newest_copy([copy for copy in copies if entry.matches(copy)], CopyState.OK, context.now)
-    return current is not None and current.file.chunking not in (None, wanted)
+    current = newest_copy([copy for copy in copies if wanted.matches(copy)], CopyState.OK, context.now)
+    return current is not None and current.file.chunking not in (None, chunking)
 
 
-def hold_unlisted(draft: StoreDraft) -> StoreDraft:
-    """The draft with what can be done although not all files are listed; the other changes wait.
+def limit_to_listed(draft: StoreDraft) -> StoreDraft:
+    """The draft with only what is safe although not all files are listed: attributes of listed copies are written.
 
-    What is not listed may be a copy of any key: a new one would double it, and what seems superseded may be all that
-    there is. So only attributes of listed copies are written.
+    What is not listed may be a copy of any key: a new one would double it, and a superseded one may be the only other.
     """
     changes = tuple(
         change
         for change in draft.changes
         if change.action in (Action.UPDATE, Action.AWAIT, Action.REFUSE) and not (change.drop or change.was)
     )
-    return replace(draft, changes=changes, held=len(draft.changes) - len(changes))
+    return replace(draft, changes=changes, waiting=len(draft.changes) - len(changes))
 
 
-def hold_removals(draft: StoreDraft) -> StoreDraft:
-    """The same draft with every change that removes a copy held back."""
+def refuse_removals(draft: StoreDraft) -> StoreDraft:
+    """The draft of a store whose mark is restored: every change that removes a copy is refused until then."""
     detail = "the store's mark is restored first; plan again after that"
-
-    def hold(change: FileChange) -> FileChange:
-        if not change.leaving_ids or change.action is Action.REFUSE:
-            return change
-        return replace(change, action=Action.REFUSE, drop=(), gap=False, reuse="", detail=detail)
-
-    return replace(draft, changes=tuple(map(hold, draft.changes)))
+    changes = (
+        change.refused(detail=detail) if change.leaving_ids and change.action is not Action.REFUSE else change
+        for change in draft.changes
+    )
+    return replace(draft, changes=tuple(changes))
 
 
 def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:
-    """The same drafts, where an upload reuses a File with the same bytes and name from another of the owner's stores.
+    """The drafts, with uploads replaced by Files with the same bytes and name from other stores of the owner.
 
     A File of the same store is not offered, since a store takes no File twice, nor is one that this plan removes.
     """
     needed = {identity for draft in drafts for change in draft.changes if (identity := _shareable_upload(change))}
     if len(drafts) < 2 or not needed:
         return tuple(drafts)
-    offers = _find_offers(drafts, needed)
+    offers: dict[UploadIdentity, list[str]] = {}
+    for draft in drafts:
+        for identity, file_id in _offered_uploads(draft, needed):
+            offers.setdefault(identity, []).append(file_id)
     return tuple(_reuse_offers(draft, offers) for draft in drafts)
 
 
-def _find_offers(drafts: Sequence[StoreDraft], needed: set[UploadIdentity]) -> dict[UploadIdentity, list[str]]:
-    """The ids of our completed uploads that are needed elsewhere and stay where they are, their content as desired."""
-    offers: dict[UploadIdentity, list[str]] = {}
-    for draft in drafts:
-        dropped_ids = draft.dropped_keys_by_id.keys()
-        for entry in draft.entries:
-            identity = (entry.file.sha256, entry.file.filename)
-            copies = draft.classified.ours.get(entry.key_digest, ()) if identity in needed else ()
-            staying = [copy for copy in copies if copy.id not in dropped_ids and copy.mark.content == entry.content]
-            gone_ids = draft.context.common.snapshot.gone_uploads
-            uploads = [copy for copy in staying if copy.upload_name == entry.name and copy.id not in gone_ids]
-            newest = newest_copy(uploads, CopyState.OK, draft.context.now)
-            if newest and newest.mark.owner == draft.context.common.owner:
-                offers.setdefault(identity, []).append(newest.id)
-    return offers
+def _offered_uploads(draft: StoreDraft, needed: Collection[UploadIdentity]) -> Iterator[tuple[UploadIdentity, str]]:
+    """The completed uploads of a store that are needed elsewhere and stay where they are, their content as desired."""
+    dropped_ids = draft.dropped_keys_by_id.keys()
+    for wanted in draft.wanted_files:
+        identity = (wanted.file.sha256, wanted.file.filename)
+        copies = draft.classified.ours.get(wanted.key_digest, ()) if identity in needed else ()
+        staying = [copy for copy in copies if copy.id not in dropped_ids and copy.mark.content == wanted.content]
+        existing = [copy for copy in staying if copy.id not in draft.context.common.snapshot.gone_uploads]
+        uploads = [copy for copy in existing if copy.upload_name_digest == wanted.name_digest]
+        newest = newest_copy(uploads, CopyState.OK, draft.context.now)
+        if newest and newest.mark.owner == draft.context.common.owner:
+            yield identity, newest.id
 
 
 def _reuse_offers(draft: StoreDraft, offers: Mapping[UploadIdentity, Sequence[str]]) -> StoreDraft:
     """The draft with each upload replaced by an offered File that its store does not hold yet."""
-    attached_ids = {*draft.classified.attached_ids, *(entry.declared_id for entry in draft.entries)}
+    attached_ids = {*draft.classified.attached_ids, *(wanted.declared_id for wanted in draft.wanted_files)}
     changes = []
     for change in draft.changes:
         identity = _shareable_upload(change)
@@ -301,7 +292,5 @@ def _reuse_offers(draft: StoreDraft, offers: Mapping[UploadIdentity, Sequence[st
 def _shareable_upload(change: FileChange) -> UploadIdentity | None:
     """The bytes and name that a change uploads; None when it uploads nothing that another store could share."""
     desired = change.desired
-    makes_copy = change.action in (Action.CREATE, Action.REPLACE) and Reason.REQUESTED not in change.reasons
-    if not makes_copy or desired is None or change.reuse or desired.file_id:
-        return None
-    return desired.sha256, desired.filename
+    is_upload = change.attaches and not change.reuse and Reason.REQUESTED not in change.reasons
+    return (desired.sha256, desired.filename) if is_upload and desired and not desired.file_id else None

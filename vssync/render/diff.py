@@ -7,7 +7,7 @@ from itertools import groupby
 
 from vssync.document import document
 from vssync.model.state import Scalar
-from vssync.planner.compare import EnvironmentDiff, Fields, StoreDiff
+from vssync.planner.environment_diff import EnvironmentDiff, Fields, StoreDiff
 from vssync.render.layout import BELOW, View, field_lines, wrap_sentences
 from vssync.text import count_noun, escape_ci_commands, escape_control
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vssync.document import document, json_fields, json_value
-from vssync.model.marks import DECLARED, RESERVED_PREFIX, UNREAD, Mark, UnreadableMark
+from vssync.model.marks import DECLARED, RESERVED_PREFIX, UNCOMPARED, Mark, UnreadableMark
 from vssync.model.plan import FileChange, Note
 from vssync.model.state import Desired, DesiredFile, LiveFile, Scalar
 from vssync.render import wording
@@ -123,7 +123,7 @@ def _mark_entries(mark: Mark | UnreadableMark | None) -> list[tuple[str, str]]:
     if not isinstance(mark, Mark):
         return [("mark", escape_control(mark.problem) if mark else "none")]
     content = "the declared File" if mark.content == DECLARED else mark.content
-    content = f"never compared; taken for {content.removeprefix(UNREAD)}" if mark.unread else content
+    content = f"never compared; taken for {content.removeprefix(UNCOMPARED)}" if mark.is_uncompared else content
     return [
         ("mark owner", escape_control(mark.owner)),
         ("mark content", content),

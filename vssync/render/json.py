@@ -10,12 +10,11 @@ from dataclasses import asdict
 from vssync import planfile
 from vssync.document import document
 from vssync.errors import Problem
-from vssync.model.convergence import find_convergence
 from vssync.model.marks import Mark
-from vssync.model.plan import Action, NoteKind, Plan, StorePlan
+from vssync.model.plan import Action, NoteKind, Plan, StorePlan, find_convergence
 from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.state import Desired
-from vssync.planner.estimate import count_store_changes
+from vssync.planner.estimate import count_changes
 
 
 def plan_json(plan: Plan) -> str:
@@ -43,7 +42,7 @@ def report_json(report: Report, kind: str = "report") -> str:
         requests=report.requests,
         repeated=report.repeated,
         throttled=round(report.throttled, 3),
-        unread=report.unread,
+        uncompared=report.uncompared,
         stores=dict(report.store_ids),
         counts={status.value: sum(outcome.status is status for outcome in report.outcomes) for status in Status},
         already=list(report.already),
@@ -99,8 +98,8 @@ def _store_status(store: StorePlan, *, agrees: bool) -> dict[str, object]:
         "live": store.live,
         "wanted": store.wanted,
         "unmanaged": counted[NoteKind.UNMANAGED] + counted[NoteKind.FOREIGN],
-        "unread": counted[NoteKind.UNREAD] + sum(isinstance(mark, Mark) and mark.unread for mark in leaving),
-        "counts": asdict(count_store_changes(store)),
+        "uncompared": counted[NoteKind.UNCOMPARED] + sum(isinstance(m, Mark) and m.is_uncompared for m in leaving),
+        "counts": asdict(count_changes(store)),
         "live_digest": store.live_digest,
         "desired_digest": store.digest,
         "applied": store.applied or None,

@@ -12,7 +12,7 @@ from itertools import accumulate, chain
 
 from vssync.model.plan import Action, Plan, StorePlan
 from vssync.model.report import Report
-from vssync.planner.estimate import count_store_changes
+from vssync.planner.estimate import count_changes
 from vssync.render import plan_text, wording
 from vssync.render.layout import (
     ALL,
@@ -88,7 +88,7 @@ def _table_blocks(plan: Plan) -> list[MarkdownBlock]:
     """The stores with something to show, folded away when many; of very many, those with most deletions first."""
     stores = plan_text.stores_to_show(plan)
     if len(stores) > _STORES:
-        stores = sorted(stores, key=lambda store: -count_store_changes(store).delete)
+        stores = sorted(stores, key=lambda store: -count_changes(store).delete)
     rows = [
         _table_row(inline_code(store.key), inline_code(wording.short_id(store.id) or "to be created"), (store,))
         for store in stores[:_STORES]
@@ -104,7 +104,7 @@ def _table_blocks(plan: Plan) -> list[MarkdownBlock]:
 
 
 def _table_row(name: str, id: str, stores: tuple[StorePlan, ...]) -> str:
-    counts = count_store_changes(*stores)
+    counts = count_changes(*stores)
     delete = f"**{counts.delete:,}**" if counts.delete else "0"
     files = [f"{counts.add:,}", f"{counts.change:,}", f"{counts.replace:,}", delete]
     own = [plan_text.store_verb(store, bold=True) for store in stores[:1] if len(stores) == 1]

@@ -6,8 +6,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from vssync.model.convergence import OPEN_NOTES
-from vssync.model.plan import Action, Copy, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
+from vssync.model.plan import (
+    OPEN_NOTES,
+    Action,
+    FieldChange,
+    FileChange,
+    Note,
+    NoteKind,
+    Reason,
+    RecordedCopy,
+    StoreChange,
+    StorePlan,
+)
 from vssync.model.report import Outcome, Status
 from vssync.model.state import FileStatus
 from vssync.planner.estimate import upload_size
@@ -95,7 +105,7 @@ def has_gap(change: FileChange) -> bool:
     return change.gap and change.keep is not None and change.action is Action.REPLACE
 
 
-def _explanations(change: FileChange | StoreChange, keep: Copy | None = None) -> tuple[str, ...]:
+def _explanations(change: FileChange | StoreChange, keep: RecordedCopy | None = None) -> tuple[str, ...]:
     """The change's own explanation, and the service's error message of a copy that failed."""
     of_failure = {Reason.REFUSED, Reason.INGEST_FAILED} & set(change.reasons)
     error = keep.error if keep and of_failure and keep.error not in change.detail else ""

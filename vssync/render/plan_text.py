@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from vssync.model.convergence import count_unread, find_convergence
-from vssync.model.plan import Action, NoteKind, Plan, StorePlan
-from vssync.planner.estimate import count_changes, count_puts, estimate_cost
+from vssync.model.plan import Action, NoteKind, Plan, StorePlan, count_uncompared, find_convergence
+from vssync.planner.estimate import count_attached, count_changes, estimate_cost
 from vssync.render import wording
 from vssync.render.layout import (
     BELOW,
@@ -40,7 +39,7 @@ def plan_text(plan: Plan, view: View) -> str:
             [others] if 0 < rest < len(plan.stores) else [],
             *batch_blocks(plan, view),
             refused,
-            [*legend(plan), *fit_totals(totals, view)],
+            [*("\n    ".join(wrap_sentences(text, 4, view)) for text in legend(plan)), *fit_totals(totals, view)],
         ]
     )
 
@@ -115,13 +114,13 @@ def legend(plan: Plan) -> list[str]:
 
 def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
     """The totals of a plan, the most important line last; `bold` marks deletions in Markdown."""
-    counts = count_changes(plan)
+    counts = count_changes(*plan.stores)
     if find_convergence(plan).reached:
         declared = sum(store.desired is not None for store in plan.stores)
         stores = wording.scope_text(plan) or count_noun(declared, "store")
         verb = "matches" if counts.unchanged == 1 else "match"
-        unread = count_unread(plan)
-        but = f", {unread:,} of them {wording.NOTES[NoteKind.UNREAD]}" if unread else ""
+        uncompared = count_uncompared(plan)
+        but = f", {uncompared:,} of them {wording.NOTES[NoteKind.UNCOMPARED]}" if uncompared else ""
         return [f"No changes. {count_noun(counts.unchanged, 'file')} in {stores} {verb} the manifest{but}."]
     scope = f"Scope: {scope}." if (scope := wording.scope_text(plan)) else ""
     lines = [scope, _batches_line(plan), wording.cost_line(estimate_cost(plan))]
@@ -140,7 +139,7 @@ def _store_parts(plan: Plan, *, bold: bool) -> list[str]:
 
 
 def _batches_line(plan: Plan) -> str:
-    created, files = estimate_cost(plan).batches, sum(count_puts(store) for store in plan.stores)
+    created, files = estimate_cost(plan).batches, sum(count_attached(store) for store in plan.stores)
     awaited = sum(batch.action is Action.AWAIT for store in plan.stores for batch in store.batches)
     parts = [f"{created:,} to create ({count_noun(files, 'file')})"] if created else []
     parts += [f"{awaited:,} {wording.TO_DO[Action.AWAIT]}"] if awaited else []

@@ -120,6 +120,6 @@ def apply_line(report: Report) -> str:
     parts += [f"{count_noun(cancelled, 'batch')} {wording.DONE[Action.CANCEL]}"] if cancelled else []
     parts.append(f"{states[Status.FAILED]:,} failed")
     parts += [f"{states[state]:,} {state}" for state in (Status.UNKNOWN, Status.SKIPPED) if states[state]]
-    parts += [f"{report.unread:,} {wording.NOTES[NoteKind.UNREAD]}"] if report.unread else []
-    parts += wording.open_parts(count_changes(report.plan))
+    parts += [f"{report.uncompared:,} {wording.NOTES[NoteKind.UNCOMPARED]}"] if report.uncompared else []
+    parts += wording.open_parts(count_changes(*report.plan.stores))
     return f"Apply: {', '.join(parts)} in {format_elapsed(report.seconds)}."

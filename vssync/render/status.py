@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from vssync.model.plan import NoteKind, Plan, StorePlan
-from vssync.planner.estimate import count_store_changes
+from vssync.planner.estimate import count_changes
 from vssync.render import wording
 from vssync.render.layout import View, fit_totals
 from vssync.render.plan_text import join_blocks, store_verb, total_lines
@@ -24,13 +24,13 @@ def _status_lines(store: StorePlan) -> list[str]:
     notes = Counter[NoteKind]()
     for note in store.notes:
         notes[note.kind] += note.count
-    unread = notes[NoteKind.UNREAD]
-    counts = count_store_changes(store)
+    uncompared = notes[NoteKind.UNCOMPARED]
+    counts = count_changes(store)
     differ = [store_verb(store), *wording.file_parts(counts), *wording.rare_parts(counts)]
     agrees = "matches the manifest"
     files = f"{store.live:,} live, {store.wanted:,} in the manifest"
     files += f", {notes[NoteKind.UNMANAGED] + notes[NoteKind.FOREIGN]:,} unmanaged"
-    files += f", {unread:,} {wording.NOTES[NoteKind.UNREAD]}" if unread else ""
+    files += f", {uncompared:,} {wording.NOTES[NoteKind.UNCOMPARED]}" if uncompared else ""
     entries = {
         "status": ", ".join(filter(None, differ)) or agrees,
         "files": files,

@@ -51,7 +51,7 @@ def remote_file(file: LiveFile, upload: Upload | None) -> RemoteFile:
         filename=upload.filename if upload else "",
         size=upload.size if upload else 0,
         attributes={name: value for name, value in file.attributes.items() if not name.startswith(RESERVED_PREFIX)},
-        chunking=AUTO if mark and mark.chunking == chunking_digest(AUTO) else file.chunking,
+        chunking=AUTO if mark and mark.chunking_digest == chunking_digest(AUTO) else file.chunking,
         key=str(file.attributes.get(KEY, "")) if mark else "",
         sha256=mark.content if mark and len(mark.content) == 64 else "",
     )

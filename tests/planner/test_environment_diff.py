@@ -7,7 +7,7 @@ import json
 import pytest
 
 from vssync.model.state import AUTO, Attributes, Chunking, Desired, DesiredFile, DesiredStore, ServiceSpec
-from vssync.planner.compare import EnvironmentDiff, compare_environments
+from vssync.planner.environment_diff import EnvironmentDiff, compare_environments
 from vssync.render.diff import diff_json, diff_text
 from vssync.render.layout import View
 

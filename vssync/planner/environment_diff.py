@@ -1,7 +1,4 @@
-"""What `vssync diff` shows, not desired against live: two environments of one manifest side by side.
-
-It says which stores, settings and files differ, and which hold the same.
-"""
+"""What `vssync diff` shows: two environments of one manifest side by side (not desired against live)."""
 
 from __future__ import annotations
 
@@ -14,14 +11,15 @@ from typing import Any
 from vssync.model.digests import normalise_attributes, values_equal
 from vssync.model.plan import FieldChange
 from vssync.model.state import Desired, DesiredFile, DesiredStore, Scalar
-from vssync.planner.content_digest import store_content_digest
+from vssync.planner.classify import digest_files
+from vssync.planner.content_digest import content_digest
 
 Fields = tuple[FieldChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StoreDiff:
-    """One store on both sides; a side that lacks it is None, and then nothing is compared."""
+    """One store in both environments. If one lacks it, that side is None and nothing is compared."""
 
     key: str
     left: DesiredStore | None
@@ -45,7 +43,7 @@ class StoreDiff:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentDiff:
-    """Everything that differs between two sides, which are called by their environments."""
+    """Everything that differs between two environments; `left` and `right` are their names."""
 
     left: str
     right: str
@@ -59,7 +57,7 @@ class EnvironmentDiff:
 
 
 def compare_environments(left: Desired, right: Desired, names: tuple[str, str]) -> EnvironmentDiff:
-    """The differences between two desired states whose files were read; `names` are those of their environments."""
+    """The differences between two desired states whose files were read; `names` are the names of their environments."""
     left_stores, right_stores = ({store.key: store for store in side.stores} for side in (left, right))
     keys = sorted({*left_stores, *right_stores})
     stores = tuple(_compare_stores(key, left_stores.get(key), right_stores.get(key)) for key in keys)
@@ -80,12 +78,12 @@ def _compare_stores(key: str, left: DesiredStore | None, right: DesiredStore | N
         only_left=tuple(key for key in left_files if key not in right_files),
         only_right=tuple(key for key in right_files if key not in left_files),
         changed=tuple((key, fields) for key, fields in differences if fields),
-        digests=(store_content_digest(left), store_content_digest(right)),
+        digests=(content_digest(digest_files(left)), content_digest(digest_files(right))),
     )
 
 
 def _setting_values(store: DesiredStore) -> dict[str, Any]:
-    """A store's settings by name, without its key; the limits of its guards as in a manifest."""
+    """A store's settings by name, without its key; the limits of its guards as a manifest writes them."""
     settings = asdict(store.settings)
     guards = (("max_delete", store.guards.max_delete), ("max_replace", store.guards.max_replace))
     limits = {name: str(limit) if limit.count is None else limit.count for name, limit in guards}

@@ -1,0 +1,185 @@
+"""Writes attributes and marks of attached files, and finds out what the service makes of them.
+
+A service may lose a mark, keep old attributes, change their values, or keep updates from its searches.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from vssync.api.errors import missing_from_update_error
+from vssync.api.parse import attribute_filter
+from vssync.applier.context import DONE, Result, StoreContext
+from vssync.applier.steps import Update
+from vssync.applier.wait import poll_until
+from vssync.errors import ServiceError, VssyncError
+from vssync.model.digests import with_echo
+from vssync.model.marks import MARK, Mark
+from vssync.model.report import Status
+from vssync.model.state import Attributes, DesiredFile, LiveFile
+from vssync.planner.attributes import preserved_attributes
+
+_SEARCH_TIMEOUT = 30.0  # seconds for a search index to follow an update
+_MAX_WORDS, _MAX_BYTES = 40, 4096
+_STALE_SEARCH = (
+    "searches here do not filter by attributes that are changed in place: put `capabilities: {updates_reach_search: "
+    "false}` under `service`, so that plans attach such a file anew"
+)
+
+
+_UNLISTED_MARKS = (
+    "the service leaves attributes out of listings, by which plans recognize their files: vssync cannot be used here; "
+    "`vssync doctor --write` shows what else is missing"
+)
+_MAX_LOOKS = 3  # at listings that are late, in one run
+_LISTING_TIMEOUT = 15.0  # seconds for a listing to follow a write
+
+
+class MarkLost(VssyncError):
+    """A file carries no mark, although one was sent twice, or none that a listing shows."""
+
+
+def update_attributes(store: StoreContext, step: Update) -> Result:
+    """Writes all of a file's attributes and its mark, and makes sure that the service keeps them.
+
+    Fails if the run has learned since the plan that updates do not reach searches.
+    """
+    run = store.run
+    if run.capabilities.updates_reach_search is False and run.settings.capabilities.updates_reach_search is None:
+        return Result(Status.FAILED, _STALE_SEARCH)
+    if run.service.lists_attributes is False:
+        return Result(Status.SKIPPED, _UNLISTED_MARKS)
+    file = store.writes.set_attributes(store.id, step.file_id, step.attributes, step.mark)
+    ensure_attributes(store, file, step.attributes, step.mark)
+    return DONE
+
+
+def ensure_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mark: Mark) -> None:
+    """Makes sure that a file carries its mark; records in the mark's `echo` how the service changed its attributes.
+
+    Where all is as it was sent, that takes no request. A missing or old mark is sent once more, and an `echo` takes a
+    write of its own. Raises MarkLost where the service keeps no attributes, VssyncError where it keeps the old ones.
+    """
+    if not live.attributes and live.mark is None:  # perhaps only the listing leaves attributes out
+        live = store.client.get_file(store.id, live.id)
+    if live.mark != mark:
+        live = _resend_attributes(store, live.id, sent, mark)
+    mark_with_echo = with_echo(mark, live.attributes, store.steps.ignored_attributes)
+    if mark_with_echo != mark:
+        others = preserved_attributes(live.attributes, store.steps.ignored_attributes)  # perhaps written since the plan
+        store.writes.set_attributes(store.id, live.id, {**sent, **others}, mark_with_echo)
+        store.run.announce(
+            f"{store.key}: the service reports other attributes than were sent; `vssync plan` says for how many files"
+        )
+    _ensure_listed(store, live.id)
+
+
+def _ensure_listed(store: StoreContext, file_id: str) -> None:
+    """Makes sure, until one file of a run shows it, that a listing has the attributes of a file that has some.
+
+    Raises MarkLost where it has not.
+    """
+
+    def is_listed_with_attributes() -> bool | None:
+        """None where the newest files are others, or are not listed."""
+        newest: Sequence[LiveFile] = ()
+        with suppress(ServiceError):
+            newest = store.client.list_newest_files(store.id)
+        return next((bool(file.attributes or file.mark) for file in newest if file.id == file_id), None)
+
+    service = store.run.service
+    with service.listing_lock:
+        if service.lists_attributes is None and service.listing_looks < _MAX_LOOKS:
+            service.listing_looks += 1
+            service.lists_attributes = poll_until(
+                store.run,
+                is_listed_with_attributes,
+                is_done=lambda is_listed: is_listed is not False,
+                timeout=_LISTING_TIMEOUT,
+                subject=f"the listing of {store.key} to have the attributes of its files",
+                consequence="the run ends",
+            )
+    if service.lists_attributes is False:
+        raise MarkLost(f"{file_id}: {_UNLISTED_MARKS}")
+
+
+def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark: Mark) -> LiveFile:
+    """Sends attributes and mark once more, and reads the file: some services keep none, or old ones, on attaching."""
+    refused = False
+    try:
+        store.writes.set_attributes(store.id, file_id, sent, mark)
+    except ServiceError as error:
+        if missing_from_update_error(error) is None:
+            raise
+        refused = True
+    live = store.client.get_file(store.id, file_id)
+    if live.mark == mark:
+        return live
+    if isinstance(live.mark, Mark):
+        raise VssyncError(
+            f"{file_id}: the service {'refused' if refused else 'accepted'} new attributes and kept the old ones; set "
+            "`attribute_updates: false` under `service.capabilities`, so that plans allow for it"
+        )
+    extra = ", and cannot change attributes later" if refused else ""
+    raise MarkLost(
+        f"{file_id}: the service lost the mark that was sent along{extra}; vssync cannot recognize a file without one; "
+        "`vssync doctor --write` shows what the service keeps"
+    )
+
+
+def learn_from_copy(store: StoreContext, step: Update) -> None:
+    """Learns whether updates reach searches, with a file whose attributes are to be changed, before any is changed."""
+    if store.run.capabilities.updates_reach_search is None:
+        with suppress(VssyncError):
+            live = store.client.get_file(store.id, step.file_id)
+            if isinstance(live.mark, Mark):
+                learn_whether_updates_reach_search(store, step.file, live.id, live.attributes, live.mark)
+
+
+def learn_whether_updates_reach_search(
+    store: StoreContext, file: DesiredFile, file_id: str, attributes: Attributes, mark: Mark
+) -> None:
+    """Learns it, unless it is known, with a completed file that carries these attributes and this mark; once in a run.
+
+    Writes a mark with `tries` one higher, as a value that no other file has, searches by it, and restores the old mark.
+    Where that fails, the mark counts a try too many, which matters only to a file that has failed in five runs.
+    """
+    run = store.run
+    if run.capabilities.updates_reach_search is not None or not run.service.claim("updates_reach_search"):
+        return
+    updated = replace(mark, tries=mark.tries + 1)
+    query = _words_of(run.settings.root, file)
+    with suppress(VssyncError):
+        store.writes.set_attributes(store.id, file_id, attributes, updated)
+        try:
+            reaches = poll_until(
+                run,
+                lambda: _finds(store, query, updated),
+                timeout=_SEARCH_TIMEOUT,
+                subject=f"searches of {store.key} to follow a change of attributes",
+                consequence="they count as not following",
+            )
+            if reaches or _finds(store, query, mark):  # a search that finds neither tells nothing
+                run.service.record_updates_reach_search(reaches=reaches)
+                if not reaches:
+                    run.announce(f"{store.key}: {_STALE_SEARCH}")
+        finally:
+            store.writes.set_attributes(store.id, file_id, attributes, mark)
+
+
+def _finds(store: StoreContext, query: str, mark: Mark) -> bool:
+    """Whether a search that filters by a mark finds a file with it; some services ignore filters."""
+    hits = store.client.search_store(store.id, query, 10, filters=attribute_filter(MARK, str(mark)))
+    return any(hit.attributes.get(MARK) == str(mark) for hit in hits)
+
+
+def _words_of(root: Path, file: DesiredFile) -> str:
+    """Words to search a file with: some of its own, and of its name."""
+    text = file.filename
+    with suppress(OSError), (root / file.path).open("rb") as source:
+        text += " " + source.read(_MAX_BYTES).decode(errors="ignore")
+    return " ".join(re.findall(r"\w{3,30}", text)[:_MAX_WORDS]) or file.key

@@ -1,0 +1,231 @@
+"""Feeds a store with files: so many batches in flight, one file of each unknown kind at first, failed files once more.
+
+Where a store ingests nothing, one file at a time is tried with growing pauses, and all others stay as they are: the
+next run begins anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain
+
+from vssync.applier.attach import attach, leave_unattached
+from vssync.applier.await_ingestion import FailedFile, wait_and_settle
+from vssync.applier.context import StoreContext, result_of_error
+from vssync.applier.intake import PAUSES
+from vssync.applier.steps import Put
+from vssync.applier.stores import join_twin
+from vssync.applier.upload import InFlightBatch, PendingFile, detach_to_reattach, prepare_file
+from vssync.errors import VssyncError
+from vssync.model.marks import STORE_BATCHES, batch_note_text
+from vssync.text import count_noun, format_elapsed
+
+_MAX_TRIALS = 3  # of a file type; where none of these files comes to an end, the others are sent all the same
+_NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; removing the note does not wait
+_NOTHING_PREPARED: Mapping[str, PendingFile] = {}
+
+
+class StoreFeed:
+    """The files of one store on their way: waiting, in flight, or failed with tries left."""
+
+    def __init__(
+        self,
+        store: StoreContext,
+        puts: Sequence[Put],
+        prepared: Mapping[str, PendingFile] = _NOTHING_PREPARED,
+    ) -> None:
+        self._store = store
+        self._prepared = prepared  # by key, of puts that need only be attached
+        self._batch_size = store.run.capabilities.batch_size
+        self._waiting: deque[Put] = deque()
+        self._unproven: dict[str, deque[Put]] = {}  # by extension: one is tried at a time until the service takes it
+        for put in puts:
+            is_unproven = put.file.extension in store.steps.unproven
+            (self._unproven.setdefault(put.file.extension, deque()) if is_unproven else self._waiting).append(put)
+        self._type_trials = Counter[str]()
+        self._in_flight: deque[InFlightBatch] = deque()
+        self._failed: list[FailedFile] = []
+        self._note = UnfinishedBatchNote(store)
+
+    def run(self) -> None:
+        """Feeds the store until every file has its result, or the run or the store stops."""
+        intake = self._store.intake
+        while not self._is_ending:
+            if intake.has_outage:
+                self._settle_all()
+                if intake.has_outage and not self._probe_outage():
+                    break
+            elif len(self._in_flight) < self._store.run.settings.batches_in_flight and (puts := self._next_puts()):
+                self._send(puts)
+            elif self._in_flight:
+                self._settle_oldest()
+            elif self._failed:
+                self._try_again()
+            else:
+                break
+        self._settle_all()
+        self._give_up()
+        self._note.clear()
+
+    @property
+    def _is_ending(self) -> bool:
+        run = self._store.run
+        return run.stopping or bool(self._store.stop_reason) or not run.capabilities.attributes  # marks would get lost
+
+    def _next_puts(self) -> list[Put]:
+        """The files of the next batch: one of each kind that nothing vouches for yet, and those of all other kinds."""
+        under_way = {file.put.file.extension for batch in self._in_flight for file in batch.files}
+        chosen: list[Put] = []
+        for extension, puts in list(self._unproven.items()):
+            is_known = self._store.run.service.is_proven_type(extension) or self._store.is_refused_type(extension)
+            if is_known or not puts or self._type_trials[extension] >= _MAX_TRIALS:
+                self._waiting.extend(self._unproven.pop(extension))
+            elif extension not in under_way and len(chosen) < self._batch_size:
+                self._type_trials[extension] += 1
+                chosen.append(puts.popleft())
+        room = min(self._batch_size - len(chosen), len(self._waiting))
+        return chosen + [self._waiting.popleft() for _ in range(room)]
+
+    def _send(self, puts: Sequence[Put]) -> None:
+        def prepare(put: Put) -> PendingFile | None:
+            return self._prepared.get(put.key) or prepare_file(self._store, put)
+
+        self._attach([pending for pending in self._store.run.pool.map(prepare, puts) if pending])
+
+    def _attach(self, files: Sequence[PendingFile]) -> None:
+        """Attaches files. Before the first, while they were uploaded, another machine's store had time to be listed."""
+        if self._store.may_have_twin:
+            try:
+                join_twin(self._store)
+            except VssyncError as error:
+                leave_unattached(self._store, files, error)
+                self._store.stop_reason = f"may not be the only one of its key: {error}"
+                return
+        self._in_flight.extend(attach(self._store, files))
+        self._note.update(self._in_flight)
+
+    def _settle_oldest(self) -> None:
+        batches, failed = wait_and_settle(self._store, self._in_flight.popleft())
+        self._in_flight.extend(batches)
+        self._failed += failed
+        self._note.update(self._in_flight)
+
+    def _settle_all(self) -> None:
+        while self._in_flight:
+            self._settle_oldest()
+
+    def _try_again(self) -> None:
+        """Attaches the failed files once more, after a pause."""
+        if self._store.intake.failing:
+            attempts = max(failed.file.attempts for failed in self._failed)
+            reason = f"{count_noun(len(self._failed), 'file')} failed, and will be tried again"
+            self._pause(PAUSES[attempts - 1], reason)
+        self._reattach([self._failed.pop(0) for _ in range(min(self._batch_size, len(self._failed)))])
+
+    def _reattach(self, failed: Sequence[FailedFile], *, is_probe: bool = False) -> None:
+        """Attaches files once more. The probe of an outage does not count as one of the file's tries."""
+
+        def detach(each: FailedFile) -> PendingFile | None:
+            put, file_id = each.file.put, each.file.file_id
+            try:
+                detach_to_reattach(self._store, put, file_id)
+            except VssyncError as error:
+                self._store.settle(put.key, result_of_error(error))
+                return None
+            self._store.run.results.record_retry(self._store.key, put.key)
+            return PendingFile(put, file_id, attempts=each.file.attempts + (not is_probe))
+
+        detached = self._store.run.pool.map(detach, failed)
+        self._attach([pending for pending in detached if pending])
+
+    def _probe_outage(self) -> bool:
+        """Tries one file after another, with growing pauses, until one is completed; whether one was.
+
+        A file that was not sent yet comes first, unless it would leave a gap.
+        """
+        intake = self._store.intake
+        for pause in PAUSES:
+            fresh = next((put for put in self._waiting if not put.before_attach), None)
+            if not fresh and not self._failed:
+                break
+            self._pause(pause, f"ingestion fails ({intake.error}), and one file will be tried")
+            if fresh:
+                self._waiting.remove(fresh)
+                self._send([fresh])
+            else:
+                self._reattach([self._failed.pop(0)], is_probe=True)
+            self._settle_all()
+            if not intake.has_outage:
+                return True
+        return False
+
+    def _pause(self, seconds: float, reason: str) -> None:
+        self._store.run.watcher.on_message(f"{self._store.key}: {reason} in {format_elapsed(seconds)}")
+        self._store.client.clock.sleep(seconds)
+
+    def _give_up(self) -> None:
+        """Settles what is left: files that failed, and those that an outage or a refusal kept from being sent."""
+        store, intake = self._store, self._store.intake
+        for failed in self._failed:
+            store.settle(failed.file.put.key, failed.result)
+        if intake.has_outage and not store.stop_reason:
+            store.stop_reason = f"ingests nothing now: {intake.error}; apply again later"
+        elif intake.failing:
+            store.run.watcher.on_message(f"{store.key}: {intake}")
+        if store.stop_reason:
+            store.run.watcher.on_message(f"{store.key}: {store.stop_reason}")
+            for put in chain(self._waiting, *self._unproven.values()):
+                store.settle_untried(put.key)
+
+
+class UnfinishedBatchNote:
+    """A note of the batches under way in the store's metadata, so that a later run finds them.
+
+    Only where the service lists no batches and lets a store be updated; and never in an external store, whose metadata
+    is somebody else's.
+    """
+
+    def __init__(self, store: StoreContext) -> None:
+        self._store = store
+        is_ours = store.steps.settings is not None and not store.steps.settings.external
+        self._is_enabled = None if is_ours else False  # None: found out once there is a batch to note
+        self._written: tuple[str, ...] = ()
+        self._next_write = 0.0
+
+    def update(self, batches: Iterable[InFlightBatch]) -> None:
+        """Notes that these batches are under way, unless the last note says so or was written just now."""
+        batch_ids = tuple(batch.batch_id for batch in batches if batch.batch_id)
+        now = self._store.client.clock.monotonic()
+        if not batch_ids or batch_ids == self._written or now < self._next_write:
+            return
+        if self._is_enabled is None:
+            self._is_enabled = self._is_needed()
+        if self._is_enabled:
+            self._next_write = now + _NOTE_INTERVAL
+            self._write(batch_ids)
+
+    def _is_needed(self) -> bool:
+        capabilities = self._store.run.capabilities
+        if capabilities.store_updates and capabilities.batches:
+            with suppress(VssyncError):
+                return self._store.client.list_batches(self._store.id) is None
+        return False
+
+    def clear(self) -> None:
+        """Removes the note: no batch is under way any more."""
+        if self._written:
+            self._write(())
+
+    def _write(self, batch_ids: tuple[str, ...]) -> None:
+        note = {STORE_BATCHES: batch_note_text(batch_ids)} if batch_ids else {}
+
+        def add(metadata: Mapping[str, str]) -> dict[str, str]:
+            return {name: value for name, value in metadata.items() if name != STORE_BATCHES} | note
+
+        try:
+            self._store.writes.update_metadata(self._store.id, add)
+            self._written = batch_ids
+        except VssyncError:
+            self._is_enabled, self._written = False, ()

@@ -1,0 +1,292 @@
+"""Desired keys without a completed copy: each takes over a moved copy or an unmarked file, or is created."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from vssync.model.marks import KEY, NONE, UnreadableMark, key_attribute, key_digest
+from vssync.model.plan import Action, FileChange, Note, NoteKind, Options, Reason, RecordedCopy
+from vssync.model.state import Desired, DesiredFile, FileStatus, LiveFile, Snapshot, Upload
+from vssync.planner.attributes import fields_between, preserved_attributes
+from vssync.planner.classify import ClassifiedFiles, Copies, CopyState, DigestedFile, classify_files, creation_order
+from vssync.planner.context import Scope, StorePlanContext
+from vssync.planner.decide_file import decide_file, refuse_too_many_attributes
+from vssync.planner.find_stores import StoreMatch, match_stores
+from vssync.text import format_size
+
+
+class Likeness(Enum):
+    """How an unmarked file is like the desired one in whose place it stands."""
+
+    SAME = "same"  # the same bytes, or the File that is declared
+    UNCOMPARED = "uncompared"  # the same name and size; nobody compared the bytes
+    DIFFERENT = "different"  # the same name, other bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An unmarked file that stands in a desired file's place."""
+
+    file: LiveFile
+    likeness: Likeness
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Changes and notes for the claimants; `moved_ids` are the File ids of copies that one of them took over."""
+
+    changes: tuple[FileChange, ...]
+    notes: tuple[Note, ...]
+    moved_ids: frozenset[str]
+
+
+def decide_claimants(
+    claimants: Sequence[DigestedFile],
+    undesired: Sequence[Copies],
+    classified: ClassifiedFiles,
+    context: StorePlanContext,
+) -> Claims:
+    """What becomes of the claimants, in their order; `undesired` are our copies under keys not in the manifest.
+
+    A claimant is a desired key with no completed copy (say, a moved file whose new upload is unfinished), or one that
+    declares a File which the store holds under another key. Unmarked files are left alone without `--adopt`.
+    """
+    available = [*undesired, *([copy] for copy in classified.provisional)]
+    former_copies = _find_former_copies(claimants, available, context)
+    uncopied = [wanted for wanted in claimants if wanted.declared_id or wanted.key_digest not in classified.ours]
+    candidates = find_candidates(uncopied, classified.unmarked, context)
+    changes: list[FileChange] = []
+    notes: list[Note] = []
+    for wanted in claimants:
+        own_copies = classified.ours.get(wanted.key_digest, [])
+        if moved := former_copies.get(wanted.key):
+            copies = sorted((*moved, *own_copies), key=lambda copy: creation_order(copy.file))
+            changes += decide_file(wanted, copies, context)
+        elif candidate := candidates.get(wanted.key):
+            if note := _held_back_note(wanted, candidate, context):
+                notes.append(note)
+            else:
+                changes.append(_take_over(wanted, candidate, own_copies, context))
+        else:
+            remaining = () if wanted.declared_id else own_copies
+            refusals = _refuse_attached(wanted, classified, context)
+            changes += refusals or decide_file(wanted, remaining, context)
+    moved_ids = frozenset(copy.id for copies in former_copies.values() for copy in copies)
+    return Claims(tuple(changes), tuple(notes), moved_ids)
+
+
+def _find_former_copies(
+    claimants: Sequence[DigestedFile], available: Sequence[Copies], context: StorePlanContext
+) -> dict[str, Copies]:
+    """The copies of a former key that each claimant takes over, by the claimant's key.
+
+    A declared File decides by its id. Otherwise, and only where files may be pruned, exactly one former key must have a
+    completed copy of the same content and chunking; copies of the same upload name are preferred to others.
+    """
+    if not claimants:
+        return {}
+    by_file_id = {copy.id: copies for copies in available for copy in copies}
+    by_content: dict[tuple[str, str], list[Copies]] = {}
+    by_content_and_name: dict[tuple[str, str, str], list[Copies]] = {}
+    for copies in available if context.store.prune else ():
+        completed = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
+        for content in {(copy.mark.content, copy.mark.chunking_digest) for copy in completed}:
+            by_content.setdefault(content, []).append(copies)
+        for named in {(copy.mark.content, copy.mark.chunking_digest, copy.upload_name_digest) for copy in completed}:
+            by_content_and_name.setdefault(named, []).append(copies)
+    former_copies: dict[str, Copies] = {}
+    moved_ids: set[str] = set()
+    for wanted in claimants:
+        if wanted.declared_id:
+            candidates = [by_file_id[wanted.declared_id]] if wanted.declared_id in by_file_id else []
+        else:
+            content, names = (wanted.content, wanted.chunking_digest), (wanted.name_digest, NONE)
+            same_name = [copies for name in names for copies in by_content_and_name.get((*content, name), ())]
+            candidates = same_name or by_content.get(content, [])
+        # The copies of a key are taken over together, so the first one stands for all.
+        if len(candidates) == 1 and candidates[0][0].id not in moved_ids:
+            former_copies[wanted.key] = candidates[0]
+            moved_ids.update(copy.id for copy in candidates[0])
+    return former_copies
+
+
+def _held_back_note(wanted: DigestedFile, candidate: Candidate, context: StorePlanContext) -> Note | None:
+    """A note that an upload is held back because of the file in its place; None where that one is taken over.
+
+    What was not compared is taken over only while the store's adoption goes on.
+    """
+    if not context.common.options.adopt:
+        return Note(NoteKind.ADOPTABLE, wanted.key, detail=candidate.file.id)
+    if candidate.likeness is not Likeness.UNCOMPARED or context.is_adopting:
+        return None
+    detail = f"{candidate.file.id} has its name and size and no mark, and {_not_compared_text(context)}"
+    way_out = f"detach it, or upload a copy beside it: --replace {context.store.key}/{wanted.key}"
+    return Note(NoteKind.INCOMPARABLE, wanted.key, detail=f"{detail}\n{way_out}")
+
+
+def _not_compared_text(context: StorePlanContext) -> str:
+    size, verdict = context.common.snapshot.uncompared_bytes, "its content was not compared"
+    return f"{verdict}: --compare reads {format_size(size)}" if size else verdict
+
+
+def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, context: StorePlanContext) -> FileChange:
+    """Makes an unmarked file this key's, or puts a new copy in its place; the key's existing copies are detached."""
+    file, capabilities = candidate.file, context.common.capabilities
+    upload = context.common.snapshot.uploads.get(file.id)
+    reasons, detail = [Reason.UNMARKED], ""
+    if is_different := candidate.likeness is Likeness.DIFFERENT:
+        assert upload
+        reasons = [Reason.CONTENT_CHANGED, Reason.UNMARKED]
+        detail = f"{file.id} ({upload.filename}, {format_size(upload.size)}) is detached; its upload stays"
+    elif candidate.likeness is Likeness.UNCOMPARED:
+        reasons = [Reason.UNMARKED, Reason.UNCOMPARED]
+        detail = f"matched by name and size; {_not_compared_text(context)}"
+    # Searches always see the attributes that a file is attached with; they may not see an update of them.
+    is_reattached = not is_different and capabilities.updates_reach_search is not True
+    is_replaced = is_different or is_reattached
+    old = replace(RecordedCopy.of(file), filename=upload.filename if upload else "")
+    change = FileChange(
+        store=context.store.key,
+        key=wanted.key,
+        action=Action.REPLACE if is_replaced else Action.ADOPT,
+        reasons=tuple(reasons),
+        desired=wanted.file,
+        keep=old,
+        drop=(*((old,) if is_replaced else ()), *(copy.recorded for copy in own_copies)),
+        fields=fields_between(file.attributes, wanted.file, context.store.ignore_attributes),
+        preserve=preserved_attributes(file.attributes, context.store.ignore_attributes),
+        reuse=file.id if is_reattached and not wanted.declared_id else "",
+        gap=is_reattached,
+        detail=detail,
+    )
+    if not (is_replaced or capabilities.attribute_updates):
+        detail = "the service cannot change attributes in place, so it cannot be marked"
+        return change.refused(Reason.IMPOSSIBLE, detail=detail)
+    return refuse_too_many_attributes(change)
+
+
+def refuse_unreadable(
+    wanted_files: Sequence[DigestedFile], classified: ClassifiedFiles, context: StorePlanContext
+) -> Iterator[FileChange]:
+    """One refusal per file whose mark cannot be read, since nobody knows whose it is; all other files go on.
+
+    If its `vssync_key` or id says that it is the only copy of a desired file, the refusal is for that key, so that
+    nothing is uploaded beside it. Otherwise it is for the File id.
+    """
+    if not classified.unreadable:
+        return
+    uncopied = (wanted for wanted in wanted_files if wanted.key_digest not in classified.ours)
+    by_attribute_or_id = {key_attribute(wanted.key): wanted for wanted in uncopied}
+    by_attribute_or_id |= {wanted.declared_id: wanted for wanted in wanted_files if wanted.declared_id}
+    for file in classified.unreadable:
+        assert isinstance(file.mark, UnreadableMark)
+        wanted = by_attribute_or_id.get(file.id) or by_attribute_or_id.get(str(file.attributes.get(KEY, "")))
+        if context.is_in_scope(wanted.key) if wanted else context.includes_all_files:
+            way_out = "upgrade vssync" if file.mark.version else f"detach {file.id}, or take its `vssync_mark` away"
+            key, desired = (wanted.key, wanted.file) if wanted else (file.id, None)
+            change = FileChange(context.store.key, key, Action.REFUSE, (Reason.UNREADABLE,), desired)
+            yield replace(change, keep=RecordedCopy.of(file), detail=f"{file.mark.problem}; {way_out}")
+
+
+def _refuse_attached(wanted: DigestedFile, classified: ClassifiedFiles, context: StorePlanContext) -> list[FileChange]:
+    """Refusals of a declared File that is attached already, as something else: a store takes no File twice."""
+    file_id = wanted.declared_id
+    if file_id not in classified.attached_ids:
+        return []
+    foreign = (file for files in classified.foreign.values() for file in files if file.id == file_id)
+    uses = [(Reason.OTHER_OWNER, f"by {file.owner}") for file in foreign]
+    our_copies = (copy for copies in classified.ours.values() for copy in copies if copy.id == file_id)
+    uses += [(Reason.MISSING, f"as {copy.key}") for copy in our_copies]
+    change = FileChange(context.store.key, wanted.key, Action.CREATE, (), wanted.file)
+    return [
+        change.refused(reason, Reason.IMPOSSIBLE, detail=f"{file_id} is attached {how} already") for reason, how in uses
+    ]
+
+
+def find_candidates(
+    wanted_files: Sequence[DigestedFile], unmarked: Sequence[LiveFile], context: StorePlanContext
+) -> dict[str, Candidate]:
+    """The unmarked file that stands in the place of each desired one, by key. The first that exists:
+
+    1. the File that it declares
+    2. one with its bytes, of the same upload name if there is one
+    3. the only one of its name and size that was not compared, unless `--replace` asks for an upload beside that
+    4. while the store's adoption goes on: the only one of its name
+    """
+    by_id = {file.id: file for file in unmarked}
+    declared = [wanted for wanted in wanted_files if wanted.declared_id in by_id]
+    candidates = {wanted.key: Candidate(by_id[wanted.declared_id], Likeness.SAME) for wanted in declared}
+    uploads, declared_ids = context.common.snapshot.uploads, {wanted.declared_id for wanted in wanted_files}
+    free = {
+        file.id: (file, uploads[file.id])
+        for file in unmarked
+        if file.status is FileStatus.COMPLETED and file.id in uploads and file.id not in declared_ids
+    }
+    for likeness, match_key in _MATCH_KEYS if context.is_adopting else _MATCH_KEYS[:-1]:
+        is_uncertain = likeness is Likeness.UNCOMPARED and not context.is_adopting
+        unmatched = [wanted for wanted in wanted_files if not (wanted.declared_id or wanted.key in candidates)]
+        for key, file in _pair(unmatched, list(free.values()), likeness, match_key):
+            del free[file.id]
+            if not (is_uncertain and context.is_replace_requested(key)):
+                candidates[key] = Candidate(file, likeness)
+    return candidates
+
+
+MatchKey = Callable[[DesiredFile | Upload], Hashable]
+_MATCH_KEYS: tuple[tuple[Likeness, MatchKey], ...] = (  # what must be equal, the surest first
+    (Likeness.SAME, lambda file: (file.filename, file.sha256)),
+    (Likeness.SAME, lambda file: file.sha256),
+    (Likeness.UNCOMPARED, lambda file: (file.filename, file.size)),
+    (Likeness.DIFFERENT, lambda file: file.filename),
+)
+
+
+def _pair(
+    wanted_files: Sequence[DigestedFile],
+    free: Sequence[tuple[LiveFile, Upload]],
+    likeness: Likeness,
+    match_key: MatchKey,
+) -> Iterator[tuple[str, LiveFile]]:
+    """Pairs a key with a file of the same match key if no other has it; with equal bytes, any pairs will do."""
+    files: dict[Hashable, list[LiveFile]] = {}
+    for file, upload in free:
+        if likeness is not Likeness.UNCOMPARED or not upload.sha256:
+            files.setdefault(match_key(upload), []).append(file)
+    keys: dict[Hashable, list[str]] = {}
+    for wanted in wanted_files:
+        keys.setdefault(match_key(wanted.file), []).append(wanted.key)
+    for value, matching_keys in keys.items():
+        matching_files = files.get(value, [])
+        if likeness is Likeness.SAME or len(matching_keys) == len(matching_files) == 1:
+            yield from zip(matching_keys, matching_files, strict=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingComparison:
+    """An unmarked file in a store, and the desired files that it is to be compared with."""
+
+    store_id: str
+    upload: Upload
+    files: tuple[DesiredFile, ...]
+
+
+def comparisons_for_adoption(desired: Desired, snapshot: Snapshot, options: Options) -> Iterator[PendingComparison]:
+    """What must be compared before files are adopted: those with the size of a file without a copy.
+
+    Names do not count: some services change them.
+    """
+    matches, scope = match_stores(desired, snapshot.stores, options, snapshot.made_here), Scope.of(options)
+    for store in desired.stores:
+        for live in matches.by_key.get(store.key, StoreMatch()).live:
+            classified = classify_files(snapshot.contents[live.id].files, (desired.owner, *options.adopt_from))
+            by_size: dict[int, list[DesiredFile]] = {}
+            for file in store.files:
+                is_uncopied = not file.file_id and key_digest(file.key) not in classified.ours
+                if is_uncopied and scope.contains(store.key, file.key):
+                    by_size.setdefault(file.size, []).append(file)
+            for unmarked in classified.unmarked:
+                upload = snapshot.uploads.get(unmarked.id)
+                if upload and upload.size in by_size and unmarked.status is FileStatus.COMPLETED:
+                    yield PendingComparison(live.id, upload, tuple(by_size[upload.size]))
